@@ -1,0 +1,1 @@
+"""pdfkit: atomic pair distribution functions."""

@@ -1,0 +1,71 @@
+"""Checks on what comes in: arrays are copied to read-only float64 once, numbers are finite and in range."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdfkit.errors import PdfkitError
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def array(name: str, value: Any, *, ndim: int = 1, finite: bool = True) -> Array:
+    """Return `value` as a read-only float64 copy with `ndim` dimensions; a clear error otherwise."""
+    try:
+        out = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError):
+        raise PdfkitError(f"{name} is not numeric: give an array of numbers") from None
+    if out.ndim != ndim:
+        raise PdfkitError(f"{name} has {out.ndim} dimensions: give an array with {ndim}")
+    if finite and not np.isfinite(out).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
+        where = at[0] if ndim == 1 else at
+        raise PdfkitError(f"{name} holds {out[at]} at index {where}: remove or repair that point")
+    out.setflags(write=False)
+    return out
+
+
+def grid(name: str, value: Any) -> Array:
+    """Return `value` as a strictly increasing read-only array of at least two points."""
+    out = array(name, value)
+    if out.size < 2:
+        raise PdfkitError(f"{name} has {out.size} points: at least 2 are needed")
+    step = np.diff(out)
+    if not (step > 0).all():
+        i = int(np.argmin(step > 0))
+        raise PdfkitError(f"{name} does not increase at index {i + 1} ({out[i]:g} then {out[i + 1]:g}): sort it")
+    return out
+
+
+def number(
+    name: str,
+    value: Any,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    open_low: bool = False,
+    finite: bool = True,
+) -> float:
+    """Return `value` as a float within [low, high] (low excluded with `open_low`); a clear error otherwise."""
+    try:
+        out = float(value)
+    except (TypeError, ValueError):
+        raise PdfkitError(f"{name} = {value!r} is not a number") from None
+    if math.isnan(out) or (finite and math.isinf(out)):
+        raise PdfkitError(f"{name} = {out} is not finite: give a number")
+    if out < low or out > high or (open_low and out == low):
+        bracket = "(" if open_low else "["
+        raise PdfkitError(f"{name} = {out:g} is outside {bracket}{low:g}, {high:g}]")
+    return out
+
+
+def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """Return `value` if it is one of `allowed`; otherwise say which they are."""
+    if value not in allowed:
+        raise PdfkitError(f"{name} = {value!r} is not known: choose one of {', '.join(allowed)}")
+    return str(value)

@@ -1,0 +1,212 @@
+"""What is measured and calculated: `PDF` (r, G), `SQ` (Q, S) and the `Instrument` they come from.
+
+Units: r in Å, Q in Å⁻¹, G in Å⁻². S is the Faber–Ziman total structure function, F(Q) = Q[S(Q) − 1] and
+G(r) = (2/π)∫F(Q) M(Q) sin(Qr) dQ = 4πr[ρ(r) − ρ₀]; `pdfkit.transforms` has the whole table of definitions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.errors import PdfkitError
+
+PROBES = ("X", "N", "E")
+WINDOWS = ("none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian")
+WEIGHTS = ("constant", "q-dependent")
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """How a pattern was measured and transformed: what the model must imitate.
+
+    Parameters
+    ----------
+    probe : "X" (X-ray), "N" (neutron) or "E" (electron); None when a file does not say.
+    qmin, qmax : limits of the sine transform in Å⁻¹. `qmax=inf` means no termination, None means unknown.
+    qdamp : Å⁻¹; the envelope B(r) = exp[−(qdamp·r)²/2].
+    qbroad : Å⁻¹; peaks broaden as σ² → σ²(1 + qbroad²·r²) (with delta1, delta2 in the same bracket).
+    window : modification function M(Q), one of `pdfkit.data.WINDOWS` (`pdfkit.transforms.window`).
+    window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
+    weights : "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
+
+    Raises
+    ------
+    PdfkitError : a value is not finite, negative, or not one of the choices.
+    """
+
+    probe: str | None = None
+    qmin: float = 0.0
+    qmax: float | None = None
+    qdamp: float = 0.0
+    qbroad: float = 0.0
+    window: str = "none"
+    window_width: float | None = None
+    weights: str = "constant"
+
+    def __post_init__(self) -> None:
+        if self.probe is not None:
+            _checks.choice("probe", self.probe, PROBES)
+        _checks.choice("window", self.window, WINDOWS)
+        _checks.choice("weights", self.weights, WEIGHTS)
+        for name in ("qmin", "qdamp", "qbroad"):
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0))
+        if self.qmax is not None:
+            qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)
+            object.__setattr__(self, "qmax", qmax)
+            if qmax <= self.qmin:
+                raise PdfkitError(f"qmax = {qmax:g} is not above qmin = {self.qmin:g}: swap or correct them")
+        if self.window_width is not None:
+            width = _checks.number("window_width", self.window_width, low=0.0, open_low=True)
+            object.__setattr__(self, "window_width", width)
+        if self.window != "none" and self.qmax == math.inf:
+            raise PdfkitError(f"window = {self.window!r} needs a finite qmax: give qmax=")
+
+    @property
+    def terminated(self) -> bool:
+        """Whether a Q limit shapes G(r)."""
+        return self.qmin > 0 or (self.qmax is not None and self.qmax < math.inf)
+
+
+def _frozen_header(header: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(header))
+
+
+@dataclass(frozen=True, eq=False)
+class PDF:
+    """A pair distribution function G(r) on increasing r.
+
+    Parameters
+    ----------
+    r : (n,) Å, strictly increasing. G : (n,) Å⁻². dG : (n,) Å⁻², standard deviations, or None.
+    instrument : how it was measured. header : what the file said, line by line (unknown keys are kept).
+    name : a short label. composition : as the file gives it. temperature : K.
+
+    Raises
+    ------
+    PdfkitError : lengths differ, values not finite, r not increasing, dG not positive.
+    """
+
+    r: Array
+    G: Array
+    dG: Array | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
+    composition: str | None = None
+    temperature: float | None = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "r", _checks.grid("r", self.r))
+        set_(self, "G", _same_length("G", self.G, "r", self.r))
+        if self.dG is not None:
+            set_(self, "dG", _positive("dG", _same_length("dG", self.dG, "r", self.r)))
+        set_(self, "header", _frozen_header(self.header))
+
+    def __len__(self) -> int:
+        return self.r.size
+
+    def crop(self, rmin: float | None = None, rmax: float | None = None) -> PDF:
+        """Return the points with rmin ≤ r ≤ rmax (Å; None leaves that end open); an error when none is left."""
+        low = -math.inf if rmin is None else _checks.number("rmin", rmin)
+        high = math.inf if rmax is None else _checks.number("rmax", rmax)
+        if low >= high:
+            raise PdfkitError(f"rmin = {low:g} is not below rmax = {high:g}: swap or correct them")
+        tiny = 1e-9 * max(1.0, abs(self.r[-1]))
+        keep = (self.r >= low - tiny) & (self.r <= high + tiny)
+        if keep.sum() < 2:
+            raise PdfkitError(
+                f"no data between {low:g} and {high:g} Å: {self.name or 'the data'} spans "
+                f"{self.r[0]:g} to {self.r[-1]:g} Å"
+            )
+        return replace(self, r=self.r[keep], G=self.G[keep], dG=None if self.dG is None else self.dG[keep])
+
+    def g(self, rho0: float) -> Array:
+        """Return g(r) = 1 + G(r)/(4πrρ₀), ρ₀ in atoms/Å³ (NaN at r = 0). [Faber–Ziman; g → 1 at large r]"""
+        rho0 = _checks.number("rho0", rho0, low=0.0, open_low=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(1.0 + self.G / (4 * np.pi * rho0 * self.r))
+
+    def rdf(self, rho0: float, gamma0: Array | float = 1.0) -> Array:
+        """Return R(r) = rG(r) + 4πr²ρ₀γ₀(r) in Å⁻¹; ∫R dr over a peak is a coordination number."""
+        rho0 = _checks.number("rho0", rho0, low=0.0)
+        return np.asarray(self.r * self.G + 4 * np.pi * self.r**2 * rho0 * gamma0)
+
+
+@dataclass(frozen=True, eq=False)
+class SQ:
+    """A total structure function S(Q) on increasing Q.
+
+    Parameters
+    ----------
+    Q : (n,) Å⁻¹, strictly increasing. S : (n,) dimensionless. dS : (n,) standard deviations, or None.
+    instrument, header, name, composition : as for `PDF`.
+
+    Raises
+    ------
+    PdfkitError : lengths differ, values not finite, Q not increasing or negative, dS not positive.
+    """
+
+    Q: Array
+    S: Array
+    dS: Array | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
+    composition: str | None = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "Q", _checks.grid("Q", self.Q))
+        if self.Q[0] < 0:
+            raise PdfkitError(f"Q starts at {self.Q[0]:g}: it cannot be negative")
+        set_(self, "S", _same_length("S", self.S, "Q", self.Q))
+        if self.dS is not None:
+            set_(self, "dS", _positive("dS", _same_length("dS", self.dS, "Q", self.Q)))
+        set_(self, "header", _frozen_header(self.header))
+
+    def __len__(self) -> int:
+        return self.Q.size
+
+    @property
+    def F(self) -> Array:
+        """The reduced structure function F(Q) = Q[S(Q) − 1] in Å⁻¹."""
+        return np.asarray(self.Q * (self.S - 1.0))
+
+    def to_pdf(
+        self,
+        r: Array | None = None,
+        *,
+        qmin: float | None = None,
+        qmax: float | None = None,
+        window: str = "none",
+        window_width: float | None = None,
+    ) -> PDF:
+        """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax (Å⁻¹; default: all of Q) on `r` (default 0–30 Å).
+
+        Raises PdfkitError when a limit lies outside the data. See `pdfkit.transforms.sine_transform`.
+        """
+        from pdfkit import transforms
+
+        return transforms.sq_to_pdf(self, r, qmin=qmin, qmax=qmax, window=window, window_width=window_width)
+
+
+def _same_length(name: str, value: Array, other: str, reference: Array) -> Array:
+    out = _checks.array(name, value)
+    if out.size != reference.size:
+        raise PdfkitError(f"{name} has {out.size} points and {other} has {reference.size}: they must match")
+    return out
+
+
+def _positive(name: str, value: Array) -> Array:
+    if not (value > 0).all():
+        i = int(np.argmin(value > 0))
+        raise PdfkitError(f"{name} holds {value[i]:g} at index {i}: standard deviations are positive; drop them")
+    return value
