@@ -14,6 +14,10 @@ class PdfkitError(ValueError):
     """Base of every error that a user's input can cause."""
 
 
+class PdfkitWarning(UserWarning):
+    """Something was repaired or dropped on the way: the result stands, but look at it."""
+
+
 class ReadError(PdfkitError):
     """A file that cannot be read as what it was given for; names the file and, where known, the line."""
 

@@ -1,0 +1,133 @@
+"""Sites of a structure, and the names that files give to atoms and elements."""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pdfkit.errors import StructureError
+
+
+@lru_cache(maxsize=1)
+def _elements() -> frozenset[str]:
+    import periodictable
+
+    return frozenset({element.symbol for element in periodictable.elements} - {"n"} | {"D", "T"})
+
+
+def element_symbol(text: str) -> str:
+    """Return the element in "Cd", "CD", "Cd2+", "O2-", "Cd1" or "2H" (D); StructureError when there is none."""
+    found = re.match(r"\s*(\d*)-?([A-Za-z]+)", text)
+    if found:
+        mass, name = found.groups()
+        two, one = name[:2].capitalize(), name[0].upper()
+        # "CA1" is calcium, "Ow" an oxygen, "OH" an oxygen: two letters count if the second is small or ends the name.
+        if len(name) > 1 and two in _elements() and (name[1].islower() or len(name) == 2):
+            return two
+        if one in _elements():
+            return {"2": "D", "3": "T"}.get(mass, one) if one == "H" else one
+        if two in _elements():
+            return two
+    raise StructureError(f"{text!r} is not an element: give a symbol such as Cd, S or D")
+
+
+def identifier(text: str) -> str:
+    """Return `text` as a Python identifier: "O2-" → "O2", "C1'" → "C1_", "1a" → "_1a"."""
+    out = re.sub(r"\W", "_", re.sub(r"[-+]+$", "", text.strip()), flags=re.ASCII)
+    if not out or out[0].isdigit() or keyword.iskeyword(out):
+        out = "_" + out
+    return out
+
+
+def unique_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return identifiers that differ from one another: a repeated "Cd" becomes "Cd_2", "Cd_3"."""
+    wanted = [identifier(label) for label in labels]
+    reserved = set(wanted)
+    seen: Counter[str] = Counter()
+    out = []
+    for label in wanted:
+        seen[label] += 1
+        name = label
+        while seen[label] > 1 and name in reserved:
+            name = f"{label}_{seen[label]}"
+            seen[label] += name in reserved
+        reserved.add(name)
+        out.append(name)
+    return tuple(out)
+
+
+def numbered_labels(elements: Sequence[str]) -> tuple[str, ...]:
+    """Return Cd1, Cd2, S1 … for a list of elements."""
+    counts: Counter[str] = Counter()
+    out = []
+    for element in elements:
+        counts[element] += 1
+        out.append(f"{element}{counts[element]}")
+    return tuple(out)
+
+
+@dataclass(frozen=True)
+class Site:
+    """One site of the asymmetric unit.
+
+    Parameters
+    ----------
+    label : made a Python identifier; unique within a structure. element : a symbol ("Cd", "D"), charges dropped.
+    xyz : fractional. occ : occupancy, 0 to 1.
+    U : U11 U22 U33 U12 U13 U23 in Å²; one number stands for Uiso. isotropic : U[0] is Uiso, the tensor Uiso·1.
+
+    Raises
+    ------
+    StructureError : unknown element, occupancy outside [0, 1], a wrong count of numbers or one not finite.
+    """
+
+    label: str
+    element: str
+    xyz: tuple[float, float, float]
+    occ: float = 1.0
+    U: tuple[float, ...] = (0.005, 0.005, 0.005, 0.0, 0.0, 0.0)
+    isotropic: bool = True
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        label = identifier(str(self.label))
+        set_(self, "label", label)
+        if self.element not in _elements():
+            set_(self, "element", element_symbol(str(self.element)))
+        set_(self, "xyz", numbers(f"xyz of site {label}", self.xyz, 3))
+        (occ,) = numbers(f"occupancy of site {label}", (self.occ,), 1)
+        if not -1e-6 <= occ <= 1 + 1e-6:
+            raise StructureError(f"occupancy of site {label} is {occ:g}: give a number from 0 to 1")
+        set_(self, "occ", min(max(occ, 0.0), 1.0))
+        given = (self.U,) if np.ndim(self.U) == 0 else tuple(self.U)
+        U = numbers(f"U of site {label}", given, 1 if len(given) == 1 else 6)
+        isotropic = bool(self.isotropic)
+        set_(self, "U", (U[0], U[0], U[0], 0.0, 0.0, 0.0) if isotropic or len(U) == 1 else U)
+        set_(self, "isotropic", isotropic or len(U) == 1)
+
+    @property
+    def Uiso(self) -> float:
+        """Uiso in Å² of an isotropic site (`Structure.Uequiv` for any site: it needs the cell)."""
+        if not self.isotropic:
+            raise StructureError(f"site {self.label} is anisotropic: use Structure.Uequiv({self.label!r})")
+        return self.U[0]
+
+
+def numbers(name: str, values: Iterable[Any], count: int) -> tuple[float, ...]:
+    try:
+        out = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise StructureError(f"{name} is not numeric: give {count} numbers") from None
+    if len(out) != count:
+        raise StructureError(f"{name} has {len(out)} numbers: give {count}")
+    if not all(math.isfinite(value) for value in out):
+        raise StructureError(f"{name} is not finite: give numbers")
+    return out

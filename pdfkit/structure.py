@@ -1,0 +1,311 @@
+"""Crystal structures: the asymmetric unit, the operations of the space group, and what symmetry leaves free.
+
+Lengths in Å, angles in degrees, U in Å² in the convention of CIF files (U_ij refers to the basis a*_i a_i).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _symmetry, _tidy
+from pdfkit._checks import Array, IntArray
+from pdfkit._sites import Site, element_symbol
+from pdfkit.errors import StructureError
+
+__all__ = ["NAMES_CELL", "NAMES_U", "NAMES_XYZ", "Expanded", "Site", "Structure", "element_symbol"]
+
+NAMES_XYZ = ("x", "y", "z")
+NAMES_U = ("U11", "U22", "U33", "U12", "U13", "U23")
+NAMES_CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+
+
+@dataclass(frozen=True, eq=False)
+class Expanded:
+    """Every atom of the cell: fractional position = rotation @ xyz[site] + translation (not wrapped).
+
+    site : (n,) index into `Structure.sites`. rotation : (n, 3, 3). translation : (n, 3). The first atom of each
+    site is the identity image.
+    """
+
+    site: IntArray
+    rotation: IntArray
+    translation: Array
+
+    def __len__(self) -> int:
+        return int(self.site.size)
+
+
+def _identity() -> IntArray:
+    return np.eye(3, dtype=np.int64)[None]
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """A crystal: cell, asymmetric unit and symmetry operations.
+
+    Parameters
+    ----------
+    cell : a b c in Å, alpha beta gamma in degrees; made exact for the symmetry (119.999° → 120°).
+    sites : the asymmetric unit. Sites near a special position (0.3333) are put on it, anisotropic U are averaged
+        over the site symmetry, atoms of one element within 0.01 Å are merged with a `PdfkitWarning`.
+    spacegroup : Hermann–Mauguin symbol, for the record; the operations decide.
+    rotations, translations : (n, 3, 3) and (n, 3), all operations of the cell, centring included.
+    title : free text. meta : what else a file says (delta1, delta2, sratio, rcut, spdiameter, stepcut, scale …).
+
+    Raises
+    ------
+    StructureError : no volume, a cell against its symmetry, operations that are no group, no site, two sites of one
+        label, two sites closer than 0.5 Å with a total occupancy above 1.
+    """
+
+    cell: tuple[float, ...]
+    sites: tuple[Site, ...]
+    spacegroup: str = "P 1"
+    rotations: IntArray = field(default_factory=_identity)
+    translations: Array = field(default_factory=lambda: np.zeros((1, 3)))
+    title: str = ""
+    meta: Mapping[str, float | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        R, t = _symmetry.operations(self.rotations, self.translations)
+        R.setflags(write=False)
+        t.setflags(write=False)
+        set_(self, "rotations", R)
+        set_(self, "translations", t)
+        set_(self, "cell", _tidy.cell(self.cell, R))
+        set_(self, "meta", MappingProxyType(dict(self.meta)))
+        sites = tuple(self.sites)
+        if not sites:
+            raise StructureError("a structure without sites: give at least one")
+        repeated = [label for label, n in Counter(site.label for site in sites).items() if n > 1]
+        if repeated:
+            raise StructureError(f"label {repeated[0]} is used by two sites: give each its own")
+        rows = self.basis()
+        set_(self, "sites", tuple(_tidy.on_position(site, R, t, rows) for site in sites))
+        self._merge_and_check()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = (self.cell, self.sites, self.spacegroup, self.rotations, self.translations, self.title)
+        return type(self), (*values, dict(self.meta))
+
+    def __repr__(self) -> str:
+        formula = " ".join(f"{el}{n:g}" for el, n in self.composition().items())
+        cell = " ".join(f"{x:.6g}" for x in self.cell)
+        return f"Structure({self.title or formula!r}: {self.spacegroup}, cell {cell}, {formula} per cell)"
+
+    # --- geometry -----------------------------------------------------------------------------------------------
+
+    def basis(self) -> Array:
+        """Return the (3, 3) rows a, b, c in Cartesian Å; a ∥ x and b in the xy plane."""
+        return _symmetry.basis(self.cell)
+
+    def volume(self) -> float:
+        """Return the volume of the cell in Å³."""
+        return float(np.linalg.det(self.basis()))
+
+    def expand(self) -> Expanded:
+        """Return every distinct atom of the cell once, by site."""
+        return self._expanded
+
+    def positions(self) -> Array:
+        """Return the (n, 3) fractional positions of `expand()`, not wrapped into the cell."""
+        atoms = self._expanded
+        xyz = np.array([site.xyz for site in self.sites])
+        return np.asarray(np.einsum("nij,nj->ni", atoms.rotation, xyz[atoms.site]) + atoms.translation)
+
+    def multiplicities(self) -> IntArray:
+        """Return how many atoms of the cell each site stands for, (nsites,)."""
+        return np.bincount(self._expanded.site, minlength=len(self.sites)).astype(np.int64)
+
+    def composition(self) -> dict[str, float]:
+        """Return the atoms of each element in the cell, weighted by occupancy."""
+        out: dict[str, float] = {}
+        for site, n in zip(self.sites, self.multiplicities(), strict=True):
+            out[site.element] = out.get(site.element, 0.0) + site.occ * int(n)
+        return out
+
+    def number_density(self) -> float:
+        """Return ρ₀ in atoms Å⁻³, weighted by occupancy."""
+        return sum(self.composition().values()) / self.volume()
+
+    def index(self, which: int | str) -> int:
+        """Return the index of a site given by index or label; StructureError when there is no such site."""
+        labels = [site.label for site in self.sites]
+        if isinstance(which, str) and which in labels:
+            return labels.index(which)
+        if not isinstance(which, str) and 0 <= which < len(labels):
+            return int(which)
+        raise StructureError(f"no site {which!r}: the sites are {', '.join(labels[:20])}")
+
+    def U_tensor(self, which: int | str) -> tuple[float, ...]:
+        """Return U11 U22 U33 U12 U13 U23 (CIF convention, Å²): Uiso (a*_i·a*_j)/(a*_i a*_j) if isotropic."""
+        site = self.sites[self.index(which)]
+        if not site.isotropic:
+            return site.U
+        inverse = np.linalg.inv(self.basis())
+        star = np.linalg.norm(inverse, axis=0)
+        return _symmetry.voigt(site.U[0] * (inverse.T @ inverse) / np.outer(star, star))
+
+    def U_cartesian(self, which: int | str) -> Array:
+        """Return the (3, 3) displacement tensor of a site in the Cartesian frame of `basis()`, Å²."""
+        rows = self.basis()
+        star = _symmetry.reciprocal_lengths(rows)
+        beta = _symmetry.matrix(self.U_tensor(which)) * np.outer(star, star)
+        return np.asarray(rows.T @ beta @ rows)
+
+    def Uequiv(self, which: int | str) -> float:
+        """Return the equivalent isotropic U in Å²: Uiso, or a third of the trace of the Cartesian tensor."""
+        site = self.sites[self.index(which)]
+        return site.U[0] if site.isotropic else float(np.trace(self.U_cartesian(which)) / 3)
+
+    # --- what symmetry leaves free ------------------------------------------------------------------------------
+
+    def cell_constraints(self) -> dict[str, str]:
+        """Return the dependent cell parameters as expressions of the free ones ({"b": "a", "gamma": "120"}).
+
+        From Rᵀ G R = G of every rotation, so any setting with axes along symmetry directions is understood.
+        StructureError for a cell whose symmetry ties lengths to angles.
+        """
+        return _tidy.cell_constraints(self.rotations)
+
+    def position_constraints(self, which: int | str) -> dict[str, str]:
+        """Return the dependent ones of x, y, z of a site as expressions of the free ones ({"y": "2*x", "z": "0"})."""
+        R, t, n = self._site_symmetry(which)
+        solution = _symmetry.position_solution(R, t, n)
+        return {
+            NAMES_XYZ[i]: _symmetry.expression(
+                {NAMES_XYZ[k]: float(c) for k, c in terms.items()}, float(constant)
+            )
+            for i, (terms, constant) in solution.items()
+        }
+
+    def U_constraints(self, which: int | str) -> dict[str, str]:
+        """Return the dependent ones of U11 … U23 of a site as expressions of the free ones ({"U12": "0.5*U11"})."""
+        R, _, _ = self._site_symmetry(which)
+        star = _symmetry.reciprocal_lengths(self.basis())
+        scale = [float(star[i] * star[j]) for i, j in _symmetry.VOIGT]
+        # The equations hold for β = U a*_i a*_j; the ratios are 1 in every setting of the International Tables.
+        return {
+            NAMES_U[p]: _symmetry.expression(
+                {NAMES_U[q]: round(float(c) * scale[q] / scale[p], 9) for q, c in terms.items()}, 0.0
+            )
+            for p, (terms, _) in _symmetry.tensor_solution(R).items()
+        }
+
+    # --- changed copies -----------------------------------------------------------------------------------------
+
+    def with_anisotropic(self, labels: Iterable[str] | None = None) -> Structure:
+        """Return a copy whose isotropic sites (`labels`; all by default) carry the same tensor as six numbers."""
+        chosen = range(len(self.sites)) if labels is None else [self.index(label) for label in labels]
+        sites = list(self.sites)
+        for i in chosen:
+            sites[i] = replace(sites[i], U=self.U_tensor(i), isotropic=False)
+        return replace(self, sites=tuple(sites))
+
+    def to_p1(self) -> Structure:
+        """Return the same crystal with every atom of the cell explicit, labelled Cd1, Cd2 …"""
+        return self.supercell((1, 1, 1))
+
+    def supercell(self, n: tuple[int, int, int]) -> Structure:
+        """Return n[0] × n[1] × n[2] cells as one cell in P 1, every atom explicit."""
+        from pdfkit import _convert
+
+        return _convert.supercell(self, n)
+
+    # --- other programs' structures -----------------------------------------------------------------------------
+
+    @classmethod
+    def from_arrays(
+        cls,
+        cell: Any,
+        elements: Sequence[str],
+        xyz: Any,
+        *,
+        occ: Any = 1.0,
+        U: Any = 0.005,
+        labels: Sequence[str] | None = None,
+        title: str = "",
+    ) -> Structure:
+        """Return a P 1 structure from a list of atoms.
+
+        Parameters
+        ----------
+        cell : 6 numbers (Å, degrees) or (3, 3) rows a, b, c in Å. elements : n symbols. xyz : (n, 3) fractional.
+        occ : one number or (n,). U : Å², one number or (n,) Uiso, or (n, 6) tensors in the CIF convention.
+
+        Raises
+        ------
+        StructureError, PdfkitError : shapes that do not match, and all that the constructor refuses.
+        """
+        from pdfkit import _convert
+
+        return _convert.from_arrays(cell, elements, xyz, occ=occ, U=U, labels=labels, title=title)
+
+    @classmethod
+    def from_ase(cls, atoms: Any) -> Structure:
+        """Return a P 1 structure from `ase.Atoms` (occupancies from `info["occupancy"]`, Uiso 0.005 Å²)."""
+        from pdfkit import _convert
+
+        return _convert.from_ase(atoms)
+
+    @classmethod
+    def from_diffpy(cls, structure: Any) -> Structure:
+        """Return a P 1 structure from a `diffpy.structure.Structure`; its PDFfit values go into `meta`."""
+        from pdfkit import _convert
+
+        return _convert.from_diffpy(structure)
+
+    def to_ase(self) -> Any:
+        """Return `ase.Atoms` with every atom of the cell; partial occupancies in `info["occupancy"]`."""
+        from pdfkit import _convert
+
+        return _convert.to_ase(self)
+
+    def to_diffpy(self) -> Any:
+        """Return a `diffpy.structure.Structure` with every atom of the cell, its occupancy and U."""
+        from pdfkit import _convert
+
+        return _convert.to_diffpy(self)
+
+    # --- how a structure is put in order ------------------------------------------------------------------------
+
+    def _site_symmetry(self, which: int | str) -> tuple[IntArray, Array, Array]:
+        xyz = np.array(self.sites[self.index(which)].xyz)
+        index, n = _symmetry.stabiliser(xyz, self.rotations, self.translations, self.basis(), _tidy.SAME_ATOM)
+        return self.rotations[index], self.translations[index], n
+
+    @cached_property
+    def _expanded(self) -> Expanded:
+        R, t, rows = self.rotations, self.translations, self.basis()
+        kept = [np.arange(1)] * len(self.sites)
+        if len(R) > 1:
+            kept = [_tidy.distinct(R @ np.array(site.xyz) + t, rows) for site in self.sites]
+        index = np.concatenate(kept)
+        site = np.repeat(np.arange(len(kept)), [len(k) for k in kept]).astype(np.int64)
+        arrays = (site, R[index], t[index])
+        for a in arrays:
+            a.setflags(write=False)
+        return Expanded(*arrays)
+
+    def _merge_and_check(self) -> None:
+        which = self._expanded.site
+        pairs, distance = _symmetry.close_pairs(self.positions(), self.basis(), _tidy.OVERLAP)
+        if len(pairs) == 0:
+            return
+        merged = _tidy.merged(self.sites, which[pairs[distance < _tidy.SAME_ATOM]])
+        removed = len(self.sites) - len(merged)
+        if removed:
+            _tidy.warn(f"{removed} sites lie on another site of the same element: merged into it")
+            object.__setattr__(self, "sites", merged)
+            self.__dict__.pop("_expanded")
+            self._merge_and_check()
+        else:
+            _tidy.refuse_overlaps(self.sites, which[pairs], distance)
