@@ -1,0 +1,326 @@
+"""Particle shapes: the characteristic function γ₀(r), with analytic derivatives.
+
+γ₀(r) is the fraction of a particle's volume that stays inside it when shifted by r, averaged over directions:
+1 at r = 0, 0 beyond the longest chord, slope −S/(4V) at r = 0 (surface over volume), ∫4πr²γ₀ dr = V. A phase
+of finite particles has G(r) = γ₀(r) G_bulk(r) [Gilbert 2008, Usher et al. 2018]. Lengths are *diameters*, in
+Å.
+
+    shape             parameters              form
+    Bulk              –                       1
+    Sphere            spdiameter              1 − 3x/2 + x³/2, x = r/D < 1
+    LognormalSpheres  spdiameter, spsigma     volume-weighted average of Sphere, closed form
+    Spheroid          equatorial, axis_ratio  orientation average of Sphere, closed form
+    Shell             spdiameter, thickness   overlaps of two concentric spheres, closed form
+    Sheet             thickness               1 − r/2t within t, t/2r beyond
+    Rod               diameter, length        orientation average of a cylinder, quadrature (≤ 1e-13)
+    Stepcut           stepcut                 1 up to stepcut, 0 beyond
+    Tabulated         stretch                 the user's table, γ₀(r/stretch)
+
+A core–shell particle is two phases: the core with `Sphere`, the shell with `Shell`; the pairs between two
+unlike lattices are then left out, as they are in any sum of phases.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit._shape_averages import LognormalSpheres, Rod, Spheroid, number_mean, volume_mean
+from pdfkit._shape_base import SMALLEST, Shape, ShapeParameter
+from pdfkit.errors import ParameterError, PdfkitError, nearest
+
+__all__ = [
+    "SHAPES",
+    "Bulk",
+    "LognormalSpheres",
+    "Rod",
+    "Shape",
+    "ShapeParameter",
+    "Sheet",
+    "Shell",
+    "Sphere",
+    "Spheroid",
+    "Stepcut",
+    "Tabulated",
+    "from_kind",
+    "number_mean",
+    "volume_mean",
+]
+
+
+@dataclass(frozen=True)
+class Bulk(Shape):
+    """No boundary: γ₀ = 1."""
+
+    kind: ClassVar[str] = "bulk"
+    parameters: ClassVar[tuple[ShapeParameter, ...]] = ()
+
+    def gamma0(self, r: Array) -> Array:
+        """Return ones."""
+        return np.ones_like(r, dtype=np.float64)
+
+    def derivatives(self, r: Array) -> Array:
+        """Return an array of no rows."""
+        return np.zeros((0, np.size(r)))
+
+    def extent(self) -> float:
+        """Return inf."""
+        return math.inf
+
+
+@dataclass(frozen=True)
+class Sphere(Shape):
+    """A sphere of diameter `spdiameter`: γ₀ = 1 − (3/2)x + (1/2)x³ with x = r/spdiameter < 1."""
+
+    spdiameter: float
+
+    kind: ClassVar[str] = "sphere"
+    parameters: ClassVar[tuple[ShapeParameter, ...]] = (
+        ShapeParameter("spdiameter", "Å", SMALLEST, math.inf, "diameter of the sphere"),
+    )
+
+    def gamma0(self, r: Array) -> Array:
+        """Return γ₀."""
+        x = np.minimum(r / self.spdiameter, 1.0)
+        return np.asarray(1.0 - 1.5 * x + 0.5 * x**3)
+
+    def derivatives(self, r: Array) -> Array:
+        """Return ∂γ₀/∂spdiameter = (3/2)(x − x³)/spdiameter."""
+        x = np.minimum(r / self.spdiameter, 1.0)
+        return np.atleast_2d(1.5 * (x - x**3) / self.spdiameter)
+
+    def extent(self) -> float:
+        """Return the diameter."""
+        return self.spdiameter
+
+
+@dataclass(frozen=True)
+class Shell(Shape):
+    """A hollow sphere of outer diameter `spdiameter` and wall `thickness` (solid from spdiameter/2 on).
+
+    γ₀ = [L(R, R) + L(Rᵢ, Rᵢ) − 2L(R, Rᵢ)]/V, L(A, B) the overlap of two spheres of radii A and B at distance
+    r.
+    """
+
+    spdiameter: float
+    thickness: float
+
+    kind: ClassVar[str] = "shell"
+    parameters: ClassVar[tuple[ShapeParameter, ...]] = (
+        ShapeParameter("spdiameter", "Å", SMALLEST, math.inf, "outer diameter"),
+        ShapeParameter("thickness", "Å", 0.01, math.inf, "thickness of the wall"),
+    )
+
+    def _radii(self) -> tuple[float, float]:
+        outer = self.spdiameter / 2
+        return outer, max(outer - self.thickness, 0.0)
+
+    def _overlap(self, r: Array) -> tuple[float, Array]:
+        outer, inner = self._radii()
+        overlap = _lens(outer, outer, r) + _lens(inner, inner, r) - 2 * _lens(outer, inner, r)
+        return 4 * math.pi / 3 * (outer**3 - inner**3), overlap
+
+    def gamma0(self, r: Array) -> Array:
+        """Return γ₀."""
+        volume, overlap = self._overlap(np.asarray(r, dtype=np.float64))
+        return np.asarray(overlap / volume)
+
+    def derivatives(self, r: Array) -> Array:
+        """Return ∂γ₀/∂(spdiameter, thickness); ∂L/∂A is the part of the surface of A that lies within B."""
+        r = np.asarray(r, dtype=np.float64)
+        outer, inner = self._radii()
+        volume, overlap = self._overlap(r)
+        g = overlap / volume
+        by_outer = 2 * (_cap(outer, outer, r) - _cap(outer, inner, r)) - 4 * math.pi * outer**2 * g
+        by_inner = 2 * (_cap(inner, inner, r) - _cap(inner, outer, r)) + 4 * math.pi * inner**2 * g
+        solid = inner == 0.0  # then by_inner = 0 too: the wall no longer matters
+        by_diameter = by_outer / 2 if solid else (by_outer + by_inner) / 2
+        return np.stack([by_diameter, np.zeros_like(r) if solid else -by_inner]) / volume
+
+    def extent(self) -> float:
+        """Return the outer diameter."""
+        return self.spdiameter
+
+
+def _lens(a: float, b: float, r: Array) -> Array:
+    """Return the volume (Å³) common to spheres of radii `a` and `b` whose centres are `r` apart."""
+    d = np.clip(r, max(abs(a - b), 1e-300), max(a + b, 1e-300))
+    part = math.pi * (a + b - d) ** 2 * (d * d + 2 * d * (a + b) - 3 * (a - b) ** 2) / (12 * d)
+    return np.asarray(np.where(r <= abs(a - b), 4 * math.pi / 3 * min(a, b) ** 3, part))
+
+
+def _cap(a: float, b: float, r: Array) -> Array:
+    """Return the area (Å²) of the sphere of radius `a` inside the sphere of radius `b`, centres `r` apart."""
+    d = np.clip(r, max(abs(a - b), 1e-300), max(a + b, 1e-300))
+    part = math.pi * a * (b - a + d) * (b + a - d) / d
+    # Equal spheres at r = 0: each surface counts half inside the other, the limit of both at small r.
+    within = 2 * math.pi * a * a * (1.0 if a == b else 2.0 if a < b else 0.0)
+    return np.asarray(np.where(r <= abs(a - b), within, part))
+
+
+@dataclass(frozen=True)
+class Sheet(Shape):
+    """A flat layer without edges, from all directions: 1 − r/(2t) within its thickness t, t/(2r) beyond."""
+
+    thickness: float
+
+    kind: ClassVar[str] = "sheet"
+    parameters: ClassVar[tuple[ShapeParameter, ...]] = (
+        ShapeParameter("thickness", "Å", SMALLEST, math.inf, "thickness of the layer"),
+    )
+
+    def gamma0(self, r: Array) -> Array:
+        """Return γ₀."""
+        t = self.thickness
+        return np.where(r < t, 1 - r / (2 * t), t / (2 * np.maximum(r, t)))
+
+    def derivatives(self, r: Array) -> Array:
+        """Return ∂γ₀/∂thickness."""
+        t = self.thickness
+        return np.atleast_2d(np.where(r < t, r / (2 * t * t), 1 / (2 * np.maximum(r, t))))
+
+    def extent(self) -> float:
+        """Return inf."""
+        return math.inf
+
+
+@dataclass(frozen=True)
+class Stepcut(Shape):
+    """A sharp cut: γ₀ = 1 for r ≤ stepcut, 0 beyond (PDFfit2's `stepcut`); no body has this γ₀.
+
+    The step cannot be refined: its derivative is 0 away from it. `smoothed(h)` is what a grid of step h
+    needs: the step becomes a straight ramp of width h centred on it, so each grid value is differentiable in
+    stepcut.
+    """
+
+    stepcut: float
+    ramp: float = 0.0
+
+    kind: ClassVar[str] = "stepcut"
+    parameters: ClassVar[tuple[ShapeParameter, ...]] = (
+        ShapeParameter("stepcut", "Å", SMALLEST, math.inf, "r beyond which there are no pairs"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "ramp", _checks.number("ramp", self.ramp, low=0.0))
+
+    def smoothed(self, h: float) -> Stepcut:
+        """Return the same cut as a ramp of width `h` (Å) centred on it."""
+        return replace(self, ramp=_checks.number("h", h, low=0.0, open_low=True))
+
+    def gamma0(self, r: Array) -> Array:
+        """Return γ₀."""
+        if self.ramp == 0:
+            return np.where(r <= self.stepcut, 1.0, 0.0)
+        return np.clip((self.stepcut - r) / self.ramp + 0.5, 0.0, 1.0)
+
+    def derivatives(self, r: Array) -> Array:
+        """Return ∂γ₀/∂stepcut: 1/ramp on the ramp, 0 elsewhere."""
+        inside = np.abs(r - self.stepcut) < self.ramp / 2
+        return np.atleast_2d(np.where(inside, 1.0 / (self.ramp or 1.0), 0.0))
+
+    def extent(self) -> float:
+        """Return the end of the step or ramp."""
+        return self.stepcut + self.ramp / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Tabulated(Shape):
+    """A γ₀ of the user's own, given as a table and interpolated by monotone cubics (PCHIP); γ₀(r/stretch).
+
+    Parameters
+    ----------
+    r : (m,) Å, increasing from 0. table : (m,) γ₀ at r, starting with 1. stretch : scales the particle's
+    size.
+
+    Raises
+    ------
+    PdfkitError : the table does not start with γ₀(0) = 1; or γ₀ is asked for beyond a table that does not end
+    at 0.
+    """
+
+    r: Array
+    table: Array
+    stretch: float = 1.0
+
+    kind: ClassVar[str] = "tabulated"
+    parameters: ClassVar[tuple[ShapeParameter, ...]] = (
+        ShapeParameter("stretch", "1", 0.01, 100.0, "factor on the r of the table"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "r", _checks.grid("r of the table", self.r))
+        object.__setattr__(self, "table", _checks.array("table", self.table))
+        if self.table.size != self.r.size:
+            raise PdfkitError(f"table has {self.table.size} points and r has {self.r.size}: they must match")
+        if self.r[0] != 0 or abs(self.table[0] - 1) > 1e-6:
+            raise PdfkitError(
+                f"the table starts with γ₀ = {self.table[0]:g} at r = {self.r[0]:g}: it must be 1 at 0"
+            )
+
+    @cached_property
+    def _curve(self) -> Any:
+        from scipy.interpolate import PchipInterpolator
+
+        return PchipInterpolator(self.r, self.table, extrapolate=False)
+
+    def _at(self, r: Array, order: int) -> tuple[Array, Array]:
+        """Return x = r/stretch and the curve (order 0) or its slope (order 1) at x, 0 beyond the table."""
+        x = np.asarray(r, dtype=np.float64) / self.stretch
+        last = self.r[-1]
+        if self.table[-1] != 0 and (x > last).any():
+            raise PdfkitError(
+                f"γ₀ is needed at r = {x.max():g} and its table ends at {last:g} with {self.table[-1]:g}: "
+                f"extend the table, or end it with 0"
+            )
+        return x, np.where(x > last, 0.0, self._curve(np.minimum(x, last), order))
+
+    def gamma0(self, r: Array) -> Array:
+        """Return γ₀."""
+        return self._at(r, 0)[1]
+
+    def derivatives(self, r: Array) -> Array:
+        """Return ∂γ₀/∂stretch = −(x/stretch) γ₀′(x), x = r/stretch."""
+        x, slope = self._at(r, 1)
+        return np.atleast_2d(-x * slope / self.stretch)
+
+    def extent(self) -> float:
+        """Return the end of a table that ends with 0, inf for any other."""
+        return float(self.r[-1] * self.stretch) if self.table[-1] == 0 else math.inf
+
+
+SHAPES: Mapping[str, type[Shape]] = MappingProxyType(
+    {
+        shape.kind: shape
+        for shape in (Bulk, Sphere, LognormalSpheres, Spheroid, Shell, Sheet, Rod, Stepcut, Tabulated)
+    }
+)
+
+
+def from_kind(kind: str, **params: Any) -> Shape:
+    """Return the shape called `kind` in `SHAPES` with the parameters `params`, as recipes write it.
+
+    Raises ParameterError for an unknown kind, and for a parameter that the shape lacks or that is missing.
+    """
+    if kind not in SHAPES:
+        raise ParameterError(f"shape {kind!r} is not known: did you mean {nearest(str(kind), SHAPES)}?")
+    shape = SHAPES[kind]
+    known = {f.name: f.default is MISSING for f in fields(shape)}
+    takes = f"a {kind} takes {', '.join(known) or 'no parameters'}"
+    for name in params:
+        if name not in known:
+            raise ParameterError(f"shape {kind!r} has no parameter {name!r}: {takes}")
+    missing = [name for name, needed in known.items() if needed and name not in params]
+    if missing:
+        raise ParameterError(f"shape {kind!r} lacks {', '.join(missing)}: {takes}")
+    return shape(**params)
