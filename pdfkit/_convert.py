@@ -140,7 +140,7 @@ def from_diffpy(structure: Any) -> Structure:
 
 
 def pdffit_meta(values: Any) -> dict[str, float | str]:
-    """Return the values of a PDFfit header that are set: scale, delta1, delta2, sratio, rcut, spdiameter, stepcut."""
+    """Return the values of a PDFfit header that are set: scale, delta1, delta2, sratio, rcut, shape."""
     names = ("scale", "delta1", "delta2", "sratio", "rcut", "spdiameter", "stepcut")
     out: dict[str, float | str] = {}
     for name in names:

@@ -24,12 +24,12 @@ def _elements() -> frozenset[str]:
 
 
 def element_symbol(text: str) -> str:
-    """Return the element in "Cd", "CD", "Cd2+", "O2-", "Cd1" or "2H" (D); StructureError when there is none."""
+    """Return the element in "Cd", "CD", "Cd2+", "O2-", "Cd1", "2H" (D); StructureError if none is."""
     found = re.match(r"\s*(\d*)-?([A-Za-z]+)", text)
     if found:
         mass, name = found.groups()
         two, one = name[:2].capitalize(), name[0].upper()
-        # "CA1" is calcium, "Ow" an oxygen, "OH" an oxygen: two letters count if the second is small or ends the name.
+        # "CA1" is calcium, "Oh" and "OH" an oxygen: two letters count if the second is small or the last.
         if len(name) > 1 and two in _elements() and (name[1].islower() or len(name) == 2):
             return two
         if one in _elements():
@@ -80,9 +80,11 @@ class Site:
 
     Parameters
     ----------
-    label : made a Python identifier; unique within a structure. element : a symbol ("Cd", "D"), charges dropped.
+    label : made a Python identifier; unique within a structure.
+    element : a symbol ("Cd", "D"); charges are dropped.
     xyz : fractional. occ : occupancy, 0 to 1.
-    U : U11 U22 U33 U12 U13 U23 in Å²; one number stands for Uiso. isotropic : U[0] is Uiso, the tensor Uiso·1.
+    U : U11 U22 U33 U12 U13 U23 in Å²; one number stands for Uiso.
+    isotropic : if true, U[0] is Uiso and the tensor is Uiso·1.
 
     Raises
     ------

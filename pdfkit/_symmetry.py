@@ -1,11 +1,11 @@
 """Symmetry algebra in exact fractions: groups of operations, site symmetry, and what it leaves free.
 
-An operation maps fractional coordinates x to R x + t. With the metric G = B Bᵀ (rows of B are a, b, c) it is an
-isometry when Rᵀ G R = G. Displacements are ⟨ξξᵀ⟩ = β in fractional coordinates, β → R β Rᵀ, and the tensor of
-CIF files is U_ij = β_ij/(a*_i a*_j) (Trueblood et al., Acta Cryst. A52, 770 (1996)).
+An operation maps fractional coordinates x to R x + t. With the metric G = B Bᵀ (rows of B are a, b, c) it is
+an isometry when Rᵀ G R = G. Displacements are ⟨ξξᵀ⟩ = β in fractional coordinates, β → R β Rᵀ, and the tensor
+of CIF files is U_ij = β_ij/(a*_i a*_j) (Trueblood et al., Acta Cryst. A52, 770 (1996)).
 
-Everything that symmetry imposes is a set of linear equations with rational coefficients; `solve` eliminates them
-exactly, so a constraint is never the product of a numerical rank.
+Everything that symmetry imposes is a set of linear equations with rational coefficients; `solve` eliminates
+them exactly, so a constraint is never the product of a numerical rank.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRANSLATION_TOLERANCE = 1e-3
 
 
 def basis(cell: Sequence[float]) -> Array:
-    """Return the (3, 3) rows a, b, c in Å of a cell (a b c in Å, α β γ in degrees); a ∥ x, b in the xy plane."""
+    """Return the (3, 3) rows a, b, c in Å of a cell (Å, degrees); a ∥ x, b in the xy plane."""
     a, b, c = cell[:3]
     # cos 90° and cos 120° come out exact, so that orthogonal cells stay orthogonal.
     ca, cb, cg = (round(float(np.cos(np.radians(angle))), 15) for angle in cell[3:])
@@ -80,7 +80,7 @@ def operations(rotations: IntArray, translations: Array) -> tuple[IntArray, Arra
     t = np.array(translations, dtype=float)
     if R.ndim != 3 or R.shape[1:] != (3, 3) or t.shape != (len(R), 3) or len(R) == 0:
         raise StructureError(
-            f"operations have shapes {R.shape} and {t.shape}: give rotations (n, 3, 3) and translations (n, 3)"
+            f"operations have shapes {R.shape} and {t.shape}: give (n, 3, 3) rotations, (n, 3) translations"
         )
     if not np.isfinite(t).all() or not np.isin(R, (-1, 0, 1)).all():
         raise StructureError(
@@ -90,7 +90,7 @@ def operations(rotations: IntArray, translations: Array) -> tuple[IntArray, Arra
     t = np.where(np.abs(t - on_grid) < _TRANSLATION_TOLERANCE, on_grid, t) % 1.0
     R = np.array(R, dtype=np.int64)
     _check_group(R.tobytes(), t.tobytes())
-    identity = int(np.argmax((R == np.eye(3)).all(axis=(1, 2)) & (t == 0).all(axis=1)))
+    identity = int(np.argmax((np.eye(3) == R).all(axis=(1, 2)) & (t == 0).all(axis=1)))
     order = [identity, *(i for i in range(len(R)) if i != identity)]
     return R[order], t[order]
 
@@ -109,7 +109,7 @@ def _check_group(rotations: bytes, translations: bytes) -> None:
         missing = set(_keys(Ri @ R, t @ Ri.T + ti).tolist()) - members
         if missing:
             raise StructureError(
-                f"the {len(R)} symmetry operations are not a group (products of them are missing): list them all"
+                f"the {len(R)} symmetry operations are no group (products of them are missing): list them all"
             )
 
 
@@ -141,7 +141,7 @@ def symmetric_cell(cell: Sequence[float], rotations: IntArray, tolerance: float 
 
 
 def stabiliser(xyz: Array, R: IntArray, t: Array, rows: Array, reach: float) -> tuple[IntArray, Array]:
-    """Return which operations bring `xyz` within `reach` Å of itself, and the lattice vectors n: R x + t − n ≈ x."""
+    """Return which operations bring `xyz` within `reach` Å of itself, and n of R x + t − n ≈ x."""
     step = R @ xyz + t - xyz
     n = np.round(step)
     near = np.linalg.norm((step - n) @ rows, axis=1) < reach
@@ -171,7 +171,7 @@ def exact(value: float) -> Fraction:
 
 
 def position_solution(R: IntArray, t: Array, n: Array) -> Solution:
-    """Return x, y, z (0, 1, 2) that depend on others: the solution of (R − 1) x = n − t over the stabiliser."""
+    """Return the dependent ones of x, y, z (0, 1, 2): (R − 1) x = n − t over the stabiliser."""
     rows: Rows = []
     for Rk, tk, nk in zip(R, t, n, strict=True):
         for i in range(3):
@@ -181,12 +181,12 @@ def position_solution(R: IntArray, t: Array, n: Array) -> Solution:
 
 
 def tensor_solution(R: IntArray) -> Solution:
-    """Return the dependent components (order of `VOIGT`) of a symmetric tensor with R β Rᵀ = β for every R."""
+    """Return the dependent components (order of `VOIGT`) of a tensor with R β Rᵀ = β for every R."""
     return solve(_tensor_rows(R), 6)
 
 
 def metric_solution(R: IntArray) -> Solution:
-    """Return the dependent components (order of `VOIGT`) of a metric with Rᵀ G R = G; G12 follows G13, G13 G23."""
+    """Return the dependent components (order of `VOIGT`) of a metric with Rᵀ G R = G; G23 stays free."""
     return solve(_tensor_rows(R.transpose(0, 2, 1)), 6, (3, 4, 5, 2, 1, 0))
 
 
@@ -205,7 +205,7 @@ def _tensor_rows(R: IntArray) -> Rows:
 def solve(rows: Rows, unknowns: int, order: Sequence[int] = ()) -> Solution:
     """Return each dependent unknown as {unknown: coefficient} and a constant.
 
-    Gauss–Jordan elimination in exact fractions, in `order`. By default the last unknowns are eliminated first, so
+    Gauss–Jordan elimination in exact fractions, in `order`. By default the last unknowns go first, so
     that what stays free is what crystallographers write down: (x, 2x, z), U12 = U22/2.
     """
     left = [row for row in rows if any(row[:unknowns])]
@@ -248,13 +248,13 @@ def number(value: float) -> str:
 
 
 def close_pairs(xyz: Array, rows: Array, reach: float) -> tuple[IntArray, Array]:
-    """Return the pairs (m, 2) of fractional positions closer than `reach` Å in the crystal, and their distances.
+    """Return the pairs (m, 2) of fractional positions closer than `reach` Å in the crystal, with distances.
 
-    Exact while the lattice planes are more than 2·reach apart. Up to 256 atoms all pairs are measured at once; more
-    go through a periodic k-d tree.
+    Exact while the lattice planes are more than 2·reach apart (`_tidy.cell` sees to it). Up to 256 atoms all
+    pairs are measured at once; more go through a periodic k-d tree.
     """
     spread = reach * float(reciprocal_lengths(rows).max())
-    if len(xyz) <= 256 or spread >= 0.5:
+    if len(xyz) <= 256:
         i, j = np.triu_indices(len(xyz), 1)
     else:
         from scipy.spatial import cKDTree

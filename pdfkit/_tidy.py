@@ -1,4 +1,4 @@
-"""How a structure is put in order: cells made exact, sites on their positions, duplicates merged, overlaps refused."""
+"""How a structure is put in order: exact cells, sites on positions, duplicates merged, overlaps refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FULL = 1.01
 
 
 def cell(values: Any, rotations: IntArray) -> tuple[float, ...]:
-    """Return six checked cell parameters, made exact for the symmetry; StructureError when they make no crystal."""
+    """Return six checked cell parameters, made exact for the symmetry; StructureError if they are no cell."""
     out = numbers("cell", values, 6)
     if min(out[:3]) <= 0 or max(out[:3]) > 1e5 or not all(0 < angle < 180 for angle in out[3:]):
         raise StructureError(
@@ -45,7 +45,7 @@ def cell(values: Any, rotations: IntArray) -> tuple[float, ...]:
 
 
 def on_position(site: Site, R: IntArray, t: Array, rows: Array) -> Site:
-    """Return `site` moved exactly onto the special position it is near, its U averaged over the site symmetry."""
+    """Return `site` moved onto the special position it is near, its U averaged over the site symmetry."""
     if len(R) == 1:
         return site
     # Partly occupied sites near a special position may be real split sites: they are left where they are.
@@ -103,7 +103,7 @@ def _merged_occupancy(occs: Sequence[float]) -> float:
 
 
 def refuse_overlaps(sites: tuple[Site, ...], pairs: IntArray, distance: Array) -> None:
-    """Raise StructureError for the first of `pairs` (site indices, closer than OVERLAP) that holds over one atom."""
+    """Raise StructureError for the first of `pairs` (of sites closer than OVERLAP) with over one atom."""
     for (i, j), d in zip(pairs.tolist(), distance, strict=True):
         total = sites[i].occ + sites[j].occ
         if total > FULL:
@@ -155,8 +155,8 @@ def _cell_constraints(rotations: bytes) -> tuple[tuple[str, str], ...]:
 
 def _unusual() -> StructureError:
     return StructureError(
-        "the axes of this cell are not along its symmetry directions, so lengths and angles are tied to each other: "
-        "use the conventional cell, or to_p1()"
+        "the axes of this cell are not along its symmetry directions, so lengths and angles are tied to each "
+        "other: use the conventional cell, or to_p1()"
     )
 
 

@@ -30,8 +30,8 @@ NAMES_CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 class Expanded:
     """Every atom of the cell: fractional position = rotation @ xyz[site] + translation (not wrapped).
 
-    site : (n,) index into `Structure.sites`. rotation : (n, 3, 3). translation : (n, 3). The first atom of each
-    site is the identity image.
+    site : (n,) index into `Structure.sites`. rotation : (n, 3, 3). translation : (n, 3). The first atom of
+    each site is the identity image.
     """
 
     site: IntArray
@@ -53,16 +53,17 @@ class Structure:
     Parameters
     ----------
     cell : a b c in Å, alpha beta gamma in degrees; made exact for the symmetry (119.999° → 120°).
-    sites : the asymmetric unit. Sites near a special position (0.3333) are put on it, anisotropic U are averaged
-        over the site symmetry, atoms of one element within 0.01 Å are merged with a `PdfkitWarning`.
+    sites : the asymmetric unit. Sites near a special position (0.3333) are put on it, anisotropic U are
+        averaged over the site symmetry, atoms of one element within 0.01 Å merged with a `PdfkitWarning`.
     spacegroup : Hermann–Mauguin symbol, for the record; the operations decide.
     rotations, translations : (n, 3, 3) and (n, 3), all operations of the cell, centring included.
-    title : free text. meta : what else a file says (delta1, delta2, sratio, rcut, spdiameter, stepcut, scale …).
+    title : free text.
+    meta : what else a file says (delta1, delta2, sratio, rcut, spdiameter, stepcut, scale …).
 
     Raises
     ------
-    StructureError : no volume, a cell against its symmetry, operations that are no group, no site, two sites of one
-        label, two sites closer than 0.5 Å with a total occupancy above 1.
+    StructureError : no volume, a cell against its symmetry, operations that are no group, no site, two sites
+        of one label, two sites closer than 0.5 Å with a total occupancy above 1.
     """
 
     cell: tuple[float, ...]
@@ -101,7 +102,7 @@ class Structure:
         cell = " ".join(f"{x:.6g}" for x in self.cell)
         return f"Structure({self.title or formula!r}: {self.spacegroup}, cell {cell}, {formula} per cell)"
 
-    # --- geometry -----------------------------------------------------------------------------------------------
+    # --- geometry
 
     def basis(self) -> Array:
         """Return the (3, 3) rows a, b, c in Cartesian Å; a ∥ x and b in the xy plane."""
@@ -166,7 +167,7 @@ class Structure:
         site = self.sites[self.index(which)]
         return site.U[0] if site.isotropic else float(np.trace(self.U_cartesian(which)) / 3)
 
-    # --- what symmetry leaves free ------------------------------------------------------------------------------
+    # --- what symmetry leaves free
 
     def cell_constraints(self) -> dict[str, str]:
         """Return the dependent cell parameters as expressions of the free ones ({"b": "a", "gamma": "120"}).
@@ -177,7 +178,7 @@ class Structure:
         return _tidy.cell_constraints(self.rotations)
 
     def position_constraints(self, which: int | str) -> dict[str, str]:
-        """Return the dependent ones of x, y, z of a site as expressions of the free ones ({"y": "2*x", "z": "0"})."""
+        """Return the dependent ones of x, y, z of a site by the free ones ({"y": "2*x", "z": "0.25"})."""
         R, t, n = self._site_symmetry(which)
         solution = _symmetry.position_solution(R, t, n)
         return {
@@ -188,11 +189,11 @@ class Structure:
         }
 
     def U_constraints(self, which: int | str) -> dict[str, str]:
-        """Return the dependent ones of U11 … U23 of a site as expressions of the free ones ({"U12": "0.5*U11"})."""
+        """Return the dependent ones of U11 … U23 of a site by the free ones ({"U12": "0.5*U11"})."""
         R, _, _ = self._site_symmetry(which)
         star = _symmetry.reciprocal_lengths(self.basis())
         scale = [float(star[i] * star[j]) for i, j in _symmetry.VOIGT]
-        # The equations hold for β = U a*_i a*_j; the ratios are 1 in every setting of the International Tables.
+        # The equations hold for β = U a*_i a*_j; the ratios are 1 in the settings of International Tables.
         return {
             NAMES_U[p]: _symmetry.expression(
                 {NAMES_U[q]: round(float(c) * scale[q] / scale[p], 9) for q, c in terms.items()}, 0.0
@@ -200,10 +201,10 @@ class Structure:
             for p, (terms, _) in _symmetry.tensor_solution(R).items()
         }
 
-    # --- changed copies -----------------------------------------------------------------------------------------
+    # --- changed copies
 
     def with_anisotropic(self, labels: Iterable[str] | None = None) -> Structure:
-        """Return a copy whose isotropic sites (`labels`; all by default) carry the same tensor as six numbers."""
+        """Return a copy whose isotropic sites (`labels`; default all) carry their tensor as six numbers."""
         chosen = range(len(self.sites)) if labels is None else [self.index(label) for label in labels]
         sites = list(self.sites)
         for i in chosen:
@@ -220,7 +221,7 @@ class Structure:
 
         return _convert.supercell(self, n)
 
-    # --- other programs' structures -----------------------------------------------------------------------------
+    # --- other programs' structures
 
     @classmethod
     def from_arrays(
@@ -238,7 +239,8 @@ class Structure:
 
         Parameters
         ----------
-        cell : 6 numbers (Å, degrees) or (3, 3) rows a, b, c in Å. elements : n symbols. xyz : (n, 3) fractional.
+        cell : 6 numbers (Å, degrees) or (3, 3) rows a, b, c in Å.
+        elements : n symbols. xyz : (n, 3) fractional.
         occ : one number or (n,). U : Å², one number or (n,) Uiso, or (n, 6) tensors in the CIF convention.
 
         Raises
@@ -275,7 +277,7 @@ class Structure:
 
         return _convert.to_diffpy(self)
 
-    # --- how a structure is put in order ------------------------------------------------------------------------
+    # --- how a structure is put in order
 
     def _site_symmetry(self, which: int | str) -> tuple[IntArray, Array, Array]:
         xyz = np.array(self.sites[self.index(which)].xyz)
