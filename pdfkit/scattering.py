@@ -1,0 +1,201 @@
+"""Scattering strengths of the elements, form factors, and the weight of each pair of species.
+
+| probe | strength at Q = 0 | form factor |
+|---|---|---|
+| "N" neutron | bound coherent length b_c in fm, real part | the same at every Q |
+| "X" X-ray | the atomic number Z in electrons, as PDFfit2 has it | f(Q) of Waasmaier & Kirfel (1995), neutral
+atoms | | "E" electron | the limit of the form factor in Å | Mott–Bethe: (2/a₀)[f_X(0) − f_X(Q)]/Q², a₀ the
+Bohr radius |
+
+Numbers come from `periodictable`. The tables of f_X miss Z by up to 0.04 at Q = 0; the Mott–Bethe difference
+is taken from f_X(0), not Z, or it would diverge there. Ions, energy-dependent neutron lengths (Cd, Gd, Sm, …)
+and the anomalous terms f′ and f″ are not included.
+
+Faber–Ziman weights: with fractions c, strengths b and ⟨b⟩ = Σc_a b_a, the total is Σ_{a≤b} w_ab × (partial
+ab), w_ab = (2 − δ_ab) c_a c_b b_a b_b/⟨b⟩², and Σ w_ab = 1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data import PROBES
+from pdfkit.errors import PdfkitError, StructureError, nearest
+
+QMAX_TABLES = 24 * math.pi
+"""Å⁻¹: the X-ray tables are fitted up to sin θ/λ = 6 Å⁻¹, Q = 75.4 Å⁻¹."""
+
+_BOHR = 0.529177210903  # Å, CODATA 2018
+_NULL = 1e-3  # |⟨b⟩|/⟨|b|⟩ below which the normalisation by ⟨b⟩² means nothing
+
+
+@lru_cache(maxsize=256)
+def _entry(element: str) -> Any:
+    """Return the periodictable entry of "Cd", "D", "T" or an isotope such as "2-H"."""
+    import periodictable
+
+    isotope = re.fullmatch(r"(\d+)-([A-Za-z]+)", element)
+    symbol = isotope[2] if isotope else element
+    if re.fullmatch(r"[A-Za-z]+\d*[+-]", symbol):
+        neutral = symbol.rstrip("+-0123456789")
+        raise StructureError(
+            f"element {element!r} carries a charge: ions have no own tables here, write {neutral!r}"
+        )
+    known = {e.symbol for e in periodictable.elements if e.number > 0} | (set() if isotope else {"D", "T"})
+    if symbol not in known:
+        close = nearest(symbol.capitalize(), sorted(known))
+        raise StructureError(f"element {element!r} is not known: did you mean {close}?")
+    entry = periodictable.elements.symbol(symbol)
+    if not isotope:
+        return entry
+    mass = int(isotope[1])
+    if mass not in entry.isotopes:
+        raise StructureError(f"isotope {element!r} is not known: {symbol} has {_words(entry.isotopes)}")
+    return entry[mass]
+
+
+def _words(masses: Sequence[int]) -> str:
+    return ", ".join(str(m) for m in masses)
+
+
+def _neutron_length(element: str) -> float:
+    length = getattr(_entry(element).neutron, "b_c", None)
+    if length is None:
+        raise StructureError(
+            f"{element} has no tabulated neutron scattering length: give another element or probe"
+        )
+    return float(length)
+
+
+@lru_cache(maxsize=256)
+def _gaussians(element: str) -> tuple[Array, Array, float]:
+    """Return a (n,), b (n,) in Å² and c of f_X(Q) = Σ aᵢ exp[−bᵢ (Q/4π)²] + c [Waasmaier & Kirfel 1995]."""
+    from periodictable import cromermann
+
+    symbol = re.sub(r"^(\d+-)", "", element)
+    entry = _entry(element)
+    symbol = {1: "H"}.get(entry.number, symbol)  # D and T have the electrons of H
+    try:
+        table = cromermann.getCMformula(symbol)
+    except KeyError:
+        raise StructureError(f"{element} has no tabulated X-ray form factor: the tables end at Cf") from None
+    return np.array(table.a, dtype=np.float64), np.array(table.b, dtype=np.float64), float(table.c)
+
+
+@lru_cache(maxsize=1024)
+def scattering_strength(element: str, probe: str) -> float:
+    """Return the strength of `element` at Q = 0: b_c in fm ("N"), Z ("X"), f_E(0) in Å ("E").
+
+    `element` is a symbol ("Cd"), "D", "T", or an isotope as "2-H". For "X" it is the atomic number exactly,
+    as in PDFfit2; `form_factor` at Q = 0 gives the tables' own f(0), which differs by up to 0.04.
+
+    Raises StructureError when the element is not known or not tabulated, PdfkitError for another probe.
+    """
+    probe = _checks.choice("probe", probe, PROBES)
+    if probe == "N":
+        return _neutron_length(element)
+    if probe == "X":
+        return float(_entry(element).number)
+    return float(form_factor(element, "E", np.zeros(1))[0])
+
+
+def form_factor(element: str, probe: str, Q: Array) -> Array:
+    """Return f(Q) on `Q` ((n,) Å⁻¹): b_c in fm ("N"), electrons ("X"), Å ("E"); (n,).
+
+    X: Σ aᵢ exp(−bᵢ s²) + c, s = Q/4π [Waasmaier & Kirfel, Acta Cryst. A51, 416 (1995)], neutral atoms.
+    E: (2/a₀)[f_X(0) − f_X(Q)]/Q² [Mott–Bethe], without cancellation at small Q; its limit at Q = 0 is
+    (2/a₀) Σ aᵢbᵢ/(4π)².
+
+    Raises StructureError as `scattering_strength`; PdfkitError for Q beyond the tables (75.4 Å⁻¹; "X" and
+    "E").
+    """
+    probe = _checks.choice("probe", probe, PROBES)
+    Q = np.asarray(Q, dtype=np.float64)
+    if probe == "N":
+        return np.full(Q.shape, _neutron_length(element))
+    if Q.size and np.abs(Q).max() > QMAX_TABLES * (1 + 1e-12):
+        raise PdfkitError(
+            f"Q = {np.abs(Q).max():g} Å⁻¹ is beyond the tables of form factors, which end at "
+            f"{QMAX_TABLES:.1f}: lower qmax"
+        )
+    a, b, c = _gaussians(element)
+    s2 = (Q[..., None] / (4 * math.pi)) ** 2
+    if probe == "X":
+        return np.asarray((a * np.exp(-b * s2)).sum(axis=-1) + c)
+    # [1 − exp(−bs²)]/Q² = b/(4π)² × (1 − e^−y)/y, whose limit at y = 0 is 1.
+    y = b * s2
+    ratio = np.divide(-np.expm1(-y), y, out=np.ones_like(y), where=y != 0)
+    return np.asarray(2 / _BOHR / (4 * math.pi) ** 2 * (a * b * ratio).sum(axis=-1))
+
+
+def species_pairs(elements: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs (a, b) with a not after b, in order: ("Cd", "S") → Cd–Cd, Cd–S, S–S.
+
+    Raises PdfkitError when an element is given twice.
+    """
+    names = tuple(elements)
+    if len(set(names)) != len(names):
+        raise PdfkitError(f"elements {', '.join(names)} are not distinct: give each species once")
+    return tuple((a, b) for i, a in enumerate(names) for b in names[i:])
+
+
+def _fractions(elements: Sequence[str], fractions: Array) -> Array:
+    """Return the fractions scaled to sum 1."""
+    count = len(elements)
+    c = _checks.array("fractions", fractions)
+    if c.size != count or count == 0:
+        raise PdfkitError(f"fractions has {c.size} numbers for {count} elements: give one for each")
+    if (c < 0).any() or c.sum() <= 0:
+        raise PdfkitError(f"fractions = {c.tolist()} must not be negative, nor all zero")
+    return np.asarray(c / c.sum())
+
+
+def _mean(c: Array, b: Array, elements: Sequence[str]) -> Array:
+    """Return ⟨b⟩ = Σ c_a b_a over the first axis; refuses a mean that vanishes."""
+    mean = np.tensordot(c, b, axes=1)
+    if (np.abs(mean) <= _NULL * np.tensordot(c, np.abs(b), axes=1)).any():
+        raise PdfkitError(
+            f"the mean scattering strength of {', '.join(elements)} is zero (a null-scattering mixture): "
+            "G(r) cannot be normalised by ⟨b⟩²; use another probe or isotope, or look at number partials"
+        )
+    return np.asarray(mean)
+
+
+def pair_weights(elements: Sequence[str], fractions: Array, strengths: Array) -> Array:
+    """Return the Faber–Ziman weights w_ab = (2 − δ_ab) c_a c_b b_a b_b/⟨b⟩², one per pair of `species_pairs`.
+
+    `fractions`: (n,), any positive scale (they are divided by their sum). `strengths`: (n,), any unit. They
+    sum to 1.
+
+    Raises PdfkitError when ⟨b⟩ is zero (within 0.1 % of ⟨|b|⟩), lengths differ or fractions are negative.
+    """
+    species_pairs(elements)
+    c = _fractions(elements, fractions)
+    i, j = np.triu_indices(c.size)
+    b = _checks.array("strengths", strengths)
+    if b.size != c.size:
+        raise PdfkitError(f"strengths has {b.size} numbers for {c.size} elements: give one for each")
+    mean = _mean(c, b, elements)
+    return np.asarray(np.where(i == j, 1.0, 2.0) * c[i] * c[j] * b[i] * b[j] / mean**2)
+
+
+def q_weights(elements: Sequence[str], fractions: Array, probe: str, Q: Array) -> Array:
+    """Return f_a(Q) f_b(Q)/⟨f(Q)⟩² for each pair of `species_pairs`: (npairs, nQ), without c_a c_b.
+
+    The number partials times these add up to the total; Σ_{a≤b} (2 − δ_ab) c_a c_b × weight = 1 at every Q.
+
+    Raises as `form_factor` and `pair_weights`.
+    """
+    species_pairs(elements)
+    c = _fractions(elements, fractions)
+    i, j = np.triu_indices(c.size)
+    f = np.stack([form_factor(e, probe, np.atleast_1d(Q)) for e in elements])
+    return np.asarray(f[i] * f[j] / _mean(c, f, elements) ** 2)
