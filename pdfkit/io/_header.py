@@ -1,0 +1,219 @@
+"""What the headers of 1-D data files say: probe, Q limits, resolution, window, temperature, units.
+
+The rules are PDFgui's (the de-facto standard), with its known traps closed: an explicit `stype` or `mode`
+beats the words of a title, `optqmax` is not `qmax`, and what a header does not say stays unknown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.data import WINDOWS, Instrument
+from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io._text import NUMBER, AnyPath, Table
+
+_PAIR = re.compile(r"([A-Za-z_][\w.\-]*)\s*=\s*([^=]*)")
+_INLINE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)")
+_UNSET = ("", "none", "null", "nan", "?", "-", "unknown")
+_PROBES = {
+    **dict.fromkeys(("x", "xray", "xrays", "x-ray", "x-rays", "rapdf"), "X"),
+    **dict.fromkeys(("n", "neutron", "neutrons"), "N"),
+    **dict.fromkeys(("e", "electron", "electrons"), "E"),
+}
+# A path may hold any word: /beamtime/neutron/xray/…
+_PATH_KEY = re.compile(r"\w*(?:file|dir|path|folder)\w*\s*[=:]", re.IGNORECASE)
+
+Lines = Sequence[tuple[int, str]]
+
+
+def body(text: str) -> str:
+    """Return a header line without its comment signs."""
+    text = text.strip()
+    return text.lstrip("#!% \t").rstrip("# \t") if text.startswith(("#", "!", "%")) else text
+
+
+def collect(lines: Lines) -> dict[str, str]:
+    """Return the header as key → value; a line that is no `key = value`, or repeats a key, is under "line N".
+
+    Pairs inside such a line are entered too, where their key is still free. The start mark itself is left
+    out.
+    """
+    out: dict[str, str] = {}
+    for number, text in lines:
+        content = body(text)
+        if not content or content.lower() == "start data":
+            continue
+        pair = _PAIR.fullmatch(content)
+        if pair and pair[1] not in out:
+            out[pair[1]] = pair[2].strip()
+        else:
+            out[f"line {number}"] = text.strip()
+    for _, text in lines:
+        if not _PATH_KEY.match(body(text)):
+            for key, value in _INLINE.findall(text):
+                out.setdefault(key, value)
+    return out
+
+
+class Facts:
+    """The header lines of one file, to be asked for numbers and words; errors name file and line."""
+
+    def __init__(self, table: Table, lines: Lines | None = None) -> None:
+        self.path = table.path
+        self.lines = [(n, body(text)) for n, text in (table.header if lines is None else lines)]
+
+    def number(self, names: str, *, flags: re.RegexFlag = re.IGNORECASE, suffix: str = "") -> float | None:
+        """Return the first value given for one of `names` ("a|b"): lines that begin with it first, then any.
+
+        None when absent or left open; ReadError when a line `name = …` holds something else.
+        """
+        value = rf"(?:{names})\s*[=:]\s*({NUMBER}){suffix}(?![\w.])"
+        first, anywhere = re.compile(value, flags), re.compile(rf"(?<![\w.]){value}", flags)
+        broken = re.compile(rf"(?:{names})\s*=\s*(.*)", flags)
+        for n, text in self.lines:
+            if match := first.match(text):
+                return self._finite(n, match[1])
+            if (match := broken.match(text)) and match[1].split(" ")[0].strip(",;").lower() not in _UNSET:
+                raise ReadError(self.path, f"{text[:60]!r} does not give a number: correct it", n)
+        for n, text in self.lines:
+            if match := anywhere.search(text):
+                return self._finite(n, match[1])
+        return None
+
+    def _finite(self, line: int, text: str) -> float:
+        value = float(text.lower().replace("d", "e"))
+        if not math.isfinite(value):
+            raise ReadError(self.path, f"{text} is too large for a number: correct it", line)
+        return value
+
+    def word(self, names: str) -> str | None:
+        """Return the first word, lower case, given for one of `names` at the start of a line, else anywhere."""
+        value = re.compile(rf"(?<![\w.])(?:{names})\s*[=:]\s*[\"']?([\w\-]+)", re.IGNORECASE)
+        found = [match for _, text in self.lines if (match := value.match(text))]
+        found += [match for _, text in self.lines if (match := value.search(text))]
+        return found[0][1].lower() if found else None
+
+    def text(self, names: str) -> str | None:
+        """Return what follows `name =` on the line that begins with one of `names`; None when absent or empty."""
+        value = re.compile(rf"(?:{names})\s*=\s*(.*)", re.IGNORECASE)
+        return next(
+            (match[1].strip() or None for _, text in self.lines if (match := value.match(text))), None
+        )
+
+    def probe(self) -> str | None:
+        """Return "X", "N" or "E": from stype or mode; else from words, if they agree; else None."""
+        for key in ("stype", "mode|radiation|probe"):
+            said = self.word(key)
+            if said is not None:
+                return _PROBES.get(said)
+        words = " ".join(text for _, text in self.lines if not _PATH_KEY.match(text))
+        xray = re.search(r"x-?ray|PDFgetX|Get_XPDF", words, re.IGNORECASE) is not None
+        neutron = re.search(r"neutron|PDFgetN", words, re.IGNORECASE) is not None
+        return None if xray == neutron else "X" if xray else "N"
+
+    def temperature(self) -> float | None:
+        """Return the temperature in K, or None when absent or in another unit."""
+        unit = r"\s*K?(?=$|[\s,;)\]])(?!\s*(?:deg|C\b|°))"
+        try:
+            value = self.number("temperature|temp", suffix=unit)
+        except ReadError:
+            return None  # A temperature steers nothing: what cannot be read stays in the header.
+        if value is None:
+            value = self.number("T", flags=re.NOFLAG, suffix=unit) if self._has_bare_T(unit) else None
+        return value if value is not None and value >= 0 else None
+
+    def _has_bare_T(self, unit: str) -> bool:
+        pattern = re.compile(rf"(?<![\w.])T\s*[=:]\s*{NUMBER}{unit}(?![\w.])")
+        return any(pattern.search(text) for _, text in self.lines)
+
+    def window(self) -> str | None:
+        """Return the window that `terminationfunctions` (PDFgetX3) or `window` names; None when it is not ours."""
+        said = self.text("termination_?functions?|window")
+        if said is None:
+            return None
+        names = [
+            name for name in re.split(r"[\s,;\"'\[\]]+", said.lower()) if name not in ("", "step", "none")
+        ]
+        if not names:
+            return "none"
+        return names[0] if len(names) == 1 and names[0] in WINDOWS else None
+
+    def unit(self, label: str) -> str | None:
+        """Return "nm", "A" or None (not said) for the first column, from its label or a `unit = …` line."""
+        said = self.word("[rq]_?units?|units?") or ""
+        if "nm" in label or re.match(r"nm|nanomet", said):
+            return "nm"
+        angstrom = re.search(r"\\AA|[Åå\u212b]|[Aa]ng|(?<![A-Za-z])A(?![A-Za-z])", label)
+        return "A" if angstrom or re.match(r"a\b|å|ang", said) else None
+
+    def says(self, pattern: str) -> bool:
+        """Return whether any header line matches."""
+        return any(re.search(pattern, text, re.IGNORECASE) for _, text in self.lines)
+
+
+def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
+    """Return the instrument of a file; `given` (keyword arguments that are not None) overrides the header.
+
+    `qmax = 0` is PDFgui's way to say that no termination is applied: it becomes inf.
+    """
+    numbers = {"qmin": "qmin", "qmax": "qmax", "qdamp": "qdamp|qsig", "qbroad": "qbroad|qalp"}
+    values: dict[str, Any] = {}
+    for name, keys in numbers.items():
+        if name not in given and (value := facts.number(keys)) is not None:
+            values[name] = math.inf if name == "qmax" and value == 0 else value
+    values |= {"probe": facts.probe(), "window": facts.window() or "none"} | given
+    try:
+        return Instrument(**values)
+    except PdfkitError as error:
+        raise ReadError(facts.path, f"{error} (correct the header, or give a keyword)") from None
+
+
+@contextmanager
+def as_read_errors(path: AnyPath) -> Iterator[None]:
+    """Turn errors of values that the file gave into a ReadError; keep overflow silent until it is checked."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except ReadError:
+        raise
+    except PdfkitError as error:
+        raise ReadError(path, str(error)) from None
+
+
+def usable_error(data: Array, column: int | None) -> Array | None:
+    """Return a column of standard deviations, or None unless all of them are finite and positive."""
+    if column is None or column >= data.shape[1]:
+        return None
+    error = data[:, column]
+    return error if np.isfinite(error).all() and (error > 0).all() else None
+
+
+def given(**keywords: Any) -> dict[str, Any]:
+    """Return the keywords that are not None."""
+    return {name: value for name, value in keywords.items() if value is not None}
+
+
+def title(table: Table) -> str:
+    """Return the title on a `#S 1 title` or `#T G(R) title` line, else the stem of the file name."""
+    for _, text in table.header:
+        match = re.match(r"#\s*(?:S\s+\d+|T\s+\w+\([RrQq]\))\s+(?![\s\-=]|.*=)(.+)", text)
+        if match:
+            return match[1].strip()
+    return Path(table.path).stem
+
+
+def normal(labels: Iterable[str]) -> list[str]:
+    """Return labels in lower case without units and signs: `d_Gr` and `dG(r)` → dgr, `r($\\AA$)` → r."""
+    out = []
+    for label in labels:
+        inner = re.sub(r"\((?![rRqQ]\))[^)]*\)|\[[^\]]*\]", "", label)
+        out.append(re.sub(r"[^a-z0-9]", "", inner.lower()))
+    return out

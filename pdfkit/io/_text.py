@@ -1,0 +1,298 @@
+"""Text files in and out: bytes to lines, lines to a table of numbers, text to disk in one step.
+
+Every format of 1-D data is a header and a block of rows. This module finds the block, parses it at once
+(numpy, not a loop over floats) and keeps the line number of each row, so that whatever is wrong can be named
+by file and line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import ReadError, WriteError
+
+AnyPath = str | os.PathLike[str]
+
+# A G(r) has a few thousand rows; a file this long is something else, and would fill the memory.
+MAX_BYTES = 50_000_000
+
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
+_TOKEN = re.compile(rf"(?:{NUMBER}|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE)
+_START = re.compile(r"\s*#+\s*start data\b", re.IGNORECASE)
+_SEPARATOR = re.compile(r"[\s,;]+")
+_COMMA_DECIMAL = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eEdD][+-]?\d+)?")
+# Fortran drops the E of an exponent of three digits: 0.12345-101.
+_BARE_EXPONENT = re.compile(r"(?<=[\d.])([+-]\d{3})(?=\s|$)")
+_NUMERIC_CHARACTERS = frozenset("0123456789+-.eE \t\nnaifNAIFtyTY")
+_COMMENTS = ("#", "!", "%")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A parsed text file.
+
+    Parameters
+    ----------
+    path : as given. header : (line number, text) of every line that is not a row and not empty.
+    labels : column names from the line above the data, units kept; empty when there are none.
+    data : (n, m) values. lines : (n,) line numbers, counted from 1. marked : had a `#### start data` line.
+    """
+
+    path: str
+    header: tuple[tuple[int, str], ...]
+    labels: tuple[str, ...]
+    data: Array
+    lines: IntArray
+    marked: bool
+
+
+def read_text(path: AnyPath) -> str:
+    """Return the text of a file, line ends as "\\n"; UTF-8, UTF-16 with a mark, else Latin-1.
+
+    Raises ReadError when the file is missing, a folder, unreadable, empty, binary or too large.
+    """
+    raw = _read_bytes(path)
+    if not raw.strip():
+        raise ReadError(path, "the file is empty: was it written completely?")
+    text = _decode(path, raw)
+    if "\x00" in text:
+        raise ReadError(path, "the file is binary: give a text file with columns of numbers")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_bytes(path: AnyPath) -> bytes:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - Path() refuses less than os.stat reports
+        if stat.S_ISDIR(status.st_mode):
+            raise ReadError(path, "this is a folder: give a file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise ReadError(path, "this is not a regular file: save the data to a file first")
+        if status.st_size > MAX_BYTES:
+            raise ReadError(
+                path,
+                f"{status.st_size} bytes are too many for 1-D data (limit {MAX_BYTES}): is it the right one?",
+            )
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ReadError(path, "no such file: check the name and the folder") from None
+    except OSError as error:
+        raise ReadError(path, f"cannot be read ({error.strerror}): check the name and permissions") from None
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(repr(path), "this is not a file name: give a path") from None
+
+
+def _decode(path: AnyPath, raw: bytes) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            return raw.decode("utf-16")
+        except UnicodeDecodeError:
+            raise ReadError(path, "the file is neither text nor whole UTF-16: save it as UTF-8") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def read_table(path: AnyPath) -> Table:
+    """Return header, column names and numbers of a text file.
+
+    The data start after a `#### start data` line, or else at the first line of two or more numbers. Columns
+    are set apart by blanks, tabs, commas or semicolons; a decimal comma is understood when the columns are
+    set apart by something else. Exponents may be Fortran's (`1.5D-03`, `0.15-103`). Rows must have one
+    length; longer rows are taken when all they add is zeros.
+
+    Raises ReadError, with the line, when there is no table or a row is damaged.
+    """
+    lines = read_text(path).split("\n")
+    marked, start = _find_data(path, lines)
+    header = [(i + 1, line.strip()) for i, line in enumerate(lines[:start]) if line.strip()]
+    rows, numbers = [], []
+    for i in range(start, len(lines)):
+        row = lines[i].strip()
+        if row.startswith(_COMMENTS):
+            header.append((i + 1, row))
+        elif row:
+            rows.append(row)
+            numbers.append(i + 1)
+    data = _parse(path, rows, numbers)
+    _refuse_damaged_rows(path, lines, header, start, data.shape[1])
+    return Table(
+        path=str(path),
+        header=tuple(header),
+        labels=_labels(lines[:start]),
+        data=data,
+        lines=np.array(numbers, dtype=np.int64),
+        marked=marked,
+    )
+
+
+def _is_row(line: str) -> bool:
+    tokens = [token for token in _SEPARATOR.split(line.strip()) if token]
+    return len(tokens) >= 2 and all(_TOKEN.fullmatch(token) for token in tokens)
+
+
+def _find_data(path: AnyPath, lines: Sequence[str]) -> tuple[bool, int]:
+    """Return whether there is a start mark, and the index of the first row."""
+    mark = next(
+        (i for i, line in enumerate(lines) if "start data" in line.lower() and _START.match(line)), -1
+    )
+    for i in range(mark + 1, len(lines)):
+        if lines[i].lstrip().startswith(_COMMENTS):
+            continue
+        if _is_row(lines[i]):
+            return mark >= 0, i
+        if mark >= 0 and _TOKEN.match(lines[i].strip()):
+            raise ReadError(
+                path, "the first row of the data is not two or more numbers: repair or delete it", i + 1
+            )
+    where = "" if mark < 0 else f" after the start mark on line {mark + 1}"
+    raise ReadError(path, f"no rows of two or more numbers{where}: is this a file of columns?")
+
+
+def _refuse_damaged_rows(
+    path: AnyPath, lines: Sequence[str], header: Sequence[tuple[int, str]], start: int, width: int
+) -> None:
+    """Refuse a first row that is damaged, which would otherwise pass for a line of the header."""
+    for number, text in header:
+        tokens = _SEPARATOR.split(text)
+        if number <= start and len(tokens) == width and _TOKEN.fullmatch(tokens[0]):
+            bad = next((token for token in tokens if not _TOKEN.fullmatch(token)), "")
+            if any(character.isdigit() or character == "*" for character in bad):
+                raise ReadError(path, f"{bad!r} is not a number: repair the row, or mark it with #", number)
+
+
+def _parse(path: AnyPath, rows: Sequence[str], numbers: Sequence[int]) -> Array:
+    block = _plain("\n".join(rows))
+    if not _NUMERIC_CHARACTERS.issuperset(block):
+        _refuse_row(path, block, numbers)
+    lengths = [len(row.split()) for row in block.split("\n")]
+    width = lengths[0]
+    if any(length != width for length in lengths):
+        block, width = _even_rows(path, block, lengths, numbers)
+    try:
+        values = np.array(block.split(), dtype=np.float64)
+    except ValueError:
+        try:
+            values = np.array(_BARE_EXPONENT.sub(r"E\1", block).split(), dtype=np.float64)
+        except ValueError:
+            _refuse_row(path, block, numbers)
+            raise
+    return values.reshape(len(rows), width)
+
+
+def _plain(block: str) -> str:
+    """Return rows with blanks between columns, decimal points and E exponents."""
+    if "," in block:
+        block = block.replace(",", "." if _has_decimal_comma(block) else " ")
+    if ";" in block:
+        block = block.replace(";", " ")
+    if "d" in block or "D" in block:
+        block = block.replace("d", "e").replace("D", "E")
+    return block
+
+
+def _has_decimal_comma(block: str) -> bool:
+    if "." in block:
+        return False
+    for row in block.split("\n", 50)[:50]:
+        tokens = [token for token in re.split(r"[\s;]+", row) if token]
+        if len(tokens) < 2 or not all(_COMMA_DECIMAL.fullmatch(token) for token in tokens):
+            return False
+    return True
+
+
+def _even_rows(path: AnyPath, block: str, lengths: Sequence[int], numbers: Sequence[int]) -> tuple[str, int]:
+    """Return rows cut to the commonest length, when longer ones only add zeros (old PDFFIT files do that)."""
+    common = Counter(lengths).most_common()
+    width = min(length for length, count in common if count == common[0][1])
+    out = []
+    for row, length, number in zip(block.split("\n"), lengths, numbers, strict=True):
+        tokens = row.split()
+        if length < width:
+            message = (
+                f"{length} values where other rows have {width}: the row is cut short; restore or delete it"
+            )
+            raise ReadError(path, message, number)
+        if any(set(token) - set("+-.0eE") for token in tokens[width:]):
+            message = f"{length} values where other rows have {width}: were two rows joined? Repair it"
+            raise ReadError(path, message, number)
+        out.append(" ".join(tokens[:width]))
+    return "\n".join(out), width
+
+
+def _refuse_row(path: AnyPath, block: str, numbers: Sequence[int]) -> None:
+    for row, number in zip(block.split("\n"), numbers, strict=True):
+        for token in row.split():
+            if not _TOKEN.fullmatch(token) and not _TOKEN.fullmatch(_BARE_EXPONENT.sub(r"E\1", token)):
+                message = f"{token[:40]!r} is not a number: repair or delete the row, or mark it with #"
+                raise ReadError(path, message, number)
+
+
+def _labels(head: Sequence[str]) -> tuple[str, ...]:
+    """Return the column names: of the last `#L` line, or of a last header line that starts with r or Q."""
+    full = [line.strip() for line in head if line.strip()]
+    for line in reversed(full):
+        if re.match(r"#\s*L\s", line):
+            return split_labels(re.sub(r"^#\s*L\s+", "", line))
+    last = full[-1].lstrip("#!% \t") if full else ""
+    names = split_labels(last)
+    return names if len(names) >= 2 and re.match(r"[rRqQ](?![A-Za-z])|2\W?[tT]h|[tT]th", names[0]) else ()
+
+
+def split_labels(text: str) -> tuple[str, ...]:
+    """Return the names in a line of column labels; a unit in brackets stays with its name."""
+    text = re.sub(r"\s+(?=[(\[])", "", text.replace('"', ""))
+    text = re.sub(r"[(\[][^)\]]*[)\]]", lambda match: re.sub(r"[\s,;]+", "_", match[0]), text)
+    return tuple(name for name in _SEPARATOR.split(text) if name)
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write `text` (UTF-8, "\\n") to `path` in one step: a temporary file in the same folder, then a rename.
+
+    A reader therefore sees the old file or the new one, never half of it; a failure leaves the old file
+    alone. A symbolic link is followed, and an existing file keeps its permissions.
+
+    Raises WriteError when the folder is missing, the path is a folder, or the disk refuses.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        data = text.encode("utf-8")
+    except (TypeError, ValueError, OSError):
+        raise WriteError(
+            f"{path!r} cannot be written: give a file name and text that UTF-8 can hold"
+        ) from None
+    if target.is_dir():
+        raise WriteError(f"{path}: this is a folder: give a file name in it")
+    if not target.parent.is_dir():
+        raise WriteError(f"{path}: the folder {target.parent} does not exist: create it first")
+    temporary = target.parent / f".pdfkit-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        _write_bytes(temporary, data)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+    except OSError as error:
+        raise WriteError(
+            f"{path}: cannot be written ({error.strerror}): check permissions and space"
+        ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    with path.open("xb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,263 @@
+"""G(r) files: read every usual header, write one that PDFgui reads and that comes back exactly.
+
+Columns are r, G, dr, dG. dr is ignored; dG counts only if all of it is positive (PDFgui's rule).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data import PDF, Instrument
+from pdfkit.errors import ReadError
+from pdfkit.io import _header
+from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit, check_not_pair_density
+from pdfkit.io._text import AnyPath, Table, read_table, write_text
+
+_FORMAT = "##### PDFgui format, written by pdfkit"
+_STYPE = {"X": "X  x-ray scattering", "N": "N  neutron scattering", "E": "E  electron scattering"}
+_PLAIN_KEY = re.compile(r"[A-Za-z_][\w .\-]*(?<! )")
+_PLAIN = re.compile(r"([A-Za-z_][\w .\-]*?)=(.*)")
+_G = ("g", "gr")
+_DG = ("dg", "dgr", "dgobs", "err", "error", "sigma", "esd", "sigmag", "std")
+
+
+def read_pdf(
+    path: AnyPath,
+    *,
+    probe: str | None = None,
+    qmin: float | None = None,
+    qmax: float | None = None,
+    qdamp: float | None = None,
+    qbroad: float | None = None,
+    window: str | None = None,
+    r_unit: str | None = None,
+) -> PDF:
+    """Return the G(r) in a text file.
+
+    Headers: PDFgetX3, xPDFsuite, PDFgetX2, PDFgetN, PDFgui, NOMAD, RMCProfile, GSAS-II, PDFFIT, or none.
+
+    A keyword overrides the header; what neither says stays unknown (`probe` and `qmax` None). All header
+    lines are kept in `PDF.header`: `key = value` as such, others under "line N", what was decided here under
+    "note …". `qmax = 0` (PDFgui: no termination) becomes inf. The name is the title of a `#S` or `#T` line,
+    else the file's stem.
+
+    * Columns are found by their labels, else r, G; r, G, dG; or r, G, dr, dG. dG needs to be positive
+      throughout.
+    * Fits saved by PDFfit2 and PDFgui (`.fgr`: r, Gcalc, 0, dG, Gobs − Gcalc) give the observed G = Gcalc +
+      difference. PDFfit2 writes dG = 1 where it knows none: a dG of 1 throughout is dropped.
+    * PDFgetX3's termination function `lorch` is sin(x)/x with x = π(Q − qmin)/(qmax − qmin): with qmin = 0 it
+      is the window "lorch"; with qmin > 0 "lorch" (x = πQ/qmax) is the nearest and is taken, with a note in
+      the header.
+    * r may be non-uniform (noted); one gap or one bad value in an otherwise uniform r is a lost or damaged
+      line.
+    * r in nm is refused until `r_unit="nm"` says so; then r × 10 and G, dG ÷ 100. `r_unit="A"` vouches for Å.
+
+    Raises
+    ------
+    ReadError : with file and line, when the file is missing, damaged, in other units, or not a G(r).
+    PdfkitError : a keyword has a value that cannot be.
+    """
+    if r_unit is not None:
+        _checks.choice("r_unit", r_unit, ("A", "nm"))
+    given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, window=window)
+    Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
+    table = read_table(path)
+    with _header.as_read_errors(path):
+        if table.header and table.header[0][1] == _FORMAT:
+            return _read_own(table, given)
+        return _read_other(table, given, r_unit)
+
+
+def _read_other(table: Table, given: dict[str, Any], r_unit: str | None) -> PDF:
+    facts = _header.Facts(table)
+    _refuse_other_functions(table, facts)
+    header = _header.collect(table.header)
+    check_count(table)
+    r, G, dG = _columns(table, header)
+    uniform = check_grid(table, r)
+    check_finite(table, G, "G")
+    label = table.labels[0] if table.labels else ""
+    unit = facts.unit(label)
+    if r_unit is None:
+        check_length_unit(table, unit, r, G)
+    if unit is None and (len(table.labels) < 2 or table.labels[1].startswith("g")):
+        check_not_pair_density(table, r, G)
+    if r_unit == "nm":
+        r, G, dG = 10 * r, G / 100, None if dG is None else dG / 100
+        header["note units"] = "r and G were in nm; they are in Å and Å⁻² here"
+    if not uniform:
+        header["note grid"] = "r is not uniform"
+    instrument = _header.instrument(facts, given)
+    _note_window(header, facts, given, instrument)
+    return PDF(
+        r,
+        G,
+        dG,
+        instrument=instrument,
+        header=header,
+        name=_header.title(table),
+        composition=facts.text("composition|formula"),
+        temperature=facts.temperature(),
+    )
+
+
+def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:
+    kind = facts.word("outputtype") or ""
+    first = table.labels[0] if table.labels else ""
+    suffix = Path(table.path).suffix.lower()
+    if kind in ("sq", "fq", "iq") or re.match(r"[Qq](?![A-Za-z])", first):
+        raise ReadError(
+            table.path, "this holds a function of Q, not G(r): use read_sq, or read_intensity for I(Q)"
+        )
+    if re.match(r"2\W?th|tth", first, re.IGNORECASE):
+        raise ReadError(table.path, "this holds intensities against 2θ, not G(r): use read_intensity")
+    if not kind and not first and suffix in (".sq", ".fq", ".iq", ".chi", ".xye"):
+        message = (
+            f"the ending {suffix} does not name a G(r): use read_sq or read_intensity, or rename it to .gr"
+        )
+        raise ReadError(table.path, message)
+
+
+def _columns(table: Table, header: dict[str, str]) -> tuple[Array, Array, Array | None]:
+    """Return r, G and dG (None when there is none that counts)."""
+    data, width = table.data, table.data.shape[1]
+    labels = _header.normal(table.labels)[:width]
+    observed = next((i for i, label in enumerate(labels) if label == "gobs"), None)
+    value = observed or next((i for i, label in enumerate(labels) if i and label in _G), 1)
+    error = next((i for i, label in enumerate(labels) if i and label in _DG), None)
+    if error is None and len(labels) <= 2 and width >= 3:
+        error = 2 if width == 3 else 3
+    G = data[:, value]
+    if observed is None and (difference := _difference_column(table, labels)) is not None:
+        G = G + data[:, difference]
+        header["note G"] = "observed G = calculated G + difference"
+        if not np.any(G):
+            raise ReadError(
+                table.path, "a calculation without data (Gcalc + difference is 0): give the data file"
+            )
+        if error is not None and (data[:, error] == 1).all():
+            error = None
+    return data[:, 0], G, _header.usable_error(data, error)
+
+
+def _difference_column(table: Table, labels: list[str]) -> int | None:
+    """Return the column of Gobs − Gcalc in a saved fit; None for any other file."""
+    for i, label in enumerate(labels):
+        if label in ("gdiff", "diff", "difference"):
+            return i
+    data = table.data
+    saved = Path(table.path).suffix.lower() == ".fgr" or not data[:, 2:3].any()
+    return 4 if not labels and data.shape[1] == 5 and saved else None
+
+
+def _note_window(
+    header: dict[str, str], facts: _header.Facts, given: dict[str, Any], instrument: Instrument
+) -> None:
+    said = facts.text("termination_?functions?")
+    if said is None or "window" in given:
+        return
+    if facts.window() is None:
+        header["note window"] = f"the termination function {said!r} has no namesake here: give window="
+    elif instrument.window == "lorch" and instrument.qmin > 0:
+        header["note window"] = "PDFgetX3 starts its Lorch function at qmin; the window lorch starts at Q = 0"
+
+
+def write_pdf(path: AnyPath, pdf: PDF) -> None:
+    """Write a G(r) as a .gr file that PDFgui reads: a header, then columns r, G, dr = 0, dG (0: none).
+
+    `read_pdf` returns it exactly: values in full precision, instrument, name, composition, temperature and
+    header. PDFgui knows X-rays and neutrons, qmax, qdamp, qbroad and the temperature; it overlooks the rest.
+
+    Raises WriteError when the file cannot be written; the old file is then unchanged.
+    """
+    lines = [_FORMAT, *_instrument_lines(pdf.instrument)]
+    if pdf.temperature is not None:
+        lines.append(f"temperature={_checks.number('temperature', pdf.temperature)!r}")
+    lines += ["# metadata", f"points={len(pdf)}", _pair("name", pdf.name)]
+    if pdf.composition is not None:
+        lines.append(_pair("composition", pdf.composition))
+    lines += ["# header", *(_pair(key, value) for key, value in pdf.header.items())]
+    lines += ["##### start data", "#L r G(r) dr dG(r)"]
+    dG = np.zeros(len(pdf)) if pdf.dG is None else pdf.dG
+    columns = zip(pdf.r.tolist(), pdf.G.tolist(), dG.tolist(), strict=True)
+    lines += [f"{r!r} {G!r} 0 {error!r}" for r, G, error in columns]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _instrument_lines(instrument: Instrument) -> list[str]:
+    lines = []
+    for item in fields(instrument):
+        value = getattr(instrument, item.name)
+        if item.name == "probe":
+            lines += [] if value is None else [f"stype={_STYPE[value]}"]
+        elif item.name == "qmax" and value == math.inf:
+            lines.append("qmax=0   no termination")
+        elif value is not None:
+            lines.append(f"{item.name}={value}")
+    return lines
+
+
+def _pair(key: str, value: str) -> str:
+    """Return one header line: `key=value`, or a JSON list behind # where that would not come back the same."""
+    plain = _PLAIN_KEY.fullmatch(key) and value.isprintable() and value == value.strip()
+    return f"{key}={value}" if plain else f"# {json.dumps([key, value])}"
+
+
+def _unpair(text: str) -> tuple[str, str] | None:
+    if match := _PLAIN.fullmatch(text):
+        return match[1], match[2]
+    try:
+        pair = json.loads(text.lstrip("# "))
+    except (ValueError, RecursionError):
+        return None
+    ok = isinstance(pair, list) and len(pair) == 2 and all(isinstance(item, str) for item in pair)
+    return (pair[0], pair[1]) if ok else None
+
+
+def _read_own(table: Table, given: dict[str, Any]) -> PDF:
+    """Return what `write_pdf` wrote; its point count takes the place of the guesses that other files need."""
+    split = next((i for i, (_, text) in enumerate(table.header) if text == "# header"), len(table.header))
+    top, kept = table.header[1:split], table.header[split + 1 :]
+    facts = _header.Facts(
+        table, [line for line in top if not line[1].startswith(("#", "name=", "composition="))]
+    )
+    pairs = dict(pair for _, text in top if (pair := _unpair(text)) is not None)
+    points = facts.number("points")
+    if points is not None and points != len(table.data):
+        message = f"{len(table.data)} rows where the header counts {points:g}: the file is cut short or mixed"
+        raise ReadError(table.path, message)
+    if table.data.shape[1] != 4:
+        raise ReadError(table.path, f"{table.data.shape[1]} columns where write_pdf writes 4: write it again")
+    check_grid(table, table.data[:, 0], gaps=points is None)
+    check_finite(table, table.data[:, 1], "G")
+    choices = _header.given(window_width=facts.number("window_width"), weights=facts.text("weights"))
+    return PDF(
+        table.data[:, 0],
+        table.data[:, 1],
+        _header.usable_error(table.data, 3),
+        instrument=_header.instrument(facts, choices | given),
+        header=_own_header(kept),
+        name=pairs.get("name", Path(table.path).stem),
+        composition=pairs.get("composition"),
+        temperature=facts.number("temperature"),
+    )
+
+
+def _own_header(lines: _header.Lines) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for number, text in lines:
+        if re.match(r"#+ start data|#L ", text):
+            continue
+        pair = _unpair(text)
+        key, value = pair if pair and pair[0] not in out else (f"line {number}", text)
+        out[key] = value
+    return out
