@@ -71,6 +71,13 @@ def rotate_U(U: Sequence[float], rotation: IntArray, star: Array) -> tuple[float
     return voigt(rotation @ (matrix(U) * N) @ rotation.T / N)
 
 
+def isotropic_tensor(rows: Array) -> tuple[float, ...]:
+    """Return U11 … U23 of an isotropic displacement of 1 Å²: (a*_i·a*_j)/(a*_i a*_j)."""
+    inverse = np.linalg.inv(rows)
+    star = np.linalg.norm(inverse, axis=0)
+    return voigt(inverse.T @ inverse / np.outer(star, star))
+
+
 def operations(rotations: IntArray, translations: Array) -> tuple[IntArray, Array]:
     """Return the operations with exact translations in [0, 1) and the identity first.
 

@@ -151,9 +151,7 @@ class Structure:
         site = self.sites[self.index(which)]
         if not site.isotropic:
             return site.U
-        inverse = np.linalg.inv(self.basis())
-        star = np.linalg.norm(inverse, axis=0)
-        return _symmetry.voigt(site.U[0] * (inverse.T @ inverse) / np.outer(star, star))
+        return tuple(site.U[0] * unit for unit in _symmetry.isotropic_tensor(self.basis()))
 
     def U_cartesian(self, which: int | str) -> Array:
         """Return the (3, 3) displacement tensor of a site in the Cartesian frame of `basis()`, Å²."""

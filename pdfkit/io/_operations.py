@@ -1,0 +1,133 @@
+"""Symmetry operations as text ("-y, x-y, z+1/2") and by the name of a space group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from pdfkit import _symmetry
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import StructureError
+
+Operations = tuple[IntArray, Array]
+
+_TERM = re.compile(r"([+-]?)(?:([xyz])|(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?)")
+
+
+def parse_operations(texts: Sequence[str]) -> Operations:
+    """Return (n, 3, 3) rotations and (n, 3) translations of operations such as "1/2-x, y, z+.5".
+
+    Only sums of x, y, z and numbers are understood; nothing is evaluated. Raises StructureError otherwise.
+    """
+    parsed = [_parse(text) for text in texts]
+    return np.array([R for R, _ in parsed], dtype=np.int64), np.array([t for _, t in parsed], dtype=float)
+
+
+def _parse(text: str) -> tuple[list[list[int]], list[float]]:
+    parts = re.sub(r"\s", "", text.lower()).split(",")
+    if len(parts) != 3:
+        raise StructureError(
+            f"symmetry operation {text!r} has {len(parts)} parts: write it like 'x, 1/2-y, z'"
+        )
+    rows, shifts = [], []
+    for part in parts:
+        row, shift, position = [0, 0, 0], Fraction(0), 0
+        while position < len(part) or not part:
+            term = _TERM.match(part, position)
+            if term is None or (position and not term[1]) or (term[4] and int(term[4]) == 0):
+                raise StructureError(
+                    f"symmetry operation {text!r} is not understood: write it like 'x, 1/2-y, z'"
+                )
+            sign = -1 if term[1] == "-" else 1
+            if term[2]:
+                row["xyz".index(term[2])] += sign
+            else:
+                shift += sign * Fraction(term[3]) / int(term[4] or 1)
+            position = term.end()
+        rows.append(row)
+        shifts.append(float(shift))
+    return rows, shifts
+
+
+def format_operation(rotation: IntArray, translation: Array) -> str:
+    """Return an operation as "-y, x-y, z+1/2"."""
+    parts = []
+    for row, shift in zip(rotation.tolist(), translation.tolist(), strict=True):
+        text = "".join(
+            ("-" if k < 0 else "+") + name for k, name in zip(row, ("x", "y", "z"), strict=True) if k
+        )
+        part = _symmetry.exact(shift)
+        if part:
+            text += f"+{part}" if part.denominator <= 24 else f"+{shift:.12f}"
+        parts.append(text.removeprefix("+"))
+    return ", ".join(parts)
+
+
+def tabulated_operations(name: str, cell: Sequence[float]) -> Operations:
+    """Return the operations of a space group given by its Hermann–Mauguin symbol or number.
+
+    A suffix chooses the setting: ":1" and ":2" (origin choice), ":H" and ":R" (axes of a rhombohedral group);
+    without it the axes of a rhombohedral group follow from `cell`. StructureError for a name in no table.
+    """
+    from diffpy.structure.spacegroups import GetSpaceGroup, IsSpaceGroupIdentifier
+
+    symbol, _, suffix = (part.strip() for part in name.partition(":"))
+    for spelling in (symbol, symbol.replace("_", ""), symbol.replace(" ", ""), symbol.capitalize()):
+        if IsSpaceGroupIdentifier(spelling):
+            group = GetSpaceGroup(spelling)
+            break
+    else:
+        raise StructureError(f"space group {name!r} is in no table: list the symmetry operations in the file")
+    if suffix in ("1", "2"):
+        return _origin_choice(group.number % 1000, int(suffix), name)
+    if group.number % 1000 in (146, 148, 155, 160, 161, 166, 167):
+        hexagonal = suffix.upper() == "H" or (suffix == "" and abs(cell[5] - 120) < 0.5)
+        group = _rhombohedral(group.number % 1000, hexagonal)
+    elif suffix:
+        raise StructureError(f"setting {suffix!r} of space group {name!r} is not known: list the operations")
+    return _arrays(group)
+
+
+def group_name(rotations: IntArray, translations: Array) -> str:
+    """Return the tabulated Hermann–Mauguin symbol of a list of operations, "" when no table has it."""
+    from diffpy.structure.spacegroups import FindSpaceGroup, SymOp
+
+    operations = [SymOp(R.astype(float), t) for R, t in zip(rotations, translations, strict=True)]
+    try:
+        return str(FindSpaceGroup(operations, shuffle=True).short_name)
+    except ValueError:
+        return ""
+
+
+def _rhombohedral(number: int, hexagonal: bool) -> object:
+    from diffpy.structure.spacegroups import SpaceGroupList
+
+    for group in SpaceGroupList:
+        if group.number % 1000 == number:
+            R, _ = _arrays(group)
+            # On hexagonal axes a threefold axis is −y, x−y, z; on rhombohedral ones it permutes x, y, z.
+            if any((row == [[0, -1, 0], [1, -1, 0], [0, 0, 1]]).all() for row in R) == hexagonal:
+                return group
+    raise StructureError(f"space group {number} is in no table on these axes: list the symmetry operations")
+
+
+def _origin_choice(number: int, choice: int, name: str) -> Operations:
+    import ase.spacegroup
+
+    try:
+        group = ase.spacegroup.Spacegroup(number, setting=choice)
+    except Exception:  # ase's own exceptions vary with its version
+        raise StructureError(
+            f"origin choice {choice} of {name!r} is in no table: list the operations"
+        ) from None
+    R, t = group.get_op()
+    return np.asarray(R, dtype=np.int64), np.asarray(t, dtype=float)
+
+
+def _arrays(group: object) -> Operations:
+    operations = list(group.iter_symops())  # type: ignore[attr-defined]  # diffpy.structure has no types
+    R = np.array([np.round(operation.R) for operation in operations]).astype(np.int64)
+    return R, np.array([operation.t for operation in operations], dtype=float)

@@ -1,0 +1,112 @@
+"""Structure files that libraries read: extended xyz and more through ase, PDB through diffpy.structure."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from pdfkit import _convert
+from pdfkit.errors import ReadError, StructureError
+from pdfkit.io._operations import tabulated_operations
+from pdfkit.io._text import AnyPath, read_text
+from pdfkit.structure import Structure
+
+# Text formats of one crystal. ase knows many more, some of which run or unpickle what they read.
+ASE_FORMATS = (
+    *(
+        "abinit-in",
+        "aims",
+        "cfg",
+        "cube",
+        "dmol-car",
+        "espresso-in",
+        "extxyz",
+        "gen",
+        "gromacs",
+        "res",
+        "struct",
+    ),
+    *("v-sim", "vasp", "xsf", "xyz"),
+)
+
+
+def read_ase(path: AnyPath, format: str | None = None) -> Structure:
+    """Return the (last) structure of a file that ase reads, as P 1; `format` is the name ase has for it.
+
+    Raises ReadError for a format outside `ASE_FORMATS`, a file without a cell, or one that ase refuses.
+    """
+    import ase.io
+    from ase.io.formats import filetype
+
+    text = read_text(path)
+    silent = io.StringIO()
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(silent),
+            contextlib.redirect_stderr(silent),
+        ):
+            warnings.simplefilter("ignore")
+            kind = format or filetype(str(path))
+            if kind not in ASE_FORMATS:
+                raise ReadError(
+                    path, f"the format {kind!r} is not read: convert it to CIF, with ase for example"
+                )
+            atoms = ase.io.read(io.StringIO(text), format="extxyz" if kind == "xyz" else kind)
+    except ReadError:
+        raise
+    except Exception as error:  # ase's readers raise whatever comes along
+        raise ReadError(path, f"ase cannot read it ({_reason(error)}): is it complete?") from None
+    if np.abs(np.linalg.det(atoms.cell[:])) < 1e-6:
+        raise ReadError(
+            path, "atoms without a cell are no crystal: add a Lattice, or read the file as a Cluster"
+        )
+    try:
+        return Structure.from_ase(atoms)
+    except (StructureError, ValueError) as error:
+        raise ReadError(path, str(error)) from error
+
+
+def read_pdb(path: AnyPath) -> Structure:
+    """Return the structure of a PDB file with CRYST1; its atoms are the asymmetric unit of that space group.
+
+    Raises ReadError when there is no cell or the file is damaged.
+    """
+    from diffpy.structure.parsers.p_pdb import P_pdb
+
+    lines = read_text(path).split("\n")
+    record = next((line for line in lines if line.startswith("CRYST1")), None)
+    if record is None:
+        raise ReadError(
+            path, "no CRYST1 record, so no cell: a crystal needs one; read molecules as a Cluster"
+        )
+    silent = io.StringIO()
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(silent),
+            contextlib.redirect_stderr(silent),
+        ):
+            warnings.simplefilter("ignore")
+            parsed = P_pdb().parseLines(lines)
+    except Exception as error:  # the parser raises whatever comes along
+        raise ReadError(
+            path, f"not a PDB file that can be read ({_reason(error)}): check its columns"
+        ) from None
+    try:
+        structure = _convert.from_diffpy(parsed)
+        name = record[55:66].strip() or "P 1"
+        if name.replace(" ", "") in ("P1", "1"):
+            return structure
+        R, t = tabulated_operations(name, structure.cell)
+        return replace(structure, spacegroup=name, rotations=R, translations=t)
+    except (StructureError, ValueError) as error:
+        raise ReadError(path, str(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:120] or type(error).__name__

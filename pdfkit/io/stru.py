@@ -1,0 +1,236 @@
+"""Structure files of PDFfit (six lines an atom) and DISCUS (one line an atom, B in place of U)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pdfkit import _symmetry
+from pdfkit._sites import Site, element_symbol, numbered_labels
+from pdfkit.errors import PdfkitError, ReadError, StructureError
+from pdfkit.io._text import AnyPath, read_text, write_text
+from pdfkit.structure import Structure
+
+_B_TO_U = 1 / (8 * math.pi**2)
+_LINES_PER_ATOM = 6
+
+
+@dataclass
+class _Header:
+    """What precedes the atoms; `read` is how many lines it takes."""
+
+    pdffit: bool = False
+    title: str = ""
+    spacegroup: str = "P1"
+    cell: list[float] = field(default_factory=list)
+    ncell: list[float] = field(default_factory=list)
+    meta: dict[str, float | str] = field(default_factory=dict)
+    read: int = 0
+
+
+@dataclass(frozen=True)
+class _Atom:
+    line: int
+    element: str
+    xyz: tuple[float, float, float]
+    occ: float
+    U: tuple[float, ...]
+
+
+def read_stru(path: AnyPath) -> Structure:
+    """Return the P 1 structure of a PDFfit or DISCUS file, all its cells as one; other values are in `meta`.
+
+    `meta` has what the header gives of scale, delta1, delta2, sratio, rcut, spdiameter, stepcut. Atoms whose
+    tensor is that of an isotropic one are isotropic. Raises ReadError with the line of what is wrong.
+    """
+    lines = read_text(path).split("\n")
+    header = _read_header(path, lines)
+    if not header.pdffit and header.spacegroup.replace(" ", "").upper() not in ("P1", ""):
+        message = (
+            f"space group {header.spacegroup} without operations: write the file with all atoms (spcgr P1)"
+        )
+        raise ReadError(path, message)
+    atoms = list(
+        _pdffit_atoms(path, lines, header.read) if header.pdffit else _discus_atoms(path, lines, header.read)
+    )
+    if not atoms:
+        raise ReadError(path, "no atoms after the line 'atoms': was the file written completely?")
+    _check_count(path, header, len(atoms))
+    return _structure(path, header, atoms)
+
+
+def _read_header(path: AnyPath, lines: list[str]) -> _Header:
+    header = _Header()
+    for i, line in enumerate(lines):
+        words = line.replace(",", " ").split()
+        if not words or words[0].startswith("#"):
+            continue
+        key = words[0].lower()
+        if key == "atoms":
+            header.read = i + 1
+            break
+        if key == "title":
+            header.title = line.strip()[5:].strip()
+        elif key == "format":
+            header.pdffit = words[1:] == ["pdffit"]
+        elif key == "spcgr":
+            header.spacegroup = " ".join(words[1:])
+        elif key == "cell":
+            header.cell = _floats(path, words[1:7], 6, i)
+        elif key == "ncell":
+            header.ncell = _floats(path, words[1:], min(max(len(words) - 1, 3), 4), i)
+        elif key == "scale":
+            header.meta["scale"] = _floats(path, words[1:2], 1, i)[0]
+        elif key == "sharp":
+            header.meta |= _sharpening(path, words[1:], i)
+        elif key == "shape":
+            header.meta |= _shape(path, words[1:], i)
+        elif key in ("generator", "symmetry", "molecule"):
+            raise ReadError(
+                path, f"the DISCUS record {key!r} is not supported: write the file with all atoms", i + 1
+            )
+    if not header.read:
+        raise ReadError(path, "no line 'atoms': this is neither a PDFfit nor a DISCUS structure")
+    if not header.cell:
+        raise ReadError(path, "no line 'cell' before the atoms: add it")
+    return header
+
+
+def _floats(path: AnyPath, words: list[str], count: int, i: int) -> list[float]:
+    try:
+        out = [float(word) for word in words[:count]]
+    except ValueError:
+        raise ReadError(
+            path, f"{' '.join(words)[:60]!r} are not {count} numbers: correct the line", i + 1
+        ) from None
+    if len(out) != count or not all(math.isfinite(value) for value in out):
+        raise ReadError(path, f"{' '.join(words)[:60]!r}: give {count} finite numbers", i + 1)
+    return out
+
+
+def _sharpening(path: AnyPath, words: list[str], i: int) -> dict[str, float | str]:
+    names = ("delta2", "delta1", "sratio", "rcut") if len(words) > 3 else ("delta2", "sratio", "rcut")
+    values = _floats(path, words, len(names), i)
+    return dict(zip(names, values, strict=True))
+
+
+def _shape(path: AnyPath, words: list[str], i: int) -> dict[str, float | str]:
+    names = {"sphere": "spdiameter", "stepcut": "stepcut"}
+    kind = words[0].lower() if words else ""
+    if kind not in names:
+        raise ReadError(path, f"shape {kind!r} is not known: give 'sphere, D' or 'stepcut, r'", i + 1)
+    return {names[kind]: _floats(path, words[1:2], 1, i)[0]}
+
+
+def _pdffit_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom]:
+    filled = [i for i in range(start, len(lines)) if lines[i].strip()]
+    for first in range(0, len(filled), _LINES_PER_ATOM):
+        block = filled[first : first + _LINES_PER_ATOM]
+        if len(block) < _LINES_PER_ATOM:
+            raise ReadError(
+                path, f"the last atom has {len(block)} of its 6 lines: restore them", block[0] + 1
+            )
+        words = lines[block[0]].replace(",", " ").split()
+        x, y, z, occ = _floats(path, words[1:], 4, block[0])
+        diagonal = _floats(path, lines[block[2]].split(), 3, block[2])
+        mixed = _floats(path, lines[block[4]].split(), 3, block[4])
+        yield _Atom(block[0] + 1, words[0], (x, y, z), occ, (*diagonal, *mixed))
+
+
+def _discus_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom]:
+    for i in range(start, len(lines)):
+        words = lines[i].replace(",", " ").split()
+        if not words or words[0].startswith("#"):
+            continue
+        x, y, z, B = _floats(path, words[1:], 4, i)
+        yield _Atom(i + 1, words[0], (x, y, z), 1.0, (B * _B_TO_U,))
+
+
+def _check_count(path: AnyPath, header: _Header, count: int) -> None:
+    cells = header.ncell[:3]
+    if any(n < 1 or n != int(n) for n in header.ncell):
+        raise ReadError(path, f"ncell {header.ncell} are not counts: give whole numbers")
+    if len(header.ncell) == 4 and math.prod(header.ncell) != count:
+        message = f"ncell says {math.prod(header.ncell):g} atoms and {count} are there: is the file complete?"
+        raise ReadError(path, message)
+    header.ncell = cells or [1.0, 1.0, 1.0]
+
+
+def _structure(path: AnyPath, header: _Header, atoms: list[_Atom]) -> Structure:
+    cell = tuple(a * n for a, n in zip(header.cell[:3], header.ncell, strict=True)) + tuple(header.cell[3:])
+    sites = []
+    try:
+        elements = []
+        for atom in atoms:
+            elements.append(_at_line(path, atom.line, atom.element))
+        for atom, element, label in zip(atoms, elements, numbered_labels(elements), strict=True):
+            x, y, z = (v / n for v, n in zip(atom.xyz, header.ncell, strict=True))
+            sites.append(Site(label, element, (x, y, z), atom.occ, atom.U, len(atom.U) == 1))
+        made = Structure(cell, tuple(sites), title=header.title, meta=header.meta)
+        return _isotropic_where_equal(made)
+    except StructureError as error:
+        raise ReadError(path, str(error)) from error
+
+
+def _at_line(path: AnyPath, line: int, name: str) -> str:
+    try:
+        return element_symbol(name)
+    except PdfkitError as error:
+        raise ReadError(path, str(error), line) from error
+
+
+def _isotropic_where_equal(structure: Structure) -> Structure:
+    """Return a copy in which tensors that equal Uiso·1 (to the eight digits of such files) are isotropic."""
+    unit = _symmetry.isotropic_tensor(structure.basis())
+    sites = []
+    for site in structure.sites:
+        Uiso = sum(site.U[:3]) / 3
+        close = all(abs(u - Uiso * one) <= 2e-8 for u, one in zip(site.U, unit, strict=True))
+        sites.append(replace(site, U=(Uiso,), isotropic=True) if close else site)
+    return replace(structure, sites=tuple(sites))
+
+
+def write_stru(path: AnyPath, structure: Structure) -> None:
+    """Write a structure as a PDFfit file: P 1, every atom of the cell, values of `meta` in the header.
+
+    The format holds eight digits of positions and U. Raises WriteError when the file cannot be written.
+    """
+    write_text(path, format_stru(structure))
+
+
+def format_stru(structure: Structure) -> str:
+    """Return the text that `write_stru` writes."""
+    p1 = structure.to_p1()
+
+    def value(name: str, default: float = 0.0) -> float:
+        found = structure.meta.get(name, default)
+        return float(found) if isinstance(found, (int, float)) else default
+
+    sharp = (value("delta2"), value("delta1"), value("sratio", 1.0), value("rcut"))
+    lines = [f"title  {' '.join(structure.title.split())}".strip(), "format pdffit"]
+    lines += [
+        f"scale  {value('scale', 1.0):9.6f}",
+        "sharp  " + ", ".join(f"{v:9.6f}" for v in sharp),
+        "spcgr   P1",
+    ]
+    for kind, name in (("sphere", "spdiameter"), ("stepcut", "stepcut")):
+        if value(name) > 0:
+            lines.append(f"shape   {kind}, {value(name):.10g}")
+    lines += ["cell   " + ", ".join(f"{v:.8f}" for v in p1.cell), "dcell  " + ", ".join(["0.000000"] * 6)]
+    lines += [f"ncell  1, 1, 1, {len(p1.sites)}", "atoms"]
+    for i, site in enumerate(p1.sites):
+        U = p1.U_tensor(i)
+        lines.append(f"{site.element.upper():<4} {_row(site.xyz)} {site.occ:12.6f}")
+        lines.append(f"     {_row((0, 0, 0))} {0:12.6f}")
+        lines += [
+            f"     {_row(U[:3])}",
+            f"     {_row((0, 0, 0))}",
+            f"     {_row(U[3:])}",
+            f"     {_row((0, 0, 0))}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(values: tuple[float, ...]) -> str:
+    return " ".join(f"{v:17.8f}" for v in values)

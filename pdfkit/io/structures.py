@@ -1,0 +1,83 @@
+"""Structures by file or by name: `read_structure`, `load_structure`, and the writers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from pdfkit.errors import ReadError, StructureError, nearest
+from pdfkit.io._text import AnyPath, read_text
+from pdfkit.io.cif import read_cif, write_cif
+from pdfkit.io.rmc import read_rmc6f
+from pdfkit.io.stru import read_stru, write_stru
+from pdfkit.structure import Structure
+
+__all__ = ["available_structures", "load_structure", "read_structure", "write_cif", "write_stru"]
+
+
+def read_structure(path: AnyPath) -> Structure:
+    """Return the crystal structure of a file.
+
+    CIF, PDFfit and DISCUS .stru, RMCProfile .rmc6f, PDB, extended xyz, and the text formats of a crystal that
+    ase reads (`pdfkit.io.foreign.ASE_FORMATS`). The ending says which; for other endings the text does.
+
+    Raises
+    ------
+    ReadError : the file cannot be read, or makes no structure; names the file and, where known, the line.
+    """
+    return _reader(path)(path)
+
+
+def _reader(path: AnyPath) -> Callable[[AnyPath], Structure]:
+    try:
+        ending = Path(path).suffix.lower()
+    except TypeError:
+        raise ReadError(repr(path), "this is not a file name: give a path") from None
+    known = {".cif": read_cif, ".mcif": read_cif, ".stru": read_stru, ".rmc6f": read_rmc6f, ".pdb": _read_pdb}
+    if ending in known:
+        return known[ending]
+    head = read_text(path)[:4000].lower()
+    if "(version 6f format" in head:
+        return read_rmc6f
+    if "format pdffit" in head:
+        return read_stru
+    if "data_" in head and ("loop_" in head or "_cell_length_a" in head):
+        return read_cif
+    return _read_ase
+
+
+def _read_pdb(path: AnyPath) -> Structure:
+    from pdfkit.io.foreign import read_pdb
+
+    return read_pdb(path)
+
+
+def _read_ase(path: AnyPath) -> Structure:
+    from pdfkit.io.foreign import read_ase
+
+    return read_ase(path)
+
+
+@lru_cache(maxsize=1)
+def _folder() -> Path:
+    """Return where the structures are: in the package when installed, beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "structures"
+    return installed if installed.is_dir() else package.parent / "structures"
+
+
+def available_structures() -> tuple[str, ...]:
+    """Return the names that `load_structure` knows."""
+    return tuple(sorted(path.stem for path in _folder().glob("*.cif")))
+
+
+def load_structure(name: str) -> Structure:
+    """Return a structure that comes with pdfkit, such as "CdSe_wurtzite" (see `available_structures`).
+
+    Raises StructureError, with the nearest names, when there is none of that name.
+    """
+    names = available_structures()
+    if name not in names:
+        raise StructureError(f"no structure {name!r}: the nearest are {nearest(str(name), names) or 'none'}")
+    return read_cif(_folder() / f"{name}.cif")
