@@ -1,0 +1,141 @@
+"""Arithmetic on parameter names ("1.633*wz.a"), with exact derivatives and nothing else.
+
+Expressions come from recipes, so only numbers, names, + − * / **, and a few functions are let through: no calls of
+anything else, no attributes (a dotted name is one name), no indexing. Nothing is ever handed to Python's own eval.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from pdfkit.errors import ParameterError
+
+Dual = tuple[float, dict[str, float]]
+
+CONSTANTS = {"pi": math.pi}
+FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "sqrt": (math.sqrt, lambda x: 0.5 / math.sqrt(x)),
+    "exp": (math.exp, math.exp),
+    "log": (math.log, lambda x: 1.0 / x),
+    "sin": (math.sin, math.cos),
+    "cos": (math.cos, lambda x: -math.sin(x)),
+    "tan": (math.tan, lambda x: 1.0 / math.cos(x) ** 2),
+}
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+
+
+class _DottedNames(ast.NodeTransformer):
+    """Turn `zb.Cd.Uiso` (nested attributes) into one name, so that it cannot reach into objects."""
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        base = self.visit(node.value)
+        if not isinstance(base, ast.Name):
+            raise ParameterError(f"'.{node.attr}' follows something that is not a name: write names as phase.what")
+        return ast.copy_location(ast.Name(id=f"{base.id}.{node.attr}", ctx=ast.Load()), node)
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> ast.Expression:
+    """Return the syntax tree of `text` with dotted names as single names; ParameterError if it is not arithmetic."""
+    if len(text) > 1000:
+        raise ParameterError("expression is longer than 1000 characters: shorten it")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ParameterError(f"expression {text!r} is not arithmetic: write for example 1.633*wz.a") from None
+    tree = _DottedNames().visit(tree)
+    _check(tree.body, text)
+    return ast.fix_missing_locations(tree)
+
+
+def _check(node: ast.AST, text: str) -> None:
+    match node:
+        case ast.Constant(value=bool()):
+            pass
+        case ast.Constant(value=int() | float()) | ast.Name():
+            return
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
+            return _check(operand, text)
+        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _OPERATORS):
+            _check(left, text)
+            return _check(right, text)
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
+            return _check(argument, text)
+    raise ParameterError(
+        f"expression {text!r} uses more than numbers, names, + - * / ** and {', '.join(FUNCTIONS)}: simplify it"
+    )
+
+
+@lru_cache(maxsize=4096)
+def names(text: str) -> frozenset[str]:
+    """Return the parameter names that the expression uses."""
+    tree = parse(text)
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
+    return frozenset(found - set(CONSTANTS))
+
+
+def evaluate(text: str, values: Mapping[str, float]) -> Dual:
+    """Return the value of the expression and its partial derivatives by name.
+
+    Raises ParameterError for an unknown name or an undefined result (1/0, √−1).
+    """
+    try:
+        return _evaluate(parse(text).body, values)
+    except KeyError as error:
+        raise ParameterError(f"expression {text!r} names {error.args[0]!r}, which is no parameter") from None
+    except (ZeroDivisionError, ValueError, OverflowError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise ParameterError(f"expression {text!r} has no value here ({error}): change the start values") from None
+
+
+def _evaluate(node: ast.AST, values: Mapping[str, float]) -> Dual:
+    match node:
+        case ast.Constant(value=value):
+            return float(value), {}  # type: ignore[arg-type]  # _check let only int and float through
+        case ast.Name(id=name):
+            return (CONSTANTS[name], {}) if name in CONSTANTS else (float(values[name]), {name: 1.0})
+        case ast.UnaryOp(op=op, operand=operand):
+            x, dx = _evaluate(operand, values)
+            return _chain(-x, [(-1.0, dx)]) if isinstance(op, ast.USub) else (x, dx)
+        case ast.Call(func=ast.Name(id=name), args=[argument]):
+            x, dx = _evaluate(argument, values)
+            function, derivative = FUNCTIONS[name]
+            return _chain(function(x), [(derivative(x), dx)] if dx else [])
+        case ast.BinOp(left=left, op=op, right=right):
+            return _binary(op, _evaluate(left, values), _evaluate(right, values))
+    raise ParameterError("expression is not arithmetic")
+
+
+def _binary(op: ast.operator, left: Dual, right: Dual) -> Dual:
+    (x, dx), (y, dy) = left, right
+    match op:
+        case ast.Add():
+            return _chain(x + y, [(1.0, dx), (1.0, dy)])
+        case ast.Sub():
+            return _chain(x - y, [(1.0, dx), (-1.0, dy)])
+        case ast.Mult():
+            return _chain(x * y, [(y, dx), (x, dy)])
+        case ast.Div():
+            return _chain(x / y, [(1.0 / y, dx), (-x / y**2, dy)])
+    value = x**y
+    if isinstance(value, complex):
+        raise ValueError("a negative number to a fractional power")
+    parts: list[tuple[float, dict[str, float]]] = []
+    if dx:
+        parts.append((y * x ** (y - 1.0) if y != 0 else 0.0, dx))
+    if dy:
+        parts.append((value * math.log(x), dy))
+    return _chain(float(value), parts)
+
+
+def _chain(value: float, parts: list[tuple[float, dict[str, float]]]) -> Dual:
+    gradient: dict[str, float] = {}
+    for factor, inner in parts:
+        for name, slope in inner.items():
+            gradient[name] = gradient.get(name, 0.0) + factor * slope
+    return value, gradient

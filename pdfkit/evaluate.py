@@ -1,0 +1,351 @@
+"""From numbers to G(r): peaks of every phase on one grid, envelopes, the Q cut, resampling, and the derivatives.
+
+Order (Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r), × scale, summed over
+phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product, so derivatives follow the same path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks, _grid, scattering
+from pdfkit._checks import Array
+from pdfkit._grid import Grid
+from pdfkit.data import Instrument
+from pdfkit.errors import PdfkitError
+from pdfkit.kernels import peaks as kernels
+from pdfkit.phases.base import Composition, Peaks, Phase
+
+
+@dataclass(frozen=True)
+class Convention:
+    """Where programs differ: the prefactor of a peak, where the envelopes come, and where peaks end.
+
+    prefactor : "pair" divides a peak by its distance r_ij (exact for Gaussian displacements), "grid" by r.
+    envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
+    reach : peaks end at this many σ.
+    cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
+        Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences up
+        to 6e-4 of max|G|, most near the ends of the range).
+    """
+
+    prefactor: str = "pair"
+    envelope: str = "before-cut"
+    reach: float = 7.0
+    cut: str = "exact"
+
+    def __post_init__(self) -> None:
+        _checks.choice("cut", self.cut, ("exact", "pdffit2", "diffpy-cmi"))
+        _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
+        _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
+        object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))
+
+
+class Evaluator:
+    """G(r) of phases on fixed r, for any values of their quantities, with directional derivatives.
+
+    Holds only tables that follow from r and the instrument: what it returns depends on its arguments alone.
+    `messages` are remarks on the last call (peaks left out).
+    """
+
+    def __init__(
+        self,
+        phases: tuple[Phase, ...],
+        instrument: Instrument,
+        convention: Convention,
+        strengths: Mapping[str, float],
+        r: Array,
+    ) -> None:
+        self.phases = phases
+        self.instrument = instrument
+        self.convention = convention
+        self.strengths = strengths
+        self.r = np.array(r)
+        self.messages: list[str] = []
+        self._qmax = math.inf if instrument.qmax is None else instrument.qmax
+        self._inside = slice(None)
+        self._filter = ""
+        if convention.cut != "exact" and instrument.terminated:
+            self._use_filter(convention.cut)
+        else:
+            self._extra = _grid.ripple_range(instrument, min(p.typical_variance() for p in phases), self.r[-1])
+        self._terminated = instrument.terminated and not self._filter
+        self._before = convention.envelope == "before-cut"
+        self._cut_last = self._terminated and self._before
+        self._grids: dict[float, Grid] = {}
+
+    def _use_filter(self, program: str) -> None:
+        """Compute without a cut on the program's own wider grid, and filter that."""
+        plain = replace(self.instrument, qmin=0.0, qmax=None, weights="constant", window="none")
+        if self.instrument != replace(plain, qmax=self.instrument.qmax):
+            raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent weights: leave them out")
+        wide = _grid.filter_range(self.r, self._qmax, program)
+        first = round((self.r[0] - wide[0]) / (wide[1] - wide[0]))
+        self._inside = slice(first, first + self.r.size)
+        self.r, self._extra, self._filter, self._filter_qmax = wide, 0.0, program, self._qmax
+        self._qmax = math.inf
+
+    def _filtered(self, curves: Array) -> Array:
+        return _grid.lowpass(curves, self.r[1] - self.r[0], self._filter_qmax, self._filter)
+
+    def __call__(self, values: Array, tangents: Array | None = None) -> tuple[Array, Array]:
+        """Return G (nr,) at `values` (n,) and its derivatives (nq, nr) along the columns of `tangents` (n, nq)."""
+        if tangents is None:
+            tangents = np.zeros((values.size, 0))
+        blocks = self._blocks(values, tangents, split=False, weighted=True)
+        if self._cut_last and self.instrument.weights == "constant":
+            # One cut for the sum of all phases.
+            total = sum(block.enveloped(block.curves, block.grid.nodes, block.grid.taper) for block in blocks)
+            cut = _cut(blocks[0].grid, np.asarray(total), blocks[0].spectra)
+            out = blocks[0].grid.resample(cut[0])
+        else:
+            out = np.asarray(sum(self._finish(block).sum(axis=0) for block in blocks))
+        return out[0, self._inside], out[1:, self._inside]
+
+    def parts(self, values: Array, *, weighted: bool = True) -> dict[tuple[str, tuple[str, str]], Array]:
+        """Return the share of every phase and species pair: {(phase, pair): G (nr,)}. They add up to the total."""
+        out = {}
+        for block in self._blocks(values, np.zeros((values.size, 0)), split=True, weighted=weighted):
+            for pair, curve in zip(block.pairs, self._finish(block), strict=True):
+                out[block.name, pair] = curve[0, self._inside]
+        return out
+
+    def _finish(self, block: _Block) -> Array:
+        """Return a block's curves on r (nchannels, 1 + nq, nr): envelopes and cut in the order of the convention."""
+        grid = block.grid
+        if self._cut_last:
+            curves = block.enveloped(block.curves, grid.nodes, grid.taper)
+            return grid.resample(_cut(grid, curves, block.spectra, block.dspectra))
+        curves = block.curves
+        if self._terminated:
+            curves = _cut(grid, curves * grid.taper, block.spectra, block.dspectra)
+        curves = grid.resample(curves)
+        if not self._terminated:
+            curves -= block.slope[:, :, None] * (4 * np.pi * self.r)
+        if self._filter and not self._before:
+            curves = self._filtered(curves)
+        curves = block.enveloped(curves, self.r, np.ones(1))
+        return self._filtered(curves) if self._filter and self._before else curves
+
+    def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
+        """Return every phase's curves on the shared grid, before envelope and cut."""
+        self.messages = []
+        parts = [self._part(phase, start, values, tangents) for phase, start in self._offsets()]
+        grid = self._grid(min(_narrowest(part.found) for part in parts))
+        return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
+
+    def _offsets(self) -> list[tuple[Phase, int]]:
+        counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
+        return list(zip(self.phases, counts.tolist()[:-1], strict=True))
+
+    def _part(self, phase: Phase, start: int, values: Array, tangents: Array) -> _Part:
+        stop = start + len(phase.quantities)
+        first_shape = stop - len(phase.shape.parameters)
+        shape = replace(
+            phase.shape,
+            **{p.name: float(v) for p, v in zip(phase.shape.parameters, values[first_shape:stop], strict=True)},
+        )
+        moves = tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0)
+        active = np.flatnonzero(moves)
+        reach = self.r[-1] + self._extra
+        if self._cut_last or not (self._terminated or self._filter):
+            reach = min(reach, max(shape.extent(), 1.0))
+        found = phase.peaks(
+            values[start:stop], tangents[start:stop, active], float(values[-1]), tangents[-1, active], reach
+        )
+        if found.dropped:
+            self.messages.append(
+                f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
+                "lower delta1 or delta2"
+            )
+        envelope = _Envelope(
+            float(values[start]), tangents[start], shape, tangents[first_shape:stop], float(values[-2]), tangents[-2]
+        )
+        return _Part(phase.name, found, active, envelope)
+
+    def _grid(self, sigma: float) -> Grid:
+        step = _grid.choose_step(sigma, self._qmax)
+        if step not in self._grids:
+            band = min(self._qmax, _grid.ALIAS / sigma)
+            self._grids[step] = _grid.make_grid(self.r, step, band, self._extra)
+        return self._grids[step]
+
+    def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:
+        found, nq = part.found, part.active.size
+        in_q = self.instrument.weights == "q-dependent" and weighted
+        weights = _PairWeights.of(found.composition, self.instrument, self.strengths, plain=in_q, weighted=weighted)
+        peak, dpeak, channel = found.peak.copy(), found.dpeak.copy(), found.channel
+        factor = weights.factor[channel]
+        peak[:, 2] *= factor
+        dpeak[:, :, 2] = dpeak[:, :, 2] * factor[:, None] + found.peak[:, 2, None] * weights.dfactor[:, channel].T
+        slope = np.empty((len(found.pairs), 1 + nq))
+        slope[:, 0] = found.rho0 * weights.share
+        slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
+        if not (split or in_q):
+            channel, slope = np.zeros_like(channel), slope.sum(axis=0, keepdims=True)
+        curves = np.zeros((slope.shape[0], 1 + nq, grid.count))
+        by_pair = self.convention.prefactor == "pair"
+        kernels.sum_peaks(peak, dpeak, channel, grid.step, self.convention.reach, by_pair, curves)
+        if not by_pair:
+            curves[..., 1:] /= grid.nodes[1:]
+            curves[..., 0] = 0.0
+        spectra, dspectra = np.zeros((0, 0)), {}
+        if self._terminated:
+            curves -= slope[:, :, None] * (4 * np.pi * grid.nodes)
+            if in_q:
+                spectra, dspectra = self._weighted_spectra(grid, found.composition, part.active)
+            else:
+                spectra = _grid.cut_spectrum(grid, self.instrument)[None]
+        return _Block(part.name, found.pairs, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
+
+    def _weighted_spectra(
+        self, grid: Grid, composition: Composition, active: Array
+    ) -> tuple[Array, dict[int, Array]]:
+        """Return the cut of each partial times its Q-dependent weight, and its derivative with the composition."""
+        probe = self.instrument.probe or "X"
+
+        def ratios(fractions: Array) -> list[Any]:
+            return [
+                lambda q, k=k: scattering.q_weights(composition.elements, fractions, probe, q)[k]
+                for k in range(len(scattering.species_pairs(composition.elements)))
+            ]
+
+        def spectra(fractions: Array) -> Array:
+            return np.array([_grid.cut_spectrum(grid, self.instrument, w) for w in ratios(fractions)])
+
+        key = (grid.step, grid.period, composition.elements, composition.fractions.tobytes())
+        memo: dict[Any, Array] = self.__dict__.setdefault("_spectra", {})
+        if key not in memo:
+            memo.clear()
+            memo[key] = spectra(composition.fractions)
+        changed = np.flatnonzero(composition.tangents.any(axis=1))
+        out = {}
+        for q in changed.tolist():
+            # ⟨f⟩ is linear in the fractions, so a central difference of 1/⟨f⟩² at 1e-5 is good to 1e-9.
+            h = 1e-5 / np.abs(composition.tangents[q]).max()
+            up, down = (spectra(composition.fractions + sign * h * composition.tangents[q]) for sign in (1, -1))
+            out[int(active[q])] = (up - down) / (2 * h)
+        return memo[key], out
+
+
+@dataclass(frozen=True)
+class _PairWeights:
+    """Scattering weights by species pair: on peaks (`factor`) and on the baseline (`share`), with tangents."""
+
+    factor: Array
+    dfactor: Array
+    share: Array
+    dshare: Array
+
+    @classmethod
+    def of(
+        cls,
+        composition: Composition,
+        instrument: Instrument,
+        strengths: Mapping[str, float],
+        *,
+        plain: bool,
+        weighted: bool,
+    ) -> _PairWeights:
+        """Weights b_a b_b/⟨b⟩²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
+        c, dc = composition.fractions, composition.tangents
+        first, second = np.triu_indices(c.size)
+        twice = np.where(first == second, 1.0, 2.0)
+        share = twice * c[first] * c[second]
+        dshare = twice * (dc[:, first] * c[second] + c[first] * dc[:, second])
+        if not weighted:
+            return cls(1 / share, np.zeros_like(dshare), np.ones_like(share), np.zeros_like(dshare))
+        if plain:
+            return cls(np.ones_like(share), np.zeros_like(dshare), share, dshare)
+        b = np.array([
+            strengths.get(e, math.nan) if e in strengths else scattering.scattering_strength(e, instrument.probe or "")
+            for e in composition.elements
+        ])  # fmt: skip
+        mean = float(c @ b)
+        if abs(mean) < 1e-9 * np.abs(b).max():
+            raise PdfkitError("the mean scattering strength is 0: G(r) is not defined for a null-scattering mixture")
+        factor = b[first] * b[second] / mean**2
+        dfactor = -2.0 * factor * (dc @ b / mean)[:, None]
+        return cls(factor, dfactor, factor * share, factor * dshare + dfactor * share)
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and its tangents."""
+
+    scale: float
+    dscale: Array
+    shape: Any
+    dshape: Array
+    qdamp: float
+    dqdamp: Array
+
+    def at(self, r: Array, step: float) -> tuple[Array, Array]:
+        """Return the envelope (nr,) and its derivatives (nq, nr).
+
+        On a grid of width `step` a sharp step becomes a ramp of one grid step, so that it can be refined.
+        """
+        shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
+        damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
+        plain = shape.gamma0(r) * damp
+        out = np.outer(self.dscale, plain)
+        if self.dshape.any():
+            out += self.scale * (self.dshape.T @ shape.derivatives(r)) * damp
+        if self.dqdamp.any():
+            out -= self.scale * self.qdamp * np.outer(self.dqdamp, r**2 * plain)
+        return self.scale * plain, out
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    found: Peaks
+    active: Array
+    envelope: _Envelope
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One phase on the grid. curves (nchannels, 1 + nactive, n): G before envelopes, then its active derivatives."""
+
+    name: str
+    pairs: tuple[tuple[str, str], ...]
+    grid: Grid
+    curves: Array
+    slope: Array
+    active: Array
+    envelope: _Envelope
+    spectra: Array
+    dspectra: dict[int, Array]
+
+    def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
+        """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""
+        value, slopes = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
+        value = value * taper
+        out = np.empty((curves.shape[0], 1 + slopes.shape[0], r.size))
+        out[:, 0] = value * curves[:, 0]
+        out[:, 1:] = (slopes * taper) * curves[:, :1]
+        out[:, 1 + self.active] += value * curves[:, 1:]
+        return out
+
+
+def _cut(grid: Grid, curves: Array, spectra: Array, dspectra: Mapping[int, Array] | None = None) -> Array:
+    """Cut node curves (nchannels, 1 + nq, n) at Qmin…Qmax; spectra (1 or nchannels, period − 1)."""
+    transformed = grid.transform(curves)
+    extra = {q: transformed[:, 0] * spectrum for q, spectrum in (dspectra or {}).items()}
+    transformed *= spectra[:, None]
+    for q, spectrum in extra.items():
+        transformed[:, 1 + q] += spectrum
+    return grid.back(transformed)
+
+
+def _narrowest(found: Peaks) -> float:
+    """Smallest σ (Å) among the peaks."""
+    s2 = found.peak[:, 1]
+    s2 = s2[s2 > 0]
+    return max(0.01, math.sqrt(float(s2.min()))) if s2.size else 0.1

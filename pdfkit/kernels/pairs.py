@@ -1,0 +1,289 @@
+"""Which atoms lie within a distance of each other in a crystal, and what those distances are.
+
+`lattice_pairs` enumerates, `peak_table` turns enumerated pairs into peaks (position, variance, weight) and their
+directional derivatives. Positions are fractional; the metric tensor g gives d² = Δᵀ g Δ.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.kernels._jit import kernel
+
+CELL, POSITION, UISO, UANISO, OCCUPANCY, WIDTH = 1, 2, 4, 8, 16, 32
+
+
+@kernel
+def lattice_pairs(
+    c: Array,
+    x: Array,
+    centres: IntArray,
+    group: IntArray,
+    rmax: float,
+    atom_i: IntArray,
+    atom_j: IntArray,
+    shift: IntArray,
+) -> int:
+    """Enumerate pairs (i, j, n) with 0.01 Å < |c·(x_j + n − x_i)| ≤ rmax; return how many there are.
+
+    Formula: with c upper triangular (columns are the basis in Å, c33·Δ3 = z, …) the limits of n3, then n2, then n1
+    follow from what is left of rmax², so no lattice point outside the sphere is visited. Only j with
+    group[j] ≥ group[i] are taken: the caller doubles the weight of unlike pairs.
+    Shapes: c (3,3); x (natoms,3) fractional; centres (k,) atom indices i; group (natoms,); outputs atom_i (p,),
+    atom_j (p,), shift (p,3), of which the first entries are filled (p = 0 just counts).
+    Units: Å. Source: Fincke & Pohst, Math. Comp. 44, 463 (1985).
+    """
+    capacity = atom_i.size
+    count = 0
+    r2max = rmax * rmax
+    for k in range(centres.size):
+        i = centres[k]
+        for j in range(x.shape[0]):
+            if group[j] < group[i]:
+                continue
+            d1 = x[j, 0] - x[i, 0]
+            d2 = x[j, 1] - x[i, 1]
+            d3 = x[j, 2] - x[i, 2]
+            n3_low = math.ceil(-rmax / c[2, 2] - d3)
+            n3_high = math.floor(rmax / c[2, 2] - d3)
+            for n3 in range(n3_low, n3_high + 1):
+                z = c[2, 2] * (d3 + n3)
+                left3 = r2max - z * z
+                if left3 < 0.0:
+                    continue
+                y0 = c[1, 2] * (d3 + n3)
+                reach2 = math.sqrt(left3)
+                n2_low = math.ceil((-reach2 - y0) / c[1, 1] - d2)
+                n2_high = math.floor((reach2 - y0) / c[1, 1] - d2)
+                for n2 in range(n2_low, n2_high + 1):
+                    y = y0 + c[1, 1] * (d2 + n2)
+                    left2 = left3 - y * y
+                    if left2 < 0.0:
+                        continue
+                    x0 = c[0, 1] * (d2 + n2) + c[0, 2] * (d3 + n3)
+                    reach1 = math.sqrt(left2)
+                    n1_low = math.ceil((-reach1 - x0) / c[0, 0] - d1)
+                    n1_high = math.floor((reach1 - x0) / c[0, 0] - d1)
+                    for n1 in range(n1_low, n1_high + 1):
+                        u = x0 + c[0, 0] * (d1 + n1)
+                        if u * u + y * y + z * z <= 1e-4:
+                            continue
+                        if count < capacity:
+                            atom_i[count] = i
+                            atom_j[count] = j
+                            shift[count, 0] = n1
+                            shift[count, 1] = n2
+                            shift[count, 2] = n3
+                        count += 1
+    return count
+
+
+@kernel
+def pair_projections(
+    atom_i: IntArray, atom_j: IntArray, shift: IntArray, g: Array, x: Array, b: Array, out: Array
+) -> None:
+    """Fill out[p] = (d², vᵀ(Bᵢ + Bⱼ)v/d²) with v = gΔ, Δ = x_j + n − x_i, for every enumerated pair.
+
+    Shapes: atom_i, atom_j (p,); shift (p,3); g (3,3); x (natoms,3); b (natoms,3,3); out (p,2). Units: Å², Å².
+    """
+    for p in range(atom_i.size):
+        i = atom_i[p]
+        j = atom_j[p]
+        d0 = x[j, 0] + shift[p, 0] - x[i, 0]
+        d1 = x[j, 1] + shift[p, 1] - x[i, 1]
+        d2 = x[j, 2] + shift[p, 2] - x[i, 2]
+        v0 = g[0, 0] * d0 + g[0, 1] * d1 + g[0, 2] * d2
+        v1 = g[1, 0] * d0 + g[1, 1] * d1 + g[1, 2] * d2
+        v2 = g[2, 0] * d0 + g[2, 1] * d1 + g[2, 2] * d2
+        rr = d0 * v0 + d1 * v1 + d2 * v2
+        s = (
+            (b[i, 0, 0] + b[j, 0, 0]) * v0 * v0
+            + (b[i, 1, 1] + b[j, 1, 1]) * v1 * v1
+            + (b[i, 2, 2] + b[j, 2, 2]) * v2 * v2
+            + 2.0 * (b[i, 0, 1] + b[j, 0, 1]) * v0 * v1
+            + 2.0 * (b[i, 0, 2] + b[j, 0, 2]) * v0 * v2
+            + 2.0 * (b[i, 1, 2] + b[j, 1, 2]) * v1 * v2
+        )
+        out[p, 0] = rr
+        out[p, 1] = s / rr
+
+
+@kernel
+def peak_table(
+    start: IntArray,
+    atom_i: IntArray,
+    atom_j: IntArray,
+    shift: IntArray,
+    mult: Array,
+    g: Array,
+    x: Array,
+    u: Array,
+    b: Array,
+    occ: Array,
+    width: Array,
+    rcut: float,
+    kind: IntArray,
+    dg: Array,
+    dx: Array,
+    du: Array,
+    db: Array,
+    docc: Array,
+    dwidth: Array,
+    peak: Array,
+    dpeak: Array,
+    stats: Array,
+) -> None:
+    """Turn groups of pairs into peaks and their derivatives along `kind.size` directions of parameter space.
+
+    Formula: a group of pairs becomes one peak at the weighted mean d̄ of its distances, of weight Σw and variance
+    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨d²⟩ − d̄², with w = mult·occᵢ·occⱼ and
+    s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d². Groups of one distance are exact; in a wider one the error is of third order in
+    its width over σ. A group with a non-positive bracket gets weight 0.
+    Shapes: start (ngroups+1,) offsets into the pairs; atom_i, atom_j, mult (npairs,); shift (npairs,3); g (3,3);
+    x (natoms,3); u, occ (natoms,); b (natoms,3,3); width (4,) = δ₁, δ₂, qbroad, sratio. A direction q has the kinds of change that its bits in kind[q] name, and tangents dg
+    (nq,3,3), dx (nq,natoms,3), du, docc (nq,natoms), db (nq,natoms,3,3), dwidth (nq,4). Outputs: peak (ngroups,3) =
+    d̄, σ², weight; dpeak (ngroups,nq,3), their directional derivatives; stats (2,) = number of dropped groups,
+    largest ⟨d²⟩ − d̄² of a group.
+    Units: Å, Å². Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
+    """
+    nq = kind.size
+    dropped = 0
+    widest = 0.0
+    delta1, delta2, qbroad, sratio = width[0], width[1], width[2], width[3]
+    bsum = np.zeros((3, 3))
+    acc = np.zeros((nq, 4))
+    for group in range(start.size - 1):
+        w_sum = 0.0
+        wd = 0.0
+        wdd = 0.0
+        ws = 0.0
+        for q in range(nq):
+            for m in range(4):
+                acc[q, m] = 0.0
+        # Moments are taken about the first distance, so that a group of equal distances has variance exactly 0.
+        origin = 0.0
+        for p in range(start[group], start[group + 1]):
+            i = atom_i[p]
+            j = atom_j[p]
+            d0 = x[j, 0] + shift[p, 0] - x[i, 0]
+            d1 = x[j, 1] + shift[p, 1] - x[i, 1]
+            d2 = x[j, 2] + shift[p, 2] - x[i, 2]
+            v0 = g[0, 0] * d0 + g[0, 1] * d1 + g[0, 2] * d2
+            v1 = g[1, 0] * d0 + g[1, 1] * d1 + g[1, 2] * d2
+            v2 = g[2, 0] * d0 + g[2, 1] * d1 + g[2, 2] * d2
+            rr = d0 * v0 + d1 * v1 + d2 * v2
+            d = math.sqrt(rr)
+            s = u[i] + u[j]
+            aniso = False
+            for m in range(3):
+                for n in range(3):
+                    bsum[m, n] = b[i, m, n] + b[j, m, n]
+                    aniso = aniso or bsum[m, n] != 0.0
+            bv0 = 0.0
+            bv1 = 0.0
+            bv2 = 0.0
+            s_aniso = 0.0
+            if aniso:
+                bv0 = bsum[0, 0] * v0 + bsum[0, 1] * v1 + bsum[0, 2] * v2
+                bv1 = bsum[1, 0] * v0 + bsum[1, 1] * v1 + bsum[1, 2] * v2
+                bv2 = bsum[2, 0] * v0 + bsum[2, 1] * v1 + bsum[2, 2] * v2
+                s_aniso = (v0 * bv0 + v1 * bv1 + v2 * bv2) / rr
+                s += s_aniso
+            if p == start[group]:
+                origin = d
+            e = d - origin
+            w = mult[p] * occ[i] * occ[j]
+            w_sum += w
+            wd += w * e
+            wdd += w * e * e
+            ws += w * s
+            for q in range(nq):
+                what = kind[q]
+                if what == WIDTH or what == 0:
+                    continue
+                dd = 0.0
+                ds = 0.0
+                dw = 0.0
+                if what & (CELL | POSITION):
+                    t0 = 0.0
+                    t1 = 0.0
+                    t2 = 0.0
+                    if what & POSITION:
+                        t0 = dx[q, j, 0] - dx[q, i, 0]
+                        t1 = dx[q, j, 1] - dx[q, i, 1]
+                        t2 = dx[q, j, 2] - dx[q, i, 2]
+                    # tangent of v = gΔ
+                    a0 = g[0, 0] * t0 + g[0, 1] * t1 + g[0, 2] * t2
+                    a1 = g[1, 0] * t0 + g[1, 1] * t1 + g[1, 2] * t2
+                    a2 = g[2, 0] * t0 + g[2, 1] * t1 + g[2, 2] * t2
+                    if what & CELL:
+                        a0 += dg[q, 0, 0] * d0 + dg[q, 0, 1] * d1 + dg[q, 0, 2] * d2
+                        a1 += dg[q, 1, 0] * d0 + dg[q, 1, 1] * d1 + dg[q, 1, 2] * d2
+                        a2 += dg[q, 2, 0] * d0 + dg[q, 2, 1] * d1 + dg[q, 2, 2] * d2
+                    drr = t0 * v0 + t1 * v1 + t2 * v2 + d0 * a0 + d1 * a1 + d2 * a2
+                    dd = 0.5 * drr / d
+                    if aniso:
+                        ds += (2.0 * (a0 * bv0 + a1 * bv1 + a2 * bv2) - s_aniso * drr) / rr
+                if what & UISO:
+                    ds += du[q, i] + du[q, j]
+                if what & UANISO:
+                    for m in range(3):
+                        vm = v0 if m == 0 else (v1 if m == 1 else v2)
+                        for n in range(3):
+                            vn = v0 if n == 0 else (v1 if n == 1 else v2)
+                            ds += (db[q, i, m, n] + db[q, j, m, n]) * vm * vn / rr
+                if what & OCCUPANCY:
+                    dw = mult[p] * (docc[q, i] * occ[j] + occ[i] * docc[q, j])
+                acc[q, 0] += dw
+                acc[q, 1] += dw * e + w * dd
+                acc[q, 2] += dw * e * e + 2.0 * w * e * dd
+                acc[q, 3] += dw * s + w * ds
+
+        # An empty group (all occupancies 0) still needs a place and a width: occupancy derivatives act there.
+        safe = w_sum if w_sum != 0.0 else 1.0
+        if w_sum == 0.0:
+            ws = s
+        mean_e = wd / safe
+        d = origin + mean_e
+        spread = wdd / safe - mean_e * mean_e
+        s = ws / safe
+        widest = max(widest, spread)
+        bracket = 1.0 - delta1 / d - delta2 / (d * d) + qbroad * qbroad * d * d
+        sharp = sratio * sratio if d < rcut else 1.0
+        sigma2 = s * bracket * sharp + spread
+        peak[group, 0] = d
+        if bracket <= 0.0 or sigma2 <= 0.0:
+            dropped += 1
+            peak[group, 1] = -1.0
+            peak[group, 2] = 0.0
+            for q in range(nq):
+                for m in range(3):
+                    dpeak[group, q, m] = 0.0
+            continue
+        peak[group, 1] = sigma2
+        peak[group, 2] = w_sum
+        dbracket_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d) + 2.0 * qbroad * qbroad * d
+        for q in range(nq):
+            dw = acc[q, 0]
+            if w_sum != 0.0:
+                dd = (acc[q, 1] - dw * mean_e) / safe
+                dspread = (acc[q, 2] - dw * wdd / safe) / safe - 2.0 * mean_e * dd
+                ds = (acc[q, 3] - dw * s) / safe
+            else:
+                dd = 0.0
+                dspread = 0.0
+                ds = 0.0
+            dbracket = dbracket_dd * dd
+            dsharp = 0.0
+            if kind[q] & WIDTH:
+                dbracket += -dwidth[q, 0] / d - dwidth[q, 1] / (d * d) + 2.0 * qbroad * d * d * dwidth[q, 2]
+                if d < rcut:
+                    dsharp = 2.0 * sratio * dwidth[q, 3]
+            dpeak[group, q, 0] = dd
+            dpeak[group, q, 1] = ds * bracket * sharp + s * (dbracket * sharp + bracket * dsharp) + dspread
+            dpeak[group, q, 2] = dw
+    stats[0] = dropped
+    stats[1] = widest

@@ -1,0 +1,92 @@
+"""Sums of Gaussian peaks on a uniform grid, with directional derivatives, and exact resampling of band-limited curves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.kernels._jit import kernel
+
+
+@kernel
+def sum_peaks(
+    peak: Array, dpeak: Array, channel: IntArray, step: float, reach: float, by_pair: bool, out: Array
+) -> None:
+    """Add peaks and their derivatives to `out` on the grid r_k = k·step.
+
+    Formula: T(r) = w[n(r − d; σ) − n(r + d; σ)]/d with n the unit normal density (by_pair), or w·n(r − d; σ), which
+    the caller divides by r. Gaussians come from the recursion e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²),
+    and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6). Rounding of the recursion stays below 1e-13.
+    Derivative along a direction: (∂T/∂d)ḋ + (∂T/∂σ²)σ̇² + (∂T/∂w)ẇ = E·(A₀ + A₁x + A₂x²), x = r − d.
+    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); channel (n,); out (nchannels, 1 + nq, npoints), added to.
+    Units: Å. Peaks with σ² ≤ 0 are left out. Source: Juhás et al., Acta Cryst. A71, 562 (2015), for the 1/d form.
+    """
+    npoints = out.shape[2]
+    nq = dpeak.shape[1]
+    e = np.empty(npoints)
+    x = np.empty(npoints)
+    root = math.sqrt(2.0 * math.pi)
+    for p in range(peak.shape[0]):
+        s2 = peak[p, 1]
+        if s2 <= 0.0:
+            continue
+        sigma = math.sqrt(s2)
+        half = reach * sigma
+        ch = channel[p]
+        for mirror in range(2 if by_pair else 1):
+            d = peak[p, 0] if mirror == 0 else -peak[p, 0]
+            if d + half < 0.0:
+                break
+            low = max(0, math.ceil((d - half) / step))
+            high = min(npoints - 1, math.floor((d + half) / step))
+            n = high - low + 1
+            if n <= 0:
+                continue
+            unit = 1.0 / (root * sigma)
+            if by_pair:
+                unit /= d
+            amplitude = peak[p, 2] * unit
+            x0 = low * step - d
+            value = math.exp(-0.5 * x0 * x0 / s2)
+            ratio = math.exp(-(x0 + 0.5 * step) * step / s2)
+            shrink = math.exp(-step * step / s2)
+            for k in range(n):
+                e[k] = value
+                value *= ratio
+                ratio *= shrink
+            if amplitude != 0.0:
+                for k in range(n):
+                    out[ch, 0, low + k] += amplitude * e[k]
+            if nq > 0:
+                for k in range(n):
+                    x[k] = x0 + k * step
+            for q in range(nq):
+                dd = dpeak[p, q, 0] if mirror == 0 else -dpeak[p, q, 0]
+                ds2 = dpeak[p, q, 1]
+                dw = dpeak[p, q, 2]
+                if dd == 0.0 and ds2 == 0.0 and dw == 0.0:
+                    continue
+                a0 = dw * unit - 0.5 * amplitude * ds2 / s2
+                if by_pair:
+                    a0 -= amplitude * dd / d
+                a1 = amplitude * dd / s2
+                a2 = 0.5 * amplitude * ds2 / (s2 * s2)
+                for k in range(n):
+                    out[ch, 1 + q, low + k] += e[k] * (a0 + x[k] * (a1 + x[k] * a2))
+
+
+@kernel
+def resample(curves: Array, first: IntArray, taps: Array, out: Array) -> None:
+    """Fill out[c, n] = Σ_t taps[n, t]·curves[c, first[n] + t]: interpolation with given weights.
+
+    Shapes: curves (ncurves, npoints); first (nout,); taps (nout, ntaps); out (ncurves, nout).
+    """
+    for c in range(curves.shape[0]):
+        for n in range(first.size):
+            total = 0.0
+            base = first[n]
+            for t in range(taps.shape[1]):
+                total += taps[n, t] * curves[c, base + t]
+            out[c, n] = total

@@ -1,0 +1,164 @@
+"""A model: phases and an instrument, as a pure function from named numbers to G(r), with its analytic derivative.
+
+Order of operations (theory: Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r),
+summed over phases × scale, then the cut at Qmin…Qmax with M(Q). `Convention` names where other programs differ.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data import PDF, Instrument
+from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
+from pdfkit.evaluate import Convention, Evaluator
+from pdfkit.phases.base import Phase, Quantity
+
+INSTRUMENT_QUANTITIES = ("qdamp", "qbroad")
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "pdfkit": Convention(),
+    "pdffit2": Convention(prefactor="grid", reach=5.0, cut="pdffit2"),
+    "diffpy-cmi": Convention(envelope="after-cut", cut="diffpy-cmi"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Phases measured by an instrument.
+
+    Parameters
+    ----------
+    phases : one phase or several, with different names. instrument : probe, Q range, qdamp, qbroad, window, weights.
+    convention : "pdfkit", "pdffit2", "diffpy-cmi", or a `Convention`.
+    strengths : replaces the scattering strength of elements by name (fm for neutrons), e.g. {"Cd": 4.835}.
+
+    Raises
+    ------
+    PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent weights without a cut.
+
+    Calling the model with r gives a `PDF`; `parameters()` lists its numbers; `with_values` changes them.
+    """
+
+    phases: tuple[Phase, ...]
+    instrument: Instrument
+    convention: Convention = field(default_factory=Convention)
+    strengths: Mapping[str, float] = field(default_factory=dict)
+
+    def __init__(
+        self,
+        phases: Phase | Sequence[Phase],
+        instrument: Instrument,
+        convention: str | Convention = "pdfkit",
+        strengths: Mapping[str, float] | None = None,
+    ) -> None:
+        set_ = object.__setattr__
+        set_(self, "phases", tuple(phases) if isinstance(phases, Sequence) else (phases,))
+        set_(self, "instrument", instrument)
+        if isinstance(convention, str):
+            _checks.choice("convention", convention, tuple(CONVENTIONS))
+            convention = CONVENTIONS[convention]
+        set_(self, "convention", convention)
+        set_(self, "strengths", dict(strengths or {}))
+        self._check()
+
+    def _check(self) -> None:
+        names = [phase.name for phase in self.phases]
+        if not names:
+            raise PdfkitError("a model needs at least one phase")
+        for name in names:
+            if names.count(name) > 1 or name in INSTRUMENT_QUANTITIES:
+                raise PdfkitError(f"phase name {name!r} is taken: give every phase its own name")
+        if self.instrument.probe is None:
+            raise PdfkitError("the probe is not known: give probe='X', 'N' or 'E' to the reader or the Instrument")
+        if self.instrument.qmax is None:
+            raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (math.inf for no termination)")
+        if self.instrument.weights == "q-dependent" and self.instrument.qmax == math.inf:
+            raise PdfkitError("weights='q-dependent' needs a finite qmax: the weights act in Q space")
+
+    # --- quantities ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Every number of the model with its full name: phase.what, then qdamp and qbroad."""
+        out = [replace(q, name=f"{phase.name}.{q.name}") for phase in self.phases for q in phase.quantities]
+        out.append(Quantity("qdamp", self.instrument.qdamp, 0.0, 0.5, "Å⁻¹", "envelope exp[−(qdamp·r)²/2]"))
+        out.append(Quantity("qbroad", self.instrument.qbroad, 0.0, 0.5, "Å⁻¹", "broadening of peaks with r"))
+        return tuple(out)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Full names of the quantities."""
+        return tuple(q.name for q in self.quantities)
+
+    @cached_property
+    def values(self) -> Array:
+        """Values of the quantities, in the order of `names`."""
+        return np.array([q.value for q in self.quantities])
+
+    def with_values(self, values: Mapping[str, float]) -> Self:
+        """Return a copy with the named quantities changed."""
+        unknown = [name for name in values if name not in self.names]
+        if unknown:
+            raise ParameterError(f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}")
+        phases = []
+        for phase in self.phases:
+            lead = f"{phase.name}."
+            own = {name.removeprefix(lead): value for name, value in values.items() if name.startswith(lead)}
+            phases.append(phase.with_values(own) if own else phase)
+        changed = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
+        instrument = replace(self.instrument, **changed)  # type: ignore[arg-type]  # only the two floats are in it
+        return type(self)(tuple(phases), instrument, self.convention, self.strengths)
+
+    def with_instrument(self, instrument: Instrument) -> Self:
+        """Return a copy measured by another instrument."""
+        return type(self)(self.phases, instrument, self.convention, self.strengths)
+
+    # --- curves ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, r: Array) -> PDF:
+        """Return G on r (Å)."""
+        r = _checks.grid("r", r)
+        evaluate = self.evaluator(r)
+        G, _ = evaluate(self.values)
+        for message in evaluate.messages:
+            warnings.warn(message, PdfkitWarning, stacklevel=2)
+        return PDF(r, G, instrument=self.instrument, name="calculated")
+
+    def evaluator(self, r: Array) -> Evaluator:
+        """Return the function (values, tangents) → (G, dG) on r: what a fit calls."""
+        return Evaluator(self.phases, self.instrument, self.convention, self.strengths, _checks.grid("r", r))
+
+    def phase_curves(self, r: Array) -> dict[str, PDF]:
+        """Return each phase's share of G on r; they add up to the total."""
+        r = _checks.grid("r", r)
+        parts = self.evaluator(r).parts(self.values)
+        out: dict[str, Array] = {}
+        for (phase, _), G in parts.items():
+            out[phase] = out.get(phase, 0.0) + G
+        return {name: PDF(r, G, instrument=self.instrument, name=name) for name, G in out.items()}
+
+    def partials(self, r: Array, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
+        """Return G_ab on r by species pair, summed over phases.
+
+        weighted: the contributions to G, which add up to it (each with its share w_ab of the baseline). Otherwise the
+        number partials G_ab = 4πr[ρ_ab/c_b − ρ₀] of a single phase, × scale, γ₀, B and cut like the total.
+        """
+        r = _checks.grid("r", r)
+        if not weighted and len(self.phases) > 1:
+            raise PdfkitError("number partials are defined for one phase: make a model of that phase alone")
+        out: dict[tuple[str, str], Array] = {}
+        for (_, pair), G in self.evaluator(r).parts(self.values, weighted=weighted).items():
+            out[pair] = out.get(pair, 0.0) + G
+        return {
+            pair: PDF(r, G, instrument=self.instrument, name="–".join(pair)) for pair, G in sorted(out.items())
+        }

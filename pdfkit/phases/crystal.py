@@ -1,0 +1,599 @@
+"""A crystal phase: cell, asymmetric unit and space group, as peaks of its pair distances.
+
+Only symmetry-independent quantities are parameters: `a` alone for a cubic cell, `z` alone on a threefold axis, one
+U11 where site symmetry ties the others. Everything else follows from them linearly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache
+from os import PathLike
+from typing import Any, Self
+
+import numpy as np
+
+from pdfkit import _checks, _expressions
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.kernels import pairs as kernels
+from pdfkit.phases import _orbits
+from pdfkit.phases._orbits import Geometry, PairGroups
+from pdfkit.phases.base import Composition, Peaks, Quantity
+from pdfkit.shapes import Bulk
+from pdfkit.structure import Structure
+
+CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
+XYZ = ("x", "y", "z")
+U_NAMES = ("U11", "U22", "U33", "U12", "U13", "U23")
+_U_INDEX = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+# Above this many peaks it pays to merge those that lie within a bin (see `_orbits.merge_groups`).
+MERGE_ABOVE = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Crystal:
+    """A crystal phase of a model.
+
+    Parameters
+    ----------
+    structure : the crystal (`pdfkit.Structure`).
+    name : starts the names of its parameters ("zb" gives zb.a, zb.Cd.Uiso, zb.scale…).
+    shape : γ₀(r) of the particles (`pdfkit.Sphere(30)`, …); Bulk() for a macroscopic crystal.
+    scale : weight of the phase in the model.
+    delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
+    sratio, rcut : σ is multiplied by sratio where r < rcut (Å).
+
+    Raises
+    ------
+    PdfkitError : a value out of range, or a name that is not an identifier.
+    """
+
+    structure: Structure
+    name: str
+    shape: Any = field(default_factory=Bulk)
+    scale: float = 1.0
+    delta1: float = 0.0
+    delta2: float = 0.0
+    sratio: float = 1.0
+    rcut: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+        for name in ("scale", "delta1", "delta2"):
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name)))
+        object.__setattr__(self, "sratio", _checks.number("sratio", self.sratio, low=0.0, open_low=True))
+        object.__setattr__(self, "rcut", _checks.number("rcut", self.rcut, low=0.0))
+        if self.shape is None:
+            object.__setattr__(self, "shape", Bulk())
+
+    @classmethod
+    def from_structure(cls, obj: Any, *, name: str, anisotropic: Any = False, **options: Any) -> Self:
+        """Return a phase of a pdfkit Structure, an `ase.Atoms` or a `diffpy.structure.Structure`.
+
+        `anisotropic` turns isotropic sites into anisotropic ones: True for all, or a list of labels. Other options
+        are the fields of the class. Values a PDFfit file carries (delta1, delta2, sratio, rcut, shape) are taken
+        unless given.
+        """
+        structure = as_structure(obj)
+        if anisotropic:
+            structure = structure.with_anisotropic(None if anisotropic is True else list(anisotropic))
+        known = {f.name for f in fields(cls)} - {"structure", "name"}
+        for key in options:
+            if key not in known:
+                raise ParameterError(f"option {key!r} of a Crystal is not known: nearest are {nearest(key, known)}")
+        return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], *, name: str, **options: Any) -> Self:
+        """Return a phase from a structure file (CIF, PDFfit .stru, extended xyz, PDB, .rmc6f, what ase reads).
+
+        The name of a structure that comes with pdfkit works too: `Crystal.from_file("CdS_zincblende", name="zb")`.
+        Options as for `from_structure`. Raises ReadError for a file that cannot be read.
+        """
+        from pdfkit.io.structures import open_structure
+
+        return cls.from_structure(open_structure(path), name=name, **options)
+
+    # --- parameters ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """All symmetry-independent numbers of the phase, scale first, shape last."""
+        return (
+            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
+            *self._structure_quantities,
+            Quantity("delta1", self.delta1, 0.0, math.inf, "Å", "correlated motion, 1/r term"),
+            Quantity("delta2", self.delta2, 0.0, math.inf, "Å²", "correlated motion, 1/r² term"),
+            Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut"),
+            Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False),
+            *(
+                Quantity(p.name, value, p.low, p.high, p.unit, p.meaning)
+                for p, value in zip(self.shape.parameters, self.shape.values(), strict=True)
+            ),
+        )
+
+    @cached_property
+    def _structure_quantities(self) -> tuple[Quantity, ...]:
+        out = [_cell_quantity(name, self.structure.cell[CELL_NAMES.index(name)]) for name in self._maps.cell_free]
+        for i, site in enumerate(self.structure.sites):
+            for name in self._maps.xyz_free[i]:
+                x = site.xyz[XYZ.index(name)]
+                out.append(Quantity(f"{site.label}.{name}", x, x - 0.2, x + 0.2, "", "fractional coordinate"))
+            if site.isotropic:
+                out.append(Quantity(f"{site.label}.Uiso", site.U[0], 1e-5, 1.0, "Å²", "mean-square displacement"))
+            else:
+                for name in self._maps.u_free[i]:
+                    low = 1e-5 if name in U_NAMES[:3] else -1.0
+                    meaning = "mean-square displacement tensor"
+                    out.append(Quantity(f"{site.label}.{name}", site.U[U_NAMES.index(name)], low, 1.0, "Å²", meaning))
+            out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy"))
+        return tuple(out)
+
+    def typical_variance(self) -> float:
+        """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement of a site."""
+        return 2.0 * min(min(site.U[:3]) for site in self.structure.sites)
+
+    def with_values(self, values: Mapping[str, float]) -> Self:
+        """Return a copy with the named quantities changed; those that symmetry ties follow."""
+        known = {q.name: q.value for q in self.quantities}
+        for key in values:
+            if key not in known:
+                raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
+        known.update({key: float(value) for key, value in values.items()})
+        vector = np.array([known[q.name] for q in self._structure_quantities])
+        cell, xyz, u, occ = self._maps.apply(vector)
+        sites = tuple(
+            replace(
+                site,
+                xyz=tuple(xyz[i].tolist()),
+                U=(u[i, 0],) * 3 + (0.0,) * 3 if site.isotropic else tuple(u[i].tolist()),
+                occ=float(occ[i]),
+            )
+            for i, site in enumerate(self.structure.sites)
+        )
+        shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
+        own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
+        structure = replace(self.structure, cell=tuple(cell.tolist()), sites=sites)
+        return replace(self, structure=structure, shape=shape, **own)
+
+    @cached_property
+    def _maps(self) -> _Maps:
+        return _Maps.of(self.structure)
+
+    # --- pairs -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _atoms(self) -> _Atoms:
+        return _Atoms.of(self.structure)
+
+    def peaks(self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float) -> Peaks:
+        """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
+
+        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
+        See `pdfkit.kernels.pairs.peak_table` for the formula.
+        """
+        n = len(self._structure_quantities)
+        point = _Point.at(self, values[1 : 1 + n], tangents[1 : 1 + n])
+        delta1, delta2, sratio, rcut = values[1 + n : 5 + n]
+        width = np.array([delta1, delta2, qbroad, sratio])
+        dwidth = np.column_stack([tangents[1 + n], tangents[2 + n], dqbroad, tangents[3 + n]])
+        sigma = math.sqrt(2.0 * point.u_max * max(1.0, 1.0 + (qbroad * rmax) ** 2) * max(1.0, sratio**2))
+        groups = self._groups(point.geometry, rmax + 8.0 * sigma)
+        args = point.arrays(width, float(rcut), dwidth)
+        table = _table(groups, args)
+        if table.peak.shape[0] > MERGE_ABOVE:
+            table = self._merged(table, args)
+        peak, dpeak = table.peak, table.dpeak
+        atoms, mult = self._atoms, self._maps.multiplicity
+        total = float(mult @ point.occ)
+        if total <= 0:
+            raise PdfkitError(f"{self.name}: every occupancy is 0, so there are no atoms: raise one")
+        dtotal = point.docc @ mult
+        peak[:, 2] /= total
+        dpeak[:, :, 2] = dpeak[:, :, 2] / total - peak[:, 2, None] * (dtotal / total)
+        volume = math.sqrt(np.linalg.det(point.geometry.g))
+        dvolume = 0.5 * volume * np.einsum("ab,qba->q", np.linalg.inv(point.geometry.g), point.dg)
+        amount = atoms.species_of_site @ (mult * point.occ)
+        damount = (mult * point.docc) @ atoms.species_of_site.T
+        fractions = amount / total
+        return Peaks(
+            peak=peak,
+            dpeak=dpeak,
+            channel=table.groups.group_channel,
+            pairs=atoms.pairs,
+            rho0=total / volume,
+            drho0=dtotal / volume - total * dvolume / volume**2,
+            composition=Composition(
+                atoms.elements, fractions, damount / total - fractions * (dtotal / total)[:, None]
+            ),
+            dropped=table.dropped,
+            first_dropped=_describe_dropped(self, table) if table.dropped else "",
+        )
+
+    def _merged(self, table: _Table, args: tuple[Any, ...]) -> _Table:
+        """Merge near-equal peaks. Bins are kept from call to call while they stay narrow, so that G is smooth."""
+        memo: dict[int, tuple[PairGroups, PairGroups]] = self.__dict__.setdefault("_merge_memo", {})
+        kept = memo.get(id(table.groups))
+        if kept is not None:
+            merged = _table(kept[1], args)
+            if merged.widest <= (2.0 * _orbits.BIN_R) ** 2:
+                return merged
+        groups = _orbits.merge_groups(table.groups, table.peak)
+        memo[id(table.groups)] = (table.groups, groups)
+        return _table(groups, args)
+
+    @cached_property
+    def _reference(self) -> tuple[float, ...]:
+        return tuple(_rounded(q) for q in self._structure_quantities)
+
+    @cached_property
+    def _key(self) -> _Key:
+        return _Key(self)
+
+    def _groups(self, geometry: Geometry, rmax: float) -> PairGroups:
+        """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list."""
+        reference, key = self._reference, self._key
+        reach = 4.0 * math.ceil(rmax * 1.02 / 4.0 + 0.25)
+        groups = _cached_groups(key, reference, reach)
+        while not groups.covers(geometry, rmax):
+            reach *= 1.1
+            groups = _cached_groups(key, reference, reach)
+        return groups
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Peaks of grouped pairs, as `peak_table` returns them."""
+
+    groups: PairGroups
+    peak: Array
+    dpeak: Array
+    dropped: int
+    widest: float
+
+
+def _table(groups: PairGroups, args: tuple[Any, ...]) -> _Table:
+    n, nq = groups.start.size - 1, args[7].size  # args[7] is `kind`
+    peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
+    kernels.peak_table(
+        groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult, *args, peak, dpeak, stats
+    )
+    return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
+
+
+def as_structure(obj: Any) -> Structure:
+    """Return a pdfkit Structure from one, from `ase.Atoms`, or from a `diffpy.structure.Structure`."""
+    if isinstance(obj, Structure):
+        return obj
+    kind = f"{type(obj).__module__}.{type(obj).__name__}"
+    if kind.startswith("ase."):
+        return Structure.from_ase(obj)
+    if kind.startswith("diffpy."):
+        return Structure.from_diffpy(obj)
+    raise PdfkitError(f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure")
+
+
+def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Phase options that a PDFfit structure file carries."""
+    from pdfkit.shapes import Sphere, Stepcut
+
+    out = {key: float(meta[key]) for key in ("scale", "delta1", "delta2", "sratio", "rcut") if key in meta}
+    if float(meta.get("spdiameter", 0.0)) > 0:
+        out["shape"] = Sphere(float(meta["spdiameter"]))
+    elif float(meta.get("stepcut", 0.0)) > 0:
+        out["shape"] = Stepcut(float(meta["stepcut"]))
+    return out
+
+
+def _cell_quantity(name: str, value: float) -> Quantity:
+    if name in ("a", "b", "c"):
+        return Quantity(name, value, 0.9 * value, 1.1 * value, "Å", "cell length")
+    return Quantity(name, value, max(20.0, value - 10), min(160.0, value + 10), "°", "cell angle")
+
+
+def _rounded(q: Quantity) -> float:
+    """Reference value of a quantity for pair enumeration: cell lengths to 1 %, angles to 1°, positions to 0.01."""
+    if q.unit == "°":
+        return round(q.value)
+    if q.name in ("a", "b", "c"):
+        return math.exp(round(math.log(q.value) / 0.01) * 0.01)
+    return round(q.value, 2)
+
+
+def _describe_dropped(crystal: Crystal, table: _Table) -> str:
+    k = int(np.argmax(table.peak[:, 1] <= 0))
+    pair = crystal._atoms.pairs[table.groups.group_channel[k]]
+    return f"{crystal.name}: {pair[0]}–{pair[1]} at r = {table.peak[k, 0]:.3f} Å"
+
+
+# --- linear maps from the free quantities to cell, positions and displacements ---------------------------------------
+
+
+@dataclass(frozen=True)
+class _Maps:
+    """full = matrix·free + constant, for cell (6), positions (nsites·3), displacements (nsites·6), occupancies."""
+
+    cell_free: tuple[str, ...]
+    xyz_free: tuple[tuple[str, ...], ...]
+    u_free: tuple[tuple[str, ...], ...]
+    isotropic: tuple[bool, ...]
+    matrix: Any  # scipy.sparse.csr_array: a cell of 2,000 free atoms would need gigabytes as a dense one
+    constant: Array
+    multiplicity: Array
+
+    @classmethod
+    def of(cls, structure: Structure) -> _Maps:
+        """Collect the space-group constraints of a structure into one linear map."""
+        n = len(structure.sites)
+        cell = _LinearBlock.of(CELL_NAMES, structure.cell_constraints())
+        xyz = [_LinearBlock.of(XYZ, structure.position_constraints(i)) for i in range(n)]
+        u = [
+            _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(U_NAMES, structure.U_constraints(i))
+            for i, s in enumerate(structure.sites)
+        ]
+        blocks = [(cell, 0)]
+        for i in range(n):
+            blocks += [(xyz[i], 6 + 3 * i), (u[i], 6 + 3 * n + 6 * i), (_LinearBlock.identity(), 6 + 9 * n + i)]
+        from scipy import sparse
+
+        constant = np.zeros(6 + 10 * n)
+        rows, columns, entries = [], [], []
+        column = 0
+        for block, row in blocks:
+            i, j = np.nonzero(block.matrix)
+            rows.append(i + row)
+            columns.append(j + column)
+            entries.append(block.matrix[i, j])
+            constant[row : row + block.constant.size] = block.constant
+            column += len(block.free)
+        matrix = sparse.csr_array(
+            (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (6 + 10 * n, column)
+        )
+        return cls(
+            cell.free,
+            tuple(b.free for b in xyz),
+            tuple(b.free for b in u),
+            tuple(s.isotropic for s in structure.sites),
+            matrix,
+            constant,
+            structure.multiplicities().astype(float),
+        )
+
+    def apply(self, free: Array) -> tuple[Array, Array, Array, Array]:
+        """Return cell (6,), positions (nsites,3), displacements (nsites,6) and occupancies (nsites,)."""
+        return self.split(self.matrix @ free + self.constant)
+
+    def split(self, full: Array) -> tuple[Array, Array, Array, Array]:
+        """Cut the full vector (or vectors, on the first axis) into its four parts."""
+        n = len(self.xyz_free)
+        lead = full.shape[:-1]
+        return (
+            full[..., :6],
+            full[..., 6 : 6 + 3 * n].reshape(*lead, n, 3),
+            full[..., 6 + 3 * n : 6 + 9 * n].reshape(*lead, n, 6),
+            full[..., 6 + 9 * n :],
+        )
+
+
+@dataclass(frozen=True)
+class _LinearBlock:
+    free: tuple[str, ...]
+    matrix: Array
+    constant: Array
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> _LinearBlock:
+        free = tuple(name for name in names if name not in constraints)
+        zero = dict.fromkeys(names, 0.0)
+        constant, matrix = np.zeros(len(names)), np.zeros((len(names), len(free)))
+        for row, name in enumerate(names):
+            if name in constraints:
+                constant[row], slopes = _expressions.evaluate(constraints[name], zero)
+            else:
+                slopes = {name: 1.0}
+            for key, slope in slopes.items():
+                matrix[row, free.index(key)] = slope
+        return cls(free, matrix, constant)
+
+    @classmethod
+    def isotropic(cls) -> _LinearBlock:
+        return cls(("Uiso",), np.array([[1.0], [0], [0], [0], [0], [0]]), np.zeros(6))
+
+    @classmethod
+    def identity(cls) -> _LinearBlock:
+        return cls(("occ",), np.ones((1, 1)), np.zeros(1))
+
+
+# --- the crystal at one point of parameter space ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Atoms:
+    """What does not change with parameters: images of the sites, species, pairs of species."""
+
+    site: IntArray
+    first: IntArray
+    rotation: Array
+    translation: Array
+    elements: tuple[str, ...]
+    species_of_site: Array
+    pairs: tuple[tuple[str, str], ...]
+    channel: IntArray
+
+    @classmethod
+    def of(cls, structure: Structure) -> _Atoms:
+        """Expand a structure's asymmetric unit."""
+        full = structure.expand()
+        n = len(structure.sites)
+        elements = tuple(sorted({s.element for s in structure.sites}))
+        index = np.array([elements.index(s.element) for s in structure.sites])
+        pairs = [(i, j) for i in range(len(elements)) for j in range(i, len(elements))]
+        lookup = {pair: k for k, pair in enumerate(pairs)}
+        channel = [[lookup[min(p, q), max(p, q)] for q in index.tolist()] for p in index.tolist()]
+        return cls(
+            site=np.array(full.site, dtype=np.int64),
+            first=np.array([int(np.argmax(full.site == i)) for i in range(n)], dtype=np.int64),
+            rotation=np.array(full.rotation, dtype=float),
+            translation=np.array(full.translation, dtype=float),
+            elements=elements,
+            species_of_site=(index[None, :] == np.arange(len(elements))[:, None]).astype(float),
+            pairs=tuple((elements[i], elements[j]) for i, j in pairs),
+            channel=np.array(channel, dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Metric, atoms and displacements at given free values, with their tangents."""
+
+    crystal: Crystal
+    geometry: Geometry
+    u: Array
+    occ: Array
+    u_max: float
+    dg: Array
+    dx: Array
+    du: Array
+    db: Array
+    docc: Array
+
+    @classmethod
+    def at(cls, crystal: Crystal, free: Array, tangents: Array) -> _Point:
+        maps, atoms = crystal._maps, crystal._atoms
+        cell, xyz, u, occ = maps.apply(free)
+        dcell, dxyz, du6, docc = maps.split((maps.matrix @ tangents).T)
+        g, dg_dcell = metric(cell)
+        dg = np.einsum("qk,kab->qab", dcell, dg_dcell)
+        iso = np.array(maps.isotropic)
+        rot = atoms.rotation
+        x = np.einsum("nab,nb->na", rot, xyz[atoms.site]) + atoms.translation
+        dx = np.einsum("nab,qnb->qna", rot, dxyz[:, atoms.site])
+        uiso = np.where(iso, u[:, 0], 0.0)
+        duiso = np.where(iso, du6[:, :, 0], 0.0)
+        b, db, u_max = _displacements(g, dg, u, du6, iso)
+        turn = (lambda t: np.einsum("nab,...nbc,ndc->...nad", rot, t[..., atoms.site, :, :], rot)) if not iso.all() else None
+        shape = (rot.shape[0], 3, 3)
+        return cls(
+            crystal=crystal,
+            geometry=Geometry(g, x, turn(b) if turn else np.zeros(shape)),
+            u=uiso,
+            occ=occ,
+            u_max=max(u_max, float(uiso.max())),
+            dg=dg,
+            dx=dx,
+            du=duiso,
+            db=turn(db) if turn else np.zeros((tangents.shape[1], *shape)),
+            docc=docc,
+        )
+
+    def arrays(self, width: Array, rcut: float, dwidth: Array) -> tuple[Any, ...]:
+        """Return the arguments of `peak_table` between the pairs and its outputs."""
+        site = self.crystal._atoms.site
+        kind = np.zeros(self.dg.shape[0], dtype=np.int64)
+        for bit, tangent in (
+            (kernels.CELL, self.dg),
+            (kernels.POSITION, self.dx),
+            (kernels.UISO, self.du),
+            (kernels.UANISO, self.db),
+            (kernels.OCCUPANCY, self.docc),
+            (kernels.WIDTH, dwidth),
+        ):
+            kind |= bit * tangent.any(axis=tuple(range(1, tangent.ndim)))
+        geometry = self.geometry
+        plain = np.ascontiguousarray
+        state = (geometry.g, geometry.x, self.u[site], geometry.b, self.occ[site], width)
+        tangents = (self.dg, self.dx, self.du[:, site], self.db, self.docc[:, site], dwidth)
+        return (*map(plain, state), rcut, kind, *map(plain, tangents))
+
+
+def metric(cell: Array) -> tuple[Array, Array]:
+    """Return the metric tensor g_ab = a_a·a_b (3,3) in Å² and its derivatives along a b c (Å) α β γ (°), (6,3,3)."""
+    length, angle = cell[:3], np.radians(cell[3:])
+    cosine = np.eye(3)
+    slope = np.zeros((3, 3, 3))
+    for k, (i, j) in enumerate(((1, 2), (0, 2), (0, 1))):
+        cosine[i, j] = cosine[j, i] = math.cos(angle[k])
+        slope[k, i, j] = slope[k, j, i] = -math.sin(angle[k]) * math.pi / 180.0
+    g = cosine * np.outer(length, length)
+    dg = np.zeros((6, 3, 3))
+    for k in range(3):
+        unit = np.zeros(3)
+        unit[k] = 1.0
+        dg[k] = cosine * (np.outer(unit, length) + np.outer(length, unit))
+        dg[3 + k] = slope[k] * np.outer(length, length)
+    return g, dg
+
+
+def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tuple[Array, Array, float]:
+    """Return B = N U N of the anisotropic sites (0 for isotropic ones), its tangents, and the largest eigenvalue.
+
+    N = diag(a*, b*, c*), so that vᵀBv/d² with v = gΔ is the mean-square displacement along Δ. U is in the CIF
+    convention. Shapes: u (nsites,6), du (nq,nsites,6) -> (nsites,3,3), (nq,nsites,3,3).
+    """
+    n, nq = u.shape[0], dg.shape[0]
+    if iso.all():
+        return np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3)), 0.0
+    inverse = np.linalg.inv(g)
+    star = np.sqrt(np.diag(inverse))
+    dstar = -0.5 * np.einsum("ka,qab,bk->qk", inverse, dg, inverse) / star
+    full, dfull = np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3))
+    for k, (i, j) in enumerate(_U_INDEX):
+        full[:, i, j] = full[:, j, i] = np.where(iso, 0.0, u[:, k])
+        dfull[:, :, i, j] = dfull[:, :, j, i] = np.where(iso, 0.0, du[:, :, k])
+    outer = np.outer(star, star)
+    douter = dstar[:, :, None] * star + star[:, None] * dstar[:, None, :]
+    b = full * outer
+    u_max = float(np.linalg.eigvals(b @ g).real.max())
+    return b, dfull * outer + full * douter[:, None], u_max
+
+
+# --- enumeration, shared by all phases with the same symmetry and nearly the same cell --------------------------------
+
+
+class _Key:
+    """A crystal that compares by its symmetry: what pair lists depend on besides the values of its quantities."""
+
+    def __init__(self, crystal: Crystal) -> None:
+        self.crystal = crystal
+        atoms, maps = crystal._atoms, crystal._maps
+        matrix = (maps.matrix.indptr, maps.matrix.indices, maps.matrix.data, maps.constant)
+        arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.channel, *matrix)
+        self.identity = (*(array.tobytes() for array in arrays), maps.isotropic)
+        self.hash = hash(self.identity)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.identity == other.identity
+
+
+@lru_cache(maxsize=16)
+def _cached_groups(key: _Key, reference: tuple[float, ...], reach: float) -> PairGroups:
+    crystal = key.crystal
+    atoms = crystal._atoms
+    base = np.array(reference)
+    none = np.zeros((base.size, 0))
+    rng = np.random.default_rng(20)
+    cells = len(crystal._maps.cell_free)
+
+    def at(k: int) -> Geometry:
+        moved = base.copy()
+        if k:
+            moved[:cells] *= 1.0 + 0.02 * rng.random(cells)
+            moved[cells:] += 0.01 * rng.random(base.size - cells)
+        return _Point.at(crystal, moved, none).geometry
+
+    return _orbits.group_pairs(
+        at,
+        reach,
+        atoms.first,
+        atoms.site,
+        np.array(crystal._maps.multiplicity, dtype=np.int64),
+        atoms.channel,
+        symmetric=crystal.structure.rotations.shape[0] > 1,
+    )
