@@ -91,15 +91,16 @@ def tabulated_operations(name: str, cell: Sequence[float]) -> Operations:
     return _arrays(group)
 
 
-def group_name(rotations: IntArray, translations: Array) -> str:
-    """Return the tabulated Hermann–Mauguin symbol of a list of operations, "" when no table has it."""
+def identify(rotations: IntArray, translations: Array) -> tuple[str, int]:
+    """Return the Hermann–Mauguin symbol and number of a list of operations; ("", 0) when no table has it."""
     from diffpy.structure.spacegroups import FindSpaceGroup, SymOp
 
     operations = [SymOp(R.astype(float), t) for R, t in zip(rotations, translations, strict=True)]
     try:
-        return str(FindSpaceGroup(operations, shuffle=True).short_name)
+        group = FindSpaceGroup(operations, shuffle=True)
     except ValueError:
-        return ""
+        return "", 0
+    return str(group.short_name), int(group.number) % 1000
 
 
 def _rhombohedral(number: int, hexagonal: bool) -> object:

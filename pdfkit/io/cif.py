@@ -17,7 +17,7 @@ from pdfkit.errors import ReadError, StructureError
 from pdfkit.io._operations import (
     Operations,
     format_operation,
-    group_name,
+    identify,
     parse_operations,
     tabulated_operations,
 )
@@ -69,7 +69,7 @@ def read_cif(path: AnyPath) -> Structure:
         cell = tuple(_required(block, item) for item in _CELL)
         R, t = _operations(block, cell)
         title = next((text for item in _TITLES if (text := _text(block, item))), name)
-        symbol = next((text for item in _SYMBOLS if (text := _text(block, item))), "") or group_name(R, t)
+        symbol = next((text for item in _SYMBOLS if (text := _text(block, item))), "") or identify(R, t)[0]
         return Structure(cell, _sites(block), symbol or "unknown", R, t, title)
     except StructureError as error:
         raise ReadError(path, str(error)) from error
@@ -219,7 +219,10 @@ def format_cif(structure: Structure) -> str:
     if title:
         lines += [f"_chemical_name_common            {title}"]
     lines += [f"{item:<32} {value!r}" for item, value in zip(_CELL, structure.cell, strict=True)]
-    lines += [f"_space_group_name_H-M_alt        {_quoted(structure.spacegroup) or '?'}", ""]
+    lines += [f"_space_group_name_H-M_alt        {_quoted(structure.spacegroup) or '?'}"]
+    # Some readers look the group up before they apply the operations, and know numbers better than symbols.
+    number = identify(structure.rotations, structure.translations)[1]
+    lines += [f"_space_group_IT_number           {number}", ""] if number else [""]
     lines += ["loop_", "_space_group_symop_operation_xyz"]
     operations = zip(structure.rotations, structure.translations, strict=True)
     lines += [f"'{format_operation(R, t)}'" for R, t in operations]
