@@ -1,0 +1,369 @@
+"""Every function of total scattering, how one becomes another, and the sine transform between Q and r.
+
+Definitions. ⟨f⟩ = Σc_a f_a and ⟨f²⟩ = Σc_a f_a² over the species; ρ(r) is the weighted density of atoms at r
+from an atom, ρ₀ the mean number density in Å⁻³, γ₀(r) the shape function of the particle (1 in bulk).
+
+| symbol | unit | definition | functions |
+|---|---|---|---|
+| I(Q) | f² per atom | coherent intensity per atom | `I_to_S`, `S_to_I` |
+| S(Q) | 1 | Faber–Ziman: [I − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩²; → 1 at large Q | `S_to_F`, `F_to_S` |
+| F(Q) | Å⁻¹ | Q[S(Q) − 1] | `sine_transform` |
+| G(r) | Å⁻² | (2/π)∫F(Q)M(Q) sin(Qr) dQ = 4πr[ρ(r) − ρ₀γ₀(r)] | `inverse_sine_transform` |
+| g(r) | 1 | 1 + G/(4πrρ₀); → 1 at large r (bulk) | `G_to_g`, `g_to_G` |
+| R(r) | Å⁻¹ | rG + 4πr²ρ₀γ₀, the radial distribution function | `G_to_R`, `R_to_G` |
+| G_K(r) | barn | ⟨b⟩²[g(r) − 1], Keen's G(r) | `G_to_keen_G` |
+| D(r) | barn Å⁻² | 4πrρ₀ G_K(r) = ⟨b⟩² G(r), Keen's differential function | `G_to_D` |
+| T(r) | barn Å⁻² | D(r) + 4πrρ₀⟨b⟩², Keen's total function | `G_to_T` |
+
+The same letters mean other things elsewhere: RMCProfile and the ISIS programs call G_K "G(r)", and F(Q) there
+is ⟨b⟩²[S(Q) − 1]. Keen's forms take ⟨b⟩ in fm and give barn (1 fm² = 0.01 barn) [Keen, J. Appl. Cryst. 34,
+172 (2001)].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data import PDF, SQ, WINDOWS
+from pdfkit.errors import PdfkitError
+
+_BARN = 0.01  # barn in one fm²
+_SOPER = 4.493409457909064  # first zero of sin x − x cos x
+_BLOCK = 400_000  # complex numbers in one table of phases: 6 MB, two at a time
+
+
+def I_to_S(I: Array, f2_mean: Array, f_mean: Array) -> Array:
+    """Return S(Q) = [I(Q) − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² (n,) from the coherent intensity per atom (n,)."""
+    return np.asarray((I - f2_mean) / f_mean**2 + 1.0)
+
+
+def S_to_I(S: Array, f2_mean: Array, f_mean: Array) -> Array:
+    """Return the coherent intensity per atom I(Q) = ⟨f⟩²[S(Q) − 1] + ⟨f²⟩ (n,)."""
+    return np.asarray(f_mean**2 * (S - 1.0) + f2_mean)
+
+
+def S_to_F(Q: Array, S: Array) -> Array:
+    """Return F(Q) = Q[S(Q) − 1] in Å⁻¹ (n,)."""
+    return np.asarray(Q * (S - 1.0))
+
+
+def F_to_S(Q: Array, F: Array) -> Array:
+    """Return S(Q) = 1 + F(Q)/Q (n,); NaN at Q = 0, where F does not determine it."""
+    return 1.0 + _ratio(F, Q)
+
+
+def G_to_g(r: Array, G: Array, rho0: float) -> Array:
+    """Return g(r) = 1 + G(r)/(4πrρ₀) (n,); NaN at r = 0."""
+    return 1.0 + _ratio(G, 4 * math.pi * _density(rho0) * r)
+
+
+def g_to_G(r: Array, g: Array, rho0: float) -> Array:
+    """Return G(r) = 4πrρ₀[g(r) − 1] in Å⁻² (n,)."""
+    return np.asarray(4 * math.pi * _density(rho0) * r * (g - 1.0))
+
+
+def G_to_R(r: Array, G: Array, rho0: float, gamma0: Array | float = 1.0) -> Array:
+    """Return R(r) = rG(r) + 4πr²ρ₀γ₀(r) in Å⁻¹ (n,); its integral over a peak is a coordination number."""
+    return np.asarray(r * G + 4 * math.pi * r**2 * _density(rho0) * gamma0)
+
+
+def R_to_G(r: Array, R: Array, rho0: float, gamma0: Array | float = 1.0) -> Array:
+    """Return G(r) = R(r)/r − 4πrρ₀γ₀(r) in Å⁻² (n,); NaN at r = 0."""
+    return _ratio(R, r) - 4 * math.pi * r * _density(rho0) * gamma0
+
+
+def G_to_keen_G(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
+    """Return Keen's G(r) = ⟨b⟩²[g(r) − 1] in barn (n,), ⟨b⟩ in fm; NaN at r = 0."""
+    return _BARN * b_mean**2 * _ratio(G, 4 * math.pi * _density(rho0) * r)
+
+
+def G_to_D(G: Array, b_mean: float) -> Array:
+    """Return Keen's D(r) = ⟨b⟩² G(r) in barn Å⁻² (n,), ⟨b⟩ in fm."""
+    return np.asarray(_BARN * b_mean**2 * G)
+
+
+def G_to_T(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
+    """Return Keen's T(r) = D(r) + 4πrρ₀⟨b⟩² in barn Å⁻² (n,), ⟨b⟩ in fm."""
+    return np.asarray(_BARN * b_mean**2 * (G + 4 * math.pi * r * _density(rho0)))
+
+
+def _density(rho0: float) -> float:
+    return _checks.number("rho0", rho0, low=0.0, open_low=True)
+
+
+def _ratio(a: Array, b: Array) -> Array:
+    """Return a/b, NaN where b = 0."""
+    a, b = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
+    return np.asarray(np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0))
+
+
+def window(name: str, Q: Array, qmax: float, width: float | None = None) -> Array:
+    """Return the modification function M(Q) (n,): 1 at Q = 0, 0 beyond `qmax` (Å⁻¹).
+
+    | name | M(Q), x = Q/Qmax | source |
+    |---|---|---|
+    | none | 1 | sharp cut |
+    | lorch | sin(πx)/(πx), 0 at Qmax | Lorch, J. Phys. C 2, 229 (1969) |
+    | lorch-unscaled | sin(x)/x, still 0.84 at Qmax | the same printed without π |
+    | lorch-soper | 3[sin y − y cos y]/y³, y = Q·width | Soper & Barney, J. Appl. Cryst. 44, 714 (2011) |
+    | hann | [1 + cos(πx)]/2 | |
+    | welch | 1 − x² | |
+    | gaussian | exp[−(Q·width)²/2] | |
+
+    `width` (Å) belongs to lorch-soper (default 4.4934/Qmax, the first zero of M at Qmax) and gaussian
+    (default π/Qmax).
+
+    Raises PdfkitError for an unknown name, a qmax that is not positive (inf only with "none"), or a width
+    that the window does not take.
+    """
+    name = _checks.choice("window", name, WINDOWS)
+    qmax = _checks.number("qmax", qmax, low=0.0, open_low=True, finite=name != "none")
+    if width is not None:
+        if name not in ("lorch-soper", "gaussian"):
+            raise PdfkitError(
+                f"window {name!r} has no width: leave window_width out, or take lorch-soper or gaussian"
+            )
+        width = _checks.number("window_width", width, low=0.0, open_low=True)
+    Q = np.abs(np.asarray(Q, dtype=np.float64))
+    return np.where(qmax * (1 + 1e-12) >= Q, _modification(name, Q, qmax, width), 0.0)
+
+
+def _modification(name: str, Q: Array, qmax: float, width: float | None) -> Array:
+    x = Q / qmax
+    if name == "lorch":
+        return np.asarray(np.sinc(x))
+    if name == "lorch-unscaled":
+        return np.asarray(np.sinc(x / math.pi))
+    if name == "lorch-soper":
+        return _ball(Q * (width or _SOPER / qmax))
+    if name == "hann":
+        return np.asarray(0.5 + 0.5 * np.cos(math.pi * x))
+    if name == "welch":
+        return np.asarray(1.0 - x**2)
+    if name == "gaussian":
+        return np.asarray(np.exp(-0.5 * (Q * (width or math.pi / qmax)) ** 2))
+    return np.ones_like(x)
+
+
+def _ball(y: Array) -> Array:
+    """Return 3[sin y − y cos y]/y³, by its series where the closed form loses digits."""
+    small = y < 0.3
+    z = np.where(small, 1.0, y)
+    y2 = np.where(small, y, 0.0) ** 2
+    series = 1 - y2 / 10 * (1 - y2 / 28 * (1 - y2 / 54 * (1 - y2 / 88 * (1 - y2 / 130))))
+    return np.where(small, series, 3 * (np.sin(z) - z * np.cos(z)) / z**3)
+
+
+def sine_transform(Q: Array, F: Array, r: Array) -> Array:
+    """Return G(r) = (2/π)∫F(Q) sin(Qr) dQ (nr,), Å⁻², from samples F (nQ,), Å⁻¹, on increasing `Q` (Å⁻¹).
+
+    Multiply F by `window` first for a modified transform. Trapezoidal sums, which for a smooth F are exact to
+    rounding inside r < π/ΔQ, plus the end terms of a sharp cut: F(Q) cos(Qr)[1/r − (ΔQ/2)cot(rΔQ/2)] at both
+    ends (and wherever the step changes by more than 1 %). They make a constant F exact at every r; what is
+    left of an end error is (2/π)(ΔQ²/12)F′(Qmax). On matching grids (Q = kΔQ, r = jπ/(NΔQ)) the inverse
+    returns F, if F is 0 at the end.
+
+    Raises PdfkitError when r goes beyond π/ΔQ: no samples with that step determine G there.
+    """
+    Q, r = _checks.grid("Q", Q), _checks.array("r", r)
+    return 2 / math.pi * _sine_integral(Q, _samples("F", F, Q.size), r, ("Q", "r"))
+
+
+def inverse_sine_transform(r: Array, G: Array, Q: Array) -> Array:
+    """Return F(Q) = ∫G(r) sin(Qr) dr (nQ,), Å⁻¹, from samples G (nr,), Å⁻², on increasing `r` (Å).
+
+    The integral runs over the r given: what lies outside is taken as 0. Accuracy as for `sine_transform`.
+
+    Raises PdfkitError when Q goes beyond π/Δr.
+    """
+    r, Q = _checks.grid("r", r), _checks.array("Q", Q)
+    return _sine_integral(r, _samples("G", G, r.size), Q, ("r", "Q"))
+
+
+def _samples(name: str, value: Array, size: int) -> Array:
+    out = _checks.array(name, value)
+    if out.size != size:
+        raise PdfkitError(f"{name} has {out.size} points for a grid of {size}: they must match")
+    return out
+
+
+def _sine_integral(x: Array, f: Array, y: Array, names: tuple[str, str]) -> Array:
+    """Return ∫f(x) sin(xy) dx (ny,): trapezoids and the end terms of `sine_transform`."""
+    step = np.diff(x)
+    reach, limit = float(np.abs(y).max(initial=0.0)), math.pi / float(step.max())
+    if reach > limit * (1 + 1e-6):
+        raise PdfkitError(
+            f"{names[1]} = {reach:g} is beyond π/step = {limit:g}: steps of {step.max():g} in {names[0]} "
+            f"do not determine it; stop {names[1]} there, or give {names[0]} more finely"
+        )
+    out = phase_sum(x, _trapezoids(x) * f, y).imag
+    left, right = np.concatenate([[0.0], step]), np.concatenate([step, [0.0]])
+    for i in np.flatnonzero((np.abs(right - left) > 0.01 * np.maximum(left, right)) & (f != 0)):
+        out += f[i] * np.cos(x[i] * y) * (_end_term(right[i], y) - _end_term(left[i], y))
+    return np.asarray(out)
+
+
+def _trapezoids(x: Array) -> Array:
+    """Return the weights of the trapezoidal rule on `x` (n,)."""
+    half = np.diff(x) / 2
+    return np.asarray(np.concatenate([half, [0.0]]) + np.concatenate([[0.0], half]))
+
+
+def _end_term(step: float, y: Array) -> Array:
+    """Return 1/y − (h/2)cot(hy/2), h the step: a trapezoidal sum of a sine lacks this at its ends."""
+    z = step * y / 2
+    near = np.abs(z) < 1e-3
+    safe = np.where(near, 1.0, z)
+    return np.asarray(step / 2 * np.where(near, z / 3 * (1 + z * z / 15), 1 / safe - 1 / np.tan(safe)))
+
+
+def phase_sum(x: Array, c: Array, y: Array) -> NDArray[np.complex128]:
+    """Return Σ_k c_k exp(i x_k y_j) (ny,) for real x, c (nx,) and y (ny,).
+
+    On a uniform y each exponential is a product of two from tables of about √ny rows, so the sum is a matrix
+    product and few exponentials are taken; its error is that of the direct sum, the rounding of x·y. Memory
+    below 20 MB.
+    """
+    y = np.asarray(y, dtype=np.float64)
+    inner = _uniform_block(y, float(np.abs(x).max(initial=0.0)))
+    starts = y[::inner]
+    offsets = (y[-1] - y[0]) / (y.size - 1) * np.arange(inner) if inner > 1 else np.zeros(1)
+    out = np.zeros((starts.size, inner), dtype=np.complex128)
+    columns = max(1, _BLOCK // max(starts.size, inner))
+    for k in range(0, x.size, columns):
+        part = slice(k, k + columns)
+        coarse = c[part] * np.exp(1j * np.outer(starts, x[part]))
+        out += coarse @ np.exp(1j * np.outer(x[part], offsets))
+    return out.ravel()[: y.size]
+
+
+def _uniform_block(y: Array, reach: float) -> int:
+    """Return how many points of `y` share one start (about √n), or 1 if y is not uniform to rounding."""
+    if y.size < 3:
+        return 1
+    inner = math.isqrt(y.size)
+    k = np.arange(y.size)
+    model = y[k - k % inner] + k % inner * ((y[-1] - y[0]) / (y.size - 1))
+    allowed = max(1e-12, 8 * np.finfo(float).eps * float(np.abs(y).max()) * reach)
+    return inner if float(np.abs(model - y).max()) * reach <= allowed else 1
+
+
+def sq_to_pdf(
+    sq: SQ,
+    r: Array | None = None,
+    *,
+    qmin: float | None = None,
+    qmax: float | None = None,
+    window: str = "none",
+    window_width: float | None = None,
+) -> PDF:
+    """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax (Å⁻¹; default: all of Q), with dG from dS.
+
+    `r`: (nr,) Å; default 0 to 30 Å by 0.01 Å, shortened to π/ΔQ where Q is coarser than that allows. A limit
+    between two samples cuts there, with F interpolated. dG takes the errors of S as independent, and leaves
+    out the end terms of a sharp cut; at r = 0, where G = 0 for certain, it holds the smallest other value.
+    The limits and the window go into `PDF.instrument`.
+
+    Raises PdfkitError when a limit lies outside the data, r beyond π/ΔQ, or the window is not known.
+    """
+    low = _limit("qmin", sq.Q[0] if qmin is None else qmin, sq.Q)
+    high = _limit("qmax", sq.Q[-1] if qmax is None else qmax, sq.Q)
+    instrument = replace(sq.instrument, qmin=low, qmax=high, window=window, window_width=window_width)
+    Q, (F, *dF) = _cut(low, high, sq.Q, [sq.F] if sq.dS is None else [sq.F, sq.Q * sq.dS])
+    M = _window(window, Q, high, window_width)
+    if r is None:
+        r = 0.01 * np.arange(min(3000, math.floor(100 * math.pi / np.diff(Q).max())) + 1)
+    r = _checks.grid("r", r)
+    G = sine_transform(Q, F * M, r)
+    dG = _pdf_errors(_trapezoids(Q) * dF[0] * M, Q, r) if dF else None
+    return PDF(r, G, dG, instrument, sq.header, sq.name, sq.composition)
+
+
+_window = window  # `window` is also the name of an argument
+
+
+def _limit(name: str, value: float, Q: Array) -> float:
+    value = _checks.number(name, value, low=0.0)
+    if not Q[0] * (1 - 1e-9) <= value <= Q[-1] * (1 + 1e-9):
+        raise PdfkitError(
+            f"{name} = {value:g} is outside the data, Q = {Q[0]:g} to {Q[-1]:g} Å⁻¹: stay within them"
+        )
+    return float(np.clip(value, Q[0], Q[-1]))
+
+
+def _cut(low: float, high: float, Q: Array, columns: list[Array]) -> tuple[Array, list[Array]]:
+    """Return Q from `low` to `high`, both ends included, and the columns on it, interpolated at the ends."""
+    tiny = 1e-6 * (Q[-1] - Q[0]) / Q.size
+    inside = Q[(low + tiny < Q) & (high - tiny > Q)]
+    nodes = np.concatenate([[low], inside, [high]])
+    return nodes, [np.interp(nodes, Q, column) for column in columns]
+
+
+def _pdf_errors(sigma: Array, Q: Array, r: Array) -> Array:
+    """Return dG (nr,) from the standard deviations σ of the terms: (2/π)√Σσ² sin²(Qr)."""
+    half = sigma**2 / 2
+    variance = half.sum() - phase_sum(2 * Q, half, r).real
+    sure = variance <= 1e-12 * half.sum()  # r = 0: no error, which no fit can use
+    variance[sure] = variance[~sure].min(initial=half.sum())
+    return np.asarray(2 / math.pi * np.sqrt(variance))
+
+
+def pdf_to_sq(pdf: PDF, Q: Array, rho0: float | None = None) -> SQ:
+    """Return S(Q) = 1 + (1/Q)∫G(r) sin(Qr) dr on `Q` ((nQ,) Å⁻¹, increasing) from a G(r) from r = 0.
+
+    With `rho0` (Å⁻³) the part below the first r is filled with G = −4πrρ₀, as it is where no two atoms are.
+    S at Q = 0 is the limit 1 + ∫rG dr. Beyond the last r, G is taken as 0: S is smoothed over π/rmax.
+
+    Raises PdfkitError when r begins above one step without `rho0`, or Q goes beyond π/Δr.
+    """
+    r, G = pdf.r, pdf.G
+    step = r[1] - r[0]
+    if rho0 is not None and r[0] > 0:
+        # Counted down from the first r, so that a uniform grid stays uniform.
+        count = max(1, round(r[0] / step))
+        low = r[0] * np.arange(count) / count
+        r, G = np.concatenate([low, r]), np.concatenate([-4 * math.pi * _density(rho0) * low, G])
+    elif r[0] > 0:
+        if r[0] > 1.001 * step:
+            raise PdfkitError(f"G(r) begins at r = {r[0]:g} Å: give rho0 to fill the part below with −4πrρ₀")
+        r, G = np.concatenate([[0.0], r]), np.concatenate([[0.0], G])
+    elif r[0] < 0:
+        raise PdfkitError(f"G(r) begins at r = {r[0]:g} Å: crop it to r ≥ 0")
+    Q = _checks.grid("Q", Q)
+    F = inverse_sine_transform(r, G, Q)
+    S = np.where(Q == 0, 1.0 + np.sum(_trapezoids(r) * r * G), F_to_S(Q, F))
+    return SQ(Q, S, None, pdf.instrument, pdf.header, pdf.name, pdf.composition)
+
+
+def cut_kernel(
+    lags: Array, qmin: float, qmax: float, weight: Callable[[Array], Array] | None = None
+) -> Array:
+    """Return K(r) = (1/π)∫ weight(Q) cos(Qr) dQ over qmin…qmax at `lags` ((n,) Å): (n,), Å⁻¹.
+
+    Cutting at Qmin…Qmax is the convolution of the odd extension of G with K. `weight`: a smooth function of Q
+    (n,) → (n,), evaluated at the nodes of Gauss–Legendre panels short enough that K is accurate to 1e-12 of
+    ∫|weight|/π; None is 1, with the closed form [sin(Qmax r) − sin(Qmin r)]/(πr).
+
+    Raises PdfkitError unless 0 ≤ qmin < qmax < inf.
+    """
+    lags = _checks.array("lags", lags)
+    qmin = _checks.number("qmin", qmin, low=0.0)
+    qmax = _checks.number("qmax", qmax, low=qmin, open_low=True)
+    if weight is None:
+        high, low = (q / math.pi * np.sinc(q * lags / math.pi) for q in (qmax, qmin))
+        return np.asarray(high - low)
+    # 32 nodes integrate cos over a phase of ±20 rad to rounding; 16 panels leave room for the weight itself.
+    span = qmax - qmin
+    panels = max(16, math.ceil(float(np.abs(lags).max(initial=0.0)) * span / 40))
+    node, factor = np.polynomial.legendre.leggauss(32)
+    half = span / (2 * panels)
+    centre = qmin + half * (2 * np.arange(panels) + 1)
+    Q = (centre[:, None] + half * node).ravel()
+    return phase_sum(Q, np.tile(half * factor, panels) * weight(Q), lags).real / math.pi
