@@ -185,8 +185,8 @@ class Rod(Shape):
         """Return x = r sin θ/D, z = r cos θ/L and the weights sin θ dθ at the nodes, each (n, nodes)."""
         node, weight = _double_exponential()
         r = np.maximum(r, 1e-300)
-        low = np.arccos(np.minimum(self.length / r, 1.0))
-        high = np.arcsin(np.minimum(self.diameter / r, 1.0))
+        low = np.arccos(np.minimum(self.length, r) / r)
+        high = np.arcsin(np.minimum(self.diameter, r) / r)
         span = np.maximum(high - low, 0.0)[:, None]  # nothing is left beyond the longest diagonal
         theta = low[:, None] + span * node
         x = np.minimum(r[:, None] * np.sin(theta) / self.diameter, 1.0)
