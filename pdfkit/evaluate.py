@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit import _checks, _grid, scattering
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
 from pdfkit._grid import Grid
 from pdfkit.data import Instrument
 from pdfkit.errors import PdfkitError
@@ -78,6 +78,7 @@ class Evaluator:
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
+        self._spectra: dict[Any, Array] = {}
 
     def _use_filter(self, program: str) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -204,33 +205,30 @@ class Evaluator:
         return _Block(part.name, found.pairs, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
 
     def _weighted_spectra(
-        self, grid: Grid, composition: Composition, active: Array
+        self, grid: Grid, composition: Composition, active: IntArray
     ) -> tuple[Array, dict[int, Array]]:
-        """Return the cut of each partial times its Q-dependent weight, and its derivative with the composition."""
-        probe = self.instrument.probe or "X"
+        """Return the cut of each partial times its Q-dependent weight, and its derivatives with the composition."""
+        c, dc = composition.fractions, composition.tangents
+        key = (grid.step, grid.period, composition.elements, c.tobytes())
+        if key not in self._spectra:
+            self._spectra[key] = self._cut_weights(grid, composition, None)
+        changed = np.flatnonzero(dc.any(axis=1)).tolist()
+        return self._spectra[key], {int(active[q]): self._cut_weights(grid, composition, dc[q]) for q in changed}
 
-        def ratios(fractions: Array) -> list[Any]:
-            return [
-                lambda q, k=k: scattering.q_weights(composition.elements, fractions, probe, q)[k]
-                for k in range(len(scattering.species_pairs(composition.elements)))
-            ]
+    def _cut_weights(self, grid: Grid, composition: Composition, tangent: Array | None) -> Array:
+        """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`."""
+        probe = self.instrument.probe or ""
 
-        def spectra(fractions: Array) -> Array:
-            return np.array([_grid.cut_spectrum(grid, self.instrument, w) for w in ratios(fractions)])
+        def weight(q: Array, a: int, b: int) -> Array:
+            f = np.array([scattering.form_factor(e, probe, q) for e in composition.elements])
+            mean = composition.fractions @ f
+            out = f[a] * f[b] / mean**2
+            return np.asarray(out if tangent is None else -2.0 * out * (tangent @ f) / mean)
 
-        key = (grid.step, grid.period, composition.elements, composition.fractions.tobytes())
-        memo: dict[Any, Array] = self.__dict__.setdefault("_spectra", {})
-        if key not in memo:
-            memo.clear()
-            memo[key] = spectra(composition.fractions)
-        changed = np.flatnonzero(composition.tangents.any(axis=1))
-        out = {}
-        for q in changed.tolist():
-            # ⟨f⟩ is linear in the fractions, so a central difference of 1/⟨f⟩² at 1e-5 is good to 1e-9.
-            h = 1e-5 / np.abs(composition.tangents[q]).max()
-            up, down = (spectra(composition.fractions + sign * h * composition.tangents[q]) for sign in (1, -1))
-            out[int(active[q])] = (up - down) / (2 * h)
-        return memo[key], out
+        pairs = zip(*np.triu_indices(len(composition.elements)), strict=True)
+        return np.array([
+            _grid.cut_spectrum(grid, self.instrument, lambda q, a=a, b=b: weight(q, a, b)) for a, b in pairs
+        ])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -305,7 +303,7 @@ class _Envelope:
 class _Part:
     name: str
     found: Peaks
-    active: Array
+    active: IntArray
     envelope: _Envelope
 
 
@@ -318,7 +316,7 @@ class _Block:
     grid: Grid
     curves: Array
     slope: Array
-    active: Array
+    active: IntArray
     envelope: _Envelope
     spectra: Array
     dspectra: dict[int, Array]

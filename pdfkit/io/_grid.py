@@ -92,7 +92,7 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array) -> Non
         peak = int(np.argmax(G))
         # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm.
         if G[peak] > 0 and 0.1 < r[peak] < 0.7 and not (np.abs(G[r < 0.1]) > 0.5 * G[peak]).any():
-            message = f"r ends at {r[-1]:g}, G peaks at r = {r[peak]:g}: too near for atoms in Å, usual in nm; {remedy}"
+            message = f"r ends at {r[-1]:g}, G peaks at r = {r[peak]:g}: usual in nm, not in Å; {remedy}"
             raise ReadError(table.path, message)
 
 

@@ -75,7 +75,7 @@ class Facts:
 
         None when absent or left open; ReadError when a line `name = …` holds something else.
         """
-        value = rf"(?:{names})\s*[=:]\s*({NUMBER}){suffix}(?![\w.])"
+        value = rf"(?:{names})\s*[=:]\s*({NUMBER}){suffix}(?![\w.]|,[0-9])"
         first, anywhere = re.compile(value, flags), re.compile(rf"(?<![\w.]){value}", flags)
         broken = re.compile(rf"(?:{names})\s*=\s*(.*)", flags)
         for n, text in self.lines:
@@ -95,14 +95,14 @@ class Facts:
         return value
 
     def word(self, names: str) -> str | None:
-        """Return the first word, lower case, given for one of `names` at the start of a line, else anywhere."""
+        """Return the first word, lower case, given for one of `names` at a line's start, else anywhere."""
         value = re.compile(rf"(?<![\w.])(?:{names})\s*[=:]\s*[\"']?([\w\-]+)", re.IGNORECASE)
         found = [match for _, text in self.lines if (match := value.match(text))]
         found += [match for _, text in self.lines if (match := value.search(text))]
         return found[0][1].lower() if found else None
 
     def text(self, names: str) -> str | None:
-        """Return what follows `name =` on the line that begins with one of `names`; None when absent or empty."""
+        """Return what follows `name =` on the line that begins with one of `names`; None when not there."""
         value = re.compile(rf"(?:{names})\s*=\s*(.*)", re.IGNORECASE)
         return next(
             (match[1].strip() or None for _, text in self.lines if (match := value.match(text))), None
@@ -135,7 +135,7 @@ class Facts:
         return any(pattern.search(text) for _, text in self.lines)
 
     def window(self) -> str | None:
-        """Return the window that `terminationfunctions` (PDFgetX3) or `window` names; None when it is not ours."""
+        """Return the window that `terminationfunctions` (PDFgetX3) or `window` names; None: not ours."""
         said = self.text("termination_?functions?|window")
         if said is None:
             return None

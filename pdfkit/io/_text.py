@@ -26,13 +26,16 @@ AnyPath = str | os.PathLike[str]
 # A G(r) has a few thousand rows; a file this long is something else, and would fill the memory.
 MAX_BYTES = 50_000_000
 
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
-_TOKEN = re.compile(rf"(?:{NUMBER}|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE)
+# [0-9], not \d: that matches the digits of every script, and float() takes them.
+NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?"
+# Fortran drops the E of an exponent of three digits: 0.12345-101.
+_BARE_EXPONENT = re.compile(r"(?<=[0-9.])([+-][0-9]{3})(?=\s|$)")
+_TOKEN = re.compile(
+    rf"(?:{NUMBER}|[+-]?[0-9]*\.[0-9]*[+-][0-9]{{3}}|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE | re.ASCII
+)
 _START = re.compile(r"\s*#+\s*start data\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[\s,;]+")
-_COMMA_DECIMAL = re.compile(r"[+-]?\d+(?:,\d+)?(?:[eEdD][+-]?\d+)?")
-# Fortran drops the E of an exponent of three digits: 0.12345-101.
-_BARE_EXPONENT = re.compile(r"(?<=[\d.])([+-]\d{3})(?=\s|$)")
+_COMMA_DECIMAL = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eEdD][+-]?[0-9]+)?")
 _NUMERIC_CHARACTERS = frozenset("0123456789+-.eE \t\nnaifNAIFtyTY")
 _COMMENTS = ("#", "!", "%")
 
@@ -176,7 +179,7 @@ def _refuse_damaged_rows(
 def _parse(path: AnyPath, rows: Sequence[str], numbers: Sequence[int]) -> Array:
     block = _plain("\n".join(rows))
     if not _NUMERIC_CHARACTERS.issuperset(block):
-        _refuse_row(path, block, numbers)
+        raise _bad_row(path, block, numbers)
     lengths = [len(row.split()) for row in block.split("\n")]
     width = lengths[0]
     if any(length != width for length in lengths):
@@ -187,8 +190,7 @@ def _parse(path: AnyPath, rows: Sequence[str], numbers: Sequence[int]) -> Array:
         try:
             values = np.array(_BARE_EXPONENT.sub(r"E\1", block).split(), dtype=np.float64)
         except ValueError:
-            _refuse_row(path, block, numbers)
-            raise
+            raise _bad_row(path, block, numbers) from None
     return values.reshape(len(rows), width)
 
 
@@ -232,12 +234,14 @@ def _even_rows(path: AnyPath, block: str, lengths: Sequence[int], numbers: Seque
     return "\n".join(out), width
 
 
-def _refuse_row(path: AnyPath, block: str, numbers: Sequence[int]) -> None:
+def _bad_row(path: AnyPath, block: str, numbers: Sequence[int]) -> ReadError:
+    """Return the error that names the first value that is no number."""
+    what = "is not a number: repair or delete the row, or mark it with #"
     for row, number in zip(block.split("\n"), numbers, strict=True):
         for token in row.split():
-            if not _TOKEN.fullmatch(token) and not _TOKEN.fullmatch(_BARE_EXPONENT.sub(r"E\1", token)):
-                message = f"{token[:40]!r} is not a number: repair or delete the row, or mark it with #"
-                raise ReadError(path, message, number)
+            if not _TOKEN.fullmatch(token):
+                return ReadError(path, f"{token[:40]!r} {what}", number)
+    return ReadError(path, f"a value in the rows {what}")
 
 
 def _labels(head: Sequence[str]) -> tuple[str, ...]:

@@ -62,7 +62,9 @@ def write_columns(
                 f"column {name} has {column.size} rows and {names[0]} has {values[0].size}: they must match"
             )
             raise PdfkitError(f"{message}, with at least one row")
-    lines = [f"# {part}".rstrip() for line in header_lines for part in str(line).splitlines()]
+    # A zero byte would make the file pass for binary.
+    parts = [part for line in header_lines for part in str(line).replace("\0", "").splitlines()]
+    lines = [f"# {part}".rstrip() for part in parts]
     lines.append("#L " + " ".join(names))
     lines += [" ".join(map(repr, row)) for row in np.column_stack(values).tolist()]
     write_text(path, "\n".join(lines) + "\n")

@@ -22,7 +22,8 @@ from pdfkit.io import _header
 from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit, check_not_pair_density
 from pdfkit.io._text import AnyPath, Table, read_table, write_text
 
-_FORMAT = "##### PDFgui format, written by pdfkit"
+# PDFfit2 skips a header only when it starts with "History".
+_FORMAT = "History written by pdfkit in the format of PDFgui"
 _STYPE = {"X": "X  x-ray scattering", "N": "N  neutron scattering", "E": "E  electron scattering"}
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w .\-]*(?<! )")
 _PLAIN = re.compile(r"([A-Za-z_][\w .\-]*?)=(.*)")
@@ -172,14 +173,14 @@ def _note_window(
 
 
 def write_pdf(path: AnyPath, pdf: PDF) -> None:
-    """Write a G(r) as a .gr file that PDFgui reads: a header, then columns r, G, dr = 0, dG (0: none).
+    """Write a G(r) as a .gr file that PDFgui and PDFfit2 read: header, columns r, G, dr = 0, dG (0: none).
 
     `read_pdf` returns it exactly: values in full precision, instrument, name, composition, temperature and
     header. PDFgui knows X-rays and neutrons, qmax, qdamp, qbroad and the temperature; it overlooks the rest.
 
     Raises WriteError when the file cannot be written; the old file is then unchanged.
     """
-    lines = [_FORMAT, *_instrument_lines(pdf.instrument)]
+    lines = [_FORMAT, "##### PDFgui", *_instrument_lines(pdf.instrument)]
     if pdf.temperature is not None:
         lines.append(f"temperature={_checks.number('temperature', pdf.temperature)!r}")
     lines += ["# metadata", f"points={len(pdf)}", _pair("name", pdf.name)]
@@ -207,7 +208,7 @@ def _instrument_lines(instrument: Instrument) -> list[str]:
 
 
 def _pair(key: str, value: str) -> str:
-    """Return one header line: `key=value`, or a JSON list behind # where that would not come back the same."""
+    """Return one header line: `key=value`, or a JSON list behind # where that would come back changed."""
     plain = _PLAIN_KEY.fullmatch(key) and value.isprintable() and value == value.strip()
     return f"{key}={value}" if plain else f"# {json.dumps([key, value])}"
 

@@ -33,7 +33,7 @@ def read_sq(
     qbroad: float | None = None,
     q_unit: str | None = None,
 ) -> SQ:
-    """Return the S(Q) in a text file; F(Q) becomes S = F/Q + 1 (a row at Q = 0, where S is lost, is left out).
+    """Return the S(Q) in a text file; F(Q) becomes S = F/Q + 1 (a row at Q = 0, where S is lost, goes).
 
     Whether the values are S or F is said by `kind` ("S" or "F"), else by `outputtype`, the column label, or
     the ending (.sq, .fq), in this order; a conversion is noted in the header under "note S". Columns are Q,

@@ -71,6 +71,9 @@ class Phase(Protocol):
     def quantities(self) -> tuple[Quantity, ...]:
         """Scale first, then what the pairs depend on, then the shape's parameters."""
 
+    def composition(self) -> Mapping[str, float]:
+        """Return atoms per cell (or particle) by element, weighted with occupancy."""
+
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from os import PathLike
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -94,9 +95,11 @@ class Crystal:
         The name of a structure that comes with pdfkit works too: `Crystal.from_file("CdS_zincblende", name="zb")`.
         Options as for `from_structure`. Raises ReadError for a file that cannot be read.
         """
-        from pdfkit.io.structures import open_structure
+        from pdfkit.io.structures import available_structures, load_structure, read_structure
 
-        return cls.from_structure(open_structure(path), name=name, **options)
+        shipped = str(path) in available_structures() and not Path(path).exists()
+        structure = load_structure(str(path)) if shipped else read_structure(path)
+        return cls.from_structure(structure, name=name, **options)
 
     # --- parameters ------------------------------------------------------------------------------------------------
 
@@ -132,6 +135,10 @@ class Crystal:
                     out.append(Quantity(f"{site.label}.{name}", site.U[U_NAMES.index(name)], low, 1.0, "Å²", meaning))
             out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy"))
         return tuple(out)
+
+    def composition(self) -> dict[str, float]:
+        """Return atoms per cell by element, weighted with occupancy."""
+        return self.structure.composition()
 
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement of a site."""

@@ -1,0 +1,441 @@
+"""Least-squares fits of models to measured G(r), with errors that count independent points.
+
+The optimiser is `scipy.optimize.least_squares` (trust region, bounds). It is handed the triangular factor of [J, f]
+instead of the thousands of rows: norms, gradients and steps are the same, and its own work no longer depends on N.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data import PDF
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.evaluate import Evaluator
+from pdfkit.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.parameters import ParameterMap, Parameters, apply_choices, make_parameters
+from pdfkit.phases.base import Quantity
+from pdfkit.restraints import Restraint
+from pdfkit.results import DatasetFit, FitResult, phase_fractions
+
+Bounds = Mapping[str, tuple[float | None, float | None]]
+Progress = Callable[[int, float], None]
+
+# A fit that needs more evaluations than this is lost, not slow: it is reported as such.
+MAX_NFEV = 100
+TOLERANCE = 1e-8
+# Above this Rw nobody would call a curve fitted.
+POOR_RW = 0.45
+
+
+def fit(
+    model: Model,
+    data: PDF | Mapping[str, PDF],
+    *,
+    rmin: float | None = None,
+    rmax: float | None = None,
+    free: Iterable[str] = (),
+    ties: Mapping[str, str | float] | None = None,
+    bounds: Bounds | None = None,
+    params: Parameters | None = None,
+    restraints: Sequence[Restraint] = (),
+    weights: str = "auto",
+    max_nfev: int = MAX_NFEV,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a model to measured data and return the result as a value.
+
+    Minimises Σ[(G_obs − G_calc)/dG]² over rmin ≤ r ≤ rmax, plus the restraints.
+
+    Parameters
+    ----------
+    model : start values. data : one PDF, or several by name for one fit of all (then scale, qdamp and qbroad exist
+        once per data set, "x.zb.scale", and each data set's own instrument is used).
+    rmin, rmax : Å; None for the ends of the data.
+    free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
+    ties : name → expression of other names. bounds : name → (low, high), None keeps a default.
+    params : Parameters to start from instead (`parameters(model)`); free, ties and bounds still apply on top.
+    restraints : soft restraints (`Restraint`, `BondRestraint`).
+    weights : "auto" uses dG where the data bring it, "none" ignores it.
+    max_nfev : evaluations before giving up. progress : called with (evaluations, rw).
+
+    Raises
+    ------
+    ParameterError : a name that does not exist, nothing free, or more parameters than points.
+    PdfkitError : no data in range, or data and model that do not go together.
+    """
+    started = time.perf_counter()
+    _checks.choice("weights", weights, ("auto", "none"))
+    data = data if isinstance(data, Mapping) else {"": data}
+    if not data:
+        raise PdfkitError("there are no data to fit: give at least one PDF")
+    sets = [_Dataset.of(name, model, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
+    if params is None:
+        params = parameters(model, tuple(data))
+    params = params.copy()
+    apply_choices(params, free, ties, bounds)
+    problem = _Problem(sets, ParameterMap.of(params), tuple(restraints), model)
+    problem.check()
+    problem.guess_scales(params)
+    outcome = _minimise(problem, max_nfev, progress)
+    if restraints and not all(s.has_errors for s in sets):
+        # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
+        problem.restraint_scale = math.sqrt(problem.misfit(outcome.x) / problem.freedom)
+        outcome = _minimise(problem, max_nfev, progress, outcome)
+    return _result(problem, params, outcome, time.perf_counter() - started)
+
+
+def parameters(model: Model, datasets: Sequence[str] = ("",)) -> Parameters:
+    """Return all parameters of a model, fixed at its values, to look at or to change before a fit."""
+    return make_parameters(_global_quantities(model, datasets))
+
+
+def _is_local(name: str) -> bool:
+    """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's two."""
+    return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
+
+
+def _global_quantities(model: Model, datasets: Sequence[str]) -> list[Quantity]:
+    if len(datasets) == 1:
+        return list(model.quantities)
+    for name in datasets:
+        if not name.isidentifier() or name in [phase.name for phase in model.phases]:
+            raise ParameterError(f"data set name {name!r}: use a plain word that is no phase name")
+    shared = [q for q in model.quantities if not _is_local(q.name)]
+    local = [q for q in model.quantities if _is_local(q.name)]
+    return shared + [replace(q, name=f"{name}.{q.name}") for name in datasets for q in local]
+
+
+@dataclass(frozen=True)
+class _Dataset:
+    """One measured curve, its evaluator, and 1/dG (1 where there is none)."""
+
+    name: str
+    model: Model
+    data: PDF
+    evaluate: Evaluator
+    weight: Array
+    has_errors: bool
+
+    @classmethod
+    def of(cls, name: str, model: Model, data: PDF, weights: str) -> _Dataset:
+        if name:
+            known = model.instrument
+            own = data.instrument
+            model = model.with_instrument(
+                replace(own, probe=own.probe or known.probe, qmax=own.qmax if own.qmax is not None else known.qmax)
+            )
+        has_errors = data.dG is not None and weights == "auto"
+        weight = 1.0 / data.dG if has_errors and data.dG is not None else np.ones(len(data))
+        return cls(name, model, data, model.evaluator(data.r), weight, has_errors)
+
+    def global_name(self, quantity: str) -> str:
+        return f"{self.name}.{quantity}" if self.name and _is_local(quantity) else quantity
+
+    @property
+    def independent(self) -> float:
+        """Number of independent points: one every π/Qmax in r, or the points themselves where those are fewer."""
+        qmax = self.model.instrument.qmax or math.inf
+        span = self.data.r[-1] - self.data.r[0]
+        return min(float(len(self.data)), span * qmax / math.pi)
+
+
+class _Problem:
+    """Residuals, Jacobian and what is needed to judge them, as functions of the free values."""
+
+    def __init__(
+        self, sets: Sequence[_Dataset], mapping: ParameterMap, restraints: tuple[Restraint, ...], model: Model
+    ) -> None:
+        self.sets = sets
+        self.mapping = mapping
+        self.restraints = restraints
+        self.model = model
+        self.restraint_scale = math.sqrt(sum(len(s.data) for s in sets) / self.independent)
+        position = {name: i for i, name in enumerate(mapping.names)}
+        self.rows = []
+        for s in sets:
+            names = [s.global_name(name) for name in s.model.names]
+            missing = [name for name in names if name not in position]
+            if missing:
+                raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
+            self.rows.append(np.array([position[name] for name in names]))
+
+    @property
+    def independent(self) -> float:
+        """Independent points of all data sets."""
+        return sum(s.independent for s in self.sets)
+
+    @property
+    def freedom(self) -> float:
+        """Independent points less free parameters (1 at least)."""
+        return max(1.0, self.independent - len(self.mapping.free))
+
+    def check(self) -> None:
+        """Refuse a problem that has nothing to vary or too few data."""
+        if not self.mapping.free:
+            raise ParameterError('nothing is free: give free=["scale", "a", ...]')
+        points = sum(len(s.data) for s in self.sets)
+        if points <= len(self.mapping.free):
+            raise ParameterError(
+                f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
+            )
+
+    def curves(self, x: Array) -> list[tuple[Array, Array]]:
+        """Return (G, dG/dx) of every data set."""
+        values, tangents = self.mapping(x)
+        return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+
+    def system(self, x: Array) -> tuple[Array, Array]:
+        """Return weighted residuals G_calc − G_obs (n,) and their Jacobian (nfree, n), restraints included."""
+        f, jac = [], []
+        for s, (G, dG) in zip(self.sets, self.curves(x), strict=True):
+            f.append((G - s.data.G) * s.weight)
+            jac.append(dG * s.weight)
+        if self.restraints:
+            values, tangents = self.mapping(x)
+            for restraint in self.restraints:
+                value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
+                f.append(np.array([value * self.restraint_scale]))
+                jac.append(slope[:, None] * self.restraint_scale)
+        return np.concatenate(f), np.concatenate(jac, axis=1)
+
+    def misfit(self, x: Array) -> float:
+        """Return the weighted sum of squares without restraints."""
+        parts = zip(self.sets, self.curves(x), strict=True)
+        return float(sum((((G - s.data.G) * s.weight) ** 2).sum() for s, (G, _) in parts))
+
+    def guess_scales(self, params: Parameters) -> None:
+        """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""
+        from scipy.optimize import nnls
+
+        free = self.mapping.free_names
+        columns = [k for k, name in enumerate(free) if name.endswith(".scale")]
+        used_in_ties = any(name in expression for name in free for _, expression in self.mapping.ties)
+        if not columns or used_in_ties:
+            return
+        x = self.mapping.x0
+        f, jac = self.system(x)
+        basis = jac[columns].T
+        if not np.isfinite(basis).all() or not basis.any():
+            return
+        solution, _ = nnls(basis, basis @ x[columns] - f)
+        solution = np.maximum(solution, 0.1 * solution.max(initial=0.0))
+        for k, value in zip(columns, solution, strict=True):
+            i = self.mapping.free[k]
+            low, high = self.mapping.low[k], self.mapping.high[k]
+            params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    x: Array
+    nfev: int
+    converged: bool
+    message: str
+    lost: bool = False
+
+
+class _Factor:
+    """[J, f] at x as its triangular factor, remembered for the one x the optimiser asks about."""
+
+    def __init__(self, problem: _Problem, progress: Progress | None) -> None:
+        self.problem = problem
+        self.progress = progress
+        self.norm = math.sqrt(sum(((s.data.G * s.weight) ** 2).sum() for s in problem.sets))
+        self.nfev = 0
+        self.x: Array | None = None
+        self.factor = np.zeros((0, 0))
+
+    def _at(self, x: Array) -> Array:
+        if self.x is None or not np.array_equal(x, self.x):
+            f, jac = self.problem.system(x)
+            table = np.empty((f.size, jac.shape[0] + 1))
+            table[:, :-1] = jac.T
+            table[:, -1] = f
+            self.factor = np.linalg.qr(table, mode="r")
+            self.x = x.copy()
+            self.nfev += 1
+            if self.progress is not None:
+                self.progress(self.nfev, float(np.linalg.norm(self.factor[:, -1])) / self.norm)
+        return self.factor
+
+    def residual(self, x: Array) -> Array:
+        return np.asarray(self._at(x)[:, -1])
+
+    def jacobian(self, x: Array) -> Array:
+        return np.asarray(self._at(x)[:, :-1])
+
+
+def _minimise(
+    problem: _Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None
+) -> _Outcome:
+    from scipy.optimize import least_squares
+
+    factor = _Factor(problem, progress)
+    low, high = problem.mapping.low, problem.mapping.high
+    start = problem.mapping.x0 if before is None else before.x
+    try:
+        found = least_squares(
+            factor.residual,
+            np.clip(start, low, high),
+            factor.jacobian,
+            bounds=(low, high),
+            x_scale="jac",
+            ftol=TOLERANCE,
+            xtol=TOLERANCE,
+            gtol=1e-12,
+            max_nfev=max_nfev,
+        )
+    except np.linalg.LinAlgError:
+        raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds") from None
+    words = {
+        0: f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
+        1: "converged: the gradient vanished",
+        2: "converged: Rw no longer improved",
+        3: "converged: parameters no longer moved",
+        4: "converged: neither Rw nor parameters changed",
+    }
+    nfev = factor.nfev + (before.nfev if before else 0)
+    return _Outcome(found.x, nfev, found.status > 0, words[found.status])
+
+
+def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
+    mapping, x = problem.mapping, outcome.x
+    f, jac = problem.system(x)
+    values, tangents = mapping(x)
+    at_bound = _at_bounds(mapping, x)
+    has_errors = all(s.has_errors for s in problem.sets)
+    misfit = problem.misfit(x)
+    points = sum(len(s.data) for s in problem.sets)
+    # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
+    # The size of the error of a point comes from dG or, without it, from the misfit.
+    factor = points / problem.independent if has_errors else misfit / problem.freedom
+    covariance = _covariance(jac, at_bound) * factor
+    gauge = tangents @ covariance @ tangents.T
+    stderr = np.sqrt(np.maximum(np.diag(gauge), 0.0))
+    free = mapping.free_names
+    _write_back(params, mapping, values, stderr, covariance, at_bound)
+    fits = []
+    for s, rows in zip(problem.sets, problem.rows, strict=True):
+        model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
+        G = s.evaluate(values[rows])[0]
+        fits.append(
+            DatasetFit(s.name, model, s.data, PDF(s.data.r, G, instrument=model.instrument), tuple(s.evaluate.messages))
+        )
+    rw = _rw(problem, fits)
+    chi2 = misfit
+    messages = _remarks(mapping, at_bound, fits, rw, x)
+    return FitResult(
+        params=params,
+        free=free,
+        values=x,
+        covariance=covariance,
+        datasets=tuple(fits),
+        rw=rw,
+        chi2=chi2,
+        reduced_chi2=chi2 / points * problem.independent / problem.freedom,
+        n_points=points,
+        n_independent=problem.independent,
+        nfev=outcome.nfev,
+        converged=outcome.converged and not messages.hopeless,
+        message=messages.verdict or outcome.message,
+        remarks=messages.remarks,
+        at_bounds=tuple(name for name, bound in zip(free, at_bound, strict=True) if bound),
+        errors_from="dG" if has_errors else "misfit",
+        fractions=phase_fractions(fits[0].model, _scale_covariance(mapping, problem, gauge)),
+        seconds=seconds,
+    )
+
+
+def _scale_covariance(mapping: ParameterMap, problem: _Problem, gauge: Array) -> Array:
+    """Covariance of the first data set's scales, in the order of phases."""
+    index = [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
+    return np.asarray(gauge[np.ix_(index, index)])
+
+
+def _covariance(jac: Array, at_bound: Array) -> Array:
+    """(JᵀJ)⁻¹ over parameters that are not on a bound; NaN rows for those that are or that data do not determine."""
+    n = jac.shape[0]
+    out = np.full((n, n), math.nan)
+    inside = np.flatnonzero(~at_bound)
+    size = np.linalg.norm(jac[inside], axis=1)
+    inside = inside[size > 0]
+    if inside.size == 0:
+        return out
+    size = size[size > 0]
+    _, s, vt = np.linalg.svd((jac[inside] / size[:, None]).T, full_matrices=False)
+    if s[-1] < 1e-10 * s[0]:
+        s = np.where(s < 1e-10 * s[0], math.nan, s)
+    scaled = vt.T / s
+    out[np.ix_(inside, inside)] = (scaled @ scaled.T) / np.outer(size, size)
+    return out
+
+
+def _at_bounds(mapping: ParameterMap, x: Array) -> Array:
+    span = np.where(np.isfinite(mapping.high - mapping.low), mapping.high - mapping.low, np.maximum(np.abs(x), 1.0))
+    return np.asarray((x - mapping.low < 1e-6 * span) | (mapping.high - x < 1e-6 * span))
+
+
+def _write_back(
+    params: Parameters, mapping: ParameterMap, values: Array, stderr: Array, covariance: Array, at_bound: Array
+) -> None:
+    """Put values, standard errors and correlations into the lmfit Parameters."""
+    free = mapping.free_names
+    for column, i in enumerate(mapping.free):
+        params[mapping.names[i]].value = float(values[i])
+    sigma = np.sqrt(np.diag(covariance))
+    for column, name in enumerate(free):
+        par = params[name]
+        known = math.isfinite(sigma[column])
+        par.stderr = float(sigma[column]) if known else None
+        par.correl = {
+            other: float(covariance[column, k] / (sigma[column] * sigma[k]))
+            for k, other in enumerate(free)
+            if k != column and known and math.isfinite(sigma[k])
+        }
+    for i, _ in mapping.ties:
+        par = params[mapping.names[i]]
+        par.stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
+
+
+def _rw(problem: _Problem, fits: Sequence[DatasetFit]) -> float:
+    """Rw = √(Σ w(G_obs − G_calc)²/Σ w G_obs²) over all data sets."""
+    top = bottom = 0.0
+    for s, one in zip(problem.sets, fits, strict=True):
+        top += float((((s.data.G - one.calc.G) * s.weight) ** 2).sum())
+        bottom += float(((s.data.G * s.weight) ** 2).sum())
+    return math.sqrt(top / bottom)
+
+
+@dataclass(frozen=True)
+class _Remarks:
+    verdict: str
+    hopeless: bool
+    remarks: tuple[str, ...]
+
+
+def _remarks(
+    mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit], rw: float, x: Array
+) -> _Remarks:
+    """Say in words what a user should know before trusting the numbers."""
+    out = []
+    for k in np.flatnonzero(at_bound):
+        name, side = mapping.free_names[k], "lower" if x[k] - mapping.low[k] < mapping.high[k] - x[k] else "upper"
+        out.append(f"{name} ended on its {side} bound {x[k]:g}: it has no error; widen the bound or fix it")
+    for one in fits:
+        out.extend(one.messages)
+    hopeless = rw > POOR_RW
+    verdict = ""
+    if hopeless:
+        verdict = (
+            f"no fit: the best Rw in reach is {rw:.2f}, so this model does not describe the data; "
+            "its parameters mean little"
+        )
+    return _Remarks(verdict, hopeless, tuple(out))

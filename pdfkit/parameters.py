@@ -1,0 +1,205 @@
+"""Parameters of a fit: `lmfit.Parameters` under dotted names, and the map from free values to model quantities."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lmfit
+import numpy as np
+from asteval import Interpreter
+
+from pdfkit import _expressions
+from pdfkit._checks import Array
+from pdfkit.errors import ParameterError, nearest
+from pdfkit.phases.base import Quantity
+
+
+class _Arithmetic(Interpreter):  # type: ignore[misc]  # asteval has no types
+    """asteval, limited to arithmetic on dotted names (expressions may come from a recipe)."""
+
+    def parse(self, text: str) -> ast.Module:
+        return ast.Module(body=[ast.Expr(value=_expressions.parse(text).body)], type_ignores=[])
+
+
+class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
+    """`lmfit.Parameters` whose names may hold dots: "zb.a", "wz.Cd.Uiso", "qdamp".
+
+    Everything else is lmfit's: bounds, `vary`, `expr`, `pretty_print`, JSON, pickling. Expressions are arithmetic on
+    parameter names only.
+    """
+
+    def __init__(self, usersyms: Mapping[str, Any] | None = None) -> None:
+        super().__init__(usersyms)
+        self._asteval = _Arithmetic(minimal=True, writer=self._ast_msgs, err_writer=self._ast_msgs)
+
+    def __setitem__(self, key: str, par: lmfit.Parameter) -> None:
+        if not all(part.isidentifier() for part in key.split(".")):
+            raise ParameterError(f"{key!r} is not a parameter name: use words joined by dots, like zb.a")
+        if not isinstance(par, lmfit.Parameter):
+            raise ParameterError(f"{key} must be an lmfit.Parameter, not {type(par).__name__}")
+        dict.__setitem__(self, key, par)
+        par.name = key
+        par._expr_eval = self._asteval
+        self._asteval.symtable[key] = float(par.value)
+
+
+def make_parameters(quantities: Iterable[Quantity]) -> Parameters:
+    """Return Parameters of the quantities, all fixed, with default bounds; unit and meaning in `user_data`."""
+    out = Parameters()
+    for q in quantities:
+        low, high = min(q.low, q.value), max(q.high, q.value)
+        par = lmfit.Parameter(q.name, value=q.value, vary=False, min=low, max=high if high > low else low + 1.0)
+        par.user_data = {"unit": q.unit, "meaning": q.meaning, "refinable": q.refinable}
+        out[q.name] = par
+    return out
+
+
+def matching(names: Iterable[str], pattern: str) -> list[str]:
+    """Return the names that equal `pattern` or end in it after a dot; * and ? are wildcards.
+
+    "a" gives zb.a and wz.a, "Cd.Uiso" gives zb.Cd.Uiso, "wz.*" everything of wz. ParameterError when nothing fits.
+    """
+    known = list(names)
+    out = [name for name in known if fnmatch.fnmatchcase(f".{name}", f"*.{pattern}")]
+    if not out:
+        raise ParameterError(f"no parameter is called {pattern!r}: nearest are {_nearest_ending(pattern, known)}")
+    return out
+
+
+def _nearest_ending(pattern: str, known: Sequence[str]) -> str:
+    endings = {".".join(name.split(".")[k:]) for name in known for k in range(name.count(".") + 1)}
+    return nearest(pattern, sorted(endings))
+
+
+def apply_choices(
+    params: Parameters,
+    free: Iterable[str] = (),
+    ties: Mapping[str, str | float] | None = None,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+) -> None:
+    """Set what varies, what follows an expression, and limits; names are matched by their ending (`matching`).
+
+    Raises ParameterError for names that do not exist, quantities that cannot be refined, limits in the wrong order.
+    """
+    for pattern, (low, high) in (bounds or {}).items():
+        for name in matching(params, pattern):
+            _set_bounds(params[name], low, high)
+    for pattern in free:
+        for name in matching(params, pattern):
+            about = params[name].user_data or {}
+            if not about.get("refinable", True):
+                raise ParameterError(f"{name} ({about['meaning']}) cannot be refined: set its value instead")
+            params[name].vary = True
+    for pattern, expression in (ties or {}).items():
+        used = _expressions.names(str(expression))
+        unknown = sorted(used - set(params))
+        if unknown:
+            raise ParameterError(
+                f"tie {pattern} = {expression} names {unknown[0]!r}: nearest are {nearest(unknown[0], params)}"
+            )
+        for name in matching(params, pattern):
+            if name not in used:
+                params[name].expr = str(expression)
+    _check_cycles(params)
+
+
+def _set_bounds(par: Any, low: float | None, high: float | None) -> None:
+    new_low = par.min if low is None else float(low)
+    new_high = par.max if high is None else float(high)
+    if not new_low < new_high:
+        raise ParameterError(f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be the smaller")
+    value = min(max(par.value, new_low), new_high)
+    par.set(min=new_low, max=new_high)
+    par.value = value
+
+
+def _check_cycles(params: Parameters) -> None:
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            raise ParameterError(f"ties run in a circle: {' -> '.join([*trail, name])}; cut one of them")
+        if name in done or not params[name].expr:
+            return
+        for inner in _expressions.names(params[name].expr):
+            visit(inner, (*trail, name))
+        done.add(name)
+
+    for name in params:
+        visit(name, ())
+
+
+@dataclass(frozen=True)
+class ParameterMap:
+    """From free values x (nfree,) to all values (n,) and their derivatives (n, nfree).
+
+    names: all parameters; free: indices of those that vary; ties: (index, expression) in an order in which each
+    needs only what comes before.
+    """
+
+    names: tuple[str, ...]
+    start: Array
+    low: Array
+    high: Array
+    free: tuple[int, ...]
+    ties: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, params: Parameters) -> ParameterMap:
+        """Read the map off Parameters."""
+        names = tuple(params)
+        index = {name: i for i, name in enumerate(names)}
+        free = tuple(i for i, name in enumerate(names) if params[name].vary and not params[name].expr)
+        ordered: list[tuple[int, str]] = []
+
+        def add(name: str) -> None:
+            expression = params[name].expr
+            if expression and (index[name], expression) not in ordered:
+                for inner in sorted(_expressions.names(expression)):
+                    add(inner)
+                ordered.append((index[name], expression))
+
+        for name in names:
+            add(name)
+        start = np.array([math.nan if params[name].expr else params[name].value for name in names])
+        out = cls(
+            names,
+            start,
+            np.array([params[names[i]].min for i in free]),
+            np.array([params[names[i]].max for i in free]),
+            free,
+            tuple(ordered),
+        )
+        return out
+
+    @property
+    def free_names(self) -> tuple[str, ...]:
+        """Names of the parameters that vary."""
+        return tuple(self.names[i] for i in self.free)
+
+    @property
+    def x0(self) -> Array:
+        """Start values of the parameters that vary."""
+        return self.start[list(self.free)]
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        """Return all values (n,) and derivatives (n, nfree) at the free values x."""
+        values = self.start.copy()
+        tangents = np.zeros((values.size, len(self.free)))
+        for column, i in enumerate(self.free):
+            values[i] = x[column]
+            tangents[i, column] = 1.0
+        if self.ties:
+            index = {name: i for i, name in enumerate(self.names)}
+            known = {name: float(values[i]) for name, i in index.items()}
+            for i, expression in self.ties:
+                value, slopes = _expressions.evaluate(expression, known)
+                values[i] = known[self.names[i]] = value
+                for name, slope in slopes.items():
+                    tangents[i] += slope * tangents[index[name]]
+        return values, tangents

@@ -1,0 +1,204 @@
+"""The result of a fit, as a value: parameters, errors, curves, and what was found wanting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit import scattering
+from pdfkit._checks import Array
+from pdfkit.data import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.model import Model
+from pdfkit.parameters import Parameters
+
+Uncertain = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetFit:
+    """One data set after the fit: the refined model, the data in range, and G_calc on the same r."""
+
+    name: str
+    model: Model
+    data: PDF
+    calc: PDF
+    messages: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> Array:
+        """G_obs − G_calc."""
+        return np.asarray(self.data.G - self.calc.G)
+
+    @property
+    def rw(self) -> float:
+        """Rw = √(Σ(G_obs − G_calc)²/ΣG_obs²) of this data set, unweighted."""
+        return math.sqrt(float((self.difference**2).sum() / (self.data.G**2).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a fit found.
+
+    params : lmfit Parameters with values, stderr, correl. free, values (n,), covariance (n, n): the varied ones; NaN
+    rows belong to parameters on a bound. datasets: one `DatasetFit` per data set. rw: √(Σw(Go−Gc)²/ΣwGo²). chi2:
+    Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
+    ΣΔr·Qmax/π. errors_from: "dG" (errors of the data, widened for correlated points) or "misfit" (scaled by the
+    misfit over independent points). fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
+    """
+
+    params: Parameters
+    free: tuple[str, ...]
+    values: Array
+    covariance: Array
+    datasets: tuple[DatasetFit, ...]
+    rw: float
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    n_independent: float
+    nfev: int
+    converged: bool
+    message: str
+    remarks: tuple[str, ...]
+    at_bounds: tuple[str, ...]
+    errors_from: str
+    fractions: Mapping[str, Mapping[str, Uncertain]]
+    seconds: float
+
+    def _only(self) -> DatasetFit:
+        if len(self.datasets) > 1:
+            names = ", ".join(one.name for one in self.datasets)
+            raise PdfkitError(f"this fit has several data sets ({names}): take one from .datasets")
+        return self.datasets[0]
+
+    @property
+    def model(self) -> Model:
+        """The refined model (of the only data set)."""
+        return self._only().model
+
+    @property
+    def data(self) -> PDF:
+        """The data in the fitted range (of the only data set)."""
+        return self._only().data
+
+    @property
+    def calc(self) -> PDF:
+        """G_calc on the r of the data (of the only data set)."""
+        return self._only().calc
+
+    @property
+    def correlation(self) -> Array:
+        """Correlation matrix of the free parameters (n, n)."""
+        sigma = np.sqrt(np.diag(self.covariance))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.covariance / np.outer(sigma, sigma))
+
+    def partials(self, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
+        """Return G_ab of the fitted model by species pair on the data's r; weighted ones add up to the fit."""
+        return self._only().model.partials(self.data.r, weighted=weighted)
+
+    def phase_curves(self) -> dict[str, PDF]:
+        """Return each phase's share of the fit on the data's r."""
+        return self._only().model.phase_curves(self.data.r)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""
+        return {
+            "rw": self.rw,
+            "chi2": self.chi2,
+            "reduced_chi2": self.reduced_chi2,
+            "n_points": self.n_points,
+            "n_independent": self.n_independent,
+            "nfev": self.nfev,
+            "converged": self.converged,
+            "message": self.message,
+            "remarks": list(self.remarks),
+            "errors_from": self.errors_from,
+            "seconds": self.seconds,
+            "params": {
+                name: {
+                    "value": float(p.value),
+                    "stderr": p.stderr,
+                    "min": _finite(p.min),
+                    "max": _finite(p.max),
+                    "vary": bool(p.vary),
+                    "expr": p.expr,
+                }
+                for name, p in self.params.items()
+            },
+            "fractions": {
+                phase: {kind: {"value": v, "stderr": _finite(e)} for kind, (v, e) in table.items()}
+                for phase, table in self.fractions.items()
+            },
+            "datasets": [
+                {"name": d.name, "rw": d.rw, "points": len(d.data), "rmin": d.data.r[0], "rmax": d.data.r[-1]}
+                for d in self.datasets
+            ],
+        }
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write everything to an HDF5 file in NeXus form; `pdfkit.load_result` reads it back. WriteError if it cannot."""
+        from pdfkit.io.hdf5 import save_result
+
+        return save_result(path, self)
+
+    def __str__(self) -> str:
+        from pdfkit.report import report
+
+        return report(self)
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else "not converged"
+        return f"<FitResult Rw = {self.rw:.4f}, {len(self.free)} free parameters, {state}>"
+
+    def _repr_html_(self) -> str:
+        from pdfkit.report import report_html
+
+        return report_html(self)
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str, Uncertain]]:
+    """Return each phase's fraction of atoms, unit cells and mass, with standard errors.
+
+    A mixture's G is Σ_p x_p⟨b⟩_p² G_p/⟨b⟩² with x_p the atom fraction, so x_p ∝ scale_p/⟨b⟩_p²; cells follow by
+    dividing by atoms per cell, mass by multiplying with the mean atomic mass. scale_covariance (nphases, nphases) is
+    propagated through the normalisation. Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007).
+    """
+    import periodictable
+
+    scales = np.array([phase.quantities[0].value for phase in model.phases])
+    factors = {"atoms": [], "cells": [], "mass": []}  # type: dict[str, list[float]]
+    for phase in model.phases:
+        amount: Mapping[str, float] = phase.composition()
+        atoms = sum(amount.values())
+        b = sum(
+            n * model.strengths.get(e, scattering.scattering_strength(e, model.instrument.probe or ""))
+            for e, n in amount.items()
+        )
+        mass = sum(n * getattr(periodictable, e).mass for e, n in amount.items())
+        per_atom = (atoms / b) ** 2
+        factors["atoms"].append(per_atom)
+        factors["cells"].append(per_atom / atoms)
+        factors["mass"].append(per_atom * mass / atoms)
+    out: dict[str, dict[str, Uncertain]] = {phase.name: {} for phase in model.phases}
+    for kind, weights in factors.items():
+        parts = scales * np.array(weights)
+        total = parts.sum()
+        share = parts / total if total > 0 else np.full(parts.size, math.nan)
+        # d(share_i)/d(scale_j) = w_j(δ_ij − share_i)/total
+        slope = np.array(weights) * (np.eye(parts.size) - share[:, None]) / (total or math.nan)
+        error = np.sqrt(np.einsum("ij,jk,ik->i", slope, scale_covariance, slope))
+        for phase, value, sigma in zip(model.phases, share, error, strict=True):
+            out[phase.name][kind] = (float(value), float(sigma))
+    return out
