@@ -156,7 +156,7 @@ def _find_data(path: AnyPath, lines: Sequence[str]) -> tuple[bool, int]:
             continue
         if _is_row(lines[i]):
             return mark >= 0, i
-        if mark >= 0 and _TOKEN.match(lines[i].strip()):
+        if mark >= 0 and any(_TOKEN.fullmatch(token) for token in _SEPARATOR.split(lines[i])):
             raise ReadError(
                 path, "the first row of the data is not two or more numbers: repair or delete it", i + 1
             )
