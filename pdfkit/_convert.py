@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def supercell(structure: Structure, n: Sequence[int]) -> Structure:
     """Return n[0] × n[1] × n[2] cells of `structure` as one P 1 cell."""
-    repeats = tuple(int(_checks.number("supercell", k, low=1)) for k in n)
-    if len(repeats) != 3:
-        raise StructureError(f"supercell {tuple(n)} has {len(repeats)} numbers: give 3")
+    if len(n) != 3 or any(k != int(k) or k < 1 for k in n):
+        raise StructureError(f"supercell {tuple(n)} is not understood: give three whole numbers, 1 or more")
+    repeats = tuple(int(k) for k in n)
     atoms = structure.expand()
     star = _symmetry.reciprocal_lengths(structure.basis())
     wrapped = np.round(structure.positions(), 15) % 1.0

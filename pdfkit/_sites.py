@@ -125,7 +125,7 @@ class Site:
 
 def numbers(name: str, values: Iterable[Any], count: int) -> tuple[float, ...]:
     try:
-        out = tuple(float(value) for value in values)
+        out = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes −0 a plain 0
     except (TypeError, ValueError):
         raise StructureError(f"{name} is not numeric: give {count} numbers") from None
     if len(out) != count:

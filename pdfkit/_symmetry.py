@@ -162,8 +162,7 @@ def snap(xyz: Array, R: IntArray, t: Array, n: Array) -> Array:
     for _ in range(20):  # one step for a group; a few for a set that only generates it
         mean = (R @ out + t - n).mean(axis=0)
         moved = np.abs(mean - out).max()
-        if moved > 1e-10:
-            out = mean
+        out = np.where(np.abs(mean - out) > 1e-10, mean, out)  # free coordinates keep their last digit
         if moved < 1e-13:
             break
     for i, (terms, constant) in position_solution(R, t, n).items():

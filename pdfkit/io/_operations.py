@@ -61,7 +61,8 @@ def format_operation(rotation: IntArray, translation: Array) -> str:
         )
         part = _symmetry.exact(shift)
         if part:
-            text += f"+{part}" if part.denominator <= 24 else f"+{shift:.12f}"
+            text += "-" if part < 0 else "+"
+            text += str(abs(part)) if part.denominator <= 24 else f"{abs(shift):.12f}"
         parts.append(text.removeprefix("+"))
     return ", ".join(parts)
 

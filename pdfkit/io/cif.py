@@ -246,5 +246,5 @@ def format_cif(structure: Structure) -> str:
 
 def _quoted(text: str) -> str:
     """Return text as a CIF value in quotes ("" when there is none left)."""
-    plain = " ".join(text.encode("ascii", "replace").decode().replace("'", " ").replace('"', " ").split())
+    plain = " ".join(re.sub(r"[^ -~]|['\"]", " ", text).split())
     return f"'{plain[:200]}'" if plain else ""

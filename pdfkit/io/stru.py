@@ -131,11 +131,13 @@ def _pdffit_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom
             raise ReadError(
                 path, f"the last atom has {len(block)} of its 6 lines: restore them", block[0] + 1
             )
-        words = lines[block[0]].replace(",", " ").split()
-        x, y, z, occ = _floats(path, words[1:], 4, block[0])
-        diagonal = _floats(path, lines[block[2]].split(), 3, block[2])
-        mixed = _floats(path, lines[block[4]].split(), 3, block[4])
-        yield _Atom(block[0] + 1, words[0], (x, y, z), occ, (*diagonal, *mixed))
+        rows = [lines[i].replace(",", " ").split() for i in block]
+        x, y, z, occ = _floats(path, rows[0][1:], 4, block[0])
+        # The standard deviations are not kept, but a lost line shows as a name among them.
+        _, diagonal, _, mixed, _ = (
+            _floats(path, row, 3, i) for row, i in zip(rows[1:], block[1:], strict=True)
+        )
+        yield _Atom(block[0] + 1, rows[0][0], (x, y, z), occ, (*diagonal, *mixed))
 
 
 def _discus_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom]:
@@ -208,7 +210,8 @@ def format_stru(structure: Structure) -> str:
         return float(found) if isinstance(found, (int, float)) else default
 
     sharp = (value("delta2"), value("delta1"), value("sratio", 1.0), value("rcut"))
-    lines = [f"title  {' '.join(structure.title.split())}".strip(), "format pdffit"]
+    title = "".join(c if c.isprintable() else " " for c in structure.title)
+    lines = [f"title  {title}".strip(), "format pdffit"]
     lines += [
         f"scale  {value('scale', 1.0):9.6f}",
         "sharp  " + ", ".join(f"{v:9.6f}" for v in sharp),
