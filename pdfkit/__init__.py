@@ -1,1 +1,119 @@
-"""pdfkit: atomic pair distribution functions."""
+"""pdfkit: atomic pair distribution functions, from structure models to fits of measured data.
+
+    import pdfkit as pk
+
+    data = pk.read_pdf("cdse.gr", probe="X", qmax=19, qdamp=0.058)
+    zb = pk.Crystal.from_file("CdSe_zincblende", name="zb", shape=pk.Sphere(30))
+    model = pk.Model([zb], data.instrument)
+    result = pk.fit(model, data, rmin=1.5, rmax=20, free=["scale", "a", "Uiso", "spdiameter"])
+    print(result)
+
+Names load when they are first used, so that `import pdfkit` costs no more than numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pdfkit import plot as plot
+    from pdfkit.data import PDF as PDF
+    from pdfkit.data import SQ as SQ
+    from pdfkit.data import Instrument as Instrument
+    from pdfkit.errors import ParameterError as ParameterError
+    from pdfkit.errors import PdfkitError as PdfkitError
+    from pdfkit.errors import PdfkitWarning as PdfkitWarning
+    from pdfkit.errors import ReadError as ReadError
+    from pdfkit.errors import RecipeError as RecipeError
+    from pdfkit.errors import StructureError as StructureError
+    from pdfkit.errors import WriteError as WriteError
+    from pdfkit.evaluate import Convention as Convention
+    from pdfkit.fitting import fit as fit
+    from pdfkit.fitting import parameters as parameters
+    from pdfkit.io.cif import write_cif as write_cif
+    from pdfkit.io.column_files import read_columns as read_columns
+    from pdfkit.io.column_files import write_columns as write_columns
+    from pdfkit.io.hdf5 import load_result as load_result
+    from pdfkit.io.pdf_files import read_pdf as read_pdf
+    from pdfkit.io.pdf_files import write_pdf as write_pdf
+    from pdfkit.io.sq_files import read_sq as read_sq
+    from pdfkit.io.structures import available_structures as available_structures
+    from pdfkit.io.structures import load_structure as load_structure
+    from pdfkit.io.structures import read_structure as read_structure
+    from pdfkit.model import Model as Model
+    from pdfkit.params import Parameters as Parameters
+    from pdfkit.phases.crystal import Crystal as Crystal
+    from pdfkit.recipe import load_recipe as load_recipe
+    from pdfkit.recipe import run_recipe as run_recipe
+    from pdfkit.restraints import BondRestraint as BondRestraint
+    from pdfkit.restraints import ValueRestraint as ValueRestraint
+    from pdfkit.results import FitResult as FitResult
+    from pdfkit.shapes import Bulk as Bulk
+    from pdfkit.shapes import LognormalSpheres as LognormalSpheres
+    from pdfkit.shapes import Rod as Rod
+    from pdfkit.shapes import Sheet as Sheet
+    from pdfkit.shapes import Shell as Shell
+    from pdfkit.shapes import Sphere as Sphere
+    from pdfkit.shapes import Spheroid as Spheroid
+    from pdfkit.shapes import Stepcut as Stepcut
+    from pdfkit.shapes import Tabulated as Tabulated
+    from pdfkit.structure import Site as Site
+    from pdfkit.structure import Structure as Structure
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "data": ("PDF", "SQ", "Instrument"),
+    "errors": (
+        "ParameterError",
+        "PdfkitError",
+        "PdfkitWarning",
+        "ReadError",
+        "RecipeError",
+        "StructureError",
+        "WriteError",
+    ),
+    "evaluate": ("Convention",),
+    "fitting": ("fit", "parameters"),
+    "io.cif": ("write_cif",),
+    "io.column_files": ("read_columns", "write_columns"),
+    "io.hdf5": ("load_result",),
+    "io.pdf_files": ("read_pdf", "write_pdf"),
+    "io.sq_files": ("read_sq",),
+    "io.structures": ("available_structures", "load_structure", "read_structure"),
+    "model": ("Model",),
+    "params": ("Parameters",),
+    "phases.crystal": ("Crystal",),
+    "recipe": ("load_recipe", "run_recipe"),
+    "restraints": ("BondRestraint", "ValueRestraint"),
+    "results": ("FitResult",),
+    "shapes": (
+        "Bulk",
+        "LognormalSpheres",
+        "Rod",
+        "Sheet",
+        "Shell",
+        "Sphere",
+        "Spheroid",
+        "Stepcut",
+        "Tabulated",
+    ),
+    "structure": ("Site", "Structure"),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted([*_MODULE_OF, "plot"])
+
+
+def __getattr__(name: str) -> Any:
+    if name == "plot":
+        return importlib.import_module("pdfkit.plot")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'pdfkit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"pdfkit.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

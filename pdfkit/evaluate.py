@@ -346,4 +346,4 @@ def _narrowest(found: Peaks) -> float:
     """Smallest σ (Å) among the peaks."""
     s2 = found.peak[:, 1]
     s2 = s2[s2 > 0]
-    return max(0.01, math.sqrt(float(s2.min()))) if s2.size else 0.1
+    return math.sqrt(float(s2.min())) if s2.size else 0.1

@@ -82,6 +82,8 @@ class Model:
             raise PdfkitError("the probe is not known: give probe='X', 'N' or 'E' to the reader or the Instrument")
         if self.instrument.qmax is None:
             raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (math.inf for no termination)")
+        if self.instrument.qmin > 0 and self.instrument.qmax == math.inf:
+            raise PdfkitError("qmin needs a finite qmax: give qmax= in Å⁻¹, or qmin=0")
         if self.instrument.weights == "q-dependent" and self.instrument.qmax == math.inf:
             raise PdfkitError("weights='q-dependent' needs a finite qmax: the weights act in Q space")
 

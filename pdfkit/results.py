@@ -16,7 +16,7 @@ from pdfkit._checks import Array
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model import Model
-from pdfkit.parameters import Parameters
+from pdfkit.params import Parameters
 
 Uncertain = tuple[float, float]
 

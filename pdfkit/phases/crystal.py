@@ -32,6 +32,9 @@ U_NAMES = ("U11", "U22", "U33", "U12", "U13", "U23")
 _U_INDEX = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 # Above this many peaks it pays to merge those that lie within a bin (see `_orbits.merge_groups`).
 MERGE_ABOVE = 20_000
+# Default limits of a fit: further away the start was wrong, or the model is.
+U_MAX = 0.3
+CELL_RANGE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +109,13 @@ class Crystal:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """All symmetry-independent numbers of the phase, scale first, shape last."""
+        # delta1 and delta2 stop short of where the nearest pair would lose its width.
+        bond = self._shortest_distance
         return (
             Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
             *self._structure_quantities,
-            Quantity("delta1", self.delta1, 0.0, math.inf, "Å", "correlated motion, 1/r term"),
-            Quantity("delta2", self.delta2, 0.0, math.inf, "Å²", "correlated motion, 1/r² term"),
+            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
+            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
             Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut"),
             Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False),
             *(
@@ -120,19 +125,32 @@ class Crystal:
         )
 
     @cached_property
+    def _shortest_distance(self) -> float:
+        """Distance (Å) of the nearest pair."""
+        free = np.array([q.value for q in self._structure_quantities])
+        geometry = _Point.at(self, free, np.zeros((free.size, 0))).geometry
+        reach = 3.0
+        while True:
+            i, j, shift = _orbits.enumerate_pairs(geometry, reach, self._atoms.first, self._atoms.site)
+            if i.size:
+                delta = geometry.x[j] + shift - geometry.x[i]
+                return float(np.sqrt(np.einsum("pa,ab,pb->p", delta, geometry.g, delta).min()))
+            reach *= 1.5
+
+    @cached_property
     def _structure_quantities(self) -> tuple[Quantity, ...]:
         out = [_cell_quantity(name, self.structure.cell[CELL_NAMES.index(name)]) for name in self._maps.cell_free]
         for i, site in enumerate(self.structure.sites):
             for name in self._maps.xyz_free[i]:
                 x = site.xyz[XYZ.index(name)]
-                out.append(Quantity(f"{site.label}.{name}", x, x - 0.2, x + 0.2, "", "fractional coordinate"))
+                out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
             if site.isotropic:
-                out.append(Quantity(f"{site.label}.Uiso", site.U[0], 1e-5, 1.0, "Å²", "mean-square displacement"))
+                out.append(Quantity(f"{site.label}.Uiso", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement"))
             else:
                 for name in self._maps.u_free[i]:
-                    low = 1e-5 if name in U_NAMES[:3] else -1.0
+                    low = 1e-5 if name in U_NAMES[:3] else -U_MAX
                     meaning = "mean-square displacement tensor"
-                    out.append(Quantity(f"{site.label}.{name}", site.U[U_NAMES.index(name)], low, 1.0, "Å²", meaning))
+                    out.append(Quantity(f"{site.label}.{name}", site.U[U_NAMES.index(name)], low, U_MAX, "Å²", meaning))
             out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy"))
         return tuple(out)
 
@@ -298,7 +316,7 @@ def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cell_quantity(name: str, value: float) -> Quantity:
     if name in ("a", "b", "c"):
-        return Quantity(name, value, 0.9 * value, 1.1 * value, "Å", "cell length")
+        return Quantity(name, value, (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value, "Å", "cell length")
     return Quantity(name, value, max(20.0, value - 10), min(160.0, value + 10), "°", "cell angle")
 
 
