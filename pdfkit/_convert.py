@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit import _checks, _symmetry
+from pdfkit._checks import Array
 from pdfkit._sites import Site, element_symbol, numbered_labels, unique_labels
 from pdfkit.errors import StructureError
 
@@ -57,7 +58,7 @@ def from_arrays(
     size = np.shape(cell)
     rows = _checks.array("cell", cell, ndim=len(size) or 1)
     if size == (3, 3):
-        rows = np.array(_symmetry.cell_of(rows @ rows.T)) if abs(np.linalg.det(rows)) > 1e-9 else rows
+        rows = np.array(_symmetry.cell_of(rows @ rows.T)) if _spans(rows) else rows
     if rows.shape != (6,):
         raise StructureError(f"cell has shape {size} or no volume: give 6 numbers or 3 independent vectors")
     symbols = [element_symbol(str(element)) for element in elements]
@@ -92,10 +93,10 @@ def from_ase(atoms: Any) -> Structure:
     from pdfkit.structure import Structure
 
     rows = np.asarray(atoms.cell[:])
-    if abs(np.linalg.det(rows)) < 1e-6:
-        raise StructureError(
-            "these atoms have no cell, so they are no crystal: set atoms.cell, or use a Cluster"
-        )
+    if not _spans(rows):
+        raise StructureError("atoms without a cell are no crystal: add the cell (Lattice), or use a Cluster")
+    if not np.isfinite(atoms.positions).all():
+        raise StructureError("an atom has a position that is not finite: correct or remove it")
     xyz = atoms.get_scaled_positions(wrap=False)
     symbols = list(atoms.get_chemical_symbols())
     shared = _ase_occupancies(atoms)
@@ -107,6 +108,11 @@ def from_ase(atoms: Any) -> Structure:
             occs.append(occ)
     title = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
     return Structure.from_arrays(rows, elements, np.reshape(points, (-1, 3)), occ=np.array(occs), title=title)
+
+
+def _spans(rows: Array) -> bool:
+    """Return whether three vectors (Å) are finite and span a volume; the limit keeps that finite too."""
+    return bool((np.abs(rows) < 1e6).all()) and abs(float(np.linalg.det(rows))) > 1e-6
 
 
 def _ase_occupancies(atoms: Any) -> list[dict[str, float]]:

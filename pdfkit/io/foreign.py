@@ -7,8 +7,6 @@ import io
 import warnings
 from dataclasses import replace
 
-import numpy as np
-
 from pdfkit import _convert
 from pdfkit.errors import ReadError, StructureError
 from pdfkit.io._operations import tabulated_operations
@@ -56,19 +54,27 @@ def read_ase(path: AnyPath, format: str | None = None) -> Structure:
                 raise ReadError(
                     path, f"the format {kind!r} is not read: convert it to CIF, with ase for example"
                 )
+            _refuse_huge_counts(path, text)
             atoms = ase.io.read(io.StringIO(text), format="extxyz" if kind == "xyz" else kind)
     except ReadError:
         raise
     except Exception as error:  # ase's readers raise whatever comes along
         raise ReadError(path, f"ase cannot read it ({_reason(error)}): is it complete?") from None
-    if np.abs(np.linalg.det(atoms.cell[:])) < 1e-6:
-        raise ReadError(
-            path, "atoms without a cell are no crystal: add a Lattice, or read the file as a Cluster"
-        )
     try:
         return Structure.from_ase(atoms)
     except (StructureError, ValueError) as error:
         raise ReadError(path, str(error)) from error
+
+
+def _refuse_huge_counts(path: AnyPath, text: str) -> None:
+    """Refuse a header that announces more atoms than the file can hold: a reader would make room for them."""
+    most = max(len(text), 10**6)
+    for i, line in enumerate(text.split("\n", 20)[:20]):
+        words = line.split()
+        # The first line of several formats is a title, which may hold a date; a count on it stands alone.
+        counts = words and all(word.isdecimal() for word in words) and (i > 0 or len(words) == 1)
+        if counts and any(len(word) > 18 or int(word) > most for word in words):
+            raise ReadError(path, f"{line.strip()[:40]!r} announces more atoms than there are", i + 1)
 
 
 def read_pdb(path: AnyPath) -> Structure:
