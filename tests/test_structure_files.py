@@ -287,6 +287,8 @@ def cif(tmp_path, symmetry, atoms="Ni 0.04 0.11 0.23", c=30.0, alpha=90, gamma=9
         ("_symmetry_space_group_name_H-M 'F m -3 m'", 192),
         ("_symmetry_space_group_name_H-M 'Fm-3m'", 192),
         ("_space_group_name_H-M_alt 'F d -3 m :2'", 192),
+        ("_space_group_name_H-M_alt 'F d -3 m Z'", 192),
+        ("_space_group_name_H-M_alt 'F d -3 m (origin choice 1)'", 192),
         ("_space_group_IT_number 216", 96),
         ("_symmetry_space_group_name_H-M ?\n_symmetry_Int_Tables_number 195", 12),
         ("_symmetry_space_group_name_H-M 'P 1'", 1),
@@ -308,6 +310,13 @@ def test_rhombohedral_axes_follow_the_cell(tmp_path):
     )
     with pytest.raises(ReadError, match="symmetry of its operations"):
         read_structure(cif(tmp_path, name.replace("c'", "c :R'"), c=70.0, gamma=120))
+
+
+def test_an_origin_that_a_file_leaves_open_is_reported(tmp_path):
+    with pytest.warns(PdfkitWarning, match="two origins"):
+        read_structure(cif(tmp_path, "_space_group_name_H-M_alt 'F d -3 m'"))
+    with pytest.raises(ReadError, match="one origin only"):
+        read_structure(cif(tmp_path, "_space_group_name_H-M_alt 'F m -3 m :2'"))
 
 
 def test_origin_choices_differ_by_an_eighth():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -10,11 +11,18 @@ import numpy as np
 
 from pdfkit import _symmetry
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import StructureError
+from pdfkit.errors import PdfkitWarning, StructureError
 
 Operations = tuple[IntArray, Array]
 
 _TERM = re.compile(r"([+-]?)(?:([xyz])|(\d+(?:\.\d*)?|\.\d+)(?:/(\d+))?)")
+
+_SUFFIX = re.compile(r"(.+?)\s*(?::\s*([12HRSZ])|\s([HRSZ])|\(origin choice ([12])\))", re.IGNORECASE)
+_RHOMBOHEDRAL = (146, 148, 155, 160, 161, 166, 167)
+_TWO_ORIGINS = (
+    *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137, 138, 141, 142),
+    *(201, 203, 222, 224, 227, 228),
+)
 
 
 def parse_operations(texts: Sequence[str]) -> Operations:
@@ -70,25 +78,29 @@ def format_operation(rotation: IntArray, translation: Array) -> str:
 def tabulated_operations(name: str, cell: Sequence[float]) -> Operations:
     """Return the operations of a space group given by its Hermann–Mauguin symbol or number.
 
-    A suffix chooses the setting: ":1" and ":2" (origin choice), ":H" and ":R" (axes of a rhombohedral group);
-    without it the axes of a rhombohedral group follow from `cell`. StructureError for a name in no table.
+    A suffix chooses the setting: ":1" or "S" and ":2" or "Z" (origin choice), ":H" and ":R" (axes of a
+    rhombohedral group). Without it those axes follow from `cell`, and origin choice 1 is taken with a
+    `PdfkitWarning`. StructureError for a name in no table.
     """
     from diffpy.structure.spacegroups import GetSpaceGroup, IsSpaceGroupIdentifier
 
-    symbol, _, suffix = (part.strip() for part in name.partition(":"))
+    found = _SUFFIX.fullmatch(name.strip())
+    symbol = found[1] if found else name.strip()
+    suffix = next((part.upper() for part in found.groups()[1:] if part), "") if found else ""
     for spelling in (symbol, symbol.replace("_", ""), symbol.replace(" ", ""), symbol.capitalize()):
         if IsSpaceGroupIdentifier(spelling):
             group = GetSpaceGroup(spelling)
             break
     else:
         raise StructureError(f"space group {name!r} is in no table: list the symmetry operations in the file")
-    if suffix in ("1", "2"):
-        return _origin_choice(group.number % 1000, int(suffix), name)
-    if group.number % 1000 in (146, 148, 155, 160, 161, 166, 167):
-        hexagonal = suffix.upper() == "H" or (suffix == "" and abs(cell[5] - 120) < 0.5)
-        group = _rhombohedral(group.number % 1000, hexagonal)
-    elif suffix:
-        raise StructureError(f"setting {suffix!r} of space group {name!r} is not known: list the operations")
+    number = group.number % 1000
+    if suffix in ("2", "Z"):
+        return _second_origin(number, name)
+    if number in _RHOMBOHEDRAL:
+        group = _rhombohedral(number, suffix == "H" or (suffix != "R" and abs(cell[5] - 120) < 0.5))
+    elif number in _TWO_ORIGINS and not suffix:
+        message = f"space group {name!r} has two origins and the file does not say which: choice 1 is taken"
+        warnings.warn(message, PdfkitWarning, stacklevel=4)
     return _arrays(group)
 
 
@@ -116,16 +128,12 @@ def _rhombohedral(number: int, hexagonal: bool) -> object:
     raise StructureError(f"space group {number} is in no table on these axes: list the symmetry operations")
 
 
-def _origin_choice(number: int, choice: int, name: str) -> Operations:
+def _second_origin(number: int, name: str) -> Operations:
     import ase.spacegroup
 
-    try:
-        group = ase.spacegroup.Spacegroup(number, setting=choice)
-    except Exception:  # ase's own exceptions vary with its version
-        raise StructureError(
-            f"origin choice {choice} of {name!r} is in no table: list the operations"
-        ) from None
-    R, t = group.get_op()
+    if number not in _TWO_ORIGINS:
+        raise StructureError(f"space group {name!r} has one origin only: list the symmetry operations")
+    R, t = ase.spacegroup.Spacegroup(number, setting=2).get_op()
     return np.asarray(R, dtype=np.int64), np.asarray(t, dtype=float)
 
 
