@@ -12,6 +12,7 @@ from pdfkit.errors import PdfkitError
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Int32Array = NDArray[np.int32]
 
 
 def array(name: str, value: Any, *, ndim: int = 1, finite: bool = True) -> Array:

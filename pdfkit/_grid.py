@@ -146,9 +146,7 @@ def cut_spectrum(grid: Grid, instrument: Instrument, weight: Callable[[Array], A
     return np.asarray(grid.step * spectrum[1:-1])
 
 
-def _cut_lags(
-    step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None
-) -> Array:
+def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None) -> Array:
     from pdfkit import transforms
 
     if weight is None:

@@ -79,6 +79,7 @@ class Evaluator:
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
         self._spectra: dict[Any, Array] = {}
+        self._weights: dict[Any, _PairWeights] = {}
 
     def _use_filter(self, program: str) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -165,7 +166,12 @@ class Evaluator:
                 "lower delta1 or delta2"
             )
         envelope = _Envelope(
-            float(values[start]), tangents[start], shape, tangents[first_shape:stop], float(values[-2]), tangents[-2]
+            float(values[start]),
+            tangents[start],
+            shape,
+            tangents[first_shape:stop],
+            float(values[-2]),
+            tangents[-2],
         )
         return _Part(phase.name, found, active, envelope)
 
@@ -179,11 +185,14 @@ class Evaluator:
     def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:
         found, nq = part.found, part.active.size
         in_q = self.instrument.weights == "q-dependent" and weighted
-        weights = _PairWeights.of(found.composition, self.instrument, self.strengths, plain=in_q, weighted=weighted)
-        peak, dpeak, channel = found.peak.copy(), found.dpeak.copy(), found.channel
+        weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
+        peak, dpeak, channel = found.peak, found.dpeak, found.channel
         factor = weights.factor[channel]
+        if weights.dfactor.any():
+            dpeak[:, :, 2] = dpeak[:, :, 2] * factor[:, None] + peak[:, 2, None] * weights.dfactor[:, channel].T
+        elif nq:
+            dpeak[:, :, 2] *= factor[:, None]
         peak[:, 2] *= factor
-        dpeak[:, :, 2] = dpeak[:, :, 2] * factor[:, None] + found.peak[:, 2, None] * weights.dfactor[:, channel].T
         slope = np.empty((len(found.pairs), 1 + nq))
         slope[:, 0] = found.rho0 * weights.share
         slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
@@ -201,8 +210,29 @@ class Evaluator:
             if in_q:
                 spectra, dspectra = self._weighted_spectra(grid, found.composition, part.active)
             else:
-                spectra = _grid.cut_spectrum(grid, self.instrument)[None]
+                spectra = self._plain_spectrum(grid)
         return _Block(part.name, found.pairs, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
+
+    def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> _PairWeights:
+        fixed = not composition.tangents.any()
+        key = (
+            composition.elements,
+            composition.fractions.tobytes(),
+            composition.tangents.shape,
+            plain,
+            weighted,
+        )
+        if fixed and key in self._weights:
+            return self._weights[key]
+        out = _PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
+        if fixed:
+            self._weights[key] = out
+        return out
+
+    def _plain_spectrum(self, grid: Grid) -> Array:
+        if grid.step not in self._spectra:
+            self._spectra[grid.step] = _grid.cut_spectrum(grid, self.instrument)[None]
+        return self._spectra[grid.step]
 
     def _weighted_spectra(
         self, grid: Grid, composition: Composition, active: IntArray
@@ -291,7 +321,7 @@ class _Envelope:
         shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
         plain = shape.gamma0(r) * damp
-        out = np.outer(self.dscale, plain)
+        out = self.dscale[:, None] * plain
         if self.dshape.any():
             out += self.scale * (self.dshape.T @ shape.derivatives(r)) * damp
         if self.dqdamp.any():

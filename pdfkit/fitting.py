@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -273,9 +272,7 @@ class _Factor:
         return np.asarray(self._at(x)[:, :-1])
 
 
-def _minimise(
-    problem: _Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None
-) -> _Outcome:
+def _minimise(problem: _Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None) -> _Outcome:
     from scipy.optimize import least_squares
 
     factor = _Factor(problem, progress)
@@ -329,7 +326,13 @@ def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: f
         model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
         G = s.evaluate(values[rows])[0]
         fits.append(
-            DatasetFit(s.name, model, s.data, PDF(s.data.r, G, instrument=model.instrument), tuple(s.evaluate.messages))
+            DatasetFit(
+                s.name,
+                model,
+                s.data,
+                PDF(s.data.r, G, instrument=model.instrument),
+                tuple(s.evaluate.messages),
+            )
         )
     rw = _rw(problem, fits)
     chi2 = misfit
@@ -386,7 +389,12 @@ def _at_bounds(mapping: ParameterMap, x: Array) -> Array:
 
 
 def _write_back(
-    params: Parameters, mapping: ParameterMap, values: Array, stderr: Array, covariance: Array, at_bound: Array
+    params: Parameters,
+    mapping: ParameterMap,
+    values: Array,
+    stderr: Array,
+    covariance: Array,
+    at_bound: Array,
 ) -> None:
     """Put values, standard errors and correlations into the lmfit Parameters."""
     free = mapping.free_names
@@ -423,13 +431,14 @@ class _Remarks:
     remarks: tuple[str, ...]
 
 
-def _remarks(
-    mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit], rw: float, x: Array
-) -> _Remarks:
+def _remarks(mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit], rw: float, x: Array) -> _Remarks:
     """Say in words what a user should know before trusting the numbers."""
     out = []
     for k in np.flatnonzero(at_bound):
-        name, side = mapping.free_names[k], "lower" if x[k] - mapping.low[k] < mapping.high[k] - x[k] else "upper"
+        name, side = (
+            mapping.free_names[k],
+            "lower" if x[k] - mapping.low[k] < mapping.high[k] - x[k] else "upper",
+        )
         out.append(f"{name} ended on its {side} bound {x[k]:g}: it has no error; widen the bound or fix it")
     for one in fits:
         out.extend(one.messages)

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -161,6 +161,4 @@ class Model:
         out: dict[tuple[str, str], Array] = {}
         for (_, pair), G in self.evaluator(r).parts(self.values, weighted=weighted).items():
             out[pair] = out.get(pair, 0.0) + G
-        return {
-            pair: PDF(r, G, instrument=self.instrument, name="–".join(pair)) for pair, G in sorted(out.items())
-        }
+        return {pair: PDF(r, G, instrument=self.instrument, name="–".join(pair)) for pair, G in sorted(out.items())}

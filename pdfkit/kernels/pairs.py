@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.kernels._jit import kernel
 
 CELL, POSITION, UISO, UANISO, OCCUPANCY, WIDTH = 1, 2, 4, 8, 16, 32
@@ -26,9 +26,9 @@ def lattice_pairs(
     centres: IntArray,
     group: IntArray,
     rmax: float,
-    atom_i: IntArray,
-    atom_j: IntArray,
-    shift: IntArray,
+    atom_i: Int32Array,
+    atom_j: Int32Array,
+    shift: Int32Array,
 ) -> int:
     """Enumerate pairs (i, j, n) with 0.01 Å < |c·(x_j + n − x_i)| ≤ rmax; return how many there are.
 
@@ -86,9 +86,18 @@ def lattice_pairs(
 
 @kernel
 def pair_projections(
-    atom_i: IntArray, atom_j: IntArray, shift: IntArray, g: Array, x: Array, b: Array, out: Array
+    atom_i: Int32Array,
+    atom_j: Int32Array,
+    shift: Int32Array,
+    g: Array,
+    x: Array,
+    b: Array,
+    aniso: bool,
+    out: Array,
 ) -> None:
     """Fill out[p] = (d², vᵀ(Bᵢ + Bⱼ)v/d²) with v = gΔ, Δ = x_j + n − x_i, for every enumerated pair.
+
+    The second number is 0 unless `aniso`.
 
     Shapes: atom_i, atom_j (p,); shift (p,3); g (3,3); x (natoms,3); b (natoms,3,3); out (p,2). Units: Å², Å².
     """
@@ -102,6 +111,10 @@ def pair_projections(
         v1 = g[1, 0] * d0 + g[1, 1] * d1 + g[1, 2] * d2
         v2 = g[2, 0] * d0 + g[2, 1] * d1 + g[2, 2] * d2
         rr = d0 * v0 + d1 * v1 + d2 * v2
+        out[p, 0] = rr
+        out[p, 1] = 0.0
+        if not aniso:
+            continue
         s = (
             (b[i, 0, 0] + b[j, 0, 0]) * v0 * v0
             + (b[i, 1, 1] + b[j, 1, 1]) * v1 * v1
@@ -110,16 +123,15 @@ def pair_projections(
             + 2.0 * (b[i, 0, 2] + b[j, 0, 2]) * v0 * v2
             + 2.0 * (b[i, 1, 2] + b[j, 1, 2]) * v1 * v2
         )
-        out[p, 0] = rr
         out[p, 1] = s / rr
 
 
 @kernel
 def peak_table(
     start: IntArray,
-    atom_i: IntArray,
-    atom_j: IntArray,
-    shift: IntArray,
+    atom_i: Int32Array,
+    atom_j: Int32Array,
+    shift: Int32Array,
     mult: Array,
     g: Array,
     x: Array,
@@ -128,6 +140,7 @@ def peak_table(
     occ: Array,
     width: Array,
     rcut: float,
+    aniso: bool,
     kind: IntArray,
     dg: Array,
     dx: Array,
@@ -142,30 +155,38 @@ def peak_table(
     """Turn groups of pairs into peaks and their derivatives along `kind.size` directions of parameter space.
 
     Formula: a group of pairs becomes one peak at the weighted mean d̄ of its distances, of weight Σw and variance
-    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨d²⟩ − d̄² (1e-4 Å² at least), with w = mult·occᵢ·occⱼ and
-    s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d². Groups of one distance are exact; in a wider one the error is of third order in
-    its width over σ. A group with a non-positive bracket gets weight 0.
+    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨d²⟩ − d̄² (1e-4 Å² at least), with
+    w = mult·occᵢ·occⱼ and s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d². Groups of one distance are exact; in a wider one the error
+    is of third order in its width over σ. A group with a non-positive bracket gets σ² = −1 and weight 0.
     Shapes: start (ngroups+1,) offsets into the pairs; atom_i, atom_j, mult (npairs,); shift (npairs,3); g (3,3);
-    x (natoms,3); u, occ (natoms,); b (natoms,3,3); width (4,) = δ₁, δ₂, qbroad, sratio. A direction q has the kinds of change that its bits in kind[q] name, and tangents dg
-    (nq,3,3), dx (nq,natoms,3), du, docc (nq,natoms), db (nq,natoms,3,3), dwidth (nq,4). Outputs: peak (ngroups,3) =
-    d̄, σ², weight; dpeak (ngroups,nq,3), their directional derivatives; stats (2,) = number of dropped groups,
-    largest ⟨d²⟩ − d̄² of a group.
+    x (natoms,3); u, occ (natoms,); b (natoms,3,3), used if `aniso`; width (4,) = δ₁, δ₂, qbroad, sratio. A direction
+    q has the kinds of change that its bits in kind[q] name, and tangents dg (nq,3,3), dx (nq,natoms,3), du, docc
+    (nq,natoms), db (nq,natoms,3,3), dwidth (nq,4). Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3),
+    their directional derivatives; stats (2,) = number of dropped groups, largest ⟨d²⟩ − d̄² of a group.
     Units: Å, Å². Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
     """
     nq = kind.size
     dropped = 0
     widest = 0.0
     delta1, delta2, qbroad, sratio = width[0], width[1], width[2], width[3]
-    bsum = np.zeros((3, 3))
     acc = np.zeros((nq, 4))
+    # Cell directions of isotropic crystals need only two tensors a group, however many directions there are.
+    tensors = np.zeros((2, 6))
+    any_cell = False
+    any_pair = False
+    for q in range(nq):
+        cell_only = kind[q] & CELL and not aniso
+        any_cell = any_cell or cell_only
+        any_pair = any_pair or (kind[q] & ~(WIDTH | CELL)) != 0 or (kind[q] & CELL and aniso)
+    g00, g01, g02, g11, g12, g22 = g[0, 0], g[0, 1], g[0, 2], g[1, 1], g[1, 2], g[2, 2]
     for group in range(start.size - 1):
         w_sum = 0.0
         wd = 0.0
         wdd = 0.0
         ws = 0.0
-        for q in range(nq):
-            for m in range(4):
-                acc[q, m] = 0.0
+        acc[:] = 0.0
+        tensors[:] = 0.0
+        s = 0.0
         # Moments are taken about the first distance, so that a group of equal distances has variance exactly 0.
         origin = 0.0
         for p in range(start[group], start[group + 1]):
@@ -174,25 +195,23 @@ def peak_table(
             d0 = x[j, 0] + shift[p, 0] - x[i, 0]
             d1 = x[j, 1] + shift[p, 1] - x[i, 1]
             d2 = x[j, 2] + shift[p, 2] - x[i, 2]
-            v0 = g[0, 0] * d0 + g[0, 1] * d1 + g[0, 2] * d2
-            v1 = g[1, 0] * d0 + g[1, 1] * d1 + g[1, 2] * d2
-            v2 = g[2, 0] * d0 + g[2, 1] * d1 + g[2, 2] * d2
+            v0 = g00 * d0 + g01 * d1 + g02 * d2
+            v1 = g01 * d0 + g11 * d1 + g12 * d2
+            v2 = g02 * d0 + g12 * d1 + g22 * d2
             rr = d0 * v0 + d1 * v1 + d2 * v2
             d = math.sqrt(rr)
             s = u[i] + u[j]
-            aniso = False
-            for m in range(3):
-                for n in range(3):
-                    bsum[m, n] = b[i, m, n] + b[j, m, n]
-                    aniso = aniso or bsum[m, n] != 0.0
+            s_aniso = 0.0
             bv0 = 0.0
             bv1 = 0.0
             bv2 = 0.0
-            s_aniso = 0.0
             if aniso:
-                bv0 = bsum[0, 0] * v0 + bsum[0, 1] * v1 + bsum[0, 2] * v2
-                bv1 = bsum[1, 0] * v0 + bsum[1, 1] * v1 + bsum[1, 2] * v2
-                bv2 = bsum[2, 0] * v0 + bsum[2, 1] * v1 + bsum[2, 2] * v2
+                b01 = b[i, 0, 1] + b[j, 0, 1]
+                b02 = b[i, 0, 2] + b[j, 0, 2]
+                b12 = b[i, 1, 2] + b[j, 1, 2]
+                bv0 = (b[i, 0, 0] + b[j, 0, 0]) * v0 + b01 * v1 + b02 * v2
+                bv1 = b01 * v0 + (b[i, 1, 1] + b[j, 1, 1]) * v1 + b12 * v2
+                bv2 = b02 * v0 + b12 * v1 + (b[i, 2, 2] + b[j, 2, 2]) * v2
                 s_aniso = (v0 * bv0 + v1 * bv1 + v2 * bv2) / rr
                 s += s_aniso
             if p == start[group]:
@@ -203,26 +222,41 @@ def peak_table(
             wd += w * e
             wdd += w * e * e
             ws += w * s
+            if any_cell:
+                half = 0.5 * w / d
+                t0 = half * d0
+                t1 = half * d1
+                t2 = half * d2
+                tensors[0, 0] += t0 * d0
+                tensors[0, 1] += t1 * d1
+                tensors[0, 2] += t2 * d2
+                tensors[0, 3] += 2.0 * t0 * d1
+                tensors[0, 4] += 2.0 * t0 * d2
+                tensors[0, 5] += 2.0 * t1 * d2
+                if e != 0.0:
+                    twice = 2.0 * e
+                    tensors[1, 0] += twice * t0 * d0
+                    tensors[1, 1] += twice * t1 * d1
+                    tensors[1, 2] += twice * t2 * d2
+                    tensors[1, 3] += 2.0 * twice * t0 * d1
+                    tensors[1, 4] += 2.0 * twice * t0 * d2
+                    tensors[1, 5] += 2.0 * twice * t1 * d2
+            if not any_pair:
+                continue
             for q in range(nq):
                 what = kind[q]
-                if what == WIDTH or what == 0:
-                    continue
                 dd = 0.0
                 ds = 0.0
                 dw = 0.0
-                if what & (CELL | POSITION):
-                    t0 = 0.0
-                    t1 = 0.0
-                    t2 = 0.0
-                    if what & POSITION:
-                        t0 = dx[q, j, 0] - dx[q, i, 0]
-                        t1 = dx[q, j, 1] - dx[q, i, 1]
-                        t2 = dx[q, j, 2] - dx[q, i, 2]
+                if what & POSITION or (aniso and what & CELL):
+                    t0 = dx[q, j, 0] - dx[q, i, 0]
+                    t1 = dx[q, j, 1] - dx[q, i, 1]
+                    t2 = dx[q, j, 2] - dx[q, i, 2]
                     # tangent of v = gΔ
-                    a0 = g[0, 0] * t0 + g[0, 1] * t1 + g[0, 2] * t2
-                    a1 = g[1, 0] * t0 + g[1, 1] * t1 + g[1, 2] * t2
-                    a2 = g[2, 0] * t0 + g[2, 1] * t1 + g[2, 2] * t2
-                    if what & CELL:
+                    a0 = g00 * t0 + g01 * t1 + g02 * t2
+                    a1 = g01 * t0 + g11 * t1 + g12 * t2
+                    a2 = g02 * t0 + g12 * t1 + g22 * t2
+                    if aniso:
                         a0 += dg[q, 0, 0] * d0 + dg[q, 0, 1] * d1 + dg[q, 0, 2] * d2
                         a1 += dg[q, 1, 0] * d0 + dg[q, 1, 1] * d1 + dg[q, 1, 2] * d2
                         a2 += dg[q, 2, 0] * d0 + dg[q, 2, 1] * d1 + dg[q, 2, 2] * d2
@@ -246,9 +280,9 @@ def peak_table(
                 acc[q, 3] += dw * s + w * ds
 
         # An empty group (all occupancies 0) still needs a place and a width: occupancy derivatives act there.
-        safe = w_sum if w_sum != 0.0 else 1.0
         if w_sum == 0.0:
             ws = s
+        safe = w_sum if w_sum != 0.0 else 1.0
         mean_e = wd / safe
         d = origin + mean_e
         spread = wdd / safe - mean_e * mean_e
@@ -262,23 +296,28 @@ def peak_table(
             dropped += 1
             peak[group, 1] = -1.0
             peak[group, 2] = 0.0
-            for q in range(nq):
-                for m in range(3):
-                    dpeak[group, q, m] = 0.0
+            dpeak[group] = 0.0
             continue
         peak[group, 1] = max(sigma2, SMALLEST_VARIANCE)
         peak[group, 2] = w_sum
         dbracket_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d) + 2.0 * qbroad * qbroad * d
         for q in range(nq):
             dw = acc[q, 0]
+            dd = 0.0
+            dspread = 0.0
+            ds = 0.0
             if w_sum != 0.0:
-                dd = (acc[q, 1] - dw * mean_e) / safe
-                dspread = (acc[q, 2] - dw * wdd / safe) / safe - 2.0 * mean_e * dd
+                first = acc[q, 1]
+                second = acc[q, 2]
+                if kind[q] & CELL and not aniso:
+                    for m in range(6):
+                        k = m if m < 3 else (0 if m < 5 else 1)
+                        n = m if m < 3 else (m - 2 if m < 5 else 2)
+                        first += tensors[0, m] * dg[q, k, n]
+                        second += tensors[1, m] * dg[q, k, n]
+                dd = (first - dw * mean_e) / safe
+                dspread = (second - dw * wdd / safe) / safe - 2.0 * mean_e * dd
                 ds = (acc[q, 3] - dw * s) / safe
-            else:
-                dd = 0.0
-                dspread = 0.0
-                ds = 0.0
             dbracket = dbracket_dd * dd
             dsharp = 0.0
             if kind[q] & WIDTH:

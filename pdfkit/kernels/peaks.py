@@ -25,7 +25,7 @@ def sum_peaks(
     """
     npoints = out.shape[2]
     nq = dpeak.shape[1]
-    e = np.empty(npoints)
+    e = np.empty(npoints + 4)
     x = np.empty(npoints)
     root = math.sqrt(2.0 * math.pi)
     for p in range(peak.shape[0]):
@@ -49,16 +49,40 @@ def sum_peaks(
                 unit /= d
             amplitude = peak[p, 2] * unit
             x0 = low * step - d
-            value = math.exp(-0.5 * x0 * x0 / s2)
+            # Four chains side by side, each with stride 4h, hide the latency of the two multiplications.
             ratio = math.exp(-(x0 + 0.5 * step) * step / s2)
             shrink = math.exp(-step * step / s2)
-            for k in range(n):
-                e[k] = value
-                value *= ratio
-                ratio *= shrink
+            e0 = math.exp(-0.5 * x0 * x0 / s2)
+            e1 = e0 * ratio
+            ratio1 = ratio * shrink
+            e2 = e1 * ratio1
+            ratio2 = ratio1 * shrink
+            e3 = e2 * ratio2
+            ratio3 = ratio2 * shrink
+            leap = ratio * ratio1 * ratio2 * ratio3
+            shrink4 = shrink * shrink * shrink * shrink
+            leap0 = leap
+            leap1 = leap * shrink4
+            leap2 = leap1 * shrink4
+            leap3 = leap2 * shrink4
+            shrink16 = shrink4 * shrink4 * shrink4 * shrink4
+            for k in range(0, n, 4):
+                e[k] = e0
+                e[k + 1] = e1
+                e[k + 2] = e2
+                e[k + 3] = e3
+                e0 *= leap0
+                e1 *= leap1
+                e2 *= leap2
+                e3 *= leap3
+                leap0 *= shrink16
+                leap1 *= shrink16
+                leap2 *= shrink16
+                leap3 *= shrink16
             if amplitude != 0.0:
+                row = out[ch, 0, low : high + 1]
                 for k in range(n):
-                    out[ch, 0, low + k] += amplitude * e[k]
+                    row[k] += amplitude * e[k]
             if nq > 0:
                 for k in range(n):
                     x[k] = x0 + k * step
@@ -73,8 +97,9 @@ def sum_peaks(
                     a0 -= amplitude * dd / d
                 a1 = amplitude * dd / s2
                 a2 = 0.5 * amplitude * ds2 / (s2 * s2)
+                row = out[ch, 1 + q, low : high + 1]
                 for k in range(n):
-                    out[ch, 1 + q, low + k] += e[k] * (a0 + x[k] * (a1 + x[k] * a2))
+                    row[k] += e[k] * (a0 + x[k] * (a1 + x[k] * a2))
 
 
 @kernel
@@ -83,10 +108,13 @@ def resample(curves: Array, first: IntArray, taps: Array, out: Array) -> None:
 
     Shapes: curves (ncurves, npoints); first (nout,); taps (nout, ntaps); out (ncurves, nout).
     """
-    for c in range(curves.shape[0]):
-        for n in range(first.size):
+    ntaps = taps.shape[1]
+    for n in range(first.size):
+        tap = taps[n]
+        for c in range(curves.shape[0]):
+            # A slice, because an index that might be negative would keep the loop from being vectorised.
+            part = curves[c, first[n] : first[n] + ntaps]
             total = 0.0
-            base = first[n]
-            for t in range(taps.shape[1]):
-                total += taps[n, t] * curves[c, base + t]
+            for t in range(ntaps):
+                total += tap[t] * part[t]
             out[c, n] = total

@@ -8,12 +8,14 @@ the degeneracies of cubic and hexagonal lattices (330 and 411) alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.kernels import pairs as kernels
 
 # Numbers of the generic point agree to this within a group. Rounding is 1e-14; a chance coincidence of two different
@@ -39,9 +41,9 @@ class PairGroups:
     """
 
     start: IntArray
-    atom_i: IntArray
-    atom_j: IntArray
-    shift: IntArray
+    atom_i: Int32Array
+    atom_j: Int32Array
+    shift: Int32Array
     mult: Array
     group_channel: IntArray
     g: Array
@@ -50,22 +52,29 @@ class PairGroups:
 
     def covers(self, geometry: Geometry, rmax: float) -> bool:
         """Whether no pair nearer than `rmax` (Å) at `geometry` can be missing from the list."""
-        low = np.linalg.eigvals(np.linalg.solve(self.g, geometry.g)).real.min()
+        # Distances shrink at most by √(1 − ‖L⁻¹(g' − g)L⁻ᵀ‖), g = LLᵀ: the Frobenius norm bounds every eigenvalue.
+        strain = self.inverse @ (geometry.g - self.g) @ self.inverse.T
+        low = 1.0 - math.sqrt((strain * strain).sum())
         if low <= 0:
             return False
         moved = geometry.x - self.x
-        shift = np.sqrt(np.einsum("ia,ab,ib->i", moved, geometry.g, moved).max(initial=0.0))
-        return bool(np.sqrt(low) * self.reach - 2 * shift >= rmax)
+        shift2 = ((moved @ geometry.g) * moved).sum(axis=1).max()
+        return math.sqrt(low) * self.reach - 2 * math.sqrt(max(float(shift2), 0.0)) >= rmax
+
+    @cached_property
+    def inverse(self) -> Array:
+        """L⁻¹ of the metric g = LLᵀ."""
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(self.g)))
 
 
-def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: IntArray) -> tuple[IntArray, ...]:
+def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: IntArray) -> tuple[Int32Array, ...]:
     """Return (atom_i, atom_j, shift) of all pairs within rmax from the given centre atoms to sites ≥ their own."""
     c = np.ascontiguousarray(np.linalg.cholesky(geometry.g).T)
     x = np.array(geometry.x)
-    empty = np.zeros(0, dtype=np.int64)
-    count = kernels.lattice_pairs(c, x, centres, site, rmax, empty, empty, np.zeros((0, 3), dtype=np.int64))
-    atom_i, atom_j = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    shift = np.zeros((count, 3), dtype=np.int64)
+    empty = np.zeros(0, dtype=np.int32)
+    count = kernels.lattice_pairs(c, x, centres, site, rmax, empty, empty, np.zeros((0, 3), dtype=np.int32))
+    atom_i, atom_j = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int32)
+    shift = np.zeros((count, 3), dtype=np.int32)
     kernels.lattice_pairs(c, x, centres, site, rmax, atom_i, atom_j, shift)
     return atom_i, atom_j, shift
 
@@ -92,11 +101,10 @@ def group_pairs(
         keys = [s_i * site_mult.size + s_j]
         for k in (1, 2):
             generic = at(k)
+            aniso = bool(generic.b.any())
             out = np.empty((atom_i.size, 2))
-            kernels.pair_projections(
-                atom_i, atom_j, shift, np.array(generic.g), np.array(generic.x), np.array(generic.b), out
-            )
-            keys += [_labels(out[:, 0]), _labels(out[:, 1])]
+            kernels.pair_projections(atom_i, atom_j, shift, generic.g, generic.x, generic.b, aniso, out)
+            keys += [_labels(out[:, 0]), _labels(out[:, 1])] if aniso else [_labels(out[:, 0])]
         order = np.lexsort(keys)
         new = np.zeros(order.size, dtype=bool)
         new[0] = True

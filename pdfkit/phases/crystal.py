@@ -16,22 +16,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit import _checks, _expressions
-from pdfkit._checks import Array, IntArray
+from pdfkit import _checks
+from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits
+from pdfkit.phases._geometry import Atoms, Point
+from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases.base import Composition, Peaks, Quantity
 from pdfkit.shapes import Bulk
 from pdfkit.structure import Structure
 
-CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
-XYZ = ("x", "y", "z")
-U_NAMES = ("U11", "U22", "U33", "U12", "U13", "U23")
-_U_INDEX = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
-# Above this many peaks it pays to merge those that lie within a bin (see `_orbits.merge_groups`).
-MERGE_ABOVE = 20_000
+# Peaks that lie within a bin are merged (see `_orbits.merge_groups`) where there are this many times more of them than
+# bins: large cells without symmetry. Elsewhere it would not pay.
+MERGE_ABOVE = 3
 # Default limits of a fit: further away the start was wrong, or the model is.
 U_MAX = 0.3
 CELL_RANGE = 0.05
@@ -128,7 +127,7 @@ class Crystal:
     def _shortest_distance(self) -> float:
         """Distance (Å) of the nearest pair."""
         free = np.array([q.value for q in self._structure_quantities])
-        geometry = _Point.at(self, free, np.zeros((free.size, 0))).geometry
+        geometry = Point.at(self._maps, self._atoms, free, np.zeros((free.size, 0))).geometry
         reach = 3.0
         while True:
             i, j, shift = _orbits.enumerate_pairs(geometry, reach, self._atoms.first, self._atoms.site)
@@ -183,17 +182,21 @@ class Crystal:
         shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
         structure = replace(self.structure, cell=tuple(cell.tolist()), sites=sites)
-        return replace(self, structure=structure, shape=shape, **own)
+        out = replace(self, structure=structure, shape=shape, **own)
+        # What follows from symmetry alone is the same in the copy.
+        for name in ("_maps", "_atoms", "_key", "_merge_memo"):
+            out.__dict__[name] = getattr(self, name)
+        return out
 
     @cached_property
-    def _maps(self) -> _Maps:
-        return _Maps.of(self.structure)
+    def _maps(self) -> Maps:
+        return Maps.of(self.structure)
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _atoms(self) -> _Atoms:
-        return _Atoms.of(self.structure)
+    def _atoms(self) -> Atoms:
+        return Atoms.of(self.structure)
 
     def peaks(self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float) -> Peaks:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
@@ -202,54 +205,67 @@ class Crystal:
         See `pdfkit.kernels.pairs.peak_table` for the formula.
         """
         n = len(self._structure_quantities)
-        point = _Point.at(self, values[1 : 1 + n], tangents[1 : 1 + n])
-        delta1, delta2, sratio, rcut = values[1 + n : 5 + n]
+        point = Point.at(self._maps, self._atoms, values[1 : 1 + n], tangents[1 : 1 + n])
+        delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
         width = np.array([delta1, delta2, qbroad, sratio])
-        dwidth = np.column_stack([tangents[1 + n], tangents[2 + n], dqbroad, tangents[3 + n]])
-        sigma = math.sqrt(2.0 * point.u_max * max(1.0, 1.0 + (qbroad * rmax) ** 2) * max(1.0, sratio**2))
-        groups = self._groups(point.geometry, rmax + 8.0 * sigma)
-        args = point.arrays(width, float(rcut), dwidth)
-        table = _table(groups, args)
-        if table.peak.shape[0] > MERGE_ABOVE:
-            table = self._merged(table, args)
-        peak, dpeak = table.peak, table.dpeak
+        dwidth = np.stack([tangents[1 + n], tangents[2 + n], dqbroad, tangents[3 + n]], axis=1)
+        sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
+        groups = self._groups(point.geometry, rmax + 7.0 * sigma)
+        args = point.arrays(width, rcut, dwidth)
+        bins = self._atoms.channel.max() * groups.reach / _orbits.BIN_R
+        table = self._merged(groups, args) if groups.mult.size > MERGE_ABOVE * bins else _table(groups, args)
+        return self._normalised(table, point)
+
+    def _normalised(self, table: _Table, point: Point) -> Peaks:
+        """Divide by the number of atoms and add density and composition."""
+        peak, dpeak, nq = table.peak, table.dpeak, point.dg.shape[0]
         atoms, mult = self._atoms, self._maps.multiplicity
-        total = float(mult @ point.occ)
+        amount = atoms.species_of_site @ (mult * point.occ)
+        total = float(amount.sum())
         if total <= 0:
             raise PdfkitError(f"{self.name}: every occupancy is 0, so there are no atoms: raise one")
-        dtotal = point.docc @ mult
-        peak[:, 2] /= total
-        dpeak[:, :, 2] = dpeak[:, :, 2] / total - peak[:, 2, None] * (dtotal / total)
         volume = math.sqrt(np.linalg.det(point.geometry.g))
-        dvolume = 0.5 * volume * np.einsum("ab,qba->q", np.linalg.inv(point.geometry.g), point.dg)
-        amount = atoms.species_of_site @ (mult * point.occ)
-        damount = (mult * point.docc) @ atoms.species_of_site.T
+        rho0 = total / volume
         fractions = amount / total
+        peak[:, 2] /= total
+        drho0, dfractions = np.zeros(nq), np.zeros((nq, fractions.size))
+        if nq:
+            dpeak[:, :, 2] /= total
+            drho0 -= 0.5 * rho0 * (np.linalg.inv(point.geometry.g) * point.dg).sum(axis=(1, 2))
+            damount = (mult * point.docc) @ atoms.species_of_site.T
+            if damount.any():
+                relative = damount.sum(axis=1) / total
+                dpeak[:, :, 2] -= peak[:, 2, None] * relative
+                drho0 += rho0 * relative
+                dfractions = damount / total - fractions * relative[:, None]
         return Peaks(
             peak=peak,
             dpeak=dpeak,
             channel=table.groups.group_channel,
             pairs=atoms.pairs,
-            rho0=total / volume,
-            drho0=dtotal / volume - total * dvolume / volume**2,
-            composition=Composition(
-                atoms.elements, fractions, damount / total - fractions * (dtotal / total)[:, None]
-            ),
+            rho0=rho0,
+            drho0=drho0,
+            composition=Composition(atoms.elements, fractions, dfractions),
             dropped=table.dropped,
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
 
-    def _merged(self, table: _Table, args: tuple[Any, ...]) -> _Table:
+    def _merged(self, groups: PairGroups, args: tuple[Any, ...]) -> _Table:
         """Merge near-equal peaks. Bins are kept from call to call while they stay narrow, so that G is smooth."""
-        memo: dict[int, tuple[PairGroups, PairGroups]] = self.__dict__.setdefault("_merge_memo", {})
-        kept = memo.get(id(table.groups))
+        memo = self._merge_memo
+        kept = memo.get(id(groups))
         if kept is not None:
             merged = _table(kept[1], args)
             if merged.widest <= (2.0 * _orbits.BIN_R) ** 2:
                 return merged
-        groups = _orbits.merge_groups(table.groups, table.peak)
-        memo[id(table.groups)] = (table.groups, groups)
-        return _table(groups, args)
+        merged_groups = _orbits.merge_groups(groups, _table(groups, args).peak)
+        memo.clear()
+        memo[id(groups)] = (groups, merged_groups)
+        return _table(merged_groups, args)
+
+    @cached_property
+    def _merge_memo(self) -> dict[int, tuple[PairGroups, PairGroups]]:
+        return {}
 
     @cached_property
     def _reference(self) -> tuple[float, ...]:
@@ -262,10 +278,10 @@ class Crystal:
     def _groups(self, geometry: Geometry, rmax: float) -> PairGroups:
         """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list."""
         reference, key = self._reference, self._key
-        reach = 4.0 * math.ceil(rmax * 1.02 / 4.0 + 0.25)
+        reach = float(math.ceil(rmax * 1.02))
         groups = _cached_groups(key, reference, reach)
         while not groups.covers(geometry, rmax):
-            reach *= 1.1
+            reach = float(math.ceil(reach * 1.05))
             groups = _cached_groups(key, reference, reach)
         return groups
 
@@ -282,11 +298,9 @@ class _Table:
 
 
 def _table(groups: PairGroups, args: tuple[Any, ...]) -> _Table:
-    n, nq = groups.start.size - 1, args[7].size  # args[7] is `kind`
+    n, nq = groups.start.size - 1, args[8].size  # args[8] is `kind`
     peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
-    kernels.peak_table(
-        groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult, *args, peak, dpeak, stats
-    )
+    kernels.peak_table(groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult, *args, peak, dpeak, stats)
     return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
 
 
@@ -335,247 +349,6 @@ def _describe_dropped(crystal: Crystal, table: _Table) -> str:
     return f"{crystal.name}: {pair[0]}–{pair[1]} at r = {table.peak[k, 0]:.3f} Å"
 
 
-# --- linear maps from the free quantities to cell, positions and displacements ---------------------------------------
-
-
-@dataclass(frozen=True)
-class _Maps:
-    """full = matrix·free + constant, for cell (6), positions (nsites·3), displacements (nsites·6), occupancies."""
-
-    cell_free: tuple[str, ...]
-    xyz_free: tuple[tuple[str, ...], ...]
-    u_free: tuple[tuple[str, ...], ...]
-    isotropic: tuple[bool, ...]
-    matrix: Any  # scipy.sparse.csr_array: a cell of 2,000 free atoms would need gigabytes as a dense one
-    constant: Array
-    multiplicity: Array
-
-    @classmethod
-    def of(cls, structure: Structure) -> _Maps:
-        """Collect the space-group constraints of a structure into one linear map."""
-        n = len(structure.sites)
-        cell = _LinearBlock.of(CELL_NAMES, structure.cell_constraints())
-        xyz = [_LinearBlock.of(XYZ, structure.position_constraints(i)) for i in range(n)]
-        u = [
-            _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(U_NAMES, structure.U_constraints(i))
-            for i, s in enumerate(structure.sites)
-        ]
-        blocks = [(cell, 0)]
-        for i in range(n):
-            blocks += [(xyz[i], 6 + 3 * i), (u[i], 6 + 3 * n + 6 * i), (_LinearBlock.identity(), 6 + 9 * n + i)]
-        from scipy import sparse
-
-        constant = np.zeros(6 + 10 * n)
-        rows, columns, entries = [], [], []
-        column = 0
-        for block, row in blocks:
-            i, j = np.nonzero(block.matrix)
-            rows.append(i + row)
-            columns.append(j + column)
-            entries.append(block.matrix[i, j])
-            constant[row : row + block.constant.size] = block.constant
-            column += len(block.free)
-        matrix = sparse.csr_array(
-            (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (6 + 10 * n, column)
-        )
-        return cls(
-            cell.free,
-            tuple(b.free for b in xyz),
-            tuple(b.free for b in u),
-            tuple(s.isotropic for s in structure.sites),
-            matrix,
-            constant,
-            structure.multiplicities().astype(float),
-        )
-
-    def apply(self, free: Array) -> tuple[Array, Array, Array, Array]:
-        """Return cell (6,), positions (nsites,3), displacements (nsites,6) and occupancies (nsites,)."""
-        return self.split(self.matrix @ free + self.constant)
-
-    def split(self, full: Array) -> tuple[Array, Array, Array, Array]:
-        """Cut the full vector (or vectors, on the first axis) into its four parts."""
-        n = len(self.xyz_free)
-        lead = full.shape[:-1]
-        return (
-            full[..., :6],
-            full[..., 6 : 6 + 3 * n].reshape(*lead, n, 3),
-            full[..., 6 + 3 * n : 6 + 9 * n].reshape(*lead, n, 6),
-            full[..., 6 + 9 * n :],
-        )
-
-
-@dataclass(frozen=True)
-class _LinearBlock:
-    free: tuple[str, ...]
-    matrix: Array
-    constant: Array
-
-    @classmethod
-    def of(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> _LinearBlock:
-        free = tuple(name for name in names if name not in constraints)
-        zero = dict.fromkeys(names, 0.0)
-        constant, matrix = np.zeros(len(names)), np.zeros((len(names), len(free)))
-        for row, name in enumerate(names):
-            if name in constraints:
-                constant[row], slopes = _expressions.evaluate(constraints[name], zero)
-            else:
-                slopes = {name: 1.0}
-            for key, slope in slopes.items():
-                matrix[row, free.index(key)] = slope
-        return cls(free, matrix, constant)
-
-    @classmethod
-    def isotropic(cls) -> _LinearBlock:
-        return cls(("Uiso",), np.array([[1.0], [0], [0], [0], [0], [0]]), np.zeros(6))
-
-    @classmethod
-    def identity(cls) -> _LinearBlock:
-        return cls(("occ",), np.ones((1, 1)), np.zeros(1))
-
-
-# --- the crystal at one point of parameter space ---------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Atoms:
-    """What does not change with parameters: images of the sites, species, pairs of species."""
-
-    site: IntArray
-    first: IntArray
-    rotation: Array
-    translation: Array
-    elements: tuple[str, ...]
-    species_of_site: Array
-    pairs: tuple[tuple[str, str], ...]
-    channel: IntArray
-
-    @classmethod
-    def of(cls, structure: Structure) -> _Atoms:
-        """Expand a structure's asymmetric unit."""
-        full = structure.expand()
-        n = len(structure.sites)
-        elements = tuple(sorted({s.element for s in structure.sites}))
-        index = np.array([elements.index(s.element) for s in structure.sites])
-        pairs = [(i, j) for i in range(len(elements)) for j in range(i, len(elements))]
-        lookup = {pair: k for k, pair in enumerate(pairs)}
-        channel = [[lookup[min(p, q), max(p, q)] for q in index.tolist()] for p in index.tolist()]
-        return cls(
-            site=np.array(full.site, dtype=np.int64),
-            first=np.array([int(np.argmax(full.site == i)) for i in range(n)], dtype=np.int64),
-            rotation=np.array(full.rotation, dtype=float),
-            translation=np.array(full.translation, dtype=float),
-            elements=elements,
-            species_of_site=(index[None, :] == np.arange(len(elements))[:, None]).astype(float),
-            pairs=tuple((elements[i], elements[j]) for i, j in pairs),
-            channel=np.array(channel, dtype=np.int64),
-        )
-
-
-@dataclass(frozen=True)
-class _Point:
-    """Metric, atoms and displacements at given free values, with their tangents."""
-
-    crystal: Crystal
-    geometry: Geometry
-    u: Array
-    occ: Array
-    u_max: float
-    dg: Array
-    dx: Array
-    du: Array
-    db: Array
-    docc: Array
-
-    @classmethod
-    def at(cls, crystal: Crystal, free: Array, tangents: Array) -> _Point:
-        maps, atoms = crystal._maps, crystal._atoms
-        cell, xyz, u, occ = maps.apply(free)
-        dcell, dxyz, du6, docc = maps.split((maps.matrix @ tangents).T)
-        g, dg_dcell = metric(cell)
-        dg = np.einsum("qk,kab->qab", dcell, dg_dcell)
-        iso = np.array(maps.isotropic)
-        rot = atoms.rotation
-        x = np.einsum("nab,nb->na", rot, xyz[atoms.site]) + atoms.translation
-        dx = np.einsum("nab,qnb->qna", rot, dxyz[:, atoms.site])
-        uiso = np.where(iso, u[:, 0], 0.0)
-        duiso = np.where(iso, du6[:, :, 0], 0.0)
-        b, db, u_max = _displacements(g, dg, u, du6, iso)
-        turn = (lambda t: np.einsum("nab,...nbc,ndc->...nad", rot, t[..., atoms.site, :, :], rot)) if not iso.all() else None
-        shape = (rot.shape[0], 3, 3)
-        return cls(
-            crystal=crystal,
-            geometry=Geometry(g, x, turn(b) if turn else np.zeros(shape)),
-            u=uiso,
-            occ=occ,
-            u_max=max(u_max, float(uiso.max())),
-            dg=dg,
-            dx=dx,
-            du=duiso,
-            db=turn(db) if turn else np.zeros((tangents.shape[1], *shape)),
-            docc=docc,
-        )
-
-    def arrays(self, width: Array, rcut: float, dwidth: Array) -> tuple[Any, ...]:
-        """Return the arguments of `peak_table` between the pairs and its outputs."""
-        site = self.crystal._atoms.site
-        kind = np.zeros(self.dg.shape[0], dtype=np.int64)
-        for bit, tangent in (
-            (kernels.CELL, self.dg),
-            (kernels.POSITION, self.dx),
-            (kernels.UISO, self.du),
-            (kernels.UANISO, self.db),
-            (kernels.OCCUPANCY, self.docc),
-            (kernels.WIDTH, dwidth),
-        ):
-            kind |= bit * tangent.any(axis=tuple(range(1, tangent.ndim)))
-        geometry = self.geometry
-        plain = np.ascontiguousarray
-        state = (geometry.g, geometry.x, self.u[site], geometry.b, self.occ[site], width)
-        tangents = (self.dg, self.dx, self.du[:, site], self.db, self.docc[:, site], dwidth)
-        return (*map(plain, state), rcut, kind, *map(plain, tangents))
-
-
-def metric(cell: Array) -> tuple[Array, Array]:
-    """Return the metric tensor g_ab = a_a·a_b (3,3) in Å² and its derivatives along a b c (Å) α β γ (°), (6,3,3)."""
-    length, angle = cell[:3], np.radians(cell[3:])
-    cosine = np.eye(3)
-    slope = np.zeros((3, 3, 3))
-    for k, (i, j) in enumerate(((1, 2), (0, 2), (0, 1))):
-        cosine[i, j] = cosine[j, i] = math.cos(angle[k])
-        slope[k, i, j] = slope[k, j, i] = -math.sin(angle[k]) * math.pi / 180.0
-    g = cosine * np.outer(length, length)
-    dg = np.zeros((6, 3, 3))
-    for k in range(3):
-        unit = np.zeros(3)
-        unit[k] = 1.0
-        dg[k] = cosine * (np.outer(unit, length) + np.outer(length, unit))
-        dg[3 + k] = slope[k] * np.outer(length, length)
-    return g, dg
-
-
-def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tuple[Array, Array, float]:
-    """Return B = N U N of the anisotropic sites (0 for isotropic ones), its tangents, and the largest eigenvalue.
-
-    N = diag(a*, b*, c*), so that vᵀBv/d² with v = gΔ is the mean-square displacement along Δ. U is in the CIF
-    convention. Shapes: u (nsites,6), du (nq,nsites,6) -> (nsites,3,3), (nq,nsites,3,3).
-    """
-    n, nq = u.shape[0], dg.shape[0]
-    if iso.all():
-        return np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3)), 0.0
-    inverse = np.linalg.inv(g)
-    star = np.sqrt(np.diag(inverse))
-    dstar = -0.5 * np.einsum("ka,qab,bk->qk", inverse, dg, inverse) / star
-    full, dfull = np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3))
-    for k, (i, j) in enumerate(_U_INDEX):
-        full[:, i, j] = full[:, j, i] = np.where(iso, 0.0, u[:, k])
-        dfull[:, :, i, j] = dfull[:, :, j, i] = np.where(iso, 0.0, du[:, :, k])
-    outer = np.outer(star, star)
-    douter = dstar[:, :, None] * star + star[:, None] * dstar[:, None, :]
-    b = full * outer
-    u_max = float(np.linalg.eigvals(b @ g).real.max())
-    return b, dfull * outer + full * douter[:, None], u_max
-
-
 # --- enumeration, shared by all phases with the same symmetry and nearly the same cell --------------------------------
 
 
@@ -611,7 +384,7 @@ def _cached_groups(key: _Key, reference: tuple[float, ...], reach: float) -> Pai
         if k:
             moved[:cells] *= 1.0 + 0.02 * rng.random(cells)
             moved[cells:] += 0.01 * rng.random(base.size - cells)
-        return _Point.at(crystal, moved, none).geometry
+        return Point.at(crystal._maps, atoms, moved, none).geometry
 
     return _orbits.group_pairs(
         at,
