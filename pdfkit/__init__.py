@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pdfkit.io.cif import write_cif as write_cif
     from pdfkit.io.column_files import read_columns as read_columns
     from pdfkit.io.column_files import write_columns as write_columns
-    from pdfkit.io.hdf5 import load_result as load_result
     from pdfkit.io.pdf_files import read_pdf as read_pdf
     from pdfkit.io.pdf_files import write_pdf as write_pdf
     from pdfkit.io.sq_files import read_sq as read_sq
@@ -49,6 +48,8 @@ if TYPE_CHECKING:
     from pdfkit.restraints import BondRestraint as BondRestraint
     from pdfkit.restraints import ValueRestraint as ValueRestraint
     from pdfkit.results import FitResult as FitResult
+    from pdfkit.saving import load_result as load_result
+    from pdfkit.saving import write_fit_columns as write_fit_columns
     from pdfkit.shapes import Bulk as Bulk
     from pdfkit.shapes import LognormalSpheres as LognormalSpheres
     from pdfkit.shapes import Rod as Rod
@@ -78,7 +79,6 @@ _HOME = {
     "fitting": ("fit", "parameters"),
     "io.cif": ("write_cif",),
     "io.column_files": ("read_columns", "write_columns"),
-    "io.hdf5": ("load_result",),
     "io.pdf_files": ("read_pdf", "write_pdf"),
     "io.sq_files": ("read_sq",),
     "io.structures": ("available_structures", "load_structure", "read_structure"),
@@ -88,6 +88,7 @@ _HOME = {
     "recipe": ("load_recipe", "run_recipe"),
     "restraints": ("BondRestraint", "ValueRestraint"),
     "results": ("FitResult",),
+    "saving": ("load_result", "write_fit_columns"),
     "shapes": (
         "Bulk",
         "LognormalSpheres",

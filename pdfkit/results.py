@@ -143,11 +143,14 @@ class FitResult:
             ],
         }
 
-    def save(self, path: str | PathLike[str]) -> Path:
-        """Write everything to an HDF5 file in NeXus form; `pdfkit.load_result` reads it back. WriteError if it cannot."""
-        from pdfkit.io.hdf5 import save_result
+    def save(self, path: str | PathLike[str], *, recipe: str = "", digests: Mapping[str, str] | None = None) -> Path:
+        """Write everything to an HDF5 file in NeXus form; `pdfkit.load_result` reads it back (WriteError if not).
 
-        return save_result(path, self)
+        recipe : the text the fit was run from. digests : SHA-256 of the input files, by name.
+        """
+        from pdfkit.saving import save_result
+
+        return save_result(path, self, recipe=recipe, digests=digests)
 
     def __str__(self) -> str:
         from pdfkit.report import report

@@ -1,0 +1,261 @@
+"""HDF5 files in NeXus form: a tree of groups and fields, written in one step and read without trust.
+
+NeXus (Könnecke et al., J. Appl. Cryst. 48, 301 (2015)) is a convention on top of HDF5: every group has an `NX_class`,
+an `NXdata` names its `signal` and `axes`, and `default` leads from the root to what is to be plotted first. silx, h5web
+and nexpy follow it.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.errors import ReadError, WriteError
+from pdfkit.io._atomic import write_bytes
+from pdfkit.io._text import AnyPath
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# A result holds a few thousand points: what is larger than this is something else, and would fill the memory.
+MAX_BYTES = 1_000_000_000
+MAX_ELEMENTS = 20_000_000
+MAX_DEPTH = 16
+# Below this many numbers the overhead of compression is more than it saves.
+COMPRESS_FROM = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """A value: a string, a number, a sequence of strings or an array of numbers, with attributes (`units`…)."""
+
+    value: Any
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """A NeXus group of class `nx_class` ("NXdata"…): members by name, and attributes.
+
+    A group that was read knows where it comes from (`source`, `where`), so that what is missing can be named.
+    """
+
+    nx_class: str
+    members: Mapping[str, Group | Field]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    where: str = "/"
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.members
+
+    def group(self, name: str) -> Group:
+        """Return a group in this one; ReadError when there is none."""
+        found = self.members.get(name)
+        if not isinstance(found, Group):
+            raise ReadError(self.source, f"group {self._at(name)} is missing: is the file complete?")
+        return found
+
+    def text(self, name: str) -> str:
+        """Return a string; ReadError when there is none."""
+        value = self._value(name)
+        if not isinstance(value, str):
+            raise ReadError(self.source, f"{self._at(name)} is not text: the file was changed by something else")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings; ReadError when there is none."""
+        value = self._value(name)
+        if not isinstance(value, tuple):
+            raise ReadError(self.source, f"{self._at(name)} is not a list of text: the file was changed")
+        return value
+
+    def array(self, name: str, ndim: int = 1) -> Array:
+        """Return an array of numbers (float64) with `ndim` dimensions; ReadError when there is none."""
+        value = self._value(name)
+        if not isinstance(value, np.ndarray) or value.ndim != ndim:
+            raise ReadError(self.source, f"{self._at(name)} is not an array of numbers with {ndim} dimensions")
+        return np.asarray(value, dtype=np.float64)
+
+    def number(self, name: str) -> float:
+        """Return one number; ReadError when there is none."""
+        return float(self.array(name, 0))
+
+    def _value(self, name: str) -> Any:
+        found = self.members.get(name)
+        if not isinstance(found, Field):
+            raise ReadError(self.source, f"{self._at(name)} is missing: is the file complete?")
+        return found.value
+
+    def _at(self, name: str) -> str:
+        return f"{self.where.rstrip('/')}/{name}"
+
+
+def nxdata(
+    title: str,
+    axis: tuple[str, Field],
+    signals: Mapping[str, Field],
+    errors: Mapping[str, Field] | None = None,
+) -> Group:
+    """Return an NXdata group of curves over one axis; the first signal is the main one."""
+    first, *others = signals
+    name, values = axis
+    members: dict[str, Group | Field] = {"title": Field(title), name: values, **signals}
+    members.update({f"{signal}_errors": error for signal, error in (errors or {}).items()})
+    attrs: dict[str, Any] = {"signal": first, "axes": [name], f"{name}_indices": 0}
+    if others:
+        attrs["auxiliary_signals"] = others
+    return Group("NXdata", members, attrs)
+
+
+def write_nexus(path: AnyPath, root: Group) -> Path:
+    """Write a tree as an HDF5 file, made in memory and put in place by a rename. Return the path.
+
+    Raises WriteError when the file cannot be written; an old one is then unchanged.
+    """
+    import h5py
+
+    buffer = io.BytesIO()
+    # The object headers of HDF5 1.8 carry checksums, so that damage is seen; every reader in use knows them.
+    with h5py.File(buffer, "w", libver=("v108", "v108")) as file:
+        try:
+            _write_group(file, root)
+        except (ValueError, TypeError, UnicodeError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise WriteError(f"{path}: something in it has no place in HDF5 ({reason}): mend it first") from None
+    return write_bytes(path, buffer.getvalue())
+
+
+def _write_group(target: Any, group: Group) -> None:
+    target.attrs["NX_class"] = group.nx_class
+    _write_attrs(target, group.attrs)
+    for name, member in group.members.items():
+        if isinstance(member, Group):
+            _write_group(target.create_group(name), member)
+        else:
+            _write_field(target, name, member)
+
+
+def _write_field(target: Any, name: str, member: Field) -> None:
+    import h5py
+
+    value = member.value
+    if isinstance(value, str):
+        made = target.create_dataset(name, data=value, dtype=h5py.string_dtype())
+    elif _is_texts(value):
+        made = target.create_dataset(name, data=np.array(list(value), dtype=object), dtype=h5py.string_dtype())
+    else:
+        array = np.asarray(value)
+        packed = {"compression": "gzip", "shuffle": True, "fletcher32": True} if array.size >= COMPRESS_FROM else {}
+        made = target.create_dataset(name, data=array, **packed)
+    _write_attrs(made, member.attrs)
+
+
+def _write_attrs(target: Any, attrs: Mapping[str, Any]) -> None:
+    import h5py
+
+    for name, value in attrs.items():
+        if _is_texts(value):
+            target.attrs.create(name, np.array(list(value), dtype=object), dtype=h5py.string_dtype())
+        else:
+            target.attrs[name] = value
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
+
+
+def read_nexus(path: AnyPath) -> Group:
+    """Return the tree of an HDF5 file: numbers, strings, groups and their attributes, nothing else.
+
+    Links to other places and other files, references, virtual and external storage are left out: nothing outside the
+    file is opened and nothing in it is executed. Raises ReadError when it is missing, damaged, or no HDF5.
+    """
+    import h5py
+
+    data = _bytes(path)
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            return _read_group(file, str(path), "/", 0)
+    except ReadError:
+        raise
+    except Exception as error:  # a damaged file can raise whatever comes along
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ReadError(path, f"damaged HDF5 ({reason}): was it written and copied completely?") from None
+
+
+def _bytes(path: AnyPath) -> bytes:
+    try:
+        file = Path(path)
+        if file.is_dir():
+            raise ReadError(path, "this is a folder: give a file in it")
+        if not file.exists():
+            raise ReadError(path, "no such file: check the name and the folder")
+        if not file.is_file() or file.stat().st_size > MAX_BYTES:
+            raise ReadError(path, f"not a regular file of less than {MAX_BYTES} bytes: is it the right one?")
+        data = file.read_bytes()
+    except OSError as error:
+        raise ReadError(path, f"cannot be read ({error.strerror}): check the name and permissions") from None
+    except (TypeError, ValueError) as error:
+        if isinstance(error, ReadError):
+            raise
+        raise ReadError(repr(path), "this is not a file name: give a path") from None
+    if not data.startswith(SIGNATURE):
+        raise ReadError(path, "not an HDF5 file: give one that was saved from a fit")
+    return data
+
+
+def _read_group(source: Any, path: str, where: str, depth: int) -> Group:
+    import h5py
+
+    if depth > MAX_DEPTH:
+        raise ReadError(path, f"groups are nested deeper than {MAX_DEPTH} at {where}: this is no result of pdfkit")
+    members: dict[str, Group | Field] = {}
+    for name in source:
+        if not isinstance(source.get(name, getlink=True), h5py.HardLink):
+            continue
+        member = source[name]
+        if isinstance(member, h5py.Group):
+            members[name] = _read_group(member, path, f"{where.rstrip('/')}/{name}", depth + 1)
+        elif isinstance(member, h5py.Dataset):
+            value = _read_value(member, path, f"{where.rstrip('/')}/{name}")
+            if value is not None:
+                members[name] = Field(value, _read_attrs(member))
+    attrs = _read_attrs(source)
+    return Group(str(attrs.pop("NX_class", "")), members, attrs, path, where)
+
+
+def _read_value(member: Any, path: str, where: str) -> Any:
+    """Return a str, a tuple of str or an array; None for what is neither text nor numbers."""
+    import h5py
+
+    if member.shape is None or member.external or member.is_virtual:
+        return None
+    if math.prod(member.shape) > MAX_ELEMENTS:
+        raise ReadError(path, f"{where} has {math.prod(member.shape)} elements: this is no result of pdfkit")
+    if h5py.check_string_dtype(member.dtype) is not None:
+        text = member.asstr()[()]
+        return text if isinstance(text, str) else tuple(str(one) for one in np.ravel(text))
+    return np.asarray(member[()]) if member.dtype.kind in "fiub" else None
+
+
+def _read_attrs(source: Any) -> dict[str, Any]:
+    import h5py
+
+    out: dict[str, Any] = {}
+    for name in source.attrs:
+        about = source.attrs.get_id(name)
+        if about.shape is None or math.prod(about.shape) > MAX_ELEMENTS:
+            continue
+        value = source.attrs[name]
+        if h5py.check_string_dtype(about.dtype) is not None:
+            plain = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.ravel(value)]
+            out[name] = tuple(plain) if about.shape else plain[0]
+        elif about.dtype.kind in "fiub":
+            out[name] = value
+    return out

@@ -1,0 +1,106 @@
+"""Models as plain text: a tree of numbers, strings, lists and dicts (JSON), and back.
+
+Only the classes in `_types` are ever made again, by their constructors, with their checks: reading runs no code that
+the text names. Numbers come back to the last bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pdfkit.data import Instrument
+from pdfkit.errors import PdfkitError
+from pdfkit.evaluate import Convention
+from pdfkit.model import Model
+from pdfkit.shapes import SHAPES
+from pdfkit.structure import Site, Structure
+
+
+@lru_cache(maxsize=1)
+def _types() -> Mapping[str, type[Any]]:
+    """Return what a text may hold, by the tag it bears there. A new kind of phase is one line here."""
+    from pdfkit.phases.crystal import Crystal
+
+    return {
+        "model": Model,
+        "instrument": Instrument,
+        "convention": Convention,
+        "crystal": Crystal,
+        "structure": Structure,
+        "site": Site,
+        **SHAPES,
+    }
+
+
+def dumps(value: Any) -> str:
+    """Return a model, an instrument or any part of a model as JSON.
+
+    Raises PdfkitError for a class that has no plain form.
+    """
+    return json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def loads(text: str) -> Any:
+    """Return what `dumps` was given, equal in every number.
+
+    Raises PdfkitError when the text is not such JSON, and whatever the constructors refuse.
+    """
+    try:
+        return from_plain(json.loads(text))
+    except PdfkitError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise PdfkitError(f"the text is not a model in JSON ({reason}): was it changed by hand?") from None
+
+
+def to_plain(value: Any) -> Any:
+    """Return `value` as numbers, strings, lists and dicts; a class becomes a dict with its "type"."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray):
+        return {"type": "array", "values": to_plain(value.tolist())}
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return number if math.isfinite(number) else {"type": "number", "value": repr(number)}
+    if isinstance(value, list | tuple):
+        return [to_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {"type": "mapping", "items": {str(key): to_plain(one) for key, one in value.items()}}
+    for tag, kind in _types().items():
+        if type(value) is kind:
+            return {"type": tag, **{f.name: to_plain(getattr(value, f.name)) for f in fields(kind) if f.init}}
+    raise PdfkitError(f"{type(value).__name__} has no plain form: only pdfkit's own phases and shapes are saved")
+
+
+def from_plain(plain: Any) -> Any:
+    """Return what `to_plain` was given. Lists come back as tuples."""
+    if isinstance(plain, list):
+        return tuple(from_plain(one) for one in plain)
+    if not isinstance(plain, dict):
+        return plain
+    tag = plain.get("type")
+    if tag == "array":
+        return np.array(plain["values"])
+    if tag == "number":
+        return float(plain["value"])
+    if tag == "mapping":
+        return {key: from_plain(one) for key, one in plain["items"].items()}
+    kind = _types().get(str(tag))
+    if kind is None:
+        raise PdfkitError(f"type {tag!r} is not known: the text comes from another program or a newer pdfkit")
+    known = {f.name for f in fields(kind) if f.init}
+    values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise PdfkitError(f"a {tag} has no {unknown[0]!r}: the text comes from a newer pdfkit, or was changed")
+    return kind(**values)
