@@ -3,7 +3,8 @@
 A cut at Qmax is the convolution of the odd extension of G with K(r) = (1/π)∫M(Q)cos(Qr)dQ. Its samples on a uniform
 grid are exact as long as no part of G aliases into |Q| < Qmax, so the grid is as coarse as the narrowest peak allows:
 exp[−σ²(2π/h − Qmax)²/2] < 1.3e-9 (and h ≤ π/(1.6 Qmax), for the resampling). The sum runs over lags of the exact
-kernel (not over a discrete filter), so nothing folds back and Qmax need not be a multiple of anything. Peaks beyond
+kernel (not over a discrete filter), so nothing folds back and Qmax need not be a multiple of anything. The one
+thing that is not band-limited is the knee of γ₀ (and of rγ₀ at 0): it aliases by about 1e-6 of max|G|. Peaks beyond
 the last r asked for are included up to `ripple_range` further and faded out smoothly over it.
 """
 
@@ -103,12 +104,18 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float) -> float:
 
 def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:
     """Build the grid that reaches r[-1] + extra (Å) and holds content up to `band` (Å⁻¹)."""
+    return _made(r.tobytes(), step, band, extra)
+
+
+@lru_cache(maxsize=8)
+def _made(buffer: bytes, step: float, band: float, extra: float) -> Grid:
+    r = np.frombuffer(buffer)
     half = math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
     last = max(r[-1] + extra, r[-1] + (half + 2) * step)
     count = math.ceil(last / step) + 1
     nodes = step * np.arange(count)
     start = r[-1] + min(extra, (half + 2) * step)
-    taper = _fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
+    taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
     position = r / step
     first = np.floor(position).astype(np.int64) - half + 1
     offset = position[:, None] - (first[:, None] + np.arange(2 * half))
@@ -128,8 +135,8 @@ def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:
     )
 
 
-def _fade(t: Array) -> Array:
-    """1 for t ≤ 0, 0 for t ≥ 1, with three continuous derivatives between."""
+def fade(t: Array) -> Array:
+    """Return 1 for t ≤ 0, 0 for t ≥ 1, with three continuous derivatives between."""
     t = np.clip(t, 0.0, 1.0)
     return np.asarray(1.0 - t**4 * (35.0 - 84.0 * t + 70.0 * t**2 - 20.0 * t**3))
 
@@ -142,8 +149,7 @@ def cut_spectrum(grid: Grid, instrument: Instrument, weight: Callable[[Array], A
     from scipy import fft
 
     lags = _cut_lags(grid.step, grid.period, instrument, weight)
-    spectrum = fft.dct(lags, type=1)
-    return np.asarray(grid.step * spectrum[1:-1])
+    return np.asarray(grid.step * fft.dct(lags, type=1)[1:-1])
 
 
 def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None) -> Array:

@@ -178,7 +178,8 @@ class Evaluator:
     def _grid(self, sigma: float) -> Grid:
         step = _grid.choose_step(sigma, self._qmax)
         if step not in self._grids:
-            band = min(self._qmax, _grid.ALIAS / sigma)
+            # What the step was chosen for, rounded down the same ladder: nearly equal σ share their tables.
+            band = min(self._qmax, math.pi / (_grid.OVERSAMPLING * step))
             self._grids[step] = _grid.make_grid(self.r, step, band, self._extra)
         return self._grids[step]
 

@@ -18,6 +18,7 @@ from pdfkit._checks import Array
 from pdfkit.data import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.evaluate import Evaluator
+from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model import INSTRUMENT_QUANTITIES, Model
 from pdfkit.params import ParameterMap, Parameters, apply_choices, make_parameters
 from pdfkit.phases.base import Quantity
@@ -86,7 +87,7 @@ def fit(
     outcome = _minimise(problem, max_nfev, progress)
     if restraints and not all(s.has_errors for s in sets):
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
-        problem.restraint_scale = math.sqrt(problem.misfit(outcome.x) / problem.freedom)
+        problem.restraint_scale = math.sqrt(problem.misfit(problem.curves(outcome.x)) / problem.freedom)
         outcome = _minimise(problem, max_nfev, progress, outcome)
     return _result(problem, params, outcome, time.perf_counter() - started)
 
@@ -191,23 +192,33 @@ class _Problem:
         values, tangents = self.mapping(x)
         return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
 
-    def system(self, x: Array) -> tuple[Array, Array]:
-        """Return weighted residuals G_calc − G_obs (n,) and their Jacobian (nfree, n), restraints included."""
-        f, jac = [], []
-        for s, (G, dG) in zip(self.sets, self.curves(x), strict=True):
-            f.append((G - s.data.G) * s.weight)
-            jac.append(dG * s.weight)
+    def system(self, x: Array, curves: list[tuple[Array, Array]] | None = None) -> Array:
+        """Return the rows of the linearised problem, (nfree + 1, n): ∂f/∂x, then f = (G_calc − G_obs)/dG.
+
+        Restraints are the last columns.
+        """
+        rows = []
+        for s, (G, dG) in zip(self.sets, curves or self.curves(x), strict=True):
+            rows.append(np.vstack([dG, G - s.data.G]) * s.weight)
         if self.restraints:
             values, tangents = self.mapping(x)
             for restraint in self.restraints:
                 value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
-                f.append(np.array([value * self.restraint_scale]))
-                jac.append(slope[:, None] * self.restraint_scale)
-        return np.concatenate(f), np.concatenate(jac, axis=1)
+                rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
+        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
-    def misfit(self, x: Array) -> float:
+    @staticmethod
+    def factor(rows: Array) -> Array:
+        """Return the triangular factor (nfree + 1, nfree + 1) of the rows of `system`."""
+        if not np.isfinite(rows).all():
+            raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds")
+        out = np.zeros((rows.shape[0], rows.shape[0]))
+        triangular_factor(rows, out)
+        return out
+
+    def misfit(self, curves: list[tuple[Array, Array]]) -> float:
         """Return the weighted sum of squares without restraints."""
-        parts = zip(self.sets, self.curves(x), strict=True)
+        parts = zip(self.sets, curves, strict=True)
         return float(sum((((G - s.data.G) * s.weight) ** 2).sum() for s, (G, _) in parts))
 
     def guess_scales(self, params: Parameters) -> None:
@@ -220,8 +231,8 @@ class _Problem:
         if not columns or used_in_ties:
             return
         x = self.mapping.x0
-        f, jac = self.system(x)
-        basis = jac[columns].T
+        rows = self.system(x)
+        basis, f = rows[columns].T, rows[-1]
         if not np.isfinite(basis).all() or not basis.any():
             return
         solution, _ = nnls(basis, basis @ x[columns] - f)
@@ -254,11 +265,7 @@ class _Factor:
 
     def _at(self, x: Array) -> Array:
         if self.x is None or not np.array_equal(x, self.x):
-            f, jac = self.problem.system(x)
-            table = np.empty((f.size, jac.shape[0] + 1))
-            table[:, :-1] = jac.T
-            table[:, -1] = f
-            self.factor = np.linalg.qr(table, mode="r")
+            self.factor = self.problem.factor(self.problem.system(x))
             self.x = x.copy()
             self.nfev += 1
             if self.progress is not None:
@@ -278,22 +285,19 @@ def _minimise(problem: _Problem, max_nfev: int, progress: Progress | None, befor
     factor = _Factor(problem, progress)
     low, high = problem.mapping.low, problem.mapping.high
     start = problem.mapping.x0 if before is None else before.x
-    try:
-        found = least_squares(
-            factor.residual,
-            np.clip(start, low, high),
-            factor.jacobian,
-            bounds=(low, high),
-            # Two thirds of the evaluations of "trf" on the measured CdSe fits, and bounds are met exactly.
-            method="dogbox",
-            x_scale="jac",
-            ftol=TOLERANCE,
-            xtol=TOLERANCE,
-            gtol=1e-12,
-            max_nfev=max_nfev,
-        )
-    except np.linalg.LinAlgError:
-        raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds") from None
+    found = least_squares(
+        factor.residual,
+        np.clip(start, low, high),
+        factor.jacobian,
+        bounds=(low, high),
+        # Two thirds of the evaluations of "trf" on the measured CdSe fits, and bounds are met exactly.
+        method="dogbox",
+        x_scale="jac",
+        ftol=TOLERANCE,
+        xtol=TOLERANCE,
+        gtol=1e-12,
+        max_nfev=max_nfev,
+    )
     words = {
         0: f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
         1: "converged: the gradient vanished",
@@ -307,11 +311,12 @@ def _minimise(problem: _Problem, max_nfev: int, progress: Progress | None, befor
 
 def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
     mapping, x = problem.mapping, outcome.x
-    f, jac = problem.system(x)
+    curves = problem.curves(x)
+    jac = problem.factor(problem.system(x, curves))[:, :-1].T
     values, tangents = mapping(x)
     at_bound = _at_bounds(mapping, x)
     has_errors = all(s.has_errors for s in problem.sets)
-    misfit = problem.misfit(x)
+    misfit = problem.misfit(curves)
     points = sum(len(s.data) for s in problem.sets)
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
     # The size of the error of a point comes from dG or, without it, from the misfit.
@@ -322,9 +327,8 @@ def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: f
     free = mapping.free_names
     _write_back(params, mapping, values, stderr, covariance, at_bound)
     fits = []
-    for s, rows in zip(problem.sets, problem.rows, strict=True):
+    for s, rows, (G, _) in zip(problem.sets, problem.rows, curves, strict=True):
         model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
-        G = s.evaluate(values[rows])[0]
         fits.append(
             DatasetFit(
                 s.name,
@@ -398,7 +402,7 @@ def _write_back(
 ) -> None:
     """Put values, standard errors and correlations into the lmfit Parameters."""
     free = mapping.free_names
-    for column, i in enumerate(mapping.free):
+    for i in mapping.free:
         params[mapping.names[i]].value = float(values[i])
     sigma = np.sqrt(np.diag(covariance))
     for column, name in enumerate(free):

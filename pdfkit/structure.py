@@ -93,6 +93,15 @@ class Structure:
         set_(self, "sites", tuple(_tidy.on_position(site, R, t, rows) for site in sites))
         self._merge_and_check()
 
+    def moved(self, cell: tuple[float, ...], sites: tuple[Site, ...]) -> Structure:
+        """Return the same crystal at another cell and site values that obey its symmetry already (a fit's step).
+
+        Nothing is checked or expanded again: `replace` is the one that checks.
+        """
+        out = object.__new__(type(self))
+        out.__dict__.update({**self.__dict__, "cell": cell, "sites": sites})
+        return out
+
     def __reduce__(self) -> tuple[Any, ...]:
         values = (self.cell, self.sites, self.spacegroup, self.rotations, self.translations, self.title)
         return type(self), (*values, dict(self.meta))

@@ -1,4 +1,4 @@
-"""Sums of Gaussian peaks on a uniform grid, with directional derivatives, and exact resampling of band-limited curves."""
+"""Sums of Gaussian peaks on a uniform grid with their derivatives, and resampling of band-limited curves."""
 
 from __future__ import annotations
 

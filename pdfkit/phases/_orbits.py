@@ -144,7 +144,7 @@ def _labels(values: Array) -> IntArray:
 
 
 # Bins of merged groups: this width in r (Å) and in ln σ². See `merge_groups`.
-BIN_R = 0.004
+BIN_R = 0.003
 BIN_LNS = 0.005
 
 
@@ -152,7 +152,7 @@ def merge_groups(pairs: PairGroups, peak: Array) -> PairGroups:
     """Merge groups of one species pair whose peaks (n,3: d, σ², w) lie within a bin of d and ln σ².
 
     A merged group keeps its pairs, so its mean distance, variance and derivatives stay exact sums over them; what is
-    lost is the third moment of a 0.004 Å bin, below 1e-6 of a peak with σ = 0.07 Å, and the spread of ln σ² in 0.005,
+    lost is the third moment of a 0.003 Å bin, below 1e-6 of a peak with σ = 0.07 Å, and the spread of ln σ² in 0.005,
     below 1e-6 as well. Pairs are reordered, none is dropped.
     """
     sigma2 = np.where(peak[:, 1] > 0, peak[:, 1], 1e-300)

@@ -168,25 +168,29 @@ class Crystal:
             if key not in known:
                 raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
         known.update({key: float(value) for key, value in values.items()})
-        vector = np.array([known[q.name] for q in self._structure_quantities])
-        cell, xyz, u, occ = self._maps.apply(vector)
-        sites = tuple(
-            replace(
-                site,
-                xyz=tuple(xyz[i].tolist()),
-                U=(u[i, 0],) * 3 + (0.0,) * 3 if site.isotropic else tuple(u[i].tolist()),
-                occ=float(occ[i]),
-            )
-            for i, site in enumerate(self.structure.sites)
-        )
+        structure = self.structure
+        if any(q.name in values for q in self._structure_quantities):
+            structure = self._moved(np.array([known[q.name] for q in self._structure_quantities]))
         shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
-        structure = replace(self.structure, cell=tuple(cell.tolist()), sites=sites)
         out = replace(self, structure=structure, shape=shape, **own)
         # What follows from symmetry alone is the same in the copy.
         for name in ("_maps", "_atoms", "_key", "_merge_memo"):
             out.__dict__[name] = getattr(self, name)
         return out
+
+    def _moved(self, free: Array) -> Structure:
+        cell, xyz, u, occ = self._maps.apply(free)
+        sites = tuple(
+            replace(
+                site,
+                xyz=tuple(xyz[i].tolist()),
+                U=(float(u[i, 0]),) * 3 + (0.0,) * 3 if site.isotropic else tuple(u[i].tolist()),
+                occ=float(occ[i]),
+            )
+            for i, site in enumerate(self.structure.sites)
+        )
+        return self.structure.moved(tuple(cell.tolist()), sites)
 
     @cached_property
     def _maps(self) -> Maps:
@@ -249,6 +253,23 @@ class Crystal:
             dropped=table.dropped,
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
+
+    def coordination(self, centre: str, neighbour: str, rmin: float, rmax: float) -> float:
+        """Return the mean number of `neighbour` atoms with rmin < r ≤ rmax (Å) around an atom of element `centre`.
+
+        Weighted with occupancies. Raises PdfkitError for an element that the phase lacks.
+        """
+        amount = self.composition()
+        for element in (centre, neighbour):
+            if element not in amount:
+                raise PdfkitError(f"{self.name} has no {element}: its elements are {', '.join(amount)}")
+        values = np.array([q.value for q in self.quantities])
+        found = self.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), rmax)
+        inside = (found.peak[:, 0] > rmin) & (found.peak[:, 0] <= rmax)
+        wanted = found.channel == found.pairs.index(tuple(sorted((centre, neighbour))))  # type: ignore[arg-type]
+        # The peaks count ordered pairs per atom of the cell: of unlike elements, both orders.
+        share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
+        return float(found.peak[inside & wanted, 2].sum() * share)
 
     def _merged(self, groups: PairGroups, args: tuple[Any, ...]) -> _Table:
         """Merge near-equal peaks. Bins are kept from call to call while they stay narrow, so that G is smooth."""

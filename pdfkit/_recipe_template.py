@@ -1,0 +1,129 @@
+"""The commented recipe to start from: wurtzite and zinc blende intergrown in one nanoparticle."""
+
+from __future__ import annotations
+
+import json
+from os import PathLike
+
+_TEMPLATE = """\
+# Recipe of a fit: run it with   pdfkit fit {name}
+# Paths are relative to this file. Lengths in Å, Q in Å⁻¹, U in Å². Lines after # are comments; remove the # to use one.
+
+# The title heads the report and the picture.
+title = {title}
+
+# --- What was measured. For several data sets write [[data]] twice or more, each with its own name:
+# --- then scale, qdamp and qbroad exist once per data set ("xray.zb.scale"), everything else is shared.
+[data]
+file = {file}
+# name = "xray"                   # a short word; needed where there are several
+probe = {probe:<26}# "X" (X-rays), "N" (neutrons) or "E" (electrons)
+qmin = {qmin:<27}# limits of the sine transform that made G(r); qmax = inf for none
+qmax = {qmax}
+qdamp = {qdamp:<26}# damping of the instrument, from a standard such as Ni or LaB6
+# qbroad = 0.0                    # broadening of the instrument
+window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
+# window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
+# weights = "constant"            # scattering weights at Q = 0; "q-dependent" takes f(Q) into account
+# r_unit = "A"                    # "nm" for files in nm
+rmin = {rmin:<27}# range to fit
+rmax = {rmax}
+# Left out, probe to window come from the header of the file.
+
+# --- What it is made of: one [[phase]] table each. Parameters are called phase.what: wz.a, wz.Cd.Uiso, wz.spdiameter.
+[[phase]]
+name = "wz"
+structure = "{material}_wurtzite"      # a file (CIF, PDFfit .stru, .xyz, ...), or one of `pdfkit structures`
+shape = {{kind = "sphere", spdiameter = {spdiameter}}}   # leave it out for a bulk crystal; others:
+#   {{kind = "lognormal", spdiameter = 30, spsigma = 3}}, "spheroid", "shell", "sheet", "rod", "stepcut", "tabulated"
+delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delta1/r - delta2/r²
+# delta1 = 0.0
+# sratio = 1.0                    # or: widths × sratio where r < rcut
+# rcut = 0.0
+# scale = 1.0                     # a free scale finds its own start value
+# anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]
+start = {{"{cation}.Uiso" = {ucation}, "{anion}.Uiso" = {uanion}}}   # start values of any other parameter of the phase
+
+[[phase]]
+name = "zb"
+structure = "{material}_zincblende"
+shape = {{kind = "sphere", spdiameter = {spdiameter}}}
+delta2 = 3.0
+
+[fit]
+# Names are matched by their ending: "a" is wz.a and zb.a, "{cation}.Uiso" that of both phases, "wz.*" all of wz.
+free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
+weights = {fit_weights:<24}# "auto" weighs points with dG where the file has it, "none" does not
+# convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
+# max_nfev = 100                  # evaluations before giving up
+# restraints = [                  # soft: each adds ((value - target)/sigma)²
+#     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},
+#     {{phase = "zb", bond = ["{cation}", "{anion}"], target = 2.62, sigma = 0.02}},
+# ]
+
+[fit.ties]                        # a parameter follows an expression of others
+"zb.spdiameter" = "wz.spdiameter"
+"zb.delta2" = "wz.delta2"
+"zb.{cation}.Uiso" = "wz.{cation}.Uiso"
+"zb.{anion}.Uiso" = "wz.{anion}.Uiso"
+
+[fit.bounds]                      # [low, high], {{min = low}} or {{max = high}}; sane defaults hold otherwise
+spdiameter = [5, 500]
+
+[output]
+{output}# dir = "results"                 # where results go; without it, pdfkit-out/<name of this file>
+# write = ["report", "picture", "columns", "hdf5", "structures"]   # what is written
+# prefix = "run1-"                # starts the name of every file
+"""
+
+
+def recipe_template(
+    data: str | PathLike[str] | None = None,
+    *,
+    name: str = "RECIPE.toml",
+    title: str = "CdSe nanocrystals, wurtzite and zinc blende",
+    probe: str = "X",
+    qmin: float = 0.0,
+    qmax: float = 19.0,
+    qdamp: float = 0.058,
+    window: str = "none",
+    rmin: float = 1.5,
+    rmax: float = 20.0,
+    elements: tuple[str, str] = ("Cd", "Se"),
+    spdiameter: float = 35.0,
+    fit_weights: str = "auto",
+    out: str | None = None,
+    prefix: str = "",
+) -> str:
+    """Return a commented recipe that explains every key.
+
+    data : the G(r) file (default "data.gr"). name : what the recipe will be called. elements : cation and anion of
+    shipped wurtzite and zinc blende structures. The rest are values that go where their name stands.
+    """
+    cation, anion = elements
+    lines = [f"{key} = {quoted(value)}\n" for key, value in (("dir", out or ""), ("prefix", prefix)) if value]
+    return _TEMPLATE.format(
+        name=name,
+        title=quoted(title),
+        file=quoted(str(data) if data is not None else "data.gr"),
+        probe=quoted(probe),
+        qmin=str(float(qmin)),
+        qmax=str(float(qmax)),
+        qdamp=str(float(qdamp)),
+        window=quoted(window),
+        rmin=str(float(rmin)),
+        rmax=str(float(rmax)),
+        material=cation + anion,
+        cation=cation,
+        anion=anion,
+        ucation=0.03,
+        uanion=0.02,
+        spdiameter=spdiameter,
+        fit_weights=quoted(fit_weights),
+        output="".join(lines),
+    )
+
+
+def quoted(text: str) -> str:
+    """Return a TOML string: JSON's quoting, which TOML shares, with the one character it does not."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

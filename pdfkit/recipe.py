@@ -1,0 +1,292 @@
+"""Recipes: a fit described in a TOML file, and what runs it.
+
+`recipe_template` writes a commented example; `KEYS` lists every key. Paths are relative to the recipe. A complaint
+names file and line.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdfkit._recipe_tables import HOME, KEYS, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
+from pdfkit._recipe_template import recipe_template
+from pdfkit._toml import Source, Table
+from pdfkit.data import PDF, PROBES, WEIGHTS, WINDOWS, Instrument
+from pdfkit.errors import ParameterError, PdfkitError, ReadError, RecipeError, nearest
+
+if TYPE_CHECKING:
+    from pdfkit.model import Model
+    from pdfkit.restraints import Restraint
+    from pdfkit.results import FitResult
+
+__all__ = ["KEYS", "WRITE", "DataEntry", "PhaseEntry", "Recipe", "load_recipe", "recipe_template", "run_recipe"]
+
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """One [data] table: the file, what its reader is told, and the range to fit (Å)."""
+
+    file: Path
+    name: str
+    options: Mapping[str, Any]
+    instrument: Mapping[str, Any]
+    rmin: float | None
+    rmax: float | None
+
+    def read(self) -> PDF:
+        """Return the data in range. ReadError or PdfkitError when they cannot be had."""
+        from pdfkit.io.pdf_files import read_pdf
+
+        if not self.file.is_file():
+            raise PdfkitError(f"file {self.file} does not exist: paths are relative to the recipe")
+        pdf = read_pdf(self.file, **self.options)
+        pdf = replace(pdf, instrument=replace(pdf.instrument, **self.instrument), name=self.name or pdf.name)
+        return pdf.crop(self.rmin, self.rmax)
+
+
+@dataclass(frozen=True)
+class PhaseEntry:
+    """One [[phase]] table: structure (a path from `folder`, or a shipped name), options of `Crystal`, start values."""
+
+    name: str
+    structure: str
+    folder: Path
+    options: Mapping[str, Any]
+    start: Mapping[str, float]
+
+    def build(self) -> Any:
+        """Return the `Crystal` with its start values."""
+        from pdfkit.params import matching
+        from pdfkit.phases.crystal import Crystal
+
+        crystal = Crystal.from_file(self._structure(), name=self.name, **self.options)
+        names = [q.name for q in crystal.quantities]
+        values = {name: value for pattern, value in self.start.items() for name in matching(names, pattern)}
+        return crystal.with_values(values) if values else crystal
+
+    def _structure(self) -> str:
+        """Return the path of the file, or the name of a structure that comes with pdfkit."""
+        from pdfkit.io.structures import available_structures
+
+        file, shipped = self.folder / self.structure, available_structures()
+        if not file.is_file() and self.structure not in shipped:
+            raise PdfkitError(
+                f"structure {self.structure!r} is no file at {file} and none that comes with pdfkit: "
+                f"the nearest of those are {nearest(self.structure, shipped)}"
+            )
+        return str(file) if file.is_file() else self.structure
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A fit as its recipe describes it (`load_recipe`); `build` reads data and structures."""
+
+    source: Source
+    title: str
+    data: tuple[DataEntry, ...]
+    phases: tuple[PhaseEntry, ...]
+    free: tuple[str, ...]
+    ties: Mapping[str, str | float]
+    bounds: Mapping[str, tuple[float | None, float | None]]
+    restraints: tuple[Restraint, ...] = ()
+    weights: str = "auto"
+    convention: str = "pdfkit"
+    max_nfev: int = 100
+    out: Path | None = None
+    write: tuple[str, ...] = WRITE
+    prefix: str = ""
+    places: Mapping[str, tuple[tuple[str | int, ...], ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The recipe's own file."""
+        return Path(self.source.path)
+
+    @property
+    def folder(self) -> Path:
+        """Where results go unless told otherwise: [output] dir, else pdfkit-out/<name of the recipe>."""
+        return self.out if self.out is not None else Path("pdfkit-out") / self.path.stem
+
+    def inputs(self) -> list[Path]:
+        """Return the data and structure files that the recipe names; shipped structures are not among them."""
+        structures = [entry.folder / entry.structure for entry in self.phases]
+        return [*(entry.file for entry in self.data), *(file for file in structures if file.is_file())]
+
+    def build(self) -> tuple[Model, PDF | dict[str, PDF]]:
+        """Return the model with its start values, and the data in range (by name when there are several).
+
+        Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
+        """
+        from pdfkit.model import Model
+
+        read = [self._at("data", i, entry.read) for i, entry in enumerate(self.data)]
+        phases = [self._at("phase", i, entry.build) for i, entry in enumerate(self.phases)]
+        model = self._at("data", 0, lambda: Model(phases, read[0].instrument, self.convention))
+        if len(read) == 1:
+            return model, read[0]
+        return model, {entry.name: pdf for entry, pdf in zip(self.data, read, strict=True)}
+
+    def _at(self, kind: str, index: int, action: Callable[[], Any]) -> Any:
+        """Do something for one table; an error without a file gets the recipe's name and that table's line."""
+        try:
+            return action()
+        except ReadError:
+            raise
+        except PdfkitError as error:
+            raise placed(self.source, error, self.places[kind][index]) from None
+
+
+def load_recipe(path: str | PathLike[str]) -> Recipe:
+    """Return the recipe in a TOML file; the data and structures that it names are not looked at yet.
+
+    Raises
+    ------
+    RecipeError : not TOML, an unknown or missing key, a value of the wrong kind or out of range; with line.
+    ReadError : the recipe itself cannot be read.
+    """
+    source, raw = Source.read(path)
+    top = Table(source, raw, (), "the recipe", KEYS["the recipe"], HOME)
+    folder = Path(path).parent
+    tables = {kind: _tables(top, kind) for kind in ("data", "phase")}
+    data = tuple(_data(table, folder, several=len(tables["data"]) > 1) for table in tables["data"])
+    phases = tuple(_phase(table, folder) for table in tables["phase"])
+    for kind, entries in (("data", data), ("phase", phases)):
+        _refuse_twins(tables[kind], [entry.name for entry in entries])  # type: ignore[attr-defined]  # both have it
+    output = _sub(top, "output")
+    directory = output.text("dir") or None
+    return Recipe(
+        source=source,
+        title=top.text("title"),
+        data=data,
+        phases=phases,
+        out=folder / directory if directory else None,
+        write=outputs_to_write(output),
+        prefix=prefix_of(output),
+        places={kind: tuple(table.where for table in found) for kind, found in tables.items()},
+        **fit_options(_sub(top, "fit")),
+    )
+
+
+def run_recipe(
+    recipe: Recipe | str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> tuple[FitResult, list[Path]]:
+    """Fit what a recipe describes and write its outputs; return the result and the files.
+
+    out : folder of the outputs, instead of the recipe's. progress : called with (evaluations, Rw).
+
+    Raises
+    ------
+    RecipeError, ReadError : the recipe, or what it names, cannot be used. WriteError : the folder cannot be written;
+    this is found before the fit starts.
+    """
+    from pdfkit import _outputs
+
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe)
+    with _outputs.folder(recipe.folder if out is None else Path(out)) as target:
+        result = fit_recipe(recipe, progress)
+        digests = {str(file): _outputs.digest(file) for file in recipe.inputs()}
+        where = _outputs.Where(target, recipe.prefix, recipe.title, recipe.source.text, digests)
+        return result, _outputs.write_all(result, recipe.write, where)
+
+
+def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = None) -> FitResult:
+    """Fit what a recipe describes without writing anything."""
+    from pdfkit.fitting import fit
+
+    model, data = recipe.build()
+    try:
+        return fit(
+            model,
+            data,
+            free=recipe.free,
+            ties=recipe.ties,
+            bounds=recipe.bounds,
+            restraints=recipe.restraints,
+            weights=recipe.weights,
+            max_nfev=recipe.max_nfev,
+            progress=progress,
+        )
+    except ParameterError as error:
+        raise placed(recipe.source, error, ("fit",)) from None
+
+
+# --- from tables to entries ------------------------------------------------------------------------------------------
+
+
+def _tables(top: Table, kind: str) -> list[Table]:
+    """Return the [data] or [[phase]] tables: one table or an array of them."""
+    raw = top.required(kind, f"a table [{kind}], or several [[{kind}]]")
+    what = f"[{kind}]"
+    if not isinstance(raw, list):
+        return [Table(top.source, raw, (kind,), what, KEYS[what], HOME)]
+    if not raw:
+        raise top.error(kind, f"{kind} is empty: give a table [[{kind}]]")
+    return [Table(top.source, one, (kind, i), what, KEYS[what], HOME) for i, one in enumerate(raw)]
+
+
+def _sub(top: Table, name: str) -> Table:
+    what = f"[{name}]"
+    return Table(top.source, top.raw.get(name, {}), (name,), what, KEYS[what], HOME)
+
+
+def _refuse_twins(tables: list[Table], names: list[str]) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise tables[i].error("name", f"name {name!r} is used twice: give each {tables[i].what} its own")
+
+
+def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
+    table.required("file", "the path of a G(r) file")
+    file = folder / table.text("file")
+    if several:
+        table.required("name", "a short name, because there are several [[data]]")
+    numbers = {key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "window_width")}
+    width = numbers.pop("window_width")
+    options: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
+    for key, allowed in (("probe", PROBES), ("window", WINDOWS), ("r_unit", ("A", "nm"))):
+        if key in table:
+            options[key] = table.choice(key, allowed, "")
+    extra: dict[str, Any] = {} if width is None else {"window_width": width}
+    if "weights" in table:
+        extra["weights"] = table.choice("weights", WEIGHTS, "")
+    rmin, rmax = table.number("rmin"), table.number("rmax")
+    if rmin is not None and rmax is not None and not rmin < rmax:
+        raise table.error("rmin", f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
+    try:
+        Instrument(**{key: value for key, value in options.items() if key != "r_unit"}, **extra)
+    except PdfkitError as error:
+        raise placed(table.source, error, table.where) from None
+    return DataEntry(file, table.text("name"), options, extra, rmin, rmax)
+
+
+def _phase(table: Table, folder: Path) -> PhaseEntry:
+    table.required("name", "a short name, which starts the names of its parameters")
+    table.required("structure", "a structure file, or the name of one that comes with pdfkit")
+    name = table.text("name")
+    if not name.isidentifier():
+        raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
+    options: dict[str, Any] = {}
+    for key in ("scale", "delta1", "delta2", "sratio", "rcut"):
+        if key in table:
+            options[key] = table.number(key)
+    if "anisotropic" in table:
+        flag = table.raw["anisotropic"]
+        options["anisotropic"] = flag if isinstance(flag, bool) else table.texts("anisotropic")
+    if "shape" in table:
+        options["shape"] = shape(table)
+    start = table.flat("start")
+    for key, value in start.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise table.error("start", f"start value of {key} is {value!r}: give a number")
+    values = {key: float(value) for key, value in start.items()}
+    return PhaseEntry(name, table.text("structure"), folder, options, values)

@@ -1,0 +1,79 @@
+"""Slow, obvious twins of the kernels: one loop per sum, straight from the formulas."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+
+def pairs(crystal, rmax):
+    """Yield (element_i, element_j, weight, distance, U_i + U_j along the pair) for every pair within rmax of the cell."""
+    structure = crystal.structure
+    full = structure.expand()
+    rows = structure.basis()
+    atoms = []
+    for k in range(len(full)):
+        site = structure.sites[full.site[k]]
+        turn = rows.T @ full.rotation[k] @ np.linalg.inv(rows.T)  # the operation in Cartesian axes
+        tensor = turn @ structure.U_cartesian(int(full.site[k])) @ turn.T
+        atoms.append((site.element, full.rotation[k] @ np.array(site.xyz) + full.translation[k], site.occ, tensor))
+    heights = 1 / np.linalg.norm(np.linalg.inv(rows), axis=0)
+    reach = [math.ceil(rmax / h) + 2 for h in heights]
+    cells = np.array(list(itertools.product(*(range(-n, n + 1) for n in reach))))
+    for a, xa, ca, ua in atoms:
+        for b, xb, cb, ub in atoms:
+            vectors = (cells + xb - xa) @ rows
+            distances = np.linalg.norm(vectors, axis=1)
+            for v, d in zip(vectors, distances, strict=True):
+                if 0.01 < d <= rmax:
+                    n = v / d
+                    yield a, b, ca * cb, d, float(n @ (ua + ub) @ n)
+
+
+def g_of_r(crystal, r, strengths, *, qbroad=0.0, qdamp=0.0, prefactor="pair"):
+    """Return {(a, b): G_ab} without a Q cut: the sum over pairs as it is written."""
+    amount = crystal.structure.composition()
+    total = sum(amount.values())
+    mean = sum(n * strengths[e] for e, n in amount.items()) / total
+    rho0 = total / crystal.structure.volume()
+    out = {pair: np.zeros(r.size) for pair in itertools.combinations_with_replacement(sorted(amount), 2)}
+    for a, b, weight, d, u in pairs(crystal, r[-1] + 2.0):
+        s2 = u * (1 - crystal.delta1 / d - crystal.delta2 / d**2 + (qbroad * d) ** 2)
+        if d < crystal.rcut:
+            s2 *= crystal.sratio**2
+
+        def normal(x, s2=s2):
+            return np.exp(-(x**2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)
+
+        peak = (normal(r - d) - normal(r + d)) / d if prefactor == "pair" else normal(r - d) / r
+        out[tuple(sorted((a, b)))] += weight * strengths[a] * strengths[b] / (total * mean**2) * peak
+    for (a, b), G in out.items():
+        share = (1 if a == b else 2) * amount[a] * amount[b] * strengths[a] * strengths[b] / (total * mean) ** 2
+        G -= 4 * math.pi * r * rho0 * share
+        G *= crystal.scale * crystal.shape.gamma0(r) * np.exp(-((qdamp * r) ** 2) / 2)
+    return out
+
+
+def cut(r, G, qmin, qmax, out_r, weight=lambda q: np.ones_like(q)):
+    """Cut G (on a fine uniform r from 0 that covers all of it) by transforming to Q and back, both by plain sums."""
+    step = r[1] - r[0]
+    # Gauss–Legendre in Q, fine enough for sin(Qr) at the largest r of both grids.
+    nodes, weights = np.polynomial.legendre.leggauss(int((qmax - qmin) * (r[-1] + out_r[-1]) / 2) + 60)
+    q = 0.5 * (qmax - qmin) * nodes + 0.5 * (qmax + qmin)
+    weights = 0.5 * (qmax - qmin) * weights
+    F = np.array([step * (G * np.sin(one * r)).sum() for one in q]) * weight(q)
+    return np.array([2 / math.pi * (weights * F * np.sin(q * one)).sum() for one in out_r])
+
+
+def deposit(peak, channel, step, npoints, nchannels, by_pair):
+    """Return (nchannels, npoints): the sum of Gaussians without recursion or cutoff."""
+    r = step * np.arange(npoints)
+    out = np.zeros((nchannels, npoints))
+    for (d, s2, w), ch in zip(peak, channel, strict=True):
+        shape = np.exp(-((r - d) ** 2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)
+        if by_pair:
+            shape = (shape - np.exp(-((r + d) ** 2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)) / d
+        out[ch] += w * shape
+    return out

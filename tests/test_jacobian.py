@@ -1,0 +1,105 @@
+"""The analytic Jacobian equals central differences for every parameter, also at value 0."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from test_model import TRICLINIC
+
+import pdfkit as pk
+
+R = np.arange(150, 2200) * 0.01
+SMALL = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "qdamp", "qbroad")
+
+
+def differences(evaluate: pk.evaluate.Evaluator, values: np.ndarray, k: int, step: float) -> np.ndarray:
+    """Five-point central difference: its own error is of fourth order in the step."""
+    out = np.zeros(R.size)
+    for offset, weight in ((-2, 1.0), (-1, -8.0), (1, 8.0), (2, -1.0)):
+        moved = values.copy()
+        moved[k] += offset * step
+        out += weight * evaluate(moved)[0]
+    return out / (12 * step)
+
+
+def check(model: pk.Model) -> None:
+    evaluate = model.evaluator(R)
+    values = model.values
+    _, jacobian = evaluate(values, np.eye(values.size))
+    tested = 0
+    for k, name in enumerate(model.names):
+        if name.endswith("rcut"):  # a discontinuity of the model, never refined
+            continue
+        last = name.split(".")[-1]
+        step = 1e-5 if last in SMALL else 1e-3 if last in ("alpha", "beta", "gamma") else 1e-4 * max(1, abs(values[k]))
+        expected = differences(evaluate, values, k, step)
+        largest = np.abs(expected).max()
+        if largest < 1e-9:  # sratio without rcut, a site of occupancy 0
+            assert np.abs(jacobian[k]).max() < 1e-9, name
+            continue
+        # Differences of curves good to 1e-13 over steps of 1e-4 and less leave 1e-8; the bound is the promise.
+        assert np.abs(jacobian[k] - expected).max() <= 1e-6 * largest, name
+        tested += 1
+    assert tested > 8
+
+
+def phases() -> list[pk.Crystal]:
+    zb = pk.Crystal.from_file(
+        "CdS_zincblende", name="zb", delta1=0.3, delta2=2.0, sratio=0.9, rcut=3.0, shape=pk.Sphere(25.003)
+    )
+    wz = pk.Crystal.from_file(
+        "CdS_wurtzite", name="wz", anisotropic=True, scale=0.6, shape=pk.LognormalSpheres(20.0, 4.0)
+    )
+    tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.Spheroid(20.0, 1.3))
+    return [zb, wz, tri]
+
+
+@pytest.mark.parametrize("weights", ["constant", "q-dependent"])
+@pytest.mark.parametrize(("qmax", "window"), [(19.0, "none"), (15.0, "lorch")])
+def test_every_parameter_of_three_phases(weights: str, qmax: float, window: str) -> None:
+    instrument = pk.Instrument(probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, window=window, weights=weights)
+    check(pk.Model(phases(), instrument))
+
+
+def test_without_a_cut_and_after_it() -> None:
+    # A smooth shape: differences cannot be taken across the knee of γ₀ where no cut smooths it.
+    tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.LognormalSpheres(20.0, 4.0))
+    check(pk.Model(tri, pk.Instrument(probe="N", qmax=math.inf, qdamp=0.03, qbroad=0.02)))
+    check(pk.Model(tri, pk.Instrument(probe="N", qmax=20.0, qdamp=0.03), pk.Convention(envelope="after-cut")))
+
+
+def test_at_zero() -> None:
+    # delta1, delta2, qdamp, qbroad, occupancy 0: nothing may be switched off because it starts at 0.
+    empty = pk.Structure(
+        TRICLINIC.cell, (*TRICLINIC.sites[:2], pk.Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0))
+    )
+    model = pk.Model(pk.Crystal.from_structure(empty, name="p"), pk.Instrument(probe="N", qmax=20.0))
+    check(model)
+    _, jacobian = model.evaluator(R)(model.values, np.eye(model.values.size))
+    for name in ("p.delta1", "p.delta2", "p.Zn.occ"):
+        assert np.abs(jacobian[model.names.index(name)]).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pk.Sphere(18.0), pk.Shell(20.0, 4.0), pk.Sheet(9.0), pk.Rod(12.0, 30.0), pk.Stepcut(15.013),
+        pk.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2),
+    ],
+    ids=lambda s: s.kind,
+)  # fmt: skip
+def test_shapes(shape: object) -> None:
+    crystal = pk.Crystal.from_file("CdS_zincblende", name="zb", shape=shape)
+    check(pk.Model(crystal, pk.Instrument(probe="X", qmax=20.0, qdamp=0.02)))
+
+
+def test_directions_combine_linearly() -> None:
+    model = pk.Model(phases(), pk.Instrument(probe="X", qmax=19.0, qdamp=0.03))
+    evaluate = model.evaluator(R)
+    n = model.values.size
+    mix = np.random.default_rng(3).normal(size=(n, 4))
+    _, whole = evaluate(model.values, np.eye(n))
+    _, mixed = evaluate(model.values, mix)
+    np.testing.assert_allclose(mixed, mix.T @ whole, atol=1e-9 * np.abs(mixed).max())
