@@ -1,0 +1,311 @@
+"""Figures of fits and data, in the size and type of a journal column.
+
+Every function returns a matplotlib `Figure` and writes it when `path` is given (PNG, SVG or PDF). Figures are made as
+objects: no window, no backend and no global state of pyplot is touched. Colours are those of Okabe and Ito (2008),
+told apart by colour-blind readers.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.io._atomic import write_bytes
+from pdfkit.io._text import AnyPath
+from pdfkit.results import DatasetFit, FitResult
+
+SINGLE, DOUBLE = 85.0, 170.0
+"""Widths in mm of one and of two columns of a journal."""
+
+FORMATS = ("png", "svg", "pdf")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#8c8c8c"
+LABEL, SMALL = 9, 8
+DPI = 300
+R_LABEL, G_LABEL = r"$r$ (Å)", r"$G$ (Å$^{-2}$)"
+# Data are far denser than the independent points in them: more circles than this hide the line and add nothing.
+CIRCLES = 600
+# A panel of a figure with several is this much lower than wide.
+_PANEL = 0.72
+# mm beside a map that the scale of colours takes.
+_SCALE = 18.0
+
+
+class _Figure(Figure):
+    """A Figure that notebooks show although pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        return _rendered(self, "png", dpi=160)
+
+
+def fit(result: FitResult, path: AnyPath | None = None, ax: Any = None, *, width: float = SINGLE) -> Figure:
+    """Plot data (circles), model (line) and, below them, the difference about its zero line with the band ±dG.
+
+    Of more than 600 points every k-th has a circle; the difference is drawn at all of them.
+
+    Parameters
+    ----------
+    path : where to write the figure, .png, .svg or .pdf. ax : axes to draw on instead of a new figure (one data set).
+    width : mm. A fit of several data sets has one panel per data set.
+
+    Raises
+    ------
+    PdfkitError : a file name of another kind, or `ax` for several data sets. WriteError : it cannot be written.
+    """
+    kind = _format(path)
+    figure, axes = _panels(len(result.datasets), ax, width)
+    for one, panel in zip(result.datasets, axes, strict=True):
+        _draw_fit(panel, one, result.rw if len(axes) == 1 else one.rw)
+    return _done(figure, path, kind)
+
+
+def phases(result: FitResult, path: AnyPath | None = None, ax: Any = None, *, width: float = SINGLE) -> Figure:
+    """Plot the fit and below it each phase's share, curves offset. Parameters and errors as for `fit`."""
+    kind = _format(path)
+    figure, axes = _panels(len(result.datasets), ax, width)
+    for one, panel in zip(result.datasets, axes, strict=True):
+        shares = one.model.phase_curves(one.data.r)
+        _draw_stack(panel, one, {name: curve.G for name, curve in shares.items()})
+    return _done(figure, path, kind)
+
+
+def partials(
+    result: FitResult, path: AnyPath | None = None, ax: Any = None, *, weighted: bool = True, width: float = SINGLE
+) -> Figure:
+    """Plot the fit and below it the share of every pair of species, curves offset.
+
+    weighted : contributions that add up to the fit; otherwise number partials of a single phase, without the fit.
+    Other parameters and errors as for `fit`.
+    """
+    kind = _format(path)
+    figure, axes = _panels(len(result.datasets), ax, width)
+    for one, panel in zip(result.datasets, axes, strict=True):
+        shares = one.model.partials(one.data.r, weighted=weighted)
+        _draw_stack(panel, one, {"–".join(pair): curve.G for pair, curve in shares.items()}, total=weighted)
+    return _done(figure, path, kind)
+
+
+def correlation(
+    result: FitResult, path: AnyPath | None = None, ax: Any = None, *, width: float | None = None
+) -> Figure:
+    """Plot the correlations of the free parameters as a map with numbers, −1 to 1; grey where there is no error.
+
+    width : mm; by default what the number of parameters needs. Other parameters and errors as for `fit`.
+    """
+    kind = _format(path)
+    n = len(result.free)
+    if width is None:
+        width = SINGLE if n <= 6 else 120.0 if n <= 12 else DOUBLE
+    names = 0.62 * SMALL * max(len(name) for name in result.free)
+    # Type goes down with the cells: what is left in points beside the names and the scale of colours.
+    cell = max((width - _SCALE) / 25.4 * 72 - names, 72.0) / n
+    figure, axes = _panels(1, ax, width, height=max(width - _SCALE, 0.6 * width))
+    _draw_matrix(axes[0], result.correlation, result.free, cell)
+    return _done(figure, path, kind)
+
+
+def pdf(*pdfs: PDF, path: AnyPath | None = None, ax: Any = None, stacked: bool = True, width: float = SINGLE) -> Figure:
+    """Plot one or several G(r), one above the other (`stacked`) or on top of each other, with their names.
+
+    Other parameters and errors as for `fit`; PdfkitError too when there is nothing to plot.
+    """
+    kind = _format(path)
+    if not pdfs:
+        raise PdfkitError("there is nothing to plot: give at least one PDF")
+    figure, axes = _panels(1, ax, width, height=width * (_PANEL + 0.08 * min(len(pdfs) - 1, 8) * stacked))
+    panel = axes[0]
+    offsets = _offsets([one.G for one in pdfs]) if stacked else [0.0] * len(pdfs)
+    for k, (one, offset) in enumerate(zip(pdfs, offsets, strict=True)):
+        colour = COLOURS[k % len(COLOURS)]
+        if stacked or k == 0:
+            panel.axhline(offset, color=GREY, lw=0.4, zorder=0)
+        label = one.name or one.composition or (f"G(r) {k + 1}" if len(pdfs) > 1 else "")
+        panel.plot(one.r, one.G + offset, color=colour, lw=0.9, label=label)
+    _frame(panel, min(one.r[0] for one in pdfs), max(one.r[-1] for one in pdfs), stacked and len(pdfs) > 1)
+    names = panel.get_legend_handles_labels()[1]
+    if names:
+        columns = 2 if len(names) > 1 and max(map(len, names)) <= 20 else 1
+        panel.legend(
+            fontsize=SMALL, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2
+        )
+    return _done(figure, path, kind)
+
+
+# --- drawing ---------------------------------------------------------------------------------------------------------
+
+
+def _draw_fit(ax: Any, one: DatasetFit, rw: float) -> None:
+    r, observed, calculated, difference = one.data.r, one.data.G, one.calc.G, one.difference
+    dG = one.data.dG
+    low = float(min(observed.min(), calculated.min()))
+    high = float(max(observed.max(), calculated.max()))
+    gap = 0.05 * (high - low)
+    # A band wider than the picture is good for would press the data flat: it is cut off then.
+    band = 0.0 if dG is None else min(float(dG.max()), 2 * gap)
+    above, below = max(float(difference.max()), band), max(float(-difference.min()), band)
+    offset = low - gap - above
+    every = _thinning(r.size)
+    size = float(np.clip(60.0 / math.sqrt(r.size / every), 1.2, 3.2))
+    ax.plot(r, observed, "o", ms=size, mfc="none", mec="#444444", mew=0.4, markevery=every, label="data", zorder=2)
+    ax.plot(r, calculated, color=COLOURS[1], lw=1.0, label=rf"fit, $R_w$ = {rw:.3f}", zorder=3)
+    ax.axhline(offset, color=GREY, lw=0.5, zorder=1)
+    if dG is not None:
+        ax.fill_between(r, offset - dG, offset + dG, color="#cccccc", lw=0, zorder=0)
+    ax.plot(r, difference + offset, color=COLOURS[2], lw=0.7, zorder=2)
+    _frame(ax, r[0], r[-1])
+    bottom = offset - below - 0.4 * gap
+    top = _headroom(one, bottom, high)
+    room = 0.085 * (top - bottom)
+    ax.set_ylim(bottom - room, top)
+    words = "difference" if dG is None else "difference, on a band of ±dG"
+    ax.text(r[0] + 0.015 * (r[-1] - r[0]), bottom, words, size=SMALL, color=COLOURS[2], ha="left", va="top")
+    _legend(ax)
+    _tag(ax, one)
+
+
+def _headroom(one: DatasetFit, bottom: float, high: float) -> float:
+    """Return the upper limit of G that keeps the legend (right 55 %, top quarter) and a tag clear of the curves."""
+    r = one.data.r
+    under = r > r[0] + 0.45 * (r[-1] - r[0])
+    peak = max(float(one.data.G[under].max()), float(one.calc.G[under].max()))
+    return max(high + 0.04 * (high - bottom), bottom + (peak - bottom) / 0.76)
+
+
+def _thinning(points: int) -> int:
+    """Return k for one circle at every k-th point: more circles than `CIRCLES` would run into a band."""
+    return math.ceil(points / CIRCLES)
+
+
+def _draw_stack(ax: Any, one: DatasetFit, shares: Mapping[str, Array], *, total: bool = True) -> None:
+    curves = {**({"fit": one.calc.G} if total else {}), **shares}
+    offsets = _offsets(list(curves.values()))
+    r = one.data.r
+    if total:
+        style = {"ms": 1.4, "mfc": "none", "mec": "#999999", "mew": 0.3, "markevery": _thinning(r.size)}
+        ax.plot(r, one.data.G + offsets[0], "o", **style)
+    for k, ((name, G), offset) in enumerate(zip(curves.items(), offsets, strict=True)):
+        colour = "#000000" if total and k == 0 else COLOURS[(k - total) % (len(COLOURS) - 1)]
+        ax.axhline(offset, color=GREY, lw=0.4, zorder=0)
+        ax.plot(r, G + offset, color=colour, lw=0.9, zorder=2)
+        # Outside, where no curve can run into it.
+        ax.text(1.02, offset, name, color=colour, size=SMALL, va="center", transform=ax.get_yaxis_transform())
+    _frame(ax, r[0], r[-1], stacked=True)
+    _tag(ax, one)
+
+
+def _offsets(curves: Sequence[Array]) -> list[float]:
+    """Return offsets that put each curve below the one before, with room for its name."""
+    gap = 0.14 * max(float(np.ptp(curve)) for curve in curves)
+    offsets = [0.0]
+    for above, below in pairwise(curves):
+        offsets.append(offsets[-1] + float(above.min()) - gap - float(below.max()))
+    return offsets
+
+
+def _draw_matrix(ax: Any, values: Array, names: Sequence[str], cell: float) -> None:
+    """Draw a matrix of correlations with numbers, in cells of `cell` points."""
+    n = len(names)
+    size = float(np.clip(0.33 * cell, 2.0, SMALL))
+    named = float(np.clip(0.8 * cell, 2.0, SMALL))
+    ax.set_facecolor("#bfbfbf")
+    image = ax.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
+    ax.set_xticks(range(n), names, rotation=90, size=named)
+    ax.set_yticks(range(n), names, size=named)
+    ax.set_xticks(np.arange(n - 1) + 0.5, minor=True)
+    ax.set_yticks(np.arange(n - 1) + 0.5, minor=True)
+    ax.tick_params(which="both", length=0)
+    ax.grid(which="minor", color="white", lw=0.5)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    for (i, j), value in np.ndenumerate(values):
+        colour = "white" if abs(value) > 0.65 else "black"
+        ax.text(j, i, _two_digits(value), ha="center", va="center", size=size, color=colour)
+    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, aspect=18, pad=0.02, ticks=(-1, -0.5, 0, 0.5, 1))
+    bar.set_label("correlation", size=SMALL)
+    bar.ax.tick_params(labelsize=SMALL, width=0.6, length=2)
+    bar.outline.set_linewidth(0.6)
+
+
+def _two_digits(value: float) -> str:
+    """Return a correlation as ".85", "−.85", "0" or "1"; "–" where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    text = f"{abs(value):.2f}"
+    if text == "0.00":
+        return "0"
+    sign = "−" if value < 0 else ""
+    return sign + ("1" if text == "1.00" else text.removeprefix("0"))
+
+
+def _tag(ax: Any, one: DatasetFit) -> None:
+    """Name the panel where there are several data sets."""
+    if one.name:
+        ax.text(0.03, 0.96, one.name, transform=ax.transAxes, size=SMALL, ha="left", va="top", weight="bold")
+
+
+def _frame(ax: Any, rmin: float, rmax: float, stacked: bool = False) -> None:
+    ax.set_xlim(rmin, rmax)
+    ax.set_xlabel(R_LABEL, size=LABEL)
+    ax.set_ylabel(G_LABEL + (", offset" if stacked else ""), size=LABEL)
+    ax.tick_params(labelsize=SMALL, width=0.6, length=3, direction="in", top=True, right=True)
+    for spine in ax.spines.values():
+        spine.set_linewidth(0.6)
+
+
+def _legend(ax: Any) -> None:
+    ax.legend(fontsize=SMALL, frameon=False, loc="upper right", handlelength=1.4, borderaxespad=0.3)
+
+
+# --- figures and files -----------------------------------------------------------------------------------------------
+
+
+def _panels(count: int, ax: Any, width: float, height: float | None = None) -> tuple[Figure, list[Any]]:
+    """Return a figure and its axes: the given ones, or a new figure with one panel below the other."""
+    if ax is not None:
+        if count > 1:
+            raise PdfkitError(f"this fit has {count} data sets and one `ax` was given: leave ax out")
+        return ax.figure, [ax]
+    width = _checks.number("width", width, low=20.0, high=1000.0)
+    height = width * _PANEL * (1 + 0.85 * (count - 1)) if height is None else height
+    figure = _Figure(figsize=(width / 25.4, height / 25.4), layout="constrained")
+    axes = figure.subplots(count, 1, sharex=False, squeeze=False)[:, 0]
+    return figure, list(axes)
+
+
+def _format(path: AnyPath | None) -> str:
+    if path is None:
+        return ""
+    try:
+        kind = Path(path).suffix.lower().removeprefix(".")
+    except TypeError:
+        raise PdfkitError(f"{path!r} is no file name: give one that ends in .png, .svg or .pdf") from None
+    if kind not in FORMATS:
+        possible = ", ".join(f".{one}" for one in FORMATS)
+        raise PdfkitError(f"{path}: a figure cannot be written as {kind or 'a name without ending'!r}: use {possible}")
+    return kind
+
+
+def _done(figure: Figure, path: AnyPath | None, kind: str) -> Figure:
+    if path is not None:
+        write_bytes(path, _rendered(figure, kind))
+    return figure
+
+
+def _rendered(figure: Figure, kind: str, dpi: float = DPI) -> bytes:
+    buffer = io.BytesIO()
+    # Text stays text: it can be edited and searched.
+    with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+        figure.savefig(buffer, format=kind, dpi=dpi)
+    return buffer.getvalue()
