@@ -186,7 +186,7 @@ def filter_range(r: Array, qmax: float, program: str) -> Array:
     """Return the uniform grid on which a program computes before it filters: six ripples beyond r (Å).
 
     Found by comparison with curves of PDFfit2 1.5 and DiffPy-CMI's srreal 1.4 (agreement 1e-6 with six, 4e-4 or worse
-    with any other number). PDFfit2 starts six ripples below r, at the first multiple of the step above 0; srreal at 0.
+    with any other number). PDFfit2 starts at r[0], srreal at 0.
     """
     step = float(r[1] - r[0])
     if np.abs(np.diff(r) - step).max() > 1e-6 * step or abs(r[0] / step - round(r[0] / step)) > 1e-4:
@@ -195,7 +195,7 @@ def filter_range(r: Array, qmax: float, program: str) -> Array:
         )
     ripples = RIPPLES * 2 * math.pi / qmax
     last = round((r[-1] + ripples) / step)
-    first = max(1, round((r[0] - ripples) / step)) if program == "pdffit2" else 0
+    first = round(r[0] / step) if program == "pdffit2" else 0
     return step * np.arange(first, last + 1)
 
 

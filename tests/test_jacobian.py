@@ -72,9 +72,7 @@ def test_without_a_cut_and_after_it() -> None:
 
 def test_at_zero() -> None:
     # delta1, delta2, qdamp, qbroad, occupancy 0: nothing may be switched off because it starts at 0.
-    empty = pk.Structure(
-        TRICLINIC.cell, (*TRICLINIC.sites[:2], pk.Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0))
-    )
+    empty = pk.Structure(TRICLINIC.cell, (*TRICLINIC.sites[:2], pk.Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
     model = pk.Model(pk.Crystal.from_structure(empty, name="p"), pk.Instrument(probe="N", qmax=20.0))
     check(model)
     _, jacobian = model.evaluator(R)(model.values, np.eye(model.values.size))

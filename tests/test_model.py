@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pdfkit.data import WINDOWS
-from pdfkit.kernels import peaks as kernels
 
 import pdfkit as pk
 from pdfkit import transforms
+from pdfkit.data import WINDOWS
+from pdfkit.kernels import peaks as kernels
 
 R = np.arange(1, 1201) * 0.01
 TRICLINIC = pk.Structure(
@@ -194,9 +194,7 @@ def test_isotropic_equals_anisotropic_with_the_same_tensor() -> None:
 def test_merged_peaks_of_a_large_cell_stay_exact_to_1e_6() -> None:
     rng = np.random.default_rng(4)
     big = pk.load_structure("CdS_zincblende").supercell((3, 3, 3))
-    sites = tuple(
-        replace(s, xyz=tuple((np.array(s.xyz) + rng.normal(0, 0.004, 3)).tolist())) for s in big.sites
-    )
+    sites = tuple(replace(s, xyz=tuple((np.array(s.xyz) + rng.normal(0, 0.004, 3)).tolist())) for s in big.sites)
     crystal = pk.Crystal.from_structure(replace(big, sites=sites), name="p", delta2=2.0)
     r = np.arange(1, 3001) * 0.01
     merged = pk.Model(crystal, bulk())(r).G
