@@ -50,7 +50,8 @@ class Evaluator:
     """G(r) of phases on fixed r, for any values of their quantities, with directional derivatives.
 
     Holds only tables that follow from r and the instrument: what it returns depends on its arguments alone.
-    `messages` are remarks on the last call (peaks left out).
+    `messages` are remarks on the last call (peaks left out). `begin` (Å): where the data begin, if before r; it matters
+    only to the convention "pdffit2", whose filter starts there.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Evaluator:
         convention: Convention,
         strengths: Mapping[str, float],
         r: Array,
+        begin: float | None = None,
     ) -> None:
         self.phases = phases
         self.instrument = instrument
@@ -71,7 +73,7 @@ class Evaluator:
         self._inside = slice(None)
         self._filter = ""
         if convention.cut != "exact" and instrument.terminated:
-            self._use_filter(convention.cut)
+            self._use_filter(convention.cut, begin)
         else:
             self._extra = _grid.ripple_range(instrument, min(p.typical_variance() for p in phases), self.r[-1])
         self._terminated = instrument.terminated and not self._filter
@@ -81,13 +83,13 @@ class Evaluator:
         self._spectra: dict[Any, Array] = {}
         self._weights: dict[Any, _PairWeights] = {}
 
-    def _use_filter(self, program: str) -> None:
+    def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
         plain = replace(self.instrument, qmin=0.0, qmax=None, weights="constant", window="none")
         if self.instrument != replace(plain, qmax=self.instrument.qmax):
             raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent weights: leave them out")
-        wide = _grid.filter_range(self.r, self._qmax, program)
-        first = round((self.r[0] - wide[0]) / (wide[1] - wide[0]))
+        wide = _grid.filter_range(self.r, self._qmax, program, begin)
+        first = int(np.argmin(np.abs(wide - self.r[0])))
         self._inside = slice(first, first + self.r.size)
         self.r, self._extra, self._filter, self._filter_qmax = wide, 0.0, program, self._qmax
         self._qmax = math.inf

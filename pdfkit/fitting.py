@@ -76,7 +76,7 @@ def fit(
     data = data if isinstance(data, Mapping) else {"": data}
     if not data:
         raise PdfkitError("there are no data to fit: give at least one PDF")
-    sets = [_Dataset.of(name, model, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
+    sets = [_Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
     if params is None:
         params = parameters(model, tuple(data))
     params = params.copy()
@@ -125,7 +125,7 @@ class _Dataset:
     has_errors: bool
 
     @classmethod
-    def of(cls, name: str, model: Model, data: PDF, weights: str) -> _Dataset:
+    def of(cls, name: str, model: Model, whole: PDF, data: PDF, weights: str) -> _Dataset:
         if name:
             known = model.instrument
             own = data.instrument
@@ -134,7 +134,8 @@ class _Dataset:
             )
         has_errors = data.dG is not None and weights == "auto"
         weight = 1.0 / data.dG if has_errors and data.dG is not None else np.ones(len(data))
-        return cls(name, model, data, model.evaluator(data.r), weight, has_errors)
+        begin = float(whole.r[whole.r > 0][0])
+        return cls(name, model, data, model.evaluator(data.r, begin), weight, has_errors)
 
     def global_name(self, quantity: str) -> str:
         return f"{self.name}.{quantity}" if self.name and _is_local(quantity) else quantity

@@ -136,9 +136,10 @@ class Model:
             warnings.warn(message, PdfkitWarning, stacklevel=2)
         return PDF(r, G, instrument=self.instrument, name="calculated")
 
-    def evaluator(self, r: Array) -> Evaluator:
-        """Return the function (values, tangents) → (G, dG) on r: what a fit calls."""
-        return Evaluator(self.phases, self.instrument, self.convention, self.strengths, _checks.grid("r", r))
+    def evaluator(self, r: Array, begin: float | None = None) -> Evaluator:
+        """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`: see `Evaluator`."""
+        r = _checks.grid("r", r)
+        return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin)
 
     def phase_curves(self, r: Array) -> dict[str, PDF]:
         """Return each phase's share of G on r; they add up to the total."""
