@@ -92,8 +92,10 @@ def one_phase(anisotropic: bool, **how: str) -> pk.FitResult:
 
 
 def two_phases(name: str, ties: dict[str, str], **how: str) -> pk.FitResult:
-    U = U_START[False]
-    phases = [started(wurtzite(shape=pk.Sphere(33.0)), **U), started(zincblende(shape=pk.Sphere(33.0)), **U)]
+    own = ties is ONE_D
+    wz = started(wurtzite(shape=pk.Sphere(33.0)), **U_START[False], **({"delta2": 5.0} if own else {}))
+    zb_U = {"Cd_Uiso": 0.02, "Se_Uiso": 0.012, "delta2": 2.0} if own else U_START[False]
+    phases = [wz, started(zincblende(shape=pk.Sphere(33.0)), **zb_U)]
     return run(phases, cdse(name), 1.5, 40, [*CELL, "Uiso", "spdiameter"], ties=ties, **how)
 
 
@@ -150,6 +152,16 @@ ROWS = (
     Row("Ni, 1.5–20 Å", lambda **k: mixture("ni", 20, **k), 0.0703, "PDFgui", {"ni.a": 3.52392}),
     Row("Si, 1.5–20 Å", lambda **k: mixture("si", 20, **k), 0.0780, "PDFgui", {"si.a": 5.42961}),
 )  # fmt: skip
+
+
+# Where a published value is not what the same freedom leads to, and why.
+EXPLAINED = {
+    "CdSe-4, wurtzite + sphere, Uiso": "PDFfit2 stops before its minimum: run live it ends at Rw 0.2546, D 32.96 from "
+    "three starts, and, started at our values, stays there with the lower Rw 0.2536",
+    "CdSe-4, two phases, own U": "the sketch's minimum lies where the zinc-blende Cd–Se peak loses all width and its "
+    "sampled height depends on the grid (Rw 0.168 to 0.183 as the grid is refined there): not a fit",
+    "CdSe clusters, two phases": "with its own U in each phase the model has a deeper minimum with another cell",
+}
 
 
 def within(row: Row, result: pk.FitResult) -> list[str]:

@@ -1,0 +1,62 @@
+"""Fits of measured data reproduce, in the matching convention, what PDFgui and PDFfit2 got (benchmarks/measured.py)."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+measured = pytest.importorskip("measured")
+
+
+def installed() -> bool:
+    try:
+        importlib.metadata.distribution("diffpy.cmi")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.examples,
+    pytest.mark.skipif(not installed(), reason="the measured data come with the `examples` extra"),
+]
+
+
+@pytest.mark.parametrize("row", measured.ROWS, ids=lambda row: row.name)
+def test_published_fits(row: measured.Row) -> None:
+    result = row.fit(convention="pdffit2")
+    assert result.rw <= row.rw + measured.RW
+    if row.name not in measured.EXPLAINED:
+        assert measured.within(row, result) == []
+
+
+@pytest.mark.parametrize("row", measured.ROWS[2:4], ids=lambda row: row.name)
+def test_q_dependent_weights_fit_cdse_better(row: measured.Row) -> None:
+    assert row.fit(weights="q-dependent").rw < row.fit().rw
+
+
+def test_phase_fractions_of_the_mixture() -> None:
+    row = next(row for row in measured.ROWS if row.name == "Si + Ni mixture")
+    fractions = row.fit(convention="pdffit2").fractions["ni"]
+    assert fractions["atoms"][0] == pytest.approx(0.0577, abs=5e-4)
+    assert fractions["mass"][0] == pytest.approx(0.1134, abs=5e-4)
+
+
+def test_a_model_that_cannot_fit_says_so_and_stops() -> None:
+    row = next(row for row in measured.ROWS if row.name.startswith("CdSe-1"))
+    result = row.fit()
+    assert result.nfev <= 101
+    assert not result.converged
+    assert "does not describe the data" in result.message
+
+
+def test_parts_of_a_measured_fit_add_up() -> None:
+    result = measured.two_phases("CdSe-4", measured.SHARED)
+    scale = np.abs(result.calc.G).max()
+    for parts in (result.partials(), result.phase_curves()):
+        np.testing.assert_allclose(sum(p.G for p in parts.values()), result.calc.G, atol=1e-12 * scale)
