@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,16 @@ class Instrument:
         return self.qmin > 0 or (self.qmax is not None and self.qmax < math.inf)
 
 
+def _fields(value: Any) -> dict[str, Any]:
+    """Fields of a curve in a form that can be pickled: a read-only header cannot."""
+    out = {f.name: getattr(value, f.name) for f in fields(value)}
+    return {**out, "header": dict(out["header"])}
+
+
+def _rebuild(kind: type[Any], values: dict[str, Any]) -> Any:
+    return kind(**values)
+
+
 def _frozen_header(header: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(header))
 
@@ -109,6 +120,9 @@ class PDF:
         if self.dG is not None:
             set_(self, "dG", _positive("dG", _same_length("dG", self.dG, "r", self.r)))
         set_(self, "header", _frozen_header(self.header))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), _fields(self))
 
     def __len__(self) -> int:
         return self.r.size
@@ -171,6 +185,9 @@ class SQ:
         if self.dS is not None:
             set_(self, "dS", _positive("dS", _same_length("dS", self.dS, "Q", self.Q)))
         set_(self, "header", _frozen_header(self.header))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), _fields(self))
 
     def __len__(self) -> int:
         return self.Q.size
