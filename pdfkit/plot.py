@@ -278,7 +278,8 @@ def _panels(count: int, ax: Any, width: float, height: float | None = None) -> t
             raise PdfkitError(f"this fit has {count} data sets and one `ax` was given: leave ax out")
         return ax.figure, [ax]
     width = _checks.number("width", width, low=20.0, high=1000.0)
-    height = width * _PANEL * (1 + 0.85 * (count - 1)) if height is None else height
+    if height is None:
+        height = min(width * _PANEL, 45.0 + width / 4) * (1 + 0.85 * (count - 1))
     figure = _Figure(figsize=(width / 25.4, height / 25.4), layout="constrained")
     axes = figure.subplots(count, 1, sharex=False, squeeze=False)[:, 0]
     return figure, list(axes)

@@ -41,7 +41,9 @@ FORMAT = "pdfkit fit result"
 FORMAT_VERSION = 1
 KINDS = ("atoms", "cells", "mass")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds")
-_G = {"units": "angstrom^-2", "long_name": "G (Å⁻²)"}
+# No long_name for the curves beside the first: silx shows the names of fields better.
+_G = {"units": "angstrom^-2"}
+_LABELLED = {**_G, "long_name": "G (Å⁻²)"}
 _R = {"units": "angstrom", "long_name": "r (Å)"}
 
 
@@ -135,13 +137,18 @@ def _columns(one: DatasetFit) -> dict[str, Array]:
         out["dG"] = one.data.dG
     shares = shares_of(one)
     for phase in one.model.phases:
-        out[phase.name] = np.sum([G for (name, _), G in shares.items() if name == phase.name], axis=0)
+        out[_free_name(phase.name)] = np.sum([G for (name, _), G in shares.items() if name == phase.name], axis=0)
     out.update({f"{phase}:{a}-{b}": G for (phase, (a, b)), G in shares.items()})
     return out
 
 
+def _free_name(phase: str) -> str:
+    """Return the name of a phase's curve; a phase may bear the name of one of the curves beside it."""
+    return f"{phase}_phase" if phase in ("r", "title", "Gobs", "Gcalc", "Gdiff", "dG") else phase
+
+
 def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
-    """Return header lines: no line starts with a number, or it would be taken for a row."""
+    """Return what was fitted, as lines that `read_columns` and `read_pdf` understand."""
     instrument = one.model.instrument
     lines = [
         f"fit of G(r) by pdfkit {_version('pdfkit-scattering')}",
@@ -156,7 +163,7 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
         f"errors_from = {result.errors_from}",
         f"stype = {instrument.probe}",
         f"qmin = {instrument.qmin!r}",
-        f"qmax = {instrument.qmax!r}",
+        *([f"qmax = {instrument.qmax!r}"] if math.isfinite(instrument.qmax or math.inf) else []),
         f"window = {instrument.window}",
         f"weights = {instrument.weights}",
     ]
@@ -188,9 +195,9 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
     for (phase, _), G in shares.items():
         phases[phase] = phases[phase] + G if phase in phases else G
     curves = {"observed": one.data.G, "calculated": one.calc.G, "difference": one.difference}
-    errors = {} if one.data.dG is None else {"observed": Field(one.data.dG, {"units": "angstrom^-2"})}
+    errors = {} if one.data.dG is None else {"observed": Field(one.data.dG, _G)}
     pairs = {
-        f"{phase}.{a}.{b}": Field(G, {**_G, "phase": phase, "pair": f"{a}-{b}", "long_name": f"{phase}: {a}–{b}"})
+        f"{phase}.{a}.{b}": Field(G, {**_G, "phase": phase, "pair": f"{a}-{b}"})
         for (phase, (a, b)), G in shares.items()
     }
     model: dict[str, Group | Field] = {"json": Field(serial.dumps(one.model)), "data_about": Field(_about(one.data))}
@@ -202,12 +209,10 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
         "data": nxdata(
             f"G(r), measured and calculated{named}, Rw = {one.rw:.4f}",
             ("r", r),
-            {name: Field(G, {**_G, "long_name": f"{name} G (Å⁻²)"}) for name, G in curves.items()},
+            {name: Field(G, _LABELLED if name == "observed" else _G) for name, G in curves.items()},
             errors,
         ),
-        "phases": nxdata(
-            f"phases{named}", ("r", r), {name: Field(G, {**_G, "long_name": name}) for name, G in phases.items()}
-        ),
+        "phases": nxdata(f"phases{named}", ("r", r), {_free_name(name): Field(G, _G) for name, G in phases.items()}),
         "partials": nxdata(f"pairs of species{named}: they add up to the fit", ("r", r), pairs),
         "model": Group("NXcollection", model, {"name": one.name, "position": position, "messages": list(one.messages)}),
     }

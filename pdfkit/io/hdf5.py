@@ -26,8 +26,6 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1_000_000_000
 MAX_ELEMENTS = 20_000_000
 MAX_DEPTH = 16
-# Below this many numbers the overhead of compression is more than it saves.
-COMPRESS_FROM = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,28 +140,39 @@ def _write_group(target: Any, group: Group) -> None:
 
 
 def _write_field(target: Any, name: str, member: Field) -> None:
-    import h5py
-
     value = member.value
-    if isinstance(value, str):
-        made = target.create_dataset(name, data=value, dtype=h5py.string_dtype())
-    elif _is_texts(value):
-        made = target.create_dataset(name, data=np.array(list(value), dtype=object), dtype=h5py.string_dtype())
+    if isinstance(value, str) or _is_texts(value):
+        data, kind = _fixed(value)
+        made = target.create_dataset(name, data=data, dtype=kind)
     else:
         array = np.asarray(value)
-        packed = {"compression": "gzip", "shuffle": True, "fletcher32": True} if array.size >= COMPRESS_FROM else {}
+        packed = {"compression": "gzip", "shuffle": True, "fletcher32": True} if array.size and array.ndim else {}
         made = target.create_dataset(name, data=array, **packed)
     _write_attrs(made, member.attrs)
 
 
 def _write_attrs(target: Any, attrs: Mapping[str, Any]) -> None:
-    import h5py
-
     for name, value in attrs.items():
-        if _is_texts(value):
-            target.attrs.create(name, np.array(list(value), dtype=object), dtype=h5py.string_dtype())
+        if isinstance(value, str) or _is_texts(value):
+            data, kind = _fixed(value)
+            target.attrs.create(name, data, dtype=kind)
         else:
             target.attrs[name] = value
+
+
+def _fixed(value: str | Sequence[str]) -> tuple[Any, Any]:
+    """Return text as UTF-8 of fixed length, and its type.
+
+    HDF5 keeps text of variable length in a heap without a checksum, and its library can hang in one that is damaged.
+    """
+    import h5py
+
+    raw = [text.encode("utf-8") for text in ([value] if isinstance(value, str) else value)]
+    if any(b"\0" in one for one in raw):
+        raise ValueError("text with a zero byte")
+    kind = h5py.string_dtype("utf-8", max([1, *map(len, raw)]))
+    data = np.array(raw, dtype=kind)
+    return (data[0] if isinstance(value, str) else data), kind
 
 
 def _is_texts(value: Any) -> bool:
