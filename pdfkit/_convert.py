@@ -78,9 +78,7 @@ def from_arrays(
     isotropic = tensors.ndim < 2
     per_atom = np.broadcast_to(tensors, (count,) if isotropic else (count, 6))
     sites = tuple(
-        Site(
-            name, symbol, _triple(point), float(o), tuple(float(u) for u in np.atleast_1d(tensor)), isotropic
-        )
+        Site(name, symbol, _triple(point), float(o), tuple(float(u) for u in np.atleast_1d(tensor)), isotropic)
         for name, symbol, point, o, tensor in zip(
             names, symbols, points, np.broadcast_to(occs, (count,)), per_atom, strict=True
         )
@@ -171,9 +169,7 @@ def to_ase(structure: Structure) -> Any:
     for site in reversed(p1.sites):
         xyz[places[tuple(np.round(site.xyz, 6) % 1.0)]] = site.xyz
     # ase knows no D; the mass of the atom would be lost, so say so in the symbol it has.
-    atoms = Atoms(
-        ["H" if s in ("D", "T") else s for s in symbols], cell=p1.basis(), scaled_positions=xyz, pbc=True
-    )
+    atoms = Atoms(["H" if s in ("D", "T") else s for s in symbols], cell=p1.basis(), scaled_positions=xyz, pbc=True)
     if any(site.occ < 1 for site in p1.sites):
         atoms.set_array("spacegroup_kinds", np.arange(len(places)))
         atoms.info["occupancy"] = {str(i): there for i, there in enumerate(occupied.values())}

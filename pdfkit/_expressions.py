@@ -46,9 +46,9 @@ def parse(text: str) -> ast.Expression:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ParameterError(f"expression {text!r} is not arithmetic: write for example 1.633*wz.a") from None
-    tree = _DottedNames().visit(tree)
+    tree = ast.fix_missing_locations(ast.Expression(_DottedNames().visit(tree.body)))
     _check(tree.body, text)
-    return ast.fix_missing_locations(tree)
+    return tree
 
 
 def _check(node: ast.AST, text: str) -> None:

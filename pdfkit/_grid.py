@@ -162,7 +162,9 @@ def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable
         m = transforms.window(instrument.window, q, _qmax(instrument), instrument.window_width)
         return np.asarray(m * weight(q))
 
-    return transforms.cut_kernel(step * np.arange(period + 1), instrument.qmin, _qmax(instrument), modified)
+    return transforms.cut_kernel(
+        step * np.arange(period + 1, dtype=np.float64), instrument.qmin, _qmax(instrument), modified
+    )
 
 
 @lru_cache(maxsize=64)
@@ -170,7 +172,7 @@ def _plain_lags(step: float, period: int, qmin: float, qmax: float, window: str,
     from pdfkit import transforms
 
     weight = None if window == "none" else (lambda q: transforms.window(window, q, qmax, width))
-    return transforms.cut_kernel(step * np.arange(period + 1), qmin, qmax, weight)
+    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), qmin, qmax, weight)
 
 
 def _qmax(instrument: Instrument) -> float:

@@ -36,9 +36,7 @@ class LognormalSpheres(Shape):
     kind: ClassVar[str] = "lognormal"
     parameters: ClassVar[tuple[ShapeParameter, ...]] = (
         ShapeParameter("spdiameter", "Å", SMALLEST, math.inf, "number-mean diameter"),
-        ShapeParameter(
-            "spsigma", "Å", 0.0, math.inf, "standard deviation of the number distribution of diameters"
-        ),
+        ShapeParameter("spsigma", "Å", 0.0, math.inf, "standard deviation of the number distribution of diameters"),
     )
 
     def _log_moments(self) -> tuple[float, float]:
@@ -152,9 +150,7 @@ def _stretch_moments(a: Array, kappa: float) -> Array:
         y = kappa * a * a
         series = [binom(p, n) / (2 * n + m) for p, m in ((0.5, 1), (1.5, 1), (-0.5, 3), (0.5, 3))]
         power = [a, a, a**3, a**3]
-        return np.stack(
-            [x * np.polynomial.polynomial.polyval(y, c) for x, c in zip(power, series, strict=True)]
-        )
+        return np.stack([x * np.polynomial.polynomial.polyval(y, c) for x, c in zip(power, series, strict=True)])
     w = np.sqrt(np.maximum(1.0 + kappa * a * a, 0.0))
     root = math.sqrt(abs(kappa))
     inverse = (np.arcsinh(root * a) if kappa > 0 else np.arctan2(root * a, w)) / root

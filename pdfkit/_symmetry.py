@@ -90,9 +90,7 @@ def operations(rotations: IntArray, translations: Array) -> tuple[IntArray, Arra
             f"operations have shapes {R.shape} and {t.shape}: give (n, 3, 3) rotations, (n, 3) translations"
         )
     if not np.isfinite(t).all() or not np.isin(R, (-1, 0, 1)).all():
-        raise StructureError(
-            "operations hold a number that is not a rotation or translation: check the symmetry"
-        )
+        raise StructureError("operations hold a number that is not a rotation or translation: check the symmetry")
     on_grid = np.round(t * _DENOMINATOR) / _DENOMINATOR
     t = np.where(np.abs(t - on_grid) < _TRANSLATION_TOLERANCE, on_grid, t) % 1.0
     R = np.array(R, dtype=np.int64)
@@ -141,9 +139,7 @@ def symmetric_cell(cell: Sequence[float], rotations: IntArray, tolerance: float 
         return tuple(float(x) for x in cell)
     if off > tolerance:
         shown = " ".join(f"{x:g}" for x in cell)
-        raise StructureError(
-            f"cell {shown} does not have the symmetry of its operations: correct one of them"
-        )
+        raise StructureError(f"cell {shown} does not have the symmetry of its operations: correct one of them")
     return tuple(round(x, 9) for x in cell_of(mean))
 
 
@@ -199,8 +195,7 @@ def metric_solution(R: IntArray) -> Solution:
 def _tensor_rows(R: IntArray) -> Rows:
     coefficients = {
         tuple(
-            int(M[i, k] * M[j, m] + (M[i, m] * M[j, k] if k != m else 0) - (p == q))
-            for q, (k, m) in enumerate(VOIGT)
+            int(M[i, k] * M[j, m] + (M[i, m] * M[j, k] if k != m else 0) - (p == q)) for q, (k, m) in enumerate(VOIGT)
         )
         for M in R
         for p, (i, j) in enumerate(VOIGT)

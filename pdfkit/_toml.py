@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pdfkit.errors import RecipeError, nearest
@@ -74,7 +76,7 @@ class Source:
         headers = [*_headers(lines), (len(lines), ())]
         if not where or headers[0][0] > 0:
             best = (None, headers[0][0], where)
-        for (line, path), (after, _) in zip(headers, headers[1:], strict=False):
+        for (line, path), (after, _) in pairwise(headers):
             if len(path) > depth and where[: len(path)] == path:
                 depth = len(path)
                 best = (line, after, where[depth:])
@@ -99,6 +101,16 @@ def _headers(lines: Sequence[str]) -> Iterator[tuple[int, Where]]:
 
 
 _KINDS = ((bool, "true or false"), ((int, float), "a number"), (str, "text"), (list, "a list"), (dict, "a table"))
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a TOML value is a number that a float can hold (inf counts, nan does not)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return not math.isnan(float(value))
+    except OverflowError:
+        return False
 
 
 def kind_of(value: Any) -> str:
@@ -171,12 +183,9 @@ class Table:
         value = self.raw.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if not is_number(value):
             raise self.wrong(key, "a number without quotes")
-        try:
-            return float(value)
-        except OverflowError:
-            raise self.wrong(key, "a smaller number") from None
+        return float(value)
 
     def count(self, key: str, default: int) -> int:
         """Return a whole number of at least 1."""

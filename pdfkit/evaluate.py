@@ -7,8 +7,9 @@ phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -207,7 +208,8 @@ class Evaluator:
         if not by_pair:
             curves[..., 1:] /= grid.nodes[1:]
             curves[..., 0] = 0.0
-        spectra, dspectra = np.zeros((0, 0)), {}
+        spectra = np.zeros((0, 0))
+        dspectra: dict[int, Array] = {}
         if self._terminated:
             curves -= slope[:, :, None] * (4 * np.pi * grid.nodes)
             if in_q:
@@ -252,16 +254,17 @@ class Evaluator:
         """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`."""
         probe = self.instrument.probe or ""
 
-        def weight(q: Array, a: int, b: int) -> Array:
-            f = np.array([scattering.form_factor(e, probe, q) for e in composition.elements])
-            mean = composition.fractions @ f
-            out = f[a] * f[b] / mean**2
-            return np.asarray(out if tangent is None else -2.0 * out * (tangent @ f) / mean)
+        def weight(a: int, b: int) -> Callable[[Array], Array]:
+            def of(q: Array) -> Array:
+                f = np.array([scattering.form_factor(e, probe, q) for e in composition.elements])
+                mean = composition.fractions @ f
+                out = f[a] * f[b] / mean**2
+                return np.asarray(out if tangent is None else -2.0 * out * (tangent @ f) / mean)
 
-        pairs = zip(*np.triu_indices(len(composition.elements)), strict=True)
-        return np.array([
-            _grid.cut_spectrum(grid, self.instrument, lambda q, a=a, b=b: weight(q, a, b)) for a, b in pairs
-        ])  # fmt: skip
+            return of
+
+        pairs = combinations_with_replacement(range(len(composition.elements)), 2)
+        return np.array([_grid.cut_spectrum(grid, self.instrument, weight(a, b)) for a, b in pairs])
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ class _Dataset:
     def independent(self) -> float:
         """Number of independent points: one every π/Qmax in r, or the points themselves where those are fewer."""
         qmax = self.model.instrument.qmax or math.inf
-        span = self.data.r[-1] - self.data.r[0]
+        span = float(self.data.r[-1] - self.data.r[0])
         return min(float(len(self.data)), span * qmax / math.pi)
 
 
@@ -374,7 +374,7 @@ def _covariance(jac: Array, at_bound: Array) -> Array:
     """(JᵀJ)⁻¹ over parameters that are not on a bound; NaN rows for those that are or that data do not determine."""
     n = jac.shape[0]
     out = np.full((n, n), math.nan)
-    inside = np.flatnonzero(~at_bound)
+    inside = np.flatnonzero(np.logical_not(at_bound))
     size = np.linalg.norm(jac[inside], axis=1)
     inside = inside[size > 0]
     if inside.size == 0:

@@ -7,7 +7,6 @@ names file and line.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pdfkit._recipe_tables import HOME, KEYS, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
 from pdfkit._recipe_template import recipe_template
-from pdfkit._toml import Source, Table
+from pdfkit._toml import Source, Table, is_number, kind_of
 from pdfkit.data import PDF, PROBES, WEIGHTS, WINDOWS, Instrument
-from pdfkit.errors import ParameterError, PdfkitError, ReadError, RecipeError, nearest
+from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest
 
 if TYPE_CHECKING:
     from pdfkit.model import Model
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pdfkit.results import FitResult
 
 __all__ = ["KEYS", "WRITE", "DataEntry", "PhaseEntry", "Recipe", "load_recipe", "recipe_template", "run_recipe"]
-
 
 
 @dataclass(frozen=True)
@@ -158,7 +156,7 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     data = tuple(_data(table, folder, several=len(tables["data"]) > 1) for table in tables["data"])
     phases = tuple(_phase(table, folder) for table in tables["phase"])
     for kind, entries in (("data", data), ("phase", phases)):
-        _refuse_twins(tables[kind], [entry.name for entry in entries])  # type: ignore[attr-defined]  # both have it
+        _refuse_twins(tables[kind], [entry.name for entry in entries])
     output = _sub(top, "output")
     directory = output.text("dir") or None
     return Recipe(
@@ -286,7 +284,7 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
         options["shape"] = shape(table)
     start = table.flat("start")
     for key, value in start.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise table.error("start", f"start value of {key} is {value!r}: give a number")
+        if not is_number(value) or math.isinf(value):
+            raise table.error("start", f"start value of {key} is {kind_of(value)}: give a finite number")
     values = {key: float(value) for key, value in start.items()}
     return PhaseEntry(name, table.text("structure"), folder, options, values)

@@ -46,9 +46,7 @@ def _entry(element: str) -> Any:
     symbol = isotope[2] if isotope else element
     if re.fullmatch(r"[A-Za-z]+\d*[+-]", symbol):
         neutral = symbol.rstrip("+-0123456789")
-        raise StructureError(
-            f"element {element!r} carries a charge: ions have no own tables here, write {neutral!r}"
-        )
+        raise StructureError(f"element {element!r} carries a charge: ions have no own tables here, write {neutral!r}")
     known = {e.symbol for e in periodictable.elements if e.number > 0} | (set() if isotope else {"D", "T"})
     if symbol not in known:
         close = nearest(symbol.capitalize(), sorted(known))
@@ -69,9 +67,7 @@ def _words(masses: Sequence[int]) -> str:
 def _neutron_length(element: str) -> float:
     length = getattr(_entry(element).neutron, "b_c", None)
     if length is None:
-        raise StructureError(
-            f"{element} has no tabulated neutron scattering length: give another element or probe"
-        )
+        raise StructureError(f"{element} has no tabulated neutron scattering length: give another element or probe")
     return float(length)
 
 

@@ -264,9 +264,7 @@ class Tabulated(Shape):
         if self.table.size != self.r.size:
             raise PdfkitError(f"table has {self.table.size} points and r has {self.r.size}: they must match")
         if self.r[0] != 0 or abs(self.table[0] - 1) > 1e-6:
-            raise PdfkitError(
-                f"the table starts with γ₀ = {self.table[0]:g} at r = {self.r[0]:g}: it must be 1 at 0"
-            )
+            raise PdfkitError(f"the table starts with γ₀ = {self.table[0]:g} at r = {self.r[0]:g}: it must be 1 at 0")
 
     @cached_property
     def _curve(self) -> Any:
@@ -300,10 +298,7 @@ class Tabulated(Shape):
 
 
 SHAPES: Mapping[str, type[Shape]] = MappingProxyType(
-    {
-        shape.kind: shape
-        for shape in (Bulk, Sphere, LognormalSpheres, Spheroid, Shell, Sheet, Rod, Stepcut, Tabulated)
-    }
+    {shape.kind: shape for shape in (Bulk, Sphere, LognormalSpheres, Spheroid, Shell, Sheet, Rod, Stepcut, Tabulated)}
 )
 
 

@@ -189,9 +189,7 @@ class Structure:
         R, t, n = self._site_symmetry(which)
         solution = _symmetry.position_solution(R, t, n)
         return {
-            NAMES_XYZ[i]: _symmetry.expression(
-                {NAMES_XYZ[k]: float(c) for k, c in terms.items()}, float(constant)
-            )
+            NAMES_XYZ[i]: _symmetry.expression({NAMES_XYZ[k]: float(c) for k, c in terms.items()}, float(constant))
             for i, (terms, constant) in solution.items()
         }
 

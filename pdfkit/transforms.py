@@ -127,9 +127,7 @@ def window(name: str, Q: Array, qmax: float, width: float | None = None) -> Arra
     qmax = _checks.number("qmax", qmax, low=0.0, open_low=True, finite=name != "none")
     if width is not None:
         if name not in ("lorch-soper", "gaussian"):
-            raise PdfkitError(
-                f"window {name!r} has no width: leave window_width out, or take lorch-soper or gaussian"
-            )
+            raise PdfkitError(f"window {name!r} has no width: leave window_width out, or take lorch-soper or gaussian")
         width = _checks.number("window_width", width, low=0.0, open_low=True)
     Q = np.abs(np.asarray(Q, dtype=np.float64))
     return np.where(qmax * (1 + 1e-12) >= Q, _modification(name, Q, qmax, width), 0.0)
@@ -292,9 +290,7 @@ _window = window  # `window` is also the name of an argument
 def _limit(name: str, value: float, Q: Array) -> float:
     value = _checks.number(name, value, low=0.0)
     if not Q[0] * (1 - 1e-9) <= value <= Q[-1] * (1 + 1e-9):
-        raise PdfkitError(
-            f"{name} = {value:g} is outside the data, Q = {Q[0]:g} to {Q[-1]:g} Å⁻¹: stay within them"
-        )
+        raise PdfkitError(f"{name} = {value:g} is outside the data, Q = {Q[0]:g} to {Q[-1]:g} Å⁻¹: stay within them")
     return float(np.clip(value, Q[0], Q[-1]))
 
 
@@ -342,9 +338,7 @@ def pdf_to_sq(pdf: PDF, Q: Array, rho0: float | None = None) -> SQ:
     return SQ(Q, S, None, pdf.instrument, pdf.header, pdf.name, pdf.composition)
 
 
-def cut_kernel(
-    lags: Array, qmin: float, qmax: float, weight: Callable[[Array], Array] | None = None
-) -> Array:
+def cut_kernel(lags: Array, qmin: float, qmax: float, weight: Callable[[Array], Array] | None = None) -> Array:
     """Return K(r) = (1/π)∫ weight(Q) cos(Qr) dQ over qmin…qmax at `lags` ((n,) Å): (n,), Å⁻¹.
 
     Cutting at Qmin…Qmax is the convolution of the odd extension of G with K. `weight`: a smooth function of Q

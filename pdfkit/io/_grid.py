@@ -30,9 +30,7 @@ def check_increasing(table: Table, x: Array, name: str) -> None:
         message = f"there is only one row, {name} = {x[0]:g}: at least 2 are needed"
         raise ReadError(table.path, message, int(table.lines[0]))
     if x[0] < 0:
-        raise ReadError(
-            table.path, f"{name} = {x[0]:g} is negative: is this the right file?", int(table.lines[0])
-        )
+        raise ReadError(table.path, f"{name} = {x[0]:g} is negative: is this the right file?", int(table.lines[0]))
     bad = np.flatnonzero(x[1:] <= x[:-1])
     if bad.size:
         i = int(bad[0]) + 1
@@ -77,9 +75,7 @@ def check_count(table: Table) -> None:
         return
     rows = len(table.data)
     if rows not in (int(count), int(count) + 1):
-        message = (
-            f"line 1 counts {count[:20]} points and there are {rows} rows: the file is cut short or mixed"
-        )
+        message = f"line 1 counts {count[:20]} points and there are {rows} rows: the file is cut short or mixed"
         raise ReadError(table.path, message, int(table.lines[-1]))
 
 
@@ -100,7 +96,5 @@ def check_not_pair_density(table: Table, r: Array, G: Array) -> None:
     """Refuse g(r): it tends to 1, G(r) to 0."""
     tail = G[3 * G.size // 4 :]
     if r[-1] > 5 and tail.size >= 5 and abs(tail.mean() - 1) < 0.2 and np.abs(tail - 1).max() < 0.5:
-        message = (
-            "the values tend to 1: this is g(r), not G(r); convert it, G(r) = 4πrρ₀[g(r) − 1], and read that"
-        )
+        message = "the values tend to 1: this is g(r), not G(r); convert it, G(r) = 4πrρ₀[g(r) − 1], and read that"
         raise ReadError(table.path, message)

@@ -104,9 +104,7 @@ class Facts:
     def text(self, names: str) -> str | None:
         """Return what follows `name =` on the line that begins with one of `names`; None when not there."""
         value = re.compile(rf"(?:{names})\s*=\s*(.*)", re.IGNORECASE)
-        return next(
-            (match[1].strip() or None for _, text in self.lines if (match := value.match(text))), None
-        )
+        return next((match[1].strip() or None for _, text in self.lines if (match := value.match(text))), None)
 
     def probe(self) -> str | None:
         """Return "X", "N" or "E": from stype or mode; else from words, if they agree; else None."""
@@ -139,9 +137,7 @@ class Facts:
         said = self.text("termination_?functions?|window")
         if said is None:
             return None
-        names = [
-            name for name in re.split(r"[\s,;\"'\[\]]+", said.lower()) if name not in ("", "step", "none")
-        ]
+        names = [name for name in re.split(r"[\s,;\"'\[\]]+", said.lower()) if name not in ("", "step", "none")]
         if not names:
             return "none"
         return names[0] if len(names) == 1 and names[0] in WINDOWS else None

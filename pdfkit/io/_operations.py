@@ -37,18 +37,14 @@ def parse_operations(texts: Sequence[str]) -> Operations:
 def _parse(text: str) -> tuple[list[list[int]], list[float]]:
     parts = re.sub(r"\s", "", text.lower()).split(",")
     if len(parts) != 3:
-        raise StructureError(
-            f"symmetry operation {text!r} has {len(parts)} parts: write it like 'x, 1/2-y, z'"
-        )
+        raise StructureError(f"symmetry operation {text!r} has {len(parts)} parts: write it like 'x, 1/2-y, z'")
     rows, shifts = [], []
     for part in parts:
         row, shift, position = [0, 0, 0], Fraction(0), 0
         while position < len(part) or not part:
             term = _TERM.match(part, position)
             if term is None or (position and not term[1]) or (term[4] and int(term[4]) == 0):
-                raise StructureError(
-                    f"symmetry operation {text!r} is not understood: write it like 'x, 1/2-y, z'"
-                )
+                raise StructureError(f"symmetry operation {text!r} is not understood: write it like 'x, 1/2-y, z'")
             sign = -1 if term[1] == "-" else 1
             if term[2]:
                 row["xyz".index(term[2])] += sign
@@ -64,9 +60,7 @@ def format_operation(rotation: IntArray, translation: Array) -> str:
     """Return an operation as "-y, x-y, z+1/2"."""
     parts = []
     for row, shift in zip(rotation.tolist(), translation.tolist(), strict=True):
-        text = "".join(
-            ("-" if k < 0 else "+") + name for k, name in zip(row, ("x", "y", "z"), strict=True) if k
-        )
+        text = "".join(("-" if k < 0 else "+") + name for k, name in zip(row, ("x", "y", "z"), strict=True) if k)
         part = _symmetry.exact(shift)
         if part:
             text += "-" if part < 0 else "+"

@@ -148,18 +148,14 @@ def _is_row(line: str) -> bool:
 
 def _find_data(path: AnyPath, lines: Sequence[str]) -> tuple[bool, int]:
     """Return whether there is a start mark, and the index of the first row."""
-    mark = next(
-        (i for i, line in enumerate(lines) if "start data" in line.lower() and _START.match(line)), -1
-    )
+    mark = next((i for i, line in enumerate(lines) if "start data" in line.lower() and _START.match(line)), -1)
     for i in range(mark + 1, len(lines)):
         if lines[i].lstrip().startswith(_COMMENTS):
             continue
         if _is_row(lines[i]):
             return mark >= 0, i
         if mark >= 0 and any(_TOKEN.fullmatch(token) for token in _SEPARATOR.split(lines[i])):
-            raise ReadError(
-                path, "the first row of the data is not two or more numbers: repair or delete it", i + 1
-            )
+            raise ReadError(path, "the first row of the data is not two or more numbers: repair or delete it", i + 1)
     where = "" if mark < 0 else f" after the start mark on line {mark + 1}"
     raise ReadError(path, f"no rows of two or more numbers{where}: is this a file of columns?")
 
@@ -223,9 +219,7 @@ def _even_rows(path: AnyPath, block: str, lengths: Sequence[int], numbers: Seque
     for row, length, number in zip(block.split("\n"), lengths, numbers, strict=True):
         tokens = row.split()
         if length < width:
-            message = (
-                f"{length} values where other rows have {width}: the row is cut short; restore or delete it"
-            )
+            message = f"{length} values where other rows have {width}: the row is cut short; restore or delete it"
             raise ReadError(path, message, number)
         if any(set(token) - set("+-.0eE") for token in tokens[width:]):
             message = f"{length} values where other rows have {width}: were two rows joined? Repair it"
@@ -274,9 +268,7 @@ def write_text(path: AnyPath, text: str) -> None:
         target = Path(os.path.realpath(path))
         data = text.encode("utf-8")
     except (TypeError, ValueError, OSError):
-        raise WriteError(
-            f"{path!r} cannot be written: give a file name and text that UTF-8 can hold"
-        ) from None
+        raise WriteError(f"{path!r} cannot be written: give a file name and text that UTF-8 can hold") from None
     if target.is_dir():
         raise WriteError(f"{path}: this is a folder: give a file name in it")
     if not target.parent.is_dir():
@@ -288,9 +280,7 @@ def write_text(path: AnyPath, text: str) -> None:
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
     except OSError as error:
-        raise WriteError(
-            f"{path}: cannot be written ({error.strerror}): check permissions and space"
-        ) from None
+        raise WriteError(f"{path}: cannot be written ({error.strerror}): check permissions and space") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -28,9 +28,7 @@ B_TO_U = 1 / (8 * math.pi**2)
 DEFAULT_UISO = 0.005
 
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?:\(\d*\))?")
-_CELL = tuple(f"_cell_length_{x}" for x in "abc") + tuple(
-    f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma")
-)
+_CELL = tuple(f"_cell_length_{x}" for x in "abc") + tuple(f"_cell_angle_{x}" for x in ("alpha", "beta", "gamma"))
 _OPERATIONS = (
     "_space_group_symop_operation_xyz",
     "_symmetry_equiv_pos_as_xyz",
@@ -60,9 +58,7 @@ def read_cif(path: AnyPath) -> Structure:
     Raises ReadError when the file is no CIF, has no atoms or cell, or makes no structure.
     """
     blocks = _blocks(path, read_text(path))
-    name, block = next(
-        ((name, b) for name, b in blocks.items() if _column(b, "_atom_site_fract_x")), (None, None)
-    )
+    name, block = next(((name, b) for name, b in blocks.items() if _column(b, "_atom_site_fract_x")), (None, None))
     if name is None or block is None:
         raise ReadError(path, "no data block with atoms (_atom_site_fract_x): give the CIF of a structure")
     try:
@@ -76,7 +72,7 @@ def read_cif(path: AnyPath) -> Structure:
 
 
 def _blocks(path: AnyPath, text: str) -> Mapping[str, Any]:
-    from CifFile import ReadCif  # type: ignore[import-untyped]  # comes without types
+    from CifFile import ReadCif
 
     # Only the names of authors are ever outside ASCII, and the grammar of CIF 1.1 knows nothing else.
     plain = text if text.startswith(r"#\#CIF_2.0") else text.encode("ascii", "replace").decode()
@@ -87,9 +83,7 @@ def _blocks(path: AnyPath, text: str) -> Mapping[str, Any]:
             return {str(name): parsed[name] for name in parsed.keys()}  # noqa: SIM118 - not a dict
     except Exception as error:  # the parser raises whatever comes along
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ReadError(
-            path, f"not a CIF that can be parsed ({reason}): check quotes, loops and data_"
-        ) from None
+        raise ReadError(path, f"not a CIF that can be parsed ({reason}): check quotes, loops and data_") from None
 
 
 def _column(block: Any, item: str) -> list[str]:
@@ -133,9 +127,7 @@ def _operations(block: Any, cell: tuple[float, ...]) -> Operations:
             return parse_operations(listed)
     names = [text for item in (*_SYMBOLS, *_NUMBERS) if (text := _text(block, item))]
     if not names:
-        raise StructureError(
-            "no symmetry operations and no space group: add one of them ('P 1' if there is none)"
-        )
+        raise StructureError("no symmetry operations and no space group: add one of them ('P 1' if there is none)")
     for name in names[:-1]:
         with contextlib.suppress(StructureError):
             return tabulated_operations(name, cell)
@@ -153,9 +145,7 @@ def _sites(block: Any) -> tuple[Site, ...]:
         values = columns[item]
         return values[i].strip() if i < len(values) else "?"
 
-    kept = [
-        i for i in range(count) if value("calc_flag", i) != "dum" and value("fract_x", i) not in ("?", ".")
-    ]
+    kept = [i for i in range(count) if value("calc_flag", i) != "dum" and value("fract_x", i) not in ("?", ".")]
     raw = [value("label", i) if value("label", i) != "?" else value("type_symbol", i) for i in kept]
     sites = []
     for i, name, label in zip(kept, raw, unique_labels(raw), strict=True):

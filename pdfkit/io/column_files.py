@@ -47,20 +47,14 @@ def write_columns(
     WriteError : the file cannot be written; an old one is then unchanged.
     """
     if len(names) != len(columns) or len(names) < 2:
-        raise PdfkitError(
-            f"{len(names)} names for {len(columns)} columns: give at least two columns, one name each"
-        )
+        raise PdfkitError(f"{len(names)} names for {len(columns)} columns: give at least two columns, one name each")
     for name in names:
         if split_labels(name) != (name,) or "\n" in name or name.startswith("#"):
-            raise PdfkitError(
-                f"the column name {name!r} would not be read back: use one word, without , ; or quotes"
-            )
+            raise PdfkitError(f"the column name {name!r} would not be read back: use one word, without , ; or quotes")
     values = [_checks.array(name, column) for name, column in zip(names, columns, strict=True)]
     for name, column in zip(names, values, strict=True):
         if column.size != values[0].size or not column.size:
-            message = (
-                f"column {name} has {column.size} rows and {names[0]} has {values[0].size}: they must match"
-            )
+            message = f"column {name} has {column.size} rows and {names[0]} has {values[0].size}: they must match"
             raise PdfkitError(f"{message}, with at least one row")
     # A zero byte would make the file pass for binary.
     parts = [part for line in header_lines for part in str(line).replace("\0", "").splitlines()]

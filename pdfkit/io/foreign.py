@@ -51,9 +51,7 @@ def read_ase(path: AnyPath, format: str | None = None) -> Structure:
             warnings.simplefilter("ignore")
             kind = format or filetype(str(path))
             if kind not in ASE_FORMATS:
-                raise ReadError(
-                    path, f"the format {kind!r} is not read: convert it to CIF, with ase for example"
-                )
+                raise ReadError(path, f"the format {kind!r} is not read: convert it to CIF, with ase for example")
             _refuse_huge_counts(path, text)
             atoms = ase.io.read(io.StringIO(text), format="extxyz" if kind == "xyz" else kind)
     except ReadError:
@@ -87,9 +85,7 @@ def read_pdb(path: AnyPath) -> Structure:
     lines = read_text(path).split("\n")
     record = next((line for line in lines if line.startswith("CRYST1")), None)
     if record is None:
-        raise ReadError(
-            path, "no CRYST1 record, so no cell: a crystal needs one; read molecules as a Cluster"
-        )
+        raise ReadError(path, "no CRYST1 record, so no cell: a crystal needs one; read molecules as a Cluster")
     silent = io.StringIO()
     try:
         with (
@@ -100,9 +96,7 @@ def read_pdb(path: AnyPath) -> Structure:
             warnings.simplefilter("ignore")
             parsed = P_pdb().parseLines(lines)
     except Exception as error:  # the parser raises whatever comes along
-        raise ReadError(
-            path, f"not a PDB file that can be read ({_reason(error)}): check its columns"
-        ) from None
+        raise ReadError(path, f"not a PDB file that can be read ({_reason(error)}): check its columns") from None
     try:
         structure = _convert.from_diffpy(parsed)
         name = record[55:66].strip() or "P 1"

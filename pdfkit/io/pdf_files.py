@@ -116,15 +116,11 @@ def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:
     first = table.labels[0] if table.labels else ""
     suffix = Path(table.path).suffix.lower()
     if kind in ("sq", "fq", "iq") or re.match(r"[Qq](?![A-Za-z])", first):
-        raise ReadError(
-            table.path, "this holds a function of Q, not G(r): use read_sq, or read_intensity for I(Q)"
-        )
+        raise ReadError(table.path, "this holds a function of Q, not G(r): use read_sq, or read_intensity for I(Q)")
     if re.match(r"2\W?th|tth", first, re.IGNORECASE):
         raise ReadError(table.path, "this holds intensities against 2θ, not G(r): use read_intensity")
     if not kind and not first and suffix in (".sq", ".fq", ".iq", ".chi", ".xye"):
-        message = (
-            f"the ending {suffix} does not name a G(r): use read_sq or read_intensity, or rename it to .gr"
-        )
+        message = f"the ending {suffix} does not name a G(r): use read_sq or read_intensity, or rename it to .gr"
         raise ReadError(table.path, message)
 
 
@@ -142,9 +138,7 @@ def _columns(table: Table, header: dict[str, str]) -> tuple[Array, Array, Array 
         G = G + data[:, difference]
         header["note G"] = "observed G = calculated G + difference"
         if not np.any(G):
-            raise ReadError(
-                table.path, "a calculation without data (Gcalc + difference is 0): give the data file"
-            )
+            raise ReadError(table.path, "a calculation without data (Gcalc + difference is 0): give the data file")
         if error is not None and (data[:, error] == 1).all():
             error = None
     return data[:, 0], G, _header.usable_error(data, error)
@@ -160,9 +154,7 @@ def _difference_column(table: Table, labels: list[str]) -> int | None:
     return 4 if not labels and data.shape[1] == 5 and saved else None
 
 
-def _note_window(
-    header: dict[str, str], facts: _header.Facts, given: dict[str, Any], instrument: Instrument
-) -> None:
+def _note_window(header: dict[str, str], facts: _header.Facts, given: dict[str, Any], instrument: Instrument) -> None:
     said = facts.text("termination_?functions?")
     if said is None or "window" in given:
         return
@@ -228,9 +220,7 @@ def _read_own(table: Table, given: dict[str, Any]) -> PDF:
     """Return what `write_pdf` wrote; its point count takes the place of the guesses that other files need."""
     split = next((i for i, (_, text) in enumerate(table.header) if text == "# header"), len(table.header))
     top, kept = table.header[1:split], table.header[split + 1 :]
-    facts = _header.Facts(
-        table, [line for line in top if not line[1].startswith(("#", "name=", "composition="))]
-    )
+    facts = _header.Facts(table, [line for line in top if not line[1].startswith(("#", "name=", "composition="))])
     pairs = dict(pair for _, text in top if (pair := _unpair(text)) is not None)
     points = facts.number("points")
     if points is not None and points != len(table.data):

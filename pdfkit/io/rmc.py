@@ -35,14 +35,10 @@ def read_rmc6f(path: AnyPath) -> Structure:
             start = i + 1
             break
     if not start or not cell:
-        raise ReadError(
-            path, f"no line {'Cell (Ang/deg):' if start else 'Atoms:'!r}: is this an rmc6f configuration?"
-        )
+        raise ReadError(path, f"no line {'Cell (Ang/deg):' if start else 'Atoms:'!r}: is this an rmc6f configuration?")
     atoms = [_atom(path, line, i) for i, line in enumerate(lines[start:], start) if line.strip()]
     if count is not None and count != len(atoms):
-        raise ReadError(
-            path, f"{count} atoms are announced and {len(atoms)} are there: is the file complete?"
-        )
+        raise ReadError(path, f"{count} atoms are announced and {len(atoms)} are there: is the file complete?")
     labels = numbered_labels([element for element, _ in atoms])
     try:
         sites = tuple(Site(label, el, xyz) for label, (el, xyz) in zip(labels, atoms, strict=True))
@@ -64,9 +60,7 @@ def _floats(path: AnyPath, words: list[str], count: int, i: int) -> list[float]:
 def _atom(path: AnyPath, line: str, i: int) -> tuple[str, tuple[float, float, float]]:
     match = _ATOM.match(line)
     if match is None:
-        raise ReadError(
-            path, f"{line.strip()[:60]!r} is not an atom (number, element, x, y, z): correct it", i + 1
-        )
+        raise ReadError(path, f"{line.strip()[:60]!r} is not an atom (number, element, x, y, z): correct it", i + 1)
     try:
         element = element_symbol(match[1])
     except StructureError as error:

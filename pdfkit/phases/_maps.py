@@ -53,10 +53,10 @@ class Maps:
         rows, columns, entries = [], [], []
         column = 0
         for block, row in blocks:
-            i, j = np.nonzero(block.matrix)
-            rows.append(i + row)
-            columns.append(j + column)
-            entries.append(block.matrix[i, j])
+            filled = np.nonzero(block.matrix)
+            rows.append(filled[0] + row)
+            columns.append(filled[1] + column)
+            entries.append(block.matrix[filled])
             constant[row : row + block.constant.size] = block.constant
             column += len(block.free)
         matrix = sparse.csr_array(

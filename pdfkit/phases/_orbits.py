@@ -119,7 +119,7 @@ def group_pairs(
         s_i, s_j = s_i[chosen], s_j[chosen]
     else:
         count = np.ones(atom_i.size)
-    mult = count * site_mult[s_i] * np.where(s_i == s_j, 1.0, 2.0)
+    mult = np.asarray(count * site_mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
     return PairGroups(
         start=np.arange(atom_i.size + 1, dtype=np.int64),
         atom_i=atom_i,

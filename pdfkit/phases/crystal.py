@@ -173,7 +173,7 @@ class Crystal:
             structure = self._moved(np.array([known[q.name] for q in self._structure_quantities]))
         shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
-        out = replace(self, structure=structure, shape=shape, **own)
+        out = type(self)(structure, self.name, shape, **own)
         # What follows from symmetry alone is the same in the copy.
         for name in ("_maps", "_atoms", "_key", "_merge_memo"):
             out.__dict__[name] = getattr(self, name)
@@ -266,7 +266,7 @@ class Crystal:
         values = np.array([q.value for q in self.quantities])
         found = self.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), rmax)
         inside = (found.peak[:, 0] > rmin) & (found.peak[:, 0] <= rmax)
-        wanted = found.channel == found.pairs.index(tuple(sorted((centre, neighbour))))  # type: ignore[arg-type]
+        wanted = found.channel == found.pairs.index(tuple(sorted((centre, neighbour))))
         # The peaks count ordered pairs per atom of the cell: of unlike elements, both orders.
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
@@ -321,7 +321,9 @@ class _Table:
 def _table(groups: PairGroups, args: tuple[Any, ...]) -> _Table:
     n, nq = groups.start.size - 1, args[8].size  # args[8] is `kind`
     peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
-    kernels.peak_table(groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult, *args, peak, dpeak, stats)
+    pairs = (groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult)
+    table = (*pairs, *args, peak, dpeak, stats)
+    kernels.peak_table(*table)
     return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
 
 
@@ -341,7 +343,9 @@ def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Phase options that a PDFfit structure file carries."""
     from pdfkit.shapes import Sphere, Stepcut
 
-    out = {key: float(meta[key]) for key in ("scale", "delta1", "delta2", "sratio", "rcut") if key in meta}
+    out: dict[str, Any] = {
+        key: float(meta[key]) for key in ("scale", "delta1", "delta2", "sratio", "rcut") if key in meta
+    }
     if float(meta.get("spdiameter", 0.0)) > 0:
         out["shape"] = Sphere(float(meta["spdiameter"]))
     elif float(meta.get("stepcut", 0.0)) > 0:

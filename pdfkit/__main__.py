@@ -1,0 +1,5 @@
+"""`python -m pdfkit` is the command `pdfkit`."""
+
+from pdfkit.cli import main
+
+main()

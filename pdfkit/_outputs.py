@@ -1,0 +1,155 @@
+"""What a fit leaves behind: report, picture, columns, HDF5 file and refined structures, in one folder.
+
+The folder is made and tried before the fit, so that nothing is computed in vain. Files appear whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+import textwrap
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pdfkit.errors import WriteError
+
+if TYPE_CHECKING:
+    from pdfkit.results import FitResult
+
+
+@contextmanager
+def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make a folder and check that it takes files; folders made here go again if what follows fails.
+
+    Raises WriteError when it cannot be made or written.
+    """
+    target = Path(path)
+    made = [one for one in (target, *target.parents) if not one.exists()]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=target):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise WriteError(f"folder {target} cannot be written ({reason}): choose another with --out") from None
+    try:
+        yield target
+    except BaseException:
+        for one in made:
+            try:
+                one.rmdir()
+            except OSError:
+                break
+        raise
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where outputs go and what they say besides the result.
+
+    prefix starts every file name, title heads report and picture; recipe (its text) and digests (SHA-256 of the input
+    files by name) go into the HDF5 file.
+    """
+
+    folder: Path
+    prefix: str = ""
+    title: str = ""
+    recipe: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def file(self, name: str) -> Path:
+        """Return the path of an output."""
+        return self.folder / f"{self.prefix}{name}"
+
+
+def write_all(result: FitResult, what: Sequence[str], where: Where) -> list[Path]:
+    """Write the chosen outputs (`pdfkit.recipe.WRITE`) and return the files, in that order."""
+    return [Path(file) for word in what for file in _WRITERS[word](result, where)]
+
+
+def _report(result: FitResult, where: Where) -> Iterable[Path]:
+    from pdfkit.io._text import write_text
+
+    path = where.file("report.txt")
+    write_text(path, "\n\n".join([*([where.title] if where.title else []), str(result)]) + "\n")
+    return [path]
+
+
+def _picture(result: FitResult, where: Where) -> Iterable[Path]:
+    from pdfkit import plot
+    from pdfkit.io._atomic import write_bytes
+
+    figure = plot.fit(result)
+    if where.title:
+        title = textwrap.fill(textwrap.shorten(where.title, 150), 48)
+        figure.suptitle(title, size=plot.SMALL, parse_math=False)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        # The title is the user's; a character that the font lacks becomes a box, which says enough.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(buffer, format="png", dpi=plot.DPI)
+    return [write_bytes(where.file("fit.png"), buffer.getvalue())]
+
+
+def _columns(result: FitResult, where: Where) -> Iterable[Path]:
+    from pdfkit.saving import write_fit_columns
+
+    return write_fit_columns(where.file("columns.txt"), result)
+
+
+def _hdf5(result: FitResult, where: Where) -> Iterable[Path]:
+    from pdfkit.saving import save_result
+
+    return [save_result(where.file("fit.h5"), result, recipe=where.recipe, digests=where.digests)]
+
+
+def _structures(result: FitResult, where: Where) -> Iterable[Path]:
+    from pdfkit.io.cif import write_cif
+
+    files = []
+    # Structures are shared by all data sets: those of the first say it all.
+    for phase in result.datasets[0].model.phases:
+        structure = getattr(phase, "structure", None)
+        if structure is not None:
+            files.append(where.file(f"{phase.name}.cif"))
+            write_cif(files[-1], structure)
+    return files
+
+
+_WRITERS: Mapping[str, Callable[[FitResult, Where], Iterable[Path]]] = {
+    "report": _report,
+    "picture": _picture,
+    "columns": _columns,
+    "hdf5": _hdf5,
+    "structures": _structures,
+}
+
+
+def write_partials(result: FitResult, target: Path, prefix: str = "") -> list[Path]:
+    """Write the weighted partials of a fit as columns (one file per data set) and as a picture; return the files."""
+    from pdfkit import plot
+    from pdfkit.io.column_files import write_columns
+
+    where = Where(target, prefix)
+    files = []
+    for one in result.datasets:
+        shares = one.model.partials(one.data.r)
+        names = ["r", "Gobs", "Gcalc", *("-".join(pair) for pair in shares)]
+        columns = [one.data.r, one.data.G, one.calc.G, *(share.G for share in shares.values())]
+        files.append(where.file(f"partials_{one.name}.txt" if len(result.datasets) > 1 else "partials.txt"))
+        header = ["Weighted partials: r in Å, G in Å⁻²; those of all pairs add up to Gcalc", f"Rw = {one.rw:.4f}"]
+        write_columns(files[-1], names, columns, header)
+    plot.partials(result, where.file("partials.png"))
+    return [*files, where.file("partials.png")]
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

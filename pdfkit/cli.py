@@ -1,0 +1,390 @@
+"""The command `pdfkit`: fits from recipes, simulated G(r), pictures, and what is in a file.
+
+Errors of input are one line on stderr and exit code 2; Ctrl-C exits with 130. Nothing heavy is imported before a
+command needs it.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
+
+if TYPE_CHECKING:
+    from pdfkit.results import FitResult
+
+app = typer.Typer(
+    name="pdfkit",
+    help="Atomic pair distribution functions: fast G(r) from models, fits of measured data, partials.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+SHAPE = "Particle shape"
+
+
+def main() -> NoReturn:
+    """Run the command line; every error that an input can cause ends as one line and exit code 2."""
+    _prepare()
+    try:
+        app()
+    except PdfkitError as error:
+        _fail(str(error))
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename is not None else ""
+        _fail(f"{name}{error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _prepare() -> None:
+    """Set up what belongs to the process: Ctrl-C, warnings as lines, and output that no terminal can choke on."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
+    plain = warnings.showwarning
+
+    def show(message: Any, category: Any, *args: Any, **kwargs: Any) -> None:
+        if issubclass(category, PdfkitWarning):
+            _say(f"warning: {message}")
+        else:
+            plain(message, category, *args, **kwargs)
+
+    warnings.showwarning = show
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _interrupted(*_: Any) -> NoReturn:
+    _say("interrupted: nothing was left half-written")
+    raise SystemExit(130)
+
+
+def _say(text: str) -> None:
+    """Print one line to stderr."""
+    print(" ".join("".join(c if c.isprintable() else " " for c in text).split()), file=sys.stderr)
+
+
+def _fail(text: str) -> NoReturn:
+    _say(f"error: {text}")
+    sys.exit(2)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from pdfkit import __version__
+
+        print(f"pdfkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def fit(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to fit: see `pdfkit recipe`.")],
+    out: OutFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit measured G(r) as a recipe says; write report, picture, columns, HDF5 file and refined structures.
+
+    Results go to --out, else to the dir of the recipe's output table, else to pdfkit-out/<recipe name>.
+
+    A fit that does not converge says so and exits with 0; an input that cannot be used exits with 2.
+    """
+    from pdfkit._progress import progress
+    from pdfkit.recipe import run_recipe
+
+    with progress() as tell:
+        result, files = run_recipe(recipe, out, tell)
+    _show(result, files, as_json)
+
+
+def _show(result: FitResult, files: list[Path], as_json: bool, **extra: Any) -> None:
+    """Print the outcome of a fit: the report and the files, or all of it as JSON."""
+    if as_json:
+        _print_json({**result.to_dict(), "files": [str(file) for file in files], **extra})
+    else:
+        print(result)
+        print("\nfiles:", *(f"  {file}" for file in files), sep="\n")
+    if not result.converged:
+        _say(f"warning: the fit did not converge: {result.message}")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """Return the value with null for every number that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, float):  # NumPy's doubles are floats too
+        return float(value) if abs(value) < float("inf") else None
+    return value
+
+
+@app.command()
+def simulate(
+    structures: Annotated[
+        list[str], typer.Argument(metavar="STRUCTURE...", help="Structure files, or names from `pdfkit structures`.")
+    ],
+    probe: Annotated[str, typer.Option(help="X, N or E.")] = "X",
+    qmin: Annotated[float, typer.Option(help="Å⁻¹.")] = 0.0,
+    qmax: Annotated[float, typer.Option(help="Å⁻¹; inf for no termination.")] = float("inf"),
+    qdamp: Annotated[float, typer.Option(help="Å⁻¹; damping of the instrument.")] = 0.0,
+    qbroad: Annotated[float, typer.Option(help="Å⁻¹; broadening of the instrument.")] = 0.0,
+    window: Annotated[str, typer.Option(help="Modification function, e.g. lorch.")] = "none",
+    weights: Annotated[str, typer.Option(help="constant or q-dependent.")] = "constant",
+    rmin: Annotated[float, typer.Option(help="Å.")] = 0.01,
+    rmax: Annotated[float, typer.Option(help="Å.")] = 30.0,
+    rstep: Annotated[float, typer.Option(help="Å.")] = 0.01,
+    shape: Annotated[
+        str, typer.Option(help="bulk, sphere, … Default: what the lengths fit.", rich_help_panel=SHAPE)
+    ] = "",
+    spdiameter: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    spsigma: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    equatorial: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    axis_ratio: Annotated[float | None, typer.Option(help="Polar/equatorial.", rich_help_panel=SHAPE)] = None,
+    thickness: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    diameter: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    length: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    stepcut: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any parameter: Uiso=0.01, delta2=3, …")
+    ] = None,
+    noise: Annotated[float, typer.Option(help="Standard deviation in Å⁻²; becomes dG.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Default: <structure>-simulated.gr.")
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw it too, next to the file.")] = False,
+) -> None:
+    """Calculate G(r) of structures and write it as a .gr file; several structures add up as phases."""
+    from pdfkit import _simulate
+    from pdfkit.data import Instrument
+    from pdfkit.io.pdf_files import write_pdf
+    from pdfkit.model import Model
+
+    given = {
+        "spdiameter": spdiameter,
+        "spsigma": spsigma,
+        "equatorial": equatorial,
+        "axis_ratio": axis_ratio,
+        "thickness": thickness,
+        "diameter": diameter,
+        "length": length,
+        "stepcut": stepcut,
+    }
+    particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
+    instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, weights=weights)
+    model = _set_values(Model(_phases(structures, particle), instrument), values or [])
+    target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
+    picture = target.with_suffix(".png")
+    if plot and picture == target:
+        raise PdfkitError(f"--out {target} is the name of the picture: give the data another, such as out.gr")
+    pdf = _simulate.simulate(model, rmin, rmax, rstep, noise, seed, name=target.stem)
+    write_pdf(target, pdf)
+    print(target)
+    if plot:
+        from pdfkit import plot as draw
+
+        draw.pdf(pdf, path=picture)
+        print(picture)
+
+
+def _shape(kind: str, given: dict[str, float]) -> Any:
+    from pdfkit.shapes import SHAPES, Bulk, from_kind
+
+    if kind:
+        return from_kind(kind, **given)
+    if not given:
+        return Bulk()
+    fitting = [name for name, shape in SHAPES.items() if {p.name for p in shape.parameters} == set(given)]
+    if len(fitting) != 1:
+        raise PdfkitError(
+            f"--{next(iter(given)).replace('_', '-')} needs a shape: give --shape, such as --shape sphere"
+        )
+    return from_kind(fitting[0], **given)
+
+
+def _phases(structures: list[str], shape: Any) -> list[Any]:
+    """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
+    import re
+
+    from pdfkit._info import known_structure
+    from pdfkit.phases.crystal import Crystal
+    from pdfkit.shapes import Bulk
+
+    options = {} if isinstance(shape, Bulk) else {"shape": shape}
+    out: list[Any] = []
+    for text in structures:
+        name = re.sub(r"\W", "_", Path(text).stem)
+        name = name if name.isidentifier() else f"phase_{name}"
+        if name in [phase.name for phase in out]:
+            name = f"{name}_{len(out) + 1}"
+        out.append(Crystal.from_file(known_structure(text), name=name, **options))
+    return out
+
+
+def _set_values(model: Any, settings: list[str]) -> Any:
+    from pdfkit.params import matching
+
+    changed = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise PdfkitError(f"--set {setting} is not NAME=VALUE: write for example --set Uiso=0.01") from None
+        if abs(value) == float("inf") or value != value:
+            raise PdfkitError(f"--set {setting} is not finite: give a number")
+        changed.update(dict.fromkeys(matching(model.names, name.strip()), value))
+    return model.with_values(changed) if changed else model
+
+
+@app.command()
+def partials(
+    source: Annotated[Path, typer.Argument(metavar="RECIPE.toml|RESULT.h5", help="A recipe is fitted first.")],
+    out: OutFolder = None,
+) -> None:
+    """Write the partial G(r) of every pair of elements in a fitted model, as columns and as a picture.
+
+    They are weighted with the scattering of the pair and add up to the calculated G(r).
+    """
+    from pdfkit import _outputs
+    from pdfkit._progress import progress
+    from pdfkit.recipe import fit_recipe, load_recipe
+    from pdfkit.saving import load_result
+
+    if _is_hdf5(source):
+        result = load_result(source)
+        with _outputs.folder(out or Path("pdfkit-out") / source.stem) as target:
+            files = _outputs.write_partials(result, target)
+    else:
+        recipe = load_recipe(source)
+        with _outputs.folder(out or recipe.folder) as target:
+            with progress() as tell:
+                result = fit_recipe(recipe, tell)
+            files = _outputs.write_partials(result, target, recipe.prefix)
+    print(*files, sep="\n")
+
+
+def _is_hdf5(path: Path) -> bool:
+    if path.is_dir():
+        raise ReadError(path, "this is a folder: give a recipe or a result.h5")
+    with path.open("rb") as stream:
+        return stream.read(8) == b"\x89HDF\r\n\x1a\n" or path.suffix in (".h5", ".hdf5", ".nxs")
+
+
+@app.command()
+def plot(
+    file: Annotated[Path, typer.Argument(metavar="FILE.gr|RESULT.h5")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="PICTURE", help=".png, .pdf or .svg; default: <file>.png here."),
+    ] = None,
+) -> None:
+    """Draw a G(r) file, or a fit with its difference curve."""
+    from pdfkit.io.pdf_files import read_pdf
+    from pdfkit.saving import load_result
+
+    target = out or Path(f"{file.stem}.png")
+    data = load_result(file) if _is_hdf5(file) else read_pdf(file)
+    from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused
+    from pdfkit.data import PDF
+
+    if isinstance(data, PDF):
+        draw.pdf(data, path=target)
+    else:
+        draw.fit(data, target)
+    print(target)
+
+
+@app.command()
+def info(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Data, structure (or its shipped name), result, recipe.")],
+    qmax: Annotated[float | None, typer.Option(help="Å⁻¹, where the data file does not say.")] = None,
+) -> None:
+    """Say what is in a file: range, step and header of data; cell, sites and distances of a structure."""
+    from pdfkit._info import describe
+
+    print(describe(file, qmax))
+
+
+@app.command()
+def recipe(
+    data: Annotated[str, typer.Argument(metavar="[DATA.gr]", help="The data file to name in it.")] = "data.gr",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it; default: stdout.")
+    ] = None,
+) -> None:
+    """Print a commented recipe to start from: wurtzite and zinc blende in one nanoparticle."""
+    from pdfkit.io._text import write_text
+    from pdfkit.recipe import recipe_template
+
+    if out is None:
+        print(recipe_template(data), end="")
+        return
+    if out.exists():
+        raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")
+    write_text(out, recipe_template(data, name=out.name))
+    print(out)
+
+
+@app.command()
+def structures() -> None:
+    """List the structures that come with pdfkit; recipes and `pdfkit simulate` take them by name."""
+    from pdfkit._info import formula
+    from pdfkit.io.structures import available_structures, load_structure
+
+    for name in available_structures():
+        structure = load_structure(name)
+        cell = " ".join(f"{length:8.4f}" for length in structure.cell[:3])
+        print(f"{name:<20} {formula(structure.composition()):<8} {structure.spacegroup:<12} {cell} Å")
+
+
+@app.command()
+def demo(out: OutFolder = None, as_json: AsJson = False) -> None:
+    """Fit a measured CdSe nanocrystal with wurtzite and zinc blende; results go to --out (default: pdfkit-demo).
+
+    The data come with the package diffpy.cmi; without it, the demo simulates a CdS nanocrystal and says so.
+    """
+    from pdfkit._progress import progress
+    from pdfkit.demo import run_demo
+
+    with progress() as tell:
+        shown = run_demo(out, tell)
+    if shown.note:
+        _say(shown.note)
+    if not as_json:
+        print(shown.title, end="\n\n")
+    _show(shown.result, shown.files, as_json, simulated=shown.simulated)
+
+
+if __name__ == "__main__":
+    main()
