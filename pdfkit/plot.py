@@ -131,16 +131,25 @@ def pdf(*pdfs: PDF, path: AnyPath | None = None, ax: Any = None, stacked: bool =
         colour = COLOURS[k % len(COLOURS)]
         if stacked or k == 0:
             panel.axhline(offset, color=GREY, lw=0.4, zorder=0)
-        label = one.name or one.composition or (f"G(r) {k + 1}" if len(pdfs) > 1 else "")
-        panel.plot(one.r, one.G + offset, color=colour, lw=0.9, label=label)
+        label = _short(one.name or one.composition or (f"G(r) {k + 1}" if len(pdfs) > 1 else ""), int(0.42 * width))
+        # matplotlib leaves names out of the legend that begin with an underscore.
+        panel.plot(one.r, one.G + offset, color=colour, lw=0.9, label=f" {label}" if label[:1] == "_" else label)
     _frame(panel, min(one.r[0] for one in pdfs), max(one.r[-1] for one in pdfs), stacked and len(pdfs) > 1)
     names = panel.get_legend_handles_labels()[1]
     if names:
-        columns = 2 if len(names) > 1 and max(map(len, names)) <= 20 else 1
-        panel.legend(
+        columns = 2 if len(names) > 1 and max(map(len, names)) <= 0.18 * width else 1
+        legend = panel.legend(
             fontsize=SMALL, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderpad=0.2
         )
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a $ in the name of a file is a $
     return _done(figure, path, kind)
+
+
+def _short(text: str, room: int) -> str:
+    """Return text of at most `room` characters: the ends of a long file name say more than its middle."""
+    half = max(room // 2 - 1, 1)
+    return text if len(text) <= room else f"{text[:half]}…{text[-half:]}"
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------

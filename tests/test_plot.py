@@ -144,6 +144,23 @@ def test_pdfs_are_stacked_or_laid_over_each_other():
         plot.pdf()
 
 
+@pytest.mark.parametrize("name", ["$\\frac{$", "_hidden", "a $5 sample"])
+def test_names_of_data_are_shown_as_they_are(name):
+    figure = plot.pdf(replace(single().data, name=name))
+    assert figure._repr_png_()
+    assert [text.get_text().strip() for text in figure.axes[0].get_legend().get_texts()] == [name]
+
+
+def test_long_names_leave_room_for_the_curve():
+    name = "beamtime_2031_vial_17_" + "x" * 200 + "_300K.gr"
+    figure = plot.pdf(*[replace(single().data, name=name)] * 3)
+    figure.canvas.draw()
+    (shown, *_) = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert shown.startswith("beamtime")
+    assert shown.endswith("_300K.gr")
+    assert figure.axes[0].get_position().width > 0.6
+
+
 def test_drawing_on_given_axes():
     figure = Figure()
     ax = figure.subplots()
