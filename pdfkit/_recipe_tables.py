@@ -39,10 +39,11 @@ HOME = {key: table for table in ("[data]", "[phase]", "[fit]", "[output]") for k
 def placed(source: Source, error: PdfkitError, where: tuple[str | int, ...]) -> RecipeError:
     """Return the error with the recipe's line of what its message names: a key at its start, or a quoted word."""
     message = str(error)
-    start = re.match(r"(\w+) ", message)
-    quoted = re.search(r"'([^']+)'", message)
-    keys = (start[1],) if start else ()
-    return source.error(message, *where, *keys, value=quoted[1] if quoted else None)
+    words = [match[1] for pattern in (r"(\w+) ", r"[^']*'([^']+)'") if (match := re.match(pattern, message))]
+    for keys in [(word,) for word in words] + [("start", word) for word in words]:
+        if source.line(*where, *keys) != source.line(*where):
+            return source.error(message, *where, *keys)
+    return source.error(message, *where, value=words[-1] if words else None)
 
 
 def shape(table: Table) -> Any:
