@@ -73,14 +73,20 @@ def fit(
     """
     started = time.perf_counter()
     _checks.choice("weights", weights, ("auto", "none"))
-    data = data if isinstance(data, Mapping) else {"": data}
+    if isinstance(data, PDF) or len(data) == 1:
+        # One data set needs no names: its parameters are the model's own.
+        data = {"": data if isinstance(data, PDF) else next(iter(data.values()))}
     if not data:
         raise PdfkitError("there are no data to fit: give at least one PDF")
+    if weights == "auto" and len({pdf.dG is None for pdf in data.values()}) > 1:
+        raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
     sets = [_Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
     if params is None:
         params = parameters(model, tuple(data))
     params = params.copy()
     apply_choices(params, free, ties, bounds)
+    for par in params.values():
+        par.init_value = par.value
     problem = _Problem(sets, ParameterMap.of(params), tuple(restraints), model)
     problem.check()
     problem.guess_scales(params)
@@ -120,6 +126,7 @@ class _Dataset:
     name: str
     model: Model
     data: PDF
+    begin: float
     evaluate: Evaluator
     weight: Array
     has_errors: bool
@@ -135,7 +142,7 @@ class _Dataset:
         has_errors = data.dG is not None and weights == "auto"
         weight = 1.0 / data.dG if has_errors and data.dG is not None else np.ones(len(data))
         begin = float(whole.r[whole.r > 0][0])
-        return cls(name, model, data, model.evaluator(data.r, begin), weight, has_errors)
+        return cls(name, model, data, begin, model.evaluator(data.r, begin), weight, has_errors)
 
     def global_name(self, quantity: str) -> str:
         return f"{self.name}.{quantity}" if self.name and _is_local(quantity) else quantity
@@ -323,13 +330,15 @@ def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: f
     # The size of the error of a point comes from dG or, without it, from the misfit.
     factor = points / problem.independent if has_errors else misfit / problem.freedom
     covariance = _covariance(jac, at_bound) * factor
-    gauge = tangents @ covariance @ tangents.T
-    stderr = np.sqrt(np.maximum(np.diag(gauge), 0.0))
+    gauge = _propagated(covariance, tangents)
+    stderr = np.sqrt(np.maximum(np.diag(gauge), 0.0))  # NaN stays NaN
     free = mapping.free_names
     _write_back(params, mapping, values, stderr, covariance, at_bound)
     fits = []
-    for s, rows, (G, _) in zip(problem.sets, problem.rows, curves, strict=True):
+    for s, rows in zip(problem.sets, problem.rows, strict=True):
         model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
+        # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
+        G = model.evaluator(s.data.r, s.begin)(model.values)[0]
         fits.append(
             DatasetFit(
                 s.name,
@@ -368,6 +377,16 @@ def _scale_covariance(mapping: ParameterMap, problem: _Problem, gauge: Array) ->
     """Covariance of the first data set's scales, in the order of phases."""
     index = [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
     return np.asarray(gauge[np.ix_(index, index)])
+
+
+def _propagated(covariance: Array, tangents: Array) -> Array:
+    """Return T C Tᵀ, where an undetermined parameter (NaN) spoils only what depends on it."""
+    known = np.isfinite(np.diag(covariance))
+    filled = np.where(np.isfinite(covariance), covariance, 0.0)
+    out = tangents @ filled @ tangents.T
+    spoilt = tangents[:, ~known].any(axis=1)
+    out[spoilt] = out[:, spoilt] = math.nan
+    return np.asarray(out)
 
 
 def _covariance(jac: Array, at_bound: Array) -> Array:
@@ -417,6 +436,8 @@ def _write_back(
         }
     for i, _ in mapping.ties:
         par = params[mapping.names[i]]
+        # lmfit would clip a tied value to the default limits of its own quantity: the tie decides.
+        par.set(min=min(par.min, float(values[i])), max=max(par.max, float(values[i])))
         par.stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
 
 

@@ -47,13 +47,9 @@ def read_stru(path: AnyPath) -> Structure:
     lines = read_text(path).split("\n")
     header = _read_header(path, lines)
     if not header.pdffit and header.spacegroup.replace(" ", "").upper() not in ("P1", ""):
-        message = (
-            f"space group {header.spacegroup} without operations: write the file with all atoms (spcgr P1)"
-        )
+        message = f"space group {header.spacegroup} without operations: write the file with all atoms (spcgr P1)"
         raise ReadError(path, message)
-    atoms = list(
-        _pdffit_atoms(path, lines, header.read) if header.pdffit else _discus_atoms(path, lines, header.read)
-    )
+    atoms = list(_pdffit_atoms(path, lines, header.read) if header.pdffit else _discus_atoms(path, lines, header.read))
     if not atoms:
         raise ReadError(path, "no atoms after the line 'atoms': was the file written completely?")
     _check_count(path, header, len(atoms))
@@ -87,9 +83,7 @@ def _read_header(path: AnyPath, lines: list[str]) -> _Header:
         elif key == "shape":
             header.meta |= _shape(path, words[1:], i)
         elif key in ("generator", "symmetry", "molecule"):
-            raise ReadError(
-                path, f"the DISCUS record {key!r} is not supported: write the file with all atoms", i + 1
-            )
+            raise ReadError(path, f"the DISCUS record {key!r} is not supported: write the file with all atoms", i + 1)
     if not header.read:
         raise ReadError(path, "no line 'atoms': this is neither a PDFfit nor a DISCUS structure")
     if not header.cell:
@@ -101,9 +95,7 @@ def _floats(path: AnyPath, words: list[str], count: int, i: int) -> list[float]:
     try:
         out = [float(word) for word in words[:count]]
     except ValueError:
-        raise ReadError(
-            path, f"{' '.join(words)[:60]!r} are not {count} numbers: correct the line", i + 1
-        ) from None
+        raise ReadError(path, f"{' '.join(words)[:60]!r} are not {count} numbers: correct the line", i + 1) from None
     if len(out) != count or not all(math.isfinite(value) for value in out):
         raise ReadError(path, f"{' '.join(words)[:60]!r}: give {count} finite numbers", i + 1)
     return out
@@ -128,15 +120,11 @@ def _pdffit_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom
     for first in range(0, len(filled), _LINES_PER_ATOM):
         block = filled[first : first + _LINES_PER_ATOM]
         if len(block) < _LINES_PER_ATOM:
-            raise ReadError(
-                path, f"the last atom has {len(block)} of its 6 lines: restore them", block[0] + 1
-            )
+            raise ReadError(path, f"the last atom has {len(block)} of its 6 lines: restore them", block[0] + 1)
         rows = [lines[i].replace(",", " ").split() for i in block]
         x, y, z, occ = _floats(path, rows[0][1:], 4, block[0])
         # The standard deviations are not kept, but a lost line shows as a name among them.
-        _, diagonal, _, mixed, _ = (
-            _floats(path, row, 3, i) for row, i in zip(rows[1:], block[1:], strict=True)
-        )
+        _, diagonal, _, mixed, _ = (_floats(path, row, 3, i) for row, i in zip(rows[1:], block[1:], strict=True))
         yield _Atom(block[0] + 1, rows[0][0], (x, y, z), occ, (*diagonal, *mixed))
 
 
