@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -140,24 +141,27 @@ class Evaluator:
     def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
         """Return every phase's curves on the shared grid, before envelope and cut."""
         self.messages = []
-        parts = [self._part(phase, start, values, tangents) for phase, start in self._offsets()]
+        parts = [self._part(phase, start, values, tangents) for phase, start in self._offsets]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
         return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
 
+    @cached_property
     def _offsets(self) -> list[tuple[Phase, int]]:
+        """Each phase with the index of its first quantity."""
         counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
         return list(zip(self.phases, counts.tolist()[:-1], strict=True))
 
     def _part(self, phase: Phase, start: int, values: Array, tangents: Array) -> _Part:
         stop = start + len(phase.quantities)
         first_shape = stop - len(phase.shape.parameters)
-        shape = replace(
-            phase.shape,
-            **{p.name: float(v) for p, v in zip(phase.shape.parameters, values[first_shape:stop], strict=True)},
-        )
-        moves = tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0)
-        active = np.flatnonzero(moves)
-        reach = self.r[-1] + self._extra
+        shape = phase.shape
+        if shape.parameters:
+            own = zip(shape.parameters, values[first_shape:stop].tolist(), strict=True)
+            shape = replace(shape, **{p.name: value for p, value in own})
+        active = np.zeros(0, dtype=np.int64)
+        if tangents.shape[1]:
+            active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
+        reach = float(self.r[-1]) + self._extra
         if self._cut_last or not (self._terminated or self._filter):
             reach = min(reach, max(shape.extent(), 1.0))
         found = phase.peaks(
@@ -192,7 +196,7 @@ class Evaluator:
         weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
         peak, dpeak, channel = found.peak, found.dpeak, found.channel
         factor = weights.factor[channel]
-        if weights.dfactor.any():
+        if nq and weights.dfactor.any():
             dpeak[:, :, 2] = dpeak[:, :, 2] * factor[:, None] + peak[:, 2, None] * weights.dfactor[:, channel].T
         elif nq:
             dpeak[:, :, 2] *= factor[:, None]
@@ -327,6 +331,8 @@ class _Envelope:
         shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
         plain = shape.gamma0(r) * damp
+        if self.dscale.size == 0:
+            return self.scale * plain, np.zeros((0, r.size))
         out = self.dscale[:, None] * plain
         if self.dshape.any():
             out += self.scale * (self.dshape.T @ shape.derivatives(r)) * damp
@@ -361,6 +367,8 @@ class _Block:
         """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""
         value, slopes = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
         value = value * taper
+        if slopes.shape[0] == 0:
+            return np.asarray(curves * value)
         out = np.empty((curves.shape[0], 1 + slopes.shape[0], r.size))
         out[:, 0] = value * curves[:, 0]
         out[:, 1:] = (slopes * taper) * curves[:, :1]

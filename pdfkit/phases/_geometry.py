@@ -77,7 +77,8 @@ class Point:
         """Evaluate the crystal at `free` (nfree,) along `tangents` (nfree, nq)."""
         cell, xyz, u, occ = maps.apply(free)
         nq = tangents.shape[1]
-        dcell, dxyz, du, docc = maps.split((maps.matrix @ tangents).T)
+        moved = (maps.matrix @ tangents).T if nq else np.zeros((0, maps.constant.size))
+        dcell, dxyz, du, docc = maps.split(moved)
         rot, site = atoms.rotation, atoms.site
         g, dg = metric(cell, dcell)
         x = (rot @ xyz[site][:, :, None])[:, :, 0] + atoms.translation
