@@ -45,6 +45,8 @@ def main() -> NoReturn:
     except OSError as error:
         name = f"{error.filename}: " if error.filename is not None else ""
         _fail(f"{name}{error.strerror or error}")
+    except MemoryError as error:
+        _fail(f"not enough memory ({error}): a cell, width or range in the input is out of scale")
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

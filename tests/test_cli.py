@@ -385,6 +385,16 @@ def test_a_fit_that_does_not_converge_says_so_and_exits_with_0(folder: Path, her
     assert not json.loads(run.stdout)["converged"]
 
 
+def test_a_lack_of_memory_is_one_line(folder: Path, here: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*args: object, **kwargs: object) -> None:
+        raise MemoryError("Unable to allocate 34.6 GiB")
+
+    monkeypatch.setattr("pdfkit.fitting.fit", greedy)
+    run = here("fit", "fit.toml")
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
+    assert "34.6 GiB" in run.stderr
+
+
 def test_warnings_are_one_line(folder: Path, here: Callable[..., Run]) -> None:
     (folder / "x.cif").write_text(OVERLAP.replace("Pt1 Pt 0.05", "Ni2 Ni 0.0001"), encoding="utf-8")
     # Under pytest warnings are errors; on the command line they are not.
