@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 CURVE = (
     "import numpy as np, pdfkit as pk; "
@@ -40,7 +41,7 @@ def main() -> None:
     print("| what | warm | first | peak memory |")
     print("|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        demo = ["-m", "pdfkit", "demo", "--out", os.path.join(folder, "out")]
+        demo = ["-m", "pdfkit", "demo", "--out", str(Path(folder) / "out")]
         cases = {
             "python -c pass": ["-c", "pass"],
             "import pdfkit": ["-c", "import pdfkit"],
@@ -49,7 +50,7 @@ def main() -> None:
             "pdfkit demo": demo,
         }
         for number, (name, arguments) in enumerate(cases.items()):
-            cache = os.path.join(folder, f"cache{number}")
+            cache = str(Path(folder) / f"cache{number}")
             first, _ = run(arguments, cache, 1)
             run(arguments, None, 1)
             warm, memory = run(arguments, None, 5)

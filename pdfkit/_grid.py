@@ -212,9 +212,9 @@ def lowpass(curves: Array, step: float, qmax: float, program: str) -> Array:
     if program == "pdffit2":
         length = 1 << math.ceil(math.log2(2 * n))
         low = math.ceil(qmax * (length - 1) * step / (2 * math.pi))
-        spectrum = fft.fft(curves, length, axis=-1)
-        spectrum[..., low : length + 1 - low] = 0.0
-        return np.ascontiguousarray(fft.ifft(spectrum, axis=-1).real[..., :n])
+        spectrum = fft.rfft(curves, length, axis=-1)
+        spectrum[..., low:] = 0.0
+        return np.ascontiguousarray(fft.irfft(spectrum, length, axis=-1, overwrite_x=True)[..., :n])
     length = 1 << math.ceil(math.log2(n))
     padded = np.zeros((*curves.shape[:-1], length - 1))
     padded[..., : n - 1] = curves[..., 1:]

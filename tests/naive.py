@@ -9,7 +9,7 @@ import numpy as np
 
 
 def pairs(crystal, rmax):
-    """Yield (element_i, element_j, weight, distance, U_i + U_j along the pair) for every pair within rmax of the cell."""
+    """Yield (element_i, element_j, weight, distance, U_i + U_j along the pair) for every pair within rmax."""
     structure = crystal.structure
     full = structure.expand()
     rows = structure.basis()

@@ -107,9 +107,7 @@ def test_header_keys():
 
 
 def test_keywords_override_the_header():
-    pdf = read_pdf(
-        DATA / "pdfgetx3.gr", probe="N", qmin=0.5, qmax=15, qdamp=0.06, qbroad=0.01, window="lorch"
-    )
+    pdf = read_pdf(DATA / "pdfgetx3.gr", probe="N", qmin=0.5, qmax=15, qdamp=0.06, qbroad=0.01, window="lorch")
     assert pdf.instrument == Instrument("N", 0.5, 15.0, 0.06, 0.01, "lorch")
     assert read_pdf(DATA / "pdfgetx3_lorch.gr", window="none").instrument.window == "none"
 
@@ -706,9 +704,7 @@ def test_columns_that_would_not_come_back_are_refused(tmp_path, names, columns):
 
 PIECES = st.one_of(
     st.binary(min_size=1, max_size=4),
-    st.sampled_from(
-        [b"nan", b"inf", b"-", b"e", b"e999", b"#", b"\n", b" ", b",", b";", b"\x00", b"=", b"nm"]
-    ),
+    st.sampled_from([b"nan", b"inf", b"-", b"e", b"e999", b"#", b"\n", b" ", b",", b";", b"\x00", b"=", b"nm"]),
 )
 
 
@@ -774,9 +770,7 @@ def test_damaged_own_files(tmp_path, data):
         source.mkdir()
         instrument = Instrument("X", 0.5, 19.0, 0.05, 0.01, "gaussian", 0.2)
         header = {"a": "b", "c d": "e\n"}
-        pdf = PDF(
-            R, G, DG, instrument=instrument, header=header, name="n", composition="CdS", temperature=9.0
-        )
+        pdf = PDF(R, G, DG, instrument=instrument, header=header, name="n", composition="CdS", temperature=9.0)
         write_pdf(source / "a.gr", pdf)
     check_mutation(tmp_path, data.draw(mutations(source, ["a.gr"])), "b.gr", read_pdf)
 

@@ -111,10 +111,8 @@ def test_no_module_bears_the_name_of_a_public_function() -> None:
 
 
 def test_importing_pdfkit_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, pdfkit; "
-        "print([m for m in ('numpy', 'numba', 'scipy', 'lmfit', 'matplotlib', 'ase', 'diffpy', 'h5py') if m in sys.modules])"
-    )
+    heavy = ("numpy", "numba", "scipy", "lmfit", "matplotlib", "ase", "diffpy", "h5py")
+    code = f"import sys, pdfkit; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

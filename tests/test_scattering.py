@@ -94,9 +94,7 @@ def test_species_pairs_are_ordered_and_complete() -> None:
 
 def test_weights_of_cadmium_sulphide() -> None:
     w = pair_weights(("Cd", "S"), np.array([0.5, 0.5]), np.array([48.0, 16.0]))
-    np.testing.assert_allclose(
-        w, [0.25 * 48 * 48 / 1024, 0.5 * 48 * 16 / 1024, 0.25 * 16 * 16 / 1024], rtol=1e-15
-    )
+    np.testing.assert_allclose(w, [0.25 * 48 * 48 / 1024, 0.5 * 48 * 16 / 1024, 0.25 * 16 * 16 / 1024], rtol=1e-15)
 
 
 ELEMENTS = st.lists(st.sampled_from(["Cd", "S", "Se", "Zn", "Ni", "Pt"]), min_size=1, max_size=4, unique=True)
@@ -113,9 +111,7 @@ def test_weights_sum_to_one_and_ignore_scales(elements: list[str], data: st.Data
 
 
 @given(ELEMENTS, st.sampled_from(["X", "N", "E"]), st.floats(0, 40))
-def test_q_weights_are_normalised_and_start_at_the_pair_weights(
-    elements: list[str], probe: str, q: float
-) -> None:
+def test_q_weights_are_normalised_and_start_at_the_pair_weights(elements: list[str], probe: str, q: float) -> None:
     c = np.arange(1.0, len(elements) + 1)
     c /= c.sum()
     i, j = np.triu_indices(len(elements))

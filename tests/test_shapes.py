@@ -248,10 +248,7 @@ def test_lognormal_ends_at_its_extent() -> None:
     for sigma in (0.3, 5, 40):
         shape = LognormalSpheres(30, sigma)
         assert 0 <= shape.gamma0(np.array([shape.extent()]))[0] < 1e-12
-        assert (
-            shape.gamma0(np.array([0.4 * shape.extent()]))[0]
-            < shape.gamma0(np.array([0.3 * shape.extent()]))[0]
-        )
+        assert shape.gamma0(np.array([0.4 * shape.extent()]))[0] < shape.gamma0(np.array([0.3 * shape.extent()]))[0]
 
 
 @pytest.mark.parametrize("shape", BODIES + OTHERS, ids=named)
@@ -284,9 +281,7 @@ def test_values_stay_between_one_and_zero_and_end(shape: Shape) -> None:
     assert g.min() >= -1e-15
     if not isinstance(shape, Shell):  # a hollow body has more of itself at the far wall
         assert np.diff(g).max() <= 1e-14
-    assert np.abs(g[r >= shape.extent()]).max(initial=0) <= (
-        1e-12 if isinstance(shape, LognormalSpheres) else 1e-15
-    )
+    assert np.abs(g[r >= shape.extent()]).max(initial=0) <= (1e-12 if isinstance(shape, LognormalSpheres) else 1e-15)
     if math.isfinite(shape.extent()) and not isinstance(shape, LognormalSpheres | Tabulated):
         assert shape.gamma0(np.array([0.97 * shape.extent()]))[0] > 0
 

@@ -177,9 +177,7 @@ def test_constraints_agree_with_diffpy_structure():
         assert 6 - len(ours.U_constraints(0)) == len(theirs.Uspace)
         for vector in theirs.null_space:
             moved = np.array(ours.sites[0].xyz) + 0.01 * vector
-            np.testing.assert_allclose(
-                evaluate(ours.position_constraints(0), NAMES_XYZ, moved), moved, atol=1e-9
-            )
+            np.testing.assert_allclose(evaluate(ours.position_constraints(0), NAMES_XYZ, moved), moved, atol=1e-9)
         for tensor in theirs.Uspace:
             U = _symmetry.voigt(tensor)
             np.testing.assert_allclose(evaluate(ours.U_constraints(0), NAMES_U, U), U, atol=1e-9)
@@ -187,9 +185,7 @@ def test_constraints_agree_with_diffpy_structure():
 
 def test_a_cell_off_its_symmetry_directions_has_no_simple_constraints():
     R = np.array([np.eye(3), [[0, 1, 0], [1, 0, 0], [0, 0, -1]]]).astype(int)
-    structure = Structure(
-        (4, 4, 7, 80, 100, 70), (Site("A", "Ni", (0.1, 0.2, 0.3)),), "C 2", R, np.zeros((2, 3))
-    )
+    structure = Structure((4, 4, 7, 80, 100, 70), (Site("A", "Ni", (0.1, 0.2, 0.3)),), "C 2", R, np.zeros((2, 3)))
     assert structure.cell_constraints() == {"b": "a", "beta": "180 - alpha"}
     R = np.array([np.eye(3), [[1, 0, 0], [1, -1, 0], [0, 0, -1]]]).astype(int)
     cell = invariant_cell(R, 1)
@@ -276,9 +272,7 @@ def test_supercells_keep_distances_density_and_displacements(n):
 def test_explicit_atoms_carry_the_turned_tensor():
     R, t = group_named("P42/mnm")
     U = (0.01, 0.01, 0.02, 0.004, 0.0, 0.0)
-    rutile = Structure(
-        (4.6, 4.6, 2.96, 90, 90, 90), (Site("O", "O", (0.3, 0.3, 0), U=U, isotropic=False),), "", R, t
-    )
+    rutile = Structure((4.6, 4.6, 2.96, 90, 90, 90), (Site("O", "O", (0.3, 0.3, 0), U=U, isotropic=False),), "", R, t)
     p1, atoms, rows = rutile.to_p1(), rutile.expand(), rutile.basis()
     for i, rotation in enumerate(atoms.rotation):
         turn = rows.T @ rotation @ np.linalg.inv(rows.T)
@@ -298,9 +292,7 @@ def test_the_tensor_of_an_isotropic_atom_is_a_sphere(cell, Uiso):
     made = structure.with_anisotropic()
     assert not made.sites[0].isotropic
     assert made.Uequiv("A") == pytest.approx(Uiso, rel=1e-9)
-    np.testing.assert_allclose(
-        made.U_cartesian("A"), Uiso * np.eye(3), atol=1e-9 * Uiso / structure.volume() * 1e3
-    )
+    np.testing.assert_allclose(made.U_cartesian("A"), Uiso * np.eye(3), atol=1e-9 * Uiso / structure.volume() * 1e3)
     np.testing.assert_allclose(structure.U_cartesian("A"), made.U_cartesian("A"), atol=1e-12)
 
 
@@ -571,9 +563,7 @@ def test_arrays_in_every_shape():
     assert fcc.cell == pytest.approx((math.sqrt(12.5),) * 3 + (60,) * 3)
     assert [site.U[0] for site in fcc.sites] == [0.01, 0.02]
     tensors = [(0.01, 0.02, 0.03, 0, 0, 0.001)] * 2
-    named = Structure.from_arrays(
-        CUBIC, ["Ni", "O"], xyz, U=tensors, occ=[0.5, 1], labels=["a", "a"], title="x"
-    )
+    named = Structure.from_arrays(CUBIC, ["Ni", "O"], xyz, U=tensors, occ=[0.5, 1], labels=["a", "a"], title="x")
     assert [site.label for site in named.sites] == ["a", "a_2"]
     assert tensors[0] == named.sites[0].U
     assert named.title == "x"

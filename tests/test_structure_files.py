@@ -181,9 +181,7 @@ def test_pdffit_files():
     }
     assert made.title.startswith("CdSe zinc blende")
     assert made.sites[0] == Site("Cd1", "Cd", (0, 0, 0), 1.0, (0.01,))
-    assert made.sites[1] == Site(
-        "Se1", "Se", (0.25,) * 3, 0.5, (0.01, 0.02, 0.03, 0.001, 0.002, -0.003), False
-    )
+    assert made.sites[1] == Site("Se1", "Se", (0.25,) * 3, 0.5, (0.01, 0.02, 0.03, 0.001, 0.002, -0.003), False)
     old = read_structure(DATA / "pdffit3.stru")
     assert dict(old.meta) == {"scale": 1.0, "delta2": 2.5, "sratio": 0.8, "rcut": 3.0, "stepcut": 21.5}
     assert old.cell[:3] == (7.04, 3.52, 3.52)
@@ -239,9 +237,7 @@ def test_what_ase_writes_is_read(tmp_path, format):
     atoms = ase.build.bulk("ZnS", "wurtzite", a=3.82, c=6.26)
     path = tmp_path / {"vasp": "POSCAR", "cif": "x.cif"}.get(format, f"x.{format}")
     ase.io.write(path, atoms, format=format)
-    assert expanded(read_structure(path)) == atoms_of(
-        atoms.get_chemical_symbols(), atoms.get_scaled_positions()
-    )
+    assert expanded(read_structure(path)) == atoms_of(atoms.get_chemical_symbols(), atoms.get_scaled_positions())
 
 
 def test_atoms_without_a_cell_are_sent_to_clusters(tmp_path):
@@ -249,9 +245,7 @@ def test_atoms_without_a_cell_are_sent_to_clusters(tmp_path):
     path.write_text("2\nmolecule\nC 0 0 0\nO 0 0 1.1\n")
     with pytest.raises(ReadError, match="Cluster"):
         read_structure(path)
-    (tmp_path / "a.pdb").write_text(
-        "ATOM      1 NA   NA  A   1       0.000   0.000   0.000  1.00  1.00          Na\n"
-    )
+    (tmp_path / "a.pdb").write_text("ATOM      1 NA   NA  A   1       0.000   0.000   0.000  1.00  1.00          Na\n")
     with pytest.raises(ReadError, match="CRYST1"):
         read_structure(tmp_path / "a.pdb")
 
@@ -304,10 +298,7 @@ def test_rhombohedral_axes_follow_the_cell(tmp_path):
     name = "_space_group_name_H-M_alt 'R -3 c'"
     assert read_structure(cif(tmp_path, name, c=70.0, gamma=120)).multiplicities()[0] == 36
     assert read_structure(cif(tmp_path, name, alpha=56, gamma=56)).multiplicities()[0] == 12
-    assert (
-        read_structure(cif(tmp_path, name.replace("c'", "c :H'"), c=70.0, gamma=120)).multiplicities()[0]
-        == 36
-    )
+    assert read_structure(cif(tmp_path, name.replace("c'", "c :H'"), c=70.0, gamma=120)).multiplicities()[0] == 36
     with pytest.raises(ReadError, match="symmetry of its operations"):
         read_structure(cif(tmp_path, name.replace("c'", "c :R'"), c=70.0, gamma=120))
 

@@ -40,9 +40,7 @@ def test_each_definition_is_undone_by_its_partner(rho0: float, b: float, seed: i
     np.testing.assert_allclose(tr.F_to_S(x, tr.S_to_F(x, y)), y, **close)
     np.testing.assert_allclose(tr.g_to_G(x, tr.G_to_g(x, y, rho0), rho0), y, rtol=1e-9, atol=1e-9)
     gamma0 = np.exp(-x / 10)
-    np.testing.assert_allclose(
-        tr.R_to_G(x, tr.G_to_R(x, y, rho0, gamma0), rho0, gamma0), y, rtol=1e-9, atol=1e-9
-    )
+    np.testing.assert_allclose(tr.R_to_G(x, tr.G_to_R(x, y, rho0, gamma0), rho0, gamma0), y, rtol=1e-9, atol=1e-9)
     # Keen's D is 4πrρ₀ times his G, and T − D the density line.
     D, density = tr.G_to_D(y, b), 4 * np.pi * x * rho0
     np.testing.assert_allclose(density * tr.G_to_keen_G(x, y, rho0, b), D, **close)
@@ -202,9 +200,7 @@ def test_to_pdf_is_the_modified_transform_and_says_so() -> None:
     )
     for i in (100, 250, 2000):
         r = pdf.r[i]
-        exact = quad(
-            lambda q, r=r: debye_F(q) * np.sinc(q / 20) * np.sin(q * r), 1, 20, limit=400, epsabs=1e-12
-        )[0]
+        exact = quad(lambda q, r=r: debye_F(q) * np.sinc(q / 20) * np.sin(q * r), 1, 20, limit=400, epsabs=1e-12)[0]
         # End terms of second order: (2/π)(ΔQ²/12)F′ = 5e-6 at ΔQ = 0.01.
         assert pdf.G[i] == pytest.approx(2 / np.pi * exact, abs=1e-5)
     whole = sq.to_pdf(np.array([1.0, 2.0]))
@@ -318,9 +314,7 @@ def test_kernels_are_those_of_adaptive_quadrature(name: str) -> None:
         return tr.window(name, q, 20.0) / (1 + (q / 15) ** 2)
 
     K = tr.cut_kernel(lags, 0.5, 20.0, weight)
-    exact = [
-        quad(lambda q: float(weight(np.array(q))), 0.5, 20, weight="cos", wvar=r)[0] / np.pi for r in lags
-    ]
+    exact = [quad(lambda q: float(weight(np.array(q))), 0.5, 20, weight="cos", wvar=r)[0] / np.pi for r in lags]
     np.testing.assert_allclose(K, exact, atol=1e-12 * K[0])
 
 

@@ -31,6 +31,8 @@ from pdfkit.structure import Structure
 # Peaks that lie within a bin are merged (see `_orbits.merge_groups`) where there are this many times more of them than
 # bins: large cells without symmetry. Elsewhere it would not pay.
 MERGE_ABOVE = 3
+# About 4 GB of pair lists.
+MOST_PAIRS = 1e8
 # Default limits of a fit: further away the start was wrong, or the model is.
 U_MAX = 0.3
 CELL_RANGE = 0.05
@@ -128,7 +130,7 @@ class Crystal:
         """Distance (Å) of the nearest pair."""
         free = np.array([q.value for q in self._structure_quantities])
         geometry = Point.at(self._maps, self._atoms, free, np.zeros((free.size, 0))).geometry
-        reach = 3.0
+        reach = float(np.cbrt(math.sqrt(np.linalg.det(geometry.g)) / self._atoms.site.size))
         while True:
             i, j, shift = _orbits.enumerate_pairs(geometry, reach, self._atoms.first, self._atoms.site)
             if i.size:
@@ -299,6 +301,12 @@ class Crystal:
     def _groups(self, geometry: Geometry, rmax: float) -> PairGroups:
         """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list."""
         reference, key = self._reference, self._key
+        count = 4.19 * rmax**3 * self._atoms.first.size * self._atoms.site.size / math.sqrt(np.linalg.det(geometry.g))
+        if count > MOST_PAIRS:
+            raise PdfkitError(
+                f"{self.name}: {count:.0e} pairs within {rmax:.0f} Å are more than memory holds: lower rmax, or a U, "
+                "sratio or qbroad that makes peaks too wide"
+            )
         reach = float(math.ceil(rmax * 1.02))
         groups = _cached_groups(key, reference, reach)
         while not groups.covers(geometry, rmax):
