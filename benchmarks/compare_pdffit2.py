@@ -290,7 +290,8 @@ def main() -> None:
         timings.append(t)
         print(
             f"| {t.case} | {t.difference:.1e} | {t.theirs * 1e3:.1f} ms | "
-            f"{t.evaluator * 1e3:.2f} ms (± {t.spread:.0%}) | **{t.ratio:.0f}×** | {t.model * 1e3:.2f} ms, {t.theirs / t.model:.0f}× | {t.first * 1e3:.0f} ms | "
+            f"{t.evaluator * 1e3:.2f} ms (± {t.spread:.0%}) | **{t.ratio:.0f}×** | "
+            f"{t.model * 1e3:.2f} ms, {t.theirs / t.model:.0f}× | {t.first * 1e3:.0f} ms | "
             f"{t.jacobian / t.evaluator:.1f}× for {t.directions} |"
         )
         sys.stdout.flush()

@@ -187,9 +187,8 @@ def main() -> None:
         if not markdown:
             for label, result in (("1/r", same), ("pdfkit", ours), ("Q-dependent", q)):
                 notes = within(row, result) + list(result.remarks) + ([] if result.converged else [result.message])
-                print(
-                    f"    {label}: {result.nfev} evaluations, {result.seconds:.2f} s; {'; '.join(notes) or 'within limits'}"
-                )
+                text = "; ".join(notes) or "within limits"
+                print(f"    {label}: {result.nfev} evaluations, {result.seconds:.2f} s; {text}")
 
 
 if __name__ == "__main__":

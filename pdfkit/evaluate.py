@@ -110,7 +110,9 @@ class Evaluator:
             cut = _cut(blocks[0].grid, np.asarray(total), blocks[0].spectra)
             out = blocks[0].grid.resample(cut[0])
         else:
-            out = np.asarray(sum(self._finish(block).sum(axis=0) for block in blocks))
+            out = np.asarray(sum(self._uncut(block).sum(axis=0) for block in blocks))
+            if self._filter and self._before:
+                out = self._filtered(out)
         return out[0, self._inside], out[1:, self._inside]
 
     def parts(self, values: Array, *, weighted: bool = True) -> dict[tuple[str, tuple[str, str]], Array]:
@@ -123,6 +125,11 @@ class Evaluator:
 
     def _finish(self, block: _Block) -> Array:
         """Return a block's curves on r (nchannels, 1 + nq, nr): envelopes and cut in the order of the convention."""
+        curves = self._uncut(block)
+        return self._filtered(curves) if self._filter and self._before else curves
+
+    def _uncut(self, block: _Block) -> Array:
+        """Return what `_finish` does, short of another program's filter where that comes last."""
         grid = block.grid
         if self._cut_last:
             curves = block.enveloped(block.curves, grid.nodes, grid.taper)
@@ -135,8 +142,7 @@ class Evaluator:
             curves -= block.slope[:, :, None] * (4 * np.pi * self.r)
         if self._filter and not self._before:
             curves = self._filtered(curves)
-        curves = block.enveloped(curves, self.r, np.ones(1))
-        return self._filtered(curves) if self._filter and self._before else curves
+        return block.enveloped(curves, self.r, np.ones(1))
 
     def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
         """Return every phase's curves on the shared grid, before envelope and cut."""
