@@ -81,9 +81,7 @@ def fit(
     if weights == "auto" and len({pdf.dG is None for pdf in data.values()}) > 1:
         raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
     sets = [_Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
-    if params is None:
-        params = parameters(model, tuple(data))
-    params = params.copy()
+    params = parameters(model, tuple(data)) if params is None else params.copy()
     apply_choices(params, free, ties, bounds)
     for par in params.values():
         par.init_value = par.value
