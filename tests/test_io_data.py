@@ -847,3 +847,14 @@ def test_measured_intensities_are_columns_and_no_sq():
 
 def test_sq_is_a_value():
     assert isinstance(read_sq(DATA / "gsas2.sq"), SQ)
+
+
+def test_nm_is_seen_in_noisy_data_too(tmp_path: Path) -> None:
+    # Ripples below the first peak half as high as the peak: the height of G in nm⁻² gives the unit away.
+    r = np.arange(1, 501) * 0.01
+    G = np.exp(-(((r - 0.25) / 0.02) ** 2)) * 95 + 60 * np.exp(-(((r - 0.05) / 0.02) ** 2))
+    path = tmp_path / "noisy.gr"
+    np.savetxt(path, np.column_stack([r, G]))
+    with pytest.raises(ReadError, match="usual in nm"):
+        read_pdf(path)
+    assert read_pdf(path, r_unit="nm").r[-1] == pytest.approx(50.0)

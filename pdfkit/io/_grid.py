@@ -86,8 +86,11 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array) -> Non
         raise ReadError(table.path, f"the header says that r is in nm: {remedy}")
     if unit is None and 1.0 <= r[-1] < 6.0:
         peak = int(np.argmax(G))
-        # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm.
-        if G[peak] > 0 and 0.1 < r[peak] < 0.7 and not (np.abs(G[r < 0.1]) > 0.5 * G[peak]).any():
+        # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm. In Å, G at such r is a ripple of the
+        # reduction: not alone, not beyond 50 Å⁻², not on steps of 0.001 Å.
+        alone = not (np.abs(G[r < 0.1]) > 0.5 * G[peak]).any()
+        fine = r[1] - r[0] < 0.003
+        if G[peak] > 0 and 0.1 < r[peak] < 0.7 and (alone or fine or G[peak] > 50.0):
             message = f"r ends at {r[-1]:g}, G peaks at r = {r[peak]:g}: usual in nm, not in Å; {remedy}"
             raise ReadError(table.path, message)
 
