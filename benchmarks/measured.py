@@ -35,7 +35,7 @@ class Row:
 
 
 def read(path: str, **options: object) -> pk.PDF:
-    pdf = pk.read_pdf(example(path), probe="X", qmin=0.0, **options)  # type: ignore[arg-type]
+    pdf = pk.read_pdf(example(path), probe="X", **options)  # type: ignore[arg-type]
     return replace(pdf, dG=None)
 
 

@@ -12,6 +12,7 @@ import re
 import stat
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,12 @@ PDF_FILES = {
 }
 
 
+def check_qmin(pdf, qmin):
+    """The qmin of a file is kept, but a model is not cut there unless it is asked for."""
+    assert pdf.instrument.qmin == 0.0
+    assert pdf.header.get("note qmin", "qmin = 0 ").startswith(f"qmin = {qmin:g} ")
+
+
 @pytest.mark.parametrize("name", PDF_FILES)
 def test_every_header_is_read(name):
     instrument, composition, temperature, has_error, title = PDF_FILES[name]
@@ -76,7 +83,8 @@ def test_every_header_is_read(name):
     # PDFgetX2 prints seven digits, PDFgetN five decimals.
     loose = {"pdfgetx2.gr": 5e-6, "pdfgetn.gr": 1e-5, "pdfgetn_old.gr": 1e-5}.get(name, PRINTED)
     np.testing.assert_allclose(pdf.G, G, rtol=loose, atol=loose)
-    assert pdf.instrument == instrument
+    assert pdf.instrument == replace(instrument, qmin=0.0)
+    check_qmin(pdf, instrument.qmin)
     assert (pdf.composition, pdf.temperature, pdf.name) == (composition, temperature, title)
     assert (pdf.dG is not None) == has_error
     if pdf.dG is not None:
@@ -170,8 +178,10 @@ def test_probe(write, header, probe):
     ],
 )
 def test_q_limits(write, header, qmin, qmax):
-    instrument = read_pdf(write(f"# header\n{header}\n#### start data\n{TWO}")).instrument
-    assert (instrument.qmin, instrument.qmax) == (qmin, qmax)
+    pdf = read_pdf(write(f"# header\n{header}\n#### start data\n{TWO}"))
+    assert pdf.instrument.qmax == qmax
+    check_qmin(pdf, qmin)
+    assert read_pdf(write(f"{header}\n{TWO}"), qmin=0.25).instrument.qmin == 0.25
 
 
 def test_old_names_of_resolution(write):
@@ -822,11 +832,13 @@ def test_measured_data():
     }
     for name, values in expected.items():
         pdf, i = found[name], found[name].instrument
-        said = (len(pdf), pdf.r[0], pdf.r[-1], i.probe, i.qmin, i.qmax, pdf.composition)
-        assert said == values, name
+        *rest, qmin, qmax, composition = values
+        assert (len(pdf), pdf.r[0], pdf.r[-1], i.probe) == tuple(rest), name
+        assert (i.qmax, pdf.composition) == (qmax, composition), name
+        check_qmin(pdf, qmin)
     for name, pdf in found.items():
         assert np.ptp(np.diff(pdf.r)) < 1e-5, name
-        assert not any(key.startswith("note") for key in pdf.header), name
+        assert not any(key.startswith("note") for key in pdf.header if key != "note qmin"), name
 
 
 @pytest.mark.examples
