@@ -9,19 +9,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data import PDF
-from pdfkit.errors import ParameterError, PdfkitError
-from pdfkit.evaluate import Evaluator
-from pdfkit.kernels.linear import triangular_factor
-from pdfkit.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.errors import PdfkitError
+from pdfkit.model import Model
 from pdfkit.params import ParameterMap, Parameters, apply_choices, make_parameters
-from pdfkit.phases.base import Quantity
+from pdfkit.problem import Dataset, Problem, global_quantities
 from pdfkit.restraints import Restraint
 from pdfkit.results import DatasetFit, FitResult, phase_fractions
 
@@ -80,12 +78,12 @@ def fit(
         raise PdfkitError("there are no data to fit: give at least one PDF")
     if weights == "auto" and len({pdf.dG is None for pdf in data.values()}) > 1:
         raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
-    sets = [_Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
+    sets = [Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
     params = parameters(model, tuple(data)) if params is None else params.copy()
     apply_choices(params, free, ties, bounds)
     for par in params.values():
         par.init_value = par.value
-    problem = _Problem(sets, ParameterMap.of(params), tuple(restraints), model)
+    problem = Problem(sets, ParameterMap.of(params), tuple(restraints), model)
     problem.check()
     problem.guess_scales(params)
     outcome = _minimise(problem, max_nfev, progress)
@@ -98,155 +96,7 @@ def fit(
 
 def parameters(model: Model, datasets: Sequence[str] = ("",)) -> Parameters:
     """Return all parameters of a model, fixed at its values, to look at or to change before a fit."""
-    return make_parameters(_global_quantities(model, datasets))
-
-
-def _is_local(name: str) -> bool:
-    """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's two."""
-    return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
-
-
-def _global_quantities(model: Model, datasets: Sequence[str]) -> list[Quantity]:
-    if len(datasets) == 1:
-        return list(model.quantities)
-    for name in datasets:
-        if not name.isidentifier() or name in [phase.name for phase in model.phases]:
-            raise ParameterError(f"data set name {name!r}: use a plain word that is no phase name")
-    shared = [q for q in model.quantities if not _is_local(q.name)]
-    local = [q for q in model.quantities if _is_local(q.name)]
-    return shared + [replace(q, name=f"{name}.{q.name}") for name in datasets for q in local]
-
-
-@dataclass(frozen=True)
-class _Dataset:
-    """One measured curve, its evaluator, and 1/dG (1 where there is none)."""
-
-    name: str
-    model: Model
-    data: PDF
-    begin: float
-    evaluate: Evaluator
-    weight: Array
-    has_errors: bool
-
-    @classmethod
-    def of(cls, name: str, model: Model, whole: PDF, data: PDF, weights: str) -> _Dataset:
-        if name:
-            known = model.instrument
-            own = data.instrument
-            model = model.with_instrument(
-                replace(own, probe=own.probe or known.probe, qmax=own.qmax if own.qmax is not None else known.qmax)
-            )
-        has_errors = data.dG is not None and weights == "auto"
-        weight = 1.0 / data.dG if has_errors and data.dG is not None else np.ones(len(data))
-        begin = float(whole.r[whole.r > 0][0])
-        return cls(name, model, data, begin, model.evaluator(data.r, begin), weight, has_errors)
-
-    def global_name(self, quantity: str) -> str:
-        return f"{self.name}.{quantity}" if self.name and _is_local(quantity) else quantity
-
-    @property
-    def independent(self) -> float:
-        """Number of independent points: one every π/Qmax in r, or the points themselves where those are fewer."""
-        qmax = self.model.instrument.qmax or math.inf
-        span = float(self.data.r[-1] - self.data.r[0])
-        return min(float(len(self.data)), span * qmax / math.pi)
-
-
-class _Problem:
-    """Residuals, Jacobian and what is needed to judge them, as functions of the free values."""
-
-    def __init__(
-        self, sets: Sequence[_Dataset], mapping: ParameterMap, restraints: tuple[Restraint, ...], model: Model
-    ) -> None:
-        self.sets = sets
-        self.mapping = mapping
-        self.restraints = restraints
-        self.model = model
-        self.restraint_scale = math.sqrt(sum(len(s.data) for s in sets) / self.independent)
-        position = {name: i for i, name in enumerate(mapping.names)}
-        self.rows = []
-        for s in sets:
-            names = [s.global_name(name) for name in s.model.names]
-            missing = [name for name in names if name not in position]
-            if missing:
-                raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
-            self.rows.append(np.array([position[name] for name in names]))
-
-    @property
-    def independent(self) -> float:
-        """Independent points of all data sets."""
-        return sum(s.independent for s in self.sets)
-
-    @property
-    def freedom(self) -> float:
-        """Independent points less free parameters (1 at least)."""
-        return max(1.0, self.independent - len(self.mapping.free))
-
-    def check(self) -> None:
-        """Refuse a problem that has nothing to vary or too few data."""
-        if not self.mapping.free:
-            raise ParameterError('nothing is free: give free=["scale", "a", ...]')
-        points = sum(len(s.data) for s in self.sets)
-        if points <= len(self.mapping.free):
-            raise ParameterError(
-                f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
-            )
-
-    def curves(self, x: Array) -> list[tuple[Array, Array]]:
-        """Return (G, dG/dx) of every data set."""
-        values, tangents = self.mapping(x)
-        return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
-
-    def system(self, x: Array, curves: list[tuple[Array, Array]] | None = None) -> Array:
-        """Return the rows of the linearised problem, (nfree + 1, n): ∂f/∂x, then f = (G_calc − G_obs)/dG.
-
-        Restraints are the last columns.
-        """
-        rows = []
-        for s, (G, dG) in zip(self.sets, curves or self.curves(x), strict=True):
-            rows.append(np.vstack([dG, G - s.data.G]) * s.weight)
-        if self.restraints:
-            values, tangents = self.mapping(x)
-            for restraint in self.restraints:
-                value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
-                rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
-        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
-
-    @staticmethod
-    def factor(rows: Array) -> Array:
-        """Return the triangular factor (nfree + 1, nfree + 1) of the rows of `system`."""
-        if not np.isfinite(rows).all():
-            raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds")
-        out = np.zeros((rows.shape[0], rows.shape[0]))
-        triangular_factor(rows, out)
-        return out
-
-    def misfit(self, curves: list[tuple[Array, Array]]) -> float:
-        """Return the weighted sum of squares without restraints."""
-        parts = zip(self.sets, curves, strict=True)
-        return float(sum((((G - s.data.G) * s.weight) ** 2).sum() for s, (G, _) in parts))
-
-    def guess_scales(self, params: Parameters) -> None:
-        """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""
-        from scipy.optimize import nnls
-
-        free = self.mapping.free_names
-        columns = [k for k, name in enumerate(free) if name.endswith(".scale")]
-        used_in_ties = any(name in expression for name in free for _, expression in self.mapping.ties)
-        if not columns or used_in_ties:
-            return
-        x = self.mapping.x0
-        rows = self.system(x)
-        basis, f = rows[columns].T, rows[-1]
-        if not np.isfinite(basis).all() or not basis.any():
-            return
-        solution, _ = nnls(basis, basis @ x[columns] - f)
-        solution = np.maximum(solution, 0.1 * solution.max(initial=0.0))
-        for k, value in zip(columns, solution, strict=True):
-            i = self.mapping.free[k]
-            low, high = self.mapping.low[k], self.mapping.high[k]
-            params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))
+    return make_parameters(global_quantities(model, datasets))
 
 
 @dataclass(frozen=True)
@@ -261,7 +111,7 @@ class _Outcome:
 class _Factor:
     """[J, f] at x as its triangular factor, remembered for the one x the optimiser asks about."""
 
-    def __init__(self, problem: _Problem, progress: Progress | None) -> None:
+    def __init__(self, problem: Problem, progress: Progress | None) -> None:
         self.problem = problem
         self.progress = progress
         self.norm = math.sqrt(sum(((s.data.G * s.weight) ** 2).sum() for s in problem.sets))
@@ -285,7 +135,7 @@ class _Factor:
         return np.asarray(self._at(x)[:, :-1])
 
 
-def _minimise(problem: _Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None) -> _Outcome:
+def _minimise(problem: Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None) -> _Outcome:
     from scipy.optimize import least_squares
 
     factor = _Factor(problem, progress)
@@ -315,7 +165,7 @@ def _minimise(problem: _Problem, max_nfev: int, progress: Progress | None, befor
     return _Outcome(found.x, nfev, found.status > 0, words[found.status])
 
 
-def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
+def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
     mapping, x = problem.mapping, outcome.x
     curves = problem.curves(x)
     jac = problem.factor(problem.system(x, curves))[:, :-1].T
@@ -371,7 +221,7 @@ def _result(problem: _Problem, params: Parameters, outcome: _Outcome, seconds: f
     )
 
 
-def _scale_covariance(mapping: ParameterMap, problem: _Problem, gauge: Array) -> Array:
+def _scale_covariance(mapping: ParameterMap, problem: Problem, gauge: Array) -> Array:
     """Covariance of the first data set's scales, in the order of phases."""
     index = [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
     return np.asarray(gauge[np.ix_(index, index)])
@@ -439,7 +289,7 @@ def _write_back(
         par.stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
 
 
-def _rw(problem: _Problem, fits: Sequence[DatasetFit]) -> float:
+def _rw(problem: Problem, fits: Sequence[DatasetFit]) -> float:
     """Rw = √(Σ w(G_obs − G_calc)²/Σ w G_obs²) over all data sets."""
     top = bottom = 0.0
     for s, one in zip(problem.sets, fits, strict=True):

@@ -20,7 +20,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("data", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_grid",
      "structure", "_sites", "_symmetry", "_tidy", "_convert"),
     ("phases", "io"),
-    ("evaluate", "model", "params", "restraints", "results", "fitting", "serial"),
+    ("evaluate", "model", "params", "restraints", "results", "problem", "fitting", "serial"),
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info"),
     ("report", "plot", "_outputs", "demo"),
     ("cli", "_progress", "__main__"),

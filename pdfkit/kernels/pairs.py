@@ -1,7 +1,7 @@
 """Which atoms lie within a distance of each other in a crystal, and what those distances are.
 
-`lattice_pairs` enumerates, `peak_table` turns enumerated pairs into peaks (position, variance, weight) and their
-directional derivatives. Positions are fractional; the metric tensor g gives d² = Δᵀ g Δ.
+`lattice_pairs` enumerates; `group_sums` and `finish_peaks` turn enumerated pairs into peaks (position, variance,
+weight) and their directional derivatives. Positions are fractional; the metric tensor g gives d² = Δᵀ g Δ.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def pair_projections(
 
 
 @kernel
-def peak_table(
+def group_sums(
     start: IntArray,
     atom_i: Int32Array,
     atom_j: Int32Array,
@@ -138,8 +138,6 @@ def peak_table(
     u: Array,
     b: Array,
     occ: Array,
-    width: Array,
-    rcut: float,
     aniso: bool,
     kind: IntArray,
     dg: Array,
@@ -147,28 +145,20 @@ def peak_table(
     du: Array,
     db: Array,
     docc: Array,
-    dwidth: Array,
-    peak: Array,
-    dpeak: Array,
-    stats: Array,
+    sums: Array,
+    dsums: Array,
 ) -> None:
-    """Turn groups of pairs into peaks and their derivatives along `kind.size` directions of parameter space.
+    """Sum weight, distance and displacement over groups of pairs, with derivatives along `kind.size` directions.
 
-    Formula: a group of pairs becomes one peak at the weighted mean d̄ of its distances, of weight Σw and variance
-    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨d²⟩ − d̄² (1e-4 Å² at least), with
-    w = mult·occᵢ·occⱼ and s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d². Groups of one distance are exact; in a wider one the error
-    is of third order in its width over σ. A group with a non-positive bracket gets σ² = −1 and weight 0.
+    Formula: w = mult·occᵢ·occⱼ, d = |Δ|, s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d² with v = gΔ; a group gives d₀ (its first
+    distance), Σw, Σwe, Σwe², Σws with e = d − d₀, so that a group of equal distances has variance exactly 0 (Σws is
+    plain s where Σw = 0: an empty group still needs a width, because occupancy derivatives act there).
     Shapes: start (ngroups+1,) offsets into the pairs; atom_i, atom_j, mult (npairs,); shift (npairs,3); g (3,3);
-    x (natoms,3); u, occ (natoms,); b (natoms,3,3), used if `aniso`; width (4,) = δ₁, δ₂, qbroad, sratio. A direction
-    q has the kinds of change that its bits in kind[q] name, and tangents dg (nq,3,3), dx (nq,natoms,3), du, docc
-    (nq,natoms), db (nq,natoms,3,3), dwidth (nq,4). Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3),
-    their directional derivatives; stats (2,) = number of dropped groups, largest ⟨d²⟩ − d̄² of a group.
-    Units: Å, Å². Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
+    x (natoms,3); u, occ (natoms,); b (natoms,3,3), used if `aniso`. A direction q has the kinds of change that its
+    bits in kind[q] name, and tangents dg (nq,3,3), dx (nq,natoms,3), du, docc (nq,natoms), db (nq,natoms,3,3).
+    Outputs: sums (ngroups,5); dsums (ngroups,nq,4), the derivatives of all but d₀. Units: Å, Å².
     """
     nq = kind.size
-    dropped = 0
-    widest = 0.0
-    delta1, delta2, qbroad, sratio = width[0], width[1], width[2], width[3]
     acc = np.zeros((nq, 4))
     # Cell directions of isotropic crystals need only two tensors a group, however many directions there are.
     tensors = np.zeros((2, 6))
@@ -227,20 +217,10 @@ def peak_table(
                 t0 = half * d0
                 t1 = half * d1
                 t2 = half * d2
-                tensors[0, 0] += t0 * d0
-                tensors[0, 1] += t1 * d1
-                tensors[0, 2] += t2 * d2
-                tensors[0, 3] += 2.0 * t0 * d1
-                tensors[0, 4] += 2.0 * t0 * d2
-                tensors[0, 5] += 2.0 * t1 * d2
-                if e != 0.0:
-                    twice = 2.0 * e
-                    tensors[1, 0] += twice * t0 * d0
-                    tensors[1, 1] += twice * t1 * d1
-                    tensors[1, 2] += twice * t2 * d2
-                    tensors[1, 3] += 2.0 * twice * t0 * d1
-                    tensors[1, 4] += 2.0 * twice * t0 * d2
-                    tensors[1, 5] += 2.0 * twice * t1 * d2
+                products = (t0 * d0, t1 * d1, t2 * d2, 2.0 * t0 * d1, 2.0 * t0 * d2, 2.0 * t1 * d2)
+                for m in range(6):
+                    tensors[0, m] += products[m]
+                    tensors[1, m] += 2.0 * e * products[m]
             if not any_pair:
                 continue
             for q in range(nq):
@@ -279,14 +259,54 @@ def peak_table(
                 acc[q, 2] += dw * e * e + 2.0 * w * e * dd
                 acc[q, 3] += dw * s + w * ds
 
-        # An empty group (all occupancies 0) still needs a place and a width: occupancy derivatives act there.
-        if w_sum == 0.0:
-            ws = s
+        sums[group, 0] = origin
+        sums[group, 1] = w_sum
+        sums[group, 2] = wd
+        sums[group, 3] = wdd
+        sums[group, 4] = ws if w_sum != 0.0 else s
+        for q in range(nq):
+            if kind[q] & CELL and not aniso:
+                for m in range(6):
+                    k = m if m < 3 else (0 if m < 5 else 1)
+                    n = m if m < 3 else (m - 2 if m < 5 else 2)
+                    acc[q, 1] += tensors[0, m] * dg[q, k, n]
+                    acc[q, 2] += tensors[1, m] * dg[q, k, n]
+            for m in range(4):
+                dsums[group, q, m] = acc[q, m]
+
+
+@kernel
+def finish_peaks(
+    sums: Array,
+    dsums: Array,
+    kind: IntArray,
+    width: Array,
+    rcut: float,
+    dwidth: Array,
+    peak: Array,
+    dpeak: Array,
+    stats: Array,
+) -> None:
+    """Turn the sums over groups of pairs (`group_sums`) into peaks and their derivatives.
+
+    Formula: position d̄ = d₀ + Σwe/Σw, weight Σw, variance σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if
+    d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one distance are exact; in a wider one the error is of third
+    order in its width over σ. A group with a non-positive bracket gets σ² = −1 and weight 0.
+    Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4). Outputs: peak
+    (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3); stats (2,) = number of dropped groups, largest ⟨e²⟩ − ⟨e⟩².
+    Units: Å, Å². Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
+    """
+    dropped = 0
+    widest = 0.0
+    delta1, delta2, qbroad, sratio = width[0], width[1], width[2], width[3]
+    for group in range(sums.shape[0]):
+        w_sum = sums[group, 1]
+        wdd = sums[group, 3]
         safe = w_sum if w_sum != 0.0 else 1.0
-        mean_e = wd / safe
-        d = origin + mean_e
+        mean_e = sums[group, 2] / safe
+        d = sums[group, 0] + mean_e
         spread = wdd / safe - mean_e * mean_e
-        s = ws / safe
+        s = sums[group, 4] / safe
         widest = max(widest, spread)
         bracket = 1.0 - delta1 / d - delta2 / (d * d) + qbroad * qbroad * d * d
         sharp = sratio * sratio if d < rcut else 1.0
@@ -301,23 +321,15 @@ def peak_table(
         peak[group, 1] = max(sigma2, SMALLEST_VARIANCE)
         peak[group, 2] = w_sum
         dbracket_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d) + 2.0 * qbroad * qbroad * d
-        for q in range(nq):
-            dw = acc[q, 0]
+        for q in range(kind.size):
+            dw = dsums[group, q, 0]
             dd = 0.0
             dspread = 0.0
             ds = 0.0
             if w_sum != 0.0:
-                first = acc[q, 1]
-                second = acc[q, 2]
-                if kind[q] & CELL and not aniso:
-                    for m in range(6):
-                        k = m if m < 3 else (0 if m < 5 else 1)
-                        n = m if m < 3 else (m - 2 if m < 5 else 2)
-                        first += tensors[0, m] * dg[q, k, n]
-                        second += tensors[1, m] * dg[q, k, n]
-                dd = (first - dw * mean_e) / safe
-                dspread = (second - dw * wdd / safe) / safe - 2.0 * mean_e * dd
-                ds = (acc[q, 3] - dw * s) / safe
+                dd = (dsums[group, q, 1] - dw * mean_e) / safe
+                dspread = (dsums[group, q, 2] - dw * wdd / safe) / safe - 2.0 * mean_e * dd
+                ds = (dsums[group, q, 3] - dw * s) / safe
             dbracket = dbracket_dd * dd
             dsharp = 0.0
             if kind[q] & WIDTH:

@@ -94,8 +94,8 @@ class Point:
         u_max = max(u_max, float(uiso.max()))
         return cls(atoms, Geometry(g, x, b), uiso, occ, u_max, maps.anisotropic, dg, dx, duiso, db, docc)
 
-    def arrays(self, width: Array, rcut: float, dwidth: Array) -> tuple[Any, ...]:
-        """Return the arguments of `peak_table` between the pairs and its outputs."""
+    def arguments(self, width: Array, rcut: float, dwidth: Array) -> Arguments:
+        """Return what the pair kernels need of this point; width and dwidth as in `finish_peaks`."""
         site = self.atoms.site
         kind = np.zeros(self.dg.shape[0], dtype=np.int64)
         if kind.size:
@@ -110,9 +110,21 @@ class Point:
                 kind |= bit * tangent.any(axis=tuple(range(1, tangent.ndim)))
         plain = np.ascontiguousarray
         g, x, b = self.geometry.g, self.geometry.x, self.geometry.b
-        state = (plain(g), plain(x), self.u[site], plain(b), self.occ[site], width, rcut, self.aniso)
-        tangents = (self.dg, self.dx, self.du[:, site], self.db, self.docc[:, site], dwidth)
-        return (*state, kind, *map(plain, tangents))
+        state = (plain(g), plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
+        tangents = (self.dg, self.dx, self.du[:, site], self.db, self.docc[:, site])
+        return Arguments(state, kind, tuple(map(plain, tangents)), width, rcut, plain(dwidth))
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments of the pair kernels between the pairs and the outputs."""
+
+    state: tuple[Any, ...]
+    kind: IntArray
+    tangents: tuple[Any, ...]
+    width: Array
+    rcut: float
+    dwidth: Array
 
 
 def metric(cell: Array, dcell: Array) -> tuple[Array, Array]:

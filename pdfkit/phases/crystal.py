@@ -21,7 +21,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits
-from pdfkit.phases._geometry import Atoms, Point
+from pdfkit.phases._geometry import Arguments, Atoms, Point
 from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases.base import Composition, Peaks, Quantity
@@ -208,7 +208,7 @@ class Crystal:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
 
         values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
-        See `pdfkit.kernels.pairs.peak_table` for the formula.
+        See `pdfkit.kernels.pairs.finish_peaks` for the formula.
         """
         n = len(self._structure_quantities)
         point = Point.at(self._maps, self._atoms, values[1 : 1 + n], tangents[1 : 1 + n])
@@ -217,7 +217,7 @@ class Crystal:
         dwidth = np.stack([tangents[1 + n], tangents[2 + n], dqbroad, tangents[3 + n]], axis=1)
         sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
         groups = self._groups(point.geometry, rmax + 7.0 * sigma)
-        args = point.arrays(width, rcut, dwidth)
+        args = point.arguments(width, rcut, dwidth)
         bins = self._atoms.channel.max() * groups.reach / _orbits.BIN_R
         table = self._merged(groups, args) if groups.mult.size > MERGE_ABOVE * bins else _table(groups, args)
         return self._normalised(table, point)
@@ -273,7 +273,7 @@ class Crystal:
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
 
-    def _merged(self, groups: PairGroups, args: tuple[Any, ...]) -> _Table:
+    def _merged(self, groups: PairGroups, args: Arguments) -> _Table:
         """Merge near-equal peaks. Bins are kept from call to call while they stay narrow, so that G is smooth."""
         memo = self._merge_memo
         kept = memo.get(id(groups))
@@ -317,7 +317,7 @@ class Crystal:
 
 @dataclass(frozen=True)
 class _Table:
-    """Peaks of grouped pairs, as `peak_table` returns them."""
+    """Peaks of grouped pairs, as `finish_peaks` returns them."""
 
     groups: PairGroups
     peak: Array
@@ -326,12 +326,14 @@ class _Table:
     widest: float
 
 
-def _table(groups: PairGroups, args: tuple[Any, ...]) -> _Table:
-    n, nq = groups.start.size - 1, args[8].size  # args[8] is `kind`
+def _table(groups: PairGroups, args: Arguments) -> _Table:
+    n, nq = groups.start.size - 1, args.kind.size
+    sums, dsums = np.empty((n, 5)), np.empty((n, nq, 4))
     peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
     pairs = (groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult)
-    table = (*pairs, *args, peak, dpeak, stats)
-    kernels.peak_table(*table)
+    arguments = (*pairs, *args.state, args.kind, *args.tangents, sums, dsums)
+    kernels.group_sums(*arguments)
+    kernels.finish_peaks(sums, dsums, args.kind, args.width, args.rcut, args.dwidth, peak, dpeak, stats)
     return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
 
 

@@ -1,0 +1,170 @@
+"""The least-squares problem of a fit: data sets, residuals and their Jacobian as functions of the free values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.data import PDF
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.evaluate import Evaluator
+from pdfkit.kernels.linear import triangular_factor
+from pdfkit.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.params import ParameterMap, Parameters
+from pdfkit.phases.base import Quantity
+from pdfkit.restraints import Restraint
+
+
+def is_local(name: str) -> bool:
+    """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's two."""
+    return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
+
+
+def global_quantities(model: Model, datasets: Sequence[str]) -> list[Quantity]:
+    """Return the quantities of a fit: the model's own, or shared ones and those of each named data set."""
+    if len(datasets) == 1:
+        return list(model.quantities)
+    for name in datasets:
+        if not name.isidentifier() or name in [phase.name for phase in model.phases]:
+            raise ParameterError(f"data set name {name!r}: use a plain word that is no phase name")
+    shared = [q for q in model.quantities if not is_local(q.name)]
+    local = [q for q in model.quantities if is_local(q.name)]
+    return shared + [replace(q, name=f"{name}.{q.name}") for name in datasets for q in local]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One measured curve, its evaluator, and 1/dG (1 where there is none)."""
+
+    name: str
+    model: Model
+    data: PDF
+    begin: float
+    evaluate: Evaluator
+    weight: Array
+    has_errors: bool
+
+    @classmethod
+    def of(cls, name: str, model: Model, whole: PDF, data: PDF, weights: str) -> Dataset:
+        """Prepare `data`, the part of `whole` in the range of the fit."""
+        if name:
+            known = model.instrument
+            own = data.instrument
+            model = model.with_instrument(
+                replace(own, probe=own.probe or known.probe, qmax=own.qmax if own.qmax is not None else known.qmax)
+            )
+        has_errors = data.dG is not None and weights == "auto"
+        weight = 1.0 / data.dG if has_errors and data.dG is not None else np.ones(len(data))
+        begin = float(whole.r[whole.r > 0][0])
+        return cls(name, model, data, begin, model.evaluator(data.r, begin), weight, has_errors)
+
+    def global_name(self, quantity: str) -> str:
+        """Return the parameter name of one of the model's quantities in this data set."""
+        return f"{self.name}.{quantity}" if self.name and is_local(quantity) else quantity
+
+    @property
+    def independent(self) -> float:
+        """Number of independent points: one every π/Qmax in r, or the points themselves where those are fewer."""
+        qmax = self.model.instrument.qmax or math.inf
+        span = float(self.data.r[-1] - self.data.r[0])
+        return min(float(len(self.data)), span * qmax / math.pi)
+
+
+class Problem:
+    """Residuals, Jacobian and what is needed to judge them, as functions of the free values."""
+
+    def __init__(
+        self, sets: Sequence[Dataset], mapping: ParameterMap, restraints: tuple[Restraint, ...], model: Model
+    ) -> None:
+        self.sets = sets
+        self.mapping = mapping
+        self.restraints = restraints
+        self.model = model
+        self.restraint_scale = math.sqrt(sum(len(s.data) for s in sets) / self.independent)
+        position = {name: i for i, name in enumerate(mapping.names)}
+        self.rows = []
+        for s in sets:
+            names = [s.global_name(name) for name in s.model.names]
+            missing = [name for name in names if name not in position]
+            if missing:
+                raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
+            self.rows.append(np.array([position[name] for name in names]))
+
+    @property
+    def independent(self) -> float:
+        """Independent points of all data sets."""
+        return sum(s.independent for s in self.sets)
+
+    @property
+    def freedom(self) -> float:
+        """Independent points less free parameters (1 at least)."""
+        return max(1.0, self.independent - len(self.mapping.free))
+
+    def check(self) -> None:
+        """Refuse a problem that has nothing to vary or too few data."""
+        if not self.mapping.free:
+            raise ParameterError('nothing is free: give free=["scale", "a", ...]')
+        points = sum(len(s.data) for s in self.sets)
+        if points <= len(self.mapping.free):
+            raise ParameterError(
+                f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
+            )
+
+    def curves(self, x: Array) -> list[tuple[Array, Array]]:
+        """Return (G, dG/dx) of every data set."""
+        values, tangents = self.mapping(x)
+        return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+
+    def system(self, x: Array, curves: list[tuple[Array, Array]] | None = None) -> Array:
+        """Return the rows of the linearised problem, (nfree + 1, n): ∂f/∂x, then f = (G_calc − G_obs)/dG.
+
+        Restraints are the last columns.
+        """
+        rows = []
+        for s, (G, dG) in zip(self.sets, curves or self.curves(x), strict=True):
+            rows.append(np.vstack([dG, G - s.data.G]) * s.weight)
+        if self.restraints:
+            values, tangents = self.mapping(x)
+            for restraint in self.restraints:
+                value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
+                rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
+        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+    @staticmethod
+    def factor(rows: Array) -> Array:
+        """Return the triangular factor (nfree + 1, nfree + 1) of the rows of `system`."""
+        if not np.isfinite(rows).all():
+            raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds")
+        out = np.zeros((rows.shape[0], rows.shape[0]))
+        triangular_factor(rows, out)
+        return out
+
+    def misfit(self, curves: list[tuple[Array, Array]]) -> float:
+        """Return the weighted sum of squares without restraints."""
+        parts = zip(self.sets, curves, strict=True)
+        return float(sum((((G - s.data.G) * s.weight) ** 2).sum() for s, (G, _) in parts))
+
+    def guess_scales(self, params: Parameters) -> None:
+        """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""
+        from scipy.optimize import nnls
+
+        free = self.mapping.free_names
+        columns = [k for k, name in enumerate(free) if name.endswith(".scale")]
+        used_in_ties = any(name in expression for name in free for _, expression in self.mapping.ties)
+        if not columns or used_in_ties:
+            return
+        x = self.mapping.x0
+        rows = self.system(x)
+        basis, f = rows[columns].T, rows[-1]
+        if not np.isfinite(basis).all() or not basis.any():
+            return
+        solution, _ = nnls(basis, basis @ x[columns] - f)
+        solution = np.maximum(solution, 0.1 * solution.max(initial=0.0))
+        for k, value in zip(columns, solution, strict=True):
+            i = self.mapping.free[k]
+            low, high = self.mapping.low[k], self.mapping.high[k]
+            params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))

@@ -1,0 +1,89 @@
+"""Kernels against slow, obvious twins (sums of peaks: tests/test_model.py; derivatives: tests/test_jacobian.py)."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from pdfkit.kernels import linear, pairs, peaks
+
+import pdfkit as pk
+
+CELL = pk.Structure(
+    (4.1, 5.2, 6.3, 75.0, 98.0, 112.0),
+    (pk.Site("Cd", "Cd", (0.1, 0.2, 0.3)), pk.Site("S", "S", (0.62, 0.55, 0.71)), pk.Site("Zn", "Zn", (0.9, 0.8, 0.1))),
+)
+
+
+def brute_pairs(rmax: float) -> set[tuple[int, ...]]:
+    rows, x = CELL.basis(), CELL.positions()
+    out = set()
+    for i, j in itertools.product(range(3), repeat=2):
+        for n in itertools.product(range(-8, 9), repeat=3):
+            d = np.linalg.norm((x[j] + n - x[i]) @ rows)
+            if j >= i and 0.01 < d <= rmax:
+                out.add((i, j, *n))
+    return out
+
+
+@pytest.mark.parametrize("rmax", [1.0, 6.0, 14.0])
+def test_lattice_pairs_visits_every_pair_once(rmax: float) -> None:
+    g = CELL.basis() @ CELL.basis().T
+    c = np.ascontiguousarray(np.linalg.cholesky(g).T)
+    x, centres = np.array(CELL.positions()), np.arange(3)
+    empty = np.zeros(0, dtype=np.int32)
+    count = pairs.lattice_pairs(c, x, centres, centres, rmax, empty, empty, np.zeros((0, 3), dtype=np.int32))
+    i, j, shift = (np.zeros(shape, dtype=np.int32) for shape in (count, count, (count, 3)))
+    assert pairs.lattice_pairs(c, x, centres, centres, rmax, i, j, shift) == count
+    found = [tuple(row) for row in np.column_stack([i, j, shift]).tolist()]
+    assert len(set(found)) == count
+    assert set(found) == brute_pairs(rmax)
+
+
+def test_pair_projections() -> None:
+    rng = np.random.default_rng(1)
+    rows = CELL.basis()
+    g, x = rows @ rows.T, np.array(CELL.positions())
+    star = np.sqrt(np.diag(np.linalg.inv(g)))
+    U = rng.normal(size=(3, 3, 3))
+    U = U + U.transpose(0, 2, 1)
+    b = np.ascontiguousarray(U * np.outer(star, star))
+    i, j = np.array([0, 1], dtype=np.int32), np.array([1, 2], dtype=np.int32)
+    shift = np.array([[1, 0, -1], [0, 2, 1]], dtype=np.int32)
+    out = np.empty((2, 2))
+    pairs.pair_projections(i, j, shift, g, x, b, True, out)
+    for p in range(2):
+        v = (x[j[p]] + shift[p] - x[i[p]]) @ rows
+        n = v / np.linalg.norm(v)
+        # CIF convention: U_cart = A N U N Aᵀ with the cell vectors as columns of A and N = diag(a*).
+        cartesian = [rows.T @ b[k] @ rows for k in (i[p], j[p])]
+        np.testing.assert_allclose(out[p], [v @ v, n @ sum(cartesian) @ n], rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (4, 40), (15, 300)])
+def test_triangular_factor(shape: tuple[int, int]) -> None:
+    table = np.random.default_rng(2).normal(size=shape)
+    factor = np.zeros((shape[0], shape[0]))
+    linear.triangular_factor(table.copy(), factor)
+    expected = np.linalg.qr(table.T, mode="r")
+    signs = np.sign(np.diag(expected))
+    np.testing.assert_allclose(factor, expected * signs[:, None], atol=1e-12 * np.abs(expected).max())
+
+
+def test_triangular_factor_of_a_column_of_zeros() -> None:
+    table = np.random.default_rng(2).normal(size=(3, 20))
+    table[1] = 0.0
+    factor = np.zeros((3, 3))
+    linear.triangular_factor(table.copy(), factor)
+    np.testing.assert_allclose(factor.T @ factor, table @ table.T, atol=1e-12)
+
+
+def test_resample() -> None:
+    rng = np.random.default_rng(3)
+    curves, taps = rng.normal(size=(3, 50)), rng.normal(size=(20, 7))
+    first = rng.integers(0, 43, 20)
+    out = np.empty((3, 20))
+    peaks.resample(curves, first, taps, out)
+    expected = [[sum(taps[n, t] * curve[first[n] + t] for t in range(7)) for n in range(20)] for curve in curves]
+    np.testing.assert_allclose(out, expected, atol=1e-13)
