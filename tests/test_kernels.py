@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
-from pdfkit.kernels import linear, pairs, peaks
 
 import pdfkit as pk
+from pdfkit.kernels import linear, pairs, peaks
 
 CELL = pk.Structure(
     (4.1, 5.2, 6.3, 75.0, 98.0, 112.0),
