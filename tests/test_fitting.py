@@ -81,10 +81,11 @@ def test_recovery_over_200_noisy_sets() -> None:
     assert (np.abs(values.mean(axis=0) - truth) < 3 * mean_error).all(), dict(
         zip(names, values.mean(axis=0), strict=True)
     )
-    # Errors count independent points, not the 20 times more numerous samples: right within a third.
+    # Errors count independent points, not the 20 times more numerous samples. The spread of 200 is known to 5 %:
+    # four times that.
     spread = ((values - truth) / sigma).std(axis=0)
-    assert (spread > 0.67).all(), dict(zip(names, spread, strict=True))
-    assert (spread < 1.5).all(), dict(zip(names, spread, strict=True))
+    assert (spread > 0.8).all(), dict(zip(names, spread, strict=True))
+    assert (spread < 1.2).all(), dict(zip(names, spread, strict=True))
 
 
 def test_result_carries_what_was_asked(exact: pk.FitResult) -> None:
