@@ -168,7 +168,7 @@ class Evaluator:
         if tangents.shape[1]:
             active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
         reach = float(self.r[-1]) + self._extra
-        if self._cut_last or not (self._terminated or self._filter):
+        if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
             reach = min(reach, max(shape.extent(), 1.0))
         found = phase.peaks(
             values[start:stop], tangents[start:stop, active], float(values[-1]), tangents[-1, active], reach
