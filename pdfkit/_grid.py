@@ -141,15 +141,17 @@ def fade(t: Array) -> Array:
     return np.asarray(1.0 - t**4 * (35.0 - 84.0 * t + 70.0 * t**2 - 20.0 * t**3))
 
 
-def cut_spectrum(grid: Grid, instrument: Instrument, weight: Callable[[Array], Array] | None = None) -> Array:
-    """Return what the sine transform of the nodes is multiplied with to cut at Qmin…Qmax (period − 1,).
+def cut_spectrum(
+    step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None = None
+) -> Array:
+    """Return what the sine transform of a grid's nodes is multiplied with to cut at Qmin…Qmax (period − 1,).
 
     `weight(Q)` multiplies the modification function: the Q-dependent weights of a partial.
     """
     from scipy import fft
 
-    lags = _cut_lags(grid.step, grid.period, instrument, weight)
-    return np.asarray(grid.step * fft.dct(lags, type=1)[1:-1])
+    lags = _cut_lags(step, period, instrument, weight)
+    return np.asarray(step * fft.dct(lags, type=1)[1:-1])
 
 
 def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None) -> Array:

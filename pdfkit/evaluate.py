@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -246,7 +246,7 @@ class Evaluator:
 
     def _plain_spectrum(self, grid: Grid) -> Array:
         if grid.step not in self._spectra:
-            self._spectra[grid.step] = _grid.cut_spectrum(grid, self.instrument)[None]
+            self._spectra[grid.step] = _grid.cut_spectrum(grid.step, grid.period, self.instrument)[None]
         return self._spectra[grid.step]
 
     def _weighted_spectra(
@@ -254,27 +254,33 @@ class Evaluator:
     ) -> tuple[Array, dict[int, Array]]:
         """Return the cut of each partial times its Q-dependent weight, and its derivatives with the composition."""
         c, dc = composition.fractions, composition.tangents
-        key = (grid.step, grid.period, composition.elements, c.tobytes())
-        if key not in self._spectra:
-            self._spectra[key] = self._cut_weights(grid, composition, None)
+        key = (grid.step, grid.period, self.instrument, composition.elements, tuple(c.tolist()))
         changed = np.flatnonzero(dc.any(axis=1)).tolist()
-        return self._spectra[key], {int(active[q]): self._cut_weights(grid, composition, dc[q]) for q in changed}
+        return _cut_weights(*key), {int(active[q]): _cut_weights(*key, tuple(dc[q].tolist())) for q in changed}
 
-    def _cut_weights(self, grid: Grid, composition: Composition, tangent: Array | None) -> Array:
-        """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`."""
-        probe = self.instrument.probe or ""
 
-        def weight(a: int, b: int) -> Callable[[Array], Array]:
-            def of(q: Array) -> Array:
-                f = np.array([scattering.form_factor(e, probe, q) for e in composition.elements])
-                mean = composition.fractions @ f
-                out = f[a] * f[b] / mean**2
-                return np.asarray(out if tangent is None else -2.0 * out * (tangent @ f) / mean)
+@lru_cache(maxsize=64)
+def _cut_weights(
+    step: float,
+    period: int,
+    instrument: Instrument,
+    elements: tuple[str, ...],
+    fractions: tuple[float, ...],
+    tangent: tuple[float, ...] | None = None,
+) -> Array:
+    """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`."""
 
-            return of
+    def weight(a: int, b: int) -> Callable[[Array], Array]:
+        def of(q: Array) -> Array:
+            f = np.array([scattering.form_factor(e, instrument.probe or "", q) for e in elements])
+            mean = np.array(fractions) @ f
+            out = f[a] * f[b] / mean**2
+            return np.asarray(out if tangent is None else -2.0 * out * (np.array(tangent) @ f) / mean)
 
-        pairs = combinations_with_replacement(range(len(composition.elements)), 2)
-        return np.array([_grid.cut_spectrum(grid, self.instrument, weight(a, b)) for a, b in pairs])
+        return of
+
+    pairs = combinations_with_replacement(range(len(elements)), 2)
+    return np.array([_grid.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
 
 
 @dataclass(frozen=True)
