@@ -286,3 +286,9 @@ def test_phases_from_ase_and_diffpy_objects() -> None:
         np.testing.assert_allclose(
             pk.Model(crystal, bulk())(R).G, pk.Model(other, bulk())(R).G, atol=1e-9 * np.abs(reference).max()
         )
+
+
+def test_a_crystal_of_one_element_is_not_merged() -> None:
+    nickel = pk.Crystal.from_file("Ni", name="ni")
+    pk.Model(nickel, bulk("N"))(R)
+    assert not nickel._merge_memo

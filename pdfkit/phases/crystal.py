@@ -218,7 +218,7 @@ class Crystal:
         sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
         groups = self._groups(point.geometry, rmax + 7.0 * sigma)
         args = point.arguments(width, rcut, dwidth)
-        bins = self._atoms.channel.max() * groups.reach / _orbits.BIN_R
+        bins = len(self._atoms.pairs) * groups.reach / _orbits.BIN_R
         table = self._merged(groups, args) if groups.mult.size > MERGE_ABOVE * bins else _table(groups, args)
         return self._normalised(table, point)
 
