@@ -38,8 +38,9 @@ class Atoms:
         elements = tuple(sorted({s.element for s in structure.sites}))
         index = np.array([elements.index(s.element) for s in structure.sites])
         pairs = [(i, j) for i in range(len(elements)) for j in range(i, len(elements))]
-        lookup = {pair: k for k, pair in enumerate(pairs)}
-        channel = [[lookup[min(p, q), max(p, q)] for q in index.tolist()] for p in index.tolist()]
+        lookup = np.zeros((len(elements), len(elements)), dtype=np.int64)
+        for k, (i, j) in enumerate(pairs):
+            lookup[i, j] = lookup[j, i] = k
         return cls(
             site=np.array(full.site, dtype=np.int64),
             first=np.array([int(np.argmax(full.site == i)) for i in range(n)], dtype=np.int64),
@@ -48,7 +49,7 @@ class Atoms:
             elements=elements,
             species_of_site=(index[None, :] == np.arange(len(elements))[:, None]).astype(float),
             pairs=tuple((elements[i], elements[j]) for i, j in pairs),
-            channel=np.array(channel, dtype=np.int64),
+            channel=lookup[index[:, None], index],
         )
 
 

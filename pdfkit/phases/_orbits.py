@@ -156,12 +156,13 @@ def merge_groups(pairs: PairGroups, peak: Array) -> PairGroups:
     below 1e-6 as well. Pairs are reordered, none is dropped.
     """
     sigma2 = np.where(peak[:, 1] > 0, peak[:, 1], 1e-300)
-    keys = (np.floor(np.log(sigma2) / BIN_LNS), np.floor(peak[:, 0] / BIN_R), pairs.group_channel)
-    order = np.lexsort(keys)
-    new = np.ones(order.size, dtype=bool)
-    new[1:] = False
-    for key in keys:
-        new[1:] |= key[order][1:] != key[order][:-1]
+    # One integer holds all three bins: sorting it is several times faster than sorting by three keys.
+    width = np.floor(np.log(sigma2) / BIN_LNS).astype(np.int64)
+    place = np.floor(peak[:, 0] / BIN_R).astype(np.int64)
+    key = (pairs.group_channel * (place.max() + 1) + place) * (np.ptp(width) + 1) + width - width.min()
+    order = np.argsort(key)
+    key = key[order]
+    new = np.append(True, key[1:] != key[:-1])
     sizes = np.diff(pairs.start)[order]
     bounds = np.concatenate(([0], np.cumsum(sizes)))
     index = np.arange(bounds[-1]) + np.repeat(pairs.start[:-1][order] - bounds[:-1], sizes)
