@@ -135,7 +135,7 @@ ROWS = (
         {"wz.spdiameter": 36.6}),
     Row("CdSe-4, two phases, shared U", lambda **k: two_phases("CdSe-4", SHARED, **k), 0.1736, "PDFfit2",
         {"wz.a": 4.2873, "wz.c": 7.0126, "zb.a": 6.0853, "wz.spdiameter": 36.06}),
-    Row("CdSe-4, two phases, own U", lambda **k: two_phases("CdSe-4", ONE_D, **k), 0.1616, "sketch",
+    Row("CdSe-4, two phases, own U", lambda **k: two_phases("CdSe-4", ONE_D, **k), 0.1616, "(early sketch)",
         {"wz.a": 4.2795, "wz.c": 7.0059, "zb.a": 6.0804, "wz.spdiameter": 36.5}),
     Row("CdSe-3, two phases, shared U", lambda **k: two_phases("CdSe-3", SHARED, **k), 0.2503, "PDFfit2",
         {"wz.spdiameter": 32.1}),
@@ -158,7 +158,7 @@ ROWS = (
 EXPLAINED = {
     "CdSe-4, wurtzite + sphere, Uiso": "PDFfit2 stops before its minimum: run live it ends at Rw 0.2546, D 32.96 from "
     "three starts, and, started at our values, stays there with the lower Rw 0.2536",
-    "CdSe-4, two phases, own U": "the sketch's minimum lies where the zinc-blende Cd–Se peak loses all width and its "
+    "CdSe-4, two phases, own U": "an early sketch of this program ended where the zinc-blende Cd–Se peak loses all width and its "
     "sampled height depends on the grid (Rw 0.168 to 0.183 as the grid is refined there): not a fit",
     "CdSe clusters, two phases": "with its own U in each phase the model has a deeper minimum with another cell",
 }
