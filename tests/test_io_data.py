@@ -353,7 +353,7 @@ def test_damage_is_named_by_line(write, text, line, says):
         (b"qdamp = -1\n0.1 1\n0.2 2\n", "qdamp"),
         (b"outputtype = sq\n0.1 1\n0.2 2\n", "read_sq"),
         (b"#L Q S(Q)\n0.1 1\n0.2 2\n", "read_sq"),
-        (b"#L 2theta counts\n0.1 1\n0.2 2\n", "read_intensity"),
+        (b"#L 2theta counts\n0.1 1\n0.2 2\n", "reduce"),
     ],
 )
 def test_what_is_no_pdf_is_refused(write, content, says):
@@ -483,9 +483,9 @@ def test_kind_is_read_off(write, label, kind):
     [
         ("", "a.dat", 'kind="S"'),
         ("#L Q S(Q)-1\n", "a.sq", 'kind="S"'),
-        ("#L Q I(Q)\n", "a.dat", "read_intensity"),
+        ("#L Q I(Q)\n", "a.dat", "reduce"),
         ("#L r G(r)\n", "a.dat", "read_pdf"),
-        ("outputtype = iq\n", "a.dat", "read_intensity"),
+        ("outputtype = iq\n", "a.dat", "reduce"),
         ("", "a.gr", "read_pdf"),
     ],
 )
@@ -851,9 +851,9 @@ def test_measured_intensities_are_columns_and_no_sq():
         names, values, _ = read_columns(path)
         assert names == ("Q", "I(Q)")
         assert values.shape == (2587, 2)
-        with pytest.raises(ReadError, match="read_intensity"):
+        with pytest.raises(ReadError, match="reduce"):
             read_sq(path)
-        with pytest.raises(ReadError, match="read_intensity"):
+        with pytest.raises(ReadError, match="reduce"):
             read_pdf(path)
 
 

@@ -121,11 +121,11 @@ def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:
     first = table.labels[0] if table.labels else ""
     suffix = Path(table.path).suffix.lower()
     if kind in ("sq", "fq", "iq") or re.match(r"[Qq](?![A-Za-z])", first):
-        raise ReadError(table.path, "this holds a function of Q, not G(r): use read_sq, or read_intensity for I(Q)")
+        raise ReadError(table.path, "this is a function of Q, not G(r): use read_sq, or reduce intensities first")
     if re.match(r"2\W?th|tth", first, re.IGNORECASE):
-        raise ReadError(table.path, "this holds intensities against 2θ, not G(r): use read_intensity")
+        raise ReadError(table.path, "this holds intensities against 2θ, not G(r): reduce them to G(r) first")
     if not kind and not first and suffix in (".sq", ".fq", ".iq", ".chi", ".xye"):
-        message = f"the ending {suffix} does not name a G(r): use read_sq or read_intensity, or rename it to .gr"
+        message = f"{suffix} does not name a G(r): use read_sq, reduce intensities first, or rename it to .gr"
         raise ReadError(table.path, message)
 
 

@@ -96,9 +96,9 @@ def _kind(table: Table, facts: _header.Facts) -> str:
     suffix = Path(table.path).suffix.lower()
     said = facts.word("outputtype") or ""
     if said in ("gr", "iq") or re.match(r"[rR](?![A-Za-z])", first) or (not first and suffix in (".gr", ".fgr", ".iq")):
-        raise ReadError(table.path, "this is not S(Q) or F(Q): use read_pdf for G(r), read_intensity for I(Q)")
+        raise ReadError(table.path, "this is not S(Q) or F(Q): use read_pdf for G(r), or reduce intensities first")
     if re.match(r"I(?![a-z])|[Ii]nt|[Cc]ount", second) or re.match(r"2\W?[tT]h|[tT]th", first):
-        raise ReadError(table.path, "this holds intensities: use read_intensity and reduce them")
+        raise ReadError(table.path, "this holds intensities: reduce them to S(Q) first")
     if said in ("sq", "fq"):
         return said[0].upper()
     label = re.sub(r"[^A-Z1\-]", "", re.sub(r"\$.*?\$|\^-?1", "", second).upper())
