@@ -74,7 +74,7 @@ def write_all(result: FitResult, what: Sequence[str], where: Where) -> list[Path
 
 
 def _report(result: FitResult, where: Where) -> Iterable[Path]:
-    from pdfkit.io._text import write_text
+    from pdfkit.io._atomic import write_text
 
     path = where.file("report.txt")
     write_text(path, "\n\n".join([*([where.title] if where.title else []), str(result)]) + "\n")

@@ -14,7 +14,8 @@ from itertools import pairwise
 from typing import Any
 
 from pdfkit.errors import RecipeError, nearest
-from pdfkit.io._text import AnyPath, read_text
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._text import read_text
 
 Where = tuple[str | int, ...]
 

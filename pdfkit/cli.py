@@ -346,7 +346,7 @@ def recipe(
     ] = None,
 ) -> None:
     """Print a commented recipe to start from: wurtzite and zinc blende in one nanoparticle."""
-    from pdfkit.io._text import write_text
+    from pdfkit.io._atomic import write_text
     from pdfkit.recipe import recipe_template
 
     if out is None:

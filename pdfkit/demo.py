@@ -47,7 +47,7 @@ def run_demo(
     Raises WriteError when the folder cannot be written.
     """
     from pdfkit import _outputs
-    from pdfkit.io._text import write_text
+    from pdfkit.io._atomic import write_text
 
     data = measured_file() if measured is None else Path(measured)
     with _outputs.folder(FOLDER if out is None else out) as folder:

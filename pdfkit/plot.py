@@ -22,8 +22,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
-from pdfkit.io._atomic import write_bytes
-from pdfkit.io._text import AnyPath
+from pdfkit.io._atomic import AnyPath, write_bytes
 from pdfkit.results import DatasetFit, FitResult
 
 SINGLE, DOUBLE = 85.0, 170.0

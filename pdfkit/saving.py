@@ -30,7 +30,7 @@ from pdfkit import serial
 from pdfkit._checks import Array
 from pdfkit.data import PDF
 from pdfkit.errors import ReadError
-from pdfkit.io._text import AnyPath
+from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
 from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
 from pdfkit.model import Model

@@ -23,7 +23,7 @@ from hypothesis.extra import numpy as hnp
 
 from pdfkit.data import PDF, PROBES, SQ, WEIGHTS, WINDOWS, Instrument
 from pdfkit.errors import PdfkitError, ReadError, WriteError
-from pdfkit.io import _text
+from pdfkit.io import _atomic, _text
 from pdfkit.io.column_files import read_columns, write_columns
 from pdfkit.io.pdf_files import read_pdf, write_pdf
 from pdfkit.io.sq_files import read_sq
@@ -626,7 +626,7 @@ def test_own_files_take_keywords_too(tmp_path):
 
 def test_write_text_is_atomic(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
-    _text.write_text(path, "old\n")
+    _atomic.write_text(path, "old\n")
     path.chmod(0o640)
 
     def fail(*_):
@@ -635,10 +635,10 @@ def test_write_text_is_atomic(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
         with pytest.raises(WriteError, match="No space left"):
-            _text.write_text(path, "new\n")
+            _atomic.write_text(path, "new\n")
     assert path.read_text() == "old\n"
     assert list(tmp_path.iterdir()) == [path]
-    _text.write_text(path, "new é\n")
+    _atomic.write_text(path, "new é\n")
     assert path.read_bytes() == "new é\n".encode()
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert list(tmp_path.iterdir()) == [path]
@@ -647,20 +647,20 @@ def test_write_text_is_atomic(tmp_path, monkeypatch):
 def test_write_text_follows_a_link(tmp_path):
     (tmp_path / "target").write_text("old")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    _text.write_text(tmp_path / "link", "new")
+    _atomic.write_text(tmp_path / "link", "new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_text() == "new"
 
 
 def test_paths_that_cannot_be_written(tmp_path):
     with pytest.raises(WriteError, match="is a folder"):
-        _text.write_text(tmp_path, "x")
+        _atomic.write_text(tmp_path, "x")
     with pytest.raises(WriteError, match="does not exist"):
-        _text.write_text(tmp_path / "no" / "a.txt", "x")
+        _atomic.write_text(tmp_path / "no" / "a.txt", "x")
     with pytest.raises(WriteError, match="cannot be written"):
-        _text.write_text("a\0b", "x")
+        _atomic.write_text("a\0b", "x")
     with pytest.raises(WriteError, match="cannot be written"):
-        _text.write_text(tmp_path / "a.txt", "\ud800")
+        _atomic.write_text(tmp_path / "a.txt", "\ud800")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Bytes to disk in one step, for every binary output (HDF5 files, figures)."""
+"""Files to disk in one step, for every output: text, HDF5 files, figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import stat
 from pathlib import Path
 
 from pdfkit.errors import WriteError
-from pdfkit.io._text import AnyPath
+
+AnyPath = str | os.PathLike[str]
 
 
 def write_bytes(path: AnyPath, data: bytes) -> Path:
@@ -45,6 +46,15 @@ def write_bytes(path: AnyPath, data: bytes) -> Path:
     finally:
         _remove(temporary)
     return Path(path)
+
+
+def write_text(path: AnyPath, text: str) -> Path:
+    """Write text as UTF-8 as `write_bytes` does; WriteError, too, for text that UTF-8 cannot hold."""
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise WriteError(f"{path}: cannot be written as UTF-8: remove lone surrogates") from None
+    return write_bytes(path, data)
 
 
 def _remove(path: Path) -> None:

@@ -18,7 +18,8 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.data import WINDOWS, Instrument
 from pdfkit.errors import PdfkitError, ReadError
-from pdfkit.io._text import NUMBER, AnyPath, Table
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._text import NUMBER, Table
 
 _PAIR = re.compile(r"([A-Za-z_][\w.\-]*)\s*=\s*([^=]*)")
 _INLINE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)")

@@ -1,4 +1,4 @@
-"""Text files in and out: bytes to lines, lines to a table of numbers, text to disk in one step.
+"""Text files in: bytes to lines, lines to a table of numbers.
 
 Every format of 1-D data is a header and a block of rows. This module finds the block, parses it at once
 (numpy, not a loop over floats) and keeps the line number of each row, so that whatever is wrong can be named
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import stat
 from collections import Counter
 from collections.abc import Sequence
@@ -19,9 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import ReadError, WriteError
-
-AnyPath = str | os.PathLike[str]
+from pdfkit.errors import ReadError
+from pdfkit.io._atomic import AnyPath
 
 # A G(r) has a few thousand rows; a file this long is something else, and would fill the memory.
 MAX_BYTES = 50_000_000
@@ -254,39 +252,3 @@ def split_labels(text: str) -> tuple[str, ...]:
     text = re.sub(r"\s+(?=[(\[])", "", text.replace('"', ""))
     text = re.sub(r"[(\[][^)\]]*[)\]]", lambda match: re.sub(r"[\s,;]+", "_", match[0]), text)
     return tuple(name for name in _SEPARATOR.split(text) if name)
-
-
-def write_text(path: AnyPath, text: str) -> None:
-    """Write `text` (UTF-8, "\\n") to `path` in one step: a temporary file in the same folder, then a rename.
-
-    A reader therefore sees the old file or the new one, never half of it; a failure leaves the old file
-    alone. A symbolic link is followed, and an existing file keeps its permissions.
-
-    Raises WriteError when the folder is missing, the path is a folder, or the disk refuses.
-    """
-    try:
-        target = Path(os.path.realpath(path))
-        data = text.encode("utf-8")
-    except (TypeError, ValueError, OSError):
-        raise WriteError(f"{path!r} cannot be written: give a file name and text that UTF-8 can hold") from None
-    if target.is_dir():
-        raise WriteError(f"{path}: this is a folder: give a file name in it")
-    if not target.parent.is_dir():
-        raise WriteError(f"{path}: the folder {target.parent} does not exist: create it first")
-    temporary = target.parent / f".pdfkit-{os.getpid()}-{secrets.token_hex(4)}.tmp"
-    try:
-        _write_bytes(temporary, data)
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
-    except OSError as error:
-        raise WriteError(f"{path}: cannot be written ({error.strerror}): check permissions and space") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -14,6 +14,7 @@ from typing import Any
 
 from pdfkit._sites import Site, element_symbol, unique_labels
 from pdfkit.errors import ReadError, StructureError
+from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._operations import (
     Operations,
     format_operation,
@@ -21,7 +22,7 @@ from pdfkit.io._operations import (
     parse_operations,
     tabulated_operations,
 )
-from pdfkit.io._text import AnyPath, read_text, write_text
+from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
 
 B_TO_U = 1 / (8 * math.pi**2)

@@ -11,8 +11,9 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.io import _header
+from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._grid import check_finite
-from pdfkit.io._text import AnyPath, read_table, split_labels, write_text
+from pdfkit.io._text import read_table, split_labels
 
 
 def read_columns(path: AnyPath) -> tuple[tuple[str, ...], Array, Mapping[str, str]]:

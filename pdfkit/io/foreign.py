@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from pdfkit import _convert
 from pdfkit.errors import ReadError, StructureError
+from pdfkit.io._atomic import AnyPath
 from pdfkit.io._operations import tabulated_operations
-from pdfkit.io._text import AnyPath, read_text
+from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
 
 # Text formats of one crystal. ase knows many more, some of which run or unpickle what they read.

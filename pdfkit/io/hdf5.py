@@ -18,8 +18,7 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.errors import ReadError, WriteError
-from pdfkit.io._atomic import write_bytes
-from pdfkit.io._text import AnyPath
+from pdfkit.io._atomic import AnyPath, write_bytes
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A result holds a few thousand points: what is larger than this is something else, and would fill the memory.

@@ -19,8 +19,9 @@ from pdfkit._checks import Array
 from pdfkit.data import PDF, Instrument
 from pdfkit.errors import ReadError
 from pdfkit.io import _header
+from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit, check_not_pair_density
-from pdfkit.io._text import AnyPath, Table, read_table, write_text
+from pdfkit.io._text import Table, read_table
 
 # PDFfit2 skips a header only when it starts with "History".
 _FORMAT = "History written by pdfkit in the format of PDFgui"

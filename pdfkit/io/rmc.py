@@ -6,7 +6,8 @@ import re
 
 from pdfkit._sites import Site, element_symbol, numbered_labels
 from pdfkit.errors import ReadError, StructureError
-from pdfkit.io._text import AnyPath, read_text
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
 
 _CELL = re.compile(r"\s*cell\s*\(ang/deg\)\s*:(.*)", re.IGNORECASE)

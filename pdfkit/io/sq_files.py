@@ -13,8 +13,9 @@ from pdfkit._checks import Array
 from pdfkit.data import SQ, Instrument
 from pdfkit.errors import ReadError
 from pdfkit.io import _header
+from pdfkit.io._atomic import AnyPath
 from pdfkit.io._grid import check_count, check_finite, check_increasing
-from pdfkit.io._text import AnyPath, Table, read_table
+from pdfkit.io._text import Table, read_table
 
 _NM = 10.0  # nm⁻¹ in Å⁻¹
 # No total scattering instrument reaches this Q in Å⁻¹; in nm⁻¹ it is the usual range.

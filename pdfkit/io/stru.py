@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from pdfkit import _symmetry
 from pdfkit._sites import Site, element_symbol, numbered_labels
 from pdfkit.errors import PdfkitError, ReadError, StructureError
-from pdfkit.io._text import AnyPath, read_text, write_text
+from pdfkit.io._atomic import AnyPath, write_text
+from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
 
 _B_TO_U = 1 / (8 * math.pi**2)

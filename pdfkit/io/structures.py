@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from pdfkit.errors import ReadError, StructureError, nearest
-from pdfkit.io._text import AnyPath, read_text
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._text import read_text
 from pdfkit.io.cif import read_cif, write_cif
 from pdfkit.io.rmc import read_rmc6f
 from pdfkit.io.stru import read_stru, write_stru
