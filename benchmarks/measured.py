@@ -34,8 +34,8 @@ class Row:
     expected: dict[str, float]
 
 
-def read(path: str, **options: object) -> pk.PDF:
-    pdf = pk.read_pdf(example(path), probe="X", **options)  # type: ignore[arg-type]
+def read(path: str, **options: float) -> pk.PDF:
+    pdf = pk.read_pdf(example(path), probe="X", **options)
     return replace(pdf, dG=None)
 
 
@@ -158,8 +158,8 @@ ROWS = (
 EXPLAINED = {
     "CdSe-4, wurtzite + sphere, Uiso": "PDFfit2 stops before its minimum: run live it ends at Rw 0.2546, D 32.96 from "
     "three starts, and, started at our values, stays there with the lower Rw 0.2536",
-    "CdSe-4, two phases, own U": "an early sketch of this program ended where the zinc-blende Cd–Se peak loses all "
-    "width and its sampled height depends on the grid (Rw 0.168 to 0.183 as the grid is refined there): not a fit",
+    "CdSe-4, two phases, own U": "an early sketch's parameters lie close to a point where the zinc-blende Cd–Se peak "
+    "loses all width and its sampled height depends on the grid (Rw 0.168 to 0.183 as the grid is refined there)",
     "CdSe clusters, two phases": "with its own U in each phase the model has a deeper minimum with another cell",
 }
 

@@ -50,7 +50,7 @@ def test_total_and_partials_equal_the_naive_sum(crystal: pk.Crystal, prefactor: 
     largest = max(np.abs(G).max() for G in expected.values())
     for pair, G in expected.items():
         # Peaks end at 7 σ (2e-11 of their height), and resampling is good to 2e-9 of the largest value.
-        tolerance = 2e-8 if prefactor == "pair" else 2e-7  # divided by r: the grid resolves 1/r less well near r = 0
+        tolerance = 2e-9 if prefactor == "pair" else 2e-7  # divided by r: the grid resolves 1/r less well near r = 0
         inside = R > 1.0
         np.testing.assert_allclose(parts[pair].G[inside], G[inside], atol=tolerance * largest, rtol=0)
 
@@ -103,11 +103,28 @@ def test_q_dependent_weights_act_on_each_partial_in_q_space() -> None:
 
 
 def test_ripples_of_what_lies_beyond_rmax_are_there() -> None:
-    # The first 20 Å must not depend on where the calculation ends (claim of `_grid.ripple_range`: 1e-4 of max|G|).
+    # The first 20 Å at Qmax 25, where `_grid.ripple_range` keeps its 1e-4.
     crystal = pk.Crystal.from_file("CdS_zincblende", name="p", delta2=2.0)
     model = pk.Model(crystal, pk.Instrument(probe="X", qmax=25.0, qdamp=0.03))
     near, far = model(np.arange(1, 2001) * 0.01).G, model(np.arange(1, 9001) * 0.01).G[:2000]
     assert np.abs(near - far).max() <= 1e-4 * np.abs(far).max()
+
+
+@pytest.mark.parametrize(("qmax", "qdamp", "bound"), [(25.0, 0.03, 2e-4), (19.0, 0.03, 6e-4), (15.0, 0.03, 3e-3)])
+def test_ripples_of_what_lies_beyond_rmax(qmax: float, qdamp: float, bound: float) -> None:
+    # What the README states for a bulk crystal: not 1e-4 at low Qmax, where Bragg peaks at Qmax decay slowly in r.
+    crystal = pk.Crystal.from_file("CdS_zincblende", name="p", delta2=2.0)
+    crystal = crystal.with_values({"Cd.Uiso": 0.008, "S.Uiso": 0.012})
+    model = pk.Model(crystal, pk.Instrument(probe="X", qmax=qmax, qdamp=qdamp))
+    near, far = model(np.arange(1, 3001) * 0.01).G, model(np.arange(1, 14001) * 0.01).G[:3000]
+    assert np.abs(near - far).max() <= bound * np.abs(far).max()
+
+
+def test_a_particle_smaller_than_the_range_has_no_missing_ripples() -> None:
+    crystal = pk.Crystal.from_file("CdS_zincblende", name="p", shape=pk.Sphere(22.0))
+    model = pk.Model(crystal, pk.Instrument(probe="X", qmax=15.0))
+    near, far = model(np.arange(1, 2501) * 0.01).G, model(np.arange(1, 9001) * 0.01).G[:2500]
+    np.testing.assert_allclose(near, far, atol=1e-8 * np.abs(far).max())
 
 
 def test_any_r_grid_gives_the_same_curve() -> None:
