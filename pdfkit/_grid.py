@@ -87,20 +87,29 @@ class Grid:
         return out.reshape(*lead, self.first.size)
 
 
-def ripple_range(instrument: Instrument, sigma2: float, rmax: float) -> float:
+# Pairs (before symmetry) up to which the range of ripples may grow: a few ms of work an evaluation.
+RIPPLE_PAIRS = 6e5
+
+
+def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: float) -> float:
     """How far beyond rmax (Å) peaks are still included, for typical peaks of variance sigma2 (Å²).
 
     What is left out beyond it changes G by about 0.06·(5 Å/range)^1.5·exp(−σ²Qmax²/2)·B(rmax) of max|G| (measured on
-    bulk CdS at Qmax 25 Å⁻¹); the range is set for 1e-4, between 4 and 20 Å. Where F is still large at Qmax and the
-    crystal little damped, 20 Å is not enough, because Bragg peaks at Qmax decay slowly in r: measured on CdS and Ni to
-    30 Å, 2e-4, 5e-4 and 3e-3 at Qmax 25, 19 and 15 with qdamp 0.03, two to four times that without damping.
+    bulk CdS at Qmax 25 Å⁻¹; it decays more slowly at lower Qmax). The range is set for 1e-4, or ends where B(r) has
+    taken the rest away; it is 4 to 100 Å, and above 20 Å no longer than leaves RIPPLE_PAIRS pairs (`pairs` is their
+    number per Å³ of the sphere they fill). Measured on bulk CdS and Ni to 30 Å: below 1.6e-4 with qdamp 0.03 and 0.058
+    at Qmax 15 to 25, up to 2e-3 where nothing damps the crystal. Large cells stay at 20 Å and at larger errors.
     """
     if not instrument.terminated:
         return 0.0
-    if _qmax(instrument) == math.inf:
-        return 20.0
-    left = 0.06 * math.exp(-0.5 * (sigma2 * _qmax(instrument) ** 2 + (instrument.qdamp * rmax) ** 2))
-    return float(np.clip(5.0 * (left / 1e-4) ** (2 / 3), 4.0, 20.0))
+    affordable = max(20.0, (RIPPLE_PAIRS / (4.19 * pairs)) ** (1 / 3) - rmax)
+    left = 0.06 * math.exp(-0.5 * sigma2 * _qmax(instrument) ** 2)
+    excess = left * math.exp(-0.5 * (instrument.qdamp * rmax) ** 2) / 1e-4
+    wanted = 5.0 * max(excess ** (2 / 3), 0.7 * excess)  # the larger it is, the slower it decays
+    if instrument.qdamp > 0:
+        damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
+        wanted = min(wanted, damped)
+    return float(np.clip(wanted, 4.0, min(100.0, affordable)))
 
 
 def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:

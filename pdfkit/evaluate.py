@@ -77,7 +77,8 @@ class Evaluator:
         if convention.cut != "exact" and instrument.terminated:
             self._use_filter(convention.cut, begin)
         else:
-            self._extra = _grid.ripple_range(instrument, min(p.typical_variance() for p in phases), self.r[-1])
+            sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
+            self._extra = _grid.ripple_range(instrument, sigma2, float(self.r[-1]), pairs)
         self._terminated = instrument.terminated and not self._filter
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before

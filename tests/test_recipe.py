@@ -87,7 +87,10 @@ def test_run_recipe_writes_what_was_asked_for(folder: Path) -> None:
     assert refined.spacegroup == "F m -3 m"
     assert refined.cell[0] == pytest.approx(result.params["ni.a"].value, rel=1e-12)
     assert [nfev for nfev, _ in calls] == list(range(1, result.nfev + 1))
-    assert calls[-1][1] == pytest.approx(result.rw, abs=1e-6)
+    # The fit's range of ripples follows the start values, that of the reported curve the refined ones: both are good to
+    # 1e-4 of max|G| (`_grid.ripple_range`), and these data have no noise that would hide the difference.
+    assert calls[0][1] > 0.01
+    assert calls[-1][1] == pytest.approx(result.rw, abs=1e-4)
 
 
 def test_the_hdf5_file_holds_the_recipe_and_the_digests_of_the_inputs(folder: Path) -> None:

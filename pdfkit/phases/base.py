@@ -77,6 +77,9 @@ class Phase(Protocol):
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
 
+    def pair_density(self) -> float:
+        """Return pairs to enumerate per Å³ of the sphere that holds them."""
+
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed."""
 

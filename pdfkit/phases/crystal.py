@@ -163,6 +163,10 @@ class Crystal:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement of a site."""
         return 2.0 * min(min(site.U[:3]) for site in self.structure.sites)
 
+    def pair_density(self) -> float:
+        """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""
+        return self._atoms.first.size * self._atoms.site.size / self.structure.volume()
+
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed; those that symmetry ties follow."""
         known = {q.name: q.value for q in self.quantities}
