@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pdfkit.io.cif import write_cif as write_cif
     from pdfkit.io.column_files import read_columns as read_columns
     from pdfkit.io.column_files import write_columns as write_columns
+    from pdfkit.io.particles import write_xyz as write_xyz
     from pdfkit.io.pdf_files import read_pdf as read_pdf
     from pdfkit.io.pdf_files import write_pdf as write_pdf
     from pdfkit.io.sq_files import read_sq as read_sq
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from pdfkit.io.structures import read_structure as read_structure
     from pdfkit.model import Model as Model
     from pdfkit.params import Parameters as Parameters
+    from pdfkit.particle import Lattice as Lattice
+    from pdfkit.particle import Particle as Particle
     from pdfkit.phases.crystal import Crystal as Crystal
     from pdfkit.recipe import load_recipe as load_recipe
     from pdfkit.recipe import run_recipe as run_recipe
@@ -79,11 +82,13 @@ _HOME = {
     "fitting": ("fit", "parameters"),
     "io.cif": ("write_cif",),
     "io.column_files": ("read_columns", "write_columns"),
+    "io.particles": ("write_xyz",),
     "io.pdf_files": ("read_pdf", "write_pdf"),
     "io.sq_files": ("read_sq",),
     "io.structures": ("available_structures", "load_structure", "read_structure"),
     "model": ("Model",),
     "params": ("Parameters",),
+    "particle": ("Lattice", "Particle"),
     "phases.crystal": ("Crystal",),
     "recipe": ("load_recipe", "run_recipe"),
     "restraints": ("BondRestraint", "ValueRestraint"),

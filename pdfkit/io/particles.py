@@ -1,0 +1,82 @@
+"""Particles from and to files: xyz and extended xyz through ase, and whatever holds a cell."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io._atomic import AnyPath, write_text
+from pdfkit.io._text import read_text
+from pdfkit.particle import Particle
+
+P = TypeVar("P", bound=Particle)
+XYZ = (".xyz", ".extxyz")
+
+
+def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
+    """Return the particle of a file, or the one that comes with pdfkit under that name.
+
+    xyz files need no cell, and a cell they have is ignored; other formats give the atoms of one cell. The last frame
+    of several counts. Raises ReadError for a file that cannot be read.
+    """
+    shipped = clusters()
+    if str(path) in shipped and not Path(path).exists():
+        path = shipped[str(path)]
+    name = {"name": Path(path).stem}
+    if Path(path).suffix.lower() not in XYZ:
+        from pdfkit.io.structures import read_structure
+
+        return kind.from_structure(read_structure(path), **{**name, **options})
+    symbols, xyz = _read_xyz(path)
+    try:
+        return kind.of(symbols, xyz, **{**name, **options})
+    except PdfkitError as error:
+        raise ReadError(path, str(error)) from None
+
+
+def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
+    import ase.io
+
+    text = read_text(path)
+    lines = text.rstrip().splitlines()
+    count = lines[0].split()[0] if lines and lines[0].split() else ""
+    if not count.isdigit():
+        raise ReadError(path, "the first line is not the number of atoms: this is not an xyz file", 1)
+    if len(lines) < int(count) + 2:
+        raise ReadError(
+            path, f"line 1 says {count} atoms and {max(len(lines) - 2, 0)} lines follow: it is cut short", 1
+        )
+    if int(count) == 0:
+        raise ReadError(path, "there are no atoms", 1)
+    silent = io.StringIO()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
+            warnings.simplefilter("ignore")
+            atoms = ase.io.read(io.StringIO(text), format="extxyz")
+    except Exception as error:  # ase's readers raise whatever comes along
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ReadError(
+            path, f"this is not a readable xyz file ({reason}): each atom is a line of symbol x y z"
+        ) from None
+    return atoms.get_chemical_symbols(), atoms.get_positions()
+
+
+def write_xyz(path: AnyPath, particle: Particle) -> Path:
+    """Write a particle as a plain xyz file (symbol x y z in Å, ten digits). Raises WriteError."""
+    comment = " ".join(f"{particle.name} {particle.formula}".split())
+    rows = [
+        f"{symbol:2s} {x:17.10f} {y:17.10f} {z:17.10f}"
+        for symbol, (x, y, z) in zip(particle.symbols, particle.xyz.tolist(), strict=True)
+    ]
+    return write_text(path, "\n".join([str(len(particle)), comment, *rows]) + "\n")
+
+
+def clusters() -> dict[str, Path]:
+    """Return the clusters that come with pdfkit: name → xyz file."""
+    from pdfkit.io.structures import _folder
+
+    return {path.stem: path for path in sorted((_folder() / "clusters").glob("*.xyz"))}

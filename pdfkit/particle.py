@@ -1,0 +1,192 @@
+"""Finite particles: a list of atoms without a cell, and the lattice they were cut from where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import PdfkitError, StructureError
+from pdfkit.structure import Structure, element_symbol
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Where the atoms of a particle may sit: n·vectors + offsets[basis], n integers.
+
+    vectors : (3, 3), rows in Å. offsets : (nbasis, 3) in Å.
+    """
+
+    vectors: Array
+    offsets: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", _checks.array("vectors", self.vectors, ndim=2))
+        object.__setattr__(self, "offsets", _checks.array("offsets", self.offsets, ndim=2))
+        if self.vectors.shape != (3, 3) or self.offsets.shape[1:] != (3,):
+            raise PdfkitError("a lattice has vectors (3, 3) and offsets (nbasis, 3): check their shapes")
+        if abs(np.linalg.det(self.vectors)) < 1e-9:
+            raise StructureError("the vectors of the lattice lie in a plane: give three independent ones")
+
+    def positions(self, sites: IntArray) -> Array:
+        """Return the Cartesian positions (n, 3) of sites (n, 4) = n1, n2, n3, basis."""
+        return np.asarray(sites[:, :3] @ self.vectors + self.offsets[sites[:, 3]])
+
+
+@dataclass(frozen=True, eq=False)
+class Particle:
+    """Atoms of one finite particle.
+
+    Parameters
+    ----------
+    elements : the distinct elements, sorted. kind : (n,) index of each atom's element. xyz : (n, 3) Å.
+    name : free text. meta : what a builder or a file says about it (numbers and words).
+    lattice, sites : for a particle cut from a lattice: the lattice and (n, 4) n1, n2, n3, basis of each atom, whose
+        positions may differ from xyz by a shift only. Pairs are then counted by lattice displacements.
+
+    Raises
+    ------
+    StructureError : no atoms, an unknown element, positions that are not finite.
+    """
+
+    elements: tuple[str, ...]
+    kind: IntArray
+    xyz: Array
+    name: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    lattice: Lattice | None = None
+    sites: IntArray | None = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "elements", tuple(self.elements))
+        set_(self, "meta", MappingProxyType(dict(self.meta)))
+        set_(self, "xyz", _checks.array("xyz", self.xyz, ndim=2))
+        set_(self, "kind", _integers(self.kind))
+        n = self.xyz.shape[0]
+        if n == 0:
+            raise StructureError("a particle without atoms: give at least one")
+        if self.xyz.shape[1] != 3 or self.kind.shape != (n,):
+            raise PdfkitError(
+                f"xyz has shape {self.xyz.shape} and kind {self.kind.shape}: they must be (n, 3) and (n,)"
+            )
+        if self.kind.min() < 0 or self.kind.max() >= len(self.elements):
+            raise PdfkitError(f"kind must lie between 0 and {len(self.elements) - 1}, the elements' indices")
+        if (self.lattice is None) != (self.sites is None):
+            raise PdfkitError("lattice and sites go together: give both or neither")
+        if self.sites is not None:
+            set_(self, "sites", _integers(self.sites))
+            if self.sites.shape != (n, 4):
+                raise PdfkitError(f"sites has shape {self.sites.shape}: it must be ({n}, 4)")
+
+    @classmethod
+    def of(cls, symbols: Sequence[str], xyz: Any, **options: Any) -> Self:
+        """Return a particle from one element symbol per atom and positions (n, 3) in Å."""
+        elements, kind = np.unique(np.asarray(symbols, dtype=str), return_inverse=True)
+        known = tuple(element_symbol(str(e)) for e in elements)
+        merged = tuple(sorted(set(known)))
+        index = np.array([merged.index(e) for e in known], dtype=np.int64)
+        return cls(merged, index[kind.ravel()] if kind.size else kind.astype(np.int64), xyz, **options)
+
+    @classmethod
+    def from_structure(cls, obj: Any, **options: Any) -> Self:
+        """Return the atoms of a Particle, a pdfkit `Structure` (one cell), `ase.Atoms` or a diffpy structure.
+
+        Raises StructureError for sites that are partly occupied, PdfkitError for any other object.
+        """
+        if isinstance(obj, Particle):
+            return replace(obj, **options)  # type: ignore[return-value]
+        if isinstance(obj, Structure):
+            return cls._from_cell(obj, **options)
+        kind = f"{type(obj).__module__}.{type(obj).__name__}"
+        if kind.startswith("ase."):
+            return cls.of(obj.get_chemical_symbols(), obj.get_positions(), **options)
+        if kind.startswith("diffpy."):
+            return cls.of([a.element for a in obj], [a.xyz_cartn for a in obj], **options)
+        raise PdfkitError(f"{kind} is not a particle: give a Particle, Structure, ase.Atoms or diffpy Structure")
+
+    @classmethod
+    def _from_cell(cls, structure: Structure, **options: Any) -> Self:
+        for site in structure.sites:
+            if site.occ != 1.0:
+                raise StructureError(f"site {site.label} has occupancy {site.occ:g}: a particle has whole atoms only")
+        atoms = structure.expand()
+        symbols = [structure.sites[i].element for i in atoms.site]
+        return cls.of(symbols, structure.positions() @ structure.basis(), **{"name": structure.title, **options})
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], **options: Any) -> Self:
+        """Return the particle in an xyz or extended xyz file (no cell needed), or in a CIF, PDB, … (one cell's atoms).
+
+        The name of a cluster that comes with pdfkit works too. Raises ReadError for a file that cannot be read.
+        """
+        from pdfkit.io.particles import read_particle
+
+        return read_particle(path, cls, **options)
+
+    def __len__(self) -> int:
+        return int(self.xyz.shape[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = (self.elements, self.kind, self.xyz, self.name, dict(self.meta), self.lattice, self.sites)
+        return type(self), values
+
+    def __repr__(self) -> str:
+        return f"Particle({self.name or self.formula!r}: {self.formula}, {len(self)} atoms)"
+
+    @property
+    def symbols(self) -> list[str]:
+        """Element of each atom."""
+        return [self.elements[k] for k in self.kind]
+
+    def composition(self) -> dict[str, float]:
+        """Return the atoms of each element."""
+        counts = np.bincount(self.kind, minlength=len(self.elements))
+        return {e: float(n) for e, n in zip(self.elements, counts, strict=True) if n}
+
+    @property
+    def formula(self) -> str:
+        """Elements and numbers, such as Cd37S20."""
+        return "".join(f"{e}{n:.0f}" if n != 1 else e for e, n in self.composition().items())
+
+    @cached_property
+    def mass(self) -> float:
+        """Mass in g/mol (Da)."""
+        import periodictable
+
+        return sum(n * float(periodictable.elements.symbol(e).mass) for e, n in self.composition().items())
+
+    def select(self, mask: Any) -> Self:
+        """Return the atoms that a boolean mask or index array (n,) picks. StructureError when it picks none."""
+        sites = None if self.sites is None else self.sites[mask]
+        kind = self.kind[mask]
+        used = np.unique(kind)
+        elements = tuple(self.elements[k] for k in used)
+        return replace(self, elements=elements, kind=np.searchsorted(used, kind), xyz=self.xyz[mask], sites=sites)
+
+    def moved(self, shift: Any) -> Self:
+        """Return the particle displaced by `shift` (3,) in Å."""
+        return replace(self, xyz=self.xyz + np.asarray(shift, dtype=np.float64))
+
+    def extent(self) -> float:
+        """Return an upper bound of the largest distance (Å): the diagonal of the box around the atoms."""
+        return float(np.linalg.norm(np.ptp(self.xyz, axis=0)))
+
+    def to_ase(self) -> Any:
+        """Return an `ase.Atoms` without a cell."""
+        from ase import Atoms
+
+        return Atoms(self.symbols, positions=self.xyz)
+
+
+def _integers(value: Any) -> IntArray:
+    out = np.array(value, dtype=np.int64, order="C")
+    out.setflags(write=False)
+    return out
