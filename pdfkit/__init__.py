@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from pdfkit.evaluate import Convention as Convention
     from pdfkit.fitting import fit as fit
     from pdfkit.fitting import parameters as parameters
+    from pdfkit.geometry import bond_angles as bond_angles
+    from pdfkit.geometry import bond_lengths as bond_lengths
+    from pdfkit.geometry import largest_distance as largest_distance
+    from pdfkit.geometry import mean_coordination as mean_coordination
+    from pdfkit.geometry import radius_of_gyration as radius_of_gyration
+    from pdfkit.geometry import surface_mask as surface_mask
     from pdfkit.io.cif import write_cif as write_cif
     from pdfkit.io.column_files import read_columns as read_columns
     from pdfkit.io.column_files import write_columns as write_columns
@@ -80,6 +86,14 @@ _HOME = {
     ),
     "evaluate": ("Convention",),
     "fitting": ("fit", "parameters"),
+    "geometry": (
+        "bond_angles",
+        "bond_lengths",
+        "largest_distance",
+        "mean_coordination",
+        "radius_of_gyration",
+        "surface_mask",
+    ),
     "io.cif": ("write_cif",),
     "io.column_files": ("read_columns", "write_columns"),
     "io.particles": ("write_xyz",),
