@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pdfkit import plot as plot
+    from pdfkit.counting import PairTable as PairTable
+    from pdfkit.counting import count_pairs as count_pairs
     from pdfkit.data import PDF as PDF
     from pdfkit.data import SQ as SQ
     from pdfkit.data import Instrument as Instrument
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from pdfkit.params import Parameters as Parameters
     from pdfkit.particle import Lattice as Lattice
     from pdfkit.particle import Particle as Particle
+    from pdfkit.phases.cluster import Cluster as Cluster
     from pdfkit.phases.crystal import Crystal as Crystal
     from pdfkit.recipe import load_recipe as load_recipe
     from pdfkit.recipe import run_recipe as run_recipe
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "counting": ("PairTable", "count_pairs"),
     "data": ("PDF", "SQ", "Instrument"),
     "errors": (
         "ParameterError",
@@ -103,6 +107,7 @@ _HOME = {
     "model": ("Model",),
     "params": ("Parameters",),
     "particle": ("Lattice", "Particle"),
+    "phases.cluster": ("Cluster",),
     "phases.crystal": ("Crystal",),
     "recipe": ("load_recipe", "run_recipe"),
     "restraints": ("BondRestraint", "ValueRestraint"),

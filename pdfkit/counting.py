@@ -2,24 +2,46 @@
 
 Distances are merged into bins that carry the number of pairs and the first two moments of r, so that a peak or a Debye
 term computed at the mean with the variance added to σ² is exact to third order in the width of the bin.
+
+| method | what it does | cost |
+|---|---|---|
+| "exact" | every distance by itself; merged only where equal within 1e-5 Å | N² memory |
+| "direct" | all pairs into bins of 0.005 Å; with rmax, only the columns of atoms within reach | N², or N·rmax³ |
+| "lattice" | correlation of occupancy grids by FFT, for particles that know their lattice | M log M, M the volume |
+
+All give the same whole numbers of pairs. "auto" takes the cheapest.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import StructureError
+from pdfkit.errors import PdfkitError, StructureError
+from pdfkit.kernels import counting as kernels
 from pdfkit.particle import Particle
 
 # Bins this narrow merge only what is equal: (Q·1e-5)³ ≪ 1e-10 at any Q in use.
 EXACT_WIDTH = 1e-5
+WIDTH = 0.005
+"""Å: bins of the histograms. Third order: (Q·0.005)³/60 of a term at worst, 3e-5 at Q = 25, with random sign."""
 CLOSEST = 0.5
 """Å: atoms nearer than this are on top of each other."""
+METHODS = ("auto", "exact", "direct", "lattice")
+# Up to here sorting every distance costs less than 0.1 s.
+EXACT_ATOMS = 1000
+MEMORY = 4e9
+# Pairs a thread should get at least.
+THREAD_PAIRS = 2e6
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +50,7 @@ class PairTable:
 
     distance, variance, count, channel : (m,) mean distance Å, its variance within the bin Å², number of pairs (whole),
     index into `pairs`. pairs : (class a, class b), a ≤ b. atoms : (nclasses,) atoms of each class. axes : (m, 3) mean
-    of Δ_k²/d (Å) along x, y, z, or None. rmax : Å, complete up to here (inf: all pairs).
+    of Δ_k²/d (Å) along x, y, z, or None. rmax : Å, complete up to here (inf: all pairs). method : how it was counted.
     """
 
     distance: Array
@@ -39,6 +61,31 @@ class PairTable:
     atoms: IntArray
     rmax: float = math.inf
     axes: Array | None = None
+    method: str = "exact"
+
+    @cached_property
+    def total(self) -> float:
+        """Ordered pairs, each atom with itself included: N² for a complete table."""
+        return float(2.0 * self.count.sum() + self.atoms.sum())
+
+    def merged(self, width: float) -> PairTable:
+        """Return the table in bins of `width` (Å), with moments: fewer entries, less exact."""
+        key = self.channel * (1 << 40) + np.floor(self.distance / width).astype(np.int64)
+        _, first, index = np.unique(key, return_index=True, return_inverse=True)
+        count, mean, variance = _moments(index, first.size, self.distance, self.count)
+        variance += np.bincount(index, self.variance * self.count) / count
+        axes = None
+        if self.axes is not None:
+            axes = np.stack([np.bincount(index, self.count * a) / count for a in self.axes.T], axis=1)
+        return replace(self, distance=mean, variance=variance, count=count, channel=self.channel[first], axes=axes)
+
+
+def _moments(index: IntArray, size: int, d: Array, weight: Array | None = None) -> tuple[Array, Array, Array]:
+    """Return weight, mean and variance (size,) of the distances with each index."""
+    count = np.bincount(index, weight, minlength=size).astype(np.float64)
+    mean = np.bincount(index, d if weight is None else d * weight, minlength=size) / count
+    squares = (d - mean[index]) ** 2
+    return count, mean, np.bincount(index, squares if weight is None else squares * weight, minlength=size) / count
 
 
 def count_pairs(
@@ -46,43 +93,261 @@ def count_pairs(
     *,
     labels: Any = None,
     rmax: float | None = None,
+    method: str = "auto",
     axes: bool = False,
+    threads: int | None = None,
+    memory: float = MEMORY,
 ) -> PairTable:
     """Return the table of pair distances of a particle.
 
-    labels : (n,) class of each atom, 0…; default its element. rmax : Å, None for all pairs. axes : whether to keep the
-    moments along x, y and z.
+    labels : (n,) class of each atom, 0…; default its element. rmax : Å, None for all pairs. method : see the module.
+    axes : keep the moments along x, y and z (method "exact" only). threads : default, one per core. memory : bytes the
+    count may take.
+
+    Raises
+    ------
+    StructureError : atoms closer than 0.5 Å. PdfkitError : a method that does not suit the particle, or needs more
+    memory than allowed.
     """
+    _checks.choice("method", method, METHODS)
     labels = particle.kind if labels is None else np.asarray(labels, dtype=np.int64)
-    i, j = np.triu_indices(len(particle), 1)
-    delta = particle.xyz[j] - particle.xyz[i]
-    d = np.sqrt((delta**2).sum(axis=1))
-    if d.size and d.min() < CLOSEST:
-        k = int(np.argmin(d))
-        raise StructureError(
-            f"{particle.name}: atoms {i[k] + 1} and {j[k] + 1} are {d[k]:.3f} Å apart: remove one of them"
+    rmax = math.inf if rmax is None else _checks.number("rmax", rmax, low=0.0, open_low=True)
+    if method == "auto":
+        method = _cheapest(particle, rmax, axes)
+    if axes and method != "exact":
+        raise PdfkitError(f"moments along x, y and z need method='exact', not {method!r}: leave axial expansions out")
+    _check_memory(particle, method, memory)
+    threads = threads or len(os.sched_getaffinity(0))
+    if method == "exact":
+        table = _exact(particle, labels, rmax, axes)
+    elif method == "lattice":
+        table = _lattice(particle, labels, threads)
+    else:
+        table = _direct(particle, labels, rmax, threads)
+    if table.count.size and table.distance.min() < CLOSEST:
+        raise StructureError(_overlap(particle))
+    return table
+
+
+def _cheapest(particle: Particle, rmax: float, axes: bool) -> str:
+    """Return the method that needs the least work, in units of about a nanosecond."""
+    n = len(particle)
+    if axes or n <= EXACT_ATOMS:
+        return "exact"
+    if particle.lattice is None:
+        return "direct"
+    extent = particle.extent()
+    reach = min(1.0, (2 * rmax / extent) ** 3) if math.isfinite(rmax) else 1.0
+    shape, groups = _padded(particle), np.unique(particle.sites[:, 3]).size  # type: ignore[index]
+    work = float(np.prod(shape)) * groups * groups * 30.0
+    return "lattice" if work < 4.0 * n * n * reach and _lattice_bytes(particle) < MEMORY else "direct"
+
+
+def _check_memory(particle: Particle, method: str, memory: float) -> None:
+    n = len(particle)
+    needed = {"exact": 60.0 * n * n, "direct": 100.0 * n + 1e8, "lattice": _lattice_bytes(particle)}[method]
+    if needed > memory:
+        raise PdfkitError(
+            f"{particle.name or particle.formula}: counting the pairs of {n} atoms by method {method!r} needs "
+            f"{needed / 1e9:.1f} GB and {memory / 1e9:.1f} GB are allowed: take method='direct', or more memory"
         )
-    if rmax is not None:
-        near = d <= rmax
+
+
+def _overlap(particle: Particle) -> str:
+    from scipy.spatial import cKDTree
+
+    i, j = min(cKDTree(particle.xyz).query_pairs(CLOSEST))
+    d = float(np.linalg.norm(particle.xyz[i] - particle.xyz[j]))
+    return f"{particle.name or particle.formula}: atoms {i + 1} and {j + 1} are {d:.3f} Å apart: remove one of them"
+
+
+def _class_pairs(labels: IntArray) -> tuple[tuple[tuple[int, int], ...], IntArray]:
+    count = int(labels.max()) + 1
+    return tuple(combinations_with_replacement(range(count), 2)), np.bincount(labels, minlength=count)
+
+
+# --- every distance by itself ----------------------------------------------------------------------------------------
+
+
+def _exact(particle: Particle, labels: IntArray, rmax: float, axes: bool) -> PairTable:
+    pairs, atoms = _class_pairs(labels)
+    order = np.argsort(labels, kind="stable")
+    xyz, label = particle.xyz[order], labels[order]
+    i, j = np.triu_indices(label.size, 1)
+    delta = xyz[j] - xyz[i]
+    d = np.sqrt(np.einsum("pk,pk->p", delta, delta))
+    near = d <= rmax
+    if not near.all():
         i, j, d, delta = i[near], j[near], d[near], delta[near]
-    nclasses = int(labels.max()) + 1
-    a, b = np.minimum(labels[i], labels[j]), np.maximum(labels[i], labels[j])
-    pairs = tuple((x, y) for x in range(nclasses) for y in range(x, nclasses))
-    lookup = np.full((nclasses, nclasses), -1)
-    for index, (x, y) in enumerate(pairs):
-        lookup[x, y] = index
-    channel = lookup[a, b]
-    key = channel.astype(np.float64) * 1e9 + np.floor(d / EXACT_WIDTH)
+    lookup = np.zeros((atoms.size, atoms.size), dtype=np.int64)
+    for index, (a, b) in enumerate(pairs):
+        lookup[a, b] = index
+    channel = lookup[label[i], label[j]]
+    key = channel * (1 << 40) + np.floor(d / EXACT_WIDTH).astype(np.int64)
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    count = np.bincount(inverse, minlength=first.size).astype(np.float64)
-    mean = np.bincount(inverse, d, minlength=first.size) / count
-    spread = np.bincount(inverse, (d - mean[inverse]) ** 2, minlength=first.size) / count
+    count, mean, variance = _moments(inverse, first.size, d)
     moments = None
     if axes:
-        moments = np.stack(
-            [np.bincount(inverse, delta[:, k] ** 2 / d, minlength=first.size) / count for k in range(3)], axis=1
-        )
+        squares = delta**2 / d[:, None]
+        moments = np.stack([np.bincount(inverse, s, minlength=first.size) / count for s in squares.T], axis=1)
+    return PairTable(mean, variance, count, channel[first], pairs, atoms, rmax, moments)
+
+
+# --- histograms ------------------------------------------------------------------------------------------------------
+
+
+def _direct(particle: Particle, labels: IntArray, rmax: float, threads: int) -> PairTable:
+    pairs, atoms = _class_pairs(labels)
+    extent = particle.extent()
+    reach = min(rmax, extent)
+    bins = int(reach / WIDTH) + 2
+    columns = [_Columns.of(particle.xyz[labels == c], reach, extent) for c in range(atoms.size)]
+    jobs = []
+    for channel, (a, b) in enumerate(pairs):
+        rows = columns[a].sorted.shape[1]
+        parts = max(1, min(4 * threads, int(rows * atoms[b] / THREAD_PAIRS)))
+        for low, high in _blocks(rows, parts, triangular=a == b):
+            jobs.append((channel, columns[a], columns[b], low, high, a == b))
+
+    def work(job: tuple[int, _Columns, _Columns, int, int, bool]) -> tuple[int, Array]:
+        channel, rows, other, low, high, same = job
+        out = np.zeros((bins + 1, 4))
+        xyz = np.ascontiguousarray(rows.sorted.T)
+        kernels.distance_histogram(
+            xyz, other.sorted, other.layout, other.start, low, high, same, reach, WIDTH, out
+        )  # fmt: skip
+        return channel, out[:bins]
+
+    return _from_histograms(_run(work, jobs, threads), len(pairs), bins, pairs, atoms, rmax, "direct")
+
+
+def _blocks(rows: int, parts: int, *, triangular: bool) -> list[tuple[int, int]]:
+    """Return row ranges of about equal work; row i of a triangle meets the rows − i that follow."""
+    t = np.arange(parts + 1) / parts
+    edges = rows * (1.0 - np.sqrt(1.0 - t)) if triangular else rows * t
+    whole = np.round(edges).astype(int)
+    return [(int(a), int(b)) for a, b in pairwise(whole) if b > a]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Atoms of one class sorted into columns along z: sorted (3, m), layout (5,), start (ncolumns + 1,)."""
+
+    sorted: Array
+    layout: Array
+    start: IntArray
+
+    @classmethod
+    def of(cls, xyz: Array, rmax: float, extent: float) -> _Columns:
+        low, size = xyz.min(axis=0), np.ptp(xyz, axis=0)
+        # Where everything is within reach of everything, columns would only cost.
+        edge = max(size.max() + 1.0, 1.0) if rmax > 0.7 * extent else max(rmax / 8.0, 3.0)
+        nx, ny = (int(s // edge) + 1 for s in size[:2])
+        cell = np.floor((xyz[:, :2] - low[:2]) / edge).astype(np.int64)
+        column = cell[:, 0] * ny + cell[:, 1]
+        order = np.lexsort((xyz[:, 2], column))
+        start = np.searchsorted(column[order], np.arange(nx * ny + 1))
+        layout = np.array([low[0], low[1], edge, nx, ny], dtype=np.float64)
+        return cls(np.ascontiguousarray(xyz[order].T), layout, start.astype(np.int64))
+
+
+def _run(work: Any, jobs: list[Any], threads: int) -> Any:
+    """Do the jobs, in threads where there are several; the kernels release the lock."""
+    if len(jobs) == 1 or threads == 1:
+        yield from map(work, jobs)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(work, jobs)
+
+
+def _from_histograms(
+    parts: Any, channels: int, bins: int, pairs: Any, atoms: IntArray, rmax: float, method: str
+) -> PairTable:
+    """Turn sums of 1, t and t² per bin into a table. A distance at a bin's edge may be in either bin."""
+    sums = np.zeros((channels, bins, 3))
+    for channel, part in parts:
+        sums[channel] += part[:, :3]
+    channel, index = np.nonzero(sums[:, :, 0])
+    count, first, second = sums[channel, index].T
+    mean = first / count
     return PairTable(
-        mean, spread, count, channel[first].astype(np.int64), pairs,
-        np.bincount(labels, minlength=nclasses), math.inf if rmax is None else rmax, moments,
-    )  # fmt: skip
+        distance=(index + 0.5) * WIDTH + mean,
+        variance=np.maximum(second / count - mean**2, 0.0),
+        count=count,
+        channel=channel.astype(np.int64),
+        pairs=pairs,
+        atoms=atoms,
+        rmax=rmax,
+        method=method,
+    )
+
+
+# --- atoms on a lattice ----------------------------------------------------------------------------------------------
+
+
+def _spans(particle: Particle) -> IntArray:
+    """Largest difference of cell indices along each vector, (3,)."""
+    if particle.sites is None:
+        raise PdfkitError(f"{particle.name or particle.formula} knows no lattice: take method='direct'")
+    return np.asarray(np.ptp(particle.sites[:, :3], axis=0))
+
+
+def _padded(particle: Particle) -> tuple[int, ...]:
+    from scipy import fft
+
+    return tuple(fft.next_fast_len(2 * int(s) + 1, real=k == 2) for k, s in enumerate(_spans(particle)))
+
+
+def _lattice_bytes(particle: Particle) -> float:
+    if particle.sites is None:
+        return 0.0
+    groups = np.unique(particle.sites[:, 3]).size
+    return 8.0 * float(np.prod(_padded(particle))) * (groups + 3)
+
+
+def _lattice(particle: Particle, labels: IntArray, threads: int) -> PairTable:
+    """Count by FFT: the pairs at displacement n are the correlation Σ_m occ_g(m)·occ_h(m + n) of two occupancies."""
+    from scipy import fft
+
+    pairs, atoms = _class_pairs(labels)
+    spans, shape = _spans(particle), _padded(particle)
+    sites, lattice = particle.sites, particle.lattice
+    if sites is None or lattice is None:
+        raise PdfkitError("the particle knows no lattice: take method='direct'")
+    cells = sites[:, :3] - sites[:, :3].min(axis=0)
+    code = labels * 4096 + sites[:, 3]
+    groups = [divmod(int(k), 4096) for k in np.unique(code)]
+    spectra = []
+    for c, b in groups:
+        occupied = np.zeros(shape)
+        occupied[tuple(cells[code == c * 4096 + b].T)] = 1.0
+        spectra.append(fft.rfftn(occupied, workers=threads, overwrite_x=True))
+    extent = particle.extent()
+    bins = int(extent / WIDTH) + 2
+
+    def parts() -> Any:
+        for g, h in combinations_with_replacement(range(len(groups)), 2):
+            counts = fft.irfftn(spectra[g].conj() * spectra[h], shape, workers=threads, overwrite_x=True)
+            shift = lattice.offsets[groups[h][1]] - lattice.offsets[groups[g][1]]
+            channel = pairs.index((groups[g][0], groups[h][0]))
+
+            def work(
+                rows: tuple[int, int],
+                counts: Array = counts,
+                shift: Array = shift,
+                channel: int = channel,
+                half: bool = g == h,
+            ) -> tuple[int, Array]:
+                out = np.zeros((bins, 4))
+                vectors = np.array(lattice.vectors)
+                kernels.lattice_histogram(counts, spans, vectors, shift, *rows, half, WIDTH, out)
+                return channel, out
+
+            n = 2 * int(spans[0]) + 1
+            low = 0 if g == h else -int(spans[0])
+            blocks = [
+                (low + a, low + b) for a, b in _blocks(int(spans[0]) + 1 - low, min(n, 2 * threads), triangular=False)
+            ]
+            yield from _run(work, blocks, threads)
+
+    return _from_histograms(parts(), len(pairs), bins, pairs, atoms, math.inf, "lattice")

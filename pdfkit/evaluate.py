@@ -120,7 +120,7 @@ class Evaluator:
         """Return the share of every phase and species pair: {(phase, pair): G (nr,)}. They add up to the total."""
         out = {}
         for block in self._blocks(values, np.zeros((values.size, 0)), split=True, weighted=weighted):
-            for pair, curve in zip(block.pairs, self._finish(block), strict=True):
+            for pair, curve in zip(block.found.pairs, self._finish(block), strict=True):
                 out[block.name, pair] = curve[0, self._inside]
         return out
 
@@ -140,7 +140,7 @@ class Evaluator:
             curves = _cut(grid, curves * grid.taper, block.spectra, block.dspectra)
         curves = grid.resample(curves)
         if not self._terminated:
-            curves -= block.slope[:, :, None] * (4 * np.pi * self.r)
+            curves -= block.found.baseline(self.r, block.slope)
         if self._filter and not self._before:
             curves = self._filtered(curves)
         return block.enveloped(curves, self.r, np.ones(1))
@@ -172,7 +172,12 @@ class Evaluator:
         if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
             reach = min(reach, max(shape.extent(), 1.0))
         found = phase.peaks(
-            values[start:stop], tangents[start:stop, active], float(values[-1]), tangents[-1, active], reach
+            values[start:stop],
+            tangents[start:stop, active],
+            float(values[-1]),
+            tangents[-1, active],
+            reach,
+            self.instrument.qmin,
         )
         if found.dropped:
             self.messages.append(
@@ -222,12 +227,12 @@ class Evaluator:
         spectra = np.zeros((0, 0))
         dspectra: dict[int, Array] = {}
         if self._terminated:
-            curves -= slope[:, :, None] * (4 * np.pi * grid.nodes)
+            curves -= found.baseline(grid.nodes, slope)
             if in_q:
                 spectra, dspectra = self._weighted_spectra(grid, found.composition, part.active)
             else:
                 spectra = self._plain_spectrum(grid)
-        return _Block(part.name, found.pairs, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
+        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
 
     def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> _PairWeights:
         fixed = not composition.tangents.any()
@@ -367,7 +372,7 @@ class _Block:
     """One phase on the grid. curves (nchannels, 1 + nactive, n): G before envelopes, then its active derivatives."""
 
     name: str
-    pairs: tuple[tuple[str, str], ...]
+    found: Peaks
     grid: Grid
     curves: Array
     slope: Array

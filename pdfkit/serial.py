@@ -26,6 +26,8 @@ from pdfkit.structure import Site, Structure
 @lru_cache(maxsize=1)
 def _types() -> Mapping[str, type[Any]]:
     """Return what a text may hold, by the tag it bears there. A new kind of phase is one line here."""
+    from pdfkit.particle import Lattice, Particle
+    from pdfkit.phases.cluster import Cluster
     from pdfkit.phases.crystal import Crystal
 
     return {
@@ -33,6 +35,9 @@ def _types() -> Mapping[str, type[Any]]:
         "instrument": Instrument,
         "convention": Convention,
         "crystal": Crystal,
+        "cluster": Cluster,
+        "particle": Particle,
+        "lattice": Lattice,
         "structure": Structure,
         "site": Site,
         **SHAPES,

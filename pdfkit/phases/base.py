@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
+
 from pdfkit._checks import Array, IntArray
+from pdfkit._shape_base import Shape
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Peaks:
     share_ab = c_a c_b(2 − δ_ab); the scattering weights multiply it afterwards.
     Shapes: peak (n,3) = d Å, σ² Å², w; dpeak (n,nq,3); channel (n,), index into `pairs`; rho0 atoms/Å³ and drho0
     (nq,); composition. dropped: peaks whose width bracket is not positive, with the first of them described.
+    form: γ₀ of the baseline alone (where peaks end by themselves), None for 1; dform (nparams, nq), its parameters'
+    tangents.
     """
 
     peak: Array
@@ -54,6 +59,17 @@ class Peaks:
     composition: Composition
     dropped: int = 0
     first_dropped: str = ""
+    form: Shape | None = None
+    dform: Array | None = None
+
+    def baseline(self, r: Array, slope: Array) -> Array:
+        """Return 4πr·γ₀(r)·slope and its derivatives: (nchannels, 1 + nq, nr); slope (nchannels, 1 + nq), ρ₀ w_ab."""
+        line = 4.0 * np.pi * r
+        if self.form is None or self.dform is None:
+            return np.asarray(slope[:, :, None] * line)
+        out = slope[:, :, None] * (line * self.form.gamma0(r))
+        out[:, 1:] += slope[:, :1, None] * (line * (self.dform.T @ self.form.derivatives(r)))
+        return np.asarray(out)
 
 
 class Phase(Protocol):
@@ -83,5 +99,10 @@ class Phase(Protocol):
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed."""
 
-    def peaks(self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float) -> Peaks:
-        """Return the peaks up to at least `rmax` (Å), at `values`, with derivatives along the tangents."""
+    def peaks(
+        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
+    ) -> Peaks:
+        """Return the peaks up to at least `rmax` (Å), at `values`, with derivatives along the tangents.
+
+        qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
+        """

@@ -208,11 +208,13 @@ class Crystal:
     def _atoms(self) -> Atoms:
         return Atoms.of(self.structure)
 
-    def peaks(self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float) -> Peaks:
+    def peaks(
+        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
+    ) -> Peaks:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
 
         values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
-        See `pdfkit.kernels.pairs.finish_peaks` for the formula.
+        qmin changes nothing here. See `pdfkit.kernels.pairs.finish_peaks` for the formula.
         """
         n = len(self._structure_quantities)
         point = Point.at(self._maps, self._atoms, values[1 : 1 + n], tangents[1 : 1 + n])

@@ -1,0 +1,374 @@
+"""A finite cluster as a phase: every pair of its atoms as a peak, and what is subtracted at small angles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array, IntArray
+from pdfkit.counting import EXACT_ATOMS, PairTable, count_pairs
+from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
+from pdfkit.kernels.bins import stretched_peaks
+from pdfkit.particle import Particle
+from pdfkit.phases.base import Composition, Peaks, Quantity
+from pdfkit.shapes import Bulk, Shape, Sphere
+
+UISO = 0.01
+"""Å²: mean-square displacement where none is given."""
+U_MAX = 0.3
+EXPANSION_RANGE = 0.05
+BASELINES = ("auto", "none", "sphere", "own")
+# The cluster's own shape function is its pair distribution blurred by this σ (Å): nothing of the atomic structure is
+# left (2e-3 of its transform at Q = 1.8, the first reflections), all of what lies below Q = 0.2 is.
+BLUR = 2.0
+# Under so wide a Gaussian distances may be merged in bins this wide (Å): 1e-5 of the curve. Axial expansions move
+# distances in and out of bins, which derivatives do not know: there nothing is merged.
+BLUR_BIN = 0.5
+AXES = ("x", "y", "z")
+# The nearest pair is looked for within twice this (Å).
+CLOSE = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """A finite cluster, computed atom by atom.
+
+    Parameters
+    ----------
+    particle : the atoms (`pdfkit.Particle`), all weighted by their scattering strengths, ligands included.
+    name : starts the names of its parameters ("c" gives c.Cd.Uiso, c.expansion, c.scale…).
+    Uiso : mean-square displacement (Å²) of all classes, or by class {"Cd": 0.01, "Cd_surface": 0.02}.
+    surface : give under-coordinated atoms (`pdfkit.surface_mask`) a class of their own: Cd_surface, S_surface.
+    scale, expansion : weight in the model; r → (1 + expansion)·r.
+    axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
+    delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
+    baseline : what is subtracted for the small-angle signal a measurement leaves out: "none" (right when the model is
+        cut at a Qmin above it), "sphere" (4πrρ₀γ₀ of the sphere with the same radius of gyration), "own" (the
+        cluster's own pair distribution blurred by σ = 2 Å), "auto" ("none" with a Qmin, else "own").
+
+    Raises
+    ------
+    PdfkitError : a value out of range, a class that does not exist, fewer than two atoms, atoms on top of each other.
+    """
+
+    particle: Particle
+    name: str
+    Uiso: Mapping[str, float] = field(default_factory=dict)
+    surface: bool = False
+    scale: float = 1.0
+    expansion: float = 0.0
+    axial: tuple[float, float, float] | None = None
+    delta1: float = 0.0
+    delta2: float = 0.0
+    baseline: str = "auto"
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+        if len(self.particle) < 2:
+            raise StructureError(f"{self.name}: one atom has no pair distances: a cluster needs at least two")
+        for name in ("scale", "delta1", "delta2"):
+            set_(self, name, _checks.number(name, getattr(self, name)))
+        set_(self, "expansion", _checks.number("expansion", self.expansion, low=-0.5, high=0.5))
+        _checks.choice("baseline", self.baseline, BASELINES)
+        if self.axial is not None:
+            set_(self, "axial", tuple(_checks.array("axial", self.axial).tolist()))
+            if len(self.axial) != 3 or max(map(abs, self.axial)) > 0.5:
+                raise PdfkitError(f"axial = {self.axial}: give three expansions along x, y, z below 0.5")
+        set_(self, "Uiso", MappingProxyType(self._displacements()))
+
+    def _displacements(self) -> dict[str, float]:
+        given = self.Uiso if isinstance(self.Uiso, Mapping) else dict.fromkeys(self.classes, self.Uiso)
+        for key in given:
+            if key not in self.classes:
+                raise ParameterError(f"Uiso of {key!r}: the classes of {self.name} are {', '.join(self.classes)}")
+        values = {c: given.get(c, given.get(c.removesuffix("_surface"), UISO)) for c in self.classes}
+        return {c: _checks.number(f"{c}.Uiso", value, low=1e-5) for c, value in values.items()}
+
+    @classmethod
+    def from_structure(cls, obj: Any, *, name: str, **options: Any) -> Self:
+        """Return a cluster of a Particle, a pdfkit Structure (one cell's atoms), `ase.Atoms` or diffpy structure.
+
+        Options are the fields of the class.
+        """
+        known = {f.name for f in fields(cls)} - {"particle", "name"}
+        for key in options:
+            if key not in known:
+                raise ParameterError(f"option {key!r} of a Cluster is not known: nearest are {nearest(key, known)}")
+        return cls(Particle.from_structure(obj), name, **options)
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], *, name: str, **options: Any) -> Self:
+        """Return a cluster from an xyz, extended xyz, CIF, PDB… file, or by the name of one that comes with pdfkit.
+
+        Raises ReadError for a file that cannot be read.
+        """
+        return cls.from_structure(Particle.from_file(path), name=name, **options)
+
+    # --- parameters ------------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        """Bulk(): the peaks of a cluster end by themselves."""
+        return Bulk()
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the groups of atoms that share a U."""
+        return self._labels[0]
+
+    @cached_property
+    def _labels(self) -> tuple[tuple[str, ...], IntArray]:
+        """Names of the classes and the class of each atom (n,)."""
+        particle = self.particle
+        code = 2 * particle.kind
+        if self.surface:
+            from pdfkit.geometry import surface_mask
+
+            code = code + surface_mask(particle)
+        used, labels = np.unique(code, return_inverse=True)
+        names = [particle.elements[c // 2] + ("_surface" if c % 2 else "") for c in used]
+        return tuple(names), labels.ravel().astype(np.int64)
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """All numbers of the phase, scale first."""
+        reach = EXPANSION_RANGE
+        axial = zip(AXES, self.axial or (), strict=False)
+        bond = float(self._memo.shortest * (1 + self.expansion))
+        return (
+            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
+            Quantity("expansion", self.expansion, -reach, reach, "", "relative expansion of all distances"),
+            *(Quantity(f"expansion_{k}", e, -reach, reach, "", f"relative expansion along {k}") for k, e in axial),
+            *(Quantity(f"{c}.Uiso", u, 1e-5, U_MAX, "Å²", "mean-square displacement") for c, u in self.Uiso.items()),
+            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
+            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
+        )
+
+    def composition(self) -> dict[str, float]:
+        """Return the atoms of each element in the cluster."""
+        return self.particle.composition()
+
+    def typical_variance(self) -> float:
+        """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
+        return 2.0 * min(self.Uiso.values())
+
+    def pair_density(self) -> float:
+        """Return pairs per Å³ of the sphere that holds them."""
+        return float(len(self.particle) ** 2 / (4.19 * self.particle.extent() ** 3))
+
+    def with_values(self, values: Mapping[str, float]) -> Self:
+        """Return a copy with the named quantities changed."""
+        known = {q.name: q.value for q in self.quantities}
+        for key in values:
+            if key not in known:
+                raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
+        known.update({key: float(value) for key, value in values.items()})
+        changed: dict[str, Any] = {name: known[name] for name in ("scale", "expansion", "delta1", "delta2")}
+        changed["Uiso"] = {c: known[f"{c}.Uiso"] for c in self.classes}
+        if self.axial is not None:
+            changed["axial"] = tuple(known[f"expansion_{k}"] for k in AXES)
+        out = replace(self, **changed)
+        # What follows from the atoms alone is the same in the copy.
+        for name in ("_labels", "_memo"):
+            out.__dict__[name] = getattr(self, name)
+        return out
+
+    def refined_particle(self) -> Particle:
+        """Return the atoms as expanded about their centre: what to write to a file after a fit."""
+        factors = (1.0 + self.expansion) * (1.0 + np.array(self.axial or (0.0, 0.0, 0.0)))
+        centre = self.particle.xyz.mean(axis=0)
+        return replace(self.particle, xyz=centre + (self.particle.xyz - centre) * factors, lattice=None, sites=None)
+
+    # --- pairs -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _memo(self) -> _Tables:
+        return _Tables(self.particle, self._labels[1])
+
+    def table(self, rmax: float | None = None) -> PairTable:
+        """Return the cluster's pair distances by class, before expansion (complete up to rmax in Å; None: all)."""
+        return self._memo.table(rmax, None)
+
+    def peaks(
+        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
+    ) -> Peaks:
+        """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
+
+        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,). See
+        `pdfkit.kernels.bins.stretched_peaks` for the formula.
+        """
+        at = _Point.of(self, values, tangents)
+        sigma = math.sqrt(2.0 * float(at.u.max()) * (1.0 + (qbroad * rmax) ** 2))
+        reach = (rmax + 7.0 * sigma) / (at.stretch * (1.0 + min(at.axial, default=0.0)))
+        table = self._memo.table(reach, at.axial)
+        width, dwidth = np.array([at.delta1, at.delta2, qbroad]), np.column_stack([at.ddelta, dqbroad])
+        peak, dpeak, dropped = self._stretched(table, at, at.u, at.du, width, dwidth)
+        described = ""
+        if dropped:
+            k = int(np.argmax(peak[:, 1] <= 0))
+            names = "–".join(self.classes[c] for c in table.pairs[table.channel[k]])
+            described = f"{self.name}: {names} at r = {peak[k, 0]:.3f} Å"
+        channel = self._species_channel(table)
+        kind = self._baseline(qmin)
+        if kind == "own":
+            blurred, dblurred, blurred_channel = self._blurred(at)
+            peak, dpeak = np.concatenate([peak, blurred]), np.concatenate([dpeak, dblurred])
+            channel = np.concatenate([channel, blurred_channel])
+        rho0, drho0, form, dform = self._sphere(at) if kind == "sphere" else _no_sphere(at)
+        counts = np.bincount(self.particle.kind, minlength=len(self.particle.elements))
+        fractions = counts / counts.sum()
+        return Peaks(
+            peak=peak,
+            dpeak=dpeak,
+            channel=channel,
+            pairs=self._species_pairs,
+            rho0=rho0,
+            drho0=drho0,
+            composition=Composition(self.particle.elements, fractions, np.zeros((at.nq, fractions.size))),
+            dropped=dropped,
+            first_dropped=described,
+            form=form,
+            dform=dform,
+        )
+
+    def _baseline(self, qmin: float) -> str:
+        if self.baseline != "auto":
+            return self.baseline
+        return "none" if qmin > 0 else "own"
+
+    def _stretched(
+        self, table: PairTable, at: _Point, u: Array, du: Array, width: Array, dwidth: Array
+    ) -> tuple[Array, Array, int]:
+        """Return peak (m, 3), dpeak (m, nq, 3) and the number dropped; weights are ordered pairs per atom."""
+        m = table.distance.size
+        first, second = np.array(table.pairs, dtype=np.int64).T
+        axes = np.zeros((0, 3)) if table.axes is None else table.axes / (1.0 + np.array(at.axial))
+        peak, dpeak = np.empty((m, 3)), np.zeros((m, at.nq, 3))
+        peak[:, 2] = table.count * (2.0 / len(self.particle))
+        moved = (at.stretch, at.dstretch, at.daxial)
+        pairs = (table.distance, table.variance, axes, first[table.channel], second[table.channel])
+        dropped = stretched_peaks(*pairs, *moved, u, du, width, dwidth, peak, dpeak)
+        return peak, dpeak, dropped
+
+    @cached_property
+    def _species_pairs(self) -> tuple[tuple[str, str], ...]:
+        e = self.particle.elements
+        return tuple((e[a], e[b]) for a in range(len(e)) for b in range(a, len(e)))
+
+    def _species_channel(self, table: PairTable) -> IntArray:
+        element = [c.removesuffix("_surface") for c in self.classes]
+        pairs = [tuple(sorted((element[a], element[b]))) for a, b in table.pairs]
+        return np.array([self._species_pairs.index(p) for p in pairs], dtype=np.int64)[table.channel]
+
+    # --- baselines -------------------------------------------------------------------------------------------------
+
+    def _blurred(self, at: _Point) -> tuple[Array, Array, IntArray]:
+        """The cluster's own shape function as negative, wide peaks: all pairs, and each atom with itself.
+
+        An atom with itself is a pair at d → 0; d = 0.1 Å with σ² − d²/3 is the same to fourth order in d/σ.
+        """
+        table = self._memo.coarse(at.axial)
+        wide, none = np.full(at.u.size, 0.5 * BLUR**2), np.zeros_like(at.du)
+        peak, dpeak, _ = self._stretched(table, at, wide, none, np.zeros(3), np.zeros((at.nq, 3)))
+        n, own = len(self.particle), np.bincount(self.particle.kind, minlength=len(self.particle.elements))
+        self_peak = np.array([[0.1, BLUR**2 - 0.01 / 3.0, count / n] for count in own])
+        channels = [self._species_pairs.index((e, e)) for e in self.particle.elements]
+        peak = np.concatenate([peak, self_peak])
+        peak[:, 2] *= -1.0
+        dpeak = np.concatenate([dpeak, np.zeros((own.size, at.nq, 3))])
+        return peak, dpeak, np.concatenate([self._species_channel(table), np.array(channels, dtype=np.int64)])
+
+    def _sphere(self, at: _Point) -> tuple[float, Array, Shape, Array]:
+        """The sphere with the cluster's radius of gyration, D = 2√(5/3)·Rg, holding its N atoms."""
+        n = len(self.particle)
+        axial = 1.0 + np.array(at.axial or (0.0, 0.0, 0.0))
+        centred = (self.particle.xyz - self.particle.xyz.mean(axis=0)) * axial
+        squares = (centred**2).mean(axis=0)
+        diameter = 2.0 * math.sqrt(5.0 / 3.0 * squares.sum()) * at.stretch
+        relative = at.dstretch / at.stretch + at.daxial @ (squares / squares.sum() / axial)
+        rho0 = n / (math.pi / 6.0 * diameter**3)
+        return rho0, -3.0 * rho0 * relative, Sphere(diameter), (diameter * relative)[None]
+
+
+def _no_sphere(at: _Point) -> tuple[float, Array, None, Array]:
+    return 0.0, np.zeros(at.nq), None, np.zeros((0, at.nq))
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Values of a cluster's quantities with their tangents along nq directions."""
+
+    stretch: float
+    dstretch: Array
+    axial: tuple[float, ...]
+    daxial: Array
+    u: Array
+    du: Array
+    delta1: float
+    delta2: float
+    ddelta: Array
+    nq: int
+
+    @classmethod
+    def of(cls, cluster: Cluster, values: Array, tangents: Array) -> _Point:
+        nq = tangents.shape[1]
+        k = 2 + (0 if cluster.axial is None else 3)
+        n = len(cluster.classes)
+        return cls(
+            stretch=1.0 + float(values[1]),
+            dstretch=np.ascontiguousarray(tangents[1]),
+            axial=tuple(values[2:k].tolist()),
+            daxial=np.ascontiguousarray(tangents[2:k].T) if k > 2 else np.zeros((nq, 3)),
+            u=np.ascontiguousarray(values[k : k + n]),
+            du=np.ascontiguousarray(tangents[k : k + n].T),
+            delta1=float(values[k + n]),
+            delta2=float(values[k + n + 1]),
+            ddelta=tangents[k + n : k + n + 2].T,
+            nq=nq,
+        )
+
+
+class _Tables:
+    """Pair tables of one particle, kept: they depend on the axial expansions only."""
+
+    def __init__(self, particle: Particle, labels: IntArray) -> None:
+        self.particle, self.labels = particle, labels
+        self._kept: dict[tuple[float, ...] | None, PairTable] = {}
+        self._coarse: PairTable | None = None
+
+    @cached_property
+    def shortest(self) -> float:
+        """Smallest distance (Å)."""
+        return float(self.table(2.0 * CLOSE, None).distance.min())
+
+    def table(self, rmax: float | None, axial: tuple[float, ...] | None) -> PairTable:
+        """Return the pairs up to rmax at least, of the atoms stretched along the axes."""
+        kept = self._kept.get(axial or None)
+        if kept is None or kept.rmax < (math.inf if rmax is None else rmax):
+            particle = self.particle
+            if axial and any(axial):
+                particle = replace(particle, xyz=particle.xyz * (1.0 + np.array(axial)), lattice=None, sites=None)
+            if rmax is not None and (len(particle) <= EXACT_ATOMS or particle.lattice is not None):
+                rmax = None  # all pairs cost no more than some
+            margin = None if rmax is None else math.ceil(1.05 * rmax)
+            kept = count_pairs(particle, labels=self.labels, rmax=margin, axes=bool(axial))
+            self._kept = {axial or None: kept}
+        return kept
+
+    def coarse(self, axial: tuple[float, ...]) -> PairTable:
+        """Return all pairs in bins that are narrow for the blurred shape function."""
+        if axial:
+            return self.table(None, axial)
+        if self._coarse is None:
+            self._coarse = self.table(None, None).merged(BLUR_BIN)
+        return self._coarse
