@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit.counting import count_pairs
 from pdfkit.data import PDF, SQ
-from pdfkit.errors import PdfkitError, ReadError, nearest
+from pdfkit.errors import ReadError
+from pdfkit.particle import Particle
 from pdfkit.structure import Structure
 
 STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
@@ -28,21 +30,14 @@ def describe(file: str, qmax: float | None = None) -> str:
     return "\n".join(f"{key:<{width}}  {value}".rstrip() for key, value in pairs)
 
 
-def known_structure(name: str) -> str:
-    """Return the name if it is a file or a structure that comes with pdfkit; PdfkitError with the nearest if not."""
-    from pdfkit.io.structures import available_structures
-
-    shipped = available_structures()
-    if not Path(name).exists() and name not in shipped:
-        raise PdfkitError(f"{name} is no file, and no structure of pdfkit: nearest are {nearest(name, shipped)}")
-    return name
-
-
 def _pairs(file: str, qmax: float | None) -> Lines:
     from pdfkit.io.structures import load_structure, read_structure
+    from pdfkit.phases.files import kind_of, known_structure
 
     path = Path(known_structure(file))
     ending = path.suffix.lower()
+    if kind_of(path) == "cluster":
+        return of_particle(Particle.from_file(path))
     if not path.exists():
         return of_structure(load_structure(file))
     if ending in STRUCTURES:
@@ -129,6 +124,22 @@ def _header(data: PDF | SQ) -> Lines:
 def _plain(text: str) -> str:
     """Return text on one line without characters that steer a terminal."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def of_particle(particle: Particle) -> Lines:
+    """Yield what is known of a finite cluster."""
+    yield "kind", "cluster (a list of atoms without a cell)"
+    if particle.name:
+        yield "title", _plain(particle.name)[:100]
+    yield "formula", f"{particle.formula}, {len(particle)} atoms, {particle.mass:.1f} g/mol"
+    if len(particle) < 2:
+        return
+    table = count_pairs(particle)
+    yield "largest r", f"{table.distance.max():.3f} Å"
+    for (a, b), channel in zip(table.pairs, range(len(table.pairs)), strict=True):
+        inside = table.channel == channel
+        if inside.any():
+            yield f"shortest {particle.elements[a]}–{particle.elements[b]}", f"{table.distance[inside].min():.3f} Å"
 
 
 def of_structure(structure: Structure) -> Lines:

@@ -111,6 +111,7 @@ def _hdf5(result: FitResult, where: Where) -> Iterable[Path]:
 
 def _structures(result: FitResult, where: Where) -> Iterable[Path]:
     from pdfkit.io.cif import write_cif
+    from pdfkit.io.particles import write_xyz
 
     files = []
     # Structures are shared by all data sets: those of the first say it all.
@@ -119,6 +120,9 @@ def _structures(result: FitResult, where: Where) -> Iterable[Path]:
         if structure is not None:
             files.append(where.file(f"{phase.name}.cif"))
             write_cif(files[-1], structure)
+        refined = getattr(phase, "refined_particle", None)
+        if refined is not None:
+            files.append(write_xyz(where.file(f"{phase.name}.xyz"), refined()))
     return files
 
 

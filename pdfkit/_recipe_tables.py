@@ -19,6 +19,11 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "[phase]": (
         "name",
         "structure",
+        "kind",
+        "expansion",
+        "axial",
+        "surface",
+        "baseline",
         "anisotropic",
         "shape",
         "scale",

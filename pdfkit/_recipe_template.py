@@ -41,6 +41,10 @@ delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delt
 # sratio = 1.0                    # or: widths × sratio where r < rcut
 # rcut = 0.0
 # scale = 1.0                     # a free scale finds its own start value
+# kind = "cluster"                # computed atom by atom; taken by itself for an .xyz file. Then also:
+# expansion = 0.0                 # all distances × (1 + expansion); axial = [0, 0, 0] along x, y, z besides
+# surface = true                  # under-coordinated atoms get a Uiso of their own
+# baseline = "auto"               # small angles: "none", "sphere", "own"; auto: none with a qmin, else own
 # anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]
 start = {{"{cation}.Uiso" = {ucation}, "{anion}.Uiso" = {uanion}}}   # start values of any other parameter of the phase
 

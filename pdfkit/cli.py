@@ -238,18 +238,19 @@ def _phases(structures: list[str], shape: Any) -> list[Any]:
     """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
     import re
 
-    from pdfkit._info import known_structure
-    from pdfkit.phases.crystal import Crystal
+    from pdfkit.phases.files import kind_of, known_structure, phase_from_file
     from pdfkit.shapes import Bulk
 
-    options = {} if isinstance(shape, Bulk) else {"shape": shape}
+    given = {} if isinstance(shape, Bulk) else {"shape": shape}
     out: list[Any] = []
     for text in structures:
         name = re.sub(r"\W", "_", Path(text).stem)
         name = name if name.isidentifier() else f"phase_{name}"
         if name in [phase.name for phase in out]:
             name = f"{name}_{len(out) + 1}"
-        out.append(Crystal.from_file(known_structure(text), name=name, **options))
+        if given and kind_of(known_structure(text)) == "cluster":
+            raise PdfkitError(f"{text} is a cluster, which ends by itself: leave the shape out")
+        out.append(phase_from_file(known_structure(text), name=name, **given))
     return out
 
 
@@ -362,12 +363,19 @@ def recipe(
 def structures() -> None:
     """List the structures that come with pdfkit; recipes and `pdfkit simulate` take them by name."""
     from pdfkit._info import formula
+    from pdfkit.io.particles import clusters
     from pdfkit.io.structures import available_structures, load_structure
+    from pdfkit.particle import Particle
 
     for name in available_structures():
         structure = load_structure(name)
         cell = " ".join(f"{length:8.4f}" for length in structure.cell[:3])
         print(f"{name:<20} {formula(structure.composition()):<8} {structure.spacegroup:<12} {cell} Å")
+    for name in clusters():
+        particle = Particle.from_file(name)
+        print(
+            f"{name:<20} {particle.formula:<8} {'cluster':<12} {len(particle)} atoms, {particle.extent():.1f} Å across"
+        )
 
 
 @app.command()

@@ -51,29 +51,33 @@ class DataEntry:
 
 @dataclass(frozen=True)
 class PhaseEntry:
-    """One [[phase]] table: structure (a path from `folder`, or a shipped name), options of `Crystal`, start values."""
+    """One [[phase]] table: structure (a path from `folder`, or a shipped name), options of its phase, start values.
+
+    kind : "crystal", "cluster", or "" for what the file looks like.
+    """
 
     name: str
     structure: str
     folder: Path
     options: Mapping[str, Any]
     start: Mapping[str, float]
+    kind: str = ""
 
     def build(self) -> Any:
-        """Return the `Crystal` with its start values."""
+        """Return the phase with its start values."""
         from pdfkit.params import matching
-        from pdfkit.phases.crystal import Crystal
+        from pdfkit.phases.files import phase_from_file
 
-        crystal = Crystal.from_file(self._structure(), name=self.name, **self.options)
-        names = [q.name for q in crystal.quantities]
+        phase = phase_from_file(self._structure(), name=self.name, kind=self.kind or None, **self.options)
+        names = [q.name for q in phase.quantities]
         values = {name: value for pattern, value in self.start.items() for name in matching(names, pattern)}
-        return crystal.with_values(values) if values else crystal
+        return phase.with_values(values) if values else phase
 
     def _structure(self) -> str:
         """Return the path of the file, or the name of a structure that comes with pdfkit."""
-        from pdfkit.io.structures import available_structures
+        from pdfkit.phases.files import shipped_names
 
-        file, shipped = self.folder / self.structure, available_structures()
+        file, shipped = self.folder / self.structure, shipped_names()
         if not file.is_file() and self.structure not in shipped:
             raise PdfkitError(
                 f"structure {self.structure!r} is no file at {file} and none that comes with pdfkit: "
@@ -267,6 +271,14 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
     return DataEntry(file, table.text("name"), options, extra, rmin, rmax)
 
 
+# What only a cluster has: the key, the type of its value and what that is in words.
+_CLUSTER = (
+    ("surface", bool, "true or false"),
+    ("baseline", str, 'a word, such as "own"'),
+    ("axial", list, "a list of three expansions along x, y and z"),
+)
+
+
 def _phase(table: Table, folder: Path) -> PhaseEntry:
     table.required("name", "a short name, which starts the names of its parameters")
     table.required("structure", "a structure file, or the name of one that comes with pdfkit")
@@ -274,9 +286,14 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
     if not name.isidentifier():
         raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
     options: dict[str, Any] = {}
-    for key in ("scale", "delta1", "delta2", "sratio", "rcut"):
+    for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion"):
         if key in table:
             options[key] = table.number(key)
+    for key, kinds, what in _CLUSTER:
+        if key in table:
+            if not isinstance(table.raw[key], kinds):
+                raise table.wrong(key, what)
+            options[key] = table.raw[key]
     if "anisotropic" in table:
         flag = table.raw["anisotropic"]
         options["anisotropic"] = flag if isinstance(flag, bool) else table.texts("anisotropic")
@@ -287,4 +304,5 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
         if not is_number(value) or math.isinf(value):
             raise table.error("start", f"start value of {key} is {kind_of(value)}: give a finite number")
     values = {key: float(value) for key, value in start.items()}
-    return PhaseEntry(name, table.text("structure"), folder, options, values)
+    kind = table.choice("kind", ("crystal", "cluster"), "") if "kind" in table else ""
+    return PhaseEntry(name, table.text("structure"), folder, options, values, kind)

@@ -173,7 +173,8 @@ def _parameters(result: FitResult) -> list[Section]:
 def _phase_heading(phase: Any) -> str:
     formula = " ".join(f"{element}{count:.4g}" for element, count in phase.composition().items())
     group = getattr(getattr(phase, "structure", None), "spacegroup", "")
-    parts = [formula, group, phase.shape.kind]
+    kind = "cluster" if hasattr(phase, "particle") else phase.shape.kind
+    parts = [formula, group, kind]
     return f"{phase.name} ({', '.join(part for part in parts if part)})"
 
 

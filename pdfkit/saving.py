@@ -33,6 +33,7 @@ from pdfkit.errors import ReadError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
 from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
+from pdfkit.io.particles import format_xyz
 from pdfkit.model import Model
 from pdfkit.params import Parameters
 from pdfkit.results import DatasetFit, FitResult, Uncertain
@@ -204,6 +205,9 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
     for part in one.model.phases:
         if (text := _cif(part)) is not None:
             model[f"cif_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-cif"), "data": Field(text)})
+        if hasattr(part, "refined_particle"):
+            text = format_xyz(part.refined_particle())
+            model[f"xyz_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-xyz"), "data": Field(text)})
     named = f" ({one.name})" if one.name else ""
     return {
         "data": nxdata(

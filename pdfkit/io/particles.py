@@ -8,10 +8,11 @@ import warnings
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError, ReadError, StructureError
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
 from pdfkit.particle import Particle
+from pdfkit.structure import element_symbol
 
 P = TypeVar("P", bound=Particle)
 XYZ = (".xyz", ".extxyz")
@@ -46,18 +47,18 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
     count = lines[0].split()[0] if lines and lines[0].split() else ""
     if not count.isdigit():
         raise ReadError(path, "the first line is not the number of atoms: this is not an xyz file", 1)
-    if len(lines) < int(count) + 2:
-        raise ReadError(
-            path, f"line 1 says {count} atoms and {max(len(lines) - 2, 0)} lines follow: it is cut short", 1
-        )
     if int(count) == 0:
         raise ReadError(path, "there are no atoms", 1)
+    if len(lines) < int(count) + 2:
+        follow = max(len(lines) - 2, 0)
+        raise ReadError(path, f"{count} atoms are announced and {follow} lines follow: the file is cut short", 1)
     silent = io.StringIO()
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
             warnings.simplefilter("ignore")
             atoms = ase.io.read(io.StringIO(text), format="extxyz")
     except Exception as error:  # ase's readers raise whatever comes along
+        _name_the_stranger(path, lines)
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ReadError(
             path, f"this is not a readable xyz file ({reason}): each atom is a line of symbol x y z"
@@ -65,14 +66,28 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
     return atoms.get_chemical_symbols(), atoms.get_positions()
 
 
+def _name_the_stranger(path: AnyPath, lines: list[str]) -> None:
+    """Raise ReadError for the first line that starts with no element, if that is what is wrong."""
+    for number, line in enumerate(lines[2 : int(lines[0].split()[0]) + 2], start=3):
+        try:
+            element_symbol((line.split() or [""])[0])
+        except StructureError as error:
+            raise ReadError(path, str(error), number) from None
+
+
 def write_xyz(path: AnyPath, particle: Particle) -> Path:
     """Write a particle as a plain xyz file (symbol x y z in Å, ten digits). Raises WriteError."""
+    return write_text(path, format_xyz(particle))
+
+
+def format_xyz(particle: Particle) -> str:
+    """Return the text of an xyz file."""
     comment = " ".join(f"{particle.name} {particle.formula}".split())
     rows = [
         f"{symbol:2s} {x:17.10f} {y:17.10f} {z:17.10f}"
         for symbol, (x, y, z) in zip(particle.symbols, particle.xyz.tolist(), strict=True)
     ]
-    return write_text(path, "\n".join([str(len(particle)), comment, *rows]) + "\n")
+    return "\n".join([str(len(particle)), comment, *rows]) + "\n"
 
 
 def clusters() -> dict[str, Path]:

@@ -1,0 +1,51 @@
+"""Phases from files: which kind a file holds, and the phase of that kind."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pdfkit import _checks
+from pdfkit.errors import PdfkitError, nearest
+from pdfkit.io.particles import XYZ, clusters
+from pdfkit.io.structures import available_structures
+from pdfkit.phases.cluster import Cluster
+from pdfkit.phases.crystal import Crystal
+
+KINDS = ("crystal", "cluster")
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Return the names of the structures and clusters that come with pdfkit."""
+    return (*available_structures(), *clusters())
+
+
+def known_structure(name: str) -> str:
+    """Return the name if it is a file, or a structure or cluster of pdfkit; PdfkitError with the nearest if not."""
+    shipped = shipped_names()
+    if not Path(name).exists() and name not in shipped:
+        raise PdfkitError(f"{name} is no file, and no structure of pdfkit: nearest are {nearest(name, shipped)}")
+    return name
+
+
+def kind_of(path: str | PathLike[str]) -> str:
+    """Return "cluster" for an xyz file without a lattice and a cluster of pdfkit by name, "crystal" for the rest."""
+    path = Path(path)
+    if not path.exists():
+        return "cluster" if str(path) in clusters() else "crystal"
+    if path.suffix.lower() not in XYZ:
+        return "crystal"
+    from pdfkit.io._text import read_text
+
+    lines = read_text(path).splitlines()
+    return "crystal" if len(lines) > 1 and "lattice=" in lines[1].lower() else "cluster"
+
+
+def phase_from_file(path: str | PathLike[str], *, name: str, kind: str | None = None, **options: Any) -> Any:
+    """Return the `Crystal` or `Cluster` of a file, or of a name that comes with pdfkit; options are its fields.
+
+    kind : "crystal" or "cluster"; default, what the file looks like (`kind_of`). Raises ReadError, PdfkitError.
+    """
+    kind = _checks.choice("kind", kind or kind_of(path), KINDS)
+    return (Cluster if kind == "cluster" else Crystal).from_file(path, name=name, **options)
