@@ -77,3 +77,22 @@ def deposit(peak, channel, step, npoints, nchannels, by_pair):
             shape = (shape - np.exp(-((r + d) ** 2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)) / d
         out[ch] += w * shape
     return out
+
+
+def debye(xyz, f, u, Q, *, delta1=0.0, delta2=0.0):
+    """Return I(Q) = Σ_ij f_i f_j sin(Qr)/(Qr) exp(−σ²Q²/2) (nQ,), every pair by itself; f (natoms, nQ), u (natoms,)."""
+    out = (f**2).sum(axis=0)
+    for i, j in itertools.permutations(range(len(xyz)), 2):
+        d = math.dist(xyz[i], xyz[j])
+        s2 = (u[i] + u[j]) * (1 - delta1 / d - delta2 / d**2)
+        out += f[i] * f[j] * np.sinc(Q * d / math.pi) * np.exp(-s2 * Q**2 / 2)
+    return out
+
+
+def debye_sums(peak, channel, Q, channels):
+    """Return (channels, nQ): Σ (w/d) sin(Qd) exp(−σ²Q²/2) term by term."""
+    out = np.zeros((channels, Q.size))
+    for (d, s2, w), ch in zip(peak, channel, strict=True):
+        for k, q in enumerate(Q):
+            out[ch, k] += w / d * math.sin(q * d) * math.exp(-0.5 * s2 * q * q)
+    return out

@@ -18,7 +18,8 @@ ROOT = Path(pk.__file__).parent
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "_checks", "_expressions", "kernels"),
     ("data", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_grid",
-     "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle", "counting", "geometry"),
+     "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle", "counting", "geometry",
+     "debye"),
     ("phases", "io", "build"),
     ("evaluate", "model", "params", "restraints", "results", "problem", "fitting", "serial"),
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info"),

@@ -1,0 +1,415 @@
+"""Scattering of a particle in Q from its pair distances: Debye's sum, and what follows from it.
+
+| symbol | definition | function |
+|---|---|---|
+| I(Q) | Σ_ij f_i f_j sin(Qr_ij)/(Qr_ij) exp(−σ_ij²Q²/2), i = j included (f_i², σ_ii = 0) | `intensity` |
+| S(Q) | [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² | `structure_function` |
+| G(r) | (2/π)∫Q[S(Q) − 1]M(Q) sin(Qr) dQ over Qmin…Qmax | `pdf` |
+
+σ_ij² = (U_i + U_j)(1 − δ₁/r − δ₂/r² + qbroad²r²) + the variance of the bin. Two routes give the same sums:
+
+- "direct": one term per bin of distances and Q.
+- "grid": the bins as Gaussian peaks on a grid of r, whose sine sum is taken at all Q at once. Narrow peaks are widened
+  for it by a Gaussian that is divided out afterwards (a non-uniform Fourier transform). Within 1e-12 of Σ|w|/d.
+
+"auto" takes the cheaper one. Units: Å, Å⁻¹; f in electrons ("X"), fm ("N") or Å ("E").
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks, transforms
+from pdfkit._checks import Array, IntArray
+from pdfkit.counting import PairTable
+from pdfkit.data import PDF, PROBES, SQ, WEIGHTS, Instrument
+from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
+from pdfkit.kernels import debye as kernels
+from pdfkit.kernels.peaks import sum_peaks
+from pdfkit.scattering import form_factor, scattering_strength
+
+ROUTES = ("auto", "direct", "grid")
+
+# Peaks at least this wide, σ·Qmax, sum up to 1e-13 on a grid; what is divided out grows to exp(3.2²/2) = 170 at Qmax.
+_SHARPEST = 3.2
+# exp(−8.3²/2) = 1e-15: where peaks end, and what may alias from beyond the grid's own Q range.
+_REACH = 8.3
+# Cost in ns, measured: a direct term at uniform and at any Q, a point of a peak, a sine, an entry of an FFT.
+_COSTS = {"uniform": 1.1, "any": 17.0, "point": 2.2, "sine": 0.8, "fft": 6.0}
+_NULL = 1e-3
+
+
+@dataclass(frozen=True)
+class Motion:
+    """How atoms move about their places: σ² = (U_a + U_b)(1 − δ₁/r − δ₂/r²); r → (1 + expansion)·r.
+
+    Uiso : Å², one for all or one per class of atoms. delta1 : Å. delta2 : Å². expansion : relative.
+
+    Raises PdfkitError for a negative or non-finite value.
+    """
+
+    Uiso: float | tuple[float, ...] = 0.0
+    delta1: float = 0.0
+    delta2: float = 0.0
+    expansion: float = 0.0
+
+    def __post_init__(self) -> None:
+        values = tuple(_checks.number("Uiso", u, low=0.0) for u in np.atleast_1d(self.Uiso))
+        object.__setattr__(self, "Uiso", values if np.ndim(self.Uiso) else values[0])
+        for name in ("delta1", "delta2"):
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0))
+        object.__setattr__(self, "expansion", _checks.number("expansion", self.expansion, low=-0.5, high=0.5))
+
+    def displacements(self, classes: int) -> Array:
+        """Return U of each class (classes,). PdfkitError when their number is another."""
+        out = np.full(classes, self.Uiso) if isinstance(self.Uiso, float) else np.array(self.Uiso)
+        if out.size != classes:
+            raise PdfkitError(f"Uiso has {out.size} values for {classes} classes of atoms: give one, or one per class")
+        return out
+
+
+AT_REST = Motion()
+
+
+def peaks_of(table: PairTable, motion: Motion = AT_REST, *, qbroad: float = 0.0, qdamp: float = 0.0) -> Array:
+    """Return the bins of a table as peaks (m, 3) = d, σ², w (Å, Å², number of pairs i < j).
+
+    The bin's variance v goes into σ², and d is the mean − v/mean: the sum over the bin of sin(Qd)/(Qd) to third order
+    in its width. A peak whose bracket is not positive gets σ² = −1, with a PdfkitWarning.
+    qdamp : Å⁻¹; B(r) = exp[−(qdamp·r)²/2] on the peaks, in closed form: with b = 1 + qdamp²σ², d → d/b, σ² → σ²/b and
+    w → w·exp(−qdamp²d²/2b)/b^{3/2}.
+    """
+    u = motion.displacements(len(table.atoms))
+    first, second = np.array(table.pairs, dtype=np.int64).reshape(-1, 2).T
+    stretch = 1.0 + motion.expansion
+    mean, variance = stretch * table.distance, stretch**2 * table.variance
+    bracket = 1.0 - motion.delta1 / mean - motion.delta2 / mean**2 + (qbroad * mean) ** 2
+    moving = (u[first] + u[second])[table.channel]
+    out = np.column_stack([mean - variance / mean, moving * bracket + variance, table.count])
+    dropped = (bracket <= 0) & (moving > 0)
+    if dropped.any():
+        _warn_dropped(table, mean, dropped)
+        out[dropped] = (1.0, -1.0, 0.0)
+    if qdamp:
+        b = 1.0 + qdamp**2 * out[:, 1]
+        out[:, 2] *= np.exp(-0.5 * (qdamp * out[:, 0]) ** 2 / b) / b**1.5
+        out[:, :2] /= b[:, None]
+    return out
+
+
+def _warn_dropped(table: PairTable, mean: Array, dropped: Any) -> None:
+    k = int(np.flatnonzero(dropped)[np.argmin(mean[dropped])])
+    a, b = table.pairs[table.channel[k]]
+    warnings.warn(
+        PdfkitWarning(
+            f"delta1 and delta2 leave no width to {int(table.count[dropped].sum())} pairs, the first of classes "
+            f"{a} and {b} at r = {mean[k]:.3f} Å: they are left out; lower delta1 or delta2"
+        ),
+        stacklevel=3,
+    )
+
+
+# --- sums ------------------------------------------------------------------------------------------------------------
+
+
+def sine_sums(
+    peak: Array, channel: IntArray, channels: int, Q: Array, *, dpeak: Array | None = None, route: str = "auto"
+) -> Array:
+    """Return Σ (w/d) sin(Qd) exp(−σ²Q²/2) over the peaks of each channel, with derivatives: (channels, 1 + n, nQ).
+
+    This is the sine transform ∫T(r) sin(Qr) dr of the peaks T = w[n(r − d; σ) − n(r + d; σ)]/d.
+    peak : (m, 3) = d, σ², w; those with σ² < 0 are left out. channel : (m,). Q : (nQ,) Å⁻¹. dpeak : (m, n, 3), how
+    peaks change along n directions; needs the grid. route : see the module.
+
+    Raises PdfkitError for an unknown route, or derivatives by the direct one.
+    """
+    _checks.choice("route", route, ROUTES)
+    kept = peak[:, 1] >= 0
+    if not kept.all():
+        peak, channel = peak[kept], channel[kept]
+        dpeak = None if dpeak is None else dpeak[kept]
+    n = 0 if dpeak is None else dpeak.shape[1]
+    top = float(np.abs(Q).max(initial=0.0))
+    if not len(peak) or top == 0:
+        return np.zeros((channels, 1 + n, Q.size))
+    grid = _Grid.of(peak, Q, top)
+    if route == "auto":
+        route = "grid" if n or grid.cost(channels) < _direct_cost(len(peak), Q) else "direct"
+    if route == "direct":
+        if n:
+            raise PdfkitError("derivatives come from the grid: leave route out")
+        return _direct(peak, channel, channels, Q)[:, None]
+    return grid.sums(peak, channel, channels, dpeak)
+
+
+def _direct_cost(peaks: int, Q: Array) -> float:
+    return peaks * Q.size * _COSTS["any" if _step(Q) is None else "uniform"]
+
+
+def _step(Q: Array) -> float | None:
+    """Return the step of a uniform Q, None for any other (or where the recursion would lose digits)."""
+    if Q.size < 16 or Q[0] < 0:
+        return None
+    step = float(Q[-1] - Q[0]) / (Q.size - 1)
+    uniform = step >= 1e-3 and np.abs(Q - (Q[0] + step * np.arange(Q.size))).max() <= 1e-15 * Q[-1]
+    return step if uniform else None
+
+
+def _direct(peak: Array, channel: IntArray, channels: int, Q: Array) -> Array:
+    out = np.zeros((channels, Q.size))
+    step = _step(Q)
+    args = np.array(peak), np.array(channel)  # the kernels take writable arrays
+    if step is None:
+        kernels.debye_sums(*args, np.array(Q), out)
+    else:
+        kernels.debye_sums_uniform(*args, float(Q[0]), step, out)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """The grid of r for peaks wanted at Q: widen (Å²) is added to every σ², period > 0 if an FFT can take the sum."""
+
+    Q: Array
+    step: float
+    count: int
+    widen: float
+    period: int
+    points: float
+
+    @classmethod
+    def of(cls, peak: Array, Q: Array, top: float) -> _Grid:
+        narrow, wide = float(peak[:, 1].min()), float(peak[:, 1].max())
+        widen = max(0.0, (_SHARPEST / top) ** 2 - narrow)
+        step = 2.0 * math.pi / (top + _REACH / math.sqrt(narrow + widen))
+        period, dQ = 0, _step(Q)
+        if dQ is not None and abs(Q[0] / dQ - round(Q[0] / dQ)) < 1e-9:
+            # A slightly finer step makes every Q a node of an FFT.
+            from scipy import fft
+
+            period = fft.next_fast_len(math.ceil(2.0 * math.pi / (dQ * step)), real=True)
+            step = 2.0 * math.pi / (dQ * period)
+        reach = _REACH * math.sqrt(wide + widen)
+        count = math.ceil((float(peak[:, 0].max()) + reach) / step) + 2
+        sigma = np.sqrt(peak[:, 1] + widen)
+        points = float(np.minimum(2.0 * _REACH * sigma / step, count).sum())
+        return cls(Q, step, count, widen, period, points)
+
+    def cost(self, channels: int) -> float:
+        """Estimated time, ns."""
+        sums = self.period * channels if self.period else 0
+        sines = 0 if self.period else self.count * self.Q.size
+        return 1e5 + self.points * _COSTS["point"] + sums * _COSTS["fft"] + sines * _COSTS["sine"]
+
+    def sums(self, peak: Array, channel: IntArray, channels: int, dpeak: Array | None) -> Array:
+        """Return the sums of `sine_sums`."""
+        wider = np.array(peak)
+        wider[:, 1] += self.widen
+        moving = np.zeros((len(peak), 0, 3)) if dpeak is None else np.array(dpeak)
+        curves = np.zeros((channels, 1 + moving.shape[1], self.count))
+        sum_peaks(wider, moving, np.array(channel), self.step, _REACH, True, curves)
+        return np.asarray(self._sines(curves) * (self.step * np.exp(0.5 * self.widen * self.Q**2)))
+
+    def _sines(self, curves: Array) -> Array:
+        """Return Σ_j curves_j sin(Q j·step)."""
+        if not self.period:
+            flat = curves.reshape(-1, self.count)
+            out = np.empty((len(flat), self.Q.size))
+            kernels.sine_series(flat, self.step, np.array(self.Q), out)
+            return out.reshape(*curves.shape[:-1], self.Q.size)
+        from scipy import fft
+
+        # At these Q the sines repeat after a period: what lies beyond is folded onto it.
+        folds = -(-self.count // self.period)
+        folded = np.zeros((*curves.shape[:-1], folds * self.period))
+        folded[..., : self.count] = curves
+        folded = folded.reshape(*curves.shape[:-1], folds, self.period).sum(axis=-2)
+        index = np.round(self.Q / (self.Q[-1] - self.Q[0]) * (self.Q.size - 1)).astype(np.int64)
+        spectrum: Array = -fft.rfft(folded, axis=-1).imag
+        return spectrum[..., index]
+
+
+def pair_sums(
+    table: PairTable,
+    Q: Array,
+    motion: Motion = AT_REST,
+    *,
+    qbroad: float = 0.0,
+    qdamp: float = 0.0,
+    route: str = "auto",
+) -> Array:
+    """Return Σ_{i<j} sin(Qr)/(Qr) exp(−σ²Q²/2) of each channel of the table: (channels, nQ), number of pairs at Q = 0.
+
+    Raises PdfkitError for a table that leaves out pairs beyond an rmax, Q < 0 or an unknown route.
+    """
+    Q = _valid(table, Q)
+    peak = peaks_of(table, motion, qbroad=qbroad, qdamp=qdamp)
+    out = sine_sums(peak, table.channel, len(table.pairs), Q, route=route)[:, 0]
+    at_zero = np.bincount(table.channel, peak[:, 2], minlength=len(table.pairs))
+    positive = Q > 0
+    return np.where(positive, out / np.where(positive, Q, 1.0), at_zero[:, None])
+
+
+def _valid(table: PairTable, Q: Any) -> Array:
+    if math.isfinite(table.rmax):
+        raise PdfkitError(f"these pair distances end at {table.rmax:g} Å: the Debye sum needs all; count without rmax")
+    if not table.count.size:
+        raise StructureError("one atom has no pair distances: give a particle of at least two atoms")
+    values = _checks.array("Q", Q)
+    if (values < 0).any():
+        raise PdfkitError(f"Q holds {values.min():g}: it cannot be negative")
+    return values
+
+
+# --- scattering ------------------------------------------------------------------------------------------------------
+
+
+def amplitudes(
+    elements: Sequence[str],
+    Q: Array,
+    probe: str = "X",
+    weights: str = "q-dependent",
+    strengths: Mapping[str, float] | None = None,
+) -> Array:
+    """Return f of each class (nclasses, nQ): form factors at Q, or their constants ("constant": Z for X-rays).
+
+    elements : of each class; one may come more than once. strengths : {element: f}, used at all Q instead of tables.
+
+    Raises PdfkitError for an unknown probe or weights, StructureError for an unknown element.
+    """
+    _checks.choice("probe", probe, PROBES)
+    _checks.choice("weights", weights, WEIGHTS)
+    own = {e: _checks.number(f"strength of {e}", f) for e, f in (strengths or {}).items()}
+    rows = []
+    for e in elements:
+        if e in own or weights == "constant":
+            rows.append(np.full(Q.shape, own[e] if e in own else scattering_strength(e, probe)))
+        else:
+            rows.append(form_factor(e, probe, Q))
+    return np.array(rows)
+
+
+def _pair_products(table: PairTable, f: Array) -> Array:
+    """Return 2 f_a f_b of each channel (channels, nQ): pairs i < j count twice."""
+    if len(f) != len(table.atoms):
+        raise PdfkitError(f"{len(f)} elements for {len(table.atoms)} classes of atoms: give the element of each class")
+    first, second = np.array(table.pairs, dtype=np.int64).reshape(-1, 2).T
+    return np.asarray(2.0 * f[first] * f[second])
+
+
+def intensity(
+    table: PairTable,
+    Q: Array,
+    elements: Sequence[str],
+    motion: Motion = AT_REST,
+    *,
+    probe: str = "X",
+    weights: str = "q-dependent",
+    strengths: Mapping[str, float] | None = None,
+    per_atom: bool = False,
+    route: str = "auto",
+) -> Array:
+    """Return I(Q) = Σ_ij f_i f_j sin(Qr_ij)/(Qr_ij) exp(−σ_ij²Q²/2) (nQ,), in f² per particle or per atom.
+
+    Atoms with themselves are included: I(0) = (Σf)², I → Σf² at large Q. elements, probe, weights, strengths : see
+    `amplitudes`. Q : (nQ,) Å⁻¹, ≥ 0. Source: Debye, Ann. Phys. 351, 809 (1915).
+
+    Raises as `pair_sums` and `amplitudes`.
+    """
+    Q = _valid(table, Q)
+    f = amplitudes(elements, Q, probe, weights, strengths)
+    pairs = (_pair_products(table, f) * pair_sums(table, Q, motion, route=route)).sum(axis=0)
+    out = pairs + table.atoms @ f**2
+    return np.asarray(out / table.atoms.sum() if per_atom else out)
+
+
+def structure_function(
+    table: PairTable,
+    Q: Array,
+    elements: Sequence[str],
+    motion: Motion = AT_REST,
+    *,
+    probe: str = "X",
+    weights: str = "q-dependent",
+    strengths: Mapping[str, float] | None = None,
+    qbroad: float = 0.0,
+    qdamp: float = 0.0,
+    route: str = "auto",
+) -> Array:
+    """Return S(Q) = [I(Q)/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² (nQ,), the terms i = j cancelled exactly.
+
+    qbroad, qdamp : Å⁻¹, of an instrument (see `peaks_of`). Other parameters as for `intensity`.
+
+    Raises as `intensity`; PdfkitError when ⟨f⟩ vanishes.
+    """
+    Q = _valid(table, Q)
+    f = amplitudes(elements, Q, probe, weights, strengths)
+    scale = 1.0 / (table.atoms.sum() * _mean(table, f, elements) ** 2)
+    sums = pair_sums(table, Q, motion, qbroad=qbroad, qdamp=qdamp, route=route)
+    return np.asarray(1.0 + (_pair_products(table, f) * sums).sum(axis=0) * scale)
+
+
+def _mean(table: PairTable, f: Array, elements: Sequence[str]) -> Array:
+    mean, size = table.atoms @ f, table.atoms @ np.abs(f)
+    if (np.abs(mean) <= _NULL * size).any():
+        raise PdfkitError(
+            f"the mean scattering strength of {', '.join(elements)} is zero (a null-scattering mixture): S(Q) cannot "
+            "be normalised by ⟨f⟩²; use another probe, or look at I(Q)"
+        )
+    return np.asarray(mean / table.atoms.sum())
+
+
+def pdf(
+    table: PairTable,
+    r: Array,
+    elements: Sequence[str],
+    motion: Motion = AT_REST,
+    instrument: Instrument | None = None,
+    *,
+    strengths: Mapping[str, float] | None = None,
+    route: str = "auto",
+    name: str = "",
+) -> PDF:
+    """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax on `r` ((nr,) Å, increasing), F = Q[S(Q) − 1].
+
+    The integral is a Gauss–Legendre sum, exact to rounding. With qmin = 0 the small-angle scattering is in it, and G
+    has no baseline; with a qmin above it, the baseline comes by itself. qdamp and qbroad shape the peaks before the
+    cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad and weights.
+
+    Raises as `structure_function`; PdfkitError without a finite qmax.
+    """
+    instrument = instrument or Instrument(probe="X", weights="q-dependent", qmax=25.0)
+    if instrument.qmax is None or not math.isfinite(instrument.qmax):
+        raise PdfkitError("G(r) from I(Q) needs a finite qmax: give Instrument(qmax=...)")
+    r = _checks.grid("r", r)
+    reach = float(table.distance.max(initial=0.0)) * (1 + motion.expansion) + float(np.abs(r).max())
+    Q, factor = _nodes(instrument.qmin, instrument.qmax, reach)
+    S = structure_function(
+        table, Q, elements, motion, probe=instrument.probe or "X", weights=instrument.weights, strengths=strengths,
+        qbroad=instrument.qbroad, qdamp=instrument.qdamp, route=route,
+    )  # fmt: skip
+    M = transforms.window(instrument.window, Q, instrument.qmax, instrument.window_width)
+    G = 2.0 / math.pi * transforms.phase_sum(Q, factor * Q * (S - 1.0) * M, r).imag
+    return PDF(r, G, None, instrument, name=name)
+
+
+def _nodes(qmin: float, qmax: float, reach: float) -> tuple[Array, Array]:
+    """Return nodes and weights of panels of 32 Gauss–Legendre points, each of a phase Q·reach of ±20 at most."""
+    x, w = np.polynomial.legendre.leggauss(32)
+    panels = max(8, math.ceil((qmax - qmin) * reach / 40.0))
+    half = (qmax - qmin) / (2 * panels)
+    centre = qmin + half * (2 * np.arange(panels) + 1)
+    return (centre[:, None] + half * x).ravel(), np.tile(half * w, panels)
+
+
+def sq(table: PairTable, Q: Array, elements: Sequence[str], motion: Motion = AT_REST, **options: Any) -> SQ:
+    """Return S(Q) as an `SQ`. Parameters, options and errors as for `structure_function`; Q increases."""
+    Q = _checks.grid("Q", Q)
+    S = structure_function(table, Q, elements, motion, **options)
+    return SQ(Q, S, None, Instrument(probe=options.get("probe", "X"), weights=options.get("weights", "q-dependent")))
