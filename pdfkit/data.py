@@ -10,13 +10,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
+
+if TYPE_CHECKING:
+    from pdfkit.covariance import Covariance
 
 PROBES = ("X", "N", "E")
 WINDOWS = ("none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian")
@@ -98,6 +101,7 @@ class PDF:
     r : (n,) Å, strictly increasing. G : (n,) Å⁻². dG : (n,) Å⁻², standard deviations, or None.
     instrument : how it was measured. header : what the file said, line by line (unknown keys are kept).
     name : a short label. composition : as the file gives it. temperature : K.
+    cov : covariance of G (`pdfkit.Covariance`), or None. It holds on any r, so cropping leaves it alone.
 
     Raises
     ------
@@ -112,6 +116,7 @@ class PDF:
     name: str = ""
     composition: str | None = None
     temperature: float | None = None
+    cov: Covariance | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
