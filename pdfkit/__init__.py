@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pdfkit import plot as plot
     from pdfkit.counting import PairTable as PairTable
     from pdfkit.counting import count_pairs as count_pairs
+    from pdfkit.covariance import Covariance as Covariance
     from pdfkit.data import PDF as PDF
     from pdfkit.data import SQ as SQ
     from pdfkit.data import Instrument as Instrument
@@ -78,6 +79,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "counting": ("PairTable", "count_pairs"),
+    "covariance": ("Covariance",),
     "data": ("PDF", "SQ", "Instrument"),
     "errors": (
         "ParameterError",

@@ -17,7 +17,7 @@ ROOT = Path(pk.__file__).parent
 # Rows of the house, lowest first: a module may import from its own row and those below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "_checks", "_expressions", "kernels"),
-    ("data", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_grid",
+    ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_grid",
      "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle", "counting", "geometry",
      "debye"),
     ("phases", "io", "build"),
