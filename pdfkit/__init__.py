@@ -54,6 +54,15 @@ if TYPE_CHECKING:
     from pdfkit.params import Parameters as Parameters
     from pdfkit.particle import Lattice as Lattice
     from pdfkit.particle import Particle as Particle
+    from pdfkit.patterns import GuinierFit as GuinierFit
+    from pdfkit.patterns import Pattern as Pattern
+    from pdfkit.patterns import debye_pdf as debye_pdf
+    from pdfkit.patterns import debye_sq as debye_sq
+    from pdfkit.patterns import guinier as guinier
+    from pdfkit.patterns import powder_pattern as powder_pattern
+    from pdfkit.patterns import saxs as saxs
+    from pdfkit.patterns import waxs as waxs
+    from pdfkit.patterns import write_pattern as write_pattern
     from pdfkit.phases.cluster import Cluster as Cluster
     from pdfkit.phases.crystal import Crystal as Crystal
     from pdfkit.recipe import load_recipe as load_recipe
@@ -109,6 +118,17 @@ _HOME = {
     "model": ("Model",),
     "params": ("Parameters",),
     "particle": ("Lattice", "Particle"),
+    "patterns": (
+        "GuinierFit",
+        "Pattern",
+        "debye_pdf",
+        "debye_sq",
+        "guinier",
+        "powder_pattern",
+        "saxs",
+        "waxs",
+        "write_pattern",
+    ),
     "phases.cluster": ("Cluster",),
     "phases.crystal": ("Crystal",),
     "recipe": ("load_recipe", "run_recipe"),

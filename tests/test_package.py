@@ -21,9 +21,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
      "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle", "counting", "geometry",
      "debye"),
     ("phases", "io", "build"),
-    ("evaluate", "model", "params", "restraints", "results", "problem", "fitting", "serial"),
-    ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info"),
-    ("report", "plot", "_outputs", "demo"),
+    ("evaluate", "model", "params", "restraints", "results", "problem", "_whitening", "fitting", "serial", "patterns"),
+    ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command"),
+    ("report", "plot", "_plot_patterns", "_outputs", "demo"),
     ("cli", "_progress", "__main__"),
 )  # fmt: skip
 HEAVY = {

@@ -1,0 +1,342 @@
+"""Patterns that particles are measured by besides G(r): small and wide angles, powder diffraction, and Guinier's law.
+
+All come from the same pair distances by the Debye equation (`pdfkit.debye`): one particle in vacuum, averaged over its
+directions, particles far from each other. Solvent, absorption, background and the detector are left out.
+
+| function | what |
+|---|---|
+| `saxs`, `waxs` | I(Q) = Σ_ij f_i f_j sin(Qr)/(Qr) e^{−σ²Q²/2}; they differ by their default Q only |
+| `powder_pattern` | I against 2θ, Q = 4π sin(θ)/λ |
+| `debye_sq`, `debye_pdf` | S(Q); G(r) over Qmin…Qmax |
+| `guinier` | ln I = ln I₀ − Q²Rg²/3 for Q·Rg < 1.3 |
+
+A particle is a `Particle`, or a `Cluster` with its displacements and expansions, or a Structure, ase.Atoms….
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks, debye
+from pdfkit._checks import Array
+from pdfkit.counting import PairTable, count_pairs
+from pdfkit.data import PDF, PROBES, SQ, Instrument
+from pdfkit.debye import Motion
+from pdfkit.errors import PdfkitError
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io.column_files import write_columns
+from pdfkit.particle import Particle
+from pdfkit.phases.cluster import UISO, Cluster
+
+POLARISATIONS = ("none", "unpolarised")
+# Gaussians end at ±8σ (1e-14), and their sums alias as little.
+_REACH = 8.0
+
+
+@dataclass(frozen=True, eq=False)
+class Pattern:
+    """Scattered intensity of a particle.
+
+    Q : (n,) Å⁻¹. intensity : (n,), f² per particle or per atom (electrons² for X-rays, fm² for neutrons).
+    two_theta : (n,) degrees, and wavelength Å, of a powder pattern; else None. probe : "X", "N" or "E". name : free.
+
+    Raises PdfkitError when lengths differ or values are not finite.
+    """
+
+    Q: Array
+    intensity: Array
+    two_theta: Array | None = None
+    wavelength: float | None = None
+    probe: str = "X"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _checks.choice("probe", self.probe, PROBES)
+        for field in ("Q", "intensity", "two_theta"):
+            value = getattr(self, field)
+            if value is not None:
+                object.__setattr__(self, field, _checks.array(field, value))
+                if getattr(self, field).size != self.Q.size:
+                    raise PdfkitError(f"{field} has {np.size(value)} points and Q has {self.Q.size}: they must match")
+
+    def __len__(self) -> int:
+        return self.Q.size
+
+
+@dataclass(frozen=True)
+class GuinierFit:
+    """Rg (Å) and I0 with standard errors, from `points` points of qmin ≤ Q ≤ qmax (Å⁻¹)."""
+
+    Rg: float
+    dRg: float
+    I0: float
+    dI0: float
+    qmin: float
+    qmax: float
+    points: int
+
+    def __str__(self) -> str:
+        return (
+            f"Rg = {self.Rg:.3f} ± {self.dRg:.1g} Å, I0 = {self.I0:.6g} ± {self.dI0:.1g} "
+            f"({self.points} points, Q = {self.qmin:.4g} to {self.qmax:.4g} Å⁻¹)"
+        )
+
+
+def saxs(particle: Any, Q: Array | None = None, **options: Any) -> Pattern:
+    """Return the small-angle scattering of one particle on Q (Å⁻¹; default 400 points from 0.006 to 1, even in log Q).
+
+    Atoms scatter with f(Q), so at Q → 0 this is (Σf)², and the radius of gyration is that of the electrons. Options and
+    errors as for `waxs`.
+    """
+    return waxs(particle, np.geomspace(0.006, 1.0, 400) if Q is None else Q, **options)
+
+
+def waxs(
+    particle: Any,
+    Q: Array | None = None,
+    *,
+    Uiso: float | Mapping[str, float] | None = None,
+    probe: str = "X",
+    weights: str = "q-dependent",
+    strengths: Mapping[str, float] | None = None,
+    per_atom: bool = False,
+    route: str = "auto",
+) -> Pattern:
+    """Return I(Q) of one particle (see `pdfkit.debye.intensity`) on Q (Å⁻¹; default 0.5 to 25 in steps of 0.01).
+
+    Parameters
+    ----------
+    Uiso : Å², one or per element; default: those of a `Cluster`, 0.01 of any other particle.
+    probe : "X", "N" or "E". weights : "q-dependent" f(Q) or "constant". strengths : {element: f} in place of tables.
+    per_atom : divide by the number of atoms. route : see `pdfkit.debye`.
+
+    Raises
+    ------
+    PdfkitError : Q < 0, or a value that cannot be. StructureError : one atom, unknown elements, atoms on top of each
+    other.
+    """
+    if Q is None:
+        Q = np.round(np.arange(0.5, 25.005, 0.01), 10)
+    at = _Scene.of(particle, Uiso)
+    I = debye.intensity(
+        at.table, Q, at.elements, at.motion, probe=probe, weights=weights, strengths=strengths, per_atom=per_atom,
+        route=route,
+    )  # fmt: skip
+    return Pattern(Q, I, probe=probe, name=at.name)
+
+
+def powder_pattern(
+    particle: Any,
+    two_theta: Array,
+    wavelength: float,
+    *,
+    fwhm: float = 0.0,
+    polarisation: str = "none",
+    monochromator: float = 0.0,
+    Uiso: float | Mapping[str, float] | None = None,
+    probe: str = "X",
+    per_atom: bool = False,
+) -> Pattern:
+    """Return the powder pattern on `two_theta` ((n,) degrees, 0 ≤ 2θ < 180, increasing): Q = 4π sin(θ)/λ.
+
+    The Debye equation averages over directions, so the Lorentz factor that Bragg peaks are multiplied by is in it.
+
+    Parameters
+    ----------
+    wavelength : λ in Å. fwhm : degrees in 2θ, full width at half maximum of a Gaussian instrument.
+    polarisation : "none" (1: neutrons, or X-rays scattered across their plane of polarisation), or "unpolarised":
+        (1 + K cos²2θ)/(1 + K) with K = cos²(monochromator), the monochromator's own 2θ in degrees (0: none).
+    Uiso, probe, per_atom : as for `waxs`.
+
+    Raises
+    ------
+    PdfkitError : an angle of 180° or more, a wavelength that is not positive, Q beyond the tables of f; as `waxs`.
+    """
+    angle = _checks.grid("two_theta", two_theta)
+    if angle[0] < 0 or angle[-1] >= 180:
+        raise PdfkitError(f"two_theta runs from {angle[0]:g} to {angle[-1]:g}: it must lie from 0 to below 180 degrees")
+    wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
+    sigma = math.radians(_checks.number("fwhm", fwhm, low=0.0, high=90.0)) / math.sqrt(8 * math.log(2))
+    kind = _checks.choice("polarisation", polarisation, POLARISATIONS)
+    mono = math.radians(_checks.number("monochromator", monochromator, low=0.0, high=180.0))
+    if kind != "none" and probe != "X":
+        raise PdfkitError(f"polarisation = {kind!r} is for X-rays, not for probe {probe!r}: leave it out")
+    at = _Scene.of(particle, Uiso)
+    # Features are as fine as the largest distance makes them: dQ/d2θ ≤ 2π/λ.
+    finest = 2 * math.pi / wavelength * float(at.table.distance.max(initial=0.0)) * (1 + at.motion.expansion)
+    offset, share = _gaussian(sigma, finest)
+    points = np.radians(angle)[:, None] + offset
+    # Beyond 0 and 180 degrees angles are those on the other side of the beam.
+    Q = 4 * math.pi / wavelength * np.abs(np.sin(points / 2))
+    I = debye.intensity(at.table, Q.ravel(), at.elements, at.motion, probe=probe, per_atom=per_atom).reshape(Q.shape)
+    if kind != "none":
+        K = math.cos(mono) ** 2
+        I *= (1 + K * np.cos(points) ** 2) / (1 + K)
+    centre = 4 * math.pi / wavelength * np.sin(np.radians(angle) / 2)
+    return Pattern(centre, I @ share, angle, wavelength, probe, at.name)
+
+
+def _gaussian(sigma: float, finest: float) -> tuple[Array, Array]:
+    """Return offsets and shares that convolve with a Gaussian what oscillates with up to `finest` radians per radian.
+
+    Even steps: the sum is exact to 1e-14 when its alias, finest − 2π/step, is beyond the Gaussian's transform.
+    """
+    if sigma == 0:
+        return np.zeros(1), np.ones(1)
+    step = float(2 * math.pi / (finest + _REACH / sigma))
+    half = math.ceil(_REACH * sigma / step)
+    offset = np.asarray(step * np.arange(-half, half + 1), dtype=np.float64)
+    share = np.exp(-0.5 * (offset / sigma) ** 2)
+    return offset, np.asarray(share / share.sum())
+
+
+def debye_sq(
+    particle: Any, Q: Array, *, Uiso: float | Mapping[str, float] | None = None, probe: str = "X", **options: Any
+) -> SQ:
+    """Return S(Q) = [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² of one particle on increasing Q (Å⁻¹).
+
+    Options: weights, strengths, qbroad, qdamp, route of `pdfkit.debye.structure_function`. Errors as for `waxs`.
+    """
+    at = _Scene.of(particle, Uiso)
+    return replace(debye.sq(at.table, Q, at.elements, at.motion, probe=probe, **options), name=at.name)
+
+
+def debye_pdf(
+    particle: Any,
+    r: Array,
+    instrument: Instrument | None = None,
+    *,
+    Uiso: float | Mapping[str, float] | None = None,
+    strengths: Mapping[str, float] | None = None,
+    route: str = "auto",
+) -> PDF:
+    """Return G(r) = (2/π)∫Q[S(Q) − 1]M(Q) sin(Qr) dQ over Qmin…Qmax of one particle; see `pdfkit.debye.pdf`.
+
+    instrument : default X-rays, f(Q), Qmax 25 Å⁻¹. Errors as for `waxs`; PdfkitError without a finite qmax.
+    """
+    at = _Scene.of(particle, Uiso)
+    return debye.pdf(at.table, r, at.elements, at.motion, instrument, strengths=strengths, route=route, name=at.name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What a pattern needs of a particle: its pairs, the element of each class, and how its atoms move."""
+
+    table: PairTable
+    elements: tuple[str, ...]
+    motion: Motion
+    name: str
+
+    @classmethod
+    def of(cls, obj: Any, Uiso: float | Mapping[str, float] | None) -> _Scene:
+        if isinstance(obj, Cluster):
+            return cls._of_cluster(obj, Uiso)
+        particle = Particle.from_structure(obj)
+        u = _displacements(particle.elements, UISO if Uiso is None else Uiso)
+        return cls(count_pairs(particle), particle.elements, Motion(u), particle.name or particle.formula)
+
+    @classmethod
+    def _of_cluster(cls, cluster: Cluster, Uiso: float | Mapping[str, float] | None) -> _Scene:
+        elements = tuple(c.removesuffix("_surface") for c in cluster.classes)
+        u = _displacements(cluster.classes, dict(cluster.Uiso) if Uiso is None else Uiso)
+        expansion, table = cluster.expansion, None
+        if cluster.axial and any(cluster.axial):
+            # What is stretched along axes has other pairs.
+            expansion, table = 0.0, count_pairs(cluster.refined_particle(), labels=cluster._labels[1])
+        motion = Motion(u, cluster.delta1, cluster.delta2, expansion)
+        return cls(table or cluster.table(), elements, motion, cluster.particle.name or cluster.name)
+
+
+def _displacements(classes: tuple[str, ...], Uiso: float | Mapping[str, float]) -> tuple[float, ...]:
+    if not isinstance(Uiso, Mapping):
+        return (_checks.number("Uiso", Uiso, low=0.0),) * len(classes)
+    for key in Uiso:
+        if key not in classes:
+            raise PdfkitError(f"Uiso of {key!r}: the particle has {', '.join(classes)}")
+    return tuple(_checks.number(f"Uiso of {c}", Uiso.get(c, UISO), low=0.0) for c in classes)
+
+
+# --- Guinier ---------------------------------------------------------------------------------------------------------
+
+
+def guinier(Q: Array, intensity: Array, error: Array | None = None, *, limit: float = 1.3) -> GuinierFit:
+    """Return the fit of ln I = ln I₀ − Q²Rg²/3 to the points from the lowest Q up to Q·Rg = `limit`, by iteration.
+
+    The law is the beginning of a series: up to 1.3 the Rg of a solid sphere comes out 1.8 % high, up to 0.5 0.3 %; a
+    smaller limit is better where the data allow one. Q (n,) Å⁻¹, increasing; intensity (n,); error (n,), standard
+    deviations: without them all logarithms weigh the same, and the standard errors come from the scatter of the points
+    about the line (which for calculated intensities is the curvature of the series).
+    Source: Guinier, Ann. Phys. 11, 161 (1939).
+
+    Raises
+    ------
+    PdfkitError : fewer than three points below the limit, or intensities there that are not positive, or do not fall.
+    """
+    Q, I = _checks.grid("Q", Q), _checks.array("intensity", intensity)
+    sigma = None if error is None else _checks.array("error", error)
+    if I.size != Q.size or (sigma is not None and sigma.size != Q.size):
+        raise PdfkitError(f"Q has {Q.size} points and intensity has {I.size}: they must match, and so must errors")
+    limit = _checks.number("limit", limit, low=0.0, open_low=True)
+    first = int(np.argmax(Q > 0))
+    Q, I, sigma = Q[first:], I[first:], None if sigma is None else sigma[first:]
+    # Where Q·Rg is at its limit, the intensity has fallen to exp(−limit²/3).
+    fallen = math.exp(-(limit**2) / 3) * I[:5].mean()
+    count = min(max(5, int((fallen < I).sum())), Q.size)
+    seen: list[int] = []
+    while count not in seen:
+        seen.append(count)
+        highest = limit / _line(Q, I, sigma, count).Rg
+        count = int(np.searchsorted(Q, highest, side="right"))
+        if count < 3:
+            raise PdfkitError(
+                f"{count} points lie below Q·Rg = {limit:g} (Q starts at {Q[0]:g} Å⁻¹): Guinier's law needs at least 3 "
+                "there; measure at smaller Q, or raise limit"
+            )
+    # Where the limit falls between two sets that lead to each other, the smaller one keeps to it.
+    return _line(Q, I, sigma, min(seen[seen.index(count) :]))
+
+
+def _line(Q: Array, I: Array, error: Array | None, count: int) -> GuinierFit:
+    """Return the straight line through the logarithms of the first `count` points."""
+    Q, I = Q[:count], I[:count]
+    if (I <= 0).any():
+        raise PdfkitError(f"the intensity is {I.min():g} at Q = {Q[np.argmin(I)]:g} Å⁻¹: Guinier's law needs I > 0")
+    if error is not None and (error[:count] <= 0).any():
+        raise PdfkitError("error holds values that are not positive: leave those points out")
+    w = np.ones(count) if error is None else (I / error[:count]) ** 2
+    x, y = Q**2, np.log(I)
+    mx, my = w @ x / w.sum(), w @ y / w.sum()
+    spread = w @ (x - mx) ** 2
+    slope = w @ ((x - mx) * (y - my)) / spread
+    if slope >= 0:
+        raise PdfkitError(f"the intensity does not fall between Q = {Q[0]:g} and {Q[-1]:g} Å⁻¹: there is no Rg in it")
+    scale = 1.0
+    if error is None:
+        scale = float(((y - my - slope * (x - mx)) ** 2).sum()) / max(count - 2, 1)
+    Rg, I0 = math.sqrt(-3 * slope), math.exp(my - slope * mx)
+    dI0 = I0 * math.sqrt(scale * (1 / w.sum() + mx**2 / spread))
+    return GuinierFit(Rg, 1.5 / Rg * math.sqrt(scale / spread), I0, dI0, float(Q[0]), float(Q[-1]), count)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def write_pattern(path: AnyPath, pattern: Pattern) -> Path:
+    """Write a pattern as columns: two_theta (degrees), Q (Å⁻¹) and intensity, or Q and intensity; return the path.
+
+    `read_columns` reads them back. Raises WriteError when the file cannot be written.
+    """
+    unit = {"X": "electrons^2", "N": "fm^2", "E": "A^2"}[pattern.probe]
+    lines = [f"name = {pattern.name}", f"probe = {pattern.probe}", f"intensity = {unit}, Debye equation"]
+    names, columns = ["Q", "intensity"], [pattern.Q, pattern.intensity]
+    if pattern.two_theta is not None:
+        lines.append(f"wavelength = {pattern.wavelength:.10g}")
+        names, columns = ["two_theta", *names], [pattern.two_theta, *columns]
+    write_columns(path, names, columns, lines)
+    return Path(path)
