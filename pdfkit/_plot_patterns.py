@@ -75,6 +75,7 @@ def guinier(
     panel.plot(line[1:], y[1:], color=plot.COLOURS[1], lw=1.0, ls=":")
     _axes(panel, SQUARE_LABEL, LOG_LABEL)
     panel.set_xlim(0.0, line[2])
+    panel.locator_params(axis="x", nbins=4)
     plot._legend(panel)
     return plot._done(figure, path, kind)
 
@@ -85,6 +86,7 @@ def _axes(panel: Any, x: str, y: str) -> None:
     panel.set_xlabel(x, size=plot.LABEL)
     panel.set_ylabel(y, size=plot.LABEL)
     panel.tick_params(labelsize=plot.SMALL, width=0.6, length=3, direction="in", top=True, right=True, which="both")
+    panel.yaxis.get_offset_text().set_size(plot.SMALL)
     for spine in panel.spines.values():
         spine.set_linewidth(0.6)
 
