@@ -247,6 +247,9 @@ def test_expansion_is_that_of_the_coordinates() -> None:
     expected = debye.intensity(count_pairs(larger), Q, ("Cd", "S"), Motion(0.01, 0.1, 0.5))
     found = debye.intensity(count_pairs(particle), Q, ("Cd", "S"), Motion(0.01, 0.1, 0.5, 0.013))
     np.testing.assert_allclose(found, expected, atol=1e-12 * expected.max())
+    bins = count_pairs(particle).merged(0.3)
+    scaled = replace(bins, distance=1.1 * bins.distance, variance=1.1**2 * bins.variance)
+    np.testing.assert_allclose(debye.pair_sums(bins, Q, Motion(expansion=0.1)), debye.pair_sums(scaled, Q), atol=1e-11)
 
 
 def test_bins_with_moments_lose_little() -> None:
