@@ -15,6 +15,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit._whitening import possible
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model import Model
@@ -30,7 +31,7 @@ Progress = Callable[[int, float], None]
 MAX_NFEV = 100
 TOLERANCE = 1e-8
 # Above this Rw nobody would call a curve fitted.
-POOR_RW = 0.45
+POOR_RW = 0.4
 
 
 def fit(
@@ -45,6 +46,7 @@ def fit(
     params: Parameters | None = None,
     restraints: Sequence[Restraint] = (),
     weights: str = "auto",
+    errors: str = "auto",
     max_nfev: int = MAX_NFEV,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -61,7 +63,10 @@ def fit(
     ties : name → expression of other names. bounds : name → (low, high), None keeps a default.
     params : Parameters to start from instead (`parameters(model)`); free, ties and bounds still apply on top.
     restraints : soft restraints (`Restraint`, `BondRestraint`).
-    weights : "auto" uses dG where the data bring it, "none" ignores it.
+    weights : "auto" uses the errors that the data bring, "none" ignores them.
+    errors : "covariance" makes residuals independent with the covariance of the data, or with the one that their Qmax
+        and window cause; "independent" takes points by themselves and counts one every π/Qmax; "auto" is "covariance"
+        where Qmax is known and cuts exactly.
     max_nfev : evaluations before giving up. progress : called with (evaluations, rw).
 
     Raises
@@ -71,6 +76,7 @@ def fit(
     """
     started = time.perf_counter()
     _checks.choice("weights", weights, ("auto", "none"))
+    _checks.choice("errors", errors, ("auto", "covariance", "independent"))
     if isinstance(data, PDF) or len(data) == 1:
         # One data set needs no names: its parameters are the model's own.
         data = {"": data if isinstance(data, PDF) else next(iter(data.values()))}
@@ -78,11 +84,13 @@ def fit(
         raise PdfkitError("there are no data to fit: give at least one PDF")
     if weights == "auto" and len({pdf.dG is None for pdf in data.values()}) > 1:
         raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
-    sets = [Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights) for name, pdf in data.items()]
     params = parameters(model, tuple(data)) if params is None else params.copy()
     apply_choices(params, free, ties, bounds)
+    sets = _datasets(model, data, rmin, rmax, weights, errors)
     for par in params.values():
         par.init_value = par.value
+    if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
+        sets = _datasets(model, data, rmin, rmax, weights, "independent")
     problem = Problem(sets, ParameterMap.of(params), tuple(restraints), model)
     problem.check()
     problem.guess_scales(params)
@@ -92,6 +100,18 @@ def fit(
         problem.restraint_scale = math.sqrt(problem.misfit(problem.curves(outcome.x)) / problem.freedom)
         outcome = _minimise(problem, max_nfev, progress, outcome)
     return _result(problem, params, outcome, time.perf_counter() - started)
+
+
+def _datasets(
+    model: Model, data: Mapping[str, PDF], rmin: float | None, rmax: float | None, weights: str, errors: str
+) -> list[Dataset]:
+    if errors == "auto":
+        errors = "covariance" if possible(model) else "independent"
+    if errors == "covariance" and not possible(model):
+        raise PdfkitError(
+            'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
+        )
+    return [Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights, errors) for name, pdf in data.items()]
 
 
 def parameters(model: Model, datasets: Sequence[str] = ("",)) -> Parameters:
@@ -114,7 +134,7 @@ class _Factor:
     def __init__(self, problem: Problem, progress: Progress | None) -> None:
         self.problem = problem
         self.progress = progress
-        self.norm = math.sqrt(sum(((s.data.G * s.weight) ** 2).sum() for s in problem.sets))
+        self.norm = math.sqrt(sum(s.norm2() for s in problem.sets))
         self.nfev = 0
         self.x: Array | None = None
         self.factor = np.zeros((0, 0))
@@ -173,7 +193,7 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
     at_bound = _at_bounds(mapping, x)
     has_errors = all(s.has_errors for s in problem.sets)
     misfit = problem.misfit(curves)
-    points = sum(len(s.data) for s in problem.sets)
+    points = sum(s.count for s in problem.sets)
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
     # The size of the error of a point comes from dG or, without it, from the misfit.
     factor = points / problem.independent if has_errors else misfit / problem.freedom
@@ -208,14 +228,15 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
         rw=rw,
         chi2=chi2,
         reduced_chi2=chi2 / points * problem.independent / problem.freedom,
-        n_points=points,
+        n_points=sum(len(s.data) for s in problem.sets),
         n_independent=problem.independent,
         nfev=outcome.nfev,
         converged=outcome.converged and not messages.hopeless,
         message=messages.verdict or outcome.message,
         remarks=messages.remarks,
         at_bounds=tuple(name for name, bound in zip(free, at_bound, strict=True) if bound),
-        errors_from="dG" if has_errors else "misfit",
+        errors_from=problem.sets[0].source if has_errors else "misfit",
+        whitened=problem.sets[0].whiten is not None,
         fractions=phase_fractions(fits[0].model, _scale_covariance(mapping, problem, gauge)),
         seconds=seconds,
     )
@@ -293,8 +314,9 @@ def _rw(problem: Problem, fits: Sequence[DatasetFit]) -> float:
     """Rw = √(Σ w(G_obs − G_calc)²/Σ w G_obs²) over all data sets."""
     top = bottom = 0.0
     for s, one in zip(problem.sets, fits, strict=True):
-        top += float((((s.data.G - one.calc.G) * s.weight) ** 2).sum())
-        bottom += float(((s.data.G * s.weight) ** 2).sum())
+        weight = 1.0 / s.data.dG if s.has_errors and s.data.dG is not None else 1.0
+        top += float((((s.data.G - one.calc.G) * weight) ** 2).sum())
+        bottom += float(((s.data.G * weight) ** 2).sum())
     return math.sqrt(top / bottom)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._whitening import Whitening, whitening
 from pdfkit.data import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.evaluate import Evaluator
@@ -38,18 +39,25 @@ def global_quantities(model: Model, datasets: Sequence[str]) -> list[Quantity]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One measured curve, its evaluator, and 1/dG (1 where there is none)."""
+    """One measured curve and what compares it with a model.
+
+    target (m,), weight (m,): G_obs and 1/dG (1 where there is none) at the points used; whiten: makes residuals there
+    independent, None to take every point by itself. source: where the size of the errors comes from ("cov", "dG",
+    "misfit").
+    """
 
     name: str
     model: Model
     data: PDF
     begin: float
     evaluate: Evaluator
+    target: Array
     weight: Array
-    has_errors: bool
+    whiten: Whitening | None
+    source: str
 
     @classmethod
-    def of(cls, name: str, model: Model, whole: PDF, data: PDF, weights: str) -> Dataset:
+    def of(cls, name: str, model: Model, whole: PDF, data: PDF, weights: str, errors: str) -> Dataset:
         """Prepare `data`, the part of `whole` in the range of the fit."""
         if name:
             known = model.instrument
@@ -57,10 +65,36 @@ class Dataset:
             model = model.with_instrument(
                 replace(own, probe=own.probe or known.probe, qmax=own.qmax if own.qmax is not None else known.qmax)
             )
-        has_errors = data.dG is not None and weights == "auto"
-        weight = 1.0 / data.dG if has_errors and data.dG is not None else np.ones(len(data))
         begin = float(whole.r[whole.r > 0][0])
-        return cls(name, model, data, begin, model.evaluator(data.r, begin), weight, has_errors)
+        if errors == "covariance":
+            made = whitening(data, model.instrument, weights)
+            target, ones = data.G[made.index], np.ones(made.index.size)
+            return cls(
+                name, model, data, begin, model.evaluator(data.r[made.index]), target, ones, made, made.source
+            )  # fmt: skip
+        dG = data.dG if weights == "auto" else None
+        weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
+        return cls(name, model, data, begin, model.evaluator(data.r, begin), data.G, weight, None, source)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the size of the errors is known without a fit."""
+        return self.source != "misfit"
+
+    @property
+    def count(self) -> int:
+        """Number of residuals."""
+        return self.target.size if self.whiten is None else self.whiten.matrix.shape[0]
+
+    def rows(self, G: Array, dG: Array) -> Array:
+        """Return ∂f/∂x and f = (G − G_obs)/dG, whitened: (nfree + 1, count)."""
+        out = np.vstack([dG, G - self.target])
+        return out * self.weight if self.whiten is None else self.whiten(out)
+
+    def norm2(self) -> float:
+        """Return Σ(G_obs/dG)² in the metric of the residuals."""
+        top = self.target[None]
+        return float(((top * self.weight if self.whiten is None else self.whiten(top)) ** 2).sum())
 
     def global_name(self, quantity: str) -> str:
         """Return the parameter name of one of the model's quantities in this data set."""
@@ -68,7 +102,9 @@ class Dataset:
 
     @property
     def independent(self) -> float:
-        """Number of independent points: one every π/Qmax in r, or the points themselves where those are fewer."""
+        """Number of independent points: the whitened residuals, or one every π/Qmax in r (the points if fewer)."""
+        if self.whiten is not None:
+            return float(self.count)
         qmax = self.model.instrument.qmax or math.inf
         span = float(self.data.r[-1] - self.data.r[0])
         return min(float(len(self.data)), span * qmax / math.pi)
@@ -84,7 +120,7 @@ class Problem:
         self.mapping = mapping
         self.restraints = restraints
         self.model = model
-        self.restraint_scale = math.sqrt(sum(len(s.data) for s in sets) / self.independent)
+        self.restraint_scale = math.sqrt(sum(s.count for s in sets) / self.independent)
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
         for s in sets:
@@ -108,7 +144,7 @@ class Problem:
         """Refuse a problem that has nothing to vary or too few data."""
         if not self.mapping.free:
             raise ParameterError('nothing is free: give free=["scale", "a", ...]')
-        points = sum(len(s.data) for s in self.sets)
+        points = sum(s.count for s in self.sets)
         if points <= len(self.mapping.free):
             raise ParameterError(
                 f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
@@ -126,7 +162,7 @@ class Problem:
         """
         rows = []
         for s, (G, dG) in zip(self.sets, curves or self.curves(x), strict=True):
-            rows.append(np.vstack([dG, G - s.data.G]) * s.weight)
+            rows.append(s.rows(G, dG))
         if self.restraints:
             values, tangents = self.mapping(x)
             for restraint in self.restraints:
@@ -146,7 +182,7 @@ class Problem:
     def misfit(self, curves: list[tuple[Array, Array]]) -> float:
         """Return the weighted sum of squares without restraints."""
         parts = zip(self.sets, curves, strict=True)
-        return float(sum((((G - s.data.G) * s.weight) ** 2).sum() for s, (G, _) in parts))
+        return float(sum((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum() for s, (G, _) in parts))
 
     def guess_scales(self, params: Parameters) -> None:
         """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""

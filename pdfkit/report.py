@@ -240,9 +240,19 @@ def _correlations(result: FitResult) -> Section:
     return Section(heading, (("", "", ""), *rows), (f"and {more} more",) if more else ())
 
 
+_WHITENED = {
+    "cov": ", from the covariance of the data: residuals were made independent with it.",
+    "dG": ", from dG of the data: residuals were made independent with the correlation that Qmax and window cause.",
+    "misfit": ": residuals were made independent with the correlation that Qmax and window cause, and scaled by the "
+    "misfit, because dG is missing or was left out.",
+}
+
+
 def _errors(result: FitResult) -> tuple[str, ...]:
     ratio = result.n_points / result.n_independent if result.n_independent else math.nan
-    if result.errors_from == "dG":
+    if result.whitened:
+        text = "One standard deviation" + _WHITENED[result.errors_from]
+    elif result.errors_from == "dG":
         text = (
             f"One standard deviation, from dG of the data; widened by √{ratio:.3g} because neighbouring points are "
             "correlated (one independent point every π/Qmax)."
@@ -252,10 +262,10 @@ def _errors(result: FitResult) -> tuple[str, ...]:
             "One standard deviation, scaled by the misfit over independent points (one every π/Qmax), because dG is "
             "missing or was left out."
         )
-    if result.errors_from == "dG" and result.reduced_chi2 > MISFIT:
+    if result.errors_from != "misfit" and result.reduced_chi2 > MISFIT:
         warning = (
             f"Reduced χ² is {result.reduced_chi2:.3g}: the model misses more than the noise, so true errors are larger "
-            f"(by about √{result.reduced_chi2:.3g}) if dG is right."
+            f"(by about √{result.reduced_chi2:.3g}) if the errors of the data are right."
         )
         return text, warning
     return (text,)

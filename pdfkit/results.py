@@ -49,8 +49,8 @@ class FitResult:
     params : lmfit Parameters with values, stderr, correl. free, values (n,), covariance (n, n): the varied ones; NaN
     rows belong to parameters on a bound. datasets: one `DatasetFit` per data set. rw: √(Σw(Go−Gc)²/ΣwGo²). chi2:
     Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
-    ΣΔr·Qmax/π. errors_from: "dG" (errors of the data, widened for correlated points) or "misfit" (scaled by the
-    misfit over independent points). fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
+    ΣΔr·Qmax/π. errors_from: "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit
+    over independent points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
     """
 
     params: Parameters
@@ -71,6 +71,7 @@ class FitResult:
     errors_from: str
     fractions: Mapping[str, Mapping[str, Uncertain]]
     seconds: float
+    whitened: bool = False
 
     def _only(self) -> DatasetFit:
         if len(self.datasets) > 1:
@@ -121,6 +122,7 @@ class FitResult:
             "message": self.message,
             "remarks": list(self.remarks),
             "errors_from": self.errors_from,
+            "whitened": self.whitened,
             "seconds": self.seconds,
             "params": {
                 name: {

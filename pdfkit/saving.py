@@ -41,7 +41,7 @@ from pdfkit.results import DatasetFit, FitResult, Uncertain
 FORMAT = "pdfkit fit result"
 FORMAT_VERSION = 1
 KINDS = ("atoms", "cells", "mass")
-_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds")
+_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
 # No long_name for the curves beside the first: silx shows the names of fields better.
 _G = {"units": "angstrom^-2"}
 _LABELLED = {**_G, "long_name": "G (Å⁻²)"}
@@ -242,6 +242,7 @@ def _about(data: PDF) -> str:
         "temperature": data.temperature,
         "header": data.header,
         "instrument": data.instrument,
+        "cov": data.cov,
     }
     return serial.dumps(about)
 
@@ -339,6 +340,7 @@ def _result(entry: Group) -> FitResult:
         errors_from=fit.text("errors_from"),
         fractions=_read_fractions(entry.group("fractions")),
         seconds=numbers["seconds"],
+        whitened=bool(numbers["whitened"]),
     )
 
 

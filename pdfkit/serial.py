@@ -26,6 +26,7 @@ from pdfkit.structure import Site, Structure
 @lru_cache(maxsize=1)
 def _types() -> Mapping[str, type[Any]]:
     """Return what a text may hold, by the tag it bears there. A new kind of phase is one line here."""
+    from pdfkit.covariance import Covariance
     from pdfkit.particle import Lattice, Particle
     from pdfkit.phases.cluster import Cluster
     from pdfkit.phases.crystal import Crystal
@@ -36,6 +37,7 @@ def _types() -> Mapping[str, type[Any]]:
         "convention": Convention,
         "crystal": Crystal,
         "cluster": Cluster,
+        "covariance": Covariance,
         "particle": Particle,
         "lattice": Lattice,
         "structure": Structure,

@@ -142,7 +142,11 @@ def test_strong_correlations_are_named_strongest_first():
 def test_errors_say_where_they_come_from():
     with_dG, without = report(single()), report(two_phases())
     assert "from dG of the data" in with_dG
-    assert "widened by √" in with_dG
+    assert "made independent with the correlation that Qmax and window cause" in with_dG.replace("\n    ", " ")
+    plain = replace(single(), whitened=False)
+    assert "widened by √" in report(plain)
+    assert "scaled by the misfit" in report(replace(plain, errors_from="misfit"))
+    assert "from the covariance of the data" in report(replace(single(), errors_from="cov"))
     assert "scaled by the misfit" in without
     assert "reduced χ²" in with_dG
     assert "reduced χ²" not in without  # without dG it measures nothing
