@@ -17,6 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pdfkit import build as build
     from pdfkit import plot as plot
     from pdfkit.counting import PairTable as PairTable
     from pdfkit.counting import count_pairs as count_pairs
@@ -149,12 +150,12 @@ _HOME = {
     "structure": ("Site", "Structure"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-__all__ = sorted([*_MODULE_OF, "plot"])
+__all__ = sorted([*_MODULE_OF, "build", "plot"])
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        return importlib.import_module("pdfkit.plot")
+    if name in ("build", "plot"):
+        return importlib.import_module(f"pdfkit.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'pdfkit' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"pdfkit.{_MODULE_OF[name]}"), name)

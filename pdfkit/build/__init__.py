@@ -1,0 +1,47 @@
+"""Build particles: cut from crystals and stacks of bilayers, tetrahedra, and clusters of an exact stoichiometry.
+
+    import pdfkit as pk
+
+    dot = pk.build.sphere("CdSe_wurtzite", 30, centre="bond", trim=2)
+    faulted = pk.build.rod(pk.build.stacking("Cd", "Se", "random", alpha=0.3, seed=1), 30, 60)
+    cluster = pk.build.tetrahedron("CdSe_zincblende", 6)
+    for candidate in pk.build.candidates("Cd37S20", seed=1):
+        print(pk.build.describe(candidate))
+
+Particles that are cut carry the lattice they were cut from, so that pairs of a million atoms are counted by FFT.
+"""
+
+from pdfkit.build._pointgroup import point_group
+from pdfkit.build._source import Source
+from pdfkit.build._stacking import stacking
+from pdfkit.build.collection import fingerprint, from_folder, same_shape, unique
+from pdfkit.build.cut import core_shell, cube, ellipsoid, network, platelet, rod, sphere
+from pdfkit.build.description import Description, describe, hexagonality
+from pdfkit.build.exact import candidates, fewest_cations, iter_candidates
+from pdfkit.build.tetrahedra import capped_tetrahedron, tetrahedron, truncated_tetrahedron
+
+__all__ = [
+    "Description",
+    "Source",
+    "candidates",
+    "capped_tetrahedron",
+    "core_shell",
+    "cube",
+    "describe",
+    "ellipsoid",
+    "fewest_cations",
+    "fingerprint",
+    "from_folder",
+    "hexagonality",
+    "iter_candidates",
+    "network",
+    "platelet",
+    "point_group",
+    "rod",
+    "same_shape",
+    "sphere",
+    "stacking",
+    "tetrahedron",
+    "truncated_tetrahedron",
+    "unique",
+]

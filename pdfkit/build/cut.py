@@ -1,0 +1,275 @@
+"""Particles cut from a crystal or a stack of bilayers: spheres, ellipsoids, rods, platelets, cubes, core–shell.
+
+Every function takes as `source` what `network` takes. The particle's centre is at the origin, its frame is that of the
+source (a ∥ x, c* ∥ z), and it carries its primitive lattice, so that its pairs can be counted by FFT.
+
+Options of all
+--------------
+centre : what lies at the middle. "atom" (the first site, default), "cation", "anion", an element, "bond" (the middle of
+    the shortest bond of the first site), "void" (the point furthest from all atoms), or (x, y, z) in units of the
+    source's axes: the cell of a crystal; a_h, a_h and h of a stack.
+trim : atoms with fewer neighbours than this are dropped, again and again until none is left that has fewer. Neighbours
+    are atoms of the other kind (cations of anions) within the first shell. Below the full coordination only: no
+    finite particle of zinc blende is left by trim=4.
+name, meta : of the particle; meta joins what the builder says itself (shape, sizes, source, family).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit._sites import element_symbol
+from pdfkit.build import _roles
+from pdfkit.build._centre import centre_of
+from pdfkit.build._crystal import crystal_source
+from pdfkit.build._regions import EDGE, Box, Cylinder, Ellipsoid, Region
+from pdfkit.build._source import Source
+from pdfkit.build._stacking import stacking
+from pdfkit.build._trim import well_bonded
+from pdfkit.errors import PdfkitError
+from pdfkit.particle import Particle
+
+Centre = str | Sequence[float]
+
+
+def network(source: Any) -> Source:
+    """Return what particles are cut from.
+
+    source : a `Source` (as `stacking` gives), a `Structure`, the name of one that comes with pdfkit
+        ("CdS_zincblende"), a file, `ase.Atoms`, a diffpy structure, or "Cd-S:cchc": elements and a stacking sequence.
+
+    Raises
+    ------
+    PdfkitError, StructureError, ReadError : what is none of these, partly occupied sites, a wrong sequence.
+    """
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, str) and source.count(":") == 1 and source.partition(":")[0].count("-") == 1:
+        pair, _, sequence = source.partition(":")
+        cation, anion = pair.split("-")
+        return stacking(cation, anion, sequence)
+    return crystal_source(source)
+
+
+def sphere(
+    source: Any,
+    diameter: float,
+    *,
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
+) -> Particle:
+    """Return the atoms within `diameter`/2 (Å) of the centre. Options: see the module.
+
+    Raises PdfkitError for a diameter that is not positive, StructureError when no atom is inside.
+    """
+    radius = _size("diameter", diameter) / 2
+    facts = {"shape": "sphere", "diameter": 2 * radius}
+    return _cut(source, Ellipsoid(np.full(3, radius)), facts, centre, trim, name, meta)
+
+
+def ellipsoid(
+    source: Any,
+    diameters: Sequence[float],
+    *,
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
+) -> Particle:
+    """Return the atoms within an ellipsoid of three diameters (Å) along x, y, z. Options: see the module.
+
+    Raises PdfkitError for diameters that are not three positive numbers, StructureError when no atom is inside.
+    """
+    given = _checks.array("diameters", diameters)
+    if given.shape != (3,):
+        raise PdfkitError(f"diameters has {given.size} numbers: give three, along x, y and z")
+    lengths = np.array([_size("diameters", d) for d in given])
+    facts = {"shape": "ellipsoid", "diameters": tuple(lengths.tolist())}
+    return _cut(source, Ellipsoid(lengths / 2), facts, centre, trim, name, meta)
+
+
+def rod(
+    source: Any,
+    diameter: float,
+    length: float,
+    *,
+    axis: Centre = "c",
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
+) -> Particle:
+    """Return the atoms within a cylinder of a diameter and length (Å), its flat ends included.
+
+    axis : "a", "b", "c" or three indices [u, v, w] along the source's axes. Other options: see the module.
+
+    Raises PdfkitError for sizes that are not positive and for no direction, StructureError when no atom is inside.
+    """
+    source = network(source)
+    radius, half = _size("diameter", diameter) / 2, _size("length", length) / 2
+    facts = {"shape": "rod", "diameter": 2 * radius, "length": 2 * half, "axis": _shown(axis)}
+    region = Cylinder(_direction("axis", axis, source), radius, half)
+    return _cut(source, region, facts, centre, trim, name, meta)
+
+
+def platelet(
+    source: Any,
+    length: float,
+    width: float,
+    thickness: float,
+    *,
+    normal: Centre = "c",
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
+) -> Particle:
+    """Return the atoms within a rectangular plate (Å).
+
+    normal : direction that is `thickness` thick, "a", "b", "c" or [u, v, w] along the source's axes. The length runs
+        along what is left of a (of b when the normal is a) at right angles to it. Other options: see the module.
+
+    Raises PdfkitError for sizes that are not positive and for no direction, StructureError when no atom is inside.
+    """
+    source = network(source)
+    sizes = [_size(n, v) for n, v in (("length", length), ("width", width), ("thickness", thickness))]
+    z = _direction("normal", normal, source)
+    along = next(v for v in source.axes if np.linalg.norm(np.cross(v, z)) > 0.1 * np.linalg.norm(v))
+    x = along - (along @ z) * z
+    x /= np.linalg.norm(x)
+    facts = {"shape": "platelet", "length": sizes[0], "width": sizes[1], "thickness": sizes[2]}
+    region = Box(np.array([x, np.cross(z, x), z]), np.array(sizes) / 2)
+    return _cut(source, region, {**facts, "normal": _shown(normal)}, centre, trim, name, meta)
+
+
+def cube(
+    source: Any,
+    edge: float,
+    *,
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
+) -> Particle:
+    """Return the atoms within a cube of an edge (Å) along x, y, z: a cubic crystal's axes. Options: see the module.
+
+    Raises PdfkitError for an edge that is not positive, StructureError when no atom is inside.
+    """
+    half = _size("edge", edge) / 2
+    return _cut(
+        source, Box(np.eye(3), np.full(3, half)), {"shape": "cube", "edge": 2 * half}, centre, trim, name, meta
+    )  # fmt: skip
+
+
+def core_shell(
+    core: Any,
+    shell: Any,
+    core_diameter: float,
+    diameter: float,
+    *,
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
+) -> Particle:
+    """Return a sphere whose atoms outside a concentric core have other elements, all on the core's lattice.
+
+    shell : elements to replace ({"Se": "S"}), or another source: its cations and anions take the place of the core's.
+    core_diameter, diameter : Å, of the core and of the whole. Other options: see the module.
+
+    Raises PdfkitError for sizes that are not positive or a core larger than the whole and for elements that do not
+    match, StructureError when no atom is inside.
+    """
+    source = network(core)
+    inner, outer = _size("core_diameter", core_diameter) / 2, _size("diameter", diameter) / 2
+    if inner >= outer:
+        raise PdfkitError(
+            f"core_diameter = {2 * inner:g} is not below diameter = {2 * outer:g}: leave room for a shell"
+        )
+    replaced = _replacements(source, shell)
+    facts = {"shape": "core-shell", "core_diameter": 2 * inner, "diameter": 2 * outer}
+    whole = _cut(source, Ellipsoid(np.full(3, outer)), facts, centre, trim, name, meta)
+    symbols = np.array(whole.symbols)
+    outside = np.einsum("nk,nk->n", whole.xyz, whole.xyz) > (inner + EDGE) ** 2
+    for old, new in replaced.items():
+        symbols[outside & (np.asarray(whole.kind) == _kind(whole, old))] = new
+    out = Particle.of(symbols.tolist(), whole.xyz)
+    text = name or f"{source.name}_in_{''.join(dict.fromkeys(replaced.values()))}_{2 * inner:g}_{2 * outer:g}"
+    return replace(whole, elements=out.elements, kind=out.kind, name=text)
+
+
+def _kind(particle: Particle, element: str) -> int:
+    return particle.elements.index(element) if element in particle.elements else -1
+
+
+def _replacements(source: Source, shell: Any) -> dict[str, str]:
+    """Return old element → new element of the shell; PdfkitError when they do not match."""
+    mine = sorted(set(source.elements))
+    if isinstance(shell, Mapping):
+        unknown = [old for old in shell if old not in mine]
+        if unknown or not shell:
+            raise PdfkitError(f"shell replaces {unknown or 'nothing'}: the core's elements are {', '.join(mine)}")
+        return {old: element_symbol(new) for old, new in shell.items()}
+    other = sorted(set(network(shell).elements))
+    if len(mine) == len(other) == 1:
+        return {mine[0]: other[0]}
+    roles = [(_roles.cations(e), _roles.anions(e)) for e in (mine, other)]
+    if any(len(part) != 1 for pair in roles for part in pair):
+        raise PdfkitError(
+            f"a shell of {', '.join(other)} does not fit a core of {', '.join(mine)}: give the elements to replace, "
+            f'such as {{"{mine[0]}": "{other[0]}"}}'
+        )
+    return {old: new for a, b in zip(*roles, strict=True) for old, new in zip(a, b, strict=True)}
+
+
+def _cut(
+    source: Any,
+    region: Region,
+    facts: Mapping[str, Any],
+    centre: Centre,
+    trim: int,
+    name: str,
+    meta: Mapping[str, Any] | None,
+) -> Particle:
+    source = network(source)
+    at = centre_of(source, centre)
+    sites = source.sites_in(region, at)
+    least = int(_checks.number("trim", trim, low=0, high=12))
+    if least and len(sites):
+        sites = sites[well_bonded(source, sites, least)]
+    sizes = [v for v in facts.values() if isinstance(v, float)]
+    what = f"a {facts['shape']} of {' × '.join(f'{v:g}' for v in sizes) or facts.get('diameters')} Å"
+    out: Particle = source.particle(sites, at, what=what if not least else f"{what} trimmed to {least} neighbours")
+    said = {**facts, "source": source.name, "centre": _shown(centre), **({"trim": least} if least else {})}
+    if source.family:
+        said["family"] = source.family
+    label = name or "_".join([source.name, str(facts["shape"]), *(f"{v:g}" for v in sizes)]).replace(" ", "_")
+    return replace(out, name=label, meta={**said, **(meta or {})})
+
+
+def _size(name: str, value: Any) -> float:
+    return _checks.number(name, value, low=0.0, open_low=True)
+
+
+def _shown(value: Centre) -> str:
+    return value if isinstance(value, str) else " ".join(f"{float(v):g}" for v in value)
+
+
+def _direction(name: str, value: Centre, source: Source) -> Array:
+    """Return the unit vector of "a", "b", "c" or [u, v, w]."""
+    if isinstance(value, str):
+        indices = np.eye(3)["abc".index(_checks.choice(name, value, ("a", "b", "c")))]
+    else:
+        indices = _checks.array(name, value)
+    if indices.shape != (3,) or not indices.any():
+        raise PdfkitError(f"{name} = {_shown(value)} is no direction: give a, b, c or three indices such as 1 1 1")
+    out = indices @ source.axes
+    return np.asarray(out / np.linalg.norm(out))

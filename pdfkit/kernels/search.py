@@ -1,0 +1,207 @@
+"""Annealed search for connected sets of anions that share a given number of cations.
+
+The network is a block of anion sites, each with four cations and at most twelve anions next to it (two anions are next
+to each other when they share a cation). Random numbers are xorshift64 on a state that the caller seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Int32Array, IntArray
+from pdfkit.kernels._jit import kernel
+
+NEIGHBOURS = 12
+BONDS = 4
+
+
+@kernel
+def next_random(state: Any) -> Any:
+    """Advance the state (1,) uint64 and return it. Source: Marsaglia, J. Stat. Softw. 8, 14 (2003)."""
+    state[0] ^= state[0] << np.uint64(13)
+    state[0] ^= state[0] >> np.uint64(7)
+    state[0] ^= state[0] << np.uint64(17)
+    return state[0]
+
+
+@kernel
+def _below(state: Any, n: int) -> Any:
+    return np.int64(next_random(state) % np.uint64(n))
+
+
+@kernel
+def _mixed(x: Any) -> Any:
+    """Return x scattered over 64 bits, so that sums of such numbers tell multisets apart."""
+    y = np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)
+    y ^= y >> np.uint64(32)
+    y *= np.uint64(0xD6E8FEB86659FD93)
+    return y ^ (y >> np.uint64(29))
+
+
+@kernel
+def is_connected(
+    members: IntArray, chosen: Any, next_to: Int32Array, mark: IntArray, stamp: int, queue: IntArray
+) -> bool:
+    """Return whether the anions `members` hang together. `mark` and `queue` are scratch, `stamp` new each time."""
+    mark[members[0]] = stamp
+    queue[0] = members[0]
+    head = 0
+    tail = 1
+    while head < tail:
+        a = queue[head]
+        head += 1
+        for k in range(NEIGHBOURS):
+            b = next_to[a, k]
+            if b >= 0 and chosen[b] and mark[b] != stamp:
+                mark[b] = stamp
+                queue[tail] = b
+                tail += 1
+    return tail == members.size
+
+
+@kernel
+def set_key(members: IntArray, place: IntArray, cation_of: Int32Array, count: IntArray) -> Any:
+    """Return a number that is the same for sets equal by a rotation, reflection, shift or renumbering; never 0.
+
+    Formula: Σ_a mix(Σ_b mix(d²_ab) + Σ_c mix(anions at cation c of a)), d² = 6Δx² + 2Δy² + Δz² in the integer
+    coordinates of `place` (x in a_h/2, y in a_h/(2√3), z in h/4: d² is 24/a_h² times the ideal squared distance).
+    """
+    key = np.uint64(0)
+    for p in range(members.size):
+        a = members[p]
+        one = np.uint64(0)
+        for q in range(members.size):
+            b = members[q]
+            x = place[a, 0] - place[b, 0]
+            y = place[a, 1] - place[b, 1]
+            z = place[a, 2] - place[b, 2]
+            one += _mixed(6 * x * x + 2 * y * y + z * z + 1)
+        for c in range(BONDS):
+            one += _mixed(1000003 * count[cation_of[a, c]])
+        # The sum is mixed again as a signed number: the bits are what counts.
+        key += _mixed(np.int64(one))
+    return max(key, np.uint64(1))
+
+
+@kernel
+def _grow(start: int, members: IntArray, chosen: Any, next_to: Int32Array, state: Any) -> None:
+    """Fill `members` with a random connected set that holds `start`."""
+    chosen[:] = False
+    members[0] = start
+    chosen[start] = True
+    n = 1
+    while n < members.size:
+        b = next_to[members[_below(state, n)], _below(state, NEIGHBOURS)]
+        if b >= 0 and not chosen[b]:
+            chosen[b] = True
+            members[n] = b
+            n += 1
+
+
+@kernel
+def _exchange(cation_of: Int32Array, count: IntArray, out: int, into: int) -> int:
+    """Take anion `out` from the counts of anions at each cation, put `into` in; return the change in cations."""
+    change = 0
+    for c in range(BONDS):
+        at = cation_of[out, c]
+        count[at] -= 1
+        if count[at] == 0:
+            change -= 1
+    for c in range(BONDS):
+        at = cation_of[into, c]
+        if count[at] == 0:
+            change += 1
+        count[at] += 1
+    return change
+
+
+@kernel
+def _is_new(key: Any, seen: Any) -> Any:
+    """Enter a key into the open hash table `seen` (zeros are free places); return whether it was not there."""
+    size = np.int64(seen.size)
+    at = np.int64(key % np.uint64(size))
+    while seen[at] != 0 and seen[at] != key:
+        at = (at + 1) % size
+    new = seen[at] == 0
+    seen[at] = key
+    return new
+
+
+@kernel
+def anneal(
+    place: IntArray,
+    cation_of: Int32Array,
+    next_to: Int32Array,
+    cations: int,
+    starts: IntArray,
+    target: int,
+    steps: int,
+    hot: float,
+    cold: float,
+    state: Any,
+    found: Int32Array,
+    seen: Any,
+    least: IntArray,
+) -> int:
+    """Collect distinct connected sets of anions with exactly `target` cation neighbours; return how many.
+
+    From each of `starts` a random set is grown and changed step by step: one anion leaves, another joins next to one of
+    the rest. Energy |m − target| (m cations), temperature falling linearly from hot to cold, Metropolis rule; a set
+    that falls apart is refused. Stops when `found` is full.
+    Shapes: place (na, 3) integers as in `set_key`; cation_of (na, 4); next_to (na, 12), −1 for none; starts (k,);
+    state (1,) uint64, not 0; found (capacity, n) is filled with anions; seen (more than capacity,) uint64 zeros; least
+    (1,) becomes the fewest cations met.
+    Source: Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
+    """
+    capacity, n = found.shape
+    members = np.empty(n, np.int64)
+    queue = np.empty(n, np.int64)
+    chosen = np.zeros(place.shape[0], np.bool_)
+    mark = np.zeros(place.shape[0], np.int64)
+    count = np.zeros(cations, np.int64)
+    nfound = 0
+    stamp = 0
+    for start in starts:
+        _grow(start, members, chosen, next_to, state)
+        count[:] = 0
+        for a in members:
+            for c in range(BONDS):
+                count[cation_of[a, c]] += 1
+        m = np.count_nonzero(count)
+        least[0] = min(least[0], m)
+        moved = True
+        for step in range(steps):
+            if moved and m == target and _is_new(set_key(members, place, cation_of, count), seen):
+                found[nfound, :] = members
+                nfound += 1
+                if nfound == capacity:
+                    return nfound
+            moved = False
+            i = _below(state, n)
+            j = _below(state, n)
+            into = next_to[members[j], _below(state, NEIGHBOURS)]
+            if (i == j and n > 1) or into < 0 or chosen[into]:
+                continue
+            out = members[i]
+            change = _exchange(cation_of, count, out, into)
+            worse = abs(m + change - target) - abs(m - target)
+            temperature = hot + (cold - hot) * step / steps
+            uniform = np.float64(next_random(state) >> np.uint64(11)) / 9007199254740992.0
+            if worse <= 0 or uniform < math.exp(-worse / temperature):
+                chosen[out] = False
+                chosen[into] = True
+                members[i] = into
+                stamp += 1
+                if is_connected(members, chosen, next_to, mark, stamp, queue):
+                    m += change
+                    moved = True
+                    least[0] = min(least[0], m)
+                    continue
+                chosen[out] = True
+                chosen[into] = False
+                members[i] = out
+            _exchange(cation_of, count, into, out)
+    return nfound
