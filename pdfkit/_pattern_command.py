@@ -20,7 +20,8 @@ COPPER = 1.5406
 """Å: Cu Kα₁, the wavelength where none is given."""
 SMALL_ANGLES = (0.006, 1.0)
 WIDE_ANGLES = (0.5, 25.0)
-ANGLES = (2.0, 120.0)
+# Below 10° a cluster of nanometres scatters as its outline does, and hides the rest.
+ANGLES = (10.0, 120.0)
 # More points than this are a slip of the keyboard.
 MOST_POINTS = 1_000_000
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.patterns import GuinierFit, Pattern
+from pdfkit.report import uncertain
 
 Q_LABEL, ANGLE_LABEL = r"$Q$ (Å$^{-1}$)", r"2$\theta$ (degrees)"
 SQUARE_LABEL, LOG_LABEL = r"$Q^2$ (Å$^{-2}$)", r"$\ln I$"
@@ -71,7 +72,7 @@ def guinier(
     panel.plot(x, np.log(pattern.intensity[near]), "o", ms=2.4, mfc="none", mec="#444444", mew=0.4)
     line = np.array([0.0, fit.qmax**2, 2 * fit.qmax**2])
     y = math.log(fit.I0) - line * fit.Rg**2 / 3
-    panel.plot(line[:2], y[:2], color=plot.COLOURS[1], lw=1.0, label=rf"$R_g$ = {fit.Rg:.2f} ± {fit.dRg:.1g} Å")
+    panel.plot(line[:2], y[:2], color=plot.COLOURS[1], lw=1.0, label=f"$R_g$ = {uncertain(fit.Rg, fit.dRg)} Å")
     panel.plot(line[1:], y[1:], color=plot.COLOURS[1], lw=1.0, ls=":")
     _axes(panel, SQUARE_LABEL, LOG_LABEL)
     panel.set_xlim(0.0, line[2])

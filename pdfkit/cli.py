@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from pdfkit import _cluster_commands
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
 
 if TYPE_CHECKING:
@@ -395,6 +396,8 @@ def demo(out: OutFolder = None, as_json: AsJson = False) -> None:
         print(shown.title, end="\n\n")
     _show(shown.result, shown.files, as_json, simulated=shown.simulated)
 
+
+app.command()(_cluster_commands.pattern)
 
 if __name__ == "__main__":
     main()
