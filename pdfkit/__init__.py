@@ -73,6 +73,13 @@ if TYPE_CHECKING:
     from pdfkit.results import FitResult as FitResult
     from pdfkit.saving import load_result as load_result
     from pdfkit.saving import write_fit_columns as write_fit_columns
+    from pdfkit.screening import Confusion as Confusion
+    from pdfkit.screening import Progress as Progress
+    from pdfkit.screening import Ranking as Ranking
+    from pdfkit.screening import RankingRow as RankingRow
+    from pdfkit.screening import confusion as confusion
+    from pdfkit.screening import load_ranking as load_ranking
+    from pdfkit.screening import screen as screen
     from pdfkit.shapes import Bulk as Bulk
     from pdfkit.shapes import LognormalSpheres as LognormalSpheres
     from pdfkit.shapes import Rod as Rod
@@ -136,6 +143,7 @@ _HOME = {
     "restraints": ("BondRestraint", "ValueRestraint"),
     "results": ("FitResult",),
     "saving": ("load_result", "write_fit_columns"),
+    "screening": ("Confusion", "Progress", "Ranking", "RankingRow", "confusion", "load_ranking", "screen"),
     "shapes": (
         "Bulk",
         "LognormalSpheres",

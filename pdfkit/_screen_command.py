@@ -1,0 +1,225 @@
+"""What `pdfkit screen` does: candidates from a folder, files or the builders, and everything it leaves in a folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pdfkit.errors import PdfkitError
+from pdfkit.screening import FREE, KEEP, Confusion, Progress, Ranking, confusion, screen
+
+EVERY = 10.0  # seconds between lines where there is no terminal
+NAMES = ("ranking.txt", "ranking.csv", "ranking.h5", "ranking.png", "confusion.txt", "confusion.csv", "confusion.png")
+
+
+@dataclass(frozen=True)
+class ScreenOptions:
+    """What `pdfkit screen` is asked for: its options under their own names (`OPTIONS` says what each means)."""
+
+    rmin: float | None = None
+    rmax: float | None = None
+    probe: str | None = None
+    qmin: float | None = None
+    qmax: float | None = None
+    qdamp: float | None = None
+    qbroad: float | None = None
+    free: Sequence[str] = FREE
+    start: Sequence[str] = ()
+    keep: tuple[int, int] = KEEP
+    build: Sequence[str] = ()
+    seed: int = 1
+    null: str | None = None
+    mixtures: int = 0
+    ratio: tuple[float, float] | None = None
+    mass: float | None = None
+    inorganic: float = 1.0
+    confusion: int = 0
+    repeats: int = 20
+    workers: int | None = None
+    dask: str | None = None
+    out: Path = field(default_factory=lambda: Path("pdfkit-screen"))
+    resume: bool = True
+
+
+OPTIONS: Mapping[str, str] = {
+    "data": "Measured G(r).",
+    "candidates": "Folders or files (xyz, CIF, …) of candidates.",
+    "rmin": "Å; start of the comparison.",
+    "rmax": "Å; end of the comparison.",
+    "probe": "X, N or E, where the data file does not say.",
+    "qmin": "Å⁻¹; lower limit of the transform, where the data file does not say.",
+    "qmax": "Å⁻¹, where the data file does not say.",
+    "qdamp": "Å⁻¹; damping of the instrument.",
+    "qbroad": "Å⁻¹; broadening of the instrument.",
+    "free": "What is fitted; repeat it. Default: scale, expansion, Uiso, delta2.",
+    "start": "NAME=VALUE; where a parameter starts, or stays if it is not free.",
+    "keep": "How many go on to the second stage and to the full fit, at most.",
+    "build": "A formula such as Cd37S20, of which candidates are built.",
+    "seed": "Of the search for candidates, and of the noise of the confusion study.",
+    "null": "A crystal of which a sphere of the same size joins the ranking.",
+    "mixtures": "So many mixtures of two of the best join the ranking.",
+    "ratio": "LOW HIGH; measured number of cations per anion.",
+    "mass": "g/mol; measured mass of the whole particle.",
+    "inorganic": "Mass fraction of its core.",
+    "confusion": "Simulate and refit so many of the best, to say how often they are confused.",
+    "repeats": "Simulated measurements of each in that study.",
+    "workers": "Processes; default: one per core.",
+    "dask": "Address of a dask scheduler, instead of processes.",
+    "out": "Folder of the results and of the journal that an interrupted run goes on from.",
+    "resume": "Go on from the journal in the folder, or start anew.",
+}
+"""Help texts of the arguments and options."""
+
+
+def run_screen(
+    data: Path, candidates: Sequence[str], options: ScreenOptions
+) -> tuple[Ranking, Confusion | None, list[Path]]:
+    """Screen candidates as `pdfkit screen` does; return the ranking, the study of confusion if asked for, and files.
+
+    Raises PdfkitError for whatever cannot be used; what was finished before is in the journal in `options.out`.
+    """
+    from pdfkit import _outputs
+    from pdfkit.io.pdf_files import read_pdf
+
+    given = {name: getattr(options, name) for name in ("probe", "qmin", "qmax", "qdamp", "qbroad")}
+    pdf = read_pdf(data, **{name: value for name, value in given.items() if value is not None})
+    source = _candidates(candidates, options)
+    study = None
+    with _outputs.folder(options.out) as folder, _executor(options) as how, progress() as tell:
+        shared: dict[str, Any] = {**how, "out": folder, "resume": options.resume, "progress": tell}
+        ranking = screen(
+            source,
+            pdf,
+            free=tuple(options.free),
+            rmin=options.rmin,
+            rmax=options.rmax,
+            start=_start(options.start),
+            keep=options.keep,
+            null=options.null,
+            mixtures=options.mixtures,
+            ratio=options.ratio,
+            mass=options.mass,
+            inorganic=options.inorganic,
+            **shared,
+        )
+        files = _write(ranking, folder)
+        if options.confusion:
+            study = confusion(options.confusion, ranking, repeats=options.repeats, seed=options.seed, **shared)
+            files += _write_study(study, folder)
+    return ranking, study, files
+
+
+def _candidates(named: Sequence[str], options: ScreenOptions) -> Iterator[Any]:
+    """Return particles of formulas and files of folders, one after the other; what is missing is said at once."""
+    from pdfkit import build
+    from pdfkit._screen_candidates import files_in
+
+    if not named and not options.build:
+        raise PdfkitError("there are no candidates: name a folder of xyz files, or give --build Cd37S20")
+    files = [file for one in named for file in files_in(one)]
+    return chain(files, *(build.iter_candidates(formula, seed=options.seed) for formula in options.build))
+
+
+def _start(settings: Sequence[str]) -> dict[str, float]:
+    out = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            out[name.strip()] = float(text)
+        except ValueError:
+            raise PdfkitError(f"--start {setting} is not NAME=VALUE: write for example --start Uiso=0.02") from None
+    return out
+
+
+@contextmanager
+def _executor(options: ScreenOptions) -> Iterator[dict[str, Any]]:
+    """Give the arguments that say where the work is done."""
+    from pdfkit._screen_pool import cores, dask_executor
+
+    if options.dask is None:
+        yield {"workers": options.workers or cores()}
+        return
+    with dask_executor(options.dask) as executor:
+        yield {"executor": executor, "workers": options.workers}
+
+
+def _write(ranking: Ranking, folder: Path) -> list[Path]:
+    from pdfkit import _plot_screen
+    from pdfkit.io._atomic import write_text
+
+    text, columns, store, picture = (folder / name for name in NAMES[:4])
+    write_text(text, ranking.table(100) + "\n")
+    ranking.to_csv(columns)
+    ranking.save(store)
+    files = [text, columns, store]
+    if ranking.best(1):
+        _plot_screen.ranking(ranking, picture)
+        files.append(picture)
+    return files
+
+
+def _write_study(study: Confusion, folder: Path) -> list[Path]:
+    from pdfkit import _plot_screen
+    from pdfkit.io._atomic import write_text
+
+    text, columns, picture = (folder / name for name in NAMES[4:])
+    write_text(text, study.table() + "\n")
+    study.to_csv(columns)
+    _plot_screen.confusion(study, picture)
+    return [text, columns, picture]
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[Progress], None]]:
+    """Give the function to call with the progress: live on a terminal, elsewhere a line every ten seconds."""
+    if not sys.stderr.isatty():
+        with nullcontext():
+            yield _Lines()
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading") as status:
+        yield lambda now: status.update(words(now))
+
+
+class _Lines:
+    """Prints a line every ten seconds."""
+
+    def __init__(self) -> None:
+        self.due = time.monotonic() + EVERY
+
+    def __call__(self, now: Progress) -> None:
+        if time.monotonic() >= self.due:
+            self.due = time.monotonic() + EVERY
+            print(words(now), file=sys.stderr, flush=True)
+
+
+_DOING = {
+    "match": "matching",
+    "scale": "scaling",
+    "fit": "fitting",
+    "mixture": "fitting mixtures",
+    "confusion": "simulating and refitting",
+}
+
+
+def words(now: Progress) -> str:
+    """Return progress as a line: what, how many of how many, rate and time left."""
+    of = "" if now.total is None else f" of {now.total}"
+    left = "" if now.left is None else f", {_duration(now.left)} left"
+    rate = f", {now.rate:.3g}/s" if now.rate > 0 else ""
+    return f"{_DOING.get(now.stage, now.stage)}: {now.done}{of}{rate}{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

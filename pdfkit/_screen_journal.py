@@ -1,0 +1,141 @@
+"""The journal of a long computation: one JSON line per result, on disk before the next is asked for.
+
+The first line holds a hash of the problem. A run that was killed leaves whole lines and perhaps part of a last one,
+which is dropped: what is in the journal is never computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from pdfkit.errors import PdfkitError, ReadError, WriteError
+from pdfkit.io._atomic import AnyPath
+
+FORMAT = "pdfkit journal"
+FORMAT_VERSION = 1
+
+
+class Journal:
+    """Results by stage and key: in memory, and in a file where `path` is given.
+
+    Raises PdfkitError for a journal of another problem or one that another run writes to, ReadError for a damaged one,
+    WriteError where it cannot be written.
+    """
+
+    def __init__(self, path: AnyPath | None, digest: str, *, resume: bool = True) -> None:
+        self.path = None if path is None else Path(path)
+        self._records: dict[tuple[str, str], dict[str, Any]] = {}
+        self._file: BinaryIO | None = None
+        self.found = 0
+        """Results that an earlier run left."""
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a+b")
+        except OSError as error:
+            raise WriteError(
+                f"{self.path}: the journal cannot be written ({error.strerror}): choose another out="
+            ) from None
+        try:
+            _lock(self._file, self.path)
+            self._take_up(digest, resume)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def get(self, stage: str, key: str) -> dict[str, Any] | None:
+        """Return what is known, None for what has still to be computed."""
+        return self._records.get((stage, key))
+
+    def add(self, stage: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Keep results (key, record); they are on disk when this returns."""
+        lines = []
+        for key, record in results:
+            self._records[stage, key] = dict(record)
+            lines.append(json.dumps({"stage": stage, "key": key, **record}) + "\n")
+        self._write("".join(lines))
+
+    def _write(self, text: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(text.encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise WriteError(
+                f"{self.path}: {error.strerror}: make room and run again, nothing so far is lost"
+            ) from None
+
+    def _take_up(self, digest: str, resume: bool) -> None:
+        """Read what is there, cut off half a line at its end, and be ready to go on."""
+        file = self._file
+        if file is None:
+            return
+        file.seek(0)
+        whole = file.read()
+        *lines, rest = whole.split(b"\n")
+        self._check_head(lines[0] if lines else rest, digest if resume and lines else None)
+        lines = lines if resume else []
+        kept = len(whole) - len(rest) if lines else 0
+        for number, line in enumerate(lines[1:], start=2):
+            self._remember(line, number)
+        self.found = len(self._records)
+        file.truncate(kept)
+        file.seek(0, os.SEEK_END)
+        if not lines:
+            self._write(json.dumps({"format": FORMAT, "version": FORMAT_VERSION, "problem": digest}) + "\n")
+
+    def _check_head(self, line: bytes, digest: str | None) -> None:
+        """Refuse to overwrite what is no journal, and to continue one of another problem (digest None: not asked)."""
+        start = json.dumps({"format": FORMAT})[:-1].encode()
+        if not line.startswith(start[: len(line)]):
+            raise ReadError(
+                self.path or "", "this is no journal of pdfkit and will not be overwritten: give another out="
+            )
+        if digest is None:
+            return
+        try:
+            head = json.loads(line)
+        except ValueError:
+            head = {}
+        if head.get("version") != FORMAT_VERSION or head.get("problem") != digest:
+            raise PdfkitError(
+                f"{self.path} belongs to another problem (data, range, settings or pdfkit have changed): "
+                "give resume=False to start anew, or another out="
+            )
+
+    def _remember(self, line: bytes, number: int) -> None:
+        try:
+            record = json.loads(line)
+            stage, key = record.pop("stage"), record.pop("key")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ReadError(
+                self.path or "", "this line is damaged: delete it and run again, only it will be computed anew", number
+            ) from None
+        self._records[stage, key] = record
+
+
+def _lock(file: BinaryIO, path: Path) -> None:
+    """Refuse a journal that another run has open; the lock ends with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        return
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise PdfkitError(f"{path} is in use by another run: wait for it, or give another out=") from None
