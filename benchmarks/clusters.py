@@ -29,7 +29,7 @@ R = 0.01 * np.arange(1, 3001)
 LAB = pk.Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, weights="q-dependent")
 U = 0.3 / (8 * math.pi**2)
 SIZES = (100, 1000, 10_000, 100_000, 1_000_000)
-# Published here for orientation, not run: they have no wheel for this Python. Spheres of CdS to 30 Å on another machine.
+# For orientation, not run: they have no wheel for this Python. Spheres of CdS to 30 Å on another machine.
 ELSEWHERE: dict[str, tuple[float | None, ...]] = {
     "DiffPy-CMI": (0.012, 0.72, 25.0, None),
     "debyer": (None, None, 0.12, 6.2),

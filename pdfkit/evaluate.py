@@ -22,6 +22,7 @@ from pdfkit.data import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 from pdfkit.phases.base import Composition, Peaks, Phase
+from pdfkit.shapes import Whole
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,10 @@ class Convention:
         _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
         _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
         object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))
+
+
+# How far beyond r (Å) a cluster may reach and still be followed to its end.
+MOST_EXTRA = 100.0
 
 
 class Evaluator:
@@ -79,6 +84,9 @@ class Evaluator:
         else:
             sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
             self._extra = _grid.ripple_range(instrument, sigma2, float(self.r[-1]), pairs)
+            # Clusters are followed to their end, so that nothing of them is faded out.
+            ends = [p.shape.extent() - self.r[-1] for p in phases if isinstance(p.shape, Whole)]
+            self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
         self._terminated = instrument.terminated and not self._filter
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
@@ -107,7 +115,7 @@ class Evaluator:
         blocks = self._blocks(values, tangents, split=False, weighted=True)
         if self._cut_last and self.instrument.weights == "constant":
             # One cut for the sum of all phases.
-            total = sum(block.enveloped(block.curves, block.grid.nodes, block.grid.taper) for block in blocks)
+            total = sum(block.enveloped(block.curves, block.grid.nodes, block.taper) for block in blocks)
             cut = _cut(blocks[0].grid, np.asarray(total), blocks[0].spectra)
             out = blocks[0].grid.resample(cut[0])
         else:
@@ -133,11 +141,11 @@ class Evaluator:
         """Return what `_finish` does, short of another program's filter where that comes last."""
         grid = block.grid
         if self._cut_last:
-            curves = block.enveloped(block.curves, grid.nodes, grid.taper)
+            curves = block.enveloped(block.curves, grid.nodes, block.taper)
             return grid.resample(_cut(grid, curves, block.spectra, block.dspectra))
         curves = block.curves
         if self._terminated:
-            curves = _cut(grid, curves * grid.taper, block.spectra, block.dspectra)
+            curves = _cut(grid, curves * block.taper, block.spectra, block.dspectra)
         curves = grid.resample(curves)
         if not self._terminated:
             curves -= block.found.baseline(self.r, block.slope)
@@ -380,6 +388,13 @@ class _Block:
     envelope: _Envelope
     spectra: Array
     dspectra: dict[int, Array]
+
+    @property
+    def taper(self) -> Array:
+        """Fades what lies beyond r, except of a cluster that ends within the grid."""
+        shape = self.envelope.shape
+        whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
+        return np.ones(1) if whole else self.grid.taper
 
     def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
         """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""

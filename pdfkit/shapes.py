@@ -77,6 +77,17 @@ class Bulk(Shape):
 
 
 @dataclass(frozen=True)
+class Whole(Bulk):
+    """No boundary, because there are no pairs beyond `end` (Å): a cluster whose every pair is counted."""
+
+    end: float = math.inf
+
+    def extent(self) -> float:
+        """Return the end."""
+        return self.end
+
+
+@dataclass(frozen=True)
 class Sphere(Shape):
     """A sphere of diameter `spdiameter`: γ₀ = 1 − (3/2)x + (1/2)x³ with x = r/spdiameter < 1."""
 

@@ -19,7 +19,7 @@ from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
 from pdfkit.kernels.bins import stretched_peaks
 from pdfkit.particle import Particle
 from pdfkit.phases.base import Composition, Peaks, Quantity
-from pdfkit.shapes import Bulk, Shape, Sphere
+from pdfkit.shapes import Shape, Sphere, Whole
 
 UISO = 0.01
 """Å²: mean-square displacement where none is given."""
@@ -116,10 +116,10 @@ class Cluster:
 
     # --- parameters ------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
-        """Bulk(): the peaks of a cluster end by themselves."""
-        return Bulk()
+        """γ₀ = 1 up to where the last peak has ended (expansion included): a cluster ends by itself."""
+        return Whole(self.particle.extent() * (1.0 + EXPANSION_RANGE) + 7.0 * math.sqrt(2.0 * max(self.Uiso.values())))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
