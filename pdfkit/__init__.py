@@ -91,6 +91,10 @@ if TYPE_CHECKING:
     from pdfkit.shapes import Tabulated as Tabulated
     from pdfkit.structure import Site as Site
     from pdfkit.structure import Structure as Structure
+    from pdfkit.uncertainty import band as band
+    from pdfkit.uncertainty import bootstrap as bootstrap
+    from pdfkit.uncertainty import profile as profile
+    from pdfkit.uncertainty import sample as sample
 
 __version__ = "0.1.0"
 
@@ -156,6 +160,7 @@ _HOME = {
         "Tabulated",
     ),
     "structure": ("Site", "Structure"),
+    "uncertainty": ("band", "bootstrap", "profile", "sample"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_MODULE_OF, "build", "plot"])

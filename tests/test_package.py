@@ -21,7 +21,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
      "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle", "counting", "geometry",
      "debye"),
     ("phases", "io", "build"),
-    ("evaluate", "model", "params", "restraints", "results", "problem", "_whitening", "fitting", "serial", "patterns"),
+    ("evaluate", "model", "params", "restraints", "results", "problem", "_whitening", "fitting", "uncertainty", "serial", "patterns"),
     ("screening", "_screen_candidates", "_screen_confusion", "_screen_evidence", "_screen_journal", "_screen_mixtures",
      "_screen_null", "_screen_pool", "_screen_ranking", "_screen_run", "_screen_store", "_screen_table",
      "_screen_tasks"),
