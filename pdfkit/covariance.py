@@ -100,8 +100,6 @@ class Covariance:
         # sin² = (1 − cos 2Qr)/2
         out = 0.5 * (spectrum.sum() - transforms.phase_sum(self.Q, spectrum, 2.0 * r).real)
         if self.modes.shape[1]:
-            lifted = np.array([
-                transforms.phase_sum(self.Q, self.weight * mode, r).imag for mode in self.modes.T
-            ])  # fmt: skip
+            lifted = transforms.sine_sums(self.Q, self.weight[:, None] * self.modes, r)
             out += np.einsum("pi,pq,qi->i", lifted, self.core, lifted)
         return np.asarray(np.sqrt(np.maximum(out, 0.0)))

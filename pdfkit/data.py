@@ -167,6 +167,8 @@ class SQ:
     ----------
     Q : (n,) Å⁻¹, strictly increasing. S : (n,) dimensionless. dS : (n,) standard deviations, or None.
     instrument, header, name, composition : as for `PDF`.
+    cov : errors of F(Q) as a `pdfkit.Covariance` on the same Q with weight 1, where they are correlated (a reduction
+    has fitted a scale and a polynomial); None: those of S are independent.
 
     Raises
     ------
@@ -180,6 +182,7 @@ class SQ:
     header: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str = ""
     composition: str | None = None
+    cov: Covariance | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -189,6 +192,8 @@ class SQ:
         set_(self, "S", _same_length("S", self.S, "Q", self.Q))
         if self.dS is not None:
             set_(self, "dS", _positive("dS", _same_length("dS", self.dS, "Q", self.Q)))
+        if self.cov is not None and not np.array_equal(self.cov.Q, self.Q):
+            raise PdfkitError("cov is not on the Q of S: give errors of F on the same points")
         set_(self, "header", _frozen_header(self.header))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -210,14 +215,18 @@ class SQ:
         qmax: float | None = None,
         window: str = "none",
         window_width: float | None = None,
+        extrapolate: str = "none",
     ) -> PDF:
         """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax (Å⁻¹; default: all of Q) on `r` (default 0–30 Å).
 
-        Raises PdfkitError when a limit lies outside the data. See `pdfkit.transforms.sine_transform`.
+        extrapolate : below qmin F is left out ("none"), or goes to 0 at Q = 0 as "linear" or "quadratic" say. Errors
+        dS become dG and cov. See `pdfkit.transforms.sq_to_pdf`. Raises PdfkitError when a limit lies outside the data.
         """
         from pdfkit import transforms
 
-        return transforms.sq_to_pdf(self, r, qmin=qmin, qmax=qmax, window=window, window_width=window_width)
+        return transforms.sq_to_pdf(
+            self, r, qmin=qmin, qmax=qmax, window=window, window_width=window_width, extrapolate=extrapolate
+        )
 
 
 def _same_length(name: str, value: Array, other: str, reference: Array) -> Array:

@@ -11,13 +11,17 @@ from an atom, ρ₀ the mean number density in Å⁻³, γ₀(r) the shape funct
 | G(r) | Å⁻² | (2/π)∫F(Q)M(Q) sin(Qr) dQ = 4πr[ρ(r) − ρ₀γ₀(r)] | `inverse_sine_transform` |
 | g(r) | 1 | 1 + G/(4πrρ₀); → 1 at large r (bulk) | `G_to_g`, `g_to_G` |
 | R(r) | Å⁻¹ | rG + 4πr²ρ₀γ₀, the radial distribution function | `G_to_R`, `R_to_G` |
-| G_K(r) | barn | ⟨b⟩²[g(r) − 1], Keen's G(r) | `G_to_keen_G` |
-| D(r) | barn Å⁻² | 4πrρ₀ G_K(r) = ⟨b⟩² G(r), Keen's differential function | `G_to_D` |
-| T(r) | barn Å⁻² | D(r) + 4πrρ₀⟨b⟩², Keen's total function | `G_to_T` |
+| S_AL(Q) | 1 | Ashcroft–Langreth total: I/⟨f²⟩ = 1 + (⟨f⟩²/⟨f²⟩)[S − 1] | `S_to_AL`, `AL_to_S` |
+| S_ab^AL | 1 | δ_ab + √(c_a c_b)[S_ab − 1], of a partial S_ab(Q) | `partial_to_AL`, `AL_to_partial` |
+| F_K(Q) | barn | ⟨b⟩²[S(Q) − 1], Keen's F(Q) | `S_to_keen_F`, `keen_F_to_S` |
+| G_K(r) | barn | ⟨b⟩²[g(r) − 1], Keen's G(r) | `G_to_keen_G`, `keen_G_to_G` |
+| D(r) | barn Å⁻² | 4πrρ₀ G_K(r) = ⟨b⟩² G(r), Keen's differential function | `G_to_D`, `D_to_G` |
+| T(r) | barn Å⁻² | D(r) + 4πrρ₀⟨b⟩², Keen's total function | `G_to_T`, `T_to_G` |
 
 The same letters mean other things elsewhere: RMCProfile and the ISIS programs call G_K "G(r)", and F(Q) there
 is ⟨b⟩²[S(Q) − 1]. Keen's forms take ⟨b⟩ in fm and give barn (1 fm² = 0.01 barn) [Keen, J. Appl. Cryst. 34,
-172 (2001)].
+172 (2001)]. Ashcroft & Langreth, Phys. Rev. 156, 685 (1967), count the atoms of each species for themselves: their
+partials are those of number fluctuations.
 """
 
 from __future__ import annotations
@@ -29,11 +33,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pdfkit import _checks
+from pdfkit import _checks, _sq_errors
 from pdfkit._checks import Array
+from pdfkit.covariance import Covariance
 from pdfkit.data import PDF, SQ, WINDOWS
 from pdfkit.errors import PdfkitError
 
+EXTRAPOLATIONS = ("none", "linear", "quadratic")
 _BARN = 0.01  # barn in one fm²
 _SOPER = 4.493409457909064  # first zero of sin x − x cos x
 _BLOCK = 400_000  # complex numbers in one table of phases: 6 MB, two at a time
@@ -92,6 +98,56 @@ def G_to_D(G: Array, b_mean: float) -> Array:
 def G_to_T(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
     """Return Keen's T(r) = D(r) + 4πrρ₀⟨b⟩² in barn Å⁻² (n,), ⟨b⟩ in fm."""
     return np.asarray(_BARN * b_mean**2 * (G + 4 * math.pi * r * _density(rho0)))
+
+
+def keen_G_to_G(r: Array, G_K: Array, rho0: float, b_mean: float) -> Array:
+    """Return G(r) = 4πrρ₀ G_K(r)/⟨b⟩² in Å⁻² (n,) from Keen's G(r) in barn, ⟨b⟩ in fm."""
+    return np.asarray(4 * math.pi * r * _density(rho0) * G_K / (_BARN * b_mean**2))
+
+
+def D_to_G(D: Array, b_mean: float) -> Array:
+    """Return G(r) = D(r)/⟨b⟩² in Å⁻² (n,) from Keen's D(r) in barn Å⁻², ⟨b⟩ in fm."""
+    return np.asarray(D / (_BARN * b_mean**2))
+
+
+def T_to_G(r: Array, T: Array, rho0: float, b_mean: float) -> Array:
+    """Return G(r) = T(r)/⟨b⟩² − 4πrρ₀ in Å⁻² (n,) from Keen's T(r) in barn Å⁻², ⟨b⟩ in fm."""
+    return np.asarray(T / (_BARN * b_mean**2) - 4 * math.pi * r * _density(rho0))
+
+
+def S_to_keen_F(S: Array, b_mean: float) -> Array:
+    """Return Keen's F(Q) = ⟨b⟩²[S(Q) − 1] in barn (n,), ⟨b⟩ in fm."""
+    return np.asarray(_BARN * b_mean**2 * (S - 1.0))
+
+
+def keen_F_to_S(F_K: Array, b_mean: float) -> Array:
+    """Return S(Q) = 1 + F_K(Q)/⟨b⟩² (n,) from Keen's F(Q) in barn, ⟨b⟩ in fm."""
+    return np.asarray(1.0 + F_K / (_BARN * b_mean**2))
+
+
+def S_to_AL(S: Array, f2_mean: Array | float, f_mean: Array | float) -> Array:
+    """Return the Ashcroft–Langreth total S_AL(Q) = I/⟨f²⟩ = 1 + (⟨f⟩²/⟨f²⟩)[S(Q) − 1] (n,)."""
+    return np.asarray(1.0 + np.square(f_mean) / f2_mean * (S - 1.0))
+
+
+def AL_to_S(S_AL: Array, f2_mean: Array | float, f_mean: Array | float) -> Array:
+    """Return the Faber–Ziman S(Q) = 1 + (⟨f²⟩/⟨f⟩²)[S_AL(Q) − 1] (n,)."""
+    return np.asarray(1.0 + f2_mean / np.square(f_mean) * (S_AL - 1.0))
+
+
+def partial_to_AL(S_ab: Array, c_a: float, c_b: float, same: bool) -> Array:
+    """Return S_ab^AL = δ_ab + √(c_a c_b)[S_ab(Q) − 1] (n,); c: fractions of atoms, `same`: a and b are one species."""
+    return np.asarray(float(same) + _root(c_a, c_b) * (S_ab - 1.0))
+
+
+def AL_to_partial(S_AL: Array, c_a: float, c_b: float, same: bool) -> Array:
+    """Return the Faber–Ziman partial S_ab = 1 + [S_ab^AL(Q) − δ_ab]/√(c_a c_b) (n,)."""
+    return np.asarray(1.0 + (S_AL - float(same)) / _root(c_a, c_b))
+
+
+def _root(c_a: float, c_b: float) -> float:
+    a = _checks.number("c_a", c_a, low=0.0, high=1.0, open_low=True)
+    return math.sqrt(a * _checks.number("c_b", c_b, low=0.0, high=1.0, open_low=True))
 
 
 def _density(rho0: float) -> float:
@@ -253,6 +309,23 @@ def _uniform_block(y: Array, reach: float) -> int:
     return inner if float(np.abs(model - y).max()) * reach <= allowed else 1
 
 
+def sine_sums(x: Array, columns: Array, y: Array) -> Array:
+    """Return Σ_k columns_kp sin(x_k y_j) (p, ny) for x (nx,), columns (nx, p), y (ny,), as `phase_sum`."""
+    y = np.asarray(y, dtype=np.float64)
+    inner = _uniform_block(y, float(np.abs(x).max(initial=0.0)))
+    starts = y[::inner]
+    offsets = (y[-1] - y[0]) / (y.size - 1) * np.arange(inner) if inner > 1 else np.zeros(1)
+    p = columns.shape[1]
+    out = np.zeros((p * starts.size, inner))
+    step = max(1, _BLOCK // max(p * starts.size, inner))
+    for k in range(0, x.size, step):
+        part = slice(k, k + step)
+        coarse, fine, c = np.outer(starts, x[part]), np.outer(x[part], offsets), columns[part].T[:, None, :]
+        for a, b in ((np.sin(coarse), np.cos(fine)), (np.cos(coarse), np.sin(fine))):
+            out += (c * a).reshape(p * starts.size, -1) @ b
+    return out.reshape(p, -1)[:, : y.size]
+
+
 def sq_to_pdf(
     sq: SQ,
     r: Array | None = None,
@@ -261,27 +334,43 @@ def sq_to_pdf(
     qmax: float | None = None,
     window: str = "none",
     window_width: float | None = None,
+    extrapolate: str = "none",
 ) -> PDF:
-    """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax (Å⁻¹; default: all of Q), with dG from dS.
+    """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax (Å⁻¹; default: all of Q), with dG and cov from dS.
 
     `r`: (nr,) Å; default 0 to 30 Å by 0.01 Å, shortened to π/ΔQ where Q is coarser than that allows. A limit
-    between two samples cuts there, with F interpolated. dG takes the errors of S as independent, and leaves
-    out the end terms of a sharp cut; at r = 0, where G = 0 for certain, it holds the smallest other value.
-    The limits and the window go into `PDF.instrument`.
+    between two samples cuts there, with F interpolated. The limits and the window go into `PDF.instrument`.
 
-    Raises PdfkitError when a limit lies outside the data, r beyond π/ΔQ, or the window is not known.
+    extrapolate : F below qmin. "none": left out. "linear": F = aQ (S is constant). "quadratic": F = aQ + bQ³ (S is
+    even in Q: S = 1 + a + bQ²). a and b are fitted to the first tenth of a qmin above qmin (3 and 5 points at least);
+    `PDF.instrument.qmin` is then 0.
+
+    Errors: those of S are independent, or correlated as `SQ.cov` says; what the extrapolation correlates is included,
+    the end terms of a sharp cut are not. At r = 0, where G = 0 for certain, dG holds the smallest other value.
+
+    Raises PdfkitError when a limit lies outside the data, r beyond π/ΔQ, or a choice is not known.
     """
+    _checks.choice("extrapolate", extrapolate, EXTRAPOLATIONS)
     low = _limit("qmin", sq.Q[0] if qmin is None else qmin, sq.Q)
     high = _limit("qmax", sq.Q[-1] if qmax is None else qmax, sq.Q)
-    instrument = replace(sq.instrument, qmin=low, qmax=high, window=window, window_width=window_width)
-    Q, (F, *dF) = _cut(low, high, sq.Q, [sq.F] if sq.dS is None else [sq.F, sq.Q * sq.dS])
+    start = low if extrapolate == "none" else 0.0
+    instrument = replace(sq.instrument, qmin=start, qmax=high, window=window, window_width=window_width)
+    Q, (F, *errors) = _cut(low, high, sq.Q, [sq.F, *_sq_errors.error_columns(sq)])
+    variance, modes, core = _sq_errors.errors_of_F(sq, errors)
+    if extrapolate != "none" and low > 0:
+        below, shape, picks = _sq_errors.extrapolation(Q, extrapolate)
+        variance, modes, core = _sq_errors.extended_errors(variance, modes, core, shape, picks)
+        Q, F = np.concatenate([below, Q]), np.concatenate([shape @ (picks.T @ F), F])
     M = _window(window, Q, high, window_width)
     if r is None:
         r = 0.01 * np.arange(min(3000, math.floor(100 * math.pi / np.diff(Q).max())) + 1)
     r = _checks.grid("r", r)
     G = sine_transform(Q, F * M, r)
-    dG = _pdf_errors(_trapezoids(Q) * dF[0] * M, Q, r) if dF else None
-    return PDF(r, G, dG, instrument, sq.header, sq.name, sq.composition)
+    plain = PDF(r, G, None, instrument, sq.header, sq.name, sq.composition)
+    if variance is None:
+        return plain
+    cov = Covariance(Q, 2 / math.pi * _trapezoids(Q) * M, variance, modes, core)
+    return replace(plain, dG=_sq_errors.usable(cov.sigma(r)), cov=cov)
 
 
 _window = window  # `window` is also the name of an argument
@@ -300,15 +389,6 @@ def _cut(low: float, high: float, Q: Array, columns: list[Array]) -> tuple[Array
     inside = Q[(low + tiny < Q) & (high - tiny > Q)]
     nodes = np.concatenate([[low], inside, [high]])
     return nodes, [np.interp(nodes, Q, column) for column in columns]
-
-
-def _pdf_errors(sigma: Array, Q: Array, r: Array) -> Array:
-    """Return dG (nr,) from the standard deviations σ of the terms: (2/π)√Σσ² sin²(Qr)."""
-    half = sigma**2 / 2
-    variance = half.sum() - phase_sum(2 * Q, half, r).real
-    sure = variance <= 1e-12 * half.sum()  # r = 0: no error, which no fit can use
-    variance[sure] = variance[~sure].min(initial=half.sum())
-    return np.asarray(2 / math.pi * np.sqrt(variance))
 
 
 def pdf_to_sq(pdf: PDF, Q: Array, rho0: float | None = None) -> SQ:

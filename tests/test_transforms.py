@@ -11,6 +11,7 @@ from scipy.integrate import quad
 from scipy.special import sici
 
 from pdfkit import transforms as tr
+from pdfkit.covariance import Covariance
 from pdfkit.data import PDF, SQ, WINDOWS, Instrument
 from pdfkit.errors import PdfkitError
 
@@ -45,6 +46,39 @@ def test_each_definition_is_undone_by_its_partner(rho0: float, b: float, seed: i
     D, density = tr.G_to_D(y, b), 4 * np.pi * x * rho0
     np.testing.assert_allclose(density * tr.G_to_keen_G(x, y, rho0, b), D, **close)
     np.testing.assert_allclose(tr.G_to_T(x, y, rho0, b) - D, 0.01 * b**2 * density, **close)
+
+
+@given(st.floats(0.001, 1), st.floats(0.5, 8), st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
+def test_forms_of_keen_and_of_ashcroft_and_langreth_are_undone(rho0: float, b: float, c: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = np.linspace(0.1, 20, 50), rng.normal(size=50)
+    f = rng.uniform(1, 50, 50)
+    f2 = f**2 + rng.uniform(0, 100, 50)
+    close = {"rtol": 1e-9, "atol": 1e-9}
+    np.testing.assert_allclose(tr.keen_G_to_G(x, tr.G_to_keen_G(x, y, rho0, b), rho0, b), y, **close)
+    np.testing.assert_allclose(tr.D_to_G(tr.G_to_D(y, b), b), y, **close)
+    np.testing.assert_allclose(tr.T_to_G(x, tr.G_to_T(x, y, rho0, b), rho0, b), y, **close)
+    np.testing.assert_allclose(tr.keen_F_to_S(tr.S_to_keen_F(y, b), b), y, **close)
+    np.testing.assert_allclose(tr.AL_to_S(tr.S_to_AL(y, f2, f), f2, f), y, **close)
+    np.testing.assert_allclose(tr.S_to_AL(y, f2, f), tr.S_to_I(y, f2, f) / f2, **close)
+    for same in (True, False):
+        np.testing.assert_allclose(tr.AL_to_partial(tr.partial_to_AL(y, c, 1 - c, same), c, 1 - c, same), y, **close)
+
+
+def test_ashcroft_langreth_partials_add_up_to_the_total() -> None:
+    # S_AL = Σ_ab √(c_a c_b) f_a f_b S_ab^AL/⟨f²⟩, whose Faber–Ziman twin is Σ_ab c_a c_b f_a f_b S_ab/⟨f⟩².
+    rng = np.random.default_rng(1)
+    c, f = np.array([0.3, 0.7]), np.array([48.0, 16.0])
+    S = {(0, 0): rng.normal(size=9), (0, 1): rng.normal(size=9), (1, 1): rng.normal(size=9)}
+    mean, square = c @ f, c @ f**2
+    total = np.zeros(9)
+    langreth = np.zeros(9)
+    for (a, b), one in S.items():
+        twice = 1 if a == b else 2
+        total += twice * c[a] * c[b] * f[a] * f[b] * one / mean**2
+        part = tr.partial_to_AL(one, c[a], c[b], a == b)
+        langreth += twice * math.sqrt(c[a] * c[b]) * f[a] * f[b] * part / square
+    np.testing.assert_allclose(tr.S_to_AL(total, square, mean), langreth, rtol=1e-12)
 
 
 def test_intensity_of_independent_atoms_is_structureless() -> None:
@@ -115,6 +149,18 @@ def test_wrong_windows_are_refused(args: tuple, message: str) -> None:
     with pytest.raises(PdfkitError, match=message):
         tr.window(args[0], np.zeros(2), *args[1:])
     assert tr.window("none", np.array([1e9]), math.inf)[0] == 1
+
+
+def test_lorch_without_pi_is_another_window() -> None:
+    # The trap: the form printed without π is 0.84 at Qmax, so it narrows no ripple; the right one widens the peak.
+    Q, r = np.linspace(0, 20, 2001), np.linspace(1.5, 3.5, 2001)
+    flat = np.sin(2.5 * Q)  # one sharp distance
+    curves = {name: tr.sine_transform(Q, flat * tr.window(name, Q, 20.0), r) for name in WINDOWS}
+    half = {name: np.ptp(r[G.max() / 2 < G]) for name, G in curves.items()}
+    ripple = {name: -G.min() / G.max() for name, G in curves.items()}
+    assert half["lorch"] == pytest.approx(1.44 * half["none"], rel=0.02)
+    assert half["lorch-unscaled"] == pytest.approx(1.02 * half["none"], rel=0.02)
+    assert ripple["lorch"] < 0.06 < 0.18 < ripple["lorch-unscaled"] < ripple["none"] < 0.23
 
 
 # --- sine transform ---
@@ -230,6 +276,49 @@ def test_errors_of_S_become_errors_of_G() -> None:
     assert zero.dG is not None
     np.testing.assert_allclose(zero.dG[1:], exact[1:], rtol=1e-9)
     assert zero.dG[0] == zero.dG[1:].min()
+
+
+@pytest.mark.parametrize("extrapolate", ["none", "linear", "quadratic"])
+def test_correlated_errors_of_F_are_propagated_exactly(extrapolate: str) -> None:
+    rng = np.random.default_rng(8)
+    Q = 0.19 * np.arange(5, 65)  # a grid through Q = 0, so that the continued part has the same step
+    modes, root = rng.normal(size=(60, 3)), rng.normal(size=(3, 3))
+    cov = Covariance(Q, np.ones(60), rng.uniform(0.1, 1, 60), modes, root @ root.T)
+    sq = SQ(Q, np.ones(60), np.sqrt(np.diag(np.diag(cov.variance) + modes @ root @ root.T @ modes.T)) / Q, cov=cov)
+    r = np.linspace(0.1, 12, 40)
+    pdf = sq.to_pdf(r, window="hann", extrapolate=extrapolate)
+    # The linear map F → G, one sample at a time: 1/Q turns a unit of F into S.
+    A = np.array([SQ(Q, 1 + row / Q).to_pdf(r, window="hann", extrapolate=extrapolate).G for row in np.eye(60)]).T
+    exact = A @ (np.diag(cov.variance) + modes @ cov.core @ modes.T) @ A.T
+    assert pdf.cov is not None
+    assert pdf.dG is not None
+    # The end term of the sharp lower end, which cov leaves out, is (2/π)(ΔQ²/12)·r of one F: 0.02 Å⁻¹ at r = 12 Å.
+    tolerance = 0.04 if extrapolate == "none" else 1e-9
+    np.testing.assert_allclose(pdf.cov.matrix(r), exact, rtol=0, atol=tolerance * exact.max())
+    np.testing.assert_allclose(pdf.dG**2, np.diag(exact), rtol=0, atol=tolerance * exact.max())
+    with pytest.raises(PdfkitError, match="not on the Q"):
+        SQ(Q + 1, np.ones(60), cov=cov)
+
+
+@pytest.mark.parametrize(("extrapolate", "S0", "slope"), [("linear", 0.2, 0.0), ("quadratic", 0.2, 0.7)])
+def test_the_part_below_qmin_is_continued(extrapolate: str, S0: float, slope: float) -> None:
+    # What follows the assumed law exactly is continued exactly: G is that of F from Q = 0.
+    Q, r = np.linspace(0, 15, 1501), np.linspace(0, 20, 101)
+    S = np.where(Q < 1.2, S0 + slope * Q**2, 1 + np.exp(-Q))
+    whole, cut = SQ(Q, S).to_pdf(r), SQ(Q[80:], S[80:]).to_pdf(r, extrapolate=extrapolate)
+    np.testing.assert_allclose(cut.G, whole.G, atol=1e-10)
+    assert cut.instrument.qmin == 0
+    assert np.abs(SQ(Q[80:], S[80:]).to_pdf(r).G - whole.G).max() > 0.02
+    with pytest.raises(PdfkitError, match="choose one of none, linear, quadratic"):
+        SQ(Q, S).to_pdf(r, extrapolate="cubic")
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_many_sine_sums_are_those_of_one_by_one(p: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, c = rng.uniform(0, 30, 40), rng.normal(size=(40, p))
+    for y in (0.3 + 0.01 * np.arange(300), rng.uniform(0, 30, 30)):
+        np.testing.assert_allclose(tr.sine_sums(x, c, y), c.T @ np.sin(np.outer(x, y)), atol=1e-10)
 
 
 def test_coarse_data_shorten_the_default_range() -> None:
