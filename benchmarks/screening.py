@@ -1,0 +1,109 @@
+"""Which cluster fits? Candidates against measured data, and Cd37S20 against simulated data.
+
+    python benchmarks/screening.py            # the measured CdSe clusters (extra `examples`); draws a picture
+    python benchmarks/screening.py --cd37s20  # a simulated Cd37S20 and who is taken for whom (minutes)
+
+Prints Markdown for the README.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pdfkit as pk
+from pdfkit import _plot_screen, _simulate
+
+EXAMPLES = "diffpy/cmi/docs/examples/pdf/ch11ClusterXYZ/data"
+PICTURES = Path(__file__).parent / "pictures"
+FORMULAS = ("Cd37Se20", "Cd56Se35", "Cd54Se32", "Cd84Se56", "Cd32Se14")
+
+
+def cdse() -> Iterator[pk.Particle]:
+    """Tetrahedra, truncated ones, spheres and rods of 30 to 250 atoms, and sets of exact stoichiometry."""
+    cubic = "CdSe_zincblende"
+    for n in range(3, 8):
+        yield pk.build.tetrahedron(cubic, n)
+    for n in range(4, 10):
+        for cut in range(1, (n + 1) // 2):
+            yield from sized(partial(pk.build.truncated_tetrahedron, cubic, n, cut))
+    for source, axis in ((cubic, (1, 1, 1)), ("CdSe_wurtzite", "c")):
+        for centre in ("cation", "anion", "bond", "void"):
+            cut_at = {"centre": centre, "trim": 2}
+            for k in range(24):
+                yield from sized(partial(pk.build.sphere, source, 10.0 + 0.5 * k, **cut_at))
+            for k in range(20):
+                size = 9.0 + 2.0 * (k // 4), 12.0 + 5.0 * (k % 4)
+                yield from sized(partial(pk.build.rod, source, *size, axis=axis, **cut_at))
+    for formula in FORMULAS:
+        yield from pk.build.iter_candidates(formula, limit=25, seed=1)
+
+
+def sized(build: Callable[[], pk.Particle]) -> Iterator[pk.Particle]:
+    """What is built, if it has 30 to 250 atoms: small ones can lose all of them when bare atoms are taken off."""
+    try:
+        particle = build()
+    except pk.StructureError:
+        return
+    if 30 <= len(particle) <= 250:
+        yield particle
+
+
+def measured(workers: int) -> None:
+    folder = importlib.metadata.distribution("diffpy.cmi").locate_file(EXAMPLES)
+    data = pk.read_pdf(f"{folder}/CdSe.gr", probe="X", qmin=0.9, qmax=20, qdamp=0.06)
+    particles = [*cdse(), pk.Particle.from_file(f"{folder}/CdSe.xyz", name="Cd56Se35, file of the data")]
+    began = time.perf_counter()
+    ranking = pk.screen(
+        particles, data, rmin=1, rmax=20, keep=(2000, 2000), workers=workers, mixtures=3, null="CdSe_zincblende"
+    )
+    seconds = time.perf_counter() - began
+    print(ranking.table(25))
+    print(f"*** {len(particles)} candidates in {seconds:.1f} s", file=sys.stderr)
+    PICTURES.mkdir(exist_ok=True)
+    _plot_screen.ranking(ranking, path=PICTURES / "screening.png")
+
+
+def cd37s20(workers: int) -> None:
+    candidates = pk.build.candidates("Cd37S20", limit=12, seed=1)
+    counts: dict[str, int] = {}
+    for one in candidates:
+        family = str(one.meta["family"])
+        counts[family] = counts.get(family, 0) + 1
+    print("candidates:", counts)
+    lab = pk.Instrument(probe="X", qmin=0.6, qmax=15.0, qdamp=0.03)
+    truth = next(one for one in candidates if one.meta["family"] == "zincblende")
+    model = pk.Model(pk.Cluster(truth, "c", Uiso=0.015, delta2=2.0), lab)
+    data = _simulate.simulate(model, 1.5, 18.0, 0.01, 0.02, 7)
+    ranking = pk.screen(candidates, data, rmin=1.8, rmax=16, workers=workers)
+    place = [row.name for row in ranking.rows].index(truth.name) + 1
+    print(f"the true one is number {place}; indistinguishable: {len(ranking.indistinguishable)}")
+    print(ranking.table(12))
+    # Families need not be equally common in the first ranks: some of each.
+    chosen = []
+    for family in ("zincblende", "faulted", "wurtzite"):
+        chosen += [row.name for row in ranking.rows if row.family == family][:4]
+    study = pk.confusion(chosen, ranking, repeats=20, seed=1, workers=workers)
+    print(study.table())
+    _plot_screen.confusion(study, path=PICTURES / "confusion.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cd37s20", action="store_true", help="the simulated Cd37S20 and its rivals")
+    options = parser.parse_args()
+    workers = os.cpu_count() or 1
+    if options.cd37s20:
+        cd37s20(workers)
+    else:
+        measured(workers)
+
+
+if __name__ == "__main__":
+    main()
