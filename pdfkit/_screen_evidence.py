@@ -16,6 +16,9 @@ points in place of the number of points, and, in the second, the noise at its ma
 all candidates are left out: only differences mean something. Two candidates closer than 3 (odds of 20 to 1, where Kass
 and Raftery's "strong" begins) cannot be told apart.
 
+A mixture is one of n(n − 1)/2 pairs of the n fitted candidates, and one among so many is sooner good by chance than one
+among n: with both kinds equally likely beforehand, a mixture's ln Z is reduced by ln[(n − 1)/2].
+
 Errors dG count as known only while the best candidate fits within them. A best reduced χ² above 2 says that something
 other than noise is wrong with every model; then small differences between large χ² would look decisive, and the
 second formula is used, where the best misfit itself is the yardstick.
@@ -55,12 +58,13 @@ def ln_evidence(chi2: float, independent: float, n_free: int, noise: str) -> flo
     return -0.5 * independent * math.log(chi2 / independent) - penalty
 
 
-def evidence_of(row: RankingRow, noise: str) -> float:
-    """Return ln Z of a fitted candidate."""
+def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
+    """Return ln Z of a fitted candidate, or of a mixture of two out of so many."""
     chi2 = row.reduced_chi2 * max(1.0, row.n_independent - row.n_free)
     if row.rw < SMALLEST_RW:
         chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
-    return ln_evidence(max(chi2, 1e-300), row.n_independent, row.n_free, noise)
+    trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
+    return ln_evidence(max(chi2, 1e-300), row.n_independent, row.n_free, noise) - trials
 
 
 def noise_of(rows: Iterable[RankingRow]) -> str:

@@ -52,7 +52,8 @@ class Job:
 class Pool:
     """Where chunks are computed: the caller's executor, processes of its own, or here and now.
 
-    Raises PdfkitError for both an executor and a number of workers that make no sense.
+    workers : processes to start, or how many the executor has. warm : what a process of its own calls first. Raises
+    PdfkitError for what is no executor.
     """
 
     def __init__(
@@ -61,8 +62,6 @@ class Pool:
         workers: int | None,
         warm: tuple[Callable[..., Any], tuple[Any, ...]] = (os.getpid, ()),
     ) -> None:
-        if workers is not None and (not isinstance(workers, int) or workers < 1):
-            raise PdfkitError(f"workers = {workers!r}: give a whole number of processes, 1 or more")
         if executor is not None and not hasattr(executor, "submit"):
             raise PdfkitError(f"executor is {type(executor).__name__}: give a concurrent.futures.Executor")
         self.own = executor is None and (workers or 1) > 1
@@ -134,8 +133,14 @@ class Pool:
                 if not waiting:
                     return
                 finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
+                for future in sorted(finished, key=_failed):
                     yield from self._outcome(future, waiting.pop(future), suspects)
+        except PdfkitError:
+            # The machinery is gone; what it had finished before is kept.
+            for future, job in waiting.items():
+                if future.done() and not _failed(future):
+                    yield job, future.result()
+            raise
         finally:
             for future in waiting:
                 future.cancel()
@@ -167,6 +172,10 @@ class Pool:
             yield from _divided(job, f"no worker could finish it ({_words(error)})", suspects)
         else:
             yield job, records
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 def _divided(job: Job, words: str, suspects: deque[Job]) -> Iterator[tuple[Job, list[Record]]]:

@@ -257,8 +257,9 @@ def ranked(
     threshold: float,
 ) -> Ranking:
     """Return the ranking of rows: evidence, differences, order."""
-    noise = noise_of(row for row in rows if row.stage == "fit" and row.kind != "mixture")
-    known = [replace(row, lnz=evidence_of(row, noise)) if row.stage == "fit" else row for row in rows]
+    single = [row for row in rows if row.stage == "fit" and row.kind != "mixture"]
+    noise, count = noise_of(single), len(single)
+    known = [replace(row, lnz=evidence_of(row, noise, count)) if row.stage == "fit" else row for row in rows]
     best = max((row.lnz for row in known if row.stage == "fit"), default=NAN)
     judged = [
         replace(row, delta=best - row.lnz, same=best - row.lnz < threshold) if row.stage == "fit" else row

@@ -112,7 +112,12 @@ def _short(text: str, room: int) -> str:
 
 
 def _grid(rows: Sequence[Sequence[str]], words: Collection[int] = (1, 2, 3, 4)) -> list[str]:
-    """Return aligned lines: columns of words to the left, numbers to the right."""
+    """Return aligned lines: columns of words to the left, numbers to the right, names cut to what has room."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    excess = sum(width + 2 for width in widths if width) - 2 - WIDTH
+    if excess > 0:
+        room = max(widths[2] - excess, 12)
+        rows = [[*row[:2], _short(row[2], room), *row[3:]] for row in rows]
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     out = []
     for row in rows:

@@ -18,7 +18,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.counting import EXACT_ATOMS, WIDTH
 from pdfkit.data import PDF
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting import fit, parameters
 from pdfkit.model import Model
 from pdfkit.params import apply_choices, matching
@@ -336,6 +336,9 @@ def check_setting(setting: Setting, particle: Particle | None = None) -> None:
         pair = Particle.of(["C", "C"], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
         start_model(pair, replace(setting, start={}, memory=math.inf))
         _checks.choice("weights", setting.weights, ("auto", "none"))
+        _checks.choice("errors", setting.errors, ("auto", "covariance", "independent"))
+        if not setting.free:
+            raise ParameterError('nothing is free: give free=["scale", "expansion", "Uiso", ...]')
         return
     params = parameters(start_model(particle, setting))
     apply_choices(params, setting.free, setting.ties, setting.bounds)

@@ -84,7 +84,8 @@ def screen(
 
     The evidence is ln Z = −½ N_ind ln(χ²/N_ind) − ½ k ln N_ind (noise not known), or −½ χ² − ½ k ln N_ind (errors of
     the data, as long as the best candidate fits within them): χ² over N_ind independent residuals (about Δr·Qmax/π),
-    k free parameters. Source: Schwarz, Ann. Stat. 6, 461 (1978); Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995).
+    k free parameters; mixtures of two of n are charged ln[(n − 1)/2] for their number. Source: Schwarz, Ann. Stat. 6,
+    461 (1978); Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995).
     Candidates within `threshold` of the best cannot be told apart by these data; all of them are marked.
 
     Parameters
@@ -136,7 +137,7 @@ def screen(
     twins: dict[str, list[str]] = {}
     source = _usable(candidates_of(candidates, chemistry, twins), setting, chunk)
     path = None if out is None else Path(out) / "screen.jsonl"
-    size = workers or dask_size(executor)
+    size = dask_size(executor) if workers is None else _whole("workers", workers)
     with Journal(path, setting.digest(), resume=resume) as journal, Pool(executor, size, (warm_up, (setting,))) as pool:
         run = Run(setting, journal, pool, chunk, progress)
         found = _funnel(run, source, keep, _length(candidates))
@@ -176,7 +177,7 @@ def confusion(
     PdfkitError : fewer than two finalists that can be fitted, and whatever `screen` raises.
     """
     repeats, seed = _whole("repeats", repeats), _whole("seed", seed, 0)
-    size = workers or dask_size(executor)
+    size = dask_size(executor) if workers is None else _whole("workers", workers)
     ranking, names = _finalists(finalists, source, {**options, "executor": executor, "workers": workers})
     if len(names) < 2:
         raise PdfkitError(f"{len(names)} finalists can be fitted: a study of confusion needs two at least")
