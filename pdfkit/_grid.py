@@ -117,7 +117,7 @@ def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:
     return _made(r.tobytes(), step, band, extra)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _made(buffer: bytes, step: float, band: float, extra: float) -> Grid:
     r = np.frombuffer(buffer)
     half = math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))

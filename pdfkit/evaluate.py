@@ -85,7 +85,10 @@ class Evaluator:
             sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
             self._extra = _grid.ripple_range(instrument, sigma2, float(self.r[-1]), pairs)
             # Clusters are followed to their end, so that nothing of them is faded out.
-            ends = [p.shape.extent() - self.r[-1] for p in phases if isinstance(p.shape, Whole)]
+            # In steps of 5 Å, so that clusters of nearly equal size share their tables.
+            ends = [
+                5.0 * math.ceil((p.shape.extent() - self.r[-1]) / 5.0) for p in phases if isinstance(p.shape, Whole)
+            ]
             self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
         self._terminated = instrument.terminated and not self._filter
         self._before = convention.envelope == "before-cut"
