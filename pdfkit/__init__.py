@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from pdfkit.patterns import write_pattern as write_pattern
     from pdfkit.phases.cluster import Cluster as Cluster
     from pdfkit.phases.crystal import Crystal as Crystal
+    from pdfkit.phases.stacked import Stacked as Stacked
     from pdfkit.recipe import load_recipe as load_recipe
     from pdfkit.recipe import run_recipe as run_recipe
     from pdfkit.restraints import BondRestraint as BondRestraint
@@ -143,6 +144,7 @@ _HOME = {
     ),
     "phases.cluster": ("Cluster",),
     "phases.crystal": ("Crystal",),
+    "phases.stacked": ("Stacked",),
     "recipe": ("load_recipe", "run_recipe"),
     "restraints": ("BondRestraint", "ValueRestraint"),
     "results": ("FitResult",),

@@ -30,6 +30,7 @@ def _types() -> Mapping[str, type[Any]]:
     from pdfkit.particle import Lattice, Particle
     from pdfkit.phases.cluster import Cluster
     from pdfkit.phases.crystal import Crystal
+    from pdfkit.phases.stacked import Stacked
 
     return {
         "model": Model,
@@ -37,6 +38,7 @@ def _types() -> Mapping[str, type[Any]]:
         "convention": Convention,
         "crystal": Crystal,
         "cluster": Cluster,
+        "stacked": Stacked,
         "covariance": Covariance,
         "particle": Particle,
         "lattice": Lattice,

@@ -1,0 +1,479 @@
+"""Layers stacked in random order as one phase: zinc blende, wurtzite and everything between.
+
+Layers are triangular lattices of side a_h, h above each other, each at one of three lateral positions A, B, C; the next
+one is one step on (A → B → C → A) or back. A layer is hexagonal where the step above it is opposite to the one below
+(ABA), cubic where it is the same (ABC). Whether it is, is left to chance:
+
+    alpha             each layer is hexagonal with probability alpha, whatever the others are
+    alpha_c, alpha_h  with alpha_c where the layer below is cubic, with alpha_h where it is hexagonal
+
+    alpha = 0   zinc blende, diamond, fcc (3C)      a = √2·a_h, h = a/√3
+    alpha = 1   wurtzite, lonsdaleite, hcp (2H)     a = a_h, c = 2h
+    alpha_c = 1, alpha_h = 0   every other layer hexagonal (4H)     a = a_h, c = 4h
+    alpha_c + (1 − alpha_h) ≪ 1   long blocks of both kinds, the two-phase model within one crystal
+
+Averaged over stacks, pairs m layers apart lie at the same lateral position with probability P₀(m), a generating
+function of that chain (`pdfkit.kernels.stacking.same_position`), so that every shell of pairs has a known weight with a
+known derivative.
+
+Particles. A particle cut anywhere out of such a crystal holds, on average over its places and stackings, V·γ₀(r) times
+the pairs that the crystal has: γ₀(r) × the infinite crystal is exact for spheres of any size, and for every shape whose
+axes have no relation to the stack. A platelet of a few whole layers is not of that kind: its short axis is the axis of
+the stack. `layers` and `diameter` count its pairs instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Self
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array, IntArray
+from pdfkit._sites import element_symbol
+from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.kernels.stacking import same_position, stacked_peaks
+from pdfkit.phases._stacking_finite import Disc
+from pdfkit.phases._stacking_pairs import Shells, shells
+from pdfkit.phases.base import Composition, Peaks, Quantity
+from pdfkit.shapes import Bulk
+
+UISO = 0.01
+"""Å²: mean-square displacement where none is given."""
+U_MAX = 0.3
+# Default limits of a fit, as those of a crystal: cell ± 5 %, u ± 0.1, and what a second site can be.
+CELL_RANGE = 0.05
+U_RANGE = (0.2, 0.49)
+# Å; 4e6 shells, 1 GB with derivatives.
+MOST_REACH = 700.0
+# Longer runs of one kind than 1/SHORTEST layers are infinite to any measurement.
+SHORTEST = 1e-4
+IDEAL_U = 0.375
+Displacement = float | Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A number that follows from refined ones: its standard error is NaN where theirs are not known."""
+
+    name: str
+    value: float
+    stderr: float
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """A randomly stacked crystal.
+
+    Parameters
+    ----------
+    first, second : elements. Two make bilayers of a tetrahedral compound, `second` bonded above `first`; twice the
+        same, of diamond's kind; `second` left out, single layers of a close-packed metal.
+    name : starts the names of its parameters ("st" gives st.a_h, st.alpha, st.Cd.Uiso, st.scale…).
+    a_h, h : Å, side of the triangular lattice and distance of layers (default √(2/3)·a_h).
+    u : the second site lies 2u·h above the first (default 3/8; no parameter of single layers).
+    alpha : probability that a layer is hexagonal; or alpha_c and alpha_h, after a cubic and after a hexagonal layer.
+    Uiso : mean-square displacement (Å², default 0.01) of all elements, or by element.
+    U11, U33 : in the plane of the layers and along the stack, instead of Uiso, of all elements or by element.
+    Ulayer : Å²; what the variance of distances along the stack grows by with every layer between.
+    shape : γ₀(r) of the particles, cut from the crystal anywhere; default Bulk().
+    layers, diameter : a platelet of that many whole layers (mean of a mixture where not whole) and diameter (Å;
+        default without edges), instead of a shape.
+    scale : weight of the phase in the model. delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
+
+    Raises
+    ------
+    PdfkitError : a value out of range, alpha and alpha_c both given or none, a shape besides layers.
+    StructureError : no such element.
+    """
+
+    first: str
+    second: str | None = None
+    _: KW_ONLY
+    name: str
+    a_h: float
+    h: float | None = None
+    u: float | None = None
+    alpha: float | None = None
+    alpha_c: float | None = None
+    alpha_h: float | None = None
+    Uiso: Displacement = field(default_factory=dict)
+    U11: Displacement = field(default_factory=dict)
+    U33: Displacement = field(default_factory=dict)
+    Ulayer: float = 0.0
+    shape: Any = field(default_factory=Bulk)
+    layers: float | None = None
+    diameter: float | None = None
+    scale: float = 1.0
+    delta1: float = 0.0
+    delta2: float = 0.0
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+        set_(self, "first", element_symbol(self.first))
+        set_(self, "second", None if self.second is None else element_symbol(self.second))
+        for name in ("scale", "delta1", "delta2"):
+            set_(self, name, _checks.number(name, getattr(self, name)))
+        set_(self, "Ulayer", _checks.number("Ulayer", self.Ulayer, low=0.0))
+        set_(self, "a_h", _checks.number("a_h", self.a_h, low=1.0, high=20.0))
+        h = math.sqrt(2 / 3) * self.a_h if self.h is None else self.h
+        set_(self, "h", _checks.number("h", h, low=1.0, high=20.0))
+        self._check_second()
+        self._check_chances()
+        for name, values in _displacements(self).items():
+            set_(self, name, MappingProxyType(values))
+        set_(self, "shape", Bulk() if self.shape is None else self.shape)
+        self._check_platelet()
+
+    def _check_second(self) -> None:
+        if self.second is None:
+            if self.u is not None:
+                raise PdfkitError(f"u = {self.u} has no meaning for single layers of {self.first}: leave it out")
+            return
+        u = IDEAL_U if self.u is None else self.u
+        object.__setattr__(self, "u", _checks.number("u", u, low=U_RANGE[0], high=U_RANGE[1]))
+
+    def _check_chances(self) -> None:
+        given = tuple(name for name in ("alpha", "alpha_c", "alpha_h") if getattr(self, name) is not None)
+        if given not in (("alpha",), ("alpha_c", "alpha_h")):
+            raise PdfkitError(f"{' and '.join(given) or 'no alpha'} given: give alpha, or both alpha_c and alpha_h")
+        for name in given:
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=1.0))
+
+    def _check_platelet(self) -> None:
+        if self.layers is None:
+            if self.diameter is not None:
+                raise PdfkitError("diameter is that of a platelet: give its layers, too, or a shape such as Sphere(30)")
+            return
+        if not isinstance(self.shape, Bulk):
+            raise PdfkitError(f"layers and a {self.shape.kind} both end the particle: give one of them")
+        object.__setattr__(self, "layers", _checks.number("layers", self.layers, low=1.0, high=1e6))
+        if self.diameter is not None:
+            object.__setattr__(self, "diameter", _checks.number("diameter", self.diameter, low=0.1))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        own = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in own.items()}
+        return _restored, (type(self), plain)
+
+    # --- parameters ------------------------------------------------------------------------------------------------
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Elements by site: what the names of displacements start with."""
+        return (self.first,) if self.second in (None, self.first) else (self.first, str(self.second))
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """All numbers of the phase, scale first, shape last."""
+        bond = self._shortest_distance
+        return (
+            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
+            _length("a_h", self.a_h, "side of the triangular lattice"),
+            _length("h", self._h, "distance of layers"),
+            *self._u_quantity,
+            *self._chance_quantities,
+            *(q for label in self.labels for q in self._displacement_quantities(label)),
+            Quantity("Ulayer", self.Ulayer, 0.0, U_MAX, "Å²", "growth of the variance along the stack, per layer"),
+            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
+            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
+            *self._platelet_quantities,
+            *(
+                Quantity(p.name, value, p.low, p.high, p.unit, p.meaning)
+                for p, value in zip(self.shape.parameters, self.shape.values(), strict=True)
+            ),
+        )
+
+    @property
+    def _h(self) -> float:
+        return float(self.h or 0.0)
+
+    @property
+    def _u_quantity(self) -> tuple[Quantity, ...]:
+        if self.u is None:
+            return ()
+        low, high = max(U_RANGE[0], self.u - 0.1), min(U_RANGE[1], self.u + 0.1)
+        return (Quantity("u", self.u, low, high, "", f"height of {self.second} over {self.first}, in 2h"),)
+
+    @property
+    def _chance_quantities(self) -> tuple[Quantity, ...]:
+        if self.alpha is not None:
+            return (Quantity("alpha", self.alpha, 0.0, 1.0, "", "probability that a layer is hexagonal"),)
+        c, h = float(self.alpha_c or 0.0), float(self.alpha_h or 0.0)
+        return (
+            Quantity("alpha_c", c, SHORTEST, 1.0, "", "probability of a hexagonal layer after a cubic one"),
+            Quantity("alpha_h", h, 0.0, 1.0 - SHORTEST, "", "probability of a hexagonal layer after a hexagonal one"),
+        )
+
+    def _displacement_quantities(self, label: str) -> tuple[Quantity, ...]:
+        words = {"Uiso": "", "U11": " in the plane of the layers", "U33": " along the stack"}
+        out = []
+        for kind, where in words.items():
+            value = _mapping(getattr(self, kind)).get(label)
+            if value is not None:
+                out.append(Quantity(f"{label}.{kind}", value, 1e-5, U_MAX, "Å²", f"mean-square displacement{where}"))
+        return tuple(out)
+
+    @property
+    def _platelet_quantities(self) -> tuple[Quantity, ...]:
+        if self.layers is None:
+            return ()
+        layers = Quantity("layers", self.layers, 1.0, math.inf, "", "whole layers of the platelet")
+        if self.diameter is None:
+            return (layers,)
+        return layers, Quantity("diameter", self.diameter, 0.1, math.inf, "Å", "diameter of the platelet")
+
+    @property
+    def _shortest_distance(self) -> float:
+        """Distance (Å) of the nearest pair."""
+        a, h = self.a_h, self._h
+        if self.u is None:
+            return min(a, math.hypot(a / math.sqrt(3.0), h))
+        return min(2.0 * self.u * h, math.hypot(a / math.sqrt(3.0), (1.0 - 2.0 * self.u) * h))
+
+    def composition(self) -> dict[str, float]:
+        """Return atoms by element in one layer's cell."""
+        if self.second == self.first:
+            return {self.first: 2.0}
+        return dict.fromkeys(sorted(self.labels), 1.0)
+
+    def typical_variance(self) -> float:
+        """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
+        return 2.0 * min(min(_mapping(getattr(self, kind)).values(), default=U_MAX) for kind in _KINDS)
+
+    def pair_density(self) -> float:
+        """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of a cell / volume."""
+        sites = 1 if self.second is None else 2
+        return sites * sites / (math.sqrt(0.75) * self.a_h**2 * self._h)
+
+    def with_values(self, values: Mapping[str, float]) -> Self:
+        """Return a copy with the named quantities changed."""
+        known = {q.name: q.value for q in self.quantities}
+        for key in values:
+            if key not in known:
+                raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
+        known.update({key: float(value) for key, value in values.items()})
+        of_shape = {p.name: known.pop(p.name) for p in self.shape.parameters}
+        changed: dict[str, Any] = {name: value for name, value in known.items() if "." not in name}
+        for kind in _KINDS:
+            changed[kind] = {label: known[f"{label}.{kind}"] for label in _mapping(getattr(self, kind))}
+        return replace(self, shape=replace(self.shape, **of_shape), **changed)
+
+    def derived(self, covariance: Array | None = None) -> tuple[Derived, ...]:
+        """Return the cubic fraction and the mean lengths of cubic and hexagonal runs.
+
+        Formula: with α_c = α_h = alpha where there is one, cubic fraction (1 − α_h)/(1 + α_c − α_h), runs of 1/α_c
+        cubic and 1/(1 − α_h) hexagonal layers: of the endless stack that the particles are pieces of.
+        covariance : (n, n) of `quantities`, 0 where fixed; without it standard errors are NaN.
+        """
+        names = [q.name for q in self.quantities]
+        c, h = (self.alpha, self.alpha) if self.alpha is not None else (self.alpha_c, self.alpha_h)
+        columns = [names.index(n) for n in (("alpha", "alpha") if self.alpha is not None else ("alpha_c", "alpha_h"))]
+        out = []
+        for name, (value, by_c, by_h), unit, meaning in _runs(float(c or 0.0), float(h or 0.0)):
+            stderr = math.nan
+            if covariance is not None and math.isfinite(value):
+                slope = np.zeros(len(names))
+                np.add.at(slope, columns, (by_c, by_h))
+                used = np.flatnonzero(slope)
+                stderr = math.sqrt(max(float(slope[used] @ covariance[np.ix_(used, used)] @ slope[used]), 0.0))
+            out.append(Derived(name, value, stderr, unit, meaning))
+        return tuple(out)
+
+    # --- pairs -----------------------------------------------------------------------------------------------------
+
+    def peaks(
+        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
+    ) -> Peaks:
+        """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
+
+        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
+        qmin changes nothing here. See `pdfkit.kernels.stacking.stacked_peaks` for the formula.
+        """
+        at = _Point.of(self, values, tangents)
+        rows = self._shells(at, qbroad, rmax)
+        chance, dchance = at.chances(rows.most)
+        disc = self._disc(at)
+        fill, dfill = np.zeros(0), np.zeros((at.nq, 0))
+        form, dform = None, None
+        if disc is not None:
+            fill, dfill = disc.share(rows, at["a_h"], at.d("a_h"))
+            form, dform = disc.form(at["h"], at.d("h"))
+        peak, dpeak = np.empty((rows.norm.size, 3)), np.empty((rows.norm.size, at.nq, 3))
+        width, dwidth = at.widths(qbroad, dqbroad)
+        where = (rows.norm, rows.layers, rows.bond, rows.same, rows.mult, rows.site_a, rows.site_b)
+        weights = (chance, dchance, fill, np.ascontiguousarray(dfill))
+        dropped = stacked_peaks(*where, *at.cell(), *at.displacements(), width, dwidth, *weights, peak, dpeak)
+        rho0 = len(self._sites) / (math.sqrt(0.75) * at["a_h"] ** 2 * at["h"])
+        elements, pairs, channel, fractions = self._species
+        return Peaks(
+            peak=peak,
+            dpeak=dpeak,
+            channel=channel[rows.site_a, rows.site_b],
+            pairs=pairs,
+            rho0=rho0,
+            drho0=-rho0 * (2.0 * at.d("a_h") / at["a_h"] + at.d("h") / at["h"]),
+            composition=Composition(elements, fractions, np.zeros((at.nq, fractions.size))),
+            dropped=dropped,
+            first_dropped=self._describe(rows, peak) if dropped else "",
+            form=form,
+            dform=dform,
+        )
+
+    def _shells(self, at: _Point, qbroad: float, rmax: float) -> Shells:
+        a, h = at["a_h"], at["h"]
+        along = at["Ulayer"] * rmax / h
+        sigma = math.sqrt(max(2.0 * at.largest * (1.0 + (qbroad * rmax) ** 2) + along, 0.0))
+        reach = rmax + 7.0 * sigma
+        if reach > MOST_REACH:
+            raise PdfkitError(
+                f"{self.name}: the shells of pairs within {reach:.0f} Å are more than memory holds: lower rmax, or a U "
+                "or qbroad that makes peaks too wide"
+            )
+        return shells(a, h, at["u"], self.u is not None, reach)
+
+    def _disc(self, at: _Point) -> Disc | None:
+        if self.layers is None:
+            return None
+        if self.diameter is None:
+            return Disc(at["layers"], math.inf, at.d("layers"), np.zeros(at.nq))
+        return Disc(at["layers"], at["diameter"], at.d("layers"), at.d("diameter"))
+
+    @property
+    def _sites(self) -> tuple[str, ...]:
+        """Element of each site of a layer."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    @cached_property
+    def _species(self) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], IntArray, Array]:
+        """Elements, pairs of them, index of the pair for two sites, and atom fractions."""
+        elements = tuple(sorted(set(self._sites)))
+        pairs = tuple((a, b) for i, a in enumerate(elements) for b in elements[i:])
+        channel = [[pairs.index((min(a, b), max(a, b))) for b in self._sites] for a in self._sites]
+        fractions = np.array([self._sites.count(e) / len(self._sites) for e in elements])
+        return elements, pairs, np.array(channel, dtype=np.int64), fractions
+
+    def _describe(self, rows: Shells, peak: Array) -> str:
+        k = int(np.argmax(peak[:, 1] < 0))
+        pair = self._sites[rows.site_a[k]], self._sites[rows.site_b[k]]
+        return f"{self.name}: {pair[0]}–{pair[1]} at r = {peak[k, 0]:.3f} Å"
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Values of a phase's quantities by name, with their tangents along nq directions."""
+
+    phase: Stacked
+    values: Array
+    tangents: Array
+    index: Mapping[str, int]
+
+    @classmethod
+    def of(cls, phase: Stacked, values: Array, tangents: Array) -> _Point:
+        return cls(phase, values, tangents, {q.name: k for k, q in enumerate(phase.quantities)})
+
+    @property
+    def nq(self) -> int:
+        return int(self.tangents.shape[1])
+
+    def __getitem__(self, name: str) -> float:
+        """Value, 0 for what the phase lacks."""
+        return float(self.values[self.index[name]]) if name in self.index else 0.0
+
+    def d(self, name: str) -> Array:
+        """Tangents (nq,), 0 for what the phase lacks."""
+        return self.tangents[self.index[name]] if name in self.index else np.zeros(self.nq)
+
+    def stacked(self, names: tuple[str, ...]) -> tuple[Array, Array]:
+        """Values (k,) and tangents (nq, k) of several."""
+        return np.array([self[n] for n in names]), np.stack([self.d(n) for n in names], axis=1)
+
+    def cell(self) -> tuple[Array, Array]:
+        return self.stacked(("a_h", "h", "u"))
+
+    def widths(self, qbroad: float, dqbroad: Array) -> tuple[Array, Array]:
+        """δ₁, δ₂, qbroad, U_layer."""
+        value, slope = self.stacked(("delta1", "delta2", "", "Ulayer"))
+        value[2], slope[:, 2] = qbroad, dqbroad
+        return value, slope
+
+    def displacements(self) -> tuple[Array, Array]:
+        """U in and out of the plane by site (nsites, 2), and tangents (nq, nsites, 2)."""
+        names = [
+            [f"{label}.{kind}" if f"{label}.{kind}" in self.index else f"{label}.Uiso" for kind in ("U11", "U33")]
+            for label in self.phase._sites
+        ]
+        value, slope = self.stacked(tuple(name for pair in names for name in pair))
+        return value.reshape(-1, 2), slope.reshape(self.nq, len(names), 2)
+
+    @property
+    def largest(self) -> float:
+        """Largest displacement (Å²)."""
+        return float(self.displacements()[0].max())
+
+    def chances(self, most: int) -> tuple[Array, Array]:
+        """P₀ of 0…most layers, and its tangents (nq, most + 1)."""
+        names = ("alpha", "alpha") if "alpha" in self.index else ("alpha_c", "alpha_h")
+        (c, h), tangents = self.stacked(names)
+        out, slopes = np.empty(most + 1), np.empty((2, most + 1))
+        same_position(float(c), float(h), out, slopes)
+        return out, np.ascontiguousarray(tangents @ slopes)
+
+
+_KINDS = ("Uiso", "U11", "U33")
+
+
+def _mapping(value: Displacement) -> Mapping[str, float]:
+    """The displacements of a phase as they are after its checks."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _displacements(phase: Stacked) -> dict[str, dict[str, float]]:
+    """Return U by kind and element: U11 and U33 where one of them is given, Uiso elsewhere."""
+    given = {}
+    for kind in _KINDS:
+        value = getattr(phase, kind)
+        by_label = value if isinstance(value, Mapping) else dict.fromkeys(phase.labels, value)
+        for label, number in by_label.items():
+            if label not in phase.labels:
+                raise ParameterError(f"{kind} of {label!r}: the elements of {phase.name} are {', '.join(phase.labels)}")
+            given[kind, label] = _checks.number(f"{label}.{kind}", number, low=1e-5)
+    out: dict[str, dict[str, float]] = {kind: {} for kind in _KINDS}
+    for label in phase.labels:
+        plain = given.get(("Uiso", label), UISO)
+        if ("U11", label) in given or ("U33", label) in given:
+            out["U11"][label] = given.get(("U11", label), plain)
+            out["U33"][label] = given.get(("U33", label), plain)
+        else:
+            out["Uiso"][label] = plain
+    return out
+
+
+def _length(name: str, value: float, meaning: str) -> Quantity:
+    return Quantity(name, value, (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value, "Å", meaning)
+
+
+def _runs(c: float, h: float) -> tuple[tuple[str, tuple[float, float, float], str, str], ...]:
+    """Return name, (value, ∂/∂α_c, ∂/∂α_h), unit and meaning of what `Stacked.derived` reports."""
+    total = 1.0 + c - h
+    share = (math.nan,) * 3 if total == 0 else ((1.0 - h) / total, -(1.0 - h) / total**2, -c / total**2)
+    cubic = (1.0 / c, -1.0 / c**2, 0.0) if c else (math.inf, 0.0, 0.0)
+    hexagonal = (1.0 / (1.0 - h), 0.0, 1.0 / (1.0 - h) ** 2) if h < 1 else (math.inf, 0.0, 0.0)
+    return (
+        ("cubic_fraction", share, "", "share of layers that are cubic"),
+        ("cubic_run", cubic, "layers", "mean number of cubic layers in a row"),
+        ("hexagonal_run", hexagonal, "layers", "mean number of hexagonal layers in a row"),
+    )
+
+
+def _restored(kind: type[Stacked], values: Mapping[str, Any]) -> Stacked:
+    return kind(**values)
