@@ -25,7 +25,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("screening", "_screen_candidates", "_screen_confusion", "_screen_evidence", "_screen_journal", "_screen_mixtures",
      "_screen_null", "_screen_pool", "_screen_ranking", "_screen_run", "_screen_store", "_screen_table",
      "_screen_tasks"),
-    ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command"),
+    ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
+     "_build_command"),
     ("report", "plot", "_plot_patterns", "_plot_screen", "_screen_command", "_outputs", "demo"),
     ("cli", "_cluster_commands", "_progress", "__main__"),
 )  # fmt: skip

@@ -199,8 +199,8 @@ def _nothing(plan: _Plan, least: dict[str, int]) -> str:
         )
     fewest = ", ".join(f"{m} in {stack}" for stack, m in least.items())
     return (
-        f"{text}: {plan.n} connected anions have at least {fewest} cations (c: zinc blende, h: wurtzite), and at most "
-        f"{max(plan.kinds)} may be missing: change the numbers or the families, or raise effort="
+        f"{text}: the fewest cations around {plan.n} connected anions are {fewest} (c: zinc blende, h: wurtzite), of "
+        f"which at most {max(plan.kinds)} may be missing: change the numbers or the families, or raise effort="
     )
 
 

@@ -16,6 +16,7 @@ from pdfkit.kernels._jit import kernel
 
 NEIGHBOURS = 12
 BONDS = 4
+RECENT = 65536
 
 
 @kernel
@@ -63,26 +64,35 @@ def is_connected(
 
 
 @kernel
-def set_key(members: IntArray, place: IntArray, cation_of: Int32Array, count: IntArray) -> Any:
-    """Return a number that is the same for sets equal by a rotation, reflection, shift or renumbering; never 0.
+def set_key(
+    members: IntArray, anions: IntArray, cations: IntArray, cation_of: Int32Array, taken: Any, atoms: IntArray
+) -> Any:
+    """Return a number that is the same for sets with the same distances between each two kinds of atoms; never 0.
 
-    Formula: Σ_a mix(Σ_b mix(d²_ab) + Σ_c mix(anions at cation c of a)), d² = 6Δx² + 2Δy² + Δz² in the integer
-    coordinates of `place` (x in a_h/2, y in a_h/(2√3), z in h/4: d² is 24/a_h² times the ideal squared distance).
+    Formula: Σ mix(3·d² + t) over all pairs of the set's anions and their cations, t = 0, 1, 2 by the kinds, d² = 6Δx² +
+    2Δy² + Δz² in the integer coordinates of `anions` and `cations` (x in a_h/2, y in a_h/(2√3), z in h/4: d² is 24/a_h²
+    times the ideal squared distance). Scratch: taken (nc,) bool, all False before and after; atoms (5n, 3).
     """
+    n = members.size
+    m = n
+    for p in range(n):
+        atoms[p] = anions[members[p]]
+        for c in cation_of[members[p]]:
+            if not taken[c]:
+                taken[c] = True
+                atoms[m] = cations[c]
+                m += 1
+    for p in range(n):
+        for c in cation_of[members[p]]:
+            taken[c] = False
     key = np.uint64(0)
-    for p in range(members.size):
-        a = members[p]
-        one = np.uint64(0)
-        for q in range(members.size):
-            b = members[q]
-            x = place[a, 0] - place[b, 0]
-            y = place[a, 1] - place[b, 1]
-            z = place[a, 2] - place[b, 2]
-            one += _mixed(6 * x * x + 2 * y * y + z * z + 1)
-        for c in range(BONDS):
-            one += _mixed(1000003 * count[cation_of[a, c]])
-        # The sum is mixed again as a signed number: the bits are what counts.
-        key += _mixed(np.int64(one))
+    for p in range(m):
+        for q in range(p):
+            x = atoms[p, 0] - atoms[q, 0]
+            y = atoms[p, 1] - atoms[q, 1]
+            z = atoms[p, 2] - atoms[q, 2]
+            kinds = np.int64(p >= n) + np.int64(q >= n)
+            key += _mixed(3 * (6 * x * x + 2 * y * y + z * z) + kinds)
     return max(key, np.uint64(1))
 
 
@@ -132,10 +142,10 @@ def _is_new(key: Any, seen: Any) -> Any:
 
 @kernel
 def anneal(
-    place: IntArray,
+    anions: IntArray,
+    cations: IntArray,
     cation_of: Int32Array,
     next_to: Int32Array,
-    cations: int,
     starts: IntArray,
     target: int,
     steps: int,
@@ -151,17 +161,21 @@ def anneal(
     From each of `starts` a random set is grown and changed step by step: one anion leaves, another joins next to one of
     the rest. Energy |m − target| (m cations), temperature falling linearly from hot to cold, Metropolis rule; a set
     that falls apart is refused. Stops when `found` is full.
-    Shapes: place (na, 3) integers as in `set_key`; cation_of (na, 4); next_to (na, 12), −1 for none; starts (k,);
-    state (1,) uint64, not 0; found (capacity, n) is filled with anions; seen (more than capacity,) uint64 zeros; least
-    (1,) becomes the fewest cations met.
+    Shapes: anions (na, 3) and cations (nc, 3), integers as in `set_key`; cation_of (na, 4); next_to (na, 12), −1 for
+    none; starts (k,); state (1,) uint64, not 0; found (capacity, n) is filled with anions; seen (more than capacity,)
+    uint64 zeros; least (1,) becomes the fewest cations met.
     Source: Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     capacity, n = found.shape
     members = np.empty(n, np.int64)
     queue = np.empty(n, np.int64)
-    chosen = np.zeros(place.shape[0], np.bool_)
-    mark = np.zeros(place.shape[0], np.int64)
-    count = np.zeros(cations, np.int64)
+    chosen = np.zeros(anions.shape[0], np.bool_)
+    mark = np.zeros(anions.shape[0], np.int64)
+    count = np.zeros(cations.shape[0], np.int64)
+    taken = np.zeros(cations.shape[0], np.bool_)
+    atoms = np.empty((5 * n, 3), np.int64)
+    # Sets met lately, by the sum of their scattered anions: a walk comes back to the same ones again and again.
+    lately = np.zeros(RECENT, np.uint64)
     nfound = 0
     stamp = 0
     for start in starts:
@@ -171,14 +185,19 @@ def anneal(
             for c in range(BONDS):
                 count[cation_of[a, c]] += 1
         m = np.count_nonzero(count)
+        name = np.uint64(0)
+        for a in members:
+            name += _mixed(a + 1)
         least[0] = min(least[0], m)
         moved = True
         for step in range(steps):
-            if moved and m == target and _is_new(set_key(members, place, cation_of, count), seen):
-                found[nfound, :] = members
-                nfound += 1
-                if nfound == capacity:
-                    return nfound
+            if moved and m == target and lately[name % np.uint64(RECENT)] != name:
+                lately[name % np.uint64(RECENT)] = name
+                if _is_new(set_key(members, anions, cations, cation_of, taken, atoms), seen):
+                    found[nfound, :] = members
+                    nfound += 1
+                    if nfound == capacity:
+                        return nfound
             moved = False
             i = _below(state, n)
             j = _below(state, n)
@@ -197,6 +216,7 @@ def anneal(
                 stamp += 1
                 if is_connected(members, chosen, next_to, mark, stamp, queue):
                     m += change
+                    name += _mixed(into + 1) - _mixed(out + 1)
                     moved = True
                     least[0] = min(least[0], m)
                     continue
