@@ -55,12 +55,11 @@ def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
     index = _points(data.r, instrument.qmax or math.inf)
     r = data.r[index]
     if weights == "auto" and data.cov is not None:
-        return Whitening(index, _inverse_root(data.cov.matrix(r)), "cov")
-    correlation = _correlation(r.tobytes(), instrument)
+        return Whitening(index, _root(data.cov, r.tobytes()), "cov")
+    root = _root_of_correlation(r.tobytes(), instrument)
     if weights == "auto" and data.dG is not None:
-        dG = data.dG[index]
-        return Whitening(index, _inverse_root(correlation * np.outer(dG, dG)), "dG")
-    return Whitening(index, _root_of_correlation(r.tobytes(), instrument), "misfit")
+        return Whitening(index, root / data.dG[index], "dG")
+    return Whitening(index, root, "misfit")
 
 
 def _points(r: Array, qmax: float) -> IntArray:
@@ -74,6 +73,10 @@ def _points(r: Array, qmax: float) -> IntArray:
 
 
 @lru_cache(maxsize=16)
+def _root(cov: Covariance, buffer: bytes) -> Array:
+    return _inverse_root(cov.matrix(np.frombuffer(buffer)))
+
+
 def _correlation(buffer: bytes, instrument: Instrument) -> Array:
     """Return the correlation (m, m) of errors that are equal at all Q up to qmax, times the window."""
     r = np.frombuffer(buffer)
