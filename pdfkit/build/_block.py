@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from pdfkit._checks import Int32Array, IntArray
+from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.build._stacking import hexagonal, letters_of
 from pdfkit.kernels.search import BONDS, NEIGHBOURS
 
@@ -49,7 +49,11 @@ class Block:
         bilayer = self.cations[below, 2][count[below] > 1] // 4
         if not bilayer.size:
             return math.nan
-        return float(hexagonal(self.letters)[bilayer % self.letters.size].mean())
+        return float(self._hexagonal[bilayer % self.letters.size].mean())
+
+    @cached_property
+    def _hexagonal(self) -> Array:
+        return np.asarray(hexagonal(self.letters), dtype=np.float64)
 
 
 @lru_cache(maxsize=32)

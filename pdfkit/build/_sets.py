@@ -15,8 +15,8 @@ from pdfkit._checks import Int32Array, IntArray
 from pdfkit.build._block import METRIC, Block, block
 from pdfkit.kernels import search
 
-# Hotter, or with fewer and longer walks, fewer distinct sets are found in the same time. With these numbers five seeds of
-# five find the same complete Cd37S20 in each stack of `exact.STACKINGS`, with half the restarts three of five.
+# Hotter, or with fewer and longer walks, fewer distinct sets are found in the same time. With these numbers five seeds
+# of five find the same complete Cd37S20 in each stack of `exact.STACKINGS`, with half the restarts three of five.
 HOT, COLD = 0.5, 0.2
 RESTARTS = 64
 STEPS = 3_000
