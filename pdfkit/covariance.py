@@ -100,6 +100,6 @@ class Covariance:
         # sin² = (1 − cos 2Qr)/2
         out = 0.5 * (spectrum.sum() - transforms.phase_sum(self.Q, spectrum, 2.0 * r).real)
         if self.modes.shape[1]:
-            lifted = transforms.sine_sums(self.Q, self.weight[:, None] * self.modes, r)
-            out += np.einsum("pi,pq,qi->i", lifted, self.core, lifted)
+            lifted = transforms.smooth_sine_sums(self.Q, self.weight[:, None] * self.modes, r)
+            out += (lifted * (self.core @ lifted)).sum(axis=0)
         return np.asarray(np.sqrt(np.maximum(out, 0.0)))

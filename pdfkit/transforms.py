@@ -31,10 +31,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pdfkit import _checks, _sq_errors
 from pdfkit._checks import Array
+from pdfkit._phase_sums import phase_sum as phase_sum
+from pdfkit._phase_sums import smooth_sine_sums as smooth_sine_sums
 from pdfkit.covariance import Covariance
 from pdfkit.data import PDF, SQ, WINDOWS
 from pdfkit.errors import PdfkitError
@@ -42,7 +43,6 @@ from pdfkit.errors import PdfkitError
 EXTRAPOLATIONS = ("none", "linear", "quadratic")
 _BARN = 0.01  # barn in one fm²
 _SOPER = 4.493409457909064  # first zero of sin x − x cos x
-_BLOCK = 400_000  # complex numbers in one table of phases: 6 MB, two at a time
 
 
 def I_to_S(I: Array, f2_mean: Array, f_mean: Array) -> Array:
@@ -276,54 +276,6 @@ def _end_term(step: float, y: Array) -> Array:
     near = np.abs(z) < 1e-3
     safe = np.where(near, 1.0, z)
     return np.asarray(step / 2 * np.where(near, z / 3 * (1 + z * z / 15), 1 / safe - 1 / np.tan(safe)))
-
-
-def phase_sum(x: Array, c: Array, y: Array) -> NDArray[np.complex128]:
-    """Return Σ_k c_k exp(i x_k y_j) (ny,) for real x, c (nx,) and y (ny,).
-
-    On a uniform y each exponential is a product of two from tables of about √ny rows, so the sum is a matrix
-    product and few exponentials are taken; its error is that of the direct sum, the rounding of x·y. Memory
-    below 20 MB.
-    """
-    y = np.asarray(y, dtype=np.float64)
-    inner = _uniform_block(y, float(np.abs(x).max(initial=0.0)))
-    starts = y[::inner]
-    offsets = (y[-1] - y[0]) / (y.size - 1) * np.arange(inner) if inner > 1 else np.zeros(1)
-    out = np.zeros((starts.size, inner), dtype=np.complex128)
-    columns = max(1, _BLOCK // max(starts.size, inner))
-    for k in range(0, x.size, columns):
-        part = slice(k, k + columns)
-        coarse = c[part] * np.exp(1j * np.outer(starts, x[part]))
-        out += coarse @ np.exp(1j * np.outer(x[part], offsets))
-    return out.ravel()[: y.size]
-
-
-def _uniform_block(y: Array, reach: float) -> int:
-    """Return how many points of `y` share one start (about √n), or 1 if y is not uniform to rounding."""
-    if y.size < 3:
-        return 1
-    inner = math.isqrt(y.size)
-    k = np.arange(y.size)
-    model = y[k - k % inner] + k % inner * ((y[-1] - y[0]) / (y.size - 1))
-    allowed = max(1e-12, 8 * np.finfo(float).eps * float(np.abs(y).max()) * reach)
-    return inner if float(np.abs(model - y).max()) * reach <= allowed else 1
-
-
-def sine_sums(x: Array, columns: Array, y: Array) -> Array:
-    """Return Σ_k columns_kp sin(x_k y_j) (p, ny) for x (nx,), columns (nx, p), y (ny,), as `phase_sum`."""
-    y = np.asarray(y, dtype=np.float64)
-    inner = _uniform_block(y, float(np.abs(x).max(initial=0.0)))
-    starts = y[::inner]
-    offsets = (y[-1] - y[0]) / (y.size - 1) * np.arange(inner) if inner > 1 else np.zeros(1)
-    p = columns.shape[1]
-    out = np.zeros((p * starts.size, inner))
-    step = max(1, _BLOCK // max(p * starts.size, inner))
-    for k in range(0, x.size, step):
-        part = slice(k, k + step)
-        coarse, fine, c = np.outer(starts, x[part]), np.outer(x[part], offsets), columns[part].T[:, None, :]
-        for a, b in ((np.sin(coarse), np.cos(fine)), (np.cos(coarse), np.sin(fine))):
-            out += (c * a).reshape(p * starts.size, -1) @ b
-    return out.reshape(p, -1)[:, : y.size]
 
 
 def sq_to_pdf(

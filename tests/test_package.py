@@ -17,17 +17,19 @@ ROOT = Path(pk.__file__).parent
 # Rows of the house, lowest first: a module may import from its own row and those below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "_checks", "_expressions", "kernels"),
-    ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_grid",
+    ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms",
+     "_phase_sums", "_sq_errors", "intensity", "_grid",
      "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle", "counting", "geometry",
      "debye"),
-    ("phases", "io", "build"),
+    ("phases", "io", "build", "reduction", "_reduce_setup", "_reduce_background", "_reduce_routes", "_reduce_errors",
+     "_advice"),
     ("evaluate", "model", "params", "restraints", "results", "problem", "_whitening", "fitting", "uncertainty", "serial", "patterns"),
-    ("screening", "_screen_candidates", "_screen_confusion", "_screen_evidence", "_screen_journal", "_screen_mixtures",
+    ("screening", "comparison", "_screen_candidates", "_screen_confusion", "_screen_evidence", "_screen_journal", "_screen_mixtures",
      "_screen_null", "_screen_pool", "_screen_ranking", "_screen_run", "_screen_store", "_screen_table",
      "_screen_tasks"),
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
      "_build_command"),
-    ("report", "plot", "_plot_patterns", "_plot_screen", "_screen_command", "_outputs", "demo"),
+    ("report", "plot", "_plot_patterns", "_plot_screen", "_plot_comparison", "_screen_command", "_outputs", "demo"),
     ("cli", "_cluster_commands", "_progress", "__main__"),
 )  # fmt: skip
 HEAVY = {

@@ -1,0 +1,110 @@
+"""What a reduction needs to know of the sample: its composition and the mean scattering of its atoms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdfkit import scattering
+from pdfkit._checks import Array
+from pdfkit.errors import PdfkitError, StructureError
+
+_FM2 = 100.0  # fm² in a barn
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Means over the atoms on Q (n,): f1 = ⟨f⟩, f2 = ⟨f²⟩, in units of `pdfkit.form_factor`."""
+
+    f1: Array
+    f2: Array
+
+
+def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str, float]:
+    """Return {element: fraction of the atoms} of a formula ("LaB6", "Zr0.63W0.37V2O7", "Ca(OH)2") or a mapping.
+
+    Raises PdfkitError for a formula that cannot be read, StructureError for an element that is not known.
+    """
+    if composition is None:
+        raise PdfkitError('the composition is not known: give composition=, such as "CdSe"')
+    amounts = dict(composition) if isinstance(composition, Mapping) else _formula(composition)
+    for element, amount in amounts.items():
+        scattering._entry(element)
+        if not (math.isfinite(amount) and amount >= 0):
+            raise PdfkitError(f"composition holds {amount} of {element}: amounts are positive numbers")
+    total = sum(amounts.values())
+    if total <= 0:
+        raise PdfkitError(f"composition = {composition!r} holds no atoms: write a formula such as CdSe")
+    return {element: amount / total for element, amount in amounts.items() if amount > 0}
+
+
+def _formula(text: str) -> dict[str, float]:
+    import periodictable
+
+    if not isinstance(text, str):
+        raise PdfkitError(f"composition = {text!r} is not a formula: write it as text, such as CdSe")
+    plain = "".join(text.split())
+    if not plain or not plain.replace(".", "").replace("(", "").replace(")", "").isalnum() or not plain.isascii():
+        raise PdfkitError(f"composition = {text!r} is not a formula: write elements and amounts, such as Zn0.5Cd0.5Se")
+    try:
+        atoms = periodictable.formula(plain).atoms
+    except (ValueError, KeyError, AttributeError, TypeError):
+        atoms = None
+    if not atoms:
+        raise PdfkitError(
+            f"composition = {text!r} is not a formula: elements begin with a capital letter and amounts follow them, "
+            "such as Zn0.5Cd0.5Se"
+        )
+    return {str(atom): float(amount) for atom, amount in atoms.items()}
+
+
+def levels(fractions: Mapping[str, float], probe: str, Q: Array) -> Levels:
+    """Return ⟨f⟩ and ⟨f²⟩ on Q (Å⁻¹); PdfkitError for a null-scattering mixture or Q beyond the tables."""
+    if probe != "N" and Q[-1] > scattering.QMAX_TABLES:
+        raise PdfkitError(
+            f"Q reaches {Q[-1]:g} Å⁻¹, beyond the tables of form factors ({scattering.QMAX_TABLES:.0f}): is Q in nm⁻¹? "
+            'Then read it with unit="nm-1"; else lower qmaxinst'
+        )
+    names = list(fractions)
+    c = np.array([fractions[name] for name in names])
+    f = np.stack([scattering.form_factor(name, probe, Q) for name in names])
+    return Levels(scattering._mean(c, f, names), np.tensordot(c, f**2, axes=1))
+
+
+def incoherent(fractions: Mapping[str, float]) -> float:
+    """Return the incoherent neutron scattering per atom, σ_inc/4π in fm²; StructureError where it is not tabulated."""
+    total = 0.0
+    for element, share in fractions.items():
+        value = getattr(scattering._entry(element).neutron, "incoherent", None)
+        if value is None:
+            raise StructureError(f"{element} has no tabulated incoherent cross section: use method='adhoc'")
+        total += share * float(value) * _FM2 / (4 * math.pi)
+    return total
+
+
+def compton(fractions: Mapping[str, float], Q: Array, wavelength: float | None, recoil: float) -> Array:
+    """Return the Compton scattering per atom (n,) in electrons²: Σ c_a S_a(x)·(λ/λ′)^recoil, x = Q/4π.
+
+    S_a(x) are the incoherent scattering functions of Hubbell et al., J. Phys. Chem. Ref. Data 4, 471 (1975), as
+    xraylib has them. λ′ − λ = (h/mc)(1 − cos 2θ); the recoil factor [Breit, Phys. Rev. 27, 362 (1926); Dirac] counts
+    with exponent 2 for detectors that count photons, 3 for those that measure energy; without a wavelength it is 1.
+    """
+    import xraylib_np
+
+    x = Q / (4 * math.pi)
+    numbers = [scattering._entry(element).number for element in fractions]
+    # Below its tables S grows as x²: by less than 0.01 electrons at the first point.
+    start = 0.005
+    inside = np.maximum(x, start)
+    S = np.asarray(xraylib_np.SF_Compt(np.array(numbers), inside)) * np.minimum(x / start, 1.0) ** 2
+    total = np.array(list(fractions.values())) @ S
+    if wavelength is None:
+        return np.asarray(total)
+    shift = 2 * _COMPTON * (x * wavelength) ** 2  # (h/mc)·2 sin²θ
+    return np.asarray(total * (wavelength / (wavelength + shift)) ** recoil)
+
+
+_COMPTON = 0.0242631023  # Å, h/mc

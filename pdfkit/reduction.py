@@ -1,0 +1,392 @@
+"""From measured intensities to S(Q), F(Q) and G(r), with errors that are carried all the way.
+
+    iq = pk.read_intensity("cds.chi")
+    done = pk.reduce(iq, composition="CdS", background=pk.read_intensity("empty.chi"), qmax=15)
+    pdf = done.to_pdf(window="lorch")            # pdf.dG and pdf.cov
+    print(done)
+
+| step | what | errors |
+|---|---|---|
+| net | I = I_raw − bgscale·I_background | variances add up |
+| scale | α of S(Q) = [αI − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩², see `method` | correlates all points |
+| polynomial | F = Q(S − 1) − P(Q), degree rpoly·(Qmaxinst − Qmin)/π | correlates all points |
+| transform | G = (2/π)∫F M sin(Qr) dQ over Qmin…Qmax | `Covariance`, exact on any r |
+
+All of it is linear in I but the scale, whose derivative is included: F − F₀ = K·(I − I₀), and cov(F) = K·diag(dI²)·Kᵀ.
+Points stay where they were measured: an interpolation would correlate their errors.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _advice, _checks, transforms
+from pdfkit._checks import Array
+from pdfkit._reduce_background import Net, bridged, subtract
+from pdfkit._reduce_errors import ERRORS, diagonal, propagated, warn_if_unlikely, with_errors
+from pdfkit._reduce_routes import Route, adhoc, physical
+from pdfkit._reduce_setup import Levels, compton, incoherent, levels, parse_composition
+from pdfkit.data import PDF, PROBES, SQ, Instrument
+from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.intensity import Intensity, sin2_theta
+from pdfkit.io._atomic import AnyPath
+
+METHODS = ("adhoc", "physical")
+POLARISATIONS = ("none", "unpolarised")
+_MODES = {"X": "xray", "N": "neutron", "E": "electron"}
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """What `reduce` found.
+
+    Parameters
+    ----------
+    sq : S(Q) with dS and the covariance of F. qmin, qmax : Å⁻¹, limits of the transform.
+    stages : on the Q of sq: "raw", "background", "net", "level" (of independent atoms, on the scale of the
+        intensities), "before" (F without the polynomial), "polynomial", "F".
+    diagnostics : numbers by name; see `reduce`. settings : what was asked for, under PDFgetX3's names where it has one.
+    window, extrapolate : defaults of `to_pdf`.
+    """
+
+    sq: SQ
+    qmin: float
+    qmax: float
+    stages: Mapping[str, Array] = field(repr=False)
+    diagnostics: Mapping[str, float]
+    settings: Mapping[str, str]
+    window: str = "none"
+    extrapolate: str = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("stages", "diagnostics", "settings"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain = {name: dict(values[name]) for name in ("stages", "diagnostics", "settings")}
+        return _rebuild, ({**values, **plain},)
+
+    @property
+    def Q(self) -> Array:
+        """Å⁻¹, (n,)."""
+        return self.sq.Q
+
+    @property
+    def S(self) -> Array:
+        """The structure function (n,)."""
+        return self.sq.S
+
+    @property
+    def dS(self) -> Array | None:
+        """Its standard deviations (n,), or None."""
+        return self.sq.dS
+
+    @property
+    def F(self) -> Array:
+        """F(Q) = Q[S(Q) − 1] in Å⁻¹ (n,)."""
+        return self.sq.F
+
+    def to_pdf(
+        self,
+        r: Array | None = None,
+        *,
+        qmin: float | None = None,
+        qmax: float | None = None,
+        window: str | None = None,
+        window_width: float | None = None,
+        extrapolate: str | None = None,
+    ) -> PDF:
+        """Return G(r) on `r` (Å; default 0 to 30 by 0.01) with dG and cov; limits and window default to those asked.
+
+        The polynomial of an ad hoc reduction has taken the part of F below qmin for background, so models are not to
+        be cut there: `PDF.instrument.qmin` is 0. Raises PdfkitError as `SQ.to_pdf`.
+        """
+        low = self.qmin if qmin is None else qmin
+        high = self.qmax if qmax is None else qmax
+        pdf = self.sq.to_pdf(
+            r,
+            qmin=low,
+            qmax=high,
+            window=window or self.window,
+            window_width=window_width,
+            extrapolate=extrapolate or self.extrapolate,
+        )
+        keep = {**self.settings, "qmin": f"{low:g}", "qmax": f"{high:g}", "window": window or self.window}
+        if self.settings["method"] == "adhoc" and qmin is None:
+            pdf = replace(pdf, instrument=replace(pdf.instrument, qmin=0.0))
+        return replace(pdf, header={**keep, **pdf.header})
+
+    def __str__(self) -> str:
+        """One fact per line."""
+        n, Q = len(self.sq), self.sq.Q
+        lines = [f"{self.sq.name or 'pattern'}: {n} points, Q = {Q[0]:.4g} to {Q[-1]:.4g} Å⁻¹, {self.sq.composition}"]
+        lines += [f"  {name:<22} {value:.5g}" for name, value in self.diagnostics.items()]
+        return "\n".join([*lines, f"  {'errors':<22} {self.settings['errors']}"])
+
+
+def _rebuild(values: dict[str, Any]) -> Reduction:
+    return Reduction(**values)
+
+
+def reduce(
+    iq: Intensity | AnyPath,
+    *,
+    composition: str | Mapping[str, float] | None = None,
+    background: Intensity | AnyPath | None = None,
+    bgscale: float = 1.0,
+    qmin: float | None = None,
+    qmax: float | None = None,
+    qmaxinst: float | None = None,
+    rpoly: float | None = None,
+    probe: str | None = None,
+    method: str = "adhoc",
+    errors: str = "auto",
+    window: str = "none",
+    extrapolate: str = "none",
+    wavelength: float | None = None,
+    rho0: float | None = None,
+    polarisation: str | float = "none",
+    absorption: float | Array | Callable[[Array], Array] | None = None,
+    constant: bool = False,
+    recoil: float = 2.0,
+) -> Reduction:
+    """Reduce a powder pattern to S(Q), F(Q) and G(r).
+
+    Parameters
+    ----------
+    iq, background : patterns, or files for `read_intensity`. bgscale : what the background is multiplied with.
+    composition : formula such as "LaB6", or {element: amount}; default: what the file says.
+    qmin, qmax : Å⁻¹, limits of the transform; default: the data, without gaps. qmaxinst : Å⁻¹, the end of the data
+        that scale and polynomial are fitted to; default: the end of the data; beyond it, it is cut back with a warning.
+    rpoly : Å; the polynomial has degree rpoly·(qmaxinst − qmin)/π and reaches G(r) below rpoly. Default 0.9 for
+        "adhoc" and 0 (none) for "physical".
+    probe : "X", "N" or "E"; default: what the file says, else "X".
+    method : "adhoc" (S(Q) on an unknown scale, made flat by the polynomial; the rules of PDFgetX3) or "physical":
+        X-rays: Compton scattering (needs the wavelength for its recoil), `polarisation` and `absorption` are taken off;
+        neutrons: incoherent scattering; the scale comes from `rho0` (atoms/Å³, Krogh-Moe and Norman) where it is given,
+        else from the level at high Q.
+    errors : where dI comes from: "auto", "given", "counting" (√I), "scatter" (of neighbouring points) or "none".
+    window, extrapolate : defaults of `Reduction.to_pdf`. wavelength : Å; default: what the file says.
+    polarisation : "none" (corrected already), "unpolarised" (also a synchrotron, averaged over full rings):
+        (1 + cos²2θ)/2, or K: (1 + K·cos²2θ)/(1 + K). absorption : μR of a capillary [Hewat, Acta Cryst. A35, 248
+        (1979)], or factors on Q (n,), or a function of Q that returns them; intensities are divided by them.
+    constant : find a constant intensity (fluorescence), too. recoil : exponent of the recoil factor of Compton
+        scattering: 2 for counted photons, 3 for measured energy.
+
+    Returns
+    -------
+    Reduction, with `diagnostics`: "scale" α; "degree"; "background share" of the intensity; "removed", the polynomial
+    relative to F (rms); "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the
+    first peak (of the ad hoc route behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
+    −4πρ₀; "first peak" in Å; "points bridged" in gaps.
+
+    Raises
+    ------
+    PdfkitError : a composition, limit, choice or pattern that cannot be. ReadError : a file that cannot be read.
+    """
+    sample, empty = _pattern(iq), None if background is None else _pattern(background)
+    _choices(method, errors, window, extrapolate)
+    probe = _checks.choice("probe", probe or sample.probe or "X", PROBES)
+    wavelength = wavelength if wavelength is not None else sample.wavelength
+    if wavelength is not None:
+        wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
+    composition = sample.composition if composition is None else composition
+    fractions = parse_composition(composition)
+    bgscale = _checks.number("bgscale", bgscale, low=0.0)
+    rpoly = _checks.number("rpoly", (0.9 if method == "adhoc" else 0.0) if rpoly is None else rpoly, low=0.0, high=10.0)
+    low, high, last = _limits(sample, qmin, qmax, qmaxinst)
+    net, words, bridges = _net(sample.crop(low, last), empty, bgscale, errors)
+    low, high = max(low, float(net.Q[0])), min(high, float(net.Q[-1]))
+    means = levels(fractions, probe, net.Q)
+    if method == "adhoc":
+        inelastic, transmission = np.zeros(net.Q.size), np.ones(net.Q.size)
+        route = adhoc(net.Q, net.intensity, means, rpoly)
+    else:
+        inelastic, transmission = _corrections(fractions, probe, net.Q, wavelength, recoil, polarisation, absorption)
+        route = physical(
+            net.Q,
+            net.intensity,
+            means,
+            inelastic=inelastic,
+            transmission=transmission,
+            rho0=None if rho0 is None else _checks.number("rho0", rho0, low=0.0, open_low=True),
+            constant=constant,
+            rpoly=rpoly,
+        )
+    _warn_of_units(net, means, probe)
+    formula = composition if isinstance(composition, str) else "".join(f"{e}{c:.6g}" for e, c in fractions.items())
+    settings = {
+        "mode": _MODES[probe],
+        "composition": formula,
+        "bgscale": f"{bgscale:g}",
+        "rpoly": f"{rpoly:g}",
+        "qmaxinst": f"{last:g}",
+        "qmin": f"{low:g}",
+        "qmax": f"{high:g}",
+        "method": method,
+        "errors": words,
+        **({} if wavelength is None else {"wavelength": f"{wavelength:g}"}),
+    }
+    sq = _sq(net, route, sample, probe, formula)
+    level = (means.f2 + inelastic) * transmission / route.scale
+    stages = {"raw": net.raw, "background": net.background, "net": net.intensity, "level": level}
+    stages |= {"before": route.before, "polynomial": route.polynomial, "F": route.F}
+    facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0, rho0, bridges)
+    return Reduction(sq, low, high, stages, facts, settings, window, extrapolate)
+
+
+def _pattern(value: Intensity | AnyPath) -> Intensity:
+    from pdfkit.io.intensity_files import read_intensity
+
+    return value if isinstance(value, Intensity) else read_intensity(value)
+
+
+def _choices(method: str, errors: str, window: str, extrapolate: str) -> None:
+    _checks.choice("method", method, METHODS)
+    _checks.choice("errors", errors, ERRORS)
+    _checks.choice("extrapolate", extrapolate, transforms.EXTRAPOLATIONS)
+    transforms.window(window, np.zeros(1), 1.0)
+
+
+def _limits(
+    sample: Intensity, qmin: float | None, qmax: float | None, qmaxinst: float | None
+) -> tuple[float, float, float]:
+    """Return qmin, qmax and qmaxinst within the data, or say what is outside."""
+    first, last = float(sample.Q[0]), float(sample.Q[-1])
+    tiny = 1.5 * float(np.median(np.diff(sample.Q)))
+    end = last if qmaxinst is None else _checks.number("qmaxinst", qmaxinst, low=0.0, open_low=True)
+    if end > last + tiny:
+        text = f"qmaxinst = {end:g} is beyond the data, which end at {last:.5g} Å⁻¹: cut back to that"
+        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+    end = min(end, last)
+    low = first if qmin is None else _checks.number("qmin", qmin, low=0.0)
+    high = end if qmax is None else _checks.number("qmax", qmax, low=0.0, open_low=True)
+    if high > last + tiny:
+        raise PdfkitError(f"qmax = {high:g} is beyond the data, which end at {last:.5g} Å⁻¹: lower it")
+    if high > end + tiny:
+        raise PdfkitError(f"qmax = {high:g} is above qmaxinst = {end:g}: lower qmax or raise qmaxinst")
+    low, high = max(low, first), min(high, end)
+    if high - low < 20 * tiny or high < 1.5 * low:
+        raise PdfkitError(f"qmin = {low:g} and qmax = {high:g} leave too little to transform: widen them")
+    return low, high, end
+
+
+def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str) -> tuple[Net, str, int]:
+    """Return the net pattern, the source of its errors, and the number of points bridged."""
+    pattern, bridges = bridged(sample)
+    if bridges:
+        text = f"{bridges} points in gaps are interpolated, errors too"
+        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+    pattern, words = with_errors(pattern, errors)
+    if words == "given":
+        warn_if_unlikely(pattern)
+    if empty is not None:
+        kind = "scatter" if errors in ("auto", "given") and empty.dI is None else errors
+        empty, other = with_errors(empty, "none" if words == "none" else kind)
+        part = empty.crop(sample.Q[0], sample.Q[-1]) if len(empty) > len(pattern) else empty
+        empty = part if np.array_equal(part.Q, pattern.Q) else empty
+        words = words if words == other else f"{words}; background: {other}"
+    return subtract(pattern, empty, bgscale), words, bridges
+
+
+def _corrections(
+    fractions: Mapping[str, float],
+    probe: str,
+    Q: Array,
+    wavelength: float | None,
+    recoil: float,
+    polarisation: str | float,
+    absorption: float | Array | Callable[[Array], Array] | None,
+) -> tuple[Array, Array]:
+    """Return the inelastic level and the factor on the intensities, each (n,)."""
+    factor = np.ones(Q.size)
+    needs = isinstance(absorption, int | float) or polarisation != "none"
+    if needs and wavelength is None:
+        raise PdfkitError("polarisation and absorption depend on the angle: give wavelength= in Å")
+    if polarisation != "none":
+        factor = factor * _polarisation(polarisation, Q, wavelength or 0.0)
+    if absorption is not None:
+        factor = factor * _absorption(absorption, Q, wavelength)
+    if probe == "N":
+        return np.full(Q.size, incoherent(fractions)), factor
+    if probe == "X":
+        return compton(fractions, Q, wavelength, _checks.number("recoil", recoil, low=0.0, high=3.0)), factor
+    return np.zeros(Q.size), factor
+
+
+def _polarisation(value: str | float, Q: Array, wavelength: float) -> Array:
+    if isinstance(value, str):
+        _checks.choice("polarisation", value, POLARISATIONS)
+    K = 1.0 if isinstance(value, str) else _checks.number("polarisation", value, low=0.0, high=1.0)
+    cos2 = (1 - 2 * sin2_theta(Q, wavelength)) ** 2
+    return np.asarray((1 + K * cos2) / (1 + K))
+
+
+def _absorption(value: float | Array | Callable[[Array], Array], Q: Array, wavelength: float | None) -> Array:
+    if callable(value) or np.ndim(value):
+        factor = _checks.array("absorption", value(Q) if callable(value) else value)
+        if factor.size != Q.size or not (factor > 0).all():
+            raise PdfkitError(f"absorption needs {Q.size} positive factors, one per Q from qmin to qmaxinst")
+        return factor
+    mu = _checks.number("absorption", value, low=0.0, high=3.0)
+    sin2 = sin2_theta(Q, wavelength or 0.0)
+    return np.asarray(np.exp(-(1.7133 - 0.0368 * sin2) * mu + (0.0927 + 0.375 * sin2) * mu**2))
+
+
+def _warn_of_units(net: Net, means: Levels, probe: str) -> None:
+    """Warn when X-ray intensities do not fall at all as ⟨f²⟩ does: Q is then in another unit, or is 2θ."""
+    if probe == "N":
+        return
+    part = max(5, net.Q.size // 10)
+    ends = (slice(part, 2 * part), slice(-part, None))
+    ratio = [float(np.median(net.intensity[k])) / float(np.median(means.f2[k])) for k in ends]
+    if ratio[0] > 0 and ratio[1] > 100 * ratio[0]:
+        text = (
+            "the intensities do not fall with Q as ⟨f²⟩ does: is Q in Å⁻¹ (not nm⁻¹ or 2θ), the background taken off?"
+        )
+        warnings.warn(text, PdfkitWarning, stacklevel=3)
+
+
+def _sq(net: Net, route: Route, sample: Intensity, probe: str, formula: str) -> SQ:
+    cov, dS = None, None
+    Q = net.Q
+    if net.variance is not None:
+        cov = propagated(Q, route, net.variance)
+        dS = np.maximum(diagonal(cov), 1e-300) / np.maximum(Q, 1e-6)
+    # F = 0 at Q = 0, where S is not known: 1 stands for it.
+    S = 1.0 + np.divide(route.F, Q, out=np.zeros(Q.size), where=Q > 0)
+    header = {key: value for key, value in sample.header.items() if key.startswith("note")}
+    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov)
+
+
+def _diagnostics(
+    net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float, rho0: float | None, bridges: int
+) -> dict[str, float]:
+    rms = [float(np.sqrt(np.mean(v**2))) for v in (route.polynomial, route.F)]
+    out = {"scale": route.scale, "degree": route.degree, **route.facts}
+    out["background share"] = float(net.background.sum() / net.raw.sum())
+    out["removed"] = rms[0] / max(rms[1], 1e-300)
+    out["high-Q level"] = float(sq.S[sq.Q[-1] - 0.2 * (sq.Q[-1] - sq.Q[0]) < sq.Q].mean())
+    bare = replace(sq, dS=None, cov=None)
+    # Lorch's window: what is looked for are a slope and a peak, not ripples.
+    reach = min(8.0, 0.99 * math.pi / float(np.diff(sq.Q).max()))
+    pdf = bare.to_pdf(np.arange(0.02, reach, 0.02), qmin=low, qmax=high, window="lorch")
+    peak = _advice.first_peak(pdf.r, pdf.G)
+    if peak is not None:
+        out["first peak"] = peak
+        slope = _advice.low_r_slope(pdf.r, pdf.G, rpoly, peak, high)
+        if slope is not None:
+            out["low-r slope"] = slope
+    if rho0 is not None:
+        out["expected slope"] = -4 * math.pi * rho0
+    if bridges:
+        out["points bridged"] = float(bridges)
+    return out
