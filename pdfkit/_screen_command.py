@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
@@ -20,7 +20,7 @@ NAMES = ("ranking.txt", "ranking.csv", "ranking.h5", "ranking.png", "confusion.t
 
 @dataclass(frozen=True)
 class ScreenOptions:
-    """What `pdfkit screen` is asked for: its options under their own names (`OPTIONS` says what each means)."""
+    """What `pdfkit screen` is asked for: its options under their own names."""
 
     rmin: float | None = None
     rmax: float | None = None
@@ -45,36 +45,6 @@ class ScreenOptions:
     dask: str | None = None
     out: Path = field(default_factory=lambda: Path("pdfkit-screen"))
     resume: bool = True
-
-
-OPTIONS: Mapping[str, str] = {
-    "data": "Measured G(r).",
-    "candidates": "Folders or files (xyz, CIF, …) of candidates.",
-    "rmin": "Å; start of the comparison.",
-    "rmax": "Å; end of the comparison.",
-    "probe": "X, N or E, where the data file does not say.",
-    "qmin": "Å⁻¹; lower limit of the transform, where the data file does not say.",
-    "qmax": "Å⁻¹, where the data file does not say.",
-    "qdamp": "Å⁻¹; damping of the instrument.",
-    "qbroad": "Å⁻¹; broadening of the instrument.",
-    "free": "What is fitted; repeat it. Default: scale, expansion, Uiso, delta2.",
-    "start": "NAME=VALUE; where a parameter starts, or stays if it is not free.",
-    "keep": "How many go on to the second stage and to the full fit, at most.",
-    "build": "A formula such as Cd37S20, of which candidates are built.",
-    "seed": "Of the search for candidates, and of the noise of the confusion study.",
-    "null": "A crystal of which a sphere of the same size joins the ranking.",
-    "mixtures": "So many mixtures of two of the best join the ranking.",
-    "ratio": "LOW HIGH; measured number of cations per anion.",
-    "mass": "g/mol; measured mass of the whole particle.",
-    "inorganic": "Mass fraction of its core.",
-    "confusion": "Simulate and refit so many of the best, to say how often they are confused.",
-    "repeats": "Simulated measurements of each in that study.",
-    "workers": "Processes; default: one per core.",
-    "dask": "Address of a dask scheduler, instead of processes.",
-    "out": "Folder of the results and of the journal that an interrupted run goes on from.",
-    "resume": "Go on from the journal in the folder, or start anew.",
-}
-"""Help texts of the arguments and options."""
 
 
 def run_screen(

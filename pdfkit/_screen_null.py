@@ -13,6 +13,12 @@ Null = str | Particle | Callable[[int], Particle]
 CENTRES = ("cation", "anion", "bond", "atom")
 
 
+def check_null(null: Any) -> None:
+    """Refuse what no null model can be made of, before anything is computed. Raises PdfkitError."""
+    if not (null is None or isinstance(null, Particle) or callable(null)):
+        build.network(null)
+
+
 def null_particle(null: Any, atoms: int) -> Particle:
     """Return the null model for a best candidate of `atoms` atoms.
 

@@ -32,7 +32,7 @@ from pdfkit._screen_confusion import Confusion, study_confusion
 from pdfkit._screen_evidence import INDISTINGUISHABLE
 from pdfkit._screen_journal import Journal
 from pdfkit._screen_mixtures import mixtures as _mixtures
-from pdfkit._screen_null import Null, null_particle
+from pdfkit._screen_null import Null, check_null, null_particle
 from pdfkit._screen_pool import Pool, dask_size
 from pdfkit._screen_ranking import Ranking, RankingRow, Stage, candidate_row, enough_points, ranked
 from pdfkit._screen_run import Best, Progress, Run, Tell
@@ -132,6 +132,7 @@ def screen(
     )
     check_setting(setting)
     enough_points(setting)
+    check_null(null)
     keep, chunk = _kept(keep), _whole("chunk", chunk)
     threshold = _checks.number("threshold", threshold, low=0.0, open_low=True)
     twins: dict[str, list[str]] = {}

@@ -528,7 +528,6 @@ def test_the_command_screens_a_folder_and_goes_on_where_it_stopped(data: pk.PDF,
     assert all(file.stat().st_size for file in files)
     again, _, _ = _screen_command.run_screen(measured, [str(folder)], options)
     assert screens.numbers(again) == screens.numbers(found)
-    assert set(_screen_command.ScreenOptions.__dataclass_fields__) <= set(_screen_command.OPTIONS)
 
 
 def test_the_command_refuses_what_is_missing(data: pk.PDF, tmp_path: Path) -> None:
