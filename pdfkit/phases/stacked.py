@@ -37,14 +37,13 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._sites import element_symbol
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.kernels.stacking import same_position, stacked_peaks
+from pdfkit.kernels.stacking import stacked_peaks
+from pdfkit.phases._stacking import KINDS, Derived, Displacement, Point, displacements, runs
 from pdfkit.phases._stacking_finite import Disc
 from pdfkit.phases._stacking_pairs import Shells, shells
 from pdfkit.phases.base import Composition, Peaks, Quantity
 from pdfkit.shapes import Bulk
 
-UISO = 0.01
-"""Å²: mean-square displacement where none is given."""
 U_MAX = 0.3
 # Default limits of a fit, as those of a crystal: cell ± 5 %, u ± 0.1, and what a second site can be.
 CELL_RANGE = 0.05
@@ -54,18 +53,6 @@ MOST_REACH = 700.0
 # Longer runs of one kind than 1/SHORTEST layers are infinite to any measurement.
 SHORTEST = 1e-4
 IDEAL_U = 0.375
-Displacement = float | Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A number that follows from refined ones: its standard error is NaN where theirs are not known."""
-
-    name: str
-    value: float
-    stderr: float
-    unit: str
-    meaning: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +116,8 @@ class Stacked:
         set_(self, "h", _checks.number("h", h, low=1.0, high=20.0))
         self._check_second()
         self._check_chances()
-        for name, values in _displacements(self).items():
-            set_(self, name, MappingProxyType(values))
+        for kind, values in displacements(self.name, self.labels, {k: getattr(self, k) for k in KINDS}).items():
+            set_(self, kind, MappingProxyType(values))
         set_(self, "shape", Bulk() if self.shape is None else self.shape)
         self._check_platelet()
 
@@ -218,8 +205,8 @@ class Stacked:
         words = {"Uiso": "", "U11": " in the plane of the layers", "U33": " along the stack"}
         out = []
         for kind, where in words.items():
-            value = _mapping(getattr(self, kind)).get(label)
-            if value is not None:
+            if label in getattr(self, kind):
+                value = getattr(self, kind)[label]
                 out.append(Quantity(f"{label}.{kind}", value, 1e-5, U_MAX, "Å²", f"mean-square displacement{where}"))
         return tuple(out)
 
@@ -248,7 +235,7 @@ class Stacked:
 
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
-        return 2.0 * min(min(_mapping(getattr(self, kind)).values(), default=U_MAX) for kind in _KINDS)
+        return 2.0 * float(min(value for kind in KINDS for value in getattr(self, kind).values()))
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of a cell / volume."""
@@ -264,8 +251,8 @@ class Stacked:
         known.update({key: float(value) for key, value in values.items()})
         of_shape = {p.name: known.pop(p.name) for p in self.shape.parameters}
         changed: dict[str, Any] = {name: value for name, value in known.items() if "." not in name}
-        for kind in _KINDS:
-            changed[kind] = {label: known[f"{label}.{kind}"] for label in _mapping(getattr(self, kind))}
+        for kind in KINDS:
+            changed[kind] = {label: known[f"{label}.{kind}"] for label in getattr(self, kind)}
         return replace(self, shape=replace(self.shape, **of_shape), **changed)
 
     def derived(self, covariance: Array | None = None) -> tuple[Derived, ...]:
@@ -276,18 +263,10 @@ class Stacked:
         covariance : (n, n) of `quantities`, 0 where fixed; without it standard errors are NaN.
         """
         names = [q.name for q in self.quantities]
-        c, h = (self.alpha, self.alpha) if self.alpha is not None else (self.alpha_c, self.alpha_h)
-        columns = [names.index(n) for n in (("alpha", "alpha") if self.alpha is not None else ("alpha_c", "alpha_h"))]
-        out = []
-        for name, (value, by_c, by_h), unit, meaning in _runs(float(c or 0.0), float(h or 0.0)):
-            stderr = math.nan
-            if covariance is not None and math.isfinite(value):
-                slope = np.zeros(len(names))
-                np.add.at(slope, columns, (by_c, by_h))
-                used = np.flatnonzero(slope)
-                stderr = math.sqrt(max(float(slope[used] @ covariance[np.ix_(used, used)] @ slope[used]), 0.0))
-            out.append(Derived(name, value, stderr, unit, meaning))
-        return tuple(out)
+        chances = ("alpha", "alpha") if self.alpha is not None else ("alpha_c", "alpha_h")
+        rows = [names.index(name) for name in chances]
+        part = np.full((2, 2), math.nan) if covariance is None else np.asarray(covariance)[np.ix_(rows, rows)]
+        return runs(getattr(self, chances[0]), getattr(self, chances[1]), part)
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 
@@ -299,7 +278,7 @@ class Stacked:
         values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
         qmin changes nothing here. See `pdfkit.kernels.stacking.stacked_peaks` for the formula.
         """
-        at = _Point.of(self, values, tangents)
+        at = Point({q.name: k for k, q in enumerate(self.quantities)}, self._sites, values, tangents)
         rows = self._shells(at, qbroad, rmax)
         chance, dchance = at.chances(rows.most)
         disc = self._disc(at)
@@ -329,7 +308,7 @@ class Stacked:
             dform=dform,
         )
 
-    def _shells(self, at: _Point, qbroad: float, rmax: float) -> Shells:
+    def _shells(self, at: Point, qbroad: float, rmax: float) -> Shells:
         a, h = at["a_h"], at["h"]
         along = at["Ulayer"] * rmax / h
         sigma = math.sqrt(max(2.0 * at.largest * (1.0 + (qbroad * rmax) ** 2) + along, 0.0))
@@ -341,7 +320,7 @@ class Stacked:
             )
         return shells(a, h, at["u"], self.u is not None, reach)
 
-    def _disc(self, at: _Point) -> Disc | None:
+    def _disc(self, at: Point) -> Disc | None:
         if self.layers is None:
             return None
         if self.diameter is None:
@@ -368,111 +347,8 @@ class Stacked:
         return f"{self.name}: {pair[0]}–{pair[1]} at r = {peak[k, 0]:.3f} Å"
 
 
-@dataclass(frozen=True)
-class _Point:
-    """Values of a phase's quantities by name, with their tangents along nq directions."""
-
-    phase: Stacked
-    values: Array
-    tangents: Array
-    index: Mapping[str, int]
-
-    @classmethod
-    def of(cls, phase: Stacked, values: Array, tangents: Array) -> _Point:
-        return cls(phase, values, tangents, {q.name: k for k, q in enumerate(phase.quantities)})
-
-    @property
-    def nq(self) -> int:
-        return int(self.tangents.shape[1])
-
-    def __getitem__(self, name: str) -> float:
-        """Value, 0 for what the phase lacks."""
-        return float(self.values[self.index[name]]) if name in self.index else 0.0
-
-    def d(self, name: str) -> Array:
-        """Tangents (nq,), 0 for what the phase lacks."""
-        return self.tangents[self.index[name]] if name in self.index else np.zeros(self.nq)
-
-    def stacked(self, names: tuple[str, ...]) -> tuple[Array, Array]:
-        """Values (k,) and tangents (nq, k) of several."""
-        return np.array([self[n] for n in names]), np.stack([self.d(n) for n in names], axis=1)
-
-    def cell(self) -> tuple[Array, Array]:
-        return self.stacked(("a_h", "h", "u"))
-
-    def widths(self, qbroad: float, dqbroad: Array) -> tuple[Array, Array]:
-        """δ₁, δ₂, qbroad, U_layer."""
-        value, slope = self.stacked(("delta1", "delta2", "", "Ulayer"))
-        value[2], slope[:, 2] = qbroad, dqbroad
-        return value, slope
-
-    def displacements(self) -> tuple[Array, Array]:
-        """U in and out of the plane by site (nsites, 2), and tangents (nq, nsites, 2)."""
-        names = [
-            [f"{label}.{kind}" if f"{label}.{kind}" in self.index else f"{label}.Uiso" for kind in ("U11", "U33")]
-            for label in self.phase._sites
-        ]
-        value, slope = self.stacked(tuple(name for pair in names for name in pair))
-        return value.reshape(-1, 2), slope.reshape(self.nq, len(names), 2)
-
-    @property
-    def largest(self) -> float:
-        """Largest displacement (Å²)."""
-        return float(self.displacements()[0].max())
-
-    def chances(self, most: int) -> tuple[Array, Array]:
-        """P₀ of 0…most layers, and its tangents (nq, most + 1)."""
-        names = ("alpha", "alpha") if "alpha" in self.index else ("alpha_c", "alpha_h")
-        (c, h), tangents = self.stacked(names)
-        out, slopes = np.empty(most + 1), np.empty((2, most + 1))
-        same_position(float(c), float(h), out, slopes)
-        return out, np.ascontiguousarray(tangents @ slopes)
-
-
-_KINDS = ("Uiso", "U11", "U33")
-
-
-def _mapping(value: Displacement) -> Mapping[str, float]:
-    """The displacements of a phase as they are after its checks."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _displacements(phase: Stacked) -> dict[str, dict[str, float]]:
-    """Return U by kind and element: U11 and U33 where one of them is given, Uiso elsewhere."""
-    given = {}
-    for kind in _KINDS:
-        value = getattr(phase, kind)
-        by_label = value if isinstance(value, Mapping) else dict.fromkeys(phase.labels, value)
-        for label, number in by_label.items():
-            if label not in phase.labels:
-                raise ParameterError(f"{kind} of {label!r}: the elements of {phase.name} are {', '.join(phase.labels)}")
-            given[kind, label] = _checks.number(f"{label}.{kind}", number, low=1e-5)
-    out: dict[str, dict[str, float]] = {kind: {} for kind in _KINDS}
-    for label in phase.labels:
-        plain = given.get(("Uiso", label), UISO)
-        if ("U11", label) in given or ("U33", label) in given:
-            out["U11"][label] = given.get(("U11", label), plain)
-            out["U33"][label] = given.get(("U33", label), plain)
-        else:
-            out["Uiso"][label] = plain
-    return out
-
-
 def _length(name: str, value: float, meaning: str) -> Quantity:
     return Quantity(name, value, (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value, "Å", meaning)
-
-
-def _runs(c: float, h: float) -> tuple[tuple[str, tuple[float, float, float], str, str], ...]:
-    """Return name, (value, ∂/∂α_c, ∂/∂α_h), unit and meaning of what `Stacked.derived` reports."""
-    total = 1.0 + c - h
-    share = (math.nan,) * 3 if total == 0 else ((1.0 - h) / total, -(1.0 - h) / total**2, -c / total**2)
-    cubic = (1.0 / c, -1.0 / c**2, 0.0) if c else (math.inf, 0.0, 0.0)
-    hexagonal = (1.0 / (1.0 - h), 0.0, 1.0 / (1.0 - h) ** 2) if h < 1 else (math.inf, 0.0, 0.0)
-    return (
-        ("cubic_fraction", share, "", "share of layers that are cubic"),
-        ("cubic_run", cubic, "layers", "mean number of cubic layers in a row"),
-        ("hexagonal_run", hexagonal, "layers", "mean number of hexagonal layers in a row"),
-    )
 
 
 def _restored(kind: type[Stacked], values: Mapping[str, Any]) -> Stacked:
