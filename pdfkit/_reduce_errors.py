@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from dataclasses import replace
 
 import numpy as np
 
-from pdfkit import _checks
+from pdfkit import _checks, transforms
 from pdfkit._checks import Array
 from pdfkit._reduce_routes import Route
 from pdfkit.covariance import Covariance
-from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.errors import PdfkitError
 from pdfkit.intensity import Intensity
 
 ERRORS = ("auto", "given", "counting", "scatter", "none")
@@ -19,6 +19,7 @@ ERRORS = ("auto", "given", "counting", "scatter", "none")
 _DIFFERENCE = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / np.sqrt(70.0)
 _MEDIAN_OF_SQUARE = 0.45494  # median of χ² with one degree of freedom
 _BLOCKS, _IN_BLOCK = 16, 60
+_FAR, _WIDTH = (60.0, 150.0), 15.0  # Å
 
 
 def with_errors(pattern: Intensity, errors: str) -> tuple[Intensity, str]:
@@ -28,11 +29,10 @@ def with_errors(pattern: Intensity, errors: str) -> tuple[Intensity, str]:
     |---|---|
     | given | those of the file |
     | counting | √I: the intensities are counts |
-    | scatter | √(g·I), with g(Q) from the scatter of neighbouring points about a cubic: counts on any scale |
+    | scatter | √(g·I), with g(Q) from the scatter of neighbouring points about a cubic: counts on any scale; raised
+      later by `noise_ratio` where that is above 1 |
     | auto | given where there are some, else scatter |
     | none | none |
-
-    Neighbours that share pixels (splitting in an azimuthal integration) scatter too little: then give dI.
     """
     _checks.choice("errors", errors, ERRORS)
     if errors == "auto":
@@ -88,13 +88,19 @@ def diagonal(cov: Covariance) -> Array:
     return np.asarray(np.sqrt(np.maximum(total, 1e-12 * cov.variance)))
 
 
-def warn_if_unlikely(pattern: Intensity) -> None:
-    """Warn when the errors given are far from the scatter of the points: they are then in another unit."""
-    if pattern.dI is None or len(pattern) < 200:
-        return
-    ratio = float(np.median(pattern.dI**2 / scatter(pattern.I)))
-    if ratio < 1e-4 or ratio > 1e4:
-        text = f"errors are {ratio**0.5:.2g} times the scatter of the points"
-        warnings.warn(
-            f"{pattern.name or 'pattern'}: {text}: are they standard deviations?", PdfkitWarning, stacklevel=3
-        )
+def noise_ratio(Q: Array, F: Array, variance: Array) -> float | None:
+    """Return how many times the noise of G(r) exceeds what the variance of F (n,) makes it; None where r is too short.
+
+    Taken from the r between 60 and 150 Å (at most 0.6·π/ΔQ) with the least power: noise of the band that is fitted, and
+    no more than that where no order reaches so far. Neighbouring points that share pixels scatter too little to see it.
+    """
+    end = min(_FAR[1], 0.6 * math.pi / float(np.diff(Q).max()))
+    parts = int((end - _FAR[0]) / _WIDTH)
+    if parts < 1:
+        return None
+    # Hann's window: no ripples of near peaks.
+    weight = transforms.window("hann", Q, Q[-1]) * np.gradient(Q)
+    r = np.linspace(_FAR[0], _FAR[0] + parts * _WIDTH, parts * max(8, math.ceil(2 * _WIDTH * Q[-1] / math.pi)))
+    G = transforms.phase_sum(Q, weight * F, r).imag
+    power = (G**2).reshape(parts, -1).mean(axis=1).min()
+    return math.sqrt(float(power) / (0.5 * float(weight**2 @ variance)))

@@ -30,7 +30,7 @@ import numpy as np
 from pdfkit import _advice, _checks, transforms
 from pdfkit._checks import Array
 from pdfkit._reduce_background import Net, bridged, subtract
-from pdfkit._reduce_errors import ERRORS, diagonal, propagated, warn_if_unlikely, with_errors
+from pdfkit._reduce_errors import ERRORS, diagonal, noise_ratio, propagated, with_errors
 from pdfkit._reduce_routes import Route, adhoc, physical
 from pdfkit._reduce_setup import Levels, compton, incoherent, levels, parse_composition
 from pdfkit.data import PDF, PROBES, SQ, Instrument
@@ -186,7 +186,8 @@ def reduce(
     Reduction, with `diagnostics`: "scale" α; "degree"; "background share" of the intensity; "removed", the polynomial
     relative to F (rms); "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the
     first peak (of the ad hoc route behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
-    −4πρ₀; "first peak" in Å; "points bridged" in gaps.
+    −4πρ₀; "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 150 Å over
+    what the errors make it: far below 1 the errors are too large; above 1 they are too small, or order reaches so far.
 
     Raises
     ------
@@ -235,11 +236,15 @@ def reduce(
         "errors": words,
         **({} if wavelength is None else {"wavelength": f"{wavelength:g}"}),
     }
+    net, noise = _in_band(net, route, words)
+    if noise is not None and words.startswith("scatter") and noise > 1:
+        settings["errors"] += f", times {noise:.3g} as G(r) has it far out"
     sq = _sq(net, route, sample, probe, formula)
     level = (means.f2 + inelastic) * transmission / route.scale
     stages = {"raw": net.raw, "background": net.background, "net": net.intensity, "level": level}
     stages |= {"before": route.before, "polynomial": route.polynomial, "F": route.F}
     facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0, rho0, bridges)
+    facts |= {} if noise is None else {"noise ratio": noise}
     return Reduction(sq, low, high, stages, facts, settings, window, extrapolate)
 
 
@@ -286,8 +291,6 @@ def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str
         text = f"{bridges} points in gaps are interpolated, errors too"
         warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
     pattern, words = with_errors(pattern, errors)
-    if words == "given":
-        warn_if_unlikely(pattern)
     if empty is not None:
         kind = "scatter" if errors in ("auto", "given") and empty.dI is None else errors
         empty, other = with_errors(empty, "none" if words == "none" else kind)
@@ -295,6 +298,21 @@ def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str
         empty = part if np.array_equal(part.Q, pattern.Q) else empty
         words = words if words == other else f"{words}; background: {other}"
     return subtract(pattern, empty, bgscale), words, bridges
+
+
+def _in_band(net: Net, route: Route, words: str) -> tuple[Net, float | None]:
+    """Return the net pattern, errors from scatter raised to the noise in G(r), and the ratio; warn of unlikely ones."""
+    if net.variance is None:
+        return net, None
+    ratio = noise_ratio(net.Q, route.F, route.D**2 * net.variance)
+    if ratio is None:
+        return net, None
+    if words.startswith("scatter") and ratio > 1:
+        net = replace(net, variance=net.variance * ratio**2)
+    if words.startswith("given") and not 0.1 < ratio < 100:
+        text = f"the noise of G(r) is {ratio:.2g} times what the errors of the file make it"
+        warnings.warn(f"{text}: are they standard deviations of the mean?", PdfkitWarning, stacklevel=3)
+    return net, ratio
 
 
 def _corrections(
