@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pdfkit import build as build
     from pdfkit import plot as plot
+    from pdfkit.comparison import Comparison as Comparison
+    from pdfkit.comparison import compare as compare
     from pdfkit.counting import PairTable as PairTable
     from pdfkit.counting import count_pairs as count_pairs
     from pdfkit.covariance import Covariance as Covariance
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "comparison": ("Comparison", "compare"),
     "counting": ("PairTable", "count_pairs"),
     "covariance": ("Covariance",),
     "data": ("PDF", "SQ", "Instrument"),

@@ -1,0 +1,175 @@
+"""Rival models of one measurement side by side: which the data prefer, and by how much.
+
+Evidence as in a screen: ln Z = −½χ² − ½k ln N_ind where the errors are known and the best model fits within them, else
+−½N_ind ln(χ²/N_ind) − ½k ln N_ind, with χ² over N_ind independent residuals and k free parameters (Schwarz, Ann. Stat.
+6, 461 (1978)). Only differences mean something: beyond 3 they are strong, below 1 not worth a mention (Kass & Raftery,
+J. Am. Stat. Assoc. 90, 773 (1995)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit._screen_evidence import MISFIT, ln_evidence
+from pdfkit.data import PDF
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting import fit, parameters
+from pdfkit.model import Model
+from pdfkit.params import matching
+from pdfkit.results import FitResult
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Fits of rival models to the same data, best evidence first.
+
+    names, results; evidence (n,): ln Z less that of the best (0, then negative). noise: "known" or "misfit".
+    """
+
+    names: tuple[str, ...]
+    results: tuple[FitResult, ...]
+    evidence: tuple[float, ...]
+    noise: str
+
+    def __getitem__(self, name: str) -> FitResult:
+        if name not in self.names:
+            raise PdfkitError(f"no model is called {name!r}: there are {', '.join(self.names)}")
+        return self.results[self.names.index(name)]
+
+    @classmethod
+    def of(cls, results: Mapping[str, FitResult]) -> Comparison:
+        """Compare fits that were done already; PdfkitError when they are of different data."""
+        if not results:
+            raise PdfkitError("there are no fits to compare: give one at least")
+        _same_data(results)
+        best = min(one.reduced_chi2 for one in results.values())
+        known = all(one.errors_from != "misfit" for one in results.values()) and best <= MISFIT
+        noise = "known" if known else "misfit"
+        values = {name: _evidence(one, noise) for name, one in results.items()}
+        order = sorted(results, key=lambda name: -values[name])
+        top = values[order[0]]
+        return cls(tuple(order), tuple(results[n] for n in order), tuple(values[n] - top for n in order), noise)
+
+    def table(self) -> str:
+        """Return the comparison as text: Rw, reduced χ², Δ ln Z, and the parameters of each model with errors."""
+        from pdfkit.report import uncertain
+
+        rows = [("model", "Rw", "χ²red" if self.noise == "known" else "", "ΔlnZ", "k", "")]
+        for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
+            chi2 = f"{one.reduced_chi2:.3g}" if self.noise == "known" else ""
+            note = "" if one.converged else "not converged"
+            rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))
+        widths = [max(len(row[k]) for row in rows) for k in range(6)]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.append("")
+        for name, one in zip(self.names, self.results, strict=True):
+            values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
+            lines.append(f"{name}: {', '.join(values)}")
+        return "\n".join(lines)
+
+    __str__ = table
+
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write one row per model: name, rw, reduced_chi2, dlnz, free parameters with values and errors."""
+        import csv
+        import io
+
+        from pdfkit.io._atomic import write_text
+
+        free = sorted({name for one in self.results for name in one.free})
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        columns = [x for name in free for x in (name, f"{name} error")]
+        writer.writerow(["model", "rw", "reduced_chi2", "dlnz", "k", "converged", *columns])
+        for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
+            cells: list[Any] = [name, one.rw, one.reduced_chi2, evidence, len(one.free), one.converged]
+            for parameter in free:
+                par = one.params.get(parameter) if parameter in one.free else None
+                cells += ["", ""] if par is None else [par.value, par.stderr]
+            writer.writerow(cells)
+        return write_text(path, buffer.getvalue())
+
+
+def compare(
+    models: Mapping[str, Model],
+    data: PDF,
+    *,
+    free: Iterable[str],
+    ties: Mapping[str, str | float] | None = None,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Fit rival models to the same data and compare them.
+
+    models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
+    model does not have is left out of its fit (a tie also when it names what the model lacks). options : those of
+    `fit` (rmin, rmax, weights, errors, max_nfev). progress : called with the name of the model that is fitted next.
+
+    Raises
+    ------
+    ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models.
+    """
+    free = [free] if isinstance(free, str) else list(free)
+    names = {key: tuple(parameters(model)) for key, model in models.items()}
+    for pattern in (*free, *(ties or {}), *(bounds or {})):
+        if not any(_has(known, pattern) for known in names.values()):
+            raise ParameterError(f"no parameter of any model is called {pattern!r}: check its spelling")
+    results = {}
+    for key, model in models.items():
+        if progress is not None:
+            progress(key)
+        known = names[key]
+        results[key] = fit(
+            model,
+            data,
+            free=[pattern for pattern in free if _has(known, pattern)],
+            ties={name: tie for name, tie in (ties or {}).items() if _has(known, name) and _can(known, tie)},
+            bounds={name: limits for name, limits in (bounds or {}).items() if _has(known, name)},
+            **options,
+        )
+    return Comparison.of(results)
+
+
+def _has(names: Sequence[str], pattern: str) -> bool:
+    try:
+        return bool(matching(names, pattern))
+    except ParameterError:
+        return False
+
+
+def _can(names: Sequence[str], tie: str | float) -> bool:
+    from pdfkit import _expressions
+
+    return _expressions.names(str(tie)) <= set(names)
+
+
+def _same_data(results: Mapping[str, FitResult]) -> None:
+    first_name, first = next(iter(results.items()))
+    for name, one in results.items():
+        same = len(one.datasets) == len(first.datasets) and all(
+            a.data.r.size == b.data.r.size and np.array_equal(a.data.r, b.data.r) and np.array_equal(a.data.G, b.data.G)
+            for a, b in zip(one.datasets, first.datasets, strict=False)
+        )
+        if not same:
+            raise PdfkitError(
+                f"{name} and {first_name} were fitted to different data or ranges: their evidence cannot be compared"
+            )
+        if one.whitened != first.whitened:
+            raise PdfkitError(f"{name} and {first_name} weigh points differently: fit them with the same errors=")
+
+
+def _evidence(result: FitResult, noise: str) -> float:
+    chi2 = result.reduced_chi2 * max(1.0, result.n_independent - len(result.free))
+    return (
+        ln_evidence(max(chi2, 1e-300), result.n_independent, len(result.free), noise) if math.isfinite(chi2) else -1e300
+    )
