@@ -1,0 +1,124 @@
+"""Clusters on the command line, as processes: what each command writes, and one line for what it cannot use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "pdfkit", *arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
+
+
+def fails(*arguments: str, folder: Path) -> str:
+    done = run(*arguments, folder=folder)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    return last
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tetrahedra, and a simulated measurement of the second."""
+    out = tmp_path_factory.mktemp("clusters")
+    (out / "candidates").mkdir()
+    for n in (3, 4, 5):
+        done = run("build", "tetrahedron", "CdS_zincblende", str(n), "-o", f"candidates/T{n}.xyz", folder=out)
+        assert done.returncode == 0, done.stderr
+    options = "--qmin 0.8 --qmax 18 --qdamp 0.03 --rmin 1.5 --rmax 14 --noise 0.02 --set Uiso=0.015 -o t4.gr"
+    done = run("simulate", "candidates/T4.xyz", *options.split(), folder=out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def test_what_is_built_is_what_was_asked_for(folder: Path) -> None:
+    assert [pk.Particle.from_file(folder / "candidates" / f"T{n}.xyz").formula for n in (3, 4, 5)] == [
+        "Cd10S4",
+        "Cd20S10",
+        "Cd35S20",
+    ]
+    words = run("info", "candidates/T4.xyz", folder=folder).stdout
+    assert "cluster" in words
+    assert "Cd20S10, 30 atoms" in words
+
+
+def test_a_recipe_fits_a_cluster_like_a_crystal(folder: Path) -> None:
+    (folder / "fit.toml").write_text(
+        'data = {file = "t4.gr"}\n'
+        "fit = {free = ['scale', 'expansion', 'Uiso']}\n"
+        '[[phase]]\nname = "c"\nstructure = "candidates/T4.xyz"\nsurface = true\nstart = {Uiso = 0.02}\n'
+    )
+    done = run("fit", "fit.toml", "--out", "out", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "c (Cd20 S10, cluster)" in done.stdout
+    assert {p.name for p in (folder / "out").iterdir()} == {"report.txt", "fit.png", "columns.txt", "fit.h5", "c.xyz"}
+    result = pk.load_result(folder / "out" / "fit.h5")
+    assert result.params["c.Cd_surface.Uiso"].value == pytest.approx(0.015, abs=0.003)
+    np.testing.assert_allclose(result.model(result.data.r).G, result.calc.G, atol=1e-12)
+    refined = pk.Particle.from_file(folder / "out" / "c.xyz")
+    ratio = refined.extent() / pk.Particle.from_file(folder / "candidates" / "T4.xyz").extent()
+    assert ratio == pytest.approx(1 + result.params["c.expansion"].value, abs=1e-9)
+    partials = run("partials", "fit.toml", "--out", "partials", folder=folder)
+    assert partials.returncode == 0, partials.stderr
+
+
+def test_a_screen_finds_the_true_one_and_lists_what_it_cannot_use(folder: Path) -> None:
+    (folder / "candidates" / "one.xyz").write_text("1\nx\nCd 0 0 0\n")
+    (folder / "candidates" / "over.xyz").write_text("2\nx\nCd 0 0 0\nS 0 0 0.1\n")
+    done = run("screen", "t4.gr", "candidates", "--workers", "1", "-o", "screened", folder=folder)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if "Cd" in line and "S" in line]
+    assert rows[0][:4] == ["1", "*", "T4", "Cd20S10"]
+    assert "could not be computed: 2" in done.stdout
+    assert "at least two" in done.stdout
+    again = run("screen", "t4.gr", "candidates", "--workers", "1", "-o", "screened", folder=folder)
+    assert again.stdout == done.stdout
+    assert pk.load_ranking(folder / "screened" / "ranking.h5").rows[0].name == "T4"
+
+
+@pytest.mark.parametrize(
+    ("options", "file", "head"),
+    [
+        (("--saxs",), "T4-saxs.dat", "Guinier"),
+        (("--xrd", "--wavelength", "0.71"), "T4-xrd.dat", "30 atoms"),
+        ((), "T4-waxs.dat", "30 atoms"),
+    ],
+)
+def test_patterns_are_written(folder: Path, options: tuple[str, ...], file: str, head: str) -> None:
+    done = run("pattern", "candidates/T4.xyz", *options, "--plot", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert head in done.stdout
+    assert (folder / file).stat().st_size > 1000
+    assert (folder / file).with_suffix(".png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("build sphere CdS_zincblende 0.5 --centre void", "make it larger"),
+        ("build spere CdS_zincblende 20", "the nearest are sphere"),
+        ("build sphere CdS_zincblende", "takes 1 sizes (diameter)"),
+        ("build candidates Cd37", "Cd37"),
+        ("pattern candidates/T4.xyz --xrd --wavelength 0", "wavelength = 0 is outside"),
+        ("pattern nothing.xyz", "is no file"),
+        ("simulate candidates/T4.xyz --spdiameter 20", "ends by itself"),
+        ("screen t4.gr", "there are no candidates"),
+        ("screen t4.gr empty", "there are no candidates in this folder"),
+        ("screen t4.gr candidates --free Uisso -o bad", "Uisso"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder: Path, arguments: str, words: str) -> None:
+    (folder / "empty").mkdir(exist_ok=True)
+    assert words in fails(*arguments.split(), folder=folder)
