@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pdfkit import build as build
     from pdfkit import plot as plot
+    from pdfkit._reduce_batch import reduce_files as reduce_files
     from pdfkit.comparison import Comparison as Comparison
     from pdfkit.comparison import compare as compare
     from pdfkit.counting import PairTable as PairTable
@@ -43,9 +44,11 @@ if TYPE_CHECKING:
     from pdfkit.geometry import mean_coordination as mean_coordination
     from pdfkit.geometry import radius_of_gyration as radius_of_gyration
     from pdfkit.geometry import surface_mask as surface_mask
+    from pdfkit.intensity import Intensity as Intensity
     from pdfkit.io.cif import write_cif as write_cif
     from pdfkit.io.column_files import read_columns as read_columns
     from pdfkit.io.column_files import write_columns as write_columns
+    from pdfkit.io.intensity_files import read_intensity as read_intensity
     from pdfkit.io.particles import write_xyz as write_xyz
     from pdfkit.io.pdf_files import read_pdf as read_pdf
     from pdfkit.io.pdf_files import write_pdf as write_pdf
@@ -71,6 +74,8 @@ if TYPE_CHECKING:
     from pdfkit.phases.stacked import Stacked as Stacked
     from pdfkit.recipe import load_recipe as load_recipe
     from pdfkit.recipe import run_recipe as run_recipe
+    from pdfkit.reduction import Reduction as Reduction
+    from pdfkit.reduction import reduce as reduce
     from pdfkit.restraints import BondRestraint as BondRestraint
     from pdfkit.restraints import ValueRestraint as ValueRestraint
     from pdfkit.results import FitResult as FitResult
@@ -103,6 +108,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "comparison": ("Comparison", "compare"),
+    "_reduce_batch": ("reduce_files",),
     "counting": ("PairTable", "count_pairs"),
     "covariance": ("Covariance",),
     "data": ("PDF", "SQ", "Instrument"),
@@ -125,8 +131,10 @@ _HOME = {
         "radius_of_gyration",
         "surface_mask",
     ),
+    "intensity": ("Intensity",),
     "io.cif": ("write_cif",),
     "io.column_files": ("read_columns", "write_columns"),
+    "io.intensity_files": ("read_intensity",),
     "io.particles": ("write_xyz",),
     "io.pdf_files": ("read_pdf", "write_pdf"),
     "io.sq_files": ("read_sq",),
@@ -149,6 +157,7 @@ _HOME = {
     "phases.crystal": ("Crystal",),
     "phases.stacked": ("Stacked",),
     "recipe": ("load_recipe", "run_recipe"),
+    "reduction": ("Reduction", "reduce"),
     "restraints": ("BondRestraint", "ValueRestraint"),
     "results": ("FitResult",),
     "saving": ("load_result", "write_fit_columns"),

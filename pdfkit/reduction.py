@@ -32,14 +32,13 @@ from pdfkit._checks import Array
 from pdfkit._reduce_background import Net, bridged, subtract
 from pdfkit._reduce_errors import ERRORS, diagonal, noise_ratio, propagated, with_errors
 from pdfkit._reduce_routes import Route, adhoc, physical
-from pdfkit._reduce_setup import Levels, compton, incoherent, levels, parse_composition
+from pdfkit._reduce_setup import Levels, Physics, levels, parse_composition
 from pdfkit.data import PDF, PROBES, SQ, Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning
-from pdfkit.intensity import Intensity, sin2_theta
+from pdfkit.intensity import Intensity
 from pdfkit.io._atomic import AnyPath
 
 METHODS = ("adhoc", "physical")
-POLARISATIONS = ("none", "unpolarised")
 _MODES = {"X": "xray", "N": "neutron", "E": "electron"}
 
 
@@ -51,7 +50,7 @@ class Reduction:
     ----------
     sq : S(Q) with dS and the covariance of F. qmin, qmax : Å⁻¹, limits of the transform.
     stages : on the Q of sq: "raw", "background", "net", "level" (of independent atoms, on the scale of the
-        intensities), "before" (F without the polynomial), "polynomial", "F".
+        intensities), "error" (of net), "before" (F without the polynomial), "polynomial", "F".
     diagnostics : numbers by name; see `reduce`. settings : what was asked for, under PDFgetX3's names where it has one.
     window, extrapolate : defaults of `to_pdf`.
     """
@@ -129,7 +128,7 @@ class Reduction:
         n, Q = len(self.sq), self.sq.Q
         lines = [f"{self.sq.name or 'pattern'}: {n} points, Q = {Q[0]:.4g} to {Q[-1]:.4g} Å⁻¹, {self.sq.composition}"]
         lines += [f"  {name:<22} {value:.5g}" for name, value in self.diagnostics.items()]
-        return "\n".join([*lines, f"  {'errors':<22} {self.settings['errors']}"])
+        return "\n".join([*lines, f"  {'errors':<22} {self.settings['errorsource']}"])
 
 
 def _rebuild(values: dict[str, Any]) -> Reduction:
@@ -196,9 +195,7 @@ def reduce(
     sample, empty = _pattern(iq), None if background is None else _pattern(background)
     _choices(method, errors, window, extrapolate)
     probe = _checks.choice("probe", probe or sample.probe or "X", PROBES)
-    wavelength = wavelength if wavelength is not None else sample.wavelength
-    if wavelength is not None:
-        wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
+    physics = Physics(wavelength or sample.wavelength, rho0, polarisation, absorption, constant, recoil)
     composition = sample.composition if composition is None else composition
     fractions = parse_composition(composition)
     bgscale = _checks.number("bgscale", bgscale, low=0.0)
@@ -207,45 +204,52 @@ def reduce(
     net, words, bridges = _net(sample.crop(low, last), empty, bgscale, errors)
     low, high = max(low, float(net.Q[0])), min(high, float(net.Q[-1]))
     means = levels(fractions, probe, net.Q)
-    if method == "adhoc":
-        inelastic, transmission = np.zeros(net.Q.size), np.ones(net.Q.size)
-        route = adhoc(net.Q, net.intensity, means, rpoly)
-    else:
-        inelastic, transmission = _corrections(fractions, probe, net.Q, wavelength, recoil, polarisation, absorption)
-        route = physical(
-            net.Q,
-            net.intensity,
-            means,
-            inelastic=inelastic,
-            transmission=transmission,
-            rho0=None if rho0 is None else _checks.number("rho0", rho0, low=0.0, open_low=True),
-            constant=constant,
-            rpoly=rpoly,
-        )
     _warn_of_units(net, means, probe)
+    route, level = _follow(net, means, fractions, probe, method, physics, rpoly)
+    net, words, noise = _in_band(net, route, words)
     formula = composition if isinstance(composition, str) else "".join(f"{e}{c:.6g}" for e, c in fractions.items())
-    settings = {
-        "mode": _MODES[probe],
-        "composition": formula,
-        "bgscale": f"{bgscale:g}",
-        "rpoly": f"{rpoly:g}",
-        "qmaxinst": f"{last:g}",
-        "qmin": f"{low:g}",
-        "qmax": f"{high:g}",
-        "method": method,
-        "errors": words,
-        **({} if wavelength is None else {"wavelength": f"{wavelength:g}"}),
-    }
-    net, noise = _in_band(net, route, words)
-    if noise is not None and words.startswith("scatter") and noise > 1:
-        settings["errors"] += f", times {noise:.3g} as G(r) has it far out"
     sq = _sq(net, route, sample, probe, formula)
-    level = (means.f2 + inelastic) * transmission / route.scale
-    stages = {"raw": net.raw, "background": net.background, "net": net.intensity, "level": level}
-    stages |= {"before": route.before, "polynomial": route.polynomial, "F": route.F}
-    facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0, rho0, bridges)
+    facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0)
+    facts |= {} if physics.rho0 is None else {"expected slope": -4 * math.pi * physics.rho0}
+    facts |= {"points bridged": float(bridges)} if bridges else {}
     facts |= {} if noise is None else {"noise ratio": noise}
-    return Reduction(sq, low, high, stages, facts, settings, window, extrapolate)
+    settings = {"mode": _MODES[probe], "composition": formula}
+    numbers = {"bgscale": bgscale, "rpoly": rpoly, "qmaxinst": last, "qmin": low, "qmax": high}
+    settings |= {key: f"{value:g}" for key, value in numbers.items()}
+    settings |= physics.settings(method)
+    settings |= {"extrapolate": extrapolate, "errors": words.split()[0].rstrip(",;"), "errorsource": words}
+    return Reduction(sq, low, high, _stages(net, route, level), facts, settings, window, extrapolate)
+
+
+def _follow(
+    net: Net, means: Levels, fractions: Mapping[str, float], probe: str, method: str, physics: Physics, rpoly: float
+) -> tuple[Route, Array]:
+    """Return the route taken and the level of independent atoms on the scale of the intensities (n,)."""
+    if method == "adhoc":
+        route = adhoc(net.Q, net.intensity, means, rpoly)
+        return route, means.f2 / route.scale
+    inelastic, transmission = physics.inelastic(fractions, probe, net.Q), physics.transmission(net.Q)
+    route = physical(
+        net.Q,
+        net.intensity,
+        means,
+        inelastic=inelastic,
+        transmission=transmission,
+        rho0=physics.rho0,
+        constant=physics.constant,
+        rpoly=rpoly,
+    )
+    end = float(np.mean((route.F / net.Q)[-max(5, net.Q.size // 5) :]))
+    if abs(end) > 0.3:
+        text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
+        warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
+    return route, (means.f2 + inelastic + route.facts.get("constant", 0.0)) * transmission / route.scale
+
+
+def _stages(net: Net, route: Route, level: Array) -> dict[str, Array]:
+    out = {"raw": net.raw, "background": net.background, "net": net.intensity, "level": level}
+    out |= {} if net.variance is None else {"error": np.sqrt(net.variance)}
+    return out | {"before": route.before, "polynomial": route.polynomial, "F": route.F}
 
 
 def _pattern(value: Intensity | AnyPath) -> Intensity:
@@ -300,63 +304,18 @@ def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str
     return subtract(pattern, empty, bgscale), words, bridges
 
 
-def _in_band(net: Net, route: Route, words: str) -> tuple[Net, float | None]:
-    """Return the net pattern, errors from scatter raised to the noise in G(r), and the ratio; warn of unlikely ones."""
-    if net.variance is None:
-        return net, None
-    ratio = noise_ratio(net.Q, route.F, route.D**2 * net.variance)
-    if ratio is None:
-        return net, None
+def _in_band(net: Net, route: Route, words: str) -> tuple[Net, str, float | None]:
+    """Return the net pattern with errors from scatter raised to the noise in G(r), their source, and the ratio."""
+    ratio = None if net.variance is None else noise_ratio(net.Q, route.F, route.D**2 * net.variance)
+    if ratio is None or net.variance is None:
+        return net, words, None
     if words.startswith("scatter") and ratio > 1:
+        words += f", times {ratio:.3g} as G(r) has it far out"
         net = replace(net, variance=net.variance * ratio**2)
     if words.startswith("given") and not 0.1 < ratio < 100:
         text = f"the noise of G(r) is {ratio:.2g} times what the errors of the file make it"
         warnings.warn(f"{text}: are they standard deviations of the mean?", PdfkitWarning, stacklevel=3)
-    return net, ratio
-
-
-def _corrections(
-    fractions: Mapping[str, float],
-    probe: str,
-    Q: Array,
-    wavelength: float | None,
-    recoil: float,
-    polarisation: str | float,
-    absorption: float | Array | Callable[[Array], Array] | None,
-) -> tuple[Array, Array]:
-    """Return the inelastic level and the factor on the intensities, each (n,)."""
-    factor = np.ones(Q.size)
-    needs = isinstance(absorption, int | float) or polarisation != "none"
-    if needs and wavelength is None:
-        raise PdfkitError("polarisation and absorption depend on the angle: give wavelength= in Å")
-    if polarisation != "none":
-        factor = factor * _polarisation(polarisation, Q, wavelength or 0.0)
-    if absorption is not None:
-        factor = factor * _absorption(absorption, Q, wavelength)
-    if probe == "N":
-        return np.full(Q.size, incoherent(fractions)), factor
-    if probe == "X":
-        return compton(fractions, Q, wavelength, _checks.number("recoil", recoil, low=0.0, high=3.0)), factor
-    return np.zeros(Q.size), factor
-
-
-def _polarisation(value: str | float, Q: Array, wavelength: float) -> Array:
-    if isinstance(value, str):
-        _checks.choice("polarisation", value, POLARISATIONS)
-    K = 1.0 if isinstance(value, str) else _checks.number("polarisation", value, low=0.0, high=1.0)
-    cos2 = (1 - 2 * sin2_theta(Q, wavelength)) ** 2
-    return np.asarray((1 + K * cos2) / (1 + K))
-
-
-def _absorption(value: float | Array | Callable[[Array], Array], Q: Array, wavelength: float | None) -> Array:
-    if callable(value) or np.ndim(value):
-        factor = _checks.array("absorption", value(Q) if callable(value) else value)
-        if factor.size != Q.size or not (factor > 0).all():
-            raise PdfkitError(f"absorption needs {Q.size} positive factors, one per Q from qmin to qmaxinst")
-        return factor
-    mu = _checks.number("absorption", value, low=0.0, high=3.0)
-    sin2 = sin2_theta(Q, wavelength or 0.0)
-    return np.asarray(np.exp(-(1.7133 - 0.0368 * sin2) * mu + (0.0927 + 0.375 * sin2) * mu**2))
+    return net, words, ratio
 
 
 def _warn_of_units(net: Net, means: Levels, probe: str) -> None:
@@ -385,9 +344,7 @@ def _sq(net: Net, route: Route, sample: Intensity, probe: str, formula: str) -> 
     return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov)
 
 
-def _diagnostics(
-    net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float, rho0: float | None, bridges: int
-) -> dict[str, float]:
+def _diagnostics(net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float) -> dict[str, float]:
     rms = [float(np.sqrt(np.mean(v**2))) for v in (route.polynomial, route.F)]
     out = {"scale": route.scale, "degree": route.degree, **route.facts}
     out["background share"] = float(net.background.sum() / net.raw.sum())
@@ -403,8 +360,4 @@ def _diagnostics(
         slope = _advice.low_r_slope(pdf.r, pdf.G, rpoly, peak, high)
         if slope is not None:
             out["low-r slope"] = slope
-    if rho0 is not None:
-        out["expected slope"] = -4 * math.pi * rho0
-    if bridges:
-        out["points bridged"] = float(bridges)
     return out

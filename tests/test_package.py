@@ -28,8 +28,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
      "_screen_null", "_screen_pool", "_screen_ranking", "_screen_run", "_screen_store", "_screen_table",
      "_screen_tasks"),
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
+     "_reduce_config", "_reduce_batch", "_reduce_command",
      "_build_command"),
-    ("report", "plot", "_plot_patterns", "_plot_screen", "_plot_comparison", "_screen_command", "_outputs", "demo"),
+    ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command", "_outputs", "demo"),
     ("cli", "_cluster_commands", "_progress", "__main__"),
 )  # fmt: skip
 HEAVY = {
