@@ -186,7 +186,7 @@ def small() -> list[tuple[str, str]]:
     return out
 
 
-def rate(data: pk.PDF, count: int = 1500) -> tuple[int, float]:
+def rate(data: pk.PDF, count: int = 3000) -> tuple[int, float]:
     """Full fits a second of a screen of clusters of 86 atoms, start of the two processes included."""
     found = islice(pk.build.iter_candidates("Cd54Se32", families=["zincblende"], seed=1), count)
     candidates = list(found)

@@ -6,6 +6,7 @@ benchmarks/pictures/cdse4.png. Takes a few minutes, most of them PDFfit2's.
 
 from __future__ import annotations
 
+import argparse
 import re
 import subprocess
 import sys
@@ -17,6 +18,15 @@ from pdfkit import plot
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+
+
+BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("speed", "compare_pdffit2.py", ()),
+    ("startup", "startup.py", ()),
+    ("clusters", "clusters.py", ()),
+    ("screening", "screening.py", ("--rows", "8", "--markdown")),
+    ("measured", "measured.py", ("--markdown",)),
+)
 
 
 def table(script: str, *options: str) -> str:
@@ -33,17 +43,22 @@ def put(text: str, name: str, content: str) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="*", default=[], help="names of blocks, such as clusters")
+    only = parser.parse_args().only
+    if not only:
+        draw()
+    text = README.read_text(encoding="utf-8")
+    for name, script, options in BLOCKS:
+        if not only or name in only:
+            text = put(text, name, table(script, *options))
+    README.write_text(text, encoding="utf-8")
+
+
+def draw() -> None:
     result = measured.two_phases("CdSe-4", measured.SHARED)
     (HERE / "pictures").mkdir(exist_ok=True)
     plot.fit(result, HERE / "pictures" / "cdse4.png", width=170.0)
-    text = README.read_text(encoding="utf-8")
-    for name, script, options in (
-        ("speed", "compare_pdffit2.py", ()),
-        ("startup", "startup.py", ()),
-        ("measured", "measured.py", ("--markdown",)),
-    ):
-        text = put(text, name, table(script, *options))
-    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import math
 import os
 import sys
 import time
@@ -55,7 +56,19 @@ def sized(build: Callable[[], pk.Particle]) -> Iterator[pk.Particle]:
         yield particle
 
 
-def measured(workers: int) -> None:
+def print_rows(ranking: pk.Ranking, rows: int) -> None:
+    fitted = [row for row in ranking.rows if math.isfinite(row.delta)]
+    same = len(ranking.indistinguishable)
+    print(f"{len(fitted)} candidates fitted; the best {same} cannot be told apart (Δ ln Z < 3).\n")
+    print("| | candidate | formula | Rw | Δ ln Z |\n|---|---|---|---|---|")
+    for place, row in enumerate(fitted, 1):
+        named = row.name.startswith("Cd56Se35,") or row.kind != "candidate"
+        if place <= rows or named or (row.name.endswith("_tetrahedron") and "truncated" not in row.name):
+            kind = "" if row.kind == "candidate" else f" ({row.kind})"
+            print(f"| {place} | {row.name}{kind} | {row.formula} | {row.rw:.4f} | {row.delta:.1f} |")
+
+
+def measured(workers: int, rows: int, markdown: bool) -> None:
     folder = importlib.metadata.distribution("diffpy.cmi").locate_file(EXAMPLES)
     data = pk.read_pdf(f"{folder}/CdSe.gr", probe="X", qmin=0.9, qmax=20, qdamp=0.06)
     particles = [*cdse(), pk.Particle.from_file(f"{folder}/CdSe.xyz", name="Cd56Se35, file of the data")]
@@ -64,7 +77,10 @@ def measured(workers: int) -> None:
         particles, data, rmin=1, rmax=20, keep=(2000, 2000), workers=workers, mixtures=3, null="CdSe_zincblende"
     )
     seconds = time.perf_counter() - began
-    print(ranking.table(25))
+    if not markdown:
+        print(ranking.table(rows))
+    else:
+        print_rows(ranking, rows)
     print(f"*** {len(particles)} candidates in {seconds:.1f} s", file=sys.stderr)
     PICTURES.mkdir(exist_ok=True)
     _plot_screen.ranking(ranking, path=PICTURES / "screening.png")
@@ -97,12 +113,14 @@ def cd37s20(workers: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cd37s20", action="store_true", help="the simulated Cd37S20 and its rivals")
+    parser.add_argument("--rows", type=int, default=25, help="rows to print")
+    parser.add_argument("--markdown", action="store_true", help="for the README")
     options = parser.parse_args()
     workers = os.cpu_count() or 1
     if options.cd37s20:
         cd37s20(workers)
     else:
-        measured(workers)
+        measured(workers, options.rows, options.markdown)
 
 
 if __name__ == "__main__":

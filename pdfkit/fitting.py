@@ -125,7 +125,7 @@ class _Outcome:
     nfev: int
     converged: bool
     message: str
-    lost: bool = False
+    factor: Array
 
 
 class _Factor:
@@ -139,7 +139,8 @@ class _Factor:
         self.x: Array | None = None
         self.factor = np.zeros((0, 0))
 
-    def _at(self, x: Array) -> Array:
+    def at(self, x: Array) -> Array:
+        """Return the triangular factor of [J, f] at x."""
         if self.x is None or not np.array_equal(x, self.x):
             self.factor = self.problem.factor(self.problem.system(x))
             self.x = x.copy()
@@ -149,10 +150,10 @@ class _Factor:
         return self.factor
 
     def residual(self, x: Array) -> Array:
-        return np.asarray(self._at(x)[:, -1])
+        return np.asarray(self.at(x)[:, -1])
 
     def jacobian(self, x: Array) -> Array:
-        return np.asarray(self._at(x)[:, :-1])
+        return np.asarray(self.at(x)[:, :-1])
 
 
 def _minimise(problem: Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None) -> _Outcome:
@@ -182,17 +183,18 @@ def _minimise(problem: Problem, max_nfev: int, progress: Progress | None, before
         4: "converged: neither Rw nor parameters changed",
     }
     nfev = factor.nfev + (before.nfev if before else 0)
-    return _Outcome(found.x, nfev, found.status > 0, words[found.status])
+    factor.progress = None  # the last step tried may not be the one taken: looking at it again is no step
+    return _Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x))
 
 
 def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
     mapping, x = problem.mapping, outcome.x
-    curves = problem.curves(x)
-    jac = problem.factor(problem.system(x, curves))[:, :-1].T
+    jac = outcome.factor[:, :-1].T
     values, tangents = mapping(x)
     at_bound = _at_bounds(mapping, x)
     has_errors = all(s.has_errors for s in problem.sets)
-    misfit = problem.misfit(curves)
+    # Restraints are rows of the factor, too, but no misfit.
+    misfit = problem.misfit(problem.curves(x)) if problem.restraints else float((outcome.factor[:, -1] ** 2).sum())
     points = sum(s.count for s in problem.sets)
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
     # The size of the error of a point comes from dG or, without it, from the misfit.

@@ -150,9 +150,11 @@ class Problem:
                 f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
             )
 
-    def curves(self, x: Array) -> list[tuple[Array, Array]]:
-        """Return (G, dG/dx) of every data set."""
+    def curves(self, x: Array, columns: Sequence[int] | None = None) -> list[tuple[Array, Array]]:
+        """Return (G, dG/dx) of every data set; of the derivatives, only those for `columns` of x."""
         values, tangents = self.mapping(x)
+        if columns is not None:
+            tangents = tangents[:, list(columns)]
         return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
 
     def system(self, x: Array, curves: list[tuple[Array, Array]] | None = None) -> Array:
@@ -194,8 +196,9 @@ class Problem:
         if not columns or used_in_ties:
             return
         x = self.mapping.x0
-        rows = self.system(x)
-        basis, f = rows[columns].T, rows[-1]
+        parts = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self.curves(x, columns), strict=True)]
+        rows = np.concatenate(parts, axis=1)
+        basis, f = rows[:-1].T, rows[-1]
         if not np.isfinite(basis).all() or not basis.any():
             return
         solution, _ = nnls(basis, basis @ x[columns] - f)
