@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
      "_reduce_config", "_reduce_batch", "_reduce_command",
      "_build_command"),
     ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command", "_outputs", "demo"),
-    ("cli", "_cluster_commands", "_progress", "__main__"),
+    ("cli", "_cluster_commands", "_data_commands", "_progress", "__main__"),
 )  # fmt: skip
 HEAVY = {
     0: {"numba", "numpy"},
