@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdfkit._checks import Array
 
-_BLOCK = 400_000  # complex numbers in one table of phases: 6 MB, three at a time
+_BLOCK = 400_000  # complex numbers in one table of phases: 6 MB, three at a time; eight are kept
 
 
 def phase_sum(x: Array, c: Array, y: Array) -> NDArray[np.complex128]:
@@ -19,7 +20,12 @@ def phase_sum(x: Array, c: Array, y: Array) -> NDArray[np.complex128]:
     product and few exponentials are taken; its error is that of the direct sum, the rounding of x·y. Memory
     below 20 MB.
     """
+    x = np.ascontiguousarray(x, dtype=np.float64)
     starts, offsets = _two_steps(x, y)
+    if x.size * max(starts.size, offsets.size) <= _BLOCK:
+        # Series of patterns share Q and r: their tables are made once.
+        coarse, fine = (_kept_phases(x.tobytes(), part.tobytes()) for part in (starts, offsets))
+        return np.asarray(((coarse * c) @ fine.T).ravel()[: np.size(y)])
     out = np.zeros((starts.size, offsets.size), dtype=np.complex128)
     columns = max(1, _BLOCK // max(starts.size, offsets.size))
     for k in range(0, x.size, columns):
@@ -34,6 +40,13 @@ def _two_steps(x: Array, y: Array) -> tuple[Array, Array]:
     inner = _uniform_block(y, float(np.abs(x).max(initial=0.0)))
     offsets = (y[-1] - y[0]) / (y.size - 1) * np.arange(inner) if inner > 1 else np.zeros(1)
     return y[::inner], offsets
+
+
+@lru_cache(maxsize=8)
+def _kept_phases(x: bytes, y: bytes) -> NDArray[np.complex128]:
+    out = _phases(np.frombuffer(x), np.frombuffer(y))
+    out.setflags(write=False)
+    return out
 
 
 def _phases(x: Array, y: Array) -> NDArray[np.complex128]:

@@ -13,15 +13,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pdfkit import __version__, _checks
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._reduce_config import header_lines
 from pdfkit.data import PDF
@@ -35,6 +35,7 @@ OUTPUTS = ("gr", "sq", "fq", "iq", "png")
 # Files in one task: few enough that none waits long, many enough that handing them over costs nothing.
 _CHUNK = 8
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_COLUMNS = ("file", "status", "message", "warnings", "seconds")
 _READING = ("unit", "wavelength", "twothetazero")
 
 
@@ -99,9 +100,12 @@ def reduce_files(
     """
     paths = _expanded(files)
     task = _task(out, background, (rmin, rmax, rstep), outputs, resume, settings)
+    before = _read_table(Path(task.folder)) if resume else {}
     rows: dict[int, Reduced] = {}
     try:
         for index, row in _run(paths, task, workers, executor):
+            if row.status == "kept" and row.file in before:
+                row = replace(before[row.file], outputs=row.outputs)
             rows[index] = row
             if progress is not None:
                 progress(len(rows), len(paths), row)
@@ -251,6 +255,8 @@ def _reduced(path: str, task: _Task) -> Reduction:
 
 def _digest(path: str, task: _Task) -> str:
     """Return a digest of all that the results come from."""
+    from pdfkit import __version__
+
     what = [__version__, repr(task.settings), repr(task.r)]
     for name in (path, task.background):
         what.append("" if name is None else hashlib.sha256(Path(name).read_bytes()).hexdigest())
@@ -308,11 +314,22 @@ def text_of(done: Reduction, kind: str, header: Mapping[str, str], pdf: PDF | No
     return "\n".join([*header_lines(settings, **header), "#### start data", "#S 1", f"#L {label}", body, ""])
 
 
+def _read_table(folder: Path) -> dict[str, Reduced]:
+    """Return the rows of an earlier run by file, as "kept"; none where the table is missing or not one of these."""
+    path, out = folder / "reductions.csv", {}
+    with suppress(OSError, ValueError, KeyError, csv.Error), path.open(encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            numbers = {key: float(text) for key, text in row.items() if key not in _COLUMNS and text}
+            said = tuple(text for text in row["warnings"].split("; ") if text)
+            out[row["file"]] = Reduced(row["file"], "kept", "", said, (), float(row["seconds"]), numbers)
+    return out
+
+
 def _write_table(folder: Path, rows: Sequence[Reduced]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row.diagnostics))
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
-    table.writerow(["file", "status", "message", "warnings", "seconds", *names])
+    table.writerow([*_COLUMNS, *names])
     for row in rows:
         numbers = [f"{row.diagnostics[name]:.6g}" if name in row.diagnostics else "" for name in names]
         said = "; ".join(row.warnings)

@@ -101,6 +101,6 @@ def noise_ratio(Q: Array, F: Array, variance: Array) -> float | None:
     # Hann's window: no ripples of near peaks.
     weight = transforms.window("hann", Q, Q[-1]) * np.gradient(Q)
     r = np.linspace(_FAR[0], _FAR[0] + parts * _WIDTH, parts * max(8, math.ceil(2 * _WIDTH * Q[-1] / math.pi)))
-    G = transforms.phase_sum(Q, weight * F, r).imag
+    G = transforms.smooth_sine_sums(Q, (weight * F)[:, None], r)[0]
     power = (G**2).reshape(parts, -1).mean(axis=1).min()
     return math.sqrt(float(power) / (0.5 * float(weight**2 @ variance)))

@@ -360,4 +360,4 @@ def _diagnostics(net: Net, route: Route, sq: SQ, low: float, high: float, rpoly:
         slope = _advice.low_r_slope(pdf.r, pdf.G, rpoly, peak, high)
         if slope is not None:
             out["low-r slope"] = slope
-    return out
+    return {name: float(value) for name, value in out.items()}
