@@ -320,8 +320,8 @@ def _usable(source: Iterator[Candidate], setting: Setting, count: int) -> Iterat
         if candidate.payload is None:
             continue
         try:
-            refusal = None
             check_setting(setting, candidate.payload)
+            refusal = None
             break
         except ParameterError as error:
             refusal = error

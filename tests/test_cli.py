@@ -18,6 +18,7 @@ import pytest
 import pdfkit as pk
 from pdfkit import _progress, _simulate, cli, demo
 from pdfkit._info import describe, formula
+from pdfkit.io.particles import clusters
 from pdfkit.recipe import load_recipe, run_recipe
 
 RECIPE = """\
@@ -144,7 +145,7 @@ def test_recipe_structures_version_and_help(folder: Path, here: Callable[..., Ru
     assert load_recipe(folder / "mine.toml").data[0].file == folder / "ni.gr"
     assert here("recipe", "-o", "mine.toml").returncode == 2, "overwrote a recipe"
     lines = here("structures").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == list(pk.available_structures())
+    assert [line.split()[0] for line in lines] == [*pk.available_structures(), *clusters()]
     assert "F -4 3 m" in next(line for line in lines if line.startswith("CdSe_zincblende"))
     assert here("--version").stdout == f"pdfkit {pk.__version__}\n"
     assert "does not converge" in " ".join(here("fit", "--help").stdout.replace("│", " ").split())
