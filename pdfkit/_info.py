@@ -13,12 +13,14 @@ from pdfkit._checks import Array
 from pdfkit.counting import count_pairs
 from pdfkit.data import PDF, SQ
 from pdfkit.errors import ReadError
+from pdfkit.intensity import Intensity
 from pdfkit.particle import Particle
 from pdfkit.structure import Structure
 
 STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
 RESULTS = (".h5", ".hdf5", ".nxs")
 FUNCTIONS_OF_Q = (".sq", ".fq")
+INTENSITIES = (".iq", ".chi", ".xye")
 
 Lines = Iterator[tuple[str, str]]
 
@@ -56,6 +58,10 @@ def _of_data(path: Path, qmax: float | None) -> Lines:
 
     if path.suffix.lower() in FUNCTIONS_OF_Q:
         return of_sq(read_sq(path))
+    if path.suffix.lower() in INTENSITIES:
+        from pdfkit.io.intensity_files import read_intensity
+
+        return of_intensity(read_intensity(path))
     try:
         return of_pdf(read_pdf(path, qmax=qmax))
     except ReadError as error:
@@ -87,11 +93,47 @@ def of_pdf(pdf: PDF) -> Lines:
         yield "independent", f"{count:.0f} points of {r.size}"
     yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
     yield "window", instrument.window
+    yield from _advice_lines(pdf)
     if pdf.composition:
         yield "composition", pdf.composition
     if pdf.temperature is not None:
         yield "temperature", f"{pdf.temperature:g} K"
     yield from _header(pdf)
+
+
+def _advice_lines(pdf: PDF) -> Lines:
+    """Yield what the data say of themselves."""
+    from pdfkit._advice import examine
+
+    seen = examine(pdf)
+    if seen.qmax_cut is not None:
+        yield "F(Q) ends at", f"{seen.qmax_cut:.1f} Å⁻¹"
+    if seen.qmax_noise is not None:
+        yield "noise takes over", f"at {seen.qmax_noise:.1f} Å⁻¹: more Q adds no peaks"
+    if seen.noise is not None:
+        limit = "up to " if seen.reaches_end and pdf.dG is None else ""
+        yield "noise of G", f"{limit}{seen.noise:.2g} Å⁻²"
+    if seen.first_peak is not None:
+        yield "first peak", f"{seen.first_peak:.3f} Å"
+    if seen.coherence is not None:
+        end = "the end of the data" if seen.reaches_end else f"{seen.coherence:.0f} Å, then noise: a size estimate"
+        yield "order reaches", end
+    for text in seen.warnings:
+        yield "warning", text
+
+
+def of_intensity(iq: Intensity) -> Lines:
+    """Yield what is known of a powder pattern."""
+    yield "kind", "intensities I(Q)"
+    yield "name", iq.name
+    yield from _grid(iq.Q, "Q", "Å⁻¹")
+    yield "I", f"{iq.I.min():.5g} to {iq.I.max():.5g}"
+    yield "dI", "none" if iq.dI is None else f"{iq.dI.min():.3g} to {iq.dI.max():.3g}"
+    yield "wavelength", "not known" if iq.wavelength is None else f"{iq.wavelength:g} Å"
+    yield "r resolved to", f"π/step = {math.pi / float(np.diff(iq.Q).max()):.4g} Å"
+    if iq.composition:
+        yield "composition", iq.composition
+    yield from _header(iq)
 
 
 def of_sq(sq: SQ) -> Lines:
@@ -116,7 +158,7 @@ def _grid(x: Array, name: str, unit: str) -> Lines:
     yield "step", f"{step.mean():.6g} {unit}" if uniform else f"{step.min():.4g} to {step.max():.4g} {unit}"
 
 
-def _header(data: PDF | SQ) -> Lines:
+def _header(data: PDF | SQ | Intensity) -> Lines:
     for key, value in data.header.items():
         yield f"  {_plain(key)[:40]}", _plain(value)[:100]
 
