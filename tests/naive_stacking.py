@@ -64,13 +64,18 @@ def _variance(phase, one, two, between, d, z):
 
 
 def slab(letters, a, h, u, rmax):
-    """Return (kind 0–0, 0–1 or 1–1, d) → ordered pairs per atom of a stack of whole bilayers without edges."""
+    """Return (kind 0–0, 0–1 or 1–1, d) → ordered pairs per atom of a stack of whole puckered layers without edges.
+
+    letters: of the chain; puckered layer n has first sites at letters[n + 1] and, (1 − 2u)h below, second ones at
+    letters[n], which stand over the first sites of the layer before.
+    """
     out: dict[tuple[int, float], float] = {}
     reach = math.ceil(rmax / a) * 2 + 2
     n = np.array(list(itertools.product(range(-reach, reach + 1), repeat=2)))
     plane = n @ np.array([[a, 0.0], [-a / 2, a * math.sqrt(0.75)]])
     shift = np.array([a / 2, a / math.sqrt(12)])
-    sites = [(kind, letter, (m + 2 * u * kind) * h) for m, letter in enumerate(letters) for kind in (0, 1)]
+    sites = [(0, letter, m * h) for m, letter in enumerate(letters[1:])]
+    sites += [(1, letter, (m - 1 + 2 * u) * h) for m, letter in enumerate(letters[:-1])]
     for (k1, l1, z1), (k2, l2, z2) in itertools.product(sites, sites):
         d = np.sqrt(((plane + (l2 - l1) * shift) ** 2).sum(axis=1) + (z2 - z1) ** 2)
         for value in d[(d > 0.01) & (d <= rmax)]:

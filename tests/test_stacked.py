@@ -267,9 +267,9 @@ def test_spheres_over_2000_stacks(diameter: float, alpha: float) -> None:
 # --- finite stacks ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("alpha", "letters"), [(1, (0, 1, 0, 1, 0)), (0, (0, 1, 2, 0)), (1, (0, 1)), (0.5, (0,))])
+@pytest.mark.parametrize(("alpha", "letters"), [(1, (0, 1, 0, 1, 0)), (0, (0, 1, 2, 0)), (1, (0, 1, 0)), (0.5, (0, 1))])
 def test_platelets_without_edges_hold_the_pairs_of_their_layers(alpha: float, letters: tuple[int, ...]) -> None:
-    phase = stacked(alpha=alpha, shape=None, layers=len(letters))
+    phase = stacked(alpha=alpha, shape=None, layers=len(letters) - 1)
     expected = naive_stacking.slab(letters, A, H, U, 15.0)
     found: dict[Any, float] = {}
     peaks = peaks_of(phase, 15.0)
@@ -286,13 +286,59 @@ def test_discs_hold_on_average_what_explicit_ones_do() -> None:
     expected = expected_pairs(phase, volume, np.ones_like, math.hypot(diameter, layers * H))
 
     def cut(source: Any, at: Any) -> pk.Particle:
-        # Whole bilayers: the middle of the disc lies halfway between the first cations and the last anions.
-        middle = 32 + (layers - 1) / 2 + U
-        return pk.build.rod(source, diameter, layers * H - 0.5, centre=(*at[:2], middle))
+        # Whole puckered layers: anions at the lower end, 2u − 1 layers below the first cations, cations at the upper.
+        middle = 32 + (layers - 2) / 2 + U
+        return pk.build.rod(source, diameter, (layers - 2 * U) * H + 0.5, centre=(*at[:2], middle))
 
     z = deviations(phase, cut, expected, 150, 4)
     # Shells of so small a particle move together with where its axis lies: one large deviation says more than a mean.
     assert np.abs(z).max() < 4.5
+
+
+@pytest.mark.parametrize("shape", [pk.Sphere(20.0), pk.Spheroid(22.0, 0.7), pk.LognormalSpheres(18.0, 3.0)])
+def test_bodies_weigh_every_pair_at_its_own_distance(shape: Any) -> None:
+    whole, body = (
+        peaks_of(stacked(alpha=0.4, shape=None), 30.0),
+        peaks_of(stacked(alpha=0.4, shape=None, body=shape), 30.0),
+    )
+    inside = body.peak[:, 2] > 0
+    d = body.peak[inside, 0]
+    expected = {(round(d, 9), c): w for (d, _, w), c in zip(whole.peak.tolist(), whole.channel.tolist(), strict=True)}
+    weights = [
+        expected[round(x, 9), c] for x, c in zip(d.tolist(), body.channel[inside].tolist(), strict=True)
+    ]  # fmt: skip
+    np.testing.assert_allclose(body.peak[inside, 2], weights * shape.gamma0(d), rtol=0, atol=1e-14)
+    assert body.form == shape
+    # Of large particles the curve times γ₀ is the same: both end in γ₀(r) × the crystal.
+    sphere = pk.Sphere(3000.0)
+    options = {"shape": {"shape": sphere}, "body": {"shape": None, "body": sphere}}
+    large = [pk.Model(stacked(alpha=0.4, **how), BEAM)(R).G for how in options.values()]
+    np.testing.assert_allclose(large[0], large[1], rtol=0, atol=2e-4 * np.abs(large[0]).max())  # ∝ σ²/(D·Å)
+
+
+def test_spheres_of_whole_layers_hold_on_average_what_explicit_ones_do() -> None:
+    layers, diameter = 4, 15.0
+    phase = stacked(alpha=0.6, shape=None, layers=layers, body=pk.Sphere(diameter))
+    radius2 = diameter**2 / 4 - ((np.arange(layers) - (layers - 1) / 2) * H) ** 2
+    expected = expected_pairs(phase, math.pi * H * radius2.sum(), np.ones_like, diameter + 2 * H)
+
+    def cut(source: Any, at: Any) -> pk.Particle:
+        middle = (layers - 2) / 2 + U
+        rod = pk.build.rod(source, diameter, (layers - 2 * U) * H + 0.5, centre=(*at[:2], 32 + middle))
+        layer = np.round(rod.xyz[:, 2] / H + middle + np.where(rod.kind == 1, 1 - 2 * U, 0)).astype(int)
+        inside = (rod.xyz[:, :2] ** 2).sum(axis=1) < radius2[layer]
+        return pk.Particle(rod.elements, rod.kind[inside], rod.xyz[inside])
+
+    assert np.abs(deviations(phase, cut, expected, 150, 5)).max() < 4.5
+
+
+def test_spheres_of_whole_layers_become_spheres() -> None:
+    options = {"alpha": 0.4, "shape": None, "body": pk.Sphere(300.0)}
+    # One layer in 86 is cut otherwise.
+    G = pk.Model(stacked(**options), BEAM)(R).G
+    np.testing.assert_allclose(
+        pk.Model(stacked(**options, layers=85), BEAM)(R).G, G, rtol=0, atol=5e-3 * np.abs(G).max()
+    )
 
 
 def test_layers_between_whole_numbers_are_mixtures() -> None:
@@ -310,7 +356,8 @@ def test_large_platelets_are_the_crystal() -> None:
 
 def test_no_small_angle_signal_is_left() -> None:
     # Peaks wide enough to lose the atoms leave nothing of platelet minus its γ₀.
-    for options in ({"layers": 6}, {"layers": 6, "diameter": 30.0}):
+    sphere = pk.Sphere(30.0)
+    for options in ({"layers": 6}, {"layers": 6, "diameter": 30.0}, {"body": sphere}, {"body": sphere, "layers": 8}):
         phase = stacked(alpha=0.4, shape=None, delta2=0.0, Uiso=0.28, **options)
         model = pk.Model(phase, pk.Instrument(probe="X", qmax=math.inf))
         r = np.arange(2.0, 40.0, 0.05)
@@ -426,9 +473,11 @@ def test_parts_add_up() -> None:
         stacked(alpha=0.3),
         stacked(alpha_c=0.3, alpha_h=0.4, Uiso={}, U11=0.02, U33={"Cd": 0.03}, shape=pk.LognormalSpheres(30.0, 4.0)),
         stacked(alpha=0.3, shape=None, layers=4.5, diameter=40.0),
+        stacked(alpha=0.3, shape=None, body=pk.Shell(40.0, 8.0)),
+        stacked(alpha=0.3, shape=None, body=pk.Sphere(19.0), layers=5),
         pk.Stacked("Co", name="st", a_h=2.507, alpha=0.9),
     ],
-    ids=["one", "two", "disc", "metal"],
+    ids=["one", "two", "disc", "body", "ball", "metal"],
 )
 def test_it_is_kept_to_the_last_bit(phase: pk.Stacked) -> None:
     model = pk.Model(phase, BEAM)
@@ -464,8 +513,13 @@ def test_results_are_saved_and_reported(tmp_path: Path) -> None:
         ({"alpha": 0.5, "Uiso": {"S": 0.01}}, "Uiso of 'S': the elements of st are Cd, Se"),
         ({"alpha": 0.5, "U33": 0}, "Cd.U33 = 0 is outside"),
         ({"alpha": 0.5, "Ulayer": -0.1}, "Ulayer = -0.1 is outside"),
-        ({"alpha": 0.5, "layers": 4}, "layers and a sphere both end the particle"),
+        ({"alpha": 0.5, "layers": 4}, "a shape and layers both end the particle"),
+        ({"alpha": 0.5, "body": pk.Sphere(20)}, "a shape and a body both end the particle"),
+        ({"alpha": 0.5, "shape": None, "body": pk.Stepcut(20)}, "no body has the γ₀ of a step"),
         ({"alpha": 0.5, "diameter": 40}, "diameter is that of a platelet"),
+        ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4.5}, "layers = 4.5 of a sphere"),
+        ({"alpha": 0.5, "shape": None, "body": pk.Rod(20, 30), "layers": 4}, "a body and layers both end the particle"),
+        ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4, "diameter": 9}, "is that of a platelet"),
         ({"alpha": 0.5, "shape": None, "layers": 0.5}, "layers = 0.5 is outside"),
         ({"alpha": 0.5, "name": "a b"}, "is not a plain word"),
     ],
@@ -517,3 +571,15 @@ def test_measured_nanocrystals(name: str, rw: float, limit: float) -> None:
     assert result.rw <= rw
     assert result.params["st.alpha"].value == pytest.approx(0.72, abs=0.04)
     assert stacking.best(name, "one", weights="q-dependent").rw <= limit
+
+
+@pytest.mark.examples
+@pytest.mark.skipif(not installed(), reason="the measured data come with the `examples` extra")
+def test_measured_alternatives() -> None:
+    import stacking
+
+    nanocrystal, bulk = stacking.best("CdSe-4", "one"), stacking.best("CdSe-bulk", "one")
+    assert stacking.best("CdSe-4", "layers").rw < nanocrystal.rw < stacking.best("CdSe-4", "two").rw
+    # Ground bulk CdSe is wurtzite with one layer in sixteen cubic, which its U33 otherwise stands for.
+    assert bulk.params["st.alpha"].value == pytest.approx(0.935, abs=0.02)
+    assert bulk.rw < stacking.best("CdSe-bulk", "wz U11 U33").rw

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_jacobian import R, check
+from test_jacobian import R, check, differences
 
 import pdfkit as pk
 from pdfkit.kernels.stacking import same_position
@@ -26,8 +26,17 @@ DISC = pk.Stacked(
     "Cd", "S", name="st", alpha=0.35, U11=0.012, U33=0.03, Ulayer=0.003, layers=4.4, diameter=22.003, **CELL
 )  # fmt: skip
 SHEET = pk.Stacked("Cd", "S", name="st", alpha=0.35, layers=5.3, **CELL)
+BODY = pk.Stacked("Cd", "S", name="st", alpha=0.35, Uiso=0.012, body=pk.Sphere(25.003), **CELL)
+SPHEROID = replace(BODY, body=pk.Spheroid(20.0, 1.3))
+TABLE = replace(BODY, body=pk.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2))
+ROD = replace(BODY, body=pk.Rod(15.0, 40.0))
+LOGNORMAL = replace(BODY, body=pk.LognormalSpheres(16.0, 3.0))
+BALL = replace(BODY, layers=5, body=pk.Sphere(18.003))
+# Differences cannot be taken across a knee of γ₀: at 10.6 Å, the inner diameter, there is no pair.
+SHELL = replace(BODY, body=pk.Shell(22.4, 5.9))
 DIAMOND = pk.Stacked("C", "C", name="st", a_h=2.52, alpha=0.5, U11=0.004, U33=0.006, shape=pk.Sphere(20.0))
 METAL = pk.Stacked("Co", name="st", a_h=2.507, h=2.04, alpha_c=0.2, alpha_h=0.5, delta2=0.5, shape=pk.Sphere(20.0))
+BODIES = {s.body.kind: s for s in (BODY, SPHEROID, TABLE, ROD, LOGNORMAL, SHELL)}
 ALL = {"one": ONE, "two": TWO, "disc": DISC, "sheet": SHEET, "diamond": DIAMOND, "metal": METAL}
 
 
@@ -35,6 +44,21 @@ ALL = {"one": ONE, "two": TWO, "disc": DISC, "sheet": SHEET, "diamond": DIAMOND,
 @pytest.mark.parametrize("kind", ALL)
 def test_every_parameter(kind: str, weights: str) -> None:
     check(pk.Model(ALL[kind], replace(LAB, weights=weights)))
+
+
+@pytest.mark.parametrize("kind", BODIES)
+def test_every_body(kind: str) -> None:
+    check(pk.Model(BODIES[kind], LAB))
+
+
+def test_spheres_of_whole_layers() -> None:
+    model = pk.Model(BALL, LAB)
+    evaluate, values = model.evaluator(R), model.values
+    _, jacobian = evaluate(values, np.eye(values.size))
+    for k, name in enumerate(model.names):
+        if name != "st.layers":  # whole
+            expected = differences(evaluate, values, k, 1e-5 if name.endswith("Uiso") else 1e-4)
+            assert np.abs(jacobian[k] - expected).max() <= 1e-6 * np.abs(expected).max(), name
 
 
 def test_besides_a_crystal_under_a_window() -> None:
