@@ -68,7 +68,7 @@ def read_config(path: AnyPath) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, (line, value) in pairs.items():
         name = _OTHER_NAMES.get(key, key)
-        if value == "" or value.lower() == "none":
+        if value == "" or (value.lower() == "none" and name not in (*_WORDS, "polarisation")):
             continue
         if name in _NUMBERS:
             out[name] = _number(path, line, key, value)

@@ -19,7 +19,7 @@ ERRORS = ("auto", "given", "counting", "scatter", "none")
 _DIFFERENCE = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / np.sqrt(70.0)
 _MEDIAN_OF_SQUARE = 0.45494  # median of χ² with one degree of freedom
 _BLOCKS, _IN_BLOCK = 16, 60
-_FAR, _WIDTH = (60.0, 150.0), 15.0  # Å
+_FAR, _WIDTH = (60.0, 105.0), 15.0  # Å
 
 
 def with_errors(pattern: Intensity, errors: str) -> tuple[Intensity, str]:
@@ -91,7 +91,7 @@ def diagonal(cov: Covariance) -> Array:
 def noise_ratio(Q: Array, F: Array, variance: Array) -> float | None:
     """Return how many times the noise of G(r) exceeds what the variance of F (n,) makes it; None where r is too short.
 
-    Taken from the r between 60 and 150 Å (at most 0.6·π/ΔQ) with the least power: noise of the band that is fitted, and
+    Taken from the r between 60 and 105 Å (at most 0.6·π/ΔQ) with the least power: noise of the band that is fitted, and
     no more than that where no order reaches so far. Neighbouring points that share pixels scatter too little to see it.
     """
     end = min(_FAR[1], 0.6 * math.pi / float(np.diff(Q).max()))

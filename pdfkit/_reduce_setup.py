@@ -54,7 +54,7 @@ def _formula(text: str) -> dict[str, float]:
         raise PdfkitError(f"composition = {text!r} is not a formula: write elements and amounts, such as Zn0.5Cd0.5Se")
     try:
         atoms = periodictable.formula(plain).atoms
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except Exception:  # the parser's own errors are of several kinds, and not ValueErrors
         atoms = None
     if not atoms:
         raise PdfkitError(

@@ -185,7 +185,7 @@ def reduce(
     Reduction, with `diagnostics`: "scale" α; "degree"; "background share" of the intensity; "removed", the polynomial
     relative to F (rms); "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the
     first peak (of the ad hoc route behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
-    −4πρ₀; "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 150 Å over
+    −4πρ₀; "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 105 Å over
     what the errors make it: far below 1 the errors are too large; above 1 they are too small, or order reaches so far.
 
     Raises
@@ -312,9 +312,6 @@ def _in_band(net: Net, route: Route, words: str) -> tuple[Net, str, float | None
     if words.startswith("scatter") and ratio > 1:
         words += f", times {ratio:.3g} as G(r) has it far out"
         net = replace(net, variance=net.variance * ratio**2)
-    if words.startswith("given") and not 0.1 < ratio < 100:
-        text = f"the noise of G(r) is {ratio:.2g} times what the errors of the file make it"
-        warnings.warn(f"{text}: are they standard deviations of the mean?", PdfkitWarning, stacklevel=3)
     return net, words, ratio
 
 
@@ -325,7 +322,7 @@ def _warn_of_units(net: Net, means: Levels, probe: str) -> None:
     part = max(5, net.Q.size // 10)
     ends = (slice(part, 2 * part), slice(-part, None))
     ratio = [float(np.median(net.intensity[k])) / float(np.median(means.f2[k])) for k in ends]
-    if ratio[0] > 0 and ratio[1] > 100 * ratio[0]:
+    if ratio[0] > 0 and ratio[1] > 30 * ratio[0]:
         text = (
             "the intensities do not fall with Q as ⟨f²⟩ does: is Q in Å⁻¹ (not nm⁻¹ or 2θ), the background taken off?"
         )
