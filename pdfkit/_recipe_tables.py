@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pdfkit.restraints import Restraint
 
 _READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "r_unit")
+# Numbers that only a stacked phase has.
+STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "the recipe": ("title", "data", "phase", "fit", "output"),
     "[data]": ("file", "name", *_READ, "window_width", "weights", "rmin", "rmax"),
@@ -20,6 +22,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "name",
         "structure",
         "kind",
+        "elements",
+        *STACKED,
         "expansion",
         "axial",
         "surface",

@@ -41,10 +41,6 @@ delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delt
 # sratio = 1.0                    # or: widths × sratio where r < rcut
 # rcut = 0.0
 # scale = 1.0                     # a free scale finds its own start value
-# kind = "cluster"                # computed atom by atom; taken by itself for an .xyz file. Then also:
-# expansion = 0.0                 # all distances × (1 + expansion); axial = [0, 0, 0] along x, y, z besides
-# surface = true                  # under-coordinated atoms get a Uiso of their own
-# baseline = "auto"               # small angles: "none", "sphere", "own"; auto: none with a qmin, else own
 # anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]
 start = {{"{cation}.Uiso" = {ucation}, "{anion}.Uiso" = {uanion}}}   # start values of any other parameter of the phase
 
@@ -53,6 +49,20 @@ name = "zb"
 structure = "{material}_zincblende"
 shape = {{kind = "sphere", spdiameter = {spdiameter}}}
 delta2 = 3.0
+
+# --- Two other kinds of [[phase]]. A cluster, computed atom by atom; an .xyz file is one without saying so:
+#   kind = "cluster"
+#   structure = "my.xyz"          # or a cluster from `pdfkit structures`
+#   expansion = 0.0               # all distances × (1 + expansion); and along x, y, z: axial = [0, 0, 0]
+#   surface = true                # under-coordinated atoms get a Uiso of their own
+#   baseline = "auto"             # small angles: "none", "sphere", "own"; auto: none with a qmin, else own
+# Random stacking of layers, between zinc blende (alpha = 0) and wurtzite (alpha = 1); needs no structure:
+#   kind = "stacked"
+#   elements = ["{cation}", "{anion}"]
+#   a_h = 4.29                    # Å, side of the triangular lattice; h = 3.50 Å, distance of layers; u = 0.375
+#   alpha = 0.5                   # or alpha_c = 0.3 and alpha_h = 0.6, after a cubic and after a hexagonal layer
+#   Ulayer = 0.0                  # Å², growth of the variance along the stack per layer
+#   layers = 8                    # a platelet of so many layers, of diameter = 30 (Å), instead of a shape
 
 [fit]
 # Names are matched by their ending: "a" is wz.a and zb.a, "{cation}.Uiso" that of both phases, "wz.*" all of wz.

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdfkit._recipe_tables import HOME, KEYS, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
+from pdfkit._recipe_tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
 from pdfkit._recipe_template import recipe_template
 from pdfkit._toml import Source, Table, is_number, kind_of
 from pdfkit.data import PDF, PROBES, WEIGHTS, WINDOWS, Instrument
@@ -53,7 +53,7 @@ class DataEntry:
 class PhaseEntry:
     """One [[phase]] table: structure (a path from `folder`, or a shipped name), options of its phase, start values.
 
-    kind : "crystal", "cluster", or "" for what the file looks like.
+    kind : "crystal", "cluster", "stacked" (which needs no structure), or "" for what the file looks like.
     """
 
     name: str
@@ -67,8 +67,15 @@ class PhaseEntry:
         """Return the phase with its start values."""
         from pdfkit.params import matching
         from pdfkit.phases.files import phase_from_file
+        from pdfkit.phases.stacked import Stacked
 
-        phase = phase_from_file(self._structure(), name=self.name, kind=self.kind or None, **self.options)
+        if self.kind == "stacked":
+            options = dict(self.options)
+            if options.pop("anisotropic", False):
+                options |= {"U11": 0.01, "U33": 0.01}
+            phase: Any = Stacked(*options.pop("elements"), name=self.name, **options)
+        else:
+            phase = phase_from_file(self._structure(), name=self.name, kind=self.kind or None, **self.options)
         names = [q.name for q in phase.quantities]
         values = {name: value for pattern, value in self.start.items() for name in matching(names, pattern)}
         return phase.with_values(values) if values else phase
@@ -118,7 +125,7 @@ class Recipe:
 
     def inputs(self) -> list[Path]:
         """Return the data and structure files that the recipe names; shipped structures are not among them."""
-        structures = [entry.folder / entry.structure for entry in self.phases]
+        structures = [entry.folder / entry.structure for entry in self.phases if entry.structure]
         return [*(entry.file for entry in self.data), *(file for file in structures if file.is_file())]
 
     def build(self) -> tuple[Model, PDF | dict[str, PDF]]:
@@ -281,12 +288,17 @@ _CLUSTER = (
 
 def _phase(table: Table, folder: Path) -> PhaseEntry:
     table.required("name", "a short name, which starts the names of its parameters")
-    table.required("structure", "a structure file, or the name of one that comes with pdfkit")
+    kind = table.choice("kind", ("crystal", "cluster", "stacked"), "") if "kind" in table else ""
+    if kind == "stacked":
+        table.required("elements", 'one or two elements, such as ["Cd", "Se"]')
+        table.required("a_h", "the side of the triangular lattice in Å")
+    else:
+        table.required("structure", "a structure file, or the name of one that comes with pdfkit")
     name = table.text("name")
     if not name.isidentifier():
         raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
     options: dict[str, Any] = {}
-    for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion"):
+    for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion", *STACKED):
         if key in table:
             options[key] = table.number(key)
     for key, kinds, what in _CLUSTER:
@@ -304,5 +316,8 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
         if not is_number(value) or math.isinf(value):
             raise table.error("start", f"start value of {key} is {kind_of(value)}: give a finite number")
     values = {key: float(value) for key, value in start.items()}
-    kind = table.choice("kind", ("crystal", "cluster"), "") if "kind" in table else ""
+    if "elements" in table:
+        options["elements"] = table.texts("elements")
+        if not 1 <= len(options["elements"]) <= 2:
+            raise table.wrong("elements", 'one or two elements, such as ["Cd", "Se"]')
     return PhaseEntry(name, table.text("structure"), folder, options, values, kind)
