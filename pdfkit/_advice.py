@@ -76,7 +76,7 @@ def examine(pdf: PDF) -> Advice:
     * G(r) is transformed back to F(Q); its cut is where the power falls most steeply.
     * Noise: dG where there is one, else the ripples in the last two fifths of r: an upper limit, unless they are flat.
     * Order reaches to where the rms of G in two windows of 2 Å is above 1.7 times the noise for the last time.
-    * F(Q) turns to noise where the r below that end show less than twice the power, per Å, of the r beyond it.
+    * F(Q) turns to noise where, at larger Q, the r below that end hold no more power, per Å, than the r beyond it.
     """
     r, G = pdf.r, pdf.G
     if len(pdf) < 50 or r[-1] - r[0] < 5:
@@ -170,19 +170,21 @@ def _coherence(rms_r: Array, rms: Array, noise: float, quiet: bool) -> tuple[flo
 
 
 def _turns_to_noise(r: Array, G: Array, Q: Array, coherence: float) -> float | None:
-    """Return the Q beyond which the r with order have less than twice the power per Å of the r without; None: nowhere.
+    """Return the Q beyond which the r with order hold no more power per Å than the r without; None: nowhere.
 
+    Beyond Q there are n = (r with order)·(qmax − Q)/π independent numbers: noise stays within 3/√n of the ratio 1.
     Without at least 4 Å beyond the order there is nothing to compare with.
     """
     near, far = r <= coherence, r > coherence
     if far.sum() < 20 or r[-1] - coherence < 4.0 or Q.size < 20:
         return None
-    power = []
-    for part in (near, far):
-        length = float(r[part][-1] - r[part][0])
-        power.append(_smoothed(Q, _spectrum(r[part], G[part], Q), 1.0) / length)
-    seen = np.flatnonzero(power[0] > 2 * power[1])
-    if not seen.size or Q[seen[-1]] > Q[-1] - 0.5:
+    length = [float(r[part][-1] - r[part][0]) for part in (near, far)]
+    power = [_spectrum(r[part], G[part], Q) / one for part, one in zip((near, far), length, strict=True)]
+    beyond = [np.cumsum(one[::-1])[::-1] for one in power]
+    count = np.maximum(length[0] * (Q[-1] - Q) / math.pi, 1.0)
+    # A tail shorter than 1 Å⁻¹ proves nothing.
+    seen = np.flatnonzero((beyond[0] > (1 + 3 / np.sqrt(count)) * beyond[1]) & (Q[-1] - 1.0 > Q))
+    if not seen.size or Q[seen[-1]] > Q[-1] - 1.5:
         return None
     return float(Q[seen[-1]])
 

@@ -110,6 +110,8 @@ def _advice_lines(pdf: PDF) -> Lines:
         yield "F(Q) ends at", f"{seen.qmax_cut:.1f} Å⁻¹"
     if seen.qmax_noise is not None:
         yield "noise takes over", f"at {seen.qmax_noise:.1f} Å⁻¹: more Q adds no peaks"
+    elif seen.coherence is not None and not seen.reaches_end:
+        yield "signal in F(Q)", "up to qmax"
     if seen.noise is not None:
         limit = "up to " if seen.reaches_end and pdf.dG is None else ""
         yield "noise of G", f"{limit}{seen.noise:.2g} Å⁻²"
