@@ -22,7 +22,7 @@ from pdfkit.model import Model
 from pdfkit.params import ParameterMap, Parameters, apply_choices, make_parameters
 from pdfkit.problem import Dataset, Problem, global_quantities
 from pdfkit.restraints import Restraint
-from pdfkit.results import DatasetFit, FitResult, phase_fractions
+from pdfkit.results import DatasetFit, FitResult, phase_fractions, propagated
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 Progress = Callable[[int, float], None]
@@ -200,7 +200,7 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
     # The size of the error of a point comes from dG or, without it, from the misfit.
     factor = points / problem.independent if has_errors else misfit / problem.freedom
     covariance = _covariance(jac, at_bound) * factor
-    gauge = _propagated(covariance, tangents)
+    gauge = propagated(covariance, tangents)
     stderr = np.sqrt(np.maximum(np.diag(gauge), 0.0))  # NaN stays NaN
     free = mapping.free_names
     _write_back(params, mapping, values, stderr, covariance, at_bound)
@@ -248,16 +248,6 @@ def _scale_covariance(mapping: ParameterMap, problem: Problem, gauge: Array) -> 
     """Covariance of the first data set's scales, in the order of phases."""
     index = [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
     return np.asarray(gauge[np.ix_(index, index)])
-
-
-def _propagated(covariance: Array, tangents: Array) -> Array:
-    """Return T C Tᵀ, where an undetermined parameter (NaN) spoils only what depends on it."""
-    known = np.isfinite(np.diag(covariance))
-    filled = np.where(np.isfinite(covariance), covariance, 0.0)
-    out = tangents @ filled @ tangents.T
-    spoilt = tangents[:, ~known].any(axis=1)
-    out[spoilt] = out[:, spoilt] = math.nan
-    return np.asarray(out)
 
 
 def _covariance(jac: Array, at_bound: Array) -> Array:

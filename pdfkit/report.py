@@ -159,6 +159,7 @@ def _parameters(result: FitResult) -> list[Section]:
         owner = head if head in phases or head in sets else ""
         groups.setdefault(owner, []).append((rest if owner else name, par))
     out = []
+    derived = result.derived()
     for owner, members in groups.items():
         heading = f"data set {owner}" if owner else "instrument"
         if owner in phases:
@@ -166,6 +167,7 @@ def _parameters(result: FitResult) -> list[Section]:
         rows = [_row(name, par, result) for name, par in members if par.vary or par.expr]
         fixed = ", ".join(_fixed(name, par) for name, par in members if _is_worth_naming(name, par))
         heads = (("parameter", "value", "unit", "start", "limits", ""),) if rows else ()
+        rows += [(d.name, uncertain(d.value, d.stderr), d.unit, "", "", d.meaning) for d in derived.get(owner, ())]
         out.append(Section(heading, (*heads, *rows), (f"fixed: {fixed}",) if fixed else ()))
     return out
 

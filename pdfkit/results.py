@@ -109,6 +109,24 @@ class FitResult:
         """Return each phase's share of the fit on the data's r."""
         return self._only().model.phase_curves(self.data.r)
 
+    def derived(self) -> dict[str, tuple[Any, ...]]:
+        """Return what phases make of their refined numbers (such as the cubic fraction of a stack), with errors.
+
+        By phase; each has name, value, stderr, unit and meaning (`Stacked.derived`). Phases without any are left out.
+        """
+        from pdfkit.params import ParameterMap
+
+        mapping = ParameterMap.of(self.params)
+        covariance = propagated(self.covariance, mapping(self.values)[1])
+        out = {}
+        for phase in self.datasets[0].model.phases:
+            if hasattr(phase, "derived"):
+                names = [f"{phase.name}.{q.name}" for q in phase.quantities]
+                # Of several data sets each has its own scale: nothing that is derived rests on it.
+                rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
+                out[phase.name] = phase.derived(covariance[np.ix_(rows, rows)])
+        return out
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""
         return {
@@ -134,6 +152,10 @@ class FitResult:
                     "expr": p.expr,
                 }
                 for name, p in self.params.items()
+            },
+            "derived": {
+                phase: {d.name: {"value": d.value, "stderr": _finite(d.stderr)} for d in table}
+                for phase, table in self.derived().items()
             },
             "fractions": {
                 phase: {kind: {"value": v, "stderr": _finite(e)} for kind, (v, e) in table.items()}
@@ -167,6 +189,16 @@ class FitResult:
         from pdfkit.report import report_html
 
         return report_html(self)
+
+
+def propagated(covariance: Array, tangents: Array) -> Array:
+    """Return T C Tᵀ of C (n, n) and T (m, n), where an undetermined parameter (NaN) spoils only what depends on it."""
+    known = np.isfinite(np.diag(covariance))
+    filled = np.where(np.isfinite(covariance), covariance, 0.0)
+    out = tangents @ filled @ tangents.T
+    spoilt = tangents[:, ~known].any(axis=1)
+    out[spoilt] = out[:, spoilt] = math.nan
+    return np.asarray(out)
 
 
 def _finite(value: float | None) -> float | None:
