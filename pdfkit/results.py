@@ -50,7 +50,8 @@ class FitResult:
     rows belong to parameters on a bound. datasets: one `DatasetFit` per data set. rw: √(Σw(Go−Gc)²/ΣwGo²). chi2:
     Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
     ΣΔr·Qmax/π. errors_from: "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit
-    over independent points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
+    over independent points). whitened: residuals were made independent; chi2 and n_independent then
+    count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
     """
 
     params: Parameters
