@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import hashlib
+import inspect
 import io
 import json
 import multiprocessing
@@ -25,7 +26,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._reduce_config import header_lines
 from pdfkit.data import PDF
-from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError
+from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
 from pdfkit.intensity import Intensity
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io.intensity_files import read_intensity
@@ -99,7 +100,7 @@ def reduce_files(
     WriteError : the folder cannot be written.
     """
     paths = _expanded(files)
-    task = _task(out, background, (rmin, rmax, rstep), outputs, resume, settings)
+    task = _task(paths, out, background, (rmin, rmax, rstep), outputs, resume, settings)
     before = _read_table(Path(task.folder)) if resume else {}
     rows: dict[int, Reduced] = {}
     try:
@@ -134,7 +135,16 @@ def _expanded(files: Sequence[AnyPath] | AnyPath) -> list[str]:
     return paths
 
 
+def _known(settings: Mapping[str, Any]) -> None:
+    """Refuse a keyword that neither `reduce` nor `read_intensity` has."""
+    names = {*inspect.signature(reduce).parameters, *_READING} - {"iq", "background"}
+    for name in settings:
+        if name not in names:
+            raise PdfkitError(f"{name!r} is not a setting of a reduction: nearest are {nearest(name, sorted(names))}")
+
+
 def _task(
+    paths: Sequence[str],
     out: AnyPath,
     background: AnyPath | None,
     r: tuple[float, float, float],
@@ -147,10 +157,15 @@ def _task(
         _checks.choice("output", one, OUTPUTS)
     if not outputs:
         raise PdfkitError(f"no outputs are asked for: name some of {', '.join(OUTPUTS)}")
+    for path in paths:
+        for kind in outputs:
+            if (Path(out) / f"{Path(path).stem}.{kind}").resolve() == Path(path).resolve():
+                raise PdfkitError(f"{path} would be overwritten by its own result: choose another folder")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"folder {out} cannot be made ({error.strerror}): choose another") from None
+    _known(settings)
     own = tuple(sorted((key, value) for key, value in settings.items() if value is not None))
     if background is not None:
         # Read once here: what is wrong with it is wrong for all files.
@@ -238,8 +253,10 @@ def _one(path: str, task: _Task) -> Reduced:
                 return Reduced(path, "kept", outputs=names)
             done = _reduced(path, task)
             _write(done, names, path, task, digest)
-        except (PdfkitError, OSError, MemoryError) as error:
-            return Reduced(path, "failed", str(error), seconds=time.perf_counter() - begin)
+        except Exception as error:  # whatever one file brings about must not stop the others
+            known = isinstance(error, PdfkitError | OSError)
+            message = str(error) if known else f"{path}: {type(error).__name__}: {error}"
+            return Reduced(path, "failed", message, seconds=time.perf_counter() - begin)
     said = tuple(str(one.message) for one in caught if issubclass(one.category, PdfkitWarning))
     return Reduced(path, "done", "", said, names, time.perf_counter() - begin, dict(done.diagnostics))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,10 @@ def reduce_command(
     chosen = list(files) or given
     if not chosen:
         raise PdfkitError("there is nothing to reduce: name files, or a configuration with inputfile")
+    polarisation = known.get("polarisation")
+    if isinstance(polarisation, str):  # words stay; a number comes from the command line as text
+        with suppress(ValueError):
+            known["polarisation"] = float(polarisation)
     single = len(chosen) == 1 and Path(chosen[0]).exists()
     folder = Path(out) if out is not None else Path("." if single else "pdfkit-reduced")
     rows = reduce_files(

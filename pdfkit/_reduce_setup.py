@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,7 +34,9 @@ def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str
     """
     if composition is None:
         raise PdfkitError('the composition is not known: give composition=, such as "CdSe"')
-    amounts = dict(composition) if isinstance(composition, Mapping) else _formula(composition)
+    if not isinstance(composition, str | Mapping):
+        raise PdfkitError(f"composition = {composition!r} is not a formula: write it as text, such as CdSe")
+    amounts = dict(composition) if isinstance(composition, Mapping) else dict(_formula(composition))
     for element, amount in amounts.items():
         scattering._entry(element)
         if not (math.isfinite(amount) and amount >= 0):
@@ -44,11 +47,10 @@ def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str
     return {element: amount / total for element, amount in amounts.items() if amount > 0}
 
 
-def _formula(text: str) -> dict[str, float]:
+@lru_cache(maxsize=64)
+def _formula(text: str) -> tuple[tuple[str, float], ...]:
     import periodictable
 
-    if not isinstance(text, str):
-        raise PdfkitError(f"composition = {text!r} is not a formula: write it as text, such as CdSe")
     plain = "".join(text.split())
     if not plain or not plain.replace(".", "").replace("(", "").replace(")", "").isalnum() or not plain.isascii():
         raise PdfkitError(f"composition = {text!r} is not a formula: write elements and amounts, such as Zn0.5Cd0.5Se")
@@ -61,7 +63,7 @@ def _formula(text: str) -> dict[str, float]:
             f"composition = {text!r} is not a formula: elements begin with a capital letter and amounts follow them, "
             "such as Zn0.5Cd0.5Se"
         )
-    return {str(atom): float(amount) for atom, amount in atoms.items()}
+    return tuple((str(atom), float(amount)) for atom, amount in atoms.items())
 
 
 def levels(fractions: Mapping[str, float], probe: str, Q: Array) -> Levels:

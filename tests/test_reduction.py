@@ -597,6 +597,7 @@ def test_processes_give_the_same_rows(folder: Path) -> None:
         ({"rmax": 0.01}, "make no usable grid"),
         ({"background": "missing.iq"}, "no such file"),
         ({"files": ["a/x.iq", "b/x.iq"]}, "would write the same results"),
+        ({"rpolly": 1.0}, "'rpolly' is not a setting of a reduction: nearest are rpoly"),
     ],
 )
 def test_what_no_file_could_be_reduced_with_stops_at_once(folder: Path, change: dict, words: str) -> None:
@@ -604,6 +605,8 @@ def test_what_no_file_could_be_reduced_with_stops_at_once(folder: Path, change: 
     with pytest.raises(pk.PdfkitError) as error:
         pk.reduce_files(files, folder / "out", composition="Ni", **change)
     assert words in str(error.value)
+    with pytest.raises(pk.PdfkitError, match="overwritten by its own result"):
+        pk.reduce_files(folder / "a.iq", folder, composition="Ni", outputs=("iq",))
 
 
 def test_the_command_reports_and_refuses(folder: Path) -> None:
