@@ -1,4 +1,4 @@
-"""Commands on measurements: `pdfkit compare`. `cli` registers them."""
+"""Commands on measurements: `pdfkit reduce`, `pdfkit compare`. `cli` registers them."""
 
 from __future__ import annotations
 
@@ -37,3 +37,48 @@ def compare(
         _plot_comparison.comparison(found, folder / "comparison.png")
     print(found.table())
     print("\nfiles:", *(f"  {file}" for file in [*files, folder / "comparison.png"]), sep="\n")
+
+
+def reduce(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="Intensities (.iq, .chi, .xy, .xye, …), or patterns.")
+    ] = None,
+    composition: Annotated[str | None, typer.Option("--composition", "-s", help="Such as CdSe or Zn0.5Cd0.5S.")] = None,
+    background: Annotated[Path | None, typer.Option("--background", "-b", help="Pattern to take off.")] = None,
+    bgscale: Annotated[float | None, typer.Option(help="Factor on it.  [default: 1]")] = None,
+    unit: Annotated[str | None, typer.Option(help="A-1, nm-1 or 2theta. Default: what the file says.")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Å; for patterns against 2θ.")] = None,
+    twothetazero: Annotated[float | None, typer.Option(help="Degrees; the true zero of 2θ.")] = None,
+    probe: Annotated[str | None, typer.Option(help="X, N or E.  [default: X]")] = None,
+    qmin: Annotated[float | None, typer.Option(help="Å⁻¹; start of the transform.")] = None,
+    qmax: Annotated[float | None, typer.Option(help="Å⁻¹; end of the transform.")] = None,
+    qmaxinst: Annotated[float | None, typer.Option(help="Å⁻¹; end of the data that are used.")] = None,
+    rpoly: Annotated[float | None, typer.Option(help="Å; below it the correction takes everything.")] = None,
+    method: Annotated[str | None, typer.Option(help="adhoc or physical.  [default: adhoc]")] = None,
+    rho0: Annotated[float | None, typer.Option(help="Atoms/Å³, for the physical method.")] = None,
+    window: Annotated[str | None, typer.Option(help="Modification function, e.g. lorch.")] = None,
+    rmin: Annotated[float | None, typer.Option(help="Å; of G(r).")] = None,
+    rmax: Annotated[float | None, typer.Option(help="Å; of G(r).  [default: 30]")] = None,
+    rstep: Annotated[float | None, typer.Option(help="Å; of G(r).  [default: 0.01]")] = None,
+    outputs: Annotated[
+        list[str] | None, typer.Option("--write", metavar="KIND", help="gr, sq, fq, iq, png (picture); repeat it.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Settings as PDFgetX3 writes them.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes for many files.", min=1)] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do again what is finished.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.")] = None,
+) -> None:
+    """Turn measured intensities into S(Q), F(Q) and G(r), with errors; of many files, in parallel.
+
+    A run over many files that was interrupted goes on where it stopped when it is started again.
+    """
+    from pdfkit._reduce_command import reduce_command
+
+    given = {name: value for name, value in locals().items() if name in _SETTINGS}
+    print(reduce_command(files or [], out, config=config, outputs=outputs, fresh=fresh, workers=workers, **given))
+
+
+_SETTINGS = (
+    *("composition", "background", "bgscale", "unit", "wavelength", "twothetazero", "probe", "qmin", "qmax"),
+    *("qmaxinst", "rpoly", "method", "rho0", "window", "rmin", "rmax", "rstep"),
+)

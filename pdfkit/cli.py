@@ -397,7 +397,8 @@ def demo(out: OutFolder = None, as_json: AsJson = False) -> None:
     _show(shown.result, shown.files, as_json, simulated=shown.simulated)
 
 
-for _command in (_cluster_commands.pattern, _cluster_commands.build, _cluster_commands.screen, _data_commands.compare):
+_data = (_data_commands.reduce, _data_commands.compare)
+for _command in (_cluster_commands.pattern, _cluster_commands.build, _cluster_commands.screen, *_data):
     app.command()(_command)
 
 if __name__ == "__main__":

@@ -77,6 +77,9 @@ class Covariance:
         M = transforms.window(instrument.window, Q, qmax, instrument.window_width)
         return cls(Q, M, np.full(count, 2.0 / float((M**2).sum())))
 
+    def __repr__(self) -> str:
+        return f"Covariance({self.Q.size} points of F(Q), {self.modes.shape[1]} modes)"
+
     def scaled(self, factor: float) -> Covariance:
         """Return the covariance times `factor`."""
         return Covariance(self.Q, self.weight, self.variance * factor, self.modes, self.core * factor)

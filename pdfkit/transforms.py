@@ -330,7 +330,8 @@ _window = window  # `window` is also the name of an argument
 
 def _limit(name: str, value: float, Q: Array) -> float:
     value = _checks.number(name, value, low=0.0)
-    if not Q[0] * (1 - 1e-9) <= value <= Q[-1] * (1 + 1e-9):
+    # Samples seldom fall on the limit that was asked for: up to a step beyond the last, the last is meant.
+    if not Q[0] - 1.01 * (Q[1] - Q[0]) <= value <= Q[-1] + 1.01 * (Q[-1] - Q[-2]):
         raise PdfkitError(f"{name} = {value:g} is outside the data, Q = {Q[0]:g} to {Q[-1]:g} Å⁻¹: stay within them")
     return float(np.clip(value, Q[0], Q[-1]))
 
