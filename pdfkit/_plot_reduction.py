@@ -70,8 +70,9 @@ def _reduced(ax: Any, done: Reduction) -> None:
     if done.dS is not None:
         ax.fill_between(Q, F - Q * done.dS, F + Q * done.dS, color=plot.COLOURS[5], alpha=0.5, lw=0)
     ax.plot(Q, F, color=plot.COLOURS[0], lw=0.8, label=r"$F(Q)$")
-    room = 1.15 * float(np.abs(F).max())
-    ax.set_ylim(-room, room)
+    # The curve before may be far out at high Q: the picture is of F.
+    room = float(np.ptp(F))
+    ax.set_ylim(float(F.min()) - 0.15 * room, float(F.max()) + 0.35 * room)
     _frame(ax, Q, Q_LABEL, r"$F$ (Å$^{-1}$)")
 
 
