@@ -275,17 +275,19 @@ def picture() -> None:
         style: dict[str, Any] = {"marker": "os^v*DP"[k], "ls": "none", "color": f"C{k}", "label": RIVALS[key].label}
         axes[0].plot(x, [result.rw for result in results], **style)
         for axis, wanted in ((axes[1], "alpha"), (axes[2], "spdiameter")):
-            points = [(a, _numbers(result, wanted)) for a, result in zip(x, results, strict=True)]
+            # What describes no data says nothing of order or size.
+            points = [(a, _numbers(result, wanted)) for a, result in zip(x, results, strict=True) if result.converged]
             known = [(a, *p) for a, p in points if p is not None]
             if known:
                 a, y, e = np.array(known).T
                 axis.errorbar(a, y, np.where(e < 15, e, np.nan), **style)
     axes[0].set_ylabel("Rw")
-    axes[1].set_ylabel("hexagonality α (two phases: share of wurtzite)")
+    axes[1].set_ylabel("α (two phases: share of wurtzite)")
     axes[2].set_ylabel("diameter / Å")
     for axis in axes:
         axis.set_xticks(range(len(SAMPLES)), SAMPLES)
         axis.grid(alpha=0.3)
+    axes[1].set_xlim(-0.5, 4.5)
     axes[2].set_xlim(-0.5, 3.5)
     axes[0].legend(fontsize=7)
     figure.savefig(PICTURE, dpi=130)

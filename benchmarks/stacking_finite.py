@@ -19,7 +19,8 @@ import numpy as np
 
 import pdfkit as pk
 
-A, H, U = 4.3, 3.51, 0.376
+# No distance of these lies on the edge of a bin.
+A, H, U = 4.2987, 3.5113, 0.3763
 LAB = pk.Instrument(probe="X", qmax=19.0)
 R = np.arange(1.5, 40.0, 0.02)
 FREE = ["scale", "a_h", "h", "u", "alpha", "Uiso", "delta2"]
@@ -34,15 +35,19 @@ def stacked(alpha: float, **end: Any) -> pk.Stacked:
 # --- (1) explicit stacks ---------------------------------------------------------------------------------------------
 
 
+# Å; bins that pairs are counted in.
+BIN = 0.005
+
+
 def expected(phase: pk.Stacked, diameter: float) -> dict[tuple[int, int], float]:
-    """(channel, d in 0.001 Å) → pairs i < j of a sphere."""
+    """(channel, bin of d) → pairs i < j of a sphere."""
     values = np.array([q.value for q in phase.quantities])
     found = phase.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), diameter)
     out: dict[tuple[int, int], float] = {}
     atoms = found.rho0 * math.pi / 6.0 * diameter**3
     for (d, _, w), channel in zip(found.peak.tolist(), found.channel.tolist(), strict=True):
         if w > 0:
-            key = channel, round(1000 * d)
+            key = channel, math.floor(d / BIN)
             out[key] = out.get(key, 0.0) + 0.5 * w * atoms
     return out
 
@@ -59,9 +64,10 @@ def explicit(alpha: float, diameter: float, stacks: int, seed: int = 1) -> None:
         source = pk.build.stacking(
             "Cd", "Se", "random", a_h=A, h=H, u=U, layers=64, alpha=alpha, seed=int(rng.integers(1 << 31))
         )  # fmt: skip
-        table = pk.count_pairs(pk.build.sphere(source, diameter, centre=(*rng.random(2), 32 + rng.random())))
+        sphere = pk.build.sphere(source, diameter, centre=(*rng.random(2), 32 + rng.random()))
+        table = pk.count_pairs(sphere, method="lattice", threads=1)
         for channel, d, n in zip(table.channel.tolist(), table.distance.tolist(), table.count.tolist(), strict=True):
-            near = [(channel, round(1000 * d) + off) for off in (0, -1, 1)]
+            near = [(channel, math.floor(d / BIN) + off) for off in (0, -1, 1)]  # on an edge
             one[index[next(key for key in near if key in index)]] += n
         total += one
         squares += one * one

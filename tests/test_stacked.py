@@ -28,7 +28,7 @@ from pdfkit.phases.base import Peaks
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 R = np.arange(0.5, 40.0, 0.02)
-A, H, U = 4.3, 3.51, 0.3761
+A, H, U = 4.2987, 3.5113, 0.3763
 UISO = {"Cd": 0.012, "Se": 0.02}
 BEAM = pk.Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.01)
 Q_WEIGHTS = replace(BEAM, weights="q-dependent")
@@ -206,13 +206,16 @@ def test_curves_are_smooth_where_lists_of_pairs_change() -> None:
 # --- explicit stacks -------------------------------------------------------------------------------------------------
 
 
+BIN = 0.005  # Å, in which pairs are counted; no distance lies on an edge
+
+
 def expected_pairs(phase: pk.Stacked, volume: float, gamma0: Callable[[Any], Any], rmax: float) -> dict[Any, float]:
-    """(channel, d) → pairs i < j of a particle of this volume."""
+    """(channel, bin of d) → pairs i < j of a particle of this volume."""
     found = peaks_of(phase, rmax)
     out: dict[Any, float] = {}
     for (d, _, w), channel in zip(found.peak, found.channel, strict=True):
         if w > 0 and d < rmax:
-            key = int(channel), round(d, 3)
+            key = int(channel), math.floor(d / BIN)
             out[key] = out.get(key, 0.0) + 0.5 * w * found.rho0 * volume * float(gamma0(np.array([d]))[0])
     return out
 
@@ -232,9 +235,10 @@ def deviations(
     for one in counts:
         options = {"a_h": phase.a_h, "h": phase.h, "u": phase.u, "layers": 64, "alpha": phase.alpha}
         source = pk.build.stacking("Cd", "Se", "random", seed=int(rng.integers(1 << 31)), **options)
-        table = pk.count_pairs(cut(source, (*rng.random(2), 32 + rng.random())))
+        particle = cut(source, (*rng.random(2), 32 + rng.random()))
+        table = pk.count_pairs(particle, method="direct" if particle.lattice is None else "lattice")
         for channel, d, n in zip(table.channel, table.distance, table.count, strict=True):
-            near = [(int(channel), round(d + off, 3)) for off in (0, -0.001, 0.001)]  # rounded the other way
+            near = [(int(channel), math.floor(d / BIN) + off) for off in (0, -1, 1)]  # rounded over an edge
             one[keys[next(key for key in near if key in keys)]] += n
     wanted = np.array(list(expected.values()))
     error = counts.std(axis=0, ddof=1) / math.sqrt(replicas)
@@ -254,14 +258,15 @@ def test_spheres_hold_on_average_gamma0_times_the_crystal(diameter: float, alpha
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("diameter", [20.0, 30.0, 40.0])
-@pytest.mark.parametrize("alpha", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("diameter", [20.0, 40.0, 60.0])
+@pytest.mark.parametrize("alpha", [0.1, 0.3, 0.5, 0.7, 0.9])
 def test_spheres_over_2000_stacks(diameter: float, alpha: float) -> None:
     phase = stacked(alpha=alpha, shape=pk.Sphere(diameter))
     expected = expected_pairs(phase, math.pi / 6 * diameter**3, phase.shape.gamma0, diameter)
     z = deviations(phase, lambda source, at: pk.build.sphere(source, diameter, centre=at), expected, 2000, 2)
-    assert 0.4 < (z**2).mean() < 2.0
-    assert np.abs(z).max() < 5.5  # of up to 2,000 shells
+    # Up to 5,000 shells, correlated: their mean square scatters, the largest is what counts.
+    assert 0.2 < (z**2).mean() < 4.0
+    assert np.abs(z).max() < 5.0
 
 
 # --- finite stacks ---------------------------------------------------------------------------------------------------

@@ -54,8 +54,8 @@ U_MAX = 0.3
 # Default limits of a fit, as those of a crystal: cell ± 5 %, u ± 0.1, and what a second site can be.
 CELL_RANGE = 0.05
 U_RANGE = (0.2, 0.49)
-# Å; 4e6 shells, 1 GB with derivatives.
-MOST_REACH = 700.0
+# Å; 3e6 shells, 1 GB with ten derivatives.
+MOST_REACH = 500.0
 # Longer runs of one kind than 1/SHORTEST layers are infinite to any measurement.
 SHORTEST = 1e-4
 IDEAL_U = 0.375
