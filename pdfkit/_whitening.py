@@ -17,6 +17,7 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.covariance import Covariance
 from pdfkit.data import PDF, Instrument
+from pdfkit.kernels.linear import project
 from pdfkit.model import Model
 
 OVERSAMPLING = 1.25
@@ -37,7 +38,9 @@ class Whitening:
 
     def __call__(self, rows: Array) -> Array:
         """Return rows (n, m) as independent numbers (n, k)."""
-        return np.asarray(rows @ self.matrix.T)
+        out = np.empty((rows.shape[0], self.matrix.shape[0]))
+        project(np.ascontiguousarray(rows), self.matrix, out)
+        return out
 
 
 def possible(model: Model) -> bool:
@@ -58,7 +61,7 @@ def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
         return Whitening(index, _root(data.cov, r.tobytes()), "cov")
     root = _root_of_correlation(r.tobytes(), instrument)
     if weights == "auto" and data.dG is not None:
-        return Whitening(index, root / data.dG[index], "dG")
+        return Whitening(index, np.ascontiguousarray(root / data.dG[index]), "dG")
     return Whitening(index, root, "misfit")
 
 
@@ -95,4 +98,4 @@ def _inverse_root(covariance: Array) -> Array:
     """Return Λ^(−½)Vᵀ (k, m) of the modes that count."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > SMALLEST * values[-1]
-    return np.asarray((vectors[:, kept] / np.sqrt(values[kept])).T)
+    return np.ascontiguousarray((vectors[:, kept] / np.sqrt(values[kept])).T)

@@ -67,6 +67,8 @@ class Comparison:
         for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
             chi2 = f"{one.reduced_chi2:.3g}" if self.noise == "known" else ""
             note = "" if one.converged else "not converged"
+            if any(d.messages for d in one.datasets):
+                note = ", ".join(x for x in (note, "peaks without width were left out") if x)
             rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))
         widths = [max(len(row[k]) for row in rows) for k in range(6)]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -175,9 +175,15 @@ def _parameters(result: FitResult) -> list[Section]:
 def _phase_heading(phase: Any) -> str:
     formula = " ".join(f"{element}{count:.4g}" for element, count in phase.composition().items())
     group = getattr(getattr(phase, "structure", None), "spacegroup", "")
-    kind = "cluster" if hasattr(phase, "particle") else phase.shape.kind
+    kind = "cluster" if hasattr(phase, "particle") else _outline(phase)
     parts = [formula, group, kind]
     return f"{phase.name} ({', '.join(part for part in parts if part)})"
+
+
+def _outline(phase: Any) -> str:
+    if getattr(phase, "layers", None) is not None:
+        return "whole layers"
+    return str((getattr(phase, "body", None) or phase.shape).kind)
 
 
 def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:

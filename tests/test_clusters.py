@@ -6,6 +6,7 @@ import importlib.metadata
 import itertools
 import json
 import math
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,7 @@ def test_a_cluster_travels_as_text() -> None:
     again = serial.loads(serial.dumps(model))
     np.testing.assert_array_equal(again(R).G, model(R).G)
     assert json.loads(serial.dumps(cluster))["type"] == "cluster"
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model))(R).G, model(R).G)
 
 
 def test_large_clusters_are_counted_as_far_as_needed() -> None:

@@ -87,3 +87,12 @@ def test_resample() -> None:
     peaks.resample(curves, first, taps, out)
     expected = [[sum(taps[n, t] * curve[first[n] + t] for t in range(7)) for n in range(20)] for curve in curves]
     np.testing.assert_allclose(out, expected, atol=1e-13)
+
+
+def test_project() -> None:
+    rng = np.random.default_rng(5)
+    rows, matrix = rng.normal(size=(4, 30)), rng.normal(size=(11, 30))
+    out = np.empty((4, 11))
+    linear.project(rows, matrix, out)
+    expected = [[sum(a * b for a, b in zip(row, other, strict=True)) for other in matrix] for row in rows]
+    np.testing.assert_allclose(out, expected, atol=1e-13)

@@ -86,6 +86,10 @@ class Cluster:
                 raise PdfkitError(f"axial = {self.axial}: give three expansions along x, y, z below 0.5")
         set_(self, "Uiso", MappingProxyType(self._displacements()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A read-only mapping cannot be pickled.
+        return _rebuild, (type(self), {f.name: getattr(self, f.name) for f in fields(self)} | {"Uiso": dict(self.Uiso)})
+
     def _displacements(self) -> dict[str, float]:
         given = self.Uiso if isinstance(self.Uiso, Mapping) else dict.fromkeys(self.classes, self.Uiso)
         for key in given:
@@ -298,6 +302,10 @@ class Cluster:
         relative = at.dstretch / at.stretch + at.daxial @ (squares / squares.sum() / axial)
         rho0 = n / (math.pi / 6.0 * diameter**3)
         return rho0, -3.0 * rho0 * relative, Sphere(diameter), (diameter * relative)[None]
+
+
+def _rebuild(kind: type[Cluster], values: dict[str, Any]) -> Cluster:
+    return kind(**values)
 
 
 def _no_sphere(at: _Point) -> tuple[float, Array, None, Array]:
