@@ -20,18 +20,30 @@ HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 
 
+# Name of the block, script, its options.
 BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("speed", "compare_pdffit2.py", ()),
     ("startup", "startup.py", ()),
     ("clusters", "clusters.py", ()),
     ("screening", "screening.py", ("--rows", "8", "--markdown")),
+    ("stacking", "stacking.py", ("--only", "table")),
+    ("calibration", "calibration.py", ()),
     ("measured", "measured.py", ("--markdown",)),
+)
+
+
+# Of the long table of stacking models, the rows that the README has room for.
+SHOWN = re.compile(
+    r"\| (data|---|CdSe-[234] \| (two phases|stacked \||stacked, U11)|CdSe-bulk \| (wurtzite, U|stacked \|))"
 )
 
 
 def table(script: str, *options: str) -> str:
     done = subprocess.run([sys.executable, HERE / script, *options], capture_output=True, text=True, check=True)
-    return "\n".join(line for line in done.stdout.splitlines() if not line.startswith("***")).strip()
+    lines = [line for line in done.stdout.splitlines() if not line.startswith(("***", "##"))]
+    if script == "stacking.py":
+        lines = [line for line in lines if SHOWN.match(line) or line.startswith("|---")]
+    return "\n".join(lines).strip()
 
 
 def put(text: str, name: str, content: str) -> str:
