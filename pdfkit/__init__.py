@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pdfkit import build as build
     from pdfkit import plot as plot
     from pdfkit._reduce_batch import reduce_files as reduce_files
+    from pdfkit.benchmarking import BenchReport as BenchReport
+    from pdfkit.benchmarking import bench as bench
     from pdfkit.comparison import Comparison as Comparison
     from pdfkit.comparison import compare as compare
     from pdfkit.counting import PairTable as PairTable
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "benchmarking": ("BenchReport", "bench"),
     "comparison": ("Comparison", "compare"),
     "_reduce_batch": ("reduce_files",),
     "counting": ("PairTable", "count_pairs"),

@@ -30,8 +30,9 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
      "_reduce_config", "_reduce_batch", "_reduce_command", "_build_command"),
     ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command",
-     "_outputs", "demo"),
-    ("cli", "_cluster_commands", "_data_commands", "_progress", "__main__"),
+     "_outputs", "demo", "benchmarking", "_bench_cases", "_bench_fits", "_bench_report", "_bench_rivals",
+     "_bench_timing", "_plot_bench"),
+    ("cli", "_bench_command", "_cluster_commands", "_data_commands", "_progress", "__main__"),
 )  # fmt: skip
 HEAVY = {
     0: {"numba", "numpy"},
