@@ -11,6 +11,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit._shape_base import Shape
+from pdfkit.errors import ParameterError, nearest
 
 
 @dataclass(frozen=True)
@@ -106,3 +107,12 @@ class Phase(Protocol):
 
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
+
+
+def updated(phase: Phase, values: Mapping[str, float]) -> dict[str, float]:
+    """Return all quantities of a phase by name, with some changed; ParameterError for a name that it does not have."""
+    known = {q.name: q.value for q in phase.quantities}
+    for key in values:
+        if key not in known:
+            raise ParameterError(f"{phase.name}.{key} does not exist: nearest are {nearest(key, known)}")
+    return {**known, **{key: float(value) for key, value in values.items()}}

@@ -18,7 +18,7 @@ from pdfkit.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
 from pdfkit.kernels.bins import stretched_peaks
 from pdfkit.particle import Particle
-from pdfkit.phases.base import Composition, Peaks, Quantity
+from pdfkit.phases.base import Composition, Peaks, Quantity, updated
 from pdfkit.shapes import Shape, Sphere, Whole
 
 UISO = 0.01
@@ -172,11 +172,7 @@ class Cluster:
 
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed."""
-        known = {q.name: q.value for q in self.quantities}
-        for key in values:
-            if key not in known:
-                raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
-        known.update({key: float(value) for key, value in values.items()})
+        known = updated(self, values)
         changed: dict[str, Any] = {name: known[name] for name in ("scale", "expansion", "delta1", "delta2")}
         changed["Uiso"] = {c: known[f"{c}.Uiso"] for c in self.classes}
         if self.axial is not None:

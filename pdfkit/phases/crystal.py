@@ -24,7 +24,7 @@ from pdfkit.phases import _orbits
 from pdfkit.phases._geometry import Arguments, Atoms, Point
 from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._orbits import Geometry, PairGroups
-from pdfkit.phases.base import Composition, Peaks, Quantity
+from pdfkit.phases.base import Composition, Peaks, Quantity, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure import Structure
 
@@ -169,11 +169,7 @@ class Crystal:
 
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed; those that symmetry ties follow."""
-        known = {q.name: q.value for q in self.quantities}
-        for key in values:
-            if key not in known:
-                raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
-        known.update({key: float(value) for key, value in values.items()})
+        known = updated(self, values)
         structure = self.structure
         if any(q.name in values for q in self._structure_quantities):
             structure = self._moved(np.array([known[q.name] for q in self._structure_quantities]))

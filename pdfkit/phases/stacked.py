@@ -42,12 +42,12 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._sites import element_symbol
-from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.errors import PdfkitError
 from pdfkit.kernels.stacking import stacked_peaks
 from pdfkit.phases._stacking import KINDS, Derived, Displacement, Point, displacements, runs
 from pdfkit.phases._stacking_finite import Ball, Body, Disc
 from pdfkit.phases._stacking_pairs import Shells, shells
-from pdfkit.phases.base import Composition, Peaks, Quantity
+from pdfkit.phases.base import Composition, Peaks, Quantity, updated
 from pdfkit.shapes import Bulk, Sphere, Stepcut
 
 U_MAX = 0.3
@@ -256,11 +256,7 @@ class Stacked:
 
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed."""
-        known = {q.name: q.value for q in self.quantities}
-        for key in values:
-            if key not in known:
-                raise ParameterError(f"{self.name}.{key} does not exist: nearest are {nearest(key, known)}")
-        known.update({key: float(value) for key, value in values.items()})
+        known = updated(self, values)
         changed: dict[str, Any] = {}
         for name in ("shape", "body"):
             if (shape := getattr(self, name)) is not None:
