@@ -104,7 +104,7 @@ def disordered_cell(atoms: int) -> Structure:
 
 
 def _r(rmax: float) -> Array:
-    return np.arange(1, round(rmax * 100) + 1) * 0.01
+    return 0.01 * np.arange(1, round(rmax * 100) + 1, dtype=np.float64)
 
 
 def _moving(model: Model, name: str, r: Array) -> tuple[Any, Array, Callable[[], Array]]:
@@ -217,7 +217,8 @@ def anonymous(particle: Particle) -> Particle:
 
 
 def _new_curve(particle: Particle, r: Array) -> Callable[[], Array]:
-    return lambda: Model(Cluster(particle, "c", Uiso=U, baseline="none"), LAB)(r).G
+    motion = dict.fromkeys(particle.elements, U)
+    return lambda: Model(Cluster(particle, "c", Uiso=motion, baseline="none"), LAB)(r).G
 
 
 def cluster(make: Callable[[], Particle], naive: bool) -> Prepared:
@@ -282,7 +283,7 @@ def _crystal_cases() -> list[Case]:
                     f"crystal-{short}-{rmax:.0f}",
                     f"{name}, to {rmax:.0f} Å",
                     partial(crystal, partial(load_structure, source), rmax),
-                    series=f"crystal, {short}",
+                    series=name.removeprefix("CdS "),
                     axis="rmax",
                     x=rmax,
                     fresh=(short, rmax) == ("wz", 30.0),
@@ -294,7 +295,7 @@ def _crystal_cases() -> list[Case]:
                 f"p1-{atoms}",
                 f"{atoms:,} atoms in P1, to 30 Å",
                 partial(crystal, partial(disordered_cell, atoms), 30.0),
-                series="crystal in P1",
+                series="cell in P1",
                 axis="N",
                 x=atoms,
                 when="quick" if atoms == 200 else "full",

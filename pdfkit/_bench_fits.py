@@ -48,7 +48,7 @@ def two_phases(values: dict[str, float], convention: str) -> Model:
 
 def two_phase_fit(rmax: float) -> Prepared:
     """A whole fit of noisy data made in PDFfit2's convention, by both programs in that convention."""
-    r = np.arange(1, round(rmax * 100) + 201) * 0.01
+    r = 0.01 * np.arange(1, round(rmax * 100) + 201, dtype=np.float64)
     noise = np.random.default_rng(11).normal(0, 0.02, r.size)
     data = PDF(r, two_phases(TRUE, "pdffit2")(r).G + noise, instrument=INSTRUMENT)
     model = two_phases(START, "pdffit2")
@@ -65,7 +65,7 @@ def two_phase_fit(rmax: float) -> Prepared:
 
 def transform() -> Prepared:
     """G(r) from F(Q) that dies before its end, so that end terms do not matter."""
-    Q, r = np.arange(1, 2401) * 0.01, np.arange(1, 3001) * 0.01
+    Q, r = 0.01 * np.arange(1, 2401, dtype=np.float64), 0.01 * np.arange(1, 3001, dtype=np.float64)
     F = np.exp(-0.02 * Q**2) * sum(np.sin(d * Q) / d for d in (2.5, 4.1, 4.8, 6.3)) * (1 - (Q / 24.0) ** 2) ** 2
 
     def run() -> Array:
@@ -81,7 +81,7 @@ def reduction() -> Prepared:
     """I(Q) of nickel, fluorescence and counting errors included, to G(r) with its covariance."""
     Q = np.linspace(0.6, 24, 3000)
     model = Model(Crystal.from_file("Ni", name="ni"), Instrument(probe="X", qmax=math.inf, qdamp=0.06))
-    r = np.arange(1, 8001) * 0.01
+    r = 0.01 * np.arange(1, 8001, dtype=np.float64)
     S = transforms.pdf_to_sq(model(r), Q).S
     I = 7 * (scattering.form_factor("Ni", "X", Q) ** 2 * S + 60)
     sample = Intensity(Q, I, np.sqrt(I), wavelength=0.2, name="nickel")
@@ -110,8 +110,8 @@ def screening() -> Prepared:
     start = {"Uiso": 0.02, "delta2": 4.0}
     lab = Instrument(probe="X", qmin=0.9, qmax=20.0, qdamp=0.06)
     truth = particles[7]
-    r = np.arange(100, 2001) * 0.01
-    data = Model(Cluster(truth, "c", Uiso=0.02, delta2=4.0), lab)(r)
+    r = 0.01 * np.arange(100, 2001, dtype=np.float64)
+    data = Model(Cluster(truth, "c", Uiso={"Cd": 0.02, "Se": 0.02}, delta2=4.0), lab)(r)
     noise = np.random.default_rng(3).normal(0, 0.02 * data.G.std(), r.size)
     data = PDF(r, data.G + noise, instrument=lab)
 

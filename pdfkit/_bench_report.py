@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,7 +97,7 @@ class BenchReport:
 
     def lines(self) -> list[tuple[str, ...]]:
         """Return the table as cells under `HEAD`: a line for every case and rival."""
-        out = []
+        out: list[tuple[str, ...]] = []
         by_case: dict[str, list[BenchRow]] = {}
         for row in self.rows:
             by_case.setdefault(row.case, []).append(row)
@@ -142,7 +143,7 @@ class BenchReport:
             record = json.loads(Path(path).read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
                 raise PdfkitError(f"format {record['format']} is not {FORMAT}")
-            rows = tuple(BenchRow(**row) for row in record["rows"])
+            rows = tuple(BenchRow(**{**row, "difference": _number(row.get("difference"))}) for row in record["rows"])
             return cls(dict(record["machine"]), rows, float(record["seconds"]), bool(record["quick"]))
         except OSError as error:
             raise ReadError(path, f"cannot be read ({error.strerror}): check the name") from None
@@ -154,12 +155,16 @@ _PLAIN = ("processor", "system", "date")
 
 
 def _finite(value: Any) -> Any:
-    """Return the value with what JSON cannot hold (an infinite difference) as a huge number."""
+    """Return the value with what JSON cannot hold, an infinite difference, as a word."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_finite(one) for one in value]
-    return 1e300 if isinstance(value, float) and not abs(value) < 1e300 else value
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _own(row: BenchRow) -> tuple[str, str, str, str, str]:

@@ -84,7 +84,7 @@ def pdffit2_fit(model: Model, start: Mapping[str, float], data: PDF, rmin: float
         _constrain(program, start)
         program.refine()
         calc, seen = np.array(program.getpdf_fit()), np.array(program.getpdf_obs())
-        return np.sqrt(np.array([((calc - seen) ** 2).sum() / (seen**2).sum()]))
+        return np.array([np.sqrt(((calc - seen) ** 2).sum() / (seen**2).sum())])
 
     return run
 
@@ -166,8 +166,8 @@ def debyecalculator_curve(particle: Particle, instrument: Instrument, r: Array, 
 
 def naive_debye(particle: Particle, instrument: Instrument, r: Array, Uiso: float) -> Callable[[], Array]:
     """Return the Debye equation in numpy, one atom against all others at a time, and a sine transform by a matrix."""
-    step = 0.05
-    Q = np.arange(instrument.qmin, instrument.qmax + 0.5 * step, step)
+    step, qmax = 0.05, float(instrument.qmax or 25.0)
+    Q = np.arange(instrument.qmin, qmax + 0.5 * step, step)
     f = np.array([scattering.form_factor(e, "X", Q) for e in particle.elements])
     kind, xyz = particle.kind, particle.xyz
     mean = f[kind].mean(axis=0)
