@@ -105,6 +105,8 @@ if TYPE_CHECKING:
     from pdfkit.uncertainty import bootstrap as bootstrap
     from pdfkit.uncertainty import profile as profile
     from pdfkit.uncertainty import sample as sample
+    from pdfkit.verification import Verification as Verification
+    from pdfkit.verification import verify as verify
 
 __version__ = "0.1.0"
 
@@ -178,6 +180,7 @@ _HOME = {
     ),
     "structure": ("Site", "Structure"),
     "uncertainty": ("band", "bootstrap", "profile", "sample"),
+    "verification": ("Verification", "verify"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted([*_MODULE_OF, "build", "plot"])

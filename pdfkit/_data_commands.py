@@ -1,7 +1,10 @@
-"""Commands on measurements: `pdfkit reduce`, `pdfkit compare`. `cli` registers them."""
+"""Commands on measurements, and on pdfkit itself: `reduce`, `compare`, `verify`. `cli` registers them."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +79,38 @@ def reduce(
 
     given = {name: value for name, value in locals().items() if name in _SETTINGS}
     print(reduce_command(files or [], out, config=config, outputs=outputs, fresh=fresh, workers=workers, **given))
+
+
+def verify(
+    topics: Annotated[
+        list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only this one of the report; repeat it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")] = False,
+) -> None:
+    """Check on this machine that what pdfkit computes is right: a table of differences and their bounds.
+
+    Against PDFfit2 (where installed), stored curves of DiffPy-CMI, the definitions pair by pair, closed forms, laws.
+
+    Exit code 1 when a row fails.
+    """
+    from pdfkit._verify_command import verify_command
+
+    with _live() as tell:
+        text, code = verify_command(topics or [], as_json=as_json, tell=tell)
+    print(text)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[int, int, str], None] | None]:
+    """Give the function (done, all, name) to call before each row, on a terminal; a few seconds need no lines."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+
+        with Console(stderr=True).status("compiling") as status:
+            yield lambda done, total, name: status.update(f"{done + 1} of {total}: {name}")
+    else:
+        yield None
 
 
 _SETTINGS = (
