@@ -35,15 +35,27 @@ def checks() -> list[Check]:
     """Return conservation laws and comparisons of routes within pdfkit."""
     rounding, of = "rounding", "of max|G|"
     return [
-        Check(
-            LAW, "partials add up", f"three phases, f(Q) weights, cut; {of}", 1e-12, rounding, partial(_sum, "partials")
-        ),
+        Check(LAW, "partials add up", f"three phases, f(Q), cut; {of}", 1e-12, rounding, partial(_sum, "partials")),
         Check(LAW, "phases add up", f"the same; {of}", 1e-12, rounding, partial(_sum, "phase_curves")),
         Check(LAW, "pairs of a particle", "Σ pairs − N², 28,087 atoms by FFT", 0.0, "whole numbers", _squares),
-        Check(LAW, "neighbours from R(r)", "∫R dr = 12 (Ni), 4 (CdS): relative", 1e-6, "tails beyond 5 σ", _integrals),
+        Check(
+            LAW,
+            "neighbours from R(r)",
+            "∫R dr = 12 (Ni), 4 (CdS): relative",
+            1e-6,
+            "the tails of a peak beyond 5 σ",
+            _integrals,
+        ),
         Check(LAW, "neighbours counted", "12 and 6 (Ni), 4 and 12 (CdS): difference", 1e-12, rounding, _coordination),
         Check(LAW, "sine transform", "G → F → G of 3 peaks, of the largest", 1e-10, "rounding", _round_trip),
-        Check(LAW, "S(Q) of a model", f"back to its G(r), {of}", 2e-5, "Q in steps of 0.005 from 0.005", _model_sq),
+        Check(
+            LAW,
+            "S(Q) of a model",
+            f"back to its G(r), {of}",
+            2e-5,
+            "the sum over Q starts at 0.005 Å⁻¹ and is piecewise linear",
+            _model_sq,
+        ),
         Check(LAW, "supercell", f"2 × 1 × 3 cells, {of}", 1e-6, "near-equal pairs of large cells merge", _supercell),
         Check(LAW, "rotation, order of atoms", f"of a cluster, {of}", 1e-12, rounding, _rotation),
         Check(
@@ -54,17 +66,24 @@ def checks() -> list[Check]:
             "C is a sum over Q there, an integral here",
             _white,
         ),
-        Check(LAW, "fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, "ftol of the fit", _fit),
+        Check(
+            LAW, "fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, "where the fit stops", _fit
+        ),
         Check(
             ROUTE,
             "cluster against Debye",
             f"peaks in r, or F(Q) by quadrature; {of}",
             2e-8,
-            "the grid of the cut",
+            "the grid of the cut aliases 1.3e-9 of a peak",
             _cluster,
         ),
         Check(
-            ROUTE, "lattice against direct", "S(Q) − 1 beyond 1 Å⁻¹, of its largest", 1e-10, "the same bins", _lattice
+            ROUTE,
+            "lattice against direct",
+            "S(Q) − 1 beyond 1 Å⁻¹, of its largest",
+            1e-10,
+            "both bin the same shells: rounding",
+            _lattice,
         ),
         Check(ROUTE, "stacked, α = 0", f"zinc blende, {of}", 1e-10, rounding, _cubic),
         Check(ROUTE, "stacked, α = 1", f"wurtzite, {of}", 1e-10, rounding, _hexagonal),

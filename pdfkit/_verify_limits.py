@@ -30,7 +30,14 @@ def checks() -> list[Check]:
     rounding = "rounding"
     return [
         *(
-            Check(TOPIC, f"γ₀ of a {k}, ∫", "∫4πr²γ₀ dr = V, relative", 1e-10, "quadrature", partial(_volume, k))
+            Check(
+                TOPIC,
+                f"γ₀ of a {k}, ∫",
+                "∫4πr²γ₀ dr = V, relative",
+                1e-10,
+                "Gauss–Legendre between the knees of γ₀",
+                partial(_volume, k),
+            )
             for k in kinds
         ),
         *(
@@ -39,7 +46,7 @@ def checks() -> list[Check]:
                 f"γ₀ of a {k}, slope",
                 "γ₀′(0) = −S/4V, relative",
                 1e-7,
-                "differences over 1e-3 Å",
+                "a difference quotient over 1e-3 Å",
                 partial(_slope, k),
             )
             for k in kinds
@@ -48,22 +55,48 @@ def checks() -> list[Check]:
         Check(
             TOPIC,
             "ideal gas",
-            "atoms at random: G = −4πr·(own cloud), of 4πrρ₀",
+            "U = 3 Å²: G = −4πr·(own cloud), of 4πrρ₀",
             2e-9,
             "peaks end at 7 σ, and thousands overlap",
             _gas,
         ),
-        Check(TOPIC, "below the first peak", "G = −4πρ₀r, absolute, Å⁻²", 1e-10, "resampling", _slope_of_G),
         Check(
-            TOPIC, "two atoms in r", "one Gaussian pair, of its height", 1e-8, "resampling is good to 2e-9", _two_atoms
+            TOPIC,
+            "below the first peak",
+            "G = −4πρ₀r, absolute, Å⁻²",
+            1e-10,
+            "resampling from the grid of peaks",
+            _slope_of_G,
+        ),
+        Check(
+            TOPIC,
+            "two atoms in r",
+            "one Gaussian pair, of its height",
+            1e-8,
+            "resampling from the grid of peaks is good to 2e-9",
+            _two_atoms,
         ),
         Check(TOPIC, "two atoms in Q", "S = 1 + sin(Qd)/(Qd)·exp(−UQ²), absolute", 1e-12, rounding, _two_atoms_sq),
         Check(
-            TOPIC, "Debye–Waller", "peak height ∝ U^−½ from 0.002 to 0.05 Å², relative", 1e-7, "resampling", _heights
+            TOPIC, "Debye–Waller", "peak height ∝ U^−½, relative", 1e-7, "resampling from the grid of peaks", _heights
         ),
-        Check(TOPIC, "high Q", "S → 1 where exp(−UQ²) < 1e-10, absolute", 1e-9, "what is left of it", _high_q),
+        Check(
+            TOPIC,
+            "high Q",
+            "S → 1 where exp(−UQ²) < 1e-10, absolute",
+            1e-9,
+            "what is left of exp(−UQ²), over all neighbours",
+            _high_q,
+        ),
         Check(TOPIC, "low Q", "I(0) = (Σf)², relative", 1e-12, rounding, _forward),
-        Check(TOPIC, "large sphere", "cluster of D = 60 Å against γ₀·G_bulk: Rw", 0.02, "its surface is atoms", _large),
+        Check(
+            TOPIC,
+            "large sphere",
+            "D = 60 Å, atoms against γ₀·G_bulk: Rw",
+            0.02,
+            "the surface of a cut sphere is rough on the scale of a bond",
+            _large,
+        ),
     ]
 
 

@@ -46,20 +46,18 @@ def checks() -> list[Check]:
     """Return the comparisons with other programs."""
     unit = "of max|G|"
     live = [
-        Check("PDFfit2 live", name, f"G(r) 1–25 Å of {what}, {unit}", BOUND, REASON, partial(_live, name))
+        Check("PDFfit2 live", name, f"{what}; {unit}", BOUND, REASON, partial(_live, name))
         for name, what in (
-            ("anisotropic", "wurtzite with anisotropic U, Qmax 22"),
-            ("two phases", "two spheres of CdSe, no cut"),
-            ("triclinic", "a triclinic cell with partial occupancies, no cut"),
+            ("anisotropic", "wurtzite, anisotropic U, Qmax 22"),
+            ("two phases", "two spheres of CdSe"),
+            ("triclinic", "three sites, partly occupied"),
         )
     ]
     stored = [
-        Check("stored curves", name, f"G(r) 1–60 Å of CdS {unit}", BOUND, REASON, partial(_stored, key))
+        Check("stored curves", name, f"CdS, 1–60 Å; {unit}", BOUND, REASON, partial(_stored, key))
         for name, key in CURVES
     ]
-    cluster = Check(
-        "stored curves", "DiffPy-CMI, cluster", "F(Q) 0–25 Å⁻¹ of Cd35S20, of max|F|", 1e-11, "rounding", _cluster
-    )
+    cluster = Check("stored curves", "DiffPy-CMI, cluster", "F(Q) of Cd35S20, of max|F|", 1e-11, "rounding", _cluster)
     return [*live, *stored, cluster]
 
 

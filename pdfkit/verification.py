@@ -47,13 +47,15 @@ class Verification:
         return tuple(row for row in self.rows if not row.ok)
 
     def table(self) -> str:
-        """Return the report as text: a line a row, grouped by topic, and a summary."""
+        """Return the report as text: a line a row, grouped by topic, why bounds are what they are, and a summary."""
         names = max([len(row.name) for row in self.rows], default=0)
         what = max([len(row.compared) for row in self.rows], default=0)
+        reasons = list(dict.fromkeys(row.reason for row in self.rows))
         lines: list[str] = []
         for topic in dict.fromkeys(row.topic for row in self.rows):
             lines += ["", topic]
-            lines += [_line(row, names, what) for row in self.rows if row.topic == topic]
+            lines += [_line(row, names, what, reasons) for row in self.rows if row.topic == topic]
+        lines += ["", "why bounds are no smaller", *(f"  [{k}] {why}" for k, why in enumerate(reasons, 1))]
         skipped = sum(row.skipped for row in self.rows)
         passed = sum(row.ok and not row.skipped for row in self.rows)
         counts = f"{passed} agree, {len(self.failed)} fail, {skipped} had nothing to compare with"
@@ -68,12 +70,12 @@ class Verification:
         return self.table()
 
 
-def _line(row: VerificationRow, names: int, what: int) -> str:
+def _line(row: VerificationRow, names: int, what: int, reasons: list[str]) -> str:
     state = "–   " if row.skipped else "ok  " if row.ok else "FAIL"
     if row.note:
         return f"  {state} {row.name:<{names}}  {row.compared:<{what}}  {row.note}"
-    values = f"{row.measured:8.1e} ≤ {row.bound:7.1e}"
-    return f"  {state} {row.name:<{names}}  {row.compared:<{what}}  {values}  {row.reason}"
+    values = f"{row.measured:7.1e} {'≤' if row.ok else '>'} {row.bound:7.1e}"
+    return f"  {state} {row.name:<{names}}  {row.compared:<{what}}  {values} [{reasons.index(row.reason) + 1}]"
 
 
 def verify(*topics: str, tell: Callable[[int, int, str], None] | None = None) -> Verification:
