@@ -25,14 +25,17 @@ INTENSITIES = (".iq", ".chi", ".xye")
 Lines = Iterator[tuple[str, str]]
 
 
-def describe(file: str, qmax: float | None = None) -> str:
-    """Return a description of a data file, a structure (file or shipped name), a result or a recipe, as text."""
-    pairs = list(_pairs(file, qmax))
+def describe(file: str, qmax: float | None = None, wavelength: float | None = None) -> str:
+    """Return a description of a data file, a structure (file or shipped name), a result or a recipe, as text.
+
+    qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say.
+    """
+    pairs = list(_pairs(file, qmax, wavelength))
     width = max(len(key) for key, _ in pairs)
     return "\n".join(f"{key:<{width}}  {value}".rstrip() for key, value in pairs)
 
 
-def _pairs(file: str, qmax: float | None) -> Lines:
+def _pairs(file: str, qmax: float | None, wavelength: float | None) -> Lines:
     from pdfkit.io.structures import load_structure, read_structure
     from pdfkit.phases.files import kind_of, known_structure
 
@@ -48,10 +51,10 @@ def _pairs(file: str, qmax: float | None) -> Lines:
         return _of_result(path)
     if ending == ".toml":
         return _of_recipe(path)
-    return _of_data(path, qmax)
+    return _of_data(path, qmax, wavelength)
 
 
-def _of_data(path: Path, qmax: float | None) -> Lines:
+def _of_data(path: Path, qmax: float | None, wavelength: float | None) -> Lines:
     from pdfkit.io.pdf_files import read_pdf
     from pdfkit.io.sq_files import read_sq
     from pdfkit.io.structures import read_structure
@@ -61,7 +64,8 @@ def _of_data(path: Path, qmax: float | None) -> Lines:
     if path.suffix.lower() in INTENSITIES:
         from pdfkit.io.intensity_files import read_intensity
 
-        return of_intensity(read_intensity(path))
+        unit = "auto" if wavelength is None else "2theta"
+        return of_intensity(read_intensity(path, unit=unit, wavelength=wavelength))
     try:
         return of_pdf(read_pdf(path, qmax=qmax))
     except ReadError as error:

@@ -333,11 +333,12 @@ def plot(
 def info(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Data, structure (or its shipped name), result, recipe.")],
     qmax: Annotated[float | None, typer.Option(help="Å⁻¹, where the data file does not say.")] = None,
+    wavelength: Annotated[float | None, typer.Option(help="Å, of a pattern against 2θ.")] = None,
 ) -> None:
     """Say what is in a file: range, step and header of data; cell, sites and distances of a structure."""
     from pdfkit._info import describe
 
-    print(describe(file, qmax))
+    print(describe(file, qmax, wavelength))
 
 
 @app.command()
