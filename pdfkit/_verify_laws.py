@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -31,63 +32,39 @@ LAW, ROUTE = "conservation", "two routes"
 BEAM = Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.01)
 
 
+_ROUND = "rounding"
+_WHOLE = "whole numbers"
+_TAILS = "the tails of a peak beyond 5 σ"
+_TRAPEZOIDS = "the sum over Q starts at 0.005 Å⁻¹ and is piecewise linear"
+_MERGED = "near-equal pairs of large cells merge"
+_INTEGRAL = "C is a sum over Q there, an integral here"
+_STOP = "where the fit stops"
+_ALIAS = "the grid of the cut aliases 1.3e-9 of a peak"
+_BINS = "both bin the same shells: rounding"
+
+
 def checks() -> list[Check]:
     """Return conservation laws and comparisons of routes within pdfkit."""
-    rounding, of = "rounding", "of max|G|"
-    return [
-        Check(LAW, "partials add up", f"three phases, f(Q), cut; {of}", 1e-12, rounding, partial(_sum, "partials")),
-        Check(LAW, "phases add up", f"the same; {of}", 1e-12, rounding, partial(_sum, "phase_curves")),
-        Check(LAW, "pairs of a particle", "Σ pairs − N², 28,087 atoms by FFT", 0.0, "whole numbers", _squares),
-        Check(
-            LAW,
-            "neighbours from R(r)",
-            "∫R dr = 12 (Ni), 4 (CdS): relative",
-            1e-6,
-            "the tails of a peak beyond 5 σ",
-            _integrals,
-        ),
-        Check(LAW, "neighbours counted", "12 and 6 (Ni), 4 and 12 (CdS): difference", 1e-12, rounding, _coordination),
-        Check(LAW, "sine transform", "G → F → G of 3 peaks, of the largest", 1e-10, "rounding", _round_trip),
-        Check(
-            LAW,
-            "S(Q) of a model",
-            f"back to its G(r), {of}",
-            2e-5,
-            "the sum over Q starts at 0.005 Å⁻¹ and is piecewise linear",
-            _model_sq,
-        ),
-        Check(LAW, "supercell", f"2 × 1 × 3 cells, {of}", 1e-6, "near-equal pairs of large cells merge", _supercell),
-        Check(LAW, "rotation, order of atoms", f"of a cluster, {of}", 1e-12, rounding, _rotation),
-        Check(
-            LAW,
-            "whitening",
-            "W·C·Wᵀ = 1, C by quadrature, absolute",
-            1e-7,
-            "C is a sum over Q there, an integral here",
-            _white,
-        ),
-        Check(
-            LAW, "fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, "where the fit stops", _fit
-        ),
-        Check(
-            ROUTE,
-            "cluster against Debye",
-            f"peaks in r, or F(Q) by quadrature; {of}",
-            2e-8,
-            "the grid of the cut aliases 1.3e-9 of a peak",
-            _cluster,
-        ),
-        Check(
-            ROUTE,
-            "lattice against direct",
-            "S(Q) − 1 beyond 1 Å⁻¹, of its largest",
-            1e-10,
-            "both bin the same shells: rounding",
-            _lattice,
-        ),
-        Check(ROUTE, "stacked, α = 0", f"zinc blende, {of}", 1e-10, rounding, _cubic),
-        Check(ROUTE, "stacked, α = 1", f"wurtzite, {of}", 1e-10, rounding, _hexagonal),
-    ]
+    laws: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
+        ("partials add up", "three phases, f(Q), cut; of max|G|", 1e-12, _ROUND, partial(_sum, "partials")),
+        ("phases add up", "the same; of max|G|", 1e-12, _ROUND, partial(_sum, "phase_curves")),
+        ("pairs of a particle", "Σ pairs − N², 28,087 atoms by FFT", 0.0, _WHOLE, _squares),
+        ("neighbours from R(r)", "∫R dr = 12 (Ni), 4 (CdS): relative", 1e-6, _TAILS, _integrals),
+        ("neighbours counted", "12 and 6 (Ni), 4 and 12 (CdS): difference", 1e-12, _ROUND, _coordination),
+        ("sine transform", "G → F → G of 3 peaks, of the largest", 1e-10, _ROUND, _round_trip),
+        ("S(Q) of a model", "back to its G(r), of max|G|", 2e-5, _TRAPEZOIDS, _model_sq),
+        ("supercell", "2 × 1 × 3 cells, of max|G|", 1e-6, _MERGED, _supercell),
+        ("rotation, order of atoms", "of a cluster, of max|G|", 1e-12, _ROUND, _rotation),
+        ("whitening", "W·C·Wᵀ = 1, C by quadrature, absolute", 1e-7, _INTEGRAL, _white),
+        ("fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, _STOP, _fit),
+    )
+    routes: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
+        ("cluster against Debye", "peaks in r, or F(Q) by quadrature; of max|G|", 2e-8, _ALIAS, _cluster),
+        ("lattice against direct", "S(Q) − 1 beyond 1 Å⁻¹, of its largest", 1e-10, _BINS, _lattice),
+        ("stacked, α = 0", "zinc blende, of max|G|", 1e-10, _ROUND, _cubic),
+        ("stacked, α = 1", "wurtzite, of max|G|", 1e-10, _ROUND, _hexagonal),
+    )
+    return [*(Check(LAW, *row) for row in laws), *(Check(ROUTE, *row) for row in routes)]
 
 
 def _sum(kind: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -24,80 +25,31 @@ from pdfkit.shapes import Rod, Shell, Sphere, Spheroid
 TOPIC = "analytic limit"
 
 
+_ROUND = "rounding"
+_BETWEEN = "Gauss–Legendre between the knees of γ₀"
+_QUOTIENT = "a difference quotient over 1e-3 Å"
+_GRID = "resampling from the grid of peaks is good to 2e-9"
+_TAILS = "peaks end at 7 σ, and thousands overlap"
+_LEFT = "what is left of exp(−UQ²), over all neighbours"
+_ROUGH = "the surface of a cut sphere is rough on the scale of a bond"
+
+
 def checks() -> list[Check]:
     """Return the comparisons with closed forms."""
-    kinds = ("sphere", "spheroid", "rod", "shell")
-    rounding = "rounding"
-    return [
-        *(
-            Check(
-                TOPIC,
-                f"γ₀ of a {k}, ∫",
-                "∫4πr²γ₀ dr = V, relative",
-                1e-10,
-                "Gauss–Legendre between the knees of γ₀",
-                partial(_volume, k),
-            )
-            for k in kinds
-        ),
-        *(
-            Check(
-                TOPIC,
-                f"γ₀ of a {k}, slope",
-                "γ₀′(0) = −S/4V, relative",
-                1e-7,
-                "a difference quotient over 1e-3 Å",
-                partial(_slope, k),
-            )
-            for k in kinds
-        ),
-        Check(TOPIC, "γ₀ of a sphere", "1 − 3x/2 + x³/2, absolute", 1e-14, rounding, _gamma0),
-        Check(
-            TOPIC,
-            "ideal gas",
-            "U = 3 Å²: G = −4πr·(own cloud), of 4πrρ₀",
-            2e-9,
-            "peaks end at 7 σ, and thousands overlap",
-            _gas,
-        ),
-        Check(
-            TOPIC,
-            "below the first peak",
-            "G = −4πρ₀r, absolute, Å⁻²",
-            1e-10,
-            "resampling from the grid of peaks",
-            _slope_of_G,
-        ),
-        Check(
-            TOPIC,
-            "two atoms in r",
-            "one Gaussian pair, of its height",
-            1e-8,
-            "resampling from the grid of peaks is good to 2e-9",
-            _two_atoms,
-        ),
-        Check(TOPIC, "two atoms in Q", "S = 1 + sin(Qd)/(Qd)·exp(−UQ²), absolute", 1e-12, rounding, _two_atoms_sq),
-        Check(
-            TOPIC, "Debye–Waller", "peak height ∝ U^−½, relative", 1e-7, "resampling from the grid of peaks", _heights
-        ),
-        Check(
-            TOPIC,
-            "high Q",
-            "S → 1 where exp(−UQ²) < 1e-10, absolute",
-            1e-9,
-            "what is left of exp(−UQ²), over all neighbours",
-            _high_q,
-        ),
-        Check(TOPIC, "low Q", "I(0) = (Σf)², relative", 1e-12, rounding, _forward),
-        Check(
-            TOPIC,
-            "large sphere",
-            "D = 60 Å, atoms against γ₀·G_bulk: Rw",
-            0.02,
-            "the surface of a cut sphere is rough on the scale of a bond",
-            _large,
-        ),
-    ]
+    rows: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
+        *((f"γ₀ of a {k}, ∫", "∫4πr²γ₀ dr = V, relative", 1e-10, _BETWEEN, partial(_volume, k)) for k in _SHAPES),
+        *((f"γ₀ of a {k}, slope", "γ₀′(0) = −S/4V, relative", 1e-7, _QUOTIENT, partial(_slope, k)) for k in _SHAPES),
+        ("γ₀ of a sphere", "1 − 3x/2 + x³/2, absolute", 1e-14, _ROUND, _gamma0),
+        ("ideal gas", "U = 3 Å²: G = −4πr·(own cloud), of 4πrρ₀", 2e-9, _TAILS, _gas),
+        ("below the first peak", "G = −4πρ₀r, absolute, Å⁻²", 1e-10, _ROUND, _slope_of_G),
+        ("two atoms in r", "one Gaussian pair, of its height", 1e-8, _GRID, _two_atoms),
+        ("two atoms in Q", "S = 1 + sin(Qd)/(Qd)·exp(−UQ²), absolute", 1e-12, _ROUND, _two_atoms_sq),
+        ("Debye–Waller", "peak height ∝ U^−½, relative", 1e-8, _GRID, _heights),
+        ("high Q", "S → 1 where exp(−UQ²) < 1e-10, absolute", 1e-9, _LEFT, _high_q),
+        ("low Q", "I(0) = (Σf)², relative", 1e-12, _ROUND, _forward),
+        ("large sphere", "D = 60 Å, atoms against γ₀·G_bulk: Rw", 0.02, _ROUGH, _large),
+    )
+    return [Check(TOPIC, *row) for row in rows]
 
 
 _SHAPES = {
