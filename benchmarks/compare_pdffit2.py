@@ -24,9 +24,12 @@ import numpy as np
 from diffpy.pdffit2 import PdfFit, redirect_stdout
 
 import pdfkit as pk
+from pdfkit._bench_cases import INSTRUMENT, disordered_cell
+from pdfkit._bench_fits import FREE, START, TIES, TRUE, two_phases
+from pdfkit._bench_rivals import pdffit2_fit
+from pdfkit._bench_timing import once
 
 redirect_stdout(io.StringIO())
-INSTRUMENT = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03, qbroad=0.01)
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,6 @@ def add_phase(program: PdfFit, crystal: pk.Crystal) -> None:
     program.setvar("delta2", crystal.delta2)
     if crystal.shape.kind == "sphere":
         program.setvar("spdiameter", crystal.shape.spdiameter)
-
-
-def disordered_cell(atoms: int = 200) -> pk.Structure:
-    """Return a P1 cell of Cd and S on a displaced grid, about as dense as CdS."""
-    rng = np.random.default_rng(200)
-    n = round(atoms ** (1 / 3) + 0.5)
-    grid = np.array([(i, j, k) for i in range(n) for j in range(n) for k in range(n)])[:atoms] / n
-    xyz = grid + rng.uniform(-0.02, 0.02, grid.shape)
-    size = (atoms / 0.0417) ** (1 / 3) * (n**3 / atoms) ** (1 / 3) * 0.98
-    elements = ["Cd" if sum(point) % 2 == 0 else "S" for point in np.rint(grid * n).astype(int).tolist()]
-    U = [0.008 if e == "Cd" else 0.012 for e in elements]
-    return pk.Structure.from_arrays((size * 0.9, size * 0.95, size * 1.2, 82.0, 97.0, 105.0), elements, xyz, U=U)
 
 
 def evaluation(name: str, structure: pk.Structure, rmax: float, repeats: int) -> Timing:
@@ -139,79 +130,6 @@ def evaluation(name: str, structure: pk.Structure, rmax: float, repeats: int) ->
 
 # --- the two-phase fit --------------------------------------------------------------------------------------------
 
-TRUE = {
-    "zb.scale": 0.6, "zb.a": 5.832, "zb.Cd.Uiso": 0.008, "zb.S.Uiso": 0.012, "zb.delta2": 2.0, "zb.spdiameter": 45.0,
-    "wz.scale": 0.4, "wz.a": 4.1348, "wz.c": 6.749, "wz.S.z": 0.377, "wz.Cd.Uiso": 0.009, "wz.S.Uiso": 0.014,
-    "wz.delta2": 2.2, "wz.spdiameter": 35.0,
-}  # fmt: skip
-START = {
-    "zb.scale": 0.5, "zb.a": 5.80, "zb.Cd.Uiso": 0.006, "zb.S.Uiso": 0.009, "zb.delta2": 1.0, "zb.spdiameter": 55.0,
-    "wz.scale": 0.5, "wz.a": 4.16, "wz.c": 6.72, "wz.S.z": 0.375, "wz.Cd.Uiso": 0.006, "wz.S.Uiso": 0.009,
-    "wz.delta2": 1.0, "wz.spdiameter": 45.0,
-}  # fmt: skip
-# 13 parameters: u of wurtzite stays free, its delta2 follows zinc blende's.
-TIES = {"wz.delta2": "zb.delta2"}
-FREE = ["scale", "a", "c", "S.z", "Uiso", "zb.delta2", "spdiameter"]
-
-
-def two_phases(values: dict[str, float], convention: str = "pdfkit") -> pk.Model:
-    zb = pk.Crystal.from_file("CdS_zincblende", name="zb", shape=pk.Sphere(45.0))
-    wz = pk.Crystal.from_file("CdS_wurtzite", name="wz", shape=pk.Sphere(35.0))
-    return pk.Model([zb, wz], INSTRUMENT, convention).with_values(values)
-
-
-def pdffit2_fit(data: pk.PDF, rmin: float, rmax: float) -> tuple[float, float]:
-    """Return (seconds, unweighted Rw) of the same fit by PDFfit2."""
-    model = two_phases(START)
-    program = PdfFit()
-    for phase in model.phases:
-        program.add_structure(phase.structure.to_diffpy())
-    program.read_data_lists("X", 25.0, 0.03, data.r.tolist(), data.G.tolist())
-    program.setvar("qbroad", 0.01)
-    program.pdfrange(1, rmin, rmax)
-    number = iter(range(1, 100))
-
-    def free(variable: object, value: float) -> int:
-        k = next(number)
-        program.constrain(variable, k)
-        program.setpar(k, value)
-        return k
-
-    delta2 = 0
-    for index, phase in enumerate(model.phases, 1):
-        name = phase.name
-        program.setphase(index)
-        program.setvar("spdiameter", START[f"{name}.spdiameter"])
-        program.setvar("delta2", START[f"{name}.delta2"])
-        free("pscale", START[f"{name}.scale"])
-        free("spdiameter", START[f"{name}.spdiameter"])
-        if delta2:
-            program.constrain("delta2", delta2)
-        else:
-            delta2 = free("delta2", START["zb.delta2"])
-        a = free(program.lat(1), START[f"{name}.a"])
-        program.constrain(program.lat(2), a)
-        if name == "zb":
-            program.constrain(program.lat(3), a)
-        else:
-            free(program.lat(3), START["wz.c"])
-        half = program.num_atoms() // 2
-        for first, element in ((1, "Cd"), (half + 1, "S")):
-            u = free(program.u11(first), START[f"{name}.{element}.Uiso"])
-            for atom in range(first, first + half):
-                for tensor in (program.u11, program.u22, program.u33):
-                    program.constrain(tensor(atom), u)
-                if name == "wz":
-                    program.constrain(program.u12(atom), f"0.5*@{u}")
-        if name == "wz":
-            z = free(program.z(half + 1), START["wz.S.z"])
-            program.constrain(program.z(half + 2), f"@{z}+0.5")
-    start = time.perf_counter()
-    program.refine()
-    seconds = time.perf_counter() - start
-    calc, seen = np.array(program.getpdf_fit()), np.array(program.getpdf_obs())
-    return seconds, float(np.sqrt(((calc - seen) ** 2).sum() / (seen**2).sum()))
-
 
 @dataclass(frozen=True)
 class FitTiming:
@@ -240,9 +158,10 @@ def fit(rmax: float, convention: str, repeats: int) -> FitTiming:
     result = ours()
     assert len(result.free) == 13
     seconds, _ = median(ours, repeats)
-    theirs, rw = pdffit2_fit(data, 1.0, rmax)
+    theirs, rw = once(pdffit2_fit(model, START, data, 1.0, rmax))
     peaks = {"pdfkit": "exact peaks", "pdffit2": "PDFfit2's peaks"}[convention]
-    return FitTiming(f"two phases, 13 parameters, 1–{rmax:g} Å, {peaks}", theirs, seconds, rw, result.rw, result.nfev)
+    name = f"two phases, 13 parameters, 1–{rmax:g} Å, {peaks}"
+    return FitTiming(name, theirs, seconds, float(rw[0]), result.rw, result.nfev)
 
 
 def machine() -> dict[str, str]:
@@ -264,7 +183,7 @@ def main() -> None:
     cases = [
         ("CdS zinc blende, 30 Å", zb, 30.0),
         ("CdS wurtzite, 30 Å", wz, 30.0),
-        ("200 atoms, P1, 30 Å", disordered_cell(), 30.0),
+        ("200 atoms, P1, 30 Å", disordered_cell(200), 30.0),
     ]
     if not options.quick:
         cases += [("CdS zinc blende, 100 Å", zb, 100.0), ("CdS wurtzite, 100 Å", wz, 100.0)]

@@ -263,8 +263,8 @@ def _room(particle: Particle) -> float:
 def pairs_alone(atoms: float) -> Prepared:
     """All pairs of a particle cut from a lattice."""
     free = free_memory()
-    if free is not None and free < 1500 * atoms:  # what the FFT of a sphere and its atoms take, measured
-        raise MemoryError(f"{atoms:,.0f} atoms need {1500 * atoms / 1e9:.0f} GB, {free / 1e9:.1f} GB are free")
+    if free is not None and free < 800 * atoms:  # 7.5 GB measured for 10⁷
+        raise MemoryError(f"{atoms:,.0f} atoms need {800 * atoms / 1e9:.0f} GB, {free / 1e9:.1f} GB are free")
     particle = sphere(atoms)
     memory = _room(particle)
     return Prepared(lambda: count_pairs(particle, method="lattice", memory=memory), check=_all_pairs(particle))

@@ -40,7 +40,8 @@ class Timing:
         """Return the summary of the times of the rounds."""
         middle = statistics.median(times)
         low, high = np.quantile(times, [0.25, 0.75])
-        return cls(middle, float(high - low) / 2 / middle, len(times))
+        # A slow program ran once, and its time stands for every round.
+        return cls(middle, float(high - low) / 2 / middle, len(set(times)))
 
 
 def once(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -63,8 +64,8 @@ def alternate(
 ) -> dict[str, list[float]]:
     """Time the actions in turns until `budget` seconds are spent: {name: seconds of one call, round by round}.
 
-    At least 3 rounds and at most 25; a program that alone takes longer than the budget is called once more at most,
-    and not at all when `known` has its seconds from the check of its answer (which then stand for every round).
+    At least 3 rounds, unless the first takes the budget, and at most 25. A program that `known` says takes longer
+    than the budget is not called again: those seconds stand for every round.
     """
     known = dict(known or {})
     slow = {name for name, t in known.items() if t > budget}
@@ -117,6 +118,11 @@ def fresh(case: str, program: str, timeout: float = 300.0) -> tuple[float | None
 
 def peak() -> float | None:
     """Return the peak memory of this process in MB, where the system tells."""
+    status = Path("/proc/self/status")
+    if status.exists():  # Linux's ru_maxrss starts from that of the process that started this one
+        for line in status.read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmHWM:"):
+                return 1.024e-3 * float(line.split()[1])
     try:
         import resource
     except ImportError:

@@ -78,7 +78,7 @@ def test_rivals_that_agree_are_timed_and_others_explained(monkeypatch: pytest.Mo
     mine, theirs, _, missing, huge = report.rows
     assert report.agreed
     assert theirs.ratio is not None
-    assert mine.rounds == theirs.rounds >= 3
+    assert mine.rounds >= 3
     assert missing.status == "not installed"
     assert huge.status == "not run: needs 9 GB, 1 GB are free"
 
@@ -116,6 +116,7 @@ def test_programs_take_turns_and_slow_ones_are_not_repeated() -> None:
     times = _bench_timing.alternate(actions, 0.05, {"a": 0.004, "b": 1e9})
     assert "b" not in calls
     assert times["b"] == [1e9] * len(times["a"])
+    assert _bench_timing.Timing.of(times["b"]).rounds == 1
     assert _bench_timing.pair_ratios([2.0, 6.0, 8.0], [1.0, 2.0, 2.0]) == 3.0
 
 
