@@ -229,7 +229,7 @@ def cluster(make: Callable[[], Particle], naive: bool) -> Prepared:
 
     def calculator() -> Rival:
         theirs = rivals.debyecalculator_curve(particle, LAB, r, U)
-        return Rival(lambda: theirs()[far], lambda: mine()[far], 5e-2, "its coarse Q step")
+        return Rival(lambda: theirs()[far], lambda: mine()[far], 1e-2, "its coarse Q step")
 
     def plain() -> Rival:
         theirs = rivals.naive_debye(particle, LAB, r, U)
