@@ -76,7 +76,7 @@ def pdffit2_fit(model: Model, start: Mapping[str, float], data: PDF, rmin: float
     def run() -> Array:
         program = _pdffit()
         for phase in model.phases:
-            program.add_structure(phase.structure.to_diffpy())  # type: ignore[attr-defined]
+            program.add_structure(phase.structure.to_diffpy())  # type: ignore[attr-defined]  # crystals only
         at = model.instrument
         program.read_data_lists("X", at.qmax, at.qdamp, data.r.tolist(), data.G.tolist())
         program.setvar("qbroad", at.qbroad)

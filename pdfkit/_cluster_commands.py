@@ -102,6 +102,7 @@ def screen(
     build: Annotated[
         list[str] | None, typer.Option(help="A formula such as Cd37S20, of which candidates are built; repeat it.")
     ] = None,
+    limit: Annotated[int, typer.Option(help="Of what is built: of each family and kind at most.", min=1)] = 100,
     rmin: Annotated[float | None, typer.Option(help="Å; start of the comparison.")] = None,
     rmax: Annotated[float | None, typer.Option(help="Å; end of the comparison.")] = None,
     probe: Annotated[str | None, typer.Option(help="X, N or E, where the data file does not say.")] = None,
@@ -155,6 +156,7 @@ def screen(
         "dask": dask,
     }
     options = ScreenOptions(
+        limit=limit,
         mixtures=mixtures,
         inorganic=inorganic,
         confusion=confusion,

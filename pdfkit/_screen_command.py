@@ -33,6 +33,7 @@ class ScreenOptions:
     start: Sequence[str] = ()
     keep: tuple[int, int] = KEEP
     build: Sequence[str] = ()
+    limit: int = 100
     seed: int = 1
     null: str | None = None
     mixtures: int = 0
@@ -93,7 +94,9 @@ def _candidates(named: Sequence[str], options: ScreenOptions) -> Iterator[Any]:
     if not named and not options.build:
         raise PdfkitError("there are no candidates: name a folder of xyz files, or give --build Cd37S20")
     files = [file for one in named for file in files_in(one)]
-    return chain(files, *(build.iter_candidates(formula, seed=options.seed) for formula in options.build))
+    return chain(
+        files, *(build.iter_candidates(formula, limit=options.limit, seed=options.seed) for formula in options.build)
+    )
 
 
 def _start(settings: Sequence[str]) -> dict[str, float]:
