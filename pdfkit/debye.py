@@ -213,7 +213,8 @@ class _Grid:
         wider[:, 1] += self.widen
         moving = np.zeros((len(peak), 0, 3)) if dpeak is None else np.array(dpeak)
         curves = np.zeros((channels, 1 + moving.shape[1], self.count))
-        sum_peaks(wider, moving, np.array(channel), self.step, _REACH, True, curves)
+        plain = (np.ones(channels), np.zeros((moving.shape[1], channels)))
+        sum_peaks(wider, moving, np.array(channel), *plain, self.step, _REACH, True, curves)
         return np.asarray(self._sines(curves) * (self.step * np.exp(0.5 * self.widen * self.Q**2)))
 
     def _sines(self, curves: Array) -> Array:

@@ -118,9 +118,11 @@ class Evaluator:
         blocks = self._blocks(values, tangents, split=False, weighted=True)
         if self._cut_last and self.instrument.weights == "constant":
             # One cut for the sum of all phases.
-            total = sum(block.enveloped(block.curves, block.grid.nodes, block.taper) for block in blocks)
-            cut = _cut(blocks[0].grid, np.asarray(total), blocks[0].spectra)
-            out = blocks[0].grid.resample(cut[0])
+            grid = blocks[0].grid
+            total = np.zeros((1, 1 + tangents.shape[1], grid.count))
+            for block in blocks:
+                block.envelop(block.curves, grid.nodes, block.taper, total)
+            out = grid.resample(_cut(grid, total, blocks[0].spectra)[0])
         else:
             out = np.asarray(sum(self._uncut(block).sum(axis=0) for block in blocks))
             if self._filter and self._before:
@@ -217,21 +219,15 @@ class Evaluator:
         found, nq = part.found, part.active.size
         in_q = self.instrument.weights == "q-dependent" and weighted
         weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
-        peak, dpeak, channel = found.peak, found.dpeak, found.channel
-        factor = weights.factor[channel]
-        if nq and weights.dfactor.any():
-            dpeak[:, :, 2] = dpeak[:, :, 2] * factor[:, None] + peak[:, 2, None] * weights.dfactor[:, channel].T
-        elif nq:
-            dpeak[:, :, 2] *= factor[:, None]
-        peak[:, 2] *= factor
         slope = np.empty((len(found.pairs), 1 + nq))
         slope[:, 0] = found.rho0 * weights.share
         slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
         if not (split or in_q):
-            channel, slope = np.zeros_like(channel), slope.sum(axis=0, keepdims=True)
+            slope = slope.sum(axis=0, keepdims=True)
         curves = np.zeros((slope.shape[0], 1 + nq, grid.count))
         by_pair = self.convention.prefactor == "pair"
-        kernels.sum_peaks(peak, dpeak, channel, grid.step, self.convention.reach, by_pair, curves)
+        peaks = (found.peak, found.dpeak, found.channel, weights.factor, weights.dfactor)
+        kernels.sum_peaks(*peaks, grid.step, self.convention.reach, by_pair, curves)
         if not by_pair:
             curves[..., 1:] /= grid.nodes[1:]
             curves[..., 0] = 0.0
@@ -352,8 +348,8 @@ class _Envelope:
     qdamp: float
     dqdamp: Array
 
-    def at(self, r: Array, step: float) -> tuple[Array, Array]:
-        """Return the envelope (nr,) and its derivatives (nq, nr).
+    def at(self, r: Array, step: float) -> tuple[Array, Array, Array]:
+        """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
 
         On a grid of width `step` a sharp step becomes a ramp of one grid step, so that it can be refined.
         """
@@ -361,13 +357,15 @@ class _Envelope:
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
         plain = shape.gamma0(r) * damp
         if self.dscale.size == 0:
-            return self.scale * plain, np.zeros((0, r.size))
-        out = self.dscale[:, None] * plain
-        if self.dshape.any():
-            out += self.scale * (self.dshape.T @ shape.derivatives(r)) * damp
+            return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
+        rows, along = [plain], [self.dscale]
         if self.dqdamp.any():
-            out -= self.scale * self.qdamp * np.outer(self.dqdamp, r**2 * plain)
-        return self.scale * plain, out
+            rows.append(-self.scale * self.qdamp * r**2 * plain)
+            along.append(self.dqdamp)
+        if self.dshape.any():
+            rows.extend(self.scale * damp * shape.derivatives(r))
+            along.extend(self.dshape)
+        return self.scale * plain, np.array(rows), np.array(along)
 
 
 @dataclass(frozen=True)
@@ -399,16 +397,15 @@ class _Block:
         whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
         return np.ones(1) if whole else self.grid.taper
 
+    def envelop(self, curves: Array, r: Array, taper: Array, out: Array) -> None:
+        """Add curves × envelope to out (nchannels, 1 + nq, nr), all derivatives included."""
+        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
+        kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
+
     def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
         """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""
-        value, slopes = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
-        value = value * taper
-        if slopes.shape[0] == 0:
-            return np.asarray(curves * value)
-        out = np.empty((curves.shape[0], 1 + slopes.shape[0], r.size))
-        out[:, 0] = value * curves[:, 0]
-        out[:, 1:] = (slopes * taper) * curves[:, :1]
-        out[:, 1 + self.active] += value * curves[:, 1:]
+        out = np.zeros((curves.shape[0], 1 + self.envelope.dscale.size, r.size))
+        self.envelop(curves, r, taper, out)
         return out
 
 

@@ -283,18 +283,21 @@ def finish_peaks(
     width: Array,
     rcut: float,
     dwidth: Array,
+    atoms: float,
+    relative: Array,
     peak: Array,
     dpeak: Array,
     stats: Array,
 ) -> None:
     """Turn the sums over groups of pairs (`group_sums`) into peaks and their derivatives.
 
-    Formula: position d̄ = d₀ + Σwe/Σw, weight Σw, variance σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if
+    Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if
     d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one distance are exact; in a wider one the error is of third
     order in its width over σ. A group with a non-positive bracket gets σ² = −1 and weight 0.
-    Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4). Outputs: peak
-    (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3); stats (2,) = number of dropped groups, largest ⟨e²⟩ − ⟨e⟩².
-    Units: Å, Å². Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
+    Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4); relative
+    (nq,) = Ṅ/N. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3); stats (2,) = number of dropped
+    groups, largest ⟨e²⟩ − ⟨e⟩². Units: Å, Å².
+    Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
     """
     dropped = 0
     widest = 0.0
@@ -319,7 +322,8 @@ def finish_peaks(
             dpeak[group] = 0.0
             continue
         peak[group, 1] = max(sigma2, SMALLEST_VARIANCE)
-        peak[group, 2] = w_sum
+        weight = w_sum / atoms
+        peak[group, 2] = weight
         dbracket_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d) + 2.0 * qbroad * qbroad * d
         for q in range(kind.size):
             dw = dsums[group, q, 0]
@@ -340,6 +344,6 @@ def finish_peaks(
             dpeak[group, q, 1] = ds * bracket * sharp + s * (dbracket * sharp + bracket * dsharp) + dspread
             if sigma2 < SMALLEST_VARIANCE:
                 dpeak[group, q, 1] = 0.0
-            dpeak[group, q, 2] = dw
+            dpeak[group, q, 2] = dw / atoms - weight * relative[q]
     stats[0] = dropped
     stats[1] = widest

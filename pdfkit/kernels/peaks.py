@@ -12,15 +12,24 @@ from pdfkit.kernels._jit import kernel
 
 @kernel
 def sum_peaks(
-    peak: Array, dpeak: Array, channel: IntArray, step: float, reach: float, by_pair: bool, out: Array
+    peak: Array,
+    dpeak: Array,
+    channel: IntArray,
+    factor: Array,
+    dfactor: Array,
+    step: float,
+    reach: float,
+    by_pair: bool,
+    out: Array,
 ) -> None:
     """Add peaks and their derivatives to `out` on the grid r_k = k·step.
 
-    Formula: T(r) = w[n(r − d; σ) − n(r + d; σ)]/d with n the unit normal density (by_pair), or w·n(r − d; σ), which
-    the caller divides by r. Gaussians come from the recursion e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²),
+    Formula: T(r) = F·w[n(r − d; σ) − n(r + d; σ)]/d with n the unit normal density (by_pair), or F·w·n(r − d; σ),
+    which the caller divides by r, F the factor of the peak's channel. Gaussians come from the recursion e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²),
     and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6). Rounding of the recursion stays below 1e-13.
     Derivative along a direction: (∂T/∂d)ḋ + (∂T/∂σ²)σ̇² + (∂T/∂w)ẇ = E·(A₀ + A₁x + A₂x²), x = r − d.
-    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); channel (n,); out (nchannels, 1 + nq, npoints), added to.
+    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); channel (n,); factor (nchannels,) and dfactor (nq, nchannels); out
+    (nchannels, 1 + nq, npoints), added to, or (1, …) for the sum of all channels.
     Units: Å. Peaks with σ² ≤ 0 are left out. Source: Juhás et al., Acta Cryst. A71, 562 (2015), for the 1/d form.
     """
     npoints = out.shape[2]
@@ -35,6 +44,8 @@ def sum_peaks(
         sigma = math.sqrt(s2)
         half = reach * sigma
         ch = channel[p]
+        weight = factor[ch] * peak[p, 2]
+        row_of = ch if out.shape[0] > 1 else 0
         for mirror in range(2 if by_pair else 1):
             d = peak[p, 0] if mirror == 0 else -peak[p, 0]
             if d + half < 0.0:
@@ -47,7 +58,7 @@ def sum_peaks(
             unit = 1.0 / (root * sigma)
             if by_pair:
                 unit /= d
-            amplitude = peak[p, 2] * unit
+            amplitude = weight * unit
             x0 = low * step - d
             # Four chains side by side, each with stride 4h, hide the latency of the two multiplications.
             ratio = math.exp(-(x0 + 0.5 * step) * step / s2)
@@ -80,7 +91,7 @@ def sum_peaks(
                 leap2 *= shrink16
                 leap3 *= shrink16
             if amplitude != 0.0:
-                row = out[ch, 0, low : high + 1]
+                row = out[row_of, 0, low : high + 1]
                 for k in range(n):
                     row[k] += amplitude * e[k]
             if nq > 0:
@@ -89,7 +100,7 @@ def sum_peaks(
             for q in range(nq):
                 dd = dpeak[p, q, 0] if mirror == 0 else -dpeak[p, q, 0]
                 ds2 = dpeak[p, q, 1]
-                dw = dpeak[p, q, 2]
+                dw = dpeak[p, q, 2] * factor[ch] + peak[p, 2] * dfactor[q, ch]
                 if dd == 0.0 and ds2 == 0.0 and dw == 0.0:
                     continue
                 a0 = dw * unit - 0.5 * amplitude * ds2 / s2
@@ -97,9 +108,37 @@ def sum_peaks(
                     a0 -= amplitude * dd / d
                 a1 = amplitude * dd / s2
                 a2 = 0.5 * amplitude * ds2 / (s2 * s2)
-                row = out[ch, 1 + q, low : high + 1]
+                row = out[row_of, 1 + q, low : high + 1]
                 for k in range(n):
                     row[k] += e[k] * (a0 + x[k] * (a1 + x[k] * a2))
+
+
+@kernel
+def envelop(curves: Array, active: IntArray, value: Array, slopes: Array, along: Array, out: Array) -> None:
+    """Add curves × envelope and its derivatives to `out`: (fg)˙ = f·ġ for every direction, + ḟ·g for the active ones.
+
+    Shapes: curves (nchannels, 1 + nactive, n), f and its derivatives along the directions active (nactive,); value
+    (n,), g; slopes (nb, n), derivatives of g by what it depends on, and along (nb, nq), tangents of that; out
+    (nchannels, 1 + nq, n).
+    """
+    for c in range(curves.shape[0]):
+        f = curves[c, 0]
+        first = out[c, 0]
+        for k in range(f.size):
+            first[k] += value[k] * f[k]
+        for b in range(along.shape[0]):
+            slope = slopes[b]
+            for q in range(along.shape[1]):
+                much = along[b, q]
+                row = out[c, 1 + q]
+                if much != 0.0:
+                    for k in range(f.size):
+                        row[k] += much * slope[k] * f[k]
+        for a in range(active.size):
+            row = out[c, 1 + active[a]]
+            df = curves[c, 1 + a]
+            for k in range(f.size):
+                row[k] += value[k] * df[k]
 
 
 @kernel

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases._maps import Maps
 from pdfkit.phases._orbits import Geometry
+from pdfkit.phases.base import Composition
 from pdfkit.structure import Structure
 
 _U_INDEX = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
@@ -54,10 +56,50 @@ class Atoms:
 
 
 @dataclass(frozen=True)
+class Directions:
+    """What tangents of the free values do to the crystal, as far as it does not depend on where the crystal is.
+
+    Shapes: dcell (nq,6); dx (nq,natoms,3) fractional; full (nq,nsites,6), tangents of U; du, docc (nq,nsites) of the
+    isotropic sites and occupancies; du_atoms, docc_atoms (nq,natoms) the same by atom; kind (nq,), the bits of
+    `pdfkit.kernels.pairs` that change.
+    """
+
+    dcell: Array
+    dx: Array
+    full: Array
+    du: Array
+    docc: Array
+    du_atoms: Array
+    docc_atoms: Array
+    kind: IntArray
+
+    @classmethod
+    def of(cls, maps: Maps, atoms: Atoms, tangents: Array) -> Directions:
+        """Follow tangents (nfree, nq) through the constraints to every atom."""
+        nq, site = tangents.shape[1], atoms.site
+        moved = (maps.matrix @ tangents).T if nq else np.zeros((0, maps.constant.size))
+        dcell, dxyz, full, docc = maps.split(moved)
+        dx = (atoms.rotation @ dxyz[:, site][..., None])[..., 0] if nq else np.zeros((0, site.size, 3))
+        iso = np.array(maps.isotropic)
+        du = np.where(iso, full[:, :, 0], 0.0)
+        kind = np.zeros(nq, dtype=np.int64)
+        for bit, tangent in (
+            (kernels.CELL, dcell),
+            (kernels.POSITION, dx),
+            (kernels.UISO, du),
+            (kernels.UANISO, full[:, ~iso]),
+            (kernels.OCCUPANCY, docc),
+        ):
+            kind |= bit * tangent.any(axis=tuple(range(1, tangent.ndim)))
+        plain = np.ascontiguousarray
+        return cls(dcell, plain(dx), full, du, docc, plain(du[:, site]), plain(docc[:, site]), kind)
+
+
+@dataclass(frozen=True)
 class Point:
     """Metric, atoms and displacements at given free values, with their tangents along nq directions.
 
-    Shapes: u, occ (nsites,); dg (nq,3,3); dx (nq,natoms,3); du, docc (nq,nsites); db (nq,natoms,3,3). u is 0 for
+    Shapes: u, occ (nsites,); dg (nq,3,3); db (nq,natoms,3,3); growth (nq,), tangents of ln(volume). u is 0 for
     anisotropic sites, whose displacements are in geometry.b (one zero tensor when every site is isotropic).
     """
 
@@ -67,82 +109,106 @@ class Point:
     occ: Array
     u_max: float
     aniso: bool
+    volume: float
+    growth: Array
     dg: Array
-    dx: Array
-    du: Array
     db: Array
-    docc: Array
+    directions: Directions
 
     @classmethod
-    def at(cls, maps: Maps, atoms: Atoms, free: Array, tangents: Array) -> Point:
-        """Evaluate the crystal at `free` (nfree,) along `tangents` (nfree, nq)."""
+    def at(cls, maps: Maps, atoms: Atoms, free: Array, directions: Directions) -> Point:
+        """Evaluate the crystal at `free` (nfree,) along the directions."""
         cell, xyz, u, occ = maps.apply(free)
-        nq = tangents.shape[1]
-        moved = (maps.matrix @ tangents).T if nq else np.zeros((0, maps.constant.size))
-        dcell, dxyz, du, docc = maps.split(moved)
+        nq = directions.kind.size
         rot, site = atoms.rotation, atoms.site
-        g, dg = metric(cell, dcell)
+        g, dg, volume, growth = metric(cell, directions.dcell)
         x = (rot @ xyz[site][:, :, None])[:, :, 0] + atoms.translation
-        dx = (rot @ dxyz[:, site][..., None])[..., 0] if nq else np.zeros((0, site.size, 3))
-        uiso, duiso = u[:, 0], du[:, :, 0]
+        uiso = u[:, 0]
         b, db, u_max = np.zeros((1, 3, 3)), np.zeros((nq, 1, 3, 3)), 0.0
         if maps.anisotropic:
             iso = np.array(maps.isotropic)
-            uiso, duiso = np.where(iso, uiso, 0.0), np.where(iso, duiso, 0.0)
-            b, db, u_max = _displacements(g, dg, u, du, iso)
+            uiso = np.where(iso, uiso, 0.0)
+            b, db, u_max = _displacements(g, dg, u, directions.full, iso)
             turned = rot.transpose(0, 2, 1)
             b, db = rot @ b[site] @ turned, rot @ db[:, site] @ turned
         u_max = max(u_max, float(uiso.max()))
-        return cls(atoms, Geometry(g, x, b), uiso, occ, u_max, maps.anisotropic, dg, dx, duiso, db, docc)
+        geometry = Geometry(g, x, b)
+        return cls(atoms, geometry, uiso, occ, u_max, maps.anisotropic, volume, growth, dg, db, directions)
 
-    def arguments(self, width: Array, rcut: float, dwidth: Array) -> Arguments:
-        """Return what the pair kernels need of this point; width and dwidth as in `finish_peaks`."""
-        site = self.atoms.site
-        kind = np.zeros(self.dg.shape[0], dtype=np.int64)
-        if kind.size:
-            for bit, tangent in (
-                (kernels.CELL, self.dg),
-                (kernels.POSITION, self.dx),
-                (kernels.UISO, self.du),
-                (kernels.UANISO, self.db),
-                (kernels.OCCUPANCY, self.docc),
-                (kernels.WIDTH, dwidth),
-            ):
-                kind |= bit * tangent.any(axis=tuple(range(1, tangent.ndim)))
+    def arguments(self, width: Array, rcut: float, dwidth: Array, amount: Amount) -> Arguments:
+        """Return what the pair kernels need of this point; width, rcut and dwidth as in `finish_peaks`."""
+        site, along = self.atoms.site, self.directions
+        kind = along.kind | kernels.WIDTH * dwidth.any(axis=1)
+        if self.aniso:  # U in units of the reciprocal cell: its tensors change with the cell
+            kind |= kernels.UANISO * ((kind & kernels.CELL) != 0)
         plain = np.ascontiguousarray
         g, x, b = self.geometry.g, self.geometry.x, self.geometry.b
-        state = (plain(g), plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
-        tangents = (self.dg, self.dx, self.du[:, site], self.db, self.docc[:, site])
-        return Arguments(state, kind, tuple(map(plain, tangents)), width, rcut, plain(dwidth))
+        state = (g, plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
+        tangents = (self.dg, along.dx, along.du_atoms, plain(self.db), along.docc_atoms)
+        finish = (width, rcut, plain(dwidth), amount.atoms, amount.relative)
+        return Arguments(state, kind, tangents, finish)
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Atoms in the cell, weighted with occupancy; relative (nq,): tangents of their number over it."""
+
+    atoms: float
+    relative: Array
+    composition: Composition
+
+    @classmethod
+    def of(cls, name: str, multiplicity: Array, point: Point) -> Amount:
+        """Count the atoms of the phase `name` at a point."""
+        atoms = point.atoms
+        amount = atoms.species_of_site @ (multiplicity * point.occ)
+        total = float(amount.sum())
+        if total <= 0:
+            raise PdfkitError(f"{name}: every occupancy is 0, so there are no atoms: raise one")
+        fractions = amount / total
+        docc = point.directions.docc
+        relative, dfractions = np.zeros(docc.shape[0]), np.zeros((docc.shape[0], fractions.size))
+        if docc.any():
+            change = (multiplicity * docc) @ atoms.species_of_site.T / total
+            relative = change.sum(axis=1)
+            dfractions = change - fractions * relative[:, None]
+        return cls(total, relative, Composition(atoms.elements, fractions, dfractions))
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Arguments of the pair kernels between the pairs and the outputs."""
+    """Arguments of the pair kernels: of the sums over pairs, and (`finish`) of what makes peaks of them."""
 
     state: tuple[Any, ...]
     kind: IntArray
     tangents: tuple[Any, ...]
-    width: Array
-    rcut: float
-    dwidth: Array
+    finish: tuple[Any, ...]
 
 
-def metric(cell: Array, dcell: Array) -> tuple[Array, Array]:
-    """Return g_ab = a_a·a_b (3,3) in Å², and its tangents (nq,3,3) along dcell (nq,6), of a b c (Å) α β γ (°)."""
+def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
+    """Return g_ab = a_a·a_b (3,3) in Å² and the volume in Å³ of a cell a b c (Å) α β γ (°), and how they change.
+
+    As (g, dg (nq,3,3), volume, tangents of ln(volume) (nq,)), along dcell (nq,6).
+    """
     a, b, c, *angles = cell.tolist()
     al, be, ga = (math.radians(t) for t in angles)
     ca, cb, cg = math.cos(al), math.cos(be), math.cos(ga)
     ab, ac, bc = a * b * cg, a * c * cb, b * c * ca
     g = np.array([[a * a, ab, ac], [ab, b * b, bc], [ac, bc, c * c]])
-    dg = np.zeros((dcell.shape[0], 3, 3))
-    for q, (da, db, dc, *turns) in enumerate(dcell.tolist()):
+    squared = 1.0 - ca * ca - cb * cb - cg * cg + 2.0 * ca * cb * cg
+    dg, growth = np.zeros((dcell.shape[0], 3, 3)), np.zeros(dcell.shape[0])
+    for q, moves in enumerate(dcell.tolist()):
+        if not any(moves):
+            continue
+        da, db, dc, *turns = moves
         ta, tb, tg = (-math.sin(t) * math.radians(d) for t, d in zip((al, be, ga), turns, strict=True))
         dab = da * b * cg + a * db * cg + a * b * tg
         dac = da * c * cb + a * dc * cb + a * c * tb
         dbc = db * c * ca + b * dc * ca + b * c * ta
         dg[q] = [[2 * a * da, dab, dac], [dab, 2 * b * db, dbc], [dac, dbc, 2 * c * dc]]
-    return g, dg
+        turn = ta * (cb * cg - ca) + tb * (ca * cg - cb) + tg * (ca * cb - cg)
+        growth[q] = da / a + db / b + dc / c + turn / squared
+    return g, dg, a * b * c * math.sqrt(squared), growth
 
 
 def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tuple[Array, Array, float]:

@@ -21,16 +21,18 @@ from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits
-from pdfkit.phases._geometry import Arguments, Atoms, Point
+from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
 from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._orbits import Geometry, PairGroups
-from pdfkit.phases.base import Composition, Peaks, Quantity, updated
+from pdfkit.phases.base import Peaks, Quantity, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure import Structure
 
 # Peaks that lie within a bin are merged (see `_orbits.merge_groups`) where there are this many times more of them than
 # bins: large cells without symmetry. Elsewhere it would not pay.
 MERGE_ABOVE = 3
+# Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
+MOST_REMEMBERED = 50_000
 # About 4 GB of pair lists.
 MOST_PAIRS = 1e8
 # Default limits of a fit: further away the start was wrong, or the model is.
@@ -129,7 +131,7 @@ class Crystal:
     def _shortest_distance(self) -> float:
         """Distance (Å) of the nearest pair."""
         free = np.array([q.value for q in self._structure_quantities])
-        geometry = Point.at(self._maps, self._atoms, free, np.zeros((free.size, 0))).geometry
+        geometry = Point.at(self._maps, self._atoms, free, self._directions(np.zeros((free.size, 0)))).geometry
         reach = float(np.cbrt(math.sqrt(np.linalg.det(geometry.g)) / self._atoms.site.size))
         while True:
             i, j, shift = _orbits.enumerate_pairs(geometry, reach, self._atoms.first, self._atoms.site)
@@ -213,50 +215,43 @@ class Crystal:
         qmin changes nothing here. See `pdfkit.kernels.pairs.finish_peaks` for the formula.
         """
         n = len(self._structure_quantities)
-        point = Point.at(self._maps, self._atoms, values[1 : 1 + n], tangents[1 : 1 + n])
+        point = Point.at(self._maps, self._atoms, values[1 : 1 + n], self._directions(tangents[1 : 1 + n]))
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
         width = np.array([delta1, delta2, qbroad, sratio])
         dwidth = np.stack([tangents[1 + n], tangents[2 + n], dqbroad, tangents[3 + n]], axis=1)
         sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
         groups = self._groups(point.geometry, rmax + 7.0 * sigma)
-        args = point.arguments(width, rcut, dwidth)
+        amount = Amount.of(self.name, self._maps.multiplicity, point)
+        args = point.arguments(width, rcut, dwidth, amount)
         bins = len(self._atoms.pairs) * groups.reach / _orbits.BIN_R
         table = self._merged(groups, args) if groups.mult.size > MERGE_ABOVE * bins else _table(groups, args)
-        return self._normalised(table, point)
-
-    def _normalised(self, table: _Table, point: Point) -> Peaks:
-        """Divide by the number of atoms and add density and composition."""
-        peak, dpeak, nq = table.peak, table.dpeak, point.dg.shape[0]
-        atoms, mult = self._atoms, self._maps.multiplicity
-        amount = atoms.species_of_site @ (mult * point.occ)
-        total = float(amount.sum())
-        if total <= 0:
-            raise PdfkitError(f"{self.name}: every occupancy is 0, so there are no atoms: raise one")
-        volume = math.sqrt(np.linalg.det(point.geometry.g))
-        rho0 = total / volume
-        fractions = amount / total
-        peak[:, 2] /= total
-        drho0, dfractions = np.zeros(nq), np.zeros((nq, fractions.size))
-        if nq:
-            dpeak[:, :, 2] /= total
-            drho0 -= 0.5 * rho0 * (np.linalg.inv(point.geometry.g) * point.dg).sum(axis=(1, 2))
-            damount = (mult * point.docc) @ atoms.species_of_site.T
-            if damount.any():
-                relative = damount.sum(axis=1) / total
-                dpeak[:, :, 2] -= peak[:, 2, None] * relative
-                drho0 += rho0 * relative
-                dfractions = damount / total - fractions * relative[:, None]
         return Peaks(
-            peak=peak,
-            dpeak=dpeak,
+            peak=table.peak,
+            dpeak=table.dpeak,
             channel=table.groups.group_channel,
-            pairs=atoms.pairs,
-            rho0=rho0,
-            drho0=drho0,
-            composition=Composition(atoms.elements, fractions, dfractions),
+            pairs=self._atoms.pairs,
+            rho0=amount.atoms / point.volume,
+            drho0=amount.atoms / point.volume * (amount.relative - point.growth),
+            composition=amount.composition,
             dropped=table.dropped,
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
+
+    def _directions(self, tangents: Array) -> Directions:
+        """Return the directions of tangents (n, nq): a fit asks for the same ones at every step."""
+        if tangents.size > MOST_REMEMBERED:
+            return Directions.of(self._maps, self._atoms, tangents)
+        key = (tangents.shape, tangents.tobytes())
+        known = self._known_directions
+        if key not in known:
+            if len(known) > 8:
+                known.clear()
+            known[key] = Directions.of(self._maps, self._atoms, tangents)
+        return known[key]
+
+    @cached_property
+    def _known_directions(self) -> dict[tuple[tuple[int, ...], bytes], Directions]:
+        return {}
 
     def coordination(self, centre: str, neighbour: str, rmin: float, rmax: float) -> float:
         """Return the mean number of `neighbour` atoms with rmin < r ≤ rmax (Å) around an atom of element `centre`.
@@ -335,7 +330,7 @@ def _table(groups: PairGroups, args: Arguments) -> _Table:
     pairs = (groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult)
     arguments = (*pairs, *args.state, args.kind, *args.tangents, sums, dsums)
     kernels.group_sums(*arguments)
-    kernels.finish_peaks(sums, dsums, args.kind, args.width, args.rcut, args.dwidth, peak, dpeak, stats)
+    kernels.finish_peaks(sums, dsums, args.kind, *args.finish, peak, dpeak, stats)
     return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
 
 
@@ -412,7 +407,7 @@ def _cached_groups(key: _Key, reference: tuple[float, ...], reach: float) -> Pai
     crystal = key.crystal
     atoms = crystal._atoms
     base = np.array(reference)
-    none = np.zeros((base.size, 0))
+    still = Directions.of(crystal._maps, atoms, np.zeros((base.size, 0)))
     rng = np.random.default_rng(20)
     cells = len(crystal._maps.cell_free)
 
@@ -421,7 +416,7 @@ def _cached_groups(key: _Key, reference: tuple[float, ...], reach: float) -> Pai
         if k:
             moved[:cells] *= 1.0 + 0.02 * rng.random(cells)
             moved[cells:] += 0.01 * rng.random(base.size - cells)
-        return Point.at(crystal._maps, atoms, moved, none).geometry
+        return Point.at(crystal._maps, atoms, moved, still).geometry
 
     return _orbits.group_pairs(
         at,
