@@ -422,5 +422,5 @@ def _cut(grid: Grid, curves: Array, spectra: Array, dspectra: Mapping[int, Array
 def _narrowest(found: Peaks) -> float:
     """Smallest σ (Å) among the peaks."""
     s2 = found.peak[:, 1]
-    s2 = s2[s2 > 0]
-    return math.sqrt(float(s2.min())) if s2.size else 0.1
+    smallest = float(s2.min(where=s2 > 0, initial=math.inf))
+    return math.sqrt(smallest) if smallest < math.inf else 0.1

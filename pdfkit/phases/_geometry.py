@@ -138,14 +138,14 @@ class Point:
     def arguments(self, width: Array, rcut: float, dwidth: Array, amount: Amount) -> Arguments:
         """Return what the pair kernels need of this point; width, rcut and dwidth as in `finish_peaks`."""
         site, along = self.atoms.site, self.directions
-        kind = along.kind | kernels.WIDTH * dwidth.any(axis=1)
+        kind = along.kind | kernels.WIDTH * dwidth.any(axis=1) if along.kind.size else along.kind
         if self.aniso:  # U in units of the reciprocal cell: its tensors change with the cell
             kind |= kernels.UANISO * ((kind & kernels.CELL) != 0)
         plain = np.ascontiguousarray
         g, x, b = self.geometry.g, self.geometry.x, self.geometry.b
         state = (g, plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
         tangents = (self.dg, along.dx, along.du_atoms, plain(self.db), along.docc_atoms)
-        finish = (width, rcut, plain(dwidth), amount.atoms, amount.relative)
+        finish = (width, rcut, dwidth, amount.atoms, amount.relative)
         return Arguments(state, kind, tangents, finish)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from pdfkit.structure import Structure
 
 CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
 XYZ = ("x", "y", "z")
+# Entries up to which a dense product beats the overhead of a sparse one.
+SMALL = 10_000
 U_NAMES = ("U11", "U22", "U33", "U12", "U13", "U23")
 
 
@@ -75,7 +79,12 @@ class Maps:
 
     def apply(self, free: Array) -> tuple[Array, Array, Array, Array]:
         """Return cell (6,), positions (nsites,3), displacements (nsites,6) and occupancies (nsites,)."""
-        return self.split(self.matrix @ free + self.constant)
+        return self.split(self._quickest @ free + self.constant)
+
+    @cached_property
+    def _quickest(self) -> Any:
+        """The matrix in the form whose products take the least time."""
+        return self.matrix.toarray() if math.prod(self.matrix.shape) < SMALL else self.matrix
 
     def split(self, full: Array) -> tuple[Array, Array, Array, Array]:
         """Cut the full vector (or vectors, on the first axis) into its four parts."""

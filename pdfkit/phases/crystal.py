@@ -218,7 +218,8 @@ class Crystal:
         point = Point.at(self._maps, self._atoms, values[1 : 1 + n], self._directions(tangents[1 : 1 + n]))
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
         width = np.array([delta1, delta2, qbroad, sratio])
-        dwidth = np.stack([tangents[1 + n], tangents[2 + n], dqbroad, tangents[3 + n]], axis=1)
+        dwidth = np.empty((dqbroad.size, 4))
+        dwidth[:, :2], dwidth[:, 2], dwidth[:, 3] = tangents[1 + n : 3 + n].T, dqbroad, tangents[3 + n]
         sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
         groups = self._groups(point.geometry, rmax + 7.0 * sigma)
         amount = Amount.of(self.name, self._maps.multiplicity, point)
