@@ -96,6 +96,7 @@ class Evaluator:
         self._grids: dict[float, Grid] = {}
         self._spectra: dict[Any, Array] = {}
         self._weights: dict[Any, _PairWeights] = {}
+        self._last_moves: tuple[Array, list[_Moves]] = (np.zeros(0), [])
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -161,7 +162,8 @@ class Evaluator:
     def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
         """Return every phase's curves on the shared grid, before envelope and cut."""
         self.messages = []
-        parts = [self._part(phase, start, values, tangents) for phase, start in self._offsets]
+        both = zip(self._offsets, self._all_moves(tangents), strict=True)
+        parts = [self._part(phase, start, values, moves) for (phase, start), moves in both]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
         return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
 
@@ -171,41 +173,31 @@ class Evaluator:
         counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
         return list(zip(self.phases, counts.tolist()[:-1], strict=True))
 
-    def _part(self, phase: Phase, start: int, values: Array, tangents: Array) -> _Part:
+    def _all_moves(self, tangents: Array) -> list[_Moves]:
+        """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
+        known, moves = self._last_moves
+        if known.shape != tangents.shape or not (known == tangents).all():
+            moves = [_Moves.of(phase, start, tangents) for phase, start in self._offsets]
+            self._last_moves = tangents.copy(), moves
+        return moves
+
+    def _part(self, phase: Phase, start: int, values: Array, moves: _Moves) -> _Part:
         stop = start + len(phase.quantities)
-        first_shape = stop - len(phase.shape.parameters)
         shape = phase.shape
         if shape.parameters:
-            own = zip(shape.parameters, values[first_shape:stop].tolist(), strict=True)
+            own = zip(shape.parameters, values[stop - len(shape.parameters) : stop].tolist(), strict=True)
             shape = replace(shape, **{p.name: value for p, value in own})
-        active = np.zeros(0, dtype=np.int64)
-        if tangents.shape[1]:
-            active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
         reach = float(self.r[-1]) + self._extra
         if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
             reach = min(reach, max(shape.extent(), 1.0))
-        found = phase.peaks(
-            values[start:stop],
-            tangents[start:stop, active],
-            float(values[-1]),
-            tangents[-1, active],
-            reach,
-            self.instrument.qmin,
-        )
+        qbroad, qmin = float(values[-1]), self.instrument.qmin
+        found = phase.peaks(values[start:stop], moves.phase, qbroad, moves.qbroad, reach, qmin)
         if found.dropped:
             self.messages.append(
                 f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
                 "lower delta1 or delta2"
             )
-        envelope = _Envelope(
-            float(values[start]),
-            tangents[start],
-            shape,
-            tangents[first_shape:stop],
-            float(values[-2]),
-            tangents[-2],
-        )
-        return _Part(phase.name, found, active, envelope)
+        return _Part(phase.name, found, moves.active, _Envelope(float(values[start]), shape, float(values[-2]), moves))
 
     def _grid(self, sigma: float) -> Grid:
         step = _grid.choose_step(sigma, self._qmax)
@@ -338,15 +330,39 @@ class _PairWeights:
 
 
 @dataclass(frozen=True)
+class _Moves:
+    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, shape or qdamp.
+
+    Shapes: active (nactive,); phase (nquantities, nactive), qbroad (nactive,); scale, qdamp (nq,); shape (nparams, nq).
+    """
+
+    active: IntArray
+    phase: Array
+    qbroad: Array
+    scale: Array
+    shape: Array
+    qdamp: Array
+    reshapes: bool
+    damps: bool
+
+    @classmethod
+    def of(cls, phase: Phase, start: int, tangents: Array) -> _Moves:
+        stop = start + len(phase.quantities)
+        first_shape = stop - len(phase.shape.parameters)
+        active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
+        shape, qdamp = np.array(tangents[first_shape:stop]), np.array(tangents[-2])
+        own, qbroad = np.ascontiguousarray(tangents[start:stop, active]), np.ascontiguousarray(tangents[-1, active])
+        return cls(active, own, qbroad, np.array(tangents[start]), shape, qdamp, bool(shape.any()), bool(qdamp.any()))
+
+
+@dataclass(frozen=True)
 class _Envelope:
-    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and its tangents."""
+    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and what moves it."""
 
     scale: float
-    dscale: Array
     shape: Any
-    dshape: Array
     qdamp: float
-    dqdamp: Array
+    moves: _Moves
 
     def at(self, r: Array, step: float) -> tuple[Array, Array, Array]:
         """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
@@ -356,15 +372,16 @@ class _Envelope:
         shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
         plain = shape.gamma0(r) * damp
-        if self.dscale.size == 0:
+        moves = self.moves
+        if moves.scale.size == 0:
             return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
-        rows, along = [plain], [self.dscale]
-        if self.dqdamp.any():
+        rows, along = [plain], [moves.scale]
+        if moves.damps:
             rows.append(-self.scale * self.qdamp * r**2 * plain)
-            along.append(self.dqdamp)
-        if self.dshape.any():
+            along.append(moves.qdamp)
+        if moves.reshapes:
             rows.extend(self.scale * damp * shape.derivatives(r))
-            along.extend(self.dshape)
+            along.extend(moves.shape)
         return self.scale * plain, np.array(rows), np.array(along)
 
 
@@ -404,7 +421,7 @@ class _Block:
 
     def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
         """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""
-        out = np.zeros((curves.shape[0], 1 + self.envelope.dscale.size, r.size))
+        out = np.zeros((curves.shape[0], 1 + self.envelope.moves.scale.size, r.size))
         self.envelop(curves, r, taper, out)
         return out
 

@@ -291,8 +291,8 @@ def finish_peaks(
 ) -> None:
     """Turn the sums over groups of pairs (`group_sums`) into peaks and their derivatives.
 
-    Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if
-    d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one distance are exact; in a wider one the error is of third
+    Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance
+    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one distance are exact; in a wider one the error is of third
     order in its width over σ. A group with a non-positive bracket gets σ² = −1 and weight 0.
     Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4); relative
     (nq,) = Ṅ/N. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3); stats (2,) = number of dropped

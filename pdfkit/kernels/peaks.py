@@ -25,8 +25,9 @@ def sum_peaks(
     """Add peaks and their derivatives to `out` on the grid r_k = k·step.
 
     Formula: T(r) = F·w[n(r − d; σ) − n(r + d; σ)]/d with n the unit normal density (by_pair), or F·w·n(r − d; σ),
-    which the caller divides by r, F the factor of the peak's channel. Gaussians come from the recursion e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²),
-    and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6). Rounding of the recursion stays below 1e-13.
+    which the caller divides by r, F the factor of the peak's channel. Gaussians come from the recursion
+    e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²), and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6).
+    Rounding of the recursion stays below 1e-13.
     Derivative along a direction: (∂T/∂d)ḋ + (∂T/∂σ²)σ̇² + (∂T/∂w)ẇ = E·(A₀ + A₁x + A₂x²), x = r − d.
     Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); channel (n,); factor (nchannels,) and dfactor (nq, nchannels); out
     (nchannels, 1 + nq, npoints), added to, or (1, …) for the sum of all channels.

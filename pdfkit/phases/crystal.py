@@ -331,7 +331,8 @@ def _table(groups: PairGroups, args: Arguments) -> _Table:
     pairs = (groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult)
     arguments = (*pairs, *args.state, args.kind, *args.tangents, sums, dsums)
     kernels.group_sums(*arguments)
-    kernels.finish_peaks(sums, dsums, args.kind, *args.finish, peak, dpeak, stats)
+    finish = (sums, dsums, args.kind, *args.finish, peak, dpeak, stats)
+    kernels.finish_peaks(*finish)
     return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
 
 
