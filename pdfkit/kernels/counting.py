@@ -9,14 +9,22 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels._jit import kernel
 
-CHUNK = 512
+BUFFER = 512
+# A distance is a whole number of 2⁻²⁷ bins (4e-11 Å at 0.005 Å): upper bits the bin, lower bits where in it.
+BITS = 27
+# Two words of a bin hold three sums: n·2⁴⁵ + Σt, and Σ⌊t/2⁵⌋², with −2²⁶ ≤ t < 2²⁶. With n < 2¹⁸ neither overflows,
+# even with all pairs in one bin: n·2⁴⁵ < 2⁶³, −2⁴⁴ ≤ Σt < 2⁴⁴, Σ⌊t/2⁵⌋² ≤ 2⁶⁰.
+SHIFT, ROUGH = 45, 5
+PAIRS = (1 << 18) - BUFFER
+# Runs are rounded up to whole vectors of so many numbers; what is read beyond a run is not counted.
+LANES = 8
 
 
 @kernel
 def distance_histogram(
     xyz: Array,
     other: Array,
-    column: Array,
+    layout: Array,
     start: IntArray,
     low: int,
     high: int,
@@ -27,61 +35,100 @@ def distance_histogram(
 ) -> None:
     """Add the distances between rows low…high of `xyz` and all of `other` to a histogram with moments.
 
-    Formula: a distance d ≤ rmax in bin k = ⌊d/width⌋ adds 1, t and t² with t = d − (k + ½)·width. `other` is sorted
-    into columns (squares of side `column[2]` in x and y from `column[0]`, `column[1]`, of which there are column[3] ×
-    column[4], y fastest) and by z within each; only the run of z that can be within rmax is visited. With `same`, xyz
-    is `other` and each pair counts once (j after i).
-    Shapes: xyz (n, 3), other (3, m) rows x, y, z; column (5,); start (ncolumns + 1,); out (nbins + 1, 4), whose last
-    row takes what is beyond rmax and whose last column is not used. Units: Å.
+    Formula: a distance d ≤ rmax in bin k = ⌊d/width⌋ adds 1, t and t² with t = d − (k + ½)·width, d rounded to
+    2⁻²⁷·width (for t² to 2⁻²²). `other` is sorted into cells from corner layout[:3], of sides layout[3] in x and y and
+    layout[4] in z, of which there are layout[5:8], z fastest; only those that can be within rmax are visited. With
+    `same`, xyz is `other` and each pair counts once (j after i).
+    Shapes: xyz (n, 3); other (3, m + LANES) rows x, y, z, filled up with anything; layout (8,); start (ncells + 1,);
+    out (nbins, 3), bins up to that of rmax. Units: Å.
+
+    Speed (Zen 4, one core, all pairs of 10⁴ atoms): 1.5 ns a pair; the loop over vectors alone takes 0.55 ns (root and
+    conversion), one plain increment 0.4 ns, the two words of moments 0.7 ns.
     """
-    index = np.empty(CHUNK, dtype=np.int32)
-    rest = np.empty(CHUNK)
-    last = out.shape[0] - 1
-    inverse = 1.0 / width
-    edge = column[2]
-    ncx, ncy = int(column[3]), int(column[4])
+    edge, dz = layout[3], layout[4]
+    inverse = 1.0 / dz
+    nx, ny, nz = int(layout[5]), int(layout[6]), int(layout[7])
+    many = nx * ny * nz > 1
+    # What is beyond rmax goes to the rows after the last, not all to one: each addition would wait for the one before.
+    spare = int((1.5 * edge + 2.0 * dz) / width) if many else 0
+    table = np.zeros((out.shape[0] + spare + 1, 2), dtype=np.int64)
+    ahead = np.empty(BUFFER + LANES, dtype=np.int64)
+    scale = 2.0**BITS / width
+    limit = int(rmax * scale + 0.5)
+    beyond = max(0, (int(out.shape[0]) << BITS) - limit)
+    top = (int(table.shape[0]) << BITS) - 1
     r2max = rmax * rmax
-    ox, oy, oz = other[0], other[1], other[2]
+    filled, open_pairs = 0, 0
     for i in range(low, high):
         x, y, z = xyz[i, 0], xyz[i, 1], xyz[i, 2]
-        cx_low, cx_high, cy_low, cy_high = 0, ncx - 1, 0, ncy - 1
-        if ncx * ncy > 1:
-            cx_low = max(0, math.floor((x - rmax - column[0]) / edge))
-            cx_high = min(ncx - 1, math.floor((x + rmax - column[0]) / edge))
-            cy_low = max(0, math.floor((y - rmax - column[1]) / edge))
-            cy_high = min(ncy - 1, math.floor((y + rmax - column[1]) / edge))
-        for cx in range(cx_low, cx_high + 1):
-            for cy in range(cy_low, cy_high + 1):
-                begin, end = start[cx * ncy + cy], start[cx * ncy + cy + 1]
-                if same and begin <= i:
-                    begin = i + 1
-                if begin >= end:
-                    continue
-                if ncx * ncy > 1:
-                    gap_x = max(0.0, column[0] + cx * edge - x, x - column[0] - (cx + 1) * edge)
-                    gap_y = max(0.0, column[1] + cy * edge - y, y - column[1] - (cy + 1) * edge)
+        x_low, x_high, y_low, y_high = 0, nx - 1, 0, ny - 1
+        if many:
+            x_low = max(0, math.floor((x - rmax - layout[0]) / edge))
+            x_high = min(nx - 1, math.floor((x + rmax - layout[0]) / edge))
+            y_low = max(0, math.floor((y - rmax - layout[1]) / edge))
+            y_high = min(ny - 1, math.floor((y + rmax - layout[1]) / edge))
+        for cx in range(x_low, x_high + 1):
+            gap_x = max(0.0, layout[0] + cx * edge - x, x - layout[0] - (cx + 1) * edge)
+            for cy in range(y_low, y_high + 1):
+                begin, end = 0, start[-1]
+                if many:
+                    gap_y = max(0.0, layout[1] + cy * edge - y, y - layout[1] - (cy + 1) * edge)
                     left = r2max - gap_x * gap_x - gap_y * gap_y
                     if left < 0.0:
                         continue
                     reach = math.sqrt(left) + 1e-9
-                    begin += np.searchsorted(oz[begin:end], z - reach)
-                    end = begin + np.searchsorted(oz[begin:end], z + reach)
-                for at in range(begin, end, CHUNK):
-                    n = min(CHUNK, end - at)
-                    for k in range(n):
-                        dx = ox[at + k] - x
-                        dy = oy[at + k] - y
-                        dz = oz[at + k] - z
-                        d = math.sqrt(dx * dx + dy * dy + dz * dz)
-                        b = np.int32(d * inverse)
-                        rest[k] = d - (b + 0.5) * width
-                        index[k] = last if d > rmax else min(b, last)
-                    for k in range(n):
-                        t = rest[k]
-                        row = out[index[k]]
-                        row[0] += 1.0
-                        row[1] += t
-                        row[2] += t * t
+                    column = (cx * ny + cy) * nz
+                    begin = start[column + min(nz, max(0, math.floor((z - reach - layout[2]) * inverse)))]
+                    end = start[column + max(0, min(nz, math.floor((z + reach - layout[2]) * inverse) + 1))]
+                if same and begin <= i:
+                    begin = i + 1
+                while begin < end:
+                    n = min(BUFFER - filled, end - begin)
+                    ox, oy, oz = other[0, begin:], other[1, begin:], other[2, begin:]
+                    put = ahead[filled:]
+                    for k in range((n + LANES - 1) // LANES * LANES):
+                        dx, dy, dz_ = ox[k] - x, oy[k] - y, oz[k] - z
+                        d = int(math.sqrt(dx * dx + dy * dy + dz_ * dz_) * scale + 0.5)
+                        put[k] = min(d + beyond, top) if d > limit else d
+                    begin += n
+                    filled += n
+                    if filled == BUFFER:
+                        _increment(ahead, filled, table)
+                        open_pairs += filled
+                        filled = 0
+                        if open_pairs >= PAIRS - BUFFER:
+                            _settle(table, width, out)
+                            open_pairs = 0
+    _increment(ahead, filled, table)
+    _settle(table, width, out)
+
+
+@kernel
+def _increment(ahead: IntArray, n: int, table: IntArray) -> None:
+    """Add n distances (whole numbers of 2⁻²⁷ bins) to the two words of their bins, (nbins, 2)."""
+    for k in range(n):
+        d = ahead[k]
+        t = (d & ((1 << BITS) - 1)) - (1 << (BITS - 1))
+        # Unsigned: no check for an index from the end.
+        row = np.uint64(d >> BITS)
+        table[row, 0] += (1 << SHIFT) + t
+        t >>= ROUGH
+        table[row, 1] += t * t
+
+
+@kernel
+def _settle(table: IntArray, width: float, out: Array) -> None:
+    """Move n, Σt and Σt² from the first rows of the words to out (nbins, 3)."""
+    unit = width / 2.0**BITS
+    rough = width / 2.0 ** (BITS - ROUGH)
+    for k in range(out.shape[0]):
+        word = table[k, 0]
+        n = (word + (1 << (SHIFT - 1))) >> SHIFT
+        out[k, 0] += n
+        out[k, 1] += (word - (n << SHIFT)) * unit
+        out[k, 2] += table[k, 1] * (rough * rough)
+        table[k, 0] = 0
+        table[k, 1] = 0
 
 
 @kernel

@@ -33,8 +33,8 @@ BLUR = 2.0
 # distances in and out of bins, which derivatives do not know: there nothing is merged.
 BLUR_BIN = 0.5
 AXES = ("x", "y", "z")
-# The nearest pair is looked for within twice this (Å).
-CLOSE = 5.0
+# The nearest pair is looked for within this (Å) first; few pairs are this near, so counting them costs little.
+CLOSE = 3.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +211,8 @@ class Cluster:
         sigma = math.sqrt(2.0 * float(at.u.max()) * (1.0 + (qbroad * rmax) ** 2))
         reach = (rmax + 7.0 * sigma) / (at.stretch * (1.0 + min(at.axial, default=0.0)))
         table = self._memo.table(reach, at.axial)
-        width, dwidth = np.array([at.delta1, at.delta2, qbroad]), np.column_stack([at.ddelta, dqbroad])
+        width = np.array([at.delta1, at.delta2, qbroad])
+        dwidth = np.ascontiguousarray(np.column_stack([at.ddelta, dqbroad]))
         peak, dpeak, dropped = self._stretched(table, at, at.u, at.du, width, dwidth)
         described = ""
         if dropped:
@@ -353,7 +354,10 @@ class _Tables:
     @cached_property
     def shortest(self) -> float:
         """Smallest distance (Å)."""
-        return float(self.table(2.0 * CLOSE, None).distance.min())
+        reach = CLOSE
+        while not (table := self.table(reach, None)).distance.size:
+            reach *= 2.0
+        return float(table.distance.min())
 
     def table(self, rmax: float | None, axial: tuple[float, ...] | None) -> PairTable:
         """Return the pairs up to rmax at least, of the atoms stretched along the axes."""
