@@ -19,7 +19,6 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.data import Instrument
-from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 
 # exp(−6.4²/2) = 1.3e-9: what a Gaussian's transform may still be where the grid begins to alias.
@@ -189,49 +188,3 @@ def _plain_lags(step: float, period: int, qmin: float, qmax: float, window: str,
 
 def _qmax(instrument: Instrument) -> float:
     return math.inf if instrument.qmax is None else instrument.qmax
-
-
-# --- the discrete low-pass filters of other programs -----------------------------------------------------------------
-
-RIPPLES = 6
-
-
-def filter_range(r: Array, qmax: float, program: str, begin: float | None = None) -> Array:
-    """Return the uniform grid on which a program computes before it filters: six ripples beyond r (Å).
-
-    Found by comparison with curves of PDFfit2 1.5 and DiffPy-CMI's srreal 1.4 (agreement 1e-6 with six, 4e-4 or worse
-    with any other number). PDFfit2 starts at the first point of its
-    data, `begin` (default r[0]), srreal at 0.
-    """
-    # Grids printed with few digits (59.990002) are meant to be uniform; these programs take them so, too.
-    step = float(f"{(r[-1] - r[0]) / (r.size - 1):.6g}")
-    if np.abs(r / step - np.round(r[0] / step) - np.arange(r.size)).max() > 2e-3:
-        raise PdfkitError(
-            f"convention {program!r} needs r on multiples of a uniform step: use the default convention, or resample"
-        )
-    ripples = RIPPLES * 2 * math.pi / qmax
-    last = round((r[-1] + ripples) / step)
-    begin = r[0] if begin is None else min(begin, r[0])
-    first = max(1, round(begin / step)) if program == "pdffit2" else 0
-    return step * np.arange(first, last + 1)
-
-
-def lowpass(curves: Array, step: float, qmax: float, program: str) -> Array:
-    """Zero the Fourier components above qmax as a program does: curves (…, n) on a grid from `filter_range`."""
-    from scipy import fft
-
-    n = curves.shape[-1]
-    if program == "pdffit2":
-        length = 1 << math.ceil(math.log2(2 * n))
-        low = math.ceil(qmax * (length - 1) * step / (2 * math.pi))
-        spectrum = fft.rfft(curves, length, axis=-1)
-        spectrum[..., low:] = 0.0
-        return np.ascontiguousarray(fft.irfft(spectrum, length, axis=-1, overwrite_x=True)[..., :n])
-    length = 1 << math.ceil(math.log2(n))
-    padded = np.zeros((*curves.shape[:-1], length - 1))
-    padded[..., : n - 1] = curves[..., 1:]
-    spectrum = fft.dst(padded, type=1, axis=-1)
-    spectrum[..., math.ceil(qmax * length * step / math.pi) - 1 :] = 0.0
-    out = np.zeros_like(curves)
-    out[..., 1:] = fft.idst(spectrum, type=1, axis=-1)[..., : n - 1]
-    return out

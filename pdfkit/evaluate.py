@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks, _grid, scattering
+from pdfkit import _checks, _filters, _grid, scattering
 from pdfkit._checks import Array, IntArray
 from pdfkit._grid import Grid
 from pdfkit.data import Instrument
@@ -103,14 +103,14 @@ class Evaluator:
         plain = replace(self.instrument, qmin=0.0, qmax=None, weights="constant", window="none")
         if self.instrument != replace(plain, qmax=self.instrument.qmax):
             raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent weights: leave them out")
-        wide = _grid.filter_range(self.r, self._qmax, program, begin)
+        wide = _filters.filter_range(self.r, self._qmax, program, begin)
         first = int(np.argmin(np.abs(wide - self.r[0])))
         self._inside = slice(first, first + self.r.size)
         self.r, self._extra, self._filter, self._filter_qmax = wide, 0.0, program, self._qmax
         self._qmax = math.inf
 
     def _filtered(self, curves: Array) -> Array:
-        return _grid.lowpass(curves, self.r[1] - self.r[0], self._filter_qmax, self._filter)
+        return _filters.lowpass(curves, self.r[1] - self.r[0], self._filter_qmax, self._filter)
 
     def __call__(self, values: Array, tangents: Array | None = None) -> tuple[Array, Array]:
         """Return G (nr,) at `values` (n,) and its derivatives (nq, nr) along the columns of `tangents` (n, nq)."""

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit import _grid
+from pdfkit import _filters
 from pdfkit.scattering import form_factor
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -93,8 +93,8 @@ def test_stored_partials(case: str, probe: str, program: str) -> None:
             mean = sum(strengths(probe, program).values()) / 2
             share = 0.25 if pair[0] == pair[1] else 0.5
             rho0 = model.phases[0].structure.number_density()
-            wide = _grid.filter_range(r, 25.0, "diffpy-cmi")
-            line = _grid.lowpass(4 * math.pi * wide * rho0, 0.01, 25.0, "diffpy-cmi")[: r.size]
+            wide = _filters.filter_range(r, 25.0, "diffpy-cmi")
+            line = _filters.lowpass(4 * math.pi * wide * rho0, 0.01, 25.0, "diffpy-cmi")[: r.size]
             G = G + line * share * (b.prod() / mean**2 - 1) * np.exp(-((0.03 * r) ** 2) / 2)
         compare(name, G, r, stored, 1.0)
 
@@ -173,3 +173,18 @@ def test_pdffit2_live(what: str, qmax: float) -> None:
     ours = model(r).G
     inside = r >= (1.0 if qmax == math.inf else 3.5)
     assert np.abs(ours - theirs)[inside].max() <= BOUND * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(
+    ("n", "qmax", "step"), [(2150, 25.0, 0.01), (6155, 25.0, 0.01), (500, 12.0, 0.02), (90, 8.0, 0.05)]
+)
+def test_the_decimated_filter_is_the_plain_one(n: int, qmax: float, step: float) -> None:
+    curves = np.random.default_rng(n).normal(size=(3, n)).cumsum(axis=1)
+    length = 1 << math.ceil(math.log2(2 * n))
+    kept = math.ceil(qmax * (length - 1) * step / (2 * math.pi))
+    assert length >= 6 * kept
+    plain = _filters._plain(curves, length, kept)
+    # The stopband of the window is exp(−20) = 2e-9.
+    np.testing.assert_allclose(
+        _filters.lowpass(curves, step, qmax, "pdffit2"), plain, atol=2e-9 * np.abs(curves).max(), rtol=0
+    )
