@@ -42,7 +42,7 @@ def distance_histogram(
     Shapes: xyz (n, 3); other (3, m + LANES) rows x, y, z, filled up with anything; layout (8,); start (ncells + 1,);
     out (nbins, 3), bins up to that of rmax. Units: Å.
 
-    Speed (Zen 4, one core, all pairs of 10⁴ atoms): 1.5 ns a pair; the loop over vectors alone takes 0.55 ns (root and
+    Speed (Zen 4, one core, all pairs of 10⁴ atoms): 1.7 ns a pair; the loop over vectors alone takes 0.55 ns (root and
     conversion), one plain increment 0.4 ns, the two words of moments 0.7 ns.
     """
     edge, dz = layout[3], layout[4]
@@ -123,6 +123,8 @@ def _settle(table: IntArray, width: float, out: Array) -> None:
     rough = width / 2.0 ** (BITS - ROUGH)
     for k in range(out.shape[0]):
         word = table[k, 0]
+        if word == 0:
+            continue
         n = (word + (1 << (SHIFT - 1))) >> SHIFT
         out[k, 0] += n
         out[k, 1] += (word - (n << SHIFT)) * unit
