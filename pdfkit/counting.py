@@ -142,7 +142,7 @@ def _cheapest(particle: Particle, rmax: float, axes: bool) -> str:
     reach = min(1.0, (2 * rmax / extent) ** 3) if math.isfinite(rmax) else 1.0
     shape, groups = _padded(particle), np.unique(particle.sites[:, 3]).size  # type: ignore[index]  # a lattice has sites
     work = float(np.prod(shape)) * groups * groups * 30.0
-    return "lattice" if work < 4.0 * n * n * reach and _lattice_bytes(particle) < MEMORY else "direct"
+    return "lattice" if work < n * n * reach and _lattice_bytes(particle) < MEMORY else "direct"
 
 
 def _check_memory(particle: Particle, method: str, memory: float) -> None:
