@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.kernels import linear, pairs, peaks
+from pdfkit.kernels import deposit, linear, pairs, peaks
 
 CELL = pk.Structure(
     (4.1, 5.2, 6.3, 75.0, 98.0, 112.0),
@@ -16,15 +17,19 @@ CELL = pk.Structure(
 )
 
 
-def brute_pairs(rmax: float) -> set[tuple[int, ...]]:
+def all_ordered_pairs(rmax: float) -> set[tuple[int, ...]]:
     rows, x = CELL.basis(), CELL.positions()
     out = set()
     for i, j in itertools.product(range(3), repeat=2):
         for n in itertools.product(range(-8, 9), repeat=3):
             d = np.linalg.norm((x[j] + n - x[i]) @ rows)
-            if j >= i and 0.01 < d <= rmax:
+            if 0.01 < d <= rmax:
                 out.add((i, j, *n))
     return out
+
+
+def brute_pairs(rmax: float) -> set[tuple[int, ...]]:
+    return {pair for pair in all_ordered_pairs(rmax) if pair[1] >= pair[0]}
 
 
 @pytest.mark.parametrize("rmax", [1.0, 6.0, 14.0])
@@ -96,3 +101,44 @@ def test_project() -> None:
     linear.project(rows, matrix, out)
     expected = [[sum(a * b for a, b in zip(row, other, strict=True)) for other in matrix] for row in rows]
     np.testing.assert_allclose(out, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("rmax", [3.0, 17.0])
+def test_deposited_pairs_equal_a_brute_sum(rmax: float) -> None:
+    """Values against all pairs one by one; derivatives against the same sums a small step away."""
+    rng = np.random.default_rng(7)
+    natoms, nq, h = 3, 4, 1.7
+    nodes = int(rmax / h) + 2
+    rows, x0 = CELL.basis(), CELL.positions()
+    u0, occ0 = np.array([0.01, 0.02, 0.03]), np.array([1.0, 0.7, 0.4])
+    group, kind_of, class_of = np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([[0, 1], [1, 2]])
+    strain = rng.normal(size=(nq, 3, 3)) * 1e-2
+    strain[1:] = 0.0
+    strain = strain + strain.transpose(0, 2, 1)
+    moving, du, docc = rng.normal(size=(nq, natoms, 3)), rng.normal(size=(nq, natoms)), rng.normal(size=(nq, natoms))
+    moving[[0, 3]], du[1], docc[2] = 0.0, 0.0, 0.0
+
+    def brute(q: int, step: float) -> np.ndarray:
+        out = np.zeros((3, nodes, 4))
+        for i, j, *n in found:
+            delta = (x0[j] + n - x0[i]) @ c.T
+            moved = delta + step * (strain[q] @ delta + moving[q, j] - moving[q, i])
+            (ui, uj), (oi, oj) = (u0 + step * du[q])[[i, j]], (occ0 + step * docc[q])[[i, j]]
+            d, w = np.linalg.norm(moved), (2.0 if group[i] == group[j] else 4.0) * oi * oj
+            k = math.floor(np.linalg.norm(delta) / h)
+            f = d / h - k
+            for node, part in ((k, w * (1 - f) * k * h / d), (k + 1, w * f * (k + 1) * h / d)):
+                row = part * np.array([1.0, 0.0, -f * (1 - f) * h * h, ui + uj])
+                out[class_of[kind_of[i], kind_of[j]], node] += row
+        return out
+
+    c = np.ascontiguousarray(np.linalg.cholesky(rows @ rows.T).T)
+    found = [pair for pair in all_ordered_pairs(rmax) if pair[0] in (0, 2) and group[pair[1]] >= group[pair[0]]]
+    sums, dsums = np.zeros((3 * nodes, 4)), np.zeros((3 * nodes, nq, 4))
+    places = (c, x0 @ c.T, np.array([0, 2]), group, rmax, h, kind_of, class_of)
+    deposit.deposit_pairs(*places, np.full(natoms, 2.0), u0, occ0, strain, moving, du, docc, sums, dsums)
+    np.testing.assert_allclose(sums.reshape(3, nodes, 4), brute(0, 0.0), rtol=1e-12, atol=1e-12)
+    for q in range(nq):
+        # Central differences with a step of 1e-5: their own error is 1e-10 of the second to third derivative.
+        difference = (brute(q, 1e-5) - brute(q, -1e-5)) / 2e-5
+        np.testing.assert_allclose(dsums[:, q].reshape(3, nodes, 4), difference, atol=1e-6 * np.abs(difference).max())

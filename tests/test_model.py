@@ -183,7 +183,7 @@ def test_relabelling_supercells_and_p1_change_nothing() -> None:
     model = pk.Model(pk.Crystal.from_structure(structure, name="p"), pk.Instrument(probe="X", qmax=20.0))
     reference = model(R).G
     shuffled = replace(structure, sites=structure.sites[::-1])
-    # The supercell has so many pairs that near-equal ones are merged: 1e-6 (see `_orbits.merge_groups`).
+    # The supercell has so many pairs that they go into bins: 1e-6 (see `phases._bins`).
     for other, tolerance in ((shuffled, 1e-12), (structure.to_p1(), 1e-12), (structure.supercell((2, 1, 3)), 1e-6)):
         G = pk.Model(pk.Crystal.from_structure(other, name="p"), model.instrument)(R).G
         np.testing.assert_allclose(G, reference, atol=tolerance * np.abs(reference).max())
@@ -208,23 +208,16 @@ def test_isotropic_equals_anisotropic_with_the_same_tensor() -> None:
     np.testing.assert_allclose(a, b, atol=1e-10 * np.abs(a).max())
 
 
-def test_merged_peaks_of_a_large_cell_stay_exact_to_1e_6() -> None:
+def test_binned_pairs_of_a_large_cell_stay_exact_to_1e_6(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(4)
     big = pk.load_structure("CdS_zincblende").supercell((3, 3, 3))
     sites = tuple(replace(s, xyz=tuple((np.array(s.xyz) + rng.normal(0, 0.004, 3)).tolist())) for s in big.sites)
     crystal = pk.Crystal.from_structure(replace(big, sites=sites), name="p", delta2=2.0)
     r = np.arange(1, 3001) * 0.01
-    merged = pk.Model(crystal, bulk())(r).G
-    assert crystal._merge_memo, "this cell should be large enough for merging"
-    import pdfkit.phases.crystal as module
-
-    keep = module.MERGE_ABOVE
-    try:
-        module.MERGE_ABOVE = 10**9
-        plain = pk.Model(replace(crystal), bulk())(r).G
-    finally:
-        module.MERGE_ABOVE = keep
-    assert 0 < np.abs(merged - plain).max() <= 1e-6 * np.abs(plain).max()
+    binned = pk.Model(crystal, bulk())(r).G
+    monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", math.inf)
+    plain = pk.Model(replace(crystal), bulk())(r).G
+    assert 0 < np.abs(binned - plain).max() <= 1e-6 * np.abs(plain).max()
 
 
 @pytest.mark.parametrize("by_pair", [True, False])
@@ -306,7 +299,8 @@ def test_phases_from_ase_and_diffpy_objects() -> None:
         )
 
 
-def test_a_crystal_of_one_element_is_not_merged() -> None:
+def test_a_small_crystal_is_not_binned(monkeypatch: pytest.MonkeyPatch) -> None:
     nickel = pk.Crystal.from_file("Ni", name="ni")
-    pk.Model(nickel, bulk("N"))(R)
-    assert not nickel._merge_memo
+    curve = pk.Model(nickel, bulk("N"))(R).G
+    monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", math.inf)
+    np.testing.assert_array_equal(pk.Model(nickel, bulk("N"))(R).G, curve)

@@ -17,10 +17,11 @@ from typing import Any, Self
 import numpy as np
 
 from pdfkit import _checks
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _orbits
+from pdfkit.phases import _bins, _orbits
+from pdfkit.phases._bins import Order
 from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
 from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._orbits import Geometry, PairGroups
@@ -28,9 +29,9 @@ from pdfkit.phases.base import Peaks, Quantity, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure import Structure
 
-# Peaks that lie within a bin are merged (see `_orbits.merge_groups`) where there are this many times more of them than
-# bins: large cells without symmetry. Elsewhere it would not pay.
-MERGE_ABOVE = 3
+# Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
+# symmetry. Elsewhere it would not pay.
+MERGE_ABOVE = 2
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
 # About 4 GB of pair lists.
@@ -179,7 +180,7 @@ class Crystal:
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
         out = type(self)(structure, self.name, shape, **own)
         # What follows from symmetry alone is the same in the copy.
-        for name in ("_maps", "_atoms", "_key", "_merge_memo"):
+        for name in ("_maps", "_atoms", "_key"):
             out.__dict__[name] = getattr(self, name)
         return out
 
@@ -221,15 +222,14 @@ class Crystal:
         dwidth = np.empty((dqbroad.size, 4))
         dwidth[:, :2], dwidth[:, 2], dwidth[:, 3] = tangents[1 + n : 3 + n].T, dqbroad, tangents[3 + n]
         sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
-        groups = self._groups(point.geometry, rmax + 7.0 * sigma)
         amount = Amount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount)
-        bins = len(self._atoms.pairs) * groups.reach / _orbits.BIN_R
-        table = self._merged(groups, args) if groups.mult.size > MERGE_ABOVE * bins else _table(groups, args)
+        reach = rmax + 7.0 * sigma
+        table = self._binned(point, args, reach) or _table(self._groups(point.geometry, reach), args)
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
-            channel=table.groups.group_channel,
+            channel=table.channel,
             pairs=self._atoms.pairs,
             rho0=amount.atoms / point.volume,
             drho0=amount.atoms / point.volume * (amount.relative - point.growth),
@@ -271,22 +271,25 @@ class Crystal:
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
 
-    def _merged(self, groups: PairGroups, args: Arguments) -> _Table:
-        """Merge near-equal peaks. Bins are kept from call to call while they stay narrow, so that G is smooth."""
-        memo = self._merge_memo
-        kept = memo.get(id(groups))
-        if kept is not None:
-            merged = _table(kept[1], args)
-            if merged.widest <= (2.0 * _orbits.BIN_R) ** 2:
-                return merged
-        merged_groups = _orbits.merge_groups(groups, _table(groups, args).peak)
-        memo.clear()
-        memo[id(groups)] = (groups, merged_groups)
-        return _table(merged_groups, args)
+    def _binned(self, point: Point, args: Arguments, reach: float) -> _Table | None:
+        """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs."""
+        atoms = self._atoms
+        # Pairs that no operation makes equal, near enough.
+        operations = self.structure.rotations.shape[0]
+        pairs = 2.09 * reach**3 * atoms.site.size**2 / operations / self.structure.volume()
+        bins = MERGE_ABOVE * reach / _bins.BIN_R
+        if point.aniso or pairs < bins * len(atoms.pairs):
+            return None
+        classes = _bins.Classes.of(atoms, point.u)
+        if pairs < bins * classes.channel.size:
+            return None
+        return _finished(*_bins.binned_sums(self._order, classes, atoms, args, reach, pairs), args)
 
     @cached_property
-    def _merge_memo(self) -> dict[int, tuple[PairGroups, PairGroups]]:
-        return {}
+    def _order(self) -> Order:
+        free = np.array([q.value for q in self._structure_quantities])
+        here = Point.at(self._maps, self._atoms, free, self._directions(np.zeros((free.size, 0))))
+        return Order.of(self._atoms, here.geometry)
 
     @cached_property
     def _reference(self) -> tuple[float, ...]:
@@ -315,25 +318,29 @@ class Crystal:
 
 @dataclass(frozen=True)
 class _Table:
-    """Peaks of grouped pairs, as `finish_peaks` returns them."""
+    """Peaks of grouped pairs, as `finish_peaks` returns them, with the species pair of each."""
 
-    groups: PairGroups
+    channel: IntArray
     peak: Array
     dpeak: Array
     dropped: int
-    widest: float
 
 
 def _table(groups: PairGroups, args: Arguments) -> _Table:
     n, nq = groups.start.size - 1, args.kind.size
     sums, dsums = np.empty((n, 5)), np.empty((n, nq, 4))
-    peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
     pairs = (groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult)
     arguments = (*pairs, *args.state, args.kind, *args.tangents, sums, dsums)
     kernels.group_sums(*arguments)
+    return _finished(sums, dsums, groups.group_channel, args)
+
+
+def _finished(sums: Array, dsums: Array, channel: IntArray, args: Arguments) -> _Table:
+    n, nq = dsums.shape[:2]
+    peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
     finish = (sums, dsums, args.kind, *args.finish, peak, dpeak, stats)
     kernels.finish_peaks(*finish)
-    return _Table(groups, peak, dpeak, int(stats[0]), float(stats[1]))
+    return _Table(channel, peak, dpeak, int(stats[0]))
 
 
 def as_structure(obj: Any) -> Structure:
@@ -379,7 +386,7 @@ def _rounded(q: Quantity) -> float:
 
 def _describe_dropped(crystal: Crystal, table: _Table) -> str:
     k = int(np.argmax(table.peak[:, 1] <= 0))
-    pair = crystal._atoms.pairs[table.groups.group_channel[k]]
+    pair = crystal._atoms.pairs[table.channel[k]]
     return f"{crystal.name}: {pair[0]}–{pair[1]} at r = {table.peak[k, 0]:.3f} Å"
 
 
