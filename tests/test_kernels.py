@@ -142,3 +142,23 @@ def test_deposited_pairs_equal_a_brute_sum(rmax: float) -> None:
         # Central differences with a step of 1e-5: their own error is 1e-10 of the second to third derivative.
         difference = (brute(q, 1e-5) - brute(q, -1e-5)) / 2e-5
         np.testing.assert_allclose(dsums[:, q].reshape(3, nodes, 4), difference, atol=1e-6 * np.abs(difference).max())
+
+
+def test_least_reach_bounds_how_far_a_list_of_pairs_is_complete() -> None:
+    rng = np.random.default_rng(8)
+    rows = CELL.basis()
+    g0, x0 = rows @ rows.T, np.array(CELL.positions())
+    inverse = np.ascontiguousarray(np.linalg.inv(np.linalg.cholesky(g0)))
+    for _ in range(20):
+        strained = rows @ (np.eye(3) + 0.01 * rng.normal(size=(3, 3)))
+        x = x0 + 0.01 * rng.normal(size=x0.shape)
+        g = strained @ strained.T
+        reach = pairs.least_reach(g, x, g0, x0, inverse, 30.0)
+        # No pair beyond 30 Å before is nearer than `reach` now, and the bound is not idle.
+        for direction in rng.normal(size=(200, 3)):
+            n = np.linalg.inv(rows).T @ (30.0 * direction / np.linalg.norm(direction))
+            i, j = rng.integers(0, 3, 2)
+            assert np.linalg.norm((n + (x - x0)[j] - (x - x0)[i]) @ strained) >= reach
+        assert reach > 25.0
+    assert pairs.least_reach(g0, x0, g0, x0, inverse, 30.0) == 30.0
+    assert pairs.least_reach(9.0 * g0, x0, g0, x0, inverse, 30.0) == 0.0

@@ -18,8 +18,8 @@ ROOT = Path(pk.__file__).parent
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "_checks", "_expressions", "kernels"),
     ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_phase_sums",
-     "_sq_errors", "intensity", "_grid", "_filters", "structure", "_sites", "_symmetry", "_tidy", "_convert", "particle",
-     "counting", "geometry", "debye"),
+     "_sq_errors", "intensity", "_grid", "_filters", "structure", "_sites", "_symmetry", "_tidy", "_convert",
+     "particle", "counting", "geometry", "debye"),
     ("phases", "io", "build", "reduction", "_reduce_setup", "_reduce_background", "_reduce_routes",
      "_reduce_errors", "_advice"),
     ("evaluate", "model", "params", "restraints", "results", "problem", "_whitening", "fitting", "uncertainty",

@@ -85,6 +85,31 @@ def lattice_pairs(
 
 
 @kernel
+def least_reach(g: Array, x: Array, g0: Array, x0: Array, inverse: Array, reach: float) -> float:
+    """Return the distance up to which a list of pairs, complete to `reach` at (g0, x0), is complete at (g, x).
+
+    Formula: √(1 − ‖L⁻¹(g − g₀)L⁻ᵀ‖)·reach − 2·max|δx|, g₀ = LLᵀ, with the Frobenius norm, a bound of every eigenvalue;
+    0 where the norm is above 1. Shapes: g, g0, inverse = L⁻¹ (3,3); x, x0 (natoms,3). Units: Å.
+    """
+    square = 0.0
+    for a in range(3):
+        for b in range(3):
+            strain = 0.0
+            for k in range(3):
+                for m in range(3):
+                    strain += inverse[a, k] * (g[k, m] - g0[k, m]) * inverse[b, m]
+            square += strain * strain
+    moved = 0.0
+    for i in range(x.shape[0]):
+        d0 = x[i, 0] - x0[i, 0]
+        d1 = x[i, 1] - x0[i, 1]
+        d2 = x[i, 2] - x0[i, 2]
+        along = g[0, 0] * d0 * d0 + g[1, 1] * d1 * d1 + g[2, 2] * d2 * d2
+        moved = max(moved, along + 2.0 * (g[0, 1] * d0 * d1 + g[0, 2] * d0 * d2 + g[1, 2] * d1 * d2))
+    return math.sqrt(max(0.0, 1.0 - math.sqrt(square))) * reach - 2.0 * math.sqrt(moved)
+
+
+@kernel
 def pair_projections(
     atom_i: Int32Array,
     atom_j: Int32Array,
@@ -287,20 +312,18 @@ def finish_peaks(
     relative: Array,
     peak: Array,
     dpeak: Array,
-    stats: Array,
-) -> None:
-    """Turn the sums over groups of pairs (`group_sums`) into peaks and their derivatives.
+) -> int:
+    """Turn sums over groups of pairs (`group_sums`) into peaks and their derivatives; return how many have no width.
 
     Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance
-    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one distance are exact; in a wider one the error is of third
-    order in its width over σ. A group with a non-positive bracket gets σ² = −1 and weight 0.
+    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one
+    distance are exact; in a wider one the error is of third order in its width over σ. A group with a non-positive
+    bracket gets σ² = −1 and weight 0.
     Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4); relative
-    (nq,) = Ṅ/N. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3); stats (2,) = number of dropped
-    groups, largest ⟨e²⟩ − ⟨e⟩². Units: Å, Å².
+    (nq,) = Ṅ/N. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
     Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
     """
     dropped = 0
-    widest = 0.0
     delta1, delta2, qbroad, sratio = width[0], width[1], width[2], width[3]
     for group in range(sums.shape[0]):
         w_sum = sums[group, 1]
@@ -310,7 +333,6 @@ def finish_peaks(
         d = sums[group, 0] + mean_e
         spread = wdd / safe - mean_e * mean_e
         s = sums[group, 4] / safe
-        widest = max(widest, spread)
         bracket = 1.0 - delta1 / d - delta2 / (d * d) + qbroad * qbroad * d * d
         sharp = sratio * sratio if d < rcut else 1.0
         sigma2 = s * bracket * sharp + spread
@@ -345,5 +367,4 @@ def finish_peaks(
             if sigma2 < SMALLEST_VARIANCE:
                 dpeak[group, q, 1] = 0.0
             dpeak[group, q, 2] = dw / atoms - weight * relative[q]
-    stats[0] = dropped
-    stats[1] = widest
+    return dropped

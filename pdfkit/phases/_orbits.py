@@ -8,7 +8,6 @@ the degeneracies of cubic and hexagonal lattices (330 and 411) alike.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,14 +51,7 @@ class PairGroups:
 
     def covers(self, geometry: Geometry, rmax: float) -> bool:
         """Whether no pair nearer than `rmax` (Å) at `geometry` can be missing from the list."""
-        # Distances shrink at most by √(1 − ‖L⁻¹(g' − g)L⁻ᵀ‖), g = LLᵀ: the Frobenius norm bounds every eigenvalue.
-        strain = self.inverse @ (geometry.g - self.g) @ self.inverse.T
-        low = 1.0 - math.sqrt((strain * strain).sum())
-        if low <= 0:
-            return False
-        moved = geometry.x - self.x
-        shift2 = ((moved @ geometry.g) * moved).sum(axis=1).max()
-        return math.sqrt(low) * self.reach - 2 * math.sqrt(max(float(shift2), 0.0)) >= rmax
+        return kernels.least_reach(geometry.g, geometry.x, self.g, self.x, self.inverse, self.reach) >= rmax
 
     @cached_property
     def inverse(self) -> Array:

@@ -225,7 +225,7 @@ class Crystal:
         amount = Amount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount)
         reach = rmax + 7.0 * sigma
-        table = self._binned(point, args, reach) or _table(self._groups(point.geometry, reach), args)
+        table = self._binned(point, args, reach) or _table(self._groups(point, reach), args)
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
@@ -274,9 +274,7 @@ class Crystal:
     def _binned(self, point: Point, args: Arguments, reach: float) -> _Table | None:
         """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs."""
         atoms = self._atoms
-        # Pairs that no operation makes equal, near enough.
-        operations = self.structure.rotations.shape[0]
-        pairs = 2.09 * reach**3 * atoms.site.size**2 / operations / self.structure.volume()
+        pairs = self._distinct_pairs * reach**3
         bins = MERGE_ABOVE * reach / _bins.BIN_R
         if point.aniso or pairs < bins * len(atoms.pairs):
             return None
@@ -284,6 +282,12 @@ class Crystal:
         if pairs < bins * classes.channel.size:
             return None
         return _finished(*_bins.binned_sums(self._order, classes, atoms, args, reach, pairs), args)
+
+    @cached_property
+    def _distinct_pairs(self) -> float:
+        """Pairs that no operation makes equal, near enough, over the cube (Å³) of how far they reach."""
+        operations = self.structure.rotations.shape[0]
+        return float(2.09 * self._atoms.site.size**2 / operations / self.structure.volume())
 
     @cached_property
     def _order(self) -> Order:
@@ -299,10 +303,10 @@ class Crystal:
     def _key(self) -> _Key:
         return _Key(self)
 
-    def _groups(self, geometry: Geometry, rmax: float) -> PairGroups:
+    def _groups(self, point: Point, rmax: float) -> PairGroups:
         """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list."""
         reference, key = self._reference, self._key
-        count = 4.19 * rmax**3 * self._atoms.first.size * self._atoms.site.size / math.sqrt(np.linalg.det(geometry.g))
+        count = 4.19 * rmax**3 * self._atoms.first.size * self._atoms.site.size / point.volume
         if count > MOST_PAIRS:
             raise PdfkitError(
                 f"{self.name}: {count:.0e} pairs within {rmax:.0f} Å are more than memory holds: lower rmax, or a U, "
@@ -310,7 +314,7 @@ class Crystal:
             )
         reach = float(math.ceil(rmax * 1.02))
         groups = _cached_groups(key, reference, reach)
-        while not groups.covers(geometry, rmax):
+        while not groups.covers(point.geometry, rmax):
             reach = float(math.ceil(reach * 1.05))
             groups = _cached_groups(key, reference, reach)
         return groups
@@ -337,10 +341,9 @@ def _table(groups: PairGroups, args: Arguments) -> _Table:
 
 def _finished(sums: Array, dsums: Array, channel: IntArray, args: Arguments) -> _Table:
     n, nq = dsums.shape[:2]
-    peak, dpeak, stats = np.empty((n, 3)), np.empty((n, nq, 3)), np.zeros(2)
-    finish = (sums, dsums, args.kind, *args.finish, peak, dpeak, stats)
-    kernels.finish_peaks(*finish)
-    return _Table(channel, peak, dpeak, int(stats[0]))
+    peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
+    finish = (sums, dsums, args.kind, *args.finish, peak, dpeak)
+    return _Table(channel, peak, dpeak, kernels.finish_peaks(*finish))
 
 
 def as_structure(obj: Any) -> Structure:
