@@ -288,6 +288,16 @@ def _cut_weights(
     return np.array([_grid.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
 
 
+@lru_cache(maxsize=32)
+def _pairs_of(species: int) -> tuple[Any, Any]:
+    return np.triu_indices(species)
+
+
+@lru_cache(maxsize=256)
+def _strength(element: str, probe: str) -> float:
+    return scattering.scattering_strength(element, probe)
+
+
 @dataclass(frozen=True)
 class _PairWeights:
     """Scattering weights by species pair: on peaks (`factor`) and on the baseline (`share`), with tangents."""
@@ -309,7 +319,7 @@ class _PairWeights:
     ) -> _PairWeights:
         """Weights b_a b_b/⟨b⟩²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
         c, dc = composition.fractions, composition.tangents
-        first, second = np.triu_indices(c.size)
+        first, second = _pairs_of(c.size)
         twice = np.where(first == second, 1.0, 2.0)
         share = twice * c[first] * c[second]
         dshare = twice * (dc[:, first] * c[second] + c[first] * dc[:, second])
@@ -318,8 +328,7 @@ class _PairWeights:
         if plain:
             return cls(np.ones_like(share), np.zeros_like(dshare), share, dshare)
         b = np.array([
-            strengths.get(e, math.nan) if e in strengths else scattering.scattering_strength(e, instrument.probe or "")
-            for e in composition.elements
+            strengths[e] if e in strengths else _strength(e, instrument.probe or "") for e in composition.elements
         ])  # fmt: skip
         mean = float(c @ b)
         if abs(mean) < 1e-9 * np.abs(b).max():
