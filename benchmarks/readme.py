@@ -50,7 +50,7 @@ def put(text: str, name: str, content: str) -> str:
     pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
     out, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
     if count != 1:
-        raise SystemExit(f"README.md has {count} blocks called {name}")
+        raise SystemExit(f"{count} blocks are called {name}")
     return out
 
 

@@ -39,6 +39,9 @@ def bench(
     with _outputs.folder(out) as folder:
         with _progress() as tell:
             found: BenchReport = run(case or (), quick=quick, progress=tell)
+        # Minutes of measuring are not lost when a file cannot be written.
+        print(found.table())
+        folder.mkdir(parents=True, exist_ok=True)
         files = [found.save(folder / "bench.json"), write_text(folder / "bench.txt", found.table() + "\n")]
         if json is not None:
             files.append(found.save(json))
@@ -47,7 +50,6 @@ def bench(
 
             _plot_bench.bench(found, folder / "bench.png")
             files.append(folder / "bench.png")
-    print(found.table())
     print("\nfiles:", *(f"  {file}" for file in files), sep="\n")
     if not found.agreed:
         raise typer.Exit(1)

@@ -200,13 +200,14 @@ def group_sums(
         wdd = 0.0
         ws = 0.0
         acc[:] = 0.0
-        tensors[:] = 0.0
+        if any_cell:
+            tensors[:] = 0.0
         s = 0.0
         # Moments are taken about the first distance, so that a group of equal distances has variance exactly 0.
         origin = 0.0
         for p in range(start[group], start[group + 1]):
-            i = atom_i[p]
-            j = atom_j[p]
+            i = np.uint32(atom_i[p])  # unsigned: a negative index need not be looked for
+            j = np.uint32(atom_j[p])
             d0 = x[j, 0] + shift[p, 0] - x[i, 0]
             d1 = x[j, 1] + shift[p, 1] - x[i, 1]
             d2 = x[j, 2] + shift[p, 2] - x[i, 2]
