@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -32,7 +31,6 @@ from pdfkit.phases import _bins
 from pdfkit.phases import cluster as phase_of_cluster
 from pdfkit.phases import stacked as phase_of_stack
 
-README = Path(__file__).parent / "README.md"
 N = 1024  # three rows of this stay in the first cache
 TURNS = 50
 
@@ -400,7 +398,7 @@ def main() -> None:
     if parser.parse_args().write:
         from readme import put
 
-        README.write_text(put(README.read_text(encoding="utf-8"), "floors", text), encoding="utf-8")
+        put("floors", text)
 
 
 if __name__ == "__main__":

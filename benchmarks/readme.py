@@ -1,6 +1,6 @@
-"""Write the numbers and the picture of README.md: `python benchmarks/readme.py`.
+"""Write the numbers of README.md and benchmarks/README.md, and a picture: `python benchmarks/readme.py`.
 
-Runs the other scripts of this folder and puts what they print between the markers of README.md; draws
+Runs the other scripts of this folder and puts what they print between the markers of the two pages; draws
 benchmarks/pictures/cdse4.png. Takes a few minutes, most of them PDFfit2's.
 """
 
@@ -17,12 +17,10 @@ import measured
 from pdfkit import plot
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
-
+PAGES = (HERE.parent / "README.md", HERE / "README.md")
 
 # Name of the block, script, its options.
 BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("speed", "compare_pdffit2.py", ()),
     ("startup", "startup.py", ()),
     ("clusters", "clusters.py", ()),
     ("screening", "screening.py", ("--rows", "8", "--markdown")),
@@ -46,12 +44,17 @@ def table(script: str, *options: str) -> str:
     return "\n".join(lines).strip()
 
 
-def put(text: str, name: str, content: str) -> str:
+def put(name: str, content: str) -> None:
+    """Write content between the markers of the block, on the one page that has it."""
     pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-    out, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL)
-    if count != 1:
-        raise SystemExit(f"{count} blocks are called {name}")
-    return out
+    for page in PAGES:
+        text, count = re.subn(
+            pattern, lambda m: f"{m[1]}{content}\n{m[2]}", page.read_text(encoding="utf-8"), flags=re.DOTALL
+        )
+        if count == 1:
+            page.write_text(text, encoding="utf-8")
+            return
+    raise SystemExit(f"no page has one block called {name}")
 
 
 def main() -> None:
@@ -60,11 +63,9 @@ def main() -> None:
     only = parser.parse_args().only
     if not only:
         draw()
-    text = README.read_text(encoding="utf-8")
     for name, script, options in BLOCKS:
         if not only or name in only:
-            text = put(text, name, table(script, *options))
-    README.write_text(text, encoding="utf-8")
+            put(name, table(script, *options))
 
 
 def draw() -> None:

@@ -1,8 +1,8 @@
-"""Write the block "bench" of README.md and its picture from what `pdfkit bench --json FILE` wrote.
+"""Write the tables of `pdfkit bench --json FILE`, and its picture: rivals in README.md, all in benchmarks/README.md.
 
 pdfkit bench --json bench.json
-python benchmarks/report.py bench.json            # writes README.md, benchmarks/pictures/bench.png
-python benchmarks/report.py bench.json --print    # prints the block
+python benchmarks/report.py bench.json            # writes both pages and benchmarks/pictures/bench.png
+python benchmarks/report.py bench.json --print    # prints both blocks
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from readme import README, put
+from readme import put
 
 from pdfkit import _plot_bench
 from pdfkit._bench_report import DONE, OURS, BenchReport, BenchRow, duration
@@ -51,12 +51,27 @@ def block(report: BenchReport) -> str:
         lines.append(f"| {mine.title} | {time} | {duration(mine.cold)} | {memory} | {against} |")
     powers = [f"{g.program}, {g.series}: {g.axis}^{g.power:.2f}" for g in report.growth]
     lines += ["", f"Growth of time: {'; '.join(powers)}.", ""]
-    lines += ["![time against size](benchmarks/pictures/bench.png)", ""]
+    return "\n".join([*lines, measured_on(report)])
+
+
+def short(report: BenchReport) -> str:
+    """The cases that have a rival, as Markdown."""
+    lines = ["| case | pdfkit | other program | ratio | answers agree within |", "|---|---|---|---|---|"]
+    ours = {row.case: row for row in report.rows if row.program == OURS}
+    for row in report.rows:
+        if row.program != OURS and row.status == DONE and row.ratio is not None and row.difference is not None:
+            mine = duration(ours[row.case].seconds)
+            other = f"{row.program}, {duration(row.seconds)}"
+            lines.append(f"| {row.title} | {mine} | {other} | **{digits(row.ratio)}×** | {row.difference:.0e} |")
+    return "\n".join([*lines, "", measured_on(report)])
+
+
+def measured_on(report: BenchReport) -> str:
+    """Machine, versions, day, and how long it took."""
     known = report.machine
     versions = [f"{key} {value}" for key, value in known.items() if key not in ("processor", "cores", "system", "date")]
-    lines.append(f"{known['processor']}, {known['cores']} cores, {known['system']}, {known['date']}; ")
-    lines[-1] += f"{', '.join(versions)}; the run took {report.seconds:.0f} s."
-    return "\n".join(lines)
+    where = f"{known['processor']}, {known['cores']} cores, {known['system']}, {known['date']}"
+    return f"{where}; {', '.join(versions)}; the run took {report.seconds:.0f} s."
 
 
 def main() -> None:
@@ -66,10 +81,11 @@ def main() -> None:
     options = parser.parse_args()
     report = BenchReport.read(options.json)
     if options.print:
-        print(block(report))
+        print(short(report), block(report), sep="\n\n")
         return
     PICTURE.parent.mkdir(exist_ok=True)
-    README.write_text(put(README.read_text(encoding="utf-8"), "bench", block(report)), encoding="utf-8")
+    put("rivals", short(report))
+    put("bench", block(report))
     _plot_bench.bench(report, PICTURE)
 
 
