@@ -163,7 +163,7 @@ for info in pkgutil.iter_modules(kernels.__path__):
 
 
 def test_every_kernel_is_compiled_once() -> None:
-    # A second specialisation, from an array that is read-only or in Fortran's order, doubles what a user waits for once.
+    # A second specialisation, of an array that is read-only or in Fortran's order, doubles what a user waits for once.
     done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True)
     counts = {name: int(count) for name, count in map(str.split, done.stdout.splitlines())}
     assert sum(counts.values()) >= 15
