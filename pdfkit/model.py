@@ -167,17 +167,20 @@ class Model:
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
 
-        G is computed to rmax (Å), or to the end of the largest particle, and faded out over the last fifth where it
-        has not died by itself: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises
+        G is computed to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over
+        its last fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises
         PdfkitError for a Q that is not positive.
         """
         Q = _checks.grid("Q", Q)
         if Q[0] <= 0:
             raise PdfkitError(f"Q starts at {Q[0]:g}: S(Q) needs Q > 0")
         free = replace(self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, weights="constant")
-        extent = min(rmax, max(phase.shape.extent() for phase in self.phases) + 1.0)
+        whole = max(phase.shape.extent() for phase in self.phases) + 1.0
+        extent = min(rmax, whole)
         step = min(0.01, 0.3 * math.pi / Q[-1])
         r = step * np.arange(1, math.ceil(extent / step) + 1)
-        G = self.with_instrument(free)(r).G * _grid.fade((r / extent - 0.8) / 0.2)
+        G = self.with_instrument(free)(r).G
+        if whole > rmax:
+            G = G * _grid.fade((r / extent - 0.8) / 0.2)
         F = transforms.inverse_sine_transform(r, G, Q)
         return SQ(Q, 1.0 + F / Q, instrument=self.instrument, name="calculated")

@@ -243,6 +243,15 @@ def test_sq_of_a_model_transforms_back_to_its_g() -> None:
     np.testing.assert_allclose(back.G, expected, atol=2e-5 * np.abs(expected).max())
 
 
+def test_sq_of_a_particle_keeps_its_largest_distances() -> None:
+    crystal = pk.Crystal.from_file("CdS_zincblende", name="p", shape=pk.Sphere(22.0))
+    model = pk.Model(crystal, pk.Instrument(probe="X", qmax=15.0))
+    r = np.arange(1, 2501) * 0.01
+    back = model.sq(np.arange(1, 3001) * 0.005).to_pdf(r)
+    # As above; the far end of the particle must be no worse than the rest.
+    np.testing.assert_allclose(back.G, model(r).G, atol=4e-5 * np.abs(back.G).max())
+
+
 def test_pairs_without_width_are_dropped_with_a_word() -> None:
     crystal = pk.Crystal.from_file("CdS_zincblende", name="zb", delta2=7.0)
     with pytest.warns(pk.PdfkitWarning, match=r"zb: Cd–S at r = 2\.525"):
