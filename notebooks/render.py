@@ -1,7 +1,7 @@
 """Render the documentation as HTML: `python notebooks/render.py [--out site]`, with the extra `docs`.
 
-site/index.html is the README, site/api the docstrings of every public name (pdoc), site/notebooks the executed notebooks
-(nbconvert). The folder is ignored by git. --no-run renders notebooks without executing them.
+site/index.html is the README, site/api the docstrings of every public name (pdoc), site/notebooks the executed
+notebooks (nbconvert). The folder is ignored by git. --no-run renders notebooks without executing them.
 """
 
 from __future__ import annotations
@@ -9,10 +9,15 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
 TOP = HERE.parent
+SHOWN = ("build", "plot", "scattering", "shapes", "transforms")  # the first two are public names
+MORE = [f"pdfkit.{name}" for name in SHOWN[2:]]
+# Docstrings have lines that mean something.
+STYLE = ".pdoc .docstring p { white-space: pre-line } .pdoc .docstring h2 { font-size: 1rem; border: none }"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #222 }}
 img {{ max-width: 100% }} pre, code {{ background: #f4f4f4; font-size: 90% }} pre {{ padding: .7em; overflow-x: auto }}
@@ -22,15 +27,17 @@ table {{ border-collapse: collapse; font-size: 90% }} td, th {{ border: 1px soli
 
 
 def api(out: Path) -> None:
-    """Write out/pdfkit.html: one page of all public names."""
+    """Write out/pdfkit.html, all public names, and a page of each module in SHOWN."""
     import pdoc
 
     import pdfkit
 
     for name in pdfkit.__all__:  # they are loaded on first use; the page needs them all
         pdfkit.__dict__[name] = getattr(pdfkit, name)
-    pdoc.render.configure(docformat="numpy", math=True, footer_text=f"pdfkit {pdfkit.__version__}")
-    pdoc.pdoc("pdfkit", "!pdfkit._*", output_directory=out)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "custom.css").write_text(STYLE, encoding="utf-8")
+        pdoc.render.configure(math=True, template_directory=Path(folder), footer_text=f"pdfkit {pdfkit.__version__}")
+        pdoc.pdoc("pdfkit", *MORE, rf"!pdfkit\.(?!({'|'.join(SHOWN)})$)", output_directory=out)
 
 
 def notebook(path: Path, out: Path, run: bool) -> None:
@@ -47,6 +54,7 @@ def notebook(path: Path, out: Path, run: bool) -> None:
 
 
 def title(path: Path) -> str:
+    """Return the name of a notebook in words."""
     return path.stem[3:].replace("_", " ")
 
 
@@ -64,6 +72,7 @@ def pages(out: Path, books: list[Path]) -> None:
 
 
 def main() -> None:
+    """Build the site."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=TOP / "site")
     parser.add_argument("--no-run", action="store_true", help="do not execute the notebooks")
