@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -194,9 +193,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(folder: Path) -> None:
 @pytest.mark.examples
 @pytest.mark.skipif(demo.measured_file() is None, reason="diffpy.cmi is not installed")
 def test_the_demo_fits_measured_data_and_its_recipe_reproduces_it(folder: Path, here: Callable[..., Run]) -> None:
-    started = time.perf_counter()
     run = process(folder, "demo", "--json")
-    seconds = time.perf_counter() - started
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     assert not found["simulated"]
@@ -204,8 +201,6 @@ def test_the_demo_fits_measured_data_and_its_recipe_reproduces_it(folder: Path, 
     assert found["rw"] == pytest.approx(0.1753, abs=0.001)
     assert found["params"]["wz.spdiameter"]["value"] == pytest.approx(36.06, abs=0.2)
     assert Path(found["files"][-1]) == Path("pdfkit-demo", "recipe.toml")
-    # 2 s on an idle machine with compiled kernels; this one may be busy, and compile.
-    assert seconds < 60
     again, _ = run_recipe(folder / "pdfkit-demo" / "recipe.toml", folder / "again")
     assert again.rw == pytest.approx(found["rw"], rel=1e-12)
 

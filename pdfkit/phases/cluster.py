@@ -368,7 +368,7 @@ class _Tables:
                 particle = replace(particle, xyz=particle.xyz * (1.0 + np.array(axial)), lattice=None, sites=None)
             if rmax is not None and (len(particle) <= EXACT_ATOMS or particle.lattice is not None):
                 rmax = None  # all pairs cost no more than some
-            # Room for an expansion of 2 %: pairs grow with the cube of it, and to count them is what large clusters cost.
+            # Room for an expansion of 2 %: counting is what large clusters cost, and it grows with the cube of this.
             margin = None if rmax is None else math.ceil(1.02 * rmax)
             kept = count_pairs(particle, labels=self.labels, rmax=margin, axes=bool(axial))
             self._kept = {axial or None: kept}
