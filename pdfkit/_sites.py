@@ -91,6 +91,13 @@ class Site:
     Raises
     ------
     StructureError : unknown element, occupancy outside [0, 1], a wrong count of numbers or one not finite.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> alloy = [pk.Site("Cd1", "Cd2+", (0, 0, 0), occ=0.7, U=0.012), pk.Site("Zn1", "Zn", (0, 0, 0), occ=0.3)]
+    >>> alloy[0].element, alloy[0].occ, alloy[0].Uiso
+    ('Cd', 0.7, 0.012)
     """
 
     label: str

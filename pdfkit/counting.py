@@ -53,6 +53,17 @@ class PairTable:
     distance, variance, count, channel : (m,) mean distance Å, its variance within the bin Å², number of pairs (whole),
     index into `pairs`. pairs : (class a, class b), a ≤ b. atoms : (nclasses,) atoms of each class. axes : (m, 3) mean
     of Δ_k²/d (Å) along x, y, z, or None. rmax : Å, complete up to here (inf: all pairs). method : how it was counted.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> square = pk.Particle.of(["Na", "Cl", "Na", "Cl"], [[0, 0, 0], [2.8, 0, 0], [2.8, 2.8, 0], [0, 2.8, 0]])
+    >>> table = pk.count_pairs(square)
+    >>> for d, n, channel in zip(table.distance, table.count, table.channel, strict=True):
+    ...     print(f"{n:.0f} × {d:.2f} Å", "–".join(square.elements[k] for k in table.pairs[channel]))
+    1 × 3.96 Å Cl–Cl
+    4 × 2.80 Å Cl–Na
+    1 × 3.96 Å Na–Na
     """
 
     distance: Array
@@ -110,6 +121,15 @@ def count_pairs(
     ------
     StructureError : atoms closer than 0.5 Å. PdfkitError : a method that does not suit the particle, or needs more
     memory than allowed.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> cube = pk.Particle.of(["Po"] * 8, 3.36 * np.indices((2, 2, 2)).reshape(3, 8).T)
+    >>> table = pk.count_pairs(cube)  # edges, diagonals of the faces, diagonals of the cube
+    >>> table.distance.round(2).tolist(), table.count.tolist()
+    ([3.36, 4.75, 5.82], [12.0, 12.0, 4.0])
     """
     _checks.choice("method", method, METHODS)
     labels = particle.kind if labels is None else np.asarray(labels, dtype=np.int64)

@@ -43,6 +43,17 @@ class Instrument:
     Raises
     ------
     PdfkitError : a value is not finite, negative, or not one of the choices.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> measured = pk.Instrument(probe="X", qmax=19, qdamp=0.058)
+    >>> measured.terminated, pk.Instrument().terminated
+    (True, False)
+    >>> pk.Instrument(qmin=20, qmax=19)
+    Traceback (most recent call last):
+        ...
+    pdfkit.errors.PdfkitError: qmax = 19 is not above qmin = 20: swap or correct them
     """
 
     probe: str | None = None
@@ -106,6 +117,16 @@ class PDF:
     Raises
     ------
     PdfkitError : lengths differ, values not finite, r not increasing, dG not positive.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r, rho0 = np.arange(2.0, 3.0, 0.01), pk.load_structure("Ni").number_density()
+    >>> R = 12 * np.exp(-(((r - 2.49) / 0.1) ** 2) / 2) / (0.1 * np.sqrt(2 * np.pi))  # 12 neighbours
+    >>> pdf = pk.PDF(r, R / r - 4 * np.pi * rho0 * r)
+    >>> print(f"{(pdf.crop(2.1, 2.9).rdf(rho0) * 0.01).sum():.1f} neighbours")
+    12.0 neighbours
     """
 
     r: Array
@@ -173,6 +194,16 @@ class SQ:
     Raises
     ------
     PdfkitError : lengths differ, values not finite, Q not increasing or negative, dS not positive.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> Q = np.arange(0.01, 25, 0.01)
+    >>> sq = pk.SQ(Q, 1 + 4 * np.sin(2.5 * Q) / (2.5 * Q) * np.exp(-0.005 * Q**2))  # 4 neighbours at 2.5 Å
+    >>> pdf = sq.to_pdf(np.arange(1, 5, 0.01))
+    >>> print(f"{pdf.r[pdf.G.argmax()]:.2f} Å")
+    2.50 Å
     """
 
     Q: Array

@@ -11,15 +11,47 @@ from os import PathLike
 
 
 class PdfkitError(ValueError):
-    """Base of every error that a user's input can cause."""
+    """Base of every error that a user's input can cause.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> try:
+    ...     pk.Sphere(-30)
+    ... except pk.PdfkitError as error:
+    ...     print(error)
+    spdiameter = -30 is outside [0.1, inf]
+    """
 
 
 class PdfkitWarning(UserWarning):
-    """Something was repaired or dropped on the way: the result stands, but look at it."""
+    """Something was repaired or dropped on the way: the result stands, but look at it.
+
+    Example
+    -------
+    >>> import warnings
+    >>> import pdfkit as pk
+    >>> sites = [pk.Site("A", "Po", (0, 0, 0)), pk.Site("B", "Po", (0, 0, 1))]
+    >>> with warnings.catch_warnings(record=True) as said:
+    ...     warnings.simplefilter("always")
+    ...     polonium = pk.Structure((3.36, 3.36, 3.36, 90, 90, 90), sites)
+    >>> print(said[0].category.__name__, said[0].message, sep=": ")
+    PdfkitWarning: 1 sites lie on another site of the same element: merged into it
+    """
 
 
 class ReadError(PdfkitError):
-    """A file that cannot be read as what it was given for; names the file and, where known, the line."""
+    """A file that cannot be read as what it was given for; names the file and, where known, the line.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> try:
+    ...     pk.read_pdf("nowhere.gr")
+    ... except pk.ReadError as error:
+    ...     print(error.path, error.line)
+    nowhere.gr None
+    """
 
     def __init__(self, path: str | PathLike[str], message: str, line: int | None = None) -> None:
         self.path = str(path)
@@ -33,19 +65,60 @@ class ReadError(PdfkitError):
 
 
 class WriteError(PdfkitError):
-    """An output that cannot be written where it was asked for."""
+    """An output that cannot be written where it was asked for.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.write_cif("no/such/folder/Ni.cif", pk.load_structure("Ni"))
+    Traceback (most recent call last):
+        ...
+    pdfkit.errors.WriteError: no/such/folder/Ni.cif: the folder ... does not exist: create it first
+    """
 
 
 class StructureError(PdfkitError):
-    """A structure that makes no physical sense: unknown element, atoms on top of each other, no volume."""
+    """A structure that makes no physical sense: unknown element, atoms on top of each other, no volume.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.Site("Cd1", "Cd", (0, 0, 0), occ=1.2)
+    Traceback (most recent call last):
+        ...
+    pdfkit.errors.StructureError: occupancy of site Cd1 is 1.2: give a number from 0 to 1
+    """
 
 
 class ParameterError(PdfkitError):
-    """A parameter, tie or bound that does not exist or cannot hold."""
+    """A parameter, tie or bound that does not exist or cannot hold.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.Parameters().add("2a", value=1.0)
+    Traceback (most recent call last):
+        ...
+    pdfkit.errors.ParameterError: '2a' is not a parameter name: use words joined by dots, like zb.a
+    """
 
 
 class RecipeError(ReadError):
-    """A recipe with a wrong key or value."""
+    r"""A recipe with a wrong key or value.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "fit.toml").write_text("[data]\nfiel = 'cdse.gr'\n")
+    ...     try:
+    ...         pk.load_recipe(f"{folder}/fit.toml")
+    ...     except pk.RecipeError as error:
+    ...         print(error.message)
+    [data] has no key 'fiel': the nearest is file
+    """
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

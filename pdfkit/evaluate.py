@@ -35,6 +35,18 @@ class Convention:
     cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
         Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences up
         to 6e-4 of max|G|, most near the ends of the range).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r, nickel = np.arange(2, 10, 0.01), pk.Crystal.from_file("Ni", name="ni")
+    >>> pair, grid = (
+    ...     pk.Model(nickel, pk.Instrument(probe="X", qmax=25), pk.Convention(prefactor=which))(r).G
+    ...     for which in ("pair", "grid")
+    ... )
+    >>> print(f"{abs(grid - pair).max() / pair.max():.1%} at {r[abs(grid - pair).argmax()]:.2f} Å")  # a flank
+    2.3% at 2.38 Å
     """
 
     prefactor: str = "pair"

@@ -74,6 +74,14 @@ def surface_mask(
     Raises
     ------
     PdfkitError : an element that is not there, a cutoff or a coordination that is not positive.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> cube = pk.Particle.of(["Po"] * 27, 3.36 * np.indices((3, 3, 3)).reshape(3, 27).T)
+    >>> int(pk.surface_mask(cube).sum())
+    26
     """
     particle = _particle(particle)
     if elements is not None:
@@ -167,6 +175,13 @@ def mean_coordination(particle: Any, a: str, b: str, cutoff: float | None = None
     """Return the mean number of atoms b around an atom a within `cutoff` (Å; default `shell_cutoff`).
 
     Raises as `shell_cutoff`.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> cluster = pk.build.tetrahedron("CdSe_zincblende", 4)
+    >>> cluster.formula, pk.mean_coordination(cluster, "Se", "Cd"), pk.mean_coordination(cluster, "Cd", "Se")
+    ('Cd20Se10', 4.0, 2.0)
     """
     return float(coordination_numbers(particle, a, b, cutoff).mean())
 
@@ -175,6 +190,13 @@ def bond_lengths(particle: Any, a: str, b: str, cutoff: float | None = None) -> 
     """Return all distances a–b within `cutoff` (Å; default `shell_cutoff`), each pair once, in increasing order.
 
     Raises as `shell_cutoff`; StructureError when no pair is as near.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> bonds = pk.bond_lengths(pk.build.tetrahedron("CdSe_zincblende", 4), "Cd", "Se")
+    >>> print(f"{len(bonds)} bonds of {bonds.mean:.3f} Å")
+    40 bonds of 2.620 Å
     """
     particle = _particle(particle)
     pairs = _bonds(particle, a, b, cutoff)
@@ -188,6 +210,13 @@ def bond_angles(particle: Any, centre: str, outer: str, cutoff: float | None = N
     Around a fourfold centre they average 109.47° when its tetrahedron is regular. Bonds: as for `bond_lengths`.
 
     Raises as `bond_lengths`; StructureError when no centre has two bonds.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> angles = pk.bond_angles(pk.build.tetrahedron("CdSe_zincblende", 4), "Se", "Cd")
+    >>> print(f"{len(angles)} angles of {angles.mean:.2f}°")
+    60 angles of 109.47°
     """
     particle = _particle(particle)
     pairs = np.sort(_bonds(particle, centre, outer, cutoff), order=["i", "j"])
@@ -228,6 +257,13 @@ def radius_of_gyration(particle: Any, weight: str = "mass") -> float:
     weight : m is the atom's mass, 1 ("number") or its electrons ("electrons": what SAXS in vacuum sees).
 
     Raises PdfkitError for another weight.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> water = pk.Particle.of(["O", "H", "H"], [[0, 0, 0], [0.757, 0.586, 0], [-0.757, 0.586, 0]])
+    >>> [round(pk.radius_of_gyration(water, weight), 3) for weight in ("mass", "number", "electrons")]
+    [0.313, 0.677, 0.412]
     """
     particle = _particle(particle)
     m = _weights(particle, _checks.choice("weight", weight, _WEIGHTS))[particle.kind]
@@ -248,7 +284,16 @@ def _weights(particle: Particle, weight: str) -> Array:
 
 
 def largest_distance(particle: Any) -> float:
-    """Return the largest distance between two atoms (Å); 0 for one atom. Only corners of the convex hull matter."""
+    """Return the largest distance between two atoms (Å); 0 for one atom. Only corners of the convex hull matter.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> cube = pk.Particle.of(["Po"] * 27, 3.36 * np.indices((3, 3, 3)).reshape(3, 27).T)
+    >>> round(pk.largest_distance(cube), 2)  # 2·3.36·√3
+    11.64
+    """
     from scipy.spatial import ConvexHull
     from scipy.spatial.distance import pdist
 

@@ -29,6 +29,13 @@ class Intensity:
     Raises
     ------
     PdfkitError : lengths differ, values not finite, Q not increasing or negative, dI not positive.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pattern = pk.Intensity([0.5, 1.0, 1.5, 2.0], [10, 80, 40, 20], probe="X", wavelength=0.1665)
+    >>> pattern.crop(qmin=1).I.tolist()
+    [80.0, 40.0, 20.0]
     """
 
     Q: Array

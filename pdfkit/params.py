@@ -31,6 +31,15 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
 
     Everything else is lmfit's: bounds, `vary`, `expr`, `pretty_print`, JSON, pickling. Expressions are arithmetic on
     parameter names only.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> params = pk.Parameters()
+    >>> params.add("zb.a", value=6.05, min=5.9, max=6.2)
+    >>> params.add("wz.a", expr="zb.a / 2**0.5")  # the same bond length in both
+    >>> round(params["wz.a"].value, 3)
+    4.278
     """
 
     def __init__(self, usersyms: Mapping[str, Any] | None = None) -> None:

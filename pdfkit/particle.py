@@ -22,6 +22,15 @@ class Lattice:
     """Where the atoms of a particle may sit: n·vectors + offsets[basis], n integers.
 
     vectors : (3, 3), rows in Å. offsets : (nbasis, 3) in Å.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> fcc = pk.Lattice(3.524 / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), np.zeros((1, 3)))
+    >>> x = fcc.positions(np.array([[0, 0, 0, 0], [1, 0, 0, 0]]))
+    >>> print(f"{np.linalg.norm(x[1] - x[0]):.3f} Å")
+    2.492 Å
     """
 
     vectors: Array
@@ -54,6 +63,15 @@ class Particle:
     Raises
     ------
     StructureError : no atoms, an unknown element, positions that are not finite.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> bent = pk.Particle.of(["Se", "Cd", "Se"], [[2.6, 0, 0], [0, 0, 0], [0, 2.6, 0]], name="bent")
+    >>> bent.formula, round(bent.mass, 1)
+    ('CdSe2', 270.4)
+    >>> pk.Particle.from_structure(pk.load_structure("NaCl")).formula  # the atoms of one cell
+    'Cl4Na4'
     """
 
     elements: tuple[str, ...]

@@ -64,6 +64,16 @@ class Structure:
     ------
     StructureError : no volume, a cell against its symmetry, operations that are no group, no site, two sites
         of one label, two sites closer than 0.5 Å with a total occupancy above 1.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> sites = [pk.Site("Cs", "Cs", (0, 0, 0)), pk.Site("Cl", "Cl", (0.5, 0.5, 0.5))]
+    >>> cscl = pk.Structure((4.12, 4.12, 4.12, 90, 90, 90), sites)
+    >>> cscl.composition(), round(cscl.volume(), 2)
+    ({'Cs': 1.0, 'Cl': 1.0}, 69.93)
+    >>> pk.load_structure("CdSe_wurtzite").cell_constraints()  # what symmetry ties
+    {'b': 'a', 'alpha': '90', 'beta': '90', 'gamma': '120'}
     """
 
     cell: tuple[float, ...]
