@@ -196,6 +196,15 @@ def write_cif(path: AnyPath, structure: Structure) -> None:
     """Write a structure with its space group: the asymmetric unit, all operations, U and occupancies.
 
     Numbers are written so that they read back the same. Raises WriteError when the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_cif(f"{folder}/dot.cif", pk.load_structure("CdSe_wurtzite"))
+    ...     print(pk.read_structure(f"{folder}/dot.cif").spacegroup)
+    P 63 m c
     """
     write_text(path, format_cif(structure))
 

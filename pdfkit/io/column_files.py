@@ -23,6 +23,16 @@ def read_columns(path: AnyPath) -> tuple[tuple[str, ...], Array, Mapping[str, st
     "column 1"….
 
     Raises ReadError, with the line, when the file is missing, damaged, or holds NaN or infinities.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_columns(f"{folder}/rate.txt", ["hours", "fraction"], [[0, 2, 4], [1.0, 0.6, 0.4]], ["T = 320"])
+    ...     names, values, header = pk.read_columns(f"{folder}/rate.txt")
+    >>> names, values[:, 1].tolist(), header["T"]
+    (('hours', 'fraction'), [1.0, 0.6, 0.4], '320')
     """
     table = read_table(path)
     width = table.data.shape[1]
@@ -46,6 +56,20 @@ def write_columns(
     ------
     PdfkitError : names and columns do not match, a name has blanks or separators, a value is not finite.
     WriteError : the file cannot be written; an old one is then unchanged.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_columns(f"{folder}/rate.txt", ["hours", "fraction"], [[0, 2, 4], [1.0, 0.6, 0.4]], ["T = 320"])
+    ...     print(Path(folder, "rate.txt").read_text())
+    # T = 320
+    #L hours fraction
+    0.0 1.0
+    2.0 0.6
+    4.0 0.4
     """
     if len(names) != len(columns) or len(names) < 2:
         raise PdfkitError(f"{len(names)} names for {len(columns)} columns: give at least two columns, one name each")

@@ -48,6 +48,18 @@ def read_intensity(
     ------
     ReadError : with file and line, when the file is missing, damaged, or nothing says what its first column is.
     PdfkitError : a keyword has a value that cannot be.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> angle = np.arange(28, 29, 0.02)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_columns(f"{folder}/si.xy", ["2theta", "I"], [angle, 900 * np.exp(-((angle - 28.44) ** 2) / 0.01)])
+    ...     pattern = pk.read_intensity(f"{folder}/si.xy", wavelength=1.5406)
+    >>> print(f"d = {2 * np.pi / pattern.Q[pattern.I.argmax()]:.2f} Å")  # silicon 111
+    d = 3.14 Å
     """
     _checks.choice("unit", unit, UNITS)
     if wavelength is not None:

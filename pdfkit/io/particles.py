@@ -76,7 +76,17 @@ def _name_the_stranger(path: AnyPath, lines: list[str]) -> None:
 
 
 def write_xyz(path: AnyPath, particle: Particle) -> Path:
-    """Write a particle as a plain xyz file (symbol x y z in Å, ten digits). Raises WriteError."""
+    """Write a particle as a plain xyz file (symbol x y z in Å, ten digits). Raises WriteError.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pk.write_xyz(f"{folder}/t4.xyz", pk.build.tetrahedron("CdSe_zincblende", 4))
+    ...     print(pk.Particle.from_file(path))
+    Particle('t4': Cd20Se10, 30 atoms)
+    """
     return write_text(path, format_xyz(particle))
 
 

@@ -69,6 +69,18 @@ def read_pdf(
     ------
     ReadError : with file and line, when the file is missing, damaged, in other units, or not a G(r).
     PdfkitError : a keyword has a value that cannot be.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r = np.arange(1, 20, 0.01)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_columns(f"{folder}/mine.gr", ["r", "G"], [r, np.sin(2.5 * r)], ["qmax = 19"])
+    ...     data = pk.read_pdf(f"{folder}/mine.gr", probe="X", qdamp=0.058)
+    >>> len(data), data.instrument.qmax, data.instrument.qdamp, data.name
+    (1900, 19.0, 0.058, 'mine')
     """
     if r_unit is not None:
         _checks.choice("r_unit", r_unit, ("A", "nm"))
@@ -177,6 +189,19 @@ def write_pdf(path: AnyPath, pdf: PDF) -> None:
     header. PDFgui knows X-rays and neutrons, qmax, qdamp, qbroad and the temperature; it overlooks the rest.
 
     Raises WriteError when the file cannot be written; the old file is then unchanged.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r = np.arange(1, 20, 0.01)
+    >>> data = pk.PDF(r, np.sin(2.5 * r), instrument=pk.Instrument(probe="X", qmax=19))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_pdf(f"{folder}/mine.gr", data)
+    ...     back = pk.read_pdf(f"{folder}/mine.gr")
+    >>> bool((back.G == data.G).all()), back.instrument == data.instrument
+    (True, True)
     """
     lines = [_FORMAT, "##### PDFgui", *_instrument_lines(pdf.instrument)]
     if pdf.temperature is not None:

@@ -49,6 +49,16 @@ def read_sq(
     ------
     ReadError : with file and line, when the file is missing or damaged, or it does not say what it holds.
     PdfkitError : a keyword has a value that cannot be.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_columns(f"{folder}/mine.fq", ["Q", "F"], [[1.0, 2.0, 4.0], [-0.5, 1.0, 0.2]])
+    ...     sq = pk.read_sq(f"{folder}/mine.fq", probe="X")
+    >>> sq.S.tolist()  # F/Q + 1
+    [0.5, 1.5, 1.05]
     """
     if kind is not None:
         _checks.choice("kind", kind, ("S", "F"))

@@ -26,6 +26,16 @@ def read_structure(path: AnyPath) -> Structure:
     Raises
     ------
     ReadError : the file cannot be read, or makes no structure; names the file and, where known, the line.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_cif(f"{folder}/mine.cif", pk.load_structure("CdSe_wurtzite"))
+    ...     mine = pk.read_structure(f"{folder}/mine.cif")
+    >>> mine.spacegroup, mine.composition(), len(mine.sites)
+    ('P 63 m c', {'Cd': 2.0, 'Se': 2.0}, 2)
     """
     return _reader(path)(path)
 
@@ -69,7 +79,14 @@ def _folder() -> Path:
 
 
 def available_structures() -> tuple[str, ...]:
-    """Return the names that `load_structure` knows."""
+    """Return the names that `load_structure` knows.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> [name for name in pk.available_structures() if name.startswith("CdS")]
+    ['CdS_wurtzite', 'CdS_zincblende', 'CdSe_wurtzite', 'CdSe_zincblende']
+    """
     return tuple(sorted(path.stem for path in _folder().glob("*.cif")))
 
 
@@ -77,6 +94,13 @@ def load_structure(name: str) -> Structure:
     """Return a structure that comes with pdfkit, such as "CdSe_wurtzite" (see `available_structures`).
 
     Raises StructureError, with the nearest names, when there is none of that name.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> nickel = pk.load_structure("Ni")
+    >>> nickel.spacegroup, nickel.composition(), round(nickel.number_density(), 4)
+    ('F m -3 m', {'Ni': 4.0}, 0.0914)
     """
     names = available_structures()
     if name not in names:
