@@ -14,7 +14,15 @@ SMALLEST = 0.1  # Å; below any particle, above any division by zero
 
 @dataclass(frozen=True)
 class ShapeParameter:
-    """One refinable number of a shape: its name, unit, allowed range (ends included) and meaning."""
+    """One refinable number of a shape: its name, unit, allowed range (ends included) and meaning.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> (diameter,) = pk.Sphere.parameters
+    >>> diameter.name, diameter.unit, diameter.low
+    ('spdiameter', 'Å', 0.1)
+    """
 
     name: str
     unit: str
@@ -29,6 +37,16 @@ class Shape(ABC):
     """A particle shape; values are changed with `dataclasses.replace`.
 
     Raises PdfkitError when a parameter is not a number or lies outside the range in `parameters`.
+
+    Example
+    -------
+    >>> import dataclasses
+    >>> import pdfkit as pk
+    >>> rod = pk.Rod(20, length=100)
+    >>> [p.name for p in rod.parameters], rod.values()
+    (['diameter', 'length'], (20.0, 100.0))
+    >>> round(dataclasses.replace(rod, length=50).extent(), 2)  # √(20² + 50²)
+    53.85
     """
 
     kind: ClassVar[str]

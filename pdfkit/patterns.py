@@ -47,6 +47,13 @@ class Pattern:
     two_theta : (n,) degrees, and wavelength Å, of a powder pattern; else None. probe : "X", "N" or "E". name : free.
 
     Raises PdfkitError when lengths differ or values are not finite.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pattern = pk.saxs(pk.build.sphere("Au", 20), [0.01, 0.1, 0.2], per_atom=True)
+    >>> pattern.name, pattern.probe, len(pattern), pattern.two_theta
+    ('Au_sphere_20', 'X', 3, None)
     """
 
     Q: Array
@@ -71,7 +78,17 @@ class Pattern:
 
 @dataclass(frozen=True)
 class GuinierFit:
-    """Rg (Å) and I0 with standard errors, from `points` points of qmin ≤ Q ≤ qmax (Å⁻¹)."""
+    """Rg (Å) and I0 with standard errors, from `points` points of qmin ≤ Q ≤ qmax (Å⁻¹).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> Q = np.linspace(0.01, 0.1, 50)
+    >>> found = pk.guinier(Q, 1e4 * np.exp(-((Q * 12) ** 2) / 3))
+    >>> print(f"Rg = {found.Rg:.2f} Å, I0 = {found.I0:.0f}, {found.points} points")
+    Rg = 12.00 Å, I0 = 10000, 50 points
+    """
 
     Rg: float
     dRg: float
@@ -93,6 +110,14 @@ def saxs(particle: Any, Q: Array | None = None, **options: Any) -> Pattern:
 
     Atoms scatter with f(Q), so at Q → 0 this is (Σf)², and the radius of gyration is that of the electrons. Options and
     errors as for `waxs`.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> cluster = pk.build.tetrahedron("CdSe_zincblende", 4)  # Cd20Se10: 20·48 + 10·34 electrons
+    >>> pattern = pk.saxs(cluster, [0.001, 0.3], weights="constant")
+    >>> print(f"{pattern.intensity[0] ** 0.5:.0f} electrons")
+    1300 electrons
     """
     return waxs(particle, np.geomspace(0.006, 1.0, 400) if Q is None else Q, **options)
 
@@ -120,6 +145,15 @@ def waxs(
     ------
     PdfkitError : Q < 0, or a value that cannot be. StructureError : one atom, unknown elements, atoms on top of each
     other.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> pair = pk.Particle.of(["Ni", "Ni"], [[0, 0, 0], [2.5, 0, 0]])
+    >>> pattern = pk.waxs(pair, np.pi / 2.5 * np.array([0, 1, 2]), Uiso=0, weights="constant")
+    >>> (pattern.intensity / 28**2).round(6).tolist()  # 2 + 2 sin(Qd)/(Qd)
+    [4.0, 2.0, 2.0]
     """
     if Q is None:
         Q = np.round(np.arange(0.5, 25.005, 0.01), 10)
@@ -157,6 +191,15 @@ def powder_pattern(
     Raises
     ------
     PdfkitError : an angle of 180° or more, a wavelength that is not positive, Q beyond the tables of f; as `waxs`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> angle = np.arange(30, 45, 0.05)
+    >>> gold = pk.powder_pattern(pk.build.sphere("Au", 40), angle, wavelength=1.5406, fwhm=0.1)
+    >>> print(f"{angle[gold.intensity.argmax()]:.1f}°")  # 111
+    38.2°
     """
     angle = _checks.grid("two_theta", two_theta)
     if angle[0] < 0 or angle[-1] >= 180:
@@ -202,6 +245,14 @@ def debye_sq(
     """Return S(Q) = [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² of one particle on increasing Q (Å⁻¹).
 
     Options: weights, strengths, qbroad, qdamp, route of `pdfkit.debye.structure_function`. Errors as for `waxs`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> pair = pk.Particle.of(["Ni", "Ni"], [[0, 0, 0], [2.5, 0, 0]])
+    >>> pk.debye_sq(pair, np.pi / 2.5 * np.array([0.5, 1.5]), Uiso=0).S.round(3).tolist()  # 1 + sin(Qd)/(Qd)
+    [1.637, 0.788]
     """
     at = _Scene.of(particle, Uiso)
     return replace(debye.sq(at.table, Q, at.elements, at.motion, probe=probe, **options), name=at.name)
@@ -219,6 +270,15 @@ def debye_pdf(
     """Return G(r) = (2/π)∫Q[S(Q) − 1]M(Q) sin(Qr) dQ over Qmin…Qmax of one particle; see `pdfkit.debye.pdf`.
 
     instrument : default X-rays, f(Q), Qmax 25 Å⁻¹. Errors as for `waxs`; PdfkitError without a finite qmax.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r = np.arange(1, 3.5, 0.01)
+    >>> pdf = pk.debye_pdf(pk.build.tetrahedron("CdSe_zincblende", 4), r, pk.Instrument(probe="X", qmax=25))
+    >>> print(f"{r[pdf.G.argmax()]:.2f} Å")  # the Cd–Se bond
+    2.62 Å
     """
     at = _Scene.of(particle, Uiso)
     return debye.pdf(at.table, r, at.elements, at.motion, instrument, strengths=strengths, route=route, name=at.name)
@@ -277,6 +337,16 @@ def guinier(Q: Array, intensity: Array, error: Array | None = None, *, limit: fl
     Raises
     ------
     PdfkitError : fewer than three points below the limit, or intensities there that are not positive, or do not fall.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> ball = pk.build.sphere("Au", 40)
+    >>> pattern = pk.saxs(ball, np.linspace(0.005, 0.1, 60))
+    >>> found = pk.guinier(pattern.Q, pattern.intensity, limit=0.5)
+    >>> print(f"{found.Rg:.1f} Å, from the atoms {pk.radius_of_gyration(ball, 'electrons'):.1f} Å")
+    15.6 Å, from the atoms 15.5 Å
     """
     Q, I = _checks.grid("Q", Q), _checks.array("intensity", intensity)
     sigma = None if error is None else _checks.array("error", error)
@@ -331,6 +401,17 @@ def write_pattern(path: AnyPath, pattern: Pattern) -> Path:
     """Write a pattern as columns: two_theta (degrees), Q (Å⁻¹) and intensity, or Q and intensity; return the path.
 
     `read_columns` reads them back. Raises WriteError when the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> nickel = pk.build.sphere("Ni", 6)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pk.write_pattern(f"{folder}/ni.xy", pk.powder_pattern(nickel, [40, 44.5, 50], 1.5406))
+    ...     names, values, header = pk.read_columns(path)
+    >>> names, values.shape, header["probe"]
+    (('two_theta', 'Q', 'intensity'), (3, 3), 'X')
     """
     unit = {"X": "electrons^2", "N": "fm^2", "E": "A^2"}[pattern.probe]
     lines = [f"name = {pattern.name}", f"probe = {pattern.probe}", f"intensity = {unit}, Debye equation"]

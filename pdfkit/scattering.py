@@ -94,6 +94,12 @@ def scattering_strength(element: str, probe: str) -> float:
     as in PDFfit2; `form_factor` at Q = 0 gives the tables' own f(0), which differs by up to 0.04.
 
     Raises StructureError when the element is not known or not tabulated, PdfkitError for another probe.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import scattering_strength
+    >>> scattering_strength("Ni", "X"), scattering_strength("Ni", "N"), scattering_strength("D", "N")
+    (28.0, 10.3, 6.6681)
     """
     probe = _checks.choice("probe", probe, PROBES)
     if probe == "N":
@@ -112,6 +118,12 @@ def form_factor(element: str, probe: str, Q: Array) -> Array:
 
     Raises StructureError as `scattering_strength`; PdfkitError for Q beyond the tables (75.4 Å⁻¹; "X" and
     "E").
+
+    Example
+    -------
+    >>> from pdfkit.scattering import form_factor
+    >>> form_factor("Ni", "X", [0, 5, 20]).round(1).tolist()
+    [28.0, 15.6, 4.8]
     """
     probe = _checks.choice("probe", probe, PROBES)
     Q = np.asarray(Q, dtype=np.float64)
@@ -136,6 +148,12 @@ def species_pairs(elements: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return the pairs (a, b) with a not after b, in order: ("Cd", "S") → Cd–Cd, Cd–S, S–S.
 
     Raises PdfkitError when an element is given twice.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import species_pairs
+    >>> species_pairs(["Cd", "S"])
+    (('Cd', 'Cd'), ('Cd', 'S'), ('S', 'S'))
     """
     names = tuple(elements)
     if len(set(names)) != len(names):
@@ -172,6 +190,12 @@ def pair_weights(elements: Sequence[str], fractions: Array, strengths: Array) ->
     sum to 1.
 
     Raises PdfkitError when ⟨b⟩ is zero (within 0.1 % of ⟨|b|⟩), lengths differ or fractions are negative.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import pair_weights
+    >>> pair_weights(["Cd", "S"], [0.5, 0.5], [48, 16]).tolist()  # X-rays: Cd–Cd, Cd–S, S–S
+    [0.5625, 0.375, 0.0625]
     """
     species_pairs(elements)
     c = _fractions(elements, fractions)
@@ -189,6 +213,12 @@ def q_weights(elements: Sequence[str], fractions: Array, probe: str, Q: Array) -
     The number partials times these add up to the total; Σ_{a≤b} (2 − δ_ab) c_a c_b × weight = 1 at every Q.
 
     Raises as `form_factor` and `pair_weights`.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import q_weights
+    >>> q_weights(["Cd", "S"], [0.5, 0.5], "X", [0, 15]).round(2).tolist()  # Cd–Cd, Cd–S, S–S
+    [[2.25, 2.75], [0.75, 0.56], [0.25, 0.12]]
     """
     species_pairs(elements)
     c = _fractions(elements, fractions)

@@ -58,7 +58,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bulk(Shape):
-    """No boundary: γ₀ = 1."""
+    """No boundary: γ₀ = 1.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> pk.Bulk().gamma0(np.array([0, 10, 100])).tolist()
+    [1.0, 1.0, 1.0]
+    """
 
     kind: ClassVar[str] = "bulk"
     parameters: ClassVar[tuple[ShapeParameter, ...]] = ()
@@ -89,7 +97,15 @@ class Whole(Bulk):
 
 @dataclass(frozen=True)
 class Sphere(Shape):
-    """A sphere of diameter `spdiameter`: γ₀ = 1 − (3/2)x + (1/2)x³ with x = r/spdiameter < 1."""
+    """A sphere of diameter `spdiameter`: γ₀ = 1 − (3/2)x + (1/2)x³ with x = r/spdiameter < 1.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> pk.Sphere(30).gamma0(np.array([0, 15, 30])).tolist()
+    [1.0, 0.3125, 0.0]
+    """
 
     spdiameter: float
 
@@ -119,6 +135,16 @@ class Shell(Shape):
 
     γ₀ = [L(R, R) + L(Rᵢ, Rᵢ) − 2L(R, Rᵢ)]/V, L(A, B) the overlap of two spheres of radii A and B at distance
     r.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r = np.array([0, 10, 20])
+    >>> pk.Shell(30, thickness=5).gamma0(r).round(3).tolist()
+    [1.0, 0.247, 0.123]
+    >>> bool(np.allclose(pk.Shell(30, thickness=15).gamma0(r), pk.Sphere(30).gamma0(r)))
+    True
     """
 
     spdiameter: float
@@ -179,7 +205,15 @@ def _cap(a: float, b: float, r: Array) -> Array:
 
 @dataclass(frozen=True)
 class Sheet(Shape):
-    """A flat layer without edges, from all directions: 1 − r/(2t) within its thickness t, t/(2r) beyond."""
+    """A flat layer without edges, from all directions: 1 − r/(2t) within its thickness t, t/(2r) beyond.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> pk.Sheet(10).gamma0(np.array([0, 10, 20])).tolist()
+    [1.0, 0.5, 0.25]
+    """
 
     thickness: float
 
@@ -210,6 +244,14 @@ class Stepcut(Shape):
     The step cannot be refined: its derivative is 0 away from it. `smoothed(h)` is what a grid of step h
     needs: the step becomes a straight ramp of width h centred on it, so each grid value is differentiable in
     stepcut.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r = np.array([29, 30, 31])
+    >>> pk.Stepcut(30).gamma0(r).tolist(), pk.Stepcut(30).smoothed(4).gamma0(r).tolist()
+    ([1.0, 1.0, 0.0], [0.75, 0.5, 0.25])
     """
 
     stepcut: float
@@ -257,6 +299,15 @@ class Tabulated(Shape):
     ------
     PdfkitError : the table does not start with γ₀(0) = 1; or γ₀ is asked for beyond a table that does not end
     at 0.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r = np.linspace(0, 30, 301)
+    >>> mine = pk.Tabulated(r, pk.Sphere(30).gamma0(r), stretch=2)  # twice the size
+    >>> mine.extent(), mine.gamma0(np.array([30.0])).round(4).tolist()
+    (60.0, [0.3125])
     """
 
     r: Array
@@ -317,6 +368,14 @@ def from_kind(kind: str, **params: Any) -> Shape:
     """Return the shape called `kind` in `SHAPES` with the parameters `params`, as recipes write it.
 
     Raises ParameterError for an unknown kind, and for a parameter that the shape lacks or that is missing.
+
+    Example
+    -------
+    >>> from pdfkit import shapes
+    >>> shapes.from_kind("rod", diameter=20, length=60)
+    Rod(diameter=20.0, length=60.0)
+    >>> sorted(shapes.SHAPES)
+    ['bulk', 'lognormal', 'rod', 'sheet', 'shell', 'sphere', 'spheroid', 'stepcut', 'tabulated']
     """
     if kind not in SHAPES:
         raise ParameterError(f"shape {kind!r} is not known: did you mean {nearest(str(kind), SHAPES)}?")

@@ -46,102 +46,247 @@ _SOPER = 4.493409457909064  # first zero of sin x − x cos x
 
 
 def I_to_S(I: Array, f2_mean: Array, f_mean: Array) -> Array:
-    """Return S(Q) = [I(Q) − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² (n,) from the coherent intensity per atom (n,)."""
+    """Return S(Q) = [I(Q) − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² (n,) from the coherent intensity per atom (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import I_to_S
+    >>> print(I_to_S(1792.0, f2_mean=1280.0, f_mean=32.0))  # Cd and S: ⟨f²⟩ = (48² + 16²)/2
+    1.5
+    """
     return np.asarray((I - f2_mean) / f_mean**2 + 1.0)
 
 
 def S_to_I(S: Array, f2_mean: Array, f_mean: Array) -> Array:
-    """Return the coherent intensity per atom I(Q) = ⟨f⟩²[S(Q) − 1] + ⟨f²⟩ (n,)."""
+    """Return the coherent intensity per atom I(Q) = ⟨f⟩²[S(Q) − 1] + ⟨f²⟩ (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import S_to_I
+    >>> print(S_to_I(1.5, f2_mean=1280.0, f_mean=32.0))  # 32²·0.5 + 1280
+    1792.0
+    """
     return np.asarray(f_mean**2 * (S - 1.0) + f2_mean)
 
 
 def S_to_F(Q: Array, S: Array) -> Array:
-    """Return F(Q) = Q[S(Q) − 1] in Å⁻¹ (n,)."""
+    """Return F(Q) = Q[S(Q) − 1] in Å⁻¹ (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import S_to_F
+    >>> print(S_to_F(4.0, 1.25))
+    1.0
+    """
     return np.asarray(Q * (S - 1.0))
 
 
 def F_to_S(Q: Array, F: Array) -> Array:
-    """Return S(Q) = 1 + F(Q)/Q (n,); NaN at Q = 0, where F does not determine it."""
+    """Return S(Q) = 1 + F(Q)/Q (n,); NaN at Q = 0, where F does not determine it.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.transforms import F_to_S
+    >>> F_to_S(np.array([0, 4]), np.array([0, 1])).tolist()
+    [nan, 1.25]
+    """
     return 1.0 + _ratio(F, Q)
 
 
 def G_to_g(r: Array, G: Array, rho0: float) -> Array:
-    """Return g(r) = 1 + G(r)/(4πrρ₀) (n,); NaN at r = 0."""
+    """Return g(r) = 1 + G(r)/(4πrρ₀) (n,); NaN at r = 0.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.transforms import G_to_g
+    >>> r = np.array([1, 2])
+    >>> print(G_to_g(r, -4 * np.pi * r * 0.05, rho0=0.05))  # no atoms there
+    [0. 0.]
+    """
     return 1.0 + _ratio(G, 4 * math.pi * _density(rho0) * r)
 
 
 def g_to_G(r: Array, g: Array, rho0: float) -> Array:
-    """Return G(r) = 4πrρ₀[g(r) − 1] in Å⁻² (n,)."""
+    """Return G(r) = 4πrρ₀[g(r) − 1] in Å⁻² (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import g_to_G
+    >>> print(g_to_G(2.0, 3.0, rho0=0.05).round(4))  # 4π·2·0.05·(3 − 1)
+    2.5133
+    """
     return np.asarray(4 * math.pi * _density(rho0) * r * (g - 1.0))
 
 
 def G_to_R(r: Array, G: Array, rho0: float, gamma0: Array | float = 1.0) -> Array:
-    """Return R(r) = rG(r) + 4πr²ρ₀γ₀(r) in Å⁻¹ (n,); its integral over a peak is a coordination number."""
+    """Return R(r) = rG(r) + 4πr²ρ₀γ₀(r) in Å⁻¹ (n,); its integral over a peak is a coordination number.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import G_to_R
+    >>> print(G_to_R(2.0, 0.0, rho0=0.05).round(4))  # no structure: 4πr²ρ₀
+    2.5133
+    """
     return np.asarray(r * G + 4 * math.pi * r**2 * _density(rho0) * gamma0)
 
 
 def R_to_G(r: Array, R: Array, rho0: float, gamma0: Array | float = 1.0) -> Array:
-    """Return G(r) = R(r)/r − 4πrρ₀γ₀(r) in Å⁻² (n,); NaN at r = 0."""
+    """Return G(r) = R(r)/r − 4πrρ₀γ₀(r) in Å⁻² (n,); NaN at r = 0.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import G_to_R, R_to_G
+    >>> print(R_to_G(2.0, G_to_R(2.0, 1.5, rho0=0.05), rho0=0.05).round(6))
+    1.5
+    """
     return _ratio(R, r) - 4 * math.pi * r * _density(rho0) * gamma0
 
 
 def G_to_keen_G(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
-    """Return Keen's G(r) = ⟨b⟩²[g(r) − 1] in barn (n,), ⟨b⟩ in fm; NaN at r = 0."""
+    """Return Keen's G(r) = ⟨b⟩²[g(r) − 1] in barn (n,), ⟨b⟩ in fm; NaN at r = 0.
+
+    Example
+    -------
+    >>> import math
+    >>> from pdfkit.transforms import G_to_keen_G
+    >>> print(G_to_keen_G(2.0, -4 * math.pi * 2.0 * 0.05, rho0=0.05, b_mean=10.0).round(6))  # no atoms: −⟨b⟩²
+    -1.0
+    """
     return _BARN * b_mean**2 * _ratio(G, 4 * math.pi * _density(rho0) * r)
 
 
 def G_to_D(G: Array, b_mean: float) -> Array:
-    """Return Keen's D(r) = ⟨b⟩² G(r) in barn Å⁻² (n,), ⟨b⟩ in fm."""
+    """Return Keen's D(r) = ⟨b⟩² G(r) in barn Å⁻² (n,), ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import G_to_D
+    >>> print(G_to_D(2.0, b_mean=10.0))  # ⟨b⟩² = 100 fm² = 1 barn
+    2.0
+    """
     return np.asarray(_BARN * b_mean**2 * G)
 
 
 def G_to_T(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
-    """Return Keen's T(r) = D(r) + 4πrρ₀⟨b⟩² in barn Å⁻² (n,), ⟨b⟩ in fm."""
+    """Return Keen's T(r) = D(r) + 4πrρ₀⟨b⟩² in barn Å⁻² (n,), ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> import math
+    >>> from pdfkit.transforms import G_to_T
+    >>> print(G_to_T(2.0, -4 * math.pi * 2.0 * 0.05, rho0=0.05, b_mean=10.0))  # no atoms: T = 0
+    0.0
+    """
     return np.asarray(_BARN * b_mean**2 * (G + 4 * math.pi * r * _density(rho0)))
 
 
 def keen_G_to_G(r: Array, G_K: Array, rho0: float, b_mean: float) -> Array:
-    """Return G(r) = 4πrρ₀ G_K(r)/⟨b⟩² in Å⁻² (n,) from Keen's G(r) in barn, ⟨b⟩ in fm."""
+    """Return G(r) = 4πrρ₀ G_K(r)/⟨b⟩² in Å⁻² (n,) from Keen's G(r) in barn, ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import keen_G_to_G
+    >>> print(keen_G_to_G(2.0, -1.0, rho0=0.05, b_mean=10.0).round(4))  # −⟨b⟩²: no atoms, −4πrρ₀
+    -1.2566
+    """
     return np.asarray(4 * math.pi * r * _density(rho0) * G_K / (_BARN * b_mean**2))
 
 
 def D_to_G(D: Array, b_mean: float) -> Array:
-    """Return G(r) = D(r)/⟨b⟩² in Å⁻² (n,) from Keen's D(r) in barn Å⁻², ⟨b⟩ in fm."""
+    """Return G(r) = D(r)/⟨b⟩² in Å⁻² (n,) from Keen's D(r) in barn Å⁻², ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import D_to_G
+    >>> print(D_to_G(2.0, b_mean=10.0))
+    2.0
+    """
     return np.asarray(D / (_BARN * b_mean**2))
 
 
 def T_to_G(r: Array, T: Array, rho0: float, b_mean: float) -> Array:
-    """Return G(r) = T(r)/⟨b⟩² − 4πrρ₀ in Å⁻² (n,) from Keen's T(r) in barn Å⁻², ⟨b⟩ in fm."""
+    """Return G(r) = T(r)/⟨b⟩² − 4πrρ₀ in Å⁻² (n,) from Keen's T(r) in barn Å⁻², ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import T_to_G
+    >>> print(T_to_G(2.0, 0.0, rho0=0.05, b_mean=10.0).round(4))  # no atoms: −4πrρ₀
+    -1.2566
+    """
     return np.asarray(T / (_BARN * b_mean**2) - 4 * math.pi * r * _density(rho0))
 
 
 def S_to_keen_F(S: Array, b_mean: float) -> Array:
-    """Return Keen's F(Q) = ⟨b⟩²[S(Q) − 1] in barn (n,), ⟨b⟩ in fm."""
+    """Return Keen's F(Q) = ⟨b⟩²[S(Q) − 1] in barn (n,), ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import S_to_keen_F
+    >>> print(S_to_keen_F(1.5, b_mean=10.0))
+    0.5
+    """
     return np.asarray(_BARN * b_mean**2 * (S - 1.0))
 
 
 def keen_F_to_S(F_K: Array, b_mean: float) -> Array:
-    """Return S(Q) = 1 + F_K(Q)/⟨b⟩² (n,) from Keen's F(Q) in barn, ⟨b⟩ in fm."""
+    """Return S(Q) = 1 + F_K(Q)/⟨b⟩² (n,) from Keen's F(Q) in barn, ⟨b⟩ in fm.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import keen_F_to_S
+    >>> print(keen_F_to_S(0.5, b_mean=10.0))
+    1.5
+    """
     return np.asarray(1.0 + F_K / (_BARN * b_mean**2))
 
 
 def S_to_AL(S: Array, f2_mean: Array | float, f_mean: Array | float) -> Array:
-    """Return the Ashcroft–Langreth total S_AL(Q) = I/⟨f²⟩ = 1 + (⟨f⟩²/⟨f²⟩)[S(Q) − 1] (n,)."""
+    """Return the Ashcroft–Langreth total S_AL(Q) = I/⟨f²⟩ = 1 + (⟨f⟩²/⟨f²⟩)[S(Q) − 1] (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import S_to_AL
+    >>> print(S_to_AL(1.5, f2_mean=1280.0, f_mean=32.0))  # 1 + (32²/1280)·0.5
+    1.4
+    """
     return np.asarray(1.0 + np.square(f_mean) / f2_mean * (S - 1.0))
 
 
 def AL_to_S(S_AL: Array, f2_mean: Array | float, f_mean: Array | float) -> Array:
-    """Return the Faber–Ziman S(Q) = 1 + (⟨f²⟩/⟨f⟩²)[S_AL(Q) − 1] (n,)."""
+    """Return the Faber–Ziman S(Q) = 1 + (⟨f²⟩/⟨f⟩²)[S_AL(Q) − 1] (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import AL_to_S
+    >>> print(AL_to_S(1.4, f2_mean=1280.0, f_mean=32.0).round(6))
+    1.5
+    """
     return np.asarray(1.0 + f2_mean / np.square(f_mean) * (S_AL - 1.0))
 
 
 def partial_to_AL(S_ab: Array, c_a: float, c_b: float, same: bool) -> Array:
-    """Return S_ab^AL = δ_ab + √(c_a c_b)[S_ab(Q) − 1] (n,); c: fractions of atoms, `same`: a and b are one species."""
+    """Return S_ab^AL = δ_ab + √(c_a c_b)[S_ab(Q) − 1] (n,); c: fractions of atoms, `same`: a and b are one species.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import partial_to_AL
+    >>> print(partial_to_AL(3.0, 0.5, 0.5, same=True), partial_to_AL(3.0, 0.5, 0.5, same=False))
+    2.0 1.0
+    """
     return np.asarray(float(same) + _root(c_a, c_b) * (S_ab - 1.0))
 
 
 def AL_to_partial(S_AL: Array, c_a: float, c_b: float, same: bool) -> Array:
-    """Return the Faber–Ziman partial S_ab = 1 + [S_ab^AL(Q) − δ_ab]/√(c_a c_b) (n,)."""
+    """Return the Faber–Ziman partial S_ab = 1 + [S_ab^AL(Q) − δ_ab]/√(c_a c_b) (n,).
+
+    Example
+    -------
+    >>> from pdfkit.transforms import AL_to_partial
+    >>> print(AL_to_partial(2.0, 0.5, 0.5, same=True), AL_to_partial(1.0, 0.5, 0.5, same=False))
+    3.0 3.0
+    """
     return np.asarray(1.0 + (S_AL - float(same)) / _root(c_a, c_b))
 
 
@@ -178,6 +323,15 @@ def window(name: str, Q: Array, qmax: float, width: float | None = None) -> Arra
 
     Raises PdfkitError for an unknown name, a qmax that is not positive (inf only with "none"), or a width
     that the window does not take.
+
+    Example
+    -------
+    >>> from pdfkit.transforms import window
+    >>> for name in ("none", "lorch", "welch"):
+    ...     print(name, window(name, [0, 10, 20, 25], qmax=20).round(3).tolist())
+    none [1.0, 1.0, 1.0, 0.0]
+    lorch [1.0, 0.637, 0.0, 0.0]
+    welch [1.0, 0.75, 0.0, 0.0]
     """
     name = _checks.choice("window", name, WINDOWS)
     qmax = _checks.number("qmax", qmax, low=0.0, open_low=True, finite=name != "none")
@@ -225,6 +379,15 @@ def sine_transform(Q: Array, F: Array, r: Array) -> Array:
     returns F, if F is 0 at the end.
 
     Raises PdfkitError when r goes beyond π/ΔQ: no samples with that step determine G there.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.transforms import sine_transform
+    >>> Q = np.arange(0, 20.005, 0.01)
+    >>> G = sine_transform(Q, np.sin(2.5 * Q), np.array([2.5]))
+    >>> print(f"{G[0]:.3f}, exactly {2 / np.pi * (10 - np.sin(100) / 10):.3f}")
+    6.398, exactly 6.398
     """
     Q, r = _checks.grid("Q", Q), _checks.array("r", r)
     return 2 / math.pi * _sine_integral(Q, _samples("F", F, Q.size), r, ("Q", "r"))
@@ -236,6 +399,16 @@ def inverse_sine_transform(r: Array, G: Array, Q: Array) -> Array:
     The integral runs over the r given: what lies outside is taken as 0. Accuracy as for `sine_transform`.
 
     Raises PdfkitError when Q goes beyond π/Δr.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.transforms import inverse_sine_transform, sine_transform
+    >>> Q = np.linspace(0, 20, 401)
+    >>> r = np.arange(400) * np.pi / 20
+    >>> F = Q * np.exp(-Q)
+    >>> bool(abs(inverse_sine_transform(r, sine_transform(Q, F, r), Q) - F).max() < 1e-5)
+    True
     """
     r, Q = _checks.grid("r", r), _checks.array("Q", Q)
     return _sine_integral(r, _samples("G", G, r.size), Q, ("r", "Q"))
@@ -301,6 +474,17 @@ def sq_to_pdf(
     the end terms of a sharp cut are not. At r = 0, where G = 0 for certain, dG holds the smallest other value.
 
     Raises PdfkitError when a limit lies outside the data, r beyond π/ΔQ, or a choice is not known.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.transforms import sq_to_pdf
+    >>> Q = np.arange(0.01, 25, 0.01)
+    >>> sq = pk.SQ(Q, 1 + 4 * np.sin(2.5 * Q) / (2.5 * Q) * np.exp(-0.005 * Q**2))  # 4 neighbours at 2.5 Å
+    >>> pdf = sq_to_pdf(sq, qmax=20, window="lorch")
+    >>> print(f"{pdf.r[pdf.G.argmax()]:.2f} Å", pdf.instrument.qmax)
+    2.50 Å 20.0
     """
     _checks.choice("extrapolate", extrapolate, EXTRAPOLATIONS)
     low = _limit("qmin", sq.Q[0] if qmin is None else qmin, sq.Q)
@@ -351,6 +535,16 @@ def pdf_to_sq(pdf: PDF, Q: Array, rho0: float | None = None) -> SQ:
     S at Q = 0 is the limit 1 + ∫rG dr. Beyond the last r, G is taken as 0: S is smoothed over π/rmax.
 
     Raises PdfkitError when r begins above one step without `rho0`, or Q goes beyond π/Δr.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.transforms import pdf_to_sq
+    >>> r = np.arange(0, 5, 0.01)
+    >>> G = 4 / 2.5 * np.exp(-(((r - 2.5) / 0.1) ** 2) / 2) / (0.1 * np.sqrt(2 * np.pi))  # 4 neighbours at 2.5 Å
+    >>> print(pdf_to_sq(pk.PDF(r, G), np.pi / 2.5 * np.array([0.5, 1.0])).S.round(3))  # 1 + 4 sin(Qd)/(Qd)·exp(−σ²Q²/2)
+    [3.541 1.   ]
     """
     r, G = pdf.r, pdf.G
     step = r[1] - r[0]
@@ -379,6 +573,13 @@ def cut_kernel(lags: Array, qmin: float, qmax: float, weight: Callable[[Array], 
     ∫|weight|/π; None is 1, with the closed form [sin(Qmax r) − sin(Qmin r)]/(πr).
 
     Raises PdfkitError unless 0 ≤ qmin < qmax < inf.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.transforms import cut_kernel
+    >>> print(cut_kernel(np.pi / 20 * np.array([0, 0.5, 1.5]), qmin=0, qmax=20).round(3))  # sin(Qmax r)/(πr)
+    [ 6.366  4.053 -1.351]
     """
     lags = _checks.array("lags", lags)
     qmin = _checks.number("qmin", qmin, low=0.0)
