@@ -24,6 +24,14 @@ def point_group(particle: Particle, tolerance: float = 0.05) -> str:
     "Kh" for one atom, "Cinfv" and "Dinfh" for a line. tolerance : Å, how far an atom may be from the image of another.
 
     Raises PdfkitError for more than 20,000 atoms.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.build.point_group(pk.build.tetrahedron("CdSe_zincblende", 4))
+    'Td'
+    >>> pk.build.point_group(pk.Particle.of(["O", "H", "H"], [[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]]))
+    'C2v'
     """
     operations = symmetry_operations(particle, tolerance)
     if operations is None:

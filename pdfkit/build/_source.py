@@ -31,6 +31,13 @@ class Source:
     axes that directions and centres are given in. letters : for a stack of bilayers, 0, 1, 2 for A, B, C of each
     bilayer of one period: only sites with (n1 + n2) mod 3 = letters[n3] are there. family : "zincblende", "wurtzite",
     "faulted" or "". name : free text.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> source = pk.build.network("CdSe_wurtzite")
+    >>> source.family, source.elements, len(source.lattice.offsets)
+    ('wurtzite', ('Cd', 'Cd', 'Se', 'Se'), 4)
     """
 
     lattice: Lattice

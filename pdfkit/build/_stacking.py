@@ -53,6 +53,14 @@ def stacking(
     ------
     PdfkitError : a sequence that is none, random without a seed, no bond length known for these elements.
     StructureError : not an element.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> polytype = pk.build.stacking("Cd", "Se", "ABCB")
+    >>> dot = pk.build.sphere(polytype, 30)
+    >>> dot.formula, round(pk.build.hexagonality(dot), 2)
+    ('Cd255Se245', 0.47)
     """
     pair = element_symbol(cation), element_symbol(anion)
     if a_h is None:

@@ -21,6 +21,13 @@ def fingerprint(particle: Particle) -> dict[tuple[str, str], Array]:
     """Return all distances between each two elements, sorted (Å): unchanged by rotation, reflection and renumbering.
 
     Raises StructureError above 5000 atoms (100 MB).
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> bent = pk.Particle.of(["Se", "Cd", "Se"], [[2.6, 0, 0], [0, 0, 0], [0, 2.6, 0]])
+    >>> {pair: d.round(2).tolist() for pair, d in pk.build.fingerprint(bent).items()}
+    {('Cd', 'Cd'): [], ('Cd', 'Se'): [2.6, 2.6], ('Se', 'Se'): [3.68]}
     """
     from scipy.spatial.distance import cdist, pdist
 
@@ -39,6 +46,13 @@ def same_shape(p: Particle, q: Particle, tolerance: float = 1e-3) -> bool:
     """Return whether two particles have the same distances between all their atoms, within `tolerance` (Å).
 
     True for mirror images and for the rare homometric sets, which no scattering pattern tells apart.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> t4 = pk.build.tetrahedron("CdSe_zincblende", 4)
+    >>> pk.build.same_shape(t4, t4.moved([1, 2, 3])), pk.build.same_shape(t4, t4.select(range(29)))
+    (True, False)
     """
     if p.composition() != q.composition():
         return False
@@ -47,7 +61,16 @@ def same_shape(p: Particle, q: Particle, tolerance: float = 1e-3) -> bool:
 
 
 def unique(particles: Iterable[Particle], tolerance: float = 1e-3) -> Iterator[Particle]:
-    """Yield the particles of an iterable that have not the shape (`same_shape`) of an earlier one, in their order."""
+    """Yield the particles of an iterable that have not the shape (`same_shape`) of an earlier one, in their order.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> t4 = pk.build.tetrahedron("CdSe_zincblende", 4)
+    >>> one_less = [t4.select([k for k in range(30) if k != gone]) for gone in range(30)]
+    >>> [p.formula for p in pk.build.unique(one_less)]  # Cd of a corner, an edge, a face; Se of a corner, an edge
+    ['Cd19Se10', 'Cd19Se10', 'Cd19Se10', 'Cd20Se9', 'Cd20Se9']
+    """
     kept: dict[tuple[str, int], list[Particle]] = {}
     for particle in particles:
         # Shapes that are the same have means this close; a mean at a cell's edge is looked for on both sides.
@@ -66,6 +89,16 @@ def from_folder(path: AnyPath, *, on_error: Callable[[Path, PdfkitError], None] 
     error is raised.
 
     Raises ReadError at once for a folder that does not exist or has no such file.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for n in (3, 4):
+    ...         _ = pk.write_xyz(f"{folder}/t{n}.xyz", pk.build.tetrahedron("CdSe_zincblende", n))
+    ...     print([(p.name, p.formula) for p in pk.build.from_folder(folder)])
+    [('t3', 'Cd10Se4'), ('t4', 'Cd20Se10')]
     """
     folder = Path(path)
     if not folder.is_dir():

@@ -47,6 +47,12 @@ def network(source: Any) -> Source:
     Raises
     ------
     PdfkitError, StructureError, ReadError : what is none of these, partly occupied sites, a wrong sequence.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> [pk.build.network(what).family for what in ("CdS_zincblende", "CdS_wurtzite", "Cd-S:cchc")]
+    ['zincblende', 'wurtzite', 'faulted']
     """
     if isinstance(source, Source):
         return source
@@ -69,6 +75,15 @@ def sphere(
     """Return the atoms within `diameter`/2 (Å) of the centre. Options: see the module.
 
     Raises PdfkitError for a diameter that is not positive, StructureError when no atom is inside.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.build.sphere("Ni", 5.1).formula  # an atom and its 12 neighbours
+    'Ni13'
+    >>> dot = pk.build.sphere("CdSe_wurtzite", 30, centre="bond", trim=2)
+    >>> dot.formula, len(dot)
+    ('Cd252Se252', 504)
     """
     radius = _size("diameter", diameter) / 2
     facts = {"shape": "sphere", "diameter": 2 * radius}
@@ -87,6 +102,14 @@ def ellipsoid(
     """Return the atoms within an ellipsoid of three diameters (Å) along x, y, z. Options: see the module.
 
     Raises PdfkitError for diameters that are not three positive numbers, StructureError when no atom is inside.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> dot = pk.build.ellipsoid("CdSe_wurtzite", (20, 20, 40))
+    >>> dot.formula, np.ptp(dot.xyz, axis=0).round(1).tolist()
+    ('Cd137Se159', [17.2, 18.6, 35.9])
     """
     given = _checks.array("diameters", diameters)
     if given.shape != (3,):
@@ -112,6 +135,13 @@ def rod(
     axis : "a", "b", "c" or three indices [u, v, w] along the source's axes. Other options: see the module.
 
     Raises PdfkitError for sizes that are not positive and for no direction, StructureError when no atom is inside.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> rod = pk.build.rod("CdSe_wurtzite", 20, 60)
+    >>> len(rod), round(pk.largest_distance(rod), 1)
+    (680, 59.7)
     """
     source = network(source)
     radius, half = _size("diameter", diameter) / 2, _size("length", length) / 2
@@ -138,6 +168,14 @@ def platelet(
         along what is left of a (of b when the normal is a) at right angles to it. Other options: see the module.
 
     Raises PdfkitError for sizes that are not positive and for no direction, StructureError when no atom is inside.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> plate = pk.build.platelet("CdSe_zincblende", 40, 40, 13)
+    >>> len(plate), len(np.unique(plate.xyz[:, 2].round(3)))  # atoms, and layers of atoms along c
+    (815, 13)
     """
     source = network(source)
     sizes = [_size(n, v) for n, v in (("length", length), ("width", width), ("thickness", thickness))]
@@ -162,6 +200,13 @@ def cube(
     """Return the atoms within a cube of an edge (Å) along x, y, z: a cubic crystal's axes. Options: see the module.
 
     Raises PdfkitError for an edge that is not positive, StructureError when no atom is inside.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> salt = pk.build.cube("NaCl", 5.7)
+    >>> salt.formula, pk.build.point_group(salt)
+    ('Cl14Na13', 'Oh')
     """
     half = _size("edge", edge) / 2
     return _cut(
@@ -187,6 +232,13 @@ def core_shell(
 
     Raises PdfkitError for sizes that are not positive or a core larger than the whole and for elements that do not
     match, StructureError when no atom is inside.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> dot = pk.build.core_shell("CdSe_wurtzite", {"Se": "S"}, core_diameter=20, diameter=30)
+    >>> dot.formula, pk.build.sphere("CdSe_wurtzite", 30).formula
+    ('Cd257S166Se78', 'Cd257Se244')
     """
     source = network(core)
     inner, outer = _size("core_diameter", core_diameter) / 2, _size("diameter", diameter) / 2

@@ -30,6 +30,17 @@ class Description:
     of each element; histogram : for each element, how many atoms have 0, 1, 2 … neighbours (cations of anions and the
     reverse; atoms of one kind of each other). bond : mean length, Å, nan without bonds. hexagonality : see
     `hexagonality`. largest_distance : Å. mass : g/mol.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> about = pk.build.describe(pk.build.tetrahedron("CdSe_zincblende", 4))
+    >>> about.histogram["Se"]
+    (0, 0, 0, 0, 10)
+    >>> about.histogram["Cd"]  # 4 corners, 12 on edges, 4 on faces
+    (0, 4, 12, 4)
+    >>> round(about.bond, 3), round(about.mass)
+    (2.62, 3038)
     """
 
     name: str
@@ -57,6 +68,13 @@ def describe(particle: Particle, tolerance: float = 0.05) -> Description:
 
     Neighbours are found by distance, up to the widest gap after the first shell (`pdfkit.geometry.shell_cutoff`). Of
     particles above 20,000 atoms, hexagonality is that of the 20,000 nearest to the middle.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> about = pk.build.describe(pk.build.tetrahedron("CdSe_zincblende", 4))
+    >>> about.formula, about.family, about.point_group, about.coordination["Se"]
+    ('Cd20Se10', 'zincblende', 'Td', 4.0)
     """
     small = len(particle) <= MOST_ATOMS
     pairs, lengths = bonds(particle)
@@ -135,6 +153,12 @@ def hexagonality(particle: Particle) -> float:
     A bond is eclipsed when the other bonds of its two atoms are, seen along it: mean cos 3φ over all pairs of them
     above 0. The axis is the one of the four bond directions that has most eclipsed bonds. nan where atoms have more
     than four bonds, or no bond has others at both ends.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> [pk.build.hexagonality(pk.build.sphere(source, 20)) for source in ("CdSe_zincblende", "CdSe_wurtzite")]
+    [0.0, 1.0]
     """
     pairs, _ = bonds(particle)
     around = _around(pairs, len(particle))

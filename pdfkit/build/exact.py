@@ -58,6 +58,14 @@ def candidates(formula: str, *, limit: int | None = 100, **options: Any) -> list
 
     limit : at most so many of each family and kind (complete; one cation less; two cations less), the most compact
     ones; None for all that the search finds. Options and errors: see `iter_candidates`.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> for cluster in pk.build.candidates("Cd10S4", families=["zincblende"], limit=1):
+    ...     print(cluster.name, cluster.meta["missing"], pk.build.point_group(cluster))
+    Cd10S4_zincblende_1 0 Td
+    Cd10S4_zincblende_less2_1 2 C1
     """
     return list(iter_candidates(formula, limit=limit, **options))
 
@@ -97,6 +105,13 @@ def iter_candidates(
     ------
     PdfkitError : a formula or family that is none; a stoichiometry that no set has, with what the search came closest
     to. StructureError : an element that is none, no bond length known.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> first = next(pk.build.iter_candidates("Cd17S4"))
+    >>> first.formula, first.meta["family"], first.name
+    ('Cd17S4', 'capped', 'Cd17S4_capped')
     """
     plan = _plan(formula, seed, complete, near, stackings, bond, cell, effort)
     names = [families] if isinstance(families, str) else list(families)
@@ -112,6 +127,12 @@ def fewest_cations(sequence: str, n: int, *, seed: int = 1, effort: float = 1.0)
     """Return the fewest cations that a search finds around a connected set of n anions of a stack (see `stacking`).
 
     An upper bound of the true minimum, which it reaches for the small sets it was checked on.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.build.fewest_cations("c", 10), pk.build.fewest_cations("h", 10)  # zinc blende (Cd20S10), wurtzite
+    (20, 22)
     """
     count = int(_checks.number("n", n, low=1, high=400))
     return _sets.find_sets(sequence, count, 0, _sets.Search(seed, effort))[2]

@@ -34,6 +34,14 @@ def tetrahedron(source: Any, n: int, *, terminated: str = "cation", name: str = 
     or "anion"; the inner kind is four-coordinate throughout.
 
     Raises PdfkitError for n below 2, StructureError for a source that is not zinc blende.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> [pk.build.tetrahedron("CdSe_zincblende", n).formula for n in (2, 3, 4)]
+    ['Cd4Se', 'Cd10Se4', 'Cd20Se10']
+    >>> pk.build.tetrahedron("CdSe_zincblende", 4, terminated="anion").formula
+    'Cd10Se20'
     """
     return _tetrahedron(source, n, 0, terminated, name)
 
@@ -45,6 +53,13 @@ def truncated_tetrahedron(source: Any, n: int, cut: int, *, terminated: str = "c
     (n−1)n(n+1)/6 − 4·t inner atoms, t = cut(cut+1)(cut+2)/6. Parameters: as for `tetrahedron`.
 
     Raises PdfkitError unless 1 ≤ cut < n/2, and when no inner atom is left.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> cluster = pk.build.truncated_tetrahedron("CdSe_zincblende", 6, 1)
+    >>> cluster.formula, pk.build.point_group(cluster), pk.mean_coordination(cluster, "Se", "Cd")
+    ('Cd52Se31', 'Td', 4.0)
     """
     count = _whole("n", n, 2)
     depth = _whole("cut", cut, 1)
@@ -69,6 +84,14 @@ def capped_tetrahedron(
 
     Raises PdfkitError for n below 1, StructureError when no bond length is known. Source of the series: Dance and
     Fisher, Prog. Inorg. Chem. 41, 637 (1994).
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> [pk.build.capped_tetrahedron("Cd", "S", n).formula for n in (1, 2, 3)]
+    ['Cd17S4', 'Cd32S14', 'Cd54S32']
+    >>> pk.build.capped_tetrahedron("Cd", "S", 1, ligands=True).formula
+    'Cd17S32'
     """
     order = _whole("n", n, 1)
     pair = element_symbol(cation), element_symbol(anion)
