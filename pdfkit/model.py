@@ -47,6 +47,17 @@ class Model:
     PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent weights without a cut.
 
     Calling the model with r gives a `PDF`; `parameters()` lists its numbers; `with_values` changes them.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.04))
+    >>> print(*model.names)
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad
+    >>> pdf = model.with_values({"ni.a": 3.6})(np.arange(2.0, 3.0, 0.01))
+    >>> print(f"nearest neighbours at {pdf.r[pdf.G.argmax()]:.2f} Å, a/√2 = {3.6 / 2**0.5:.2f} Å")
+    nearest neighbours at 2.55 Å, a/√2 = 2.55 Å
     """
 
     phases: tuple[Phase, ...]
@@ -108,7 +119,16 @@ class Model:
         return np.array([q.value for q in self.quantities])
 
     def with_values(self, values: Mapping[str, float]) -> Self:
-        """Return a copy with the named quantities changed."""
+        """Return a copy with the named quantities changed.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> warm = model.with_values({"ni.a": 3.56, "qdamp": 0.03})
+        >>> warm.phases[0].structure.cell[0], warm.instrument.qdamp
+        (3.56, 0.03)
+        """
         unknown = [name for name in values if name not in self.names]
         if unknown:
             raise ParameterError(f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}")
@@ -128,7 +148,17 @@ class Model:
     # --- curves ----------------------------------------------------------------------------------------------------
 
     def __call__(self, r: Array) -> PDF:
-        """Return G on r (Å)."""
+        """Return G on r (Å).
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> pdf = model(np.arange(2.0, 3.0, 0.01))
+        >>> print(f"{pdf.name}: {len(pdf)} points, Ni–Ni at {pdf.r[pdf.G.argmax()]:.2f} Å")
+        calculated: 100 points, Ni–Ni at 2.49 Å
+        """
         r = _checks.grid("r", r)
         evaluate = self.evaluator(r)
         G, _ = evaluate(self.values)
@@ -137,12 +167,34 @@ class Model:
         return PDF(r, G, instrument=self.instrument, name="calculated")
 
     def evaluator(self, r: Array, begin: float | None = None) -> Evaluator:
-        """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`: see `Evaluator`."""
+        """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`: see `Evaluator`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> evaluate = model.evaluator(np.arange(1, 10, 0.01))
+        >>> G, dG = evaluate(model.values, np.eye(model.values.size)[:, :2])  # along the first two of model.names
+        >>> dG.shape, np.allclose(dG[0], G)  # G ∝ ni.scale, which is 1
+        ((2, 900), True)
+        """
         r = _checks.grid("r", r)
         return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin)
 
     def phase_curves(self, r: Array) -> dict[str, PDF]:
-        """Return each phase's share of G on r; they add up to the total."""
+        """Return each phase's share of G on r; they add up to the total.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> phases = [pk.Crystal.from_file(name, name=name.lower()) for name in ("Ni", "Cu")]
+        >>> model, r = pk.Model(phases, pk.Instrument(probe="X", qmax=25)), np.arange(1, 10, 0.01)
+        >>> curves = model.phase_curves(r)
+        >>> list(curves), np.allclose(curves["ni"].G + curves["cu"].G, model(r).G)
+        (['ni', 'cu'], True)
+        """
         r = _checks.grid("r", r)
         parts = self.evaluator(r).parts(self.values)
         out: dict[str, Array] = {}
@@ -155,6 +207,16 @@ class Model:
 
         weighted: the contributions to G, which add up to it (each with its share w_ab of the baseline). Otherwise the
         number partials G_ab = 4πr[ρ_ab/c_b − ρ₀] of a single phase, × scale, γ₀, B and cut like the total.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> r = np.arange(1, 10, 0.01)
+        >>> parts = model.partials(r)
+        >>> list(parts), np.allclose(sum(one.G for one in parts.values()), model(r).G)
+        ([('Cd', 'Cd'), ('Cd', 'S'), ('S', 'S')], True)
         """
         r = _checks.grid("r", r)
         if not weighted and len(self.phases) > 1:
@@ -170,6 +232,15 @@ class Model:
         G is computed to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over
         its last fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises
         PdfkitError for a Q that is not positive.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> sq = model.sq(np.arange(2.0, 5.0, 0.005))
+        >>> print(f"111 at {sq.Q[sq.S.argmax()]:.2f} Å⁻¹, 2π√3/a = {2 * np.pi * 3**0.5 / 3.524:.2f} Å⁻¹")
+        111 at 3.09 Å⁻¹, 2π√3/a = 3.09 Å⁻¹
         """
         Q = _checks.grid("Q", Q)
         if Q[0] <= 0:

@@ -57,6 +57,18 @@ class Cluster:
     Raises
     ------
     PdfkitError : a value out of range, a class that does not exist, fewer than two atoms, atoms on top of each other.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> tetrahedron = pk.build.tetrahedron("CdSe_zincblende", 4)
+    >>> cluster = pk.Cluster(tetrahedron, "c", Uiso={"Cd": 0.02, "Se": 0.03}, surface=True)
+    >>> print(tetrahedron.formula, *(q.name for q in cluster.quantities))
+    Cd20Se10 scale expansion Cd.Uiso Cd_surface.Uiso Se.Uiso delta1 delta2
+    >>> pdf = pk.Model(cluster, pk.Instrument(probe="X", qmin=0.8, qmax=20))(np.arange(2, 3.5, 0.01))
+    >>> print(f"Cd–Se at {pdf.r[pdf.G.argmax()]:.2f} Å")
+    Cd–Se at 2.61 Å
     """
 
     particle: Particle

@@ -57,6 +57,15 @@ class Crystal:
     Raises
     ------
     PdfkitError : a value out of range, or a name that is not an identifier.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> zb = pk.Crystal.from_file("CdS_zincblende", name="zb", shape=pk.Sphere(30), delta2=2.5)
+    >>> print(*(q.name for q in zb.quantities))
+    scale a Cd.Uiso Cd.occ S.Uiso S.occ delta1 delta2 sratio rcut spdiameter
+    >>> print(f"{zb.coordination('Cd', 'S', rmin=2.0, rmax=3.0):.3f} S around Cd")
+    4.000 S around Cd
     """
 
     structure: Structure

@@ -87,6 +87,20 @@ class Stacked:
     ------
     PdfkitError : a value out of range, alpha and alpha_c both given or none, two ends of the particle.
     StructureError : no such element.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> zb = pk.Crystal.from_file("CdS_zincblende", name="zb").with_values({"a": 5.82, "Cd.Uiso": 0.01, "S.Uiso": 0.01})
+    >>> st = pk.Stacked("Cd", "S", name="st", a_h=5.82 / 2**0.5, alpha=0)
+    >>> r, instrument = np.arange(1, 20, 0.02), pk.Instrument(probe="X", qmax=20)
+    >>> difference = pk.Model(st, instrument)(r).G - pk.Model(zb, instrument)(r).G
+    >>> print(f"without hexagonal layers it is zinc blende: {abs(difference).max():.3f} Å⁻² apart")
+    without hexagonal layers it is zinc blende: 0.000 Å⁻² apart
+    >>> fraction = st.with_values({"alpha": 0.3}).derived()[0]
+    >>> print(fraction.name, round(fraction.value, 3))
+    cubic_fraction 0.7
     """
 
     first: str
