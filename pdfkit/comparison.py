@@ -33,6 +33,19 @@ class Comparison:
     """Fits of rival models to the same data, best evidence first.
 
     names, results; evidence (n,): ln Z less that of the best (0, then negative). noise: "known" or "misfit".
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> bulk = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> ball = pk.Model(pk.Crystal.from_file("Ni", name="ni", shape=pk.Sphere(20)), bulk.instrument)
+    >>> data = ball.with_values({"ni.spdiameter": 21})(np.arange(2, 15, 0.02))  # simulated
+    >>> found = pk.compare({"bulk": bulk, "ball": ball}, data, free=["scale", "spdiameter"])
+    >>> found.names, found.evidence[1] < -3  # strong evidence against bulk
+    (('ball', 'bulk'), True)
+    >>> print(f"{found['ball'].params['ni.spdiameter'].value:.2f} Å")
+    21.00 Å
     """
 
     names: tuple[str, ...]
@@ -120,6 +133,17 @@ def compare(
     Raises
     ------
     ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> crystals = {kind: pk.Crystal.from_file(f"CdS_{kind}", name="cds") for kind in ("wurtzite", "zincblende")}
+    >>> models = {kind: pk.Model(one, pk.Instrument(probe="X", qmax=20)) for kind, one in crystals.items()}
+    >>> data = models["zincblende"](np.arange(2, 12, 0.02))  # simulated
+    >>> found = pk.compare(models, data, free=["scale", "a", "c", "Uiso"])
+    >>> [(name, round(result.rw, 1)) for name, result in zip(found.names, found.results)]
+    [('zincblende', 0.0), ('wurtzite', 0.6)]
     """
     free = [free] if isinstance(free, str) else list(free)
     names = {key: tuple(parameters(model)) for key, model in models.items()}

@@ -73,6 +73,16 @@ def fit(
     ------
     ParameterError : a name that does not exist, nothing free, or more parameters than points.
     PdfkitError : no data in range, or data and model that do not go together.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    >>> data = model.with_values({"ni.a": 3.53, "ni.Ni.Uiso": 0.006})(np.arange(1, 10, 0.02))  # simulated
+    >>> result = pk.fit(model, data, rmin=1.5, free=["scale", "a", "Uiso"])
+    >>> print(f"a = {result.params['ni.a'].value:.4f} Å, Rw = {result.rw:.3f}")
+    a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
     _checks.choice("weights", weights, ("auto", "none"))
@@ -115,7 +125,20 @@ def _datasets(
 
 
 def parameters(model: Model, datasets: Sequence[str] = ("",)) -> Parameters:
-    """Return all parameters of a model, fixed at its values, to look at or to change before a fit."""
+    """Return all parameters of a model, fixed at its values, to look at or to change before a fit.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> params = pk.parameters(model)
+    >>> print(*params)
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad
+    >>> params["ni.a"].set(vary=True, min=3.5, max=3.6)
+    >>> pk.fit(model, model(np.arange(1, 10, 0.02)), params=params).free
+    ('ni.a',)
+    """
     return make_parameters(global_quantities(model, datasets))
 
 

@@ -159,6 +159,22 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     ------
     RecipeError : not TOML, an unknown or missing key, a value of the wrong kind or out of range; with line.
     ReadError : the recipe itself cannot be read.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> text = '''
+    ... data = {file = "ni.gr", probe = "X", qmax = 25, rmax = 10}
+    ... phase = [{name = "ni", structure = "Ni"}]
+    ... fit = {free = ["scale", "a"]}
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "ni.toml").write_text(text)
+    ...     recipe = pk.load_recipe(Path(folder, "ni.toml"))
+    >>> recipe.free, recipe.data[0].rmax, recipe.phases[0].structure
+    (('scale', 'a'), 10.0, 'Ni')
     """
     source, raw = Source.read(path)
     top = Table(source, raw, (), "the recipe", KEYS["the recipe"], HOME)
@@ -196,6 +212,26 @@ def run_recipe(
     ------
     RecipeError, ReadError : the recipe, or what it names, cannot be used. WriteError : the folder cannot be written;
     this is found before the fit starts.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> text = '''
+    ... data = {file = "ni.gr", rmax = 10}
+    ... phase = [{name = "ni", structure = "Ni", start = {a = 3.51}}]
+    ... fit = {free = ["scale", "a"]}
+    ... output = {write = ["columns"]}
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = pk.write_pdf(Path(folder, "ni.gr"), model(np.arange(1, 12, 0.02)))  # simulated
+    ...     _ = Path(folder, "ni.toml").write_text(text)
+    ...     result, files = pk.run_recipe(Path(folder, "ni.toml"), out=Path(folder, "out"))
+    >>> print(f"a = {result.params['ni.a'].value:.3f} Å,", *(file.name for file in files))
+    a = 3.524 Å, columns.txt
     """
     from pdfkit import _outputs
 

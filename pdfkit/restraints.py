@@ -24,7 +24,21 @@ class Restraint(Protocol):
 
 @dataclass(frozen=True)
 class ValueRestraint:
-    """Keep an expression of parameters ("wz.c/wz.a") near `target` within `sigma`."""
+    """Keep an expression of parameters ("wz.c/wz.a") near `target` within `sigma`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("CdS_wurtzite", name="wz"), pk.Instrument(probe="X", qmax=20))
+    >>> pdf = model.with_values({"wz.a": 4.13, "wz.c": 6.65})(np.arange(1, 12, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.5), instrument=model.instrument)  # simulated, with errors
+    >>> for restraints in ([], [pk.ValueRestraint("wz.c/wz.a", 1.633, 1e-5)]):
+    ...     wz = pk.fit(model, data, free=["a", "c"], restraints=restraints).params
+    ...     print(f"c/a = {wz['wz.c'].value / wz['wz.a'].value:.3f}")
+    c/a = 1.610
+    c/a = 1.633
+    """
 
     expression: str
     target: float
@@ -49,7 +63,21 @@ class ValueRestraint:
 
 @dataclass(frozen=True)
 class BondRestraint:
-    """Keep the shortest distance between two elements of a phase near `target` (Å) within `sigma` (Å)."""
+    """Keep the shortest distance between two elements of a phase near `target` (Å) within `sigma` (Å).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=20))
+    >>> pdf = model.with_values({"zb.a": 5.80})(np.arange(1, 12, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.5), instrument=model.instrument)  # simulated, with errors
+    >>> for restraints in ([], [pk.BondRestraint("zb", "Cd", "S", 2.53, 1e-5)]):
+    ...     a = pk.fit(model, data, free=["a"], restraints=restraints).params["zb.a"].value
+    ...     print(f"Cd–S {a * 3**0.5 / 4:.3f} Å")
+    Cd–S 2.511 Å
+    Cd–S 2.530 Å
+    """
 
     phase: str
     first: str

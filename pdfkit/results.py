@@ -52,6 +52,18 @@ class FitResult:
     ΣΔr·Qmax/π. errors_from: "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit
     over independent points). whitened: residuals were made independent; chi2 and n_independent then
     count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> data = model.with_values({"ni.scale": 0.8})(np.arange(1, 10, 0.02))  # simulated
+    >>> result = pk.fit(model, data, free=["scale", "a"])
+    >>> result.free, result.values.round(3).tolist(), result.converged
+    (('ni.scale', 'ni.a'), [0.8, 3.524], True)
+    >>> print(str(result).splitlines()[0])  # print(result) has the rest: parameters, errors, remarks
+    Fit of calculated: Rw = 0.0000, r = 1 to 9.98 Å
     """
 
     params: Parameters
@@ -97,13 +109,35 @@ class FitResult:
 
     @property
     def correlation(self) -> Array:
-        """Correlation matrix of the free parameters (n, n)."""
+        """Correlation matrix of the free parameters (n, n).
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> pdf = model(np.arange(1, 10, 0.02))
+        >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+        >>> print(pk.fit(model, data, free=["scale", "Uiso"]).correlation.round(2))
+        [[1.   0.75]
+         [0.75 1.  ]]
+        """
         sigma = np.sqrt(np.diag(self.covariance))
         with np.errstate(invalid="ignore"):
             return np.asarray(self.covariance / np.outer(sigma, sigma))
 
     def partials(self, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
-        """Return G_ab of the fitted model by species pair on the data's r; weighted ones add up to the fit."""
+        """Return G_ab of the fitted model by species pair on the data's r; weighted ones add up to the fit.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(2, 4.5, 0.01)), free=["scale"])
+        >>> {"–".join(pair): f"{pdf.r[pdf.G.argmax()]:.2f} Å" for pair, pdf in result.partials().items()}
+        {'Cd–Cd': '4.12 Å', 'Cd–S': '2.52 Å', 'S–S': '4.12 Å'}
+        """
         return self._only().model.partials(self.data.r, weighted=weighted)
 
     def phase_curves(self) -> dict[str, PDF]:
@@ -172,6 +206,18 @@ class FitResult:
         """Write everything to an HDF5 file in NeXus form; `pdfkit.load_result` reads it back (WriteError if not).
 
         recipe : the text the fit was run from. digests : SHA-256 of the input files, by name.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+        >>> with TemporaryDirectory() as folder:
+        ...     print(pk.load_result(result.save(Path(folder, "ni.h5"))).free)
+        ('ni.scale',)
         """
         from pdfkit.saving import save_result
 

@@ -95,6 +95,20 @@ def load_result(path: AnyPath) -> FitResult:
     """Return the fit result that `FitResult.save` wrote: parameters, errors, curves, and models that can be evaluated.
 
     Raises ReadError when the file is missing, damaged, or was not written by pdfkit. Nothing in it is executed.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> data = model.with_values({"ni.a": 3.53})(np.arange(1, 10, 0.02))  # simulated
+    >>> result = pk.fit(model, data, free=["scale", "a"])
+    >>> with TemporaryDirectory() as folder:
+    ...     back = pk.load_result(result.save(Path(folder, "ni.h5")))
+    >>> print(f"a = {back.params['ni.a'].value:.3f} Å,", (back.calc.G == result.calc.G).all())
+    a = 3.530 Å, True
     """
     entry = read_nexus(path).group("entry")
     if entry.attrs.get("format") != FORMAT:
@@ -120,6 +134,20 @@ def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
     cannot share a table: a fit of several gives one file each, "fit.dat" becoming "fit_<name>.dat".
 
     Raises WriteError when a file cannot be written.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+    >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+    >>> with TemporaryDirectory() as folder:
+    ...     (file,) = pk.write_fit_columns(Path(folder, "zb.dat"), result)
+    ...     names, values, header = pk.read_columns(file)
+    >>> print(*names, values.shape)
+    r Gobs Gcalc Gdiff zb zb:Cd-Cd zb:Cd-S zb:S-S (450, 8)
     """
     file = Path(path)
     several = len(result.datasets) > 1

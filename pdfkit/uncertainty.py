@@ -53,6 +53,18 @@ def band(result: FitResult) -> dict[str, Array]:
     """Return the standard error of G_calc (n,) on the data's r, by data set: the root of diag(J C Jᵀ).
 
     Parameters without an error (on a bound) count as fixed. Source: linear error propagation.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(1, 10, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> result = pk.fit(model, data, free=["scale"])
+    >>> scale = result.params["ni.scale"]
+    >>> np.allclose(pk.band(result)[""], abs(result.calc.G) * scale.stderr / scale.value)  # "": the only data set
+    True
     """
     mapping = ParameterMap.of(result.params)
     _, tangents = mapping(mapping.x0)
@@ -100,6 +112,18 @@ def profile(
 
     points : values from −sigmas to +sigmas standard errors (within the parameter's bounds). Each is a fit that starts
     at the last one. Raises ParameterError for a name that was not free, or that has no error.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(1, 10, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> result = pk.fit(model, data, free=["scale", "a"])
+    >>> low, high = pk.profile(result, "ni.a", points=5).interval()
+    >>> print(f"± {(high - low) / 2 / result.params['ni.a'].stderr:.2f} standard errors")
+    ± 1.00 standard errors
     """
     index = _known(result, name)
     points = int(_checks.number("points", points, low=3, high=1001))
@@ -165,6 +189,18 @@ def bootstrap(
     counts as if it were noise of that size there: no assumption that it is equally large at all Q. The misfit is first
     enlarged by √[N/(N − n)], for what n parameters have taken from N independent points.
     Source: Liu, Ann. Stat. 16, 1696 (1988); blocks as in Künsch, Ann. Stat. 17, 1217 (1989).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> r, Q = np.arange(1, 10, 0.02), np.arange(0.1, 25, 0.1)
+    >>> noise = 0.01 * np.random.default_rng(1).standard_normal(Q.size) @ np.sin(np.outer(Q, r))
+    >>> result = pk.fit(model, pk.PDF(r, model(r).G + noise, instrument=model.instrument), free=["scale", "a"])
+    >>> replicas = pk.bootstrap(result, repeats=20, seed=1)
+    >>> replicas.values.shape, 0.5 < replicas.stderr["ni.a"] / result.params["ni.a"].stderr < 2
+    ((20, 2), True)
     """
     repeats = int(_checks.number("repeats", repeats, low=2, high=1e6))
     rng = np.random.default_rng(seed)
@@ -211,6 +247,19 @@ def sample(
     The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
     the misfit. Bounds are flat priors. `steps` of each walker are taken, the first `burn` left out; neighbours in a
     chain are correlated. Raises PdfkitError without the package emcee.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(2, 4, 0.04))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> result = pk.fit(model, data, free=["a"])
+    >>> draws = pk.sample(result, steps=150, burn=50, walkers=4, seed=1)  # doctest: +ELLIPSIS
+    The chain is shorter than 50 times the integrated autocorrelation time ...
+    >>> draws.values.shape, 0.5 < draws.stderr["ni.a"] / result.params["ni.a"].stderr < 2
+    ((400, 1), True)
     """
     if importlib.util.find_spec("emcee") is None:
         raise PdfkitError("sampling needs the package emcee: install it, or use profile() or bootstrap()")
