@@ -98,6 +98,21 @@ def reduce_files(
     ------
     PdfkitError : no file matches, two have the same stem, or a setting that no file could be reduced with.
     WriteError : the folder cannot be written.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from pdfkit.scattering import form_factor
+    >>> Q = np.arange(1.0, 24.0, 0.01)
+    >>> S = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=24, qdamp=0.05)).sq(Q).S
+    >>> with TemporaryDirectory() as folder:
+    ...     np.savetxt(Path(folder, "ni.chi"), np.c_[Q, form_factor("Ni", "X", Q) ** 2 * S])  # simulated
+    ...     rows = pk.reduce_files(f"{folder}/*.chi", f"{folder}/out", composition="Ni", outputs=["gr", "sq"])
+    ...     print(rows[0].status, [Path(name).name for name in rows[0].outputs])
+    done ['ni.gr', 'ni.sq']
     """
     paths = _expanded(files)
     task = _task(paths, out, background, (rmin, rmax, rstep), outputs, resume, settings)

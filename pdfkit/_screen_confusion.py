@@ -42,6 +42,15 @@ class Confusion:
     names, families : of the n finalists. first (n, n) : measurements in which j came first when i was true. within
     (n, n) : measurements in which j was among those that cannot be told from the best. repeats : simulated measurements
     of each. sigma : size of the noise in G (Å⁻²), far from r = 0. threshold : of Δ ln Z.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> first, within = np.array([[9, 1], [3, 7]]), np.array([[10, 4], [6, 9]])
+    >>> study = pk.Confusion(("A", "B"), ("zincblende", "wurtzite"), first, within, repeats=10, sigma=0.05, threshold=3)
+    >>> study.right, study.found, study.wrong("B")
+    (0.8, 0.95, (('A', 0.3),))
     """
 
     names: tuple[str, ...]

@@ -35,6 +35,18 @@ class RankingRow:
     whether the data cannot tell it from the best. ratio, mass : cations per anion, g/mol; ratio_fits, mass_fits :
     whether these agree with what was measured, None if nothing was. remarks : why it failed, what to know. parts :
     names of the two of a mixture.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Model(pk.Cluster(clusters[1], "c", expansion=0.01), pk.Instrument(probe="X", qmin=0.8, qmax=16))
+    >>> row = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)))[0]  # of simulated data
+    >>> row.name, row.formula, row.atoms, row.stage, row.n_free
+    ('Cd20Se10_tetrahedron', 'Cd20Se10', 30, 'fit', 5)
+    >>> print(f"expansion {row.values['expansion'][0]:.4f}")
+    expansion 0.0100
     """
 
     name: str
@@ -92,6 +104,19 @@ class Ranking:
     evidence, "known" (errors of the data) or "misfit" (the best misfit). threshold : difference of ln Z below which
     candidates cannot be told apart. chemistry : composition that was measured. particles : atoms of every candidate
     that was fitted, by key.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Cluster(clusters[1], "c", Uiso={"Cd": 0.03, "Se": 0.02}, delta2=4)
+    >>> data = pk.Model(truth, pk.Instrument(probe="X", qmin=0.8, qmax=16))(np.arange(1.8, 14, 0.05))  # simulated
+    >>> ranking = pk.screen(clusters, data)
+    >>> ranking[0].formula, len(ranking.indistinguishable), len(ranking.failed)
+    ('Cd20Se10', 1, 0)
+    >>> print(f"{ranking.result(0).params['c.Se.Uiso'].value:.3f} Å²")  # the whole fit of the best
+    0.020 Å²
     """
 
     rows: tuple[RankingRow, ...]

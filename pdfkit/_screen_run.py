@@ -21,6 +21,17 @@ class Progress(NamedTuple):
     stage : "match", "scale", "fit", "mixture", "confusion". done, total : candidates (total None where not known).
     rate : candidates per second, those of earlier runs left out (0 before the first). left : seconds, None where not
     known.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16))
+    >>> told = []
+    >>> ranking = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)), progress=told.append)
+    >>> told[-1].stage, told[-1].done, told[-1].total
+    ('fit', 2, 2)
     """
 
     stage: str

@@ -53,6 +53,19 @@ class Reduction:
         intensities), "error" (of net), "before" (F without the polynomial), "polynomial", "F".
     diagnostics : numbers by name; see `reduce`. settings : what was asked for, under PDFgetX3's names where it has one.
     window, extrapolate : defaults of `to_pdf`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.scattering import form_factor
+    >>> Q = np.arange(1.0, 24.0, 0.01)
+    >>> S = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=24, qdamp=0.05)).sq(Q).S
+    >>> done = pk.reduce(pk.Intensity(Q, 7 * form_factor("Ni", "X", Q) ** 2 * S), composition="Ni")  # simulated
+    >>> print(*done.stages)
+    raw background net level error before polynomial F
+    >>> print(f"Ni–Ni at {done.diagnostics['first peak']:.2f} Å, S → {done.diagnostics['high-Q level']:.2f}")
+    Ni–Ni at 2.49 Å, S → 1.00
     """
 
     sq: SQ
@@ -107,6 +120,18 @@ class Reduction:
 
         The polynomial of an ad hoc reduction has taken the part of F below qmin for background, so models are not to
         be cut there: `PDF.instrument.qmin` is 0. Raises PdfkitError as `SQ.to_pdf`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> from pdfkit.scattering import form_factor
+        >>> Q = np.arange(1.0, 24.0, 0.01)
+        >>> S = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=24, qdamp=0.05)).sq(Q).S
+        >>> done = pk.reduce(pk.Intensity(Q, form_factor("Ni", "X", Q) ** 2 * S), composition="Ni")  # simulated
+        >>> pdf = done.to_pdf(np.arange(1.5, 4, 0.01), qmax=18, window="lorch")
+        >>> print(f"Qmax {pdf.instrument.qmax:g} Å⁻¹, {pdf.instrument.window}, Ni–Ni at {pdf.r[pdf.G.argmax()]:.2f} Å")
+        Qmax 18 Å⁻¹, lorch, Ni–Ni at 2.49 Å
         """
         low = self.qmin if qmin is None else qmin
         high = self.qmax if qmax is None else qmax
@@ -191,6 +216,19 @@ def reduce(
     Raises
     ------
     PdfkitError : a composition, limit, choice or pattern that cannot be. ReadError : a file that cannot be read.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.scattering import form_factor
+    >>> Q = np.arange(1.0, 24.0, 0.01)
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20, qdamp=0.05))
+    >>> iq = pk.Intensity(Q, 7 * form_factor("Ni", "X", Q) ** 2 * model.sq(Q).S)  # simulated
+    >>> pdf = pk.reduce(iq, composition="Ni", qmax=20).to_pdf()
+    >>> result = pk.fit(model, pdf, rmin=1.5, rmax=20, free=["scale", "a"])
+    >>> print(f"a = {result.params['ni.a'].value:.3f} Å, Rw = {result.rw:.2f}")
+    a = 3.524 Å, Rw = 0.01
     """
     sample, empty = _pattern(iq), None if background is None else _pattern(background)
     _choices(method, errors, window, extrapolate)

@@ -115,6 +115,16 @@ def screen(
     ------
     ParameterError : names that no candidate has. PdfkitError : no candidates, data that do not suffice, a journal of
     another problem, an executor that broke (what was finished is in the journal).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4, 5)]
+    >>> truth = pk.Cluster(clusters[1], "c", Uiso={"Cd": 0.03, "Se": 0.03}, delta2=4)
+    >>> data = pk.Model(truth, pk.Instrument(probe="X", qmin=0.8, qmax=16))(np.arange(1.8, 14, 0.05))  # simulated
+    >>> [(row.formula, round(row.rw, 2), row.same) for row in pk.screen(clusters, data)]
+    [('Cd20Se10', 0.0, True), ('Cd35Se20', 0.13, False), ('Cd10Se4', 0.15, False)]
     """
     chemistry = Chemistry(ratio, ratio_of, mass, inorganic, mass_tolerance)
     setting = Setting(
@@ -176,6 +186,17 @@ def confusion(
     Raises
     ------
     PdfkitError : fewer than two finalists that can be fitted, and whatever `screen` raises.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Cluster(clusters[1], "c", Uiso={"Cd": 0.03, "Se": 0.03}, delta2=4)
+    >>> data = pk.Model(truth, pk.Instrument(probe="X", qmin=0.8, qmax=16))(np.arange(1.8, 14, 0.05))  # simulated
+    >>> study = pk.confusion(2, pk.screen(clusters, data), repeats=3)
+    >>> study.names, study.first.tolist()  # each came first in all measurements of its own
+    (('Cd20Se10_tetrahedron', 'Cd10Se4_tetrahedron'), [[3, 0], [0, 3]])
     """
     repeats, seed = _whole("repeats", repeats), _whole("seed", seed, 0)
     size = dask_size(executor) if workers is None else _whole("workers", workers)
@@ -212,6 +233,20 @@ def load_ranking(path: str | PathLike[str]) -> Ranking:
     """Return the ranking that `Ranking.save` wrote: rows, data, settings and the atoms of all that were fitted.
 
     Raises ReadError when the file is missing, damaged, or no ranking. Nothing in it is executed.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16))
+    >>> ranking = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)))  # of simulated data
+    >>> with TemporaryDirectory() as folder:
+    ...     back = pk.load_ranking(ranking.save(Path(folder, "ranking.h5")))
+    >>> back[0].formula, back[0].lnz == ranking[0].lnz
+    ('Cd20Se10', True)
     """
     from pdfkit._screen_store import load_ranking as load
 
