@@ -69,7 +69,20 @@ class Growth:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """What `bench` found: machine (processor, versions, date), rows, seconds it took, whether it was a quick one."""
+    """What `bench` found: machine (processor, versions, date), rows, seconds it took, whether it was a quick one.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> report = pk.bench(["jacobian"], quick=True, fresh=False)
+    >>> with TemporaryDirectory() as folder:
+    ...     pk.BenchReport.read(report.save(Path(folder, "bench.json"))) == report
+    True
+    >>> report.rows[0].title, report.rows[0].status
+    ('G and 10 derivatives, wurtzite, to 30 Å', 'done')
+    """
 
     machine: Mapping[str, str]
     rows: tuple[BenchRow, ...]

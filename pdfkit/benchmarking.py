@@ -39,6 +39,13 @@ def bench(
     ratios of the rounds.
 
     Raises PdfkitError for a case that does not exist.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> report = pk.bench(["transform"], quick=True, fresh=False)
+    >>> report.agreed, [(row.program, row.status) for row in report.rows]
+    (True, [('pdfkit', 'done'), ('numpy', 'done')])
     """
     known = cases()
     for name in names:

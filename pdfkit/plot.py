@@ -62,6 +62,19 @@ def fit(result: FitResult, path: AnyPath | None = None, ax: Any = None, *, width
     Raises
     ------
     PdfkitError : a file name of another kind, or `ax` for several data sets. WriteError : it cannot be written.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+    >>> with TemporaryDirectory() as folder:
+    ...     figure = pk.plot.fit(result, Path(folder, "ni.png"))
+    >>> figure.axes[0].get_legend_handles_labels()[1]
+    ['data', 'fit, $R_w$ = 0.000']
     """
     kind = _format(path)
     figure, axes = _panels(len(result.datasets), ax, width)
@@ -71,7 +84,18 @@ def fit(result: FitResult, path: AnyPath | None = None, ax: Any = None, *, width
 
 
 def phases(result: FitResult, path: AnyPath | None = None, ax: Any = None, *, width: float = SINGLE) -> Figure:
-    """Plot the fit and below it each phase's share, curves offset. Parameters and errors as for `fit`."""
+    """Plot the fit and below it each phase's share, curves offset. Parameters and errors as for `fit`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> phases = [pk.Crystal.from_file(name, name=name.lower()) for name in ("Ni", "Cu")]
+    >>> model = pk.Model(phases, pk.Instrument(probe="X", qmax=25))
+    >>> figure = pk.plot.phases(pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"]))
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['fit', 'ni', 'cu']
+    """
     kind = _format(path)
     figure, axes = _panels(len(result.datasets), ax, width)
     for one, panel in zip(result.datasets, axes, strict=True):
@@ -87,6 +111,15 @@ def partials(
 
     weighted : contributions that add up to the fit; otherwise number partials of a single phase, without the fit.
     Other parameters and errors as for `fit`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+    >>> figure = pk.plot.partials(pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"]))
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['fit', 'Cd–Cd', 'Cd–S', 'S–S']
     """
     kind = _format(path)
     figure, axes = _panels(len(result.datasets), ax, width)
@@ -102,6 +135,17 @@ def correlation(
     """Plot the correlations of the free parameters as a map with numbers, −1 to 1; grey where there is no error.
 
     width : mm; by default what the number of parameters needs. Other parameters and errors as for `fit`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(1, 10, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> figure = pk.plot.correlation(pk.fit(model, data, free=["scale", "Uiso"]))
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['1', '.75', '.75', '1']
     """
     kind = _format(path)
     n = len(result.free)
@@ -119,6 +163,16 @@ def pdf(*pdfs: PDF, path: AnyPath | None = None, ax: Any = None, stacked: bool =
     """Plot one or several G(r), one above the other (`stacked`) or on top of each other, with their names.
 
     Other parameters and errors as for `fit`; PdfkitError too when there is nothing to plot.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r, crystals = np.arange(1, 10, 0.02), [pk.Crystal.from_file(name, name=name) for name in ("Ni", "Cu")]
+    >>> curves = [pk.Model(one, pk.Instrument(probe="X", qmax=25))(r) for one in crystals]
+    >>> figure = pk.plot.pdf(*(pk.PDF(r, curve.G, name=one.name) for curve, one in zip(curves, crystals)))
+    >>> figure.axes[0].get_legend_handles_labels()[1]
+    ['Ni', 'Cu']
     """
     kind = _format(path)
     if not pdfs:

@@ -30,6 +30,15 @@ class Verification:
 
     rows : (n,) of VerificationRow: topic, name, compared, measured, bound, reason, ok, skipped, seconds, note.
     seconds : of the whole run. machine : what it ran on.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> report = pk.verify("two routes")
+    >>> report.ok, report.failed
+    (True, ())
+    >>> all(row.measured <= row.bound for row in report.rows)
+    True
     """
 
     rows: tuple[VerificationRow, ...]
@@ -87,6 +96,12 @@ def verify(*topics: str, tell: Callable[[int, int, str], None] | None = None) ->
 
     A row that disagrees is part of the report (`ok` is False), not an exception. Raises PdfkitError for an unknown
     topic.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.verify("analytic limit").ok
+    True
     """
     wanted = tuple(_checks.choice("topic", topic, TOPICS) for topic in topics) or TOPICS
     chosen = [check for check in _all_checks() if check.topic in wanted]
