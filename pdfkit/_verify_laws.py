@@ -53,7 +53,7 @@ def checks() -> list[Check]:
         ("neighbours counted", "12 and 6 (Ni), 4 and 12 (CdS): difference", 1e-12, _ROUND, _coordination),
         ("sine transform", "G → F → G of 3 peaks, of the largest", 1e-10, _ROUND, _round_trip),
         ("S(Q) of a model", "back to its G(r), of max|G|", 2e-5, _TRAPEZOIDS, _model_sq),
-        ("supercell", "2 × 1 × 3 cells, of max|G|", 1e-6, _MERGED, _supercell),
+        ("supercell", "2 × 1 × 3 cells, of max|G|", 2e-7, _MERGED, _supercell),
         ("rotation, order of atoms", "of a cluster, of max|G|", 1e-12, _ROUND, _rotation),
         ("whitening", "W·C·Wᵀ = 1, C by quadrature, absolute", 1e-7, _INTEGRAL, _white),
         ("fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, _STOP, _fit),

@@ -127,7 +127,7 @@ def test_deposited_pairs_equal_a_brute_sum(rmax: float) -> None:
             d, w = np.linalg.norm(moved), (2.0 if group[i] == group[j] else 4.0) * oi * oj
             k = math.floor(np.linalg.norm(delta) / h)
             f = d / h - k
-            for node, part in ((k, w * (1 - f)), (k + 1, w * f)):
+            for node, part in ((k, w * (1 - f) * k * h / d), (k + 1, w * f * (k + 1) * h / d)):
                 row = part * np.array([1.0, 0.0, -f * (1 - f) * h * h, ui + uj])
                 out[class_of[kind_of[i], kind_of[j]], node] += row
         return out

@@ -38,18 +38,22 @@ def block_spheres(x: Array, spheres: Array) -> None:
 
 
 @kernel
-def add_change(low: Array, high: Array, f: float, h: float, s: float, dw: float, wd: float, wds: float) -> None:
+def add_change(
+    low: Array, high: Array, d: float, f: float, h: float, s: float, dw: float, wd: float, wds: float
+) -> None:
     """Add what a pair changes to the rows (4,) of its two nodes: ẇ, wḋ and wṡ of the pair; see `deposit_pairs`."""
-    dw0 = (1.0 - f) * dw - wd / h
-    dw1 = f * dw + wd / h
+    share0 = (1.0 - f) * (1.0 - f * h / d)
+    share1 = f * (1.0 + (1.0 - f) * h / d)
+    dw0 = (dw - wd / d) * share0 - wd / h * (1.0 - f * h / d)
+    dw1 = (dw - wd / d) * share1 + wd / h * (1.0 + (1.0 - f) * h / d)
     v = -f * (1.0 - f) * h * h
     wdv = -(1.0 - 2.0 * f) * h * wd
     low[0] += dw0
-    low[2] += dw0 * v + (1.0 - f) * wdv
-    low[3] += dw0 * s + (1.0 - f) * wds
+    low[2] += dw0 * v + share0 * wdv
+    low[3] += dw0 * s + share0 * wds
     high[0] += dw1
-    high[2] += dw1 * v + f * wdv
-    high[3] += dw1 * s + f * wds
+    high[2] += dw1 * v + share1 * wdv
+    high[3] += dw1 * s + share1 * wds
 
 
 @kernel
@@ -75,11 +79,11 @@ def deposit_pairs(
     """Share every pair (i, j, n) with 0.01 Å < d = |x_j + c·n − x_i| ≤ rmax between two nodes, with its derivatives.
 
     Formula: node k of a class lies at k·h, h = bin_width. A pair at d = (k + f)h with w = mᵢ·occᵢ·occⱼ (doubled for
-    unlike groups, of which only j ≥ i is taken) and s = uᵢ + uⱼ gives node k the weight W = (1 − f)w and node k + 1
-    the weight W = fw, and to each W·v and W·s; v = −f(1 − f)h² undoes the variance that sharing adds. Weight, mean and
-    variance of the pair are kept, those of its peak w·n(r − d)/d to h²/4d² (2e-7 at 2.4 Å), and everything is
-    continuous where the pair passes a node. Derivatives follow from ẇ, ṡ = u̇ᵢ + u̇ⱼ and ḋ = (ΔᵀEΔ + Δ·(tⱼ − tᵢ))/d.
-    Images are searched for blocks of atoms that follow one another: an order that keeps neighbours together is quick.
+    unlike groups, of which only j ≥ i is taken) and s = uᵢ + uⱼ gives node k the weight W = (1 − f)w·kh/d and
+    node k + 1 the weight W = fw·(k + 1)h/d, w together, and to each W·v and W·s; v = −f(1 − f)h² undoes the variance
+    that sharing adds. Weight, mean and variance of the pair's peak w·n(r − d)/d are kept, and everything is continuous
+    where the pair passes a node. Derivatives follow from ẇ, ṡ = u̇ᵢ + u̇ⱼ and ḋ = (ΔᵀEΔ + Δ·(tⱼ − tᵢ))/d. Images are
+    searched for blocks of atoms that follow one another, so atoms should be in an order that keeps neighbours together.
     Shapes: c (3,3) upper triangular, columns the basis; x (natoms,3) cartesian; group (natoms,), the atoms of a group
     one after the other; centres (k,), the atoms i, each the first of its group; u, occ, kind_of (natoms,); mult
     (natoms,), mᵢ; class_of (nkinds, nkinds); strain E (nq,3,3), symmetric, half the change of the metric in cartesian
@@ -170,7 +174,7 @@ def deposit_pairs(
                             f = min(max(place - k, 1e-9), 1.0 - 1e-9)
                             v = -f * (1.0 - f) * h2
                             p = first[a] + k
-                            w1 = weight[a] * f
+                            w1 = weight[a] * f * (1.0 + (1.0 - f) * bin_width / d)
                             w0 = weight[a] - w1
                             s = displacement[a]
                             # All are read before the first is written, so that they go as vectors.
@@ -190,9 +194,9 @@ def deposit_pairs(
                                 wd = m[0, 0] * vx * vx + m[1, 1] * vy * vy + m[2, 2] * vz * vz
                                 wd += 2.0 * (m[0, 1] * vx * vy + m[0, 2] * vx * vz + m[1, 2] * vy * vz)
                                 wd *= weight[a] / d
-                                add_change(dsums[p, q], dsums[p + one, q], f, bin_width, s, 0.0, wd, 0.0)
+                                add_change(dsums[p, q], dsums[p + one, q], d, f, bin_width, s, 0.0, wd, 0.0)
                             for number_q in range(nactive[a]):
                                 q = active[a, number_q]
                                 t = change[a, number_q]
                                 wd = (vx * t[2] + vy * t[3] + vz * t[4]) / d
-                                add_change(dsums[p, q], dsums[p + one, q], f, bin_width, s, t[0], wd, t[1])
+                                add_change(dsums[p, q], dsums[p + one, q], d, f, bin_width, s, t[0], wd, t[1])

@@ -2,9 +2,9 @@
 
 Where there are many more pairs than bins nothing is listed or sorted: every pair is shared between the two edges of its
 bin as it is found (see `deposit_pairs`). That keeps its weight, mean and variance, and G is continuous. What is lost: a
-third moment of at most 0.1·(0.002 Å)³, the change of correlated motion and the pull of 1/d across a bin, the spread of
-ln s in 0.005; together 9e-7 of max|G| (measured, 200 atoms). A derivative is off by up to h²/6·T‴/T′ of each pair, 3e-4
-at σ = 0.1 Å, which averages out over many pairs (5e-5 by a cell length, 3e-4 by one position of 200 atoms, measured).
+third moment of at most 0.1·(0.002 Å)³, the change of correlated motion across a bin, the spread of ln s in 0.005;
+together 2e-7 of max|G| (measured, 200 atoms). A derivative is off by up to h²/6·T‴/T′ of each pair, 3e-4 at σ = 0.1 Å,
+which averages out over many pairs (5e-5 by a cell length, 3e-4 by one position of 200 atoms, measured).
 """
 
 from __future__ import annotations
