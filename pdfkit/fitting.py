@@ -103,6 +103,7 @@ def fit(
         sets = _datasets(model, data, rmin, rmax, weights, "independent")
     problem = Problem(sets, ParameterMap.of(params), tuple(restraints), model)
     problem.check()
+    problem.leave_zero(params)
     problem.guess_scales(params)
     outcome = _minimise(problem, max_nfev, progress)
     if restraints and not all(s.has_errors for s in sets):

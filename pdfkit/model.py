@@ -46,7 +46,7 @@ class Model:
     ------
     PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent weights without a cut.
 
-    Calling the model with r gives a `PDF`; `parameters()` lists its numbers; `with_values` changes them.
+    Calling the model with r gives a `PDF`; `pdfkit.parameters(model)` lists its numbers; `with_values` changes them.
 
     Example
     -------

@@ -19,6 +19,9 @@ from pdfkit.params import ParameterMap, Parameters
 from pdfkit.phases.base import Quantity
 from pdfkit.restraints import Restraint
 
+OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01}
+"""Å⁻¹: where a fit starts a free quantity that is 0."""
+
 
 def is_local(name: str) -> bool:
     """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's two."""
@@ -207,3 +210,14 @@ class Problem:
             i = self.mapping.free[k]
             low, high = self.mapping.low[k], self.mapping.high[k]
             params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))
+
+    def leave_zero(self, params: Parameters) -> None:
+        """Start free qdamp and qbroad off 0: G depends on their squares, so at 0 nothing would move them.
+
+        The starts are those of a usual powder instrument, or half the upper bound where that is lower.
+        """
+        for k, name in enumerate(self.mapping.free_names):
+            start = OFF_ZERO.get(name.rpartition(".")[2])
+            i = self.mapping.free[k]
+            if start is not None and self.mapping.start[i] == 0.0:
+                params[name].value = self.mapping.start[i] = min(start, 0.5 * float(self.mapping.high[k]))

@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -151,11 +153,15 @@ def profile(
 
 @dataclass(frozen=True)
 class Replicas:
-    """Values (repeats, n) of the free parameters, resampled or sampled, and what follows from them."""
+    """Values (repeats, n) of the free parameters, resampled or sampled, and what follows from them.
+
+    remark : what to know of them (a chain too short for its correlations), or empty.
+    """
 
     free: tuple[str, ...]
     best: Array
     values: Array
+    remark: str = ""
 
     @property
     def covariance(self) -> Array:
@@ -246,7 +252,7 @@ def sample(
 
     The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
     the misfit. Bounds are flat priors. `steps` of each walker are taken, the first `burn` left out; neighbours in a
-    chain are correlated. Raises PdfkitError without the package emcee.
+    chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without the package emcee.
 
     Example
     -------
@@ -256,8 +262,9 @@ def sample(
     >>> pdf = model(np.arange(2, 4, 0.04))
     >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
     >>> result = pk.fit(model, data, free=["a"])
-    >>> draws = pk.sample(result, steps=150, burn=50, walkers=4, seed=1)  # doctest: +ELLIPSIS
-    The chain is shorter than 50 times the integrated autocorrelation time ...
+    >>> draws = pk.sample(result, steps=150, burn=50, walkers=4, seed=1)
+    >>> draws.remark.startswith("The chain is shorter than 50 times the integrated autocorrelation time")
+    True
     >>> draws.values.shape, 0.5 < draws.stderr["ni.a"] / result.params["ni.a"].stderr < 2
     ((400, 1), True)
     """
@@ -276,8 +283,12 @@ def sample(
         return problem.system(np.array([par.value for par in params.values()]))[-1] / unit
 
     count = walkers or max(32, 4 * len(result.free))
-    found = lmfit.Minimizer(residual, plain).emcee(steps=steps, burn=burn, nwalkers=count, seed=seed, progress=False)
-    return Replicas(result.free, result.values, np.reshape(found.chain, (-1, len(result.free))))
+    sampler = lmfit.Minimizer(residual, plain)
+    told = io.StringIO()  # lmfit prints what it thinks of the chain
+    with contextlib.redirect_stdout(told):
+        found = sampler.emcee(steps=steps, burn=burn, nwalkers=count, seed=seed, progress=False)
+    chain = np.reshape(found.chain, (-1, len(result.free)))
+    return Replicas(result.free, result.values, chain, " ".join(told.getvalue().split()))
 
 
 def _problem(result: FitResult) -> tuple[Problem, float]:

@@ -241,3 +241,20 @@ def test_qmin_and_window_of_the_data_matter(exact: pk.FitResult) -> None:
     wrong = replace(exact.data, instrument=pk.Instrument(probe="X", qmax=15.0, qdamp=0.03))
     result = pk.fit(start().with_instrument(wrong.instrument), wrong, free=FREE, ties=TIES)
     assert result.rw > 0.02  # Lorch data fitted without the window
+
+
+@pytest.mark.parametrize("name", ["qdamp", "qbroad"])
+def test_a_free_quantity_that_enters_squared_leaves_zero(name: str) -> None:
+    ni = pk.Crystal.from_file("Ni", name="ni")
+    truth = pk.Model(ni, pk.Instrument(probe="X", qmax=20.0, qdamp=0.05 if name == "qdamp" else 0.0, qbroad=0.02))
+    start = pk.Model(ni, replace(truth.instrument, **{name: 0.0}))
+    result = pk.fit(start, truth(R), free=["scale", name])
+    # Ripples from beyond the range are followed as far as the start's damping asks for: 1e-4 of max|G|.
+    assert result.rw < 2e-4
+    assert result.params[name].value == pytest.approx(getattr(truth.instrument, name), rel=2e-3)
+
+
+def test_no_damping_is_found_where_there_is_none() -> None:
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20.0))
+    result = pk.fit(model, model(R), free=["scale", "qdamp"])
+    assert result.params["qdamp"].value < 1e-3
