@@ -14,8 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TOP = HERE.parent
-SHOWN = ("build", "plot", "scattering", "shapes", "transforms")  # the first two are public names
-MORE = [f"pdfkit.{name}" for name in SHOWN[2:]]
+SHOWN = ("build", "plot", "scattering", "shapes", "transforms")
 # Docstrings have lines that mean something.
 STYLE = ".pdoc .docstring p { white-space: pre-line } .pdoc .docstring h2 { font-size: 1rem; border: none }"
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -37,7 +36,7 @@ def api(out: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "custom.css").write_text(STYLE, encoding="utf-8")
         pdoc.render.configure(math=True, template_directory=Path(folder), footer_text=f"pdfkit {pdfkit.__version__}")
-        pdoc.pdoc("pdfkit", *MORE, rf"!pdfkit\.(?!({'|'.join(SHOWN)})$)", output_directory=out)
+        pdoc.pdoc("pdfkit", rf"!pdfkit\.(?!({'|'.join(SHOWN)})$)", output_directory=out)
 
 
 def notebook(path: Path, out: Path, run: bool) -> None:

@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pdfkit import build as build
     from pdfkit import plot as plot
+    from pdfkit import scattering as scattering
+    from pdfkit import shapes as shapes
+    from pdfkit import transforms as transforms
     from pdfkit._reduce_batch import reduce_files as reduce_files
     from pdfkit.benchmarking import BenchReport as BenchReport
     from pdfkit.benchmarking import bench as bench
@@ -183,11 +186,12 @@ _HOME = {
     "verification": ("Verification", "verify"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
-__all__ = sorted([*_MODULE_OF, "build", "plot"])
+_MODULES = ("build", "plot", "scattering", "shapes", "transforms")
+__all__ = sorted([*_MODULE_OF, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("build", "plot"):
+    if name in _MODULES:
         return importlib.import_module(f"pdfkit.{name}")
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'pdfkit' has no attribute {name!r}")

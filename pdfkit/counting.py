@@ -76,6 +76,9 @@ class PairTable:
     axes: Array | None = None
     method: str = "exact"
 
+    def __repr__(self) -> str:
+        return f"PairTable({self.count.sum():.0f} pairs in {self.count.size} bins, counted by {self.method!r})"
+
     @cached_property
     def total(self) -> float:
         """Ordered pairs, each atom with itself included: N² for a complete table."""

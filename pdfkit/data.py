@@ -103,6 +103,14 @@ def _frozen_header(header: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(header))
 
 
+def described(kind: str, name: str, x: Array, unit: str, extras: Mapping[str, Any]) -> str:
+    """Return a curve in one line: how many points, from where to where, what comes with it."""
+    has = [key for key, value in extras.items() if value is not None]
+    parts = [repr(name)] if name else []
+    parts += [f"{x.size} points", f"{x[0]:g} to {x[-1]:g} {unit}", *(["with " + ", ".join(has)] if has else [])]
+    return f"{kind}({', '.join(parts)})"
+
+
 @dataclass(frozen=True, eq=False)
 class PDF:
     """A pair distribution function G(r) on increasing r.
@@ -149,6 +157,9 @@ class PDF:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), _fields(self))
+
+    def __repr__(self) -> str:
+        return described("PDF", self.name, self.r, "Å", {"dG": self.dG, "cov": self.cov})
 
     def __len__(self) -> int:
         return self.r.size
@@ -229,6 +240,9 @@ class SQ:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), _fields(self))
+
+    def __repr__(self) -> str:
+        return described("SQ", self.name, self.Q, "Å⁻¹", {"dS": self.dS, "cov": self.cov})
 
     def __len__(self) -> int:
         return self.Q.size

@@ -36,7 +36,7 @@ class PdfkitWarning(UserWarning):
     ...     warnings.simplefilter("always")
     ...     polonium = pk.Structure((3.36, 3.36, 3.36, 90, 90, 90), sites)
     >>> print(said[0].category.__name__, said[0].message, sep=": ")
-    PdfkitWarning: 1 sites lie on another site of the same element: merged into it
+    PdfkitWarning: 1 site lies on another site of the same element: merged into it
     """
 
 

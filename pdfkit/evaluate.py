@@ -33,8 +33,8 @@ class Convention:
     envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
     reach : peaks end at this many σ.
     cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
-        Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences up
-        to 6e-4 of max|G|, most near the ends of the range).
+        Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
+        1e-3 of max|G|, and of per cents at the first points, where the filter of "pdffit2" begins).
 
     Example
     -------

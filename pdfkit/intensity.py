@@ -12,7 +12,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.data import PROBES
+from pdfkit.data import PROBES, described
 from pdfkit.errors import PdfkitError
 
 
@@ -72,6 +72,9 @@ class Intensity:
     def __reduce__(self) -> tuple[Any, ...]:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return _rebuild, ({**values, "header": dict(self.header)},)
+
+    def __repr__(self) -> str:
+        return described("Intensity", self.name, self.Q, "Å⁻¹", {"dI": self.dI})
 
     def __len__(self) -> int:
         return self.Q.size

@@ -26,7 +26,7 @@ import numpy as np
 from pdfkit import _checks, debye
 from pdfkit._checks import Array
 from pdfkit.counting import PairTable, count_pairs
-from pdfkit.data import PDF, PROBES, SQ, Instrument
+from pdfkit.data import PDF, PROBES, SQ, Instrument, described
 from pdfkit.debye import Motion
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
@@ -71,6 +71,9 @@ class Pattern:
                 object.__setattr__(self, field, _checks.array(field, value))
                 if getattr(self, field).size != self.Q.size:
                     raise PdfkitError(f"{field} has {np.size(value)} points and Q has {self.Q.size}: they must match")
+
+    def __repr__(self) -> str:
+        return described("Pattern", self.name, self.Q, "Å⁻¹", {"2θ": self.two_theta})
 
     def __len__(self) -> int:
         return self.Q.size

@@ -320,7 +320,8 @@ class Structure:
         merged = _tidy.merged(self.sites, which[pairs[distance < _tidy.SAME_ATOM]])
         removed = len(self.sites) - len(merged)
         if removed:
-            _tidy.warn(f"{removed} sites lie on another site of the same element: merged into it")
+            number = "1 site lies" if removed == 1 else f"{removed} sites lie"
+            _tidy.warn(f"{number} on another site of the same element: merged into it")
             object.__setattr__(self, "sites", merged)
             self.__dict__.pop("_expanded")
             self._merge_and_check()

@@ -398,7 +398,7 @@ def test_warnings_are_one_line(folder: Path, here: Callable[..., Run]) -> None:
         warnings.simplefilter("default")
         run = process(folder, "info", "x.cif")
     assert run.returncode == 0
-    assert run.stderr.startswith("warning: 1 sites lie on another")
+    assert run.stderr.startswith("warning: 1 site lies on another")
     assert run.stderr.count("\n") == 1
 
 
