@@ -143,7 +143,7 @@ def write_partials(result: FitResult, target: Path, prefix: str = "") -> list[Pa
     where = Where(target, prefix)
     files = []
     for one in result.datasets:
-        shares = one.model.partials(one.data.r)
+        shares = one.partials()
         names = ["r", "Gobs", "Gcalc", *("-".join(pair) for pair in shares)]
         columns = [one.data.r, one.data.G, one.calc.G, *(share.G for share in shares.values())]
         files.append(where.file(f"partials_{one.name}.txt" if len(result.datasets) > 1 else "partials.txt"))

@@ -240,6 +240,7 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
                 s.data,
                 PDF(s.data.r, G, instrument=model.instrument),
                 tuple(s.evaluate.messages),
+                s.begin,
             )
         )
     rw = _rw(problem, fits)

@@ -182,8 +182,8 @@ class Model:
         r = _checks.grid("r", r)
         return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin)
 
-    def phase_curves(self, r: Array) -> dict[str, PDF]:
-        """Return each phase's share of G on r; they add up to the total.
+    def phase_curves(self, r: Array, *, begin: float | None = None) -> dict[str, PDF]:
+        """Return each phase's share of G on r; they add up to the total. `begin`: see `Evaluator`.
 
         Example
         -------
@@ -196,17 +196,18 @@ class Model:
         (['ni', 'cu'], True)
         """
         r = _checks.grid("r", r)
-        parts = self.evaluator(r).parts(self.values)
+        parts = self.evaluator(r, begin).parts(self.values)
         out: dict[str, Array] = {}
         for (phase, _), G in parts.items():
             out[phase] = out.get(phase, 0.0) + G
         return {name: PDF(r, G, instrument=self.instrument, name=name) for name, G in out.items()}
 
-    def partials(self, r: Array, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
+    def partials(self, r: Array, *, weighted: bool = True, begin: float | None = None) -> dict[tuple[str, str], PDF]:
         """Return G_ab on r by species pair, summed over phases.
 
         weighted: the contributions to G, which add up to it (each with its share w_ab of the baseline). Otherwise the
-        number partials G_ab = 4πr[ρ_ab/c_b − ρ₀] of a single phase, × scale, γ₀, B and cut like the total.
+        number partials G_ab = 4πr[ρ_ab/c_b − ρ₀] of a single phase, × scale, γ₀, B and cut like the total. `begin`: see
+        `Evaluator`.
 
         Example
         -------
@@ -222,7 +223,7 @@ class Model:
         if not weighted and len(self.phases) > 1:
             raise PdfkitError("number partials are defined for one phase: make a model of that phase alone")
         out: dict[tuple[str, str], Array] = {}
-        for (_, pair), G in self.evaluator(r).parts(self.values, weighted=weighted).items():
+        for (_, pair), G in self.evaluator(r, begin).parts(self.values, weighted=weighted).items():
             out[pair] = out.get(pair, 0.0) + G
         return {pair: PDF(r, G, instrument=self.instrument, name="–".join(pair)) for pair, G in sorted(out.items())}
 

@@ -99,7 +99,7 @@ def phases(result: FitResult, path: AnyPath | None = None, ax: Any = None, *, wi
     kind = _format(path)
     figure, axes = _panels(len(result.datasets), ax, width)
     for one, panel in zip(result.datasets, axes, strict=True):
-        shares = one.model.phase_curves(one.data.r)
+        shares = one.phase_curves()
         _draw_stack(panel, one, {name: curve.G for name, curve in shares.items()})
     return _done(figure, path, kind)
 
@@ -124,7 +124,7 @@ def partials(
     kind = _format(path)
     figure, axes = _panels(len(result.datasets), ax, width)
     for one, panel in zip(result.datasets, axes, strict=True):
-        shares = one.model.partials(one.data.r, weighted=weighted)
+        shares = one.partials(weighted=weighted)
         _draw_stack(panel, one, {"–".join(pair): curve.G for pair, curve in shares.items()}, total=weighted)
     return _done(figure, path, kind)
 

@@ -23,13 +23,25 @@ Uncertain = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class DatasetFit:
-    """One data set after the fit: the refined model, the data in range, and G_calc on the same r."""
+    """One data set after the fit: the refined model, the data in range, and G_calc on the same r.
+
+    begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
+    """
 
     name: str
     model: Model
     data: PDF
     calc: PDF
     messages: tuple[str, ...] = ()
+    begin: float | None = None
+
+    def partials(self, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
+        """Return G_ab of the refined model by species pair on the data's r; weighted ones add up to `calc`."""
+        return self.model.partials(self.data.r, weighted=weighted, begin=self.begin)
+
+    def phase_curves(self) -> dict[str, PDF]:
+        """Return each phase's share of `calc` on the data's r."""
+        return self.model.phase_curves(self.data.r, begin=self.begin)
 
     @property
     def difference(self) -> Array:
@@ -138,11 +150,11 @@ class FitResult:
         >>> {"–".join(pair): f"{pdf.r[pdf.G.argmax()]:.2f} Å" for pair, pdf in result.partials().items()}
         {'Cd–Cd': '4.12 Å', 'Cd–S': '2.52 Å', 'S–S': '4.12 Å'}
         """
-        return self._only().model.partials(self.data.r, weighted=weighted)
+        return self._only().partials(weighted=weighted)
 
     def phase_curves(self) -> dict[str, PDF]:
         """Return each phase's share of the fit on the data's r."""
-        return self._only().model.phase_curves(self.data.r)
+        return self._only().phase_curves()
 
     def derived(self) -> dict[str, tuple[Any, ...]]:
         """Return what phases make of their refined numbers (such as the cubic fraction of a stack), with errors.

@@ -237,6 +237,9 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
             text = format_xyz(part.refined_particle())
             model[f"xyz_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-xyz"), "data": Field(text)})
     named = f" ({one.name})" if one.name else ""
+    about: dict[str, Any] = {"name": one.name, "position": position, "messages": list(one.messages)}
+    if one.begin is not None:
+        about["begin"] = one.begin
     return {
         "data": nxdata(
             f"G(r), measured and calculated{named}, Rw = {one.rw:.4f}",
@@ -246,13 +249,13 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
         ),
         "phases": nxdata(f"phases{named}", ("r", r), {_free_name(name): Field(G, _G) for name, G in phases.items()}),
         "partials": nxdata(f"pairs of species{named}: they add up to the fit", ("r", r), pairs),
-        "model": Group("NXcollection", model, {"name": one.name, "position": position, "messages": list(one.messages)}),
+        "model": Group("NXcollection", model, about),
     }
 
 
 def shares_of(one: DatasetFit) -> dict[tuple[str, tuple[str, str]], Array]:
     """Return the share in G_calc of every phase and species pair on the data's r; they add up to it."""
-    return one.model.evaluator(one.data.r).parts(one.model.values)
+    return one.model.evaluator(one.data.r, one.begin).parts(one.model.values)
 
 
 def _cif(phase: Any) -> str | None:
@@ -386,7 +389,9 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     calc = PDF(r, curves.array("calculated"), instrument=model.instrument)
     messages = tuple(str(one) for one in about.attrs.get("messages", ()))
     name = str(about.attrs.get("name", ""))
-    return int(about.attrs.get("position", 0)), DatasetFit(name, model, data, calc, messages)
+    begin = about.attrs.get("begin")
+    one = DatasetFit(name, model, data, calc, messages, None if begin is None else float(begin))
+    return int(about.attrs.get("position", 0)), one
 
 
 def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> Parameters:

@@ -7,6 +7,7 @@ import functools
 import math
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,6 +107,22 @@ def test_result_carries_what_was_asked(exact: pk.FitResult) -> None:
     assert set(plain["params"]["zb.a"]) == {"value", "stderr", "min", "max", "vary", "expr"}
     for parts in (exact.partials(), exact.phase_curves()):
         np.testing.assert_allclose(sum(p.G for p in parts.values()), exact.calc.G, atol=1e-12)
+
+
+def test_shares_add_up_where_the_filter_of_pdffit2_begins_before_the_fit(tmp_path: Path) -> None:
+    r = np.arange(1, 1500) * 0.01
+    model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=20.0), "pdffit2")
+    result = pk.fit(model, model(r), rmin=1.5, rmax=12.0, free=["scale"])
+    again = pk.load_result(result.save(tmp_path / "fit.h5"))
+    pk.write_fit_columns(tmp_path / "fit.dat", result)
+    names, table, _ = pk.read_columns(tmp_path / "fit.dat")
+    columns = dict(zip(names, table.T, strict=True))
+    # The case is one: without what lies before the range the curve is another.
+    assert np.abs(result.calc.G - model(result.data.r).G).max() > 1e-3
+    for parts in (result.partials(), result.phase_curves(), again.partials(), again.phase_curves()):
+        np.testing.assert_allclose(sum(one.G for one in parts.values()), result.calc.G, atol=1e-12)
+    # Columns hold nine digits or so.
+    np.testing.assert_allclose(columns["zb"], columns["Gcalc"], atol=1e-6)
 
 
 def test_errors_of_the_data_are_used_and_widened() -> None:
