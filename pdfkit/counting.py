@@ -37,8 +37,8 @@ WIDTH = 0.005
 CLOSEST = 0.5
 """Å: atoms nearer than this are on top of each other."""
 METHODS = ("auto", "exact", "direct", "lattice")
-# Up to here sorting every distance costs less than 0.1 s.
-EXACT_ATOMS = 1000
+# Up to here sorting every distance costs little.
+EXACT_ATOMS = 150
 MEMORY = 4e9
 # Pairs a thread should get at least.
 THREAD_PAIRS = 4e6
@@ -209,13 +209,18 @@ def _exact(particle: Particle, labels: IntArray, rmax: float, axes: bool) -> Pai
         lookup[a, b] = index
     channel = lookup[label[i], label[j]]
     key = channel * (1 << 40) + np.floor(d / EXACT_WIDTH).astype(np.int64)
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    count, mean, variance = _moments(inverse, first.size, d)
+    order = np.argsort(key)
+    d, key = d[order], key[order]
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    count = np.diff(first, append=key.size)
+    mean = np.add.reduceat(d, first) / count if first.size else d
+    variance = np.add.reduceat((d - np.repeat(mean, count)) ** 2, first) / count if first.size else d
     moments = None
     if axes:
-        squares = delta**2 / d[:, None]
-        moments = np.stack([np.bincount(inverse, s, minlength=first.size) / count for s in squares.T], axis=1)
-    return PairTable(mean, variance, count, channel[first], pairs, atoms, rmax, moments)
+        squares = delta[order] ** 2 / d[:, None]
+        moments = np.add.reduceat(squares, first, axis=0) / count[:, None] if first.size else squares
+    count, channel = count.astype(np.float64), key[first] >> 40
+    return PairTable(mean, variance, count, channel, pairs, atoms, rmax, moments)
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------
@@ -223,6 +228,7 @@ def _exact(particle: Particle, labels: IntArray, rmax: float, axes: bool) -> Pai
 
 def _direct(particle: Particle, labels: IntArray, rmax: float, threads: int) -> PairTable:
     pairs, atoms = _class_pairs(labels)
+    threads = threads if len(particle) ** 2 > 2 * THREAD_PAIRS else 1
     extent = _diameter(particle)
     reach = min(rmax, extent)
     bins = int(reach / WIDTH + 1e-6) + 1
