@@ -39,14 +39,15 @@ class DataEntry:
     rmax: float | None
 
     def read(self) -> PDF:
-        """Return the data in range. ReadError or PdfkitError when they cannot be had."""
+        """Return the data, all of them. ReadError or PdfkitError when they, or any in range, cannot be had."""
         from pdfkit.io.pdf_files import read_pdf
 
         if not self.file.is_file():
             raise PdfkitError(f"file {self.file} does not exist: paths are relative to the recipe")
         pdf = read_pdf(self.file, **self.options)
         pdf = replace(pdf, instrument=replace(pdf.instrument, **self.instrument), name=self.name or pdf.name)
-        return pdf.crop(self.rmin, self.rmax)
+        pdf.crop(self.rmin, self.rmax)
+        return pdf
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Recipe:
         return [*(entry.file for entry in self.data), *(file for file in structures if file.is_file())]
 
     def build(self) -> tuple[Model, PDF | dict[str, PDF]]:
-        """Return the model with its start values, and the data in range (by name when there are several).
+        """Return the model with its start values, and the data: all of one file, or those in range of several by name.
 
         Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
         """
@@ -140,7 +141,7 @@ class Recipe:
         model = self._at("data", 0, lambda: Model(phases, read[0].instrument, self.convention))
         if len(read) == 1:
             return model, read[0]
-        return model, {entry.name: pdf for entry, pdf in zip(self.data, read, strict=True)}
+        return model, {one.name: pdf.crop(one.rmin, one.rmax) for one, pdf in zip(self.data, read, strict=True)}
 
     def _at(self, kind: str, index: int, action: Callable[[], Any]) -> Any:
         """Do something for one table; an error without a file gets the recipe's name and that table's line."""
@@ -249,10 +250,14 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
     from pdfkit.fitting import fit
 
     model, data = recipe.build()
+    # One file is cut to its range by the fit itself: filters of other programs begin where the file does.
+    alone = recipe.data[0] if len(recipe.data) == 1 else None
     try:
         return fit(
             model,
             data,
+            rmin=alone.rmin if alone else None,
+            rmax=alone.rmax if alone else None,
             free=recipe.free,
             ties=recipe.ties,
             bounds=recipe.bounds,

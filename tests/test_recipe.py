@@ -59,6 +59,17 @@ def written(folder: Path, text: str) -> Path:
 # --- what a recipe does ----------------------------------------------------------------------------------------------
 
 
+def test_a_recipe_in_another_convention_is_the_fit_of_the_whole_file(folder: Path) -> None:
+    # PDFfit2's filter begins where the file begins, not where the fit does.
+    text = NICKEL.replace("[output]", 'convention = "pdffit2"\n\n[output]').replace(
+        "start = {a = 3.53, Ni.Uiso", "start = {a = 3.52, Ni.Uiso"
+    )
+    recipe = load_recipe(written(folder, text))
+    model = recipe.build()[0]
+    whole = pk.fit(model, pk.read_pdf(folder / "ni.gr"), rmin=1.5, rmax=9.0, free=["scale", "a", "Uiso"])
+    assert fit_recipe(recipe).rw == pytest.approx(whole.rw, rel=1e-12)
+
+
 def test_a_recipe_is_the_fit_that_it_describes(folder: Path) -> None:
     result = fit_recipe(load_recipe(written(folder, NICKEL)))
     data = pk.read_pdf(folder / "ni.gr")
