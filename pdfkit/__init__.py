@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from pdfkit.io.column_files import read_columns as read_columns
     from pdfkit.io.column_files import write_columns as write_columns
     from pdfkit.io.intensity_files import read_intensity as read_intensity
+    from pdfkit.io.particles import available_clusters as available_clusters
     from pdfkit.io.particles import write_xyz as write_xyz
     from pdfkit.io.pdf_files import read_pdf as read_pdf
     from pdfkit.io.pdf_files import write_pdf as write_pdf
@@ -143,7 +144,7 @@ _HOME = {
     "io.cif": ("write_cif",),
     "io.column_files": ("read_columns", "write_columns"),
     "io.intensity_files": ("read_intensity",),
-    "io.particles": ("write_xyz",),
+    "io.particles": ("available_clusters", "write_xyz"),
     "io.pdf_files": ("read_pdf", "write_pdf"),
     "io.sq_files": ("read_sq",),
     "io.structures": ("available_structures", "load_structure", "read_structure"),

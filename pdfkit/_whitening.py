@@ -15,6 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit._threads import one_thread
 from pdfkit.covariance import Covariance
 from pdfkit.data import PDF, Instrument
 from pdfkit.kernels.linear import project
@@ -57,9 +58,10 @@ def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
     """
     index = _points(data.r, instrument.qmax or math.inf)
     r = data.r[index]
-    if weights == "auto" and data.cov is not None:
-        return Whitening(index, _root(data.cov, r.tobytes()), "cov")
-    root = _root_of_correlation(r.tobytes(), instrument)
+    with one_thread():
+        if weights == "auto" and data.cov is not None:
+            return Whitening(index, _root(data.cov, r.tobytes()), "cov")
+        root = _root_of_correlation(r.tobytes(), instrument)
     if weights == "auto" and data.dG is not None:
         return Whitening(index, np.ascontiguousarray(root / data.dG[index]), "dG")
     return Whitening(index, root, "misfit")

@@ -105,3 +105,15 @@ def clusters() -> dict[str, Path]:
     from pdfkit.io.structures import _folder
 
     return {path.stem: path for path in sorted((_folder() / "clusters").glob("*.xyz"))}
+
+
+def available_clusters() -> tuple[str, ...]:
+    """Return the names of the clusters that come with pdfkit, for `Particle.from_file` and `Cluster.from_file`.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> [name for name in pk.available_clusters() if name.startswith("Cd56Se35")]
+    ['Cd56Se35_tetrahedron']
+    """
+    return tuple(clusters())
