@@ -60,6 +60,12 @@ def reduce(
     method: Annotated[str | None, typer.Option(help="adhoc or physical.  [default: adhoc]")] = None,
     rho0: Annotated[float | None, typer.Option(help="Atoms/Å³, for the physical method.")] = None,
     window: Annotated[str | None, typer.Option(help="Modification function, e.g. lorch.")] = None,
+    extrapolate: Annotated[
+        str | None, typer.Option(help="F(Q) below qmin: none, linear (small particles) or quadratic.")
+    ] = None,
+    errors: Annotated[
+        str | None, typer.Option(help="dI: auto, given, counting (√I), scatter (of neighbours) or none.")
+    ] = None,
     rmin: Annotated[float | None, typer.Option(help="Å; of G(r).")] = None,
     rmax: Annotated[float | None, typer.Option(help="Å; of G(r).  [default: 30]")] = None,
     rstep: Annotated[float | None, typer.Option(help="Å; of G(r).  [default: 0.01]")] = None,
@@ -115,5 +121,5 @@ def _live() -> Iterator[Callable[[int, int, str], None] | None]:
 
 _SETTINGS = (
     *("composition", "background", "bgscale", "unit", "wavelength", "twothetazero", "probe", "qmin", "qmax"),
-    *("qmaxinst", "rpoly", "method", "rho0", "window", "rmin", "rmax", "rstep"),
+    *("qmaxinst", "rpoly", "method", "rho0", "window", "extrapolate", "errors", "rmin", "rmax", "rstep"),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -671,3 +673,18 @@ def test_fits_of_our_G_give_the_published_lattice_parameter(name: str, compositi
         found[label] = pk.fit(model, pdf, rmin=1.5, rmax=30, free=free).params["phase.a"]
     difference = abs(found["ours"].value - found["published"].value)
     assert difference < 2 * math.hypot(found["ours"].stderr, found["published"].stderr)
+
+
+def test_the_command_line_takes_every_word_of_a_reduction(folder: Path) -> None:
+    command = [sys.executable, "-m", "pdfkit", "reduce", "a.iq", "-s", "Ni", "-o", "out"]
+    words = ["--extrapolate", "linear", "--errors", "scatter"]
+    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
+    header = (folder / "out" / "a.gr").read_text(encoding="utf-8")
+    assert "extrapolate = linear" in header
+    assert "errors = scatter" in header
+    wrong = subprocess.run(
+        [*command, "--extrapolate", "cubic"], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120
+    )
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: extrapolate = 'cubic' is not known")
