@@ -119,9 +119,9 @@ class Reduction:
         """Return G(r) on `r` (Å; default 0 to 30 by 0.01) with dG and cov; limits and window default to those asked.
 
         The polynomial of an ad hoc reduction has taken the part of F below qmin for background, so models are not to
-        be cut there: `PDF.instrument.qmin` is 0. That suits crystals; of small particles, whose F goes on smoothly below
-        qmin, what is missing costs an Rw of 0.06 to 0.08 and extrapolate="linear" 0.002 to 0.004 (dots of 22 Å).
-        Raises PdfkitError as `SQ.to_pdf`.
+        be cut there: `PDF.instrument.qmin` is 0. That suits crystals; of small particles, whose F goes on smoothly
+        below qmin, what is missing costs an Rw of 0.06 to 0.08 and extrapolate="linear" 0.002 to 0.004 (dots of
+        22 Å). Raises PdfkitError as `SQ.to_pdf`.
 
         Example
         -------
