@@ -2,11 +2,11 @@
 
 G(r) that was cut at Qmax holds about (rmax − rmin)·Qmax/π independent numbers. Points a little denser than that
 (`OVERSAMPLING`) hold all of them, whatever the grid of the file. Which combinations of points those numbers are follows
-from Qmax and window alone: the modes of the covariance of noise that is equal at all Q, but for those with less than
-`SMALLEST` of its largest variance, which lie beyond Qmax or where the window has taken the signal, and hold rounding
-more than information. The covariance of the data within them, C = VΛVᵀ, is diagonalised, and Λ^(−½)Vᵀ turns residuals
-into independent ones of variance 1. Where noise differs much with Q, the best known combinations count as if their
-variance were `FLOOR` of the largest: a reduction is not right to more digits than that.
+from Qmax and window of the data alone: the modes of the covariance of noise that is equal at all Q, but for those with
+less than `SMALLEST` of its largest variance, which lie beyond Qmax or where the window has taken the signal, and hold
+rounding more than information. The covariance of the data within them, C = VΛVᵀ, is diagonalised, and Λ^(−½)Vᵀ turns
+residuals into independent ones of variance 1. Where noise differs much with Q, the best known combinations count as if
+their variance were `FLOOR` of the largest: a reduction is not right to more digits than that.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
     r = data.r[index]
     with one_thread():
         if weights == "auto" and data.cov is not None:
-            return Whitening(index, _root(data.cov, r.tobytes(), instrument), "cov")
+            return Whitening(index, _root(data.cov, r.tobytes()), "cov")
         root = _root_of_correlation(r.tobytes(), instrument)
     if weights == "auto" and data.dG is not None:
         return Whitening(index, np.ascontiguousarray(root / data.dG[index]), "dG")
@@ -82,10 +82,11 @@ def _points(r: Array, qmax: float) -> IntArray:
 
 
 @lru_cache(maxsize=16)
-def _root(cov: Covariance, buffer: bytes, instrument: Instrument) -> Array:
-    """Return what whitens the covariance of the data, in the modes that the band has room for."""
+def _root(cov: Covariance, buffer: bytes) -> Array:
+    """Return what whitens the covariance of the data, in the modes that its own Q and window have room for."""
     r = np.frombuffer(buffer)
-    values, vectors = np.linalg.eigh(Covariance.white(instrument, float(r[-1])).matrix(r))
+    flat = Covariance(cov.Q, cov.weight, 1.0 / np.gradient(cov.Q))  # errors equal at all Q
+    values, vectors = np.linalg.eigh(flat.matrix(r))
     band = vectors[:, values > SMALLEST * values[-1]]
     values, vectors = np.linalg.eigh(band.T @ cov.matrix(r) @ band)
     return np.ascontiguousarray((band @ vectors / np.sqrt(np.maximum(values, FLOOR * values[-1]))).T)

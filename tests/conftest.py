@@ -1,5 +1,10 @@
 """Shared settings of the tests."""
 
+import os
+
+# Workers share the cores: threads of BLAS would wait for each other. Set before anything imports numpy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from hypothesis import HealthCheck, settings
 
 # A first call compiles a kernel: a deadline would report that as a flaky test.
