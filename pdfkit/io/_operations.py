@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -76,14 +77,13 @@ def tabulated_operations(name: str, cell: Sequence[float]) -> Operations:
     rhombohedral group). Without it those axes follow from `cell`, and origin choice 1 is taken with a
     `PdfkitWarning`. StructureError for a name in no table.
     """
-    from diffpy.structure.spacegroups import GetSpaceGroup, IsSpaceGroupIdentifier
-
+    known = _of_spacegroups("is_space_group_identifier", "IsSpaceGroupIdentifier")
     found = _SUFFIX.fullmatch(name.strip())
     symbol = found[1] if found else name.strip()
     suffix = next((part.upper() for part in found.groups()[1:] if part), "") if found else ""
     for spelling in (symbol, symbol.replace("_", ""), symbol.replace(" ", ""), symbol.capitalize()):
-        if IsSpaceGroupIdentifier(spelling):
-            group = GetSpaceGroup(spelling)
+        if known(spelling):
+            group = _of_spacegroups("get_space_group", "GetSpaceGroup")(spelling)
             break
     else:
         raise StructureError(f"space group {name!r} is in no table: list the symmetry operations in the file")
@@ -98,13 +98,21 @@ def tabulated_operations(name: str, cell: Sequence[float]) -> Operations:
     return _arrays(group)
 
 
+def _of_spacegroups(new: str, old: str) -> Any:
+    """Return a function of diffpy.structure by its name from version 3.4 on, or by the one it had before."""
+    from diffpy.structure import spacegroups
+
+    return getattr(spacegroups, new, None) or getattr(spacegroups, old)
+
+
 def identify(rotations: IntArray, translations: Array) -> tuple[str, int]:
     """Return the Hermann–Mauguin symbol and number of a list of operations; ("", 0) when no table has it."""
-    from diffpy.structure.spacegroups import FindSpaceGroup, SymOp
+    from diffpy.structure.spacegroups import SymOp
 
+    find = _of_spacegroups("find_space_group", "FindSpaceGroup")
     operations = [SymOp(R.astype(float), t) for R, t in zip(rotations, translations, strict=True)]
     try:
-        group = FindSpaceGroup(operations, shuffle=True)
+        group = find(operations, shuffle=True)
     except ValueError:
         return "", 0
     return str(group.short_name), int(group.number) % 1000
