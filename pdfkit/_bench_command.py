@@ -30,12 +30,15 @@ def bench(
     from pdfkit._bench_cases import cases
     from pdfkit._bench_report import BenchReport
     from pdfkit.benchmarking import bench as run
+    from pdfkit.errors import WriteError
     from pdfkit.io._atomic import write_text
 
     if names:
         for name, one in cases().items():
             print(f"{name:<16} {one.when:<6} {one.title}")
         return
+    if json is not None and not json.resolve().parent.is_dir():  # now, not after minutes of measuring
+        raise WriteError(f"{json}: the folder {json.parent} does not exist: create it first")
     with _outputs.folder(out) as folder:
         with _progress() as tell:
             found: BenchReport = run(case or (), quick=quick, progress=tell)

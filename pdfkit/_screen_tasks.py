@@ -134,6 +134,7 @@ def start_model(particle: Particle, setting: Setting, name: str = PHASE) -> Mode
             f"{len(particle)} atoms need about {needed / 1e9:.2g} GB and a candidate may take "
             f"{setting.memory / 1e9:.2g} GB: give memory= more, or a smaller candidate"
         )
+    # One Uiso for all species: what Cluster takes is wider than its annotation, which is of what it keeps.
     cluster = Cluster(particle, name, Uiso=UISO, surface=setting.surface, baseline=setting.baseline)  # type: ignore[arg-type]
     limits = {q.name: q.high for q in cluster.quantities if q.name in DELTA_START}
     wanted = {word: DELTA_START[word] * high for word, high in limits.items() if word in setting.free}

@@ -170,3 +170,14 @@ def test_a_new_process_runs_a_case() -> None:
     assert seconds > 0
     assert memory is None or memory > 10
     assert _bench_timing.fresh("no such case", "pdfkit") == (None, None)
+
+
+def test_a_folder_that_is_missing_is_found_before_the_measuring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmarking, "bench", lambda *_, **__: pytest.fail("it measured first"))
+    done = CliRunner().invoke(
+        cli.app, ["bench", "--json", str(tmp_path / "none" / "b.json"), "-o", str(tmp_path / "o")]
+    )
+    assert isinstance(done.exception, pk.WriteError)
+    assert "does not exist: create it first" in str(done.exception)
