@@ -91,6 +91,9 @@ def verify(
     topics: Annotated[
         list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only this one of the report; repeat it.")
     ] = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Read the files that the tests know instead, and compare what was meant.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")] = False,
 ) -> None:
     """Check on this machine that what pdfkit computes is right: a table of differences and their bounds.
@@ -100,9 +103,10 @@ def verify(
     Exit code 1 when a row fails.
     """
     from pdfkit._verify_command import verify_command
+    from pdfkit.verification import FILES
 
     with _live() as tell:
-        text, code = verify_command(topics or [], as_json=as_json, tell=tell)
+        text, code = verify_command([*(topics or []), *([FILES] if files else [])], as_json=as_json, tell=tell)
     print(text)
     raise typer.Exit(code)
 

@@ -40,8 +40,11 @@ def cell(values: Any, rotations: IntArray) -> tuple[float, ...]:
     return _symmetry.symmetric_cell(out, rotations)
 
 
-def on_position(site: Site, R: IntArray, t: Array, rows: Array) -> Site:
-    """Return `site` moved onto the special position it is near, its U averaged over the site symmetry."""
+def on_position(site: Site, R: IntArray, t: Array, rows: Array, said: list[str]) -> Site:
+    """Return `site` moved onto the special position it is near, its U averaged over the site symmetry.
+
+    What a user should know of that is added to `said`.
+    """
     if len(R) == 1:
         return site
     # Partly occupied sites near a special position may be real split sites: they are left where they are.
@@ -52,7 +55,7 @@ def on_position(site: Site, R: IntArray, t: Array, rows: Array) -> Site:
     xyz = _symmetry.snap(np.array(site.xyz), R[index], t[index], n)
     moved = float(np.linalg.norm((xyz - np.array(site.xyz)) @ rows))
     if moved > SAME_ATOM:
-        warn(f"site {site.label} moved by {moved:.3f} Å onto its special position {_shown(xyz)}")
+        said.append(f"site {site.label} moved by {moved:.3f} Å onto its special position {_shown(xyz)}")
     site = replace(site, xyz=(float(xyz[0]), float(xyz[1]), float(xyz[2])))
     if site.isotropic:
         return site
@@ -60,7 +63,7 @@ def on_position(site: Site, R: IntArray, t: Array, rows: Array) -> Site:
     U = np.mean([_symmetry.rotate_U(site.U, Rk, star) for Rk in R[index]], axis=0)
     off = float(np.abs(U - site.U).max())
     if off > 1e-3 and off > 0.1 * float(np.abs(U).max()):
-        warn(f"U of site {site.label} is against its site symmetry: averaged to {_shown(U)}")
+        said.append(f"U of site {site.label} is against its site symmetry: averaged to {_shown(U)}")
     return replace(site, U=tuple(float(u) for u in U)) if off > 1e-9 else site
 
 
@@ -156,9 +159,10 @@ def _unusual() -> StructureError:
     )
 
 
-def warn(message: str) -> None:
-    """Issue a PdfkitWarning on behalf of the caller of the constructor."""
-    warnings.warn(message, PdfkitWarning, stacklevel=5)
+def warn(said: Sequence[str]) -> None:
+    """Issue each remark as a PdfkitWarning on behalf of the caller of the constructor."""
+    for text in said:
+        warnings.warn(text, PdfkitWarning, stacklevel=5)
 
 
 def _shown(values: Array) -> str:

@@ -121,6 +121,7 @@ class PDF:
     instrument : how it was measured. header : what the file said, line by line (unknown keys are kept).
     name : a short label. composition : as the file gives it. temperature : K.
     cov : covariance of G (`pdfkit.Covariance`), or None. It holds on any r, so cropping leaves it alone.
+    remarks : what was assumed or repaired on the way here, a sentence each.
 
     Raises
     ------
@@ -146,6 +147,7 @@ class PDF:
     composition: str | None = None
     temperature: float | None = None
     cov: Covariance | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -201,6 +203,7 @@ class SQ:
     instrument, header, name, composition : as for `PDF`.
     cov : errors of F(Q) as a `pdfkit.Covariance` on the same Q with weight 1, where they are correlated (a reduction
     has fitted a scale and a polynomial); None: those of S are independent.
+    remarks : as for `PDF`.
 
     Raises
     ------
@@ -225,6 +228,7 @@ class SQ:
     name: str = ""
     composition: str | None = None
     cov: Covariance | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__

@@ -6,6 +6,7 @@ A message says which input is wrong, what it is, and the remedy. The command lin
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable
 from os import PathLike
 
@@ -119,6 +120,12 @@ class RecipeError(ReadError):
     ...         print(error.message)
     [data] has no key 'fiel': the nearest is file
     """
+
+
+def remark(text: str, stacklevel: int = 3) -> str:
+    """Say what was assumed or repaired, as a `PdfkitWarning`, and return the text to be kept with the value."""
+    warnings.warn(text, PdfkitWarning, stacklevel=stacklevel + 1)
+    return text
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

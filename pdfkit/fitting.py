@@ -355,6 +355,8 @@ def _remarks(mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit],
         out.append(f"{name} ended on its {side} bound {x[k]:g}: it has no error; widen the bound or fix it")
     for one in fits:
         out.extend(one.messages)
+        out.extend(one.data.remarks)
+        out.extend(text for phase in one.model.phases for text in phase.remarks)
     hopeless = rw > POOR_RW
     verdict = ""
     if hopeless:
@@ -362,4 +364,4 @@ def _remarks(mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit],
             f"no fit: the best Rw in reach is {rw:.2f}, so this model does not describe the data; "
             "its parameters mean little"
         )
-    return _Remarks(verdict, hopeless, tuple(out))
+    return _Remarks(verdict, hopeless, tuple(dict.fromkeys(out)))

@@ -24,7 +24,7 @@ class Intensity:
     ----------
     Q : (n,) Å⁻¹, strictly increasing, not negative. I : (n,) in any unit. dI : (n,) standard deviations, or None.
     probe : "X", "N", "E" or None (not known). wavelength : Å, or None.
-    header, name, composition : as for `pdfkit.PDF`.
+    header, name, composition, remarks : as for `pdfkit.PDF`.
 
     Raises
     ------
@@ -46,6 +46,7 @@ class Intensity:
     header: Mapping[str, str] = field(default_factory=dict, repr=False)
     name: str = ""
     composition: str | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__

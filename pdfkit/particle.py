@@ -59,6 +59,7 @@ class Particle:
     name : free text. meta : what a builder or a file says about it (numbers and words).
     lattice, sites : for a particle cut from a lattice: the lattice and (n, 4) n1, n2, n3, basis of each atom, whose
         positions may differ from xyz by a shift only. Pairs are then counted by lattice displacements.
+    remarks : what was assumed when it was read, a sentence each.
 
     Raises
     ------
@@ -81,6 +82,7 @@ class Particle:
     meta: Mapping[str, Any] = field(default_factory=dict)
     lattice: Lattice | None = None
     sites: IntArray | None = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -153,8 +155,8 @@ class Particle:
         return int(self.xyz.shape[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = (self.elements, self.kind, self.xyz, self.name, dict(self.meta), self.lattice, self.sites)
-        return type(self), values
+        known = (self.elements, self.kind, self.xyz, self.name, dict(self.meta))
+        return type(self), (*known, self.lattice, self.sites, self.remarks)
 
     def __repr__(self) -> str:
         return f"Particle({self.name or self.formula!r}: {self.formula}, {len(self)} atoms)"

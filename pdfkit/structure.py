@@ -59,6 +59,7 @@ class Structure:
     rotations, translations : (n, 3, 3) and (n, 3), all operations of the cell, centring included.
     title : free text.
     meta : what else a file says (delta1, delta2, sratio, rcut, spdiameter, stepcut, scale …).
+    remarks : what was assumed or repaired, by the file's reader or here, a sentence each.
 
     Raises
     ------
@@ -83,6 +84,7 @@ class Structure:
     translations: Array = field(default_factory=lambda: np.zeros((1, 3)))
     title: str = ""
     meta: Mapping[str, float | str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -100,8 +102,11 @@ class Structure:
         if repeated:
             raise StructureError(f"label {repeated[0]} is used by two sites: give each its own")
         rows = self.basis()
-        set_(self, "sites", tuple(_tidy.on_position(site, R, t, rows) for site in sites))
-        self._merge_and_check()
+        said: list[str] = []
+        set_(self, "sites", tuple(_tidy.on_position(site, R, t, rows, said) for site in sites))
+        self._merge_and_check(said)
+        _tidy.warn(said)
+        set_(self, "remarks", tuple(dict.fromkeys([*self.remarks, *said])))
 
     def moved(self, cell: tuple[float, ...], sites: tuple[Site, ...]) -> Structure:
         """Return the same crystal at another cell and site values that obey its symmetry already (a fit's step).
@@ -114,7 +119,7 @@ class Structure:
 
     def __reduce__(self) -> tuple[Any, ...]:
         values = (self.cell, self.sites, self.spacegroup, self.rotations, self.translations, self.title)
-        return type(self), (*values, dict(self.meta))
+        return type(self), (*values, dict(self.meta), self.remarks)
 
     def __repr__(self) -> str:
         formula = " ".join(f"{el}{n:g}" for el, n in self.composition().items())
@@ -312,7 +317,7 @@ class Structure:
             a.setflags(write=False)
         return Expanded(*arrays)
 
-    def _merge_and_check(self) -> None:
+    def _merge_and_check(self, said: list[str]) -> None:
         which = self._expanded.site
         pairs, distance = _symmetry.close_pairs(self.positions(), self.basis(), _tidy.OVERLAP)
         if len(pairs) == 0:
@@ -321,9 +326,9 @@ class Structure:
         removed = len(self.sites) - len(merged)
         if removed:
             number = "1 site lies" if removed == 1 else f"{removed} sites lie"
-            _tidy.warn(f"{number} on another site of the same element: merged into it")
+            said.append(f"{number} on another site of the same element: merged into it")
             object.__setattr__(self, "sites", merged)
             self.__dict__.pop("_expanded")
-            self._merge_and_check()
+            self._merge_and_check(said)
         else:
             _tidy.refuse_overlaps(self.sites, which[pairs], distance)

@@ -22,6 +22,8 @@ from pdfkit import _checks
 from pdfkit._verify_checks import Check, VerificationRow, run
 
 TOPICS = ("PDFfit2 live", "stored curves", "naive definition", "analytic limit", "conservation", "two routes")
+FILES = "files as met"
+"""Asked for by name only: inputs as people have them, a row each (`pdfkit verify --files`)."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,9 @@ def verify(*topics: str, tell: Callable[[int, int, str], None] | None = None) ->
     """Compare pdfkit with other programs, definitions, closed forms and laws; a report of what was measured.
 
     topics : which of "PDFfit2 live", "stored curves", "naive definition", "analytic limit", "conservation" and "two
-    routes"; default all. tell : called with (rows done, rows in all, name of the next). Takes a few seconds, and up to
-    half a minute the first time, when kernels are compiled.
+    routes"; default these. "files as met" reads inputs as people have them and compares what was meant. tell : called
+    with (rows done, rows in all, name of the next). Takes a few seconds, and up to half a minute the first time, when
+    kernels are compiled.
 
     A row that disagrees is part of the report (`ok` is False), not an exception. Raises PdfkitError for an unknown
     topic.
@@ -103,8 +106,8 @@ def verify(*topics: str, tell: Callable[[int, int, str], None] | None = None) ->
     >>> pk.verify("analytic limit").ok
     True
     """
-    wanted = tuple(_checks.choice("topic", topic, TOPICS) for topic in topics) or TOPICS
-    chosen = [check for check in _all_checks() if check.topic in wanted]
+    wanted = tuple(_checks.choice("topic", topic, (*TOPICS, FILES)) for topic in topics) or TOPICS
+    chosen = [check for check in (*_all_checks(), *_files(wanted)) if check.topic in wanted]
     start = time.perf_counter()
     rows = []
     for done, check in enumerate(chosen):
@@ -123,6 +126,14 @@ def _all_checks() -> list[Check]:
         for check in module.checks()
     ]
     return sorted(found, key=lambda check: TOPICS.index(check.topic))
+
+
+def _files(wanted: tuple[str, ...]) -> list[Check]:
+    if FILES not in wanted:
+        return []
+    from pdfkit import _verify_files
+
+    return _verify_files.checks()
 
 
 def _machine() -> str:

@@ -88,6 +88,10 @@ class Phase(Protocol):
     def quantities(self) -> tuple[Quantity, ...]:
         """Scale first, then what the pairs depend on, then the shape's parameters."""
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was assumed when its structure was read, a sentence each."""
+
     def composition(self) -> Mapping[str, float]:
         """Return atoms per cell (or particle) by element, weighted with occupancy."""
 

@@ -170,6 +170,11 @@ class Cluster:
             Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
         )
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was assumed when the particle was read."""
+        return self.particle.remarks
+
     def composition(self) -> dict[str, float]:
         """Return the atoms of each element in the cluster."""
         return self.particle.composition()

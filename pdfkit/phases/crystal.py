@@ -167,6 +167,11 @@ class Crystal:
             out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy"))
         return tuple(out)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What was assumed when the structure was read."""
+        return self.structure.remarks
+
     def composition(self) -> dict[str, float]:
         """Return atoms per cell by element, weighted with occupancy."""
         return self.structure.composition()

@@ -253,6 +253,11 @@ class Stacked:
             return min(a, math.hypot(a / math.sqrt(3.0), h))
         return min(2.0 * self.u * h, math.hypot(a / math.sqrt(3.0), (1.0 - 2.0 * self.u) * h))
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Nothing: no file stands behind it."""
+        return ()
+
     def composition(self) -> dict[str, float]:
         """Return atoms by element in one layer's cell."""
         if self.second == self.first:
