@@ -25,6 +25,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._reduce_config import header_lines
+from pdfkit._workers import start_worker
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
 from pdfkit.intensity import Intensity
@@ -241,7 +242,8 @@ def _pool(executor: Executor | None, count: int) -> Iterator[Executor]:
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
-        with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
             yield pool
     finally:
         for name, value in before.items():

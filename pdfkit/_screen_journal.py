@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
+from pdfkit._locks import folder_lock
 from pdfkit.errors import PdfkitError, ReadError, WriteError
 from pdfkit.io._atomic import AnyPath
 
@@ -31,30 +33,28 @@ class Journal:
         self.path = None if path is None else Path(path)
         self._records: dict[tuple[str, str], dict[str, Any]] = {}
         self._file: BinaryIO | None = None
+        self._opened = ExitStack()
         self.found = 0
         """Results that an earlier run left."""
         if self.path is None:
             return
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a+b")
-        except OSError as error:
-            raise WriteError(
-                f"{self.path}: the journal cannot be written ({error.strerror}): choose another out="
-            ) from None
-        try:
-            _lock(self._file, self.path)
+        with ExitStack() as opened:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                opened.enter_context(folder_lock(self.path.parent, f".{self.path.name}.lock", nested=False))
+                self._file = opened.enter_context(self.path.open("a+b"))
+            except OSError as error:
+                raise WriteError(
+                    f"{self.path}: the journal cannot be written ({error.strerror}): choose another out="
+                ) from None
             self._take_up(digest, resume)
-        except BaseException:
-            self._file.close()
-            raise
+            self._opened = opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._opened.close()
 
     def get(self, stage: str, key: str) -> dict[str, Any] | None:
         """Return what is known, None for what has still to be computed."""
@@ -127,15 +127,3 @@ class Journal:
                 self.path or "", "this line is damaged: delete it and run again, only it will be computed anew", number
             ) from None
         self._records[stage, key] = record
-
-
-def _lock(file: BinaryIO, path: Path) -> None:
-    """Refuse a journal that another run has open; the lock ends with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # not on this system
-        return
-    try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise PdfkitError(f"{path} is in use by another run: wait for it, or give another out=") from None

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from pdfkit import _checks
 from pdfkit._screen_tasks import Record
+from pdfkit._workers import start_worker, stop_workers
 from pdfkit.errors import PdfkitError
 
 # Chunks under way per worker: one computed, one waiting, so that none is idle.
@@ -75,7 +76,11 @@ class Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self.own:
+        if not self.own:
+            return
+        if isinstance(self._executor, ProcessPoolExecutor) and error is not None and not isinstance(error, Exception):
+            stop_workers(self._executor)  # Ctrl-C: what is finished is in the journal
+        else:
             self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _size(self) -> int:
@@ -88,7 +93,8 @@ class Pool:
             raise PdfkitError('a script that uses workers= needs the line: if __name__ == "__main__":')
         workers = int(self._workers or 1)
         with _single_threaded():
-            pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker)
             # Every call starts a process, and tells later whether processes can start at all.
             function, arguments = self._warm
             self._warming = [pool.submit(function, *arguments) for _ in range(workers)]

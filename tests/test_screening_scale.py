@@ -294,7 +294,7 @@ def test_a_damaged_line_is_named_and_two_runs_do_not_share_a_journal(tmp_path: P
     path = tmp_path / "j.jsonl"
     with Journal(path, "abc") as journal:
         journal.add("fit", [("one", {"rw": 0.1}), ("two", {"rw": float("nan")})])
-        with pytest.raises(pk.PdfkitError, match="in use by another run"):
+        with pytest.raises(pk.PdfkitError, match="in use by another run of this program"):
             Journal(path, "abc")
     with Journal(path, "abc") as journal:
         assert journal.found == 2
