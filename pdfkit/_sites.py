@@ -16,6 +16,8 @@ from pdfkit.errors import StructureError
 
 # No length, coordinate or displacement of a crystal comes near; squares of smaller numbers stay finite.
 LARGEST = 1e9
+# U (Å²) of a light or heavy atom that was measured as negative within its error may be this far below 0.
+NEGATIVE_U = 0.003
 
 
 @lru_cache(maxsize=1)
@@ -86,11 +88,13 @@ class Site:
     element : a symbol ("Cd", "D"); charges are dropped.
     xyz : fractional. occ : occupancy, 0 to 1.
     U : U11 U22 U33 U12 U13 U23 in Å²; one number stands for Uiso.
-    isotropic : if true, U[0] is Uiso and the tensor is Uiso·1.
+    isotropic : U is Uiso·1, given as one number or as U, U, U, 0, 0, 0. Six other numbers are a tensor whatever is
+        said here; false keeps U, U, U, 0, 0, 0 as a tensor.
 
     Raises
     ------
-    StructureError : unknown element, occupancy outside [0, 1], a wrong count of numbers or one not finite.
+    StructureError : unknown element, occupancy outside [0, 1], a wrong count of numbers or one not finite,
+        U11, U22 or U33 below −0.003 Å² (what noise may do to a measured one).
 
     Example
     -------
@@ -114,15 +118,25 @@ class Site:
         if self.element not in _elements():
             set_(self, "element", element_symbol(str(self.element)))
         set_(self, "xyz", numbers(f"xyz of site {label}", self.xyz, 3))
-        (occ,) = numbers(f"occupancy of site {label}", (self.occ,), 1)
-        if not -1e-6 <= occ <= 1 + 1e-6:
-            raise StructureError(f"occupancy of site {label} is {occ:g}: give a number from 0 to 1")
-        set_(self, "occ", min(max(occ, 0.0), 1.0))
+        set_(self, "occ", _occupancy(label, self.occ))
         given = (self.U,) if np.ndim(self.U) == 0 else tuple(self.U)
         U = numbers(f"U of site {label}", given, 1 if len(given) == 1 else 6)
-        isotropic = bool(self.isotropic)
-        set_(self, "U", (U[0], U[0], U[0], 0.0, 0.0, 0.0) if isotropic or len(U) == 1 else U)
-        set_(self, "isotropic", isotropic or len(U) == 1)
+        if min(U[:3]) < -NEGATIVE_U:
+            raise StructureError(f"U of site {label} is {min(U[:3]):g} Å²: a mean-square displacement is positive")
+        one = (U[0], U[0], U[0], 0.0, 0.0, 0.0)
+        set_(self, "U", one if len(U) == 1 else U)
+        set_(self, "isotropic", len(U) == 1 or (bool(self.isotropic) and one == U))
+
+    def moved(self, xyz: tuple[float, float, float], U: tuple[float, ...], occ: float) -> Site:
+        """Return this site with other numbers of the same kind (a fit's step); limits of a fit keep U positive."""
+        values = {
+            "xyz": numbers(f"xyz of site {self.label}", xyz, 3),
+            "U": numbers(f"U of site {self.label}", U, 6),
+            "occ": _occupancy(self.label, occ),
+        }
+        out = object.__new__(type(self))
+        out.__dict__.update({**self.__dict__, **values})
+        return out
 
     @property
     def Uiso(self) -> float:
@@ -130,6 +144,13 @@ class Site:
         if not self.isotropic:
             raise StructureError(f"site {self.label} is anisotropic: use Structure.Uequiv({self.label!r})")
         return self.U[0]
+
+
+def _occupancy(label: str, value: Any) -> float:
+    (occ,) = numbers(f"occupancy of site {label}", (value,), 1)
+    if not -1e-6 <= occ <= 1 + 1e-6:
+        raise StructureError(f"occupancy of site {label} is {occ:g}: give a number from 0 to 1")
+    return min(max(occ, 0.0), 1.0)
 
 
 def numbers(name: str, values: Iterable[Any], count: int) -> tuple[float, ...]:

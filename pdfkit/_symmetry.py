@@ -78,10 +78,11 @@ def isotropic_tensor(rows: Array) -> tuple[float, ...]:
     return voigt(inverse.T @ inverse / np.outer(star, star))
 
 
-def operations(rotations: IntArray, translations: Array) -> tuple[IntArray, Array]:
+def operations(rotations: IntArray, translations: Array, said: list[str] | None = None) -> tuple[IntArray, Array]:
     """Return the operations with exact translations in [0, 1) and the identity first.
 
-    Raises StructureError when they are not a group: the product of two is missing, or one is listed twice.
+    One that is listed twice counts once, which is added to `said`. Raises StructureError when they are not a group:
+    the product of two is missing.
     """
     R = np.asarray(rotations)
     t = np.array(translations, dtype=float)
@@ -94,6 +95,14 @@ def operations(rotations: IntArray, translations: Array) -> tuple[IntArray, Arra
     on_grid = np.round(t * _DENOMINATOR) / _DENOMINATOR
     t = np.where(np.abs(t - on_grid) < _TRANSLATION_TOLERANCE, on_grid, t) % 1.0
     R = np.array(R, dtype=np.int64)
+    _, first = np.unique(_keys(R, t), return_index=True)
+    if len(first) < len(R):
+        if said is not None:
+            extra = len(R) - len(first)
+            verb = "is" if extra == 1 else "are"
+            said.append(f"{extra} of the {len(R)} symmetry operations {verb} listed twice: each is taken once")
+        first.sort()
+        R, t = R[first], t[first]
     _check_group(R.tobytes(), t.tobytes())
     identity = int(np.argmax((np.eye(3) == R).all(axis=(1, 2)) & (t == 0).all(axis=1)))
     order = [identity, *(i for i in range(len(R)) if i != identity)]
@@ -108,8 +117,6 @@ def _check_group(rotations: bytes, translations: bytes) -> None:
         raise StructureError(f"{len(R)} symmetry operations: a space group has at most 192 in its cell")
     known = _keys(R, t)
     members = set(known.tolist())
-    if len(members) != len(R):
-        raise StructureError(f"{len(R) - len(members)} symmetry operations are listed twice: list each once")
     for Ri, ti in zip(R, t, strict=True):
         missing = set(_keys(Ri @ R, t @ Ri.T + ti).tolist()) - members
         if missing:
@@ -150,6 +157,12 @@ def stabiliser(xyz: Array, R: IntArray, t: Array, rows: Array, reach: float) -> 
     near = np.linalg.norm((step - n) @ rows, axis=1) < reach
     index = np.flatnonzero(near)
     return index, n[index]
+
+
+def image_distances(xyz: Array, R: IntArray, t: Array, rows: Array) -> Array:
+    """Return how far (Å) the nearest image of `xyz` (fractional) under each operation is from it."""
+    step = R @ xyz + t - xyz
+    return np.asarray(np.linalg.norm((step - np.round(step)) @ rows, axis=1))
 
 
 def snap(xyz: Array, R: IntArray, t: Array, n: Array) -> Array:

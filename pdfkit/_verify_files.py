@@ -24,7 +24,7 @@ from pdfkit._verify_checks import Check
 from pdfkit.errors import PdfkitError, PdfkitWarning
 
 TOPIC = "files as met"
-MODULES = ("structures", "elements", "cif", "curves", "intensities", "settings")
+MODULES = ("structures", "symmetry", "elements", "cif", "curves", "intensities", "settings")
 
 
 class WrongAnswerError(AssertionError):

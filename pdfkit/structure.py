@@ -53,8 +53,10 @@ class Structure:
     Parameters
     ----------
     cell : a b c in Å, alpha beta gamma in degrees; made exact for the symmetry (119.999° → 120°).
-    sites : the asymmetric unit. Sites near a special position (0.3333) are put on it, anisotropic U are
-        averaged over the site symmetry, atoms of one element within 0.01 Å merged with a `PdfkitWarning`.
+    sites : the asymmetric unit. Sites within rounding of a special position (0.333) are put on it, whatever
+        their occupancy, sites within 0.1 Å of their images too where these would hold more than one atom; split sites
+        stay. Anisotropic U are averaged over the site symmetry, atoms of one element within 0.01 Å merged. All that
+        was moved, merged or looks wrong is said in a `PdfkitWarning` and in `remarks`.
     spacegroup : Hermann–Mauguin symbol, for the record; the operations decide.
     rotations, translations : (n, 3, 3) and (n, 3), all operations of the cell, centring included.
     title : free text.
@@ -64,7 +66,7 @@ class Structure:
     Raises
     ------
     StructureError : no volume, a cell against its symmetry, operations that are no group, no site, two sites
-        of one label, two sites closer than 0.5 Å with a total occupancy above 1.
+        of one label, atoms within 0.5 Å of one another with a total occupancy above 1.
 
     Example
     -------
@@ -88,7 +90,8 @@ class Structure:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        R, t = _symmetry.operations(self.rotations, self.translations)
+        said: list[str] = []
+        R, t = _symmetry.operations(self.rotations, self.translations, said)
         R.setflags(write=False)
         t.setflags(write=False)
         set_(self, "rotations", R)
@@ -102,10 +105,11 @@ class Structure:
         if repeated:
             raise StructureError(f"label {repeated[0]} is used by two sites: give each its own")
         rows = self.basis()
-        said: list[str] = []
         set_(self, "sites", tuple(_tidy.on_position(site, R, t, rows, said) for site in sites))
         self._merge_and_check(said)
-        _tidy.warn(said)
+        said += _tidy.displacement_remarks(self.sites, rows)
+        # A copy says again what the original said: once is enough.
+        _tidy.warn([text for text in said if text not in self.remarks])
         set_(self, "remarks", tuple(dict.fromkeys([*self.remarks, *said])))
 
     def moved(self, cell: tuple[float, ...], sites: tuple[Site, ...]) -> Structure:
@@ -319,7 +323,7 @@ class Structure:
 
     def _merge_and_check(self, said: list[str]) -> None:
         which = self._expanded.site
-        pairs, distance = _symmetry.close_pairs(self.positions(), self.basis(), _tidy.OVERLAP)
+        pairs, distance = _symmetry.close_pairs(self.positions(), self.basis(), _tidy.CLOSE)
         if len(pairs) == 0:
             return
         merged = _tidy.merged(self.sites, which[pairs[distance < _tidy.SAME_ATOM]])
@@ -331,4 +335,4 @@ class Structure:
             self.__dict__.pop("_expanded")
             self._merge_and_check(said)
         else:
-            _tidy.refuse_overlaps(self.sites, which[pairs], distance)
+            said += _tidy.check_overlaps(self.sites, which, pairs, distance)

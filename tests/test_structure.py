@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pdfkit import _symmetry
+from pdfkit import _symmetry, _tidy
 from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
 from pdfkit.io._operations import _of_spacegroups
 from pdfkit.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Site, Structure, element_symbol
@@ -200,6 +200,8 @@ def test_a_cell_off_its_symmetry_directions_has_no_simple_constraints():
 # --- expansion
 
 
+# The positions are made up, so some atoms come closer than bonds.
+@pytest.mark.filterwarnings("ignore:atoms of sites")
 @pytest.mark.parametrize("name", ["F-43m", "P63mc", "R-3c", "Fd-3m", "Ia-3d", "Pnma", "C2/c", "I41/amd"])
 def test_expansion_is_every_image_once(name):
     from diffpy.structure.symmetryutilities import ExpandAsymmetricUnit
@@ -421,7 +423,6 @@ SITE = Site("A", "Ni", (0, 0, 0))
         (lambda: Structure(CUBIC, (SITE, SITE)), "label A is used by two"),
         (lambda: Structure(CUBIC, (SITE,), "", np.zeros((1, 3, 2)), np.zeros((1, 3))), "shapes"),
         (lambda: Structure(CUBIC, (SITE,), "", 2 * np.eye(3)[None], np.zeros((1, 3))), "not a rotation"),
-        (lambda: Structure(CUBIC, (SITE,), "", [np.eye(3)] * 2, np.zeros((2, 3))), "listed twice"),
         (lambda: Structure(CUBIC, (SITE,), "", -np.eye(3)[None], np.zeros((1, 3))), "no group"),
         (lambda: Structure(CUBIC, (SITE,), "", [np.eye(3)] * 2, [[0, 0, 0], [0.3, 0, 0]]), "no group"),
         (lambda: Site("A", "Xx", (0, 0, 0)), "not an element"),
@@ -575,3 +576,65 @@ def test_nothing_is_warned_of_for_clean_input():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         wurtzite().to_p1().supercell((2, 2, 1))
+
+
+# --- displacements that are none, and what is said of them
+
+
+def test_six_numbers_are_a_tensor_whatever_the_flag_says():
+    tensor = (0.01, 0.02, 0.03, 0.001, 0.002, 0.003)
+    for site in (Site("A", "O", (0, 0, 0), U=tensor), Site("A", "O", (0, 0, 0), 1, tensor, True)):
+        assert not site.isotropic
+        np.testing.assert_array_equal(site.U, tensor)
+    same = (0.01,) * 3 + (0.0,) * 3
+    assert Site("A", "O", (0, 0, 0), U=same).isotropic
+    assert not Site("A", "O", (0, 0, 0), U=same, isotropic=False).isotropic
+    assert Site("A", "O", (0, 0, 0), U=0.02, isotropic=False).isotropic
+
+
+@pytest.mark.parametrize(
+    ("U", "said"),
+    [
+        (0.0, "U of site A is 0 or nearly so"),
+        (-0.0005, r"not positive definite \(least -0.0005"),
+        ((0.005, 0.005, 0.005, 0.02, 0, 0), r"not positive definite \(least -0.015"),
+        (1.5, "perhaps B"),
+        ((0.01, 0.01, 3.0, 0, 0, 0), "very large"),
+    ],
+)
+def test_unusual_displacements_are_said_once(U, said):
+    with pytest.warns(PdfkitWarning, match=said) as record:
+        made = Structure(CUBIC, (Site("A", "O", (0, 0, 0), U=U),))
+    assert len(record) == len(made.remarks) == 1
+    # A copy, a pickle, a cell of explicit atoms made of it: nothing new is found, so nothing is said again.
+    assert replace(made, title="again").remarks == made.remarks
+    assert pickle.loads(pickle.dumps(made)).remarks == made.remarks
+
+
+def test_many_sites_of_no_displacement_are_one_remark():
+    xyz = np.array(list(np.ndindex(2, 2, 2))) / 2
+    with pytest.warns(PdfkitWarning, match=r"8 sites \(O1, O2, O3, O4, O5 and 3 more\)") as record:
+        Structure.from_arrays(CUBIC, ["O"] * 8, xyz, U=0.0)
+    assert len(record) == 1
+
+
+@pytest.mark.parametrize("U", [-0.01, (0.005, 0.005, -0.01, 0, 0, 0)])
+def test_negative_displacements_are_refused(U):
+    with pytest.raises(StructureError, match=r"U of site A is -0\.01 Å²"):
+        Site("A", "O", (0, 0, 0), U=U)
+
+
+def test_operations_listed_twice_count_once():
+    R = [np.eye(3), -np.eye(3), np.eye(3)]
+    with pytest.warns(PdfkitWarning, match="1 of the 3 symmetry operations is listed twice"):
+        made = Structure(CUBIC, (Site("A", "O", (0.1, 0.2, 0.3)),), "", R, np.zeros((3, 3)))
+    assert made.multiplicities().tolist() == [2]
+
+
+def test_a_multiplicity_from_the_file_settles_where_a_site_is():
+    R, t = group_named("Fm-3m")
+    split = Site("A", "Ni", (0.01, 0, 0), 1 / 6)
+    rows = Structure((8.0, 8.0, 8.0, 90, 90, 90), (split,), "", R, t).basis()
+    assert _tidy.with_multiplicity(split, 4, R, t, rows).xyz == (0, 0, 0)
+    assert _tidy.with_multiplicity(split, 24, R, t, rows) == split
+    assert _tidy.with_multiplicity(split, 7, R, t, rows) == split

@@ -277,6 +277,7 @@ def cif(tmp_path, symmetry, atoms="Ni 0.04 0.11 0.23", c=30.0, alpha=90, gamma=9
     return path
 
 
+@pytest.mark.filterwarnings("ignore:atoms of sites")
 @pytest.mark.parametrize(
     ("symmetry", "count"),
     [
@@ -526,6 +527,7 @@ cells = st.tuples(*(st.floats(4, 12) for _ in range(3)), *(st.floats(75, 110) fo
 numbers = st.floats(0.001, 0.05)
 
 
+@pytest.mark.filterwarnings("ignore:U of site")
 @settings(max_examples=30)
 @given(
     cells,

@@ -43,7 +43,7 @@ def stretched_peaks(
         spread = stretch * stretch * variance[m]
         sigma2 = s * bracket + spread
         peak[m, 0] = d
-        if bracket <= 0.0 or sigma2 <= 0.0:
+        if bracket <= 0.0:
             dropped += 1
             peak[m, 1] = -1.0
             peak[m, 2] = 0.0
@@ -58,7 +58,7 @@ def stretched_peaks(
             dbracket = slope * dd - dwidth[q, 0] / d - dwidth[q, 1] / (d * d) + 2.0 * qbroad * d * d * dwidth[q, 2]
             dpeak[m, q, 0] = dd
             dpeak[m, q, 1] = 0.0
-            if sigma2 >= SMALLEST_VARIANCE:
+            if sigma2 >= SMALLEST_VARIANCE or s < SMALLEST_VARIANCE:
                 ds = du[q, class_a[m]] + du[q, class_b[m]]
                 dpeak[m, q, 1] = ds * bracket + s * dbracket + 2.0 * stretch * dstretch[q] * variance[m]
     return dropped

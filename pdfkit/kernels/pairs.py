@@ -319,7 +319,8 @@ def finish_peaks(
     Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance
     σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one
     distance are exact; in a wider one the error is of third order in its width over σ. A group with a non-positive
-    bracket gets σ² = −1 and weight 0.
+    bracket gets σ² = −1 and weight 0. Below the least width the derivative is 0, but where U alone is smaller, also
+    U ≤ 0, it is that of the formula.
     Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4); relative
     (nq,) = Ṅ/N. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
     Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
@@ -338,7 +339,7 @@ def finish_peaks(
         sharp = sratio * sratio if d < rcut else 1.0
         sigma2 = s * bracket * sharp + spread
         peak[group, 0] = d
-        if bracket <= 0.0 or sigma2 <= 0.0:
+        if bracket <= 0.0:
             dropped += 1
             peak[group, 1] = -1.0
             peak[group, 2] = 0.0
@@ -365,7 +366,8 @@ def finish_peaks(
                     dsharp = 2.0 * sratio * dwidth[q, 3]
             dpeak[group, q, 0] = dd
             dpeak[group, q, 1] = ds * bracket * sharp + s * (dbracket * sharp + bracket * dsharp) + dspread
-            if sigma2 < SMALLEST_VARIANCE:
+            # Where U itself is below the least width the slope is that from above, so that a fit can leave U = 0.
+            if sigma2 < SMALLEST_VARIANCE <= s:
                 dpeak[group, q, 1] = 0.0
             dpeak[group, q, 2] = dw / atoms - weight * relative[q]
     return dropped

@@ -117,7 +117,7 @@ def stacked_peaks(
             dpart = dfill[q, n] if fill.size > 0 else 0.0
             dpeak[n, q, 2] = mult[n] * (dshare * part + share * dpart)
             counted = counted or dpeak[n, q, 2] != 0.0
-        narrow = bracket <= 0.0 or sigma2 <= 0.0
+        narrow = bracket <= 0.0
         if narrow or not counted:
             if counted:
                 dropped += 1
@@ -134,7 +134,7 @@ def stacked_peaks(
             df = 2.0 * (z * dz / d2 - f * dd / d)
             dpeak[n, q, 0] = dd
             dpeak[n, q, 1] = 0.0
-            if sigma2 < SMALLEST_VARIANCE:
+            if sigma2 < SMALLEST_VARIANCE <= s:
                 continue
             ds = (du[q, i, 0] + du[q, j, 0]) * (1.0 - f) + (du[q, i, 1] + du[q, j, 1]) * f + (u_out - u_in) * df
             dbracket = by_d * dd - dwidth[q, 0] / d - dwidth[q, 1] / d2 + 2.0 * qbroad * d2 * dwidth[q, 2]

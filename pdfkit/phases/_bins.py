@@ -18,6 +18,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels.deposit import BLOCK, deposit_pairs
+from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 from pdfkit.phases._geometry import Arguments, Atoms
 from pdfkit.phases._orbits import Geometry
 
@@ -44,7 +45,7 @@ class Classes:
         """Sort sites with isotropic displacements u (nsites,) by element and u, and their pairs by BIN_LNS."""
         species = np.argmax(atoms.species_of_site, axis=0)
         _, first, kind_of = np.unique(np.column_stack([species, u]), axis=0, return_index=True, return_inverse=True)
-        s = np.maximum(u[first][:, None] + u[first], 1e-300)
+        s = np.maximum(u[first][:, None] + u[first], SMALLEST_VARIANCE)
         place = np.floor(np.log(s) / BIN_LNS).astype(np.int64)
         place -= place.min()
         span = int(place.max()) + 1

@@ -178,7 +178,7 @@ class Crystal:
 
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement of a site."""
-        return 2.0 * min(min(site.U[:3]) for site in self.structure.sites)
+        return max(2.0 * min(min(site.U[:3]) for site in self.structure.sites), kernels.SMALLEST_VARIANCE)
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""
@@ -201,11 +201,10 @@ class Crystal:
     def _moved(self, free: Array) -> Structure:
         cell, xyz, u, occ = self._maps.apply(free)
         sites = tuple(
-            replace(
-                site,
-                xyz=tuple(xyz[i].tolist()),
-                U=(float(u[i, 0]),) * 3 + (0.0,) * 3 if site.isotropic else tuple(u[i].tolist()),
-                occ=float(occ[i]),
+            site.moved(
+                tuple(xyz[i].tolist()),
+                (float(u[i, 0]),) * 3 + (0.0,) * 3 if site.isotropic else tuple(u[i].tolist()),
+                float(occ[i]),
             )
             for i, site in enumerate(self.structure.sites)
         )
@@ -235,7 +234,8 @@ class Crystal:
         width = np.array([delta1, delta2, qbroad, sratio])
         dwidth = np.empty((dqbroad.size, 4))
         dwidth[:, :2], dwidth[:, 2], dwidth[:, 3] = tangents[1 + n : 3 + n].T, dqbroad, tangents[3 + n]
-        sigma = math.sqrt(2.0 * point.u_max * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
+        widest = max(2.0 * point.u_max, kernels.SMALLEST_VARIANCE)
+        sigma = math.sqrt(widest * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
         amount = Amount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount)
         reach = rmax + 7.0 * sigma
