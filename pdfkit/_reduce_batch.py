@@ -110,8 +110,8 @@ def reduce_files(
     >>> Q = np.arange(1.0, 24.0, 0.01)
     >>> S = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=24, qdamp=0.05)).sq(Q).S
     >>> with TemporaryDirectory() as folder:
-    ...     np.savetxt(Path(folder, "ni.chi"), np.c_[Q, form_factor("Ni", "X", Q) ** 2 * S])  # simulated
-    ...     rows = pk.reduce_files(f"{folder}/*.chi", f"{folder}/out", composition="Ni", outputs=["gr", "sq"])
+    ...     np.savetxt(Path(folder, "ni.iq"), np.c_[Q, form_factor("Ni", "X", Q) ** 2 * S])  # simulated
+    ...     rows = pk.reduce_files(f"{folder}/*.iq", f"{folder}/out", composition="Ni", outputs=["gr", "sq"])
     ...     print(rows[0].status, [Path(name).name for name in rows[0].outputs])
     done ['ni.gr', 'ni.sq']
     """

@@ -232,7 +232,8 @@ def reduce(
     >>> print(f"a = {result.params['ni.a'].value:.3f} Å, Rw = {result.rw:.2f}")
     a = 3.524 Å, Rw = 0.01
     """
-    sample, empty = _pattern(iq), None if background is None else _pattern(background)
+    sample = _pattern(iq, wavelength)
+    empty = None if background is None else _pattern(background, wavelength)
     _choices(method, errors, window, extrapolate)
     probe = _checks.choice("probe", probe or sample.probe or "X", PROBES)
     physics = Physics(wavelength or sample.wavelength, rho0, polarisation, absorption, constant, recoil)
@@ -292,10 +293,10 @@ def _stages(net: Net, route: Route, level: Array) -> dict[str, Array]:
     return out | {"before": route.before, "polynomial": route.polynomial, "F": route.F}
 
 
-def _pattern(value: Intensity | AnyPath) -> Intensity:
+def _pattern(value: Intensity | AnyPath, wavelength: float | None) -> Intensity:
     from pdfkit.io.intensity_files import read_intensity
 
-    return value if isinstance(value, Intensity) else read_intensity(value)
+    return value if isinstance(value, Intensity) else read_intensity(value, wavelength=wavelength)
 
 
 def _choices(method: str, errors: str, window: str, extrapolate: str) -> None:
@@ -378,7 +379,7 @@ def _sq(net: Net, route: Route, sample: Intensity, probe: str, formula: str) -> 
     # F = 0 at Q = 0, where S is not known: 1 stands for it.
     S = 1.0 + np.divide(route.F, Q, out=np.zeros(Q.size), where=Q > 0)
     header = {key: value for key, value in sample.header.items() if key.startswith("note")}
-    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov)
+    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov, remarks=sample.remarks)
 
 
 def _diagnostics(net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float) -> dict[str, float]:

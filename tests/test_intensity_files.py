@@ -13,7 +13,7 @@ import pdfkit as pk
 from pdfkit.intensity import gaps, sin2_theta, to_Q
 
 X = np.linspace(1.0, 24.0, 300)
-I = 100 + 50 * np.sin(X)
+I = 100 + 50 * np.cos(2 * (X - 2))  # the first peak at 2
 
 
 def write(path: Path, head: str = "", x: np.ndarray = X, columns: tuple[np.ndarray, ...] = (I,)) -> Path:
@@ -30,8 +30,7 @@ PYFAI = "# == pyFAI calibration ==\n# Wavelength: 1.6e-11 m\n# Mask applied: pro
     ("name", "head", "options", "factor"),
     [
         ("a.iq", "", {}, 1.0),
-        ("a.dat", "", {}, 1.0),
-        ("a.dat", "# Q I\n", {"wavelength": 0.2}, 1.0),
+        ("a.dat", "# Q(A-1) I\n", {"wavelength": 0.2}, 1.0),
         ("a.iq", "", {"wavelength": 0.2}, 1.0),
         ("a.dat", "", {"unit": "nm-1"}, 0.1),
         ("a.chi", CHI.format(axis="Q (Inverse Angstroms)"), {}, 1.0),
@@ -45,8 +44,8 @@ PYFAI = "# == pyFAI calibration ==\n# Wavelength: 1.6e-11 m\n# Mask applied: pro
     ],
 )
 def test_the_unit_of_Q_is_found(tmp_path: Path, name: str, head: str, options: dict, factor: float) -> None:
-    iq = pk.read_intensity(write(tmp_path / name, head), **options)
-    np.testing.assert_allclose(iq.Q, X * factor, rtol=1e-7)  # eight digits are written
+    iq = pk.read_intensity(write(tmp_path / name, head, X / factor), **options)
+    np.testing.assert_allclose(iq.Q, X, rtol=1e-7)  # eight digits are written
     np.testing.assert_allclose(iq.I, I, rtol=1e-7)
     assert iq.dI is None
     assert iq.header["note unit"]
@@ -57,7 +56,7 @@ def test_the_unit_of_Q_is_found(tmp_path: Path, name: str, head: str, options: d
     [
         ("a.xye", "", {"wavelength": 0.25}, 0.25),
         ("a.xy", "", {"unit": "2theta", "wavelength": 0.25}, 0.25),
-        ("a.dat", "# wavelength = 0.25\n", {}, 0.25),
+        ("a.xy", "# wavelength = 0.25\n", {}, 0.25),
         ("a.chi", CHI.format(axis="2-Theta Angle (Degrees)"), {"wavelength": 0.25}, 0.25),
         ("a.dat", PYFAI.format(axis="2th_deg"), {}, 0.16),
         ("a.dat", "[DEFAULT]\ndataformat = twotheta\nwavelength = 0.25\n", {}, 0.25),
@@ -99,8 +98,8 @@ def test_errors_that_are_not_positive_are_left_out_and_noted(tmp_path: Path) -> 
         (X, "a.dat", {"unit": "2theta"}, "give wavelength="),
         (10 * X, "a.dat", {"unit": "2theta", "wavelength": 0.2}, "2θ = 240 degrees cannot be"),
         (X, "a.dat", {"unit": "2theta", "wavelength": 0.2, "twothetazero": 3}, "correct twothetazero"),
-        (X[::-1], "a.dat", {}, "must increase"),
-        (X - 2, "a.dat", {}, "is negative"),
+        (X[::-1], "a.iq", {}, "must increase"),
+        (X - 2, "a.iq", {}, "is negative"),
         (X, "a.gr", {}, "use read_sq for S"),
     ],
 )
@@ -121,9 +120,16 @@ def test_points_without_a_value_are_left_out_and_said(tmp_path: Path) -> None:
     values = I.copy()
     values[:5] = 0
     values[100] = np.nan
-    with pytest.warns(pk.PdfkitWarning, match=r"6 points without a value .* line 1 first"):
+    values[-2:] = 0
+    with pytest.warns(pk.PdfkitWarning) as said:
         iq = pk.read_intensity(write(tmp_path / "a.iq", columns=(values, np.sqrt(np.abs(values)))))
-    assert len(iq) == 294
+    assert [str(one.message).split(": ", 1)[1] for one in said] == list(iq.remarks)
+    assert iq.remarks == (
+        "the first 5 points are zero (the beam stop): left out, the data start on line 6",
+        "1 points without a value (NaN or 0, masked?) are left out, line 101 first",
+        "the last 2 points are zero: left out, the data end on line 298",
+    )
+    assert len(iq) == 292
     assert iq.dI is not None
     values[20:100] = 0
     with pytest.raises(pk.ReadError, match="81 points"):

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import re
-import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitWarning, ReadError
-from pdfkit.intensity import Intensity, gaps, to_Q
-from pdfkit.io import _header
+from pdfkit.errors import ReadError, remark
+from pdfkit.intensity import Intensity, to_Q
+from pdfkit.io import _axis, _axis_names, _header
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io._grid import check_increasing
-from pdfkit.io._text import Table, read_table
+from pdfkit.io._grid import check_finite, check_increasing
+from pdfkit.io._pattern_checks import oddities, usable
+from pdfkit.io._text import NUMBER, Table, read_table
 
-UNITS = ("auto", "A-1", "nm-1", "2theta")
-_NM = 10.0  # nm⁻¹ in one Å⁻¹
-# Å⁻¹: no usual X-ray source reaches this, while nm⁻¹ and degrees of 2θ do.
-_Q_LIMIT = 45.0
+UNITS = ("auto", *_axis_names.UNITS)
 _METRES = 1e-6  # a wavelength below this is in m (pyFAI)
-_ANGLE = re.compile(r"2\W{0,2}_?th|two\W?_?theta|\btth\b|2θ", re.IGNORECASE)
-_INVERSE_NM = re.compile(r"nm\W{0,4}-1|nm⁻¹|1/nm|inverse nanomet", re.IGNORECASE)
-_INVERSE_A = re.compile(r"(?:\bA|_A|Å|\u212b|AA|[Aa]ng\w*)\W{0,4}-1|Å⁻¹|1/(?:A|Å)\b|[Ii]nverse [Aa]ng")
+_KEV = 12.398419843320026  # keV Å: h·c, CODATA 2018
+_WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
 _DI = ("di", "diq", "err", "error", "sigma", "esd", "std", "e", "dy", "uncertainty", "stddev", "sigmai")
 
 
@@ -35,14 +33,18 @@ def read_intensity(
 
     Parameters
     ----------
-    unit : of the first column: "A-1", "nm-1", "2theta" (degrees), or "auto": the column label, `dataformat`, or the
-        line that names the axis says; else 2θ when a wavelength is known (not for .iq), else Å⁻¹ up to 45.
-    wavelength : Å, for 2θ; default: what the header says (Å, or m as pyFAI has it).
+    unit : of the first column: "A-1", "nm-1", "2theta" (degrees), "2theta-rad", "centidegrees" (GSAS), "d" (Å), "1/d",
+        "sin(theta)/lambda", or "auto": what label, `integrationspace`, `dataformat`, a GSAS BANK line or the line that
+        names the axis say; else the step against `tthstepd` and `qstep`, the name and ending of the file, a known
+        wavelength (2θ); else Å⁻¹. All of it is checked against what is possible (2θ up to 180°, Q up to 4π/λ) and
+        likely (where the strongest peak lies, where Q ends).
+    wavelength : Å, for 2θ; default: what the header says (Å, nm, or m as pyFAI has it; or an energy in keV or eV).
     twothetazero : degrees, subtracted from 2θ.
 
-    Columns are x, I; x, I, dI; or x, I, dx, dI. Errors count only if all of them are positive. Points without a value
-    (NaN, and zeros, which are masked pixels) are left out; that, negative values and gaps in Q are said in a
-    PdfkitWarning. How the unit was found is in the header under "note unit".
+    Columns are x, I; x, I, dI; or x, I, dx, dI. Errors count only if all of them are positive. Zeros at the beginning
+    are the beam stop, other zeros and NaN masked pixels: they are left out. `Intensity.remarks` (and PdfkitWarnings)
+    say that, what was assumed or contradicts itself, and what is odd: negative values, hot pixels, saturation, gaps.
+    How the unit was found is in the header under "note unit".
 
     Raises
     ------
@@ -67,26 +69,44 @@ def read_intensity(
     zero = _checks.number("twothetazero", twothetazero)
     table = read_table(path)
     with _header.as_read_errors(path):
-        facts = _header.Facts(table)
-        header = _header.collect(table.header)
-        _refuse_functions(table, facts)
+        pattern = _read(table, unit, wavelength, zero)
+    for text in pattern.remarks:
+        remark(f"{path}: {text}", stacklevel=2)
+    return pattern
+
+
+def _read(table: Table, unit: str, given: float | None, zero: float) -> Intensity:
+    facts = _header.Facts(table)
+    header = _header.collect(table.header)
+    _refuse_functions(table, facts)
+    header_says, remarks = _wavelength(facts)
+    if given is not None and header_says is not None and abs(given - header_says) > 0.002 * given:
+        remarks.append(f"the header says wavelength {header_says:.6g} Å, {given:.6g} Å was given and is taken")
+    wavelength = given or header_says
+    check_finite(table, table.data[:, 0], "the first column")
+    keep, missing = usable(table)
+    axis = _axis.decide(table, facts, unit, wavelength, given is not None)
+    if axis.unit == "d" and table.data[0, 0] < table.data[-1, 0]:
+        # Q increases where d decreases.
+        table, keep = replace(table, data=table.data[::-1], lines=table.lines[::-1]), keep[::-1]
+    elif axis.unit != "d":
         check_increasing(table, table.data[:, 0], "Q or 2θ")
-        wavelength = wavelength or _wavelength(facts)
-        found, why = (unit, "given") if unit != "auto" else _unit(table, facts, wavelength)
-        header["note unit"] = f"{found}: {why}"
-        Q = _in_inverse_angstrom(table, found, wavelength, zero)
-        keep = _usable(table)
-        _say_what_is_odd(path, Q[keep], table.data[keep, 1])
-        return Intensity(
-            Q[keep],
-            table.data[keep, 1],
-            _errors(table, keep, header),
-            probe=facts.probe(),
-            wavelength=wavelength,
-            header=header,
-            name=_header.title(table),
-            composition=facts.text("composition|formula"),
-        )
+    header["note unit"] = f"{axis.unit}: {axis.why}"
+    if zero and axis.unit not in _axis.ANGLES:
+        remarks.append(f"twothetazero = {zero:g} has no effect: the first column is {_axis_names.SPOKEN[axis.unit]}")
+    Q = _in_inverse_angstrom(table, axis.unit, wavelength, zero)
+    remarks += [*axis.remarks, *missing, *oddities(table.path, Q[keep], table.data[keep, 1])]
+    return Intensity(
+        Q[keep],
+        table.data[keep, 1],
+        _errors(table, keep, header),
+        probe=facts.probe(),
+        wavelength=wavelength,
+        header=header,
+        name=_header.title(table),
+        composition=facts.text("composition|formula"),
+        remarks=tuple(remarks),
+    )
 
 
 def _refuse_functions(table: Table, facts: _header.Facts) -> None:
@@ -94,92 +114,65 @@ def _refuse_functions(table: Table, facts: _header.Facts) -> None:
     first, second = (*table.labels, "", "")[:2]
     suffix = Path(table.path).suffix.lower()
     unnamed = not first and suffix in (".gr", ".fgr", ".sq", ".fq")
-    if kind in ("gr", "sq", "fq") or unnamed or re.match(r"[SFG]\(|r(?![A-Za-z])", second or first):
+    if kind in ("gr", "sq", "fq") or unnamed or re.match(r"[SFG]\(|r(?![A-Za-z_])", second or first):
         raise ReadError(table.path, "this is not an intensity: use read_sq for S(Q) and F(Q), read_pdf for G(r)")
 
 
-def _wavelength(facts: _header.Facts) -> float | None:
-    value = facts.number("wavelength|lambda", suffix=r"\s*(?:m|Å|A)?\b") or facts.number("wavelength|lambda")
+def _wavelength(facts: _header.Facts) -> tuple[float | None, list[str]]:
+    """Return the wavelength in Å that the header gives, by itself or as an energy, and what is to be remarked."""
+    energy = _quantity(facts, r"(?:beam |photon |x-?ray )?energy", {"kev": 1.0, "ev": 1e-3})
+    from_energy = _KEV / energy if energy else None
+    names = r"wave_?length|lambda1?"
+    value = _quantity(facts, names, {"å": 1.0, "a": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0, "m": 1e10})
+    value = value or facts.number(names)
+    if value is not None and 0 < value < _METRES:
+        value *= 1e10
     if value is None or value <= 0:
-        return None
-    return value * 1e10 if value < _METRES else value
+        return from_energy, []
+    if not _WAVELENGTHS[0] <= value <= _WAVELENGTHS[1]:
+        return from_energy, [f"the header's wavelength {value:.6g} cannot be in Å: left out; give wavelength="]
+    if from_energy is not None and abs(from_energy - value) > 0.01 * value:
+        return value, [
+            f"the header has wavelength {value:.6g} Å and an energy of {from_energy:.6g} Å: the first is taken"
+        ]
+    return value, []
 
 
-def _unit(table: Table, facts: _header.Facts, wavelength: float | None) -> tuple[str, str]:
-    """Return the unit of the first column and how it was found."""
-    label = table.labels[0] if table.labels else ""
-    axis = [label, *(text for _, text in facts.lines if "=" not in text and len(text) < 80)]
-    for text in axis:
-        for unit, pattern in (("nm-1", _INVERSE_NM), ("A-1", _INVERSE_A), ("2theta", _ANGLE)):
-            if pattern.search(text):
-                return unit, f"the file says {text.strip()[:40]!r}"
-    said = facts.unit(label)
-    if said is not None:
-        return ("nm-1" if said == "nm" else "A-1"), "the header says so"
-    named = {"qa": "A-1", "qnm": "nm-1", "twotheta": "2theta"}.get(facts.word("dataformat") or "")
-    if named and not label:
-        return named, "dataformat says so"
-    return _guessed(table, label, wavelength)
-
-
-def _guessed(table: Table, label: str, wavelength: float | None) -> tuple[str, str]:
-    end, last = float(table.data[-1, 0]), int(table.lines[-1])
-    ask = 'give unit="nm-1", unit="2theta" with wavelength= in Å, or unit="A-1"'
-    suffix = Path(table.path).suffix.lower()
-    if not label.lower().startswith("q") and suffix != ".iq":
-        if wavelength is not None:
-            return "2theta", "a wavelength is known and nothing else is said"
-        if suffix == ".xye":
-            raise ReadError(table.path, f"an .xye file usually has 2θ, and no wavelength is known: {ask}")
-    if end > _Q_LIMIT:
-        message = f"the first column ends at {end:g}, too far for Q in Å⁻¹; is it in nm⁻¹, or 2θ? Say so: {ask}"
-        raise ReadError(table.path, message, last)
-    return "A-1", "assumed, nothing is said"
+def _quantity(facts: _header.Facts, names: str, units: Mapping[str, float]) -> float | None:
+    """Return a number that has one of `units` behind it or behind its name, converted; None where there is none."""
+    unit = "|".join(sorted(units, key=len, reverse=True))
+    behind = re.compile(rf"(?<![\w.])(?:{names})\s*[=:]?\s*({NUMBER})\s*[(\[]?({unit})(?![a-z])", re.IGNORECASE)
+    named = re.compile(
+        rf"(?<![\w.])(?:{names})\s*[_(\[\s]\s*({unit})\s*[)\]]?\s*[=:]?\s*({NUMBER})(?![\w.])", re.IGNORECASE
+    )
+    for _, text in facts.lines:
+        text = text.replace("\u212b", "Å")
+        if match := behind.search(text):
+            return float(match[1]) * units[match[2].lower()]
+        if match := named.search(text):
+            return float(match[2]) * units[match[1].lower()]
+    return None
 
 
 def _in_inverse_angstrom(table: Table, unit: str, wavelength: float | None, zero: float) -> Array:
     x = table.data[:, 0]
-    if unit == "2theta":
+    if unit in _axis.ANGLES:
         if wavelength is None:
             raise ReadError(table.path, "intensities against 2θ need the wavelength: give wavelength= in Å")
-        if x[-1] - zero > 180:
-            message = f"2θ = {x[-1]:g} degrees cannot be: is the first column Q? Then give unit="
+        angle = x * _axis.DEGREES[unit] - zero
+        if angle[-1] > 180:
+            message = f"2θ = {angle[-1]:g} degrees cannot be: is the first column Q? Then give unit="
             raise ReadError(table.path, message, int(table.lines[-1]))
-        if x[0] - zero < 0:
-            raise ReadError(table.path, f"2θ starts at {x[0] - zero:g}: correct twothetazero, or delete the rows")
-        return to_Q(x - zero, wavelength)
-    return x / _NM if unit == "nm-1" else x
-
-
-def _usable(table: Table) -> np.typing.NDArray[np.bool_]:
-    """Return which points hold a value; says what is left out, and refuses a file that holds next to none."""
-    I = table.data[:, 1]
-    good = np.isfinite(I) & (I != 0)
-    if good.sum() < 10:
-        raise ReadError(table.path, f"{good.sum()} points have an intensity: at least 10 are needed")
-    first, last = np.flatnonzero(good)[[0, -1]]
-    inside = ~good[first : last + 1]
-    if inside.mean() > 0.2:
-        line = int(table.lines[first + int(np.argmax(inside))])
-        raise ReadError(table.path, f"{inside.sum()} points have no value (NaN or 0): mend or mask the pattern", line)
-    if not good.all():
-        bad = int(np.argmin(good))
-        _warn(
-            table.path, f"{(~good).sum()} points without a value (NaN or 0) are left out, line {table.lines[bad]} first"
-        )
-    return np.asarray(good)
-
-
-def _say_what_is_odd(path: AnyPath, Q: Array, I: Array) -> None:
-    negative = int((I < 0).sum())
-    if negative > I.size / 2:
-        raise ReadError(path, f"{negative} of {I.size} intensities are negative: is the second column the intensity?")
-    if negative:
-        _warn(path, f"{negative} intensities are negative: has a background been taken off already?")
-    holes = gaps(Q)
-    if holes:
-        low, high = max(holes, key=lambda hole: hole[1] - hole[0])
-        _warn(path, f"{len(holes)} gaps in Q, the widest from {low:.4g} to {high:.4g} Å⁻¹")
+        if angle[0] < 0:
+            raise ReadError(table.path, f"2θ starts at {angle[0]:g}: correct twothetazero, or delete the rows")
+        return to_Q(angle, wavelength)
+    if unit == "d":
+        if x[-1] <= 0:
+            raise ReadError(
+                table.path, f"d = {x[-1]:g} Å cannot be: delete the row, or give unit=", int(table.lines[-1])
+            )
+        return 2 * np.pi / x
+    return x * _axis.FACTORS[unit]
 
 
 def _errors(table: Table, keep: np.typing.NDArray[np.bool_], header: dict[str, str]) -> Array | None:
@@ -194,7 +187,3 @@ def _errors(table: Table, keep: np.typing.NDArray[np.bool_], header: dict[str, s
     if error is None:
         header["note errors"] = "the column of errors is not positive throughout: left out"
     return error
-
-
-def _warn(path: AnyPath, text: str) -> None:
-    warnings.warn(f"{path}: {text}", PdfkitWarning, stacklevel=4)
