@@ -40,7 +40,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
 HEAVY = {
     0: {"numba", "numpy"},
     1: {"numba", "numpy", "periodictable", "scipy", "ase", "diffpy"},
-    2: {"numba", "numpy", "periodictable", "scipy", "ase", "diffpy", "h5py", "CifFile"},
+    2: {"numba", "numpy", "periodictable", "scipy", "ase", "diffpy", "h5py", "gemmi"},
 }
 
 

@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -239,7 +240,9 @@ def test_what_ase_writes_is_read(tmp_path, format):
     atoms = ase.build.bulk("ZnS", "wurtzite", a=3.82, c=6.26)
     path = tmp_path / {"vasp": "POSCAR", "cif": "x.cif"}.get(format, f"x.{format}")
     ase.io.write(path, atoms, format=format)
-    assert expanded(read_structure(path)) == atoms_of(atoms.get_chemical_symbols(), atoms.get_scaled_positions())
+    with pytest.warns(PdfkitWarning, match="U is missing") if format == "cif" else nullcontext():
+        made = read_structure(path)
+    assert expanded(made) == atoms_of(atoms.get_chemical_symbols(), atoms.get_scaled_positions())
 
 
 def test_atoms_without_a_cell_are_sent_to_clusters(tmp_path):
@@ -267,12 +270,14 @@ _atom_site_label
 _atom_site_fract_x
 _atom_site_fract_y
 _atom_site_fract_z
+_atom_site_U_iso_or_equiv
 {atoms}
 """
 
 
 def cif(tmp_path, symmetry, atoms="Ni 0.04 0.11 0.23", c=30.0, alpha=90, gamma=90):
     path = tmp_path / "made.cif"
+    atoms = "\n".join(f"{line} 0.005" for line in atoms.split("\n"))
     path.write_text("data_x" + BODY.format(symmetry=symmetry, atoms=atoms, c=c, alpha=alpha, gamma=gamma))
     return path
 
@@ -370,7 +375,7 @@ def test_a_cif_cannot_run_code(tmp_path):
         ("_symmetry_space_group_name_H-M 'Q 3'", "Ni 0 0 0", "in no table"),
         ("_symmetry_equiv_pos_as_xyz '-x,-y,-z'", "Ni 0 0 0", "no group"),
         ("_space_group_IT_number 1", "Ni 0 zero 0", "fract_y of Ni is 'zero'"),
-        ("_space_group_IT_number 1", "Ni ? 0 0", "without sites"),
+        ("_space_group_IT_number 1", "Ni ? ? ?", "without sites"),
         ("_space_group_IT_number 1", "Ni 0 ? 0", "not finite"),
         ("_space_group_IT_number 1", "Qq 0 0 0", "'Qq' is not an element"),
         ("_space_group_IT_number 1", "Ni 0 0 0\nFe 0 0 0.01", "Ni is 0.300 Å from site Fe"),
@@ -391,7 +396,7 @@ def test_cells_that_are_missing_are_named(tmp_path):
         ("_cell_length_c  ", "_cell_x  ", "_cell_length_c is missing"),
         ("7.0109(10)", "?", "_cell_length_c is missing"),
         ("_atom_site_fract_x", "_atom_site_x", "no data block with atoms"),
-        ("1.58(2) 1.58(2)", "1.58(2) a", "aniso_B of Cd1"),
+        ("1.58(2) 1.58(2)", "1.58(2) a", "B22 of Cd1"),
     ):
         assert old in text
         (tmp_path / "x.cif").write_text(text.replace(old, new))
@@ -681,6 +686,10 @@ def example_structures():
     return [str(f) for f in package.files or [] if f.suffix == ".cif" and "/pdf/" in str(f)]
 
 
+# Files of other compounds, edited by hand into what they are, with the formula of what they were.
+EDITED = ("BaZn2As2_mod.cif", "SrFe2As2_orthorhombic.cif", "SrFe2As2_tetragonal.cif")
+
+
 @pytest.mark.examples
 def test_the_cifs_of_published_examples():
     names = example_structures()
@@ -689,7 +698,8 @@ def test_the_cifs_of_published_examples():
     assert len(names) >= 10
     for name in names:
         path = Path(str(importlib.metadata.distribution("diffpy.cmi").locate_file(name)))
-        made = read_structure(path)
+        with pytest.warns(PdfkitWarning, match="formula|volume|Mn1") if path.name in EDITED else nullcontext():
+            made = read_structure(path)
         import ase.io
 
         with warnings.catch_warnings():

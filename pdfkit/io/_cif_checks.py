@@ -1,0 +1,159 @@
+"""What a CIF says of its own contents, beside the atoms that come out: formula, Z, multiplicities, density, volume."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pdfkit.errors import StructureError
+from pdfkit.io._cif_blocks import Block, number
+from pdfkit.structure import Structure
+
+# Occupancies and formulas are rounded: 2 % of an element; densities 3 %, volumes 1 %.
+TOLERANCE = 0.02
+_PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
+_Z = ("_cell_formula_units_z",)
+_MULTIPLICITY = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
+_DENSITY = ("_exptl_crystal_density_diffrn",)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The sum formula of a file: its text, the atoms of each element (D and T as H), how much these are rounded."""
+
+    text: str
+    counts: Mapping[str, float]
+    rounding: Mapping[str, float]
+
+
+def formula_of(block: Block) -> Formula | None:
+    """Return the sum formula of a block; None when it has none, or one that is not understood."""
+    text = block.text("_chemical_formula_sum").replace("'", "")
+    plain = re.sub(r"[\s,*]", "", text)
+    if not plain or len(plain) > 400 or not re.fullmatch(f"(?:{_PART.pattern})+", plain):
+        return None
+    counts: dict[str, float] = {}
+    rounding: dict[str, float] = {}
+    for symbol, digits in _PART.findall(plain):
+        if digits == ".":
+            return None
+        element = _folded(symbol)
+        counts[element] = counts.get(element, 0.0) + float(digits or 1)
+        decimals = len(digits.partition(".")[2])
+        rounding[element] = rounding.get(element, 0.0) + (0.5 * 10.0**-decimals if decimals else 0.0)
+    return Formula(text, counts, rounding)
+
+
+def _folded(species: str) -> str:
+    """Return the element of a species ("62-Ni", "Na1+"), H for D and T: files name deuterium either way."""
+    found = re.search(r"[A-Z][a-z]?", species)
+    element = found[0] if found else species
+    return "H" if element in ("D", "T") else element
+
+
+def counts_of(structure: Structure) -> dict[str, float]:
+    """Return the atoms of each element in the cell."""
+    out: dict[str, float] = {}
+    for species, n in structure.composition().items():
+        out[_folded(species)] = out.get(_folded(species), 0.0) + n
+    return {element: n for element, n in out.items() if n > 0}
+
+
+def agrees(counts: Mapping[str, float], formula: Formula, Z: float | None) -> bool:
+    """Return whether the atoms of a cell are Z formulas, or some number of them when Z is not known."""
+    if not set(counts) <= set(formula.counts):
+        return False
+    times = Z or sum(counts.values()) / sum(formula.counts.values())
+    return times > 0.9 and all(
+        abs(counts.get(element, 0.0) - times * n)
+        <= TOLERANCE * max(times * n, counts.get(element, 0.0)) + times * formula.rounding[element]
+        for element, n in formula.counts.items()
+    )
+
+
+def agreement(block: Block, structure: Structure) -> int:
+    """Return how many of the file's own statements agree with a structure, less those that do not."""
+    formula, Z = formula_of(block), block.number(*_Z)
+    said = []
+    if formula:
+        counts = {element: n for element, n in counts_of(structure).items() if element != "H"}
+        heavy = {element: n for element, n in formula.counts.items() if element != "H"}
+        if counts and heavy:
+            said.append(agrees(counts, Formula(formula.text, heavy, formula.rounding), Z))
+            times = sum(counts.values()) / sum(heavy.values())
+            said += [abs(times - round(times)) < TOLERANCE * times] if Z is None else []
+    density = block.number(*_DENSITY)
+    if density:
+        said.append(abs(_density(structure) / density - 1) < 0.1)
+    if any(block.column(item) for item in _MULTIPLICITY):
+        said.append(not _multiplicities(block, structure))
+    return sum(1 if agreed else -1 for agreed in said)
+
+
+def _density(structure: Structure) -> float:
+    from pdfkit._info import _mass_density
+
+    return _mass_density(structure)
+
+
+def refuse_cut_short(block: Block, elements: set[str], whole: bool) -> None:
+    """Raise StructureError when the formula has an element that no atom is, and the file ends in the list of atoms.
+
+    whole : the block is not the last of the file. Hydrogen is often not among the atoms; and a formula that lacks
+    elements of the atoms is of another compound, not of this one cut short.
+    """
+    formula = formula_of(block)
+    if formula is None or whole or not re.match(r"_atom_site_(?!aniso)", block.last):
+        return
+    there = {_folded(element) for element in elements} | {"H"}
+    lost = [element for element in formula.counts if element not in there]
+    if lost and there - {"H"} <= set(formula.counts):
+        raise StructureError(
+            f"the formula {formula.text[:60]} has {', '.join(lost[:5])}, which no atom is, and the file ends in the "
+            "list of atoms: it was cut short; restore it, or correct _chemical_formula_sum"
+        )
+
+
+def remarks(block: Block, structure: Structure) -> list[str]:
+    """Return where the atoms that came out differ from what the file says of them, a sentence each."""
+    said = _about_formula(block, structure)
+    density = block.number(*_DENSITY)
+    if density and not said and abs(_density(structure) / density - 1) > 0.03:
+        said.append(f"the file's density is {density:g} g/cm³, the atoms give {_density(structure):.3f}")
+    volume = block.number("_cell_volume")
+    if volume and abs(structure.volume() / volume - 1) > 0.01:
+        said.append(f"the file's _cell_volume is {volume:g} Å³, its cell has {structure.volume():.2f}")
+    return said + _multiplicities(block, structure)
+
+
+def _about_formula(block: Block, structure: Structure) -> list[str]:
+    formula, Z = formula_of(block), block.number(*_Z)
+    counts = counts_of(structure)
+    if formula is None or agrees(counts, formula, Z):
+        return []
+    times = "" if Z is None else f" with Z = {Z:g}, so {_shown({el: Z * n for el, n in formula.counts.items()})} a cell"
+    return [f"the file's formula is {formula.text[:60]}{times}; the atoms give {_shown(counts)}"]
+
+
+def _multiplicities(block: Block, structure: Structure) -> list[str]:
+    """Return the sites whose multiplicity the file gives otherwise.
+
+    SHELXL wrote the order of the site symmetry into this item, so a number that fits as that is no difference.
+    """
+    item = next((item for item in _MULTIPLICITY if block.column(item)), "")
+    given = dict(zip(block.column("_atom_site_label"), block.column(item), strict=False)) if item else {}
+    off = []
+    order = len(structure.rotations)
+    known = dict(zip((site.label for site in structure.sites), structure.multiplicities().tolist(), strict=True))
+    for label, text in given.items():
+        n, found = number(text, f"multiplicity of {label[:40]}")[0], known.get(label)
+        if n is not None and found is not None and n not in (found, order / found):
+            off.append(f"{label[:20]} {n:g} (here {found})")
+    if not off:
+        return []
+    return [f"the file gives other multiplicities than its symmetry and positions: {', '.join(off[:4])}"]
+
+
+def _shown(counts: Mapping[str, float]) -> str:
+    return " ".join(f"{element}{n:.4g}" for element, n in list(counts.items())[:8]) + " …" * (len(counts) > 8)

@@ -1,0 +1,285 @@
+"""Which symmetry a CIF means: its operations, its Hall symbol, its Hermann–Mauguin symbol, its number, in this order.
+
+What several statements leave open (two origins) or contradict is decided by what else the file says of its contents
+(formula and Z, multiplicities, density), then by the distances that come out; and the choice is said.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from pdfkit import _symmetry
+from pdfkit.errors import PdfkitWarning, StructureError
+from pdfkit.io import _operations
+from pdfkit.io._cif_blocks import MISSING, Block
+from pdfkit.io._cif_checks import agreement
+from pdfkit.io._operations import Operations, Setting
+from pdfkit.structure import Structure
+
+_OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
+_HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
+_SYMBOLS = (
+    "_space_group_name_h-m_alt",
+    "_symmetry_space_group_name_h-m",
+    "_space_group_name_h-m_ref",
+    "_space_group_name_h-m_full",
+)
+_NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+_CODE = ("_space_group_it_coordinate_system_code",)
+
+# Shortest distances are counted in sums of covalent radii; a choice must be better by this to be taken for it.
+_BETTER = 1.1
+_REACH = 3.0
+# More room (Å³) than an atom has in a solid.
+_EMPTY = 45.0
+
+Attempt = Callable[[Operations], Structure]
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One thing that a file says about its symmetry: the text, and the operations of what it may mean."""
+
+    text: str
+    operations: Operations
+    setting: Setting | None = None
+
+    def same(self, other: Statement) -> bool:
+        """Return whether two statements are one group in one setting."""
+        return _operations.keys(self.operations) == _operations.keys(other.operations)
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """The operations that were believed, and the symbol of their group."""
+
+    operations: Operations
+    symbol: str
+
+
+def symmetry(block: Block, cell: Sequence[float], attempt: Attempt, said: list[str]) -> Symmetry:
+    """Return the symmetry of a block; what was decided or contradicts is added to `said`.
+
+    attempt : makes the structure of the block's atoms with given operations. Raises StructureError when the file
+    names no symmetry, or none that is in a table.
+    """
+    listed = _listed(block)
+    hall, unknown = _hall(block)
+    named = _named(block, cell, said)
+    if listed is not None and (_whole(listed) or not (hall or named)):
+        _contradictions(listed, hall, named, said)
+        return _result(listed, block)
+    choices = [*([listed] if listed else []), *([hall] if hall else [])]
+    choices += named if not (hall and any(hall.same(one) for one in named)) else []
+    if not choices:
+        raise StructureError(unknown or _no_symmetry(block))
+    if unknown:
+        said.append(f"{unknown}; {choices[0].text} is taken")
+    return _result(_decided(choices, _Judge(block, attempt), said), block)
+
+
+def _whole(listed: Statement) -> bool:
+    """Return whether a list of operations is more than the identity alone."""
+    return len(listed.operations[0]) > 1 or _operations.keys(listed.operations) != _operations.keys(_IDENTITY)
+
+
+_IDENTITY: Operations = (np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
+
+
+def _listed(block: Block) -> Statement | None:
+    for item in _OPERATIONS:
+        texts = [text for text in block.column(item) if text.strip() not in MISSING]
+        if texts:
+            R, t = _operations.parse_operations(texts)
+            text = "the list of symmetry operations" if len(R) > 1 else f"the only symmetry operation {texts[0][:20]!r}"
+            return Statement(text, (R, t))
+    return None
+
+
+def _hall(block: Block) -> tuple[Statement | None, str]:
+    """Return the statement of the Hall symbol, or why it is none."""
+    symbol = block.text(*_HALL)
+    if not symbol:
+        return None, ""
+    try:
+        return Statement(f"the Hall symbol {symbol[:40]!r}", _operations.hall_operations(symbol)), ""
+    except StructureError as error:
+        return None, str(error)
+
+
+def _named(block: Block, cell: Sequence[float], said: list[str]) -> list[Statement]:
+    """Return the settings that the symbols and numbers may mean and that fit the cell; reference settings first."""
+    texts = [text for item in (*_SYMBOLS, *_NUMBERS) if (text := block.text(item))]
+    known: list[tuple[str, tuple[Setting, ...]]] = []
+    for text in dict.fromkeys(texts):
+        found = _operations.settings_of(text, block.text(*_CODE))
+        if found:
+            known.append((text, found))
+    if not known:
+        return []
+    numbers = {found[0].number for _, found in known}
+    if len(numbers) > 1:
+        others = ", ".join(repr(text[:20]) for text, _ in known[1:])
+        said.append(f"the file names several space groups, {known[0][0][:20]!r} and {others}: the first is considered")
+    text, found = next(
+        (pair for pair in known if len(pair[1]) == 1 and pair[1][0].number == known[0][1][0].number), known[0]
+    )
+    if not _operations.keeps(cell, found[0].operations()) or len(found) > 1:
+        fitting = [setting for setting in found if _operations.keeps(cell, setting.operations())] or list(found)
+        found = tuple(setting for setting in fitting if setting.symbol == fitting[0].symbol)
+    return [Statement(f"space group {text[:40]!r}", setting.operations(), setting) for setting in found]
+
+
+def _no_symmetry(block: Block) -> str:
+    text = block.text(*_SYMBOLS, *_NUMBERS)
+    if text:
+        return f"space group {text[:40]!r} is in no table: list the symmetry operations in the file"
+    return "no symmetry operations and no space group: add one of them ('P 1' if there is none)"
+
+
+# --- contradictions
+
+
+def _contradictions(listed: Statement, hall: Statement | None, named: Sequence[Statement], said: list[str]) -> None:
+    """Say which statements are not of the group of the listed operations."""
+    if hall is not None and not hall.same(listed):
+        said.append(f"{hall.text} is of another symmetry than the listed operations: these are believed")
+    if not named or any(one.same(listed) for one in named):
+        return
+    setting = _operations.find_setting(*listed.operations)
+    one = named[0].setting
+    alike = setting is not None and one is not None and setting.number == one.number
+    if not alike and (setting is not None or _order(listed) != _order(named[0])):
+        found = f", which are {setting.name}" if setting else ""
+        said.append(f"{named[0].text} is of another symmetry than the listed operations{found}: these are believed")
+
+
+def _order(statement: Statement) -> int:
+    """Return the order of the point group."""
+    return len({R.tobytes() for R in np.asarray(statement.operations[0], dtype=np.int64)})
+
+
+# --- decisions
+
+
+class _Judge:
+    """What speaks for a statement: agreement with the file's formula and the like, and the distances that come out."""
+
+    def __init__(self, block: Block, attempt: Attempt) -> None:
+        self.block = block
+        self.attempt = attempt
+
+    @lru_cache(maxsize=8)  # noqa: B019 - a judge lives for one file
+    def structure(self, statement: Statement) -> Structure | None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PdfkitWarning)
+                return self.attempt(statement.operations)
+        except StructureError:
+            return None
+
+    def agreement(self, statement: Statement) -> int:
+        structure = self.structure(statement)
+        return -99 if structure is None else agreement(self.block, structure)
+
+    def room(self, statement: Statement) -> float:
+        structure = self.structure(statement)
+        return 0.0 if structure is None else 1 / structure.number_density()
+
+    def distance(self, statement: Statement) -> float:
+        structure = self.structure(statement)
+        return 0.0 if structure is None else shortest_in_radii(structure)
+
+
+def _decided(choices: Sequence[Statement], judge: _Judge, said: list[str]) -> Statement:
+    """Return the choice that the file's other contents or the distances speak for, else the first; and say so."""
+    first = choices[0]
+    others = [one for one in choices[1:] if not one.same(first)]
+    if not others:
+        return first
+    open_ = _open_question(choices)
+    scores = {one: judge.agreement(one) for one in (first, *others)}
+    best = max(scores.values())
+    left = [one for one, score in scores.items() if score == best]
+    if len(left) == 1:
+        why = (
+            "the only one that makes a structure"
+            if best <= 0
+            else "it agrees with the file's formula, Z or multiplicities"
+        )
+        said.append(f"{open_}: {_name(left[0])} is taken, {why}")
+        return left[0]
+    dense = [one for one in left if judge.room(one) < _EMPTY]
+    if len(dense) < len(left) and len(dense) == 1:
+        said.append(f"{open_}: {_name(dense[0])} is taken, the others leave the cell nearly empty")
+        return dense[0]
+    ratios = {one: judge.distance(one) for one in left}
+    ranked = sorted(left, key=lambda one: -ratios[one])
+    if ratios[ranked[0]] >= _BETTER * ratios[ranked[1]]:
+        said.append(
+            f"{open_}: {_name(ranked[0])} is taken, with which no atoms are too close; give the operations to be sure"
+        )
+        return ranked[0]
+    why = "the reference setting of International Tables" if left[0].setting else "the more explicit statement"
+    said.append(f"{open_}: {_name(left[0])} is taken, {why}; check the composition, or give the symmetry operations")
+    return left[0]
+
+
+def _open_question(choices: Sequence[Statement]) -> str:
+    texts = list(dict.fromkeys(one.text for one in choices))
+    if len(texts) == 1:
+        return f"{texts[0]} has two origins and the file does not say which"
+    return f"{' and '.join(texts)} contradict each other"
+
+
+def _name(statement: Statement) -> str:
+    setting = statement.setting
+    if setting is None:
+        return statement.text
+    return f"choice {setting.origin} ({setting.name})" if setting.origin in ("1", "2") else setting.name
+
+
+def shortest_in_radii(structure: Structure) -> float:
+    """Return the shortest distance of atoms that can be there at once, in sums of their covalent radii (at most 2)."""
+    import periodictable
+
+    which = structure.expand().site
+    pairs, distances = _symmetry.close_pairs(structure.positions(), structure.basis(), _REACH)
+    radii = []
+    for site in structure.sites:
+        element = re.search(r"[A-Z][a-z]?", site.element)
+        radius = getattr(periodictable.elements.symbol(element[0]), "covalent_radius", None) if element else None
+        radii.append(radius or 1.5)
+    size = np.array(radii)[which]
+    occ = np.array([site.occ for site in structure.sites])[which]
+    i, j = pairs.T
+    together = occ[i] + occ[j] > 1.01
+    ratios = distances[together] / (size[i] + size[j])[together]
+    return float(min(ratios.min(initial=2.0), 2.0))
+
+
+# --- the symbol
+
+
+def _result(statement: Statement, block: Block) -> Symmetry:
+    text = block.text(*_SYMBOLS)
+    return Symmetry(statement.operations, symbol_of(statement, text) or "unknown")
+
+
+def symbol_of(statement: Statement, text: str) -> str:
+    """Return the file's own symbol where it names the operations and nothing else, else the table's, else none."""
+    found = _operations.settings_of(text) if text else ()
+    same = _operations.keys(statement.operations)
+    meant = [setting for setting in found if _operations.keys(setting.operations()) == same]
+    if meant and len({setting.origin for setting in found}) == 1 and not meant[0].origin and " " in text:
+        return text.replace("_", "")
+    if meant:
+        return meant[0].name
+    setting = statement.setting or _operations.find_setting(*statement.operations)
+    return setting.name if setting else ""
