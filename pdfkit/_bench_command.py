@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from pdfkit._plain import show
+
 
 def bench(
     quick: Annotated[bool, typer.Option("--quick", help="Under a minute; smaller sizes.")] = False,
@@ -26,7 +28,7 @@ def bench(
 
     Exit code 1 when an answer differs by more than its bound.
     """
-    from pdfkit import _outputs
+    from pdfkit import _folders
     from pdfkit._bench_cases import cases
     from pdfkit._bench_report import BenchReport
     from pdfkit.benchmarking import bench as run
@@ -35,15 +37,15 @@ def bench(
 
     if names:
         for name, one in cases().items():
-            print(f"{name:<16} {one.when:<6} {one.title}")
+            show(f"{name:<16} {one.when:<6} {one.title}")
         return
     if json is not None and not json.resolve().parent.is_dir():  # now, not after minutes of measuring
         raise WriteError(f"{json}: the folder {json.parent} does not exist: create it first")
-    with _outputs.folder(out) as folder:
+    with _folders.folder(out, ("bench.json", "bench.txt", "bench.png")) as folder:
         with _progress() as tell:
             found: BenchReport = run(case or (), quick=quick, progress=tell)
         # Minutes of measuring are not lost when a file cannot be written.
-        print(found.table())
+        show(found.table())
         folder.mkdir(parents=True, exist_ok=True)
         files = [found.save(folder / "bench.json"), write_text(folder / "bench.txt", found.table() + "\n")]
         if json is not None:
@@ -53,7 +55,7 @@ def bench(
 
             _plot_bench.bench(found, folder / "bench.png")
             files.append(folder / "bench.png")
-    print("\nfiles:", *(f"  {file}" for file in files), sep="\n")
+    show("\nfiles:", *(f"  {file}" for file in files))
     if not found.agreed:
         raise typer.Exit(1)
 
@@ -67,4 +69,4 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
         with Console(stderr=True).status("preparing") as status:
             yield lambda done, total, title: status.update(f"{done + 1} of {total}: {title}")
     else:
-        yield lambda done, total, title: print(f"{done + 1} of {total}: {title}", file=sys.stderr, flush=True)
+        yield lambda done, total, title: show(f"{done + 1} of {total}: {title}", file=sys.stderr)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pdfkit._plain import show
+
 Cluster = Annotated[
     str, typer.Argument(metavar="CLUSTER", help="A file (.xyz, …), or a cluster from `pdfkit structures`.")
 ]
@@ -45,7 +47,7 @@ def pattern(
         Uiso=uiso,
         probe=probe,
     )
-    print(report)
+    show(report)
     if plot:
         from pdfkit import _plot_patterns as draw
 
@@ -54,7 +56,7 @@ def pattern(
             draw.guinier(report.pattern, report.fit, path=picture)
         else:
             draw.pattern(report.pattern, path=picture)
-        print(picture)
+        show(picture)
 
 
 def build(
@@ -86,12 +88,12 @@ def build(
     if shape == "candidates":
         if sizes:
             raise PdfkitError("candidates take no sizes: their formula says how large they are")
-        print(build_candidates(source, out, families=family or None, limit=limit, seed=seed))
+        show(build_candidates(source, out, families=family or None, limit=limit, seed=seed))
         return
     if shape not in SHAPES:
         names = [*SHAPES, "candidates"]
         raise PdfkitError(f"shape {shape!r} is not known: the nearest are {nearest(shape, names)}")
-    print(build_particle(shape, source, sizes or [], out, centre=centre, trim=trim, axis=axis, shell=shell))
+    show(build_particle(shape, source, sizes or [], out, centre=centre, trim=trim, axis=axis, shell=shell))
 
 
 def screen(
@@ -167,7 +169,7 @@ def screen(
         **{name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]  # by name
     )
     ranking, study, files = run_screen(data, candidates or [], options)
-    print(ranking.table(rows))
+    show(ranking.table(rows))
     if study is not None:
-        print("\n" + study.table())
-    print("\nfiles:", *(f"  {file}" for file in files), sep="\n")
+        show("\n" + study.table())
+    show("\nfiles:", *(f"  {file}" for file in files))

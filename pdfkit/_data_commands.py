@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from pdfkit._plain import show
+
 
 def compare(
     recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE.toml...", help="Rival models of the same data.")],
@@ -18,7 +20,8 @@ def compare(
     ),
 ) -> None:
     """Fit the same data as several recipes say, and weigh the models against each other: table, CSV and one picture."""
-    from pdfkit import _outputs, _plot_comparison
+    from pdfkit import _plot_comparison
+    from pdfkit._folders import folder, publish
     from pdfkit._progress import progress
     from pdfkit.comparison import Comparison
     from pdfkit.errors import PdfkitError
@@ -30,16 +33,18 @@ def compare(
     loaded = {path.stem: load_recipe(path) for path in recipes}
     if len(loaded) < len(recipes):
         raise PdfkitError("two of the recipes have the same name: rename one, for it names the model")
-    with _outputs.folder(out) as folder:
+    inputs = [file for recipe in loaded.values() for file in (recipe.path, *recipe.inputs())]
+    with folder(out, ("comparison.txt", "comparison.csv", "comparison.png"), inputs) as target:
         results = {}
         for name, recipe in loaded.items():
             with progress() as tell:
                 results[name] = fit_recipe(recipe, tell)
         found = Comparison.of(results)
-        files = [write_text(folder / "comparison.txt", found.table() + "\n"), found.to_csv(folder / "comparison.csv")]
-        _plot_comparison.comparison(found, folder / "comparison.png")
-    print(found.table())
-    print("\nfiles:", *(f"  {file}" for file in [*files, folder / "comparison.png"]), sep="\n")
+        with publish(target) as stage:
+            files = [write_text(stage / "comparison.txt", found.table() + "\n"), found.to_csv(stage / "comparison.csv")]
+            _plot_comparison.comparison(found, stage / "comparison.png")
+    show(found.table())
+    show("\nfiles:", *(f"  {target / file.name}" for file in [*files, stage / "comparison.png"]))
 
 
 def reduce(
@@ -84,7 +89,7 @@ def reduce(
     from pdfkit._reduce_command import reduce_command
 
     given = {name: value for name, value in locals().items() if name in _SETTINGS}
-    print(reduce_command(files or [], out, config=config, outputs=outputs, fresh=fresh, workers=workers, **given))
+    show(reduce_command(files or [], out, config=config, outputs=outputs, fresh=fresh, workers=workers, **given))
 
 
 def verify(
@@ -107,7 +112,7 @@ def verify(
 
     with _live() as tell:
         text, code = verify_command([*(topics or []), *([FILES] if files else [])], as_json=as_json, tell=tell)
-    print(text)
+    show(text)
     raise typer.Exit(code)
 
 

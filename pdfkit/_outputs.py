@@ -1,52 +1,24 @@
 """What a fit leaves behind: report, picture, columns, HDF5 file and refined structures, in one folder.
 
-The folder is made and tried before the fit, so that nothing is computed in vain. Files appear whole or not at all.
+Folder and names are tried before the fit, so that nothing is computed in vain; all files appear together or not at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdfkit.errors import WriteError
+from pdfkit._folders import publish
 
 if TYPE_CHECKING:
+    from pdfkit.recipe import Recipe
     from pdfkit.results import FitResult
-
-
-@contextmanager
-def folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Make a folder and check that it takes files; folders made here go again if what follows fails.
-
-    Raises WriteError when it cannot be made or written.
-    """
-    target = Path(path)
-    made = [one for one in (target, *target.parents) if not one.exists()]
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target):
-            pass
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise WriteError(f"folder {target} cannot be written ({reason}): choose another with --out") from None
-    try:
-        yield target
-    except BaseException:
-        for one in made:
-            try:
-                one.rmdir()
-            except OSError:
-                break
-        raise
 
 
 @dataclass(frozen=True)
@@ -69,8 +41,24 @@ class Where:
 
 
 def write_all(result: FitResult, what: Sequence[str], where: Where) -> list[Path]:
-    """Write the chosen outputs (`pdfkit.recipe.WRITE`) and return the files, in that order."""
-    return [Path(file) for word in what for file in _WRITERS[word](result, where)]
+    """Write the chosen outputs (`pdfkit.recipe.WRITE`), all or none, and return the files in that order."""
+    with publish(where.folder) as stage:
+        staged = replace(where, folder=stage)
+        files = [Path(file) for word in what for file in _WRITERS[word](result, staged)]
+    return [where.folder / file.name for file in files]
+
+
+def planned(recipe: Recipe) -> list[str]:
+    """Return the names of the files that a recipe will write."""
+    many = len(recipe.data) > 1
+    names = {
+        "report": ["report.txt"],
+        "picture": ["fit.png"],
+        "columns": [f"columns_{one.name}.txt" for one in recipe.data] if many else ["columns.txt"],
+        "hdf5": ["fit.h5"],
+        "structures": [f"{phase.name}.{'xyz' if phase.is_cluster() else 'cif'}" for phase in recipe.phases],
+    }
+    return [f"{recipe.prefix}{name}" for word in recipe.write for name in names[word]]
 
 
 def _report(result: FitResult, where: Where) -> Iterable[Path]:
@@ -137,10 +125,15 @@ _WRITERS: Mapping[str, Callable[[FitResult, Where], Iterable[Path]]] = {
 
 def write_partials(result: FitResult, target: Path, prefix: str = "") -> list[Path]:
     """Write the weighted partials of a fit as columns (one file per data set) and as a picture; return the files."""
+    with publish(target) as stage:
+        files = _partials(result, Where(stage, prefix))
+    return [target / file.name for file in files]
+
+
+def _partials(result: FitResult, where: Where) -> list[Path]:
     from pdfkit import plot
     from pdfkit.io.column_files import write_columns
 
-    where = Where(target, prefix)
     files = []
     for one in result.datasets:
         shares = one.partials()

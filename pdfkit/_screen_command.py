@@ -55,14 +55,15 @@ def run_screen(
 
     Raises PdfkitError for whatever cannot be used; what was finished before is in the journal in `options.out`.
     """
-    from pdfkit import _outputs
+    from pdfkit import _folders
     from pdfkit.io.pdf_files import read_pdf
 
     given = {name: getattr(options, name) for name in ("probe", "qmin", "qmax", "qdamp", "qbroad")}
     pdf = read_pdf(data, **{name: value for name, value in given.items() if value is not None})
     source = _candidates(candidates, options)
     study = None
-    with _outputs.folder(options.out) as folder, _executor(options) as how, progress() as tell:
+    named: list[str | Path] = [data, *(one for one in candidates if not Path(one).is_dir())]
+    with _folders.folder(options.out, NAMES, named) as folder, _executor(options) as how, progress() as tell:
         shared: dict[str, Any] = {**how, "out": folder, "resume": options.resume, "progress": tell}
         ranking = screen(
             source,
@@ -82,7 +83,8 @@ def run_screen(
         files = _write(ranking, folder)
         if options.confusion:
             study = confusion(options.confusion, ranking, repeats=options.repeats, seed=options.seed, **shared)
-            files += _write_study(study, folder)
+            with _folders.publish(folder) as stage:
+                files += [folder / file.name for file in _write_study(study, stage)]
     return ranking, study, files
 
 
@@ -123,6 +125,15 @@ def _executor(options: ScreenOptions) -> Iterator[dict[str, Any]]:
 
 
 def _write(ranking: Ranking, folder: Path) -> list[Path]:
+    """Write what a ranking leaves, all or nothing."""
+    from pdfkit._folders import publish
+
+    with publish(folder) as stage:
+        files = _write_ranking(ranking, stage)
+    return [folder / file.name for file in files]
+
+
+def _write_ranking(ranking: Ranking, folder: Path) -> list[Path]:
     from pdfkit import _plot_screen
     from pdfkit.io._atomic import write_text
 

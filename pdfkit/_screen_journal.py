@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 
 from pdfkit._locks import folder_lock
 from pdfkit.errors import PdfkitError, ReadError, WriteError
-from pdfkit.io._atomic import AnyPath
+from pdfkit.io._atomic import WRITTEN, AnyPath
 
 FORMAT = "pdfkit journal"
 FORMAT_VERSION = 1
@@ -75,6 +75,7 @@ class Journal:
             self._file.write(text.encode())
             self._file.flush()
             os.fsync(self._file.fileno())
+            WRITTEN[str(self.path)] = None
         except OSError as error:
             raise WriteError(
                 f"{self.path}: {error.strerror}: make room and run again, nothing so far is lost"

@@ -6,6 +6,7 @@ command needs it.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import warnings
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from pdfkit import _bench_command, _cluster_commands, _data_commands
+from pdfkit._plain import one_line, plain_json, show
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
 
 if TYPE_CHECKING:
@@ -39,58 +41,121 @@ SHAPE = "Particle shape"
 def main() -> NoReturn:
     """Run the command line; every error that an input can cause ends as one line and exit code 2."""
     _prepare()
+    code = _ended()
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would complain again
+        if not isinstance(error, BrokenPipeError):
+            code = _fail(f"stdout: {error.strerror}: what was printed is not complete")
+        code = code or 1
+    sys.exit(code)
+
+
+def _ended() -> int:
+    """Run the command and return its exit code."""
     try:
         app()
     except PdfkitError as error:
-        _fail(str(error))
+        return _fail(str(error))
     except OSError as error:
         name = f"{error.filename}: " if error.filename is not None else ""
-        _fail(f"{name}{error.strerror or error}")
+        return _fail(f"{name}{error.strerror or error}")
     except MemoryError as error:
-        _fail(f"not enough memory ({error}): a cell, width or range in the input is out of scale")
+        return _fail(f"not enough memory ({error}): a cell, width or range in the input is out of scale")
+    except Warning as error:
+        return _fail(f"a warning was made an error by PYTHONWARNINGS: {type(error).__name__}: {error}")
+    except _Stopped as end:
+        _say(f"{end.word}: {_written()}")
+        return end.code
     except KeyboardInterrupt:
-        sys.exit(130)
-    sys.exit(0)
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
 def _prepare() -> None:
     """Set up what belongs to the process: Ctrl-C, warnings as lines, and output that no terminal can choke on."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupted)
-    plain = warnings.showwarning
+    _open_streams()
+    os.environ["MPLBACKEND"] = "agg"  # commands draw into files only
+    for word, default in (("SIGINT", signal.default_int_handler), ("SIGTERM", signal.SIG_DFL)):
+        if signal.getsignal(getattr(signal, word)) is default:
+            signal.signal(getattr(signal, word), _interrupted)
+    usual = warnings.formatwarning
 
-    def show(message: Any, category: Any, *args: Any, **kwargs: Any) -> None:
-        if issubclass(category, PdfkitWarning):
-            _say(f"warning: {message}")
-        else:
-            plain(message, category, *args, **kwargs)
+    def show_warning(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+    ) -> None:
+        ours = issubclass(category, PdfkitWarning)
+        text = f"warning: {one_line(str(message))}\n" if ours else usual(message, category, filename, lineno, line)
+        show(text, end="", file=file or sys.stderr)
 
-    warnings.showwarning = show
+    warnings.showwarning = show_warning
+    if any(option.startswith("e") for option in sys.warnoptions):
+        warnings.filterwarnings("default", category=PdfkitWarning)  # what was assumed is no error
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
 
 
-def _interrupted(*_: Any) -> NoReturn:
-    _say("interrupted: nothing was left half-written")
-    raise SystemExit(130)
+def _open_streams() -> None:
+    """Put the null device where a stream is closed: the next file would get its number, and with it what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+
+
+class _Stopped(BaseException):
+    """Ctrl-C, or a polite request to end, on its way up through everything that tidies."""
+
+    def __init__(self, number: int) -> None:
+        self.code = 128 + number
+        self.word = "interrupted" if number == signal.SIGINT else "terminated"
+
+
+def _interrupted(number: int = signal.SIGINT, *_: Any) -> NoReturn:
+    signal.signal(number, _stopped_at_once)
+    raise _Stopped(number)
+
+
+def _stopped_at_once(number: int, *_: Any) -> NoReturn:
+    """End without tidying: the second time, somebody is in a hurry."""
+    _say("stopped at once: files are whole, but hidden ones named .pdfkit-* may be left")
+    os._exit(128 + number)
+
+
+def _written() -> str:
+    """Return what was written before an interruption."""
+    from pdfkit.io._atomic import WRITTEN
+
+    if not WRITTEN:
+        return "no file was changed"
+    files = list(WRITTEN)
+    more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+    return f"written before, and whole: {', '.join(files[:3])}{more}; no other file was changed"
 
 
 def _say(text: str) -> None:
     """Print one line to stderr."""
-    print(" ".join("".join(c if c.isprintable() else " " for c in text).split()), file=sys.stderr)
+    show(one_line(text), file=sys.stderr)
 
 
-def _fail(text: str) -> NoReturn:
+def _fail(text: str) -> int:
     _say(f"error: {text}")
-    sys.exit(2)
+    return 2
 
 
 def _version(wanted: bool) -> None:
     if wanted:
         from pdfkit import __version__
 
-        print(f"pdfkit {__version__}")
+        show(f"pdfkit {__version__}")
         raise typer.Exit
 
 
@@ -128,8 +193,8 @@ def _show(result: FitResult, files: list[Path], as_json: bool, **extra: Any) -> 
     if as_json:
         _print_json({**result.to_dict(), "files": [str(file) for file in files], **extra})
     else:
-        print(result)
-        print("\nfiles:", *(f"  {file}" for file in files), sep="\n")
+        show(result)
+        show("\nfiles:", *(f"  {file}" for file in files))
     if not result.converged:
         _say(f"warning: the fit did not converge: {result.message}")
 
@@ -137,7 +202,7 @@ def _show(result: FitResult, files: list[Path], as_json: bool, **extra: Any) -> 
 def _print_json(value: Any) -> None:
     import json
 
-    print(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    print(plain_json(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False)))
 
 
 def _finite(value: Any) -> Any:
@@ -190,6 +255,7 @@ def simulate(
     """Calculate G(r) of structures and write it as a .gr file; several structures add up as phases."""
     from pdfkit import _simulate
     from pdfkit.data import Instrument
+    from pdfkit.io._atomic import check_target
     from pdfkit.io.pdf_files import write_pdf
     from pdfkit.model import Model
 
@@ -210,14 +276,15 @@ def simulate(
     picture = target.with_suffix(".png")
     if plot and picture == target:
         raise PdfkitError(f"--out {target} is the name of the picture: give the data another, such as out.gr")
+    check_target(target, structures)
     pdf = _simulate.simulate(model, rmin, rmax, rstep, noise, seed, name=target.stem)
     write_pdf(target, pdf)
-    print(target)
+    show(target)
     if plot:
         from pdfkit import plot as draw
 
         draw.pdf(pdf, path=picture)
-        print(picture)
+        show(picture)
 
 
 def _shape(kind: str, given: dict[str, float]) -> Any:
@@ -280,22 +347,30 @@ def partials(
 
     They are weighted with the scattering of the pair and add up to the calculated G(r).
     """
-    from pdfkit import _outputs
+    from pdfkit._folders import folder
+    from pdfkit._outputs import write_partials
     from pdfkit._progress import progress
     from pdfkit.recipe import fit_recipe, load_recipe
     from pdfkit.saving import load_result
 
     if _is_hdf5(source):
         result = load_result(source)
-        with _outputs.folder(out or Path("pdfkit-out") / source.stem) as target:
-            files = _outputs.write_partials(result, target)
+        names = _partials_names("", [one.name for one in result.datasets])
+        with folder(out or Path("pdfkit-out") / source.stem, names, [source]) as target:
+            files = write_partials(result, target)
     else:
         recipe = load_recipe(source)
-        with _outputs.folder(out or recipe.folder) as target:
+        names = _partials_names(recipe.prefix, [one.name for one in recipe.data])
+        with folder(out or recipe.folder, names, [source, *recipe.inputs()]) as target:
             with progress() as tell:
                 result = fit_recipe(recipe, tell)
-            files = _outputs.write_partials(result, target, recipe.prefix)
-    print(*files, sep="\n")
+            files = write_partials(result, target, recipe.prefix)
+    show(*files)
+
+
+def _partials_names(prefix: str, data: list[str]) -> list[str]:
+    columns = [f"partials_{name}.txt" for name in data] if len(data) > 1 else ["partials.txt"]
+    return [f"{prefix}{name}" for name in (*columns, "partials.png")]
 
 
 def _is_hdf5(path: Path) -> bool:
@@ -326,7 +401,7 @@ def plot(
         draw.pdf(data, path=target)
     else:
         draw.fit(data, target)
-    print(target)
+    show(target)
 
 
 @app.command()
@@ -338,7 +413,7 @@ def info(
     """Say what is in a file: range, step and header of data; cell, sites and distances of a structure."""
     from pdfkit._info import describe
 
-    print(describe(file, qmax, wavelength))
+    show(describe(file, qmax, wavelength))
 
 
 @app.command()
@@ -353,12 +428,12 @@ def recipe(
     from pdfkit.recipe import recipe_template
 
     if out is None:
-        print(recipe_template(data), end="")
+        show(recipe_template(data), end="")
         return
     if out.exists():
         raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")
     write_text(out, recipe_template(data, name=out.name))
-    print(out)
+    show(out)
 
 
 @app.command()
@@ -372,10 +447,10 @@ def structures() -> None:
     for name in available_structures():
         structure = load_structure(name)
         cell = " ".join(f"{length:8.4f}" for length in structure.cell[:3])
-        print(f"{name:<20} {formula(structure.composition()):<8} {structure.spacegroup:<12} {cell} Å")
+        show(f"{name:<20} {formula(structure.composition()):<8} {structure.spacegroup:<12} {cell} Å")
     for name in clusters():
         particle = Particle.from_file(name)
-        print(
+        show(
             f"{name:<20} {particle.formula:<8} {'cluster':<12} {len(particle)} atoms, {particle.extent():.1f} Å across"
         )
 
@@ -394,7 +469,7 @@ def demo(out: OutFolder = None, as_json: AsJson = False) -> None:
     if shown.note:
         _say(shown.note)
     if not as_json:
-        print(shown.title, end="\n\n")
+        show(shown.title, end="\n\n")
     _show(shown.result, shown.files, as_json, simulated=shown.simulated)
 
 

@@ -46,11 +46,11 @@ def run_demo(
 
     Raises WriteError when the folder cannot be written.
     """
-    from pdfkit import _outputs
+    from pdfkit._folders import folder as held
     from pdfkit.io._atomic import write_text
 
     data = measured_file() if measured is None else Path(measured)
-    with _outputs.folder(FOLDER if out is None else out) as folder:
+    with held(FOLDER if out is None else out) as folder:
         prefix = "" if data is not None else "simulated-"
         recipe = folder / f"{prefix}recipe.toml"
         extra = []

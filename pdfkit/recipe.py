@@ -81,6 +81,17 @@ class PhaseEntry:
         values = {name: value for pattern, value in self.start.items() for name in matching(names, pattern)}
         return phase.with_values(values) if values else phase
 
+    def is_cluster(self) -> bool:
+        """Return whether this is a finite cluster, as far as can be seen without complaint."""
+        from pdfkit.phases.files import kind_of
+
+        if self.kind:
+            return self.kind == "cluster"
+        try:
+            return kind_of(self._structure()) == "cluster"
+        except PdfkitError:
+            return False
+
     def _structure(self) -> str:
         """Return the path of the file, or the name of a structure that comes with pdfkit."""
         from pdfkit.phases.files import shipped_names
@@ -235,12 +246,14 @@ def run_recipe(
     a = 3.524 Å, columns.txt
     """
     from pdfkit import _outputs
+    from pdfkit._folders import folder
 
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
-    with _outputs.folder(recipe.folder if out is None else Path(out)) as target:
+    names, inputs = _outputs.planned(recipe), recipe.inputs()
+    with folder(recipe.folder if out is None else Path(out), names, [recipe.path, *inputs]) as target:
+        digests = {str(file): _outputs.digest(file) for file in inputs if file.is_file()}
         result = fit_recipe(recipe, progress)
-        digests = {str(file): _outputs.digest(file) for file in recipe.inputs()}
         where = _outputs.Where(target, recipe.prefix, recipe.title, recipe.source.text, digests)
         return result, _outputs.write_all(result, recipe.write, where)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pdfkit._plain import plain
 from pdfkit.results import DatasetFit, FitResult
 
 WIDTH = 100
@@ -45,7 +46,7 @@ def report(result: FitResult) -> str:
     """
     blocks = ["\n".join(_wrapped(line) for line in _head(result))]
     blocks += [_as_text(section) for section in sections(result)]
-    return "\n\n".join(blocks)
+    return plain("\n\n".join(blocks))
 
 
 def report_html(result: FitResult) -> str:

@@ -60,7 +60,8 @@ def process(folder: Path, *arguments: str) -> Run:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Run]]:
     """Run the command in this process; what it changes of the process is put back."""
-    handler, show = signal.getsignal(signal.SIGINT), warnings.showwarning
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    show = warnings.showwarning
 
     def run(*arguments: str) -> Run:
         monkeypatch.setattr(sys, "argv", ["pdfkit", *arguments])
@@ -70,7 +71,8 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return subprocess.CompletedProcess(list(arguments), int(end.value.code or 0), out, err)
 
     yield run
-    signal.signal(signal.SIGINT, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     warnings.showwarning = show
 
 

@@ -17,7 +17,7 @@ import pdfkit as pk
 ROOT = Path(pk.__file__).parent
 # Rows of the house, lowest first: a module may import from its own row and those below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "_checks", "_expressions", "_threads", "kernels"),
+    ("errors", "_checks", "_plain", "_expressions", "_threads", "kernels"),
     ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_phase_sums",
      "_sq_errors", "intensity", "_grid", "_filters", "structure", "_sites", "_symmetry", "_tidy", "_convert",
      "particle", "counting", "geometry", "debye"),
@@ -33,7 +33,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
      "_reduce_config", "_reduce_batch", "_reduce_command", "_build_command", "_verify_command", "_verify_files",
      "_field_cif", "_field_curves", "_field_elements", "_field_intensities", "_field_settings", "_field_structures"),
     ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command",
-     "_outputs", "demo", "benchmarking", "_bench_cases", "_bench_fits", "_bench_report", "_bench_rivals",
+     "_outputs", "_folders", "demo", "benchmarking", "_bench_cases", "_bench_fits", "_bench_report", "_bench_rivals",
      "_bench_timing", "_plot_bench"),
     ("cli", "_bench_command", "_cluster_commands", "_data_commands", "_progress", "__main__"),
 )  # fmt: skip

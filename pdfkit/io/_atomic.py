@@ -1,35 +1,45 @@
-"""Files to disk in one step, for every output: text, HDF5 files, figures."""
+"""Files to disk in one step, for every output: text, HDF5 files, figures.
+
+Whatever ends the process, a reader sees the old file or the new one. What is no file of the user's to replace (a
+device, a pipe, a read-only file, an input) is refused before anything is computed where the caller asks early.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from pdfkit.errors import WriteError
 
 AnyPath = str | os.PathLike[str]
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_KINDS = (
+    (stat.S_ISDIR, "this is a folder: give a file name in it"),
+    (stat.S_ISFIFO, "this is a pipe, not a file: give a file name"),
+    (stat.S_ISSOCK, "this is a socket, not a file: give a file name"),
+    (lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "this is a device, not a file: give a file name"),
+)
+WRITTEN: dict[str, None] = {}
+"""The files that this process has written, whole, in order: what a message about an interruption may say."""
 
 
 def write_bytes(path: AnyPath, data: bytes) -> Path:
     """Write `data` to `path`: a temporary file in the same folder, then a rename. Return the path.
 
     A reader sees the old file or the new one, never half of it; a failure leaves the old file alone. A symbolic link
-    is followed, and an existing file keeps its permissions.
+    is followed, and an existing file keeps its permissions. os.devnull takes everything and keeps nothing.
 
-    Raises WriteError when the folder is missing, the path is a folder, or the disk refuses.
+    Raises WriteError when the folder is missing, the path is no file, the file is read-only, or the disk refuses.
     """
-    try:
-        target = Path(os.path.realpath(path))
-    except (TypeError, ValueError, OSError):
-        raise WriteError(f"{path!r} cannot be written: give a file name") from None
+    target = check_target(path)
+    if _is_null(target):
+        return Path(path)
     temporary = target.parent / f".pdfkit-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        if target.is_dir():
-            raise WriteError(f"{path}: this is a folder: give a file name in it")
-        if not target.parent.is_dir():
-            raise WriteError(f"{path}: the folder {target.parent} does not exist: create it first")
         with temporary.open("xb") as stream:
             stream.write(data)
             stream.flush()
@@ -38,13 +48,10 @@ def write_bytes(path: AnyPath, data: bytes) -> Path:
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
     except OSError as error:
-        raise WriteError(f"{path}: cannot be written ({error.strerror}): check permissions and space") from None
-    except ValueError as error:
-        if isinstance(error, WriteError):
-            raise
-        raise WriteError(f"{path!r} cannot be written: give a file name") from None
+        raise WriteError(f"{path}: cannot be written ({error.strerror}): {remedy(error)}") from None
     finally:
         _remove(temporary)
+    WRITTEN[str(path)] = None
     return Path(path)
 
 
@@ -55,6 +62,56 @@ def write_text(path: AnyPath, text: str) -> Path:
     except UnicodeEncodeError:
         raise WriteError(f"{path}: cannot be written as UTF-8: remove lone surrogates") from None
     return write_bytes(path, data)
+
+
+def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
+    """Return the file that a write to `path` would make or replace, links followed.
+
+    Raises WriteError when that is a folder, a device, a pipe, a socket, read-only (whoever asks), one of `inputs`, or
+    in a folder that does not exist or takes no files.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        mode = target.stat().st_mode if os.path.lexists(target) else None
+        parent = target.parent.is_dir()
+    except (TypeError, ValueError):
+        raise WriteError(f"{path!r} cannot be written: give a file name") from None
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written ({error.strerror}): {remedy(error)}") from None
+    if _is_null(target):
+        return target
+    if not parent:
+        raise WriteError(f"{path}: the folder {target.parent} does not exist: create it first")
+    for is_kind, words in _KINDS:
+        if mode is not None and is_kind(mode):
+            raise WriteError(f"{path}: {words}")
+    if mode is not None and not (mode & 0o222 and os.access(target, os.W_OK)):
+        raise WriteError(f"{path}: cannot be written (read-only): make it writable, or give another name")
+    for one in inputs:
+        if is_same(target, one):
+            raise WriteError(f"{path}: this output would overwrite the input {one}: give another name")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise WriteError(f"{path}: cannot be written (Permission denied): check permissions of {target.parent}")
+    return target
+
+
+def is_same(one: AnyPath, other: AnyPath) -> bool:
+    """Return whether two names are the same existing file, or would be."""
+    try:
+        return os.path.realpath(one) == os.path.realpath(other) or Path(one).samefile(other)
+    except (OSError, ValueError):  # one of them does not exist
+        return False
+
+
+def remedy(error: OSError) -> str:
+    """Return what to do about a refusal of the disk."""
+    if error.errno in FULL:
+        return "make room there, or write to another disk"
+    return "check permissions and space"
+
+
+def _is_null(target: Path) -> bool:
+    return str(target) == os.path.realpath(os.devnull)
 
 
 def _remove(path: Path) -> None:

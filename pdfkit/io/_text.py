@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit._plain import plain
 from pdfkit.errors import ReadError
 from pdfkit.io._atomic import AnyPath
 
@@ -60,6 +61,8 @@ class Table:
 def read_text(path: AnyPath) -> str:
     """Return the text of a file, line ends as "\\n"; UTF-8, UTF-16 with a mark, else Latin-1.
 
+    Control characters (the escapes that steer a terminal among them) become spaces.
+
     Raises ReadError when the file is missing, a folder, unreadable, empty, binary or too large.
     """
     raw = _read_bytes(path)
@@ -68,7 +71,7 @@ def read_text(path: AnyPath) -> str:
     text = _decode(path, raw)
     if "\x00" in text:
         raise ReadError(path, "the file is binary: give a text file with columns of numbers")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return plain(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _read_bytes(path: AnyPath) -> bytes:
