@@ -12,6 +12,7 @@ import re
 import stat
 import time
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pdfkit.data import PDF, PROBES, SQ, WEIGHTS, WINDOWS, Instrument
-from pdfkit.errors import PdfkitError, ReadError, WriteError
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, WriteError
 from pdfkit.io import _atomic, _text
 from pdfkit.io.column_files import read_columns, write_columns
 from pdfkit.io.pdf_files import read_pdf, write_pdf
@@ -115,9 +116,18 @@ def test_header_keys():
 
 
 def test_keywords_override_the_header():
-    pdf = read_pdf(DATA / "pdfgetx3.gr", probe="N", qmin=0.5, qmax=15, qdamp=0.06, qbroad=0.01, window="lorch")
+    with pytest.warns(PdfkitWarning, match="header says") as said:
+        pdf = read_pdf(DATA / "pdfgetx3.gr", probe="N", qmin=0.5, qmax=15, qdamp=0.06, qbroad=0.01, window="lorch")
     assert pdf.instrument == Instrument("N", 0.5, 15.0, 0.06, 0.01, "lorch")
-    assert read_pdf(DATA / "pdfgetx3_lorch.gr", window="none").instrument.window == "none"
+    assert tuple(str(one.message) for one in said) == pdf.remarks
+    assert pdf.remarks == (
+        "pdfgetx3.gr: the file's header says qmin = 1, 0.5 is used because it was given",
+        "pdfgetx3.gr: the file's header says qmax = 19, 15 is used because it was given",
+        "pdfgetx3.gr: the file's header says probe X, N is used because it was given",
+    )
+    with pytest.warns(PdfkitWarning, match="says window lorch, none is used"):
+        assert read_pdf(DATA / "pdfgetx3_lorch.gr", window="none").instrument.window == "none"
+    assert read_pdf(DATA / "pdfgetx3.gr", probe="X", qmax=19).remarks == ()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +191,8 @@ def test_q_limits(write, header, qmin, qmax):
     pdf = read_pdf(write(f"# header\n{header}\n#### start data\n{TWO}"))
     assert pdf.instrument.qmax == qmax
     check_qmin(pdf, qmin)
-    assert read_pdf(write(f"{header}\n{TWO}"), qmin=0.25).instrument.qmin == 0.25
+    with pytest.warns(PdfkitWarning, match="qmin = 1, 0.25 is") if qmin else nullcontext():
+        assert read_pdf(write(f"{header}\n{TWO}"), qmin=0.25).instrument.qmin == 0.25
 
 
 def test_old_names_of_resolution(write):
@@ -390,7 +401,7 @@ def test_non_uniform_r_is_kept_and_noted(write):
     two_steps = np.r_[R, 6 + 0.5 * np.arange(1, 31)]
     assert "note grid" in read_pdf(write(rows(two_steps, np.r_[G, G]))).header
     rounded = np.round(np.pi / 25 * np.arange(1, 200), 2)
-    assert "note grid" not in read_pdf(write(rows(rounded, rounded))).header
+    assert "note grid" not in read_pdf(write(rows(rounded, np.sin(rounded)))).header
 
 
 def test_pair_density_is_refused(write):
@@ -471,18 +482,20 @@ def test_units_of_q(write):
     ],
 )
 def test_kind_is_read_off(write, label, kind):
-    values = formula_S(Q)
-    sq = read_sq(write(f"{label}\n{rows(Q, values)}", "a.dat"))
-    np.testing.assert_allclose(sq.S, values if kind == "S" else values / Q + 1, rtol=1e-8)
-    forced = read_sq(write(f"{label}\n{rows(Q, values)}", "a.dat"), kind="S")
-    np.testing.assert_allclose(forced.S, values, rtol=1e-8)
+    S = formula_S(Q)
+    path = write(f"{label}\n{rows(Q, S if kind == 'S' else Q * (S - 1))}", "a.dat")
+    np.testing.assert_allclose(read_sq(path).S, S, rtol=1e-8)
+    other = "F" if kind == "S" else "S"
+    with pytest.warns(PdfkitWarning, match=rf"it is read as {other}\(Q\) because kind = {other} was given"):
+        forced = read_sq(path, kind=other)
+    np.testing.assert_allclose(forced.S, S / Q + 1 if kind == "S" else Q * (S - 1), rtol=1e-8)
 
 
 @pytest.mark.parametrize(
     ("header", "name", "says"),
     [
         ("", "a.dat", 'kind="S"'),
-        ("#L Q S(Q)-1\n", "a.sq", 'kind="S"'),
+        ("#L Q H(Q)\n", "a.sq", 'kind="S"'),
         ("#L Q I(Q)\n", "a.dat", "reduce"),
         ("#L r G(r)\n", "a.dat", "read_pdf"),
         ("outputtype = iq\n", "a.dat", "reduce"),
@@ -620,7 +633,8 @@ def test_a_file_cut_short_is_noticed(tmp_path):
 
 def test_own_files_take_keywords_too(tmp_path):
     write_pdf(tmp_path / "a.gr", PDF(R, G, instrument=Instrument("X", qmax=19.0, window_width=0.2)))
-    instrument = read_pdf(tmp_path / "a.gr", probe="N", qmax=15).instrument
+    with pytest.warns(PdfkitWarning, match="header says"):
+        instrument = read_pdf(tmp_path / "a.gr", probe="N", qmax=15).instrument
     assert instrument == Instrument("N", qmax=15.0, window_width=0.2)
 
 

@@ -79,12 +79,12 @@ def check_count(table: Table) -> None:
         raise ReadError(table.path, message, int(table.lines[-1]))
 
 
-def check_length_unit(table: Table, unit: str | None, r: Array, G: Array) -> None:
-    """Refuse r in nm: said by a label, or shown by a short range that peaks where no atom pair does."""
+def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None) -> None:
+    """Refuse r in nm: said by a label, or shown by a short range of a G(r) that peaks where no atom pair does."""
     remedy = 'give r_unit="nm" to convert r and G, or r_unit="A" if it is in Å'
     if unit == "nm":
         raise ReadError(table.path, f"the header says that r is in nm: {remedy}")
-    if unit is None and 1.0 <= r[-1] < 6.0:
+    if G is not None and unit is None and 1.0 <= r[-1] < 6.0:
         peak = int(np.argmax(G))
         # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm. In Å, G at such r is a ripple of the
         # reduction: not alone, not beyond 50 Å⁻², not on steps of 0.001 Å.
@@ -95,9 +95,7 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array) -> Non
             raise ReadError(table.path, message)
 
 
-def check_not_pair_density(table: Table, r: Array, G: Array) -> None:
-    """Refuse g(r): it tends to 1, G(r) to 0."""
-    tail = G[3 * G.size // 4 :]
-    if r[-1] > 5 and tail.size >= 5 and abs(tail.mean() - 1) < 0.2 and np.abs(tail - 1).max() < 0.5:
-        message = "the values tend to 1: this is g(r), not G(r); convert it, G(r) = 4πrρ₀[g(r) − 1], and read that"
-        raise ReadError(table.path, message)
+def goes_round_one(r: Array, y: Array) -> bool:
+    """Return whether the values tend to 1, as g(r) does; G(r) tends to 0."""
+    tail = y[3 * y.size // 4 :]
+    return bool(r[-1] > 5 and tail.size >= 5 and abs(tail.mean() - 1) < 0.2 and np.abs(tail - 1).max() < 0.5)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._curve_kinds import Sample
 from pdfkit.data import WINDOWS, Instrument
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath
@@ -23,6 +24,7 @@ from pdfkit.io._text import NUMBER, Table
 
 _PAIR = re.compile(r"([A-Za-z_][\w.\-]*)\s*=\s*([^=]*)")
 _INLINE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)")
+_NUMBERS = {"qmin": "qmin", "qmax": "qmax", "qdamp": "qdamp|qsig", "qbroad": "qbroad|qalp"}
 _UNSET = ("", "none", "null", "nan", "?", "-", "unknown")
 _PROBES = {
     **dict.fromkeys(("x", "xray", "xrays", "x-ray", "x-rays", "rapdf"), "X"),
@@ -161,9 +163,8 @@ def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
 
     `qmax = 0` is PDFgui's way to say that no termination is applied: it becomes inf.
     """
-    numbers = {"qmin": "qmin", "qmax": "qmax", "qdamp": "qdamp|qsig", "qbroad": "qbroad|qalp"}
     values: dict[str, Any] = {}
-    for name, keys in numbers.items():
+    for name, keys in _NUMBERS.items():
         if name not in given and (value := facts.number(keys)) is not None:
             values[name] = math.inf if name == "qmax" and value == 0 else value
     values |= {"probe": facts.probe(), "window": facts.window() or "none"} | given
@@ -171,6 +172,59 @@ def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
         return Instrument(**values)
     except PdfkitError as error:
         raise ReadError(facts.path, f"{error} (correct the header, or give a keyword)") from None
+
+
+def contradictions(facts: Facts, given: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each keyword that the header contradicts; a resolution of 0 in a header is no statement."""
+    out = []
+    for name, keys in _NUMBERS.items():
+        said = _said_number(facts, keys) if name in given else None
+        value = float(given.get(name, 0.0))
+        if said is None or (said == 0 and name != "qmax"):
+            continue
+        meant = math.inf if name == "qmax" and said == 0 else said
+        if not math.isclose(meant, value, rel_tol=1e-6):
+            out.append(f"the file's header says {name} = {said:g}, {value:g} is used because it was given")
+    for name, word in (("probe", facts.probe()), ("window", facts.window())):
+        if name in given and word is not None and word != given[name]:
+            out.append(f"the file's header says {name} {word}, {given[name]} is used because it was given")
+    return out
+
+
+def _said_number(facts: Facts, keys: str) -> float | None:
+    try:
+        return facts.number(keys)
+    except ReadError:
+        return None  # what was given takes the place of a value that cannot be read
+
+
+def check_sample(sample: Sample) -> None:
+    """Refuse a composition or density that was given and cannot be; the file is not to blame."""
+    if sample.composition is not None:
+        sample.fractions()
+    if sample.rho0 is not None and not 1e-4 < sample.density < 1.0:
+        message = f"rho0 = {sample.rho0:g} atoms/Å³ is no number density of condensed matter, 0.005 to 0.3"
+        raise PdfkitError(f"{message}: was g/cm³ meant? Give atoms/Å³")
+
+
+def sample(facts: Facts, header: Mapping[str, str], given: Sample) -> tuple[Sample, list[str]]:
+    """Return composition and density, given or else of the header, and a sentence for each contradiction."""
+    text = facts.text("composition|formula") or header.get("composition") or header.get("formula")
+    density = _said_number(facts, "rho_?0|number_?density|atomic_?(?:number_?)?density")
+    out = []
+    if text and given.composition is not None and _differ(text, given):
+        out.append(f"the file's header says composition {text[:40]}, {given.composition} is used because it was given")
+    if density and given.rho0 is not None and not math.isclose(density, given.rho0, rel_tol=1e-3):
+        out.append(f"the file's header says rho0 = {density:g}, {given.rho0:g} is used because it was given")
+    return Sample(given.rho0 if given.rho0 is not None else density or None, given.composition or text), out
+
+
+def _differ(text: str, given: Sample) -> bool:
+    try:
+        one, two = Sample(None, text).fractions(), given.fractions()
+    except PdfkitError:
+        return "".join(text.split()) != "".join(str(given.composition).split())
+    return set(one) != set(two) or any(abs(one[name] - two[name]) > 1e-3 for name in one)
 
 
 @contextmanager

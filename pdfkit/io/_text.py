@@ -36,6 +36,11 @@ _START = re.compile(r"\s*#+\s*start data\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[\s,;]+")
 _COMMA_DECIMAL = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eEdD][+-]?[0-9]+)?")
 _NUMERIC_CHARACTERS = frozenset("0123456789+-.eE \t\nnaifNAIFtyTY")
+# "r / Å", "D(r) / barn Å⁻²": the unit belongs to the name.
+_UNIT_AFTER_SLASH = re.compile(
+    r"\s*/ ?(?:(?:barns?|[ÅA]|nm|\\AA|sr|atoms?)[\^\-+\d⁻¹²³]*"
+    r"(?: (?=barn|[ÅA][\^\-⁻]|sr\b|atom|nm[\^\-⁻]))?/?)+(?=[\s,;]|$)"
+)
 _COMMENTS = ("#", "!", "%")
 
 
@@ -135,7 +140,7 @@ def read_table(path: AnyPath) -> Table:
     return Table(
         path=str(path),
         header=tuple(header),
-        labels=_labels(lines[:start]),
+        labels=_labels(lines[:start], data.shape[1]),
         data=data,
         lines=np.array(numbers, dtype=np.int64),
         marked=marked,
@@ -239,19 +244,27 @@ def _bad_row(path: AnyPath, block: str, numbers: Sequence[int]) -> ReadError:
     return ReadError(path, f"a value in the rows {what}")
 
 
-def _labels(head: Sequence[str]) -> tuple[str, ...]:
-    """Return the column names: of the last `#L` line, or of a last header line that starts with r or Q."""
+def _labels(head: Sequence[str], width: int) -> tuple[str, ...]:
+    """Return the column names: of the last `#L` line, or of a last header line that starts with r or Q.
+
+    A line of units, or a few of remarks, may stand below the names when these are as many as the columns.
+    """
     full = [line.strip() for line in head if line.strip()]
     for line in reversed(full):
         if re.match(r"#\s*L\s", line):
             return split_labels(re.sub(r"^#\s*L\s+", "", line))
-    last = full[-1].lstrip("#!% \t") if full else ""
-    names = split_labels(last)
-    return names if len(names) >= 2 and re.match(r"[rRqQ](?![A-Za-z])|2\W?[tT]h|[tT]th", names[0]) else ()
+    for line in full[-1:-5:-1]:
+        names = split_labels(line.lstrip("#!% \t"))
+        if len(names) < 2 or not re.match(r"[rRqQ](?![A-Za-z])|2\W?[tT]h|[tT]th", names[0]):
+            continue
+        if line is full[-1] or (len(names) == width and not any("=" in name for name in names)):
+            return names
+    return ()
 
 
 def split_labels(text: str) -> tuple[str, ...]:
     """Return the names in a line of column labels; a unit in brackets stays with its name."""
+    text = _UNIT_AFTER_SLASH.sub(lambda match: re.sub(r"\s+", "_", match[0].lstrip().replace("/ ", "/")), text)
     text = re.sub(r"\s+(?=[(\[])", "", text.replace('"', ""))
     text = re.sub(r"[(\[][^)\]]*[)\]]", lambda match: re.sub(r"[\s,;]+", "_", match[0]), text)
     return tuple(name for name in _SEPARATOR.split(text) if name)

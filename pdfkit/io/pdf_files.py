@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from pdfkit import _checks
-from pdfkit._checks import Array
+from pdfkit._curve_kinds import OF_R, Sample, _shown, named
 from pdfkit.data import PDF, Instrument
-from pdfkit.errors import ReadError
-from pdfkit.io import _header
+from pdfkit.errors import ReadError, remark
+from pdfkit.io import _functions_of_r as of_r
+from pdfkit.io import _header, _kinds
 from pdfkit.io._atomic import AnyPath, write_text
-from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit, check_not_pair_density
+from pdfkit.io._functions_of_r import Asked
+from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit
 from pdfkit.io._text import Table, read_table
 
 # PDFfit2 skips a header only when it starts with "History".
@@ -28,8 +30,6 @@ _FORMAT = "History written by pdfkit in the format of PDFgui"
 _STYPE = {"X": "X  x-ray scattering", "N": "N  neutron scattering", "E": "E  electron scattering"}
 _PLAIN_KEY = re.compile(r"[A-Za-z_][\w .\-]*(?<! )")
 _PLAIN = re.compile(r"([A-Za-z_][\w .\-]*?)=(.*)")
-_G = ("g", "gr")
-_DG = ("dg", "dgr", "dgobs", "err", "error", "sigma", "esd", "sigmag", "std")
 
 
 def read_pdf(
@@ -42,8 +42,11 @@ def read_pdf(
     qbroad: float | None = None,
     window: str | None = None,
     r_unit: str | None = None,
+    kind: str | None = None,
+    composition: str | None = None,
+    rho0: float | None = None,
 ) -> PDF:
-    """Return the G(r) in a text file.
+    """Return the G(r) in a text file, whichever function of r it holds.
 
     Headers: PDFgetX3, xPDFsuite, PDFgetX2, PDFgetN, PDFgui, NOMAD, RMCProfile, GSAS-II, PDFFIT, or none.
 
@@ -52,6 +55,21 @@ def read_pdf(
     "note …". `qmax = 0` (PDFgui: no termination) becomes inf. The name is the title of a `#S` or `#T` line,
     else the file's stem.
 
+    * kind : what the values are; by default what the file says (labels and their units, titles, names such as
+      `.mdor01`), else G(r). Others are converted, with a remark if the file said it:
+
+      | kind | function | needs |
+      |---|---|---|
+      | G | G(r) = 4πr[ρ(r) − ρ₀], Å⁻² (PDFgui, PDFgetX3) | |
+      | GK | ⟨b⟩²[g(r) − 1], barn (Keen; "G(r)" of RMCProfile, Gudrun, STOG) | composition, rho0 |
+      | D | ⟨b⟩²G(r), barn Å⁻² (Gudrun, ISIS) | composition |
+      | T | ⟨b⟩²[G(r) + 4πrρ₀], barn Å⁻² | composition, rho0 |
+      | R/r | G(r) + 4πrρ₀, Å⁻² (T(r) without ⟨b⟩²) | rho0 |
+      | R | rG(r) + 4πr²ρ₀, Å⁻¹ (also "RDF") | rho0 |
+      | g, g-1 | g(r) = 1 + G(r)/(4πrρ₀); g(r) − 1, also "h" | rho0 |
+
+      composition gives ⟨b⟩² by the neutron lengths; rho0 is in atoms/Å³. The header may state both. Values that
+      are unlike G(r) (flat at low r, growing with r) without any statement are remarked.
     * Columns are found by their labels, else r, G; r, G, dG; or r, G, dr, dG. dG needs to be positive
       throughout.
     * Fits saved by PDFfit2 and PDFgui (`.fgr`: r, Gcalc, 0, dG, Gobs − Gcalc) give the observed G = Gcalc +
@@ -67,7 +85,8 @@ def read_pdf(
 
     Raises
     ------
-    ReadError : with file and line, when the file is missing, damaged, in other units, or not a G(r).
+    ReadError : with file and line, when the file is missing, damaged, in other units, or holds another function and
+    what converts it (named in the message) is not known.
     PdfkitError : a keyword has a value that cannot be.
 
     Example
@@ -86,46 +105,59 @@ def read_pdf(
         _checks.choice("r_unit", r_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, window=window)
     Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
+    asked = Asked(None if kind is None else named(kind, OF_R).name, Sample(rho0, composition), probe, r_unit)
+    _header.check_sample(asked.sample)
     table = read_table(path)
     with _header.as_read_errors(path):
-        if table.header and table.header[0][1] == _FORMAT:
-            return _read_own(table, given)
-        return _read_other(table, given, r_unit)
+        own = table.header and table.header[0][1] == _FORMAT
+        pdf = _read_own(table, given, asked) if own else _read_other(table, given, asked)
+    for text in pdf.remarks:
+        remark(text, stacklevel=2)
+    return pdf
 
 
-def _read_other(table: Table, given: dict[str, Any], r_unit: str | None) -> PDF:
+def _read_other(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     facts = _header.Facts(table)
-    _refuse_other_functions(table, facts)
+    if asked.kind is None:
+        _refuse_other_functions(table, facts)
     header = _header.collect(table.header)
     check_count(table)
-    r, G, dG = _columns(table, header)
-    uniform = check_grid(table, r)
-    check_finite(table, G, "G")
-    label = table.labels[0] if table.labels else ""
-    unit = facts.unit(label)
-    if r_unit is None:
-        check_length_unit(table, unit, r, G)
-    if unit is None and (len(table.labels) < 2 or table.labels[1].startswith("g")):
-        check_not_pair_density(table, r, G)
-    if r_unit == "nm":
-        r, G, dG = 10 * r, G / 100, None if dG is None else dG / 100
-        header["note units"] = "r and G were in nm; they are in Å and Å⁻² here"
+    curve = of_r.columns(table, asked.kind)
+    uniform = check_grid(table, curve.r)
+    check_finite(table, curve.y, "G")
+    sample, remarks = _header.sample(facts, header, asked.sample)
+    asked = replace(asked, sample=sample, probe=asked.probe or facts.probe())
+    said = of_r.statement(table, facts, curve)
+    kind, said, remarked = of_r.kind_of(table, curve, said, asked)
+    unit = facts.unit(table.labels[0] if table.labels else "")
+    if asked.r_unit is None:
+        check_length_unit(table, unit, curve.r, curve.y if kind.name == "G" else None)
+    curve = of_r.in_angstrom(table, curve, kind, said, unit, asked.r_unit)
+    curve = of_r.to_G(table, curve, kind, said, asked)
+    header |= curve.notes
     if not uniform:
         header["note grid"] = "r is not uniform"
+    remarks += _header.contradictions(facts, given)
     instrument = _header.instrument(facts, given)
+    if curve.neutrons and instrument.probe is None:
+        instrument = replace(instrument, probe="N")
     _note_window(header, facts, given, instrument)
     if "qmin" not in given and instrument.qmin > 0:
         header["note qmin"] = f"qmin = {instrument.qmin:g} is not applied to models; give qmin= to cut there"
         instrument = replace(instrument, qmin=0.0)
+    name = Path(table.path).name
     return PDF(
-        r,
-        G,
-        dG,
+        curve.r,
+        curve.y,
+        curve.error,
         instrument=instrument,
         header=header,
         name=_header.title(table),
-        composition=facts.text("composition|formula"),
+        composition=facts.text("composition|formula")
+        if asked.sample.composition is None
+        else _shown(asked.sample.composition),
         temperature=facts.temperature(),
+        remarks=tuple(f"{name}: {text}" for text in (*remarks, *remarked, *curve.remarks)),
     )
 
 
@@ -133,43 +165,14 @@ def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:
     kind = facts.word("outputtype") or ""
     first = table.labels[0] if table.labels else ""
     suffix = Path(table.path).suffix.lower()
-    if kind in ("sq", "fq", "iq") or re.match(r"[Qq](?![A-Za-z])", first):
+    of_Q = not first and (_kinds.of_names(table.path, table.header, of="Q").kind or suffix == ".soq")
+    if kind in ("sq", "fq", "iq") or re.match(r"[Qq](?![A-Za-z])", first) or of_Q:
         raise ReadError(table.path, "this is a function of Q, not G(r): use read_sq, or reduce intensities first")
     if re.match(r"2\W?th|tth", first, re.IGNORECASE):
         raise ReadError(table.path, "this holds intensities against 2θ, not G(r): reduce them to G(r) first")
     if not kind and not first and suffix in (".sq", ".fq", ".iq", ".chi", ".xye"):
         message = f"{suffix} does not name a G(r): use read_sq, reduce intensities first, or rename it to .gr"
         raise ReadError(table.path, message)
-
-
-def _columns(table: Table, header: dict[str, str]) -> tuple[Array, Array, Array | None]:
-    """Return r, G and dG (None when there is none that counts)."""
-    data, width = table.data, table.data.shape[1]
-    labels = _header.normal(table.labels)[:width]
-    observed = next((i for i, label in enumerate(labels) if label == "gobs"), None)
-    value = observed or next((i for i, label in enumerate(labels) if i and label in _G), 1)
-    error = next((i for i, label in enumerate(labels) if i and label in _DG), None)
-    if error is None and len(labels) <= 2 and width >= 3:
-        error = 2 if width == 3 else 3
-    G = data[:, value]
-    if observed is None and (difference := _difference_column(table, labels)) is not None:
-        G = G + data[:, difference]
-        header["note G"] = "observed G = calculated G + difference"
-        if not np.any(G):
-            raise ReadError(table.path, "a calculation without data (Gcalc + difference is 0): give the data file")
-        if error is not None and (data[:, error] == 1).all():
-            error = None
-    return data[:, 0], G, _header.usable_error(data, error)
-
-
-def _difference_column(table: Table, labels: list[str]) -> int | None:
-    """Return the column of Gobs − Gcalc in a saved fit; None for any other file."""
-    for i, label in enumerate(labels):
-        if label in ("gdiff", "diff", "difference"):
-            return i
-    data = table.data
-    saved = Path(table.path).suffix.lower() == ".fgr" or not data[:, 2:3].any()
-    return 4 if not labels and data.shape[1] == 5 and saved else None
 
 
 def _note_window(header: dict[str, str], facts: _header.Facts, given: dict[str, Any], instrument: Instrument) -> None:
@@ -247,8 +250,12 @@ def _unpair(text: str) -> tuple[str, str] | None:
     return (pair[0], pair[1]) if ok else None
 
 
-def _read_own(table: Table, given: dict[str, Any]) -> PDF:
+def _read_own(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     """Return what `write_pdf` wrote; its point count takes the place of the guesses that other files need."""
+    if asked.kind not in (None, "G"):
+        raise ReadError(
+            table.path, f"pdfkit wrote this file as G(r), and kind = {asked.kind} was given: leave kind= out"
+        )
     split = next((i for i, (_, text) in enumerate(table.header) if text == "# header"), len(table.header))
     top, kept = table.header[1:split], table.header[split + 1 :]
     facts = _header.Facts(table, [line for line in top if not line[1].startswith(("#", "name=", "composition="))])
@@ -261,6 +268,8 @@ def _read_own(table: Table, given: dict[str, Any]) -> PDF:
         raise ReadError(table.path, f"{table.data.shape[1]} columns where write_pdf writes 4: write it again")
     check_grid(table, table.data[:, 0], gaps=points is None)
     check_finite(table, table.data[:, 1], "G")
+    _, remarks = _header.sample(facts, pairs, asked.sample)
+    remarks += _header.contradictions(facts, given)
     choices = _header.given(window_width=facts.number("window_width"), weights=facts.text("weights"))
     return PDF(
         table.data[:, 0],
@@ -269,8 +278,9 @@ def _read_own(table: Table, given: dict[str, Any]) -> PDF:
         instrument=_header.instrument(facts, choices | given),
         header=_own_header(kept),
         name=pairs.get("name", Path(table.path).stem),
-        composition=pairs.get("composition"),
+        composition=pairs.get("composition") if asked.sample.composition is None else _shown(asked.sample.composition),
         temperature=facts.number("temperature"),
+        remarks=tuple(f"{Path(table.path).name}: {text}" for text in remarks),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,19 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit._curve_kinds import OF_Q, Sample, named
 from pdfkit.data import SQ, Instrument
-from pdfkit.errors import ReadError
+from pdfkit.errors import ReadError, remark
+from pdfkit.io import _functions_of_q as of_q
 from pdfkit.io import _header
 from pdfkit.io._atomic import AnyPath
+from pdfkit.io._functions_of_q import Asked
 from pdfkit.io._grid import check_count, check_finite, check_increasing
 from pdfkit.io._text import Table, read_table
 
 _NM = 10.0  # nm⁻¹ in Å⁻¹
 # No total scattering instrument reaches this Q in Å⁻¹; in nm⁻¹ it is the usual range.
 _Q_LIMIT = 100.0
-_DS = ("ds", "dsq", "df", "dfq", "err", "error", "sigma", "esd", "std")
 
 
 def read_sq(
@@ -33,12 +35,23 @@ def read_sq(
     qdamp: float | None = None,
     qbroad: float | None = None,
     q_unit: str | None = None,
+    composition: str | None = None,
 ) -> SQ:
-    """Return the S(Q) in a text file; F(Q) becomes S = F/Q + 1 (a row at Q = 0, where S is lost, goes).
+    """Return the S(Q) in a text file, whichever function of Q it holds.
 
-    Whether the values are S or F is said by `kind` ("S" or "F"), else by `outputtype`, the column label, or
-    the ending (.sq, .fq), in this order; a conversion is noted in the header under "note S". Columns are Q,
-    S; Q, S, dS; or Q, S, dQ, dS; dQ is ignored and dS counts only if all of it is positive.
+    What the values are is said by `kind`, else by `outputtype`, the column label with its unit, a title, or the name
+    (.sq, .fq, .mint01, …), in this order; a conversion is noted in the header under "note S".
+
+    | kind | function | needs |
+    |---|---|---|
+    | S, S-1 | S(Q), S(Q) − 1 | |
+    | F | F(Q) = Q[S(Q) − 1], Å⁻¹ (PDFgetX3, PDFgui); a row at Q = 0, where S is lost, goes | |
+    | FK | ⟨b⟩²[S(Q) − 1], barn (Keen; "F(Q)" of RMCProfile, "i(Q)", `.mint01` of Gudrun) | composition |
+    | QFK | Q⟨b⟩²[S(Q) − 1], barn Å⁻¹ ("Q·i(Q)") | composition |
+    | DCS | FK + σ/4π, barn (`.mdcs01`), σ of atoms at rest | composition |
+
+    Columns are found by their labels; else they are Q, S; Q, S, dS; or Q, S, dQ, dS; dQ is ignored and dS counts only
+    if all of it is positive.
 
     Q in nm⁻¹ is divided by ten (F too), with a note: when `q_unit="nm"`, when the column label or a unit line
     says so, or when `dataformat = Qnm` stands alone. (PDFgetX3 writes Å⁻¹ whatever its input was; its label,
@@ -60,76 +73,53 @@ def read_sq(
     >>> sq.S.tolist()  # F/Q + 1
     [0.5, 1.5, 1.05]
     """
-    if kind is not None:
-        _checks.choice("kind", kind, ("S", "F"))
     if q_unit is not None:
         _checks.choice("q_unit", q_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad)
     Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
+    sample = Sample(rho0=None, composition=composition)
+    asked = Asked(None if kind is None else named(kind, OF_Q).name, sample, probe, q_unit)
+    _header.check_sample(sample)
     table = read_table(path)
     with _header.as_read_errors(path):
-        return _read(table, kind, q_unit, given)
+        sq = _read(table, asked, given)
+    for text in sq.remarks:
+        remark(text, stacklevel=2)
+    return sq
 
 
-def _read(table: Table, kind: str | None, q_unit: str | None, given: dict[str, Any]) -> SQ:
+def _read(table: Table, asked: Asked, given: dict[str, Any]) -> SQ:
     facts = _header.Facts(table)
-    kind = kind or _kind(table, facts)
-    check_count(table)
-    Q, values = table.data[:, 0], table.data[:, 1]
-    error = _header.usable_error(table.data, _error_column(table))
-    check_increasing(table, Q, "Q")
-    check_finite(table, values, kind)
     header = _header.collect(table.header)
-    scale = 1.0
-    if _in_nm(table, facts, Q, q_unit):
-        scale = _NM
+    composition = None if asked.sample.composition is None else str(asked.sample.composition)
+    sample, remarks = _header.sample(facts, header, asked.sample)
+    asked = replace(asked, sample=sample, probe=asked.probe or facts.probe())
+    curve = of_q.columns(table, asked.kind)
+    check_count(table)
+    check_increasing(table, curve.x, "Q")
+    check_finite(table, curve.y, "S")
+    in_nm = _in_nm(table, facts, curve.x, asked.unit)
+    if in_nm:
         header["note Q"] = "Q was in nm⁻¹; it is in Å⁻¹ here"
-    Q = Q / scale
-    if kind == "F":
-        header["note S"] = "the file holds F(Q); S = F/Q + 1"
-        keep = Q > 0
-        Q, values, error = Q[keep], values[keep], None if error is None else error[keep]
-        values, error = values / scale / Q + 1, None if error is None else error / scale / Q
+    said = of_q.statement(table, facts, curve)
+    kind, said, remarked = of_q.kind_of(table, replace(curve, x=curve.x / _NM if in_nm else curve.x), said, asked)
+    curve = of_q.in_angstrom(curve, kind, said, in_nm)
+    curve = of_q.to_S(table, curve, kind, said, asked)
+    header |= curve.notes
+    remarks += [*remarked, *curve.remarks, *_header.contradictions(facts, given)]
+    instrument = _header.instrument(facts, given)
+    if curve.neutrons and instrument.probe is None:
+        instrument = replace(instrument, probe="N")
     return SQ(
-        Q,
-        values,
-        error,
-        instrument=_header.instrument(facts, given),
+        curve.x,
+        curve.y,
+        curve.error,
+        instrument=instrument,
         header=header,
         name=_header.title(table),
-        composition=facts.text("composition|formula"),
+        composition=facts.text("composition|formula") if composition is None else composition,
+        remarks=tuple(f"{Path(table.path).name}: {text}" for text in remarks),
     )
-
-
-def _kind(table: Table, facts: _header.Facts) -> str:
-    """Return "S" or "F" as the file says, or refuse what is neither."""
-    first, second = (*table.labels, "", "")[:2]
-    suffix = Path(table.path).suffix.lower()
-    said = facts.word("outputtype") or ""
-    if said in ("gr", "iq") or re.match(r"[rR](?![A-Za-z])", first) or (not first and suffix in (".gr", ".fgr", ".iq")):
-        raise ReadError(table.path, "this is not S(Q) or F(Q): use read_pdf for G(r), or reduce intensities first")
-    if re.match(r"I(?![a-z])|[Ii]nt|[Cc]ount", second) or re.match(r"2\W?[tT]h|[tT]th", first):
-        raise ReadError(table.path, "this holds intensities: reduce them to S(Q) first")
-    if said in ("sq", "fq"):
-        return said[0].upper()
-    label = re.sub(r"[^A-Z1\-]", "", re.sub(r"\$.*?\$|\^-?1", "", second).upper())
-    if label in ("F", "FQ", "QSQ-1", "QS-1"):
-        return "F"
-    if label in ("S", "SQ", "SAU"):
-        return "S"
-    if label or suffix not in (".sq", ".fq"):
-        about = f"the column is named {second!r}" if second else "nothing says what the values are"
-        raise ReadError(table.path, f'{about}: give kind="S" for S(Q), kind="F" for F(Q) = Q[S(Q) − 1]')
-    return suffix[1].upper()
-
-
-def _error_column(table: Table) -> int | None:
-    width = table.data.shape[1]
-    labels = _header.normal(table.labels)[:width]
-    named = next((i for i, label in enumerate(labels) if i > 1 and label in _DS), None)
-    if named is not None or len(labels) > 2 or width < 3:
-        return named
-    return 2 if width == 3 else 3
 
 
 def _in_nm(table: Table, facts: _header.Facts, Q: Array, q_unit: str | None) -> bool:

@@ -1,0 +1,234 @@
+"""From the columns of a file to S(Q): which column, which function of Q it holds, and its conversion.
+
+As for functions of r: `kind=` decides, else what the file says, and the values only where two functions share a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pdfkit import _curve_kinds
+from pdfkit._checks import Array
+from pdfkit._curve_kinds import OF_Q, Kind, Sample
+from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io import _behaviour, _header, _kinds
+from pdfkit.io._kinds import Said
+from pdfkit.io._text import Table
+
+_NM = 10.0  # nm⁻¹ in Å⁻¹
+_ERRORS = ("err", "error", "errors", "sigma", "esd", "std", "stderr", "unc", "uncertainty", "sig", "e")
+_DS = ("ds", "dsq", "df", "dfq")
+_ALL = 'kind="S" for S(Q), kind="F" for F(Q) = Q[S(Q) − 1], kind="FK" for ⟨b⟩²[S(Q) − 1] in barn'
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller said: kind, sample, probe and unit of Q."""
+
+    kind: str | None = None
+    sample: Sample = field(default_factory=Sample)
+    probe: str | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Q, values and errors of a file, what it says of them, and remarks."""
+
+    x: Array
+    y: Array
+    error: Array | None
+    said: Said
+    notes: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    neutrons: bool = False
+
+
+def columns(table: Table, kind: str | None) -> Curve:
+    """Return Q, the values and their errors: by labels, else Q, S; Q, S, dS; or Q, S, dQ, dS."""
+    data, width = table.data, table.data.shape[1]
+    labels = table.labels[:width]
+    normal = _header.normal(labels)
+    errors = {i for i, label in enumerate(normal) if i and _is_error(label, normal)}
+    said = {i: _kinds.of_label(label, of="Q") for i, label in enumerate(labels) if i and i not in errors}
+    known = {i: one for i, one in said.items() if one.kind in OF_Q}
+    value = next((i for i, one in known.items() if kind and one.kind == kind), None)
+    for name in OF_Q:
+        if value is None:
+            value = next((i for i, one in known.items() if one.kind == name), None)
+    if value is None:
+        value = next(iter(said), 1) if len(labels) > 1 else 1
+    one = said.get(value, Said())
+    # Beside S(Q) and Keen's F(Q), the column F(Q) is Q[S(Q) − 1].
+    if one.kind == "F" and any(other.kind == "FK" for other in known.values()):
+        one = replace(one, sure=True)
+    return Curve(data[:, 0], data[:, value], _header.usable_error(data, _error_column(normal, value, width)), one)
+
+
+def _is_error(label: str, labels: list[str]) -> bool:
+    return (
+        label in _ERRORS
+        or label in _DS
+        or any(label == f"{sign}{v}" for v in labels if v for sign in ("d", "err", "sigma"))
+    )
+
+
+def _error_column(labels: list[str], value: int, width: int) -> int | None:
+    name = labels[value] if value < len(labels) else ""
+    own = [
+        i for i, label in enumerate(labels) if i > 1 and name and label in (f"d{name}", f"err{name}", f"sigma{name}")
+    ]
+    general = [i for i, label in enumerate(labels) if i > 1 and label in (*_DS, *_ERRORS)]
+    if own or general:
+        return (own or general)[0]
+    if len(labels) > 2 or width < 3:
+        return None
+    return 2 if width == 3 else 3
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+def statement(table: Table, facts: _header.Facts, curve: Curve) -> Said:
+    """Return what the file says of the function; ReadError for what is no function of Q or is not reduced."""
+    first = table.labels[0] if table.labels else ""
+    said, suffix = curve.said, Path(table.path).suffix.lower()
+    output = facts.word("outputtype") or ""
+    of_r = not first and (suffix in (".gr", ".fgr") or _kinds.of_names(table.path, table.header, of="r").kind)
+    if output in ("gr", "iq") or re.match(r"[rR](?![A-Za-z])", first) or of_r or (not first and suffix == ".iq"):
+        raise ReadError(table.path, "this is not S(Q) or F(Q): use read_pdf for G(r), or reduce intensities first")
+    if said.kind == "I" or re.match(r"2\W?[tT]h|[tT]th", first):
+        raise ReadError(table.path, "this holds intensities: reduce them to S(Q) first")
+    if output in ("sq", "fq"):
+        return Said(output[0].upper(), f"outputtype is {output}", sure=True, unit=said.unit)
+    if said.sure or said.kind == "?":
+        return said
+    above = [line for line in table.header if line[0] < table.lines[0] and not (first and first in line[1])]
+    header = _kinds.of_header(above, of="Q")
+    name = _kinds.of_names(table.path, table.header, of="Q")
+    unit = said.unit or header.unit
+    if name.sure:
+        return replace(name, unit=unit)
+    if said.kind:
+        return header if header.how.startswith("the title") else _kinds.with_unit(replace(said, unit=unit))
+    if header.kind:
+        return header
+    if unit and (alone := _kinds.of_unit(unit, of="Q", falls=False)).kind:
+        return alone
+    if name.kind:
+        return replace(name, sure=False)
+    if suffix in (".sq", ".fq") and not (len(table.labels) > 1 and not said.how):
+        return Said(suffix[1].upper(), f"the file name ends in {suffix}", sure=False, unit=unit)
+    return said
+
+
+def in_angstrom(curve: Curve, kind: Kind, said: Said, in_nm: bool) -> Curve:
+    """Return the curve with Q in Å⁻¹ and the values in the unit of their kind."""
+    unit = said.unit.rpartition(" ")[2]
+    value_nm = unit.startswith("nm") or (in_nm and not unit.startswith("A"))
+    factor = 10.0**kind.power if value_nm and kind.power else 1.0
+    remarks = curve.remarks
+    if factor != 1.0 and not in_nm:
+        remarks = (*remarks, f"the values are in {_kinds.shown(unit)} and Q is in Å⁻¹: divided by {1 / factor:g}")
+    error = None if curve.error is None else curve.error * factor
+    return replace(curve, x=curve.x / _NM if in_nm else curve.x, y=curve.y * factor, error=error, remarks=remarks)
+
+
+# --- decision and conversion -----------------------------------------------------------------------------------------
+
+
+def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind, Said, tuple[str, ...]]:
+    """Return the kind of the values, the statement it rests on, and what is to be remarked of the choice."""
+    if asked.kind is not None:
+        kind = OF_Q[asked.kind]
+        known = said.kind in OF_Q and said.kind != kind.name
+        if not known or (not said.sure and ({said.kind, kind.name} in ({"F", "FK"}, {"S", "S-1"}))):
+            return kind, said, ()
+        return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
+    if said.kind == "?" or not said.kind:
+        about = said.how or (f"the column is labelled {table.labels[1]}" if len(table.labels) > 1 else "")
+        raise ReadError(table.path, f"{about or 'nothing says what the values are'}: give {_ALL}")
+    if said.kind == "DCS":
+        message = (
+            f'{said.how}: it holds the self scattering too; give the interference part (.mint01) instead, or kind="DCS"'
+        )
+        raise ReadError(table.path, f"{message} with composition= to take off that of atoms at rest")
+    if said.kind == "S":
+        return _S_or_less(table, curve, said)
+    if said.kind == "F" and not said.sure:
+        return _F_or_Keen(table, curve, said, asked.sample)
+    return OF_Q[said.kind], said, ()
+
+
+def _S_or_less(table: Table, curve: Curve, said: Said) -> tuple[Kind, Said, tuple[str, ...]]:
+    """Tell S(Q) from S(Q) − 1 by what it goes round at large Q."""
+    mean = _behaviour.tail_mean(curve.x, curve.y)
+    if mean is None or curve.x[-1] < 8 or abs(mean) > 0.25:
+        return OF_Q["S"], said, ()
+    how = f"{said.how}, and the values go round {mean:.2g} at large Q"
+    if said.how.endswith(".soq"):
+        return OF_Q["S-1"], said, (f"{how}: taken as S(Q) − 1, as Gudrun writes it divided by ⟨b⟩² or ⟨f⟩²",)
+    raise ReadError(table.path, f'{how}, where S(Q) goes round 1: give kind="S-1", or kind="FK" if it is in barn')
+
+
+def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
+    """Tell Q[S(Q) − 1], which starts at 0, from ⟨b⟩²[S(Q) − 1], which starts at a constant."""
+    level = _behaviour.plateau(curve.x, curve.y)
+    rmc = _kinds.counted(table) and not curve.said.kind
+    if level is not None:
+        how = f"{said.how}, and it starts flat at {level:.3g}, not at 0 as Q[S(Q) − 1] does"
+        if sample.composition and abs(level + 1) > 0.1 and 0.7 < -level / sample.b2 < 1.1:
+            return OF_Q["FK"], Said("FK", f"{how}: ⟨b⟩²[S(Q) − 1] starts near −⟨b⟩²"), ()
+        if rmc:
+            return OF_Q["FK"], Said("FK", f"{how}; the file has RMCProfile's form"), ()
+        text = f'{how}: is it ⟨b⟩²[S(Q) − 1]? It is taken as Q[S(Q) − 1]; give kind="FK" with composition=, or kind="F"'
+        return OF_Q["F"], said, (text,)
+    if rmc:
+        slope = _behaviour.slope(curve.x, curve.y)
+        if slope is None or slope > 0:
+            message = (
+                "a count and a title, as for RMCProfile, whose F(Q) is ⟨b⟩²[S(Q) − 1]; elsewhere it is Q[S(Q) − 1]"
+            )
+            raise ReadError(table.path, f'{said.how} below {message}: give kind="FK" with composition=, or kind="F"')
+    return OF_Q["F"], said, ()
+
+
+def to_S(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Curve:
+    """Return S(Q) of the values of another kind; rows where it is lost (Q = 0) go."""
+    if kind.name == "S":
+        return curve
+    how = said.how if said.kind == kind.name and not asked.kind else f"kind = {kind.name} was given"
+    if kind.lengths and asked.probe in ("X", "E"):
+        message = f"{how}: {kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {asked.probe}"
+        raise ReadError(table.path, f'{message}; if it is divided by ⟨f⟩², give kind="S-1" (or "F" for Q[S(Q) − 1])')
+    if kind.missing(asked.sample):
+        message = f'{how}: to convert {kind.symbol} = {kind.formula}, composition= is needed (such as "SiO2")'
+        raise ReadError(table.path, f'{message}; if it is divided by ⟨b⟩² already, give kind="S-1" or "F"')
+    try:
+        S, error = _curve_kinds.convert(kind, curve.x, curve.y, curve.error, asked.sample)
+        used = asked.sample.said(kind)
+    except PdfkitError as fault:
+        raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None
+    keep = np.isfinite(S) if kind.power else np.ones(S.size, dtype=bool)
+    noted = (
+        "the file holds F(Q); S = F/Q + 1" if kind.name == "F" else f"S(Q) from {kind.symbol} = {kind.formula}, {used}"
+    )
+    remarks = list(curve.remarks)
+    if kind.lengths and not asked.kind:
+        remarks.append(f"{how}: it was converted to S(Q) with {used}")
+    if kind.name == "DCS":
+        remarks.append(f"the self scattering is taken as σ/4π = {asked.sample.self_scattering:.4g} barn at every Q")
+    return Curve(
+        curve.x[keep],
+        S[keep],
+        None if error is None else error[keep],
+        said,
+        {**curve.notes, "note S": noted},
+        tuple(remarks),
+        kind.lengths,
+    )

@@ -1,0 +1,366 @@
+"""From the columns of a file to G(r): which column, which function it holds, and its conversion.
+
+`kind=` decides; else what the file says (labels with units, titles, names of files); else its values, which only give
+remarks: nobody knows what an unlabelled column is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from pdfkit import _curve_kinds
+from pdfkit._checks import Array
+from pdfkit._curve_kinds import OF_R, Kind, Sample
+from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io import _behaviour, _header, _kinds
+from pdfkit.io._grid import goes_round_one
+from pdfkit.io._kinds import Said
+from pdfkit.io._text import Table
+
+_OBSERVED = re.compile(
+    r"([gdt]|rdf|y)?_?(obs|exp|expt|observed|experiment|data|meas|measured)(r|\(r\))?", re.IGNORECASE
+)
+_DIFFERENCE = ("gdiff", "diff", "difference")
+_ERRORS = ("err", "error", "errors", "sigma", "esd", "std", "stderr", "unc", "uncertainty", "sig", "e", "dgobs")
+# What the values are when they are divided by ⟨b⟩² (or ⟨f⟩²) already.
+_DIVIDED: Mapping[str, str] = {"GK": "g-1", "D": "G", "T": "R/r"}
+_LOWEST = 0.25  # of what a plateau may differ from −⟨b⟩² or −1 to be named by it
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller said: kind, sample, probe and unit of r; "" or None where nothing."""
+
+    kind: str | None = None
+    sample: Sample = field(default_factory=Sample)
+    probe: str | None = None
+    r_unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """r, values and errors of a file, what it says of them, and remarks."""
+
+    r: Array
+    y: Array
+    error: Array | None
+    said: Said
+    notes: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    neutrons: bool = False
+
+
+# --- columns ---------------------------------------------------------------------------------------------------------
+
+
+def columns(table: Table, kind: str | None) -> Curve:
+    """Return r, the values and their errors: by labels, else by PDFgui's rule (r, G; r, G, dG; r, G, dr, dG)."""
+    data, width = table.data, table.data.shape[1]
+    labels = table.labels[:width]
+    value, said = _value_column(table, labels, kind)
+    error = _error_column(labels, value, width)
+    y, notes = data[:, value], {}
+    observed = bool(labels) and value < len(labels) and _is_observed(labels[value])
+    if not observed and (difference := _difference_column(table, labels)) is not None:
+        y = y + data[:, difference]
+        notes["note G"] = "observed G = calculated G + difference"
+        if not np.any(y):
+            message = "a calculation without data (Gcalc + difference is 0): give the data file"
+            raise ReadError(table.path, message)
+        if error is not None and (data[:, error] == 1).all():
+            error = None
+    return Curve(data[:, 0], y, _header.usable_error(data, error), said, notes)
+
+
+def _is_observed(label: str) -> bool:
+    return _OBSERVED.fullmatch(_kinds.parts_of(label)[0]) is not None
+
+
+def _value_column(table: Table, labels: tuple[str, ...], kind: str | None) -> tuple[int, Said]:
+    """Return the column of the values and what its label says."""
+    said = {i: _kinds.of_label(label, of="r") for i, label in enumerate(labels) if i and not _is_error(labels, i)}
+    for i in said:
+        if _is_observed(labels[i]):
+            return i, said[i]
+    known = {i: one for i, one in said.items() if one.kind in OF_R}
+    # T alone beside a labelled G(r) is a temperature.
+    chosen = next((i for i, one in known.items() if kind and one.kind == kind), None)
+    if chosen is None and kind and len(known) > 1 and not (kind == "GK" and any(s.kind == "G" for s in known.values())):
+        names = ", ".join(labels[i] for i in known)
+        raise ReadError(
+            table.path, f"the columns are {names}, and none of them is {OF_R[kind].symbol}: give another kind"
+        )
+    for name in ("G", *OF_R):
+        if chosen is None:
+            chosen = next((i for i, one in known.items() if one.kind == name), None)
+    if chosen is None:
+        chosen = next(iter(said), 1) if len(labels) > 1 else 1
+    one = said.get(chosen, Said())
+    # Beside g(r) or Keen's G(r), the column G(r) is the one of PDFgui.
+    others = {other.kind for other in known.values()} & {"g", "g-1", "GK"}
+    return chosen, replace(one, sure=True) if one.kind == "G" and others else one
+
+
+def _is_error(labels: tuple[str, ...], column: int) -> bool:
+    if _kinds.parts_of(labels[column])[0] in _kinds.NAMES_OF_R:  # D(r) is no error of r
+        return False
+    name = _header.normal([labels[column]])[0]
+    values = {_header.normal([label])[0] for i, label in enumerate(labels) if i != column}
+    return name in _ERRORS or any(name in (f"d{v}", f"e{v}", f"err{v}", f"sigma{v}", f"sig{v}") for v in values if v)
+
+
+def _error_column(labels: tuple[str, ...], value: int, width: int) -> int | None:
+    """Return the column of the errors of column `value`."""
+    name = _header.normal([labels[value]])[0] if value < len(labels) else ""
+    wanted = {*(f"{sign}{name}" for sign in ("d", "e", "err", "sigma", "sig")), "dg", "dgr"}
+    normal = _header.normal(labels)
+    for names in (wanted, _ERRORS):
+        found = next((i for i, label in enumerate(normal) if i and i != value and label in names), None)
+        if found is not None:
+            return found
+    if len(labels) <= 2 and width >= 3:
+        return 2 if width == 3 else 3
+    return None
+
+
+def _difference_column(table: Table, labels: tuple[str, ...]) -> int | None:
+    """Return the column of Gobs − Gcalc in a saved fit; None for any other file."""
+    for i, label in enumerate(_header.normal(labels)):
+        if label in _DIFFERENCE:
+            return i
+    data = table.data
+    saved = Path(table.path).suffix.lower() == ".fgr" or not data[:, 2:3].any()
+    return 4 if not labels and data.shape[1] == 5 and saved else None
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+def statement(table: Table, facts: _header.Facts, curve: Curve) -> Said:
+    """Return what the file says of the function: a label that is sure, then titles and names, then units."""
+    said = curve.said
+    if said.sure or said.kind == "?":
+        return said
+    if facts.word("outputtype") in ("gr", "gofr"):
+        return Said("G", "outputtype is gr", sure=True, unit=said.unit)
+    lines = [line for line in table.header if line[0] < table.lines[0]]
+    header = _kinds.of_header([line for line in lines if not _is_label_line(line[1], table.labels)], of="r")
+    name = _kinds.of_names(table.path, table.header, of="r")
+    if name.kind:
+        return replace(name, unit=said.unit or header.unit)
+    unit = said.unit or header.unit
+    if said.kind:
+        with_unit = _kinds.with_unit(replace(said, unit=unit))
+        sure = header.sure and header.kind in OF_R and header.kind != said.kind
+        return replace(header, unit=unit) if sure and header.how.startswith("the title") else with_unit
+    if header.kind:
+        return header
+    falls = (_behaviour.slope(curve.r, curve.y) or 0.0) < 0
+    return _kinds.of_unit(unit, of="r", falls=falls) if unit else said
+
+
+def _is_label_line(text: str, labels: tuple[str, ...]) -> bool:
+    plain = re.sub(r"[\s_]", "", text)
+    return bool(labels) and all(re.sub(r"[\s_]", "", label) in plain for label in labels)
+
+
+# --- units of length -------------------------------------------------------------------------------------------------
+
+
+def in_angstrom(table: Table, curve: Curve, kind: Kind, said: Said, r_in: str | None, asked: str | None) -> Curve:
+    """Return the curve with r in Å and the values in the unit of their kind.
+
+    r_in : what the label of r says. asked : what the caller says of r; "A" means that a label in nm is wrong.
+    """
+    unit = said.unit.rpartition(" ")[2]
+    stated = "nm" if unit.startswith("nm") else "A" if unit.startswith("A") else None
+    in_nm = asked == "nm" or (asked is None and r_in == "nm")
+    if stated is None:
+        stated = "nm" if in_nm else "A"
+    elif stated == "nm" and not in_nm:
+        if asked == "A" and r_in == "nm":
+            stated = "A"
+        elif r_in != "A" and asked is None:
+            message = f'the values are in {_kinds.shown(unit)} and the unit of r is not said: give r_unit="nm" or "A"'
+            raise ReadError(table.path, message)
+    factor = 10.0**kind.power if stated == "nm" and kind.power else 1.0
+    if not in_nm and factor == 1.0:
+        return curve
+    r = 10 * curve.r if in_nm else curve.r
+    error = None if curve.error is None else curve.error * factor
+    what = (
+        "r and G were in nm; they are"
+        if in_nm and factor != 1.0
+        else "r was in nm; it is"
+        if in_nm
+        else "G was in nm⁻²; it is"
+    )
+    notes = {
+        **curve.notes,
+        "note units": f"{what} in Å{' and Å⁻²' if in_nm and factor != 1.0 else '⁻²' if not in_nm else ''} here",
+    }
+    said_so = () if in_nm else (f"the values are in {_kinds.shown(unit)} and r is in Å: divided by {1 / factor:g}",)
+    return replace(curve, r=r, y=curve.y * factor, error=error, notes=notes, remarks=(*curve.remarks, *said_so))
+
+
+# --- decision and conversion -----------------------------------------------------------------------------------------
+
+
+def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind, Said, tuple[str, ...]]:
+    """Return the kind of the values, the statement it rests on, and what is to be remarked of the choice."""
+    if asked.kind is not None:
+        kind = OF_R[asked.kind]
+        known = said.kind in OF_R and said.kind != kind.name
+        if not known or (not said.sure and (said.kind, kind.name) == ("G", "GK")):
+            return kind, said, ()
+        return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
+    if said.kind == "?":
+        names = ", ".join(OF_R)
+        raise ReadError(table.path, f"{said.how}, which is no function known here: give kind=, one of {names}")
+    if said.kind == "g":
+        _check_g(table, curve, said)
+    if said.kind and (said.kind != "G" or said.sure):
+        return OF_R[said.kind], said, ()
+    return _by_behaviour(table, curve, said, asked.sample)
+
+
+def _check_g(table: Table, curve: Curve, said: Said) -> None:
+    mean = _behaviour.tail_mean(curve.r, curve.y)
+    if mean is not None and curve.r[-1] > 5 and abs(mean - 1) > 0.5:
+        message = f'{said.how}, but far out it goes round {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
+        raise ReadError(table.path, message)
+
+
+def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
+    """Return G(r) with a remark where the values are not like it; another kind where that is certain."""
+    r, y = curve.r, curve.y
+    G = OF_R["G"]
+    grows = _behaviour.growth(r, y)
+    one = grows is not None and grows[0] == 0 and abs(grows[1] - 1) < 0.05
+    if goes_round_one(r, y) or (one and sample.rho0 is not None):
+        how = "the values go round 1, as those of g(r) do"
+        if sample.rho0 is None:
+            raise ReadError(
+                table.path, f'{how}: this is g(r), not G(r); give kind="g" and rho0= (atoms/Å³) to convert it'
+            )
+        return OF_R["g"], Said("g", how), ()
+    if (level := _behaviour.plateau(r, y)) is not None:
+        return _of_plateau(table, level, said, sample)
+    if one:
+        how = "the values are positive and go round 1, as those of g(r) do"
+        text = f'{how}: taken as G(r); give kind="g" with rho0= if not'
+        return G, said, (text,)
+    if _is_D(r, y, sample):
+        return OF_R["D"], Said("D", "the low-r side falls as −4πρ₀⟨b⟩²r, as that of D(r) does"), ()
+    if grows is not None and grows[0] in (1, 2):
+        if (found := _of_growth(*grows, sample)) is not None:
+            return OF_R[found], Said(found, f"the values grow as {OF_R[found].symbol} = {OF_R[found].formula} does"), ()
+        name, power = (("T(r)", "r"), ("R(r)", "r²"))[grows[0] - 1]
+        kinds = 'kind="T", or "R/r" if it is divided by ⟨b⟩²,' if grows[0] == 1 else 'kind="R"'
+        text = (
+            f"the values are positive and grow like {power}, as those of {name} do: taken as G(r); give {kinds} if not"
+        )
+        return G, said, (text,)
+    return G, said, ()
+
+
+def _is_D(r: Array, y: Array, sample: Sample) -> bool:
+    """Return whether the low-r side is that of ⟨b⟩²G(r) and not of G(r): only ρ₀ and ⟨b⟩² together tell."""
+    if sample.rho0 is None or not sample.composition:
+        return False
+    slope, square = _behaviour.slope(r, y), sample.b2
+    if slope is None or 0.7 < square < 1.4:
+        return False
+    level = slope / (-4 * math.pi * sample.rho0)
+    return abs(level / square - 1) < 0.15 and not abs(level - 1) < 0.3
+
+
+def _of_growth(power: int, factor: float, sample: Sample) -> str | None:
+    """Return the kind whose growth, 4πρ₀⟨b⟩²r, 4πρ₀r or 4πρ₀r², the values have, where what is given tells."""
+    if sample.rho0 is None:
+        return None
+    level = factor / (4 * math.pi * sample.rho0)
+    expected = {"R": 1.0} if power == 2 else {"R/r": 1.0}
+    if power == 1 and sample.composition:
+        expected["T"] = sample.b2
+    close = [name for name, value in expected.items() if abs(level / value - 1) < 0.15]
+    return close[0] if len(close) == 1 else None
+
+
+def _of_plateau(table: Table, level: float, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
+    how = f"the low-r side is flat, {level:.3g}, where G(r) falls as −4πρ₀r"
+    if abs(level + 1) < 0.1 and sample.rho0 is not None:
+        return OF_R["g-1"], Said("g-1", f"{how}: g(r) − 1 starts at −1"), ()
+    if sample.rho0 is not None and sample.composition and abs(level / sample.b2 + 1) < _LOWEST:
+        return OF_R["GK"], Said("GK", f"{how}: Keen's G(r) starts at −⟨b⟩²"), ()
+    if _kinds.counted(table):
+        return OF_R["GK"], Said("GK", f"{how}, and the file has RMCProfile's form"), ()
+    what = "g(r) − 1" if abs(level + 1) < 0.1 else "Keen's G(r) = ⟨b⟩²[g(r) − 1]"
+    kind = "g-1" if abs(level + 1) < 0.1 else "GK"
+    needs = "rho0=" if kind == "g-1" else "composition= and rho0="
+    text = (
+        f'{how}: it looks like {what} and is taken as G(r); give kind="{kind}" with {needs}, or kind="G" if it is right'
+    )
+    return OF_R["G"], said, (text,)
+
+
+def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Curve:
+    """Return G(r) of the values of another kind; ReadError with the options to give where something is missing."""
+    if kind.name == "G":
+        return curve
+    how = said.how if said.kind == kind.name and not asked.kind else f"kind = {kind.name} was given"
+    if kind.lengths and asked.probe in ("X", "E"):
+        other = _DIVIDED[kind.name]
+        message = (
+            f"{how}: {kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {asked.probe}; "
+            f'if it is divided by ⟨f⟩², give kind="{other}"'
+        )
+        raise ReadError(table.path, message)
+    if missing := kind.missing(asked.sample):
+        raise ReadError(table.path, _needs(how, kind, missing))
+    try:
+        G, error = _curve_kinds.convert(kind, curve.r, curve.y, curve.error, asked.sample)
+        used = asked.sample.said(kind)
+    except PdfkitError as fault:
+        raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None
+    remarks = list(curve.remarks)
+    wrong = _behaviour.agrees(curve.r, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
+    if wrong and not asked.kind:
+        fits = f'; kind="{_DIVIDED[kind.name]}" fits' if _fits_divided(curve, kind, asked.sample) else ""
+        message = f"{how}; converted with {used}, {wrong}: correct composition=, rho0= or the unit, or give kind={fits}"
+        raise ReadError(table.path, message)
+    if wrong:
+        remarks.append(
+            f"{kind.symbol} was converted to G(r) with {used}, but {wrong}: look at kind, composition and rho0"
+        )
+    if not asked.kind:
+        remarks.append(f"{how}: it was converted to G(r) with {used}")
+    notes = {**curve.notes, "note G": f"G(r) from {kind.symbol} = {kind.formula} with {used}"}
+    return replace(curve, y=G, error=error, notes=notes, remarks=tuple(remarks), neutrons=kind.lengths)
+
+
+def _fits_divided(curve: Curve, kind: Kind, sample: Sample) -> bool:
+    """Return whether the values are those of the kind divided by ⟨b⟩² already."""
+    if kind.name not in _DIVIDED or sample.rho0 is None:
+        return False
+    G, _ = _curve_kinds.convert(OF_R[_DIVIDED[kind.name]], curve.r, curve.y, None, sample)
+    return not _behaviour.agrees(curve.r, G, sample.rho0)
+
+
+def _needs(how: str, kind: Kind, missing: list[str]) -> str:
+    options = " and ".join(missing)
+    verb = "is" if len(missing) == 1 else "are"
+    units = {"composition=": 'such as "SiO2"', "rho0=": "in atoms/Å³"}
+    explained = ", ".join(units[one] for one in missing)
+    already = _DIVIDED.get(kind.name)
+    divided = f'; if it is divided by ⟨b⟩² already, give kind="{already}"' if already else ""
+    # D(r) and G(r) differ by a factor alone, which a scale would hide.
+    only = ", which is G(r) but for that factor" if kind.name == "D" else ""
+    message = f"{how}: to convert {kind.symbol} = {kind.formula}{only}, {options} {verb} needed ({explained}){divided}"
+    return message if already == "G" else f'{message}; kind="G" reads it as G(r)'

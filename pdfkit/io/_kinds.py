@@ -1,0 +1,224 @@
+"""What a file says that its columns are: labels, units, lines of the header, and names of files.
+
+The same letter stands for several functions: G(r) is 4πr[ρ(r) − ρ₀] in Å⁻² for PDFgui and ⟨b⟩²[g(r) − 1] in barn for
+RMCProfile; F(Q) is Q[S(Q) − 1], or ⟨b⟩²[S(Q) − 1]. A unit settles it. What is said is a `Said`: the kind of
+`pdfkit._curve_kinds`, and in which words, for messages and remarks.
+
+Names of files and headers are those of Gudrun (`.mint01`, `.mdcs01`, `.mgor01`, `.mdor01`, first line `# name.mdor01`),
+STOG and pystog (`_rmc.fq`, `_rmc.gr`, `_rmc.dr`; `# r g(r) G(r) GK(r)`), and of
+Mantid's SaveRMCProfile (`rmc F(Q) #  title`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pdfkit.io._text import Table
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a file says of its values.
+
+    kind : a name of `OF_R` or `OF_Q`, "I", or "?" for a function that is not known here; "" where nothing is said.
+    how : the statement, as the beginning of a sentence. sure : no program means another function by it.
+    unit : of the values, as `unit_of` has it ("" not said).
+    """
+
+    kind: str = ""
+    how: str = ""
+    sure: bool = False
+    unit: str = ""
+
+
+# Of a label without its unit, signs and blanks; upper and lower case count. True: sure.
+NAMES_OF_R: Mapping[str, tuple[str, bool]] = {
+    **dict.fromkeys(("G(r)", "G", "Gr", "Gobs", "Gexp", "Gdata", "Gmeas", "Gcalc"), ("G", False)),
+    **dict.fromkeys(("GPDF(r)", "GPDFFIT(r)", "GPDFfit(r)", "Gpdffit(r)", "GPDFFIT", "GPDF"), ("G", True)),
+    **dict.fromkeys(("GK(r)", "GK", "Gk(r)", "Gk", "GKeen(r)", "Gkeen(r)", "GKeen", "Gkeen"), ("GK", True)),
+    **dict.fromkeys(("D(r)", "D", "d(r)", "Dobs", "Dr"), ("D", True)),
+    **dict.fromkeys(("T(r)", "T", "t(r)", "Tobs", "Tr"), ("T", True)),
+    **dict.fromkeys(("R(r)", "RDF(r)", "RDF", "rdf", "rdf(r)", "R", "J(r)"), ("R", True)),
+    **dict.fromkeys(("R(r)/r", "RDF(r)/r", "RDF/r"), ("R/r", True)),
+    **dict.fromkeys(("g(r)",), ("g", True)),
+    **dict.fromkeys(("g(r)-1", "h(r)", "h", "g-1", "G(r)-1"), ("g-1", True)),
+}
+_OF_Q: Mapping[str, tuple[str, bool]] = {
+    **dict.fromkeys(("S(Q)", "S", "SQ", "s(q)", "s", "sq", "Sobs", "Sau", "S(q)", "SofQ"), ("S", True)),
+    **dict.fromkeys(("S(Q)-1", "S-1", "SQ-1", "S(q)-1", "s(q)-1"), ("S-1", True)),
+    **dict.fromkeys(("F(Q)", "F", "FQ", "f(q)", "fq", "Fobs", "F(q)", "FofQ"), ("F", False)),
+    **dict.fromkeys(("Q[S(Q)-1]", "Q(S(Q)-1)", "Q(S-1)", "Q[S-1]", "QS-1", "QS(Q)-1", "q(s(q)-1)"), ("F", True)),
+    **dict.fromkeys(("FK(Q)", "FK", "Fk(Q)", "FKeen(Q)", "Fkeen(Q)", "i(Q)", "i", "i(q)"), ("FK", True)),
+    **dict.fromkeys(("Qi(Q)", "QI(Q)", "Qi", "QFK(Q)", "QFK", "Q(FK)", "qi(q)"), ("QFK", True)),
+    **dict.fromkeys(("DCS(Q)", "DCS", "dcs"), ("DCS", True)),
+}
+# Words for a column that say nothing of the function.
+_PLAIN = re.compile(
+    r"(?i)y|values?|data|pdf|signal|obs\w*|exp\w*|gofr|g_?of_?r|gr|g|calc\w*|y_?(obs|calc)?|f\(x\)|column\s?\d+|sig.*|fit|rmc|"
+    r"corr\w*|iobs|gsum|total|tot"
+)
+_FUNCTION = re.compile(r"[\wρπ\[]+.*\((r|R|Q|q)\).*")
+# The end of a file name: (pattern, kind, sure).
+_NAMES_R = (
+    (r"\.m?dor\d\d$|\.dofr$|_rmc\.dr$", "D"),
+    (r"\.m?gor\d\d$|_rmc\.gr$", "GK"),
+    (r"\.m?tor\d\d$|\.tofr$", "T"),
+)
+_NAMES_Q = (
+    (r"\.m?int\d\d$|_rmc\.fq$|\.fq_keen$", "FK"),
+    (r"\.m?dcs\d\d$", "DCS"),
+    (r"\.soq$", "S"),
+)
+_TOKENS_R = re.compile(r"(?<![\w(/])(G_?K(?:een)?|GPDF(?:FIT)?|G|g|D|T|RDF|R)\(r\)(\s*[-−]\s*1\b|/r\b)?")
+_TOKENS_Q = re.compile(r"(?<![\w(/\[])(F_?K|F|i|S|DCS)\(Q\)(\s*[-−]\s*1\b)?")
+_MANTID = re.compile(r"rmc\s+(\S+)\s*#")
+_BARN = re.compile(r"\bbarns?\b|\bb(?=\s*/\s*sr|\s*sr|\s*/\s*atom)|barn", re.IGNORECASE)
+_LENGTH = r"(?P<length>nm|Å|Å|\u212b|\\?AA|ang(?:strom)?s?|A(?![a-z]))"
+_POWER = re.compile(
+    rf"(?P<over>/\s*)?{_LENGTH}\s*\)?\s*(?:\*\*|\^)?\s*\{{?\s*\(?(?P<power>[-−+]?\d|⁻[¹²³])?", re.IGNORECASE
+)
+
+
+def unit_of(text: str) -> str:
+    """Return the unit in a text as "barn", "barn A-2", "A-2", "nm-2", …; "" where it names none that is known."""
+    plain = text.replace("$", "").replace("_", " ")
+    barn = "barn" if _BARN.search(plain) else ""
+    rest = re.sub(r"(?i)barns?|atoms?", " ", plain)
+    match = _POWER.search(rest)
+    length = ""
+    if match:
+        name = "nm" if match["length"].lower() == "nm" else "A"
+        digits = {"⁻¹": "-1", "⁻²": "-2", "⁻³": "-3"}.get(
+            match["power"] or "", (match["power"] or "1").replace("−", "-")
+        )
+        power = int(digits) * (-1 if match["over"] or re.search(r"1\s*/\s*\(?$", rest[: match.start()]) else 1)
+        length = f"{name}{power}" if power < 0 else ""
+        if re.match(r"(?i)\s*inv", plain) and not length:
+            length = f"{name}-1"
+    return " ".join(part for part in (barn, length) if part)
+
+
+def parts_of(label: str) -> tuple[str, str]:
+    """Return a column label as (name without signs and blanks, unit text): "G_K(r) [barn]" → ("GK(r)", "barn")."""
+    text = label.strip().strip(",;:")
+    unit = ""
+    while match := re.search(r"[_\s]*(?:\(([^()]*(?:\([^()]*\))?[^()]*)\)|\[([^\[\]]*)\])$", text):
+        inner = match[1] if match[1] is not None else match[2]
+        if not match.start() or re.fullmatch(r"\s*[rRqQ]\s*|.*[sSgG]\(?[QqRr]?\)?.*1\s*", inner):
+            break
+        unit, text = f"{inner} {unit}".strip(), text[: match.start()]
+    if match := re.fullmatch(r"(.+?\)|[A-Za-z]+)\s*[/,]\s*((?:1/)?(?:barn|b/|Å|A|\\AA|\$|nm|ang).*)", text):
+        text, unit = match[1], unit or match[2]
+    name = re.sub(r"\\?(?:math|rm|it|text)rm|[\s_^{}$\\*·.]|\\cdot", "", text).replace("−", "-").replace("–", "-")
+    return re.sub(r"\((R)\)", "(r)", name) if "R(R)" not in name else name.replace("(R)", "(r)"), unit
+
+
+def of_label(label: str, *, of: str) -> Said:
+    """Return what a column label says of a function of `of` ("r" or "Q"), its unit counted in."""
+    name, unit_text = parts_of(label)
+    unit = unit_of(unit_text)
+    names = NAMES_OF_R if of == "r" else _OF_Q
+    kind, sure = names.get(name, ("", False))
+    if not kind and of == "Q" and re.match(r"I(?![a-z])|[Ii]nt(?!e?r?f)|[Cc]ount", name):
+        kind, sure = "I", True
+    if not kind and not _PLAIN.fullmatch(name) and _FUNCTION.fullmatch(name):
+        kind = "?"
+    # Blanks inside brackets were made underscores when the line was split.
+    plain = re.sub(r"_(?=[^(\[]*[)\]])", " ", label.strip())[:40]
+    return with_unit(Said(kind, f"the column is labelled {plain}", sure, unit))
+
+
+def with_unit(said: Said) -> Said:
+    """Return the statement with what its unit adds: G(r) in barn is Keen's, D(r) in Å⁻² is G(r)."""
+    barn, inverse = "barn" in said.unit, said.unit.rpartition(" ")[2]
+    power = inverse[-2:] if inverse[-2:] in ("-1", "-2") else ""
+    settled: dict[tuple[str, bool, str], str] = {
+        ("G", True, ""): "GK",
+        ("G", True, "-2"): "D",
+        ("G", False, "-2"): "G",
+        ("D", False, "-2"): "G",
+        ("T", False, "-2"): "R/r",
+        ("T", False, "-1"): "R",
+        ("g-1", True, ""): "GK",
+        ("R", True, "-1"): "?",
+        ("F", True, ""): "FK",
+        ("F", True, "-1"): "QFK",
+        ("F", False, "-1"): "F",
+        ("S-1", True, ""): "FK",
+        ("QFK", False, "-1"): "F",
+    }
+    kind = settled.get((said.kind, barn, power))
+    return said if kind is None else replace(said, kind=kind, sure=True)
+
+
+def of_names(path: str, header: Sequence[tuple[int, str]], *, of: str) -> Said:
+    """Return what the name of a file says, or the name that Gudrun puts on its first line."""
+    inside = [text.lstrip("# \t").split()[0] for number, text in header[:1] if number == 1 and text.strip("# \t")]
+    for name, where in ((Path(path).name, "the file name"), *((text, "the name on line 1") for text in inside)):
+        for pattern, kind in _NAMES_R if of == "r" else _NAMES_Q:
+            if match := re.search(pattern, name.lower()):
+                return Said(kind, f"{where} ends in {name[match.start() :][:20]}", kind != "S")
+    return Said()
+
+
+def of_header(lines: Iterable[tuple[int, str]], *, of: str) -> Said:
+    """Return what the lines above the data say: Mantid's title, one named function, or a unit of the values."""
+    texts = [text for _, text in lines]
+    for text in texts[:3]:
+        if match := _MANTID.match(text.lstrip("# \t")):
+            said = of_label(match[1], of=of)
+            keen = {"G": "GK", "F": "FK"}.get(said.kind, said.kind)
+            return Said(keen, f"the title says rmc {match[1][:20]}", True) if keen and keen != "?" else Said()
+    unit = next((found for text in texts if (found := _unit_line(text))), "")
+    kinds: dict[str, Said] = {}
+    for text in texts:
+        if re.match(r"\s*#?\s*L\s", text):
+            continue
+        for match in (_TOKENS_R if of == "r" else _TOKENS_Q).finditer(text):
+            said = of_label(re.sub(r"\s", "", match[0]).replace("−", "-"), of=of)
+            if said.kind not in ("", "?", "I"):
+                kinds[said.kind] = replace(said, how=f"the header says {match[0]}", unit=unit)
+    if len(kinds) == 1:
+        return with_unit(next(iter(kinds.values())))
+    return Said(unit=unit, how=f"the header says {shown(unit)}") if unit else Said()
+
+
+def _unit_line(text: str) -> str:
+    """Return the unit of the values that a header line states; a cross-section of so many barns is none."""
+    body = text.lstrip("#!% \t")
+    if re.search(r"(?i)(?:total|coherent|absorption|scattering) cross", body):
+        return ""
+    marked = re.search(r"(?i)unit|\by[-_ ]?(?:axis|label)|\bin barn|[\[(][^\])]*barn[^\])]*[\])]", body)
+    alone = re.fullmatch(r"(?i)[\s\w/^\-*.²⁻¹Å\\${}]{1,40}", body) and not re.search(r"[=:]", body)
+    barn = re.search(r"(?i)(?<![\d.])(?<![\d.]\s)\bbarns?\b", body)
+    if barn and (marked or alone):
+        return unit_of(body[barn.start() :])
+    if marked and re.search(r"(?i)unit", body):
+        found = unit_of(re.sub(r"(?i)^.*?units?\w*", "", body))
+        return found if found.endswith("-2") else ""
+    return ""
+
+
+def of_unit(unit: str, *, of: str, falls: bool) -> Said:
+    """Return what a unit alone says; `falls`: the low-r side is negative (D(r), not T(r))."""
+    how = f"the values are in {shown(unit)}"
+    if of == "r":
+        kind = {"barn": "GK", "barn A-2": "D" if falls else "T", "A-2": "G"}.get(unit, "")
+    else:
+        kind = {"barn": "FK", "barn A-1": "QFK", "A-1": "F"}.get(unit, "")
+    return Said(kind, how, bool(kind), unit) if kind else Said()
+
+
+def shown(unit: str) -> str:
+    """Return a unit as it is printed: "barn A-2" → barn Å⁻²."""
+    return unit.replace("A-2", "Å⁻²").replace("A-1", "Å⁻¹").replace("nm-2", "nm⁻²").replace("nm-1", "nm⁻¹")
+
+
+def counted(table: Table) -> bool:
+    """Return whether the file has RMCProfile's form: a count on line 1, a title, two columns without labels."""
+    first = table.header[0] if table.header else (0, "")
+    bare = first[1].lstrip("# \t")
+    return first[0] == 1 and bare.isascii() and bare.isdigit() and not table.marked and not table.labels
