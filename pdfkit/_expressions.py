@@ -2,12 +2,15 @@
 
 Expressions come from recipes, so only numbers, names, + − * / **, and a few functions are let through: no calls of
 anything else, no attributes (a dotted name is one name), no indexing. Nothing is ever handed to Python's own eval.
+All numbers are doubles (Python's integers grow without end), and an expression is at most 1000 characters, 400 symbols
+and 60 levels, so that reading and evaluating it takes milliseconds at most.
 """
 
 from __future__ import annotations
 
 import ast
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -24,6 +27,7 @@ FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
     "cos": (math.cos, lambda x: -math.sin(x)),
     "tan": (math.tan, lambda x: 1.0 / math.cos(x) ** 2),
 }
+MOST_CHARACTERS, MOST_NODES, MOST_LEVELS = 1000, 400, 60
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 
 
@@ -40,22 +44,46 @@ class _DottedNames(ast.NodeTransformer):
 @lru_cache(maxsize=4096)
 def parse(text: str) -> ast.Expression:
     """Return the syntax tree of `text` with dotted names as single names; ParameterError if it is not arithmetic."""
-    if len(text) > 1000:
-        raise ParameterError("expression is longer than 1000 characters: shorten it")
+    if len(text) > MOST_CHARACTERS:
+        raise ParameterError(f"expression {_short(text)} is longer than {MOST_CHARACTERS} characters: shorten it")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python has remarks on text that is refused below
+            tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ParameterError(f"expression {text!r} is not arithmetic: write for example 1.633*wz.a") from None
+        raise ParameterError(f"expression {_short(text)} is not arithmetic: write for example 1.633*wz.a") from None
+    _check_size(tree, text)
     tree = ast.fix_missing_locations(ast.Expression(_DottedNames().visit(tree.body)))
     _check(tree.body, text)
     return tree
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 80 else f"{text[:60]} …")
+
+
+def _check_size(tree: ast.AST, text: str) -> None:
+    """Refuse what the functions below, which call themselves for every level, could not follow."""
+    level, nodes, depth = [tree], 0, 0
+    while level:
+        nodes, depth = nodes + len(level), depth + 1
+        if nodes > MOST_NODES or depth > MOST_LEVELS:
+            raise ParameterError(
+                f"expression {_short(text)} has more than {MOST_NODES} symbols or {MOST_LEVELS} levels: simplify it"
+            )
+        inner = (child for node in level for child in ast.iter_child_nodes(node))
+        level = [node for node in inner if not isinstance(node, ast.operator | ast.unaryop | ast.expr_context)]
 
 
 def _check(node: ast.AST, text: str) -> None:
     match node:
         case ast.Constant(value=bool()):
             pass
-        case ast.Constant(value=int() | float()) | ast.Name():
+        case ast.Constant(value=int() | float() as value):
+            if _as_float(value) < math.inf:
+                return
+            raise ParameterError(f"expression {_short(text)} has a number that is too large: simplify it")
+        case ast.Name():
             return
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
             return _check(operand, text)
@@ -65,8 +93,15 @@ def _check(node: ast.AST, text: str) -> None:
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             return _check(argument, text)
     raise ParameterError(
-        f"expression {text!r} uses more than numbers, names, + - * / ** and {', '.join(FUNCTIONS)}: simplify it"
+        f"expression {_short(text)} uses more than numbers, names, + - * / ** and {', '.join(FUNCTIONS)}: simplify it"
     )
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 @lru_cache(maxsize=4096)
@@ -81,16 +116,21 @@ def names(text: str) -> frozenset[str]:
 def evaluate(text: str, values: Mapping[str, float]) -> Dual:
     """Return the value of the expression and its partial derivatives by name.
 
-    Raises ParameterError for an unknown name or an undefined result (1/0, √−1).
+    Raises ParameterError for an unknown name or an undefined result (1/0, √−1, more than a double holds).
     """
+    tree = parse(text)
     try:
-        return _evaluate(parse(text).body, values)
+        value, slopes = _evaluate(tree.body, values)
+        if not all(map(math.isfinite, (value, *slopes.values()))):
+            raise OverflowError("it is not finite")
     except KeyError as error:
-        raise ParameterError(f"expression {text!r} names {error.args[0]!r}, which is no parameter") from None
+        raise ParameterError(f"expression {_short(text)} names {error.args[0]!r}, which is no parameter") from None
     except (ZeroDivisionError, ValueError, OverflowError) as error:
-        if isinstance(error, ParameterError):
-            raise
-        raise ParameterError(f"expression {text!r} has no value here ({error}): change the start values") from None
+        why = "too large" if isinstance(error, OverflowError) else str(error)
+        raise ParameterError(
+            f"expression {_short(text)} has no value here ({why}): change it, or the start values"
+        ) from None
+    return value, slopes
 
 
 def _evaluate(node: ast.AST, values: Mapping[str, float]) -> Dual:

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from pdfkit import _budget
 from pdfkit._checks import Array, IntArray
 from pdfkit.data import Instrument
 from pdfkit.kernels import peaks as kernels
@@ -102,10 +103,11 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     if not instrument.terminated:
         return 0.0
     affordable = max(20.0, (RIPPLE_PAIRS / (4.19 * pairs)) ** (1 / 3) - rmax)
+    # What the width of the peaks leaves of it at Qmax: 0 from U·Qmax² of about 745 on.
     left = 0.06 * math.exp(-0.5 * sigma2 * _qmax(instrument) ** 2)
     excess = left * math.exp(-0.5 * (instrument.qdamp * rmax) ** 2) / 1e-4
     wanted = 5.0 * max(excess ** (2 / 3), 0.7 * excess)  # the larger it is, the slower it decays
-    if instrument.qdamp > 0:
+    if instrument.qdamp > 0 and left > 0:  # for wide peaks at a high Qmax nothing is left
         damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
         wanted = min(wanted, damped)
     return float(np.clip(wanted, 4.0, min(100.0, affordable)))
@@ -113,13 +115,19 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
 
 def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:
     """Build the grid that reaches r[-1] + extra (Å) and holds content up to `band` (Å⁻¹)."""
-    return _made(r.tobytes(), step, band, extra)
+    half = _half_taps(step, band)
+    size = 8.0 * (8.0 * r.size * half + 12.0 * (r[-1] + extra) / step)
+    _budget.need(size, f"G(r) on {r.size} points to {r[-1]:g} Å", "take fewer points, or a lower rmax")
+    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra)
 
 
-@lru_cache(maxsize=64)
-def _made(buffer: bytes, step: float, band: float, extra: float) -> Grid:
+def _half_taps(step: float, band: float) -> int:
+    return math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
+
+
+def _build(buffer: bytes, step: float, band: float, extra: float) -> Grid:
     r = np.frombuffer(buffer)
-    half = math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
+    half = _half_taps(step, band)
     last = max(r[-1] + extra, r[-1] + (half + 2) * step)
     count = math.ceil(last / step) + 1
     nodes = step * np.arange(count)
@@ -127,9 +135,11 @@ def _made(buffer: bytes, step: float, band: float, extra: float) -> Grid:
     taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
     position = r / step
     first = np.floor(position).astype(np.int64) - half + 1
-    offset = position[:, None] - (first[:, None] + np.arange(2 * half))
     pad = max(0, -int(first.min(initial=0)))
-    window = np.i0(TAPS_EXPONENT * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, None))) / np.i0(TAPS_EXPONENT)
+    taps = np.empty((r.size, 2 * half))
+    for low in range(0, r.size, 4096):
+        part = slice(low, low + 4096)
+        taps[part] = _taps(position[part, None] - (first[part, None] + np.arange(2 * half)), half)
     from scipy import fft
 
     return Grid(
@@ -140,8 +150,19 @@ def _made(buffer: bytes, step: float, band: float, extra: float) -> Grid:
         period=fft.next_fast_len(2 * count, real=True),
         pad=pad,
         first=first + pad,
-        taps=np.ascontiguousarray(np.sinc(offset) * window),
+        taps=taps,
     )
+
+
+def _taps(offset: Array, half: int) -> Array:
+    window = np.i0(TAPS_EXPONENT * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, None))) / np.i0(TAPS_EXPONENT)
+    return np.asarray(np.sinc(offset) * window)
+
+
+# Numbers of weights from which a grid is large: few of those are kept.
+LARGE = 1_000_000
+_made = lru_cache(maxsize=64)(_build)
+_made_large = lru_cache(maxsize=2)(_build)
 
 
 def fade(t: Array) -> Array:
@@ -166,24 +187,37 @@ def cut_spectrum(
 def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None) -> Array:
     from pdfkit import transforms
 
+    end = _cut_end(step, _qmax(instrument))
+    if end <= instrument.qmin:
+        return np.zeros(period + 1)
     if weight is None:
-        return _plain_lags(step, period, instrument.qmin, _qmax(instrument), instrument.window, instrument.window_width)
+        window = (instrument.window, _qmax(instrument), instrument.window_width)
+        return _plain_lags(step, period, instrument.qmin, end, *window)
 
     def modified(q: Array) -> Array:
         m = transforms.window(instrument.window, q, _qmax(instrument), instrument.window_width)
         return np.asarray(m * weight(q))
 
-    return transforms.cut_kernel(
-        step * np.arange(period + 1, dtype=np.float64), instrument.qmin, _qmax(instrument), modified
-    )
+    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), instrument.qmin, end, modified)
+
+
+def _cut_end(step: float, qmax: float) -> float:
+    """Return where the kernel ends: at Qmax, or at the highest Q that nodes `step` apart can hold.
+
+    Beyond that nothing is left of peaks for which the step was chosen, and samples of a kernel that went on would
+    repeat it at every 2π/step: what there is of G would count twice.
+    """
+    return min(qmax, math.pi / step)
 
 
 @lru_cache(maxsize=64)
-def _plain_lags(step: float, period: int, qmin: float, qmax: float, window: str, width: float | None) -> Array:
+def _plain_lags(
+    step: float, period: int, qmin: float, end: float, window: str, qmax: float, width: float | None
+) -> Array:
     from pdfkit import transforms
 
     weight = None if window == "none" else (lambda q: transforms.window(window, q, qmax, width))
-    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), qmin, qmax, weight)
+    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), qmin, end, weight)
 
 
 def _qmax(instrument: Instrument) -> float:

@@ -7,7 +7,7 @@ phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks, _filters, _grid, scattering
+from pdfkit import _budget, _checks, _filters, _grid, scattering
 from pdfkit._checks import Array, IntArray
 from pdfkit._grid import Grid
 from pdfkit.data import Instrument
@@ -63,6 +63,9 @@ class Convention:
 
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
 MOST_EXTRA = 100.0
+# Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
+CHECKED = 10_000_000
+POINT_SECONDS = 1e-9
 
 
 class Evaluator:
@@ -128,6 +131,7 @@ class Evaluator:
         """Return G (nr,) at `values` (n,) and its derivatives (nq, nr) along the columns of `tangents` (n, nq)."""
         if tangents is None:
             tangents = np.zeros((values.size, 0))
+        self._refuse_senseless(values)
         blocks = self._blocks(values, tangents, split=False, weighted=True)
         if self._cut_last and self.instrument.weights == "constant":
             # One cut for the sum of all phases.
@@ -145,6 +149,7 @@ class Evaluator:
     def parts(self, values: Array, *, weighted: bool = True) -> dict[tuple[str, tuple[str, str]], Array]:
         """Return the share of every phase and species pair: {(phase, pair): G (nr,)}. They add up to the total."""
         out = {}
+        self._refuse_senseless(values)
         for block in self._blocks(values, np.zeros((values.size, 0)), split=True, weighted=weighted):
             for pair, curve in zip(block.found.pairs, self._finish(block), strict=True):
                 out[block.name, pair] = curve[0, self._inside]
@@ -178,6 +183,25 @@ class Evaluator:
         parts = [self._part(phase, start, values, moves) for (phase, start), moves in both]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
         return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
+
+    def _refuse_senseless(self, values: Array) -> None:
+        """Refuse values without sense, with the name of the first: bounds or a tie may have led there."""
+        least, most = self._sensible
+        if ((values >= least) & (values <= most)).all():
+            return
+        quantities = [(f"{phase.name}.{q.name}", q) for phase in self.phases for q in phase.quantities]
+        for (name, q), value in zip(quantities, values.tolist(), strict=False):
+            q.sensible(value, name)
+        for name, value in zip(("qdamp", "qbroad"), values[-2:].tolist(), strict=True):
+            _checks.number(name, value, low=0.0)
+
+    @cached_property
+    def _sensible(self) -> tuple[Array, Array]:
+        limits = [(q.least, q.most) for phase in self.phases for q in phase.quantities]
+        largest = np.finfo(float).max  # so that NaN and infinities are outside
+        low, high = np.array([*limits, (0.0, math.inf), (0.0, math.inf)]).T
+        slack = 0.01  # a difference quotient may step beyond
+        return np.maximum(low - slack, -largest), np.minimum(high + slack, largest)
 
     @cached_property
     def _offsets(self) -> list[tuple[Phase, int]]:
@@ -228,10 +252,16 @@ class Evaluator:
         slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
         if not (split or in_q):
             slope = slope.sum(axis=0, keepdims=True)
+        size = slope.shape[0] * (1 + nq) * grid.count
+        if size > CHECKED:
+            _budget.need(
+                40.0 * size, f"{part.name}: {nq} derivatives on {grid.count} points", "free fewer, or lower rmax"
+            )
         curves = np.zeros((slope.shape[0], 1 + nq, grid.count))
         by_pair = self.convention.prefactor == "pair"
-        peaks = (found.peak, found.dpeak, found.channel, weights.factor, weights.dfactor)
-        kernels.sum_peaks(*peaks, grid.step, self.convention.reach, by_pair, curves)
+        for some in self._portions(part, grid):
+            peaks = (found.peak[some], found.dpeak[some], found.channel[some], weights.factor, weights.dfactor)
+            kernels.sum_peaks(*peaks, grid.step, self.convention.reach, by_pair, curves)
         if not by_pair:
             curves[..., 1:] /= grid.nodes[1:]
             curves[..., 0] = 0.0
@@ -244,6 +274,17 @@ class Evaluator:
             else:
                 spectra = self._plain_spectrum(grid)
         return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
+
+    def _portions(self, part: _Part, grid: Grid) -> Iterable[slice]:
+        """Return the peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
+        peak, curves = part.found.peak, 1 + part.active.size
+        if peak.shape[0] * curves * grid.count < CHECKED:
+            return (slice(None),)
+        widest = 2.0 * self.convention.reach * math.sqrt(max(0.0, float(peak[:, 1].max()))) / grid.step
+        each = 1e-7 + POINT_SECONDS * curves * min(widest, float(grid.count))
+        what = f"{part.name}: summing {peak.shape[0]} peaks"
+        _budget.need_time(each * peak.shape[0], what, "lower rmax, or a U, sratio or qbroad that makes peaks too wide")
+        return _budget.pieces(peak.shape[0], each)
 
     def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> _PairWeights:
         fixed = not composition.tangents.any()

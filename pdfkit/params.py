@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any
 
 import lmfit
 import numpy as np
-from asteval import Interpreter
 
 from pdfkit import _expressions
 from pdfkit._checks import Array
@@ -19,18 +19,40 @@ from pdfkit.errors import ParameterError, nearest
 from pdfkit.phases.base import Quantity
 
 
-class _Arithmetic(Interpreter):  # type: ignore[misc]  # asteval has no types
-    """asteval, limited to arithmetic on dotted names (expressions may come from a recipe)."""
+class _Arithmetic:
+    """What lmfit asks of its evaluator, asteval: ours knows arithmetic on dotted names and nothing else.
 
-    def parse(self, text: str) -> ast.Module:
-        return ast.Module(body=[ast.Expr(value=_expressions.parse(text).body)], type_ignores=[])
+    Expressions may come from a recipe or a file: see `_expressions` for what they may hold.
+    """
+
+    def __init__(self) -> None:
+        self.symtable: dict[str, float] = {}
+        self.error: list[Any] = []
+        self.error_msg: str | None = None
+
+    def parse(self, text: str) -> ast.Expression:
+        """Return the tree of an expression, which remembers its text."""
+        tree = _expressions.parse(str(text))
+        tree.text = str(text)  # type: ignore[attr-defined]  # lmfit keeps the tree alone
+        return tree
+
+    def __call__(self, expression: Any) -> float:
+        """Return the value of an expression, a text or what `parse` returned."""
+        text = expression if isinstance(expression, str) else expression.text
+        return _expressions.evaluate(text, self.symtable)[0]
+
+    eval = __call__
+
+    def user_defined_symbols(self) -> set[str]:
+        """Return the names to take along into a copy: none, for parameters enter them by themselves."""
+        return set()
 
 
 class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
     """`lmfit.Parameters` whose names may hold dots: "zb.a", "wz.Cd.Uiso", "qdamp".
 
-    Everything else is lmfit's: bounds, `vary`, `expr`, `pretty_print`, JSON, pickling. Expressions are arithmetic on
-    parameter names only.
+    Everything else is lmfit's: bounds, `vary`, `expr`, `pretty_print`, copies. Expressions are arithmetic on parameter
+    names only. `dumps` and `loads` keep them as JSON; reading it runs no code, whatever it holds.
 
     Example
     -------
@@ -42,19 +64,71 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
     4.278
     """
 
-    def __init__(self, usersyms: Mapping[str, Any] | None = None) -> None:
-        super().__init__(usersyms)
-        self._asteval = _Arithmetic(minimal=True, writer=self._ast_msgs, err_writer=self._ast_msgs)
+    def __init__(self) -> None:
+        dict.__init__(self)  # not lmfit's: that makes an evaluator with functions and symbols
+        self._asteval = _Arithmetic()
 
     def __setitem__(self, key: str, par: lmfit.Parameter) -> None:
         if not all(part.isidentifier() for part in key.split(".")):
             raise ParameterError(f"{key!r} is not a parameter name: use words joined by dots, like zb.a")
         if not isinstance(par, lmfit.Parameter):
             raise ParameterError(f"{key} must be an lmfit.Parameter, not {type(par).__name__}")
-        dict.__setitem__(self, key, par)
         par.name = key
         par._expr_eval = self._asteval
-        self._asteval.symtable[key] = float(par.value)
+        self._asteval.symtable[key] = float(par.value)  # a tie that has no value ends here
+        dict.__setitem__(self, key, par)
+
+    def dumps(self, **kws: Any) -> str:
+        """Return the parameters as JSON, in lmfit's form; keywords are those of `json.dumps`."""
+        return json.dumps({"unique_symbols": {}, "params": [par.__getstate__() for par in self.values()]}, **kws)
+
+    def loads(self, s: str, **kws: Any) -> Parameters:
+        """Take the parameters of a JSON text in place of the present ones, and return them.
+
+        Functions that lmfit may have put into it are left out: they are pickled, and would run when read. Raises
+        ParameterError for a text that is no such JSON; the parameters are then as before.
+        """
+        try:
+            rows = json.loads(s, **kws)["params"]
+            read = [_parameter(*row) for row in rows]
+        except ParameterError:
+            raise
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            raise ParameterError(f"the text is not parameters in JSON ({reason}): was it changed by hand?") from None
+        new = Parameters()
+        new.add_many(*read)
+        new.valuesdict()  # ties are evaluated now, or refused
+        self.clear()
+        self._asteval.symtable.clear()
+        self.add_many(*new.values())
+        return self
+
+
+def _parameter(
+    name: Any,
+    value: Any,
+    vary: Any,
+    expr: Any,
+    low: Any,
+    high: Any,
+    brute_step: Any,
+    stderr: Any,
+    correl: Any,
+    init_value: Any,
+    user_data: Any,
+) -> lmfit.Parameter:
+    """Return the parameter of a row of JSON, which may hold numbers, text and plain data only."""
+    if not isinstance(name, str) or not isinstance(expr, str | None):
+        raise ParameterError(f"{str(name)[:40]!r} is not a parameter with a tie in text: was it changed by hand?")
+    numbers = [None if one is None else float(one) for one in (value, low, high, brute_step, stderr, init_value)]
+    value, low, high, brute_step, stderr, init_value = numbers
+    if any(one is not None and math.isnan(one) for one in (value, low, high)):
+        raise ParameterError(f"{name[:40]} has a value or limit that is no number: correct it")
+    par = lmfit.Parameter(name, value, bool(vary), low, high, brute_step=brute_step, user_data=user_data)
+    par.expr, par.stderr, par.init_value = expr, stderr, init_value
+    par.correl = None if correl is None else {str(other): float(r) for other, r in dict(correl).items()}
+    return par
 
 
 def make_parameters(quantities: Iterable[Quantity]) -> Parameters:

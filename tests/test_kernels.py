@@ -136,7 +136,7 @@ def test_deposited_pairs_equal_a_brute_sum(rmax: float) -> None:
     found = [pair for pair in all_ordered_pairs(rmax) if pair[0] in (0, 2) and group[pair[1]] >= group[pair[0]]]
     sums, dsums = np.zeros((3 * nodes, 4)), np.zeros((3 * nodes, nq, 4))
     places = (c, x0 @ c.T, np.array([0, 2]), group, rmax, h, kind_of, class_of)
-    deposit.deposit_pairs(*places, np.full(natoms, 2.0), u0, occ0, strain, moving, du, docc, sums, dsums)
+    deposit.deposit_pairs(*places, np.full(natoms, 2.0), u0, occ0, strain, moving, du, docc, 0, 1, sums, dsums)
     np.testing.assert_allclose(sums.reshape(3, nodes, 4), brute(0, 0.0), rtol=1e-12, atol=1e-12)
     for q in range(nq):
         # Central differences with a step of 1e-5: their own error is 1e-10 of the second to third derivative.

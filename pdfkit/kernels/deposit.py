@@ -73,6 +73,8 @@ def deposit_pairs(
     moving: Array,
     du: Array,
     docc: Array,
+    slab: int,
+    slabs: int,
     sums: Array,
     dsums: Array,
 ) -> None:
@@ -87,7 +89,8 @@ def deposit_pairs(
     Shapes: c (3,3) upper triangular, columns the basis; x (natoms,3) cartesian; group (natoms,), the atoms of a group
     one after the other; centres (k,), the atoms i, each the first of its group; u, occ, kind_of (natoms,); mult
     (natoms,), mᵢ; class_of (nkinds, nkinds); strain E (nq,3,3), symmetric, half the change of the metric in cartesian
-    axes; moving t (nq,natoms,3), change of x at constant cell; du, docc (nq,natoms).
+    axes; moving t (nq,natoms,3), change of x at constant cell; du, docc (nq,natoms). Of the layers n3 of cells those
+    with n3 mod slabs = slab are taken, so that long work can be done in pieces.
     Outputs, added to: sums (nclasses·nbins, 4) = ΣW, 0, ΣWv, ΣWs, nbins = sums.shape[0]/nclasses > rmax/h + 1, as
     `finish_peaks` takes them; dsums (nclasses·nbins, nq, 4), their derivatives.
     Units: Å, Å². Source: as for `lattice_pairs`.
@@ -146,7 +149,7 @@ def deposit_pairs(
             r2block = (rmax + radius + 1e-9) ** 2
             o1, o2, o3 = (spheres[block, 0] - x[i, 0]), (spheres[block, 1] - x[i, 1]), (spheres[block, 2] - x[i, 2])
             low3, high3 = row_limits(r2block, o3, per3, 0.0)
-            for n3 in range(low3, high3 + 1):
+            for n3 in range(low3 + (slab - low3) % slabs, high3 + 1, slabs):
                 t3 = c33 * n3
                 left3 = max(r2block - (o3 + t3) ** 2, 0.0)
                 low2, high2 = row_limits(left3, o2 + c23 * n3, per2, 0.0)

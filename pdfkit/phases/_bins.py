@@ -10,12 +10,14 @@ which averages out over many pairs (5e-5 by a cell length, 3e-4 by one position 
 from __future__ import annotations
 
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pdfkit import _budget
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels.deposit import BLOCK, deposit_pairs
 from pdfkit.kernels.pairs import SMALLEST_VARIANCE
@@ -30,6 +32,8 @@ TWO_THREADS_ABOVE = 3e5
 # Occupancies of 0 count as this much: bins of such pairs still have a place and a width, where derivatives by the
 # occupancy act. Products with 1/NOTHING² stay in the range of a double.
 NOTHING = 1e-30
+# Time that a pair takes for each curve and derivative.
+PAIR_SECONDS = 3e-8
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,11 @@ def _halved(xyz: Array, index: IntArray) -> IntArray:
 
 
 def binned_sums(
-    order: Order, classes: Classes, atoms: Atoms, args: Arguments, reach: float, pairs: float
+    order: Order, classes: Classes, atoms: Atoms, args: Arguments, reach: float, pairs: float, visited: float
 ) -> tuple[Array, Array, IntArray]:
     """Return sums (n,5), dsums (n,nq,4), as of `group_sums`, and channel (n,) of the bins up to reach (Å) in use.
 
-    `pairs`: about how many there are.
+    `pairs`: about how many there are that no operation makes equal; visited: those that are added one by one.
     """
     g, x, u, _, occ, _ = args.state
     dg, dx, du, _, docc = args.tangents
@@ -99,11 +103,24 @@ def binned_sums(
     moved = (0.5 * inverse.T @ dg @ inverse, dx[:, order.atoms] @ c.T, du[:, order.atoms], docc[:, order.atoms])
     rest: tuple[Any, ...] = tuple(np.ascontiguousarray(a) for a in moved)
     n = classes.channel.size * nbins
+    each = PAIR_SECONDS * (1 + nq) * visited / order.centres.size
+    slabs = math.ceil(each / _budget.PIECE)  # of one centre, where that alone is long work
+    what, remedy = (
+        f"adding {visited:.1e} pairs within {reach:.0f} Å",
+        "lower rmax, or a U or qbroad that makes peaks too wide",
+    )
+    _budget.need(160.0 * n * (1 + nq), what, remedy)
+    _budget.need_time(each * order.centres.size, what, remedy)
+    stopped = threading.Event()
 
     def part(centres: IntArray) -> tuple[Array, Array]:
         sums, dsums = np.zeros((n, 4)), np.zeros((n, nq, 4))
-        arguments = (c, places[0], centres, *places[1:], *weights, *rest, sums, dsums)
-        deposit_pairs(*arguments)
+        for some in _budget.pieces(centres.size, each):
+            for slab in range(slabs):
+                if stopped.is_set():
+                    break
+                arguments = (c, places[0], centres[some], *places[1:], *weights, *rest, slab, slabs, sums, dsums)
+                deposit_pairs(*arguments)
         return sums, dsums
 
     if pairs < TWO_THREADS_ABOVE:
@@ -111,7 +128,11 @@ def binned_sums(
     else:
         # Every second centre: a centre has the fewer partners the later it comes.
         with ThreadPoolExecutor(2) as pool:
-            (sums, dsums), other = pool.map(part, [order.centres[k::2].copy() for k in (0, 1)])
+            try:
+                (sums, dsums), other = pool.map(part, [order.centres[k::2].copy() for k in (0, 1)])
+            except BaseException:  # Ctrl-C: the pool waits for its threads
+                stopped.set()
+                raise
         sums += other[0]
         dsums += other[1]
     used = np.flatnonzero(sums[:, 0])

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from pdfkit._budget import pieces
 from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.kernels import pairs as kernels
 
@@ -32,11 +33,27 @@ class Geometry:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """The crystal at which a list of pairs is made: metric g (Å²) and positions x (fractional)."""
+
+    g: Array
+    x: Array
+
+    def covers(self, geometry: Geometry, rmax: float, reach: float) -> bool:
+        """Whether a list made here, complete to `reach` (Å), holds every pair nearer than `rmax` at `geometry`."""
+        return kernels.least_reach(geometry.g, geometry.x, self.g, self.x, self.inverse, reach) >= rmax
+
+    @cached_property
+    def inverse(self) -> Array:
+        """L⁻¹ of the metric g = LLᵀ."""
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(self.g)))
+
+
+@dataclass(frozen=True)
 class PairGroups:
     """Enumerated pairs in group order. Group k holds pairs start[k]…start[k+1]−1, all of sites (site_i, site_j).
 
-    `mult` is the number of pairs in the cell that a stored pair stands for; `reach` is the distance (Å) up to which
-    the list is complete at the metric `g` and positions `x` it was made at.
+    `mult` is the number of pairs in the cell that a stored pair stands for.
     """
 
     start: IntArray
@@ -45,29 +62,25 @@ class PairGroups:
     shift: Int32Array
     mult: Array
     group_channel: IntArray
-    g: Array
-    x: Array
-    reach: float
-
-    def covers(self, geometry: Geometry, rmax: float) -> bool:
-        """Whether no pair nearer than `rmax` (Å) at `geometry` can be missing from the list."""
-        return kernels.least_reach(geometry.g, geometry.x, self.g, self.x, self.inverse, self.reach) >= rmax
-
-    @cached_property
-    def inverse(self) -> Array:
-        """L⁻¹ of the metric g = LLᵀ."""
-        return np.asarray(np.linalg.inv(np.linalg.cholesky(self.g)))
 
 
 def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: IntArray) -> tuple[Int32Array, ...]:
     """Return (atom_i, atom_j, shift) of all pairs within rmax from the given centre atoms to sites ≥ their own."""
     c = np.ascontiguousarray(np.linalg.cholesky(geometry.g).T)
     x = np.array(geometry.x)
+    expected = 4.19 * rmax**3 * x.shape[0] / float(np.prod(np.diag(c)))
+    parts = list(pieces(centres.size, 3e-9 * expected + 1e-7 * x.shape[0]))
     empty = np.zeros(0, dtype=np.int32)
-    count = kernels.lattice_pairs(c, x, centres, site, rmax, empty, empty, np.zeros((0, 3), dtype=np.int32))
+    none = (empty, empty, np.zeros((0, 3), dtype=np.int32))
+    counts = [kernels.lattice_pairs(c, x, centres[part], site, rmax, *none) for part in parts]
+    count = sum(counts)
     atom_i, atom_j = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int32)
     shift = np.zeros((count, 3), dtype=np.int32)
-    kernels.lattice_pairs(c, x, centres, site, rmax, atom_i, atom_j, shift)
+    low = 0
+    for part, more in zip(parts, counts, strict=True):
+        own = slice(low, low + more)
+        kernels.lattice_pairs(c, x, centres[part], site, rmax, atom_i[own], atom_j[own], shift[own])
+        low += more
     return atom_i, atom_j, shift
 
 
@@ -119,9 +132,6 @@ def group_pairs(
         shift=shift,
         mult=mult,
         group_channel=channel[s_i, s_j],
-        g=here.g,
-        x=here.x,
-        reach=rmax,
     )
 
 

@@ -16,7 +16,10 @@ from pdfkit.errors import ParameterError, nearest
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number a model depends on: its name after the phase, value, limits, unit and meaning."""
+    """One number a model depends on: its name after the phase, value, limits, unit and meaning.
+
+    low, high: where a fit looks by default; least, most: beyond them the number makes no sense, and is refused.
+    """
 
     name: str
     value: float
@@ -25,6 +28,18 @@ class Quantity:
     unit: str = ""
     meaning: str = ""
     refinable: bool = True
+    least: float = -math.inf
+    most: float = math.inf
+
+    def sensible(self, value: float, name: str) -> float:
+        """Return the value; ParameterError, with the full name of the quantity, for one that makes no sense."""
+        if not math.isfinite(value):
+            raise ParameterError(f"{name} = {value} is not finite: give a number")
+        if self.least <= value <= self.most:
+            return value
+        unit = f" {self.unit}" if self.unit else ""
+        limits = f"from {self.least:g} to {self.most:g}" if math.isfinite(self.most) else f"of {self.least:g} or more"
+        raise ParameterError(f"{name} = {value:g}{unit} makes no sense for the {self.meaning}: give a number {limits}")
 
 
 @dataclass(frozen=True)
@@ -114,9 +129,14 @@ class Phase(Protocol):
 
 
 def updated(phase: Phase, values: Mapping[str, float]) -> dict[str, float]:
-    """Return all quantities of a phase by name, with some changed; ParameterError for a name that it does not have."""
-    known = {q.name: q.value for q in phase.quantities}
-    for key in values:
+    """Return all quantities of a phase by name, with some changed.
+
+    Raises ParameterError for a name that it does not have, and for a value that makes no sense.
+    """
+    known = {q.name: q for q in phase.quantities}
+    out = {name: q.value for name, q in known.items()}
+    for key, value in values.items():
         if key not in known:
             raise ParameterError(f"{phase.name}.{key} does not exist: nearest are {nearest(key, known)}")
-    return {**known, **{key: float(value) for key, value in values.items()}}
+        out[key] = known[key].sensible(float(value), f"{phase.name}.{key}")
+    return out

@@ -158,14 +158,16 @@ class Cluster:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """All numbers of the phase, scale first."""
-        reach = EXPANSION_RANGE
         axial = zip(AXES, self.axial or (), strict=False)
         bond = float(self._memo.shortest * (1 + self.expansion))
         return (
-            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
-            Quantity("expansion", self.expansion, -reach, reach, "", "relative expansion of all distances"),
-            *(Quantity(f"expansion_{k}", e, -reach, reach, "", f"relative expansion along {k}") for k, e in axial),
-            *(Quantity(f"{c}.Uiso", u, 1e-5, U_MAX, "Å²", "mean-square displacement") for c, u in self.Uiso.items()),
+            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
+            _expansion("expansion", self.expansion, "relative expansion of all distances"),
+            *(_expansion(f"expansion_{k}", e, f"relative expansion along {k}") for k, e in axial),
+            *(
+                Quantity(f"{c}.Uiso", u, 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
+                for c, u in self.Uiso.items()
+            ),
             Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
             Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
         )
@@ -316,6 +318,10 @@ class Cluster:
         relative = at.dstretch / at.stretch + at.daxial @ (squares / squares.sum() / axial)
         rho0 = n / (math.pi / 6.0 * diameter**3)
         return rho0, -3.0 * rho0 * relative, Sphere(diameter), (diameter * relative)[None]
+
+
+def _expansion(name: str, value: float, meaning: str) -> Quantity:
+    return Quantity(name, value, -EXPANSION_RANGE, EXPANSION_RANGE, "", meaning, least=-0.5, most=1.0)
 
 
 def _rebuild(kind: type[Cluster], values: dict[str, Any]) -> Cluster:

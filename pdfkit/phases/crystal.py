@@ -7,7 +7,7 @@ U11 where site symmetry ties the others. Everything else follows from them linea
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from os import PathLike
@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit import _checks
+from pdfkit import _budget, _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
@@ -24,7 +24,7 @@ from pdfkit.phases import _bins, _orbits
 from pdfkit.phases._bins import Order
 from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
 from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
-from pdfkit.phases._orbits import Geometry, PairGroups
+from pdfkit.phases._orbits import Geometry, PairGroups, Reference
 from pdfkit.phases.base import Peaks, Quantity, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure import Structure
@@ -34,11 +34,16 @@ from pdfkit.structure import Structure
 MERGE_ABOVE = 2
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
-# About 4 GB of pair lists.
-MOST_PAIRS = 1e8
+# Bytes and seconds that a listed pair takes: to find and sort it, and for each curve and derivative.
+PAIR_BYTES, PAIR_SECONDS = 120.0, 4e-7
+CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
+# How much further than asked for a list is made at the reference values before it is made at the present ones.
+FARTHEST = 1.1
 # Default limits of a fit: further away the start was wrong, or the model is.
 U_MAX = 0.3
 CELL_RANGE = 0.05
+# Å: no cell is shorter than a bond.
+SHORTEST_CELL, LONGEST_CELL = 0.5, 1e5
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +130,7 @@ class Crystal:
         # delta1 and delta2 stop short of where the nearest pair would lose its width.
         bond = self._shortest_distance
         return (
-            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
+            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
             *self._structure_quantities,
             Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
             Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
@@ -158,13 +163,14 @@ class Crystal:
                 x = site.xyz[XYZ.index(name)]
                 out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
             if site.isotropic:
-                out.append(Quantity(f"{site.label}.Uiso", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement"))
+                U = Quantity("", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
+                out.append(replace(U, name=f"{site.label}.Uiso"))
             else:
                 for name in self._maps.u_free[i]:
-                    low = 1e-5 if name in U_NAMES[:3] else -U_MAX
-                    meaning = "mean-square displacement tensor"
-                    out.append(Quantity(f"{site.label}.{name}", site.U[U_NAMES.index(name)], low, U_MAX, "Å²", meaning))
-            out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy"))
+                    low, least = (1e-5, 0.0) if name in U_NAMES[:3] else (-U_MAX, -math.inf)
+                    U = Quantity("", site.U[U_NAMES.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
+                    out.append(replace(U, name=f"{site.label}.{name}", least=least))
+            out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
         return tuple(out)
 
     @property
@@ -239,7 +245,7 @@ class Crystal:
         amount = Amount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount)
         reach = rmax + 7.0 * sigma
-        table = self._binned(point, args, reach) or _table(self._groups(point, reach), args)
+        table = self._binned(point, args, reach) or _table(self._groups(point, values[1 : 1 + n], reach), args)
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
@@ -295,7 +301,8 @@ class Crystal:
         classes = _bins.Classes.of(atoms, point.u)
         if pairs < bins * classes.channel.size:
             return None
-        return _finished(*_bins.binned_sums(self._order, classes, atoms, args, reach, pairs), args)
+        visited = 4.19 * reach**3 * self._listed / point.volume
+        return _finished(*_bins.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
 
     @cached_property
     def _distinct_pairs(self) -> float:
@@ -311,27 +318,46 @@ class Crystal:
 
     @cached_property
     def _reference(self) -> tuple[float, ...]:
-        return tuple(_rounded(q) for q in self._structure_quantities)
+        return tuple(_rounded(q, q.value) for q in self._structure_quantities)
 
     @cached_property
     def _key(self) -> _Key:
         return _Key(self)
 
-    def _groups(self, point: Point, rmax: float) -> PairGroups:
-        """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list."""
-        reference, key = self._reference, self._key
-        count = 4.19 * rmax**3 * self._atoms.first.size * self._atoms.site.size / point.volume
-        if count > MOST_PAIRS:
-            raise PdfkitError(
-                f"{self.name}: {count:.0e} pairs within {rmax:.0f} Å are more than memory holds: lower rmax, or a U, "
-                "sratio or qbroad that makes peaks too wide"
-            )
-        reach = float(math.ceil(rmax * 1.02))
-        groups = _cached_groups(key, reference, reach)
-        while not groups.covers(point.geometry, rmax):
-            reach = float(math.ceil(reach * 1.05))
-            groups = _cached_groups(key, reference, reach)
-        return groups
+    def _groups(self, point: Point, free: Array, rmax: float) -> PairGroups:
+        """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list.
+
+        Near the structure that is the structure's own; elsewhere, where its list would have to be much longer, that of
+        the values `free`; where even that does not do (long cells), those values themselves.
+        """
+        self._afford(4.19 * rmax**3 * self._listed / point.volume, 1 + point.directions.kind.size, rmax)
+        start = float(math.ceil(rmax * 1.02))
+        for reference in self._references(free):
+            here, reach = _reference_at(self._key, reference), start
+            while reach <= FARTHEST * start:
+                if here.covers(point.geometry, rmax, reach):
+                    return _cached_groups(self._key, reference, reach)
+                reach = float(math.ceil(reach * 1.05))
+        return _cached_groups(self._key, tuple(free.tolist()), start)
+
+    def _references(self, free: Array) -> Iterator[tuple[float, ...]]:
+        yield self._reference
+        yield tuple(_rounded(q, value) for q, value in zip(self._structure_quantities, free.tolist(), strict=True))
+
+    def _afford(self, pairs: float, curves: int, rmax: float) -> None:
+        if pairs < 1e5:
+            return
+        what = f"{self.name}: listing its pairs within {rmax:.0f} Å"
+        remedy = "lower rmax, or a U, sratio or qbroad that makes peaks too wide"
+        _budget.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
+        _budget.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)
+
+    @cached_property
+    def _listed(self) -> float:
+        """Pairs of the first atom of a site and an atom of a site not before it: what is listed, per volume."""
+        site = self._atoms.site[self._atoms.first]
+        before = np.searchsorted(np.sort(self._atoms.site), site)
+        return float((self._atoms.site.size - before).sum())
 
 
 @dataclass(frozen=True)
@@ -347,17 +373,22 @@ class _Table:
 def _table(groups: PairGroups, args: Arguments) -> _Table:
     n, nq = groups.start.size - 1, args.kind.size
     sums, dsums = np.empty((n, 5)), np.empty((n, nq, 4))
-    pairs = (groups.start, groups.atom_i, groups.atom_j, groups.shift, groups.mult)
-    arguments = (*pairs, *args.state, args.kind, *args.tangents, sums, dsums)
-    kernels.group_sums(*arguments)
+    pairs = (groups.atom_i, groups.atom_j, groups.shift, groups.mult)
+    for part in _budget.pieces(n, CURVE_SECONDS * (1 + nq)):
+        start = groups.start[part.start : part.stop + 1]
+        arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
+        kernels.group_sums(*arguments)
     return _finished(sums, dsums, groups.group_channel, args)
 
 
 def _finished(sums: Array, dsums: Array, channel: IntArray, args: Arguments) -> _Table:
     n, nq = dsums.shape[:2]
     peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
-    finish = (sums, dsums, args.kind, *args.finish, peak, dpeak)
-    return _Table(channel, peak, dpeak, kernels.finish_peaks(*finish))
+    dropped = 0
+    for part in _budget.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
+        finish = (sums[part], dsums[part], args.kind, *args.finish, peak[part], dpeak[part])
+        dropped += kernels.finish_peaks(*finish)
+    return _Table(channel, peak, dpeak, dropped)
 
 
 def as_structure(obj: Any) -> Structure:
@@ -388,17 +419,19 @@ def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cell_quantity(name: str, value: float) -> Quantity:
     if name in ("a", "b", "c"):
-        return Quantity(name, value, (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value, "Å", "cell length")
-    return Quantity(name, value, max(20.0, value - 10), min(160.0, value + 10), "°", "cell angle")
+        low, high = (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value
+        return Quantity(name, value, low, high, "Å", "cell length", least=SHORTEST_CELL, most=LONGEST_CELL)
+    low, high = max(20.0, value - 10), min(160.0, value + 10)
+    return Quantity(name, value, low, high, "°", "cell angle", least=1.0, most=179.0)
 
 
-def _rounded(q: Quantity) -> float:
+def _rounded(q: Quantity, value: float) -> float:
     """Reference value of a quantity for pair enumeration: cell lengths to 1 %, angles to 1°, positions to 0.01."""
     if q.unit == "°":
-        return round(q.value)
+        return round(value)
     if q.name in ("a", "b", "c"):
-        return math.exp(round(math.log(q.value) / 0.01) * 0.01)
-    return round(q.value, 2)
+        return math.exp(round(math.log(value) / 0.01) * 0.01)
+    return round(value, 2)
 
 
 def _describe_dropped(crystal: Crystal, table: _Table) -> str:
@@ -426,6 +459,13 @@ class _Key:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key) and self.identity == other.identity
+
+
+@lru_cache(maxsize=16)
+def _reference_at(key: _Key, reference: tuple[float, ...]) -> Reference:
+    still = Directions.of(key.crystal._maps, key.crystal._atoms, np.zeros((len(reference), 0)))
+    geometry = Point.at(key.crystal._maps, key.crystal._atoms, np.array(reference), still).geometry
+    return Reference(geometry.g, geometry.x)
 
 
 @lru_cache(maxsize=16)

@@ -192,7 +192,7 @@ class Stacked:
         """All numbers of the phase, scale first, shape last."""
         bond = self._shortest_distance
         return (
-            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase"),
+            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
             _length("a_h", self.a_h, "side of the triangular lattice"),
             _length("h", self._h, "distance of layers"),
             *self._u_quantity,
@@ -233,7 +233,8 @@ class Stacked:
         for kind, where in words.items():
             if label in getattr(self, kind):
                 value = getattr(self, kind)[label]
-                out.append(Quantity(f"{label}.{kind}", value, 1e-5, U_MAX, "Å²", f"mean-square displacement{where}"))
+                meaning = f"mean-square displacement{where}"
+                out.append(Quantity(f"{label}.{kind}", value, 1e-5, U_MAX, "Å²", meaning, least=0.0))
         return tuple(out)
 
     @property
@@ -384,7 +385,8 @@ class Stacked:
 
 
 def _length(name: str, value: float, meaning: str) -> Quantity:
-    return Quantity(name, value, (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value, "Å", meaning)
+    low, high = (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value
+    return Quantity(name, value, low, high, "Å", meaning, least=0.5, most=1e5)
 
 
 def _quantities_of(shape: Any) -> tuple[Quantity, ...]:

@@ -1,0 +1,315 @@
+"""Input that is legal, or nearly, and out of all proportion: refused by name, in little time and memory."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import pickle
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit import _budget, _expressions
+
+R = np.arange(1.0, 20.0, 0.02)
+INSTRUMENT = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03)
+
+
+def nickel(**options) -> pk.Model:
+    return pk.Model(pk.Crystal.from_file("Ni", name="ni", **options), INSTRUMENT)
+
+
+def child(code: str, *arguments: object) -> tuple[int, str, float]:
+    """Run code in a fresh process; return exit code, stderr, and the most memory it took (GB)."""
+    tail = "\nimport resource as _r; print('\\npeak', _r.getrusage(_r.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", code + tail, *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+    peak = done.stdout.rpartition("peak")[2].split()
+    return done.returncode, done.stderr, int(peak[0]) / 1e6 if peak else float("nan")
+
+
+# --- numbers of a model ----------------------------------------------------------------------------------------------
+
+
+def test_wide_peaks_at_a_high_qmax_have_no_ripples_to_follow() -> None:
+    """exp(−U·Qmax²) underflows from 745 on; G is then that without a cut."""
+    instrument = pk.Instrument(probe="X", qmax=100.0, qdamp=0.02)
+    wide = pk.Crystal.from_file("Ni", name="ni").with_values({"Ni.Uiso": 0.08})
+    uncut = pk.Model(wide, pk.Instrument(probe="X", qmax=float("inf"), qdamp=0.02))(R)
+    np.testing.assert_allclose(pk.Model(wide, instrument)(R).G, uncut.G, atol=1e-5)
+
+
+@pytest.mark.parametrize(("U", "qmax"), [(0.01, 100.0), (0.05, 100.0), (0.08, 60.0), (0.2, 20.0), (0.2, 40.0)])
+@pytest.mark.parametrize("weights", ["constant", "q-dependent"])
+def test_a_cut_beyond_what_wide_peaks_hold_changes_nothing(U: float, qmax: float, weights: str) -> None:
+    """F(Q) has sunk to exp(−U·Qmax²) there: G is that without a cut, by whatever grid it is computed."""
+    wide = pk.Crystal.from_file("Ni", name="ni").with_values({"Ni.Uiso": U})
+    cut = pk.Model(wide, pk.Instrument(probe="X", qmax=qmax, weights=weights))(R).G
+    uncut = pk.Model(wide, pk.Instrument(probe="X", qmax=float("inf")))(R).G
+    np.testing.assert_allclose(cut, uncut, atol=(1e-7 if U * qmax**2 > 60 else 1e-2) * abs(uncut).max())
+
+
+@pytest.mark.parametrize("a", [3.3, 3.52, 3.6, 4.2, 4.5, 7.0])
+def test_far_from_the_structure_pairs_are_listed_where_the_cell_is(a: float) -> None:
+    model, there = nickel(), nickel().with_values({"ni.a": a})
+    values, instrument = model.values.copy(), pk.Instrument(probe="X", qmax=float("inf"), qdamp=0.03)
+    values[model.names.index("ni.a")] = a
+    G, _ = model.with_instrument(instrument).evaluator(R)(values)
+    expected = pk.Model(pk.Crystal(there.phases[0].structure, "ni"), instrument)(R).G
+    np.testing.assert_allclose(G, expected, atol=1e-12 * abs(expected).max())
+
+
+def test_a_fit_far_from_the_structure_takes_little_memory() -> None:
+    code = """
+import numpy as np, pdfkit as pk
+model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+data = model.with_values({"ni.a": 4.55})(np.arange(1, 30, 0.02))
+result = pk.fit(model, data, free=["scale", "a"], bounds={"a": (4.5, 4.6)})
+assert abs(result.params["ni.a"].value - 4.55) < 1e-5, result.params["ni.a"]
+"""
+    status, said, peak = child(code)
+    assert status == 0, said
+    assert peak < 0.6
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("ni.a", -3.0), ("ni.a", 0.0), ("ni.a", 1e-3), ("ni.a", 1e9), ("ni.Ni.Uiso", -5.0), ("ni.scale", -1.0)),
+        *(("ni.Ni.occ", 1.5), ("ni.Ni.occ", -0.2), ("ni.a", float("nan")), ("ni.delta2", float("inf"))),
+    ],
+)
+def test_values_without_sense_are_refused_by_name(name: str, value: float) -> None:
+    model = nickel()
+    with pytest.raises(pk.ParameterError, match=rf"^{name} = "):
+        model.with_values({name: value})
+    values = model.values.copy()
+    values[model.names.index(name)] = value
+    with pytest.raises(pk.ParameterError, match=rf"^{name} = "):
+        model.evaluator(R)(values)
+
+
+def test_the_other_phases_refuse_them_too() -> None:
+    cluster = pk.Cluster.from_file("Cd56Se35_tetrahedron", name="c")
+    stack = pk.Stacked("Cd", "S", name="s", a_h=4.1, alpha=0.1)
+    for phase in (cluster, stack):
+        quantities = {q.name: q for q in phase.quantities}
+        U = next(name for name in quantities if name.endswith("Uiso"))
+        for name in ("scale", U):
+            with pytest.raises(pk.ParameterError, match=name):
+                phase.with_values({name: -1.0})
+    with pytest.raises(pk.ParameterError, match="expansion"):
+        cluster.with_values({"expansion": -1.0})
+
+
+# --- memory and time -------------------------------------------------------------------------------------------------
+
+
+def test_what_no_memory_holds_is_refused_with_what_to_lower() -> None:
+    wurtzite = pk.Model(pk.Crystal.from_file("CdSe_wurtzite", name="wz", anisotropic=True), INSTRUMENT)
+    with pytest.raises(pk.PdfkitError, match=r"wz.*within .* would need .* GB .*: lower rmax.*PDFKIT_MEMORY"):
+        wurtzite(np.arange(1.0, 1000.0, 0.1))
+    with pytest.raises(pk.PdfkitError, match=r"pairs within 12.* would take about .*: lower rmax.*PDFKIT_SECONDS"):
+        nickel()(np.arange(1.0, 12000.0, 0.1))
+    huge = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qbroad=3.5))
+    with pytest.raises(pk.PdfkitError, match=r"would need|would take"):
+        huge(np.arange(1, 2000, 0.1))
+
+
+def test_the_limits_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _budget.memory_limit() == 4e9
+    monkeypatch.setenv("PDFKIT_MEMORY", "0.001")
+    with pytest.raises(pk.PdfkitError, match=r"1\.5 GB of memory, more than the limit of 0\.001 GB: lower it, or"):
+        _budget.need(1.5e9, "this", "lower it")
+    monkeypatch.setenv("PDFKIT_SECONDS", "2")
+    with pytest.raises(pk.PdfkitError, match=r"about 10 s, longer than the limit of 2 s"):
+        _budget.need_time(10.0, "this", "lower it")
+    for text in ("much", "-1", "nan", "0"):
+        monkeypatch.setenv("PDFKIT_MEMORY", text)
+        with pytest.raises(pk.PdfkitError, match="PDFKIT_MEMORY is"):
+            _budget.need(1.0, "this", "lower it")
+
+
+def test_pieces_cover_the_work_once() -> None:
+    for count, each in ((0, 1.0), (1, 1.0), (7, 0.05), (10, 1e-9), (5, 100.0)):
+        parts = list(_budget.pieces(count, each))
+        assert [k for part in parts for k in range(part.start, part.stop)] == list(range(count))
+
+
+# --- expressions -----------------------------------------------------------------------------------------------------
+
+BAD = [
+    *("1/0", "0**-1", "(-8)**(1/3)", "-" * 990 + "1", "((9**9999)**9999)**9999", "9" * 999, "1e400", "1e308*10"),
+    *("(" * 300 + "1" + ")" * 300, "log(0)", "sqrt(-1)", "exp(1e9)", "True", "'a'*9", "[1]", "ni.a.real", "ni.a()"),
+    *("ni.a if 1 else 2", "lambda: 1", "ni.a[0]", "__import__('os')", "1j", "None", "+".join("1" * 450), "1//2", "~1"),
+    "\ud800",
+]
+
+
+def _tied(params: pk.Parameters, text: str) -> float:
+    params["ni.Ni.Uiso"].expr = text
+    return params["ni.Ni.Uiso"].value  # lmfit evaluates here
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_expressions_without_a_value_are_refused(text: str) -> None:
+    params = pk.parameters(nickel())
+    begin = time.process_time()
+    with pytest.raises(pk.ParameterError) as caught:
+        _tied(params, text)
+    assert len(str(caught.value)) < 500
+    with pytest.raises(pk.ParameterError):
+        pk.Parameters().add("x", expr=text)
+    assert time.process_time() - begin < 2.0
+
+
+def test_expressions_that_lmfit_evaluates_agree_with_python() -> None:
+    params = pk.Parameters()
+    params.add("zb.a", value=6.0)
+    params.add("x", value=0.25)
+    for text in ("2*zb.a - x", "-zb.a**2/x", "sqrt(zb.a)*exp(-x) + log(2)", "cos(pi*x) + tan(x)/sin(x)", "2**-1", "+x"):
+        params.add("tied", expr=text)
+        scope = {**{f: getattr(np, f) for f in _expressions.FUNCTIONS}, "pi": np.pi, "a": 6.0, "x": 0.25}
+        assert params["tied"].value == pytest.approx(eval(text.replace("zb.a", "a"), scope), rel=1e-14)
+        assert params.eval(text) == params["tied"].value
+
+
+def random_expression(rng: random.Random, depth: int = 0) -> str:
+    kind = rng.randrange(9) if depth < 6 else rng.randrange(3)
+    inner = [random_expression(rng, depth + 1) for _ in range(2)] if kind > 2 else []
+    match kind:
+        case 0:
+            return repr(rng.choice([0, 1, -1, 2, 0.5, 1e300, 1e-300, 9999, 3.52]))
+        case 1:
+            return rng.choice(["ni.a", "x", "pi", "nowhere", "__class__", "a.b.c"])
+        case 2:
+            return rng.choice(["1", "", "0x1f", "1e5", "'s'", "\x00", "²", "True", "...", "1_000"])
+        case 3:
+            return f"-{inner[0]}"
+        case 4:
+            return f"{rng.choice(['sqrt', 'exp', 'log', 'sin', 'cos', 'tan', 'eval', 'open', 'x'])}({inner[0]})"
+        case 5 | 6:
+            return (
+                f"({inner[0]}){rng.choice(['+', '-', '*', '/', '**', '//', '%', '@', '<', ' and ', '.'])}({inner[1]})"
+            )
+        case 7:
+            return f"{inner[0]}{rng.choice(['[0]', '.real', ' if 1 else 2', ' for x in y', ':=1', ';1', ''])}"
+    return f"{inner[0]}{rng.choice('+-*/')}{inner[1]}"
+
+
+def check_expressions(count: int, seed: int) -> None:
+    rng = random.Random(seed)
+    values, valued, longest = {"ni.a": 3.52, "x": -0.3}, 0, 0
+    for _ in range(count):
+        text = random_expression(rng)
+        try:
+            value, slopes = _expressions.evaluate(text, values)
+        except pk.ParameterError as error:
+            longest = max(longest, len(str(error)))
+        else:
+            assert np.isfinite([value, *slopes.values()]).all(), text
+            assert set(slopes) <= set(values), text
+            valued += 1
+    assert longest < 500
+    assert valued > count / 50
+
+
+def test_random_expressions_have_a_value_or_are_refused() -> None:
+    check_expressions(3_000, 1)
+
+
+@pytest.mark.slow
+def test_many_random_expressions_have_a_value_or_are_refused() -> None:
+    check_expressions(200_000, 2)
+
+
+# --- parameters from a file ------------------------------------------------------------------------------------------
+
+
+def test_parameters_come_back_from_json() -> None:
+    params = pk.parameters(nickel())
+    params["ni.a"].set(vary=True, min=3.4, max=3.6)
+    params.add("twice", expr="2*ni.a")
+    params["ni.a"].stderr, params["ni.a"].correl = 0.01, {"ni.scale": 0.5}
+    stream = io.StringIO()
+    params.dump(stream)
+    back = pk.Parameters()
+    back.add("gone", value=1.0)
+    assert back.load(io.StringIO(stream.getvalue())) is back
+    assert list(back) == list(params)
+    for name, par in params.items():
+        assert back[name].__getstate__() == par.__getstate__()
+    back["ni.a"].value = 3.5
+    assert back["twice"].value == 7.0
+    for other in (copy.copy(params), copy.deepcopy(params), pickle.loads(pickle.dumps(params))):
+        assert other.dumps() == params.dumps()
+
+
+def test_parameters_read_from_json_run_no_code(tmp_path: Path) -> None:
+    """lmfit keeps functions in such files as pickles, and runs them on reading: shown with one that makes a file."""
+    import lmfit
+
+    mark = tmp_path / "ran"
+
+    class Exploit:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (mark,)
+
+    importer = {"__class__": "Callable", "__name__": "touch", "pyversion": "3", "value": "", "importer": None}
+    dill = pytest.importorskip("dill", reason="lmfit unpickles with dill")
+    import codecs
+
+    importer["value"] = codecs.encode(dill.dumps(Exploit()), "base64").decode()
+    importer["pyversion"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    row = ["x", 1.0, True, None, -1e9, 1e9, None, None, None, 1.0, None]
+    text = json.dumps({"unique_symbols": {"f": importer}, "params": [row]})
+    lmfit.Parameters().loads(text)
+    assert mark.exists(), "the attack no longer works on lmfit itself: this test shows nothing"
+    mark.unlink()
+    assert pk.Parameters().loads(text)["x"].value == 1.0
+    assert pk.Parameters().load(io.StringIO(text))["x"].value == 1.0
+    assert not mark.exists()
+
+
+ROWS = [
+    *(
+        "1",
+        '"x"',
+        "1, 1, true, null, 0, 2, null, null, null, 1, null",
+        '"x", 1, true, ["2"], 0, 2, null, null, null, 1, 0',
+    ),
+    *(
+        '"x", "one", true, null, 0, 2, null, null, null, 1, null',
+        '"x", NaN, true, null, 0, 2, null, null, null, 1, null',
+    ),
+    *('"x", 1, true, "y", 0, 2, null, null, null, 1, null', '"x y", 1, true, null, 0, 2, null, null, null, 1, null'),
+    *('"x", 1, true, null, 2, 2, null, null, null, 1, 0', '"x", 1, true, "open(1)", 0, 2, null, null, null, 1, null'),
+]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"params": 3}',
+        '{"params": [null]}',
+        "[" * 100_000,
+        *(f'{{"params": [[{row}]]}}' for row in ROWS),
+    ],
+)
+def test_damaged_json_is_refused_and_changes_nothing(text: str) -> None:
+    params = pk.Parameters()
+    params.add("kept", value=2.0)
+    with pytest.raises(pk.ParameterError):
+        params.loads(text)
+    assert params.valuesdict() == {"kept": 2.0}
