@@ -85,11 +85,17 @@ def reduce(
     """Turn measured intensities into S(Q), F(Q) and G(r), with errors; of many files, in parallel.
 
     A run over many files that was interrupted goes on where it stopped when it is started again.
+
+    Exit code 2 when any file could not be reduced; reductions.csv in the folder has the reasons.
     """
     from pdfkit._reduce_command import reduce_command
+    from pdfkit.errors import PdfkitError
 
     given = {name: value for name, value in locals().items() if name in _SETTINGS}
-    show(reduce_command(files or [], out, config=config, outputs=outputs, fresh=fresh, workers=workers, **given))
+    report = reduce_command(files or [], out, config=config, outputs=outputs, fresh=fresh, workers=workers, **given)
+    show(report)
+    if report.failed:
+        raise PdfkitError(report.summary)
 
 
 def verify(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import glob
 import hashlib
 import inspect
-import io
 import json
 import multiprocessing
 import os
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,9 +22,12 @@ from typing import Any
 import numpy as np
 
 from pdfkit import _checks
+from pdfkit import _reduce_journal as journal
 from pdfkit._checks import Array
+from pdfkit._locks import folder_lock
 from pdfkit._reduce_config import header_lines
-from pdfkit._workers import start_worker
+from pdfkit._reduce_journal import Entry, Reduced
+from pdfkit._workers import start_worker, stop_workers
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
 from pdfkit.intensity import Intensity
@@ -37,21 +39,8 @@ OUTPUTS = ("gr", "sq", "fq", "iq", "png")
 # Files in one task: few enough that none waits long, many enough that handing them over costs nothing.
 _CHUNK = 8
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-_COLUMNS = ("file", "status", "message", "warnings", "seconds")
 _READING = ("unit", "wavelength", "twothetazero")
-
-
-@dataclass(frozen=True)
-class Reduced:
-    """What became of a file: status "done", "kept" (finished before) or "failed", and why; warnings; files written."""
-
-    file: str
-    status: str
-    message: str = ""
-    warnings: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-    seconds: float = 0.0
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
+_EVERY = 2.0  # seconds between tables, while files are reduced
 
 
 @dataclass(frozen=True)
@@ -64,6 +53,13 @@ class _Task:
     r: tuple[float, float, float]
     outputs: tuple[str, ...]
     resume: bool
+    known: Mapping[str, Entry] = field(default_factory=dict)
+    """What the journal has of the files, by stem."""
+
+    def of(self, paths: Sequence[str]) -> _Task:
+        """Return the task for some files: what is known of the others need not travel."""
+        stems = [Path(path).stem for path in paths]
+        return replace(self, known={stem: self.known[stem] for stem in stems if stem in self.known})
 
 
 def reduce_files(
@@ -81,14 +77,18 @@ def reduce_files(
     progress: Callable[[int, int, Reduced], None] | None = None,
     **settings: Any,
 ) -> list[Reduced]:
-    """Reduce many files to G(r); return one row for each, in their order, and write them as reductions.csv, too.
+    """Reduce many files to G(r); return one row for each, in their order.
+
+    The table reductions.csv in the folder holds the rows of all files that were ever reduced into it, by name; the
+    journal reductions.jsonl, which it is made of, is complete up to the last file whatever ends the run.
 
     Parameters
     ----------
     files : names, or patterns such as "run42/*.chi". out : folder of the results (made), <stem>.gr and so on.
     background : one file for all. rmin, rmax, rstep : Å, the r of G(r). outputs : any of "gr", "sq", "fq", "iq" (net
         intensities), "png" (a picture of the stages).
-    resume : keep files whose results came from the same input, settings and version of pdfkit.
+    resume : keep files whose results are whole and came from the same input, background, settings and version of
+        pdfkit. Of a file that is reduced again, results of other kinds that an earlier run wrote are renewed, too.
     workers : processes (default: one per core where there are more than 16 files); executor : any
         `concurrent.futures.Executor` instead. progress : called with (files finished, files in all, row).
     settings : keywords of `reduce`, and unit and twothetazero of `read_intensity`.
@@ -97,8 +97,9 @@ def reduce_files(
 
     Raises
     ------
-    PdfkitError : no file matches, two have the same stem, or a setting that no file could be reduced with.
-    WriteError : the folder cannot be written.
+    PdfkitError : no file matches, two have the same stem, another run writes to the folder, or a setting that no file
+        could be reduced with.
+    WriteError : the folder cannot be written, or the disk is full; what is finished is kept.
 
     Example
     -------
@@ -117,18 +118,53 @@ def reduce_files(
     """
     paths = _expanded(files)
     task = _task(paths, out, background, (rmin, rmax, rstep), outputs, resume, settings)
-    before = _read_table(Path(task.folder)) if resume else {}
+    with folder_lock(task.folder):
+        return _followed(paths, task, workers, executor, progress)
+
+
+def _followed(
+    paths: list[str],
+    task: _Task,
+    workers: int | None,
+    executor: Executor | None,
+    progress: Callable[[int, int, Reduced], None] | None,
+) -> list[Reduced]:
+    """Reduce the files, and have the table say at any time what is finished."""
+    folder = Path(task.folder)
+    journal.clear_remains(folder)
+    known = journal.begin(folder)
+    task = replace(task, known=known)
     rows: dict[int, Reduced] = {}
+    entries, due = dict(known), 0.0
     try:
-        for index, row in _run(paths, task, workers, executor):
-            if row.status == "kept" and row.file in before:
-                row = replace(before[row.file], outputs=row.outputs)
-            rows[index] = row
+        journal.write_table(folder, entries.values(), paths)
+        for index, entry in _run(paths, task, workers, executor):
+            rows[index] = entry.row
+            entries[entry.stem] = entry
+            if (now := time.monotonic()) >= due:
+                journal.write_table(folder, entries.values(), [p for i, p in enumerate(paths) if i not in rows])
+                due = now + max(_EVERY, 20 * (time.monotonic() - now))
             if progress is not None:
-                progress(len(rows), len(paths), row)
-    finally:
-        _write_table(Path(task.folder), [rows[i] for i in sorted(rows)])
+                progress(len(rows), len(paths), entry.row)
+    except BaseException as error:
+        with suppress(WriteError):  # the journal has it all, and a full disk is reported below
+            _tidy(folder)
+        if isinstance(error, WriteError):
+            raise WriteError(f"{error}; {_so_far(folder, paths)}") from None
+        raise
+    _tidy(folder)
     return [rows[i] for i in range(len(paths))]
+
+
+def _tidy(folder: Path) -> None:
+    journal.clear_remains(folder)
+    journal.write_table(folder, journal.read(folder).values())
+
+
+def _so_far(folder: Path, paths: Sequence[str]) -> str:
+    stems = {Path(path).stem for path in paths}
+    done = sum(entry.row.status == "done" and stem in stems for stem, entry in journal.read(folder).items())
+    return f"{done} of {len(paths)} files are finished and kept: make room, or choose another folder, and run again"
 
 
 def _expanded(files: Sequence[AnyPath] | AnyPath) -> list[str]:
@@ -185,7 +221,7 @@ def _task(
     own = tuple(sorted((key, value) for key, value in settings.items() if value is not None))
     if background is not None:
         # Read once here: what is wrong with it is wrong for all files.
-        _background(os.fspath(background), _reading(dict(own)))
+        read_intensity(background, **dict(_reading(dict(own))))
     return _Task(os.fspath(out), own, None if background is None else os.fspath(background), r, tuple(outputs), resume)
 
 
@@ -203,13 +239,14 @@ def _reading(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 @lru_cache(maxsize=8)
-def _background(path: str, reading: tuple[tuple[str, Any], ...]) -> Intensity:
+def _background(path: str, reading: tuple[tuple[str, Any], ...], digest: str) -> Intensity:
+    """Return the background as it was when the file had this digest."""
     return read_intensity(path, **dict(reading))
 
 
 def _run(
     paths: Sequence[str], task: _Task, workers: int | None, executor: Executor | None
-) -> Iterator[tuple[int, Reduced]]:
+) -> Iterator[tuple[int, Entry]]:
     chunks = [range(k, min(k + _CHUNK, len(paths))) for k in range(0, len(paths), _CHUNK)]
     count = workers or (min(os.cpu_count() or 1, len(chunks)) if len(paths) > 2 * _CHUNK else 1)
     if executor is None and count == 1:
@@ -217,9 +254,10 @@ def _run(
             yield i, _one(path, task)
         return
     with _pool(executor, count) as pool:
-        futures: dict[Future[list[Reduced]], range] = {
-            pool.submit(_several, [paths[i] for i in chunk], task): chunk for chunk in chunks
-        }
+        futures: dict[Future[list[Entry]], range] = {}
+        for chunk in chunks:
+            some = [paths[i] for i in chunk]
+            futures[pool.submit(_several, some, task.of(some))] = chunk
         try:
             for future in as_completed(futures):
                 yield from zip(futures[future], future.result(), strict=True)
@@ -244,7 +282,11 @@ def _pool(executor: Executor | None, count: int) -> Iterator[Executor]:
     try:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
-            yield pool
+            try:
+                yield pool
+            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+                stop_workers(pool)
+                raise
     finally:
         for name, value in before.items():
             if value is None:
@@ -253,29 +295,68 @@ def _pool(executor: Executor | None, count: int) -> Iterator[Executor]:
                 os.environ[name] = value
 
 
-def _several(paths: Sequence[str], task: _Task) -> list[Reduced]:
+def _several(paths: Sequence[str], task: _Task) -> list[Entry]:
     return [_one(path, task) for path in paths]
 
 
-def _one(path: str, task: _Task) -> Reduced:
-    """Reduce one file; whatever an input can cause becomes a row."""
+def _one(path: str, task: _Task) -> Entry:
+    """Reduce one file and enter it in the journal; whatever an input can cause becomes a row.
+
+    Raises WriteError when the disk takes no more: no other file will fare better.
+    """
     begin = time.perf_counter()
-    stem = Path(task.folder) / Path(path).stem
-    names = tuple(f"{stem}.{kind}" for kind in task.outputs)
+    known = task.known.get(Path(path).stem)
+    names = {kind: f"{Path(task.folder) / Path(path).stem}.{kind}" for kind in task.outputs}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             digest = _digest(path, task)
-            if task.resume and all(_is_from(name, digest) for name in names):
-                return Reduced(path, "kept", outputs=names)
-            done = _reduced(path, task)
-            _write(done, names, path, task, digest)
+            if task.resume and known is not None and _is_whole(known, digest, names):
+                return replace(known, row=known.as_kept(tuple(names.values())))
+            done, written = _renewed(path, task, digest, known, names)
         except Exception as error:  # whatever one file brings about must not stop the others
-            known = isinstance(error, PdfkitError | OSError)
-            message = str(error) if known else f"{path}: {type(error).__name__}: {error}"
-            return Reduced(path, "failed", message, seconds=time.perf_counter() - begin)
-    said = tuple(str(one.message) for one in caught if issubclass(one.category, PdfkitWarning))
-    return Reduced(path, "done", "", said, names, time.perf_counter() - begin, dict(done.diagnostics))
+            if isinstance(error, WriteError) and journal.on_the_disk(error):
+                raise
+            entry = _failed(path, error, time.perf_counter() - begin, known)
+            journal.append(Path(task.folder), entry)
+            return entry
+    said = [str(one.message) for one in caught if issubclass(one.category, PdfkitWarning)]
+    if known is not None and known.written and Path(known.row.file).name != Path(path).name:
+        said.append(f"{path}: these results replace those of {known.row.file}")
+    seconds = time.perf_counter() - begin
+    row = Reduced(path, "done", "", tuple(said), tuple(names.values()), seconds, dict(done.diagnostics))
+    entry = Entry(row, digest, written)
+    journal.append(Path(task.folder), entry)
+    return entry
+
+
+def _is_whole(known: Entry, digest: str, names: Mapping[str, str]) -> bool:
+    """Return whether all that is asked for is on disk as it was written, from the same input and settings."""
+    same = known.row.status == "done" and known.digest == digest
+    return same and all(journal.whole(name, known.written.get(kind)) for kind, name in names.items())
+
+
+def _renewed(
+    path: str, task: _Task, digest: str, known: Entry | None, names: Mapping[str, str]
+) -> tuple[Reduction, dict[str, str]]:
+    """Reduce a file; write what is asked for and renew what an earlier run wrote; return the digests of it all."""
+    others = {kind: f"{Path(task.folder) / Path(path).stem}.{kind}" for kind in (known.written if known else ())}
+    others = {kind: name for kind, name in others.items() if kind not in names and Path(name).exists()}
+    done = _reduced(path, task)
+    if _digest(path, task) != digest and not digest.startswith("none"):
+        raise PdfkitError(f"{path} changed while it was read: run again when it is complete")
+    everything = {**names, **others}
+    _write(done, list(everything.values()), path, task, digest)
+    return done, {kind: journal.file_digest(name) for kind, name in everything.items()}
+
+
+def _failed(path: str, error: Exception, seconds: float, known: Entry | None) -> Entry:
+    expected = isinstance(error, PdfkitError | OSError)
+    message = str(error) if expected else f"{path}: {type(error).__name__}: {error}"
+    left = sorted(known.written) if known is not None else []
+    if left:
+        message += f" (older results are left: {', '.join(f'{Path(path).stem}.{kind}' for kind in left)})"
+    return Entry(Reduced(path, "failed", message, seconds=seconds), "", known.written if known is not None else {})
 
 
 def _reduced(path: str, task: _Task) -> Reduction:
@@ -283,28 +364,35 @@ def _reduced(path: str, task: _Task) -> Reduction:
     reading = _reading(settings)
     sample = read_intensity(path, **dict(reading))
     rest = {key: value for key, value in settings.items() if key not in ("unit", "twothetazero")}
-    background = None if task.background is None else _background(task.background, reading)
-    return reduce(sample, background=background, **rest)
+    empty = None
+    if task.background is not None:
+        empty = _background(task.background, reading, journal.file_digest(task.background))
+    return reduce(sample, background=empty, **rest)
 
 
 def _digest(path: str, task: _Task) -> str:
     """Return a digest of all that the results come from."""
     from pdfkit import __version__
 
-    what = [__version__, repr(task.settings), repr(task.r)]
-    for name in (path, task.background):
-        what.append("" if name is None else hashlib.sha256(Path(name).read_bytes()).hexdigest())
+    try:
+        settings = [(key, _canonical(value)) for key, value in task.settings]
+    except TypeError:
+        # A function cannot be compared: such results are never taken for those of another run.
+        return f"none-{secrets.token_hex(14)}"
+    what = [__version__, repr(settings), repr(task.r)]
+    what += ["" if name is None else journal.file_digest(name) for name in (path, task.background)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
 
-def _is_from(name: str, digest: str) -> bool:
-    if name.endswith(".png"):
-        return Path(name).exists()
-    try:
-        with Path(name).open("rb") as stream:
-            return digest.encode() in stream.read(4096)
-    except OSError:
-        return False
+def _canonical(value: Any) -> str:
+    """Return a setting as text that differs where the setting does; TypeError for functions."""
+    if callable(value):
+        raise TypeError
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()}"
+    if isinstance(value, Mapping):
+        return repr(sorted((str(key), repr(one)) for key, one in value.items()))
+    return repr(value)
 
 
 def _write(done: Reduction, names: Sequence[str], source: str, task: _Task, digest: str) -> None:
@@ -346,26 +434,3 @@ def text_of(done: Reduction, kind: str, header: Mapping[str, str], pdf: PDF | No
     row = " ".join(["%.10g", "%.9g", *zero, *(["%.4g"] if dy is not None else [])])
     body = "\n".join([row] * x.size) % tuple(np.column_stack(columns).ravel().tolist())
     return "\n".join([*header_lines(settings, **header), "#### start data", "#S 1", f"#L {label}", body, ""])
-
-
-def _read_table(folder: Path) -> dict[str, Reduced]:
-    """Return the rows of an earlier run by file, as "kept"; none where the table is missing or not one of these."""
-    path, out = folder / "reductions.csv", {}
-    with suppress(OSError, ValueError, KeyError, csv.Error), path.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            numbers = {key: float(text) for key, text in row.items() if key not in _COLUMNS and text}
-            said = tuple(text for text in row["warnings"].split("; ") if text)
-            out[row["file"]] = Reduced(row["file"], "kept", "", said, (), float(row["seconds"]), numbers)
-    return out
-
-
-def _write_table(folder: Path, rows: Sequence[Reduced]) -> None:
-    names = list(dict.fromkeys(name for row in rows for name in row.diagnostics))
-    stream = io.StringIO()
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow([*_COLUMNS, *names])
-    for row in rows:
-        numbers = [f"{row.diagnostics[name]:.6g}" if name in row.diagnostics else "" for name in names]
-        said = "; ".join(row.warnings)
-        table.writerow([row.file, row.status, row.message, said, f"{row.seconds:.3f}", *numbers])
-    write_text(folder / "reductions.csv", stream.getvalue())

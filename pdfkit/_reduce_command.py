@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pdfkit._reduce_batch import Reduced, reduce_files
+from pdfkit._reduce_batch import reduce_files
 from pdfkit._reduce_config import read_config
+from pdfkit._reduce_journal import Reduced
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
 
@@ -29,6 +30,14 @@ class ReduceReport:
     def failed(self) -> tuple[Reduced, ...]:
         """The files that could not be reduced."""
         return tuple(row for row in self.rows if row.status == "failed")
+
+    @property
+    def summary(self) -> str:
+        """How many files failed, and where the reasons are; "" when none did."""
+        if not self.failed:
+            return ""
+        table = self.folder / "reductions.csv"
+        return f"{len(self.failed)} of {len(self.rows)} files could not be reduced: {table} has the reasons"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

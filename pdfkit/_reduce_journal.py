@@ -1,0 +1,211 @@
+"""What became of every file that was reduced into a folder: a journal that only grows, and the table made of it.
+
+Whoever has reduced a file appends one JSON line, after its results are whole and before the next file is begun; the
+line is on disk when `append` returns. The last line of a file counts. A run that is killed leaves half a line at most,
+which is not read: that file is reduced again. The table, `reductions.csv`, is written from the journal, so that no run
+over some files loses the rows of others.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pdfkit.errors import ReadError, WriteError
+from pdfkit.io._atomic import write_text
+
+JOURNAL, TABLE = "reductions.jsonl", "reductions.csv"
+FORMAT = {"format": "pdfkit reductions", "version": 1}
+UNFINISHED = "unfinished"
+# What no other file of a batch will overcome: no room, no permission to write, a broken disk.
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG)
+_COLUMNS = ("file", "status", "message", "warnings", "seconds")
+_TEMPORARY = re.compile(r"\.pdfkit-(\d+)-[0-9a-f]+\.tmp")
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What became of a file: status "done", "kept" (finished before) or "failed", and why; warnings; files written."""
+
+    file: str
+    status: str
+    message: str = ""
+    warnings: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    seconds: float = 0.0
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the journal: a row, the digest of all that it comes from, and of every result that was written."""
+
+    row: Reduced
+    digest: str = ""
+    written: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stem(self) -> str:
+        """What the results are named after: one entry stands for each."""
+        return Path(self.row.file).stem
+
+    def as_kept(self, outputs: tuple[str, ...]) -> Reduced:
+        """Return the row of a file that needs nothing done."""
+        return replace(self.row, status="kept", outputs=outputs)
+
+
+def file_digest(path: str | Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def whole(path: str | Path, digest: str | None) -> bool:
+    """Return whether a result is the one that was written."""
+    with suppress(OSError):
+        return digest is not None and file_digest(path) == digest
+    return False
+
+
+def begin(folder: Path) -> dict[str, Entry]:
+    """Return the entries by stem; start the journal where there is none, from a table that an older pdfkit left.
+
+    Raises ReadError when a file of its name is something else, WriteError when it cannot be written.
+    """
+    path = folder / JOURNAL
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as stream:
+            head = stream.readline(200)
+        start = json.dumps(FORMAT).encode()
+        if not start.startswith(head.rstrip(b"\n")) or not head.strip():
+            raise ReadError(path, "this is no journal of pdfkit and will not be overwritten: choose another folder")
+        if head.endswith(b"\n"):
+            return read(folder)
+    entries = _from_table(folder)
+    lines = [json.dumps(FORMAT), *(_line(entry) for entry in entries.values())]
+    write_text(path, "\n".join(lines) + "\n")
+    return entries
+
+
+def read(folder: Path) -> dict[str, Entry]:
+    """Return the last entry of every stem; lines that are damaged are left out."""
+    entries: dict[str, Entry] = {}
+    for line in (folder / JOURNAL).read_bytes().split(b"\n")[1:]:
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = _entry(json.loads(line))
+            entries[entry.stem] = entry
+    return entries
+
+
+def append(folder: Path, entry: Entry) -> None:
+    """Write an entry; it is on disk when this returns. Processes may do so side by side: a line is one write.
+
+    Raises WriteError when the disk refuses.
+    """
+    path = folder / JOURNAL
+    text = f"{_line(entry)}\n".encode()
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            end = os.lseek(descriptor, 0, os.SEEK_END)
+            os.lseek(descriptor, max(end - 1, 0), os.SEEK_SET)
+            # Half a line that a killed run left must not swallow this one.
+            text = text if os.read(descriptor, 1) in (b"\n", b"") else b"\n" + text
+            if os.write(descriptor, text) < len(text):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written ({error.strerror}): check permissions and space") from error
+
+
+def _line(entry: Entry) -> str:
+    return json.dumps({**asdict(entry.row), "digest": entry.digest, "written": dict(entry.written)})
+
+
+def _entry(record: Mapping[str, Any]) -> Entry:
+    row = Reduced(
+        str(record["file"]),
+        str(record["status"]),
+        str(record["message"]),
+        tuple(map(str, record["warnings"])),
+        tuple(map(str, record["outputs"])),
+        float(record["seconds"]),
+        {str(key): float(value) for key, value in record["diagnostics"].items()},
+    )
+    return Entry(row, str(record["digest"]), {str(key): str(value) for key, value in record["written"].items()})
+
+
+def _from_table(folder: Path) -> dict[str, Entry]:
+    """Return the rows of a table without a journal; none where the table is missing or not one of these."""
+    path, out = folder / TABLE, {}
+    with (
+        suppress(OSError, ValueError, KeyError, TypeError, csv.Error),
+        path.open(encoding="utf-8", newline="") as stream,
+    ):
+        for row in csv.DictReader(stream):
+            numbers = {key: float(text) for key, text in row.items() if key not in _COLUMNS and text}
+            said = tuple(text for text in row["warnings"].split("; ") if text)
+            known = Reduced(row["file"], row["status"], row["message"], said, (), float(row["seconds"]), numbers)
+            out[Path(known.file).stem] = Entry(known)
+    return out
+
+
+def write_table(folder: Path, entries: Iterable[Entry], pending: Iterable[str] = ()) -> None:
+    """Write the rows of all entries as a table, in the order of their names; `pending` files as unfinished."""
+    waiting = {Path(path).stem: Reduced(path, UNFINISHED) for path in pending}
+    found = {entry.stem: entry.row for entry in entries} | waiting
+    rows = [found[stem] for stem in sorted(found, key=_natural)]
+    names = list(dict.fromkeys(name for row in rows for name in row.diagnostics))
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow([*_COLUMNS, *names])
+    for row in rows:
+        numbers = [f"{row.diagnostics[name]:.6g}" if name in row.diagnostics else "" for name in names]
+        said = "; ".join(row.warnings)
+        status = "done" if row.status == "kept" else row.status
+        table.writerow([row.file, status, row.message, said, f"{row.seconds:.3f}", *numbers])
+    write_text(folder / TABLE, stream.getvalue())
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts scan_9 before scan_10."""
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((0, int(part), "") if part.isdecimal() and len(part) < 20 else (1, 0, part) for part in parts)
+
+
+def clear_remains(folder: Path) -> None:
+    """Delete the temporary files of processes that run no more: what a killed run was writing."""
+    if os.name != "posix":
+        return
+    for path in folder.glob(".pdfkit-*.tmp"):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and not _runs(int(match[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def on_the_disk(error: WriteError) -> bool:
+    """Return whether a WriteError is the disk's, which no other file will overcome."""
+    cause = error.__cause__ or error.__context__
+    return isinstance(cause, OSError) and cause.errno in DISK
