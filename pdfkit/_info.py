@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._species import atomic_mass
 from pdfkit.counting import count_pairs
 from pdfkit.data import PDF, SQ
 from pdfkit.errors import ReadError
@@ -230,9 +231,7 @@ def _count(n: float) -> str:
 
 def _mass_density(structure: Structure) -> float:
     """Return g/cm³: 1 u/Å³ = 1.66053907 g/cm³."""
-    import periodictable
-
-    mass = sum(n * getattr(periodictable, element).mass for element, n in structure.composition().items())
+    mass = sum(n * atomic_mass(element) for element, n in structure.composition().items())
     return float(mass / structure.volume() * 1.66053907)
 
 

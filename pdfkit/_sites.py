@@ -7,12 +7,29 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from pdfkit._species import VACANCY, Species, base, label_species, occupants, species, symbols, vacancies
 from pdfkit.errors import StructureError
+
+__all__ = [
+    "LARGEST",
+    "NEGATIVE_U",
+    "VACANCY",
+    "Site",
+    "Species",
+    "element_symbol",
+    "identifier",
+    "label_species",
+    "numbered_labels",
+    "numbers",
+    "occupants",
+    "species",
+    "unique_labels",
+    "vacancies",
+]
 
 # No length, coordinate or displacement of a crystal comes near; squares of smaller numbers stay finite.
 LARGEST = 1e9
@@ -20,27 +37,16 @@ LARGEST = 1e9
 NEGATIVE_U = 0.003
 
 
-@lru_cache(maxsize=1)
-def _elements() -> frozenset[str]:
-    import periodictable
-
-    return frozenset({element.symbol for element in periodictable.elements} - {"n"} | {"D", "T"})
-
-
 def element_symbol(text: str) -> str:
-    """Return the element in "Cd", "CD", "Cd2+", "O2-", "Cd1", "2H" (D); StructureError if none is."""
-    found = re.match(r"\s*(\d*)-?([A-Za-z]+)", text)
-    if found:
-        mass, name = found.groups()
-        two, one = name[:2].capitalize(), name[0].upper()
-        # "CA1" is calcium, "Oh" and "OH" an oxygen: two letters count if the second is small or the last.
-        if len(name) > 1 and two in _elements() and (name[1].islower() or len(name) == 2):
-            return two
-        if one in _elements():
-            return {"2": "D", "3": "T"}.get(mass, one) if one == "H" else one
-        if two in _elements():
-            return two
-    raise StructureError(f"{text!r} is not an element: give a symbol such as Cd, S or D")
+    """Return the element or isotope in "Cd", "CD", "Cd2+", "Cd1", "62-Ni", "2H" (D); StructureError if none is."""
+    return _atom(text).element
+
+
+def _atom(text: str) -> Species:
+    found = species(text)
+    if found == VACANCY:
+        raise StructureError(f"{str(text)[:20]!r} is a vacancy, which scatters nothing: leave it out")
+    return found
 
 
 def identifier(text: str) -> str:
@@ -69,13 +75,22 @@ def unique_labels(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def numbered_labels(elements: Sequence[str]) -> tuple[str, ...]:
-    """Return Cd1, Cd2, S1 … for a list of elements."""
+    """Return Cd1, Cd2, S1, Ni62_1 (of 62-Ni) … for a list of elements."""
     counts: Counter[str] = Counter()
+    stems = {element: _stem(element) for element in set(elements)}
     out = []
     for element in elements:
-        counts[element] += 1
-        out.append(f"{element}{counts[element]}")
+        stem = stems[element]
+        counts[stem] += 1
+        out.append(f"{stem}{counts[stem]}")
     return tuple(out)
+
+
+def _stem(element: str) -> str:
+    isotope = re.match(r"(\d+)-", element)
+    if isotope:
+        return f"{base(element)}{isotope[1]}_"
+    return re.sub(r"[\d.]*[+-]$", "", element)
 
 
 @dataclass(frozen=True)
@@ -85,11 +100,13 @@ class Site:
     Parameters
     ----------
     label : made a Python identifier; unique within a structure.
-    element : a symbol ("Cd", "D"); charges are dropped.
+    element : a symbol ("Cd", "D") or isotope ("62-Ni", "7Li"), with or without its charge ("Cd2+").
     xyz : fractional. occ : occupancy, 0 to 1.
     U : U11 U22 U33 U12 U13 U23 in Å²; one number stands for Uiso.
     isotropic : U is Uiso·1, given as one number or as U, U, U, 0, 0, 0. Six other numbers are a tensor whatever is
         said here; false keeps U, U, U, 0, 0, 0 as a tensor.
+    charge : of the ion in electrons, 0 where none is given. ionic : whether the ion scatters X-rays as such: its
+        element is then called "Cd2+", a species of its own.
 
     Raises
     ------
@@ -100,8 +117,10 @@ class Site:
     -------
     >>> import pdfkit as pk
     >>> alloy = [pk.Site("Cd1", "Cd2+", (0, 0, 0), occ=0.7, U=0.012), pk.Site("Zn1", "Zn", (0, 0, 0), occ=0.3)]
-    >>> alloy[0].element, alloy[0].occ, alloy[0].Uiso
-    ('Cd', 0.7, 0.012)
+    >>> alloy[0].element, alloy[0].charge, alloy[0].occ, alloy[0].Uiso
+    ('Cd', 2, 0.7, 0.012)
+    >>> pk.Site("Li1", "7Li", (0, 0, 0)).element
+    '7-Li'
     """
 
     label: str
@@ -110,13 +129,18 @@ class Site:
     occ: float = 1.0
     U: tuple[float, ...] = (0.005, 0.005, 0.005, 0.0, 0.0, 0.0)
     isotropic: bool = True
+    charge: float = 0
+    ionic: bool = False
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         label = identifier(str(self.label))
         set_(self, "label", label)
-        if self.element not in _elements():
-            set_(self, "element", element_symbol(str(self.element)))
+        if self.element not in symbols() or self.ionic:
+            found = _atom(str(self.element))
+            charge = self.charge or found.charge
+            set_(self, "charge", charge)
+            set_(self, "element", Species(found.element, charge).ion if self.ionic else found.element)
         set_(self, "xyz", numbers(f"xyz of site {label}", self.xyz, 3))
         set_(self, "occ", _occupancy(label, self.occ))
         given = (self.U,) if np.ndim(self.U) == 0 else tuple(self.U)
@@ -137,6 +161,11 @@ class Site:
         out = object.__new__(type(self))
         out.__dict__.update({**self.__dict__, **values})
         return out
+
+    @property
+    def symbol(self) -> str:
+        """The element, isotope and charge as files write them: "Cd", "62-Ni", "Na1+"."""
+        return self.element if self.ionic else Species(self.element, self.charge).ion
 
     @property
     def Uiso(self) -> float:

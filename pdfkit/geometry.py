@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._species import atomic_mass
 from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.particle import Particle
 
@@ -272,15 +273,13 @@ def radius_of_gyration(particle: Any, weight: str = "mass") -> float:
 
 
 def _weights(particle: Particle, weight: str) -> Array:
-    import periodictable
-
     from pdfkit.scattering import scattering_strength
 
     if weight == "number":
         return np.ones(len(particle.elements))
     if weight == "electrons":
         return np.array([scattering_strength(e, "X") for e in particle.elements])
-    return np.array([float(periodictable.elements.symbol(e).mass) for e in particle.elements])
+    return np.array([atomic_mass(e) for e in particle.elements])
 
 
 def largest_distance(particle: Any) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._species import atomic_mass
 from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.structure import Structure, element_symbol
 
@@ -179,9 +180,7 @@ class Particle:
     @cached_property
     def mass(self) -> float:
         """Mass in g/mol (Da)."""
-        import periodictable
-
-        return sum(n * float(periodictable.elements.symbol(e).mass) for e, n in self.composition().items())
+        return sum(n * atomic_mass(e) for e, n in self.composition().items())
 
     def select(self, mask: Any) -> Self:
         """Return the atoms that a boolean mask or index array (n,) picks. StructureError when it picks none."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from pdfkit import scattering
 from pdfkit._checks import Array
+from pdfkit._species import atomic_mass
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model import Model
@@ -271,8 +272,6 @@ def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str
     dividing by atoms per cell, mass by multiplying with the mean atomic mass. scale_covariance (nphases, nphases) is
     propagated through the normalisation. Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007).
     """
-    import periodictable
-
     scales = np.array([phase.quantities[0].value for phase in model.phases])
     factors = {"atoms": [], "cells": [], "mass": []}  # type: dict[str, list[float]]
     for phase in model.phases:
@@ -282,7 +281,7 @@ def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str
             n * model.strengths.get(e, scattering.scattering_strength(e, model.instrument.probe or ""))
             for e, n in amount.items()
         )
-        mass = sum(n * getattr(periodictable, e).mass for e, n in amount.items())
+        mass = sum(n * atomic_mass(e) for e, n in amount.items())
         per_atom = (atoms / b) ** 2
         factors["atoms"].append(per_atom)
         factors["cells"].append(per_atom / atoms)

@@ -3,9 +3,11 @@
 | probe | strength at Q = 0 | form factor |
 |---|---|---|
 | "N" neutron | bound coherent length b_c in fm, real part | the same at every Q |
-| "X" X-ray | the atomic number Z in electrons, as PDFfit2 has it | f(Q) of Waasmaier & Kirfel (1995), neutral
-atoms | | "E" electron | the limit of the form factor in Å | Mott–Bethe: (2/a₀)[f_X(0) − f_X(Q)]/Q², a₀ the
-Bohr radius |
+| "X" X-ray | the number of electrons (Z less the charge), as PDFfit2 has it | f(Q) of Waasmaier & Kirfel (1995) |
+| "E" electron | the limit of the form factor in Å | Mott–Bethe: (2/a₀)[f_X(0) − f_X(Q)]/Q², a₀ the Bohr radius |
+
+A species is an element ("Cd"), an isotope ("62-Ni", "D", "T": the neutron length and the mass are its own, the
+electrons those of the element) or an ion ("Na1+").
 
 Numbers come from `periodictable`. The tables of f_X miss Z by up to 0.04 at Q = 0; the Mott–Bethe difference
 is taken from f_X(0), not Z, or it would diverge there. Ions, energy-dependent neutron lengths (Cd, Gd, Sm, …)
@@ -37,24 +39,31 @@ _BOHR = 0.529177210903  # Å, CODATA 2018
 _NULL = 1e-3  # |⟨b⟩|/⟨|b|⟩ below which the normalisation by ⟨b⟩² means nothing
 
 
+_SPECIES = re.compile(r"(?:(?P<mass>\d{1,3})-)?(?P<symbol>[A-Za-z]+)(?:(?P<number>\d(?:\.\d+)?)(?P<sign>[+-]))?")
+
+
+def _parts(element: str) -> tuple[int | None, str, float]:
+    """Return the mass number, symbol and charge in "Cd", "D", "62-Ni", "Na1+"."""
+    found = _SPECIES.fullmatch(element)
+    if found is None:
+        raise StructureError(f"element {element[:20]!r} is not understood: write Cd, D, 62-Ni or Na1+")
+    charge = float(found["number"] or 0) * (-1 if found["sign"] == "-" else 1)
+    return int(found["mass"]) if found["mass"] else None, found["symbol"], charge
+
+
 @lru_cache(maxsize=256)
 def _entry(element: str) -> Any:
-    """Return the periodictable entry of "Cd", "D", "T" or an isotope such as "2-H"."""
+    """Return the periodictable entry of "Cd", "D", "T", an isotope such as "2-H" or an ion such as "Na1+"."""
     import periodictable
 
-    isotope = re.fullmatch(r"(\d+)-([A-Za-z]+)", element)
-    symbol = isotope[2] if isotope else element
-    if re.fullmatch(r"[A-Za-z]+\d*[+-]", symbol):
-        neutral = symbol.rstrip("+-0123456789")
-        raise StructureError(f"element {element!r} carries a charge: ions have no own tables here, write {neutral!r}")
-    known = {e.symbol for e in periodictable.elements if e.number > 0} | (set() if isotope else {"D", "T"})
+    mass, symbol, _ = _parts(element)
+    known = {e.symbol for e in periodictable.elements if e.number > 0} | (set() if mass else {"D", "T"})
     if symbol not in known:
         close = nearest(symbol.capitalize(), sorted(known))
-        raise StructureError(f"element {element!r} is not known: did you mean {close}?")
+        raise StructureError(f"element {element[:20]!r} is not known: did you mean {close}?")
     entry = periodictable.elements.symbol(symbol)
-    if not isotope:
+    if mass is None:
         return entry
-    mass = int(isotope[1])
     if mass not in entry.isotopes:
         raise StructureError(f"isotope {element!r} is not known: {symbol} has {_words(entry.isotopes)}")
     return entry[mass]
@@ -74,24 +83,35 @@ def _neutron_length(element: str) -> float:
 @lru_cache(maxsize=256)
 def _gaussians(element: str) -> tuple[Array, Array, float]:
     """Return a (n,), b (n,) in Å² and c of f_X(Q) = Σ aᵢ exp[−bᵢ (Q/4π)²] + c [Waasmaier & Kirfel 1995]."""
-    from periodictable import cromermann
+    from periodictable import cromermann, elements
 
-    symbol = re.sub(r"^(\d+-)", "", element)
-    entry = _entry(element)
-    symbol = {1: "H"}.get(entry.number, symbol)  # D and T have the electrons of H
+    symbol = elements[_entry(element).number].symbol  # D and T have the electrons of H
+    charge = _parts(element)[2]
+    name = f"{symbol}{abs(charge):g}{'+' if charge > 0 else '-'}" if charge else symbol
     try:
-        table = cromermann.getCMformula(symbol)
+        table = cromermann.getCMformula(name)
     except KeyError:
+        if charge:
+            raise StructureError(_no_ion(symbol, name)) from None
         raise StructureError(f"{element} has no tabulated X-ray form factor: the tables end at Cf") from None
     return np.array(table.a, dtype=np.float64), np.array(table.b, dtype=np.float64), float(table.c)
+
+
+def _no_ion(symbol: str, name: str) -> str:
+    from periodictable import cromermann
+
+    charges = [f"{symbol}{n}{sign}" for sign in "-+" for n in range(1, 9)]
+    there = ", ".join(ion for ion in charges if ion in cromermann._cmformulas) or "none"
+    return f"{name} has no tabulated X-ray form factor (ions of {symbol} that have: {there}): use neutral atoms"
 
 
 @lru_cache(maxsize=1024)
 def scattering_strength(element: str, probe: str) -> float:
     """Return the strength of `element` at Q = 0: b_c in fm ("N"), Z ("X"), f_E(0) in Å ("E").
 
-    `element` is a symbol ("Cd"), "D", "T", or an isotope as "2-H". For "X" it is the atomic number exactly,
-    as in PDFfit2; `form_factor` at Q = 0 gives the tables' own f(0), which differs by up to 0.04.
+    `element` is a symbol ("Cd"), "D", "T", an isotope as "2-H", or an ion as "Na1+". For "X" it is the number of
+    electrons exactly (Z less the charge), as in PDFfit2; `form_factor` at Q = 0 gives the tables' own f(0), which
+    differs by up to 0.04.
 
     Raises StructureError when the element is not known or not tabulated, PdfkitError for another probe.
 
@@ -100,12 +120,14 @@ def scattering_strength(element: str, probe: str) -> float:
     >>> from pdfkit.scattering import scattering_strength
     >>> scattering_strength("Ni", "X"), scattering_strength("Ni", "N"), scattering_strength("D", "N")
     (28.0, 10.3, 6.6681)
+    >>> scattering_strength("Na1+", "X"), scattering_strength("62-Ni", "N")
+    (10.0, -8.7)
     """
     probe = _checks.choice("probe", probe, PROBES)
     if probe == "N":
         return _neutron_length(element)
     if probe == "X":
-        return float(_entry(element).number)
+        return float(_entry(element).number - _parts(element)[2])
     return float(form_factor(element, "E", np.zeros(1))[0])
 
 
@@ -134,6 +156,8 @@ def form_factor(element: str, probe: str, Q: Array) -> Array:
             f"Q = {np.abs(Q).max():g} Å⁻¹ is beyond the tables of form factors, which end at "
             f"{QMAX_TABLES:.1f}: lower qmax"
         )
+    if probe == "E" and _parts(element)[2]:
+        raise StructureError(f"electrons see the charge of {element} as 1/Q², without a limit: use neutral atoms")
     a, b, c = _gaussians(element)
     s2 = (Q[..., None] / (4 * math.pi)) ** 2
     if probe == "X":

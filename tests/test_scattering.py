@@ -144,10 +144,10 @@ def test_null_scatterers_are_refused() -> None:
     ("element", "message"),
     [
         ("CD", "did you mean Cd"),
-        ("Cd2+", "write 'Cd'"),
+        ("Cd?", "write Cd, D, 62-Ni or Na1"),
         ("3-Cd", "isotope"),
         ("2-D", "not known"),
-        ("", "not known"),
+        ("", "not understood"),
     ],
 )
 def test_unknown_elements_are_refused(element: str, message: str) -> None:

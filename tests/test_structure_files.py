@@ -182,7 +182,7 @@ def test_pdffit_files():
     }
     assert made.title.startswith("CdSe zinc blende")
     assert made.sites[0] == Site("Cd1", "Cd", (0, 0, 0), 1.0, (0.01,))
-    assert made.sites[1] == Site("Se1", "Se", (0.25,) * 3, 0.5, (0.01, 0.02, 0.03, 0.001, 0.002, -0.003), False)
+    assert made.sites[1] == Site("Se1", "Se", (0.25,) * 3, 0.5, (0.01, 0.02, 0.03, 0.001, 0.002, -0.003), False, -2)
     old = read_structure(DATA / "pdffit3.stru")
     assert dict(old.meta) == {"scale": 1.0, "delta2": 2.5, "sratio": 0.8, "rcut": 3.0, "stepcut": 21.5}
     assert old.cell[:3] == (7.04, 3.52, 3.52)

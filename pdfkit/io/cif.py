@@ -114,7 +114,7 @@ def format_cif(structure: Structure) -> str:
     lines += ["_atom_site_occupancy", "_atom_site_U_iso_or_equiv", "_atom_site_adp_type"]
     for i, site in enumerate(structure.sites):
         numbers = " ".join(repr(float(x)) for x in (*site.xyz, site.occ, structure.Uequiv(i)))
-        lines.append(f"{site.label} {site.element} {numbers} {'Uiso' if site.isotropic else 'Uani'}")
+        lines.append(f"{site.label} {site.symbol} {numbers} {'Uiso' if site.isotropic else 'Uani'}")
     anisotropic = [site for site in structure.sites if not site.isotropic]
     if anisotropic:
         lines += [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 
-from pdfkit._sites import Site, element_symbol, numbered_labels
-from pdfkit.errors import ReadError, StructureError
+from pdfkit._sites import Site, Species, numbered_labels, occupants, vacancies
+from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
@@ -14,7 +16,7 @@ _CELL = re.compile(r"\s*cell\s*\(ang/deg\)\s*:(.*)", re.IGNORECASE)
 _COUNT = re.compile(r"\s*number of atoms\s*:\s*(\d+)\s*$", re.IGNORECASE)
 _TITLE = re.compile(r"\s*metadata (?:title|material|phase)\s*:(.*)", re.IGNORECASE)
 # number, element, an optional [label], x, y, z, then the reference number and the cell the atom belongs to
-_ATOM = re.compile(r"\s*\d+\s+([A-Za-z]+)\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(\S+)(?:\s|$)")
+_ATOM = re.compile(r"\s*\d+\s+(\S+)\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(\S+)(?:\s|$)")
 
 
 def read_rmc6f(path: AnyPath) -> Structure:
@@ -40,10 +42,15 @@ def read_rmc6f(path: AnyPath) -> Structure:
     atoms = [_atom(path, line, i) for i, line in enumerate(lines[start:], start) if line.strip()]
     if count is not None and count != len(atoms):
         raise ReadError(path, f"{count} atoms are announced and {len(atoms)} are there: is the file complete?")
-    labels = numbered_labels([element for element, _ in atoms])
+    there = [(species, occ, atom.xyz) for atom in atoms for species, occ in atom.there]
+    labels = numbered_labels([species.element for species, _, _ in there])
+    said = tuple(map(remark, vacancies(Counter(atom.name for atom in atoms if not atom.there))))
     try:
-        sites = tuple(Site(label, el, xyz) for label, (el, xyz) in zip(labels, atoms, strict=True))
-        return Structure(tuple(cell), sites, title=title)
+        sites = tuple(
+            Site(label, species.element, xyz, occ, charge=species.charge)
+            for label, (species, occ, xyz) in zip(labels, there, strict=True)
+        )
+        return Structure(tuple(cell), sites, title=title, remarks=said)
     except StructureError as error:
         raise ReadError(path, str(error)) from error
 
@@ -58,13 +65,20 @@ def _floats(path: AnyPath, words: list[str], count: int, i: int) -> list[float]:
     return out
 
 
-def _atom(path: AnyPath, line: str, i: int) -> tuple[str, tuple[float, float, float]]:
+@dataclass(frozen=True)
+class _Atom:
+    name: str
+    there: tuple[tuple[Species, float], ...]
+    xyz: tuple[float, float, float]
+
+
+def _atom(path: AnyPath, line: str, i: int) -> _Atom:
     match = _ATOM.match(line)
     if match is None:
         raise ReadError(path, f"{line.strip()[:60]!r} is not an atom (number, element, x, y, z): correct it", i + 1)
     try:
-        element = element_symbol(match[1])
+        there = occupants(match[1], 1.0)
     except StructureError as error:
         raise ReadError(path, str(error), i + 1) from error
     x, y, z = _floats(path, [match[2], match[3], match[4]], 3, i)
-    return element, (x, y, z)
+    return _Atom(match[1], there, (x, y, z))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pdfkit import _symmetry
-from pdfkit._sites import Site, element_symbol, numbered_labels
-from pdfkit.errors import PdfkitError, ReadError, StructureError
+from pdfkit._sites import Site, Species, numbered_labels, occupants, vacancies
+from pdfkit.errors import PdfkitError, ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
@@ -152,23 +153,28 @@ def _structure(path: AnyPath, header: _Header, atoms: list[_Atom]) -> Structure:
     cell = tuple(a * n for a, n in zip(header.cell[:3], header.ncell, strict=True)) + tuple(header.cell[3:])
     sites = []
     try:
-        elements = []
-        for atom in atoms:
-            elements.append(_at_line(path, atom.line, atom.element))
-        for atom, element, label in zip(atoms, elements, numbered_labels(elements), strict=True):
-            x, y, z = (v / n for v, n in zip(atom.xyz, header.ncell, strict=True))
-            sites.append(Site(label, element, (x, y, z), atom.occ, atom.U, len(atom.U) == 1))
-        made = Structure(cell, tuple(sites), title=header.title, meta=header.meta)
+        there = [(atom, *one) for atom in atoms for one in _occupants(path, atom)]
+        labels = numbered_labels([species.element for _, species, _ in there])
+        for (atom, species, occ), label in zip(there, labels, strict=True):
+            xyz = _triple(v / n for v, n in zip(atom.xyz, header.ncell, strict=True))
+            sites.append(Site(label, species.element, xyz, occ, atom.U, len(atom.U) == 1, species.charge))
+        said = vacancies(Counter(atom.element for atom in atoms if not _occupants(path, atom)))
+        made = Structure(cell, tuple(sites), title=header.title, meta=header.meta, remarks=tuple(map(remark, said)))
         return _isotropic_where_equal(made)
     except StructureError as error:
         raise ReadError(path, str(error)) from error
 
 
-def _at_line(path: AnyPath, line: int, name: str) -> str:
+def _occupants(path: AnyPath, atom: _Atom) -> tuple[tuple[Species, float], ...]:
     try:
-        return element_symbol(name)
+        return occupants(atom.element, atom.occ)
     except PdfkitError as error:
-        raise ReadError(path, str(error), line) from error
+        raise ReadError(path, str(error), atom.line) from error
+
+
+def _triple(values: Iterable[float]) -> tuple[float, float, float]:
+    x, y, z = values
+    return x, y, z
 
 
 def _isotropic_where_equal(structure: Structure) -> Structure:
