@@ -256,8 +256,8 @@ def vacancies(vacant: Mapping[str, int]) -> tuple[str, ...]:
     """Return the remark on sites left out because nothing is there, by their names; none for none."""
     count = sum(vacant.values())
     names = ", ".join(name[:20] for name, n in vacant.items() if n)
-    sites = "1 site" if count == 1 else f"{count} sites"
-    return (f"{sites} named {names[:80]} stand for vacancies, which scatter nothing: left out",) if count else ()
+    sites = "1 site stands for a vacancy" if count == 1 else f"{count} sites stand for vacancies"
+    return (f"{sites} ({names[:80]}), where nothing scatters: left out",) if count else ()
 
 
 def occupants(
@@ -278,6 +278,17 @@ def occupants(
         return _split(plain if stated else label, items, occ)
     found = species(plain, numbered=False, known=known) if stated else label_species(label, known)
     return () if found == VACANCY else ((found, occ),)
+
+
+def label_isotope(label: str, element: str) -> str:
+    """Return the isotope of `element` that a label begins with ("62Ni1", "7Li", "62-Ni"), or "" if it names none.
+
+    A number before H is that of the atom, as in PDB files.
+    """
+    found = re.match(r"(\d{1,3})-?([A-Z][A-Za-z]?)(?![a-z])", label)
+    if found is None or element not in (found[2], found[2].capitalize()) or element == "H":
+        return ""
+    return f"{int(found[1])}-{element}" if int(found[1]) in _isotopes(element)[1] else ""
 
 
 def _split(text: str, items: list[tuple[str, float | None]], occ: float) -> tuple[tuple[Species, float], ...]:

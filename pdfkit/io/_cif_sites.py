@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from pdfkit import _symmetry
 from pdfkit._checks import Array
-from pdfkit._sites import Site, element_symbol, unique_labels
+from pdfkit._sites import Site, Species, occupants, unique_labels, vacancies
+from pdfkit._species import base, label_isotope
 from pdfkit.errors import StructureError
 from pdfkit.io._cif_blocks import MISSING, Block, number
 from pdfkit.io._operations import Operations
@@ -71,19 +72,24 @@ def read_atoms(block: Block, rows: Array, said: list[str]) -> list[Atom]:
     table = _Rows(block, len(block.column("_atom_site_fract_x")))
     kept = _kept(table, said)
     names = [table.text(i, "label", "type_symbol") or f"atom {i + 1}" for i in kept]
-    species = [_species(table.text(i, "type_symbol"), name) for i, name in zip(kept, names, strict=True)]
-    wanted = [el + name if name.isdecimal() else name for el, name in zip(species, names, strict=True)]
-    kinds = [table.text(i, "adp_type", "thermal_displace_type").lower() for i in kept]
     fluid: list[str] = []
+    known = _elements(block)
+    found = [
+        _There(i, name, *one)
+        for i, name in zip(kept, names, strict=True)
+        for one in _species(table.text(i, "type_symbol"), name, _occupancy(table, i, name, fluid), known, said)
+    ]
     atoms = []
-    for k, (i, name, label) in enumerate(zip(kept, names, unique_labels(wanted), strict=True)):
+    for one, label in zip(found, unique_labels(_labels(found)), strict=True):
+        i, name = one.row, one.name
         xyz = [table.number(i, f"fract_{x}", name)[0] for x in "xyz"]
         x, y, z = (math.nan if value is None else value for value in xyz)  # Site refuses what is missing
-        occ = _occupancy(table, i, name, fluid)
-        atoms.append(Atom(name, label, species[k], (x, y, z), occ, kinds[k], _isotropic(table, i, name)))
+        kind = table.text(i, "adp_type", "thermal_displace_type").lower()
+        atoms.append(Atom(name, label, one.species.ion, (x, y, z), one.occ, kind, _isotropic(table, i, name)))
     if fluid:
         said.append(f"the occupancy of {_shown(fluid)} is outside 0 to 1 by less than its uncertainty: 0 or 1 is taken")
-    _check_alternatives(table, kept, atoms)
+    said += vacancies(Counter(name for i, name in zip(kept, names, strict=True) if i not in {one.row for one in found}))
+    _check_alternatives(table, [one.row for one in found], atoms)
     tensors = _matched(atoms, _tensors(block, rows, names), said)
     return [replace(atom, tensor=tensor) for atom, tensor in zip(atoms, tensors, strict=True)]
 
@@ -106,8 +112,44 @@ def _kept(table: _Rows, said: list[str]) -> list[int]:
     return kept
 
 
-def _species(symbol: str, name: str) -> str:
-    return element_symbol(symbol or name)
+@dataclass(frozen=True)
+class _There:
+    """What is on the site of a row: one of several where the symbol is a mixture."""
+
+    row: int
+    name: str
+    species: Species
+    occ: float
+
+
+def _elements(block: Block) -> frozenset[str]:
+    """Return the elements of the file's sum formula; none where it has none."""
+    from pdfkit.io._cif_checks import formula_of
+
+    formula = formula_of(block)
+    return frozenset(formula.counts if formula else ())
+
+
+def _species(
+    symbol: str, name: str, occ: float, known: frozenset[str], said: list[str]
+) -> tuple[tuple[Species, float], ...]:
+    """Return the species of a row and their occupancies: what the type symbol says; the label's isotope is its own."""
+    found = occupants(symbol, occ, label=name, known=known)
+    if symbol and len(found) == 1 and (named := label_isotope(name, found[0][0].element)):
+        text = f"{name[:20]} names an isotope and its type symbol {symbol[:20]} none: {named} is taken"
+        said += [] if text in said else [text]
+        return ((replace(found[0][0], element=named), found[0][1]),)
+    return found
+
+
+def _labels(found: Sequence[_There]) -> list[str]:
+    """Return the wanted labels: a number alone gets its element, and so does each part of a mixture."""
+    parts = Counter(one.row for one in found)
+    out = []
+    for one in found:
+        name = base(one.species.element) + one.name if one.name.isdecimal() else one.name
+        out.append(name if parts[one.row] == 1 else f"{name}_{base(one.species.element)}")
+    return out
 
 
 def _occupancy(table: _Rows, i: int, name: str, fluid: list[str]) -> float:
