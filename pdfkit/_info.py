@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,23 +21,25 @@ from pdfkit.structure import Structure
 
 STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
 RESULTS = (".h5", ".hdf5", ".nxs")
-FUNCTIONS_OF_Q = (".sq", ".fq")
+FUNCTIONS_OF_Q = (".sq", ".fq", ".soq")
 INTENSITIES = (".iq", ".chi", ".xye")
 
 Lines = Iterator[tuple[str, str]]
 
 
-def describe(file: str, qmax: float | None = None, wavelength: float | None = None) -> str:
+def describe(file: str, qmax: float | None = None, wavelength: float | None = None, **curve: Any) -> str:
     """Return a description of a data file, a structure (file or shipped name), a result or a recipe, as text.
 
-    qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say.
+    qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say. curve : kind, composition and
+    rho0 of a function of r or Q, as for `read_pdf`.
     """
-    pairs = list(_pairs(file, qmax, wavelength))
+    given = {key: value for key, value in curve.items() if value is not None}
+    pairs = list(_pairs(file, qmax, wavelength, given))
     width = max(len(key) for key, _ in pairs)
     return "\n".join(f"{key:<{width}}  {value}".rstrip() for key, value in pairs)
 
 
-def _pairs(file: str, qmax: float | None, wavelength: float | None) -> Lines:
+def _pairs(file: str, qmax: float | None, wavelength: float | None, curve: dict[str, Any]) -> Lines:
     from pdfkit.io.structures import load_structure, read_structure
     from pdfkit.phases.files import kind_of, known_structure
 
@@ -52,27 +55,29 @@ def _pairs(file: str, qmax: float | None, wavelength: float | None) -> Lines:
         return _of_result(path)
     if ending == ".toml":
         return _of_recipe(path)
-    return _of_data(path, qmax, wavelength)
+    return _of_data(path, qmax, wavelength, curve)
 
 
-def _of_data(path: Path, qmax: float | None, wavelength: float | None) -> Lines:
+def _of_data(path: Path, qmax: float | None, wavelength: float | None, curve: dict[str, Any]) -> Lines:
+    from pdfkit.io._kinds import is_of_Q
     from pdfkit.io.pdf_files import read_pdf
     from pdfkit.io.sq_files import read_sq
     from pdfkit.io.structures import read_structure
 
-    if path.suffix.lower() in FUNCTIONS_OF_Q:
-        return of_sq(read_sq(path))
+    of_Q = {key: value for key, value in curve.items() if key != "rho0"}
+    if path.suffix.lower() in FUNCTIONS_OF_Q or is_of_Q(path, curve.get("kind")):
+        return of_sq(read_sq(path, **of_Q))
     if path.suffix.lower() in INTENSITIES:
         from pdfkit.io.intensity_files import read_intensity
 
         unit = "auto" if wavelength is None else "2theta"
         return of_intensity(read_intensity(path, unit=unit, wavelength=wavelength))
     try:
-        return of_pdf(read_pdf(path, qmax=qmax))
+        return of_pdf(read_pdf(path, qmax=qmax, **curve))
     except ReadError as error:
         # The text may still be something else; if it is not, what was wrong with it as G(r) is the answer.
         with suppress(ReadError):
-            return of_sq(read_sq(path))
+            return of_sq(read_sq(path, **of_Q))
         with suppress(ReadError):
             return of_structure(read_structure(path))
         raise error from None
@@ -98,6 +103,8 @@ def of_pdf(pdf: PDF) -> Lines:
         yield "independent", f"{count:.0f} points of {r.size}"
     yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
     yield "window", instrument.window
+    for text in pdf.remarks:
+        yield "remark", text
     yield from _advice_lines(pdf)
     if pdf.composition:
         yield "composition", pdf.composition
@@ -152,6 +159,8 @@ def of_sq(sq: SQ) -> Lines:
     yield "dS", "none" if sq.dS is None else f"{sq.dS.min():.3g} to {sq.dS.max():.3g}"
     yield "probe", sq.instrument.probe or "not in the file: give probe="
     yield "r resolved to", f"π/step = {math.pi / float(np.diff(sq.Q).max()):.4g} Å"
+    for text in sq.remarks:
+        yield "remark", text
     if sq.composition:
         yield "composition", sq.composition
     yield from _header(sq)

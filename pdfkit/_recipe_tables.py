@@ -12,7 +12,7 @@ from pdfkit.errors import PdfkitError, RecipeError
 if TYPE_CHECKING:
     from pdfkit.restraints import Restraint
 
-_READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "r_unit")
+_READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "r_unit", "kind", "composition", "rho0")
 # Numbers that only a stacked phase has.
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {

@@ -26,6 +26,9 @@ window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann",
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
 # weights = "constant"            # scattering weights at Q = 0; "q-dependent" takes f(Q) into account
 # r_unit = "A"                    # "nm" for files in nm
+# kind = "G"                      # or "GK" (Keen's G(r)), "D", "T", "R", "g", "g-1": these are converted
+# composition = "{material}"            # by the neutron lengths of what it is made of,
+# rho0 = 0.04                     # and by its number density in atoms/Å³
 rmin = {rmin:<27}# range to fit
 rmax = {rmax}
 # Left out, probe to window come from the header of the file.

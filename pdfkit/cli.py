@@ -35,6 +35,11 @@ OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results.", show_default=False)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+CurveKind = Annotated[
+    str | None, typer.Option("--kind", help="What the values are: G, GK, D, T, R, g, g-1 of r; S, S-1, F, FK of Q.")
+]
+Composition = Annotated[str | None, typer.Option("--composition", "-s", help="Such as SiO2; converts barns.")]
+Density = Annotated[float | None, typer.Option("--rho0", help="Atoms/Å³; converts T, R, g and Keen's G(r).")]
 SHAPE = "Particle shape"
 
 
@@ -387,13 +392,17 @@ def plot(
         Path | None,
         typer.Option("--out", "-o", metavar="PICTURE", help=".png, .pdf or .svg; default: <file>.png here."),
     ] = None,
+    kind: CurveKind = None,
+    composition: Composition = None,
+    rho0: Density = None,
 ) -> None:
     """Draw a G(r) file, or a fit with its difference curve."""
     from pdfkit.io.pdf_files import read_pdf
     from pdfkit.saving import load_result
 
     target = out or Path(f"{file.stem}.png")
-    data = load_result(file) if _is_hdf5(file) else read_pdf(file)
+    curve: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0}
+    data = load_result(file) if _is_hdf5(file) else read_pdf(file, **curve)
     from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused
     from pdfkit.data import PDF
 
@@ -409,11 +418,14 @@ def info(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Data, structure (or its shipped name), result, recipe.")],
     qmax: Annotated[float | None, typer.Option(help="Å⁻¹, where the data file does not say.")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Å, of a pattern against 2θ.")] = None,
+    kind: CurveKind = None,
+    composition: Composition = None,
+    rho0: Density = None,
 ) -> None:
     """Say what is in a file: range, step and header of data; cell, sites and distances of a structure."""
     from pdfkit._info import describe
 
-    show(describe(file, qmax, wavelength))
+    show(describe(file, qmax, wavelength, kind=kind, composition=composition, rho0=rho0))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pdfkit._curve_kinds import OF_R, named
 from pdfkit._recipe_tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
 from pdfkit._recipe_template import recipe_template
 from pdfkit._toml import Source, Table, is_number, kind_of
@@ -308,17 +309,21 @@ def _refuse_twins(tables: list[Table], names: list[str]) -> None:
             raise tables[i].error("name", f"name {name!r} is used twice: give each {tables[i].what} its own")
 
 
+_OF_THE_CURVE = ("r_unit", "kind", "composition", "rho0")
+
+
 def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
     table.required("file", "the path of a G(r) file")
     file = folder / table.text("file")
     if several:
         table.required("name", "a short name, because there are several [[data]]")
-    numbers = {key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "window_width")}
+    numbers = {key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "rho0", "window_width")}
     width = numbers.pop("window_width")
     options: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
     for key, allowed in (("probe", PROBES), ("window", WINDOWS), ("r_unit", ("A", "nm"))):
         if key in table:
             options[key] = table.choice(key, allowed, "")
+    options |= {key: table.text(key) for key in ("kind", "composition") if key in table}
     extra: dict[str, Any] = {} if width is None else {"window_width": width}
     if "weights" in table:
         extra["weights"] = table.choice("weights", WEIGHTS, "")
@@ -326,7 +331,9 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
     if rmin is not None and rmax is not None and not rmin < rmax:
         raise table.error("rmin", f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
     try:
-        Instrument(**{key: value for key, value in options.items() if key != "r_unit"}, **extra)
+        if "kind" in options:
+            named(options["kind"], OF_R)
+        Instrument(**{key: value for key, value in options.items() if key not in _OF_THE_CURVE}, **extra)
     except PdfkitError as error:
         raise placed(table.source, error, table.where) from None
     return DataEntry(file, table.text("name"), options, extra, rmin, rmax)

@@ -151,8 +151,10 @@ def test_options_of_data_and_phase_reach_the_model(folder: Path) -> None:
         )
         .replace(", Ni.Uiso = 0.008", "")
     )
-    model, data = load_recipe(written(folder, text)).build()
+    with pytest.warns(pk.PdfkitWarning, match="header says"):
+        model, data = load_recipe(written(folder, text)).build()
     assert isinstance(data, pk.PDF)
+    assert "ni.gr: the file's header says qmax = 20, 18 is used because it was given" in data.remarks
     assert model.instrument == pk.Instrument("E", 0.5, 18.0, 0.02, 0.01, "gaussian", 0.2, "q-dependent")
     (phase,) = model.phases
     assert phase.shape == pk.Spheroid(20.0, 1.5)
@@ -218,6 +220,22 @@ def test_any_file_name_survives_the_template(name: str) -> None:
     import tomllib
 
     assert tomllib.loads(recipe_template(name))["data"]["file"] == name
+
+
+def test_a_curve_of_another_kind(folder: Path) -> None:
+    data = pk.read_pdf(folder / "ni.gr")
+    rho0, b2 = pk.load_structure("Ni").number_density(), 0.01 * 10.3**2  # barn
+    T = b2 * (data.G + 4 * np.pi * data.r * rho0)
+    pk.write_columns(folder / "t.txt", ["r", "G(r)"], [data.r, T], ["qmax = 20"])
+    of = f'kind = "T"\ncomposition = "Ni"\nrho0 = {rho0!r}\n'
+    text = NICKEL.replace("ni.gr", "t.txt").replace("rmin = 1.5", f'{of}probe = "N"\nrmin = 1.5')
+    with pytest.warns(pk.PdfkitWarning, match=r"labelled G\(r\), and it is read as T\(r\) because kind = T was given"):
+        _, read = load_recipe(written(folder, text)).build()
+    assert isinstance(read, pk.PDF)
+    np.testing.assert_allclose(read.G, data.G, rtol=0, atol=1e-11)
+    with pytest.raises(RecipeError, match="kind = 'Z' is not known") as caught:
+        load_recipe(written(folder, text.replace('kind = "T"', 'kind = "Z"')))
+    assert caught.value.line is not None
 
 
 # --- complaints ------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pdfkit._curve_kinds import OF_Q
 from pdfkit.io._text import Table
 
 
@@ -222,3 +223,9 @@ def counted(table: Table) -> bool:
     first = table.header[0] if table.header else (0, "")
     bare = first[1].lstrip("# \t")
     return first[0] == 1 and bare.isascii() and bare.isdigit() and not table.marked and not table.labels
+
+
+def is_of_Q(path: Path, kind: str | None) -> bool:
+    """Return whether a kind that was given, or the name of a file, is one of a function of Q alone."""
+    names = {name for one in OF_Q.values() for name in (one.name, *one.aliases)}
+    return kind in names if kind else bool(of_names(str(path), (), of="Q").kind)
