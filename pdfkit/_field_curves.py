@@ -100,15 +100,17 @@ def curve(
     x_scale: float = 1.0,
     zeros: int = 0,
     errors: bool = False,
+    add: float = 0.0,
 ) -> Path:
     """Write columns x, values…, then `zeros` columns of 0 and one of errors; `lines` stand above them.
 
-    scale, x_scale : factors on values and x, for files in nm. {n} in a line is the number of points.
+    scale, x_scale : factors on values and x, for files in nm. add : a constant on the values. {n} in a line is the
+    number of points.
     """
     x = np.round(np.arange(start, stop + step / 2, step), 10)
     kinds = [kind] if isinstance(kind, str) else list(kind)
     make = values_of_r if of == "r" else values_of_Q
-    columns = [x * x_scale, *(make(one, x, formula) * scale for one in kinds), *(0 * x for _ in range(zeros))]
+    columns = [x * x_scale, *(make(one, x, formula) * scale + add for one in kinds), *(0 * x for _ in range(zeros))]
     if errors:
         columns.append(0.01 + 0 * x)
     head = "".join(line.replace("{n}", str(x.size)) + "\n" for line in lines)
