@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pdfkit._threads import cores
 
 # Seconds that one timed stretch should last at least: the clock and the interpreter are far below it.
 STRETCH = 0.004
@@ -148,7 +149,7 @@ def machine() -> dict[str, str]:
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     out = {
         "processor": names[0] if names else platform.processor() or platform.machine(),
-        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "cores": str(cores()),
         "system": platform.system(),
         "python": platform.python_version(),
         "date": date.today().isoformat(),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pdfkit._folders import publish
+from pdfkit._plain import plain
 
 if TYPE_CHECKING:
     from pdfkit.recipe import Recipe
@@ -65,7 +66,7 @@ def _report(result: FitResult, where: Where) -> Iterable[Path]:
     from pdfkit.io._atomic import write_text
 
     path = where.file("report.txt")
-    write_text(path, "\n\n".join([*([where.title] if where.title else []), str(result)]) + "\n")
+    write_text(path, plain("\n\n".join([*([where.title] if where.title else []), str(result)]) + "\n"))
     return [path]
 
 

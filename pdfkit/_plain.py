@@ -11,6 +11,8 @@ import re
 import sys
 from typing import IO
 
+from pdfkit.errors import WriteError
+
 # C0 without tab and line feed, DEL, C1 (8-bit escapes), and what turns the direction of writing.
 _CONTROL = re.compile("[\x01-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
@@ -34,5 +36,11 @@ def plain_json(text: str) -> str:
 
 
 def show(*values: object, sep: str = "\n", end: str = "\n", file: IO[str] | None = None) -> None:
-    """Print values, by default one a line, without control characters."""
-    print(plain(sep.join(map(str, values))).replace("\x00", " "), end=end, file=file or sys.stdout)
+    """Print values, by default one a line, without control characters; WriteError when stdout takes no more."""
+    text = plain(sep.join(map(str, values))).replace("\x00", " ")
+    try:
+        print(text, end=end, file=file or sys.stdout)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WriteError(f"stdout: {error.strerror}: what was printed is not complete") from None

@@ -115,7 +115,8 @@ def _start(settings: Sequence[str]) -> dict[str, float]:
 @contextmanager
 def _executor(options: ScreenOptions) -> Iterator[dict[str, Any]]:
     """Give the arguments that say where the work is done."""
-    from pdfkit._screen_pool import cores, dask_executor
+    from pdfkit._screen_pool import dask_executor
+    from pdfkit._threads import cores
 
     if options.dask is None:
         yield {"workers": options.workers or cores()}

@@ -27,6 +27,7 @@ from typing import Any, Self
 
 from pdfkit import _checks
 from pdfkit._screen_tasks import Record
+from pdfkit._threads import cores
 from pdfkit._workers import start_worker, stop_workers
 from pdfkit.errors import PdfkitError
 
@@ -252,8 +253,3 @@ def dask_size(executor: Any) -> int | None:
     """Return the cores of a dask executor, None for any other."""
     client: Any = getattr(executor, "_client", None)
     return int(sum(client.ncores().values())) if hasattr(client, "ncores") else None
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,11 +1,21 @@
-"""One BLAS thread where matrices are small: a threaded library waits for busy cores longer than it computes."""
+"""How many cores there are, and one BLAS thread where matrices are small.
+
+A threaded library waits for busy cores longer than it computes.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+
+
+def cores() -> int:
+    """Return how many cores this process may use; where the system does not say, how many there are."""
+    affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @contextmanager

@@ -15,7 +15,6 @@ All give the same whole numbers of pairs. "auto" takes the cheapest.
 from __future__ import annotations
 
 import math
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,6 +25,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._threads import cores
 from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.kernels import counting as kernels
 from pdfkit.particle import Particle
@@ -142,7 +142,7 @@ def count_pairs(
     if axes and method != "exact":
         raise PdfkitError(f"moments along x, y and z need method='exact', not {method!r}: leave axial expansions out")
     _check_memory(particle, method, memory)
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or cores()
     if method == "exact":
         table = _exact(particle, labels, rmax, axes)
     elif method == "lattice":

@@ -10,9 +10,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +21,7 @@ import numpy as np
 
 from pdfkit import _checks, transforms
 from pdfkit._checks import Array
+from pdfkit._quiet import captured
 from pdfkit.data import PDF
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.fitting import fit
@@ -284,8 +283,7 @@ def sample(
 
     count = walkers or max(32, 4 * len(result.free))
     sampler = lmfit.Minimizer(residual, plain)
-    told = io.StringIO()  # lmfit prints what it thinks of the chain
-    with contextlib.redirect_stdout(told):
+    with captured() as told:  # lmfit prints what it thinks of the chain
         found = sampler.emcee(steps=steps, burn=burn, nwalkers=count, seed=seed, progress=False)
     chain = np.reshape(found.chain, (-1, len(result.free)))
     return Replicas(result.free, result.values, chain, " ".join(told.getvalue().split()))

@@ -177,7 +177,12 @@ def test_ctrl_c_ends_with_130_and_no_traceback(folder: Path) -> None:
         "sys.argv = ['pdfkit', 'fit', 'fit.toml']; cli.main()"
     )
     running = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background
     )
     assert running.stdout is not None
     assert running.stdout.readline() == "fitting\n"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import warnings
+import tempfile
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from pdfkit import _convert
+from pdfkit._quiet import quiet
 from pdfkit.errors import ReadError, StructureError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._operations import tabulated_operations
@@ -38,23 +40,16 @@ def read_ase(path: AnyPath, format: str | None = None) -> Structure:
 
     Raises ReadError for a format outside `ASE_FORMATS`, a file without a cell, or one that ase refuses.
     """
-    import ase.io
     from ase.io.formats import filetype
 
     text = read_text(path)
-    silent = io.StringIO()
     try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(silent),
-            contextlib.redirect_stderr(silent),
-        ):
-            warnings.simplefilter("ignore")
+        with quiet():
             kind = format or filetype(str(path))
             if kind not in ASE_FORMATS:
                 raise ReadError(path, f"the format {kind!r} is not read: convert it to CIF, with ase for example")
             _refuse_huge_counts(path, text)
-            atoms = ase.io.read(io.StringIO(text), format="extxyz" if kind == "xyz" else kind)
+            atoms = _atoms(text, "extxyz" if kind == "xyz" else kind)
     except ReadError:
         raise
     except Exception as error:  # ase's readers raise whatever comes along
@@ -63,6 +58,19 @@ def read_ase(path: AnyPath, format: str | None = None) -> Structure:
         return Structure.from_ase(atoms)
     except (StructureError, ValueError) as error:
         raise ReadError(path, str(error)) from error
+
+
+def _atoms(text: str, kind: str) -> Any:
+    """Return what ase reads from text; some of its readers take a file alone."""
+    import ase.io
+    from ase.io.formats import ioformats
+
+    if ioformats[kind].acceptsfd:
+        return ase.io.read(io.StringIO(text), format=kind)
+    with tempfile.TemporaryDirectory(prefix="pdfkit-") as folder:
+        file = Path(folder, "structure")
+        file.write_text(text, encoding="utf-8")
+        return ase.io.read(file, format=kind)
 
 
 def _refuse_huge_counts(path: AnyPath, text: str) -> None:
@@ -87,14 +95,8 @@ def read_pdb(path: AnyPath) -> Structure:
     record = next((line for line in lines if line.startswith("CRYST1")), None)
     if record is None:
         raise ReadError(path, "no CRYST1 record, so no cell: a crystal needs one; read molecules as a Cluster")
-    silent = io.StringIO()
     try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(silent),
-            contextlib.redirect_stderr(silent),
-        ):
-            warnings.simplefilter("ignore")
+        with quiet():
             parsed = P_pdb().parseLines(lines)
     except Exception as error:  # the parser raises whatever comes along
         raise ReadError(path, f"not a PDB file that can be read ({_reason(error)}): check its columns") from None

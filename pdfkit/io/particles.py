@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import warnings
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pdfkit._quiet import quiet
 from pdfkit.errors import PdfkitError, ReadError, StructureError
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
@@ -52,10 +51,8 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
     if len(lines) < int(count) + 2:
         follow = max(len(lines) - 2, 0)
         raise ReadError(path, f"{count} atoms are announced and {follow} lines follow: the file is cut short", 1)
-    silent = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
-            warnings.simplefilter("ignore")
+        with quiet():
             atoms = ase.io.read(io.StringIO(text), format="extxyz")
     except Exception as error:  # ase's readers raise whatever comes along
         _name_the_stranger(path, lines)

@@ -4,6 +4,9 @@
 time once per installation; no `parallel`, because numba's fallback threading layer aborts the process when two Python
 threads enter parallel kernels. Sums may be reassociated (vector units), which moves results by rounding only; NaN and
 infinity keep their meaning.
+
+Where nothing can be cached (installation and home read-only, disk full) kernels are compiled in each process, and that
+is said once. A cache that is damaged is as good as none.
 """
 
 from __future__ import annotations
@@ -15,10 +18,47 @@ import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+NO_CACHE = (
+    "compiled code cannot be kept ({reason}): every run compiles anew, which takes up to a minute; "
+    "let NUMBA_CACHE_DIR name a folder that can be written"
+)
+_said: list[str] = []
+
 
 def kernel(function: F) -> F:
     """Compile `function` on first call, one specialisation per kernel (callers pass writable C-ordered arrays)."""
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "arcp", "nsz"})(
-        function
-    )
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+        _forgiving(compiled._cache)
+    except RuntimeError:  # numba found no folder for it
+        _say("neither the installation nor the user's cache folder can be written")
+        compiled = numba.njit(**options)(function)
     return cast(F, compiled)
+
+
+def _forgiving(cache: Any) -> None:
+    """Let a cache that cannot be read or written stop nothing."""
+    for name in ("load_overload", "save_overload"):
+        setattr(cache, name, _guarded(getattr(cache, name)))
+
+
+def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    def tried(*arguments: Any) -> Any:
+        try:
+            return method(*arguments)
+        except Exception as error:  # whatever unpickling half a file brings
+            _say(f"{getattr(error, 'strerror', None) or type(error).__name__} in {method.__self__.cache_path}")  # type: ignore[attr-defined]  # a bound method
+            return None
+
+    return tried
+
+
+def _say(reason: str) -> None:
+    import warnings
+
+    from pdfkit.errors import PdfkitWarning
+
+    if not _said:
+        _said.append(reason)
+        warnings.warn(NO_CACHE.format(reason=reason), PdfkitWarning, stacklevel=4)

@@ -1,0 +1,323 @@
+"""Where pdfkit runs: read-only places, closed streams, threads, other systems, other versions."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit import _threads, cli
+from pdfkit._quiet import captured, quiet
+from pdfkit.io.foreign import ASE_FORMATS, read_ase
+from pdfkit.io.particles import clusters
+from pdfkit.kernels import _jit
+
+ESCAPE = "\x1b]0;owned\x07\x1b[31m"
+
+
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    line = [sys.executable, "-m", "pdfkit", *arguments]
+    return subprocess.run(line, text=True, encoding="utf-8", timeout=300, **{"capture_output": True, **options})
+
+
+# --- compiled code ---------------------------------------------------------------------------------------------------
+
+
+def double(x: float) -> float:
+    return 2.0 * x
+
+
+@pytest.fixture
+def unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_jit, "_said", [])
+
+
+@pytest.mark.usefixtures("unsaid")
+def test_without_a_folder_for_a_cache_kernels_compile_and_say_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from numba.core import caching
+
+    for name in dir(caching):
+        one = getattr(caching, name)
+        if isinstance(one, type) and name.endswith("Locator") and "from_function" in dir(one):
+            monkeypatch.setattr(one, "from_function", classmethod(lambda *_: None))
+    with pytest.warns(pk.PdfkitWarning, match="compiled code cannot be kept .* NUMBA_CACHE_DIR"):
+        first = _jit.kernel(double)
+    second = _jit.kernel(double)
+    assert first(2.0) == second(2.0) == 4.0
+
+
+@pytest.mark.usefixtures("unsaid")
+def test_a_cache_that_is_full_or_damaged_stops_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import numba
+
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
+    assert _jit.kernel(double)(2.0) == 4.0
+    kept = [path for path in tmp_path.rglob("*") if path.suffix in (".nbi", ".nbc")]
+    assert len(kept) == 2
+    for path in kept:
+        path.write_bytes(b"\x80\x04half")
+    with pytest.warns(pk.PdfkitWarning, match="compiled code cannot be kept"):
+        assert _jit.kernel(double)(2.0) == 4.0
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    _jit._said.clear()
+    compiled = _jit.kernel(lambda x: 3.0 * x)
+    monkeypatch.setattr(compiled._cache, "_save_overload", full)
+    with pytest.warns(pk.PdfkitWarning, match="No space left on device in "):
+        assert compiled(2.0) == 6.0
+
+
+# --- systems that lack something -------------------------------------------------------------------------------------
+
+
+def test_clusters_work_where_the_system_does_not_tell_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert _threads.cores() == (os.cpu_count() or 1)
+    cluster = pk.Cluster(pk.Particle.from_file(next(iter(clusters()))), "c")
+    assert np.isfinite(pk.Model(cluster, pk.Instrument(probe="X", qmax=20))(np.arange(1, 5, 0.1)).G).all()
+
+
+def test_locks_work_without_fcntl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from pdfkit._locks import folder_lock
+
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with folder_lock(tmp_path):
+        assert list(tmp_path.glob(".pdfkit-lock-owner"))
+    assert not list(tmp_path.glob(".pdfkit-lock-owner"))
+
+
+def test_the_wheel_says_that_it_is_typed() -> None:
+    assert (Path(pk.__file__).parent / "py.typed").is_file()
+
+
+# --- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_one_thread_keeps_quiet_others_may_say(capsys: pytest.CaptureFixture[str]) -> None:
+    usual = sys.stdout, sys.stderr
+    inside, said = threading.Event(), threading.Event()
+
+    def other() -> None:
+        inside.wait(10)
+        print("from the other")
+        said.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with quiet() as kept:
+        inside.set()
+        assert said.wait(10)
+        print("from this one")
+        warnings.warn("nobody hears this", stacklevel=1)
+    thread.join()
+    assert kept.getvalue() == "from this one\n"
+    assert capsys.readouterr().out == "from the other\n"
+    assert (sys.stdout, sys.stderr) == usual
+
+
+def test_overlapping_captures_leave_the_streams_as_they_were() -> None:
+    usual = sys.stdout
+    first, second = captured(), captured()
+    one = first.__enter__()
+    two = second.__enter__()
+    first.__exit__(None, None, None)
+    print("two")
+    second.__exit__(None, None, None)
+    assert sys.stdout is usual
+    assert (one.getvalue(), two.getvalue()) == ("", "two\n")
+
+
+def test_readers_in_threads_leave_the_streams_alone(tmp_path: Path) -> None:
+    (tmp_path / "Ni.vasp").write_text("Ni\n1.0\n3.5 0 0\n0 3.5 0\n0 0 3.5\nNi\n1\nDirect\n0 0 0\n")
+    pdb = "CRYST1    5.000    5.000    5.000  90.00  90.00  90.00 P 1\n"
+    pdb += "ATOM      1 NI   NI  A   1       0.000   0.000   0.000  1.00  0.50          NI\nEND\n"
+    (tmp_path / "Ni.pdb").write_text(pdb)
+    files = [tmp_path / "Ni.vasp", tmp_path / "Ni.pdb"]
+    assert [pk.read_structure(file).sites[0].element for file in files] == ["Ni", "Ni"]  # imports add filters
+    usual = sys.stdout, sys.stderr
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(pk.read_structure, files * 60))
+    assert len(found) == 120
+    assert (sys.stdout, sys.stderr) == usual
+    assert warnings.filters == filters
+
+
+# --- formats of ase --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ASE_FORMATS)
+def test_every_format_of_ase_that_is_offered_is_read(tmp_path: Path, kind: str) -> None:
+    import ase
+    import ase.io
+
+    positions = [[0, 0, 0], [2, 2, 0.1], [0, 2, 2], [2.1, 0, 2]]
+    atoms = ase.Atoms("NiONiO", positions=positions, cell=[4.2, 4.3, 4.4], pbc=True)
+    path = tmp_path / "structure"
+    options = {"pseudopotentials": {"Ni": "a", "O": "b"}} if kind == "espresso-in" else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ase.io.write(path, atoms, format="extxyz" if kind == "xyz" else kind, **options)
+    found = read_ase(path, kind)
+    np.testing.assert_allclose(found.cell, [4.2, 4.3, 4.4, 90, 90, 90], atol=2e-4)
+    assert sorted(site.element for site in found.sites) == ["Ni", "Ni", "O", "O"]
+    expected = np.array(sorted(atoms.get_scaled_positions().round(3).tolist()))
+    xyz = sorted((np.array([site.xyz for site in found.sites]) % 1).round(3).tolist())
+    np.testing.assert_allclose(xyz, expected, atol=2e-3)
+
+
+# --- the command line where it is not at home ------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_streams_stop_nothing(tmp_path: Path, closed: str) -> None:
+    code = 'import sys; from pdfkit.cli import main; sys.argv = ["pdfkit", "simulate", "Ni", "-o", "ni.gr"]; main()'
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable!r} -c '{code}' {closed}"], cwd=tmp_path, capture_output=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    assert done.stdout == (b"ni.gr\n" if closed == "2>&-" else b"")
+    assert pk.read_pdf(tmp_path / "ni.gr", probe="X").r.size > 100
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable!r} -m pdfkit info none.gr {closed}"], cwd=tmp_path, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_output_that_nobody_can_take_is_said(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = command("structures", stdout=full, stderr=subprocess.PIPE, capture_output=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: stdout: No space left on device: what was printed is not complete\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    line = f"{sys.executable!r} -m pdfkit structures | head -n 1"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=120, text=True)
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_a_strange_environment_stops_nothing(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "LC_ALL")}
+    environment |= {"MPLBACKEND": "nonsense", "LANG": "C", "XDG_CACHE_HOME": "/dev/null", "TERM": "dumb"}
+    done = command("simulate", "Ni", "-o", "ni.gr", "--plot", cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "ni.png").stat().st_size > 1000
+
+
+def test_warnings_made_errors_leave_remarks_alone(tmp_path: Path) -> None:
+    cell = "".join(f"_cell_length_{k} 5\n" for k in "abc")
+    cell += "".join(f"_cell_angle_{k} 90\n" for k in ("alpha", "beta", "gamma"))
+    items = "".join(f"_atom_site_{k}\n" for k in ("label", "type_symbol", "fract_x", "fract_y", "fract_z"))
+    text = f"data_x\n{cell}_symmetry_space_group_name_H-M 'P 1'\nloop_\n{items}Ni1 Ni 0 0 0\n"  # without U
+    (tmp_path / "x.cif").write_text(text)
+    environment = {**os.environ, "PYTHONWARNINGS": "error::UserWarning"}
+    done = command("info", "x.cif", cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("warning: ")
+    assert "Traceback" not in done.stderr
+
+
+# --- text that a terminal obeys --------------------------------------------------------------------------------------
+
+
+def test_escape_sequences_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20))
+    pk.write_pdf(tmp_path / "ni.gr", model(np.arange(1, 6, 0.05)))
+    text = (tmp_path / "ni.gr").read_text()
+    (tmp_path / f"a{ESCAPE}.gr").write_text(f"# note = {ESCAPE}\n{text}")
+    recipe = f"title = {json.dumps(ESCAPE)}\n"
+    recipe += 'data = {file = "ni.gr"}\nphase = [{name = "ni", structure = "Ni"}]\nfit = {free = ["scale"]}\n'
+    (tmp_path / "fit.toml").write_text(recipe)
+    shown = []
+    for arguments in (["info", f"a{ESCAPE}.gr"], ["info", f"b{ESCAPE}.gr"], ["info", "fit.toml"], ["fit", "fit.toml"]):
+        done = command(*arguments, cwd=tmp_path)
+        shown += [done.stdout, done.stderr]
+    shown.append((tmp_path / "pdfkit-out" / "fit" / "report.txt").read_text())
+    for one in shown:
+        assert "\x1b" not in one
+        assert "\x07" not in one
+    assert "Traceback" not in "".join(shown)
+
+
+# --- interruptions ---------------------------------------------------------------------------------------------------
+
+
+def test_an_interruption_says_what_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pdfkit.io import _atomic
+
+    monkeypatch.setattr(_atomic, "WRITTEN", {})
+    assert cli._written() == "no file was changed"
+    _atomic.WRITTEN.update(dict.fromkeys(["a", "b", "c", "d"]))
+    assert cli._written() == "written before, and whole: a, b, c and 1 more; no other file was changed"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signals there")
+@pytest.mark.parametrize(("number", "word"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")])
+def test_a_screening_that_is_stopped_says_what_it_left(tmp_path: Path, number: int, word: str) -> None:
+    import screens
+
+    pk.write_pdf(tmp_path / "data.gr", screens.measurement())
+    (tmp_path / "all").mkdir()
+    for k, particle in enumerate(screens.shaken(60)):
+        if isinstance(particle, pk.Particle):
+            pk.write_xyz(tmp_path / "all" / f"{k:02d}.xyz", particle)
+    line = [sys.executable, "-m", "pdfkit", "screen", "data.gr", "all", "--out", "run", "--workers", "2"]
+    with subprocess.Popen(
+        line, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_usual_signals
+    ) as running:
+        journal = tmp_path / "run" / "screen.jsonl"
+        while not (journal.exists() and journal.read_bytes().count(b"\n") > 1) and running.poll() is None:
+            threading.Event().wait(0.01)
+        if running.poll() is not None:
+            pytest.skip("it was faster than its observer")
+        running.send_signal(number)
+        _, err = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert err == f"{word}: written before, and whole: run/screen.jsonl; no other file was changed\n"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["screen.jsonl"]
+
+
+def _usual_signals() -> None:
+    """Undo that a shell lets what runs in the background ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def test_streams_are_opened_where_they_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    cli._open_streams()
+    assert isinstance(sys.stderr, io.TextIOBase)
+    with sys.stderr as stream:
+        print("nobody reads this", file=stream)
+
+
+def test_modules_import_without_what_only_posix_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fcntl", "resource"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in ("pdfkit._locks", "pdfkit._bench_timing"):
+        module = sys.modules.pop(name, None)
+        importlib.import_module(name)
+        if module is not None:
+            monkeypatch.setitem(sys.modules, name, module)
