@@ -23,6 +23,8 @@ STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".v
 RESULTS = (".h5", ".hdf5", ".nxs")
 FUNCTIONS_OF_Q = (".sq", ".fq", ".soq")
 INTENSITIES = (".iq", ".chi", ".xye")
+# Atoms of a cell up to which a space group is looked for: it takes 50 ms at most.
+MOST_SEARCHED = 150
 
 Lines = Iterator[tuple[str, str]]
 
@@ -208,6 +210,7 @@ def of_structure(structure: Structure) -> Lines:
         yield "title", _plain(structure.title)[:100]
     yield "formula", f"{formula(structure.composition())}, {_count(sum(structure.composition().values()))} atoms a cell"
     yield "space group", _plain(structure.spacegroup)
+    yield from _symmetry_on_offer(structure)
     yield "cell", "a {:.5g}  b {:.5g}  c {:.5g} Å   α {:g}  β {:g}  γ {:g}°".format(*(round(x, 6) for x in cell))
     yield "volume", f"{structure.volume():.5g} Å³"
     yield "density", f"{structure.number_density():.5g} atoms/Å³, {_mass_density(structure):.4g} g/cm³"
@@ -223,6 +226,17 @@ def of_structure(structure: Structure) -> Lines:
         )
     for pair, distance in shortest_distances(structure).items():
         yield f"  {pair}", f"shortest distance {distance:.4f} Å"
+
+
+def _symmetry_on_offer(structure: Structure) -> Lines:
+    """Yield the space group that listed atoms have, where it is quickly found."""
+    if len(structure.rotations) == 1 and 2 <= len(structure.sites) <= MOST_SEARCHED:
+        from pdfkit import _find_symmetry
+
+        found = _find_symmetry.symbol(structure)
+        if found not in ("P 1", ""):
+            within = f"within {_find_symmetry.TOLERANCE:g} Å"
+            yield "symmetry", f'the atoms listed have {found} {within}: read with symmetry="find" to use it'
 
 
 def formula(composition: dict[str, float]) -> str:

@@ -22,6 +22,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "name",
         "structure",
         "kind",
+        "symmetry",
+        "tolerance",
         "elements",
         *STACKED,
         "expansion",

@@ -95,7 +95,7 @@ def operations(rotations: IntArray, translations: Array, said: list[str] | None 
     on_grid = np.round(t * _DENOMINATOR) / _DENOMINATOR
     t = np.where(np.abs(t - on_grid) < _TRANSLATION_TOLERANCE, on_grid, t) % 1.0
     R = np.array(R, dtype=np.int64)
-    _, first = np.unique(_keys(R, t), return_index=True)
+    _, first = np.unique(keys(R, t), return_index=True)
     if len(first) < len(R):
         if said is not None:
             extra = len(R) - len(first)
@@ -115,17 +115,17 @@ def _check_group(rotations: bytes, translations: bytes) -> None:
     t = np.frombuffer(translations).reshape(-1, 3)
     if len(R) > 192 * 8:
         raise StructureError(f"{len(R)} symmetry operations: a space group has at most 192 in its cell")
-    known = _keys(R, t)
+    known = keys(R, t)
     members = set(known.tolist())
     for Ri, ti in zip(R, t, strict=True):
-        missing = set(_keys(Ri @ R, t @ Ri.T + ti).tolist()) - members
+        missing = set(keys(Ri @ R, t @ Ri.T + ti).tolist()) - members
         if missing:
             raise StructureError(
                 f"the {len(R)} symmetry operations are no group (products of them are missing): list them all"
             )
 
 
-def _keys(R: IntArray, t: Array) -> IntArray:
+def keys(R: IntArray, t: Array) -> IntArray:
     """Return one integer for each operation; translations count to 1/2400 of the cell."""
     digits = (R.reshape(len(R), 9) + 1) @ (3 ** np.arange(9))
     steps = np.round(t * 2400).astype(np.int64) % 2400

@@ -67,7 +67,7 @@ def on_position(site: Site, R: IntArray, t: Array, rows: Array, said: list[str])
         to, index = found
         moved = float(np.linalg.norm((to - xyz) @ rows))
         if moved > SAME_ATOM:
-            said.append(f"site {site.label} moved by {moved:.3f} Å onto its special position {_shown(to)}")
+            said.append(f"site {site.label} moved by {moved:.3f} Å onto its special position {shown(to)}")
         site = replace(site, xyz=(float(to[0]), float(to[1]), float(to[2])))
     return site if len(index) == 1 else _with_symmetric_U(site, R[index], rows, said)
 
@@ -118,7 +118,7 @@ def _with_symmetric_U(site: Site, R: IntArray, rows: Array, said: list[str]) -> 
     U = np.mean([_symmetry.rotate_U(site.U, Rk, star) for Rk in R], axis=0)
     off = float(np.abs(U - site.U).max())
     if off > 1e-3 and off > 0.1 * float(np.abs(U).max()):
-        said.append(f"U of site {site.label} is against its site symmetry: averaged to {_shown(U)}")
+        said.append(f"U of site {site.label} is against its site symmetry: averaged to {shown(U)}")
     return replace(site, U=tuple(float(u) for u in U)) if off > 1e-9 else site
 
 
@@ -333,5 +333,6 @@ def warn(said: Sequence[str]) -> None:
         warnings.warn(text, PdfkitWarning, stacklevel=5)
 
 
-def _shown(values: Array) -> str:
+def shown(values: Array) -> str:
+    """Return coordinates as "(0.3333, 0.6667, 0.5000)"."""
     return "(" + ", ".join(f"{x:.4f}" for x in values) + ")"

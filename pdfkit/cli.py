@@ -247,6 +247,9 @@ def simulate(
     diameter: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
     length: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
     stepcut: Annotated[float | None, typer.Option(help="Å.", rich_help_panel=SHAPE)] = None,
+    symmetry: Annotated[
+        str, typer.Option(metavar="find", help="Find the space group of crystals whose atoms are all listed.")
+    ] = "",
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any parameter: Uiso=0.01, delta2=3, …")
     ] = None,
@@ -276,7 +279,7 @@ def simulate(
     }
     particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
     instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, weights=weights)
-    model = _set_values(Model(_phases(structures, particle), instrument), values or [])
+    model = _set_values(Model(_phases(structures, particle, symmetry), instrument), values or [])
     target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
     picture = target.with_suffix(".png")
     if plot and picture == target:
@@ -307,7 +310,7 @@ def _shape(kind: str, given: dict[str, float]) -> Any:
     return from_kind(fitting[0], **given)
 
 
-def _phases(structures: list[str], shape: Any) -> list[Any]:
+def _phases(structures: list[str], shape: Any, symmetry: str = "") -> list[Any]:
     """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
     import re
 
@@ -323,7 +326,8 @@ def _phases(structures: list[str], shape: Any) -> list[Any]:
             name = f"{name}_{len(out) + 1}"
         if given and kind_of(known_structure(text)) == "cluster":
             raise PdfkitError(f"{text} is a cluster, which ends by itself: leave the shape out")
-        out.append(phase_from_file(known_structure(text), name=name, **given))
+        found = {"symmetry": symmetry} if symmetry and kind_of(known_structure(text)) == "crystal" else {}
+        out.append(phase_from_file(known_structure(text), name=name, **given, **found))
     return out
 
 

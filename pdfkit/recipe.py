@@ -344,6 +344,7 @@ _CLUSTER = (
     ("surface", bool, "true or false"),
     ("baseline", str, 'a word, such as "own"'),
     ("axial", list, "a list of three expansions along x, y and z"),
+    ("symmetry", str, '"find", to look for the space group of atoms that are all listed'),
 )
 
 
@@ -359,7 +360,7 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
     if not name.isidentifier():
         raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
     options: dict[str, Any] = {}
-    for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion", *STACKED):
+    for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion", "tolerance", *STACKED):
         if key in table:
             options[key] = table.number(key)
     for key, kinds, what in _CLUSTER:

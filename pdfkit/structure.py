@@ -245,6 +245,33 @@ class Structure:
 
         return _convert.supercell(self, n)
 
+    def find_symmetry(self, tolerance: float = 0.01) -> Structure:
+        """Return the same crystal in the space group that its atoms have within `tolerance` (Å), found by spglib.
+
+        Atoms are alike only with the same species, occupancy and U. The cell stays where its axes are those of the
+        group; otherwise the conventional cell is taken. Positions and tensors that were nearly symmetric are averaged.
+        What was found and changed is said in a remark.
+
+        Raises
+        ------
+        StructureError : a tolerance as large as the distances of atoms, or with which the crystal would change.
+
+        Example
+        -------
+        >>> import warnings
+        >>> import pdfkit as pk
+        >>> listed = pk.load_structure("CdS_zincblende").to_p1()
+        >>> with warnings.catch_warnings(record=True) as said:
+        ...     found = listed.find_symmetry()
+        >>> len(listed.sites), len(found.sites), found.spacegroup
+        (8, 2, 'F -4 3 m')
+        >>> print(found.remarks[0])
+        symmetry found within 0.01 Å: F -4 3 m (No. 216), in the cell that was given
+        """
+        from pdfkit import _find_symmetry
+
+        return _find_symmetry.find(self, tolerance)
+
     # --- other programs' structures
 
     @classmethod

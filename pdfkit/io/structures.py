@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
+from pdfkit import _checks
 from pdfkit.errors import ReadError, StructureError, nearest
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
@@ -17,11 +18,17 @@ from pdfkit.structure import Structure
 __all__ = ["available_structures", "load_structure", "read_structure", "write_cif", "write_stru"]
 
 
-def read_structure(path: AnyPath) -> Structure:
+def read_structure(path: AnyPath, *, symmetry: str = "", tolerance: float = 0.01) -> Structure:
     """Return the crystal structure of a file.
 
     CIF, PDFfit and DISCUS .stru, RMCProfile .rmc6f, PDB, extended xyz, and the text formats of a crystal that
     ase reads (`pdfkit.io.foreign.ASE_FORMATS`). The ending says which; for other endings the text does.
+
+    Parameters
+    ----------
+    symmetry : "find" gives a structure whose atoms are all listed (.stru, ase, many databases) the space group that
+        they have (`Structure.find_symmetry`). Default: what the file says.
+    tolerance : Å, of that search.
 
     Raises
     ------
@@ -37,7 +44,16 @@ def read_structure(path: AnyPath) -> Structure:
     >>> mine.spacegroup, mine.composition(), len(mine.sites)
     ('P 63 m c', {'Cd': 2.0, 'Se': 2.0}, 2)
     """
-    return _reader(path)(path)
+    structure = _reader(path)(path)
+    return with_symmetry(structure, symmetry, tolerance)
+
+
+def with_symmetry(structure: Structure, symmetry: str, tolerance: float) -> Structure:
+    """Return the structure as it is, or in the space group that its atoms have where `symmetry` is "find"."""
+    if not symmetry:
+        return structure
+    _checks.choice("symmetry", symmetry, ("find",))
+    return structure.find_symmetry(tolerance)
 
 
 def _reader(path: AnyPath) -> Callable[[AnyPath], Structure]:

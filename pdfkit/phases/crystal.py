@@ -18,6 +18,7 @@ import numpy as np
 
 from pdfkit import _budget, _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._find_symmetry import TOLERANCE
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _bins, _orbits
@@ -96,11 +97,15 @@ class Crystal:
     def from_structure(cls, obj: Any, *, name: str, anisotropic: Any = False, **options: Any) -> Self:
         """Return a phase of a pdfkit Structure, an `ase.Atoms` or a `diffpy.structure.Structure`.
 
-        `anisotropic` turns isotropic sites into anisotropic ones: True for all, or a list of labels. Other options
-        are the fields of the class. Values a PDFfit file carries (delta1, delta2, sratio, rcut, shape) are taken
-        unless given.
+        `anisotropic` turns isotropic sites into anisotropic ones: True for all, or a list of labels.
+        `symmetry="find"` looks for the space group that the atoms have within `tolerance` (default 0.01 Å; see
+        `Structure.find_symmetry`). Other options are the fields of the class. Values a PDFfit file carries (delta1,
+        delta2, sratio, rcut, shape) are taken unless given.
         """
-        structure = as_structure(obj)
+        from pdfkit.io.structures import with_symmetry
+
+        found = (options.pop("symmetry", ""), options.pop("tolerance", TOLERANCE))
+        structure = with_symmetry(as_structure(obj), *found)
         if anisotropic:
             structure = structure.with_anisotropic(None if anisotropic is True else list(anisotropic))
         known = {f.name for f in fields(cls)} - {"structure", "name"}
