@@ -60,7 +60,7 @@ def symbol(structure: Structure, tolerance: float = TOLERANCE) -> str:
     """Return the symbol of the space group of the atoms ("P 1" where there is none)."""
     places = _places(structure)
     found = _dataset(structure.basis(), places, tolerance)
-    return _spaced(found.hall_number) if found is not None else "P 1"
+    return _identified(*_tabulated(found.hall_number))[0] if found is not None else "P 1"
 
 
 def find(structure: Structure, tolerance: float) -> Structure:
@@ -201,9 +201,10 @@ def _group(found: Any, rows: Array, tolerance: float) -> _Group:
     twelfths = np.round(P * 12) / 12
     P = twelfths if np.abs(P - twelfths).max() < 0.01 else P
     for kept in _in_given_cell(R, t, P, p, rows, tolerance):
-        if name := _name_of(*kept[:2], found.number):
-            return _Group(name, found.number, *kept[:2], P, kept[2], True)
-    return _Group(_spaced(found.hall_number), found.number, R, t, P, p, False)
+        name, number = _identified(*kept[:2])
+        if number == found.number:
+            return _Group(name, number, *kept[:2], P, kept[2], True)
+    return _Group(_identified(R, t)[0], found.number, R, t, P, p, False)
 
 
 def _in_given_cell(
@@ -231,26 +232,11 @@ def _tabulated(hall_number: int) -> tuple[IntArray, Array]:
     return np.array(table["rotations"], dtype=np.int64), np.array(table["translations"])
 
 
-def _name_of(R: IntArray, t: Array, number: int) -> str:
-    """Return the symbol of the tabulated setting of group `number` with these operations, "" if there is none."""
-    mine = set(_symmetry.keys(R, t).tolist())
-    for hall_number in _settings(number):
-        if set(_symmetry.keys(*_tabulated(hall_number)).tolist()) == mine:
-            return _spaced(hall_number)
-    return ""
+def _identified(R: IntArray, t: Array) -> tuple[str, int]:
+    """Return the symbol and number of the tabulated setting with these operations."""
+    from pdfkit.io._operations import identify
 
-
-@lru_cache(maxsize=32)
-def _settings(number: int) -> tuple[int, ...]:
-    return tuple(k for k in range(1, 531) if _type(k).number == number)
-
-
-@lru_cache(maxsize=530)
-def _type(hall_number: int) -> Any:
-    import spglib
-
-    with _quiet():
-        return spglib.get_spacegroup_type(hall_number)
+    return identify(R, np.round(t % 1.0, 9))
 
 
 @contextmanager
@@ -266,13 +252,6 @@ def _errors() -> type[Exception]:
     import spglib
 
     return getattr(spglib, "SpglibError", RuntimeError)
-
-
-def _spaced(hall_number: int) -> str:
-    """Return a Hermann–Mauguin symbol with its blanks, and with its origin choice or rhombohedral axes."""
-    kind = _type(hall_number)
-    name = str(kind.international).partition("=")[0].strip().replace("_", "")
-    return f"{name} :{kind.choice}" if kind.choice in ("1", "2", "R") else name
 
 
 def _cell(group: _Group, rows: Array) -> tuple[float, ...]:

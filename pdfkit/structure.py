@@ -261,7 +261,8 @@ class Structure:
         >>> import warnings
         >>> import pdfkit as pk
         >>> listed = pk.load_structure("CdS_zincblende").to_p1()
-        >>> with warnings.catch_warnings(record=True) as said:
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore", pk.PdfkitWarning)
         ...     found = listed.find_symmetry()
         >>> len(listed.sites), len(found.sites), found.spacegroup
         (8, 2, 'F -4 3 m')
