@@ -282,6 +282,7 @@ def _of_result(path: Path) -> Lines:
     yield "kind", "fit result of pdfkit"
     yield "Rw", f"{result.rw:.4f}"
     yield "converged", f"{'yes' if result.converged else 'no'}: {result.message}"
+    yield "describes", "yes" if result.describes else "no: this model does not describe the data"
     for one in result.datasets:
         r = one.data.r
         yield "data", f"{one.name or one.data.name}: {r.size} points, {r[0]:g} to {r[-1]:g} Å"

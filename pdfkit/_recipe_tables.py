@@ -39,7 +39,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "rcut",
         "start",
     ),
-    "[fit]": ("free", "ties", "bounds", "restraints", "weights", "convention", "max_nfev"),
+    "[fit]": ("free", "ties", "bounds", "restraints", "weights", "convention", "grid", "max_nfev"),
     "a restraint": ("expression", "phase", "bond", "target", "sigma"),
     "[output]": ("dir", "write", "prefix"),
 }
@@ -93,6 +93,7 @@ def fit_options(table: Table) -> dict[str, Any]:
         "restraints": tuple(_restraints(table)),
         "weights": table.choice("weights", ("auto", "none"), "auto"),
         "convention": table.choice("convention", tuple(CONVENTIONS), "pdfkit"),
+        "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),
     }
 

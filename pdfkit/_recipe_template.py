@@ -74,6 +74,7 @@ delta2 = 3.0
 free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
 weights = {fit_weights:<24}# "auto" weighs points with dG where the file has it, "none" does not
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
+# grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up
 # restraints = [                  # soft: each adds ((value - target)/sigma)²
 #     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},

@@ -183,7 +183,8 @@ def fit(
 
     Results go to --out, else to the dir of the recipe's output table, else to pdfkit-out/<recipe name>.
 
-    A fit that does not converge says so and exits with 0; an input that cannot be used exits with 2.
+    A fit that does not converge, or a model that does not describe the data, is said and exits with 0; an input that
+    cannot be used exits with 2.
     """
     from pdfkit._progress import progress
     from pdfkit.recipe import run_recipe
@@ -202,6 +203,8 @@ def _show(result: FitResult, files: list[Path], as_json: bool, **extra: Any) -> 
         show("\nfiles:", *(f"  {file}" for file in files))
     if not result.converged:
         _say(f"warning: the fit did not converge: {result.message}")
+    if not result.describes:
+        _say(f"warning: the model does not describe the data: Rw = {result.rw:.2f}")
 
 
 def _print_json(value: Any) -> None:

@@ -79,7 +79,12 @@ class Comparison:
         rows = [("model", "Rw", "χ²red" if self.noise == "known" else "", "ΔlnZ", "k", "")]
         for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
             chi2 = f"{one.reduced_chi2:.3g}" if self.noise == "known" else ""
-            note = "" if one.converged else "not converged"
+            note = ", ".join(
+                [
+                    *([] if one.converged else ["not converged"]),
+                    *([] if one.describes else ["does not describe the data"]),
+                ]
+            )
             if any(d.messages for d in one.datasets):
                 note = ", ".join(x for x in (note, "peaks without width were left out") if x)
             rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))

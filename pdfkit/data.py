@@ -7,7 +7,7 @@ G(r) = (2/π)∫F(Q) M(Q) sin(Qr) dQ = 4πr[ρ(r) − ρ₀]; `pdfkit.transforms
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,8 @@ class Instrument:
     window : modification function M(Q), one of `pdfkit.data.WINDOWS` (`pdfkit.transforms.window`).
     window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
     weights : "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
+    given : names of the values that were said, as opposed to left at their default; found by itself. A fit takes what
+        the data say, and the model's value where they are silent. It plays no part in comparisons.
 
     Raises
     ------
@@ -64,6 +66,38 @@ class Instrument:
     window: str = "none"
     window_width: float | None = None
     weights: str = "constant"
+    given: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def __init__(
+        self,
+        probe: str | None = None,
+        qmin: float | None = None,
+        qmax: float | None = None,
+        qdamp: float | None = None,
+        qbroad: float | None = None,
+        window: str | None = None,
+        window_width: float | None = None,
+        weights: str | None = None,
+        given: Iterable[str] | None = None,
+    ) -> None:
+        told = {
+            "probe": probe,
+            "qmin": qmin,
+            "qmax": qmax,
+            "qdamp": qdamp,
+            "qbroad": qbroad,
+            "window": window,
+            "window_width": window_width,
+            "weights": weights,
+        }
+        default = {f.name: f.default for f in fields(self)}
+        for name, value in told.items():
+            object.__setattr__(self, name, default[name] if value is None else value)
+        # A copy hands over every value: those that differ from the default were said, others if `given` names them.
+        said = set(told) if given is None else {*given, *(k for k in told if getattr(self, k) != default[k])}
+        known = tuple(name for name in told if name in said and told[name] is not None)
+        object.__setattr__(self, "given", known)
+        self.__post_init__()
 
     def __post_init__(self) -> None:
         if self.probe is not None:
@@ -87,6 +121,10 @@ class Instrument:
     def terminated(self) -> bool:
         """Whether a Q limit shapes G(r)."""
         return self.qmin > 0 or (self.qmax is not None and self.qmax < math.inf)
+
+    def complete(self) -> Instrument:
+        """Return a copy of which every value counts as said: that of a calculated curve, whose 0 is no silence."""
+        return replace(self, given=tuple(f.name for f in fields(self) if f.name != "given"))
 
 
 def _fields(value: Any) -> dict[str, Any]:

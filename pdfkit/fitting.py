@@ -9,20 +9,23 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit._instruments import Data, named, resolved
+from pdfkit._ranges import begin_of, in_range
 from pdfkit._whitening import possible
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
-from pdfkit.model import Model
-from pdfkit.params import ParameterMap, Parameters, apply_choices, make_parameters
+from pdfkit.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
 from pdfkit.problem import Dataset, Problem, global_quantities
 from pdfkit.restraints import Restraint
-from pdfkit.results import DatasetFit, FitResult, phase_fractions, propagated
+from pdfkit.results import DatasetFit, FitResult, describes, phase_fractions, propagated
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 Progress = Callable[[int, float], None]
@@ -30,13 +33,11 @@ Progress = Callable[[int, float], None]
 # A fit that needs more evaluations than this is lost, not slow: it is reported as such.
 MAX_NFEV = 100
 TOLERANCE = 1e-8
-# Above this Rw nobody would call a curve fitted.
-POOR_RW = 0.4
 
 
 def fit(
     model: Model,
-    data: PDF | Mapping[str, PDF],
+    data: Data,
     *,
     rmin: float | None = None,
     rmax: float | None = None,
@@ -47,6 +48,7 @@ def fit(
     restraints: Sequence[Restraint] = (),
     weights: str = "auto",
     errors: str = "auto",
+    grid: str = "data",
     max_nfev: int = MAX_NFEV,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -56,17 +58,22 @@ def fit(
 
     Parameters
     ----------
-    model : start values. data : one PDF, or several by name for one fit of all (then scale, qdamp and qbroad exist
-        once per data set, "x.zb.scale", and each data set's own instrument is used).
+    model : start values.
+    data : one PDF, or several, by name or in a list, for one fit of all (then scale, qdamp and qbroad exist once per
+        data set, "x.zb.scale"). What a PDF says of its instrument counts for it; where it is silent, what the model
+        says. A contradiction of the two is said in the remarks.
     rmin, rmax : Å; None for the ends of the data.
     free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
-    ties : name → expression of other names. bounds : name → (low, high), None keeps a default.
-    params : Parameters to start from instead (`parameters(model)`); free, ties and bounds still apply on top.
+    ties : name → expression of other names; the limits of what is tied hold. bounds : name → (low, high), None keeps a
+        default.
+    params : Parameters to start from instead (`parameters(model, data)`); free, ties and bounds still apply on top.
     restraints : soft restraints (`Restraint`, `BondRestraint`).
     weights : "auto" uses the errors that the data bring, "none" ignores them.
     errors : "covariance" makes residuals independent with the covariance of the data, or with the one that their Qmax
         and window cause; "independent" takes points by themselves and counts one every π/Qmax; "auto" is "covariance"
         where Qmax is known and cuts exactly.
+    grid : "data", or with the convention "pdffit2" "nyquist": data interpolated every π/Qmax from the last point below
+        rmin, as PDFgui does when asked to.
     max_nfev : evaluations before giving up. progress : called with (evaluations, rw).
 
     Raises
@@ -87,46 +94,103 @@ def fit(
     started = time.perf_counter()
     _checks.choice("weights", weights, ("auto", "none"))
     _checks.choice("errors", errors, ("auto", "covariance", "independent"))
-    if isinstance(data, PDF) or len(data) == 1:
-        # One data set needs no names: its parameters are the model's own.
-        data = {"": data if isinstance(data, PDF) else next(iter(data.values()))}
-    if not data:
-        raise PdfkitError("there are no data to fit: give at least one PDF")
-    if weights == "auto" and len({pdf.dG is None for pdf in data.values()}) > 1:
+    _checks.choice("grid", grid, ("data", "nyquist"))
+    whole = named(model, data)
+    if weights == "auto" and len({pdf.dG is None for pdf in whole.values()}) > 1:
         raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
-    params = parameters(model, tuple(data)) if params is None else params.copy()
-    apply_choices(params, free, ties, bounds)
-    sets = _datasets(model, data, rmin, rmax, weights, errors)
+    models, said = resolved(model, whole)
+    remarks = list(said)
+    if params is None:
+        params = make_parameters(global_quantities(models))
+    else:
+        params = params.copy()
+        remarks += _adopt(params, models)
+    remarks += apply_choices(params, free, ties, bounds)
+    cropped = {name: in_range(pdf, models[name], rmin, rmax, grid) for name, pdf in whole.items()}
+    sets = _datasets(models, cropped, weights, errors)
+    if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
+        sets = _datasets(models, cropped, weights, "independent")
+    result = _solve(sets, params, restraints, max_nfev, progress)
+    remarks = list(dict.fromkeys([*remarks, *result.remarks]))
+    return replace(result, remarks=tuple(remarks), seconds=time.perf_counter() - started)
+
+
+def _solve(
+    sets: Sequence[Dataset],
+    params: Parameters,
+    restraints: Sequence[Restraint],
+    max_nfev: int,
+    progress: Progress | None = None,
+    restraint_scale: float | None = None,
+) -> FitResult:
+    """Fit data sets that are prepared. `params` are changed. restraint_scale : see `Problem`; None to find it."""
+    started = time.perf_counter()
+    mapping = ParameterMap.of(params)
     for par in params.values():
         par.init_value = par.value
-    if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
-        sets = _datasets(model, data, rmin, rmax, weights, "independent")
-    problem = Problem(sets, ParameterMap.of(params), tuple(restraints), model)
+    problem = Problem(sets, mapping, tuple(restraints), sets[0].model)
     problem.check()
     problem.leave_zero(params)
     problem.guess_scales(params)
+    if restraint_scale is not None:
+        problem.restraint_scale = restraint_scale
     outcome = _minimise(problem, max_nfev, progress)
-    if restraints and not all(s.has_errors for s in sets):
+    if restraints and restraint_scale is None and not all(s.has_errors for s in sets):
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
         problem.restraint_scale = math.sqrt(problem.misfit(problem.curves(outcome.x)) / problem.freedom)
         outcome = _minimise(problem, max_nfev, progress, outcome)
     return _result(problem, params, outcome, time.perf_counter() - started)
 
 
+def posed_again(result: FitResult, data: Mapping[str, PDF] | None = None) -> list[Dataset]:
+    """Return the data sets of a fit as they were weighed in it, or others (on the same r) in their place."""
+    weights = "none" if result.errors_from == "misfit" else "auto"
+    errors = "covariance" if result.whitened else "independent"
+    out = []
+    for one in result.datasets:
+        pdf = one.data if data is None else data[one.name]
+        out.append(
+            Dataset.of(one.name, one.model, pdf, begin_of(pdf) if one.begin is None else one.begin, weights, errors)
+        )
+    return out
+
+
+def refit(
+    result: FitResult, params: Parameters, data: Mapping[str, PDF] | None = None, restraints: Any = None
+) -> FitResult:
+    """Fit again from other parameters, or other data on the same r, all else as in `result`: ties, weights, restraints.
+
+    Raises PdfkitError when the restraints of the fit are not known any more.
+    """
+    kept = known_restraints(result) if restraints is None else restraints
+    return _solve(posed_again(result, data), params.copy(), kept, MAX_NFEV, None, result.restraint_scale)
+
+
+def known_restraints(result: FitResult) -> tuple[Restraint, ...]:
+    """Return the restraints of a fit. PdfkitError for one that was saved with restraints of a kind of its own."""
+    if result.restraints is None:
+        raise PdfkitError("this fit had restraints that could not be saved with it: repeat the fit, then ask again")
+    return result.restraints
+
+
 def _datasets(
-    model: Model, data: Mapping[str, PDF], rmin: float | None, rmax: float | None, weights: str, errors: str
+    models: Mapping[str, Model], data: Mapping[str, tuple[PDF, float]], weights: str, errors: str
 ) -> list[Dataset]:
+    can = all(possible(model) for model in models.values())
     if errors == "auto":
-        errors = "covariance" if possible(model) else "independent"
-    if errors == "covariance" and not possible(model):
+        errors = "covariance" if can else "independent"
+    if errors == "covariance" and not can:
         raise PdfkitError(
             'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
         )
-    return [Dataset.of(name, model, pdf, pdf.crop(rmin, rmax), weights, errors) for name, pdf in data.items()]
+    return [Dataset.of(name, models[name], pdf, begin, weights, errors) for name, (pdf, begin) in data.items()]
 
 
-def parameters(model: Model, datasets: Sequence[str] = ("",)) -> Parameters:
+def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
     """Return all parameters of a model, fixed at its values, to look at or to change before a fit.
+
+    data : what will be fitted, as for `fit`: then qdamp and qbroad are those that the data say. Names of data sets do
+    as well; a fit then takes what its data say for each qdamp and qbroad that was left as it is.
 
     Example
     -------
@@ -140,7 +204,29 @@ def parameters(model: Model, datasets: Sequence[str] = ("",)) -> Parameters:
     >>> pk.fit(model, model(np.arange(1, 10, 0.02)), params=params).free
     ('ni.a',)
     """
-    return make_parameters(global_quantities(model, datasets))
+    if not isinstance(data, PDF) and not isinstance(data, Mapping):
+        words = [one for one in data if isinstance(one, str)]
+        if len(words) == len(list(data)):
+            params = make_parameters(global_quantities(dict.fromkeys(words or [""], model)))
+            for par in params.values():
+                par.user_data["of model"] = True
+            return params
+    return make_parameters(global_quantities(resolved(model, named(model, data))[0]))  # type: ignore[arg-type]
+
+
+def _adopt(params: Parameters, models: Mapping[str, Model]) -> list[str]:
+    """Give qdamp and qbroad that nobody has touched the values that the data say; say which stand against them."""
+    remarks = []
+    for q in global_quantities(models):
+        par = params.get(q.name)
+        if par is None or q.name.rpartition(".")[2] not in INSTRUMENT_QUANTITIES or par.vary or par.expr:
+            continue
+        about = par.user_data or {}
+        if about.get("of model") and par.value == about["made"][0] and is_default(par):
+            par.set(value=q.value, min=min(par.min, q.value), max=max(par.max, q.value))
+        elif par.value != q.value:
+            remarks.append(f"{q.name} is fixed at {par.value:g} by params; data and model say {q.value:g}")
+    return remarks
 
 
 @dataclass(frozen=True)
@@ -215,10 +301,13 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
     mapping, x = problem.mapping, outcome.x
     jac = outcome.factor[:, :-1].T
     values, tangents = mapping(x)
-    at_bound = _at_bounds(mapping, x)
+    on_bound = _at_bounds(mapping, x)
+    held = _held(mapping, x, on_bound)
+    at_bound = on_bound | held.alone
     has_errors = all(s.has_errors for s in problem.sets)
-    # Restraints are rows of the factor, too, but no misfit.
-    misfit = problem.misfit(problem.curves(x)) if problem.restraints else float((outcome.factor[:, -1] ** 2).sum())
+    # Restraints, and what holds ties within limits, are rows of the factor, too, but no misfit.
+    other = problem.restraints or mapping.limits
+    misfit = problem.misfit(problem.curves(x)) if other else float((outcome.factor[:, -1] ** 2).sum())
     points = sum(s.count for s in problem.sets)
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
     # The size of the error of a point comes from dG or, without it, from the misfit.
@@ -238,14 +327,15 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
                 s.name,
                 model,
                 s.data,
-                PDF(s.data.r, G, instrument=model.instrument),
+                PDF(s.data.r, G, instrument=model.instrument.complete()),
                 tuple(s.evaluate.messages),
                 s.begin,
             )
         )
     rw = _rw(problem, fits)
     chi2 = misfit
-    messages = _remarks(mapping, at_bound, fits, rw, x)
+    reduced = chi2 / points * problem.independent / problem.freedom
+    source = problem.sets[0].source if has_errors else "misfit"
     return FitResult(
         params=params,
         free=free,
@@ -254,19 +344,60 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
         datasets=tuple(fits),
         rw=rw,
         chi2=chi2,
-        reduced_chi2=chi2 / points * problem.independent / problem.freedom,
+        reduced_chi2=reduced,
         n_points=sum(len(s.data) for s in problem.sets),
         n_independent=problem.independent,
         nfev=outcome.nfev,
-        converged=outcome.converged and not messages.hopeless,
-        message=messages.verdict or outcome.message,
-        remarks=messages.remarks,
-        at_bounds=tuple(name for name, bound in zip(free, at_bound, strict=True) if bound),
-        errors_from=problem.sets[0].source if has_errors else "misfit",
+        converged=outcome.converged,
+        message=outcome.message,
+        remarks=(*_verdict(rw, reduced, source), *_remarks(mapping, on_bound, held, fits, x)),
+        at_bounds=(*(name for name, bound in zip(free, at_bound, strict=True) if bound), *held.names),
+        errors_from=source,
         whitened=problem.sets[0].whiten is not None,
         fractions=phase_fractions(fits[0].model, _scale_covariance(mapping, problem, gauge)),
         seconds=seconds,
+        restraints=problem.restraints,
+        restraint_scale=problem.restraint_scale,
+        restraint_chi2=problem.restrained(x),
     )
+
+
+def _verdict(rw: float, reduced_chi2: float, source: str) -> tuple[str, ...]:
+    """Say that a model does not describe the data, which is no matter of convergence."""
+    if describes(rw, reduced_chi2, source):
+        return ()
+    return (f"the model does not describe the data: the best Rw in reach is {rw:.2f}; its parameters mean little",)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Tied parameters that ended on a limit: names, what is said of each, and the free ones that they hold alone."""
+
+    names: tuple[str, ...]
+    remarks: tuple[str, ...]
+    alone: Any
+
+
+def _held(mapping: ParameterMap, x: Array, on_bound: Any) -> _Held:
+    """Find the tied parameters on a limit; one is not worth a word where what it follows is on its bound, too."""
+    values, tangents, beyond = mapping.at(x)
+    alone = np.zeros(len(mapping.free), dtype=bool)
+    names, remarks = [], []
+    expressions = dict(mapping.ties)
+    for limit in mapping.limits:
+        value, tiny = float(values[limit.index]), 1e-6 * limit.unit
+        if limit.index in beyond:
+            moved_by = beyond[limit.index][1] != 0
+            alone |= moved_by & (moved_by.sum() == 1)
+        elif limit.low + tiny < value < limit.high - tiny or not tangents[limit.index, ~on_bound].any():
+            continue
+        name, side = mapping.names[limit.index], "lower" if value - limit.low < limit.high - value else "upper"
+        names.append(name)
+        remarks.append(
+            f"{name}, tied to {expressions[limit.index]}, ended on its {side} limit {value:g}: widen its bounds, or "
+            "change the tie"
+        )
+    return _Held(tuple(names), tuple(remarks), alone)
 
 
 def _scale_covariance(mapping: ParameterMap, problem: Problem, gauge: Array) -> Array:
@@ -293,7 +424,7 @@ def _covariance(jac: Array, at_bound: Array) -> Array:
     return out
 
 
-def _at_bounds(mapping: ParameterMap, x: Array) -> Array:
+def _at_bounds(mapping: ParameterMap, x: Array) -> Any:
     span = np.where(np.isfinite(mapping.high - mapping.low), mapping.high - mapping.low, np.maximum(np.abs(x), 1.0))
     return np.asarray((x - mapping.low < 1e-6 * span) | (mapping.high - x < 1e-6 * span))
 
@@ -321,10 +452,7 @@ def _write_back(
             if k != column and known and math.isfinite(sigma[k])
         }
     for i, _ in mapping.ties:
-        par = params[mapping.names[i]]
-        # lmfit would clip a tied value to the default limits of its own quantity: the tie decides.
-        par.set(min=min(par.min, float(values[i])), max=max(par.max, float(values[i])))
-        par.stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
+        params[mapping.names[i]].stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
 
 
 def _rw(problem: Problem, fits: Sequence[DatasetFit]) -> float:
@@ -337,14 +465,9 @@ def _rw(problem: Problem, fits: Sequence[DatasetFit]) -> float:
     return math.sqrt(top / bottom)
 
 
-@dataclass(frozen=True)
-class _Remarks:
-    verdict: str
-    hopeless: bool
-    remarks: tuple[str, ...]
-
-
-def _remarks(mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit], rw: float, x: Array) -> _Remarks:
+def _remarks(
+    mapping: ParameterMap, at_bound: Array, held: _Held, fits: Sequence[DatasetFit], x: Array
+) -> tuple[str, ...]:
     """Say in words what a user should know before trusting the numbers."""
     out = []
     for k in np.flatnonzero(at_bound):
@@ -353,15 +476,9 @@ def _remarks(mapping: ParameterMap, at_bound: Array, fits: Sequence[DatasetFit],
             "lower" if x[k] - mapping.low[k] < mapping.high[k] - x[k] else "upper",
         )
         out.append(f"{name} ended on its {side} bound {x[k]:g}: it has no error; widen the bound or fix it")
+    out.extend(held.remarks)
     for one in fits:
         out.extend(one.messages)
         out.extend(one.data.remarks)
         out.extend(text for phase in one.model.phases for text in phase.remarks)
-    hopeless = rw > POOR_RW
-    verdict = ""
-    if hopeless:
-        verdict = (
-            f"no fit: the best Rw in reach is {rw:.2f}, so this model does not describe the data; "
-            "its parameters mean little"
-        )
-    return _Remarks(verdict, hopeless, tuple(dict.fromkeys(out)))
+    return tuple(dict.fromkeys(out))

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -103,9 +103,11 @@ class Model:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """Every number of the model with its full name: phase.what, then qdamp and qbroad."""
-        out = [replace(q, name=f"{phase.name}.{q.name}") for phase in self.phases for q in phase.quantities]
-        out.append(Quantity("qdamp", self.instrument.qdamp, 0.0, 0.5, "Å⁻¹", "envelope exp[−(qdamp·r)²/2]"))
-        out.append(Quantity("qbroad", self.instrument.qbroad, 0.0, 0.5, "Å⁻¹", "broadening of peaks with r"))
+        own = [(phase.name, q) for phase in self.phases for q in _quantities(phase, self.instrument.probe)]
+        out = [replace(q, name=f"{name}.{q.name}") for name, q in own]
+        damping, broadening = "envelope exp[−(qdamp·r)²/2]", "broadening of peaks with r"
+        out.append(Quantity("qdamp", self.instrument.qdamp, 0.0, 0.5, "Å⁻¹", damping, least=0.0))
+        out.append(Quantity("qbroad", self.instrument.qbroad, 0.0, 0.5, "Å⁻¹", broadening, least=0.0))
         return tuple(out)
 
     @cached_property
@@ -137,8 +139,8 @@ class Model:
             lead = f"{phase.name}."
             own = {name.removeprefix(lead): value for name, value in values.items() if name.startswith(lead)}
             phases.append(phase.with_values(own) if own else phase)
-        changed = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
-        instrument = replace(self.instrument, **changed)  # type: ignore[arg-type]  # only the two floats are in it
+        changed: dict[str, Any] = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
+        instrument = replace(self.instrument, **changed, given=(*self.instrument.given, *changed))
         return type(self)(tuple(phases), instrument, self.convention, self.strengths)
 
     def with_instrument(self, instrument: Instrument) -> Self:
@@ -164,7 +166,7 @@ class Model:
         G, _ = evaluate(self.values)
         for message in evaluate.messages:
             warnings.warn(message, PdfkitWarning, stacklevel=2)
-        return PDF(r, G, instrument=self.instrument, name="calculated")
+        return PDF(r, G, instrument=self.instrument.complete(), name="calculated")
 
     def evaluator(self, r: Array, begin: float | None = None) -> Evaluator:
         """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`: see `Evaluator`.
@@ -200,7 +202,7 @@ class Model:
         out: dict[str, Array] = {}
         for (phase, _), G in parts.items():
             out[phase] = out.get(phase, 0.0) + G
-        return {name: PDF(r, G, instrument=self.instrument, name=name) for name, G in out.items()}
+        return {name: PDF(r, G, instrument=self.instrument.complete(), name=name) for name, G in out.items()}
 
     def partials(self, r: Array, *, weighted: bool = True, begin: float | None = None) -> dict[tuple[str, str], PDF]:
         """Return G_ab on r by species pair, summed over phases.
@@ -225,7 +227,8 @@ class Model:
         out: dict[tuple[str, str], Array] = {}
         for (_, pair), G in self.evaluator(r, begin).parts(self.values, weighted=weighted).items():
             out[pair] = out.get(pair, 0.0) + G
-        return {pair: PDF(r, G, instrument=self.instrument, name="–".join(pair)) for pair, G in sorted(out.items())}
+        about = self.instrument.complete()
+        return {pair: PDF(r, G, instrument=about, name="–".join(pair)) for pair, G in sorted(out.items())}
 
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
@@ -256,3 +259,10 @@ class Model:
             G = G * _grid.fade((r / extent - 0.8) / 0.2)
         F = transforms.inverse_sine_transform(r, G, Q)
         return SQ(Q, 1.0 + F / Q, instrument=self.instrument, name="calculated")
+
+
+def _quantities(phase: Phase, probe: str | None) -> tuple[Quantity, ...]:
+    """Return the quantities of a phase, with limits that know what the probe sees where the phase can tell."""
+    seen_by = getattr(phase, "quantities_seen_by", None)
+    found: tuple[Quantity, ...] = phase.quantities if seen_by is None else seen_by(probe)
+    return found

@@ -7,7 +7,7 @@ import fnmatch
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lmfit
@@ -132,14 +132,30 @@ def _parameter(
 
 
 def make_parameters(quantities: Iterable[Quantity]) -> Parameters:
-    """Return Parameters of the quantities, all fixed, with default bounds; unit and meaning in `user_data`."""
+    """Return Parameters of the quantities, all fixed, with default bounds; unit and meaning in `user_data`.
+
+    A start value outside the default limits of its quantity widens them, to a quarter of itself beyond.
+    """
     out = Parameters()
     for q in quantities:
-        low, high = min(q.low, q.value), max(q.high, q.value)
+        low, high = _around(q)
         par = lmfit.Parameter(q.name, value=q.value, vary=False, min=low, max=high if high > low else low + 1.0)
-        par.user_data = {"unit": q.unit, "meaning": q.meaning, "refinable": q.refinable}
+        par.user_data = {
+            "unit": q.unit,
+            "meaning": q.meaning,
+            "refinable": q.refinable,
+            "made": (float(q.value), par.min, par.max),
+            "possible": (q.least, q.most),
+        }
         out[q.name] = par
     return out
+
+
+def _around(q: Quantity) -> tuple[float, float]:
+    room = 0.25 * abs(q.value)
+    low = q.low if q.value >= q.low else max(q.value - room, min(q.least, q.value))
+    high = q.high if q.value <= q.high else min(q.value + room, max(q.most, q.value))
+    return low, high
 
 
 def matching(names: Iterable[str], pattern: str) -> list[str]:
@@ -164,41 +180,78 @@ def apply_choices(
     free: Iterable[str] = (),
     ties: Mapping[str, str | float] | None = None,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Set what varies, what follows an expression, and limits; names are matched by their ending (`matching`).
 
-    Raises ParameterError for names that do not exist, quantities that cannot be refined, limits in the wrong order.
+    Returns remarks on what could not be done as it was said. Raises ParameterError for names that do not exist,
+    quantities that cannot be refined, limits in the wrong order, ties to themselves.
     """
-    for pattern, (low, high) in (bounds or {}).items():
-        for name in matching(params, pattern):
-            _set_bounds(params[name], low, high)
-    for pattern in free:
+    for pattern in [free] if isinstance(free, str) else free:
         for name in matching(params, pattern):
             about = params[name].user_data or {}
             if not about.get("refinable", True):
                 raise ParameterError(f"{name} ({about['meaning']}) cannot be refined: set its value instead")
             params[name].vary = True
     for pattern, expression in (ties or {}).items():
-        used = _expressions.names(str(expression))
-        unknown = sorted(used - set(params))
-        if unknown:
-            raise ParameterError(
-                f"tie {pattern} = {expression} names {unknown[0]!r}: nearest are {nearest(unknown[0], params)}"
-            )
-        for name in matching(params, pattern):
-            if name not in used:
-                params[name].expr = str(expression)
+        _tie(params, pattern, str(expression))
     _check_cycles(params)
+    remarks = []
+    for pattern, (low, high) in (bounds or {}).items():
+        remarks += [_set_bounds(params[name], low, high) for name in matching(params, pattern)]
+    return tuple(filter(None, remarks))
 
 
-def _set_bounds(par: Any, low: float | None, high: float | None) -> None:
+def _tie(params: Parameters, pattern: str, expression: str) -> None:
+    """Tie every parameter that the pattern names; one that the expression is, word for word, is tied already."""
+    used = _expressions.names(expression)
+    unknown = sorted(used - set(params))
+    if unknown:
+        raise ParameterError(
+            f"tie {pattern} = {expression} names {unknown[0]!r}: nearest are {nearest(unknown[0], params)}"
+        )
+    names = matching(params, pattern)
+    itself = sorted(used & set(names))
+    if itself and (len(names) == 1 or expression.strip() != itself[0]):
+        raise ParameterError(f"tie {pattern} = {expression} ties {itself[0]} to itself: name another, or leave it out")
+    for name in names:
+        if name not in itself:
+            params[name].expr = expression
+
+
+def _set_bounds(par: Any, low: float | None, high: float | None) -> str:
+    """Set the limits of a parameter and return what is to be said of it, or ""."""
     new_low = par.min if low is None else float(low)
     new_high = par.max if high is None else float(high)
     if not new_low < new_high:
         raise ParameterError(f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be the smaller")
-    value = min(max(par.value, new_low), new_high)
+    said = f"the bounds {new_low:g} to {new_high:g}"
+    least, most = possible(par)
+    if new_low > most or new_high < least:
+        raise ParameterError(f"bounds of {par.name}: it lies between {least:g} and {most:g}; give others")
+    new_low, new_high = max(new_low, least), min(new_high, most)
+    if par.expr:
+        par.set(min=new_low, max=new_high)
+        return ""
+    value = float(par.value)
+    if not par.vary and not new_low <= value <= new_high:
+        return f"{par.name} is fixed at {value:g}, outside {said} that were given: they do nothing"
     par.set(min=new_low, max=new_high)
-    par.value = value
+    par.value = min(max(value, new_low), new_high)
+    if par.value == value:
+        return ""
+    return f"{par.name} starts at {par.value:g}, because its value {value:g} lies outside {said}"
+
+
+def possible(par: Any) -> tuple[float, float]:
+    """Return what a parameter can be at all."""
+    low, high = (par.user_data or {}).get("possible", (-math.inf, math.inf))
+    return float(low), float(high)
+
+
+def is_default(par: Any) -> bool:
+    """Return whether the limits of a parameter are still those it was made with."""
+    made = (par.user_data or {}).get("made")
+    return made is not None and (par.min, par.max) == tuple(made[1:])
 
 
 def _check_cycles(params: Parameters) -> None:
@@ -217,12 +270,31 @@ def _check_cycles(params: Parameters) -> None:
         visit(name, ())
 
 
+SLACK = 1e-3
+"""How far beyond its limit, as a share of the span, a tie may begin: a fit that ended there begins there again."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The limits low, high of a tied parameter, number `index`; unit: a length to measure by how far it is beyond."""
+
+    index: int
+    low: float
+    high: float
+    unit: float
+
+    def holds(self, value: float) -> bool:
+        """Return whether a value lies within."""
+        return self.low <= value <= self.high
+
+
 @dataclass(frozen=True)
 class ParameterMap:
     """From free values x (nfree,) to all values (n,) and their derivatives (n, nfree).
 
     names: all parameters; free: indices of those that vary; ties: (index, expression) in an order in which each
-    needs only what comes before.
+    needs only what comes before; limits: what tied parameters may be. A tie that leads beyond its limit gives the
+    limit, and no derivative: nothing is ever evaluated outside.
     """
 
     names: tuple[str, ...]
@@ -231,34 +303,26 @@ class ParameterMap:
     high: Array
     free: tuple[int, ...]
     ties: tuple[tuple[int, str], ...]
+    limits: tuple[Limit, ...] = ()
 
     @classmethod
     def of(cls, params: Parameters) -> ParameterMap:
-        """Read the map off Parameters."""
+        """Read the map off Parameters.
+
+        Raises ParameterError for a tie that begins outside the limits of what it ties. Default limits, which follow
+        from the start value that the tie replaces, give way as far as the quantity allows.
+        """
         names = tuple(params)
-        index = {name: i for i, name in enumerate(names)}
         free = tuple(i for i, name in enumerate(names) if params[name].vary and not params[name].expr)
-        ordered: list[tuple[int, str]] = []
-
-        def add(name: str) -> None:
-            expression = params[name].expr
-            if expression and (index[name], expression) not in ordered:
-                for inner in sorted(_expressions.names(expression)):
-                    add(inner)
-                ordered.append((index[name], expression))
-
-        for name in names:
-            add(name)
         start = np.array([math.nan if params[name].expr else params[name].value for name in names])
-        out = cls(
-            names,
-            start,
-            np.array([params[names[i]].min for i in free]),
-            np.array([params[names[i]].max for i in free]),
-            free,
-            tuple(ordered),
-        )
-        return out
+        low = np.array([params[names[i]].min for i in free])
+        high = np.array([params[names[i]].max for i in free])
+        plain = cls(names, start, low, high, free, _in_order(params))
+        if not plain.ties:
+            return plain
+        values = plain(plain.x0)[0]
+        limits = [_limit(params[names[i]], i, float(values[i]), expression) for i, expression in plain.ties]
+        return replace(plain, limits=tuple(one for one in limits if one is not None))
 
     @property
     def free_names(self) -> tuple[str, ...]:
@@ -272,17 +336,70 @@ class ParameterMap:
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         """Return all values (n,) and derivatives (n, nfree) at the free values x."""
+        return self.at(x)[:2]
+
+    def at(self, x: Array) -> tuple[Array, Array, dict[int, tuple[float, Array]]]:
+        """Return values, derivatives, and by index what ties gave that lies beyond a limit."""
         values = self.start.copy()
         tangents = np.zeros((values.size, len(self.free)))
         for column, i in enumerate(self.free):
             values[i] = x[column]
             tangents[i, column] = 1.0
+        beyond: dict[int, tuple[float, Array]] = {}
         if self.ties:
             index = {name: i for i, name in enumerate(self.names)}
             known = {name: float(values[i]) for name, i in index.items()}
+            held = {one.index: one for one in self.limits}
             for i, expression in self.ties:
                 value, slopes = _expressions.evaluate(expression, known)
-                values[i] = known[self.names[i]] = value
                 for name, slope in slopes.items():
                     tangents[i] += slope * tangents[index[name]]
-        return values, tangents
+                limit = held.get(i)
+                if limit is not None and not limit.holds(value):
+                    beyond[i] = value, tangents[i].copy()
+                    value, tangents[i] = min(max(value, limit.low), limit.high), 0.0
+                values[i] = known[self.names[i]] = value
+        return values, tangents, beyond
+
+    def excess(self, beyond: Mapping[int, tuple[float, Array]]) -> Array:
+        """Return how far ties lead beyond their limits, in units, under its derivatives: (nfree + 1, nlimits)."""
+        out = np.zeros((len(self.free) + 1, len(self.limits)))
+        for k, limit in enumerate(self.limits):
+            if limit.index in beyond:
+                value, slope = beyond[limit.index]
+                out[-1, k] = (value - min(max(value, limit.low), limit.high)) / limit.unit
+                out[:-1, k] = slope / limit.unit
+        return out
+
+
+def _in_order(params: Parameters) -> tuple[tuple[int, str], ...]:
+    """Return ties as (index, expression), each after those whose values it needs."""
+    index = {name: i for i, name in enumerate(params)}
+    ordered: list[tuple[int, str]] = []
+
+    def add(name: str) -> None:
+        expression = params[name].expr
+        if expression and (index[name], expression) not in ordered:
+            for inner in sorted(_expressions.names(expression)):
+                add(inner)
+            ordered.append((index[name], expression))
+
+    for name in params:
+        add(name)
+    return tuple(ordered)
+
+
+def _limit(par: Any, index: int, value: float, expression: str) -> Limit | None:
+    """Return the limits of a tied parameter that the tie sets to `value` at the start; None where there are none."""
+    low, high = float(par.min), float(par.max)
+    if not low <= value <= high and is_default(par):
+        low, high = possible(par)
+        par.set(min=low, max=high)
+    span = high - low if math.isfinite(high - low) else max(abs(value), abs(low if math.isfinite(low) else high))
+    slack = SLACK * (span or 1.0)
+    if not low - slack <= value <= high + slack:
+        raise ParameterError(
+            f"the tie {par.name} = {expression} gives {value:g} at the start, outside its limits {low:g} to {high:g}: "
+            "change the tie, a start value, or the bounds"
+        )
+    return None if math.isinf(low) and math.isinf(high) else Limit(index, low, high, span or 1.0)

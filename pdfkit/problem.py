@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,16 +28,25 @@ def is_local(name: str) -> bool:
     return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
 
 
-def global_quantities(model: Model, datasets: Sequence[str]) -> list[Quantity]:
-    """Return the quantities of a fit: the model's own, or shared ones and those of each named data set."""
-    if len(datasets) == 1:
-        return list(model.quantities)
-    for name in datasets:
-        if not name.isidentifier() or name in [phase.name for phase in model.phases]:
+def global_quantities(models: Mapping[str, Model]) -> list[Quantity]:
+    """Return the quantities of a fit from the model of each data set: shared ones, and its own of each if several.
+
+    A shared quantity has the narrowest limits that any of the data ask for.
+    """
+    first = next(iter(models.values()))
+    if len(models) == 1:
+        return list(first.quantities)
+    for name in models:
+        if not name.isidentifier() or name in [phase.name for phase in first.phases]:
             raise ParameterError(f"data set name {name!r}: use a plain word that is no phase name")
-    shared = [q for q in model.quantities if not is_local(q.name)]
-    local = [q for q in model.quantities if is_local(q.name)]
-    return shared + [replace(q, name=f"{name}.{q.name}") for name in datasets for q in local]
+    same = zip(*(model.quantities for model in models.values()), strict=True)
+    shared = [
+        replace(qs[0], low=max(q.low for q in qs), high=min(q.high for q in qs))
+        for qs in same
+        if not is_local(qs[0].name)
+    ]
+    own = [(name, q) for name, model in models.items() for q in model.quantities if is_local(q.name)]
+    return shared + [replace(q, name=f"{name}.{q.name}") for name, q in own]
 
 
 @dataclass(frozen=True)
@@ -60,15 +69,8 @@ class Dataset:
     source: str
 
     @classmethod
-    def of(cls, name: str, model: Model, whole: PDF, data: PDF, weights: str, errors: str) -> Dataset:
-        """Prepare `data`, the part of `whole` in the range of the fit."""
-        if name:
-            known = model.instrument
-            own = data.instrument
-            model = model.with_instrument(
-                replace(own, probe=own.probe or known.probe, qmax=own.qmax if own.qmax is not None else known.qmax)
-            )
-        begin = float(whole.r[whole.r > 0][0])
+    def of(cls, name: str, model: Model, data: PDF, begin: float, weights: str, errors: str) -> Dataset:
+        """Prepare `data`, the part in the range of the fit of what begins at `begin` (Å), for its own model."""
         if errors == "covariance":
             made = whitening(data, model.instrument, weights)
             target, ones = data.G[made.index], np.ones(made.index.size)
@@ -124,6 +126,8 @@ class Problem:
         self.restraints = restraints
         self.model = model
         self.restraint_scale = math.sqrt(sum(s.count for s in sets) / self.independent)
+        # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
+        self.wall = 1e3 * math.sqrt(sum(s.norm2() for s in sets)) if mapping.limits else 0.0
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
         for s in sets:
@@ -156,24 +160,30 @@ class Problem:
     def curves(self, x: Array, columns: Sequence[int] | None = None) -> list[tuple[Array, Array]]:
         """Return (G, dG/dx) of every data set; of the derivatives, only those for `columns` of x."""
         values, tangents = self.mapping(x)
-        if columns is not None:
-            tangents = tangents[:, list(columns)]
+        return self._curves(values, tangents if columns is None else tangents[:, list(columns)])
+
+    def _curves(self, values: Array, tangents: Array) -> list[tuple[Array, Array]]:
         return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
 
-    def system(self, x: Array, curves: list[tuple[Array, Array]] | None = None) -> Array:
+    def system(self, x: Array) -> Array:
         """Return the rows of the linearised problem, (nfree + 1, n): ∂f/∂x, then f = (G_calc − G_obs)/dG.
 
-        Restraints are the last columns.
+        Restraints, and how far ties lead beyond their limits, are the last columns.
         """
-        rows = []
-        for s, (G, dG) in zip(self.sets, curves or self.curves(x), strict=True):
-            rows.append(s.rows(G, dG))
-        if self.restraints:
-            values, tangents = self.mapping(x)
-            for restraint in self.restraints:
-                value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
-                rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
+        values, tangents, beyond = self.mapping.at(x)
+        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self._curves(values, tangents), strict=True)]
+        for restraint in self.restraints:
+            value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
+            rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
+        if beyond:
+            rows.append(self.mapping.excess(beyond) * self.wall)
         return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+    def restrained(self, x: Array) -> float:
+        """Return the sum of squares of the restraints, in the units of the misfit."""
+        values, tangents = self.mapping(x)
+        found = [one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints]
+        return float(sum(value**2 for value in found)) * self.restraint_scale**2
 
     @staticmethod
     def factor(rows: Array) -> Array:

@@ -7,8 +7,9 @@ names file and line.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,9 @@ class DataEntry:
         if not self.file.is_file():
             raise PdfkitError(f"file {self.file} does not exist: paths are relative to the recipe")
         pdf = read_pdf(self.file, **self.options)
-        pdf = replace(pdf, instrument=replace(pdf.instrument, **self.instrument), name=self.name or pdf.name)
+        given = (*pdf.instrument.given, *self.instrument)
+        instrument = replace(pdf.instrument, **self.instrument, given=given)
+        pdf = replace(pdf, instrument=instrument, name=self.name or pdf.name)
         pdf.crop(self.rmin, self.rmax)
         return pdf
 
@@ -120,6 +123,7 @@ class Recipe:
     restraints: tuple[Restraint, ...] = ()
     weights: str = "auto"
     convention: str = "pdfkit"
+    grid: str = "data"
     max_nfev: int = 100
     out: Path | None = None
     write: tuple[str, ...] = WRITE
@@ -146,14 +150,20 @@ class Recipe:
 
         Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
         """
-        from pdfkit.model import Model
-
         read = [self._at("data", i, entry.read) for i, entry in enumerate(self.data)]
         phases = [self._at("phase", i, entry.build) for i, entry in enumerate(self.phases)]
-        model = self._at("data", 0, lambda: Model(phases, read[0].instrument, self.convention))
+        models = [self._at("data", i, partial(self._model, phases, pdf)) for i, pdf in enumerate(read)]
+        # A recipe says all there is to say of each of its data sets: nothing of one goes for another.
+        read = [replace(pdf, instrument=pdf.instrument.complete()) for pdf in read]
+        model = models[0]
         if len(read) == 1:
             return model, read[0]
         return model, {one.name: pdf.crop(one.rmin, one.rmax) for one, pdf in zip(self.data, read, strict=True)}
+
+    def _model(self, phases: Sequence[Any], pdf: PDF) -> Model:
+        from pdfkit.model import Model
+
+        return Model(phases, pdf.instrument, self.convention)
 
     def _at(self, kind: str, index: int, action: Callable[[], Any]) -> Any:
         """Do something for one table; an error without a file gets the recipe's name and that table's line."""
@@ -277,6 +287,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             bounds=recipe.bounds,
             restraints=recipe.restraints,
             weights=recipe.weights,
+            grid=recipe.grid,
             max_nfev=recipe.max_nfev,
             progress=progress,
         )

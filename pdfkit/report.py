@@ -118,6 +118,8 @@ def _head(result: FitResult) -> list[str]:
         f"{result.n_points} points ({result.n_independent:.1f} independent), {len(result.free)} free parameters"
         f"{chi2}; {result.nfev} evaluations, {_seconds(result.seconds)}"
     )
+    if not result.describes:
+        verdict += "; BUT THE MODEL DOES NOT DESCRIBE THE DATA: its parameters mean little"
     lines = [f"Fit{of}: Rw = {result.rw:.4f}{plain}, r = {rmin:.4g} to {rmax:.4g} Å", verdict, counts]
     return [*lines, _measured(one)] if single else lines
 
@@ -133,7 +135,8 @@ def _measured(one: DatasetFit) -> str:
     parts = [_PROBES.get(about.probe or "", "unknown probe"), *([f"Qmin {about.qmin:g}"] if about.qmin else [])]
     parts.append(qmax if math.isinf(about.qmax or math.inf) else f"{qmax} Å⁻¹")
     if about.window != "none":
-        parts.append(f"window {about.window}")
+        parts.append(f"window {about.window}" + (f" {about.window_width:g} Å" if about.window_width else ""))
+    parts += [f"{name} {getattr(about, name):.4g}" for name in ("qdamp", "qbroad") if getattr(about, name)]
     if about.weights != "constant":
         parts.append(f"{about.weights} weights")
     if one.data.temperature is not None:
@@ -191,7 +194,8 @@ def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:
     unit = str((par.user_data or {}).get("unit", ""))
     value = uncertain(float(par.value), par.stderr)
     if par.expr:
-        return name, value, unit, "", "", f"tied to {par.expr}"
+        on_limit = ", ON LIMIT" if par.name in result.at_bounds else ""
+        return name, value, unit, "", "", f"tied to {par.expr}{on_limit}"
     start = "" if par.init_value is None else f"{float(par.init_value):.6g}"
     note = ""
     if par.name in result.at_bounds:
@@ -228,7 +232,8 @@ def _fractions(result: FitResult) -> Section:
     rows: list[tuple[str, ...]] = [("phase", *kinds)]
     for phase, table in result.fractions.items():
         rows.append((phase, *(uncertain(*table[kind]) for kind in kinds)))
-    return Section("phase fractions", tuple(rows))
+    several = f" (from the scales of {result.datasets[0].name})" if len(result.datasets) > 1 else ""
+    return Section(f"phase fractions{several}", tuple(rows))
 
 
 def _correlations(result: FitResult) -> Section:

@@ -18,6 +18,7 @@ from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model import Model
 from pdfkit.params import Parameters
+from pdfkit.restraints import Restraint
 
 Uncertain = tuple[float, float]
 
@@ -62,9 +63,10 @@ class FitResult:
     params : lmfit Parameters with values, stderr, correl. free, values (n,), covariance (n, n): the varied ones; NaN
     rows belong to parameters on a bound. datasets: one `DatasetFit` per data set. rw: √(Σw(Go−Gc)²/ΣwGo²). chi2:
     Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
-    ΣΔr·Qmax/π. errors_from: "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit
-    over independent points). whitened: residuals were made independent; chi2 and n_independent then
-    count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
+    ΣΔr·Qmax/π. converged: whether the optimiser found a minimum. restraints: those of the fit (None: they could not be
+    saved); restraint_chi2: their Σ[(value − target)/σ]² times restraint_scale², as it was added to chi2. errors_from:
+    "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit over independent
+    points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
 
     Example
     -------
@@ -98,6 +100,17 @@ class FitResult:
     fractions: Mapping[str, Mapping[str, Uncertain]]
     seconds: float
     whitened: bool = False
+    restraints: tuple[Restraint, ...] | None = ()
+    restraint_scale: float = 1.0
+    restraint_chi2: float = 0.0
+
+    @property
+    def describes(self) -> bool:
+        """Whether the model describes the data: Rw up to 0.4, or a misfit that known errors explain.
+
+        A fit can converge on a model that does not; that is said here and in the remarks.
+        """
+        return describes(self.rw, self.reduced_chi2, self.errors_from)
 
     def _only(self) -> DatasetFit:
         if len(self.datasets) > 1:
@@ -185,6 +198,7 @@ class FitResult:
             "n_independent": self.n_independent,
             "nfev": self.nfev,
             "converged": self.converged,
+            "describes": self.describes,
             "message": self.message,
             "remarks": list(self.remarks),
             "errors_from": self.errors_from,
@@ -243,12 +257,23 @@ class FitResult:
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
+        state += "" if self.describes else ", does not describe the data"
         return f"<FitResult Rw = {self.rw:.4f}, {len(self.free)} free parameters, {state}>"
 
     def _repr_html_(self) -> str:
         from pdfkit.report import report_html
 
         return report_html(self)
+
+
+# Above this Rw nobody would call a curve fitted, but for data that are noise for the most part.
+POOR_RW = 0.4
+NOISE = 2.0
+
+
+def describes(rw: float, reduced_chi2: float, errors_from: str) -> bool:
+    """Return whether a misfit is small, or no more than known errors make (reduced χ² up to 2)."""
+    return rw <= POOR_RW or (errors_from != "misfit" and reduced_chi2 <= NOISE)
 
 
 def propagated(covariance: Array, tangents: Array) -> Array:

@@ -29,13 +29,14 @@ import numpy as np
 from pdfkit import serial
 from pdfkit._checks import Array
 from pdfkit.data import PDF
-from pdfkit.errors import ReadError
+from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
 from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
 from pdfkit.io.particles import format_xyz
 from pdfkit.model import Model
 from pdfkit.params import Parameters
+from pdfkit.restraints import BondRestraint, Restraint, ValueRestraint
 from pdfkit.results import DatasetFit, FitResult, Uncertain
 
 FORMAT = "pdfkit fit result"
@@ -43,6 +44,7 @@ FORMAT_VERSION = 1
 KINDS = ("atoms", "cells", "mass")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
 # No long_name for the curves beside the first: silx shows the names of fields better.
+_UNKNOWN = "unknown"
 _G = {"units": "angstrom^-2"}
 _LABELLED = {**_G, "long_name": "G (Å⁻²)"}
 _R = {"units": "angstrom", "long_name": "r (Å)"}
@@ -308,11 +310,31 @@ def _matrix(title: str, name: str, names: tuple[str, ...], values: Array) -> Gro
 def _summary(result: FitResult) -> Group:
     members: dict[str, Group | Field] = {name: Field(getattr(result, name)) for name in _NUMBERS}
     members["converged"] = Field(result.converged)
+    members["describes"] = Field(result.describes)
+    members["restraint_scale"] = Field(result.restraint_scale)
+    members["restraint_chi2"] = Field(result.restraint_chi2)
+    members["restraints"] = Field(_restraints(result))
     members["message"] = Field(result.message)
     members["errors_from"] = Field(result.errors_from)
     members["remarks"] = Field(list(result.remarks))
     members["at_bounds"] = Field(list(result.at_bounds))
     return Group("NXcollection", members)
+
+
+def _restraints(result: FitResult) -> str:
+    """Return the restraints as JSON; "unknown" where one is of a kind that is not pdfkit's."""
+    try:
+        return serial.dumps(result.restraints) if result.restraints is not None else _UNKNOWN
+    except PdfkitError:
+        return _UNKNOWN
+
+
+def _read_restraints(fit: Group) -> tuple[Restraint, ...] | None:
+    text = fit.text("restraints") if "restraints" in fit else "[]"
+    found: tuple[Restraint, ...] | None = None if text == _UNKNOWN else serial.loads(text)
+    if found is not None and not all(isinstance(one, ValueRestraint | BondRestraint) for one in found):
+        raise ReadError(fit.source, "what stands for restraints is none: was it changed by something else?")
+    return found
 
 
 def _fractions(fractions: Mapping[str, Mapping[str, Uncertain]]) -> Group:
@@ -372,6 +394,8 @@ def _result(entry: Group) -> FitResult:
         fractions=_read_fractions(entry.group("fractions")),
         seconds=numbers["seconds"],
         whitened=bool(numbers["whitened"]),
+        restraints=_read_restraints(fit),
+        **{key: fit.number(key) for key in ("restraint_scale", "restraint_chi2") if key in fit},
     )
 
 

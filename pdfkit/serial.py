@@ -19,6 +19,7 @@ from pdfkit.data import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.evaluate import Convention
 from pdfkit.model import Model
+from pdfkit.restraints import BondRestraint, ValueRestraint
 from pdfkit.shapes import SHAPES
 from pdfkit.structure import Site, Structure
 
@@ -44,6 +45,8 @@ def _types() -> Mapping[str, type[Any]]:
         "lattice": Lattice,
         "structure": Structure,
         "site": Site,
+        "value restraint": ValueRestraint,
+        "bond restraint": BondRestraint,
         **SHAPES,
     }
 

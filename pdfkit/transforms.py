@@ -29,6 +29,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -490,7 +491,8 @@ def sq_to_pdf(
     low = _limit("qmin", sq.Q[0] if qmin is None else qmin, sq.Q)
     high = _limit("qmax", sq.Q[-1] if qmax is None else qmax, sq.Q)
     start = low if extrapolate == "none" else 0.0
-    instrument = replace(sq.instrument, qmin=start, qmax=high, window=window, window_width=window_width)
+    limits: dict[str, Any] = {"qmin": start, "qmax": high, "window": window, "window_width": window_width}
+    instrument = replace(sq.instrument, **limits, given=(*sq.instrument.given, *limits))
     Q, (F, *errors) = _cut(low, high, sq.Q, [sq.F, *_sq_errors.error_columns(sq)])
     variance, modes, core = _sq_errors.errors_of_F(sq, errors)
     if extrapolate != "none" and low > 0:

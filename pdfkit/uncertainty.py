@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -22,11 +22,11 @@ import numpy as np
 from pdfkit import _checks, transforms
 from pdfkit._checks import Array
 from pdfkit._quiet import captured
-from pdfkit.data import PDF
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.fitting import fit
+from pdfkit.fitting import known_restraints, posed_again, refit
 from pdfkit.params import ParameterMap
-from pdfkit.problem import Dataset, Problem
+from pdfkit.problem import Problem
+from pdfkit.restraints import Restraint
 from pdfkit.results import DatasetFit, FitResult
 
 Progress = Callable[[int, int], None]
@@ -36,18 +36,6 @@ def _known(result: FitResult, name: str) -> int:
     if name not in result.free:
         raise ParameterError(f"{name} was not free in this fit: nearest are {nearest(name, result.free)}")
     return result.free.index(name)
-
-
-def _again(result: FitResult, data: Mapping[str, PDF], params: Any) -> FitResult:
-    """Fit other data, or with other parameters, as `result` was fitted."""
-    whole = data if len(data) > 1 else next(iter(data.values()))
-    weights = "none" if result.errors_from == "misfit" else "auto"
-    errors = "covariance" if result.whitened else "independent"
-    return fit(result.datasets[0].model, whole, params=params, weights=weights, errors=errors)
-
-
-def _data(result: FitResult) -> dict[str, PDF]:
-    return {one.name: one.data for one in result.datasets}
 
 
 def band(result: FitResult) -> dict[str, Array]:
@@ -74,7 +62,7 @@ def band(result: FitResult) -> dict[str, Array]:
     for one in result.datasets:
         names = [f"{one.name}.{n}" if f"{one.name}.{n}" in mapping.names else n for n in one.model.names]
         rows = [mapping.names.index(n) for n in names]
-        _, slopes = one.model.evaluator(one.data.r)(one.model.values, tangents[rows])
+        _, slopes = one.model.evaluator(one.data.r, one.begin)(one.model.values, tangents[rows])
         out[one.name] = np.sqrt(np.maximum(np.einsum("ir,ij,jr->r", slopes, covariance, slopes), 0.0))
     return out
 
@@ -83,8 +71,8 @@ def band(result: FitResult) -> dict[str, Array]:
 class Profile:
     """χ² of a fit along one parameter, all others refined.
 
-    name; values (n,) of the parameter; rise (n,): χ² above its minimum, in units of the errors; rw (n,). interval(k):
-    where the rise reaches k².
+    name; values (n,) of the parameter; rise (n,): χ² above its minimum, restraints included, in units of the errors; rw
+    (n,). interval(k): where the rise reaches k².
     """
 
     name: str
@@ -111,8 +99,8 @@ def profile(
 ) -> Profile:
     """Return the profile likelihood of one free parameter: χ²(p) minimised over all others.
 
-    points : values from −sigmas to +sigmas standard errors (within the parameter's bounds). Each is a fit that starts
-    at the last one. Raises ParameterError for a name that was not free, or that has no error.
+    Ties, weights and restraints are those of the fit. points : values from −sigmas to +sigmas standard errors (within
+    the parameter's bounds). Each is a fit that starts at the last one. Raises ParameterError for a name that was not free, or that has no error.
 
     Example
     -------
@@ -141,9 +129,10 @@ def profile(
         params = result.params.copy()
         for k in side:
             params[name].set(value=float(wanted[k]), vary=False)
-            found = _again(result, _data(result), params)
+            found = refit(result, params)
             params = found.params.copy()
-            rise[k], rw[k] = (found.chi2 - result.chi2) / unit, found.rw
+            above = found.chi2 + found.restraint_chi2 - result.chi2 - result.restraint_chi2
+            rise[k], rw[k] = above / unit, found.rw
             done += 1
             if progress is not None:
                 progress(done, points)
@@ -192,7 +181,8 @@ def bootstrap(
     The misfit is split into its shares from bands of Q of `width` (Å⁻¹, default two Nyquist widths 2π/(rmax − rmin)),
     each of which keeps its size and its shape in r and gets a sign of its own (wild bootstrap). What the model misses
     counts as if it were noise of that size there: no assumption that it is equally large at all Q. The misfit is first
-    enlarged by √[N/(N − n)], for what n parameters have taken from N independent points.
+    enlarged by √[N/(N − n)], for what n parameters have taken from N independent points. Ties and weights are those of
+    the fit; so are its restraints, whose targets are drawn anew within their σ, being data too.
     Source: Liu, Ann. Stat. 16, 1696 (1988); blocks as in Künsch, Ann. Stat. 17, 1217 (1989).
 
     Example
@@ -217,10 +207,20 @@ def bootstrap(
         for one, share in zip(result.datasets, shares, strict=True):
             signs = rng.choice((-1.0, 1.0), share.shape[0])
             data[one.name] = replace(one.data, G=one.calc.G + grow * (signs @ share))
-        values[k] = _again(result, data, result.params.copy()).values
+        restraints = [_drawn(one, rng) for one in known_restraints(result)]
+        values[k] = refit(result, result.params, data, restraints).values
         if progress is not None:
             progress(k + 1, repeats)
     return Replicas(result.free, result.values, values)
+
+
+def _drawn(restraint: Restraint, rng: np.random.Generator) -> Restraint:
+    """Return a restraint with a target drawn from its own σ; one that has neither is kept as it is."""
+    known: Any = restraint
+    if not hasattr(known, "target") or not hasattr(known, "sigma"):
+        return restraint
+    drawn: Restraint = replace(known, target=known.target + known.sigma * rng.standard_normal())
+    return drawn
 
 
 def _shares(one: DatasetFit, width: float | None) -> Array:
@@ -250,8 +250,8 @@ def sample(
     """Return posterior samples of the free parameters: emcee, through lmfit.
 
     The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
-    the misfit. Bounds are flat priors. `steps` of each walker are taken, the first `burn` left out; neighbours in a
-    chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without the package emcee.
+    the misfit. Bounds are flat priors, restraints normal ones. `steps` of each walker are taken, the first `burn` left
+    out; neighbours in a chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without the package emcee.
 
     Example
     -------
@@ -290,11 +290,10 @@ def sample(
 
 
 def _problem(result: FitResult) -> tuple[Problem, float]:
-    """Return the problem of a fit as it was posed, without restraints, and what its residuals are to be divided by."""
-    errors = "covariance" if result.whitened else "independent"
-    weights = "none" if result.errors_from == "misfit" else "auto"
-    sets = [Dataset.of(one.name, one.model, one.data, one.data, weights, errors) for one in result.datasets]
-    problem = Problem(sets, ParameterMap.of(result.params), (), result.datasets[0].model)
+    """Return the problem of a fit as it was posed, and what its residuals are to be divided by."""
+    mapping, kept = ParameterMap.of(result.params), known_restraints(result)
+    problem = Problem(posed_again(result), mapping, kept, result.datasets[0].model)
+    problem.restraint_scale = result.restraint_scale
     return problem, math.sqrt(_unit(result))
 
 

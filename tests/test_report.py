@@ -99,7 +99,7 @@ def test_head_says_how_good_and_how_much():
     assert head.startswith(f"Fit of {NAME}: Rw = {result.rw:.4f}")
     assert "converged" in head
     assert f"{result.n_points} points ({result.n_independent:.1f} independent)" in head
-    assert "X-rays, Qmax 18 Å⁻¹, 295 K" in head
+    assert "X-rays, Qmax 18 Å⁻¹, qdamp 0.03, qbroad 0.01, 295 K" in head
 
 
 def test_a_fit_that_failed_says_so_first():

@@ -167,7 +167,7 @@ def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
     for name, keys in _NUMBERS.items():
         if name not in given and (value := facts.number(keys)) is not None:
             values[name] = math.inf if name == "qmax" and value == 0 else value
-    values |= {"probe": facts.probe(), "window": facts.window() or "none"} | given
+    values |= {"probe": facts.probe(), "window": facts.window()} | given
     try:
         return Instrument(**values)
     except PdfkitError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,8 @@ def _read_other(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     _note_window(header, facts, given, instrument)
     if "qmin" not in given and instrument.qmin > 0:
         header["note qmin"] = f"qmin = {instrument.qmin:g} is not applied to models; give qmin= to cut there"
-        instrument = replace(instrument, qmin=0.0)
+        # Not said, then: the qmin of a model counts.
+        instrument = replace(instrument, qmin=0.0, given=tuple(n for n in instrument.given if n != "qmin"))
     name = Path(table.path).name
     return PDF(
         curve.r,
@@ -222,14 +223,14 @@ def write_pdf(path: AnyPath, pdf: PDF) -> None:
 
 def _instrument_lines(instrument: Instrument) -> list[str]:
     lines = []
-    for item in fields(instrument):
-        value = getattr(instrument, item.name)
-        if item.name == "probe":
-            lines += [] if value is None else [f"stype={_STYPE[value]}"]
-        elif item.name == "qmax" and value == math.inf:
+    for name in instrument.given:
+        value = getattr(instrument, name)
+        if name == "probe":
+            lines.append(f"stype={_STYPE[value]}")
+        elif name == "qmax" and value == math.inf:
             lines.append("qmax=0   no termination")
         elif value is not None:
-            lines.append(f"{item.name}={value}")
+            lines.append(f"{name}={value}")
     return lines
 
 

@@ -16,12 +16,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit import _budget, _checks
+from pdfkit import _budget, _checks, scattering
 from pdfkit._checks import Array, IntArray
 from pdfkit._find_symmetry import TOLERANCE
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _bins, _orbits
+from pdfkit.phases import _bins, _bonds, _orbits
 from pdfkit.phases._bins import Order
 from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
 from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
@@ -132,33 +132,39 @@ class Crystal:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """All symmetry-independent numbers of the phase, scale first, shape last."""
-        # delta1 and delta2 stop short of where the nearest pair would lose its width.
-        bond = self._shortest_distance
+        return self.quantities_seen_by("X")
+
+    def quantities_seen_by(self, probe: str | None) -> tuple[Quantity, ...]:
+        """Return the quantities with the limits that a probe asks for.
+
+        delta1 and delta2 stop short of where the nearest bond that the probe sees would lose its width.
+        """
+        bond = self._shortest_bond(probe or "X")
         return (
             Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
             *self._structure_quantities,
             Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
             Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
-            Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut"),
-            Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False),
+            Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut", least=0.01),
+            Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False, least=0.0),
             *(
-                Quantity(p.name, value, p.low, p.high, p.unit, p.meaning)
+                Quantity(p.name, value, p.low, p.high, p.unit, p.meaning, least=p.low, most=p.high)
                 for p, value in zip(self.shape.parameters, self.shape.values(), strict=True)
             ),
         )
 
+    def _shortest_bond(self, probe: str) -> float:
+        """Return the distance (Å) within which pairs first add up to `A_BOND`: the nearest bond that the probe sees."""
+        known = self.__dict__.setdefault("_bonds", {})
+        if probe not in known:
+            strengths = [_strength(site.element, probe) for site in self.structure.sites]
+            known[probe] = _bonds.shortest(self._geometry, self._atoms, self.structure.sites, strengths)
+        return float(known[probe])
+
     @cached_property
-    def _shortest_distance(self) -> float:
-        """Distance (Å) of the nearest pair."""
+    def _geometry(self) -> Geometry:
         free = np.array([q.value for q in self._structure_quantities])
-        geometry = Point.at(self._maps, self._atoms, free, self._directions(np.zeros((free.size, 0)))).geometry
-        reach = float(np.cbrt(math.sqrt(np.linalg.det(geometry.g)) / self._atoms.site.size))
-        while True:
-            i, j, shift = _orbits.enumerate_pairs(geometry, reach, self._atoms.first, self._atoms.site)
-            if i.size:
-                delta = geometry.x[j] + shift - geometry.x[i]
-                return float(np.sqrt(np.einsum("pa,ab,pb->p", delta, geometry.g, delta).min()))
-            reach *= 1.5
+        return Point.at(self._maps, self._atoms, free, self._directions(np.zeros((free.size, 0)))).geometry
 
     @cached_property
     def _structure_quantities(self) -> tuple[Quantity, ...]:
@@ -317,9 +323,7 @@ class Crystal:
 
     @cached_property
     def _order(self) -> Order:
-        free = np.array([q.value for q in self._structure_quantities])
-        here = Point.at(self._maps, self._atoms, free, self._directions(np.zeros((free.size, 0))))
-        return Order.of(self._atoms, here.geometry)
+        return Order.of(self._atoms, self._geometry)
 
     @cached_property
     def _reference(self) -> tuple[float, ...]:
@@ -428,6 +432,14 @@ def _cell_quantity(name: str, value: float) -> Quantity:
         return Quantity(name, value, low, high, "Å", "cell length", least=SHORTEST_CELL, most=LONGEST_CELL)
     low, high = max(20.0, value - 10), min(160.0, value + 10)
     return Quantity(name, value, low, high, "°", "cell angle", least=1.0, most=179.0)
+
+
+@lru_cache(maxsize=256)
+def _strength(element: str, probe: str) -> float:
+    try:
+        return scattering.scattering_strength(element, probe)
+    except PdfkitError:  # what has no strength is refused where a curve is asked for
+        return 1.0
 
 
 def _rounded(q: Quantity, value: float) -> float:

@@ -198,7 +198,9 @@ class Stacked:
             *self._u_quantity,
             *self._chance_quantities,
             *(q for label in self.labels for q in self._displacement_quantities(label)),
-            Quantity("Ulayer", self.Ulayer, 0.0, U_MAX, "Å²", "growth of the variance along the stack, per layer"),
+            Quantity(
+                "Ulayer", self.Ulayer, 0.0, U_MAX, "Å²", "growth of the variance along the stack, per layer", least=0.0
+            ),
             Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
             Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
             *self._platelet_quantities,
@@ -215,16 +217,19 @@ class Stacked:
         if self.u is None:
             return ()
         low, high = max(U_RANGE[0], self.u - 0.1), min(U_RANGE[1], self.u + 0.1)
-        return (Quantity("u", self.u, low, high, "", f"height of {self.second} over {self.first}, in 2h"),)
+        meaning = f"height of {self.second} over {self.first}, in 2h"
+        return (Quantity("u", self.u, low, high, "", meaning, least=U_RANGE[0], most=U_RANGE[1]),)
 
     @property
     def _chance_quantities(self) -> tuple[Quantity, ...]:
         if self.alpha is not None:
-            return (Quantity("alpha", self.alpha, 0.0, 1.0, "", "probability that a layer is hexagonal"),)
+            meaning = "probability that a layer is hexagonal"
+            return (Quantity("alpha", self.alpha, 0.0, 1.0, "", meaning, least=0.0, most=1.0),)
         c, h = float(self.alpha_c or 0.0), float(self.alpha_h or 0.0)
+        cubic, hexa = (SHORTEST, 1.0), (0.0, 1.0 - SHORTEST)
         return (
-            Quantity("alpha_c", c, SHORTEST, 1.0, "", "probability of a hexagonal layer after a cubic one"),
-            Quantity("alpha_h", h, 0.0, 1.0 - SHORTEST, "", "probability of a hexagonal layer after a hexagonal one"),
+            Quantity("alpha_c", c, *cubic, "", "probability of a hexagonal layer after a cubic one", True, *cubic),
+            Quantity("alpha_h", h, *hexa, "", "probability of a hexagonal layer after a hexagonal one", True, *hexa),
         )
 
     def _displacement_quantities(self, label: str) -> tuple[Quantity, ...]:
@@ -244,7 +249,7 @@ class Stacked:
         layers = Quantity("layers", self.layers, 1.0, math.inf, "", "whole layers", refinable=self.body is None)
         if self.diameter is None:
             return (layers,)
-        return layers, Quantity("diameter", self.diameter, 0.1, math.inf, "Å", "diameter of the platelet")
+        return layers, Quantity("diameter", self.diameter, 0.1, math.inf, "Å", "diameter of the platelet", least=0.1)
 
     @property
     def _shortest_distance(self) -> float:
@@ -391,7 +396,9 @@ def _length(name: str, value: float, meaning: str) -> Quantity:
 
 def _quantities_of(shape: Any) -> tuple[Quantity, ...]:
     rows = zip(shape.parameters, shape.values(), strict=True)
-    return tuple(Quantity(p.name, value, p.low, p.high, p.unit, p.meaning) for p, value in rows)
+    return tuple(
+        Quantity(p.name, value, p.low, p.high, p.unit, p.meaning, least=p.low, most=p.high) for p, value in rows
+    )
 
 
 def _restored(kind: type[Stacked], values: Mapping[str, Any]) -> Stacked:

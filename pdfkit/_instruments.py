@@ -1,0 +1,116 @@
+"""Which instrument counts for each data set of a fit: what the data say, and the model's values where they are silent.
+
+The two numbers of the resolution (qdamp, qbroad) come from one calibration, and a window goes with its width: data that
+say one of a pair say both. The instrument of a model describes data of its own probe only; and where it is that of one
+of several data sets, it does not describe the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from pdfkit.data import PDF, Instrument
+from pdfkit.errors import PdfkitError
+from pdfkit.model import Model
+
+Data = PDF | Mapping[str, PDF] | Sequence[PDF]
+PAIRS = (("qdamp", "qbroad"), ("window", "window_width"))
+# What a model cannot be without, and what belongs to the calculation as much as to the data: lent to any data set.
+ALWAYS_LENT = ("probe", "qmax", "weights")
+
+
+def named(model: Model, data: Data) -> dict[str, PDF]:
+    """Return data sets by name: "" for a single one; those of a list get their own names, or data1, data2…"""
+    if isinstance(data, PDF):
+        return {"": data}
+    sets = dict(data) if isinstance(data, Mapping) else _with_names(model, data)
+    if not sets:
+        raise PdfkitError("there are no data to fit: give at least one PDF")
+    for name, pdf in sets.items():
+        if not isinstance(pdf, PDF):
+            raise PdfkitError(f"data set {name or 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
+    return {"": next(iter(sets.values()))} if len(sets) == 1 else sets
+
+
+def _with_names(model: Model, data: Any) -> dict[str, PDF]:
+    try:
+        sets = list(data)
+    except TypeError:
+        raise PdfkitError(
+            f"data of type {type(data).__name__} are no PDF: give one, a list, or a dict by name"
+        ) from None
+    words = [re.sub(r"\W+", "_", getattr(pdf, "name", "")).strip("_") for pdf in sets]
+    taken = {phase.name for phase in model.phases}
+    usable = all(word.isidentifier() and word not in taken for word in words) and len(set(words)) == len(words)
+    return dict(zip(words if usable else [f"data{k}" for k in range(1, len(sets) + 1)], sets, strict=True))
+
+
+def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], tuple[str, ...]]:
+    """Return the model of each data set, measured as that was, and remarks on what contradicts or was assumed."""
+    known = model.instrument
+    belongs = len(data) > 1 and any(pdf.instrument == known for pdf in data.values())
+    models, remarks = {}, []
+    for name, pdf in data.items():
+        own = pdf.instrument
+        lends = not belongs and own.probe in (None, known.probe)
+        used = _merged(own, known, lends=lends)
+        title = name or pdf.name or "the data"
+        if not belongs:
+            remarks += _contradiction(title, own, known, several=len(data) > 1)
+        if len(data) > 1:
+            remarks += _borrowed(title, own, used)
+        models[name] = model if used == known else _measured(model, used, title, remarks)
+    return models, tuple(remarks)
+
+
+def _said(own: Instrument) -> set[str]:
+    """Return the names of what an instrument says, pairs completed."""
+    said = set(own.given)
+    for pair in PAIRS:
+        if said & set(pair):
+            said |= set(pair)
+    return said
+
+
+def _names(own: Instrument) -> list[str]:
+    return [f.name for f in fields(own) if f.name != "given"]
+
+
+def _merged(own: Instrument, known: Instrument, *, lends: bool) -> Instrument:
+    said = _said(own)
+    lent = [name for name in _names(own) if name not in said and (lends or name in ALWAYS_LENT)]
+    changed: dict[str, Any] = {name: getattr(known, name) for name in lent}
+    return replace(own, **changed, given=(*own.given, *(name for name in lent if name in known.given)))
+
+
+def _measured(model: Model, used: Instrument, title: str, remarks: list[str]) -> Model:
+    """Return the model measured by another instrument; strengths that were given hold for their own probe."""
+    if model.strengths and used.probe != model.instrument.probe:
+        remarks.append(f"{title}: the strengths given to the model are not those of its probe; tabulated ones are used")
+        return Model(model.phases, used, model.convention)
+    return model.with_instrument(used)
+
+
+def _contradiction(title: str, own: Instrument, known: Instrument, *, several: bool) -> list[str]:
+    """Say where data and model both speak and differ: the data count."""
+    said = _said(own)
+    differ = [n for n in _names(own) if n in said and n in known.given and getattr(own, n) != getattr(known, n)]
+    if several and "probe" in differ:  # of several data sets, those of another probe had another instrument
+        return []
+    ours = ", ".join(f"{n} = {_shown(getattr(own, n))}" for n in differ)
+    theirs = ", ".join(_shown(getattr(known, n)) for n in differ)
+    return [f"{title}: {ours} of the data is used, not {theirs} of the model"] if differ else []
+
+
+def _borrowed(title: str, own: Instrument, used: Instrument) -> list[str]:
+    """Say what one of several data sets was silent about."""
+    taken = [n for n in _names(own) if getattr(own, n) != getattr(used, n)]
+    text = ", ".join(f"{n} = {_shown(getattr(used, n))}" for n in taken)
+    return [f"{title}: the data do not say {', '.join(taken)}; the model's {text} is used"] if taken else []
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
