@@ -66,7 +66,8 @@ class FitResult:
     ΣΔr·Qmax/π. converged: whether the optimiser found a minimum. restraints: those of the fit (None: they could not be
     saved); restraint_chi2: their Σ[(value − target)/σ]² times restraint_scale², as it was added to chi2. errors_from:
     "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit over independent
-    points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase → {"atoms", "cells", "mass"} → (value, standard error).
+    points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase →
+    {"atoms", "cells", "mass"} → (value, standard error).
 
     Example
     -------

@@ -100,7 +100,8 @@ def profile(
     """Return the profile likelihood of one free parameter: χ²(p) minimised over all others.
 
     Ties, weights and restraints are those of the fit. points : values from −sigmas to +sigmas standard errors (within
-    the parameter's bounds). Each is a fit that starts at the last one. Raises ParameterError for a name that was not free, or that has no error.
+    the parameter's bounds). Each is a fit that starts at the last one. Raises ParameterError for a name that was not
+    free, or that has no error.
 
     Example
     -------
@@ -251,7 +252,8 @@ def sample(
 
     The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
     the misfit. Bounds are flat priors, restraints normal ones. `steps` of each walker are taken, the first `burn` left
-    out; neighbours in a chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without the package emcee.
+    out; neighbours in a chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without
+    the package emcee.
 
     Example
     -------
