@@ -35,8 +35,9 @@ class Row:
 
 
 def read(path: str, **options: float) -> pk.PDF:
+    # PDFfit2 divides by r: it was handed what lies above r = 0, and its filter begins there.
     pdf = pk.read_pdf(example(path), probe="X", **options)
-    return replace(pdf, dG=None)
+    return replace(pdf.crop(float(pdf.r[pdf.r > 0][0])), dG=None)
 
 
 def run(

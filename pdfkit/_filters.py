@@ -27,16 +27,20 @@ def filter_range(r: Array, qmax: float, program: str, begin: float | None = None
     data, `begin` (default r[0]), srreal at 0.
     """
     # Grids printed with few digits (59.990002) are meant to be uniform; these programs take them so, too.
-    step = float(f"{(r[-1] - r[0]) / (r.size - 1):.6g}")
-    if np.abs(r / step - np.round(r[0] / step) - np.arange(r.size)).max() > 2e-3:
+    exact = (r[-1] - r[0]) / (r.size - 1)
+    step = float(f"{exact:.6g}")
+    ripples = RIPPLES * 2 * math.pi / qmax
+    if np.abs(r / step - np.round(r[0] / step) - np.arange(r.size)).max() <= 2e-3:
+        last = round((r[-1] + ripples) / step)
+        begin = r[0] if begin is None else min(begin, r[0])
+        first = max(1, round(begin / step)) if program == "pdffit2" else 0
+        return step * np.arange(first, last + 1)
+    if program != "pdffit2" or np.abs((r - r[0]) / exact - np.arange(r.size)).max() > 2e-3:
         raise PdfkitError(
             f"convention {program!r} needs r on multiples of a uniform step: use the default convention, or resample"
         )
-    ripples = RIPPLES * 2 * math.pi / qmax
-    last = round((r[-1] + ripples) / step)
-    begin = r[0] if begin is None else min(begin, r[0])
-    first = max(1, round(begin / step)) if program == "pdffit2" else 0
-    return step * np.arange(first, last + 1)
+    # PDFfit2 counts its steps from the first point of its data, PDFgui's Nyquist grid for one.
+    return np.asarray(r[0] + exact * np.arange(r.size + round(ripples / exact)))
 
 
 def lowpass(curves: Array, step: float, qmax: float, program: str) -> Array:

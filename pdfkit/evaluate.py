@@ -34,7 +34,9 @@ class Convention:
     reach : peaks end at this many σ.
     cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
         Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
-        some 1e-3 of max|G|, and of per cents at the first points, where the filter of "pdffit2" begins).
+        some 1e-3 of max|G|, and of per cents at the first points, where the filter of "pdffit2" begins). That is where
+        the data begin, as for PDFfit2 itself; of data that begin at r = 0, which it cannot take, the last point below
+        the range of the fit, as PDFgui crops them. Grids need not lie on multiples of their step.
 
     Example
     -------

@@ -386,11 +386,11 @@ def _held(mapping: ParameterMap, x: Array, on_bound: Any) -> _Held:
     expressions = dict(mapping.ties)
     for limit in mapping.limits:
         value, tiny = float(values[limit.index]), 1e-6 * limit.unit
-        if limit.index in beyond:
-            moved_by = beyond[limit.index][1] != 0
-            alone |= moved_by & (moved_by.sum() == 1)
-        elif limit.low + tiny < value < limit.high - tiny or not tangents[limit.index, ~on_bound].any():
+        moved_by = (beyond[limit.index][1] if limit.index in beyond else tangents[limit.index]) != 0
+        inside = limit.low + tiny < value < limit.high - tiny
+        if inside or not (moved_by & ~on_bound).any():
             continue
+        alone |= moved_by & (moved_by.sum() == 1)
         name, side = mapping.names[limit.index], "lower" if value - limit.low < limit.high - value else "upper"
         names.append(name)
         remarks.append(

@@ -228,17 +228,19 @@ def _set_bounds(par: Any, low: float | None, high: float | None) -> str:
     least, most = possible(par)
     if new_low > most or new_high < least:
         raise ParameterError(f"bounds of {par.name}: it lies between {least:g} and {most:g}; give others")
+    beyond = new_high > most or new_low < min(least, 0.0)
     new_low, new_high = max(new_low, least), min(new_high, most)
+    cut = f"bounds of {par.name} are {new_low:g} to {new_high:g}: further it cannot go" if beyond else ""
     if par.expr:
         par.set(min=new_low, max=new_high)
-        return ""
+        return cut
     value = float(par.value)
     if not par.vary and not new_low <= value <= new_high:
         return f"{par.name} is fixed at {value:g}, outside {said} that were given: they do nothing"
     par.set(min=new_low, max=new_high)
     par.value = min(max(value, new_low), new_high)
     if par.value == value:
-        return ""
+        return cut
     return f"{par.name} starts at {par.value:g}, because its value {value:g} lies outside {said}"
 
 

@@ -45,6 +45,9 @@ KINDS = ("atoms", "cells", "mass")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
 # No long_name for the curves beside the first: silx shows the names of fields better.
 _UNKNOWN = "unknown"
+# What a parameter was made with, and what it can be at all.
+_MADE = ("made_value", "made_minimum", "made_maximum")
+_POSSIBLE = ("least", "most")
 _G = {"units": "angstrom^-2"}
 _LABELLED = {**_G, "long_name": "G (Å⁻²)"}
 _R = {"units": "angstrom", "long_name": "r (Å)"}
@@ -295,6 +298,10 @@ def _parameters(params: Parameters) -> Group:
         "meaning": Field([str(one.get("meaning", "")) for one in about]),
         "refinable": Field([bool(one.get("refinable", True)) for one in about]),
     }
+    made = [one.get("made", (math.nan,) * 3) for one in about]
+    at_all = [one.get("possible", (math.nan,) * 2) for one in about]
+    for columns_of, values in ((_MADE, made), (_POSSIBLE, at_all)):
+        columns |= {name: Field([float(row[k]) for row in values]) for k, name in enumerate(columns_of)}
     return Group("NXcollection", columns)
 
 
@@ -425,11 +432,13 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
     numbers = [table.array(column) for column in columns]
     params = Parameters()
     rows = zip(names, expressions, units, meanings, *numbers, strict=True)
+    limits = {key: _rows_of(table, columns_of) for key, columns_of in (("made", _MADE), ("possible", _POSSIBLE))}
     for name, _, unit, meaning, value, error, low, high, vary, start, refinable in rows:
         par = lmfit.Parameter(name, value=float(value), vary=bool(vary), min=float(low), max=float(high))
         par.stderr = None if math.isnan(error) else float(error)
         par.init_value = None if math.isnan(start) else float(start)
-        par.user_data = {"unit": unit, "meaning": meaning, "refinable": bool(refinable)}
+        known = {key: values[name] for key, values in limits.items() if name in values}
+        par.user_data = {"unit": unit, "meaning": meaning, "refinable": bool(refinable), **known}
         params[name] = par
     for name, expression, error in zip(names, expressions, numbers[1], strict=True):
         if expression:
@@ -445,6 +454,14 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
             if k != i and np.isfinite(sigma[[i, k]]).all()
         }
     return params
+
+
+def _rows_of(table: Group, columns: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
+    """Return numbers by parameter, of those that have them; files of older versions have none."""
+    if any(column not in table for column in columns):
+        return {}
+    rows = zip(*(table.array(column).tolist() for column in columns), strict=True)
+    return {name: row for name, row in zip(table.texts("name"), rows, strict=True) if not math.isnan(row[0])}
 
 
 def _read_fractions(table: Group) -> dict[str, dict[str, Uncertain]]:

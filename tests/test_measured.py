@@ -52,7 +52,9 @@ def test_a_model_that_cannot_fit_says_so_and_stops() -> None:
     result = row.fit()
     assert result.nfev <= 101
     assert not result.converged
-    assert "does not describe the data" in result.message
+    assert "stopped after" in result.message
+    assert not result.describes
+    assert any("does not describe the data" in remark for remark in result.remarks)
 
 
 def test_parts_of_a_measured_fit_add_up() -> None:
