@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit.io._text import read_table
 from pdfkit.io.intensity_files import read_intensity
 
 _A = 5.4309  # Å
@@ -93,9 +94,17 @@ def wavelength_read(path: Path, **options: Any) -> float:
     return read_intensity(path, **options).wavelength or math.nan
 
 
+def read_as(path: Path, **options: Any) -> str:
+    """Return what `pdfkit info` reads a file of columns as: "pdf", "sq" or "intensity"."""
+    from pdfkit._info_data import Options, decide
+
+    return decide(read_table(path), Options(**options)).what
+
+
 MAKERS: Mapping[str, Callable[..., Path]] = {"silicon": pattern}
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "peak and end": peak_and_end,
     "start and points": start_and_points,
     "wavelength": wavelength_read,
+    "read as": read_as,
 }

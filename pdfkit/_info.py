@@ -1,9 +1,11 @@
-"""What `pdfkit info` says about a file."""
+"""What `pdfkit info` says about a file: a screen of it, or all."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,78 +13,111 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._info_data import OVERRIDE, Options, read
 from pdfkit._species import atomic_mass
 from pdfkit.counting import count_pairs
 from pdfkit.data import PDF, SQ
-from pdfkit.errors import ReadError
+from pdfkit.errors import PdfkitWarning, ReadError
 from pdfkit.intensity import Intensity
+from pdfkit.io import _axis_names
 from pdfkit.particle import Particle
 from pdfkit.structure import Structure
 
 STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
 RESULTS = (".h5", ".hdf5", ".nxs")
-FUNCTIONS_OF_Q = (".sq", ".fq", ".soq")
-INTENSITIES = (".iq", ".chi", ".xye")
 # Atoms of a cell up to which a space group is looked for: it takes 50 ms at most.
 MOST_SEARCHED = 150
+# A screen, for people; --all has no limits.
+WIDTH, HEIGHT, _REMARKS, _SITES, _PAIRS = 100, 40, 14, 12, 10
 
 Lines = Iterator[tuple[str, str]]
 
 
-def describe(file: str, qmax: float | None = None, wavelength: float | None = None, **curve: Any) -> str:
+def describe(
+    file: str, qmax: float | None = None, wavelength: float | None = None, *, everything: bool = False, **options: Any
+) -> str:
     """Return a description of a data file, a structure (file or shipped name), a result or a recipe, as text.
 
-    qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say. curve : kind, composition and
-    rho0 of a function of r or Q, as for `read_pdf`.
+    qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say. options : see
+    `pdfkit._info_data.Options`. everything : without the limits of a screen, with all header entries. What was assumed
+    comes last, as remarks.
+
+    Raises ReadError as the readers do.
     """
-    given = {key: value for key, value in curve.items() if value is not None}
-    pairs = list(_pairs(file, qmax, wavelength, given))
-    width = max(len(key) for key, _ in pairs)
-    return "\n".join(f"{key:<{width}}  {value}".rstrip() for key, value in pairs)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pairs = list(_pairs(file, Options(qmax=qmax, wavelength=wavelength, **options), everything))
+    remarks = [text for key, text in pairs if key == "remark"]
+    remarks += [str(one.message) for one in caught if issubclass(one.category, PdfkitWarning)]
+    for one in caught:
+        if not issubclass(one.category, PdfkitWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    remarks = list(dict.fromkeys(_plain(text).removeprefix(f"{file}: ") for text in remarks))
+    return _laid_out([pair for pair in pairs if pair[0] != "remark"], remarks, everything)
 
 
-def _pairs(file: str, qmax: float | None, wavelength: float | None, curve: dict[str, Any]) -> Lines:
+def _laid_out(pairs: Sequence[tuple[str, str]], remarks: Sequence[str], everything: bool) -> str:
+    """Return the pairs as lines of 100 columns, remarks last; a screen of 40 lines unless everything is wanted."""
+    width = min(24, max(len(key) for key, _ in pairs))
+    body = [line for pair in pairs for line in _wrapped(*pair, width)]
+    last = [line for text in remarks for line in _wrapped("remark", text, width)]
+    if not everything:
+        if len(last) > _REMARKS:
+            last = [*last[: _REMARKS - 1], f"{'remark':<{width}}  … and more: --all shows them"]
+        room = HEIGHT - len(last)
+        if len(body) > room:
+            body = [*body[: room - 1], f"… {len(body) - room + 1} more lines: --all shows them"]
+    return "\n".join([*body, *last])
+
+
+def _wrapped(key: str, value: str, width: int) -> list[str]:
+    room = max(WIDTH - max(width, len(key)) - 2, 40)
+    first, *rest = textwrap.wrap(value, room, break_on_hyphens=False, replace_whitespace=False) or [""]
+    return [f"{key:<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in rest)]
+
+
+def _pairs(file: str, options: Options, everything: bool) -> Lines:
     from pdfkit.io.structures import load_structure, read_structure
     from pdfkit.phases.files import kind_of, known_structure
 
     path = Path(known_structure(file))
     ending = path.suffix.lower()
-    if kind_of(path) == "cluster":
+    if options.as_ is None and kind_of(path) == "cluster":
         return of_particle(Particle.from_file(path))
     if not path.exists():
-        return of_structure(load_structure(file))
-    if ending in STRUCTURES:
-        return of_structure(read_structure(path))
+        return of_structure(load_structure(file), everything)
+    if ending in STRUCTURES and options.as_ is None:
+        return of_structure(read_structure(path), everything)
     if ending in RESULTS:
         return _of_result(path)
     if ending == ".toml":
         return _of_recipe(path)
-    return _of_data(path, qmax, wavelength, curve)
+    return _of_data(path, options, everything)
 
 
-def _of_data(path: Path, qmax: float | None, wavelength: float | None, curve: dict[str, Any]) -> Lines:
-    from pdfkit.io._kinds import is_of_Q
-    from pdfkit.io.pdf_files import read_pdf
-    from pdfkit.io.sq_files import read_sq
+def _of_data(path: Path, options: Options, everything: bool) -> Lines:
     from pdfkit.io.structures import read_structure
 
-    of_Q = {key: value for key, value in curve.items() if key != "rho0"}
-    if path.suffix.lower() in FUNCTIONS_OF_Q or is_of_Q(path, curve.get("kind")):
-        return of_sq(read_sq(path, **of_Q))
-    if path.suffix.lower() in INTENSITIES:
-        from pdfkit.io.intensity_files import read_intensity
-
-        unit = "auto" if wavelength is None else "2theta"
-        return of_intensity(read_intensity(path, unit=unit, wavelength=wavelength))
     try:
-        return of_pdf(read_pdf(path, qmax=qmax, **curve))
+        data, decided = read(path, options)
     except ReadError as error:
-        # The text may still be something else; if it is not, what was wrong with it as G(r) is the answer.
-        with suppress(ReadError):
-            return of_sq(read_sq(path, **of_Q))
-        with suppress(ReadError):
-            return of_structure(read_structure(path))
+        # The text may be a structure; if it is not, what was wrong with it as data is the answer.
+        if options.as_ is None:
+            with suppress(ReadError):
+                return of_structure(read_structure(path), everything)
         raise error from None
+    return _of_decided(data, decided.why, decided.guessed, everything)
+
+
+def _of_decided(data: PDF | SQ | Intensity, why: str, guessed: bool, everything: bool) -> Lines:
+    lines = of_pdf(data) if isinstance(data, PDF) else of_sq(data) if isinstance(data, SQ) else of_intensity(data)
+    for key, value in lines:
+        yield key, f"{value}, {why}" if key == "kind" else value
+    yield from _header(data, everything)
+    if guessed:
+        yield "remark", f"what the columns are was decided {why}: {OVERRIDE}"
+    for text in data.remarks:
+        yield "remark", text
 
 
 def of_pdf(pdf: PDF) -> Lines:
@@ -112,7 +147,6 @@ def of_pdf(pdf: PDF) -> Lines:
         yield "composition", pdf.composition
     if pdf.temperature is not None:
         yield "temperature", f"{pdf.temperature:g} K"
-    yield from _header(pdf)
 
 
 def _advice_lines(pdf: PDF) -> Lines:
@@ -142,6 +176,12 @@ def of_intensity(iq: Intensity) -> Lines:
     """Yield what is known of a powder pattern."""
     yield "kind", "intensities I(Q)"
     yield "name", iq.name
+    unit, _, why = iq.header.get("note unit", "").partition(": ")
+    if unit:
+        yield (
+            "first column",
+            f"{_axis_names.SPOKEN.get(unit, unit)}, {'as given' if why == 'given' else f'since {why}'}",
+        )
     yield from _grid(iq.Q, "Q", "Å⁻¹")
     yield "I", f"{iq.I.min():.5g} to {iq.I.max():.5g}"
     yield "dI", "none" if iq.dI is None else f"{iq.dI.min():.3g} to {iq.dI.max():.3g}"
@@ -149,7 +189,6 @@ def of_intensity(iq: Intensity) -> Lines:
     yield "r resolved to", f"π/step = {math.pi / float(np.diff(iq.Q).max()):.4g} Å"
     if iq.composition:
         yield "composition", iq.composition
-    yield from _header(iq)
 
 
 def of_sq(sq: SQ) -> Lines:
@@ -165,7 +204,6 @@ def of_sq(sq: SQ) -> Lines:
         yield "remark", text
     if sq.composition:
         yield "composition", sq.composition
-    yield from _header(sq)
 
 
 def _grid(x: Array, name: str, unit: str) -> Lines:
@@ -176,9 +214,20 @@ def _grid(x: Array, name: str, unit: str) -> Lines:
     yield "step", f"{step.mean():.6g} {unit}" if uniform else f"{step.min():.4g} to {step.max():.4g} {unit}"
 
 
-def _header(data: PDF | SQ | Intensity) -> Lines:
-    for key, value in data.header.items():
-        yield f"  {_plain(key)[:40]}", _plain(value)[:100]
+def _header(data: PDF | SQ | Intensity, everything: bool) -> Lines:
+    """Yield the header: what was decided, and the rest in full or as its keys."""
+    notes = {key: value for key, value in data.header.items() if key.startswith("note ") and key != "note unit"}
+    for key, value in notes.items():
+        yield _plain(key)[:22], _plain(value)[:200]
+    rest = {key: value for key, value in data.header.items() if not key.startswith("note ")}
+    if everything:
+        for key, value in rest.items():
+            yield f"  {_plain(key)[:40]}", _plain(value)[:100]
+    elif rest:
+        named = [_plain(key) for key in rest if not key.startswith("line ")]
+        count = "1 entry" if len(rest) == 1 else f"{len(rest)} entries"
+        some = textwrap.shorten(", ".join(named), 110, placeholder=" …") if named else ""
+        yield "header", f"{count}{': ' if some else ''}{some} (--all shows them)"
 
 
 def _plain(text: str) -> str:
@@ -192,6 +241,8 @@ def of_particle(particle: Particle) -> Lines:
     if particle.name:
         yield "title", _plain(particle.name)[:100]
     yield "formula", f"{particle.formula}, {len(particle)} atoms, {particle.mass:.1f} g/mol"
+    for text in particle.remarks:
+        yield "remark", text
     if len(particle) < 2:
         return
     table = count_pairs(particle)
@@ -202,7 +253,7 @@ def of_particle(particle: Particle) -> Lines:
             yield f"shortest {particle.elements[a]}–{particle.elements[b]}", f"{table.distance[inside].min():.3f} Å"
 
 
-def of_structure(structure: Structure) -> Lines:
+def of_structure(structure: Structure, everything: bool = False) -> Lines:
     """Yield what is known of a structure."""
     cell = structure.cell
     yield "kind", "crystal structure"
@@ -216,16 +267,21 @@ def of_structure(structure: Structure) -> Lines:
     yield "density", f"{structure.number_density():.5g} atoms/Å³, {_mass_density(structure):.4g} g/cm³"
     yield "sites", f"{len(structure.sites)}   (label, element, multiplicity, x y z, occupancy, Uiso or Uequiv in Å²)"
     for i, (site, n) in enumerate(zip(structure.sites, structure.multiplicities().tolist(), strict=True)):
-        if i == 50:
-            yield "", f"… and {len(structure.sites) - 50} more"
+        if i == _SITES and len(structure.sites) > _SITES + 1 and not everything:
+            yield "", f"… and {len(structure.sites) - _SITES} more (--all shows them)"
             break
         x, y, z = site.xyz
         yield (
             f"  {site.label}",
             f"{site.element} ×{n}  {x:.5f} {y:.5f} {z:.5f}  {site.occ:g}  {structure.Uequiv(i):.4g}",
         )
-    for pair, distance in shortest_distances(structure).items():
+    distances = sorted(shortest_distances(structure).items(), key=lambda one: one[1])
+    for pair, distance in distances if everything else distances[:_PAIRS]:
         yield f"  {pair}", f"shortest distance {distance:.4f} Å"
+    if len(distances) > _PAIRS and not everything:
+        yield "", f"… and {len(distances) - _PAIRS} more pairs (--all shows them)"
+    for text in structure.remarks:
+        yield "remark", text
 
 
 def _symmetry_on_offer(structure: Structure) -> Lines:

@@ -425,14 +425,20 @@ def info(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Data, structure (or its shipped name), result, recipe.")],
     qmax: Annotated[float | None, typer.Option(help="Å⁻¹, where the data file does not say.")] = None,
     wavelength: Annotated[float | None, typer.Option(help="Å, of a pattern against 2θ.")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="Of column 1: A-1, nm-1, 2theta, 2theta-rad, centidegrees, d; of G(r): A or nm.")
+    ] = None,
+    as_: Annotated[str | None, typer.Option("--as", help="Read columns as pdf, sq or intensity.")] = None,
     kind: CurveKind = None,
     composition: Composition = None,
     rho0: Density = None,
+    everything: Annotated[bool, typer.Option("--all", help="All sites and header entries, not a screen.")] = False,
 ) -> None:
-    """Say what is in a file: range, step and header of data; cell, sites and distances of a structure."""
+    """Say what is in a file, and by what that was decided: data, structure, result, recipe. Remarks come last."""
     from pdfkit._info import describe
 
-    show(describe(file, qmax, wavelength, kind=kind, composition=composition, rho0=rho0))
+    more = {"unit": unit, "kind": kind, "as_": as_, "composition": composition, "rho0": rho0}
+    show(describe(file, qmax, wavelength, everything=everything, **more))
 
 
 @app.command()

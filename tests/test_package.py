@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
      "_verify_definitions", "_verify_limits", "_verify_laws", "verification", "_workers", "_locks"),
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
      "_reduce_config", "_reduce_batch", "_reduce_command", "_build_command", "_verify_command", "_verify_files",
-     "_reduce_journal",
+     "_reduce_journal", "_info_data",
      "_field_cif", "_field_curves", "_field_elements", "_field_intensities", "_field_settings", "_field_structures"),
     ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command",
      "_outputs", "_folders", "demo", "benchmarking", "_bench_cases", "_bench_fits", "_bench_report", "_bench_rivals",
