@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,10 @@ import numpy as np
 
 from pdfkit import _checks, _symmetry
 from pdfkit._checks import Array
-from pdfkit._sites import Site, element_symbol, numbered_labels, unique_labels
-from pdfkit.errors import StructureError
+from pdfkit._sites import Site, numbered_labels, sited, unique_labels
+from pdfkit._species import VACANCY, Species, atomic_mass, base, isotope, occupants, species, symbols, vacancies
+from pdfkit._species import atoms as atoms_named
+from pdfkit.errors import StructureError, remark
 
 if TYPE_CHECKING:
     from pdfkit.structure import Structure
@@ -51,6 +55,7 @@ def from_arrays(
     U: Any,
     labels: Sequence[str] | None,
     title: str,
+    remarks: tuple[str, ...] = (),
 ) -> Structure:
     """Return a P 1 structure; see `Structure.from_arrays`."""
     from pdfkit.structure import Structure
@@ -61,7 +66,9 @@ def from_arrays(
         rows = np.array(_symmetry.cell_of(rows @ rows.T)) if _spans(rows) else rows
     if rows.shape != (6,):
         raise StructureError(f"cell has shape {size} or no volume: give 6 numbers or 3 independent vectors")
-    symbols = [element_symbol(str(element)) for element in elements]
+    named = {str(element): sited(str(element)) for element in elements}
+    found = [named[str(element)] for element in elements]
+    symbols = [one.element for one in found]
     count = len(symbols)
     points = _checks.array("xyz", xyz, ndim=2)
     if points.shape != (count, 3):
@@ -78,34 +85,99 @@ def from_arrays(
     isotropic = tensors.ndim < 2
     per_atom = np.broadcast_to(tensors, (count,) if isotropic else (count, 6))
     sites = tuple(
-        Site(name, symbol, _triple(point), float(o), tuple(float(u) for u in np.atleast_1d(tensor)), isotropic)
-        for name, symbol, point, o, tensor in zip(
-            names, symbols, points, np.broadcast_to(occs, (count,)), per_atom, strict=True
+        Site(
+            name,
+            one.element,
+            _triple(point),
+            float(o),
+            tuple(float(u) for u in np.atleast_1d(tensor)),
+            isotropic,
+            one.charge,
+        )
+        for name, one, point, o, tensor in zip(
+            names, found, points, np.broadcast_to(occs, (count,)), per_atom, strict=True
         )
     )
-    return Structure(tuple(float(x) for x in rows), sites, title=title)
+    return Structure(tuple(float(x) for x in rows), sites, title=title, remarks=remarks)
 
 
-def from_ase(atoms: Any) -> Structure:
-    """Return a P 1 structure from `ase.Atoms`; see `Structure.from_ase`."""
-    from pdfkit.structure import Structure
-
+def from_ase(atoms: Any, names: Sequence[str] | None = None) -> Structure:
+    """Return a P 1 structure from `ase.Atoms`; see `Structure.from_ase`. names : what a file calls each atom."""
     rows = np.asarray(atoms.cell[:])
     if not _spans(rows):
         raise StructureError("atoms without a cell are no crystal: add the cell (Lattice), or use a Cluster")
     if not np.isfinite(atoms.positions).all():
         raise StructureError("an atom has a position that is not finite: correct or remove it")
     xyz = atoms.get_scaled_positions(wrap=False)
-    symbols = list(atoms.get_chemical_symbols())
-    shared = _ase_occupancies(atoms)
-    elements, points, occs = [], [], []
-    for symbol, point, there in zip(symbols, xyz, shared, strict=True):
-        for element, occ in (there or {symbol: 1.0}).items():
+    called, said = ase_names(atoms, names)
+    occs = ase_column(atoms)
+    elements, points, shares = [], [], []
+    vacant: Counter[str] = Counter()
+    for name, point, occ, shared in zip(called, xyz, occs, _ase_occupancies(atoms, called), strict=True):
+        there = [(one, share) for one, share in shared if one != VACANCY.ion] or [
+            (one.ion, share) for one, share in occupants(name, float(occ), numbered=True)
+        ]
+        vacant[name] += not there
+        for element, share in there:
             elements.append(element)
             points.append(point)
-            occs.append(occ)
+            shares.append(share)
     title = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
-    return Structure.from_arrays(rows, elements, np.reshape(points, (-1, 3)), occ=np.array(occs), title=title)
+    remarks = tuple(map(remark, (*said, *vacancies(vacant))))
+    xyz = np.reshape(points, (-1, 3))
+    return from_arrays(rows, elements, xyz, occ=np.array(shares), U=0.005, labels=None, title=title, remarks=remarks)
+
+
+def ase_column(atoms: Any) -> Array:
+    """Return the occupancies that stand in a column of an extended xyz file, 1 where there is none; (n,)."""
+    for name, values in atoms.arrays.items():
+        if str(name).lower() in _OCCUPANCIES:
+            return np.asarray(_checks.array(str(name), values))
+    return np.ones(len(atoms))
+
+
+_OCCUPANCIES = ("occupancy", "occ", "occupancies", "occupation", "site_occupancy")
+_MASS_OFF = 0.02  # u: a mass this near that of the element is not an isotope's
+_MASS_OF = 0.005  # u: a mass this near an isotope's is its
+
+
+def ase_names(atoms: Any, given: Sequence[str] | None = None) -> tuple[list[str], tuple[str, ...]]:
+    """Return the species of each of `ase.Atoms` ("62-Ni", "D", "Na1+"), and remarks.
+
+    given : what a file calls each atom; it counts where it is more than the element's symbol. Otherwise an isotope is
+    known by the array "isotope" (mass numbers, 0 for natural), or by masses that were set; a charge by
+    "initial_charges" that are whole numbers.
+    """
+    names = list(atoms.get_chemical_symbols())
+    numbers = atoms.arrays.get("isotope")
+    said: tuple[str, ...] = ()
+    if numbers is not None:
+        names = [isotope(name, int(n)) if n else name for name, n in zip(names, numbers, strict=True)]
+    elif "masses" in atoms.arrays:
+        names, said = _by_mass(names, atoms.arrays["masses"])
+    charges = np.asarray(atoms.arrays.get("initial_charges", np.zeros(len(names))), dtype=float)
+    if charges.any() and (charges == np.round(charges)).all() and np.abs(charges).max() < 10:
+        names = [Species(name, int(charge)).ion for name, charge in zip(names, charges, strict=True)]
+    if given and len(given) == len(names):
+        bare = atoms.get_chemical_symbols()
+        names = [name if own == symbol else own for name, own, symbol in zip(names, given, bare, strict=True)]
+    return names, said
+
+
+def _by_mass(names: list[str], masses: Any) -> tuple[list[str], tuple[str, ...]]:
+    import periodictable
+
+    out, strange = [], set()
+    for name, mass in zip(names, masses, strict=True):
+        entry = periodictable.elements.symbol(name) if name in symbols() else None
+        if entry is None or not mass or abs(mass - entry.mass) <= _MASS_OFF:
+            out.append(name)
+            continue
+        near = [n for n in entry.isotopes if abs(entry[n].mass - mass) <= _MASS_OF]
+        strange |= set() if near else {name}
+        out.append(isotope(name, near[0]) if near else name)
+    text = f"masses of {', '.join(sorted(strange))} are those of no isotope: natural elements are taken"
+    return out, (text,) if strange else ()
 
 
 def _spans(rows: Array) -> bool:
@@ -113,34 +185,50 @@ def _spans(rows: Array) -> bool:
     return bool((np.abs(rows) < 1e6).all()) and abs(float(np.linalg.det(rows))) > 1e-6
 
 
-def _ase_occupancies(atoms: Any) -> list[dict[str, float]]:
+def _ase_occupancies(atoms: Any, called: Sequence[str]) -> list[list[tuple[str, float]]]:
+    """Return what `info["occupancy"]` says of each atom; an ion's charge is that of the atom."""
     table = atoms.info.get("occupancy")
     kinds = atoms.arrays.get("spacegroup_kinds")
     if not isinstance(table, dict) or kinds is None:
-        return [{} for _ in range(len(atoms))]
-    return [{str(el): float(n) for el, n in table.get(str(kind), {}).items()} for kind in kinds]
+        return [[] for _ in range(len(atoms))]
+    own = [occupants(name, 1.0, numbered=True) for name in called]
+    known = [{one.element: one.ion for one, _ in there} for there in own]
+    return [
+        [(_called(str(el), names), float(n)) for el, n in table.get(str(kind), {}).items()]
+        for kind, names in zip(kinds, known, strict=True)
+    ]
 
 
-def from_diffpy(structure: Any) -> Structure:
+def _called(name: str, known: Mapping[str, str]) -> str:
+    element = species(name).element
+    return known.get(element, name) if element else ""
+
+
+def from_diffpy(structure: Any, names: Sequence[str] | None = None) -> Structure:
     """Return a P 1 structure from a `diffpy.structure.Structure`; see `Structure.from_diffpy`."""
     from pdfkit.structure import Structure
 
     lattice = structure.lattice
-    elements = [element_symbol(str(atom.element)) for atom in structure]
+    called = names if names else [str(atom.element) for atom in structure]
+    found = atoms_named(called, [float(atom.occupancy) for atom in structure])
+    there = [structure[i] for i in found.index]
+    labels = numbered_labels([one.element for one in found.species])
     sites = tuple(
         Site(
             label,
-            element,
+            one.element,
             _triple(atom.xyz),
-            float(atom.occupancy),
+            occ,
             _symmetry.voigt(np.asarray(atom.U)) if atom.anisotropy else (float(atom.Uisoequiv),),
             not atom.anisotropy,
+            one.charge,
         )
-        for atom, element, label in zip(structure, elements, numbered_labels(elements), strict=True)
+        for atom, one, occ, label in zip(there, found.species, found.occs, labels, strict=True)
     )
+    remarks = tuple(map(remark, found.remarks))
     cell = (lattice.a, lattice.b, lattice.c, lattice.alpha, lattice.beta, lattice.gamma)
     values = getattr(structure, "pdffit", None) or {}
-    return Structure(cell, sites, title=str(structure.title or ""), meta=pdffit_meta(values))
+    return Structure(cell, sites, title=str(structure.title or ""), meta=pdffit_meta(values), remarks=remarks)
 
 
 def pdffit_meta(values: Any) -> dict[str, float | str]:
@@ -163,17 +251,30 @@ def to_ase(structure: Structure) -> Any:
     for site in p1.sites:
         key = tuple(np.round(site.xyz, 6) % 1.0)
         occupied.setdefault(key, {})[site.element] = site.occ
-    symbols = [max(there, key=lambda el: there[el]) for there in occupied.values()]
+    main = [max(there, key=lambda el: there[el]) for there in occupied.values()]
     places = {key: i for i, key in enumerate(occupied)}
-    xyz = np.zeros((len(places), 3))
+    xyz, charges = np.zeros((len(places), 3)), np.zeros(len(places))
     for site in reversed(p1.sites):
-        xyz[places[tuple(np.round(site.xyz, 6) % 1.0)]] = site.xyz
-    # ase knows no D; the mass of the atom would be lost, so say so in the symbol it has.
-    atoms = Atoms(["H" if s in ("D", "T") else s for s in symbols], cell=p1.basis(), scaled_positions=xyz, pbc=True)
+        place = places[tuple(np.round(site.xyz, 6) % 1.0)]
+        xyz[place], charges[place] = site.xyz, site.charge
+    atoms = Atoms([base(name) for name in main], cell=p1.basis(), scaled_positions=xyz, pbc=True)
+    label_isotopes(atoms, main)
+    if charges.any():
+        atoms.set_initial_charges(charges)
     if any(site.occ < 1 for site in p1.sites):
         atoms.set_array("spacegroup_kinds", np.arange(len(places)))
         atoms.info["occupancy"] = {str(i): there for i, there in enumerate(occupied.values())}
     return atoms
+
+
+def label_isotopes(atoms: Any, names: Sequence[str]) -> None:
+    """Put the masses of isotopes into `ase.Atoms`, and their mass numbers into the array "isotope"."""
+    plain = [re.sub(r"[\d.]*[+-]$", "", name) for name in names]
+    numbers = [{"D": 2, "T": 3}.get(name) or int((re.match(r"(\d+)-", name) or [0, 0])[1]) for name in plain]
+    if any(numbers):
+        masses = atoms.get_masses()
+        atoms.set_masses([atomic_mass(name) if n else m for name, n, m in zip(plain, numbers, masses, strict=True)])
+        atoms.set_array("isotope", np.array(numbers))
 
 
 def to_diffpy(structure: Structure) -> Any:

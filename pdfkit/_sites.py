@@ -26,6 +26,7 @@ __all__ = [
     "numbered_labels",
     "numbers",
     "occupants",
+    "sited",
     "species",
     "unique_labels",
     "vacancies",
@@ -39,10 +40,11 @@ NEGATIVE_U = 0.003
 
 def element_symbol(text: str) -> str:
     """Return the element or isotope in "Cd", "CD", "Cd2+", "Cd1", "62-Ni", "2H" (D); StructureError if none is."""
-    return _atom(text).element
+    return sited(text).element
 
 
-def _atom(text: str) -> Species:
+def sited(text: str) -> Species:
+    """Return the species in a symbol, which must be one that can be there; StructureError otherwise."""
     found = species(text)
     if found == VACANCY:
         raise StructureError(f"{str(text)[:20]!r} is a vacancy, which scatters nothing: leave it out")
@@ -137,7 +139,7 @@ class Site:
         label = identifier(str(self.label))
         set_(self, "label", label)
         if self.element not in symbols() or self.ionic:
-            found = _atom(str(self.element))
+            found = sited(str(self.element))
             charge = self.charge or found.charge
             set_(self, "charge", charge)
             set_(self, "element", Species(found.element, charge).ion if self.ionic else found.element)

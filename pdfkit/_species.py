@@ -261,11 +261,12 @@ def vacancies(vacant: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def occupants(
-    symbol: str, occ: float, *, label: str = "", known: Collection[str] = ()
+    symbol: str, occ: float, *, label: str = "", known: Collection[str] = (), numbered: bool = False
 ) -> tuple[tuple[Species, float], ...]:
     """Return the species of a site with their occupancies; none for a vacancy.
 
-    symbol : what the file gives as the element ("" or "?" where it does not: then the label counts).
+    symbol : what the file gives as the element ("" or "?" where it does not: then the label counts); numbered : whether
+        it may have the atom's number.
     A mixture with amounts ("Cd0.5Zn0.5") is split: amounts that sum to 1 are shares of the occupancy, smaller ones are
     occupancies themselves where the file states no other.
 
@@ -276,7 +277,7 @@ def occupants(
     items = _items(plain if stated else label)
     if len(items) > 1 and (stated or all(amount is not None for _, amount in items)):
         return _split(plain if stated else label, items, occ)
-    found = species(plain, numbered=False, known=known) if stated else label_species(label, known)
+    found = species(plain, numbered=numbered, known=known) if stated else label_species(label, known)
     return () if found == VACANCY else ((found, occ),)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit._species import atomic_mass
-from pdfkit.errors import PdfkitError, StructureError
-from pdfkit.structure import Structure, element_symbol
+from pdfkit._species import VACANCY, atomic_mass, base, species, vacancies
+from pdfkit.errors import PdfkitError, StructureError, remark
+from pdfkit.structure import Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +109,25 @@ class Particle:
 
     @classmethod
     def of(cls, symbols: Sequence[str], xyz: Any, **options: Any) -> Self:
-        """Return a particle from one element symbol per atom and positions (n, 3) in Å."""
+        """Return a particle from one symbol per atom ("Cd", "62-Ni", "Na1+") and positions (n, 3) in Å.
+
+        ions : whether symbols with a charge are species that scatter X-rays as ions ("Na1+"); default False, the
+        neutral element. Vacancies ("Va", "X") are left out, with a remark.
+        """
         elements, kind = np.unique(np.asarray(symbols, dtype=str), return_inverse=True)
-        known = tuple(element_symbol(str(e)) for e in elements)
-        merged = tuple(sorted(set(known)))
-        index = np.array([merged.index(e) for e in known], dtype=np.int64)
-        return cls(merged, index[kind.ravel()] if kind.size else kind.astype(np.int64), xyz, **options)
+        ions, said = options.pop("ions", False), tuple(options.pop("remarks", ()))
+        there = [species(str(e)) for e in elements]
+        known = tuple(one.ion if ions else one.element for one in there)
+        kind = kind.ravel()
+        if VACANCY in there and np.ndim(xyz) == 2 and len(xyz) == kind.size:
+            counts = np.bincount(kind, minlength=len(there)).tolist()
+            vacant = {str(e): n for e, n, one in zip(elements, counts, there, strict=True) if one == VACANCY}
+            said += tuple(map(remark, vacancies(vacant)))
+            full = np.array([one != VACANCY for one in there])[kind]
+            kind, xyz = kind[full], np.asarray(xyz)[full]
+        merged = tuple(sorted(set(known) - {""}))
+        index = np.array([merged.index(e) if e else -1 for e in known], dtype=np.int64)
+        return cls(merged, index[kind] if kind.size else kind.astype(np.int64), xyz, remarks=said, **options)
 
     @classmethod
     def from_structure(cls, obj: Any, **options: Any) -> Self:
@@ -128,7 +141,10 @@ class Particle:
             return cls._from_cell(obj, **options)
         kind = f"{type(obj).__module__}.{type(obj).__name__}"
         if kind.startswith("ase."):
-            return cls.of(obj.get_chemical_symbols(), obj.get_positions(), **options)
+            from pdfkit._convert import ase_names
+
+            names, said = ase_names(obj)
+            return cls.of(names, obj.get_positions(), **{"remarks": tuple(map(remark, said)), **options})
         if kind.startswith("diffpy."):
             return cls.of([a.element for a in obj], [a.xyz_cartn for a in obj], **options)
         raise PdfkitError(f"{kind} is not a particle: give a Particle, Structure, ase.Atoms or diffpy Structure")
@@ -139,8 +155,9 @@ class Particle:
             if site.occ != 1.0:
                 raise StructureError(f"site {site.label} has occupancy {site.occ:g}: a particle has whole atoms only")
         atoms = structure.expand()
-        symbols = [structure.sites[i].element for i in atoms.site]
-        return cls.of(symbols, structure.positions() @ structure.basis(), **{"name": structure.title, **options})
+        symbols = [structure.sites[i].symbol for i in atoms.site]
+        given = {"name": structure.title, "remarks": structure.remarks, **options}
+        return cls.of(symbols, structure.positions() @ structure.basis(), **given)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], **options: Any) -> Self:
@@ -199,10 +216,14 @@ class Particle:
         return float(np.linalg.norm(np.ptp(self.xyz, axis=0)))
 
     def to_ase(self) -> Any:
-        """Return an `ase.Atoms` without a cell."""
+        """Return an `ase.Atoms` without a cell; isotopes by their masses and an array "isotope" of mass numbers."""
         from ase import Atoms
 
-        return Atoms(self.symbols, positions=self.xyz)
+        from pdfkit._convert import label_isotopes
+
+        atoms = Atoms([base(e) for e in self.symbols], positions=self.xyz)
+        label_isotopes(atoms, self.symbols)
+        return atoms
 
 
 def _integers(value: Any) -> IntArray:

@@ -12,6 +12,7 @@ from pdfkit import _convert
 from pdfkit._quiet import quiet
 from pdfkit.errors import ReadError, StructureError
 from pdfkit.io._atomic import AnyPath
+from pdfkit.io._names import pdb, plain_names
 from pdfkit.io._operations import tabulated_operations
 from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
@@ -49,13 +50,14 @@ def read_ase(path: AnyPath, format: str | None = None) -> Structure:
             if kind not in ASE_FORMATS:
                 raise ReadError(path, f"the format {kind!r} is not read: convert it to CIF, with ase for example")
             _refuse_huge_counts(path, text)
-            atoms = _atoms(text, "extxyz" if kind == "xyz" else kind)
+            plain, names = plain_names(path, text, kind)
+            atoms = _atoms(plain, "extxyz" if kind == "xyz" else kind)
     except ReadError:
         raise
     except Exception as error:  # ase's readers raise whatever comes along
         raise ReadError(path, f"ase cannot read it ({_reason(error)}): is it complete?") from None
     try:
-        return Structure.from_ase(atoms)
+        return _convert.from_ase(atoms, names)
     except (StructureError, ValueError) as error:
         raise ReadError(path, str(error)) from error
 
@@ -96,12 +98,15 @@ def read_pdb(path: AnyPath) -> Structure:
     if record is None:
         raise ReadError(path, "no CRYST1 record, so no cell: a crystal needs one; read molecules as a Cluster")
     try:
+        plain, names = pdb(path, lines)
         with quiet():
-            parsed = P_pdb().parseLines(lines)
+            parsed = P_pdb().parseLines(plain)
+    except ReadError:
+        raise
     except Exception as error:  # the parser raises whatever comes along
         raise ReadError(path, f"not a PDB file that can be read ({_reason(error)}): check its columns") from None
     try:
-        structure = _convert.from_diffpy(parsed)
+        structure = _convert.from_diffpy(parsed, names)
         name = record[55:66].strip() or "P 1"
         if name.replace(" ", "") in ("P1", "1"):
             return structure

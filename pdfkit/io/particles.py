@@ -6,12 +6,13 @@ import io
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pdfkit._convert import ase_column, ase_names
 from pdfkit._quiet import quiet
-from pdfkit.errors import PdfkitError, ReadError, StructureError
+from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath, write_text
+from pdfkit.io._names import xyz
 from pdfkit.io._text import read_text
 from pdfkit.particle import Particle
-from pdfkit.structure import element_symbol
 
 P = TypeVar("P", bound=Particle)
 XYZ = (".xyz", ".extxyz")
@@ -31,9 +32,9 @@ def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
         from pdfkit.io.structures import read_structure
 
         return kind.from_structure(read_structure(path), **{**name, **options})
-    symbols, xyz = _read_xyz(path)
+    symbols, positions = _read_xyz(path)
     try:
-        return kind.of(symbols, xyz, **{**name, **options})
+        return kind.of(symbols, positions, **{**name, **options})
     except PdfkitError as error:
         raise ReadError(path, str(error)) from None
 
@@ -52,24 +53,19 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
         follow = max(len(lines) - 2, 0)
         raise ReadError(path, f"{count} atoms are announced and {follow} lines follow: the file is cut short", 1)
     try:
+        plain, names = xyz(path, text)
         with quiet():
-            atoms = ase.io.read(io.StringIO(text), format="extxyz")
+            atoms = ase.io.read(io.StringIO(plain), format="extxyz")
+    except ReadError:
+        raise
     except Exception as error:  # ase's readers raise whatever comes along
-        _name_the_stranger(path, lines)
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ReadError(
             path, f"this is not a readable xyz file ({reason}): each atom is a line of symbol x y z"
         ) from None
-    return atoms.get_chemical_symbols(), atoms.get_positions()
-
-
-def _name_the_stranger(path: AnyPath, lines: list[str]) -> None:
-    """Raise ReadError for the first line that starts with no element, if that is what is wrong."""
-    for number, line in enumerate(lines[2 : int(lines[0].split()[0]) + 2], start=3):
-        try:
-            element_symbol((line.split() or [""])[0])
-        except StructureError as error:
-            raise ReadError(path, str(error), number) from None
+    if (ase_column(atoms) != 1).any():
+        raise ReadError(path, "it has a column of occupancies: a particle has whole atoms only")
+    return ase_names(atoms, names)[0], atoms.get_positions()
 
 
 def write_xyz(path: AnyPath, particle: Particle) -> Path:
@@ -90,8 +86,9 @@ def write_xyz(path: AnyPath, particle: Particle) -> Path:
 def format_xyz(particle: Particle) -> str:
     """Return the text of an xyz file."""
     comment = " ".join(f"{particle.name} {particle.formula}".split())
+    width = max(2, *(len(symbol) for symbol in particle.elements))
     rows = [
-        f"{symbol:2s} {x:17.10f} {y:17.10f} {z:17.10f}"
+        f"{symbol:{width}s} {x:17.10f} {y:17.10f} {z:17.10f}"
         for symbol, (x, y, z) in zip(particle.symbols, particle.xyz.tolist(), strict=True)
     ]
     return "\n".join([str(len(particle)), comment, *rows]) + "\n"
