@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pdfkit import _symmetry
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError, WriteError
-from pdfkit.io._operations import format_operation, identify, parse_operations, tabulated_operations
+from pdfkit.io._operations import format_operation, identify, parse_operations, table, tabulated_operations
 from pdfkit.io.structures import available_structures, load_structure, read_structure, write_cif, write_stru
 from pdfkit.structure import Site, Structure
 
@@ -569,6 +570,33 @@ def test_other_libraries_read_what_is_written(tmp_path, name):
     theirs = P_cif().parse((tmp_path / "x.cif").read_text())
     assert expanded(one) == atoms_of([a.element for a in theirs], [a.xyz for a in theirs])
     np.testing.assert_allclose(theirs[0].U, one.to_diffpy()[0].U, atol=1e-12)
+
+
+@pytest.mark.parametrize("setting", table()[::15], ids=lambda setting: setting.name)
+def test_other_libraries_read_every_setting(tmp_path, setting):
+    import ase.io
+    import gemmi
+    from diffpy.structure.parsers.p_cif import P_cif
+
+    R, t = setting.operations()
+    rows = _symmetry.basis((60, 66, 72, 81, 99, 104))
+    cell = _symmetry.cell_of(np.einsum("nji,jk,nkl->il", R, rows @ rows.T, R) / len(R))
+    one = Structure(cell, (Site("Ni1", "Ni", (0.09, 0.21, 0.34)),), setting.name, R, t)
+    write_cif(tmp_path / "x.cif", one)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        atoms = ase.io.read(tmp_path / "x.cif")
+        theirs = P_cif().parse((tmp_path / "x.cif").read_text())
+    small = gemmi.read_small_structure(str(tmp_path / "x.cif"))
+    for places in (
+        atoms.get_scaled_positions(),
+        [a.xyz for a in theirs],
+        [site.fract.tolist() for site in small.get_all_unit_cell_sites()],
+        read_structure(tmp_path / "x.cif").positions(),
+    ):
+        step = np.asarray(places)[:, None] - one.positions()[None]
+        assert len(places) == len(one.positions())
+        assert np.abs(step - np.round(step)).max(axis=-1).min(axis=1).max() < 1e-4
 
 
 def test_stru_keeps_the_header(tmp_path):

@@ -6,9 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from pdfkit import _symmetry, _tidy
+from pdfkit._checks import Array
 from pdfkit.errors import StructureError
 from pdfkit.io._cif_blocks import Block, number
-from pdfkit.structure import Structure
+from pdfkit.io._operations import Operations
+from pdfkit.structure import Site, Structure
 
 # Occupancies and formulas are rounded: 2 % of an element; densities 3 %, volumes 1 %.
 TOLERANCE = 0.02
@@ -141,18 +146,52 @@ def _multiplicities(block: Block, structure: Structure) -> list[str]:
 
     SHELXL wrote the order of the site symmetry into this item, so a number that fits as that is no difference.
     """
-    item = next((item for item in _MULTIPLICITY if block.column(item)), "")
-    given = dict(zip(block.column("_atom_site_label"), block.column(item), strict=False)) if item else {}
-    off = []
+    off, shelxl = [], _by_shelxl(block)
     order = len(structure.rotations)
     known = dict(zip((site.label for site in structure.sites), structure.multiplicities().tolist(), strict=True))
-    for label, text in given.items():
-        n, found = number(text, f"multiplicity of {label[:40]}")[0], known.get(label)
-        if n is not None and found is not None and n not in (found, order / found):
+    for label, n in _given_multiplicities(block).items():
+        found = known.get(label)
+        if found is not None and n != found and not (shelxl and n == order / found):
             off.append(f"{label[:20]} {n:g} (here {found})")
     if not off:
         return []
     return [f"the file gives other multiplicities than its symmetry and positions: {', '.join(off[:4])}"]
+
+
+def on_given_positions(
+    block: Block, sites: tuple[Site, ...], rows: Array, operations: Operations, said: list[str]
+) -> tuple[Site, ...]:
+    """Return the sites, those off a special position on the one near by that has the file's own multiplicity."""
+    given = _given_multiplicities(block)
+    out = []
+    for site in sites:
+        n, order = given.get(site.label), len(operations[0])
+        fixed = len(_symmetry.stabiliser(np.array(site.xyz), *operations, rows, _tidy.SAME_ATOM)[0])
+        moved = site
+        if n and n == int(n) and n * fixed < order and not (_by_shelxl(block) and n == fixed):
+            moved = _tidy.with_multiplicity(site, int(n), *operations, rows)
+        step = float(np.linalg.norm((np.array(moved.xyz) - site.xyz) @ rows))
+        if step > _tidy.SAME_ATOM:
+            said.append(f"site {site.label} moved by {step:.3f} Å onto the position of the file's multiplicity {n:g}")
+        out.append(moved)
+    return tuple(out)
+
+
+def _by_shelxl(block: Block) -> bool:
+    programs = ("_audit_creation_method", "_computing_structure_refinement")
+    return block.has("_shelx") or any("shelx" in block.text(item).lower() for item in programs)
+
+
+def _given_multiplicities(block: Block) -> dict[str, float]:
+    item = next((item for item in _MULTIPLICITY if block.column(item)), "")
+    if not item:
+        return {}
+    labels, out = block.column("_atom_site_label"), {}
+    for label, text in zip(labels, block.column(item), strict=False):
+        n = number(text, f"multiplicity of {label[:40]}")[0]
+        if n is not None:
+            out[label] = n
+    return out
 
 
 def _shown(counts: Mapping[str, float]) -> str:

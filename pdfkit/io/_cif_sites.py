@@ -105,6 +105,9 @@ def _kept(table: _Rows, said: list[str]) -> list[int]:
             lost.append(name)
         else:
             kept.append(i)
+    hydrogens = sum(table.number(i, "attached_hydrogens", "an atom")[0] or 0.0 for i in kept)
+    if hydrogens:
+        said.append(f"{hydrogens:g} hydrogen atoms are attached to sites without being listed: they are not there")
     if dummies:
         said.append(f"{_shown(dummies)}: left out as dummy (calc_flag dum)")
     if lost:

@@ -123,6 +123,9 @@ def _named(block: Block, cell: Sequence[float], said: list[str]) -> list[Stateme
             known.append((text, found))
     if not known:
         return []
+    strange = [text for text in dict.fromkeys(texts) if text not in dict(known)]
+    if strange:
+        said.append(f"space group {strange[0][:40]!r} is in no table: {known[0][0][:20]!r} is considered instead")
     numbers = {found[0].number for _, found in known}
     if len(numbers) > 1:
         others = ", ".join(repr(text[:20]) for text, _ in known[1:])

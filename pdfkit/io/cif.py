@@ -63,6 +63,7 @@ def _structure(block: Block, whole: bool, said: list[str]) -> Structure:
 
     group = symmetry(block, cell, bare, said)
     sites = _cif_sites.sites(atoms, rows, group.operations, said)
+    sites = _cif_checks.on_given_positions(block, sites, rows, group.operations, said)
     made = Structure(cell, sites, group.symbol, *group.operations, title, remarks=tuple(said))
     found = _cif_checks.remarks(block, made)
     if found:
@@ -132,10 +133,13 @@ def _group(structure: Structure) -> list[str]:
     setting = find_setting(structure.rotations, structure.translations)
     if setting is None:
         return [f"_space_group_name_H-M_alt        {_quoted(structure.spacegroup) or '?'}"]
+    # diffpy.structure takes the first setting of a number where its table lacks the operations; ase wants a number
+    # beside a symbol that its table lacks. Only ase knows the name with a point.
+    usual = setting.reference and setting.origin != "2"
     return [
         f"_space_group_name_H-M_alt        '{setting.name}'",
         f"_space_group_name_Hall           '{setting.hall}'",
-        f"_space_group_IT_number           {setting.number}",
+        f"_space_group{'_' if usual else '.'}IT_number           {setting.number}",
     ]
 
 

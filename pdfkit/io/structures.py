@@ -18,7 +18,9 @@ from pdfkit.structure import Structure
 __all__ = ["available_structures", "load_structure", "read_structure", "write_cif", "write_stru"]
 
 
-def read_structure(path: AnyPath, *, symmetry: str = "", tolerance: float = 0.01) -> Structure:
+def read_structure(
+    path: AnyPath, *, block: str | None = None, symmetry: str = "", tolerance: float = 0.01
+) -> Structure:
     """Return the crystal structure of a file.
 
     CIF, PDFfit and DISCUS .stru, RMCProfile .rmc6f, PDB, extended xyz, and the text formats of a crystal that
@@ -26,6 +28,7 @@ def read_structure(path: AnyPath, *, symmetry: str = "", tolerance: float = 0.01
 
     Parameters
     ----------
+    block : the name of the data block of a CIF that has several; default the first with atoms, which is said.
     symmetry : "find" gives a structure whose atoms are all listed (.stru, ase, many databases) the space group that
         they have (`Structure.find_symmetry`). Default: what the file says.
     tolerance : Å, of that search.
@@ -44,7 +47,10 @@ def read_structure(path: AnyPath, *, symmetry: str = "", tolerance: float = 0.01
     >>> mine.spacegroup, mine.composition(), len(mine.sites)
     ('P 63 m c', {'Cd': 2.0, 'Se': 2.0}, 2)
     """
-    structure = _reader(path)(path)
+    reader = _reader(path)
+    if block is not None and reader is not read_cif:
+        raise ReadError(path, "only a CIF has data blocks: leave block= out")
+    structure = read_cif(path, block) if reader is read_cif else reader(path)
     return with_symmetry(structure, symmetry, tolerance)
 
 

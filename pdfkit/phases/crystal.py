@@ -115,16 +115,17 @@ class Crystal:
         return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str], *, name: str, **options: Any) -> Self:
+    def from_file(cls, path: str | PathLike[str], *, name: str, block: str | None = None, **options: Any) -> Self:
         """Return a phase from a structure file (CIF, PDFfit .stru, extended xyz, PDB, .rmc6f, what ase reads).
 
         The name of a structure that comes with pdfkit works too: `Crystal.from_file("CdS_zincblende", name="zb")`.
-        Options as for `from_structure`. Raises ReadError for a file that cannot be read.
+        block : the data block of a CIF that has several. Options as for `from_structure`. Raises ReadError for a file
+        that cannot be read.
         """
         from pdfkit.io.structures import available_structures, load_structure, read_structure
 
         shipped = str(path) in available_structures() and not Path(path).exists()
-        structure = load_structure(str(path)) if shipped else read_structure(path)
+        structure = load_structure(str(path)) if shipped else read_structure(path, block=block)
         return cls.from_structure(structure, name=name, **options)
 
     # --- parameters ------------------------------------------------------------------------------------------------
