@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._folders import unfinished
 from pdfkit._info_data import OVERRIDE, Options, read
 from pdfkit._species import atomic_mass
 from pdfkit.counting import count_pairs
@@ -82,6 +83,8 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
 
     path = Path(known_structure(file))
     ending = path.suffix.lower()
+    if path.is_dir() and unfinished(path):
+        return iter([("kind", "folder of results"), ("warning", unfinished(path))])
     if options.as_ is None and kind_of(path) == "cluster":
         return of_particle(Particle.from_file(path))
     if not path.exists():

@@ -25,13 +25,14 @@ import numpy as np
 
 from pdfkit import serial
 from pdfkit._checks import Array
+from pdfkit._folders import unfinished
 from pdfkit._screen_candidates import Chemistry
 from pdfkit._screen_ranking import Ranking, RankingRow, Stage
 from pdfkit._screen_table import parameter_names
 from pdfkit._screen_tasks import Setting
 from pdfkit.covariance import Covariance
 from pdfkit.data import PDF
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
 from pdfkit.particle import Particle
@@ -194,6 +195,8 @@ def _version(distribution: str) -> str:
 def load_ranking(path: AnyPath) -> Ranking:
     """Return the ranking in a file. ReadError when it is missing, damaged, or no ranking."""
     entry = read_nexus(path).group("entry")
+    if words := unfinished(path):
+        remark(words)
     if entry.attrs.get("format") != FORMAT:
         raise ReadError(path, "not a ranking of pdfkit: give a file that was written by ranking.save")
     if int(entry.attrs.get("format_version", 0)) > FORMAT_VERSION:

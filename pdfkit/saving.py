@@ -28,8 +28,9 @@ import numpy as np
 
 from pdfkit import serial
 from pdfkit._checks import Array
+from pdfkit._folders import unfinished
 from pdfkit.data import PDF
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
 from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
@@ -99,7 +100,8 @@ def save_result(
 def load_result(path: AnyPath) -> FitResult:
     """Return the fit result that `FitResult.save` wrote: parameters, errors, curves, and models that can be evaluated.
 
-    Raises ReadError when the file is missing, damaged, or was not written by pdfkit. Nothing in it is executed.
+    Raises ReadError when the file is missing, damaged, or was not written by pdfkit. Nothing in it is executed. A
+    PdfkitWarning says so when a run was killed while it put this file's folder in order.
 
     Example
     -------
@@ -116,6 +118,8 @@ def load_result(path: AnyPath) -> FitResult:
     a = 3.530 Å, True
     """
     entry = read_nexus(path).group("entry")
+    if words := unfinished(path):
+        remark(words)
     if entry.attrs.get("format") != FORMAT:
         raise ReadError(path, "not a fit result of pdfkit: give a file that was written by result.save")
     if int(entry.attrs.get("format_version", 0)) > FORMAT_VERSION:

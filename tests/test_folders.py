@@ -18,6 +18,7 @@ import pytest
 import pdfkit as pk
 from pdfkit import _folders, _plain
 from pdfkit._folders import UNFINISHED, folder, publish, unfinished
+from pdfkit._info import describe
 from pdfkit.io import _atomic
 from pdfkit.io._atomic import check_target, write_text
 
@@ -168,6 +169,11 @@ def test_a_run_killed_while_its_files_take_their_places_says_so_and_is_finished(
     for path in (tmp_path, tmp_path / "a.txt"):
         assert "a run was killed while it put its results into" in unfinished(path)
     assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == "old"
+    assert "warning  a run was killed" in describe(str(tmp_path))
+    result(1.0).save(tmp_path / "fit.h5")
+    with pytest.warns(pk.PdfkitWarning, match="a run was killed"):
+        pk.load_result(tmp_path / "fit.h5")
+    (tmp_path / "fit.h5").unlink()
     with folder(tmp_path):
         assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == "new"
     assert names(tmp_path) == ["a.txt", "b.txt"]

@@ -136,7 +136,7 @@ def bonds(particle: Particle) -> tuple[IntArray, Array]:
     alike = not negative.any()
     first, second = (np.arange(len(particle)),) * 2 if alike else (np.flatnonzero(positive), np.flatnonzero(negative))
     nothing = np.zeros((0, 2), dtype=np.int64), np.zeros(0)
-    two = Particle(("A", "B"), (~alike & negative).astype(np.int64), particle.xyz)
+    two = Particle(("A", "B"), (negative & (not alike)).astype(np.int64), particle.xyz)
     try:
         reach = shell_cutoff(two if alike else two.select(positive | negative), "A", "A" if alike else "B")
     except StructureError:
