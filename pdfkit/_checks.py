@@ -43,6 +43,25 @@ def grid(name: str, value: Any) -> Array:
     return out
 
 
+# Squares and quotients of numbers of this range stay finite, with room for sums.
+SMALLEST, LARGEST = 1e-60, 1e60
+
+
+def scale(name: str, values: Array, errors: Array | None = None) -> None:
+    """Refuse measured values that are all zero, or so large or small that nothing can be fitted to them."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest == 0.0:
+        raise PdfkitError(f"{name} is 0 at every point used: there is nothing to fit")
+    if not SMALLEST < largest < LARGEST:
+        raise PdfkitError(f"{name} reaches {largest:.3g}: no measurement is of that size; correct its unit")
+    if errors is None:
+        return
+    low, high = float(errors.min()), float(errors.max())
+    if low < SMALLEST or high > LARGEST:
+        worst = high if high > LARGEST else low
+        raise PdfkitError(f"an error of {name} is {worst:.3g}: no measurement is that sure or unsure; leave errors out")
+
+
 def number(
     name: str,
     value: Any,

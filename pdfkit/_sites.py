@@ -34,6 +34,8 @@ __all__ = [
 
 # No length, coordinate or displacement of a crystal comes near; squares of smaller numbers stay finite.
 LARGEST = 1e9
+# Characters of a label that count.
+MOST_LABEL = 200
 # U (Å²) of a light or heavy atom that was measured as negative within its error may be this far below 0.
 NEGATIVE_U = 0.003
 
@@ -53,7 +55,7 @@ def sited(text: str) -> Species:
 
 def identifier(text: str) -> str:
     """Return `text` as a Python identifier: "O2-" → "O2", "C1'" → "C1_", "1a" → "_1a"."""
-    out = re.sub(r"\W", "_", re.sub(r"[-+]+$", "", text.strip()), flags=re.ASCII)
+    out = re.sub(r"\W", "_", text.strip()[:MOST_LABEL].rstrip("-+"), flags=re.ASCII)
     if not out or out[0].isdigit() or keyword.iskeyword(out):
         out = "_" + out
     return out

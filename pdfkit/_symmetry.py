@@ -27,6 +27,8 @@ VOIGT = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 # Every translation of a space group in a standard setting is a multiple of 1/24 of the cell.
 _DENOMINATOR = 24
 _TRANSLATION_TOLERANCE = 1e-3
+# Pairs of close atoms per atom, above which nothing is a structure: listing them would fill the memory.
+CROWD = 500
 
 
 def basis(cell: Sequence[float]) -> Array:
@@ -275,7 +277,13 @@ def close_pairs(xyz: Array, rows: Array, reach: float) -> tuple[IntArray, Array]
 
         wrapped = xyz % 1.0
         wrapped[wrapped >= 1.0] = 0.0
-        pairs = cKDTree(wrapped, boxsize=1.0).query_pairs(spread, p=np.inf, output_type="ndarray")
+        tree = cKDTree(wrapped, boxsize=1.0)
+        crowd = 0.5 * float(tree.count_neighbors(tree, spread, p=np.inf))
+        if crowd > CROWD * len(xyz):
+            raise StructureError(
+                f"{crowd:.1e} pairs of the {len(xyz)} atoms are nearly at the same place: are the coordinates right?"
+            )
+        pairs = tree.query_pairs(spread, p=np.inf, output_type="ndarray")
         pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         i, j = pairs[:, 0], pairs[:, 1]
     step = xyz[j] - xyz[i]

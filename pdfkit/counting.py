@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks
+from pdfkit import _budget, _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._threads import cores
 from pdfkit.errors import PdfkitError, StructureError
@@ -40,6 +40,8 @@ METHODS = ("auto", "exact", "direct", "lattice")
 # Up to here sorting every distance costs little.
 EXACT_ATOMS = 150
 MEMORY = 4e9
+LARGEST_EXTENT = 1e6
+"""Å: keys of distances are whole numbers of 40 bits, of 1e-5 Å each."""
 # Pairs a thread should get at least.
 THREAD_PAIRS = 4e6
 # Å: sides of the columns and height of their cells; measured from rmax = 10 to 50 Å.
@@ -141,6 +143,11 @@ def count_pairs(
         method = _cheapest(particle, rmax, axes)
     if axes and method != "exact":
         raise PdfkitError(f"moments along x, y and z need method='exact', not {method!r}: leave axial expansions out")
+    if particle.extent() > LARGEST_EXTENT:
+        raise StructureError(
+            f"{particle.name or particle.formula} is {particle.extent():.3g} Å across, more than "
+            f"{LARGEST_EXTENT:g} Å: is an atom far off?"
+        )
     _check_memory(particle, method, memory)
     threads = threads or cores()
     if method == "exact":
@@ -231,6 +238,8 @@ def _direct(particle: Particle, labels: IntArray, rmax: float, threads: int) -> 
     threads = threads if len(particle) ** 2 > 2 * THREAD_PAIRS else 1
     extent = _diameter(particle)
     reach = min(rmax, extent)
+    whose = f"{particle.name or particle.formula}: counting pairs in bins up to {reach:.3g} Å"
+    _budget.need(24.0 * reach / WIDTH * (len(pairs) + 2 * threads), whose, "give a lower rmax, or remove a far atom")
     bins = int(reach / WIDTH + 1e-6) + 1
     columns = [_Columns.of(particle.xyz[labels == c], reach, extent) for c in range(atoms.size)]
     jobs = []

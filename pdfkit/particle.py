@@ -13,6 +13,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._sites import LARGEST
 from pdfkit._species import VACANCY, atomic_mass, base, species, vacancies
 from pdfkit.errors import PdfkitError, StructureError, remark
 from pdfkit.structure import Structure
@@ -94,6 +95,8 @@ class Particle:
         n = self.xyz.shape[0]
         if n == 0:
             raise StructureError("a particle without atoms: give at least one")
+        if self.xyz.size and float(np.abs(self.xyz).max()) > LARGEST:
+            raise StructureError(f"an atom lies beyond {LARGEST:g} Å: give positions in Å")
         if self.xyz.shape[1] != 3 or self.kind.shape != (n,):
             raise PdfkitError(
                 f"xyz has shape {self.xyz.shape} and kind {self.kind.shape}: they must be (n, 3) and (n,)"

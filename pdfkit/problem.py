@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._whitening import Whitening, whitening
 from pdfkit.data import PDF
@@ -71,6 +72,7 @@ class Dataset:
     @classmethod
     def of(cls, name: str, model: Model, data: PDF, begin: float, weights: str, errors: str) -> Dataset:
         """Prepare `data`, the part in the range of the fit of what begins at `begin` (Å), for its own model."""
+        _checks.scale(f"G of {name or data.name or 'the data'}", data.G, data.dG)
         if errors == "covariance":
             made = whitening(data, model.instrument, weights)
             target, ones = data.G[made.index], np.ones(made.index.size)

@@ -122,7 +122,8 @@ def load_result(path: AnyPath) -> FitResult:
         remark(words)
     if entry.attrs.get("format") != FORMAT:
         raise ReadError(path, "not a fit result of pdfkit: give a file that was written by result.save")
-    if int(entry.attrs.get("format_version", 0)) > FORMAT_VERSION:
+    version = np.ravel(entry.attrs.get("format_version", 0))
+    if version.size != 1 or version.dtype.kind not in "iuf" or not version[0] <= FORMAT_VERSION:
         raise ReadError(path, "written by a newer pdfkit: update pdfkit to read it")
     try:
         with warnings.catch_warnings():

@@ -313,3 +313,110 @@ def test_damaged_json_is_refused_and_changes_nothing(text: str) -> None:
     with pytest.raises(pk.ParameterError):
         params.loads(text)
     assert params.valuesdict() == {"kept": 2.0}
+
+
+# --- files that announce, or unfold to, more than they hold ----------------------------------------------------------
+
+ATOM = "ATOM  {:5d}  C   UNK A   1      10.000  10.000  10.000  1.00  5.00           C  \n"
+CRYST1 = "CRYST1   20.000   20.000   20.000  90.00  90.00  90.00 P 1           1\n"
+BOX = 'Lattice="5 0 0 0 5 0 0 0 5"'
+FOO = "Properties=species:S:1:pos:R:3:foo:R:300000000"
+ROWS_OF_G = "".join(f"{0.1 * i:.1f} {i}\n" for i in range(1, 50))
+FILES = {
+    "coincident.pdb": CRYST1 + "".join(ATOM.format(i) for i in range(20_000)) + "END\n",
+    "second.xyz": "1\n\nC 0 0 0\n99999999999\n\nC 0 0 0\n",
+    "second.extxyz": f"1\n{BOX}\nC 0 0 0\n99999999999\n\nC 0 0 0\n",
+    "columns.extxyz": f"1\n{BOX} {FOO}\nC 0 0 0\n",
+    "columns.xyz": f"1\n{BOX} {FOO}\nC 0 0 0\n",
+    "square.xyz": "²\n\nC 0 0 0\n",
+    "digits.xyz": "9" * 5000 + "\n\nC 0 0 0\n",
+    "none.xyz": "000\n\nC 0 0 0\n",
+    "POSCAR": "t\n1.0\n5 0 0\n0 5 0\n0 0 5\n" + "C " * 60 + "\n" + "900000 " * 60 + "\nDirect\n0 0 0\n",
+    "natom.in": "acell 3*10.0\nrprim 1 0 0 0 1 0 0 0 1\nnatom 999999999\nntypat 1\ntypat 1\nznucl 6\nxred 0 0 0\n",
+    "stars.in": "acell 3*10.0\nrprim 1 0 0 0 1 0 0 0 1\nnatom 1\nntypat 1\ntypat 999999999*1\nznucl 6\nxred 0 0 0\n",
+    "far.xyz": "2\n\nC 0 0 0\nC 0 0 5e8\n",
+    "farther.xyz": "2\n\nC 0 0 0\nC 0 0 5e300\n",
+    "lone.xyz": "300\n\n" + "".join(f"C {2 * i} 0 0\n" for i in range(299)) + "C 0 0 9e5\n",
+    "digits.gr": ROWS_OF_G + "1" * 100_000 + " 2\n",
+    "one.gr": "1\n2\n3\n4\n",
+}
+READ = """
+import sys, time, numpy as np, pdfkit as pk
+begin = time.process_time()
+path = sys.argv[1]
+try:
+    if path.endswith(".gr"):
+        pk.read_pdf(path)
+    elif path.endswith(".h5"):
+        pk.load_result(path)
+    elif path.endswith(".xyz"):
+        particle = pk.Particle.from_file(path)
+        pk.Model(pk.Cluster(particle, name="c"), pk.Instrument(probe="X", qmax=20))(np.arange(1, 10, 0.02))
+    else:
+        pk.read_structure(path)
+except pk.PdfkitError as error:
+    assert len(str(error)) < 500, error
+else:
+    raise SystemExit("it was read")
+"""
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_that_hold_less_than_they_say_are_refused_early(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(FILES[name], encoding="utf-8")
+    status, said, peak = child(READ, tmp_path / name)
+    assert status == 0, said
+    assert peak < 0.7
+
+
+def _hard_links(file) -> None:
+    group = file
+    for _ in range(13):
+        inner = group.create_group("a")
+        for name in "bcdefgh":
+            group[name] = inner
+        group = inner
+
+
+BOMBS = {
+    "empty sets": lambda file: [file.create_dataset(f"d{k}", (20_000_000,), "f8", chunks=True) for k in range(60)],
+    "hard links": _hard_links,
+    "gzip": lambda file: [
+        file.create_dataset(f"d{k}", data=np.zeros(9_000_000, "i1"), compression="gzip") for k in range(60)
+    ],
+    "long text": lambda file: file.create_dataset("s", (2_000_000,), dtype="S1000", chunks=True),
+    "version": lambda file: file.create_group("entry").attrs.update(format="pdfkit fit result", format_version="one"),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_hdf5_files_that_unfold_are_refused_early(kind: str, tmp_path: Path) -> None:
+    import h5py
+
+    with h5py.File(tmp_path / "bomb.h5", "w") as file:
+        BOMBS[kind](file)
+    status, said, peak = child(READ, tmp_path / "bomb.h5")
+    assert status == 0, said
+    assert peak < 0.9
+
+
+@pytest.mark.parametrize(
+    "long", ["1" * 100_000, "(" * 100_000, "-" * 100_000 + "x", "a=" * 50_000, " \t" * 50_000 + "x"]
+)
+@pytest.mark.parametrize("where", ["# {}\n# r G\n", "#L r {}\n", "# qmax = {}\n", "{}\n#### start data\n#L r G\n"])
+def test_long_words_in_a_header_take_no_time(long: str, where: str, tmp_path: Path) -> None:
+    path = tmp_path / "long.gr"
+    path.write_text(where.format(long) + ROWS_OF_G)
+    begin = time.process_time()
+    try:
+        pk.read_pdf(path)
+    except pk.ReadError as error:
+        assert str(path) in str(error)  # noqa: PT017 - either is right, a long wait is not
+    assert time.process_time() - begin < 5.0
+
+
+@pytest.mark.parametrize(("G", "dG"), [(0.0, 1.0), (1e300, 1.0), (1e-300, 1.0), (1.0, 1e300), (1.0, 1e-300)])
+def test_a_fit_refuses_data_of_no_size(G: float, dG: float) -> None:
+    data = pk.PDF(R, G * np.cos(R), np.full(R.size, dG), name="odd")
+    with pytest.raises(pk.PdfkitError, match="G of odd"):
+        pk.fit(nickel(), data, free=["scale"])

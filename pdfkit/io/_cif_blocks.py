@@ -13,7 +13,7 @@ from pdfkit.io._atomic import AnyPath
 ATOMS = "_atom_site_fract_x"
 MISSING = ("?", ".", "")
 
-_NUMBER = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?:\(([0-9]*)\))?")
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?:\(([0-9]*)\))?")
 _TRIPLE = re.compile(r"(?<=\s)('''|\"\"\")(.*?)\1(?=\s|$)", re.DOTALL)
 _BRACKETS = re.compile(r"[\[{][^\[\]{}]*[\]}]")
 _COORDINATES = re.compile(r"_atom_site_(fract|cartn)_[xyz]")

@@ -26,12 +26,15 @@ from pdfkit.io._atomic import AnyPath
 MAX_BYTES = 50_000_000
 
 # [0-9], not \d: that matches the digits of every script, and float() takes them.
-NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?"
+# One way to match each number: patterns that can share the digits out in several ways take for ever on long ones.
+NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eEdD][+-]?[0-9]+)?"
 # Fortran drops the E of an exponent of three digits: 0.12345-101.
 _BARE_EXPONENT = re.compile(r"(?<=[0-9.])([+-][0-9]{3})(?=\s|$)")
 _TOKEN = re.compile(
     rf"(?:{NUMBER}|[+-]?[0-9]*\.[0-9]*[+-][0-9]{{3}}|[+-]?(?:nan|inf(?:inity)?))", re.IGNORECASE | re.ASCII
 )
+# Characters of a header line that count, and of a number: what follows is no header that a program writes.
+MOST_HEADER, MOST_DIGITS = 1000, 400
 _START = re.compile(r"\s*#+\s*start data\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[\s,;]+")
 _COMMA_DECIMAL = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eEdD][+-]?[0-9]+)?")
@@ -126,12 +129,15 @@ def read_table(path: AnyPath) -> Table:
     """
     lines = read_text(path).split("\n")
     marked, start = _find_data(path, lines)
-    header = [(i + 1, line.strip()) for i, line in enumerate(lines[:start]) if line.strip()]
+    # What pdfkit wrote it reads back whole, and takes no guesses about.
+    most = None if "by pdfkit" in lines[0][:200] else MOST_HEADER
+    head = [line.strip()[:most] for line in lines[:start]]
+    header = [(i + 1, line) for i, line in enumerate(head) if line]
     rows, numbers = [], []
     for i in range(start, len(lines)):
         row = lines[i].strip()
         if row.startswith(_COMMENTS):
-            header.append((i + 1, row))
+            header.append((i + 1, row[:most]))
         elif row:
             rows.append(row)
             numbers.append(i + 1)
@@ -140,7 +146,7 @@ def read_table(path: AnyPath) -> Table:
     return Table(
         path=str(path),
         header=tuple(header),
-        labels=_labels(lines[:start], data.shape[1]),
+        labels=_labels(head, data.shape[1]),
         data=data,
         lines=np.array(numbers, dtype=np.int64),
         marked=marked,
@@ -149,7 +155,11 @@ def read_table(path: AnyPath) -> Table:
 
 def _is_row(line: str) -> bool:
     tokens = [token for token in _SEPARATOR.split(line.strip()) if token]
-    return len(tokens) >= 2 and all(_TOKEN.fullmatch(token) for token in tokens)
+    return len(tokens) >= 2 and all(_is_number(token) for token in tokens)
+
+
+def _is_number(token: str) -> bool:
+    return len(token) <= MOST_DIGITS and _TOKEN.fullmatch(token) is not None
 
 
 def _find_data(path: AnyPath, lines: Sequence[str]) -> tuple[bool, int]:
@@ -160,7 +170,7 @@ def _find_data(path: AnyPath, lines: Sequence[str]) -> tuple[bool, int]:
             continue
         if _is_row(lines[i]):
             return mark >= 0, i
-        if mark >= 0 and any(_TOKEN.fullmatch(token) for token in _SEPARATOR.split(lines[i])):
+        if mark >= 0 and any(_is_number(token) for token in _SEPARATOR.split(lines[i])):
             raise ReadError(path, "the first row of the data is not two or more numbers: repair or delete it", i + 1)
     where = "" if mark < 0 else f" after the start mark on line {mark + 1}"
     raise ReadError(path, f"no rows of two or more numbers{where}: is this a file of columns?")
@@ -172,10 +182,10 @@ def _refuse_damaged_rows(
     """Refuse a first row that is damaged, which would otherwise pass for a line of the header."""
     for number, text in header:
         tokens = _SEPARATOR.split(text)
-        if number <= start and len(tokens) == width and _TOKEN.fullmatch(tokens[0]):
-            bad = next((token for token in tokens if not _TOKEN.fullmatch(token)), "")
+        if number <= start and len(tokens) == width and _is_number(tokens[0]):
+            bad = next((token for token in tokens if not _is_number(token)), "")
             if any(character.isdigit() or character == "*" for character in bad):
-                raise ReadError(path, f"{bad!r} is not a number: repair the row, or mark it with #", number)
+                raise ReadError(path, f"{bad[:40]!r} is not a number: repair the row, or mark it with #", number)
 
 
 def _parse(path: AnyPath, rows: Sequence[str], numbers: Sequence[int]) -> Array:
@@ -239,7 +249,7 @@ def _bad_row(path: AnyPath, block: str, numbers: Sequence[int]) -> ReadError:
     what = "is not a number: repair or delete the row, or mark it with #"
     for row, number in zip(block.split("\n"), numbers, strict=True):
         for token in row.split():
-            if not _TOKEN.fullmatch(token):
+            if not _is_number(token):
                 return ReadError(path, f"{token[:40]!r} {what}", number)
     return ReadError(path, f"a value in the rows {what}")
 
@@ -252,9 +262,9 @@ def _labels(head: Sequence[str], width: int) -> tuple[str, ...]:
     full = [line.strip() for line in head if line.strip()]
     for line in reversed(full):
         if re.match(r"#\s*L\s", line):
-            return split_labels(re.sub(r"^#\s*L\s+", "", line))
+            return split_labels(re.sub(r"^#\s*L\s+", "", line[:MOST_HEADER]))
     for line in full[-1:-5:-1]:
-        names = split_labels(line.lstrip("#!% \t"))
+        names = split_labels(line[:MOST_HEADER].lstrip("#!% \t"))
         if len(names) < 2 or not re.match(r"[rRqQ](?![A-Za-z])|2\W?[tT]h|[tT]th", names[0]):
             continue
         if line is full[-1] or (len(names) == width and not any("=" in name for name in names)):

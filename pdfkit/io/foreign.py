@@ -11,6 +11,7 @@ from typing import Any
 from pdfkit import _convert
 from pdfkit._quiet import quiet
 from pdfkit.errors import ReadError, StructureError
+from pdfkit.io._announced import huge_counts
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._names import pdb, plain_names
 from pdfkit.io._operations import tabulated_operations
@@ -49,7 +50,7 @@ def read_ase(path: AnyPath, format: str | None = None) -> Structure:
             kind = format or filetype(str(path))
             if kind not in ASE_FORMATS:
                 raise ReadError(path, f"the format {kind!r} is not read: convert it to CIF, with ase for example")
-            _refuse_huge_counts(path, text)
+            huge_counts(path, text, str(kind))
             plain, names = plain_names(path, text, kind)
             atoms = _atoms(plain, "extxyz" if kind == "xyz" else kind)
     except ReadError:
@@ -73,17 +74,6 @@ def _atoms(text: str, kind: str) -> Any:
         file = Path(folder, "structure")
         file.write_text(text, encoding="utf-8")
         return ase.io.read(file, format=kind)
-
-
-def _refuse_huge_counts(path: AnyPath, text: str) -> None:
-    """Refuse a header that announces more atoms than the file can hold: a reader would make room for them."""
-    most = max(len(text), 10**6)
-    for i, line in enumerate(text.split("\n", 20)[:20]):
-        words = line.split()
-        # The first line of several formats is a title, which may hold a date; a count on it stands alone.
-        counts = words and all(word.isdecimal() for word in words) and (i > 0 or len(words) == 1)
-        if counts and any(len(word) > 18 or int(word) > most for word in words):
-            raise ReadError(path, f"{line.strip()[:40]!r} announces more atoms than there are", i + 1)
 
 
 def read_pdb(path: AnyPath) -> Structure:

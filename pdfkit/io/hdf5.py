@@ -25,6 +25,9 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_BYTES = 1_000_000_000
 MAX_ELEMENTS = 20_000_000
 MAX_DEPTH = 16
+# Of the whole file, unpacked: bytes, and groups, values and attributes (hard links can lead to one of them many times).
+MAX_UNPACKED = 400_000_000
+MAX_MEMBERS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +192,7 @@ def read_nexus(path: AnyPath) -> Group:
     data = _bytes(path)
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            return _read_group(file, str(path), "/", 0)
+            return _read_group(file, _Room(str(path), len(data)), "/", 0)
     except ReadError:
         raise
     except Exception as error:  # a damaged file can raise whatever comes along
@@ -218,41 +221,65 @@ def _bytes(path: AnyPath) -> bytes:
     return data
 
 
-def _read_group(source: Any, path: str, where: str, depth: int) -> Group:
+class _Room:
+    """What may still be read of a file: small files can unfold to more than any memory holds."""
+
+    def __init__(self, path: str, size: int) -> None:
+        self.path = path
+        self.size = size
+        self.bytes = MAX_UNPACKED
+        self.members = MAX_MEMBERS
+
+    def take(self, size: int, where: str) -> None:
+        """Count one more member of so many bytes."""
+        self.bytes -= size
+        self.members -= 1
+        if self.bytes < 0 or self.members < 0:
+            what = f"more than {MAX_UNPACKED / 1e9:g} GB" if self.bytes < 0 else f"more than {MAX_MEMBERS} members"
+            raise ReadError(self.path, f"it unfolds to {what}, at {where[-60:]}: this is no result of pdfkit")
+
+
+def _read_group(source: Any, room: _Room, where: str, depth: int) -> Group:
     import h5py
 
+    room.take(0, where)
     if depth > MAX_DEPTH:
-        raise ReadError(path, f"groups are nested deeper than {MAX_DEPTH} at {where}: this is no result of pdfkit")
+        raise ReadError(room.path, f"groups are nested deeper than {MAX_DEPTH}: this is no result of pdfkit")
     members: dict[str, Group | Field] = {}
     for name in source:
         if not isinstance(source.get(name, getlink=True), h5py.HardLink):
             continue
-        member = source[name]
+        member, there = source[name], f"{where.rstrip('/')}/{name}"
         if isinstance(member, h5py.Group):
-            members[name] = _read_group(member, path, f"{where.rstrip('/')}/{name}", depth + 1)
+            members[name] = _read_group(member, room, there, depth + 1)
         elif isinstance(member, h5py.Dataset):
-            value = _read_value(member, path, f"{where.rstrip('/')}/{name}")
+            value = _read_value(member, room, there)
             if value is not None:
-                members[name] = Field(value, _read_attrs(member))
-    attrs = _read_attrs(source)
-    return Group(str(attrs.pop("NX_class", "")), members, attrs, path, where)
+                members[name] = Field(value, _read_attrs(member, room, there))
+    attrs = _read_attrs(source, room, where)
+    return Group(str(attrs.pop("NX_class", "")), members, attrs, room.path, where)
 
 
-def _read_value(member: Any, path: str, where: str) -> Any:
+def _read_value(member: Any, room: _Room, where: str) -> Any:
     """Return a str, a tuple of str or an array; None for what is neither text nor numbers."""
     import h5py
 
     if member.shape is None or member.external or member.is_virtual:
         return None
-    if math.prod(member.shape) > MAX_ELEMENTS:
-        raise ReadError(path, f"{where} has {math.prod(member.shape)} elements: this is no result of pdfkit")
-    if h5py.check_string_dtype(member.dtype) is not None:
-        text = member.asstr()[()]
-        return text if isinstance(text, str) else tuple(str(one) for one in np.ravel(text))
-    return np.asarray(member[()]) if member.dtype.kind in "fiub" else None
+    count = math.prod(member.shape)
+    if count > MAX_ELEMENTS:
+        raise ReadError(room.path, f"{where[-60:]} has {count} elements: this is no result of pdfkit")
+    text = h5py.check_string_dtype(member.dtype)
+    if text is None:
+        room.take(count * max(member.dtype.itemsize, 8), where)
+        return np.asarray(member[()]) if member.dtype.kind in "fiub" else None
+    # Texts of variable length may all be the same long one.
+    room.take(count * (room.size if text.length is None and count > 1 else 2 * member.dtype.itemsize), where)
+    found = member.asstr()[()]
+    return found if isinstance(found, str) else tuple(str(one) for one in np.ravel(found))
 
 
-def _read_attrs(source: Any) -> dict[str, Any]:
+def _read_attrs(source: Any, room: _Room, where: str) -> dict[str, Any]:
     import h5py
 
     out: dict[str, Any] = {}
@@ -260,8 +287,11 @@ def _read_attrs(source: Any) -> dict[str, Any]:
         about = source.attrs.get_id(name)
         if about.shape is None or math.prod(about.shape) > MAX_ELEMENTS:
             continue
+        text, count = h5py.check_string_dtype(about.dtype), math.prod(about.shape)
+        many = text is not None and text.length is None and count > 1
+        room.take(count * (room.size if many else about.dtype.itemsize), f"{where}@{name}")
         value = source.attrs[name]
-        if h5py.check_string_dtype(about.dtype) is not None:
+        if text is not None:
             plain = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.ravel(value)]
             out[name] = tuple(plain) if about.shape else plain[0]
         elif about.dtype.kind in "fiub":

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pdfkit._convert import ase_column, ase_names
 from pdfkit._quiet import quiet
 from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io._announced import short_frames
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._names import xyz
 from pdfkit.io._text import read_text
@@ -45,13 +46,11 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
     text = read_text(path)
     lines = text.rstrip().splitlines()
     count = lines[0].split()[0] if lines and lines[0].split() else ""
-    if not count.isdigit():
+    if not (count.isascii() and count.isdigit()):
         raise ReadError(path, "the first line is not the number of atoms: this is not an xyz file", 1)
-    if int(count) == 0:
+    if not count.strip("0"):
         raise ReadError(path, "there are no atoms", 1)
-    if len(lines) < int(count) + 2:
-        follow = max(len(lines) - 2, 0)
-        raise ReadError(path, f"{count} atoms are announced and {follow} lines follow: the file is cut short", 1)
+    short_frames(path, lines)
     try:
         plain, names = xyz(path, text)
         with quiet():
