@@ -126,6 +126,8 @@ def _parameter(
     if any(one is not None and math.isnan(one) for one in (value, low, high)):
         raise ParameterError(f"{name[:40]} has a value or limit that is no number: correct it")
     par = lmfit.Parameter(name, value, bool(vary), low, high, brute_step=brute_step, user_data=user_data)
+    if isinstance(user_data, dict):  # JSON has lists only
+        par.user_data = {key: tuple(one) if isinstance(one, list) else one for key, one in user_data.items()}
     par.expr, par.stderr, par.init_value = expr, stderr, init_value
     par.correl = None if correl is None else {str(other): float(r) for other, r in dict(correl).items()}
     return par
