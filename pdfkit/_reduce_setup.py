@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from pdfkit import _checks, scattering
 from pdfkit._checks import Array
+from pdfkit._formulas import formula
+from pdfkit._sites import element_symbol
 from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.intensity import sin2_theta
 
@@ -28,7 +29,9 @@ class Levels:
 
 
 def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str, float]:
-    """Return {element: fraction of the atoms} of a formula ("LaB6", "Zr0.63W0.37V2O7", "Ca(OH)2") or a mapping.
+    """Return {element: fraction of the atoms} of a formula or a mapping.
+
+    Formulas as "LaB6", "Zr0.63W0.37V2O7", "Ca(OH)2", "CuSO4·5H2O", "D2O", "7Li2O".
 
     Raises PdfkitError for a formula that cannot be read, StructureError for an element that is not known.
     """
@@ -36,34 +39,18 @@ def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str
         raise PdfkitError('the composition is not known: give composition=, such as "CdSe"')
     if not isinstance(composition, str | Mapping):
         raise PdfkitError(f"composition = {composition!r} is not a formula: write it as text, such as CdSe")
-    amounts = dict(composition) if isinstance(composition, Mapping) else dict(_formula(composition))
-    for element, amount in amounts.items():
+    amounts: dict[str, float] = {}
+    for name, amount in composition.items() if isinstance(composition, Mapping) else formula(composition):
+        element = element_symbol(str(name))
         scattering._entry(element)
+        amounts[element] = amounts.get(element, 0.0) + amount
+    for element, amount in amounts.items():
         if not (math.isfinite(amount) and amount >= 0):
             raise PdfkitError(f"composition holds {amount} of {element}: amounts are positive numbers")
     total = sum(amounts.values())
     if total <= 0:
         raise PdfkitError(f"composition = {composition!r} holds no atoms: write a formula such as CdSe")
     return {element: amount / total for element, amount in amounts.items() if amount > 0}
-
-
-@lru_cache(maxsize=64)
-def _formula(text: str) -> tuple[tuple[str, float], ...]:
-    import periodictable
-
-    plain = "".join(text.split())
-    if not plain or not plain.replace(".", "").replace("(", "").replace(")", "").isalnum() or not plain.isascii():
-        raise PdfkitError(f"composition = {text!r} is not a formula: write elements and amounts, such as Zn0.5Cd0.5Se")
-    try:
-        atoms = periodictable.formula(plain).atoms
-    except Exception:  # the parser's own errors are of several kinds, and not ValueErrors
-        atoms = None
-    if not atoms:
-        raise PdfkitError(
-            f"composition = {text!r} is not a formula: elements begin with a capital letter and amounts follow them, "
-            "such as Zn0.5Cd0.5Se"
-        )
-    return tuple((str(atom), float(amount)) for atom, amount in atoms.items())
 
 
 def levels(fractions: Mapping[str, float], probe: str, Q: Array) -> Levels:

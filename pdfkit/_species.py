@@ -126,7 +126,7 @@ def _read(text: str, label: bool, numbered: bool, known: frozenset[str]) -> Spec
         return Species(isotope(symbol, int(after[1])))
     if rest and not charge and not _is_number(symbol, rest, label):
         raise _unknown(text, label)
-    if rest.isdecimal() and not mass and not numbered and int(rest) in _common_masses(symbol):
+    if rest.isdecimal() and not mass and not numbered and int(rest) in natural_masses(symbol):
         raise StructureError(
             f"{text!r} may be the isotope {rest}-{symbol} or an atom's number: write {rest}-{symbol} or {symbol}"
         )
@@ -182,7 +182,7 @@ def _is_mass(symbol: str, number: int, label: bool) -> bool:
     """Return whether n of "Li-7" is a mass: it is above a charge's, and in a label it is not just an atom's number."""
     if symbol in ("H", "He"):
         return number in {"H": (2, 3), "He": (3, 4)}[symbol]
-    return number in _common_masses(symbol) if label else number > 4
+    return number in natural_masses(symbol) if label else number > 4
 
 
 def _is_number(symbol: str, rest: str, label: bool) -> bool:
@@ -203,7 +203,7 @@ def _isotopes(symbol: str) -> tuple[Any, frozenset[int]]:
     return entry, frozenset(entry.isotopes if symbol not in ("D", "T") else ())
 
 
-def _common_masses(symbol: str) -> frozenset[int]:
+def natural_masses(symbol: str) -> frozenset[int]:
     """Return the masses of an element's natural isotopes above 4."""
     entry, masses = _isotopes(symbol)
     return frozenset(mass for mass in masses if mass > 4 and entry[mass].abundance > 0)

@@ -1,0 +1,123 @@
+"""Chemical formulas as people write them: hydrates, brackets, isotopes; what may be two things is refused.
+
+`CuSO4·5H2O` and `CuSO4 5H2O` are a sum of units, each read by periodictable's grammar. `CuSO4.5H2O` may be that or
+O4.5, and is refused; so are charges, and numbers before a unit that may be a multiple or a mass (`6Li2O 6Li2CO3`).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from pdfkit._species import isotope, natural_masses
+from pdfkit.errors import PdfkitError
+
+_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+_DOTS = re.compile(r"\s*(?:[·•⋅∙‧*]|\.(?=\s*[A-Z(\[]))\s*")
+_UNIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)?(?P<unit>[A-Z(\[{].*)")
+# Water and other molecules of a solvent after a decimal; a point without a number before it; two points.
+_DOUBTFUL = re.compile(r"[1-9]\d*\.\d+\s*(?:[HD]2O|HDO|N[HD]3|CH3OH|C2H5OH|CO2|HF|HCl)$|[A-Za-z)\]}]\.\d|\.\d+\.")
+_ALLOWED = re.compile(r"[A-Za-z0-9.()\[\]]+")
+_ELEMENT = re.compile(r"[A-Z][a-z]?")
+_LONGEST = 400
+
+
+@lru_cache(maxsize=256)
+def formula(text: str) -> tuple[tuple[str, float], ...]:
+    """Return the species and amounts of a formula: (("Cu", 1.0), ("S", 1.0), ("O", 9.0), ("H", 10.0)).
+
+    Raises PdfkitError for what is no formula, or may be two.
+    """
+    plain = text.strip().translate(_SUBSCRIPTS)
+    _refuse_doubtful(text, plain)
+    total: dict[str, float] = {}
+    for k, part in enumerate(_DOTS.split(plain)):
+        for times, unit in _units(text, part, after_dot=k > 0):
+            for species, amount in _atoms(text, unit):
+                total[species] = total.get(species, 0.0) + times * amount
+    if not total:
+        raise _no_formula(text)
+    return tuple(total.items())
+
+
+def _refuse_doubtful(text: str, plain: str) -> None:
+    if not plain or len(plain) > _LONGEST:
+        raise _no_formula(text)
+    if re.search(r"[+-]", plain):
+        raise PdfkitError(
+            f"composition = {text[:60]!r} is not a formula: leave charges and signs out, amounts are enough"
+        )
+    if _DOUBTFUL.search(plain):
+        raise PdfkitError(
+            f"composition = {text[:60]!r} has a point that may be a decimal or join two parts: write CuSO4·5H2O for a "
+            "hydrate, and (H2O) in brackets after a decimal"
+        )
+
+
+def _units(text: str, part: str, after_dot: bool) -> list[tuple[float, str]]:
+    """Return the multiples and units of a part: a word that begins with a number before a molecule is a unit."""
+    out: list[tuple[float, str]] = []
+    if after_dot:
+        part = re.sub(r"^(\d+(?:\.\d+)?)\s+", r"\1", part)
+    last = ""
+    for word in part.split():
+        last, before = word, last
+        if _ELEMENT.fullmatch(before) and re.fullmatch(r"\d+(?:\.\d+)?", word):
+            out[-1] = (out[-1][0], out[-1][1] + word)  # "Cd 0.5"
+            continue
+        found = _UNIT.fullmatch(word)
+        if found is None:
+            raise _no_formula(text)
+        number, unit = found["number"], found["unit"]
+        if number is None and out:
+            out[-1] = (out[-1][0], out[-1][1] + unit)  # "Cd Se"
+        elif number is None:
+            out.append((1.0, unit))
+        else:
+            out.append(_with_number(text, number, unit, bool(out), after_dot and not out))
+    if not out:
+        raise _no_formula(text)
+    return out
+
+
+def _with_number(text: str, number: str, unit: str, more: bool, multiple: bool) -> tuple[float, str]:
+    """Return a unit with the number before it: how many there are, or the mass of its first element."""
+    first = _ELEMENT.match(unit)
+    several = len(_ELEMENT.findall(unit)) > 1
+    is_mass = first is not None and number.isdecimal() and int(number) in natural_masses(first[0])
+    heavy = first is not None and first[0] == "H" and number in ("2", "3") and not more
+    if multiple or (several and not is_mass and not heavy):
+        return float(number), unit
+    if first is None or not is_mass or (more and several):
+        raise PdfkitError(
+            f"composition = {text[:60]!r} has a number before {unit[:20]} that may be its amount, a mass or a multiple: "
+            "write amounts after the element, isotopes as Li[7], and multiples after ·"
+        )
+    return 1.0, f"{first[0]}[{number}]{unit[first.end() :]}"
+
+
+def _atoms(text: str, unit: str) -> list[tuple[str, float]]:
+    import periodictable
+
+    # Square brackets and braces group, but for the mass of an isotope: Li[7].
+    masses = re.sub(r"(?<=[A-Za-z])\[(\d{1,3})\](?!\d*\[)", r"<\1>", unit.replace("{", "[").replace("}", "]"))
+    plain = masses.replace("[", "(").replace("]", ")").replace("<", "[").replace(">", "]")
+    if not _ALLOWED.fullmatch(plain):
+        raise _no_formula(text)
+    try:
+        atoms = periodictable.formula(plain).atoms
+    except Exception:  # the parser's own errors are of several kinds, and not ValueErrors
+        raise _no_formula(text) from None
+    return [(_name(atom), float(amount)) for atom, amount in atoms.items()]
+
+
+def _name(atom: object) -> str:
+    mass, symbol = getattr(atom, "isotope", 0), str(getattr(atom, "symbol", ""))
+    return isotope({"D": "H", "T": "H"}.get(symbol, symbol), int(mass)) if mass else symbol
+
+
+def _no_formula(text: str) -> PdfkitError:
+    return PdfkitError(
+        f"composition = {text[:60]!r} is not a formula: elements begin with a capital letter and amounts follow them, "
+        "such as Zn0.5Cd0.5Se or CuSO4·5H2O"
+    )
