@@ -90,7 +90,7 @@ def _with_number(text: str, number: str, unit: str, more: bool, multiple: bool) 
         return float(number), unit
     if first is None or not is_mass or (more and several):
         raise PdfkitError(
-            f"composition = {text[:60]!r} has a number before {unit[:20]} that may be its amount, a mass or a multiple: "
+            f"composition = {text[:60]!r} has a number before {unit[:20]} that may be an amount, a mass or a multiple: "
             "write amounts after the element, isotopes as Li[7], and multiples after ·"
         )
     return 1.0, f"{first[0]}[{number}]{unit[first.end() :]}"

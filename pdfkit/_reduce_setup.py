@@ -41,7 +41,7 @@ def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str
         raise PdfkitError(f"composition = {composition!r} is not a formula: write it as text, such as CdSe")
     amounts: dict[str, float] = {}
     for name, amount in composition.items() if isinstance(composition, Mapping) else formula(composition):
-        element = element_symbol(str(name))
+        element = element_symbol(str(name)) if isinstance(composition, Mapping) else name
         scattering._entry(element)
         amounts[element] = amounts.get(element, 0.0) + amount
     for element, amount in amounts.items():

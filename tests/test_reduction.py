@@ -383,7 +383,7 @@ def test_gaps_are_bridged_or_refused(truth: pk.SQ) -> None:
         ({"composition": "Ni-Fe"}, "is not a formula"),
         ({"composition": None}, "the composition is not known"),
         ({"composition": {"Ni": -1.0}}, "amounts are positive"),
-        ({"composition": {"Zz": 1.0}}, "is not known"),
+        ({"composition": {"Zz": 1.0}}, "is not an element"),
         ({"qmax": 25.0}, "qmax = 25 is beyond the data, which end at 24"),
         ({"qmax": 20.0, "qmaxinst": 18.0}, "qmax = 20 is above qmaxinst = 18"),
         ({"qmin": 20.0, "qmax": 21.0}, "leave too little"),
