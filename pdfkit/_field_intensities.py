@@ -43,10 +43,12 @@ def pattern(
     points: int = 2000,
     step: float = 0.0,
     errors: bool = False,
+    layout: str = "",
     change: Sequence[tuple[str, int, int, float]] = (),
 ) -> Path:
     """Write the pattern on an axis in `unit` from Q = start to end (Å⁻¹); `step` (of the axis) instead of points.
 
+    layout : the columns, of x, I, dI, time, calc, weight; default x, I, and dI with `errors`.
     change : (what, first, last, value) for rows first to last: "times" and "plus" a value, or "set" to it, or "most".
     """
     x = _axis(np.array([start, end]), unit, wavelength)
@@ -57,7 +59,8 @@ def pattern(
         part = slice(int(first), int(last) + 1)
         changed = {"times": I[part] * value, "plus": I[part] + value, "set": 0 * I[part] + value}
         I[part] = np.minimum(I[part], value) if what == "most" else changed[what]
-    columns = [x, I, *([dI] if errors else [])]
+    known = {"x": x, "I": I, "dI": dI, "time": 0 * x + 23.5, "calc": I / 2 + 5, "weight": 1 / dI**2}
+    columns = [known[one] for one in (layout or ("x I dI" if errors else "x I")).split()]
     rows = "\n".join(" ".join(f"{value:.8g}" for value in row) for row in np.column_stack(columns))
     path = folder / name
     path.write_text(f"{head}{rows}\n", encoding="utf-8")

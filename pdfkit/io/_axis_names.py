@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pdfkit.errors import ReadError
 from pdfkit.io import _header
-from pdfkit.io._text import NUMBER, Table
+from pdfkit.io._text import NUMBER, Table, split_labels
 
 UNITS = ("A-1", "nm-1", "2theta", "2theta-rad", "centidegrees", "d", "1/d", "sin(theta)/lambda")
 SPOKEN = {
@@ -104,13 +104,26 @@ def said(table: Table, facts: _header.Facts) -> list[Hint]:
     return found or list(_free_text(table))
 
 
+def columns(table: Table) -> tuple[str, ...]:
+    """Return the names of the columns: of the `#L` line, Fit2D's lines, or a last line with one for each column."""
+    width = table.data.shape[1]
+    above = [text for number, text in table.header if number < table.lines[0]]
+    above = [text for text in above if _header.body(text).lower() != "start data"]
+    if any(re.match(r"#\s*L\s", text) for text in above):
+        return table.labels
+    if len(above) == 4 and not above[1].startswith(("#", "!", "%")) and above[3].strip().isdigit():
+        return (above[1].strip(), above[2].strip())  # title, axis, "Intensity", count
+    last = _header.body(above[-1]) if above else ""
+    for names in (re.split(r"\s*[,;\t]\s*", last.strip()), split_labels(last)):
+        if len(names) == width and all(names) and not re.search(r"[=:]", last):
+            return tuple(names)
+    return table.labels
+
+
 def _labelled(table: Table) -> Iterator[Hint]:
     above = [text for number, text in table.header if number < table.lines[0]]
-    texts = [table.labels[0]] if table.labels else []
-    if not texts and above:
-        texts.append(_INTENSITY.sub("", _header.body(above[-1])))
-    if len(above) == 4 and not above[1].startswith(("#", "!", "%")) and above[3].strip().isdigit():
-        texts.append(above[1])  # Fit2D: title, axis, "Intensity", count
+    names = columns(table)
+    texts = [names[0]] if names else [_INTENSITY.sub("", _header.body(above[-1]))] if above else []
     for text in texts:
         unit = None if _KEY.match(text) or "=" in text or len(text) > 60 else named(text)
         if unit is not None:

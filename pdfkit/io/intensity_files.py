@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,12 @@ UNITS = ("auto", *_axis_names.UNITS)
 _METRES = 1e-6  # a wavelength below this is in m (pyFAI)
 _KEV = 12.398419843320026  # keV Å: h·c, CODATA 2018
 _WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
+# What columns beside the first are called (normalised labels): intensities, and what they are not.
+_NAMES = (
+    ("I", r"i|iq|iobs|yobs|obs|i?raw|int|intens\w*|counts?|countss|cps|signal|data|y|f|meas\w*|net|mean|avg|intobs"),
+    ("no", r"calc|icalc|ycalc|fit|bkg|ybkg|background|diff\w*|time\w*|step\w*|weight|w|monitor|d|dspac\w*|q|dq|dx|"
+           r"2?th\w*|2?tth|2?theta|angle|twotheta|r|sigma|esd|err\w*|e|di|std\w*|mask|n|npts|pixels?|norm|number|index"),
+)  # fmt: skip
 _DI = ("di", "diq", "err", "error", "sigma", "esd", "std", "e", "dy", "uncertainty", "stddev", "sigmai")
 
 
@@ -85,6 +91,12 @@ def _read(table: Table, unit: str, given: float | None, zero: float) -> Intensit
         remarks.append(f"the header says wavelength {header_says:.6g} Å, {given:.6g} Å was given and is taken")
     wavelength = given or header_says
     check_finite(table, table.data[:, 0], "the first column")
+    labels = _labels(table)
+    column, moved = _intensities(table, labels)
+    remarks += [moved] if moved else []
+    if column != 1:
+        table = replace(table, data=np.insert(table.data, 1, table.data[:, column], axis=1))
+        labels = [labels[0], labels[column], *labels[1:]]
     keep, missing = usable(table)
     axis = _axis.decide(table, facts, unit, wavelength, given is not None)
     if axis.unit == "d" and table.data[0, 0] < table.data[-1, 0]:
@@ -100,7 +112,7 @@ def _read(table: Table, unit: str, given: float | None, zero: float) -> Intensit
     return Intensity(
         Q[keep],
         table.data[keep, 1],
-        _errors(table, keep, header),
+        _errors(table, keep, labels, header),
         probe=facts.probe(),
         wavelength=wavelength,
         header=header,
@@ -176,9 +188,33 @@ def _in_inverse_angstrom(table: Table, unit: str, wavelength: float | None, zero
     return x * _axis.FACTORS[unit]
 
 
-def _errors(table: Table, keep: np.typing.NDArray[np.bool_], header: dict[str, str]) -> Array | None:
+def _labels(table: Table) -> list[str]:
+    """Return the names of the columns in lower case, without units; [] where no line has one for each."""
+    names = _axis_names.columns(table)
+    return _header.normal(names)[: table.data.shape[1]] if len(names) >= 2 else []
+
+
+def _intensities(table: Table, labels: Sequence[str]) -> tuple[int, str]:
+    """Return the column of the intensities, and a remark where it is not the second, or others may be some, too.
+
+    Raises ReadError when the second column is named after something else and no other is intensities.
+    """
+    kinds = [next((kind for kind, form in _NAMES if re.fullmatch(form, label)), "") for label in labels]
+    second = kinds[1] if len(kinds) > 1 else ""
+    if second in ("I", "") or not labels:
+        unused = [label for label, kind in zip(labels[2:], kinds[2:], strict=True) if kind != "no" and label not in _DI]
+        return 1, f"columns that are not used: {', '.join(unused)[:60]}" if unused else ""
+    others = [i for i, kind in enumerate(kinds) if kind == "I" and i > 0]
+    if not others:
+        names = ", ".join(labels)[:80]
+        raise ReadError(table.path, f"none of the columns ({names}) is named as intensities: put them second")
+    return others[0], f"the intensities are column {others[0] + 1}, {labels[others[0]]!r}"
+
+
+def _errors(
+    table: Table, keep: np.typing.NDArray[np.bool_], labels: Sequence[str], header: dict[str, str]
+) -> Array | None:
     width = table.data.shape[1]
-    labels = _header.normal(table.labels)[:width]
     column = next((i for i, label in enumerate(labels) if i > 1 and label in _DI), None)
     if column is None and len(labels) <= 2 and width >= 3:
         column = 2 if width == 3 else 3
