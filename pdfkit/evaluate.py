@@ -7,7 +7,7 @@ phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement
@@ -314,7 +314,8 @@ class Evaluator:
     ) -> tuple[Array, dict[int, Array]]:
         """Return the cut of each partial times its Q-dependent weight, and its derivatives with the composition."""
         c, dc = composition.fractions, composition.tangents
-        key = (grid.step, grid.period, self.instrument, composition.elements, tuple(c.tolist()))
+        strengths = tuple(sorted(self.strengths.items()))
+        key = (grid.step, grid.period, self.instrument, strengths, composition.elements, tuple(c.tolist()))
         changed = np.flatnonzero(dc.any(axis=1)).tolist()
         return _cut_weights(*key), {int(active[q]): _cut_weights(*key, tuple(dc[q].tolist())) for q in changed}
 
@@ -324,6 +325,7 @@ def _cut_weights(
     step: float,
     period: int,
     instrument: Instrument,
+    strengths: tuple[tuple[str, float], ...],
     elements: tuple[str, ...],
     fractions: tuple[float, ...],
     tangent: tuple[float, ...] | None = None,
@@ -332,7 +334,7 @@ def _cut_weights(
 
     def weight(a: int, b: int) -> Callable[[Array], Array]:
         def of(q: Array) -> Array:
-            f = np.array([scattering.form_factor(e, instrument.probe or "", q) for e in elements])
+            f = form_factors(elements, instrument, dict(strengths), q)
             mean = np.array(fractions) @ f
             out = f[a] * f[b] / mean**2
             return np.asarray(out if tangent is None else -2.0 * out * (np.array(tangent) @ f) / mean)
@@ -341,6 +343,15 @@ def _cut_weights(
 
     pairs = combinations_with_replacement(range(len(elements)), 2)
     return np.array([_grid.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
+
+
+def form_factors(elements: Sequence[str], instrument: Instrument, strengths: Mapping[str, float], Q: Array) -> Array:
+    """Return f (n, nQ) of elements as an instrument sees them; one with a strength of its own has that at Q = 0."""
+    f = np.array([scattering.form_factor(e, instrument.probe or "", Q) for e in elements])
+    for k, element in enumerate(elements):
+        if element in strengths:
+            f[k] *= strengths[element] / float(scattering.form_factor(element, instrument.probe or "", np.zeros(1))[0])
+    return f
 
 
 @lru_cache(maxsize=32)

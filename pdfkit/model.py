@@ -19,7 +19,7 @@ from pdfkit import _checks, _grid, transforms
 from pdfkit._checks import Array
 from pdfkit.data import PDF, SQ, Instrument
 from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
-from pdfkit.evaluate import Convention, Evaluator
+from pdfkit.evaluate import Convention, Evaluator, form_factors
 from pdfkit.phases.base import Phase, Quantity
 
 INSTRUMENT_QUANTITIES = ("qdamp", "qbroad")
@@ -233,9 +233,10 @@ class Model:
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
 
-        G is computed to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over
-        its last fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises
-        PdfkitError for a Q that is not positive.
+        With Q-dependent weights each partial has f_a(Q)f_b(Q)/⟨f(Q)⟩² of its phase at every Q. G is computed to the end
+        of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last fifth: Bragg
+        peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a Q that is
+        not positive.
 
         Example
         -------
@@ -254,11 +255,35 @@ class Model:
         extent = min(rmax, whole)
         step = min(0.01, 0.3 * math.pi / Q[-1])
         r = step * np.arange(1, math.ceil(extent / step) + 1)
-        G = self.with_instrument(free)(r).G
-        if whole > rmax:
-            G = G * _grid.fade((r / extent - 0.8) / 0.2)
-        F = transforms.inverse_sine_transform(r, G, Q)
+        fade = _grid.fade((r / extent - 0.8) / 0.2) if whole > rmax else np.ones(r.size)
+        if self.instrument.weights == "q-dependent":
+            F = self._weighted_F(r, fade, Q, free)
+        else:
+            F = transforms.inverse_sine_transform(r, self.with_instrument(free)(r).G * fade, Q)
         return SQ(Q, 1.0 + F / Q, instrument=self.instrument, name="calculated")
+
+    def _weighted_F(self, r: Array, fade: Array, Q: Array, free: Instrument) -> Array:
+        """Return F(Q) as the sum of uncut partials on r, each times its Q-dependent weight."""
+        # With all strengths 1 the shares are c_a c_b(2 − δ_ab), without any scattering.
+        ones = {element: 1.0 for phase in self.phases for element in phase.composition()}
+        evaluate = Model(self.phases, free, self.convention, ones).evaluator(r)
+        parts = evaluate.parts(self.values)
+        for message in evaluate.messages:
+            warnings.warn(message, PdfkitWarning, stacklevel=3)
+        phases = {phase.name: phase for phase in self.phases}
+        F = np.zeros(Q.size)
+        for (name, pair), G in parts.items():
+            F += transforms.inverse_sine_transform(r, G * fade, Q) * _share(phases[name], pair, self, Q)
+        return F
+
+
+def _share(phase: Phase, pair: tuple[str, str], model: Model, Q: Array) -> Array:
+    """Return f_a f_b/⟨f⟩² (nQ,) of a pair of species in a phase."""
+    amount = phase.composition()
+    f = form_factors(tuple(amount), model.instrument, model.strengths, Q)
+    mean = np.array(list(amount.values())) @ f / sum(amount.values())
+    first, second = (list(amount).index(one) for one in pair)
+    return np.asarray(f[first] * f[second] / mean**2)
 
 
 def _quantities(phase: Phase, probe: str | None) -> tuple[Quantity, ...]:

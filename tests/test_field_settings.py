@@ -427,6 +427,43 @@ def test_a_joint_fit_has_the_narrower_limit() -> None:
     assert pk.parameters(pk.Model(crystal, X), data)["p.delta2"].max == pytest.approx(0.97 * 0.62**2, rel=1e-6)
 
 
+# --- S(Q) ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("material", ["NaCl", "CdS_wurtzite", "CeO2", "CdSe_zincblende"])
+@pytest.mark.parametrize("probe", ["X", "E"])
+def test_structure_functions_have_the_weights_of_their_model(material: str, probe: str) -> None:
+    """F(Q) of `sq` is the sine transform of G, which is cut but has no window, between Qmin and Qmax."""
+    ball = pk.Crystal.from_file(material, name="m", shape=pk.Sphere(16.0))
+    model = pk.Model(ball, Instrument(probe, qmax=20.0, weights="q-dependent"))
+    Q = np.arange(2.0, 18.0, 0.1)
+    # What the cut spreads beyond the particle falls off slowly: a long transform.
+    r = np.arange(1, 20_001) * 0.01
+    F = (np.sin(np.outer(Q, r)) @ model(r).G) * 0.01
+    found = model.sq(Q)
+    assert np.abs(found.F - F).max() < 5e-4 * np.abs(F).max()
+
+
+def test_partials_of_two_phases_are_weighed_by_their_own_composition() -> None:
+    phases = [
+        pk.Crystal.from_file(f"CdS_{kind}", name=kind[0], shape=pk.Sphere(16.0)) for kind in ("wurtzite", "zincblende")
+    ]
+    phases.append(pk.Crystal.from_file("CeO2", name="c", shape=pk.Sphere(16.0), scale=0.5))
+    about, Q = Instrument("X", qmax=20.0, weights="q-dependent"), np.arange(1.0, 15.0, 0.1)
+    parts = [pk.Model(phase, about).sq(Q).F for phase in phases]
+    np.testing.assert_allclose(pk.Model(phases, about).sq(Q).F, sum(parts), atol=1e-9)
+
+
+def test_own_strengths_hold_with_weights_that_depend_on_q() -> None:
+    model = pk.Model(SALT, replace(N, weights="q-dependent"), strengths={"Cl": 20.0})
+    constant = pk.Model(SALT, N, strengths={"Cl": 20.0})
+    np.testing.assert_allclose(model(R).G, constant(R).G, atol=1e-6)  # nuclei scatter alike at every Q
+    Q = np.arange(1.0, 15.0, 0.1)
+    np.testing.assert_allclose(model.sq(Q).F, constant.sq(Q).F, atol=1e-9)
+    heavier = pk.Model(SALT, replace(X, weights="q-dependent"), strengths={"Na": 30.0})
+    assert np.abs(heavier(R).G - pk.Model(SALT, replace(X, weights="q-dependent"))(R).G).max() > 0.1
+
+
 # --- conventions -----------------------------------------------------------------------------------------------------
 
 
