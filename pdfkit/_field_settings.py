@@ -39,7 +39,8 @@ def recipe(
     """
     from pdfkit.shapes import Sphere
 
-    phase = Crystal.from_file(structure, name="s", **({"shape": Sphere(spdiameter)} if spdiameter else {}))
+    options: dict[str, Any] = {"shape": Sphere(spdiameter)} if spdiameter else {}
+    phase = Crystal.from_file(structure, name="s", **options)
     r: Array = np.asarray(STEP * np.arange(round(rmin / STEP), round(15.0 / STEP)))
     for name, about in curves.items():
         model = Model(phase, Instrument(**about)).with_values(values or {})
