@@ -1,4 +1,4 @@
-"""Structure files of PDFfit (six lines an atom) and DISCUS (one line an atom, B in place of U)."""
+"""Structure files of PDFfit (six lines an atom, every atom listed) and DISCUS (one line an atom, B in place of U)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from pdfkit import _symmetry
 from pdfkit._sites import Site, Species, numbered_labels, occupants, vacancies
 from pdfkit.errors import PdfkitError, ReadError, StructureError, remark
+from pdfkit.io import _discus
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
 from pdfkit.structure import Structure
 
-_B_TO_U = 1 / (8 * math.pi**2)
 _LINES_PER_ATOM = 6
 
 
@@ -28,6 +30,10 @@ class _Header:
     cell: list[float] = field(default_factory=list)
     ncell: list[float] = field(default_factory=list)
     meta: dict[str, float | str] = field(default_factory=dict)
+    types: list[str] = field(default_factory=list)
+    B: list[float] = field(default_factory=list)
+    occ: list[float] = field(default_factory=list)
+    columns: _discus.Columns = field(default_factory=lambda: _discus.Columns(_discus.STANDARD))
     read: int = 0
 
 
@@ -38,54 +44,42 @@ class _Atom:
     xyz: tuple[float, float, float]
     occ: float
     U: tuple[float, ...]
+    has_U: bool = True
 
 
 def read_stru(path: AnyPath) -> Structure:
-    """Return the P 1 structure of a PDFfit or DISCUS file, all its cells as one; other values are in `meta`.
+    """Return the structure of a PDFfit or DISCUS file, all its cells as one; other values are in `meta`.
 
-    `meta` has what the header gives of scale, delta1, delta2, sratio, rcut, spdiameter, stepcut. Atoms whose
-    tensor is that of an isotropic one are isotropic. Raises ReadError with the line of what is wrong.
+    A PDFfit file lists every atom, whatever its `spcgr`: P 1. A DISCUS file whose atoms are not all there is the
+    asymmetric unit of its `spcgr` ("Fd-3m, 2"); a remark says so. `meta` has what the header gives of scale, delta1,
+    delta2, sratio, rcut, spdiameter, stepcut. Atoms whose tensor is that of an isotropic one are isotropic. Raises
+    ReadError with the line of what is wrong.
     """
     lines = read_text(path).split("\n")
     header = _read_header(path, lines)
-    if not header.pdffit and header.spacegroup.replace(" ", "").upper() not in ("P1", ""):
-        message = f"space group {header.spacegroup} without operations: write the file with all atoms (spcgr P1)"
-        raise ReadError(path, message)
-    atoms = list(_pdffit_atoms(path, lines, header.read) if header.pdffit else _discus_atoms(path, lines, header.read))
+    atoms = list(_pdffit_atoms(path, lines, header.read) if header.pdffit else _discus_atoms(path, lines, header))
     if not atoms:
         raise ReadError(path, "no atoms after the line 'atoms': was the file written completely?")
-    _check_count(path, header, len(atoms))
-    return _structure(path, header, atoms)
+    said = _check_count(path, header, atoms)
+    return _structure(path, header, atoms, said)
+
+
+def _is_comment(line: str) -> bool:
+    return not line.strip() or line.lstrip()[0] in "#!"
 
 
 def _read_header(path: AnyPath, lines: list[str]) -> _Header:
     header = _Header()
     for i, line in enumerate(lines):
-        words = line.replace(",", " ").split()
-        if not words or words[0].startswith("#"):
+        if _is_comment(line):
             continue
-        key = words[0].lower()
+        words = line.replace(",", " ").split()
+        key = words[0].lower() if words else ""
         if key == "atoms":
+            header.columns = _columns(path, header, line.strip()[5:], i)
             header.read = i + 1
             break
-        if key == "title":
-            header.title = line.strip()[5:].strip()
-        elif key == "format":
-            header.pdffit = words[1:] == ["pdffit"]
-        elif key == "spcgr":
-            header.spacegroup = " ".join(words[1:])
-        elif key == "cell":
-            header.cell = _floats(path, words[1:7], 6, i)
-        elif key == "ncell":
-            header.ncell = _floats(path, words[1:], min(max(len(words) - 1, 3), 4), i)
-        elif key == "scale":
-            header.meta["scale"] = _floats(path, words[1:2], 1, i)[0]
-        elif key == "sharp":
-            header.meta |= _sharpening(path, words[1:], i)
-        elif key == "shape":
-            header.meta |= _shape(path, words[1:], i)
-        elif key in ("generator", "symmetry", "molecule"):
-            raise ReadError(path, f"the DISCUS record {key!r} is not supported: write the file with all atoms", i + 1)
+        _read_record(path, header, key, words, line, i)
     if not header.read:
         raise ReadError(path, "no line 'atoms': this is neither a PDFfit nor a DISCUS structure")
     if not header.cell:
@@ -93,9 +87,41 @@ def _read_header(path: AnyPath, lines: list[str]) -> _Header:
     return header
 
 
+def _read_record(path: AnyPath, header: _Header, key: str, words: list[str], line: str, i: int) -> None:
+    if key == "title":
+        header.title = line.strip()[5:].strip()
+    elif key == "format":
+        header.pdffit = [word.lower() for word in words[1:]] == ["pdffit"]
+    elif key == "spcgr":
+        header.spacegroup = " ".join(line.strip()[5:].split())
+    elif key == "cell":
+        header.cell = _floats(path, words[1:7], 6, i)
+    elif key == "ncell":
+        header.ncell = _floats(path, words[1:], min(max(len(words) - 1, 3), 4), i)
+    elif key == "scale":
+        header.meta["scale"] = _floats(path, words[1:2], 1, i)[0]
+    elif key == "sharp":
+        header.meta |= _sharpening(path, words[1:], i)
+    elif key == "shape":
+        header.meta |= _shape(path, words[1:], i)
+    elif key == "scat":
+        header.types += words[1:]
+    elif key in ("adp", "occ"):
+        (header.B if key == "adp" else header.occ).extend(_floats(path, words[1:], len(words) - 1, i))
+    elif key in ("generator", "symmetry", "molecule"):
+        raise ReadError(path, f"the DISCUS record {key!r} is not supported: write the file with all atoms", i + 1)
+
+
+def _columns(path: AnyPath, header: _Header, text: str, i: int) -> _discus.Columns:
+    try:
+        return _discus.Columns.of(text, header.types, header.B, header.occ)
+    except ValueError as error:
+        raise ReadError(path, str(error), i + 1) from None
+
+
 def _floats(path: AnyPath, words: list[str], count: int, i: int) -> list[float]:
     try:
-        out = [float(word) for word in words[:count]]
+        out = [_discus.number(word) for word in words[:count]]
     except ValueError:
         raise ReadError(path, f"{' '.join(words)[:60]!r} are not {count} numbers: correct the line", i + 1) from None
     if len(out) != count or not all(math.isfinite(value) for value in out):
@@ -118,7 +144,7 @@ def _shape(path: AnyPath, words: list[str], i: int) -> dict[str, float | str]:
 
 
 def _pdffit_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom]:
-    filled = [i for i in range(start, len(lines)) if lines[i].strip()]
+    filled = [i for i in range(start, len(lines)) if not _is_comment(lines[i])]
     for first in range(0, len(filled), _LINES_PER_ATOM):
         block = filled[first : first + _LINES_PER_ATOM]
         if len(block) < _LINES_PER_ATOM:
@@ -130,44 +156,97 @@ def _pdffit_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom
         yield _Atom(block[0] + 1, rows[0][0], (x, y, z), occ, (*diagonal, *mixed))
 
 
-def _discus_atoms(path: AnyPath, lines: list[str], start: int) -> Iterator[_Atom]:
-    for i in range(start, len(lines)):
-        words = lines[i].replace(",", " ").split()
-        if not words or words[0].startswith("#"):
+def _discus_atoms(path: AnyPath, lines: list[str], header: _Header) -> Iterator[_Atom]:
+    for i in range(header.read, len(lines)):
+        if _is_comment(lines[i]):
             continue
-        x, y, z, B = _floats(path, words[1:], 4, i)
-        yield _Atom(i + 1, words[0], (x, y, z), 1.0, (B * _B_TO_U,))
+        try:
+            name, *words = _discus.fields(lines[i])
+            xyz, occ, U = header.columns.read(name, words)
+        except ValueError as error:
+            text = str(error)
+            shown = text if ":" in text or "missing" in text else f"{lines[i].strip()[:60]!r} is no atom"
+            raise ReadError(path, f"{shown}: give a name and numbers for {_asked(header)}", i + 1) from None
+        yield _Atom(i + 1, name, xyz, occ, U or (_discus.DEFAULT_UISO,), U is not None)
 
 
-def _check_count(path: AnyPath, header: _Header, count: int) -> None:
-    cells = header.ncell[:3]
+def _asked(header: _Header) -> str:
+    return ", ".join(header.columns.names[:4])
+
+
+def _check_count(path: AnyPath, header: _Header, atoms: list[_Atom]) -> list[str]:
+    """Complete `ncell`, and return what had to be assumed of it. ReadError where it cannot be."""
     if any(n < 1 or n != int(n) for n in header.ncell):
         raise ReadError(path, f"ncell {header.ncell} are not counts: give whole numbers")
-    if len(header.ncell) == 4 and math.prod(header.ncell) != count:
+    cells, count, said = header.ncell[:3] or [1.0, 1.0, 1.0], len(atoms), []
+    whole = len(header.ncell) == 4 and math.prod(header.ncell) == count
+    if not whole and _discus.in_one_cell(np.array([atom.xyz for atom in atoms]), cells):
+        shown = " × ".join(f"{n:g}" for n in cells)
+        said.append(f"ncell says {shown} cells and the {count} atoms lie in one: one cell is read")
+        header.ncell = [1.0, 1.0, 1.0, *header.ncell[3:]]
+        cells = header.ncell[:3]
+    if (
+        len(header.ncell) == 4
+        and math.prod(header.ncell) != count
+        and (header.pdffit or _discus.is_p1(header.spacegroup))
+    ):
         message = f"ncell says {math.prod(header.ncell):g} atoms and {count} are there: is the file complete?"
         raise ReadError(path, message)
-    header.ncell = cells or [1.0, 1.0, 1.0]
+    return said
 
 
-def _structure(path: AnyPath, header: _Header, atoms: list[_Atom]) -> Structure:
-    cell = tuple(a * n for a, n in zip(header.cell[:3], header.ncell, strict=True)) + tuple(header.cell[3:])
+def _structure(path: AnyPath, header: _Header, atoms: list[_Atom], said: list[str]) -> Structure:
+    cells = header.ncell[:3] or [1.0, 1.0, 1.0]
+    cell = tuple(a * n for a, n in zip(header.cell[:3], cells, strict=True)) + tuple(header.cell[3:])
     sites = []
     try:
         there = [(atom, *one) for atom in atoms for one in _occupants(path, atom)]
         labels = numbered_labels([species.element for _, species, _ in there])
         for (atom, species, occ), label in zip(there, labels, strict=True):
-            xyz = _triple(v / n for v, n in zip(atom.xyz, header.ncell, strict=True))
+            xyz = _triple(v / n for v, n in zip(atom.xyz, cells, strict=True))
             sites.append(Site(label, species.element, xyz, occ, atom.U, len(atom.U) == 1, species.charge))
-        said = vacancies(Counter(atom.element for atom in atoms if not _occupants(path, atom)))
-        made = Structure(cell, tuple(sites), title=header.title, meta=header.meta, remarks=tuple(map(remark, said)))
-        return _isotropic_where_equal(made)
+        said += vacancies(Counter(atom.element for atom in atoms if not _occupants(path, atom)))
+        without = sum(not atom.has_U for atom in atoms)
+        if without:
+            said.append(f"U is missing for {without} atoms: {_discus.DEFAULT_UISO} Å² is assumed")
+        made = Structure(cell, tuple(sites), title=header.title, meta=header.meta)
+        made = _isotropic_where_equal(_with_group(made, header, len(atoms), said))
+        return replace(made, remarks=(*map(remark, said), *made.remarks))
     except StructureError as error:
         raise ReadError(path, str(error)) from error
 
 
+def _with_group(listed: Structure, header: _Header, count: int, said: list[str]) -> Structure:
+    """Return the structure with the space group of the file, where the atoms listed are not all."""
+    spcgr, ncell = header.spacegroup, header.ncell
+    if _discus.is_p1(spcgr):
+        return listed
+    settings = _discus.meant(spcgr)
+    if any(_discus.is_closed(listed, setting.operations(), ncell[:3] or (1, 1, 1)) for setting in settings):
+        return listed
+    complete = header.pdffit or math.prod(ncell[:3]) > 1
+    if not complete and len(ncell) == 4 and math.prod(ncell) == count:
+        complete = not (settings and _discus.is_empty(listed))
+    if complete:
+        if settings or not header.pdffit:
+            said.append(f"spcgr {spcgr[:40]} would add atoms to those listed: the list is taken as complete, in P 1")
+        return listed
+    if not settings:
+        raise StructureError(f"space group {spcgr[:40]!r} is in no table: write the file with all atoms (spcgr P1)")
+    made = _discus.expanded(listed, settings, spcgr, said)
+    total = int(made.multiplicities().sum())
+    if len(ncell) == 4 and math.prod(ncell) not in (count, total):
+        raise StructureError(
+            f"ncell says {math.prod(ncell):g} atoms, {count} are listed and {spcgr[:40]} makes {total}"
+        )
+    return made
+
+
 def _occupants(path: AnyPath, atom: _Atom) -> tuple[tuple[Species, float], ...]:
+    # DISCUS leaves VOID where an atom was taken out; names are in capitals here.
+    name = "Vac" if atom.element.upper() in ("VOID", "VAC", "VACANCY") else atom.element
     try:
-        return occupants(atom.element, atom.occ)
+        return occupants(name, atom.occ)
     except PdfkitError as error:
         raise ReadError(path, str(error), atom.line) from error
 
