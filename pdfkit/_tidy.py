@@ -38,7 +38,7 @@ FULL = 1.01
 def cell(values: Any, rotations: IntArray) -> tuple[float, ...]:
     """Return six checked cell parameters, made exact for the symmetry; StructureError if they are no cell."""
     out = numbers("cell", values, 6)
-    if min(out[:3]) <= 0 or max(out[:3]) > 1e5 or not all(0 < angle < 180 for angle in out[3:]):
+    if min(out[:3]) < 1e-3 or max(out[:3]) > 1e5 or not all(0 < angle < 180 for angle in out[3:]):
         raise StructureError(f"cell {out} is no cell: give a, b, c > 0 in Å and angles between 0 and 180 degrees")
     rows = _symmetry.basis(out)
     if float(np.linalg.det(rows)) <= 1e-6 * math.prod(out[:3]):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pdfkit._sites import LARGEST
 from pdfkit.errors import ReadError, StructureError, nearest
 from pdfkit.io._atomic import AnyPath
 
@@ -58,7 +59,7 @@ def number(text: str, what: str) -> tuple[float | None, float]:
     if text.strip() in MISSING:
         return None, 0.0
     found = _NUMBER.fullmatch(text.strip())
-    if found is None:
+    if found is None or not abs(float(found[1])) < LARGEST:
         raise StructureError(f"{what} is {text[:40]!r}: give a number")
     mantissa, _, power = found[1].lower().partition("e")
     digits = len(mantissa.partition(".")[2])
@@ -92,6 +93,8 @@ def _complaint(text: str, line: int, reason: str) -> str:
         names = re.findall(r"^\s*(_\S+)", head, re.MULTILINE)
         of = f" of {names[0][:40]}" if names else ""
         reason = f"a row of the loop{of} has too few values or too many; was the file cut short?"
+    elif reason == "parse error":
+        reason = f"at {text.split(chr(10))[line - 1].strip()[:40]!r}"
     elif "block header" in reason:
         reason = "no line data_… before the first item"
     return f"not a CIF that can be parsed ({reason}): check quotes, loops and data_"

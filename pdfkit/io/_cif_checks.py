@@ -10,17 +10,19 @@ import numpy as np
 
 from pdfkit import _symmetry, _tidy
 from pdfkit._checks import Array
+from pdfkit._species import symbols
 from pdfkit.errors import StructureError
-from pdfkit.io._cif_blocks import Block, number
+from pdfkit.io._cif_blocks import Block
 from pdfkit.io._operations import Operations
 from pdfkit.structure import Site, Structure
 
 # Occupancies and formulas are rounded: 2 % of an element; densities 3 %, volumes 1 %.
 TOLERANCE = 0.02
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
-_Z = ("_cell_formula_units_z",)
+_VACANCIES = ("Va", "Vc", "X")
+_Z = "_cell_formula_units_z"
 _MULTIPLICITY = ("_atom_site_symmetry_multiplicity", "_atom_site_site_symmetry_multiplicity")
-_DENSITY = ("_exptl_crystal_density_diffrn",)
+_DENSITY = "_exptl_crystal_density_diffrn"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,15 @@ class Formula:
     rounding: Mapping[str, float]
 
 
+def _positive(block: Block, item: str) -> float | None:
+    """Return a number that is good for a comparison; None for "n/a" and the like."""
+    try:
+        value = block.number(item)
+    except StructureError:
+        return None
+    return value if value and value > 0 else None
+
+
 def formula_of(block: Block) -> Formula | None:
     """Return the sum formula of a block; None when it has none, or one that is not understood."""
     text = block.text("_chemical_formula_sum").replace("'", "")
@@ -41,13 +52,15 @@ def formula_of(block: Block) -> Formula | None:
     counts: dict[str, float] = {}
     rounding: dict[str, float] = {}
     for symbol, digits in _PART.findall(plain):
-        if digits == ".":
+        if digits == "." or (symbol not in symbols() and symbol not in _VACANCIES):
             return None
+        if symbol not in symbols():
+            continue
         element = _folded(symbol)
         counts[element] = counts.get(element, 0.0) + float(digits or 1)
         decimals = len(digits.partition(".")[2])
         rounding[element] = rounding.get(element, 0.0) + (0.5 * 10.0**-decimals if decimals else 0.0)
-    return Formula(text, counts, rounding)
+    return Formula(text, counts, rounding) if sum(counts.values()) > 0 else None
 
 
 def _folded(species: str) -> str:
@@ -79,7 +92,7 @@ def agrees(counts: Mapping[str, float], formula: Formula, Z: float | None) -> bo
 
 def agreement(block: Block, structure: Structure) -> int:
     """Return how many of the file's own statements agree with a structure, less those that do not."""
-    formula, Z = formula_of(block), block.number(*_Z)
+    formula, Z = formula_of(block), _positive(block, _Z)
     said = []
     if formula:
         counts = {element: n for element, n in counts_of(structure).items() if element != "H"}
@@ -88,7 +101,7 @@ def agreement(block: Block, structure: Structure) -> int:
             said.append(agrees(counts, Formula(formula.text, heavy, formula.rounding), Z))
             times = sum(counts.values()) / sum(heavy.values())
             said += [abs(times - round(times)) < TOLERANCE * times] if Z is None else []
-    density = block.number(*_DENSITY)
+    density = _positive(block, _DENSITY)
     if density:
         said.append(abs(_density(structure) / density - 1) < 0.1)
     if any(block.column(item) for item in _MULTIPLICITY):
@@ -123,17 +136,17 @@ def refuse_cut_short(block: Block, elements: set[str], whole: bool) -> None:
 def remarks(block: Block, structure: Structure) -> list[str]:
     """Return where the atoms that came out differ from what the file says of them, a sentence each."""
     said = _about_formula(block, structure)
-    density = block.number(*_DENSITY)
+    density = _positive(block, _DENSITY)
     if density and not said and abs(_density(structure) / density - 1) > 0.03:
         said.append(f"the file's density is {density:g} g/cm³, the atoms give {_density(structure):.3f}")
-    volume = block.number("_cell_volume")
+    volume = _positive(block, "_cell_volume")
     if volume and abs(structure.volume() / volume - 1) > 0.01:
         said.append(f"the file's _cell_volume is {volume:g} Å³, its cell has {structure.volume():.2f}")
     return said + _multiplicities(block, structure)
 
 
 def _about_formula(block: Block, structure: Structure) -> list[str]:
-    formula, Z = formula_of(block), block.number(*_Z)
+    formula, Z = formula_of(block), _positive(block, _Z)
     counts = counts_of(structure)
     if formula is None or agrees(counts, formula, Z):
         return []
@@ -168,7 +181,7 @@ def on_given_positions(
         n, order = given.get(site.label), len(operations[0])
         fixed = len(_symmetry.stabiliser(np.array(site.xyz), *operations, rows, _tidy.SAME_ATOM)[0])
         moved = site
-        if n and n == int(n) and n * fixed < order and not (_by_shelxl(block) and n == fixed):
+        if n and n * fixed < order and not (_by_shelxl(block) and n == fixed):
             moved = _tidy.with_multiplicity(site, int(n), *operations, rows)
         step = float(np.linalg.norm((np.array(moved.xyz) - site.xyz) @ rows))
         if step > _tidy.SAME_ATOM:
@@ -188,9 +201,8 @@ def _given_multiplicities(block: Block) -> dict[str, float]:
         return {}
     labels, out = block.column("_atom_site_label"), {}
     for label, text in zip(labels, block.column(item), strict=False):
-        n = number(text, f"multiplicity of {label[:40]}")[0]
-        if n is not None:
-            out[label] = n
+        if text.strip().isascii() and text.strip().isdecimal() and len(text) < 5:
+            out[label] = float(text)
     return out
 
 

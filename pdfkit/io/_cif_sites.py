@@ -85,7 +85,10 @@ def read_atoms(block: Block, rows: Array, said: list[str]) -> list[Atom]:
         xyz = [table.number(i, f"fract_{x}", name)[0] for x in "xyz"]
         x, y, z = (math.nan if value is None else value for value in xyz)  # Site refuses what is missing
         kind = table.text(i, "adp_type", "thermal_displace_type").lower()
-        atoms.append(Atom(name, label, one.species.ion, (x, y, z), one.occ, kind, _isotropic(table, i, name)))
+        atom = Atom(name, label, one.species.ion, (x, y, z), one.occ, kind, _isotropic(table, i, name))
+        if math.isnan(x + y + z):
+            atom.site()  # which refuses it
+        atoms.append(atom)
     if fluid:
         said.append(f"the occupancy of {_shown(fluid)} is outside 0 to 1 by less than its uncertainty: 0 or 1 is taken")
     said += vacancies(Counter(name for i, name in zip(kept, names, strict=True) if i not in {one.row for one in found}))
@@ -105,9 +108,10 @@ def _kept(table: _Rows, said: list[str]) -> list[int]:
             lost.append(name)
         else:
             kept.append(i)
-    hydrogens = sum(table.number(i, "attached_hydrogens", "an atom")[0] or 0.0 for i in kept)
+    attached = [table.text(i, "attached_hydrogens") for i in kept]
+    hydrogens = sum(int(text) for text in attached if re.fullmatch("[0-9]{1,2}", text))
     if hydrogens:
-        said.append(f"{hydrogens:g} hydrogen atoms are attached to sites without being listed: they are not there")
+        said.append(f"{hydrogens} hydrogen atoms are attached to sites without being listed: they are not there")
     if dummies:
         said.append(f"{_shown(dummies)}: left out as dummy (calc_flag dum)")
     if lost:

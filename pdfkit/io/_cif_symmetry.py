@@ -39,6 +39,8 @@ _REACH = 3.0
 # More room (Å³) than an atom has in a solid.
 _EMPTY = 45.0
 
+_AGREES = "which agrees with the file's formula, Z or multiplicities"
+
 Attempt = Callable[[Operations], Structure]
 
 
@@ -72,16 +74,16 @@ def symmetry(block: Block, cell: Sequence[float], attempt: Attempt, said: list[s
     listed = _listed(block)
     hall, unknown = _hall(block)
     named = _named(block, cell, said)
+    judge = _Judge(block, attempt)
     if listed is not None and (_whole(listed) or not (hall or named)):
-        _contradictions(listed, hall, named, said)
-        return _result(listed, block)
+        return _result(_believed(listed, _against(listed, hall, named), judge, said), block)
     choices = [*([listed] if listed else []), *([hall] if hall else [])]
     choices += named if not (hall and any(hall.same(one) for one in named)) else []
     if not choices:
         raise StructureError(unknown or _no_symmetry(block))
     if unknown:
         said.append(f"{unknown}; {choices[0].text} is taken")
-    return _result(_decided(choices, _Judge(block, attempt), said), block)
+    return _result(_decided(choices, judge, said), block)
 
 
 def _whole(listed: Statement) -> bool:
@@ -149,18 +151,33 @@ def _no_symmetry(block: Block) -> str:
 # --- contradictions
 
 
-def _contradictions(listed: Statement, hall: Statement | None, named: Sequence[Statement], said: list[str]) -> None:
-    """Say which statements are not of the group of the listed operations."""
-    if hall is not None and not hall.same(listed):
-        said.append(f"{hall.text} is of another symmetry than the listed operations: these are believed")
-    if not named or any(one.same(listed) for one in named):
-        return
+def _believed(listed: Statement, against: Sequence[Statement], judge: _Judge, said: list[str]) -> Statement:
+    """Return the listed operations; another statement only where the file's formula and the like speak for it alone.
+
+    (Lists without the centring of the cell are met.) Either is said.
+    """
+    if not against:
+        return listed
+    texts = " and ".join(dict.fromkeys(one.text for one in against))
+    said_otherwise = f"{texts} {'are' if ' and ' in texts else 'is'} of another symmetry than the listed operations"
+    best = max(against, key=judge.agreement)
+    if judge.agreement(best) > 0 > judge.agreement(listed):
+        said.append(f"{said_otherwise}: {_name(best)} is taken, {_AGREES}")
+        return best
     setting = _operations.find_setting(*listed.operations)
-    one = named[0].setting
-    alike = setting is not None and one is not None and setting.number == one.number
-    if not alike and (setting is not None or _order(listed) != _order(named[0])):
-        found = f", which are {setting.name}" if setting else ""
-        said.append(f"{named[0].text} is of another symmetry than the listed operations{found}: these are believed")
+    said.append(f"{said_otherwise}{f', which are {setting.name}' if setting else ''}: these are believed")
+    return listed
+
+
+def _against(listed: Statement, hall: Statement | None, named: Sequence[Statement]) -> list[Statement]:
+    """Return the statements that are not of the group of the listed operations, in whatever setting."""
+    out = [hall] if hall is not None and not hall.same(listed) else []
+    if not named or any(one.same(listed) for one in named):
+        return out
+    setting, one = _operations.find_setting(*listed.operations), named[0]
+    alike = setting is not None and one.setting is not None and setting.number == one.setting.number
+    different = not alike and (setting is not None or _order(listed) != _order(one))
+    return [*out, *named] if different else out
 
 
 def _order(statement: Statement) -> int:

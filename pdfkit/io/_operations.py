@@ -162,7 +162,7 @@ def settings_of(name: str, code: str = "") -> tuple[Setting, ...]:
     found = [s for s in table() if s.number == int(symbol)] if is_number else _of_symbol(symbol)
     for origin, axes in map(_split_code, (suffix, code)):
         chosen = [s for s in found if s.origin == origin] if origin else found
-        if origin and not chosen and suffix:
+        if origin not in ("", "1") and not chosen and suffix:
             what = "one origin only" if origin in "12" else "no rhombohedral lattice"
             raise StructureError(f"space group {name[:40]!r} has {what}: list the symmetry operations")
         found = [s for s in chosen or found if axes and s.code == axes] or chosen or found

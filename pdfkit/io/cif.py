@@ -62,6 +62,8 @@ def _structure(block: Block, whole: bool, said: list[str]) -> Structure:
         return Structure(cell, tuple(atom.site() for atom in atoms), "", *operations)
 
     group = symmetry(block, cell, bare, said)
+    if block.has("_space_group_ssg") or block.has("_space_group_symop_ssg") or block.text("_cell_modulation_dimension"):
+        said.append("the structure is modulated: its modulation is not read, the average structure is taken")
     sites = _cif_sites.sites(atoms, rows, group.operations, said)
     sites = _cif_checks.on_given_positions(block, sites, rows, group.operations, said)
     made = Structure(cell, sites, group.symbol, *group.operations, title, remarks=tuple(said))
@@ -115,7 +117,7 @@ def format_cif(structure: Structure) -> str:
     lines += ["_atom_site_occupancy", "_atom_site_U_iso_or_equiv", "_atom_site_adp_type"]
     for i, site in enumerate(structure.sites):
         numbers = " ".join(repr(float(x)) for x in (*site.xyz, site.occ, structure.Uequiv(i)))
-        lines.append(f"{site.label} {site.symbol} {numbers} {'Uiso' if site.isotropic else 'Uani'}")
+        lines.append(f"{_word(site.label)} {site.symbol} {numbers} {'Uiso' if site.isotropic else 'Uani'}")
     anisotropic = [site for site in structure.sites if not site.isotropic]
     if anisotropic:
         lines += [
@@ -124,7 +126,7 @@ def format_cif(structure: Structure) -> str:
             "_atom_site_aniso_label",
             *(f"_atom_site_aniso_U_{index}" for index in _INDICES),
         ]
-        lines += [f"{site.label} {' '.join(repr(u) for u in site.U)}" for site in anisotropic]
+        lines += [f"{_word(site.label)} {' '.join(repr(u) for u in site.U)}" for site in anisotropic]
     return "\n".join(lines) + "\n"
 
 
@@ -141,6 +143,11 @@ def _group(structure: Structure) -> list[str]:
         f"_space_group_name_Hall           '{setting.hall}'",
         f"_space_group{'_' if usual else '.'}IT_number           {setting.number}",
     ]
+
+
+def _word(label: str) -> str:
+    """Return a label in quotes where a CIF would take it for the name of an item or for a keyword."""
+    return f"'{label}'" if re.match(r"_|(data|loop|save|stop|global)_", label, re.IGNORECASE) else label
 
 
 def _quoted(text: str) -> str:
