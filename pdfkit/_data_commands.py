@@ -54,7 +54,10 @@ def reduce(
     composition: Annotated[str | None, typer.Option("--composition", "-s", help="Such as CdSe or Zn0.5Cd0.5S.")] = None,
     background: Annotated[Path | None, typer.Option("--background", "-b", help="Pattern to take off.")] = None,
     bgscale: Annotated[float | None, typer.Option(help="Factor on it.  [default: 1]")] = None,
-    unit: Annotated[str | None, typer.Option(help="A-1, nm-1 or 2theta. Default: what the file says.")] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(help="Of column 1: A-1, nm-1, 2theta, centidegrees, d, …  [default: what the file says]"),
+    ] = None,
     wavelength: Annotated[float | None, typer.Option(help="Å; for patterns against 2θ.")] = None,
     twothetazero: Annotated[float | None, typer.Option(help="Degrees; the true zero of 2θ.")] = None,
     probe: Annotated[str | None, typer.Option(help="X, N or E.  [default: X]")] = None,

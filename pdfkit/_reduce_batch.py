@@ -240,8 +240,10 @@ def _reading(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 @lru_cache(maxsize=8)
 def _background(path: str, reading: tuple[tuple[str, Any], ...], digest: str) -> Intensity:
-    """Return the background as it was when the file had this digest."""
-    return read_intensity(path, **dict(reading))
+    """Return the background as it was when the file had this digest; its remarks are for every file that uses it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PdfkitWarning)
+        return read_intensity(path, **dict(reading))
 
 
 def _run(
@@ -367,6 +369,8 @@ def _reduced(path: str, task: _Task) -> Reduction:
     empty = None
     if task.background is not None:
         empty = _background(task.background, reading, journal.file_digest(task.background))
+        for text in empty.remarks:
+            warnings.warn(f"{task.background}: {text}", PdfkitWarning, stacklevel=2)
     return reduce(sample, background=empty, **rest)
 
 

@@ -148,7 +148,7 @@ class Reduction:
         keep = {**self.settings, "qmin": f"{low:g}", "qmax": f"{high:g}", "window": window or self.window}
         if self.settings["method"] == "adhoc" and qmin is None:
             pdf = replace(pdf, instrument=replace(pdf.instrument, qmin=0.0))
-        return replace(pdf, header={**keep, **pdf.header})
+        return replace(pdf, header={**keep, **pdf.header}, remarks=self.sq.remarks)
 
     def __str__(self) -> str:
         """One fact per line."""
@@ -249,7 +249,8 @@ def reduce(
     route, level = _follow(net, means, fractions, probe, method, physics, rpoly)
     net, words, noise = _in_band(net, route, words)
     formula = composition if isinstance(composition, str) else "".join(f"{e}{c:.6g}" for e, c in fractions.items())
-    sq = _sq(net, route, sample, probe, formula)
+    said = (*sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
+    sq = replace(_sq(net, route, sample, probe, formula), remarks=said)
     facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0)
     facts |= {} if physics.rho0 is None else {"expected slope": -4 * math.pi * physics.rho0}
     facts |= {"points bridged": float(bridges)} if bridges else {}
@@ -379,7 +380,7 @@ def _sq(net: Net, route: Route, sample: Intensity, probe: str, formula: str) -> 
     # F = 0 at Q = 0, where S is not known: 1 stands for it.
     S = 1.0 + np.divide(route.F, Q, out=np.zeros(Q.size), where=Q > 0)
     header = {key: value for key, value in sample.header.items() if key.startswith("note")}
-    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov, remarks=sample.remarks)
+    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov)
 
 
 def _diagnostics(net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float) -> dict[str, float]:

@@ -229,6 +229,21 @@ def test_a_background_that_changed_is_read_again_in_one_process(folder: Path, le
     assert scales[1] == pytest.approx(10 * scales[0])
 
 
+def test_remarks_travel_to_G(folder: Path, level: np.ndarray) -> None:
+    np.savetxt(folder / "si.dat", np.c_[Q, level], header="Q I")
+    with pytest.warns(pk.PdfkitWarning, match="Q without a unit"):
+        done = pk.reduce(folder / "si.dat", composition="Ni")
+    assert len(done.sq.remarks) == 1
+    assert done.to_pdf().remarks == done.sq.remarks
+
+
+def test_what_is_odd_about_the_background_is_said_of_every_file(folder: Path, level: np.ndarray) -> None:
+    put(folder / "empty.dat", 0 * level, 1.0, 0.3)
+    with pytest.warns(pk.PdfkitWarning, match="Q in Å⁻¹ is assumed"):
+        rows = run(folder, "scan_0.iq", "scan_1.iq", background=folder / "empty.dat")
+    assert [[text for text in row.warnings if "Å⁻¹ is assumed" in text] != [] for row in rows] == [True, True]
+
+
 def test_remains_of_killed_runs_are_cleared(folder: Path) -> None:
     (folder / "out").mkdir()
     dead = subprocess.Popen([sys.executable, "-c", ""])
