@@ -53,12 +53,14 @@ if TYPE_CHECKING:
     from pdfkit.io.cif import write_cif as write_cif
     from pdfkit.io.column_files import read_columns as read_columns
     from pdfkit.io.column_files import write_columns as write_columns
+    from pdfkit.io.exports import write_fgr as write_fgr
     from pdfkit.io.intensity_files import read_intensity as read_intensity
     from pdfkit.io.particles import available_clusters as available_clusters
     from pdfkit.io.particles import write_xyz as write_xyz
     from pdfkit.io.pdf_files import read_pdf as read_pdf
     from pdfkit.io.pdf_files import write_pdf as write_pdf
     from pdfkit.io.sq_files import read_sq as read_sq
+    from pdfkit.io.sq_files import write_sq as write_sq
     from pdfkit.io.structures import available_structures as available_structures
     from pdfkit.io.structures import load_structure as load_structure
     from pdfkit.io.structures import read_structure as read_structure
@@ -143,10 +145,11 @@ _HOME = {
     "intensity": ("Intensity",),
     "io.cif": ("write_cif",),
     "io.column_files": ("read_columns", "write_columns"),
+    "io.exports": ("write_fgr",),
     "io.intensity_files": ("read_intensity",),
     "io.particles": ("available_clusters", "write_xyz"),
     "io.pdf_files": ("read_pdf", "write_pdf"),
-    "io.sq_files": ("read_sq",),
+    "io.sq_files": ("read_sq", "write_sq"),
     "io.structures": ("available_structures", "load_structure", "read_structure"),
     "model": ("Model",),
     "params": ("Parameters",),

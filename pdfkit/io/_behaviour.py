@@ -8,58 +8,45 @@ begin anywhere, or have no baseline (clusters): a function is named only where n
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
 from pdfkit._checks import Array
 
+_TREND = 0.2  # that of a particle is −0.3 and more, unless it is much larger than the curve is long
 _REACH = 8.0  # Å: shorter curves do not show what they tend to
-_BLOCKS = 6
 
 
 def plateau(r: Array, y: Array) -> float | None:
     """Return the constant (below 0) at which a curve starts and stays up to the first peak; None for any other start.
 
-    G(r) is 0 at r = 0 whatever its errors, being a sum of sines: a curve that is as deep in its first fifth of an Å as
-    in the next three is no G(r).
+    Two means, at the beginning and before the first peak, are alike; −4πρ₀r would differ by the ratio of their r. They
+    are taken with Hann weights, in which the ripples of a cut in Q vanish, and must stand out of the noise.
     """
     end = _first_peak(r, y)
-    if r[0] > 0.25 or end < 0.8:
-        return _late_plateau(r, y, end)
-    edges = (0.0, 0.2, 0.4, 0.6, 0.8)
-    levels = [_level(r, y, low, high) for low, high in pairwise(edges)]
-    if any(level is None for level in levels):
+    width = max(0.4, (end - r[0]) / 2.2)
+    low, high = float(r[0]) + width / 2, end - width / 2
+    if high < 1.8 * low or np.count_nonzero(r < end) < 16:
         return None
-    values = np.array([level for level in levels if level is not None])
-    return _even(values, y, 2.0)
+    (first, error), (second, _) = _hann_mean(r, y, low, width), _hann_mean(r, y, high, width)
+    level = 0.5 * (first + second)
+    inside = y[r < end]
+    ripple = float(inside.std())
+    # Short ranges do not average ripples out, and late ones have little lever: both must be quiet.
+    quiet = ripple < (0.2 if r[0] > 0.25 else 0.35) * -level or (r[0] <= 0.25 and width > 0.7)
+    alike = first < 0 and 0.5 < second / first < 1 + 0.3 * (high / low - 1)
+    clear = -first > 6 * error and -level > 0.01 * float(np.abs(y).max())
+    return level if alike and clear and quiet else None
 
 
-def _late_plateau(r: Array, y: Array, end: float) -> float | None:
-    """Return the plateau of a curve that starts later: flat over a range in which −4πρ₀r at least doubles."""
-    if end < 2.0 * r[0] or r[0] <= 0 or np.count_nonzero(r < end) < 12:
-        return None
-    edges = np.linspace(r[0], end, 5)
-    levels = [_level(r, y, low, high) for low, high in pairwise(edges.tolist())]
-    if any(level is None for level in levels):
-        return None
-    values = np.array([level for level in levels if level is not None])
-    # A line through 0 differs by 2.2 between the first and the last of these: ripples must not hide it.
-    inside = y[(r >= r[0]) & (r < end)]
-    return _even(values, y, 1.25) if inside.std() < 0.15 * abs(float(values.mean())) else None
-
-
-def _even(values: Array, y: Array, factor: float) -> float | None:
-    """Return the mean of levels that are all below 0, alike within `factor`, and not lost in the curve's own noise."""
-    if (values >= 0).any() or values.min() < factor * values.max():
-        return None
-    mean = float(values.mean())
-    return mean if -mean > 0.01 * float(np.abs(y).max()) else None
-
-
-def _level(r: Array, y: Array, low: float, high: float) -> float | None:
-    inside = y[(r >= low) & (r < high)]
-    return float(np.median(inside)) if inside.size >= 3 else None
+def _hann_mean(r: Array, y: Array, centre: float, width: float) -> tuple[float, float]:
+    """Return the mean of y about `centre` and its error, by the scatter of neighbours."""
+    weights = np.where(np.abs(r - centre) < width / 2, np.cos(math.pi * (r - centre) / width) ** 2, 0.0)
+    total = float(weights.sum())
+    if total <= 0:
+        return 0.0, math.inf
+    scatter = 1.48 * float(np.median(np.abs(np.diff(y[weights > 0])), axis=0)) / math.sqrt(2) if total > 3 else math.inf
+    return float(weights @ y) / total, scatter * float(np.sqrt((weights**2).sum())) / total
 
 
 def _first_peak(r: Array, y: Array) -> float:
@@ -83,25 +70,27 @@ def slope(r: Array, y: Array) -> float | None:
 def growth(r: Array, y: Array) -> tuple[int, float] | None:
     """Return (1, c) of a positive curve that goes round c·r, (2, c) round c·r², (0, c) round c; None for any other.
 
-    The mean of y/rⁿ must be the same within a fifth in the last parts of the curve.
+    The number of neighbours up to r, ∫R dr, of T(r) = R/r, R(r) and g(r) ∝ R/r² grows like r³ and much more evenly
+    than the functions themselves: its ratio to r³ may change as r to the power 0.2 at most over the second half.
     """
     if r[-1] < _REACH or r.size < 60:
         return None
-    tail = r > 0.35 * r[-1]
-    x, z = r[tail], y[tail]
-    if np.count_nonzero(z < 0) > 0.02 * z.size:
+    if -float(y[y < 0].sum()) > 0.05 * float(y[y > 0].sum()):
         return None
+    part = r > 0.5 * r[-1]
+    logs = np.log(r[part])
     best: tuple[float, int, float] | None = None
     for power in (0, 1, 2):
-        means = np.array([part.mean() for part in np.array_split(z / x**power, _BLOCKS)])
-        mean = float(means.mean())
-        if mean <= 0:
-            return None
-        spread = float(np.ptp(means)) / mean
-        if best is None or spread < best[0]:
-            best = (spread, power, mean)
-    assert best is not None
-    return (best[1], best[2]) if best[0] < 0.2 else None
+        ratio = 3 * _integral(r, r ** (2 - power) * y)[part] / r[part] ** 3
+        trend = abs(float(np.polyfit(logs, np.log(ratio), 1)[0]))
+        if best is None or trend < best[0]:
+            best = (trend, power, float(ratio.mean()))
+    return (best[1], best[2]) if best is not None and best[0] < _TREND else None
+
+
+def _integral(x: Array, y: Array) -> Array:
+    """Return ∫y dx up to every x, by trapezoids."""
+    return np.concatenate([[0.0], np.cumsum(0.5 * (y[1:] + y[:-1]) * np.diff(x))])
 
 
 def tail_mean(x: Array, y: Array) -> float | None:

@@ -242,7 +242,7 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
     r, y = curve.r, curve.y
     G = OF_R["G"]
     grows = _behaviour.growth(r, y)
-    one = grows is not None and grows[0] == 0 and abs(grows[1] - 1) < 0.05
+    one = grows is not None and grows[0] == 0 and abs(grows[1] - 1) < 0.1
     if goes_round_one(r, y) or (one and sample.rho0 is not None):
         how = "the values go round 1, as those of g(r) do"
         if sample.rho0 is None:

@@ -265,7 +265,7 @@ def _labels(head: Sequence[str], width: int) -> tuple[str, ...]:
             return split_labels(re.sub(r"^#\s*L\s+", "", line[:MOST_HEADER]))
     for line in full[-1:-5:-1]:
         names = split_labels(line[:MOST_HEADER].lstrip("#!% \t"))
-        if len(names) < 2 or not re.match(r"[rRqQ](?![A-Za-z])|2\W?[tT]h|[tT]th", names[0]):
+        if len(names) < 2 or not re.match(r"[rRqQ](?![A-Za-z]|\([rRqQ]\))|2\W?[tT]h|[tT]th", names[0]):
             continue
         if line is full[-1] or (len(names) == width and not any("=" in name for name in names)):
             return names

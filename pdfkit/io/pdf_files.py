@@ -17,13 +17,14 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._curve_kinds import OF_R, Sample, _shown, named
 from pdfkit.data import PDF, Instrument
-from pdfkit.errors import ReadError, remark
+from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io import _functions_of_r as of_r
 from pdfkit.io import _header, _kinds
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._functions_of_r import Asked
 from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit
 from pdfkit.io._text import Table, read_table
+from pdfkit.io.exports import FORMATS, form_of, pdf_text
 
 # PDFfit2 skips a header only when it starts with "History".
 _FORMAT = "History written by pdfkit in the format of PDFgui"
@@ -186,13 +187,28 @@ def _note_window(header: dict[str, str], facts: _header.Facts, given: dict[str, 
         header["note window"] = "PDFgetX3 starts its Lorch function at qmin; the window lorch starts at Q = 0"
 
 
-def write_pdf(path: AnyPath, pdf: PDF) -> None:
-    """Write a G(r) as a .gr file that PDFgui and PDFfit2 read: header, columns r, G, dr = 0, dG (0: none).
+def write_pdf(
+    path: AnyPath,
+    pdf: PDF,
+    *,
+    kind: str = "G",
+    format: str | None = None,
+    composition: str | None = None,
+    rho0: float | None = None,
+) -> None:
+    """Write a G(r) as a .gr file that PDFgui and PDFfit2 read, or as another function for another program.
 
-    `read_pdf` returns it exactly: values in full precision, instrument, name, composition, temperature and
-    header. PDFgui knows X-rays and neutrons, qmax, qdamp, qbroad and the temperature; it overlooks the rest.
+    The .gr file has a header and columns r, G, dr = 0, dG (0: none). `read_pdf` returns it exactly: values in full
+    precision, instrument, name, composition, temperature and header. PDFgui knows X-rays and neutrons, qmax, qdamp,
+    qbroad and the temperature; it overlooks the rest.
 
-    Raises WriteError when the file cannot be written; the old file is then unchanged.
+    kind : "G", "GK", "D", "T", "R", "g", … as for `read_pdf`; composition (default: that of the PDF) and rho0 (Å⁻³) are
+    what it needs. format : "pdfgui"; "rmcprofile" (count, title, two columns; no errors); "gudrun" (kinds D and GK, by
+    the names .mdor01 and .mgor01); "columns" (labelled, with units). By default pdfgui for G, else what the name says,
+    else columns. What `read_pdf` needs to return G(r) from them is in the file.
+
+    Raises PdfkitError where kind, format and name do not go together or something is missing; WriteError when the file
+    cannot be written; the old file is then unchanged.
 
     Example
     -------
@@ -207,7 +223,13 @@ def write_pdf(path: AnyPath, pdf: PDF) -> None:
     >>> bool((back.G == data.G).all()), back.instrument == data.instrument
     (True, True)
     """
-    lines = [_FORMAT, "##### PDFgui", *_instrument_lines(pdf.instrument)]
+    form = form_of(path, kind) if format is None else _checks.choice("format", format, FORMATS)
+    if form != "pdfgui":
+        write_text(path, pdf_text(path, pdf, kind, form, composition, rho0))
+        return
+    if named(kind, OF_R).name != "G":
+        raise PdfkitError(f'PDFgui reads G(r) alone, and kind = {kind} was given: give format="columns" or another')
+    lines = [_FORMAT, "##### PDFgui", *instrument_lines(pdf.instrument)]
     if pdf.temperature is not None:
         lines.append(f"temperature={_checks.number('temperature', pdf.temperature)!r}")
     lines += ["# metadata", f"points={len(pdf)}", _pair("name", pdf.name)]
@@ -221,7 +243,8 @@ def write_pdf(path: AnyPath, pdf: PDF) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _instrument_lines(instrument: Instrument) -> list[str]:
+def instrument_lines(instrument: Instrument) -> list[str]:
+    """Return the lines of PDFgui's header that say what is known of the instrument."""
     lines = []
     for name in instrument.given:
         value = getattr(instrument, name)

@@ -15,10 +15,11 @@ from pdfkit.data import SQ, Instrument
 from pdfkit.errors import ReadError, remark
 from pdfkit.io import _functions_of_q as of_q
 from pdfkit.io import _header
-from pdfkit.io._atomic import AnyPath
+from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._functions_of_q import Asked
 from pdfkit.io._grid import check_count, check_finite, check_increasing
 from pdfkit.io._text import Table, read_table
+from pdfkit.io.exports import FORMATS, form_of, sq_text
 
 _NM = 10.0  # nm⁻¹ in Å⁻¹
 # No total scattering instrument reaches this Q in Å⁻¹; in nm⁻¹ it is the usual range.
@@ -86,6 +87,36 @@ def read_sq(
     for text in sq.remarks:
         remark(text, stacklevel=2)
     return sq
+
+
+def write_sq(
+    path: AnyPath, sq: SQ, *, kind: str = "S", format: str | None = None, composition: str | None = None
+) -> None:
+    """Write an S(Q), or another function of Q, as text.
+
+    kind : "S", "S-1", "F", "FK" or "QFK", as for `read_sq`; composition (default: that of the SQ) gives ⟨b⟩² to the
+    last two. format : "columns" (labelled, with units, the default), "rmcprofile" (count, title, two columns; no
+    errors) or "gudrun" (kind FK, by the name .mint01). What `read_sq` needs to return S(Q) from them is in the file; of
+    F the row at Q = 0 does not come back.
+
+    Raises PdfkitError where kind, format and name do not go together or something is missing; WriteError when the file
+    cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> Q = np.arange(0.5, 20, 0.02)
+    >>> sq = pk.SQ(Q, 1 + np.exp(-Q / 5) * np.sin(2.5 * Q))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.write_sq(f"{folder}/mine.fq", sq, kind="F")
+    ...     back = pk.read_sq(f"{folder}/mine.fq")
+    >>> bool(np.allclose(back.S, sq.S, rtol=0, atol=1e-14))
+    True
+    """
+    form = form_of(path, kind) if format is None else _checks.choice("format", format, FORMATS[1:])
+    write_text(path, sq_text(path, sq, kind, form, composition))
 
 
 def _read(table: Table, asked: Asked, given: dict[str, Any]) -> SQ:
