@@ -18,9 +18,9 @@ ROOT = Path(pk.__file__).parent
 # Rows of the house, lowest first: a module may import from its own row and those below.
 ROWS: tuple[tuple[str, ...], ...] = (
     ("errors", "_checks", "_plain", "_quiet", "_expressions", "_threads", "kernels"),
-    ("data", "covariance", "_curve_kinds", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_phase_sums",
+    ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_phase_sums",
      "_sq_errors", "intensity", "_grid", "_filters", "structure", "_sites", "_symmetry", "_tidy", "_convert",
-     "particle", "counting", "geometry", "debye"),
+     "_curve_kinds", "particle", "counting", "geometry", "debye"),
     ("phases", "io", "build", "reduction", "_reduce_setup", "_reduce_background", "_reduce_routes",
      "_reduce_errors", "_advice"),
     ("evaluate", "model", "params", "restraints", "results", "problem", "_instruments", "_ranges", "_whitening",

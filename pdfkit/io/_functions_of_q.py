@@ -54,7 +54,8 @@ def columns(table: Table, kind: str | None) -> Curve:
     data, width = table.data, table.data.shape[1]
     labels = table.labels[:width]
     normal = _header.normal(labels)
-    errors = {i for i, label in enumerate(normal) if i and _is_error(label, normal)}
+    derived = {f"{sign}{name}" for name in normal if name for sign in ("d", "err", "sigma")}
+    errors = {i for i, label in enumerate(normal) if label in _ERRORS or label in _DS or label in derived}
     said = {i: _kinds.of_label(label, of="Q") for i, label in enumerate(labels) if i and i not in errors}
     known = {i: one for i, one in said.items() if one.kind in OF_Q}
     value = next((i for i, one in known.items() if kind and one.kind == kind), None)
@@ -68,14 +69,6 @@ def columns(table: Table, kind: str | None) -> Curve:
     if one.kind == "F" and any(other.kind == "FK" for other in known.values()):
         one = replace(one, sure=True)
     return Curve(data[:, 0], data[:, value], _header.usable_error(data, _error_column(normal, value, width)), one)
-
-
-def _is_error(label: str, labels: list[str]) -> bool:
-    return (
-        label in _ERRORS
-        or label in _DS
-        or any(label == f"{sign}{v}" for v in labels if v for sign in ("d", "err", "sigma"))
-    )
 
 
 def _error_column(labels: list[str], value: int, width: int) -> int | None:

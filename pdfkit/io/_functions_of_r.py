@@ -28,6 +28,7 @@ _OBSERVED = re.compile(
 )
 _DIFFERENCE = ("gdiff", "diff", "difference")
 _ERRORS = ("err", "error", "errors", "sigma", "esd", "std", "stderr", "unc", "uncertainty", "sig", "e", "dgobs")
+_SIGNS = ("d", "e", "err", "sigma", "sig")
 # What the values are when they are divided by ⟨b⟩² (or ⟨f⟩²) already.
 _DIVIDED: Mapping[str, str] = {"GK": "g-1", "D": "G", "T": "R/r"}
 _LOWEST = 0.25  # of what a plateau may differ from −⟨b⟩² or −1 to be named by it
@@ -84,7 +85,8 @@ def _is_observed(label: str) -> bool:
 
 def _value_column(table: Table, labels: tuple[str, ...], kind: str | None) -> tuple[int, Said]:
     """Return the column of the values and what its label says."""
-    said = {i: _kinds.of_label(label, of="r") for i, label in enumerate(labels) if i and not _is_error(labels, i)}
+    errors = _errors(labels)
+    said = {i: _kinds.of_label(label, of="r") for i, label in enumerate(labels) if i and i not in errors}
     for i in said:
         if _is_observed(labels[i]):
             return i, said[i]
@@ -107,18 +109,21 @@ def _value_column(table: Table, labels: tuple[str, ...], kind: str | None) -> tu
     return chosen, replace(one, sure=True) if one.kind == "G" and others else one
 
 
-def _is_error(labels: tuple[str, ...], column: int) -> bool:
-    if _kinds.parts_of(labels[column])[0] in _kinds.NAMES_OF_R:  # D(r) is no error of r
-        return False
-    name = _header.normal([labels[column]])[0]
-    values = {_header.normal([label])[0] for i, label in enumerate(labels) if i != column}
-    return name in _ERRORS or any(name in (f"d{v}", f"e{v}", f"err{v}", f"sigma{v}", f"sig{v}") for v in values if v)
+def _errors(labels: tuple[str, ...]) -> set[int]:
+    """Return which labels are those of errors: dG(r) of G(r), err; D(r) is no error of r."""
+    normal = _header.normal(labels)
+    derived = {f"{sign}{name}" for name in normal if name for sign in _SIGNS}
+    return {
+        i
+        for i, name in enumerate(normal)
+        if (name in _ERRORS or name in derived) and _kinds.parts_of(labels[i])[0] not in _kinds.NAMES_OF_R
+    }
 
 
 def _error_column(labels: tuple[str, ...], value: int, width: int) -> int | None:
     """Return the column of the errors of column `value`."""
     name = _header.normal([labels[value]])[0] if value < len(labels) else ""
-    wanted = {*(f"{sign}{name}" for sign in ("d", "e", "err", "sigma", "sig")), "dg", "dgr"}
+    wanted = {*(f"{sign}{name}" for sign in _SIGNS), "dg", "dgr"}
     normal = _header.normal(labels)
     for names in (wanted, _ERRORS):
         found = next((i for i, label in enumerate(normal) if i and i != value and label in names), None)

@@ -75,6 +75,8 @@ _NAMES_Q = (
 )
 _TOKENS_R = re.compile(r"(?<![\w(/])(G_?K(?:een)?|GPDF(?:FIT)?|G|g|D|T|RDF|R)\(r\)(\s*[-−]\s*1\b|/r\b)?")
 _TOKENS_Q = re.compile(r"(?<![\w(/\[])(F_?K|F|i|S|DCS)\(Q\)(\s*[-−]\s*1\b)?")
+# A header has a few dozen lines of a line's length; what is longer is not read for hints.
+_LONGEST, _MOST = 200, 500
 _MANTID = re.compile(r"rmc\s+(\S+)\s*#")
 _BARN = re.compile(r"\bbarns?\b|\bb(?=\s*/\s*sr|\s*sr|\s*/\s*atom)|barn", re.IGNORECASE)
 _LENGTH = r"(?P<length>nm|Å|Å|\u212b|\\?AA|ang(?:strom)?s?|A(?![a-z]))"
@@ -104,7 +106,7 @@ def unit_of(text: str) -> str:
 
 def parts_of(label: str) -> tuple[str, str]:
     """Return a column label as (name without signs and blanks, unit text): "G_K(r) [barn]" → ("GK(r)", "barn")."""
-    text = label.strip().strip(",;:")
+    text = label[:_LONGEST].strip().strip(",;:")
     unit = ""
     while match := re.search(r"[_\s]*(?:\(([^()]*(?:\([^()]*\))?[^()]*)\)|\[([^\[\]]*)\])$", text):
         inner = match[1] if match[1] is not None else match[2]
@@ -167,7 +169,7 @@ def of_names(path: str, header: Sequence[tuple[int, str]], *, of: str) -> Said:
 
 def of_header(lines: Iterable[tuple[int, str]], *, of: str) -> Said:
     """Return what the lines above the data say: Mantid's title, one named function, or a unit of the values."""
-    texts = [text for _, text in lines]
+    texts = [text[:_LONGEST] for _, text in lines][:_MOST]
     for text in texts[:3]:
         if match := _MANTID.match(text.lstrip("# \t")):
             said = of_label(match[1], of=of)
