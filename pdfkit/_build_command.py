@@ -33,7 +33,7 @@ def _capped(source: str, n: float, **options: Any) -> Particle:
 
 
 def _whole(value: float) -> int:
-    if value != int(value):
+    if not float(value).is_integer():
         raise PdfkitError(f"{value:g} is not a whole number: sizes of tetrahedra count atoms along an edge")
     return int(value)
 

@@ -21,6 +21,8 @@ from pdfkit.errors import PdfkitError
 if TYPE_CHECKING:
     from pdfkit.covariance import Covariance
 
+# Å⁻¹: no measurement reaches further, and no resolution is wider.
+HIGHEST_Q, WIDEST = 1e4, 2.0
 PROBES = ("X", "N", "E")
 WINDOWS = ("none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian")
 WEIGHTS = ("constant", "q-dependent")
@@ -104,11 +106,13 @@ class Instrument:
             _checks.choice("probe", self.probe, PROBES)
         _checks.choice("window", self.window, WINDOWS)
         _checks.choice("weights", self.weights, WEIGHTS)
-        for name in ("qmin", "qdamp", "qbroad"):
-            object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0))
+        for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST)):
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=most))
         if self.qmax is not None:
             qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)
             object.__setattr__(self, "qmax", qmax)
+            if HIGHEST_Q < qmax < math.inf:
+                raise PdfkitError(f"qmax = {qmax:g} Å⁻¹ is beyond any measurement: give inf for no termination")
             if qmax <= self.qmin:
                 raise PdfkitError(f"qmax = {qmax:g} is not above qmin = {self.qmin:g}: swap or correct them")
         if self.window_width is not None:
