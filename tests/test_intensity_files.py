@@ -56,7 +56,7 @@ def test_the_unit_of_Q_is_found(tmp_path: Path, name: str, head: str, options: d
     [
         ("a.xye", "", {"wavelength": 0.25}, 0.25),
         ("a.xy", "", {"unit": "2theta", "wavelength": 0.25}, 0.25),
-        ("a.xy", "# wavelength = 0.25\n", {}, 0.25),
+        ("a.xye", "# wavelength = 0.25\n", {}, 0.25),
         ("a.chi", CHI.format(axis="2-Theta Angle (Degrees)"), {"wavelength": 0.25}, 0.25),
         ("a.dat", PYFAI.format(axis="2th_deg"), {}, 0.16),
         ("a.dat", "[DEFAULT]\ndataformat = twotheta\nwavelength = 0.25\n", {}, 0.25),

@@ -98,10 +98,10 @@ class Evidence:
         return self.impossible(unit) or self.unlikely(unit)
 
 
-def decide(table: Table, facts: _header.Facts, unit: str, wavelength: float | None, given: bool) -> Axis:
+def decide(table: Table, facts: _header.Facts, unit: str, wavelength: float | None) -> Axis:
     """Return the unit of the first column.
 
-    unit : "auto", or what the user says. wavelength : Å, from the user (`given`) or the header.
+    unit : "auto", or what the user says. wavelength : Å, from the user or the header.
 
     Raises ReadError when nothing decides, when what is said cannot be, or when it is no axis of a powder pattern.
     """
@@ -119,7 +119,7 @@ def decide(table: Table, facts: _header.Facts, unit: str, wavelength: float | No
     hints = [hint for hint in hints if hint.unit in units]
     if len(units) == 1:
         return _one(table, hints[0], weak, evidence)
-    return _contested(hints, weak, evidence) if units else _unsaid(table, weak, evidence, given)
+    return _contested(hints, weak, evidence) if units else _unsaid(table, weak, evidence)
 
 
 def _given(unit: str, hints: Sequence[Hint], evidence: Evidence) -> Axis:
@@ -204,8 +204,8 @@ def _spoken(unit: str) -> str:
     return SPOKEN.get(unit) or FOREIGN[unit].split(":")[0]
 
 
-def _unsaid(table: Table, weak: Sequence[Hint], evidence: Evidence, given: bool) -> Axis:
-    """Return what the step, the file's name and ending, or the wavelength suggest; the wavelength `given` for it."""
+def _unsaid(table: Table, weak: Sequence[Hint], evidence: Evidence) -> Axis:
+    """Return what the step, the file's name and ending, or the wavelength suggest."""
     suffix = Path(table.path).suffix.lower()
     end, last = float(evidence.x[-1]), int(table.lines[-1])
     likely = [hint for hint in weak if not evidence.against(hint.unit)]
@@ -219,14 +219,21 @@ def _unsaid(table: Table, weak: Sequence[Hint], evidence: Evidence, given: bool)
         return Axis("centidegrees", f"usual in {suffix} files", (text,))
     if suffix not in (".iq", ".qye", ".qchi"):
         if evidence.wavelength is not None and not evidence.impossible("2theta"):
-            why = "a wavelength is known and nothing else is said"
-            usual = suffix in (".xye", ".xy") or given
-            against = evidence.unlikely("2theta")
-            text = f"the first column is taken as {SPOKEN['2theta']}: {why}" + (f"; but {against}" if against else "")
-            return Axis("2theta", why, () if usual and not against else (text,))
+            return _by_wavelength(table, evidence, suffix)
         if suffix in (".xye", ".fxye"):
             raise ReadError(table.path, f"{suffix} usually has 2θ, and no wavelength is known: {ASK}")
     return _assumed(table, evidence, end, last, suffix)
+
+
+def _by_wavelength(table: Table, evidence: Evidence, suffix: str) -> Axis:
+    """Return 2θ, unless Å⁻¹ is likelier."""
+    why = "a wavelength is known and nothing else is said"
+    against = evidence.unlikely("2theta")
+    if against and evidence.peak is not None and not evidence.against("A-1"):
+        text = f"{why}, but in 2θ {against}, and Q in Å⁻¹ is likelier"
+        raise ReadError(table.path, f"{text}: {ASK}")
+    text = f"the first column is taken as {SPOKEN['2theta']}: {why}" + (f"; but {against}" if against else "")
+    return Axis("2theta", why, () if suffix == ".xye" and not against else (text,))
 
 
 def _assumed(table: Table, evidence: Evidence, end: float, last: int, suffix: str) -> Axis:

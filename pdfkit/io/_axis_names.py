@@ -35,7 +35,7 @@ FOREIGN = {
 _TWO_THETA = r"(?:2|two)[\W_]{0,3}th(?:eta?)?(?![a-z])|(?<![a-z])t?tth(?:eta)?(?![a-z])|ttheta|2\W{0,2}[θϑ]"
 # In this order: the first that matches is meant.
 _FORMS: tuple[tuple[str, str], ...] = (
-    ("other", r"log|d\*|q\^2|q²|sqrt|\*\*2|\^2"),
+    ("other", r"log|d\*|q\^2|q²|sqrt|\*\*2|\^2|^(?:frame|index|no|number|point|pt|run|scan|time|temp\w*|row)(?![a-z])"),
     ("sin(theta)/lambda", r"sin\W*(?:th(?:eta)?|θ)\W*(?:/|over)\W*(?:lambda|λ|wavelength)|(?<![a-z])stol(?![a-z])"),
     ("tof", r"(?<![a-z])t\.?o\.?f(?![a-z])|time\W?of\W?flight|[µμ]s(?![a-z])|microsec|(?<![a-z])usec"),
     ("centidegrees", r"centi\W?deg|cdeg|deg\w*\W*[*x×]\W*100|1/100\W*deg"),
@@ -48,7 +48,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("d", r"d\W?_?spac|^d(?![a-z])|dhkl"),
     ("s", r"^s\W{0,2}[\(\[]|^s$"),
     ("Q", r"(?<![a-z])q(?![a-z])|qspace|momentum|scattering.?vector|wave.?vector"),
-    ("2theta", r"^angle|degree|(?<![a-z])deg(?![a-z])|°"),
+    ("2theta", r"\bangle|degree|(?<![a-z])deg(?![a-z])|°"),
 )
 _NM = r"nm|nanomet"
 _A = r"å|ang|(?<![a-z])aa?(?![a-z])"
@@ -74,7 +74,9 @@ class Hint(NamedTuple):
 
 def named(text: str) -> str | None:
     """Return the unit ("Q" where Q has none) or the key of `FOREIGN` that a label means; None when it says nothing."""
-    text = re.sub(r"[${}\\]", "", text.lower().replace("\u212b", "å")).strip()
+    text = re.sub(r"[${}\\]|mathrm|textrm", "", text.lower().replace("\u212b", "å")).strip()
+    if text in ("qa", "qnm"):
+        return {"qa": "A-1", "qnm": "nm-1"}[text]
     for unit, form in _FORMS:
         if re.search(form, text):
             return _with_unit(unit, text)

@@ -98,7 +98,7 @@ def _read(table: Table, unit: str, given: float | None, zero: float) -> Intensit
         table = replace(table, data=np.insert(table.data, 1, table.data[:, column], axis=1))
         labels = [labels[0], labels[column], *labels[1:]]
     keep, missing = usable(table)
-    axis = _axis.decide(table, facts, unit, wavelength, given is not None)
+    axis = _axis.decide(table, facts, unit, wavelength)
     if axis.unit == "d" and table.data[0, 0] < table.data[-1, 0]:
         # Q increases where d decreases.
         table, keep = replace(table, data=table.data[::-1], lines=table.lines[::-1]), keep[::-1]
