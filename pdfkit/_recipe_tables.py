@@ -22,6 +22,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "name",
         "structure",
         "kind",
+        "block",
         "symmetry",
         "tolerance",
         "elements",

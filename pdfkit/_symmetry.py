@@ -224,7 +224,7 @@ def solve(rows: Rows, unknowns: int, order: Sequence[int] = ()) -> Solution:
     Gauss–Jordan elimination in exact fractions, in `order`. By default the last unknowns go first, so
     that what stays free is what crystallographers write down: (x, 2x, z), U12 = U22/2.
     """
-    left = [row for row in rows if any(row[:unknowns])]
+    left = [list(row) for row in dict.fromkeys(map(tuple, rows)) if any(row[:unknowns])]
     done: dict[int, list[Fraction]] = {}
     for column in order or reversed(range(unknowns)):
         pivot = next((row for row in left if row[column]), None)

@@ -355,6 +355,7 @@ _CLUSTER = (
     ("surface", bool, "true or false"),
     ("baseline", str, 'a word, such as "own"'),
     ("axial", list, "a list of three expansions along x, y and z"),
+    ("block", str, "the name of a data block of a CIF"),
     ("symmetry", str, '"find", to look for the space group of atoms that are all listed'),
 )
 

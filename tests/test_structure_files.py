@@ -305,6 +305,32 @@ def test_symmetry_by_name_or_list(tmp_path, symmetry, count):
     assert read_structure(cif(tmp_path, symmetry)).multiplicities()[0] == count
 
 
+def test_the_block_of_a_cif_by_name(tmp_path):
+    import pdfkit as pk
+
+    path = tmp_path / "two.cif"
+    texts = (write_and_read_text(tmp_path, name) for name in ("Ni", "CdS_zincblende"))
+    path.write_text("".join(texts))
+    with pytest.warns(PdfkitWarning, match="2 blocks with atoms"):
+        assert read_structure(path).composition() == {"Ni": 4.0}
+    name = path.read_text().split("data_")[2].split()[0]
+    assert read_structure(path, block=name.upper()).composition() == {"Cd": 4.0, "S": 4.0}
+    assert pk.Crystal.from_file(path, name="zb", block=name).structure.composition() == {"Cd": 4.0, "S": 4.0}
+    (tmp_path / "fit.toml").write_text(
+        f'[data]\nfile = "x.gr"\n[[phase]]\nname = "zb"\nstructure = "two.cif"\nblock = "{name}"\n'
+        '[fit]\nfree = ["*.a"]\n'
+    )
+    phase = pk.load_recipe(tmp_path / "fit.toml").phases[0].build()
+    assert phase.structure.composition() == {"Cd": 4.0, "S": 4.0}
+    with pytest.raises(ReadError, match="only a CIF"):
+        read_structure(DATA / "pdffit4.stru", block=name)
+
+
+def write_and_read_text(folder, name):
+    write_cif(folder / f"{name}.cif", load_structure(name))
+    return (folder / f"{name}.cif").read_text()
+
+
 def test_rhombohedral_axes_follow_the_cell(tmp_path):
     name = "_space_group_name_H-M_alt 'R -3 c'"
     assert read_structure(cif(tmp_path, name, c=70.0, gamma=120)).multiplicities()[0] == 36
