@@ -44,6 +44,8 @@ LARGEST_EXTENT = 1e6
 """Å: keys of distances are whole numbers of 40 bits, of 1e-5 Å each."""
 # Pairs a thread should get at least.
 THREAD_PAIRS = 4e6
+# And at most: Ctrl-C is heard between two pieces of work.
+PIECE_PAIRS = 2e8
 # Å: sides of the columns and height of their cells; measured from rmax = 10 to 50 Å.
 EDGE, HEIGHT = 10.0, 1.0
 
@@ -245,7 +247,8 @@ def _direct(particle: Particle, labels: IntArray, rmax: float, threads: int) -> 
     jobs = []
     for channel, (a, b) in enumerate(pairs):
         rows = int(atoms[a])
-        parts = max(1, min(4 * threads, int(rows * atoms[b] / THREAD_PAIRS)))
+        work_of = float(rows) * float(atoms[b])
+        parts = max(1, min(4 * threads, int(work_of / THREAD_PAIRS)), math.ceil(work_of / PIECE_PAIRS))
         for low, high in _blocks(rows, parts, triangular=a == b):
             jobs.append((channel, columns[a], columns[b], low, high, a == b))
 

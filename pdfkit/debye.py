@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks, transforms
+from pdfkit import _budget, _checks, transforms
 from pdfkit._checks import Array, IntArray
 from pdfkit.counting import PairTable
 from pdfkit.data import PDF, PROBES, SQ, WEIGHTS, Instrument
@@ -164,11 +164,12 @@ def _step(Q: Array) -> float | None:
 def _direct(peak: Array, channel: IntArray, channels: int, Q: Array) -> Array:
     out = np.zeros((channels, Q.size))
     step = _step(Q)
-    args = np.array(peak), np.array(channel)  # the kernels take writable arrays
-    if step is None:
-        kernels.debye_sums(*args, np.array(Q), out)
-    else:
-        kernels.debye_sums_uniform(*args, float(Q[0]), step, out)
+    peak, channel, Q = np.array(peak), np.array(channel), np.array(Q)  # the kernels take writable arrays
+    for part in _budget.pieces(len(peak), max(_direct_cost(1, Q), 1.0) * 1e-9):
+        if step is None:
+            kernels.debye_sums(peak[part], channel[part], Q, out)
+        else:
+            kernels.debye_sums_uniform(peak[part], channel[part], float(Q[0]), step, out)
     return out
 
 
@@ -222,7 +223,11 @@ class _Grid:
         if not self.period:
             flat = curves.reshape(-1, self.count)
             out = np.empty((len(flat), self.Q.size))
-            kernels.sine_series(flat, self.step, np.array(self.Q), out)
+            Q = np.array(self.Q)
+            for part in _budget.pieces(Q.size, 1e-9 * flat.size):
+                some = np.empty((len(flat), Q[part].size))
+                kernels.sine_series(flat, self.step, Q[part], some)
+                out[:, part] = some
             return out.reshape(*curves.shape[:-1], self.Q.size)
         from scipy import fft
 

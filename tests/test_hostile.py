@@ -420,3 +420,37 @@ def test_a_fit_refuses_data_of_no_size(G: float, dG: float) -> None:
     data = pk.PDF(R, G * np.cos(R), np.full(R.size, dG), name="odd")
     with pytest.raises(pk.PdfkitError, match="G of odd"):
         pk.fit(nickel(), data, free=["scale"])
+
+
+@pytest.mark.parametrize("task", ["crystal", "cluster"])
+def test_long_work_hears_ctrl_c(task: str) -> None:
+    """The compiled loops run in pieces: a signal is handled between two of them, not minutes later."""
+    import signal
+
+    code = """
+import signal, sys, numpy as np, pdfkit as pk
+signal.signal(signal.SIGINT, signal.default_int_handler)
+instrument = pk.Instrument(probe="X", qmax=20, qdamp=0.03)
+if sys.argv[1] == "crystal":
+    model, r = pk.Model(pk.Crystal.from_file("Ni", name="ni"), instrument), np.arange(1, 2500, 0.5)
+else:
+    xyz = np.random.default_rng(1).uniform(-1, 1, (200_000, 3)) * 3e3
+    model, r = pk.Model(pk.Cluster(pk.Particle.of(["Au"] * len(xyz), xyz), name="c"), instrument), np.arange(1, 10, 0.1)
+    work = lambda r: pk.count_pairs(model.phases[0].particle, method="direct")
+print("begins", flush=True)
+try:
+    model(r) if sys.argv[1] == "crystal" else work(r)
+except KeyboardInterrupt:
+    raise SystemExit(130)
+"""
+    run = subprocess.Popen(
+        [sys.executable, "-c", code, task], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert run.stdout is not None
+    assert run.stdout.readline().strip() == "begins"
+    time.sleep(4.0)
+    run.send_signal(signal.SIGINT)
+    begin = time.monotonic()
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert time.monotonic() - begin < 15.0  # a busy machine; minutes without the pieces
