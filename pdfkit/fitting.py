@@ -306,7 +306,7 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
     at_bound = on_bound | held.alone
     has_errors = all(s.has_errors for s in problem.sets)
     # Restraints, and what holds ties within limits, are rows of the factor, too, but no misfit.
-    other = problem.restraints or mapping.limits
+    other = problem.restraints or mapping.at(x)[2]
     misfit = problem.misfit(problem.curves(x)) if other else float((outcome.factor[:, -1] ** 2).sum())
     points = sum(s.count for s in problem.sets)
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.

@@ -118,7 +118,8 @@ class Model:
     @cached_property
     def values(self) -> Array:
         """Values of the quantities, in the order of `names`."""
-        return np.array([q.value for q in self.quantities])
+        own = [value for phase in self.phases for value in _values(phase)]
+        return np.array([*own, self.instrument.qdamp, self.instrument.qbroad])
 
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed.
@@ -284,6 +285,12 @@ def _share(phase: Phase, pair: tuple[str, str], model: Model, Q: Array) -> Array
     mean = np.array(list(amount.values())) @ f / sum(amount.values())
     first, second = (list(amount).index(one) for one in pair)
     return np.asarray(f[first] * f[second] / mean**2)
+
+
+def _values(phase: Phase) -> Sequence[float]:
+    """Return the values of the quantities of a phase, without their limits where it can tell them apart."""
+    found: Sequence[float] | None = getattr(phase, "values", None)
+    return [q.value for q in phase.quantities] if found is None else found
 
 
 def _quantities(phase: Phase, probe: str | None) -> tuple[Quantity, ...]:

@@ -135,6 +135,12 @@ class Crystal:
         """All symmetry-independent numbers of the phase, scale first, shape last."""
         return self.quantities_seen_by("X")
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Values of the quantities, in their order: without limits, which take a search for the nearest bond."""
+        own = (q.value for q in self._structure_quantities)
+        return (self.scale, *own, self.delta1, self.delta2, self.sratio, self.rcut, *self.shape.values())
+
     def quantities_seen_by(self, probe: str | None) -> tuple[Quantity, ...]:
         """Return the quantities with the limits that a probe asks for.
 
