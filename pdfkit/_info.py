@@ -349,6 +349,8 @@ def _of_result(path: Path) -> Lines:
     for name in result.free:
         par = result.params[name]
         yield f"  {name}", f"{par.value:.6g}" + (f" ± {par.stderr:.2g}" if par.stderr is not None else "")
+    for text in result.remarks:
+        yield "remark", text
 
 
 def _of_recipe(path: Path) -> Lines:
