@@ -14,5 +14,55 @@ def atom_fractions(path: Path) -> dict[str, float]:
     return parse_composition(path.read_text(encoding="utf-8").strip())
 
 
+def symbols(path: Path) -> list[str]:
+    """Return element, isotope and charge of each site, as files write them."""
+    from pdfkit.io.structures import read_structure
+
+    return [site.symbol for site in read_structure(path).sites]
+
+
+def symbols_again(path: Path) -> list[str]:
+    """Return the symbols of the sites after a way through the CIF that pdfkit writes."""
+    from pdfkit.io.structures import read_structure, write_cif
+
+    write_cif(path.parent / "again.cif", read_structure(path))
+    return symbols(path.parent / "again.cif")
+
+
+def electrons(path: Path, **options: Any) -> dict[str, float]:
+    """Return the X-ray strength of each species at Q = 0."""
+    return _strengths(path, "X", options)
+
+
+def lengths(path: Path, **options: Any) -> dict[str, float]:
+    """Return the neutron scattering length of each species in fm."""
+    return _strengths(path, "N", options)
+
+
+def _strengths(path: Path, probe: str, options: Mapping[str, Any]) -> dict[str, float]:
+    from pdfkit.phases.crystal import Crystal
+    from pdfkit.scattering import scattering_strength
+
+    there = Crystal.from_file(path, name="p", **options).composition()
+    return {species: scattering_strength(species, probe) for species in there}
+
+
+def there_and_back(path: Path, by: str) -> dict[str, float]:
+    """Return the atoms of each species after a way through `ase.Atoms` or a diffpy structure."""
+    from pdfkit.io.structures import read_structure
+    from pdfkit.structure import Structure
+
+    one = read_structure(path)
+    two = Structure.from_ase(one.to_ase()) if by == "ase" else Structure.from_diffpy(one.to_diffpy())
+    return two.composition()
+
+
 MAKERS: Mapping[str, Callable[..., Path]] = {}
-QUESTIONS: Mapping[str, Callable[..., Any]] = {"atom fractions": atom_fractions}
+QUESTIONS: Mapping[str, Callable[..., Any]] = {
+    "atom fractions": atom_fractions,
+    "symbols": symbols,
+    "symbols again": symbols_again,
+    "electrons": electrons,
+    "lengths": lengths,
+    "there and back": there_and_back,
+}

@@ -32,6 +32,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "surface",
         "baseline",
         "anisotropic",
+        "ions",
         "shape",
         "scale",
         "delta1",

@@ -274,7 +274,7 @@ def occupants(
     """
     plain = symbol.strip()
     stated = plain not in ("", "?", ".")
-    items = _items(plain if stated else label)
+    items = [] if _VACANCY.fullmatch(plain if stated else label.strip()) else _items(plain if stated else label)
     if len(items) > 1 and (stated or all(amount is not None for _, amount in items)):
         return _split(plain if stated else label, items, occ)
     found = species(plain, numbered=numbered, known=known) if stated else label_species(label, known)

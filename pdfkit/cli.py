@@ -253,6 +253,9 @@ def simulate(
     symmetry: Annotated[
         str, typer.Option(metavar="find", help="Find the space group of crystals whose atoms are all listed.")
     ] = "",
+    ions: Annotated[
+        bool, typer.Option("--ions", help="X-rays see ions of the charges that the structures state.")
+    ] = False,
     values: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any parameter: Uiso=0.01, delta2=3, …")
     ] = None,
@@ -282,7 +285,7 @@ def simulate(
     }
     particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
     instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, weights=weights)
-    model = _set_values(Model(_phases(structures, particle, symmetry), instrument), values or [])
+    model = _set_values(Model(_phases(structures, particle, symmetry, ions), instrument), values or [])
     target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
     picture = target.with_suffix(".png")
     if plot and picture == target:
@@ -313,7 +316,7 @@ def _shape(kind: str, given: dict[str, float]) -> Any:
     return from_kind(fitting[0], **given)
 
 
-def _phases(structures: list[str], shape: Any, symmetry: str = "") -> list[Any]:
+def _phases(structures: list[str], shape: Any, symmetry: str = "", ions: bool = False) -> list[Any]:
     """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
     import re
 
@@ -321,6 +324,7 @@ def _phases(structures: list[str], shape: Any, symmetry: str = "") -> list[Any]:
     from pdfkit.shapes import Bulk
 
     given = {} if isinstance(shape, Bulk) else {"shape": shape}
+    charged: dict[str, Any] = {"ions": True} if ions else {}
     out: list[Any] = []
     for text in structures:
         name = re.sub(r"\W", "_", Path(text).stem)
@@ -330,7 +334,7 @@ def _phases(structures: list[str], shape: Any, symmetry: str = "") -> list[Any]:
         if given and kind_of(known_structure(text)) == "cluster":
             raise PdfkitError(f"{text} is a cluster, which ends by itself: leave the shape out")
         found = {"symmetry": symmetry} if symmetry and kind_of(known_structure(text)) == "crystal" else {}
-        out.append(phase_from_file(known_structure(text), name=name, **given, **found))
+        out.append(phase_from_file(known_structure(text), name=name, **given, **found, **charged))
     return out
 
 

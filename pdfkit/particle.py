@@ -139,6 +139,7 @@ class Particle:
         Raises StructureError for sites that are partly occupied, PdfkitError for any other object.
         """
         if isinstance(obj, Particle):
+            options.pop("ions", None)
             return replace(obj, **options)  # type: ignore[return-value]
         if isinstance(obj, Structure):
             return cls._from_cell(obj, **options)

@@ -306,7 +306,7 @@ class _Scene:
 
     @classmethod
     def _of_cluster(cls, cluster: Cluster, Uiso: float | Mapping[str, float] | None) -> _Scene:
-        elements = tuple(c.removesuffix("_surface") for c in cluster.classes)
+        elements = cluster._class_elements
         u = _displacements(cluster.classes, dict(cluster.Uiso) if Uiso is None else Uiso)
         expansion, table = cluster.expansion, None
         if cluster.axial and any(cluster.axial):

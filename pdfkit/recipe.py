@@ -383,6 +383,9 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
     if "anisotropic" in table:
         flag = table.raw["anisotropic"]
         options["anisotropic"] = flag if isinstance(flag, bool) else table.texts("anisotropic")
+    if "ions" in table:
+        flag = table.raw["ions"]
+        options["ions"] = flag if isinstance(flag, bool) else table.flat("ions")
     if "shape" in table:
         options["shape"] = shape(table)
     start = table.flat("start")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pdfkit._ions import strengths_used
 from pdfkit._plain import plain
 from pdfkit.results import DatasetFit, FitResult
 
@@ -169,11 +170,20 @@ def _parameters(result: FitResult) -> list[Section]:
         if owner in phases:
             heading = _phase_heading(phases[owner])
         rows = [_row(name, par, result) for name, par in members if par.vary or par.expr]
+        used = _strengths(result, phases[owner]) if owner in phases else ()
         fixed = ", ".join(_fixed(name, par) for name, par in members if _is_worth_naming(name, par))
         heads = (("parameter", "value", "unit", "start", "limits", ""),) if rows else ()
         rows += [(d.name, uncertain(d.value, d.stderr), d.unit, "", "", d.meaning) for d in derived.get(owner, ())]
-        out.append(Section(heading, (*heads, *rows), (f"fixed: {fixed}",) if fixed else ()))
+        out.append(Section(heading, (*heads, *rows), (*used, *((f"fixed: {fixed}",) if fixed else ()))))
     return out
+
+
+def _strengths(result: FitResult, phase: Any) -> tuple[str, ...]:
+    """Return the line that says with which scattering strengths a phase was calculated."""
+    instruments = [one.model.instrument for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
+    used = dict.fromkeys(strengths_used(phase, i.probe, i.weights) for i in instruments)
+    own = any(one.model.strengths for one in result.datasets)
+    return (f"scattering: {'; '.join(used)}{', and own strengths' if own else ''}",) if used else ()
 
 
 def _phase_heading(phase: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._sites import numbered_labels
 from pdfkit.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
 from pdfkit.kernels.bins import stretched_peaks
@@ -46,6 +48,7 @@ class Cluster:
     particle : the atoms (`pdfkit.Particle`), all weighted by their scattering strengths, ligands included.
     name : starts the names of its parameters ("c" gives c.Cd.Uiso, c.expansion, c.scale…).
     Uiso : mean-square displacement (Å²) of all classes, or by class {"Cd": 0.01, "Cd_surface": 0.02}.
+    ions : scatter X-rays as ions: True for the charges that the file states, or {"Na": 1, "Cl": -1}. Default False.
     surface : give under-coordinated atoms (`pdfkit.surface_mask`) a class of their own: Cd_surface, S_surface.
     scale, expansion : weight in the model; r → (1 + expansion)·r.
     axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
@@ -81,9 +84,15 @@ class Cluster:
     delta1: float = 0.0
     delta2: float = 0.0
     baseline: str = "auto"
+    ions: Any = False
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
+        if self.ions:
+            from pdfkit._ions import ionic_particle
+
+            set_(self, "particle", ionic_particle(self.particle, self.ions))
+            set_(self, "ions", True)
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
         if len(self.particle) < 2:
@@ -104,6 +113,8 @@ class Cluster:
 
     def _displacements(self) -> dict[str, float]:
         given = self.Uiso if isinstance(self.Uiso, Mapping) else dict.fromkeys(self.classes, self.Uiso)
+        names = dict(zip(reversed(self._class_elements), reversed(self.classes), strict=True))
+        given = {names.get(key, key): value for key, value in given.items()}
         for key in given:
             if key not in self.classes:
                 raise ParameterError(f"Uiso of {key!r}: the classes of {self.name} are {', '.join(self.classes)}")
@@ -120,7 +131,9 @@ class Cluster:
         for key in options:
             if key not in known:
                 raise ParameterError(f"option {key!r} of a Cluster is not known: nearest are {nearest(key, known)}")
-        return cls(Particle.from_structure(obj), name, **options)
+        # Charges are read where ions are wanted; a Particle has them already, or not.
+        read = {"ions": True} if options.get("ions") and not isinstance(obj, Particle) else {}
+        return cls(Particle.from_structure(obj, **read), name, **options)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, name: str, **options: Any) -> Self:
@@ -128,7 +141,8 @@ class Cluster:
 
         Raises ReadError for a file that cannot be read.
         """
-        return cls.from_structure(Particle.from_file(path), name=name, **options)
+        read = {"ions": True} if options.get("ions") else {}
+        return cls.from_structure(Particle.from_file(path, **read), name=name, **options)
 
     # --- parameters ------------------------------------------------------------------------------------------------
 
@@ -143,6 +157,12 @@ class Cluster:
         return self._labels[0]
 
     @cached_property
+    def _class_elements(self) -> tuple[str, ...]:
+        """The species of each class."""
+        by_name = dict(zip(class_names(self.particle.elements), self.particle.elements, strict=True))
+        return tuple(by_name[c.removesuffix("_surface")] for c in self.classes)
+
+    @cached_property
     def _labels(self) -> tuple[tuple[str, ...], IntArray]:
         """Names of the classes and the class of each atom (n,)."""
         particle = self.particle
@@ -152,7 +172,8 @@ class Cluster:
 
             code = code + surface_mask(particle)
         used, labels = np.unique(code, return_inverse=True)
-        names = [particle.elements[c // 2] + ("_surface" if c % 2 else "") for c in used]
+        stems = class_names(particle.elements)
+        names = [stems[c // 2] + ("_surface" if c % 2 else "") for c in used]
         return tuple(names), labels.ravel().astype(np.int64)
 
     @cached_property
@@ -286,7 +307,7 @@ class Cluster:
         return tuple((e[a], e[b]) for a in range(len(e)) for b in range(a, len(e)))
 
     def _species_channel(self, table: PairTable) -> IntArray:
-        element = [c.removesuffix("_surface") for c in self.classes]
+        element = self._class_elements
         pairs = [tuple(sorted((element[a], element[b]))) for a, b in table.pairs]
         return np.array([self._species_pairs.index(p) for p in pairs], dtype=np.int64)[table.channel]
 
@@ -322,6 +343,15 @@ class Cluster:
 
 def _expansion(name: str, value: float, meaning: str) -> Quantity:
     return Quantity(name, value, -EXPANSION_RANGE, EXPANSION_RANGE, "", meaning, least=-0.5, most=1.0)
+
+
+def class_names(elements: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the species as they stand in names of parameters: "62-Ni" → Ni62, "Na1+" → Na (Fe2p beside Fe3p)."""
+    stems = [numbered_labels([element])[0].removesuffix("1").removesuffix("_") for element in elements]
+    return tuple(
+        stem if stems.count(stem) == 1 else re.sub(r"^(\d+)-", r"_\1", element).replace("+", "p").replace("-", "m")
+        for stem, element in zip(stems, elements, strict=True)
+    )
 
 
 def _rebuild(kind: type[Cluster], values: dict[str, Any]) -> Cluster:

@@ -59,6 +59,8 @@ class Crystal:
     scale : weight of the phase in the model.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
     sratio, rcut : σ is multiplied by sratio where r < rcut (Å).
+    ions : scatter X-rays as ions: True for the charges that the structure states, or {"Na": 1, "Cl": -1}.
+        Default False, neutral atoms.
 
     Raises
     ------
@@ -82,8 +84,14 @@ class Crystal:
     delta2: float = 0.0
     sratio: float = 1.0
     rcut: float = 0.0
+    ions: Any = False
 
     def __post_init__(self) -> None:
+        if self.ions:
+            from pdfkit._ions import ionic_structure
+
+            object.__setattr__(self, "structure", ionic_structure(self.structure, self.ions))
+            object.__setattr__(self, "ions", True)
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
         for name in ("scale", "delta1", "delta2"):
@@ -217,6 +225,7 @@ class Crystal:
         shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
         out = type(self)(structure, self.name, shape, **own)
+        object.__setattr__(out, "ions", self.ions)  # the structure has them
         # What follows from symmetry alone is the same in the copy.
         for name in ("_maps", "_atoms", "_key"):
             out.__dict__[name] = getattr(self, name)
