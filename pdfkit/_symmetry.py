@@ -269,7 +269,6 @@ def close_pairs(xyz: Array, rows: Array, reach: float) -> tuple[IntArray, Array]
     Exact while the lattice planes are more than 2·reach apart (`_tidy.cell` sees to it). Up to 256 atoms all
     pairs are measured at once; more go through a periodic k-d tree.
     """
-    spread = reach * float(reciprocal_lengths(rows).max())
     if len(xyz) <= 256:
         i, j = np.triu_indices(len(xyz), 1)
     else:
@@ -277,13 +276,15 @@ def close_pairs(xyz: Array, rows: Array, reach: float) -> tuple[IntArray, Array]
 
         wrapped = xyz % 1.0
         wrapped[wrapped >= 1.0] = 0.0
-        tree = cKDTree(wrapped, boxsize=1.0)
-        crowd = 0.5 * float(tree.count_neighbors(tree, spread, p=np.inf))
+        # Each axis in Å across its lattice planes: what is within reach is so along every axis.
+        across = 1 / reciprocal_lengths(rows)
+        tree = cKDTree(np.minimum(wrapped * across, np.nextafter(across, 0)), boxsize=across)
+        crowd = 0.5 * float(tree.count_neighbors(tree, reach, p=np.inf))
         if crowd > CROWD * len(xyz):
             raise StructureError(
                 f"{crowd:.1e} pairs of the {len(xyz)} atoms are nearly at the same place: are the coordinates right?"
             )
-        pairs = tree.query_pairs(spread, p=np.inf, output_type="ndarray")
+        pairs = tree.query_pairs(reach, p=np.inf, output_type="ndarray")
         pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         i, j = pairs[:, 0], pairs[:, 1]
     step = xyz[j] - xyz[i]

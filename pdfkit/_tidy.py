@@ -22,7 +22,7 @@ SAME_ATOM = 0.01
 OVERLAP = 0.5
 # Images of a site this close (Å) that would be more than one atom stand for the special position between them.
 NEAR_SPECIAL = 0.1
-# A file's own multiplicity is believed for a site this far (Å) off.
+# Rounded coordinates, or a file's own multiplicity, are believed for a site this far (Å) off.
 FAR_SPECIAL = 0.3
 # What a coordinate loses at most with three digits, rounded or cut (0.666 for 2/3), and a little more.
 ROUNDING = 7e-4
@@ -59,6 +59,9 @@ def on_position(site: Site, R: IntArray, t: Array, rows: Array, said: list[str])
     if len(R) == 1:
         return site
     xyz = np.array(site.xyz)
+    away = _symmetry.image_distances(xyz, R, t, rows)
+    if np.count_nonzero(away < _reach(rows, 2 * FAR_SPECIAL)) == 1:
+        return site
     found = _position_meant(site, R, t, rows)
     if found is None:
         said += _doubtful_split(site, R, t, rows)
@@ -75,11 +78,11 @@ def on_position(site: Site, R: IntArray, t: Array, rows: Array, said: list[str])
 def _position_meant(site: Site, R: IntArray, t: Array, rows: Array) -> tuple[Array, IntArray] | None:
     """Return the special position (3,) that the site stands for, and the operations that leave it in place."""
     xyz = np.array(site.xyz)
-    for to, index, spread in special_positions(xyz, R, t, rows, 2 * NEAR_SPECIAL):
+    for to, index, spread in special_positions(xyz, R, t, rows, 2 * FAR_SPECIAL):
         moved = float(np.linalg.norm((to - xyz) @ rows))
         images = len(index) / len(_symmetry.stabiliser(xyz, R, t, rows, SAME_ATOM)[0])
         overfull = spread < NEAR_SPECIAL and images * site.occ > _limit(round(images))
-        if moved < SAME_ATOM or overfull or (moved < NEAR_SPECIAL and _is_rounded(xyz, to)):
+        if moved < SAME_ATOM or overfull or (moved < FAR_SPECIAL and _is_rounded(xyz, to)):
             return to, index
     return None
 
@@ -92,9 +95,8 @@ def special_positions(
     As (position, operations that leave it in place, distance (Å) of the farthest image of `xyz` under them). Near
     means images within `reach` (Å) or twice what rounding to three digits may do in this cell.
     """
-    reach = max(reach, 4 * ROUNDING * float(np.linalg.norm(rows, axis=1).max()))
     distance = _symmetry.image_distances(xyz, R, t, rows)
-    near = np.unique(np.round(distance[distance < reach], 6))[::-1]
+    near = np.unique(np.round(distance[distance < _reach(rows, reach)], 6))[::-1]
     for limit in near:
         index, n = _symmetry.stabiliser(xyz, R, t, rows, float(limit) + 2e-6)
         if len(index) == 1:
@@ -103,6 +105,10 @@ def special_positions(
         whole = _symmetry.stabiliser(to, R, t, rows, 1e-4)[0]
         if set(index.tolist()) <= set(whole.tolist()):
             yield to, whole, float(distance[whole].max())
+
+
+def _reach(rows: Array, reach: float) -> float:
+    return max(reach, 4 * ROUNDING * float(np.linalg.norm(rows, axis=1).max()))
 
 
 def _is_rounded(xyz: Array, to: Array) -> bool:
@@ -246,8 +252,7 @@ def _limit(count: int) -> float:
 
 def displacement_remarks(sites: tuple[Site, ...], rows: Array) -> list[str]:
     """Return what is unusual in the displacements: negative, none at all, or larger than any."""
-    star = _symmetry.reciprocal_lengths(rows)
-    least, largest = np.array([_principal(site, star, rows) for site in sites]).T
+    least, largest = _principal(sites, rows)
     out = []
     negative, narrow = least < -1e-9, (least >= -1e-9) & (least < NARROW)
     if negative.any():
@@ -264,16 +269,20 @@ def displacement_remarks(sites: tuple[Site, ...], rows: Array) -> list[str]:
 _DRAWN = "peaks are drawn with σ = 0.01 Å at least"
 
 
-def _principal(site: Site, star: Array, rows: Array) -> tuple[float, float]:
-    """Return the least and largest mean-square displacement (Å²) of a site along any direction."""
-    if site.isotropic:
-        return site.U[0], site.U[0]
-    U = rows.T @ (_symmetry.matrix(site.U) * np.outer(star, star)) @ rows
-    values = np.linalg.eigvalsh(U)
-    return float(values[0]), float(values[-1])
+def _principal(sites: tuple[Site, ...], rows: Array) -> tuple[Array, Array]:
+    """Return the least and largest mean-square displacement (Å²) of each site along any direction."""
+    least = np.array([site.U[0] for site in sites])
+    largest = least.copy()
+    tensors = [i for i, site in enumerate(sites) if not site.isotropic]
+    if tensors:
+        star = _symmetry.reciprocal_lengths(rows)
+        beta = np.array([_symmetry.matrix(sites[i].U) for i in tensors]) * np.outer(star, star)
+        values = np.linalg.eigvalsh(rows.T @ beta @ rows)
+        least[tensors], largest[tensors] = values[:, 0], values[:, -1]
+    return least, largest
 
 
-def _named(sites: tuple[Site, ...], which: Array) -> str:
+def _named(sites: tuple[Site, ...], which: Any) -> str:
     labels = [site.label for site, yes in zip(sites, which, strict=True) if yes]
     if len(labels) == 1:
         return f"site {labels[0]}"
