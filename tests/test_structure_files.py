@@ -504,7 +504,7 @@ def test_errors_name_the_line(tmp_path, name, old, new, line):
         ),
         ("POSCAR", "2.7045 0.0 2.7045", "2.7045 0.0", "ase cannot read it"),
         ("POSCAR", "1 1\n", "1 100000000\n", "announces more atoms"),
-        ("lattice.xyz", "4\n", "400000000000000000000000000\n", "announces more atoms"),
+        ("lattice.xyz", "4\n", "400000000000000000000000000\n", "atoms are announced and 4 lines follow"),
         ("cell.pdb", " P 1 ", " Q 9 ", "in no table"),
     ],
 )
