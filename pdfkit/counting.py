@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations_with_replacement, pairwise
@@ -45,7 +46,7 @@ LARGEST_EXTENT = 1e6
 # Pairs a thread should get at least.
 THREAD_PAIRS = 4e6
 # And at most: Ctrl-C is heard between two pieces of work.
-PIECE_PAIRS = 2e8
+PIECE_PAIRS = 5e7
 # Å: sides of the columns and height of their cells; measured from rmax = 10 to 50 Å.
 EDGE, HEIGHT = 10.0, 1.0
 
@@ -321,8 +322,9 @@ def _from_histograms(
 ) -> PairTable:
     """Turn sums of 1, t and t² per bin into a table. A distance at a bin's edge may be in either bin."""
     sums = np.zeros((channels, bins, 3))
-    for channel, part in parts:
-        sums[channel] += part[:, :3]
+    with closing(parts):  # what is not begun is given up when this is interrupted
+        for channel, part in parts:
+            sums[channel] += part[:, :3]
     channel, index = np.nonzero(sums[:, :, 0])
     count, first, second = sums[channel, index].T
     mean = first / count

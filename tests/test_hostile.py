@@ -434,7 +434,7 @@ instrument = pk.Instrument(probe="X", qmax=20, qdamp=0.03)
 if sys.argv[1] == "crystal":
     model, r = pk.Model(pk.Crystal.from_file("Ni", name="ni"), instrument), np.arange(1, 2500, 0.5)
 else:
-    xyz = np.random.default_rng(1).uniform(-1, 1, (200_000, 3)) * 3e3
+    xyz = np.random.default_rng(1).uniform(-1, 1, (300_000, 3)) * 200
     model, r = pk.Model(pk.Cluster(pk.Particle.of(["Au"] * len(xyz), xyz), name="c"), instrument), np.arange(1, 10, 0.1)
     work = lambda r: pk.count_pairs(model.phases[0].particle, method="direct")
 print("begins", flush=True)
