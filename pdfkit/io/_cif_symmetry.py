@@ -208,6 +208,15 @@ class _Judge:
         structure = self.structure(statement)
         return -99 if structure is None else agreement(self.block, structure)
 
+    def made(self, statements: Sequence[Statement]) -> str:
+        """Return what each statement makes of the atoms: "choice 1 makes Mg8 Cu16 …"."""
+        texts = []
+        for one in statements[:3]:
+            structure = self.structure(one)
+            counts = structure.composition() if structure else {}
+            texts.append(f"{_name(one)} makes {' '.join(f'{el}{n:.4g}' for el, n in list(counts.items())[:5])}")
+        return "; ".join(texts)[:160]
+
     def room(self, statement: Statement) -> float:
         structure = self.structure(statement)
         return 0.0 if structure is None else 1 / structure.number_density()
@@ -247,7 +256,9 @@ def _decided(choices: Sequence[Statement], judge: _Judge, said: list[str]) -> St
         )
         return ranked[0]
     why = "the reference setting of International Tables" if left[0].setting else "the more explicit statement"
-    said.append(f"{open_}: {_name(left[0])} is taken, {why}; check the composition, or give the symmetry operations")
+    said.append(
+        f"{open_}: {_name(left[0])} is taken, {why}; give the symmetry operations to be sure ({judge.made(left)})"
+    )
     return left[0]
 
 
