@@ -180,10 +180,13 @@ def of_header(lines: Iterable[tuple[int, str]], *, of: str) -> Said:
     for text in texts:
         if re.match(r"\s*#?\s*L\s", text):
             continue
-        for match in (_TOKENS_R if of == "r" else _TOKENS_Q).finditer(text):
-            said = of_label(re.sub(r"\s", "", match[0]).replace("−", "-"), of=of)
+        tokens = list((_TOKENS_R if of == "r" else _TOKENS_Q).finditer(text))
+        # "D(r) = 4πrρ₀G_K(r)" defines the first by the others.
+        defined = [token for token in tokens if re.match(r"\s*=", text[token.end() :])]
+        for token in defined[:1] or tokens:
+            said = of_label(re.sub(r"\s", "", token[0]).replace("−", "-"), of=of)
             if said.kind not in ("", "?", "I"):
-                kinds[said.kind] = replace(said, how=f"the header says {match[0]}", unit=unit)
+                kinds[said.kind] = replace(said, how=f"the header says {token[0]}", unit=unit)
     if len(kinds) == 1:
         return with_unit(next(iter(kinds.values())))
     return Said(unit=unit, how=f"the header says {shown(unit)}") if unit else Said()
@@ -194,6 +197,9 @@ def _unit_line(text: str) -> str:
     body = text.lstrip("#!% \t")
     if re.search(r"(?i)(?:total|coherent|absorption|scattering) cross", body):
         return ""
+    whole = r"(?i)\bbarns?\s*(?:/|per\b)\s*(?:sr|ster|atom|[ÅA]\b)|\bbarns?[\s*·]*[ÅA]\s*(?:\^|⁻|-\d)"
+    if (compound := re.search(whole, body)) and not re.search(r"[\d.]\s*$", body[: compound.start()]):
+        return unit_of(body[compound.start() : compound.end() + 4])
     marked = re.search(r"(?i)unit|\by[-_ ]?(?:axis|label)|\bin barn|[\[(][^\])]*barn[^\])]*[\])]", body)
     alone = re.fullmatch(r"(?i)[\s\w/^\-*.²⁻¹Å\\${}]{1,40}", body) and not re.search(r"[=:]", body)
     barn = re.search(r"(?i)(?<![\d.])(?<![\d.]\s)\bbarns?\b", body)
