@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pdfkit.errors import PdfkitError, WriteError
+from pdfkit.io._atomic import remedy
 
 NAME = ".pdfkit-lock"
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -65,6 +66,16 @@ class _Held:
     def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self.path, self.descriptor = path, descriptor
 
+    def sign(self) -> None:
+        """Say whose it is; a disk that has no room for that has none for results."""
+        try:
+            if self.descriptor is not None:
+                os.ftruncate(self.descriptor, 0)
+                os.write(self.descriptor, _signature())
+        except OSError:
+            self.release()
+            raise
+
     def release(self) -> None:
         """Delete the file first, so that nobody locks one that is about to go."""
         if self.descriptor is not None and sys.platform == "win32":  # an open file cannot be deleted there
@@ -84,9 +95,8 @@ def _taken(folder: str | os.PathLike[str], path: Path) -> _Held:
                 locked = _try_lock(descriptor)
                 # A run that ended meanwhile deleted what was opened here: that file protects nothing any more.
                 if locked and _is_at(descriptor, path):
-                    os.ftruncate(descriptor, 0)
-                    os.write(descriptor, _signature())
                     held, descriptor = _Held(path, descriptor), -1
+                    held.sign()
                     return held
             finally:
                 if descriptor >= 0:
@@ -96,7 +106,7 @@ def _taken(folder: str | os.PathLike[str], path: Path) -> _Held:
             if not locked:
                 raise InUseError(_in_use(folder, _words(_owner(path)), path))
     except OSError as error:
-        raise WriteError(f"folder {folder} cannot be locked ({error.strerror}): choose another") from None
+        raise WriteError(f"folder {folder} cannot be locked ({error.strerror}): {remedy(error)}") from None
 
 
 def _try_lock(descriptor: int) -> bool | None:

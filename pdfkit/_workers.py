@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import wait
 
@@ -23,6 +24,7 @@ def start_worker() -> None:
     """Set up a worker process: it follows its parent, and Ctrl-C (which goes to all processes) is the parent's."""
     if multiprocessing.parent_process() is not None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        warnings.filterwarnings("ignore", message="compiled code cannot be kept")  # the parent has said so
         watch_parent()
 
 

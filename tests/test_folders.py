@@ -35,6 +35,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     pipe, link = tmp_path / "pipe", tmp_path / "link.gr"
     os.mkfifo(pipe)
     link.symlink_to("/dev/zero")
+    (tmp_path / "out.gr").symlink_to("/dev/stdout")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
         for path, words in (
@@ -43,10 +44,13 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
             ("/dev/zero", "a device"),
             (link, "a device"),
             (tmp_path, "a folder"),
+            ("/dev/stdout", "a stream"),
+            (tmp_path / "out.gr", "a stream"),
+            ("/proc/self/fd/1", "a stream"),
         ):
             with pytest.raises(pk.WriteError, match=f"{re.escape(str(path))}: this is {words}"):
                 write_text(path, "x")
-    assert names(tmp_path) == ["link.gr", "pipe", "socket"]
+    assert names(tmp_path) == ["link.gr", "out.gr", "pipe", "socket"]
     assert pipe.is_fifo()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -141,3 +142,13 @@ def test_workers_end_with_their_parent(tmp_path: Path, method: str) -> None:
         assert not any(gone(pid, 0.1) for pid in workers)
         parent.send_signal(signal.SIGKILL)
     assert all(gone(pid) for pid in workers)
+
+
+def test_a_disk_too_full_for_a_lock_says_so_and_keeps_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_locks.os, "ftruncate", full)
+    with pytest.raises(pk.WriteError, match="No space left on device"), folder_lock(tmp_path):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterable
@@ -80,6 +81,8 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
         raise WriteError(f"{path}: cannot be written ({error.strerror}): {remedy(error)}") from None
     if _is_null(target):
         return target
+    if _is_stream(path):
+        raise WriteError(f"{path}: this is a stream, not a file: give a file name")
     if not parent:
         raise WriteError(f"{path}: the folder {target.parent} does not exist: create it first")
     for is_kind, words in _KINDS:
@@ -108,6 +111,21 @@ def remedy(error: OSError) -> str:
     if error.errno in FULL:
         return "make room there, or write to another disk"
     return "check permissions and space"
+
+
+def _is_stream(path: AnyPath) -> bool:
+    """Return whether a name leads through /dev or /proc, as /dev/stdout does, even if to a file in the end.
+
+    What stdout is redirected to belongs to the shell: a rename would put another file in its place.
+    """
+    for _ in range(40):
+        name = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links
+        if re.match(r"/dev/(std(in|out|err)$|fd/)|/proc/", str(name)):
+            return True
+        if not name.is_symlink():
+            return False
+        path = name.parent / name.readlink()
+    return True
 
 
 def _is_null(target: Path) -> bool:
