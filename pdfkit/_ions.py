@@ -69,7 +69,11 @@ def _charges(ions: Any, elements: set[str]) -> dict[str, float]:
 def strengths_used(phase: Any, probe: str | None, weights: str) -> str:
     """Return which scattering strengths a phase was calculated with, for the report."""
     if probe == "N":
-        return "neutron scattering lengths (bound, coherent)"
+        from pdfkit.scattering import energy_dependent
+
+        changing = [name for name in phase.composition() if energy_dependent(name)]
+        caution = f"; those of {', '.join(changing)} change with the energy: taken at 1.798 Å" if changing else ""
+        return f"neutron scattering lengths (bound, coherent, of periodictable){caution}"
     what = "form factors" if weights == "q-dependent" else f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
     ions = [name for name in phase.composition() if name.endswith(("+", "-"))]
     if ions:

@@ -9,9 +9,10 @@
 A species is an element ("Cd"), an isotope ("62-Ni", "D", "T": the neutron length and the mass are its own, the
 electrons those of the element) or an ion ("Na1+").
 
-Numbers come from `periodictable`. The tables of f_X miss Z by up to 0.04 at Q = 0; the Mott–Bethe difference
-is taken from f_X(0), not Z, or it would diverge there. Ions, energy-dependent neutron lengths (Cd, Gd, Sm, …)
-and the anomalous terms f′ and f″ are not included.
+Numbers come from `periodictable`, neutron lengths from its table of bound coherent lengths (Sears 1992 with later
+revisions). The tables of f_X miss Z by up to 0.04 at Q = 0; the Mott–Bethe difference
+is taken from f_X(0), not Z, or it would diverge there. Energy-dependent neutron
+lengths (Cd, Gd, Sm, …) are those at 1.798 Å, and the anomalous terms f′ and f″ are not included.
 
 Faber–Ziman weights: with fractions c, strengths b and ⟨b⟩ = Σc_a b_a, the total is Σ_{a≤b} w_ab × (partial
 ab), w_ab = (2 − δ_ab) c_a c_b b_a b_b/⟨b⟩², and Σ w_ab = 1.
@@ -78,6 +79,11 @@ def _neutron_length(element: str) -> float:
     if length is None:
         raise StructureError(f"{element} has no tabulated neutron scattering length: give another element or probe")
     return float(length)
+
+
+def energy_dependent(element: str) -> bool:
+    """Return whether the neutron length of an element or isotope changes with the energy (Cd, Gd, Sm, Eu, …)."""
+    return bool(getattr(_entry(element).neutron, "is_energy_dependent", False))
 
 
 @lru_cache(maxsize=256)

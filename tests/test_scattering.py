@@ -182,3 +182,28 @@ def test_what_is_not_tabulated_is_refused() -> None:
 def test_wrong_sizes_and_signs_are_refused(c: list[float], b: list[float], message: str) -> None:
     with pytest.raises(PdfkitError, match=message):
         pair_weights(("Cd", "S"), np.array(c), np.array(b))
+
+
+def test_ions_have_their_electrons_and_their_own_form_factors():
+    assert [scattering_strength(name, "X") for name in ("Na1+", "Cl1-", "62-Ni2+")] == [10.0, 18.0, 26.0]
+    Q = np.array([0.0, 1.0])
+    # Waasmaier & Kirfel's O2- is more diffuse than O: 10 electrons at Q = 0, and nearly alike at larger Q.
+    assert form_factor("O2-", "X", Q)[0] == pytest.approx(10.0, abs=0.05)
+    assert scattering_strength("Cd2+", "N") == scattering_strength("Cd", "N")
+    with pytest.raises(StructureError, match=r"S2- has no tabulated.*none"):
+        form_factor("S2-", "X", Q)
+    with pytest.raises(StructureError, match=r"Fe2\+, Fe3\+"):
+        form_factor("Fe4+", "X", Q)
+    with pytest.raises(StructureError, match="without a limit"):
+        form_factor("Na1+", "E", Q)
+
+
+def test_lengths_that_change_with_the_energy_are_known():
+    from pdfkit.scattering import energy_dependent
+
+    assert [name for name in ("Cd", "Gd", "Sm", "Eu", "Ni", "O", "S") if energy_dependent(name)] == [
+        "Cd",
+        "Gd",
+        "Sm",
+        "Eu",
+    ]
