@@ -38,6 +38,8 @@ MOST_REMEMBERED = 50_000
 # Bytes and seconds that a listed pair takes: to find and sort it, and for each curve and derivative.
 PAIR_BYTES, PAIR_SECONDS = 120.0, 4e-7
 CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
+# Bytes of a list above which bins are taken, whether they pay or not.
+MOST_LISTED = 1e9
 # How much further than asked for a list is made at the reference values before it is made at the present ones.
 FARTHEST = 1.1
 # Default limits of a fit: further away the start was wrong, or the model is.
@@ -323,12 +325,13 @@ class Crystal:
         atoms = self._atoms
         pairs = self._distinct_pairs * reach**3
         bins = MERGE_ABOVE * reach / _bins.BIN_R
-        if point.aniso or pairs < bins * len(atoms.pairs):
+        visited = 4.19 * reach**3 * self._listed / point.volume
+        many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
+        if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
             return None
         classes = _bins.Classes.of(atoms, point.u)
-        if pairs < bins * classes.channel.size:
+        if pairs < bins * classes.channel.size and not many:
             return None
-        visited = 4.19 * reach**3 * self._listed / point.volume
         return _finished(*_bins.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
 
     @cached_property
