@@ -17,10 +17,10 @@ import pdfkit as pk
 ROOT = Path(pk.__file__).parent
 # Rows of the house, lowest first: a module may import from its own row and those below.
 ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "_checks", "_plain", "_quiet", "_expressions", "_threads", "kernels"),
+    ("errors", "_checks", "_plain", "_quiet", "_budget", "_expressions", "_threads", "kernels"),
     ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_phase_sums",
      "_sq_errors", "intensity", "_grid", "_filters", "structure", "_sites", "_symmetry", "_tidy", "_convert",
-     "_curve_kinds", "particle", "counting", "geometry", "debye"),
+     "_curve_kinds", "_species", "_formulas", "_ions", "_find_symmetry", "particle", "counting", "geometry", "debye"),
     ("phases", "io", "build", "reduction", "_reduce_setup", "_reduce_background", "_reduce_routes",
      "_reduce_errors", "_advice"),
     ("evaluate", "model", "params", "restraints", "results", "problem", "_instruments", "_ranges", "_whitening",
@@ -32,7 +32,8 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
      "_reduce_config", "_reduce_batch", "_reduce_command", "_build_command", "_verify_command", "_verify_files",
      "_reduce_journal", "_info_data",
-     "_field_cif", "_field_curves", "_field_elements", "_field_intensities", "_field_settings", "_field_structures"),
+     "_field_cif", "_field_curves", "_field_elements", "_field_intensities", "_field_settings", "_field_structures",
+     "_field_symmetry"),
     ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command",
      "_outputs", "demo", "benchmarking", "_bench_cases", "_bench_fits", "_bench_report", "_bench_rivals",
      "_bench_timing", "_plot_bench"),
