@@ -82,7 +82,16 @@ def _neutron_length(element: str) -> float:
 
 
 def energy_dependent(element: str) -> bool:
-    """Return whether the neutron length of an element or isotope changes with the energy (Cd, Gd, Sm, Eu, …)."""
+    """Return whether the neutron length of an element or isotope changes with the energy (Cd, Gd, Sm, Eu, …).
+
+    Raises StructureError for a species that is not known.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import energy_dependent
+    >>> energy_dependent("Cd"), energy_dependent("S")
+    (True, False)
+    """
     return bool(getattr(_entry(element).neutron, "is_energy_dependent", False))
 
 
