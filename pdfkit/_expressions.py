@@ -2,8 +2,8 @@
 
 Expressions come from recipes, so only numbers, names, + − * / **, and a few functions are let through: no calls of
 anything else, no attributes (a dotted name is one name), no indexing. Nothing is ever handed to Python's own eval.
-All numbers are doubles (Python's integers grow without end), and an expression is at most 1000 characters, 400 symbols
-and 60 levels, so that reading and evaluating it takes milliseconds at most.
+All numbers are doubles (Python's integers grow without end), and an expression is at most 2000 characters, 800 symbols
+and 150 levels, so that reading and evaluating it takes milliseconds at most.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
     "cos": (math.cos, lambda x: -math.sin(x)),
     "tan": (math.tan, lambda x: 1.0 / math.cos(x) ** 2),
 }
-MOST_CHARACTERS, MOST_NODES, MOST_LEVELS = 1000, 400, 60
+# A sum over a hundred sites fits.
+MOST_CHARACTERS, MOST_NODES, MOST_LEVELS = 2000, 800, 150
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 
 

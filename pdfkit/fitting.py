@@ -25,7 +25,7 @@ from pdfkit.model import INSTRUMENT_QUANTITIES, Model
 from pdfkit.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
 from pdfkit.problem import Dataset, Problem, global_quantities
 from pdfkit.restraints import Restraint
-from pdfkit.results import DatasetFit, FitResult, describes, phase_fractions, propagated
+from pdfkit.results import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 Progress = Callable[[int, float], None]
@@ -313,8 +313,7 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
     # The size of the error of a point comes from dG or, without it, from the misfit.
     factor = points / problem.independent if has_errors else misfit / problem.freedom
     covariance = _covariance(jac, at_bound) * factor
-    gauge = propagated(covariance, tangents)
-    stderr = np.sqrt(np.maximum(np.diag(gauge), 0.0))  # NaN stays NaN
+    stderr = propagated_errors(covariance, tangents)
     free = mapping.free_names
     _write_back(params, mapping, values, stderr, covariance, at_bound)
     fits = []
@@ -354,7 +353,7 @@ def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: fl
         at_bounds=(*(name for name, bound in zip(free, at_bound, strict=True) if bound), *held.names),
         errors_from=source,
         whitened=problem.sets[0].whiten is not None,
-        fractions=phase_fractions(fits[0].model, _scale_covariance(mapping, problem, gauge)),
+        fractions=phase_fractions(fits[0].model, propagated(covariance, tangents[_scales(mapping, problem)])),
         seconds=seconds,
         restraints=problem.restraints,
         restraint_scale=problem.restraint_scale,
@@ -400,10 +399,9 @@ def _held(mapping: ParameterMap, x: Array, on_bound: Any) -> _Held:
     return _Held(tuple(names), tuple(remarks), alone)
 
 
-def _scale_covariance(mapping: ParameterMap, problem: Problem, gauge: Array) -> Array:
-    """Covariance of the first data set's scales, in the order of phases."""
-    index = [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
-    return np.asarray(gauge[np.ix_(index, index)])
+def _scales(mapping: ParameterMap, problem: Problem) -> list[int]:
+    """Return the indices of the first data set's scales, in the order of phases."""
+    return [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
 
 
 def _covariance(jac: Array, at_bound: Array) -> Array:

@@ -132,7 +132,8 @@ class Model:
         >>> warm.phases[0].structure.cell[0], warm.instrument.qdamp
         (3.56, 0.03)
         """
-        unknown = [name for name in values if name not in self.names]
+        known = set(self.names)
+        unknown = [name for name in values if name not in known]
         if unknown:
             raise ParameterError(f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}")
         phases = []

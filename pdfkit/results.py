@@ -179,14 +179,14 @@ class FitResult:
         from pdfkit.params import ParameterMap
 
         mapping = ParameterMap.of(self.params)
-        covariance = propagated(self.covariance, mapping(self.values)[1])
+        tangents = mapping(self.values)[1]
         out = {}
         for phase in self.datasets[0].model.phases:
             if hasattr(phase, "derived"):
                 names = [f"{phase.name}.{q.name}" for q in phase.quantities]
                 # Of several data sets each has its own scale: nothing that is derived rests on it.
                 rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
-                out[phase.name] = phase.derived(covariance[np.ix_(rows, rows)])
+                out[phase.name] = phase.derived(propagated(self.covariance, tangents[rows]))
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -285,6 +285,16 @@ def propagated(covariance: Array, tangents: Array) -> Array:
     spoilt = tangents[:, ~known].any(axis=1)
     out[spoilt] = out[:, spoilt] = math.nan
     return np.asarray(out)
+
+
+def propagated_errors(covariance: Array, tangents: Array) -> Array:
+    """Return the roots (m,) of the diagonal of `propagated`, without the rest: m may be thousands; NaN stays NaN."""
+    moving = np.flatnonzero(tangents.any(axis=1))
+    out = np.zeros(len(tangents))
+    for k in range(0, moving.size, 500):
+        some = moving[k : k + 500]
+        out[some] = np.sqrt(np.maximum(np.diag(propagated(covariance, tangents[some])), 0.0))
+    return out
 
 
 def _finite(value: float | None) -> float | None:
