@@ -32,29 +32,27 @@ def bench(
     from pdfkit._bench_cases import cases
     from pdfkit._bench_report import BenchReport
     from pdfkit.benchmarking import bench as run
-    from pdfkit.errors import WriteError
-    from pdfkit.io._atomic import write_text
+    from pdfkit.io._atomic import check_target, write_text
 
     if names:
         for name, one in cases().items():
             show(f"{name:<16} {one.when:<6} {one.title}")
         return
-    if json is not None and not json.resolve().parent.is_dir():  # now, not after minutes of measuring
-        raise WriteError(f"{json}: the folder {json.parent} does not exist: create it first")
     with _folders.folder(out, ("bench.json", "bench.txt", "bench.png")) as folder:
+        if json is not None:  # now, not after minutes of measuring
+            check_target(json)
         with _progress() as tell:
             found: BenchReport = run(case or (), quick=quick, progress=tell)
         # Minutes of measuring are not lost when a file cannot be written.
         show(found.table())
-        folder.mkdir(parents=True, exist_ok=True)
-        files = [found.save(folder / "bench.json"), write_text(folder / "bench.txt", found.table() + "\n")]
-        if json is not None:
-            files.append(found.save(json))
-        if any(row.axis and row.seconds is not None for row in found.rows):
-            from pdfkit import _plot_bench
+        with _folders.publish(folder) as stage:
+            files = [found.save(stage / "bench.json"), write_text(stage / "bench.txt", found.table() + "\n")]
+            if any(row.axis and row.seconds is not None for row in found.rows):
+                from pdfkit import _plot_bench
 
-            _plot_bench.bench(found, folder / "bench.png")
-            files.append(folder / "bench.png")
+                _plot_bench.bench(found, stage / "bench.png")
+                files.append(stage / "bench.png")
+        files = [folder / file.name for file in files] + ([] if json is None else [found.save(json)])
     show("\nfiles:", *(f"  {file}" for file in files))
     if not found.agreed:
         raise typer.Exit(1)

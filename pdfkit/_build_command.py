@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pdfkit import build
-from pdfkit.errors import PdfkitError, WriteError, nearest
-from pdfkit.io._atomic import AnyPath
+from pdfkit._folders import folder, publish
+from pdfkit.errors import PdfkitError, nearest
+from pdfkit.io._atomic import AnyPath, check_target
 from pdfkit.io.particles import write_xyz
 from pdfkit.particle import Particle
 
@@ -97,28 +98,26 @@ def build_particle(
             raise PdfkitError(f"a {shape} has no {name}: its options are {', '.join(known.options)}")
     if shape == "core-shell" and "shell" not in given:
         raise PdfkitError("a core-shell particle needs a shell: give the name of a crystal, such as CdS_zincblende")
+    sources = [source, given.get("shell", source)]
+    if out is not None:
+        check_target(out, sources)
     particle = known.make(source, *sizes, **given)
-    path = write_xyz(f"{particle.name}.xyz" if out is None else out, particle)
-    return BuildReport((path,), (build.describe(particle).row(),))
+    path = Path(f"{particle.name}.xyz" if out is None else out)
+    check_target(path, sources)
+    return BuildReport((write_xyz(path, particle),), (build.describe(particle).row(),))
 
 
 def build_candidates(formula: str, out: AnyPath | None = None, **options: Any) -> BuildReport:
-    """Write the candidates of a formula, one xyz file each, into a folder (default: the formula's name).
+    """Write the candidates of a formula, one xyz file each, all or none, into a folder (default: the formula's name).
 
     options : those of `build.candidates` (families, seed, near, limit, stackings, bond, effort …); None stands for not
-    given. Raises as that does; WriteError for a folder that cannot be made.
+    given. Raises as that does; WriteError for a folder that cannot be made or written.
     """
     given = {name: value for name, value in options.items() if value is not None}
     found = build.iter_candidates(formula, **{"limit": 100, **given})
-    folder = Path(formula if out is None else out)
-    return BuildReport(*zip(*_written(found, folder), strict=True))
-
-
-def _written(particles: Iterator[Particle], folder: Path) -> Iterator[tuple[Path, Mapping[str, str | float]]]:
-    for number, particle in enumerate(particles):
-        if number == 0:  # nothing is made before there is something to put there
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise WriteError(f"{folder}: the folder cannot be made ({error.strerror}): choose another") from None
-        yield write_xyz(folder / f"{particle.name}.xyz", particle), build.describe(particle).row()
+    files, rows = [], []
+    with folder(formula if out is None else out) as target, publish(target) as stage:
+        for particle in found:
+            files.append(target / write_xyz(stage / f"{particle.name}.xyz", particle).name)
+            rows.append(build.describe(particle).row())
+    return BuildReport(tuple(files), tuple(rows))

@@ -46,17 +46,9 @@ def pattern(
         polarisation=polarisation,
         Uiso=uiso,
         probe=probe,
+        plot=plot,
     )
     show(report)
-    if plot:
-        from pdfkit import _plot_patterns as draw
-
-        picture = report.path.with_suffix(".png")
-        if report.fit is not None:
-            draw.guinier(report.pattern, report.fit, path=picture)
-        else:
-            draw.pattern(report.pattern, path=picture)
-        show(picture)
 
 
 def build(

@@ -11,7 +11,7 @@ import numpy as np
 from pdfkit import _checks, geometry
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
-from pdfkit.io._atomic import AnyPath
+from pdfkit.io._atomic import AnyPath, check_target
 from pdfkit.particle import Particle
 from pdfkit.patterns import GuinierFit, Pattern, guinier, powder_pattern, saxs, waxs, write_pattern
 from pdfkit.phases.cluster import UISO
@@ -28,13 +28,17 @@ MOST_POINTS = 1_000_000
 
 @dataclass(frozen=True)
 class PatternReport:
-    """A pattern that was written to `path`, what it was computed from, and what small angles say of the size."""
+    """A pattern that was written to `path`, what it was computed from, and what small angles say of the size.
+
+    picture : where it was drawn, if it was.
+    """
 
     path: Path
     pattern: Pattern
     particle: Particle
     rg: float
     fit: GuinierFit | None = None
+    picture: Path | None = None
 
     def __str__(self) -> str:
         """One fact per line."""
@@ -43,7 +47,8 @@ class PatternReport:
         lines.append(f"Rg = {self.rg:.3f} Å from the positions, weighted with electrons")
         if self.fit is not None:
             lines.append(f"Guinier: {self.fit}")
-        return "\n".join([*lines, str(self.path)])
+        files = [self.path] if self.picture is None else [self.path, self.picture]
+        return "\n".join([*lines, *map(str, files)])
 
 
 def make_pattern(
@@ -60,13 +65,14 @@ def make_pattern(
     polarisation: str = "none",
     Uiso: float = UISO,
     probe: str = "X",
+    plot: bool = False,
 ) -> PatternReport:
     """Write the pattern of the particle in `source` to `out` (default: <name>-saxs.dat, -xrd.dat or -waxs.dat).
 
     small : small angles, 400 points even in log Q from qmin to qmax (0.006 and 1 Å⁻¹), with a Guinier fit. powder :
     against 2θ from 2 to 120 degrees, or between qmin and qmax, in steps of `step` (0.02 degrees) at `wavelength` (Å),
     with `fwhm` (degrees) and `polarisation` of `powder_pattern`. Neither: I(Q) in steps of `step` (0.01 Å⁻¹) from qmin
-    to qmax (0.5 and 25 Å⁻¹).
+    to qmax (0.5 and 25 Å⁻¹). plot : draw it, too, into a .png of that name.
 
     Raises ReadError for a file that cannot be read, PdfkitError for a range that cannot be, WriteError.
     """
@@ -77,6 +83,11 @@ def make_pattern(
     particle = Particle.from_file(source)
     word = "saxs" if small else "xrd" if powder else "waxs"
     target = Path(f"{Path(source).stem}-{word}.dat" if out is None else out)
+    picture = target.with_suffix(".png") if plot else None
+    if picture == target:
+        raise PdfkitError(f"{target} is the name of the picture: give the data another, such as out.dat")
+    for one in filter(None, (target, picture)):
+        check_target(one, [source])
     fit = None
     if powder:
         angle = _angles(qmin, qmax, wavelength, 0.02 if step is None else step)
@@ -91,7 +102,11 @@ def make_pattern(
         low, high = _range(qmin, qmax, WIDE_ANGLES)
         pattern = waxs(particle, _steps(low, high, 0.01 if step is None else step), Uiso=Uiso, probe=probe)
     write_pattern(target, pattern)
-    return PatternReport(target, pattern, particle, geometry.radius_of_gyration(particle, "electrons"), fit)
+    if picture is not None:
+        from pdfkit import _plot_patterns as draw
+
+        draw.pattern(pattern, path=picture) if fit is None else draw.guinier(pattern, fit, path=picture)
+    return PatternReport(target, pattern, particle, geometry.radius_of_gyration(particle, "electrons"), fit, picture)
 
 
 def _guinier(pattern: Pattern) -> GuinierFit | None:

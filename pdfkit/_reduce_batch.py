@@ -27,6 +27,7 @@ from pdfkit._checks import Array
 from pdfkit._locks import folder_lock
 from pdfkit._reduce_config import header_lines
 from pdfkit._reduce_journal import Entry, Reduced
+from pdfkit._threads import cores
 from pdfkit._workers import start_worker, stop_workers
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
@@ -250,7 +251,7 @@ def _run(
     paths: Sequence[str], task: _Task, workers: int | None, executor: Executor | None
 ) -> Iterator[tuple[int, Entry]]:
     chunks = [range(k, min(k + _CHUNK, len(paths))) for k in range(0, len(paths), _CHUNK)]
-    count = workers or (min(os.cpu_count() or 1, len(chunks)) if len(paths) > 2 * _CHUNK else 1)
+    count = workers or (min(cores(), len(chunks)) if len(paths) > 2 * _CHUNK else 1)
     if executor is None and count == 1:
         for i, path in enumerate(paths):
             yield i, _one(path, task)

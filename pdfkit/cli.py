@@ -290,7 +290,8 @@ def simulate(
     picture = target.with_suffix(".png")
     if plot and picture == target:
         raise PdfkitError(f"--out {target} is the name of the picture: give the data another, such as out.gr")
-    check_target(target, structures)
+    for one in (target, picture) if plot else (target,):
+        check_target(one, structures)
     pdf = _simulate.simulate(model, rmin, rmax, rstep, noise, seed, name=target.stem)
     write_pdf(target, pdf)
     show(target)
@@ -408,10 +409,12 @@ def plot(
     rho0: Density = None,
 ) -> None:
     """Draw a G(r) file, or a fit with its difference curve."""
+    from pdfkit.io._atomic import check_target
     from pdfkit.io.pdf_files import read_pdf
     from pdfkit.saving import load_result
 
     target = out or Path(f"{file.stem}.png")
+    check_target(target, [file])
     curve: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0}
     data = load_result(file) if _is_hdf5(file) else read_pdf(file, **curve)
     from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused

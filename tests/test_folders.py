@@ -14,9 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import pdfkit as pk
-from pdfkit import _folders, _plain
+from pdfkit import _folders, _pattern_command, _plain, benchmarking, cli
 from pdfkit._folders import UNFINISHED, folder, publish, unfinished
 from pdfkit._info import describe
 from pdfkit.io import _atomic
@@ -209,6 +210,51 @@ def test_leftovers_of_killed_runs_go(tmp_path: Path) -> None:
     with folder(tmp_path):
         pass
     assert names(tmp_path) == [".pdfkit-1-b.tmp"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("plot ni.png -o ni.png", "overwrite the input"),
+        ("plot ni.gr -o folder.png", "a folder"),
+        ("pattern ball.xyz -o ball.xyz", "overwrite the input"),
+        ("pattern ball.xyz -o p.dat --plot", "p.png: this is a folder"),
+        ("pattern ball.xyz -o p.png --plot", "name of the picture"),
+        ("pattern ball.xyz -o /dev/zero", "a device"),
+        ("build sphere Ni.cif 8 -o Ni.cif", "overwrite the input"),
+        ("build core-shell CdS_zincblende 8 14 --shell Ni.cif -o Ni.cif", "overwrite the input"),
+        ("build candidates Cd13S4 --limit 1 -o ni.gr", "cannot be written"),
+        ("simulate Ni.cif --plot -o p.gr", "p.png: this is a folder"),
+        ("recipe -o folder.png", "exists"),
+        ("bench --quick --json folder.png", "a folder"),
+        ("bench --quick --out p", "bench.png: this is a folder"),
+    ],
+)
+def test_commands_try_their_targets_first_and_leave_inputs_alone(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch, line: str, words: str
+) -> None:
+    monkeypatch.chdir(prepared)
+    monkeypatch.setattr(pk.Model, "__call__", lambda *_: pytest.fail("was computed"))
+    monkeypatch.setattr(_pattern_command, "waxs", lambda *_, **__: pytest.fail("was computed"))
+    monkeypatch.setattr(benchmarking, "bench", lambda *_, **__: pytest.fail("was measured"))
+    pk.write_xyz("ball.xyz", pk.build.sphere("Ni", 6))
+    pk.write_cif("Ni.cif", pk.load_structure("Ni"))
+    (prepared / "ni.png").write_bytes((prepared / "ni.gr").read_bytes())
+    for name in ("folder.png", "p.png", "p/bench.png"):
+        (prepared / name).mkdir(parents=True)
+    before = {file: file.read_bytes() for file in prepared.rglob("*") if file.is_file()}
+    done = CliRunner().invoke(cli.app, line.split())
+    assert isinstance(done.exception, pk.PdfkitError), done.stdout
+    assert words in str(done.exception)
+    assert {file: file.read_bytes() for file in prepared.rglob("*") if file.is_file()} == before
+
+
+def test_a_name_of_a_structure_that_comes_along_is_no_file_to_overwrite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(cli.app, ["simulate", "Ni", "--rmax", "3", "-o", "Ni"]).exit_code == 0
+    assert names(tmp_path) == ["Ni"]
 
 
 # --- killed ----------------------------------------------------------------------------------------------------------

@@ -91,17 +91,17 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
     if mode is not None and not (mode & 0o222 and os.access(target, os.W_OK)):
         raise WriteError(f"{path}: cannot be written (read-only): make it writable, or give another name")
     for one in inputs:
-        if is_same(target, one):
+        if _is_same(target, one):
             raise WriteError(f"{path}: this output would overwrite the input {one}: give another name")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise WriteError(f"{path}: cannot be written (Permission denied): check permissions of {target.parent}")
     return target
 
 
-def is_same(one: AnyPath, other: AnyPath) -> bool:
-    """Return whether two names are the same existing file, or would be."""
+def _is_same(one: AnyPath, other: AnyPath) -> bool:
+    """Return whether two names are the same existing file; names of structures that pdfkit brings are none."""
     try:
-        return os.path.realpath(one) == os.path.realpath(other) or Path(one).samefile(other)
+        return Path(one).samefile(other)
     except (OSError, ValueError):  # one of them does not exist
         return False
 
