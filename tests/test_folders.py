@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import re
-import signal
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -212,6 +208,16 @@ def test_leftovers_of_killed_runs_go(tmp_path: Path) -> None:
     assert names(tmp_path) == [".pdfkit-1-b.tmp"]
 
 
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """Return a folder with data."""
+    import numpy as np
+
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20, qdamp=0.04))
+    pk.write_pdf(tmp_path / "ni.gr", model(np.arange(0.05, 12, 0.05)))
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -255,92 +261,6 @@ def test_a_name_of_a_structure_that_comes_along_is_no_file_to_overwrite(
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(cli.app, ["simulate", "Ni", "--rmax", "3", "-o", "Ni"]).exit_code == 0
     assert names(tmp_path) == ["Ni"]
-
-
-# --- killed ----------------------------------------------------------------------------------------------------------
-
-RECIPE = """\
-[data]
-file = "ni.gr"
-rmin = 1.5
-rmax = {rmax}
-
-[[phase]]
-name = "ni"
-structure = "Ni"
-
-[fit]
-free = ["scale", "a", "Uiso"]
-"""
-
-
-@pytest.fixture
-def prepared(tmp_path: Path) -> Path:
-    """Return a folder with data, two recipes of different results, and candidates."""
-    import numpy as np
-
-    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20, qdamp=0.04))
-    pk.write_pdf(tmp_path / "ni.gr", model.with_values({"ni.a": 3.53})(np.arange(0.05, 12, 0.05)))
-    for name, rmax in (("old", 6.0), ("new", 10.0)):
-        (tmp_path / f"{name}.toml").write_text(RECIPE.format(rmax=rmax))
-    return tmp_path
-
-
-def killed(path: Path, after: float, *arguments: str) -> bool:
-    """Run a command and kill it after some seconds; return whether it was still running."""
-    command = [sys.executable, "-m", "pdfkit", *arguments]
-    with subprocess.Popen(command, cwd=path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            return True
-        assert process.stderr is not None
-        assert process.returncode == 0, process.stderr.read()
-    return False
-
-
-def run(path: Path, *arguments: str) -> float:
-    begin = time.monotonic()
-    assert not killed(path, 300.0, *arguments)
-    return time.monotonic() - begin
-
-
-def state_of_fit(path: Path) -> set[float]:
-    """Return the ends of the range (Å) that the files of a result folder tell of."""
-    found = set()
-    if (path / "fit.h5").exists():
-        found.add(round(float(pk.load_result(path / "fit.h5").data.r[-1])))
-    if (path / "report.txt").exists():
-        found.update(
-            round(float(end)) for end in re.findall(r"to (\d+(?:\.\d+)?) Å", (path / "report.txt").read_text())
-        )
-    if (path / "columns.txt").exists():
-        found.add(round(float(pk.read_columns(path / "columns.txt")[1][-1, 0])))
-    return found
-
-
-@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
-@pytest.mark.parametrize("count", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_fit_killed_at_any_moment_leaves_its_folder_old_or_new(prepared: Path, count: int) -> None:
-    moments = random.Random(13)
-    seconds = run(prepared, "fit", "old.toml", "--out", "out")
-    (prepared / "out" / "notes.txt").write_text("mine")
-    whole = names(prepared / "out")
-    assert state_of_fit(prepared / "out") == {6}
-    last = {6}
-    for k in range(count):
-        recipe, fresh = (("new.toml", {10}), ("old.toml", {6}))[k % 2]
-        # The end, where files are written, is what matters most.
-        killed(prepared, seconds * moments.uniform(0.7, 1.02), "fit", recipe, "--out", "out")
-        assert not (prepared / "out" / UNFINISHED).exists()
-        now = state_of_fit(prepared / "out")
-        assert now in (last, fresh)
-        assert {name for name in names(prepared / "out") if not name.startswith(".")} == set(whole)
-        last = now
-    run(prepared, "fit", "new.toml", "--out", "out")
-    assert state_of_fit(prepared / "out") == {10}
-    assert names(prepared / "out") == whole
 
 
 # --- text that a terminal obeys --------------------------------------------------------------------------------------

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit import _reduce_batch, _reduce_journal
+from pdfkit import _reduce_batch
 from pdfkit._locks import folder_lock
 from pdfkit._reduce_command import reduce_command
 from pdfkit.io import _atomic
@@ -263,55 +259,3 @@ def test_any_failure_is_an_exit_code_and_a_line(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == f"error: 1 of 2 files could not be reduced: {Path('out', 'reductions.csv')} has the reasons\n"
     assert "bad.iq: failed" in done.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="kill -9")
-def test_killed_at_random_moments_and_resumed(tmp_path: Path, level: np.ndarray) -> None:
-    for i in range(40):
-        put(tmp_path / f"scan_{i}.iq", level, 1.0 + 0.1 * i)
-    command = [sys.executable, "-m", "pdfkit", "reduce", *sorted(p.name for p in tmp_path.glob("*.iq"))]
-    command += ["-s", "Ni", "--write", "gr", "--write", "sq", "--workers", "2", "-o"]
-    subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True, timeout=300)
-    whole = {p.name: p.read_bytes() for p in (tmp_path / "whole").glob("scan_*")}
-    assert len(whole) == 80
-    chance = random.Random(5)
-    out, finished = tmp_path / "out", {}
-    for _ in range(8):
-        process = subprocess.Popen([*command, "out"], cwd=tmp_path, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, start_new_session=True)  # fmt: skip
-        time.sleep(chance.uniform(0.5, 6.0))
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        assert gone(process.pid)
-        for path in out.glob("scan_*"):
-            assert path.read_bytes() == whole[path.name]
-        entries = _reduce_journal.read(out) if (out / "reductions.jsonl").exists() else {}
-        for stem, before in finished.items():  # nothing is lost, and nothing done twice
-            assert entries[stem] == before
-        finished = entries
-    done = subprocess.run([*command, "out"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0
-    assert {p.name: p.read_bytes() for p in out.iterdir() if p.name.startswith("scan_")} == whole
-    lines = (out / "reductions.jsonl").read_text(encoding="utf-8").splitlines()[1:]
-    stems = [Path(json.loads(line)["file"]).stem for line in lines if line]
-    assert len(stems) == len(set(stems)) == 40
-    assert not list(out.glob(".pdfkit*"))
-    first, second = ({k: {**v, "seconds": ""} for k, v in read.items()} for read in (table(tmp_path), _of(tmp_path)))
-    assert first == second
-
-
-def gone(session: int) -> bool:
-    """Return whether all processes of a session end by themselves (one that is just starting ends its imports)."""
-    for _ in range(150):
-        try:
-            os.killpg(session, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def _of(folder: Path) -> dict[str, dict[str, str]]:
-    with (folder / "whole" / "reductions.csv").open(encoding="utf-8", newline="") as stream:
-        return {Path(row["file"]).name: row for row in csv.DictReader(stream)}
