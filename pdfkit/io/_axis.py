@@ -41,11 +41,12 @@ class Axis:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a pattern: first column (increasing), its first strong peak there, wavelength in Å, Q limit."""
+    """What is known of a pattern: first column (increasing), its first and last strong peak there, λ in Å, Q limit."""
 
     path: str
     x: Array
     peak: float | None
+    last: float | None
     wavelength: float | None
     limit: float
 
@@ -81,11 +82,19 @@ class Evidence:
             return f"the first column ends at {end:g}, too far for {SPOKEN[unit]}"
         return ""
 
+    def first_peak(self, unit: str) -> float:
+        """Return where the first strong peak is, as Q in Å⁻¹; NaN without one."""
+        at = self.last if unit == "d" else self.peak
+        return math.nan if at is None else self.Q(unit, at)
+
+    def too_far(self, unit: str) -> bool:
+        """Return whether the first strong peak is where no matter has one."""
+        return self.first_peak(unit) > max(_HIGHEST_PEAK, 1.5 * self.ends(unit)[0])
+
     def unlikely(self, unit: str) -> str:
         """Return what speaks against this unit, or ""."""
-        low, high = self.ends(unit)
-        peak = math.nan if self.peak is None else self.Q(unit, self.peak)
-        if peak > max(_HIGHEST_PEAK, 1.5 * low):
+        high, peak = self.ends(unit)[1], self.first_peak(unit)
+        if self.too_far(unit):
             return f"the first strong peak would be at Q = {peak:.3g} Å⁻¹"
         if high < _SHORTEST:
             return f"Q would end at {high:.3g} Å⁻¹"
@@ -108,7 +117,8 @@ def decide(table: Table, facts: _header.Facts, unit: str, wavelength: float | No
     x = table.data[:, 0]
     x = x if x.size < 2 or x[-1] > x[0] else x[::-1]
     limit = _Q_LIMITS["N" if facts.probe() == "N" else "X"]
-    evidence = Evidence(table.path, x, first_strong_peak(table.data[:, 0], table.data[:, 1]), wavelength, limit)
+    peaks = strong_peaks(table.data[:, 0], table.data[:, 1])
+    evidence = Evidence(table.path, x, peaks[0] if peaks else None, peaks[-1] if peaks else None, wavelength, limit)
     hints = _axis_names.said(table, facts)
     if unit != "auto":
         return _given(unit, hints, evidence)
@@ -152,10 +162,11 @@ def _one(table: Table, hint: Hint, weak: Sequence[Hint], evidence: Evidence) -> 
             text = f"{hint.source} says {SPOKEN[hint.unit]}, but then {against}; taken as {SPOKEN[other.unit]}"
             return Axis(other.unit, f"{other.source} says so", (f"{text}, as {other.source} has it",))
     rivals = [unit for unit in ("A-1", "nm-1", "2theta") if unit != hint.unit and _fits(evidence, unit)]
-    too_far = evidence.peak is not None and evidence.Q(hint.unit, evidence.peak) > _HIGHEST_PEAK
-    if evidence.impossible(hint.unit) or ((rivals or too_far) and hint.unit not in ANGLES):
+    angles = hint.unit in ANGLES
+    if evidence.impossible(hint.unit) or evidence.too_far(hint.unit) or (rivals and not angles):
         text = f"{hint.source} says that the first column is {SPOKEN[hint.unit]}, but then {against}"
-        raise ReadError(evidence.path, f"{text}: say what it is; {ASK}")
+        known = f"is {evidence.wavelength:g} Å right? " if angles and evidence.wavelength is not None else ""
+        raise ReadError(evidence.path, f"{text}: {known}Say what it is; {ASK}")
     return Axis(
         hint.unit, f"{hint.source} says so", (f"{hint.source} says {SPOKEN[hint.unit]}; {against}: is it right?",)
     )
@@ -232,6 +243,8 @@ def _by_wavelength(table: Table, evidence: Evidence, suffix: str) -> Axis:
     if against and evidence.peak is not None and not evidence.against("A-1"):
         text = f"{why}, but in 2θ {against}, and Q in Å⁻¹ is likelier"
         raise ReadError(table.path, f"{text}: {ASK}")
+    if evidence.too_far("2theta"):
+        raise ReadError(table.path, f"{why}, but in 2θ {against}: is {evidence.wavelength:g} Å right? Else {ASK}")
     text = f"the first column is taken as {SPOKEN['2theta']}: {why}" + (f"; but {against}" if against else "")
     return Axis("2theta", why, () if suffix == ".xye" and not against else (text,))
 
@@ -252,16 +265,16 @@ def _assumed(table: Table, evidence: Evidence, end: float, last: int, suffix: st
     return Axis("A-1", why, (text,))
 
 
-def first_strong_peak(x: Array, I: Array) -> float | None:
-    """Return where the first peak stands that rises above both valleys by half as much as any does; None without one.
+def strong_peaks(x: Array, I: Array) -> list[float]:
+    """Return where the peaks stand that rise above both valleys by half as much as any does.
 
-    What rises counts as a ratio. The edge of the beam stop (a first maximum within 2 % of the points) does not count
-    where there is another.
+    What rises counts as a ratio. The edge of the beam stop (a maximum within 2 % of the points of an end) does not
+    count where there is another.
     """
     good = np.isfinite(I) & (I > 0)
     x, y = x[good], I[good]
     if y.size < 40:
-        return None
+        return []
     if x[-1] < x[0]:
         x, y = x[::-1], y[::-1]
     width = max(1, y.size // 400)
@@ -269,11 +282,9 @@ def first_strong_peak(x: Array, I: Array) -> float | None:
     x = x[(width - 1) // 2 :][: y.size]
     noise = 1.4826 * float(np.median(np.abs(np.diff(y))))
     found = _turning_points(y, max(0.15, 6 * noise))
-    found = [one for one in found if one[0] > 0.02 * y.size] or found
-    if not found:
-        return None
-    enough = 0.5 * max(height for _, height in found)
-    return float(x[next(at for at, height in found if height >= enough)])
+    found = [one for one in found if 0.02 * y.size < one[0] < 0.98 * y.size] or found
+    enough = 0.5 * max((height for _, height in found), default=0.0)
+    return [float(x[at]) for at, height in found if height >= enough]
 
 
 def _turning_points(y: Array, least: float) -> list[tuple[int, float]]:

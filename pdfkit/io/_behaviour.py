@@ -99,6 +99,12 @@ def tail_mean(x: Array, y: Array) -> float | None:
     return float(part.mean()) if part.size >= 15 else None
 
 
+def goes_round_one(r: Array, y: Array) -> bool:
+    """Return whether the values tend to 1, as g(r) does; G(r) tends to 0."""
+    tail = y[3 * y.size // 4 :]
+    return bool(r[-1] > 5 and tail.size >= 5 and abs(tail.mean() - 1) < 0.2 and np.abs(tail - 1).max() < 0.5)
+
+
 def agrees(r: Array, G: Array, rho0: float) -> str:
     """Return "" when a converted G(r) has the low-r side and the tail of a G(r) of this density, else what it has.
 

@@ -6,82 +6,22 @@ As for functions of r: `kind=` decides, else what the file says, and the values 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pdfkit import _curve_kinds
-from pdfkit._checks import Array
 from pdfkit._curve_kinds import OF_Q, Kind, Sample
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io import _behaviour, _header, _kinds
+from pdfkit.io._curve_columns import Asked, Curve
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table
 
 _NM = 10.0  # nm⁻¹ in Å⁻¹
-_ERRORS = ("err", "error", "errors", "sigma", "esd", "std", "stderr", "unc", "uncertainty", "sig", "e")
-_DS = ("ds", "dsq", "df", "dfq")
+_REACH = 8.0  # Å⁻¹: shorter curves do not show what they tend to
 _ALL = 'kind="S" for S(Q), kind="F" for F(Q) = Q[S(Q) − 1], kind="FK" for ⟨b⟩²[S(Q) − 1] in barn'
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the caller said: kind, sample, probe and unit of Q."""
-
-    kind: str | None = None
-    sample: Sample = field(default_factory=Sample)
-    probe: str | None = None
-    unit: str | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Q, values and errors of a file, what it says of them, and remarks."""
-
-    x: Array
-    y: Array
-    error: Array | None
-    said: Said
-    notes: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-    neutrons: bool = False
-
-
-def columns(table: Table, kind: str | None) -> Curve:
-    """Return Q, the values and their errors: by labels, else Q, S; Q, S, dS; or Q, S, dQ, dS."""
-    data, width = table.data, table.data.shape[1]
-    labels = table.labels[:width]
-    normal = _header.normal(labels)
-    derived = {f"{sign}{name}" for name in normal if name for sign in ("d", "err", "sigma")}
-    errors = {i for i, label in enumerate(normal) if label in _ERRORS or label in _DS or label in derived}
-    said = {i: _kinds.of_label(label, of="Q") for i, label in enumerate(labels) if i and i not in errors}
-    known = {i: one for i, one in said.items() if one.kind in OF_Q}
-    value = next((i for i, one in known.items() if kind and one.kind == kind), None)
-    for name in OF_Q:
-        if value is None:
-            value = next((i for i, one in known.items() if one.kind == name), None)
-    if value is None:
-        value = next(iter(said), 1) if len(labels) > 1 else 1
-    one = said.get(value, Said())
-    # Beside S(Q) and Keen's F(Q), the column F(Q) is Q[S(Q) − 1].
-    if one.kind == "F" and any(other.kind == "FK" for other in known.values()):
-        one = replace(one, sure=True)
-    return Curve(data[:, 0], data[:, value], _header.usable_error(data, _error_column(normal, value, width)), one)
-
-
-def _error_column(labels: list[str], value: int, width: int) -> int | None:
-    name = labels[value] if value < len(labels) else ""
-    own = [
-        i for i, label in enumerate(labels) if i > 1 and name and label in (f"d{name}", f"err{name}", f"sigma{name}")
-    ]
-    general = [i for i, label in enumerate(labels) if i > 1 and label in (*_DS, *_ERRORS)]
-    if own or general:
-        return (own or general)[0]
-    if len(labels) > 2 or width < 3:
-        return None
-    return 2 if width == 3 else 3
 
 
 # --- what is said ----------------------------------------------------------------------------------------------------
@@ -151,22 +91,29 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
             f'{said.how}: it holds the self scattering too; give the interference part (.mint01) instead, or kind="DCS"'
         )
         raise ReadError(table.path, f"{message} with composition= to take off that of atoms at rest")
-    if said.kind == "S":
-        return _S_or_less(table, curve, said)
+    if (mean := _behaviour.tail_mean(curve.x, curve.y)) is not None and curve.x[-1] > _REACH:
+        how = f"{said.how}, and the values go round {mean:.2g} at large Q"
+        if said.how.endswith(".soq") and abs(mean) < 0.25:
+            return OF_Q["S-1"], said, (f"{how}: taken as S(Q) − 1, as Gudrun writes it divided by ⟨b⟩² or ⟨f⟩²",)
+        _check_tail(table, curve, said.kind, mean, how)
     if said.kind == "F" and not said.sure:
         return _F_or_Keen(table, curve, said, asked.sample)
     return OF_Q[said.kind], said, ()
 
 
-def _S_or_less(table: Table, curve: Curve, said: Said) -> tuple[Kind, Said, tuple[str, ...]]:
-    """Tell S(Q) from S(Q) − 1 by what it goes round at large Q."""
-    mean = _behaviour.tail_mean(curve.x, curve.y)
-    if mean is None or curve.x[-1] < 8 or abs(mean) > 0.25:
-        return OF_Q["S"], said, ()
-    how = f"{said.how}, and the values go round {mean:.2g} at large Q"
-    if said.how.endswith(".soq"):
-        return OF_Q["S-1"], said, (f"{how}: taken as S(Q) − 1, as Gudrun writes it divided by ⟨b⟩² or ⟨f⟩²",)
-    raise ReadError(table.path, f'{how}, where S(Q) goes round 1: give kind="S-1", or kind="FK" if it is in barn')
+def _check_tail(table: Table, curve: Curve, kind: str, mean: float, how: str) -> None:
+    """Refuse what goes round another number at large Q than its function does: S(Q) round 1, the others round 0."""
+    if kind == "S" and abs(mean) < 0.25:
+        message = 'where S(Q) goes round 1: give kind="S-1", or kind="F" for Q[S(Q) − 1], or kind="FK" if it is in barn'
+        raise ReadError(table.path, f"{how}, {message}")
+    if kind == "S" and abs(mean - 1) > 0.4:
+        message = 'where S(Q) goes round 1: normalise it, give kind="DCS" if it is a cross-section in barn, or kind="S"'
+        raise ReadError(table.path, f"{how}, {message}")
+    if kind != "S" and _behaviour.goes_round_one(curve.x, curve.y):
+        message = (
+            f'as S(Q) does, where {OF_Q[kind].symbol} goes round 0: give kind="S", or kind="{kind}" if it is right'
+        )
+        raise ReadError(table.path, f"{how}, {message}")
 
 
 def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:

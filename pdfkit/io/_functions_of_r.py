@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,120 +18,32 @@ from pdfkit import _curve_kinds
 from pdfkit._checks import Array
 from pdfkit._curve_kinds import OF_R, Kind, Sample
 from pdfkit.errors import PdfkitError, ReadError
-from pdfkit.io import _behaviour, _header, _kinds
-from pdfkit.io._grid import goes_round_one
+from pdfkit.io import _behaviour, _curve_columns, _header, _kinds
+from pdfkit.io._curve_columns import Asked, Curve
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table
 
-_OBSERVED = re.compile(
-    r"([gdt]|rdf|y)?_?(obs|exp|expt|observed|experiment|data|meas|measured)(r|\(r\))?", re.IGNORECASE
-)
 _DIFFERENCE = ("gdiff", "diff", "difference")
-_ERRORS = ("err", "error", "errors", "sigma", "esd", "std", "stderr", "unc", "uncertainty", "sig", "e", "dgobs")
-_SIGNS = ("d", "e", "err", "sigma", "sig")
 # What the values are when they are divided by ⟨b⟩² (or ⟨f⟩²) already.
 _DIVIDED: Mapping[str, str] = {"GK": "g-1", "D": "G", "T": "R/r"}
 _LOWEST = 0.25  # of what a plateau may differ from −⟨b⟩² or −1 to be named by it
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the caller said: kind, sample, probe and unit of r; "" or None where nothing."""
-
-    kind: str | None = None
-    sample: Sample = field(default_factory=Sample)
-    probe: str | None = None
-    r_unit: str | None = None
-
-
-@dataclass(frozen=True)
-class Curve:
-    """r, values and errors of a file, what it says of them, and remarks."""
-
-    r: Array
-    y: Array
-    error: Array | None
-    said: Said
-    notes: Mapping[str, str] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
-    neutrons: bool = False
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
 
 
 def columns(table: Table, kind: str | None) -> Curve:
-    """Return r, the values and their errors: by labels, else by PDFgui's rule (r, G; r, G, dG; r, G, dr, dG)."""
-    data, width = table.data, table.data.shape[1]
-    labels = table.labels[:width]
-    value, said = _value_column(table, labels, kind)
-    error = _error_column(labels, value, width)
-    y, notes = data[:, value], {}
-    observed = bool(labels) and value < len(labels) and _is_observed(labels[value])
-    if not observed and (difference := _difference_column(table, labels)) is not None:
-        y = y + data[:, difference]
-        notes["note G"] = "observed G = calculated G + difference"
-        if not np.any(y):
-            message = "a calculation without data (Gcalc + difference is 0): give the data file"
-            raise ReadError(table.path, message)
-        if error is not None and (data[:, error] == 1).all():
-            error = None
-    return Curve(data[:, 0], y, _header.usable_error(data, error), said, notes)
-
-
-def _is_observed(label: str) -> bool:
-    return _OBSERVED.fullmatch(_kinds.parts_of(label)[0]) is not None
-
-
-def _value_column(table: Table, labels: tuple[str, ...], kind: str | None) -> tuple[int, Said]:
-    """Return the column of the values and what its label says."""
-    errors = _errors(labels)
-    said = {i: _kinds.of_label(label, of="r") for i, label in enumerate(labels) if i and i not in errors}
-    for i in said:
-        if _is_observed(labels[i]):
-            return i, said[i]
-    known = {i: one for i, one in said.items() if one.kind in OF_R}
-    # T alone beside a labelled G(r) is a temperature.
-    chosen = next((i for i, one in known.items() if kind and one.kind == kind), None)
-    if chosen is None and kind and len(known) > 1 and not (kind == "GK" and any(s.kind == "G" for s in known.values())):
-        names = ", ".join(labels[i] for i in known)
-        raise ReadError(
-            table.path, f"the columns are {names}, and none of them is {OF_R[kind].symbol}: give another kind"
-        )
-    for name in ("G", *OF_R):
-        if chosen is None:
-            chosen = next((i for i, one in known.items() if one.kind == name), None)
-    if chosen is None:
-        chosen = next(iter(said), 1) if len(labels) > 1 else 1
-    one = said.get(chosen, Said())
-    # Beside g(r) or Keen's G(r), the column G(r) is the one of PDFgui.
-    others = {other.kind for other in known.values()} & {"g", "g-1", "GK"}
-    return chosen, replace(one, sure=True) if one.kind == "G" and others else one
-
-
-def _errors(labels: tuple[str, ...]) -> set[int]:
-    """Return which labels are those of errors: dG(r) of G(r), err; D(r) is no error of r."""
-    normal = _header.normal(labels)
-    derived = {f"{sign}{name}" for name in normal if name for sign in _SIGNS}
-    return {
-        i
-        for i, name in enumerate(normal)
-        if (name in _ERRORS or name in derived) and _kinds.parts_of(labels[i])[0] not in _kinds.NAMES_OF_R
-    }
-
-
-def _error_column(labels: tuple[str, ...], value: int, width: int) -> int | None:
-    """Return the column of the errors of column `value`."""
-    name = _header.normal([labels[value]])[0] if value < len(labels) else ""
-    wanted = {*(f"{sign}{name}" for sign in _SIGNS), "dg", "dgr"}
-    normal = _header.normal(labels)
-    for names in (wanted, _ERRORS):
-        found = next((i for i, label in enumerate(normal) if i and i != value and label in names), None)
-        if found is not None:
-            return found
-    if len(labels) <= 2 and width >= 3:
-        return 2 if width == 3 else 3
-    return None
+    """Return r, the values and their errors; a saved fit gives the observed values."""
+    curve, value, error = _curve_columns.curve(table, kind, of="r")
+    labels = table.labels[: table.data.shape[1]]
+    if not _curve_columns.is_calculated(labels, value) or (difference := _difference_column(table, labels)) is None:
+        return curve
+    y = curve.y + table.data[:, difference]
+    if not np.any(y):
+        raise ReadError(table.path, "a calculation without data (Gcalc + difference is 0): give the data file")
+    unknown = error is not None and (table.data[:, error] == 1).all()
+    notes = {**curve.notes, "note G": "observed G = calculated G + difference"}
+    return replace(curve, y=y, error=None if unknown else curve.error, notes=notes)
 
 
 def _difference_column(table: Table, labels: tuple[str, ...]) -> int | None:
@@ -166,7 +78,7 @@ def statement(table: Table, facts: _header.Facts, curve: Curve) -> Said:
         return replace(header, unit=unit) if sure and header.how.startswith("the title") else with_unit
     if header.kind:
         return header
-    falls = (_behaviour.slope(curve.r, curve.y) or 0.0) < 0
+    falls = (_behaviour.slope(curve.x, curve.y) or 0.0) < 0
     return _kinds.of_unit(unit, of="r", falls=falls) if unit else said
 
 
@@ -197,7 +109,7 @@ def in_angstrom(table: Table, curve: Curve, kind: Kind, said: Said, r_in: str | 
     factor = 10.0**kind.power if stated == "nm" and kind.power else 1.0
     if not in_nm and factor == 1.0:
         return curve
-    r = 10 * curve.r if in_nm else curve.r
+    r = 10 * curve.x if in_nm else curve.x
     error = None if curve.error is None else curve.error * factor
     what = (
         "r and G were in nm; they are"
@@ -211,7 +123,7 @@ def in_angstrom(table: Table, curve: Curve, kind: Kind, said: Said, r_in: str | 
         "note units": f"{what} in Å{' and Å⁻²' if in_nm and factor != 1.0 else '⁻²' if not in_nm else ''} here",
     }
     said_so = () if in_nm else (f"the values are in {_kinds.shown(unit)} and r is in Å: divided by {1 / factor:g}",)
-    return replace(curve, r=r, y=curve.y * factor, error=error, notes=notes, remarks=(*curve.remarks, *said_so))
+    return replace(curve, x=r, y=curve.y * factor, error=error, notes=notes, remarks=(*curve.remarks, *said_so))
 
 
 # --- decision and conversion -----------------------------------------------------------------------------------------
@@ -236,19 +148,19 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
 
 
 def _check_g(table: Table, curve: Curve, said: Said) -> None:
-    mean = _behaviour.tail_mean(curve.r, curve.y)
-    if mean is not None and curve.r[-1] > 5 and abs(mean - 1) > 0.5:
+    mean = _behaviour.tail_mean(curve.x, curve.y)
+    if mean is not None and curve.x[-1] > 5 and abs(mean - 1) > 0.5:
         message = f'{said.how}, but far out it goes round {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
         raise ReadError(table.path, message)
 
 
 def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
     """Return G(r) with a remark where the values are not like it; another kind where that is certain."""
-    r, y = curve.r, curve.y
+    r, y = curve.x, curve.y
     G = OF_R["G"]
     grows = _behaviour.growth(r, y)
     one = grows is not None and grows[0] == 0 and abs(grows[1] - 1) < 0.1
-    if goes_round_one(r, y) or (one and sample.rho0 is not None):
+    if _behaviour.goes_round_one(r, y) or (one and sample.rho0 is not None):
         how = "the values go round 1, as those of g(r) do"
         if sample.rho0 is None:
             raise ReadError(
@@ -330,12 +242,12 @@ def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     if missing := kind.missing(asked.sample):
         raise ReadError(table.path, _needs(how, kind, missing))
     try:
-        G, error = _curve_kinds.convert(kind, curve.r, curve.y, curve.error, asked.sample)
+        G, error = _curve_kinds.convert(kind, curve.x, curve.y, curve.error, asked.sample)
         used = asked.sample.said(kind)
     except PdfkitError as fault:
         raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None
     remarks = list(curve.remarks)
-    wrong = _behaviour.agrees(curve.r, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
+    wrong = _behaviour.agrees(curve.x, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
     if wrong and not asked.kind:
         fits = f'; kind="{_DIVIDED[kind.name]}" fits' if _fits_divided(curve, kind, asked.sample) else ""
         message = f"{how}; converted with {used}, {wrong}: correct composition=, rho0= or the unit, or give kind={fits}"
@@ -354,8 +266,8 @@ def _fits_divided(curve: Curve, kind: Kind, sample: Sample) -> bool:
     """Return whether the values are those of the kind divided by ⟨b⟩² already."""
     if kind.name not in _DIVIDED or sample.rho0 is None:
         return False
-    G, _ = _curve_kinds.convert(OF_R[_DIVIDED[kind.name]], curve.r, curve.y, None, sample)
-    return not _behaviour.agrees(curve.r, G, sample.rho0)
+    G, _ = _curve_kinds.convert(OF_R[_DIVIDED[kind.name]], curve.x, curve.y, None, sample)
+    return not _behaviour.agrees(curve.x, G, sample.rho0)
 
 
 def _needs(how: str, kind: Kind, missing: list[str]) -> str:

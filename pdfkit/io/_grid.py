@@ -12,6 +12,7 @@ from pdfkit.io._text import Table
 _STEP_TOLERANCE = 0.35
 # Irregular steps up to this share of all are damage; more than that is a grid made that way.
 _DAMAGE_SHARE = 0.05
+_WIDEST = 1.0  # Å: data that end at Q = 3.1 Å⁻¹ have as many points
 
 
 def check_finite(table: Table, values: Array, name: str) -> None:
@@ -80,10 +81,17 @@ def check_count(table: Table) -> None:
 
 
 def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None) -> None:
-    """Refuse r in nm: said by a label, or shown by a short range of a G(r) that peaks where no atom pair does."""
+    """Refuse r that is not in Å: said by a label, or shown by a short range with a peak where no atom pair is, or by
+    steps wider than any peak."""
     remedy = 'give r_unit="nm" to convert r and G, or r_unit="A" if it is in Å'
     if unit == "nm":
         raise ReadError(table.path, f"the header says that r is in nm: {remedy}")
+    if unit not in (None, "A"):
+        raise ReadError(table.path, f'the label says that r is in {unit}: write it in Å or nm, or give r_unit="A"')
+    step = float(np.median(np.diff(r)))
+    if step >= _WIDEST or (step >= 0.2 * _WIDEST and r[-1] > 250):
+        message = f"r goes to {r[-1]:g} in steps of {step:g}, too wide for Å: is it in pm, or are the rows numbered?"
+        raise ReadError(table.path, f'{message} Put r in Å first, or give r_unit="A" if it is right')
     if G is not None and unit is None and 1.0 <= r[-1] < 6.0:
         peak = int(np.argmax(G))
         # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm. In Å, G at such r is a ripple of the
@@ -93,9 +101,3 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None)
         if G[peak] > 0 and 0.1 < r[peak] < 0.7 and (alone or fine or G[peak] > 50.0):
             message = f"r ends at {r[-1]:g}, G peaks at r = {r[peak]:g}: usual in nm, not in Å; {remedy}"
             raise ReadError(table.path, message)
-
-
-def goes_round_one(r: Array, y: Array) -> bool:
-    """Return whether the values tend to 1, as g(r) does; G(r) tends to 0."""
-    tail = y[3 * y.size // 4 :]
-    return bool(r[-1] > 5 and tail.size >= 5 and abs(tail.mean() - 1) < 0.2 and np.abs(tail - 1).max() < 0.5)

@@ -34,6 +34,11 @@ _PROBES = {
 # A path may hold any word: /beamtime/neutron/xray/…
 _PATH_KEY = re.compile(r"\w*(?:file|dir|path|folder)\w*\s*[=:]", re.IGNORECASE)
 
+# Units of lengths, or of Q and its multiples, that no reader converts.
+_OTHER_UNITS = re.compile(
+    r"(?<![A-Za-z])(?:pm|[fpcmµμu]?m|bohrs?|a\.u\.?|a_?0|[Pp]ico\w*|micro\w*)(?![A-Za-z])|(?<=[Qqk])\s*/\s*[(]?[24]\s*\*?\s*(?:pi|π)"
+)
+
 Lines = Sequence[tuple[int, str]]
 
 
@@ -146,8 +151,13 @@ class Facts:
         return names[0] if len(names) == 1 and names[0] in WINDOWS else None
 
     def unit(self, label: str) -> str | None:
-        """Return "nm", "A" or None (not said) for the first column, from its label or a `unit = …` line."""
+        """Return "nm", "A" or None (not said) for the first column, from its label or a `unit = …` line.
+
+        Any other unit in the label comes back as it stands there: "pm", "bohr", ….
+        """
         said = self.word("[rq]_?units?|units?") or ""
+        if other := _OTHER_UNITS.search(label):
+            return other[0]
         if "nm" in label or re.match(r"nm|nanomet", said):
             return "nm"
         angstrom = re.search(r"\\AA|[Åå\u212b]|[Aa]ng|(?<![A-Za-z])A(?![A-Za-z])", label)

@@ -134,6 +134,11 @@ def of_label(label: str, *, of: str) -> Said:
     return with_unit(Said(kind, f"the column is labelled {plain}", sure, unit))
 
 
+def is_known(name: str, *, of: str) -> bool:
+    """Return whether a name (of `parts_of`) is one of a function of `of`."""
+    return name in (NAMES_OF_R if of == "r" else _OF_Q)
+
+
 def with_unit(said: Said) -> Said:
     """Return the statement with what its unit adds: G(r) in barn is Keen's, D(r) in Å⁻² is G(r)."""
     barn, inverse = "barn" in said.unit, said.unit.rpartition(" ")[2]

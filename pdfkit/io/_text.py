@@ -41,7 +41,7 @@ _COMMA_DECIMAL = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eEdD][+-]?[0-9]+)?")
 _NUMERIC_CHARACTERS = frozenset("0123456789+-.eE \t\nnaifNAIFtyTY")
 # "r / Å", "D(r) / barn Å⁻²": the unit belongs to the name.
 _UNIT_AFTER_SLASH = re.compile(
-    r"[ \t]{0,8}/ ?(?:(?:barns?|[ÅA]|nm|\\AA|sr|atoms?)[\^\-+\d⁻¹²³]*"
+    r"[ \t]{0,8}/ ?(?:(?:barns?|[ÅA]|[np]m|bohr|\\AA|sr|atoms?)[\^\-+\d⁻¹²³]*"
     r"(?: (?=barn|[ÅA][\^\-⁻]|sr\b|atom|nm[\^\-⁻]))?/?)+(?=[\s,;]|$)"
 )
 _COMMENTS = ("#", "!", "%")

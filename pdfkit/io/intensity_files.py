@@ -11,7 +11,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.errors import ReadError, remark
+from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.intensity import Intensity, to_Q
 from pdfkit.io import _axis, _axis_names, _header
 from pdfkit.io._atomic import AnyPath
@@ -73,6 +73,9 @@ def read_intensity(
     _checks.choice("unit", unit, UNITS)
     if wavelength is not None:
         wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
+        if not _WAVELENGTHS[0] <= wavelength <= _WAVELENGTHS[1]:
+            message = f"wavelength = {wavelength:g} cannot be in Å, {_WAVELENGTHS[0]:g} to {_WAVELENGTHS[1]:g}"
+            raise PdfkitError(f"{message}: is it in nm, pm or m, or an energy in keV (12.398/keV is Å)?")
     zero = _checks.number("twothetazero", twothetazero)
     table = read_table(path)
     with _header.as_read_errors(path):
@@ -136,7 +139,9 @@ def _wavelength(facts: _header.Facts) -> tuple[float | None, list[str]]:
     energy = _quantity(facts, r"(?:beam |photon |x-?ray )?energy", {"kev": 1.0, "ev": 1e-3})
     from_energy = _KEV / energy if energy else None
     names = r"wave_?length|lambda1?"
-    value = _quantity(facts, names, {"å": 1.0, "a": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0, "m": 1e10})
+    value = _quantity(
+        facts, names, {"å": 1.0, "a": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0, "pm": 0.01, "m": 1e10}
+    )
     value = value or facts.number(names)
     if value is not None and 0 < value < _METRES:
         value *= 1e10
@@ -202,7 +207,11 @@ def _intensities(table: Table, labels: Sequence[str]) -> tuple[int, str]:
     kinds = [next((kind for kind, form in _NAMES if re.fullmatch(form, label)), "") for label in labels]
     second = kinds[1] if len(kinds) > 1 else ""
     if second in ("I", "") or not labels:
-        unused = [label for label, kind in zip(labels[2:], kinds[2:], strict=True) if kind != "no" and label not in _DI]
+        unused = [
+            label
+            for label, kind in zip(labels[2:], kinds[2:], strict=True)
+            if label and kind != "no" and label not in _DI
+        ]
         return 1, f"columns that are not used: {', '.join(unused)[:60]}" if unused else ""
     others = [i for i, kind in enumerate(kinds) if kind == "I" and i > 0]
     if not others:

@@ -21,7 +21,7 @@ from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io import _functions_of_r as of_r
 from pdfkit.io import _header, _kinds
 from pdfkit.io._atomic import AnyPath, write_text
-from pdfkit.io._functions_of_r import Asked
+from pdfkit.io._curve_columns import Asked
 from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit
 from pdfkit.io._text import Table, read_table
 from pdfkit.io.exports import FORMATS, form_of, pdf_text
@@ -124,16 +124,16 @@ def _read_other(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     header = _header.collect(table.header)
     check_count(table)
     curve = of_r.columns(table, asked.kind)
-    uniform = check_grid(table, curve.r)
+    uniform = check_grid(table, curve.x)
     check_finite(table, curve.y, "G")
     sample, remarks = _header.sample(facts, header, asked.sample)
     asked = replace(asked, sample=sample, probe=asked.probe or facts.probe())
     said = of_r.statement(table, facts, curve)
     kind, said, remarked = of_r.kind_of(table, curve, said, asked)
     unit = facts.unit(table.labels[0] if table.labels else "")
-    if asked.r_unit is None:
-        check_length_unit(table, unit, curve.r, curve.y if kind.name == "G" else None)
-    curve = of_r.in_angstrom(table, curve, kind, said, unit, asked.r_unit)
+    if asked.unit is None:
+        check_length_unit(table, unit, curve.x, curve.y if kind.name == "G" else None)
+    curve = of_r.in_angstrom(table, curve, kind, said, unit, asked.unit)
     curve = of_r.to_G(table, curve, kind, said, asked)
     header |= curve.notes
     if not uniform:
@@ -149,7 +149,7 @@ def _read_other(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
         instrument = replace(instrument, qmin=0.0, given=tuple(n for n in instrument.given if n != "qmin"))
     name = Path(table.path).name
     return PDF(
-        curve.r,
+        curve.x,
         curve.y,
         curve.error,
         instrument=instrument,

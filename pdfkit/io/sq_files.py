@@ -13,10 +13,11 @@ from pdfkit._checks import Array
 from pdfkit._curve_kinds import OF_Q, Sample, named
 from pdfkit.data import SQ, Instrument
 from pdfkit.errors import ReadError, remark
+from pdfkit.io import _curve_columns, _header
 from pdfkit.io import _functions_of_q as of_q
-from pdfkit.io import _header
 from pdfkit.io._atomic import AnyPath, write_text
-from pdfkit.io._functions_of_q import Asked
+from pdfkit.io._axis import strong_peaks
+from pdfkit.io._curve_columns import Asked
 from pdfkit.io._grid import check_count, check_finite, check_increasing
 from pdfkit.io._text import Table, read_table
 from pdfkit.io.exports import FORMATS, form_of, sq_text
@@ -125,11 +126,11 @@ def _read(table: Table, asked: Asked, given: dict[str, Any]) -> SQ:
     composition = None if asked.sample.composition is None else str(asked.sample.composition)
     sample, remarks = _header.sample(facts, header, asked.sample)
     asked = replace(asked, sample=sample, probe=asked.probe or facts.probe())
-    curve = of_q.columns(table, asked.kind)
+    curve, _, _ = _curve_columns.curve(table, asked.kind, of="Q")
     check_count(table)
     check_increasing(table, curve.x, "Q")
     check_finite(table, curve.y, "S")
-    in_nm = _in_nm(table, facts, curve.x, asked.unit)
+    in_nm = _in_nm(table, facts, curve.x, curve.y, asked.unit)
     if in_nm:
         header["note Q"] = "Q was in nm⁻¹; it is in Å⁻¹ here"
     said = of_q.statement(table, facts, curve)
@@ -153,14 +154,21 @@ def _read(table: Table, asked: Asked, given: dict[str, Any]) -> SQ:
     )
 
 
-def _in_nm(table: Table, facts: _header.Facts, Q: Array, q_unit: str | None) -> bool:
+def _in_nm(table: Table, facts: _header.Facts, Q: Array, S: Array, q_unit: str | None) -> bool:
     unit = q_unit or facts.unit(table.labels[0] if table.labels else "")
+    if unit not in (None, "nm", "A"):
+        message = f"the label says {table.labels[0][:30]}: write Q in Å⁻¹ or nm⁻¹"
+        raise ReadError(table.path, f'{message}, or give q_unit="A" if it is in Å⁻¹')
     if unit is not None:
         return unit == "nm"
     limit = facts.number("qmaxinst") or facts.number("qmax")
     if (facts.word("dataformat") or "") == "qnm":
         # Å⁻¹ limits in the header that Q keeps show that the program has already converted its input.
         return limit is None or bool(Q[-1] > 2 * limit)
+    peaks = strong_peaks(Q, S) if Q[0] > 2.0 and Q[-1] > 30.0 else []
+    if peaks and peaks[0] > 8.0:
+        message = f"Q starts at {Q[0]:g} and the first peak stands at {peaks[0]:.3g}: usual in nm⁻¹, not in Å⁻¹"
+        raise ReadError(table.path, f'{message}; give q_unit="nm", or q_unit="A" if it is right')
     if np.max(Q) > _Q_LIMIT:
         message = f'Q reaches {Q[-1]:g}, too far for Å⁻¹: give q_unit="nm", or q_unit="A" if it is right'
         raise ReadError(table.path, message, int(table.lines[-1]))
