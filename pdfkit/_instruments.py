@@ -53,6 +53,7 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
     known = model.instrument
     belongs = len(data) > 1 and any(pdf.instrument == known for pdf in data.values())
     models, remarks = {}, []
+    heard = {word for pdf in data.values() for word in pdf.instrument.given} & {"qdamp"}
     for name, pdf in data.items():
         own = pdf.instrument
         lends = not belongs and own.probe in (None, known.probe)
@@ -62,6 +63,8 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
             remarks += _contradiction(title, own, known, several=len(data) > 1)
         if len(data) > 1:
             remarks += _borrowed(title, own, used)
+            if heard - _said(used):
+                remarks.append(f"{title}: neither data nor model say its qdamp; {used.qdamp:g} is used")
         models[name] = model if used == known else _measured(model, used, title, remarks)
     return models, tuple(remarks)
 

@@ -94,7 +94,7 @@ class Evaluator:
         self.r = np.array(r)
         self.messages: list[str] = []
         self._qmax = math.inf if instrument.qmax is None else instrument.qmax
-        self._inside = slice(None)
+        self._inside, self._zero = slice(None), False
         self._filter = ""
         if convention.cut != "exact" and instrument.terminated:
             self._use_filter(convention.cut, begin)
@@ -121,8 +121,10 @@ class Evaluator:
         if self.instrument != replace(plain, qmax=self.instrument.qmax):
             raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent weights: leave them out")
         wide = _filters.filter_range(self.r, self._qmax, program, begin)
-        first = int(np.argmin(np.abs(wide - self.r[0])))
-        self._inside = slice(first, first + self.r.size)
+        # PDFfit2's grid has no r = 0, where G is 0.
+        self._zero = bool(self.r[0] < 0.5 * wide[0])
+        first = 0 if self._zero else int(np.argmin(np.abs(wide - self.r[0])))
+        self._inside = slice(first, first + self.r.size - self._zero)
         self.r, self._extra, self._filter, self._filter_qmax = wide, 0.0, program, self._qmax
         self._qmax = math.inf
 
@@ -146,7 +148,13 @@ class Evaluator:
             out = np.asarray(sum(self._uncut(block).sum(axis=0) for block in blocks))
             if self._filter and self._before:
                 out = self._filtered(out)
-        return out[0, self._inside], out[1:, self._inside]
+        out = self._asked(out)
+        return out[0], out[1:]
+
+    def _asked(self, curves: Array) -> Array:
+        """Return the part of curves (…, n) that r asks for."""
+        inside = curves[..., self._inside]
+        return np.concatenate([np.zeros((*inside.shape[:-1], 1)), inside], axis=-1) if self._zero else inside
 
     def parts(self, values: Array, *, weighted: bool = True) -> dict[tuple[str, tuple[str, str]], Array]:
         """Return the share of every phase and species pair: {(phase, pair): G (nr,)}. They add up to the total."""
@@ -154,7 +162,7 @@ class Evaluator:
         self._refuse_senseless(values)
         for block in self._blocks(values, np.zeros((values.size, 0)), split=True, weighted=weighted):
             for pair, curve in zip(block.found.pairs, self._finish(block), strict=True):
-                out[block.name, pair] = curve[0, self._inside]
+                out[block.name, pair] = self._asked(curve[0])
         return out
 
     def _finish(self, block: _Block) -> Array:

@@ -28,6 +28,7 @@ from pdfkit.restraints import Restraint
 from pdfkit.results import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
+Ends = float | None | Mapping[str, float | None]
 Progress = Callable[[int, float], None]
 
 # A fit that needs more evaluations than this is lost, not slow: it is reported as such.
@@ -39,8 +40,8 @@ def fit(
     model: Model,
     data: Data,
     *,
-    rmin: float | None = None,
-    rmax: float | None = None,
+    rmin: Ends = None,
+    rmax: Ends = None,
     free: Iterable[str] = (),
     ties: Mapping[str, str | float] | None = None,
     bounds: Bounds | None = None,
@@ -62,7 +63,7 @@ def fit(
     data : one PDF, or several, by name or in a list, for one fit of all (then scale, qdamp and qbroad exist once per
         data set, "x.zb.scale"). What a PDF says of its instrument counts for it; where it is silent, what the model
         says. A contradiction of the two is said in the remarks.
-    rmin, rmax : Å; None for the ends of the data.
+    rmin, rmax : Å; None for the ends of the data. Of several data sets each may have its own, by name.
     free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
     ties : name → expression of other names; the limits of what is tied hold. bounds : name → (low, high), None keeps a
         default.
@@ -95,6 +96,12 @@ def fit(
     _checks.choice("weights", weights, ("auto", "none"))
     _checks.choice("errors", errors, ("auto", "covariance", "independent"))
     _checks.choice("grid", grid, ("data", "nyquist"))
+    if not isinstance(model, Model):
+        raise PdfkitError(
+            f"the model is of type {type(model).__name__}: make one with pdfkit.Model(phases, instrument)"
+        )
+    if max_nfev < 1:
+        raise PdfkitError(f"max_nfev = {max_nfev:g}: give at least 1 evaluation")
     whole = named(model, data)
     if weights == "auto" and len({pdf.dG is None for pdf in whole.values()}) > 1:
         raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
@@ -106,13 +113,24 @@ def fit(
         params = params.copy()
         remarks += _adopt(params, models)
     remarks += apply_choices(params, free, ties, bounds)
-    cropped = {name: in_range(pdf, models[name], rmin, rmax, grid) for name, pdf in whole.items()}
+    low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
+    cropped = {name: in_range(pdf, models[name], low[name], high[name], grid) for name, pdf in whole.items()}
     sets = _datasets(models, cropped, weights, errors)
     if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
         sets = _datasets(models, cropped, weights, "independent")
     result = _solve(sets, params, restraints, max_nfev, progress)
     remarks = list(dict.fromkeys([*remarks, *result.remarks]))
     return replace(result, remarks=tuple(remarks), seconds=time.perf_counter() - started)
+
+
+def _ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | None]:
+    """Return an end of the range of every data set."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(data, given)
+    unknown = [name for name in given if name not in data]
+    if unknown:
+        raise PdfkitError(f"{what} names {unknown[0]!r}: the data sets are {', '.join(data) or 'one without a name'}")
+    return {name: given.get(name) for name in data}
 
 
 def _solve(
@@ -447,7 +465,7 @@ def _write_back(
         par.correl = {
             other: float(covariance[column, k] / (sigma[column] * sigma[k]))
             for k, other in enumerate(free)
-            if k != column and known and math.isfinite(sigma[k])
+            if k != column and known and math.isfinite(sigma[k]) and sigma[column] * sigma[k] > 0
         }
     for i, _ in mapping.ties:
         params[mapping.names[i]].stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None

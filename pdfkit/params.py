@@ -189,18 +189,40 @@ def apply_choices(
     quantities that cannot be refined, limits in the wrong order, ties to themselves.
     """
     for pattern in [free] if isinstance(free, str) else free:
-        for name in matching(params, pattern):
-            about = params[name].user_data or {}
-            if not about.get("refinable", True):
-                raise ParameterError(f"{name} ({about['meaning']}) cannot be refined: set its value instead")
+        for name in _refinable(params, pattern):
             params[name].vary = True
-    for pattern, expression in (ties or {}).items():
+    for pattern, expression in _items("ties", ties, '{"zb.a": "1.414*wz.a"}'):
         _tie(params, pattern, str(expression))
     _check_cycles(params)
     remarks = []
-    for pattern, (low, high) in (bounds or {}).items():
+    for pattern, pair in _items("bounds", bounds, '{"zb.a": (5.9, 6.2)}'):
+        low, high = _pair(pattern, pair)
         remarks += [_set_bounds(params[name], low, high) for name in matching(params, pattern)]
     return tuple(filter(None, remarks))
+
+
+def _refinable(params: Parameters, pattern: str) -> list[str]:
+    """Return the names that a pattern frees: of those that wildcards find, the ones that can be refined."""
+    names = matching(params, pattern)
+    fixed = [name for name in names if not (params[name].user_data or {}).get("refinable", True)]
+    if fixed and (len(fixed) == len(names) or not set("*?") & set(pattern)):
+        meaning = params[fixed[0]].user_data["meaning"]
+        raise ParameterError(f"{fixed[0]} ({meaning}) cannot be refined: set its value instead")
+    return [name for name in names if name not in fixed]
+
+
+def _items(what: str, given: Any, example: str) -> Iterable[tuple[str, Any]]:
+    if given is not None and not isinstance(given, Mapping):
+        raise ParameterError(f"{what} are no dict by name: write {what}={example}")
+    return (given or {}).items()
+
+
+def _pair(pattern: str, pair: Any) -> tuple[float | None, float | None]:
+    try:
+        low, high = pair
+        return (None if low is None else float(low)), (None if high is None else float(high))
+    except (TypeError, ValueError):
+        raise ParameterError(f"bounds of {pattern} are not two numbers: give (low, high), None for a default") from None
 
 
 def _tie(params: Parameters, pattern: str, expression: str) -> None:
@@ -222,15 +244,15 @@ def _tie(params: Parameters, pattern: str, expression: str) -> None:
 
 def _set_bounds(par: Any, low: float | None, high: float | None) -> str:
     """Set the limits of a parameter and return what is to be said of it, or ""."""
-    new_low = par.min if low is None else float(low)
-    new_high = par.max if high is None else float(high)
+    new_low = par.min if low is None else low
+    new_high = par.max if high is None else high
     if not new_low < new_high:
         raise ParameterError(f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be the smaller")
     said = f"the bounds {new_low:g} to {new_high:g}"
     least, most = possible(par)
     if new_low > most or new_high < least:
         raise ParameterError(f"bounds of {par.name}: it lies between {least:g} and {most:g}; give others")
-    beyond = new_high > most or new_low < min(least, 0.0)
+    beyond = most < new_high < math.inf or -math.inf < new_low < min(least, 0.0)
     new_low, new_high = max(new_low, least), min(new_high, most)
     cut = f"bounds of {par.name} are {new_low:g} to {new_high:g}: further it cannot go" if beyond else ""
     if par.expr:
@@ -319,8 +341,8 @@ class ParameterMap:
         names = tuple(params)
         free = tuple(i for i, name in enumerate(names) if params[name].vary and not params[name].expr)
         start = np.array([math.nan if params[name].expr else params[name].value for name in names])
-        low = np.array([params[names[i]].min for i in free])
-        high = np.array([params[names[i]].max for i in free])
+        limits_of_free = np.array([_of_free(params[names[i]]) for i in free]).reshape(-1, 2)
+        low, high = limits_of_free.T
         plain = cls(names, start, low, high, free, _in_order(params))
         if not plain.ties:
             return plain
@@ -393,13 +415,25 @@ def _in_order(params: Parameters) -> tuple[tuple[int, str], ...]:
     return tuple(ordered)
 
 
+def _of_free(par: Any) -> tuple[float, float]:
+    """Return the limits of a free parameter, no wider than what it can be. ParameterError for a start beyond that."""
+    (least, most), value = possible(par), float(par.value)
+    if not least <= value <= most:
+        raise ParameterError(
+            f"{par.name} starts at {value:g}: it lies between {least:g} and {most:g}, give another start value"
+        )
+    return max(par.min, least), min(par.max, most)
+
+
 def _limit(par: Any, index: int, value: float, expression: str) -> Limit | None:
     """Return the limits of a tied parameter that the tie sets to `value` at the start; None where there are none."""
     low, high = float(par.min), float(par.max)
+    span = high - low
     if not low <= value <= high and is_default(par):
         low, high = possible(par)
         par.set(min=low, max=high)
-    span = high - low if math.isfinite(high - low) else max(abs(value), abs(low if math.isfinite(low) else high))
+    if not math.isfinite(span):
+        span = max(abs(value), abs(low if math.isfinite(low) else high))
     slack = SLACK * (span or 1.0)
     if not low - slack <= value <= high + slack:
         raise ParameterError(

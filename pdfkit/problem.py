@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pdfkit import _checks
+from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit._whitening import Whitening, whitening
 from pdfkit.data import PDF
@@ -153,6 +153,15 @@ class Problem:
         """Refuse a problem that has nothing to vary or too few data."""
         if not self.mapping.free:
             raise ParameterError('nothing is free: give free=["scale", "a", ...]')
+        used = {int(i) for rows in self.rows for i in rows}
+        named = {name for _, expression in self.mapping.ties for name in _expressions.names(expression)}
+        idle = [
+            self.mapping.names[i] for i in self.mapping.free if i not in used and self.mapping.names[i] not in named
+        ]
+        if idle and not self.restraints:
+            raise ParameterError(
+                f"{idle[0]} is free, but neither model nor ties have it: fix it, or take params of this model"
+            )
         points = sum(s.count for s in self.sets)
         if points <= len(self.mapping.free):
             raise ParameterError(

@@ -19,7 +19,7 @@ from pdfkit._recipe_tables import HOME, KEYS, STACKED, WRITE, fit_options, outpu
 from pdfkit._recipe_template import recipe_template
 from pdfkit._toml import Source, Table, is_number, kind_of
 from pdfkit.data import PDF, PROBES, WEIGHTS, WINDOWS, Instrument
-from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest
+from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest, remark
 
 if TYPE_CHECKING:
     from pdfkit.model import Model
@@ -49,9 +49,20 @@ class DataEntry:
         pdf = read_pdf(self.file, **self.options)
         given = (*pdf.instrument.given, *self.instrument)
         instrument = replace(pdf.instrument, **self.instrument, given=given)
-        pdf = replace(pdf, instrument=instrument, name=self.name or pdf.name)
+        pdf = replace(
+            pdf, instrument=instrument, name=self.name or pdf.name, remarks=(*pdf.remarks, *self._against(pdf))
+        )
         pdf.crop(self.rmin, self.rmax)
         return pdf
+
+    def _against(self, pdf: PDF) -> list[str]:
+        """Say what of the table, beyond what the reader was told, contradicts the header."""
+        known = {name: getattr(pdf.instrument, name) for name in self.instrument if name in pdf.instrument.given}
+        return [
+            remark(f"{self.file.name}: the file's header says {name} = {said}, {self.instrument[name]} is used")
+            for name, said in known.items()
+            if said != self.instrument[name]
+        ]
 
 
 @dataclass(frozen=True)
@@ -146,7 +157,7 @@ class Recipe:
         return [*(entry.file for entry in self.data), *(file for file in structures if file.is_file())]
 
     def build(self) -> tuple[Model, PDF | dict[str, PDF]]:
-        """Return the model with its start values, and the data: all of one file, or those in range of several by name.
+        """Return the model with its start values, and the data, whole: one PDF, or several by name.
 
         Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
         """
@@ -158,7 +169,7 @@ class Recipe:
         model = models[0]
         if len(read) == 1:
             return model, read[0]
-        return model, {one.name: pdf.crop(one.rmin, one.rmax) for one, pdf in zip(self.data, read, strict=True)}
+        return model, {one.name: pdf for one, pdf in zip(self.data, read, strict=True)}
 
     def _model(self, phases: Sequence[Any], pdf: PDF) -> Model:
         from pdfkit.model import Model
@@ -274,14 +285,13 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
     from pdfkit.fitting import fit
 
     model, data = recipe.build()
-    # One file is cut to its range by the fit itself: filters of other programs begin where the file does.
-    alone = recipe.data[0] if len(recipe.data) == 1 else None
+    several = len(recipe.data) > 1
     try:
         return fit(
             model,
             data,
-            rmin=alone.rmin if alone else None,
-            rmax=alone.rmax if alone else None,
+            rmin={one.name: one.rmin for one in recipe.data} if several else recipe.data[0].rmin,
+            rmax={one.name: one.rmax for one in recipe.data} if several else recipe.data[0].rmax,
             free=recipe.free,
             ties=recipe.ties,
             bounds=recipe.bounds,

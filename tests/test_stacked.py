@@ -44,7 +44,9 @@ def hexagonal(layers: int, heights: dict[str, float], a: float = A, h: float = H
     """A P6₃mc crystal: sites at (⅓, ⅔, z) for labels that end in b, (0, 0, z) for those that end in a."""
     lateral = {"b": (1 / 3, 2 / 3), "a": (0.0, 0.0)}
     sites = tuple(
-        pk.Site(label, label[:-2], (*lateral[label[-1]], z), U=(UISO.get(label[:-2], 0.01),) * 3 + (0.0,) * 3)
+        pk.Site(
+            label, label[:-2].rstrip("12"), (*lateral[label[-1]], z), U=(UISO.get(label[:-2], 0.01),) * 3 + (0.0,) * 3
+        )
         for label, z in heights.items()
     )
     group = pk.load_structure("CdSe_wurtzite")
@@ -103,8 +105,8 @@ def test_diamond_and_lonsdaleite() -> None:
     a = diamond.structure.cell[0]
     cell = {"a_h": a / math.sqrt(2), "h": a / math.sqrt(3)}
     same(diamond, pk.Stacked("C", "C", name="st", alpha=0, **cell, **options), BEAM)
-    lonsdaleite = hexagonal(2, {"C_1b": 0.0, "C_2b": 0.375}, 2.52, 2.06, delta2=0.0, shape=pk.Sphere(20.0))
-    lonsdaleite = lonsdaleite.with_values({"C_1b.Uiso": 0.005, "C_2b.Uiso": 0.005})
+    lonsdaleite = hexagonal(2, {"C1_b": 0.0, "C2_b": 0.375}, 2.52, 2.06, delta2=0.0, shape=pk.Sphere(20.0))
+    lonsdaleite = lonsdaleite.with_values({"C1_b.Uiso": 0.005, "C2_b.Uiso": 0.005})
     same(lonsdaleite, pk.Stacked("C", "C", name="st", alpha=1, a_h=2.52, h=2.06, **options), BEAM)
 
 

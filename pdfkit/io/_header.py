@@ -184,16 +184,16 @@ def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
         raise ReadError(facts.path, f"{error} (correct the header, or give a keyword)") from None
 
 
-def contradictions(facts: Facts, given: Mapping[str, Any]) -> list[str]:
+def contradictions(facts: Facts, given: Mapping[str, Any], *, own: bool = False) -> list[str]:
     """Return a sentence for each keyword that the header contradicts.
 
-    A resolution of 0 in a header is no statement, and qmin = 0 only says what happens to a header's qmin anyway.
+    A resolution of 0 is no statement (except in our own files), and qmin = 0 only says what happens to qmin anyway.
     """
     out = []
     for name, keys in _NUMBERS.items():
         said = _said_number(facts, keys) if name in given else None
         value = float(given.get(name, 0.0))
-        if said is None or (said == 0 and name != "qmax") or (value == 0 and name == "qmin"):
+        if said is None or (not own and ((said == 0 and name != "qmax") or (value == 0 and name == "qmin"))):
             continue
         meant = math.inf if name == "qmax" and said == 0 else said
         if not math.isclose(meant, value, rel_tol=1e-6):

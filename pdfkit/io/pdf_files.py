@@ -293,7 +293,7 @@ def _read_own(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     check_grid(table, table.data[:, 0], gaps=points is None)
     check_finite(table, table.data[:, 1], "G")
     _, remarks = _header.sample(facts, pairs, asked.sample)
-    remarks += _header.contradictions(facts, given)
+    remarks += _header.contradictions(facts, given, own=True)
     choices = _header.given(window_width=facts.number("window_width"), weights=facts.text("weights"))
     return PDF(
         table.data[:, 0],
