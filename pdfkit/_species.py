@@ -34,7 +34,7 @@ _LABEL = re.compile(r"(?:\d|[-_'\"*#(.:])[\w'\"*#().:+-]*")
 _SYMBOL_NUMBER = re.compile(r"\(?\d+\)?(?P<tail>[A-Za-z]*)['\"*]*")
 _MOLECULE = re.compile(r"[HD][23]O\d*", re.IGNORECASE)
 _WHAT = r"(?P<name>(?:(?<![.\d])\d{1,3}-?)?(?P<symbol>[A-Z][A-Za-z]?)(?:\d[+-])?)"
-_AMOUNT = r"(?P<amount>\d*\.\d+)"
+_AMOUNT = r"(?P<amount>\d*\.\d+)(?:\(\d+\))?"
 _SEPARATOR = r"[\s,;/&+|]*"
 _ITEM = re.compile(rf"{_SEPARATOR}{_WHAT}\s*[:=]?\s*(?:{_AMOUNT})?")
 _ITEM_AFTER = re.compile(rf"{_SEPARATOR}{_AMOUNT}\s*[*:]?\s*{_WHAT}")

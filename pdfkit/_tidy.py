@@ -31,6 +31,8 @@ CLOSE = 0.95
 # U (Å²) of a pair of atoms of which makes the narrowest peak that is drawn, and a U that no atom of a crystal has.
 NARROW = 4.9e-5
 LARGE_U = 1.0
+# What the stiffest atom of a crystal does not have: B of an oxide is 0.2 to 0.5 Å², U of a solvent too.
+LARGE_FOR_ALL = 0.2
 # Three thirds given as 0.334 fill a site.
 FULL = 1.01
 
@@ -260,9 +262,12 @@ def displacement_remarks(sites: tuple[Site, ...], rows: Array) -> list[str]:
         out.append(f"U of {_named(sites, negative)} is not positive definite (least {value}): {_DRAWN}")
     if narrow.any():
         out.append(f"U of {_named(sites, narrow)} is 0 or nearly so: {_DRAWN}")
-    if (largest > LARGE_U).any():
+    large = largest > LARGE_U
+    if not large.any() and len(least) and least.min() > LARGE_FOR_ALL:
+        large = largest > LARGE_FOR_ALL
+    if large.any():
         value = f"{largest.max():.3g} Å²"
-        out.append(f"U of {_named(sites, largest > LARGE_U)} is very large ({value}): perhaps B = 8π²U was given as U")
+        out.append(f"U of {_named(sites, large)} is very large ({value}): perhaps B = 8π²U was given as U")
     return out
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pdfkit._sites import LARGEST
@@ -15,6 +15,7 @@ ATOMS = "_atom_site_fract_x"
 MISSING = ("?", ".", "")
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?:\(([0-9]*)\))?")
+_FRACTION = re.compile(r"([+-]?[0-9]{1,2})/([1-9][0-9]?)")
 _TRIPLE = re.compile(r"(?<=\s)('''|\"\"\")(.*?)\1(?=\s|$)", re.DOTALL)
 _BRACKETS = re.compile(r"[\[{][^\[\]{}]*[\]}]")
 _COORDINATES = re.compile(r"_atom_site_(fract|cartn)_[xyz]")
@@ -22,12 +23,16 @@ _COORDINATES = re.compile(r"_atom_site_(fract|cartn)_[xyz]")
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One data block: `items` maps names to their values (one, or a column), `last` is the item it ends with."""
+    """One data block: `items` maps names to their values (one, or a column), `last` is the item it ends with.
+
+    loops : the number of the loop that an item stands in; none for those outside.
+    """
 
     name: str
     items: Mapping[str, list[str]]
     twice: frozenset[str] = frozenset()
     last: str = ""
+    loops: Mapping[str, int] = field(default_factory=dict)
 
     def column(self, item: str) -> list[str]:
         """Return the values of an item, looped or not; empty when it is absent."""
@@ -55,9 +60,12 @@ class Block:
 
 
 def number(text: str, what: str) -> tuple[float | None, float]:
-    """Return "5.832(3)" as 5.832 and its standard uncertainty 0.003; None for "?" and "."."""
+    """Return "5.832(3)" as 5.832 and its standard uncertainty 0.003, "1/3" as a third; None for "?" and "."."""
     if text.strip() in MISSING:
         return None, 0.0
+    part = _FRACTION.fullmatch(text.strip())
+    if part:
+        return int(part[1]) / int(part[2]), 0.0
     found = _NUMBER.fullmatch(text.strip())
     if found is None or not abs(float(found[1])) < LARGEST:
         raise StructureError(f"{what} is {text[:40]!r}: give a number")
@@ -116,7 +124,8 @@ def _block(block: Any) -> Block:
     items: dict[str, list[str]] = {}
     twice: set[str] = set()
     last = ""
-    for item in block:
+    loops: dict[str, int] = {}
+    for count, item in enumerate(block):
         if item.pair is not None:
             columns = {item.pair[0]: [item.pair[1]]}
         elif item.loop is not None:
@@ -130,7 +139,9 @@ def _block(block: Any) -> Block:
             plain = [cif.as_string(value) if value[:1] in "'\";" else value for value in raw]
             if items.setdefault(last, plain) != plain:
                 twice.add(last)
-    return Block(block.name.strip(), items, frozenset(twice), last)
+            if item.loop is not None:
+                loops.setdefault(last, count)
+    return Block(block.name.strip(), items, frozenset(twice), last, loops)
 
 
 def choose(path: AnyPath, blocks: list[Block], wanted: str | None = None) -> tuple[Block, str]:

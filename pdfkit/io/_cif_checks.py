@@ -8,16 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pdfkit import _formulas as formulas
 from pdfkit import _symmetry, _tidy
 from pdfkit._checks import Array
 from pdfkit._species import symbols
-from pdfkit.errors import StructureError
+from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.io._cif_blocks import Block
 from pdfkit.io._operations import Operations
 from pdfkit.structure import Site, Structure
 
 # Occupancies and formulas are rounded: 2 % of an element; densities 3 %, volumes 1 %.
 TOLERANCE = 0.02
+# More room (Å³) for an atom than any box has, as from lengths in pm; farther (in cells) than molecules reach out of
+# theirs; an occupancy that one site of a structure at least exceeds.
+EMPTY = 1e6
+OUTSIDE = 2.0
+SPARSE = 0.1
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
 _VACANCIES = ("Va", "Vc", "X")
 _Z = "_cell_formula_units_z"
@@ -44,8 +50,25 @@ def _positive(block: Block, item: str) -> float | None:
 
 
 def formula_of(block: Block) -> Formula | None:
-    """Return the sum formula of a block; None when it has none, or one that is not understood."""
-    text = block.text("_chemical_formula_sum").replace("'", "")
+    """Return the sum formula of a block; None when it has none, or one that is not understood.
+
+    Programs for calculations (pymatgen, so the Materials Project) give the sum of the whole cell beside Z; that it is
+    so, the structural formula says, which is Z times smaller and is then taken.
+    """
+    formula, Z = _formula(block.text("_chemical_formula_sum")), _positive(block, _Z)
+    if formula and Z and Z > 1 and all(abs(n / Z - round(n / Z)) < 1e-9 for n in formula.counts.values()):
+        try:
+            structural = dict(formulas.formula(block.text("_chemical_formula_structural")))
+        except PdfkitError:
+            return formula
+        unit = {_folded(element): n for element, n in structural.items()}
+        if formula.counts == {element: Z * n for element, n in unit.items()}:
+            return Formula(formula.text, unit, dict.fromkeys(unit, 0.0))
+    return formula
+
+
+def _formula(text: str) -> Formula | None:
+    text = text.replace("'", "")
     plain = re.sub(r"[\s,*]", "", text)
     if not plain or len(plain) > 400 or not re.fullmatch(f"(?:{_PART.pattern})+", plain):
         return None
@@ -70,12 +93,20 @@ def _folded(species: str) -> str:
     return "H" if element in ("D", "T") else element
 
 
-def counts_of(structure: Structure) -> dict[str, float]:
-    """Return the atoms of each element in the cell."""
+def elements_of(structure: Structure) -> dict[str, float]:
+    """Return the atoms of each element in the cell; D and T are elements of their own."""
     out: dict[str, float] = {}
     for species, n in structure.composition().items():
-        out[_folded(species)] = out.get(_folded(species), 0.0) + n
+        element = species if species in ("D", "T") else _folded(species)
+        out[element] = out.get(element, 0.0) + n
     return {element: n for element, n in out.items() if n > 0}
+
+
+def counts_of(structure: Structure) -> dict[str, float]:
+    """Return the atoms of each element in the cell, D and T as H."""
+    out = elements_of(structure)
+    hydrogen = sum(out.pop(element, 0.0) for element in ("H", "D", "T"))
+    return {**out, "H": hydrogen} if hydrogen else out
 
 
 def agrees(counts: Mapping[str, float], formula: Formula, Z: float | None) -> bool:
@@ -90,16 +121,39 @@ def agrees(counts: Mapping[str, float], formula: Formula, Z: float | None) -> bo
     )
 
 
+def _heavy_agree(structure: Structure, formula: Formula, Z: float | None) -> bool | None:
+    """Return whether all elements but hydrogen, which is often not listed, agree; None where there are none."""
+    counts = {element: n for element, n in counts_of(structure).items() if element != "H"}
+    heavy = {element: n for element, n in formula.counts.items() if element != "H"}
+    return agrees(counts, Formula(formula.text, heavy, formula.rounding), Z) if counts and heavy else None
+
+
+def confirmed_elements(block: Block, structure: Structure, named: Mapping[str, str]) -> list[str]:
+    """Return a remark on elements (by label) that only the formula says; StructureError if the atoms do not make it."""
+    if not named:
+        return []
+    formula = formula_of(block)
+    labels = ", ".join(label[:20] for label in list(named)[:6])
+    if formula is None or not _heavy_agree(structure, formula, _positive(block, _Z)):
+        raise StructureError(
+            f"labels ({labels}) do not say which elements they are, and as {', '.join(dict.fromkeys(named.values()))} "
+            "they do not make the file's formula: add _atom_site_type_symbol"
+        )
+    return [f"labels {labels} are taken for {', '.join(list(named.values())[:6])}, which makes the file's formula"]
+
+
 def agreement(block: Block, structure: Structure) -> int:
     """Return how many of the file's own statements agree with a structure, less those that do not."""
     formula, Z = formula_of(block), _positive(block, _Z)
     said = []
     if formula:
-        counts = {element: n for element, n in counts_of(structure).items() if element != "H"}
-        heavy = {element: n for element, n in formula.counts.items() if element != "H"}
-        if counts and heavy:
-            said.append(agrees(counts, Formula(formula.text, heavy, formula.rounding), Z))
-            times = sum(counts.values()) / sum(heavy.values())
+        agreed = _heavy_agree(structure, formula, Z)
+        if agreed is not None:
+            said.append(agreed)
+            heavy = [
+                sum(n for el, n in counts.items() if el != "H") for counts in (counts_of(structure), formula.counts)
+            ]
+            times = heavy[0] / heavy[1]
             said += [abs(times - round(times)) < TOLERANCE * times] if Z is None else []
     density = _positive(block, _DENSITY)
     if density:
@@ -142,7 +196,22 @@ def remarks(block: Block, structure: Structure) -> list[str]:
     volume = _positive(block, "_cell_volume")
     if volume and abs(structure.volume() / volume - 1) > 0.01:
         said.append(f"the file's _cell_volume is {volume:g} Å³, its cell has {structure.volume():.2f}")
-    return said + _multiplicities(block, structure)
+    return said + _implausible(block, structure) + _multiplicities(block, structure)
+
+
+def _implausible(block: Block, structure: Structure) -> list[str]:
+    """Return what betrays units and occupancies that are not meant: a cell in pm, Å for fractions, m/M for a share."""
+    said = []
+    room = 1 / structure.number_density() if structure.number_density() > 0 else 0.0
+    if room > EMPTY:
+        said.append(f"the cell is nearly empty, with {room:.3g} Å³ for each atom: are its lengths in Å?")
+    most = max(site.occ for site in structure.sites)
+    if most < SPARSE:
+        said.append(f"no site holds more than {most:g} atoms: occupancies are shares of a site, not multiplicities")
+    farthest = max(abs(x) for site in structure.sites for x in site.xyz)
+    if farthest > OUTSIDE:
+        said.append(f"coordinates reach {farthest:.4g} cells: fractions of the cell are expected, are these in Å?")
+    return said
 
 
 def _about_formula(block: Block, structure: Structure) -> list[str]:
@@ -197,7 +266,7 @@ def _by_shelxl(block: Block) -> bool:
 
 def _given_multiplicities(block: Block) -> dict[str, float]:
     item = next((item for item in _MULTIPLICITY if block.column(item)), "")
-    if not item:
+    if not item or block.loops.get(item) != block.loops.get("_atom_site_label"):
         return {}
     labels, out = block.column("_atom_site_label"), {}
     for label, text in zip(labels, block.column(item), strict=False):

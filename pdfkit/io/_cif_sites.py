@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from pdfkit._checks import Array
 from pdfkit._sites import Site, Species, occupants, unique_labels, vacancies
 from pdfkit._species import base, label_isotope
 from pdfkit.errors import StructureError
-from pdfkit.io._cif_blocks import MISSING, Block, number
+from pdfkit.io._cif_blocks import ATOMS, MISSING, Block, number
 from pdfkit.io._operations import Operations
 
 B_TO_U = 1 / (8 * math.pi**2)
@@ -25,6 +26,7 @@ NEAR = 0.1
 
 _INDICES = ("11", "22", "33", "12", "13", "23")
 _TENSOR = re.compile(r"_atom_site_aniso(?:trop)?_(u|b|beta)_?\[?([123])\]?\[?([123])\]?")
+_WATER = re.compile(r"(?:Wat|O-?H|O-?W|H2O)[0-9]{0,2}[A-Za-z]?", re.IGNORECASE)
 _ANISOTROPIC = ("uani", "bani")
 _ISOTROPIC = ("uiso", "biso", "uovl", "bovl", "umpe", "bmpe")
 
@@ -33,7 +35,10 @@ Tensor = tuple[float | None, ...]
 
 @dataclass(frozen=True)
 class Atom:
-    """An atom as the file has it: its own name, `U` from U_iso_or_equiv or B, `tensor` with None where it has none."""
+    """An atom as the file has it: its own name, `U` from U_iso_or_equiv or B, `tensor` with None where it has none.
+
+    by_formula : its element is one of the file's formula that its label begins with, which is still to be confirmed.
+    """
 
     name: str
     label: str
@@ -43,6 +48,7 @@ class Atom:
     kind: str
     U: float | None
     tensor: Tensor | None = None
+    by_formula: bool = False
 
     def site(self, U: Sequence[float] = (DEFAULT_UISO,)) -> Site:
         """Return the site with Uiso, or with U11 U22 U33 U12 U13 U23."""
@@ -58,10 +64,34 @@ class _Rows:
 
     def text(self, i: int, *items: str) -> str:
         for item in items:
-            values = self.block.column(f"_atom_site_{item}")
-            if i < len(values) and values[i].strip() not in MISSING:
-                return values[i].strip()
+            value = self.raw(i, item)
+            if value not in MISSING:
+                return value
         return ""
+
+    def raw(self, i: int, item: str) -> str:
+        """Return what stands in a row, "" where nothing does."""
+        values = self._column(item)
+        return values[i] if i < len(values) else ""
+
+    @lru_cache(maxsize=64)  # noqa: B019 - rows live for one file
+    def _column(self, item: str) -> list[str]:
+        """Return the values of an item row by row; by the label where it stands in another loop than the positions."""
+        name, loops = f"_atom_site_{item}", self.block.loops
+        values = [value.strip() for value in self.block.column(name)]
+        if not values or loops.get(name) == loops.get(ATOMS) or self.count == 1:
+            return values
+        labels = [other for other in loops if loops[other] == loops.get(name) and "label" in other]
+        if not labels:
+            raise StructureError(f"{name} is not in the list of the atoms and has no labels: of which atom is it?")
+        by_label = dict(zip((label.strip() for label in self.block.column(labels[0])), values, strict=False))
+        return [by_label.get(label, "") for label in self._column("label")]
+
+    def coordinate(self, i: int, x: str, name: str) -> float:
+        """Return a coordinate, NaN where there is none. A point is 0, the default of the dictionary (ICSD has them)."""
+        text = self.raw(i, f"fract_{x}")
+        value = 0.0 if text == "." else number(text, f"fract_{x} of {name[:40]}")[0]
+        return math.nan if value is None else value
 
     def number(self, i: int, item: str, name: str) -> tuple[float | None, float]:
         return number(self.text(i, item), f"{item} of {name[:40]}")
@@ -75,17 +105,18 @@ def read_atoms(block: Block, rows: Array, said: list[str]) -> list[Atom]:
     fluid: list[str] = []
     known = _elements(block)
     found = [
-        _There(i, name, *one)
+        one
         for i, name in zip(kept, names, strict=True)
-        for one in _species(table.text(i, "type_symbol"), name, _occupancy(table, i, name, fluid), known, said)
+        for one in _there(i, name, table.text(i, "type_symbol"), _occupancy(table, i, name, fluid), known, said)
     ]
     atoms = []
     for one, label in zip(found, unique_labels(_labels(found)), strict=True):
         i, name = one.row, one.name
-        xyz = [table.number(i, f"fract_{x}", name)[0] for x in "xyz"]
-        x, y, z = (math.nan if value is None else value for value in xyz)  # Site refuses what is missing
+        x, y, z = (table.coordinate(i, axis, name) for axis in "xyz")  # Site refuses what is missing
         kind = table.text(i, "adp_type", "thermal_displace_type").lower()
-        atom = Atom(name, label, one.species.ion, (x, y, z), one.occ, kind, _isotropic(table, i, name))
+        atom = Atom(
+            name, label, one.species.ion, (x, y, z), one.occ, kind, _isotropic(table, i, name), None, one.by_formula
+        )
         if math.isnan(x + y + z):
             atom.site()  # which refuses it
         atoms.append(atom)
@@ -93,18 +124,20 @@ def read_atoms(block: Block, rows: Array, said: list[str]) -> list[Atom]:
         said.append(f"the occupancy of {_shown(fluid)} is outside 0 to 1 by less than its uncertainty: 0 or 1 is taken")
     said += vacancies(Counter(name for i, name in zip(kept, names, strict=True) if i not in {one.row for one in found}))
     _check_alternatives(table, [one.row for one in found], atoms)
-    tensors = _matched(atoms, _tensors(block, rows, names), said)
+    every = [table.text(i, "label", "type_symbol") or f"atom {i + 1}" for i in range(table.count)]
+    tensors = _matched(atoms, _tensors(block, rows, every), said)
     return [replace(atom, tensor=tensor) for atom, tensor in zip(atoms, tensors, strict=True)]
 
 
 def _kept(table: _Rows, said: list[str]) -> list[int]:
     """Return the indices of the atoms that are there: no dummies, none without coordinates."""
     dummies, lost, kept = [], [], []
+    points = _zeros_are_points(table, said)
     for i in range(table.count):
         name = table.text(i, "label", "type_symbol") or f"atom {i + 1}"
         if table.text(i, "calc_flag").lower() == "dum":
             dummies.append(name)
-        elif not any(table.text(i, f"fract_{x}") for x in "xyz"):
+        elif not any(table.text(i, f"fract_{x}") for x in "xyz") and not (points and table.raw(i, "fract_x") == "."):
             lost.append(name)
         else:
             kept.append(i)
@@ -119,6 +152,16 @@ def _kept(table: _Rows, said: list[str]) -> list[int]:
     return kept
 
 
+def _zeros_are_points(table: _Rows, said: list[str]) -> bool:
+    """Return whether a point stands for 0 among the coordinates; which is so where it stands beside numbers."""
+    for i in range(table.count):
+        row = [table.raw(i, f"fract_{x}") for x in "xyz"]
+        if "." in row and any(text not in MISSING for text in row):
+            said.append("a point among the coordinates is read as 0, the default of the CIF dictionary")
+            return True
+    return False
+
+
 @dataclass(frozen=True)
 class _There:
     """What is on the site of a row: one of several where the symbol is a mixture."""
@@ -127,6 +170,7 @@ class _There:
     name: str
     species: Species
     occ: float
+    by_formula: bool = False
 
 
 def _elements(block: Block) -> frozenset[str]:
@@ -137,16 +181,29 @@ def _elements(block: Block) -> frozenset[str]:
     return frozenset(formula.counts if formula else ())
 
 
-def _species(
-    symbol: str, name: str, occ: float, known: frozenset[str], said: list[str]
-) -> tuple[tuple[Species, float], ...]:
-    """Return the species of a row and their occupancies: what the type symbol says; the label's isotope is its own."""
-    found = occupants(symbol, occ, label=name, known=known)
+def _there(i: int, name: str, symbol: str, occ: float, known: frozenset[str], said: list[str]) -> list[_There]:
+    """Return what is on the site of a row: what the type symbol says; the label's isotope is its own."""
+    try:
+        found = occupants(symbol, occ, label=name, known=known)
+    except StructureError:
+        element = "" if symbol else _element_of_formula(name, known)
+        if not element:
+            raise
+        return [_There(i, name, Species(element), occ, True)]
     if symbol and len(found) == 1 and (named := label_isotope(name, found[0][0].element)):
         text = f"{name[:20]} names an isotope and its type symbol {symbol[:20]} none: {named} is taken"
         said += [] if text in said else [text]
-        return ((replace(found[0][0], element=named), found[0][1]),)
-    return found
+        found = ((replace(found[0][0], element=named), found[0][1]),)
+    return [_There(i, name, *one) for one in found]
+
+
+def _element_of_formula(label: str, known: frozenset[str]) -> str:
+    """Return the element of the file's formula that a mineral's label begins with: MgM1, OA1, Wat (its oxygen)."""
+    if _WATER.fullmatch(label) and {"O", "H"} <= known:
+        return "O"
+    found = re.match(r"([A-Z][a-z]?)(?=[A-Z(])", label)
+    two = label[:2].isupper() and label[:2].capitalize() in known  # CA1 beside calcium
+    return found[1] if found and found[1] in known - {"H"} and not two else ""
 
 
 def _labels(found: Sequence[_There]) -> list[str]:

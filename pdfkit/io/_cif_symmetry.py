@@ -73,8 +73,8 @@ def symmetry(block: Block, cell: Sequence[float], attempt: Attempt, said: list[s
     """
     listed = _listed(block)
     hall, unknown = _hall(block)
-    named = _named(block, cell, said)
     judge = _Judge(block, attempt)
+    named = _named(block, cell, judge, said)
     if listed is not None and (_whole(listed) or not (hall or named)):
         return _result(_believed(listed, _against(listed, hall, named), judge, said), block)
     choices = [*([listed] if listed else []), *([hall] if hall else [])]
@@ -115,7 +115,7 @@ def _hall(block: Block) -> tuple[Statement | None, str]:
         return None, str(error)
 
 
-def _named(block: Block, cell: Sequence[float], said: list[str]) -> list[Statement]:
+def _named(block: Block, cell: Sequence[float], judge: _Judge, said: list[str]) -> list[Statement]:
     """Return the settings that the symbols and numbers may mean and that fit the cell; reference settings first."""
     texts = [text for item in (*_SYMBOLS, *_NUMBERS) if (text := block.text(item))]
     known: list[tuple[str, tuple[Setting, ...]]] = []
@@ -128,13 +128,27 @@ def _named(block: Block, cell: Sequence[float], said: list[str]) -> list[Stateme
     strange = [text for text in dict.fromkeys(texts) if text not in dict(known)]
     if strange:
         said.append(f"space group {strange[0][:40]!r} is in no table: {known[0][0][:20]!r} is considered instead")
-    numbers = {found[0].number for _, found in known}
-    if len(numbers) > 1:
-        others = ", ".join(repr(text[:20]) for text, _ in known[1:])
-        said.append(f"the file names several space groups, {known[0][0][:20]!r} and {others}: the first is considered")
-    text, found = next(
-        (pair for pair in known if len(pair[1]) == 1 and pair[1][0].number == known[0][1][0].number), known[0]
-    )
+    if len({found[0].number for _, found in known}) > 1:
+        known = _of_one_group(known, cell, judge, said)
+    text, found = next((pair for pair in known if len(pair[1]) == 1), known[0])
+    return _statements(text, found, cell)
+
+
+def _of_one_group(
+    known: Sequence[tuple[str, tuple[Setting, ...]]], cell: Sequence[float], judge: _Judge, said: list[str]
+) -> list[tuple[str, tuple[Setting, ...]]]:
+    """Return the names of one group: the first, or another that the file's formula and the like speak for alone."""
+    scores = [max(map(judge.agreement, _statements(text, found, cell))) for text, found in known]
+    best = int(np.argmax(scores)) if max(scores) > 0 > scores[0] else 0
+    others = " and ".join(repr(text[:20]) for text, _ in known[1:])
+    why = f"{known[best][0][:20]!r} is taken, {_AGREES}" if best else "the first is considered"
+    said.append(f"the file names several space groups, {known[0][0][:20]!r} and {others}: {why}")
+    number = known[best][1][0].number
+    return [pair for pair in known if pair[1][0].number == number]
+
+
+def _statements(text: str, found: tuple[Setting, ...], cell: Sequence[float]) -> list[Statement]:
+    """Return the settings of a name that fit the cell, of one choice of axes."""
     if not _operations.keeps(cell, found[0].operations()) or len(found) > 1:
         fitting = [setting for setting in found if _operations.keeps(cell, setting.operations())] or list(found)
         found = tuple(setting for setting in fitting if setting.symbol == fitting[0].symbol)

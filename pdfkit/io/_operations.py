@@ -170,8 +170,8 @@ def settings_of(name: str, code: str = "") -> tuple[Setting, ...]:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Return the symbol and its suffix: "Fd-3mZ" → "Fd-3m", "2"."""
-    text = _IN_BRACKETS.sub("", " ".join(name.split()).strip("'\" "))
+    """Return the symbol and its suffix: "Fd-3mZ" → "Fd-3m", "2"; without the * that marks origins of minerals."""
+    text = _IN_BRACKETS.sub("", " ".join(name.split()).strip("'\" *"))
     text = _CHOICE.sub(r":\1", text)
     symbol, _, code = (part.strip() for part in text.partition(":"))
     letter = _LETTER.fullmatch(symbol)

@@ -5,6 +5,7 @@ The grammar is gemmi's. Symmetry operations are parsed here and never evaluated 
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -52,7 +53,7 @@ def read_cif(path: AnyPath, block: str | None = None) -> Structure:
 
 def _structure(block: Block, whole: bool, said: list[str]) -> Structure:
     """Return the structure of a block; `whole` if the file goes on after it. Remarks are added to `said`."""
-    cell = tuple(_required(block, item) for item in _CELL)
+    cell = _cell(block, said)
     rows = _symmetry.basis(_tidy.cell(cell, np.eye(3, dtype=np.int64)[None]))
     atoms = _cif_sites.read_atoms(block, rows, said)
     _cif_checks.refuse_cut_short(block, {atom.element for atom in atoms}, whole)
@@ -67,18 +68,24 @@ def _structure(block: Block, whole: bool, said: list[str]) -> Structure:
     sites = _cif_sites.sites(atoms, rows, group.operations, said)
     sites = _cif_checks.on_given_positions(block, sites, rows, group.operations, said)
     made = Structure(cell, sites, group.symbol, *group.operations, title, remarks=tuple(said))
-    found = _cif_checks.remarks(block, made)
+    named = {atom.name: atom.element for atom in atoms if atom.by_formula}
+    found = _cif_checks.confirmed_elements(block, made, named) + _cif_checks.remarks(block, made)
     if found:
         said += found
         object.__setattr__(made, "remarks", (*made.remarks, *found))  # nobody has seen it yet
     return made
 
 
-def _required(block: Block, item: str) -> float:
-    value = block.number(item)
-    if value is None:
-        raise StructureError(f"{item} is missing: give the cell")
-    return value
+def _cell(block: Block, said: list[str]) -> tuple[float, ...]:
+    """Return the six cell parameters; an angle that is not there is 90°, the default of the CIF dictionary."""
+    values = [block.number(item) for item in _CELL]
+    lost = [item for item, value in zip(_CELL, values, strict=True) if value is None]
+    if any("length" in item for item in lost):
+        raise StructureError(f"{lost[0]} is missing: give the cell")
+    if lost:
+        names = ", ".join(item.removeprefix("_cell_angle_") for item in lost)
+        said.append(f"the cell has no angle {names}: 90° is taken, the default of the CIF dictionary")
+    return tuple(90.0 if value is None else value for value in values)
 
 
 def write_cif(path: AnyPath, structure: Structure) -> None:
@@ -108,7 +115,7 @@ def format_cif(structure: Structure) -> str:
     if title:
         lines += [f"_chemical_name_common            {title}"]
     lines += [f"{item:<32} {value!r}" for item, value in zip(_CELL, structure.cell, strict=True)]
-    lines += [*_group(structure), ""]
+    lines += [*_group(structure), *_contents(structure), ""]
     lines += ["loop_", "_space_group_symop_operation_xyz"]
     operations = zip(structure.rotations, structure.translations, strict=True)
     lines += [f"'{format_operation(R, t)}'" for R, t in operations]
@@ -143,6 +150,15 @@ def _group(structure: Structure) -> list[str]:
         f"_space_group_name_Hall           '{setting.hall}'",
         f"_space_group{'_' if usual else '.'}IT_number           {setting.number}",
     ]
+
+
+def _contents(structure: Structure) -> list[str]:
+    """Return the sum formula and Z, which show a file that was cut short; none for a cell that holds nothing."""
+    counts = {element: round(n, 4) for element, n in _cif_checks.elements_of(structure).items() if round(n, 4) > 0}
+    whole = all(n == int(n) for n in counts.values())
+    Z = math.gcd(*(int(n) for n in counts.values())) if whole else 1
+    formula = " ".join(f"{element}{counts[element] / Z:.10g}" for element in sorted(counts))
+    return [f"_chemical_formula_sum            '{formula}'", f"_cell_formula_units_Z            {Z}"] if counts else []
 
 
 def _word(label: str) -> str:
