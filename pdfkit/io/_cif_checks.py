@@ -20,10 +20,10 @@ from pdfkit.structure import Site, Structure
 # Occupancies and formulas are rounded: 2 % of an element; densities 3 %, volumes 1 %.
 TOLERANCE = 0.02
 # More room (Å³) for an atom than any box has, as from lengths in pm; farther (in cells) than molecules reach out of
-# theirs; an occupancy that one site of a structure at least exceeds.
+# theirs; an occupancy that one site at least exceeds.
 EMPTY = 1e6
 OUTSIDE = 2.0
-SPARSE = 0.1
+SPARSE = 0.3
 _PART = re.compile(r"([A-Z][a-z]?)([0-9]*\.?[0-9]*)")
 _VACANCIES = ("Va", "Vc", "X")
 _Z = "_cell_formula_units_z"
@@ -205,9 +205,10 @@ def _implausible(block: Block, structure: Structure) -> list[str]:
     room = 1 / structure.number_density() if structure.number_density() > 0 else 0.0
     if room > EMPTY:
         said.append(f"the cell is nearly empty, with {room:.3g} Å³ for each atom: are its lengths in Å?")
-    most = max(site.occ for site in structure.sites)
-    if most < SPARSE:
-        said.append(f"no site holds more than {most:g} atoms: occupancies are shares of a site, not multiplicities")
+    shares = structure.multiplicities() / len(structure.rotations)
+    occ = np.array([site.occ for site in structure.sites])
+    if occ.max() < SPARSE and np.allclose(occ, shares, rtol=0.02, atol=0):
+        said.append("occupancies are the multiplicities of the sites by that of the general position: 1 is a full site")
     farthest = max(abs(x) for site in structure.sites for x in site.xyz)
     if farthest > OUTSIDE:
         said.append(f"coordinates reach {farthest:.4g} cells: fractions of the cell are expected, are these in Å?")
