@@ -87,6 +87,8 @@ class Grid:
         return out.reshape(*lead, self.first.size)
 
 
+# Å over which a model is faded out at least where Q below qmin is cut: faster, the fading would leak into it.
+QMIN_RANGE = 40.0
 # Pairs (before symmetry) up to which the range of ripples may grow: a few ms of work an evaluation.
 RIPPLE_PAIRS = 6e5
 
@@ -98,7 +100,8 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     bulk CdS at Qmax 25 Å⁻¹; it decays more slowly at lower Qmax). The range is set for 1e-4, or ends where B(r) has
     taken the rest away; it is 4 to 100 Å, and above 20 Å no longer than leaves RIPPLE_PAIRS pairs (`pairs` is their
     number per Å³ of the sphere they fill). Measured on bulk CdS and Ni to 30 Å: below 1.6e-4 with qdamp 0.03 and 0.058
-    at Qmax 15 to 25, up to 2e-3 where nothing damps the crystal. Large cells stay at 20 Å and at larger errors.
+    at Qmax 15 to 25 (NaCl at Qmax 18: 8e-4), up to 2e-3 where nothing damps the crystal. Large cells stay at 20 Å and
+    at larger errors. With a qmin it is 40 Å at least: 4 Å is off by 6e-3, 20 Å by 1e-4 (bulk NaCl, CdS and Ni).
     """
     if not instrument.terminated:
         return 0.0
@@ -110,7 +113,7 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     if instrument.qdamp > 0 and left > 0:  # for wide peaks at a high Qmax nothing is left
         damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
         wanted = min(wanted, damped)
-    return float(np.clip(wanted, 4.0, min(100.0, affordable)))
+    return float(np.clip(wanted, QMIN_RANGE if instrument.qmin > 0 else 4.0, min(100.0, affordable)))
 
 
 def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:

@@ -110,6 +110,15 @@ def test_ripples_of_what_lies_beyond_rmax_are_there() -> None:
     assert np.abs(near - far).max() <= 1e-4 * np.abs(far).max()
 
 
+@pytest.mark.parametrize("qdamp", [0.0, 0.04])
+def test_a_cut_at_qmin_does_not_depend_on_where_r_ends(qdamp: float) -> None:
+    # A bulk crystal has nothing below its first Bragg peak (1.93 Å⁻¹): whatever a fade-out puts there is an error.
+    crystal = pk.Crystal.from_file("NaCl", name="p")
+    model = pk.Model(crystal, pk.Instrument(probe="X", qmin=1.0, qmax=25.0, qdamp=qdamp))
+    near, far = model(np.arange(1, 2001) * 0.01).G, model(np.arange(1, 9001) * 0.01).G[:2000]
+    assert np.abs(near - far).max() <= 5e-5 * np.abs(far).max()
+
+
 @pytest.mark.parametrize(("qmax", "qdamp", "bound"), [(25.0, 0.03, 1.5e-4), (19.0, 0.03, 1e-4), (15.0, 0.03, 1e-4)])
 def test_ripples_of_what_lies_beyond_rmax(qmax: float, qdamp: float, bound: float) -> None:
     # What the README states for a bulk crystal; at low Qmax only because peaks are followed far beyond the range.
