@@ -19,6 +19,8 @@ _UNIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)?(?P<unit>[A-Z(\[{].*)")
 _DOUBTFUL = re.compile(r"[1-9]\d*\.\d+\s*(?:[HD]2O|HDO|N[HD]3|CH3OH|C2H5OH|CO2|HF|HCl)$|[A-Za-z)\]}]\.\d|\.\d+\.")
 _ALLOWED = re.compile(r"[A-Za-z0-9.()\[\]]+")
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
+# [7Li] and (13C), as labelled compounds are written.
+_LABELLED = re.compile(r"[\[(]([1-9]\d{0,2})([A-Z][a-z]?)[\])]")
 _LONGEST = 400
 
 
@@ -100,6 +102,7 @@ def _atoms(text: str, unit: str) -> list[tuple[str, float]]:
     import periodictable
 
     # Square brackets and braces group, but for the mass of an isotope: Li[7].
+    unit = _LABELLED.sub(_labelled, unit)
     masses = re.sub(r"(?<=[A-Za-z])\[(\d{1,3})\](?!\d*\[)", r"<\1>", unit.replace("{", "[").replace("}", "]"))
     plain = masses.replace("[", "(").replace("]", ")").replace("<", "[").replace(">", "]")
     if not _ALLOWED.fullmatch(plain):
@@ -109,6 +112,12 @@ def _atoms(text: str, unit: str) -> list[tuple[str, float]]:
     except Exception:  # the parser's own errors are of several kinds, and not ValueErrors
         raise _no_formula(text) from None
     return [(_name(atom), float(amount)) for atom, amount in atoms.items()]
+
+
+def _labelled(match: re.Match[str]) -> str:
+    mass, element = match[1], match[2]
+    known = int(mass) in natural_masses(element) or (element == "H" and mass in ("2", "3"))
+    return f"{element}[{mass}]" if known else match[0]
 
 
 def _name(atom: object) -> str:

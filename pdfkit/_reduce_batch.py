@@ -24,7 +24,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit import _reduce_journal as journal
 from pdfkit._checks import Array
-from pdfkit._locks import folder_lock
+from pdfkit._locks import InUseError, folder_lock
 from pdfkit._reduce_config import header_lines
 from pdfkit._reduce_journal import Entry, Reduced
 from pdfkit._threads import cores
@@ -119,8 +119,11 @@ def reduce_files(
     """
     paths = _expanded(files)
     task = _task(paths, out, background, (rmin, rmax, rstep), outputs, resume, settings)
-    with folder_lock(task.folder):
-        return _followed(paths, task, workers, executor, progress)
+    try:
+        with folder_lock(task.folder):
+            return _followed(paths, task, workers, executor, progress)
+    except InUseError as error:
+        raise InUseError(f"{error}; one run reduces many files in parallel: give it all of them") from None
 
 
 def _followed(
@@ -177,15 +180,20 @@ def _expanded(files: Sequence[AnyPath] | AnyPath) -> list[str]:
             found = sorted(glob.glob(one, recursive=True))  # noqa: PTH207 - a pattern may be absolute
         if not found:
             raise PdfkitError(f"no file matches {one!r}: check the pattern and the folder")
-        paths += [path for path in found if path not in paths]
+        paths += found
     if not paths:
         raise PdfkitError("there is nothing to reduce: give files or a pattern")
     stems: dict[str, str] = {}
     for path in paths:
         other = stems.setdefault(Path(path).stem, path)
-        if other != path:
+        if not _is_same(other, path):
             raise PdfkitError(f"{other} and {path} would write the same results: reduce them to two folders")
-    return paths
+    return list(stems.values())
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Return whether two names are those of one file."""
+    return one == other or Path(one).resolve() == Path(other).resolve()
 
 
 def _known(settings: Mapping[str, Any]) -> None:
@@ -324,13 +332,18 @@ def _one(path: str, task: _Task) -> Entry:
             journal.append(Path(task.folder), entry)
             return entry
     said = [str(one.message) for one in caught if issubclass(one.category, PdfkitWarning)]
-    if known is not None and known.written and Path(known.row.file).name != Path(path).name:
+    if known is not None and known.written and _is_another(known.row.file, path):
         said.append(f"{path}: these results replace those of {known.row.file}")
     seconds = time.perf_counter() - begin
     row = Reduced(path, "done", "", tuple(said), tuple(names.values()), seconds, dict(done.diagnostics))
     entry = Entry(row, digest, written)
     journal.append(Path(task.folder), entry)
     return entry
+
+
+def _is_another(before: str, path: str) -> bool:
+    """Return whether results that are renewed came from another file: by its name, or since it still stands there."""
+    return Path(before).name != Path(path).name or (Path(before).is_file() and not _is_same(before, path))
 
 
 def _is_whole(known: Entry, digest: str, names: Mapping[str, str]) -> bool:
@@ -354,8 +367,9 @@ def _renewed(
 
 
 def _failed(path: str, error: Exception, seconds: float, known: Entry | None) -> Entry:
-    expected = isinstance(error, PdfkitError | OSError)
-    message = str(error) if expected else f"{path}: {type(error).__name__}: {error}"
+    message = str(error) if isinstance(error, PdfkitError) else f"{path}: {type(error).__name__}: {error}"
+    if isinstance(error, OSError):
+        message = f"{error.filename or path}: cannot be read ({error.strerror}): check the name and permissions"
     left = sorted(known.written) if known is not None else []
     if left:
         message += f" (older results are left: {', '.join(f'{Path(path).stem}.{kind}' for kind in left)})"

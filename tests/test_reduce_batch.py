@@ -82,6 +82,27 @@ def test_what_an_input_that_went_bad_leaves_is_said(folder: Path, level: np.ndar
     assert run(folder, "scan_0.iq")[0].status == "done"
 
 
+def test_one_file_under_two_names_is_reduced_once(folder: Path) -> None:
+    rows = run(folder, "scan_0.iq", "../" + folder.name + "/scan_0.iq")
+    assert [Path(row.file).name for row in rows] == ["scan_0.iq"]
+
+
+def test_results_of_another_file_of_the_same_name_are_not_replaced_silently(folder: Path, level: np.ndarray) -> None:
+    run(folder, "scan_0.iq")
+    (folder / "other").mkdir()
+    put(folder / "other" / "scan_0.iq", level, 3.0)
+    (row,) = run(folder, "other/scan_0.iq")
+    assert any("these results replace those of" in text for text in row.warnings)
+    (again,) = run(folder, "other/scan_0.iq", qmax=18.0)
+    assert not any("replace" in text for text in again.warnings)
+
+
+def test_a_missing_input_is_said_in_words(folder: Path) -> None:
+    (row,) = run(folder, "none.iq")
+    assert row.status == "failed"
+    assert "none.iq: cannot be read (No such file or directory)" in row.message
+
+
 @pytest.mark.parametrize("what", ["data", "background", "settings", "picture", "damage"])
 def test_what_has_changed_is_done_again(folder: Path, level: np.ndarray, what: str) -> None:
     empty = put(folder / "empty.dat", 0 * level, 1.0, 5.0)
@@ -165,7 +186,7 @@ def test_two_runs_into_one_folder_are_refused(folder: Path) -> None:
     try:
         assert other.stdout is not None
         assert other.stdout.readline().strip() == b"held"
-        with pytest.raises(pk.PdfkitError, match="is in use by another run"):
+        with pytest.raises(pk.PdfkitError, match=r"is in use by another run.*give it all of them"):
             run(folder, "scan_0.iq")
     finally:
         other.kill()
