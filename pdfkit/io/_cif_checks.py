@@ -202,7 +202,7 @@ def remarks(block: Block, structure: Structure) -> list[str]:
 def _implausible(block: Block, structure: Structure) -> list[str]:
     """Return what betrays units and occupancies that are not meant: a cell in pm, Å for fractions, m/M for a share."""
     said = []
-    room = 1 / structure.number_density() if structure.number_density() > 0 else 0.0
+    room = structure.volume() / float(structure.multiplicities().sum())
     if room > EMPTY:
         said.append(f"the cell is nearly empty, with {room:.3g} Å³ for each atom: are its lengths in Å?")
     shares = structure.multiplicities() / len(structure.rotations)
