@@ -58,15 +58,18 @@ def title(path: Path) -> str:
 
 
 def pages(out: Path, books: list[Path]) -> None:
-    """Write the README and the benchmarks' page, with their pictures."""
+    """Write the README, the benchmarks' page with their pictures, and the pages of docs/."""
     from nbconvert.filters import markdown2html
 
     links = " · ".join(f'<a href="notebooks/{book.stem}.html">{title(book)}</a>' for book in books)
     shutil.copytree(TOP / "benchmarks" / "pictures", out / "benchmarks" / "pictures", dirs_exist_ok=True)
-    for source, name in ((TOP / "README.md", "index.html"), (TOP / "benchmarks" / "README.md", "benchmarks.html")):
+    sources = {TOP / "README.md": "index.html", TOP / "benchmarks" / "README.md": "benchmarks.html"}
+    sources |= {page: f"{page.stem}.html" for page in sorted((TOP / "docs").glob("*.md"))}
+    for source, name in sources.items():
         text = source.read_text(encoding="utf-8").replace("](pictures/", "](benchmarks/pictures/")
         body = markdown2html(text.replace("](benchmarks/README.md", "](benchmarks.html"))
         body = re.sub(r'href="notebooks/(\w+)\.ipynb"', r'href="notebooks/\1.html"', body)
+        body = re.sub(r'href="(?:docs/)?(\w+)\.md', r'href="\1.html', body)
         (out / name).write_text(PAGE.format(title=name, links=links, body=body), encoding="utf-8")
 
 
