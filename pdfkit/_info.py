@@ -143,6 +143,9 @@ def of_pdf(pdf: PDF) -> Lines:
         yield "independent", f"{count:.0f} points of {r.size}"
     yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
     yield "window", instrument.window
+    if instrument.wavelength is not None:
+        energy = f" ({instrument.energy:.5g} keV)" if instrument.probe == "X" else ""
+        yield "wavelength", f"{instrument.wavelength:.6g} Å{energy}"
     for text in pdf.remarks:
         yield "remark", text
     yield from _advice_lines(pdf)

@@ -20,6 +20,8 @@ Data = PDF | Mapping[str, PDF] | Sequence[PDF]
 PAIRS = (("qdamp", "qbroad"), ("window", "window_width"))
 # What a model cannot be without, and what belongs to the calculation as much as to the data: lent to any data set.
 ALWAYS_LENT = ("probe", "qmax", "weights")
+# The wavelength steers nothing unless anomalous terms are asked for, which only X-rays have.
+_OF_XRAYS = ("wavelength", "anomalous")
 
 
 def named(model: Model, data: Data) -> dict[str, PDF]:
@@ -57,10 +59,13 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
     for name, pdf in data.items():
         own = pdf.instrument
         lends = not belongs and own.probe in (None, known.probe)
-        used = _merged(own, known, lends=lends)
         title = name or pdf.name or "the data"
+        try:
+            used = _merged(own, known, lends=lends, resonant=lends or not belongs)
+        except PdfkitError as error:
+            raise PdfkitError(f"{title}: {error}") from None
         if not belongs:
-            remarks += _contradiction(title, own, known, several=len(data) > 1)
+            remarks += _contradiction(title, own, known, used, several=len(data) > 1)
         if len(data) > 1:
             remarks += _borrowed(title, own, used)
             if heard - _said(used):
@@ -82,9 +87,12 @@ def _names(own: Instrument) -> list[str]:
     return [f.name for f in fields(own) if f.name != "given"]
 
 
-def _merged(own: Instrument, known: Instrument, *, lends: bool) -> Instrument:
+def _merged(own: Instrument, known: Instrument, *, lends: bool, resonant: bool) -> Instrument:
     said = _said(own)
-    lent = [name for name in _names(own) if name not in said and (lends or name in ALWAYS_LENT)]
+    always = (*ALWAYS_LENT, "anomalous") if resonant else ALWAYS_LENT
+    lent = [name for name in _names(own) if name not in said and (lends or name in always)]
+    if (own.probe or known.probe) != "X" and "anomalous" in lent:
+        lent.remove("anomalous")
     changed: dict[str, Any] = {name: getattr(known, name) for name in lent}
     return replace(own, **changed, given=(*own.given, *(name for name in lent if name in known.given)))
 
@@ -97,10 +105,11 @@ def _measured(model: Model, used: Instrument, title: str, remarks: list[str]) ->
     return model.with_instrument(used)
 
 
-def _contradiction(title: str, own: Instrument, known: Instrument, *, several: bool) -> list[str]:
+def _contradiction(title: str, own: Instrument, known: Instrument, used: Instrument, *, several: bool) -> list[str]:
     """Say where data and model both speak and differ: the data count."""
     said = _said(own)
     differ = [n for n in _names(own) if n in said and n in known.given and getattr(own, n) != getattr(known, n)]
+    differ = [n for n in differ if used.anomalous or n not in _OF_XRAYS]
     if several and "probe" in differ:  # of several data sets, those of another probe had another instrument
         return []
     ours = ", ".join(f"{n} = {_shown(getattr(own, n))}" for n in differ)
@@ -110,7 +119,8 @@ def _contradiction(title: str, own: Instrument, known: Instrument, *, several: b
 
 def _borrowed(title: str, own: Instrument, used: Instrument) -> list[str]:
     """Say what one of several data sets was silent about."""
-    taken = [n for n in _names(own) if getattr(own, n) != getattr(used, n)]
+    taken = [n for n in _names(own) if getattr(own, n) != getattr(used, n) and n != "anomalous"]
+    taken = [n for n in taken if used.anomalous or n not in _OF_XRAYS]
     text = ", ".join(f"{n} = {_shown(getattr(used, n))}" for n in taken)
     return [f"{title}: the data do not say {', '.join(taken)}; the model's {text} is used"] if taken else []
 

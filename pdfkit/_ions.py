@@ -10,6 +10,7 @@ from pdfkit._species import Species, base, species
 from pdfkit.errors import PdfkitError, nearest
 
 if TYPE_CHECKING:
+    from pdfkit.data import Instrument
     from pdfkit.particle import Particle
     from pdfkit.structure import Structure
 
@@ -66,19 +67,19 @@ def _charges(ions: Any, elements: set[str]) -> dict[str, float]:
     return out
 
 
-def strengths_used(phase: Any, probe: str | None, weights: str) -> str:
+def strengths_used(phase: Any, instrument: Instrument, strengths: Mapping[str, float]) -> str:
     """Return which scattering strengths a phase was calculated with, for the report."""
-    if probe == "N":
-        from pdfkit.scattering import energy_dependent
+    from pdfkit._resonance import shown_terms
 
-        changing = [name for name in phase.composition() if energy_dependent(name)]
-        caution = f"; those of {', '.join(changing)} change with the energy: taken at 1.798 Å" if changing else ""
-        return f"neutron scattering lengths (bound, coherent, of periodictable){caution}"
+    probe, weights = instrument.probe, instrument.weights
+    if probe == "N":
+        return "neutron scattering lengths (bound, coherent, of periodictable)"
+    terms = shown_terms(list(phase.composition()), instrument, strengths)
     what = "form factors" if weights == "q-dependent" else f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
     ions = [name for name in phase.composition() if name.endswith(("+", "-"))]
     if ions:
-        return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}"
+        return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}{terms}"
     sites = getattr(getattr(phase, "structure", None), "sites", ())
     stated = list(dict.fromkeys(site.symbol for site in sites if site.charge))
     doubt = f" (the file states {', '.join(stated[:4])}: ions = true takes those)" if stated and probe == "X" else ""
-    return f"{what} of neutral atoms{doubt}"
+    return f"{what} of neutral atoms{doubt}{terms}"

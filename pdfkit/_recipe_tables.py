@@ -12,12 +12,12 @@ from pdfkit.errors import PdfkitError, RecipeError
 if TYPE_CHECKING:
     from pdfkit.restraints import Restraint
 
-_READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "r_unit", "kind", "composition", "rho0")
+_READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "wavelength", "r_unit", "kind", "composition", "rho0")
 # Numbers that only a stacked phase has.
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "the recipe": ("title", "data", "phase", "fit", "output"),
-    "[data]": ("file", "name", *_READ, "window_width", "weights", "rmin", "rmax"),
+    "[data]": ("file", "name", *_READ, "window_width", "weights", "anomalous", "rmin", "rmax"),
     "[phase]": (
         "name",
         "structure",

@@ -25,6 +25,8 @@ qdamp = {qdamp:<26}# damping of the instrument, from a standard such as Ni or La
 window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
 # weights = "constant"            # scattering weights at Q = 0; "q-dependent" takes f(Q) into account
+# wavelength = 0.1836             # of the X-rays in Å, if the header does not have it: needed by
+# anomalous = true                # f = f0(Q) + f' + if", the anomalous terms of xraylib at that wavelength
 # r_unit = "A"                    # "nm" for files in nm
 # kind = "G"                      # or "GK" (Keen's G(r)), "D", "T", "R", "g", "g-1": these are converted
 # composition = "{material}"            # by the neutron lengths of what it is made of,

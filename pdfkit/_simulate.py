@@ -8,7 +8,7 @@ import numpy as np
 
 from pdfkit import _checks, transforms
 from pdfkit._checks import Array
-from pdfkit.data import PDF, Instrument
+from pdfkit.data import HC, PDF, Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.model import Model
 
@@ -46,6 +46,15 @@ def simulate(
         return PDF(r, G, instrument=model.instrument, name=name)
     G = G + noise * _unit_noise(r, model.instrument, seed)
     return PDF(r, G, np.full(r.size, noise), instrument=model.instrument, name=name)
+
+
+def wavelength(given: float | None, energy: float | None, probe: str) -> float | None:
+    """Return the wavelength (Å) that is given as such or as the energy (keV) of X-rays; not both."""
+    if energy is None:
+        return given
+    if given is not None or probe != "X":
+        raise PdfkitError("energy is that of X-rays, in place of a wavelength: give one of them")
+    return HC / _checks.number("energy", energy, low=0.0, open_low=True)
 
 
 def _unit_noise(r: Array, instrument: Instrument, seed: int) -> Array:

@@ -236,6 +236,11 @@ def simulate(
     qbroad: Annotated[float, typer.Option(help="Å⁻¹; broadening of the instrument.")] = 0.0,
     window: Annotated[str, typer.Option(help="Modification function, e.g. lorch.")] = "none",
     weights: Annotated[str, typer.Option(help="constant or q-dependent.")] = "constant",
+    wavelength: Annotated[float | None, typer.Option(help="Å.")] = None,
+    energy: Annotated[float | None, typer.Option(help="keV, of X-rays: in place of a wavelength.")] = None,
+    anomalous: Annotated[
+        bool, typer.Option("--anomalous", help="With f′ and f″ of X-rays at that wavelength or energy.")
+    ] = False,
     rmin: Annotated[float, typer.Option(help="Å.")] = 0.01,
     rmax: Annotated[float, typer.Option(help="Å.")] = 30.0,
     rstep: Annotated[float, typer.Option(help="Å.")] = 0.01,
@@ -284,7 +289,12 @@ def simulate(
         "stepcut": stepcut,
     }
     particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
-    instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, weights=weights)
+    about: dict[str, Any] = {
+        "weights": weights,
+        "wavelength": _simulate.wavelength(wavelength, energy, probe),
+        "anomalous": anomalous,
+    }
+    instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, **about)
     model = _set_values(Model(_phases(structures, particle, symmetry, ions), instrument), values or [])
     target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
     picture = target.with_suffix(".png")

@@ -26,6 +26,8 @@ HIGHEST_Q, WIDEST = 1e4, 2.0
 PROBES = ("X", "N", "E")
 WINDOWS = ("none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian")
 WEIGHTS = ("constant", "q-dependent")
+HC = 12.398419843320026  # keV Å: h·c, CODATA 2018
+_LONGEST = 4.0  # Å: X-rays of a longer wavelength reach Q = 3 Å⁻¹ at most
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,15 @@ class Instrument:
     window : modification function M(Q), one of `pdfkit.data.WINDOWS` (`pdfkit.transforms.window`).
     window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
     weights : "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
+    wavelength : Å, or None where it is not known; it is kept, and needed by `anomalous` only (12.3984/energy in keV).
+    anomalous : whether models have the anomalous terms of X-rays at that wavelength, f = f₀(Q) + f′ + if″ with weights
+        Re(f_a f_b*)/|⟨f⟩|² (`pdfkit.scattering.anomalous`). False is no statement: a fit has them if data or model do.
     given : names of the values that were said, as opposed to left at their default; found by itself. A fit takes what
         the data say, and the model's value where they are silent. It plays no part in comparisons.
 
     Raises
     ------
-    PdfkitError : a value is not finite, negative, or not one of the choices.
+    PdfkitError : a value is not finite, negative, or not one of the choices; anomalous without wavelength or X-rays.
 
     Example
     -------
@@ -68,6 +73,8 @@ class Instrument:
     window: str = "none"
     window_width: float | None = None
     weights: str = "constant"
+    wavelength: float | None = None
+    anomalous: bool = False
     given: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __init__(
@@ -80,6 +87,8 @@ class Instrument:
         window: str | None = None,
         window_width: float | None = None,
         weights: str | None = None,
+        wavelength: float | None = None,
+        anomalous: bool | None = None,
         given: Iterable[str] | None = None,
     ) -> None:
         told = {
@@ -91,6 +100,8 @@ class Instrument:
             "window": window,
             "window_width": window_width,
             "weights": weights,
+            "wavelength": wavelength,
+            "anomalous": anomalous or None,
         }
         default = {f.name: f.default for f in fields(self)}
         for name, value in told.items():
@@ -115,11 +126,43 @@ class Instrument:
                 raise PdfkitError(f"qmax = {qmax:g} Å⁻¹ is beyond any measurement: give inf for no termination")
             if qmax <= self.qmin:
                 raise PdfkitError(f"qmax = {qmax:g} is not above qmin = {self.qmin:g}: swap or correct them")
+        self._check_wavelength()
         if self.window_width is not None:
             width = _checks.number("window_width", self.window_width, low=0.0, open_low=True)
             object.__setattr__(self, "window_width", width)
         if self.window != "none" and self.qmax == math.inf:
             raise PdfkitError(f"window = {self.window!r} needs a finite qmax: give qmax=")
+
+    def _check_wavelength(self) -> None:
+        if self.wavelength is not None:
+            wavelength = _checks.number("wavelength", self.wavelength, low=0.0, open_low=True)
+            object.__setattr__(self, "wavelength", wavelength)
+        if not isinstance(self.anomalous, bool | np.bool_):
+            raise PdfkitError(f"anomalous = {self.anomalous!r} is neither true nor false: the number is the wavelength")
+        if not self.anomalous:
+            return
+        if self.probe in ("N", "E"):
+            raise PdfkitError(f"anomalous: f′ and f″ are those of X-rays, not of probe {self.probe!r}: leave it out")
+        if self.wavelength is None:
+            raise PdfkitError(
+                "anomalous: f′ and f″ need the wavelength of the X-rays, which is not known: give wavelength= in Å "
+                "(12.3984 divided by the energy in keV)"
+            )
+        if self.wavelength > _LONGEST:
+            raise PdfkitError(
+                f"wavelength = {self.wavelength:g} Å is too long for X-rays that measure G(r): was an energy in keV "
+                f"meant? That is {HC / self.wavelength:.4g} Å"
+            )
+
+    @property
+    def energy(self) -> float | None:
+        """Energy of X-rays of this wavelength in keV, or None."""
+        return None if self.wavelength is None else HC / self.wavelength
+
+    @property
+    def resonant(self) -> float | None:
+        """The wavelength (Å) whose anomalous terms models have, or None."""
+        return self.wavelength if self.anomalous else None
 
     @property
     def terminated(self) -> bool:

@@ -12,7 +12,8 @@
 - "grid": the bins as Gaussian peaks on a grid of r, whose sine sum is taken at all Q at once. Narrow peaks are widened
   for it by a Gaussian that is divided out afterwards (a non-uniform Fourier transform). Within 1e-12 of Σ|w|/d.
 
-"auto" takes the cheaper one. Units: Å, Å⁻¹; f in electrons ("X"), fm ("N") or Å ("E").
+"auto" takes the cheaper one. Units: Å, Å⁻¹; f in electrons ("X"), fm ("N") or Å ("E"). With anomalous terms of X-rays
+f is complex: f_i f_j stands for Re(f_i f_j*), ⟨f²⟩ for ⟨|f|²⟩ and ⟨f⟩² for |⟨f⟩|².
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from pdfkit.data import PDF, PROBES, SQ, WEIGHTS, Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
 from pdfkit.kernels import debye as kernels
 from pdfkit.kernels.peaks import sum_peaks
-from pdfkit.scattering import form_factor, scattering_strength
+from pdfkit.scattering import amplitude, product
 
 ROUTES = ("auto", "direct", "grid")
 
@@ -282,10 +283,12 @@ def amplitudes(
     probe: str = "X",
     weights: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
-) -> Array:
+    wavelength: float | None = None,
+) -> Any:
     """Return f of each class (nclasses, nQ): form factors at Q, or their constants ("constant": Z for X-rays).
 
     elements : of each class; one may come more than once. strengths : {element: f}, used at all Q instead of tables.
+    wavelength : Å of the X-rays whose f′ + if″ are added where tables are used; f is complex then. None: without.
 
     Raises PdfkitError for an unknown probe or weights, StructureError for an unknown element.
     """
@@ -294,19 +297,17 @@ def amplitudes(
     own = {e: _checks.number(f"strength of {e}", f) for e, f in (strengths or {}).items()}
     rows = []
     for e in elements:
-        if e in own or weights == "constant":
-            rows.append(np.full(Q.shape, own[e] if e in own else scattering_strength(e, probe)))
-        else:
-            rows.append(form_factor(e, probe, Q))
+        at = Q if weights == "q-dependent" and e not in own else None
+        rows.append(np.zeros(Q.shape) + amplitude(e, probe, at, wavelength, own.get(e)))
     return np.array(rows)
 
 
-def _pair_products(table: PairTable, f: Array) -> Array:
-    """Return 2 f_a f_b of each channel (channels, nQ): pairs i < j count twice."""
+def _pair_products(table: PairTable, f: Any) -> Array:
+    """Return 2 Re(f_a f_b*) of each channel (channels, nQ): pairs i < j count twice."""
     if len(f) != len(table.atoms):
         raise PdfkitError(f"{len(f)} elements for {len(table.atoms)} classes of atoms: give the element of each class")
     first, second = np.array(table.pairs, dtype=np.int64).reshape(-1, 2).T
-    return np.asarray(2.0 * f[first] * f[second])
+    return np.asarray(2.0 * product(f[first], f[second]))
 
 
 def intensity(
@@ -318,20 +319,21 @@ def intensity(
     probe: str = "X",
     weights: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
+    wavelength: float | None = None,
     per_atom: bool = False,
     route: str = "auto",
 ) -> Array:
     """Return I(Q) = Σ_ij f_i f_j sin(Qr_ij)/(Qr_ij) exp(−σ_ij²Q²/2) (nQ,), in f² per particle or per atom.
 
-    Atoms with themselves are included: I(0) = (Σf)², I → Σf² at large Q. elements, probe, weights, strengths : see
-    `amplitudes`. Q : (nQ,) Å⁻¹, ≥ 0. Source: Debye, Ann. Phys. 351, 809 (1915).
+    Atoms with themselves are included: I(0) = (Σf)², I → Σf² at large Q. elements, probe, weights, strengths,
+    wavelength (of anomalous terms) : see `amplitudes`. Q : (nQ,) Å⁻¹, ≥ 0. Source: Debye, Ann. Phys. 351, 809 (1915).
 
     Raises as `pair_sums` and `amplitudes`.
     """
     Q = _valid(table, Q)
-    f = amplitudes(elements, Q, probe, weights, strengths)
+    f = amplitudes(elements, Q, probe, weights, strengths, wavelength)
     pairs = (_pair_products(table, f) * pair_sums(table, Q, motion, route=route)).sum(axis=0)
-    out = pairs + table.atoms @ f**2
+    out = pairs + table.atoms @ product(f, f)
     return np.asarray(out / table.atoms.sum() if per_atom else out)
 
 
@@ -344,6 +346,7 @@ def structure_function(
     probe: str = "X",
     weights: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
+    wavelength: float | None = None,
     qbroad: float = 0.0,
     qdamp: float = 0.0,
     route: str = "auto",
@@ -355,13 +358,14 @@ def structure_function(
     Raises as `intensity`; PdfkitError when ⟨f⟩ vanishes.
     """
     Q = _valid(table, Q)
-    f = amplitudes(elements, Q, probe, weights, strengths)
-    scale = 1.0 / (table.atoms.sum() * _mean(table, f, elements) ** 2)
+    f = amplitudes(elements, Q, probe, weights, strengths, wavelength)
+    mean = _mean(table, f, elements)
+    scale = 1.0 / (table.atoms.sum() * product(mean, mean))
     sums = pair_sums(table, Q, motion, qbroad=qbroad, qdamp=qdamp, route=route)
     return np.asarray(1.0 + (_pair_products(table, f) * sums).sum(axis=0) * scale)
 
 
-def _mean(table: PairTable, f: Array, elements: Sequence[str]) -> Array:
+def _mean(table: PairTable, f: Any, elements: Sequence[str]) -> Any:
     mean, size = table.atoms @ f, table.atoms @ np.abs(f)
     if (np.abs(mean) <= _NULL * size).any():
         raise PdfkitError(
@@ -386,7 +390,8 @@ def pdf(
 
     The integral is a Gauss–Legendre sum, exact to rounding. With qmin = 0 the small-angle scattering is in it, and G
     has no baseline; with a qmin above it, the baseline comes by itself. qdamp and qbroad shape the peaks before the
-    cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad and weights.
+    cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad, weights, and
+    wavelength if it says anomalous.
 
     Raises as `structure_function`; PdfkitError without a finite qmax.
     """
@@ -398,7 +403,7 @@ def pdf(
     Q, factor = _nodes(instrument.qmin, instrument.qmax, reach)
     S = structure_function(
         table, Q, elements, motion, probe=instrument.probe or "X", weights=instrument.weights, strengths=strengths,
-        qbroad=instrument.qbroad, qdamp=instrument.qdamp, route=route,
+        wavelength=instrument.resonant, qbroad=instrument.qbroad, qdamp=instrument.qdamp, route=route,
     )  # fmt: skip
     M = transforms.window(instrument.window, Q, instrument.qmax, instrument.window_width)
     G = 2.0 / math.pi * transforms.phase_sum(Q, factor * Q * (S - 1.0) * M, r).imag
@@ -418,4 +423,9 @@ def sq(table: PairTable, Q: Array, elements: Sequence[str], motion: Motion = AT_
     """Return S(Q) as an `SQ`. Parameters, options and errors as for `structure_function`; Q increases."""
     Q = _checks.grid("Q", Q)
     S = structure_function(table, Q, elements, motion, **options)
-    return SQ(Q, S, None, Instrument(probe=options.get("probe", "X"), weights=options.get("weights", "q-dependent")))
+    wavelength = options.get("wavelength")
+    about = Instrument(
+        probe=options.get("probe", "X"), weights=options.get("weights", "q-dependent"), wavelength=wavelength,
+        anomalous=wavelength is not None,
+    )  # fmt: skip
+    return SQ(Q, S, None, about)

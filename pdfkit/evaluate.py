@@ -338,14 +338,20 @@ def _cut_weights(
     fractions: tuple[float, ...],
     tangent: tuple[float, ...] | None = None,
 ) -> Array:
-    """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`."""
+    """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`.
+
+    Complex f: Re(f_a f_b*)/|⟨f⟩|², and −2 Re(f_a f_b*) Re(⟨f⟩˙⟨f⟩*)/|⟨f⟩|⁴.
+    """
 
     def weight(a: int, b: int) -> Callable[[Array], Array]:
         def of(q: Array) -> Array:
             f = form_factors(elements, instrument, dict(strengths), q)
             mean = np.array(fractions) @ f
-            out = f[a] * f[b] / mean**2
-            return np.asarray(out if tangent is None else -2.0 * out * (np.array(tangent) @ f) / mean)
+            square = scattering.product(mean, mean)
+            out = scattering.product(f[a], f[b]) / square
+            if tangent is None:
+                return np.asarray(out)
+            return np.asarray(-2.0 * out * scattering.product(np.array(tangent) @ f, mean) / square)
 
         return of
 
@@ -353,23 +359,20 @@ def _cut_weights(
     return np.array([_grid.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
 
 
-def form_factors(elements: Sequence[str], instrument: Instrument, strengths: Mapping[str, float], Q: Array) -> Array:
-    """Return f (n, nQ) of elements as an instrument sees them; one with a strength of its own has that at Q = 0."""
-    f = np.array([scattering.form_factor(e, instrument.probe or "", Q) for e in elements])
-    for k, element in enumerate(elements):
-        if element in strengths:
-            f[k] *= strengths[element] / float(scattering.form_factor(element, instrument.probe or "", np.zeros(1))[0])
-    return f
+def form_factors(
+    elements: Sequence[str], instrument: Instrument, strengths: Mapping[str, float], Q: Array | None = None
+) -> Any:
+    """Return f (n, nQ) of elements as an instrument sees them, or without Q the constants (n,); see `amplitude`.
+
+    Complex where the instrument has anomalous terms. An element with a strength of its own has that at Q = 0.
+    """
+    probe, wavelength = instrument.probe or "", instrument.resonant
+    return np.array([scattering.amplitude(e, probe, Q, wavelength, strengths.get(e)) for e in elements])
 
 
 @lru_cache(maxsize=32)
 def _pairs_of(species: int) -> tuple[Any, Any]:
     return np.triu_indices(species)
-
-
-@lru_cache(maxsize=256)
-def _strength(element: str, probe: str) -> float:
-    return scattering.scattering_strength(element, probe)
 
 
 @dataclass(frozen=True)
@@ -391,7 +394,7 @@ class _PairWeights:
         plain: bool,
         weighted: bool,
     ) -> _PairWeights:
-        """Weights b_a b_b/⟨b⟩²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
+        """Weights Re(b_a b_b*)/|⟨b⟩|²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
         c, dc = composition.fractions, composition.tangents
         first, second = _pairs_of(c.size)
         twice = np.where(first == second, 1.0, 2.0)
@@ -401,14 +404,13 @@ class _PairWeights:
             return cls(1 / share, np.zeros_like(dshare), np.ones_like(share), np.zeros_like(dshare))
         if plain:
             return cls(np.ones_like(share), np.zeros_like(dshare), share, dshare)
-        b = np.array([
-            strengths[e] if e in strengths else _strength(e, instrument.probe or "") for e in composition.elements
-        ])  # fmt: skip
-        mean = float(c @ b)
+        b = form_factors(composition.elements, instrument, strengths)
+        mean = c @ b
         if abs(mean) < 1e-9 * np.abs(b).max():
             raise PdfkitError("the mean scattering strength is 0: G(r) is not defined for a null-scattering mixture")
-        factor = b[first] * b[second] / mean**2
-        dfactor = -2.0 * factor * (dc @ b / mean)[:, None]
+        square = scattering.product(mean, mean)
+        factor = scattering.product(b[first], b[second]) / square
+        dfactor = -2.0 * factor * (scattering.product(dc @ b, mean) / square)[:, None]
         return cls(factor, dfactor, factor * share, factor * dshare + dfactor * share)
 
 

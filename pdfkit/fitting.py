@@ -497,4 +497,5 @@ def _remarks(
         out.extend(one.messages)
         out.extend(one.data.remarks)
         out.extend(text for phase in one.model.phases for text in phase.remarks)
+        out.extend(one.model.remarks)
     return tuple(dict.fromkeys(out))

@@ -11,16 +11,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from pdfkit import _checks, _grid, transforms
 from pdfkit._checks import Array
+from pdfkit._resonance import scattering_remarks
 from pdfkit.data import PDF, SQ, Instrument
 from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
 from pdfkit.evaluate import Convention, Evaluator, form_factors
 from pdfkit.phases.base import Phase, Quantity
+from pdfkit.scattering import product
 
 INSTRUMENT_QUANTITIES = ("qdamp", "qbroad")
 
@@ -64,6 +66,7 @@ class Model:
     instrument: Instrument
     convention: Convention = field(default_factory=Convention)
     strengths: Mapping[str, float] = field(default_factory=dict)
+    _told: ClassVar[set[str]]  # each model's own: remarks that were warned of
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class Model:
             convention = CONVENTIONS[convention]
         set_(self, "convention", convention)
         set_(self, "strengths", dict(strengths or {}))
+        set_(self, "_told", set())
         self._check()
 
     def _check(self) -> None:
@@ -143,11 +147,33 @@ class Model:
             phases.append(phase.with_values(own) if own else phase)
         changed: dict[str, Any] = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
         instrument = replace(self.instrument, **changed, given=(*self.instrument.given, *changed))
-        return type(self)(tuple(phases), instrument, self.convention, self.strengths)
+        return self._like(tuple(phases), instrument)
 
     def with_instrument(self, instrument: Instrument) -> Self:
         """Return a copy measured by another instrument."""
-        return type(self)(self.phases, instrument, self.convention, self.strengths)
+        return self._like(self.phases, instrument)
+
+    def _like(self, phases: tuple[Phase, ...], instrument: Instrument) -> Self:
+        """Return a changed copy, which does not say again what this model has said."""
+        out = type(self)(phases, instrument, self.convention, self.strengths)
+        object.__setattr__(out, "_told", self._told)
+        return out
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known of its scattering strengths, a sentence each: absorption edges, resonances of neutrons.
+
+        Those on f′ and f″ are warned of once, when a curve is first asked for.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> zincblende, about = pk.Crystal.from_file("CdS_zincblende", name="zb"), {"probe": "X", "qmax": 25}
+        >>> model = pk.Model(zincblende, pk.Instrument(**about, wavelength=0.46, anomalous=True))
+        >>> model.remarks[0][:54]
+        'the K edge of Cd, 26.7112 keV, is within 5 % of 26.953'
+        """
+        return scattering_remarks(self.phases, self.instrument, self.strengths)
 
     # --- curves ----------------------------------------------------------------------------------------------------
 
@@ -184,6 +210,11 @@ class Model:
         ((2, 900), True)
         """
         r = _checks.grid("r", r)
+        if self.instrument.anomalous:
+            for text in self.remarks:
+                if text not in self._told:
+                    self._told.add(text)
+                    warnings.warn(text, PdfkitWarning, stacklevel=3)
         return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin)
 
     def phase_curves(self, r: Array, *, begin: float | None = None) -> dict[str, PDF]:
@@ -235,10 +266,10 @@ class Model:
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
 
-        With Q-dependent weights each partial has f_a(Q)f_b(Q)/⟨f(Q)⟩² of its phase at every Q. G is computed to the end
-        of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last fifth: Bragg
-        peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a Q that is
-        not positive.
+        With Q-dependent weights each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q. G is computed to
+        the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last fifth:
+        Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a Q that
+        is not positive.
 
         Example
         -------
@@ -280,12 +311,12 @@ class Model:
 
 
 def _share(phase: Phase, pair: tuple[str, str], model: Model, Q: Array) -> Array:
-    """Return f_a f_b/⟨f⟩² (nQ,) of a pair of species in a phase."""
+    """Return Re(f_a f_b*)/|⟨f⟩|² (nQ,) of a pair of species in a phase."""
     amount = phase.composition()
     f = form_factors(tuple(amount), model.instrument, model.strengths, Q)
     mean = np.array(list(amount.values())) @ f / sum(amount.values())
     first, second = (list(amount).index(one) for one in pair)
-    return np.asarray(f[first] * f[second] / mean**2)
+    return np.asarray(product(f[first], f[second]) / product(mean, mean))
 
 
 def _values(phase: Phase) -> Sequence[float]:

@@ -25,10 +25,11 @@ import numpy as np
 
 from pdfkit import _checks, debye
 from pdfkit._checks import Array
+from pdfkit._resonance import species_remarks
 from pdfkit.counting import PairTable, count_pairs
 from pdfkit.data import PDF, PROBES, SQ, Instrument, described
 from pdfkit.debye import Motion
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import PdfkitError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
 from pdfkit.particle import Particle
@@ -133,6 +134,8 @@ def waxs(
     probe: str = "X",
     weights: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
+    wavelength: float | None = None,
+    anomalous: bool = False,
     per_atom: bool = False,
     route: str = "auto",
 ) -> Pattern:
@@ -142,6 +145,7 @@ def waxs(
     ----------
     Uiso : Å², one or per element; default: those of a `Cluster`, 0.01 of any other particle.
     probe : "X", "N" or "E". weights : "q-dependent" f(Q) or "constant". strengths : {element: f} in place of tables.
+    wavelength : Å. anomalous : with f′ and f″ of X-rays of that wavelength (`pdfkit.scattering.anomalous`).
     per_atom : divide by the number of atoms. route : see `pdfkit.debye`.
 
     Raises
@@ -163,7 +167,7 @@ def waxs(
     at = _Scene.of(particle, Uiso)
     I = debye.intensity(
         at.table, Q, at.elements, at.motion, probe=probe, weights=weights, strengths=strengths, per_atom=per_atom,
-        route=route,
+        wavelength=at.resonant(probe, wavelength, anomalous, strengths), route=route,
     )  # fmt: skip
     return Pattern(Q, I, probe=probe, name=at.name)
 
@@ -179,6 +183,7 @@ def powder_pattern(
     Uiso: float | Mapping[str, float] | None = None,
     probe: str = "X",
     per_atom: bool = False,
+    anomalous: bool = False,
 ) -> Pattern:
     """Return the powder pattern on `two_theta` ((n,) degrees, 0 ≤ 2θ < 180, increasing): Q = 4π sin(θ)/λ.
 
@@ -189,7 +194,7 @@ def powder_pattern(
     wavelength : λ in Å. fwhm : degrees in 2θ, full width at half maximum of a Gaussian instrument.
     polarisation : "none" (1: neutrons, or X-rays scattered across their plane of polarisation), or "unpolarised":
         (1 + K cos²2θ)/(1 + K) with K = cos²(monochromator), the monochromator's own 2θ in degrees (0: none).
-    Uiso, probe, per_atom : as for `waxs`.
+    Uiso, probe, per_atom, anomalous : as for `waxs`.
 
     Raises
     ------
@@ -220,7 +225,10 @@ def powder_pattern(
     points = np.radians(angle)[:, None] + offset
     # Beyond 0 and 180 degrees angles are those on the other side of the beam.
     Q = 4 * math.pi / wavelength * np.abs(np.sin(points / 2))
-    I = debye.intensity(at.table, Q.ravel(), at.elements, at.motion, probe=probe, per_atom=per_atom).reshape(Q.shape)
+    I = debye.intensity(
+        at.table, Q.ravel(), at.elements, at.motion, probe=probe, per_atom=per_atom,
+        wavelength=at.resonant(probe, wavelength, anomalous),
+    ).reshape(Q.shape)  # fmt: skip
     if kind != "none":
         K = math.cos(mono) ** 2
         I *= (1 + K * np.cos(points) ** 2) / (1 + K)
@@ -243,11 +251,19 @@ def _gaussian(sigma: float, finest: float) -> tuple[Array, Array]:
 
 
 def debye_sq(
-    particle: Any, Q: Array, *, Uiso: float | Mapping[str, float] | None = None, probe: str = "X", **options: Any
+    particle: Any,
+    Q: Array,
+    *,
+    Uiso: float | Mapping[str, float] | None = None,
+    probe: str = "X",
+    wavelength: float | None = None,
+    anomalous: bool = False,
+    **options: Any,
 ) -> SQ:
     """Return S(Q) = [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² of one particle on increasing Q (Å⁻¹).
 
-    Options: weights, strengths, qbroad, qdamp, route of `pdfkit.debye.structure_function`. Errors as for `waxs`.
+    wavelength, anomalous : as for `waxs`. Options: weights, strengths, qbroad, qdamp, route of
+    `pdfkit.debye.structure_function`. Errors as for `waxs`.
 
     Example
     -------
@@ -258,6 +274,7 @@ def debye_sq(
     [1.637, 0.788]
     """
     at = _Scene.of(particle, Uiso)
+    options["wavelength"] = at.resonant(probe, wavelength, anomalous, options.get("strengths"))
     return replace(debye.sq(at.table, Q, at.elements, at.motion, probe=probe, **options), name=at.name)
 
 
@@ -284,6 +301,8 @@ def debye_pdf(
     2.62 Å
     """
     at = _Scene.of(particle, Uiso)
+    if instrument is not None:
+        at.resonant(instrument.probe or "X", instrument.wavelength, instrument.anomalous, strengths)
     return debye.pdf(at.table, r, at.elements, at.motion, instrument, strengths=strengths, route=route, name=at.name)
 
 
@@ -295,6 +314,15 @@ class _Scene:
     elements: tuple[str, ...]
     motion: Motion
     name: str
+
+    def resonant(
+        self, probe: str, wavelength: float | None, anomalous: bool, strengths: Mapping[str, float] | None = None
+    ) -> float | None:
+        """Return the wavelength whose anomalous terms are asked for, or None; says what is not reliable about them."""
+        about = Instrument(probe=probe, wavelength=wavelength, anomalous=anomalous)
+        for text in species_remarks(self.elements, about, strengths or {}) if anomalous else ():
+            remark(text, stacklevel=3)
+        return about.resonant
 
     @classmethod
     def of(cls, obj: Any, Uiso: float | Mapping[str, float] | None) -> _Scene:

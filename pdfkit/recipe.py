@@ -338,7 +338,9 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
     file = folder / table.text("file")
     if several:
         table.required("name", "a short name, because there are several [[data]]")
-    numbers = {key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "rho0", "window_width")}
+    numbers = {
+        key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "wavelength", "rho0", "window_width")
+    }
     width = numbers.pop("window_width")
     options: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
     for key, allowed in (("probe", PROBES), ("window", WINDOWS), ("r_unit", ("A", "nm"))):
@@ -348,13 +350,20 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
     extra: dict[str, Any] = {} if width is None else {"window_width": width}
     if "weights" in table:
         extra["weights"] = table.choice("weights", WEIGHTS, "")
+    if "anomalous" in table:
+        extra["anomalous"] = table.raw["anomalous"]
+        if not isinstance(extra["anomalous"], bool):
+            raise table.wrong("anomalous", "true or false (the number is wavelength, in Å)")
     rmin, rmax = table.number("rmin"), table.number("rmax")
     if rmin is not None and rmax is not None and not rmin < rmax:
         raise table.error("rmin", f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
     try:
         if "kind" in options:
             named(options["kind"], OF_R)
-        Instrument(**{key: value for key, value in options.items() if key not in _OF_THE_CURVE}, **extra)
+        about = {key: value for key, value in options.items() if key not in _OF_THE_CURVE} | extra
+        if "wavelength" not in about and about.get("probe", "X") == "X":
+            about.pop("anomalous", None)  # the file's header may have the wavelength
+        Instrument(**about)
     except PdfkitError as error:
         raise placed(table.source, error, table.where) from None
     return DataEntry(file, table.text("name"), options, extra, rmin, rmax)

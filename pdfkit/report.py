@@ -180,8 +180,8 @@ def _parameters(result: FitResult) -> list[Section]:
 
 def _strengths(result: FitResult, phase: Any) -> tuple[str, ...]:
     """Return the line that says with which scattering strengths a phase was calculated."""
-    instruments = [one.model.instrument for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
-    used = dict.fromkeys(strengths_used(phase, i.probe, i.weights) for i in instruments)
+    models = [one.model for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
+    used = dict.fromkeys(strengths_used(phase, model.instrument, model.strengths) for model in models)
     own = any(one.model.strengths for one in result.datasets)
     return (f"scattering: {'; '.join(used)}{', and own strengths' if own else ''}",) if used else ()
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import scattering
 from pdfkit._checks import Array
 from pdfkit._species import atomic_mass
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError
+from pdfkit.evaluate import form_factors
 from pdfkit.model import Model
 from pdfkit.params import Parameters
 from pdfkit.restraints import Restraint
@@ -313,10 +313,7 @@ def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str
     for phase in model.phases:
         amount: Mapping[str, float] = phase.composition()
         atoms = sum(amount.values())
-        b = sum(
-            n * model.strengths.get(e, scattering.scattering_strength(e, model.instrument.probe or ""))
-            for e, n in amount.items()
-        )
+        b = abs(np.array(list(amount.values())) @ form_factors(tuple(amount), model.instrument, model.strengths))
         mass = sum(n * atomic_mass(e) for e, n in amount.items())
         per_atom = (atoms / b) ** 2
         factors["atoms"].append(per_atom)

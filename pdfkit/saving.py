@@ -205,6 +205,8 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
         *([f"qmax = {instrument.qmax!r}"] if math.isfinite(instrument.qmax or math.inf) else []),
         f"window = {instrument.window}",
         f"weights = {instrument.weights}",
+        *([] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]),
+        *(["anomalous = true"] if instrument.anomalous else []),
     ]
     if len(result.datasets) > 1:  # the parameters are called <name>.qdamp then, and readers look for the plain word
         lines += [f"qdamp = {instrument.qdamp!r}", f"qbroad = {instrument.qbroad!r}"]

@@ -12,10 +12,13 @@ electrons those of the element) or an ion ("Na1+").
 Numbers come from `periodictable`, neutron lengths from its table of bound coherent lengths (Sears 1992 with later
 revisions). The tables of f_X miss Z by up to 0.04 at Q = 0; the Mott–Bethe difference
 is taken from f_X(0), not Z, or it would diverge there. Energy-dependent neutron
-lengths (Cd, Gd, Sm, …) are those at 1.798 Å, and the anomalous terms f′ and f″ are not included.
+lengths (Cd, Gd, Sm, …) are those at 1.798 Å. The anomalous terms of X-rays, f = f₀(Q) + f′ + if″, come from xraylib
+[Schoonjans et al., Spectrochim. Acta B66, 776 (2011)] where they are asked for (`anomalous`): those of the element,
+whatever its isotope or charge.
 
 Faber–Ziman weights: with fractions c, strengths b and ⟨b⟩ = Σc_a b_a, the total is Σ_{a≤b} w_ab × (partial
-ab), w_ab = (2 − δ_ab) c_a c_b b_a b_b/⟨b⟩², and Σ w_ab = 1.
+ab), w_ab = (2 − δ_ab) c_a c_b b_a b_b/⟨b⟩², and Σ w_ab = 1. Where strengths are complex, b_a b_b stands for
+Re(b_a b_b*) and ⟨b⟩² for |⟨b⟩|²: Σ w_ab = 1 holds there too, since Σ_a Σ_b c_a c_b b_a b_b* = |⟨b⟩|² is real.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.data import PROBES
+from pdfkit.data import HC, PROBES
 from pdfkit.errors import PdfkitError, StructureError, nearest
 
 QMAX_TABLES = 24 * math.pi
@@ -183,6 +186,66 @@ def form_factor(element: str, probe: str, Q: Array) -> Array:
     return np.asarray(2 / _BOHR / (4 * math.pi) ** 2 * (a * b * ratio).sum(axis=-1))
 
 
+@lru_cache(maxsize=1024)
+def anomalous(element: str, wavelength: float) -> complex:
+    """Return f′ + if″ in electrons of X-rays of a wavelength (Å), from xraylib (`Fi` is its f′, `Fii` its −f″).
+
+    f″ > 0 with f = f₀ + f′ + if″. They do not depend on Q, nor on mass or charge of the species. Within some 5 % of an
+    absorption edge (`absorption_edges`) they depend on the compound, and tables of free atoms mislead.
+
+    Raises StructureError where xraylib has no values for the element at that energy.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import anomalous
+    >>> print(f"{anomalous('Cu', 1.5406):.2f}")  # Cu Kα
+    -2.01+0.60j
+    """
+    import xraylib
+
+    wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
+    number = int(_entry(element).number)
+    try:
+        return complex(xraylib.Fi(number, HC / wavelength), -xraylib.Fii(number, HC / wavelength))
+    except ValueError:
+        raise StructureError(
+            f"{element} has no tabulated f′ and f″ at {HC / wavelength:.6g} keV ({wavelength:.4g} Å): correct the "
+            "wavelength, or leave anomalous out"
+        ) from None
+
+
+def absorption_edges(element: str) -> dict[str, float]:
+    """Return the energies (keV) of the K, L1, L2 and L3 edges of an element, those that xraylib has.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import absorption_edges
+    >>> absorption_edges("Cd")["K"]
+    26.7112
+    """
+    import xraylib
+
+    out = {}
+    for name in ("K", "L1", "L2", "L3"):
+        try:
+            out[name] = float(xraylib.EdgeEnergy(int(_entry(element).number), getattr(xraylib, f"{name}_SHELL")))
+        except ValueError:  # light elements have no such shell
+            continue
+    return out
+
+
+def product(a: Any, b: Any) -> Any:
+    """Return Re(a b*) of strengths, real or complex: what a pair of species scatters.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import product
+    >>> print(product(3 + 4j, 3 + 4j), product(2.0, 3.0))
+    25.0 6.0
+    """
+    return (a * np.conj(b)).real
+
+
 def species_pairs(elements: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Return the pairs (a, b) with a not after b, in order: ("Cd", "S") → Cd–Cd, Cd–S, S–S.
 
@@ -225,8 +288,8 @@ def _mean(c: Array, b: Array, elements: Sequence[str]) -> Array:
 def pair_weights(elements: Sequence[str], fractions: Array, strengths: Array) -> Array:
     """Return the Faber–Ziman weights w_ab = (2 − δ_ab) c_a c_b b_a b_b/⟨b⟩², one per pair of `species_pairs`.
 
-    `fractions`: (n,), any positive scale (they are divided by their sum). `strengths`: (n,), any unit. They
-    sum to 1.
+    `fractions`: (n,), any positive scale (they are divided by their sum). `strengths`: (n,), any unit, real or
+    complex (then Re(b_a b_b*)/|⟨b⟩|²). The weights sum to 1.
 
     Raises PdfkitError when ⟨b⟩ is zero (within 0.1 % of ⟨|b|⟩), lengths differ or fractions are negative.
 
@@ -239,15 +302,20 @@ def pair_weights(elements: Sequence[str], fractions: Array, strengths: Array) ->
     species_pairs(elements)
     c = _fractions(elements, fractions)
     i, j = np.triu_indices(c.size)
-    b = _checks.array("strengths", strengths)
+    b = np.asarray(strengths)
+    b = b if np.iscomplexobj(b) and b.ndim == 1 and np.isfinite(b).all() else _checks.array("strengths", strengths)
     if b.size != c.size:
         raise PdfkitError(f"strengths has {b.size} numbers for {c.size} elements: give one for each")
     mean = _mean(c, b, elements)
-    return np.asarray(np.where(i == j, 1.0, 2.0) * c[i] * c[j] * b[i] * b[j] / mean**2)
+    return np.asarray(np.where(i == j, 1.0, 2.0) * c[i] * c[j] * product(b[i], b[j]) / product(mean, mean))
 
 
-def q_weights(elements: Sequence[str], fractions: Array, probe: str, Q: Array) -> Array:
+def q_weights(
+    elements: Sequence[str], fractions: Array, probe: str, Q: Array, wavelength: float | None = None
+) -> Array:
     """Return f_a(Q) f_b(Q)/⟨f(Q)⟩² for each pair of `species_pairs`: (npairs, nQ), without c_a c_b.
+
+    wavelength : Å; with it f = f₀(Q) + f′ + if″ of X-rays, and the weights are Re(f_a f_b*)/|⟨f⟩|².
 
     The number partials times these add up to the total; Σ_{a≤b} (2 − δ_ab) c_a c_b × weight = 1 at every Q.
 
@@ -262,5 +330,32 @@ def q_weights(elements: Sequence[str], fractions: Array, probe: str, Q: Array) -
     species_pairs(elements)
     c = _fractions(elements, fractions)
     i, j = np.triu_indices(c.size)
-    f = np.stack([form_factor(e, probe, np.atleast_1d(Q)) for e in elements])
-    return np.asarray(f[i] * f[j] / _mean(c, f, elements) ** 2)
+    f = np.stack([amplitude(e, probe, np.atleast_1d(Q), wavelength) for e in elements])
+    mean = _mean(c, f, elements)
+    return np.asarray(product(f[i], f[j]) / product(mean, mean))
+
+
+def amplitude(
+    element: str, probe: str, Q: Array | None = None, wavelength: float | None = None, own: float | None = None
+) -> Any:
+    """Return what an atom scatters: `form_factor` on Q (n,), or without Q `scattering_strength`, with what is special.
+
+    wavelength : Å, where X-rays have their anomalous terms f′ + if″ (the result is complex then); None: without them.
+    own : a strength that stands in place of the tables' at Q = 0, with no anomalous terms; f(Q) is scaled to it.
+
+    Raises as `form_factor`, `scattering_strength` and `anomalous`; PdfkitError for a wavelength of another probe.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import amplitude
+    >>> print(f"{amplitude('Cu', 'X', wavelength=1.5406):.2f}")  # 29 electrons, f′ = −2.01, f″ = 0.60
+    26.99+0.60j
+    """
+    if wavelength is not None and probe != "X":
+        raise PdfkitError(f"f′ and f″ are those of X-rays, not of probe {probe!r}: leave the wavelength out")
+    f: Any = scattering_strength(element, probe) if Q is None and own is None else own
+    if Q is not None:
+        f = form_factor(element, probe, Q)
+        if own is not None:
+            f = f * (own / float(form_factor(element, probe, np.zeros(1))[0]))
+    return f if wavelength is None or own is not None else f + anomalous(element, wavelength)

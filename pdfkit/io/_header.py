@@ -17,7 +17,7 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit._curve_kinds import Sample
-from pdfkit.data import WINDOWS, Instrument
+from pdfkit.data import HC, WINDOWS, Instrument
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import NUMBER, Table
@@ -38,6 +38,9 @@ _PATH_KEY = re.compile(r"\w*(?:file|dir|path|folder)\w*\s*[=:]", re.IGNORECASE)
 _OTHER_UNITS = re.compile(
     r"(?<![A-Za-z])(?:pm|[fpcmµμu]?m|bohrs?|a\.u\.?|a_?0|[Pp]ico\w*|micro\w*)(?![A-Za-z])|(?<=[Qqk])\s*/\s*[(]?[24]\s*\*?\s*(?:pi|π)"
 )
+_METRES = 1e-6  # a wavelength below this is in m (pyFAI)
+_WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
+_KEV = (3.0, 500.0)  # X-rays of scattering experiments; numbers a thousand times larger are eV
 
 Lines = Sequence[tuple[int, str]]
 
@@ -178,6 +181,8 @@ def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
         if name not in given and (value := facts.number(keys)) is not None:
             values[name] = math.inf if name == "qmax" and value == 0 else value
     values |= {"probe": facts.probe(), "window": facts.window()} | given
+    if "wavelength" not in given:
+        values["wavelength"] = _wavelength_of(facts, values["probe"])
     try:
         return Instrument(**values)
     except PdfkitError as error:
@@ -198,6 +203,11 @@ def contradictions(facts: Facts, given: Mapping[str, Any], *, own: bool = False)
         meant = math.inf if name == "qmax" and said == 0 else said
         if not math.isclose(meant, value, rel_tol=1e-6):
             out.append(f"the file's header says {name} = {said:g}, {value:g} is used because it was given")
+    own = _wavelength_of(facts, given.get("probe") or facts.probe()) if "wavelength" in given else None
+    if own is not None and not math.isclose(own, given["wavelength"], rel_tol=2e-3):
+        out.append(
+            f"the file's header says wavelength = {own:.6g}, {given['wavelength']:g} is used because it was given"
+        )
     for name, word in (("probe", facts.probe()), ("window", facts.window())):
         if name in given and word is not None and word != given[name]:
             out.append(f"the file's header says {name} {word}, {given[name]} is used because it was given")
@@ -238,6 +248,60 @@ def _differ(text: str, given: Sample) -> bool:
     except PdfkitError:
         return "".join(text.split()) != "".join(str(given.composition).split())
     return set(one) != set(two) or any(abs(one[name] - two[name]) > 1e-3 for name in one)
+
+
+def wavelength(
+    facts: Facts, names: str = r"wave_?length|lambda1?", *, xrays: bool = True
+) -> tuple[float | None, list[str]]:
+    """Return the wavelength in Å that the header gives, by itself or as an energy, and what is to be remarked."""
+    energy = _quantity(facts, r"(?:beam[ _]|photon[ _]|x-?ray[ _])?energy", {"kev": 1.0, "ev": 1e-3}) if xrays else None
+    from_energy = HC / energy if energy else None
+    lengths = {"å": 1.0, "a": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0, "pm": 0.01, "m": 1e10}
+    value = _quantity(facts, names, lengths)
+    value = value or facts.number(names)
+    if value is not None and 0 < value < _METRES:
+        value *= 1e10
+    if value is None or value <= 0:
+        return from_energy, []
+    if not _WAVELENGTHS[0] <= value <= _WAVELENGTHS[1]:
+        return from_energy, [f"the header's wavelength {value:.6g} cannot be in Å: left out; give wavelength="]
+    if from_energy is not None and abs(from_energy - value) > 0.01 * value:
+        return value, [
+            f"the header has wavelength {value:.6g} Å and an energy of {from_energy:.6g} Å: the first is taken"
+        ]
+    return value, []
+
+
+def _quantity(facts: Facts, names: str, units: Mapping[str, float]) -> float | None:
+    """Return a number that has one of `units` behind it or behind its name, converted; None where there is none."""
+    unit = "|".join(sorted(units, key=len, reverse=True))
+    behind = re.compile(rf"(?<![\w.])(?:{names})\s*[=:]?\s*({NUMBER})\s*[(\[]?({unit})(?![a-z])", re.IGNORECASE)
+    named = re.compile(
+        rf"(?<![\w.])(?:{names})\s*[_(\[\s]\s*({unit})\s*[)\]]?\s*[=:]?\s*({NUMBER})(?![\w.])", re.IGNORECASE
+    )
+    for _, text in facts.lines:
+        text = text.replace("\u212b", "Å")
+        if match := behind.search(text):
+            return float(match[1]) * units[match[2].lower()]
+        if match := named.search(text):
+            return float(match[2]) * units[match[1].lower()]
+    return None
+
+
+def _wavelength_of(facts: Facts, probe: str | None) -> float | None:
+    """Return the wavelength (Å) that the header of a curve gives; it steers little there: None for what is no number.
+
+    lambda may be anything in such a file; an energy is that of X-rays.
+    """
+    try:
+        found = wavelength(facts, "wave_?length", xrays=probe in ("X", None))[0]
+    except ReadError:
+        return None
+    if found is None and probe == "X":
+        energy = _said_number(facts, "(?:beam_?|photon_?|x_?ray_?)?energy")
+        keV = 0.0 if energy is None else energy / 1000 if energy > _KEV[1] else energy
+        return HC / keV if _KEV[0] <= keV <= _KEV[1] else None
+    return found
 
 
 @contextmanager

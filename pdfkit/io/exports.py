@@ -121,6 +121,7 @@ def _instrument(instrument: Instrument) -> list[str]:
     for name in ("qmin", "qdamp", "qbroad"):
         if value := getattr(instrument, name):
             out.append(f"{name} = {value!r}")
+    out += [] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]
     return out if instrument.window == "none" else [*out, f"window = {instrument.window}"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,9 @@ from pdfkit.io import _axis, _axis_names, _header
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._grid import check_finite, check_increasing
 from pdfkit.io._pattern_checks import oddities, usable
-from pdfkit.io._text import NUMBER, Table, read_table
+from pdfkit.io._text import Table, read_table
 
 UNITS = ("auto", *_axis_names.UNITS)
-_METRES = 1e-6  # a wavelength below this is in m (pyFAI)
-_KEV = 12.398419843320026  # keV Å: h·c, CODATA 2018
-_WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
 # What columns beside the first are called (normalised labels): intensities, and what they are not.
 _NAMES = (
     ("I", r"i|iq|iobs|yobs|obs|i?raw|int|intens\w*|counts?|countss|cps|signal|data|y|f|meas\w*|net|mean|avg|intobs"),
@@ -89,7 +86,7 @@ def _read(table: Table, unit: str, given: float | None, zero: float) -> Intensit
     facts = _header.Facts(table)
     header = _header.collect(table.header)
     _refuse_functions(table, facts)
-    header_says, remarks = _wavelength(facts)
+    header_says, remarks = _header.wavelength(facts)
     if given is not None and header_says is not None and abs(given - header_says) > 0.002 * given:
         remarks.append(f"the header says wavelength {header_says:.6g} Å, {given:.6g} Å was given and is taken")
     wavelength = given or header_says
@@ -132,44 +129,6 @@ def _refuse_functions(table: Table, facts: _header.Facts) -> None:
     unnamed = not first and suffix in (".gr", ".fgr", ".sq", ".fq")
     if kind in ("gr", "sq", "fq") or unnamed or re.match(r"[SFG]\(|r(?![A-Za-z_])", second or first):
         raise ReadError(table.path, "this is not an intensity: use read_sq for S(Q) and F(Q), read_pdf for G(r)")
-
-
-def _wavelength(facts: _header.Facts) -> tuple[float | None, list[str]]:
-    """Return the wavelength in Å that the header gives, by itself or as an energy, and what is to be remarked."""
-    energy = _quantity(facts, r"(?:beam |photon |x-?ray )?energy", {"kev": 1.0, "ev": 1e-3})
-    from_energy = _KEV / energy if energy else None
-    names = r"wave_?length|lambda1?"
-    value = _quantity(
-        facts, names, {"å": 1.0, "a": 1.0, "angstrom": 1.0, "angstroms": 1.0, "nm": 10.0, "pm": 0.01, "m": 1e10}
-    )
-    value = value or facts.number(names)
-    if value is not None and 0 < value < _METRES:
-        value *= 1e10
-    if value is None or value <= 0:
-        return from_energy, []
-    if not _WAVELENGTHS[0] <= value <= _WAVELENGTHS[1]:
-        return from_energy, [f"the header's wavelength {value:.6g} cannot be in Å: left out; give wavelength="]
-    if from_energy is not None and abs(from_energy - value) > 0.01 * value:
-        return value, [
-            f"the header has wavelength {value:.6g} Å and an energy of {from_energy:.6g} Å: the first is taken"
-        ]
-    return value, []
-
-
-def _quantity(facts: _header.Facts, names: str, units: Mapping[str, float]) -> float | None:
-    """Return a number that has one of `units` behind it or behind its name, converted; None where there is none."""
-    unit = "|".join(sorted(units, key=len, reverse=True))
-    behind = re.compile(rf"(?<![\w.])(?:{names})\s*[=:]?\s*({NUMBER})\s*[(\[]?({unit})(?![a-z])", re.IGNORECASE)
-    named = re.compile(
-        rf"(?<![\w.])(?:{names})\s*[_(\[\s]\s*({unit})\s*[)\]]?\s*[=:]?\s*({NUMBER})(?![\w.])", re.IGNORECASE
-    )
-    for _, text in facts.lines:
-        text = text.replace("\u212b", "Å")
-        if match := behind.search(text):
-            return float(match[1]) * units[match[2].lower()]
-        if match := named.search(text):
-            return float(match[2]) * units[match[1].lower()]
-    return None
 
 
 def _in_inverse_angstrom(table: Table, unit: str, wavelength: float | None, zero: float) -> Array:

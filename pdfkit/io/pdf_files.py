@@ -42,6 +42,7 @@ def read_pdf(
     qdamp: float | None = None,
     qbroad: float | None = None,
     window: str | None = None,
+    wavelength: float | None = None,
     r_unit: str | None = None,
     kind: str | None = None,
     composition: str | None = None,
@@ -105,6 +106,7 @@ def read_pdf(
     if r_unit is not None:
         _checks.choice("r_unit", r_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, window=window)
+    given |= _header.given(wavelength=wavelength)
     Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
     asked = Asked(None if kind is None else named(kind, OF_R).name, Sample(rho0, composition), probe, r_unit)
     _header.check_sample(asked.sample)
@@ -295,6 +297,7 @@ def _read_own(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     _, remarks = _header.sample(facts, pairs, asked.sample)
     remarks += _header.contradictions(facts, given, own=True)
     choices = _header.given(window_width=facts.number("window_width"), weights=facts.text("weights"))
+    choices |= {"anomalous": True} if facts.text("anomalous") == "True" else {}
     return PDF(
         table.data[:, 0],
         table.data[:, 1],
