@@ -39,7 +39,7 @@ _OTHER_UNITS = re.compile(
     r"(?<![A-Za-z])(?:pm|[fpcmµμu]?m|bohrs?|a\.u\.?|a_?0|[Pp]ico\w*|micro\w*)(?![A-Za-z])|(?<=[Qqk])\s*/\s*[(]?[24]\s*\*?\s*(?:pi|π)"
 )
 _METRES = 1e-6  # a wavelength below this is in m (pyFAI)
-_WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
+WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
 _KEV = (3.0, 500.0)  # X-rays of scattering experiments; numbers a thousand times larger are eV
 
 Lines = Sequence[tuple[int, str]]
@@ -203,10 +203,10 @@ def contradictions(facts: Facts, given: Mapping[str, Any], *, own: bool = False)
         meant = math.inf if name == "qmax" and said == 0 else said
         if not math.isclose(meant, value, rel_tol=1e-6):
             out.append(f"the file's header says {name} = {said:g}, {value:g} is used because it was given")
-    own = _wavelength_of(facts, given.get("probe") or facts.probe()) if "wavelength" in given else None
-    if own is not None and not math.isclose(own, given["wavelength"], rel_tol=2e-3):
+    told = _wavelength_of(facts, given.get("probe") or facts.probe()) if "wavelength" in given else None
+    if told is not None and not math.isclose(told, given["wavelength"], rel_tol=2e-3):
         out.append(
-            f"the file's header says wavelength = {own:.6g}, {given['wavelength']:g} is used because it was given"
+            f"the file's header says wavelength = {told:.6g}, {given['wavelength']:g} is used because it was given"
         )
     for name, word in (("probe", facts.probe()), ("window", facts.window())):
         if name in given and word is not None and word != given[name]:
@@ -263,7 +263,7 @@ def wavelength(
         value *= 1e10
     if value is None or value <= 0:
         return from_energy, []
-    if not _WAVELENGTHS[0] <= value <= _WAVELENGTHS[1]:
+    if not WAVELENGTHS[0] <= value <= WAVELENGTHS[1]:
         return from_energy, [f"the header's wavelength {value:.6g} cannot be in Å: left out; give wavelength="]
     if from_energy is not None and abs(from_energy - value) > 0.01 * value:
         return value, [

@@ -70,8 +70,10 @@ def read_intensity(
     _checks.choice("unit", unit, UNITS)
     if wavelength is not None:
         wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
-        if not _WAVELENGTHS[0] <= wavelength <= _WAVELENGTHS[1]:
-            message = f"wavelength = {wavelength:g} cannot be in Å, {_WAVELENGTHS[0]:g} to {_WAVELENGTHS[1]:g}"
+        if not _header.WAVELENGTHS[0] <= wavelength <= _header.WAVELENGTHS[1]:
+            message = (
+                f"wavelength = {wavelength:g} cannot be in Å, {_header.WAVELENGTHS[0]:g} to {_header.WAVELENGTHS[1]:g}"
+            )
             raise PdfkitError(f"{message}: is it in nm, pm or m, or an energy in keV (12.398/keV is Å)?")
     zero = _checks.number("twothetazero", twothetazero)
     table = read_table(path)
