@@ -162,7 +162,8 @@ def distinct(images: Array, rows: Array) -> IntArray:
 def merged(sites: tuple[Site, ...], pairs: IntArray) -> tuple[Site, ...]:
     """Return the sites with duplicates (`pairs` of site indices on one spot) merged into the first of them.
 
-    Occupancies add up when they can (Fe2+ and Fe3+ sharing a position); otherwise the atom was listed twice.
+    Occupancies add up when they can; otherwise the atom was listed twice. Ions of different charge (Fe2+ and Fe3+
+    sharing a position) stay apart.
     """
     into = list(range(len(sites)))
 
@@ -172,13 +173,17 @@ def merged(sites: tuple[Site, ...], pairs: IntArray) -> tuple[Site, ...]:
         return i
 
     for i, j in pairs.tolist():
-        if i != j and sites[i].element == sites[j].element:
+        if i != j and sites[i].element == sites[j].element and not _valences(sites[i], sites[j]):
             low, high = sorted((root(i), root(j)))
             into[high] = low
     groups: dict[int, list[float]] = {}
     for i, site in enumerate(sites):
         groups.setdefault(root(i), []).append(site.occ)
     return tuple(replace(sites[i], occ=_merged_occupancy(occs)) for i, occs in groups.items())
+
+
+def _valences(one: Site, other: Site) -> bool:
+    return bool(one.charge and other.charge and one.charge != other.charge)
 
 
 def _merged_occupancy(occs: Sequence[float]) -> float:
