@@ -194,6 +194,9 @@ def _there(i: int, name: str, symbol: str, occ: float, known: frozenset[str], sa
         text = f"{name[:20]} names an isotope and its type symbol {symbol[:20]} none: {named} is taken"
         said += [] if text in said else [text]
         found = ((replace(found[0][0], element=named), found[0][1]),)
+    if symbol and found and found[0][0].element == "H" and re.fullmatch(r"D\d{0,3}", name):
+        text = "a label names deuterium and its type symbol H: H is taken; give D as the type symbol if it is meant"
+        said += [] if text in said else [text]
     return [_There(i, name, *one) for one in found]
 
 
