@@ -13,7 +13,7 @@ import numpy as np
 
 from pdfkit import _checks, _symmetry
 from pdfkit._checks import Array
-from pdfkit._sites import Site, numbered_labels, sited, unique_labels
+from pdfkit._sites import DEFAULT_UISO, Site, missing_U, numbered_labels, sited, unique_labels
 from pdfkit._species import VACANCY, Species, atomic_mass, base, isotope, occupants, species, symbols, vacancies
 from pdfkit._species import atoms as atoms_named
 from pdfkit.errors import StructureError, remark
@@ -101,41 +101,85 @@ def from_arrays(
     return Structure(tuple(float(x) for x in rows), sites, title=title, remarks=remarks)
 
 
-def from_ase(atoms: Any, names: Sequence[str] | None = None) -> Structure:
-    """Return a P 1 structure from `ase.Atoms`; see `Structure.from_ase`. names : what a file calls each atom."""
+def from_ase(
+    atoms: Any, names: Sequence[str] | None = None, said: tuple[str, ...] = (), *, file: bool = False
+) -> Structure:
+    """Return a P 1 structure from `ase.Atoms`; see `Structure.from_ase`.
+
+    names : what a file calls each atom. said : what its reader assumed. file : whether they come from one.
+    """
+    if not hasattr(atoms, "get_scaled_positions"):
+        raise StructureError(f"{type(atoms).__name__} is not ase.Atoms: give one set of atoms")
     rows = np.asarray(atoms.cell[:])
     if not _spans(rows):
         raise StructureError("atoms without a cell are no crystal: add the cell (Lattice), or use a Cluster")
     if not np.isfinite(atoms.positions).all():
         raise StructureError("an atom has a position that is not finite: correct or remove it")
     xyz = atoms.get_scaled_positions(wrap=False)
-    called, said = ase_names(atoms, names)
-    occs = ase_column(atoms)
-    elements, points, shares = [], [], []
+    called, more = ase_names(atoms, names)
+    found: list[tuple[str, Any, float, float]] = []
     vacant: Counter[str] = Counter()
-    for name, point, occ, shared in zip(called, xyz, occs, _ase_occupancies(atoms, called), strict=True):
+    each = zip(called, xyz, ase_column(atoms), _ase_occupancies(atoms, called), ase_U(atoms), strict=True)
+    for name, point, occ, shared, U in each:
         there = [(one, share) for one, share in shared if one != VACANCY.ion] or [
             (one.ion, share) for one, share in occupants(name, float(occ), numbered=True)
         ]
         vacant[name] += not there
-        for element, share in there:
-            elements.append(element)
-            points.append(point)
-            shares.append(share)
+        found += [(element, point, share, U) for element, share in there]
     title = str(atoms.info.get("name", "")) or atoms.get_chemical_formula()
-    remarks = tuple(map(remark, (*said, *vacancies(vacant))))
-    xyz = np.reshape(points, (-1, 3))
-    return from_arrays(rows, elements, xyz, occ=np.array(shares), U=0.005, labels=None, title=title, remarks=remarks)
+    U = np.array([u for *_, u in found])
+    unknown = np.isnan(U)
+    without = missing_U(int(unknown.sum()))
+    # ase has no U: of a live object that is known, so it stands in the remarks alone; of a file it is said.
+    said = tuple(map(remark, (*said, *more, *_periodicity(atoms), *vacancies(vacant), *(without if file else ()))))
+    return from_arrays(
+        rows,
+        [element for element, *_ in found],
+        np.reshape([point for _, point, *_ in found], (-1, 3)),
+        occ=np.array([share for _, _, share, _ in found]),
+        U=np.where(unknown, DEFAULT_UISO, U),
+        labels=None,
+        title=title,
+        remarks=(*said, *(() if file else without)),
+    )
+
+
+def _periodicity(atoms: Any) -> tuple[str, ...]:
+    if atoms.pbc.all():
+        return ()
+    axes = ", ".join(axis for axis, periodic in zip("abc", atoms.pbc, strict=True) if not periodic)
+    return (f"pbc is false along {axes}: the cell is read as that of a crystal all the same",)
 
 
 def ase_column(atoms: Any) -> Array:
     """Return the occupancies that stand in a column of an extended xyz file, 1 where there is none; (n,)."""
+    return _column(atoms, _OCCUPANCIES, 1.0)
+
+
+def ase_U(atoms: Any) -> Array:
+    """Return Uiso (Å²) from a column of U or B = 8π²U, nan where there is none; (n,)."""
+    U = _column(atoms, _UISO, math.nan)
+    return np.where(np.isnan(U), _column(atoms, _BISO, math.nan) / (8 * math.pi**2), U)
+
+
+def _column(atoms: Any, names: Sequence[str], default: float) -> Array:
     for name, values in atoms.arrays.items():
-        if str(name).lower() in _OCCUPANCIES:
+        if str(name).lower() in names and np.ndim(values) == 1:
             return np.asarray(_checks.array(str(name), values))
-    return np.ones(len(atoms))
+    return np.full(len(atoms), default)
 
 
+def particle_names(atoms: Any, given: Sequence[str] | None = None) -> tuple[list[str], tuple[str, ...]]:
+    """Return `ase_names` of atoms that must be whole; StructureError for partial occupancies."""
+    called, said = ase_names(atoms, given)
+    shares = [share for shared in _ase_occupancies(atoms, called) for _, share in shared]
+    if (ase_column(atoms) != 1).any() or any(share != 1 for share in shares):
+        raise StructureError("some atoms have occupancies below 1: a particle has whole atoms only")
+    return called, said
+
+
+_UISO = ("uiso", "u_iso", "u_iso_or_equiv", "u_equiv", "uequiv", "u_eq", "ueq")
+_BISO = ("biso", "b_iso", "b_iso_or_equiv", "b_equiv", "b_eq", "beq", "bfactor", "b_factor", "bfactors", "tempfactor")
 _OCCUPANCIES = ("occupancy", "occ", "occupancies", "occupation", "site_occupancy")
 _MASS_OFF = 0.02  # u: a mass this near that of the element is not an isotope's
 _MASS_OF = 0.005  # u: a mass this near an isotope's is its
@@ -188,13 +232,16 @@ def _spans(rows: Array) -> bool:
 def _ase_occupancies(atoms: Any, called: Sequence[str]) -> list[list[tuple[str, float]]]:
     """Return what `info["occupancy"]` says of each atom; an ion's charge is that of the atom."""
     table = atoms.info.get("occupancy")
-    kinds = atoms.arrays.get("spacegroup_kinds")
-    if not isinstance(table, dict) or kinds is None:
+    if not isinstance(table, dict) or all(list(one.values()) == [1] for one in table.values()):
         return [[] for _ in range(len(atoms))]
+    kinds = atoms.arrays.get("spacegroup_kinds")
+    tables = {str(kind): one for kind, one in table.items()}
+    if kinds is None or not {str(kind) for kind in kinds} <= tables.keys():
+        raise StructureError('info["occupancy"] has no kind for some atoms: add the array "spacegroup_kinds"')
     own = [occupants(name, 1.0, numbered=True) for name in called]
     known = [{one.element: one.ion for one, _ in there} for there in own]
     return [
-        [(_called(str(el), names), float(n)) for el, n in table.get(str(kind), {}).items()]
+        [(_called(str(el), names), float(n)) for el, n in tables[str(kind)].items()]
         for kind, names in zip(kinds, known, strict=True)
     ]
 

@@ -15,6 +15,7 @@ from pdfkit._species import VACANCY, Species, base, label_species, occupants, sp
 from pdfkit.errors import StructureError
 
 __all__ = [
+    "DEFAULT_UISO",
     "LARGEST",
     "NEGATIVE_U",
     "VACANCY",
@@ -23,6 +24,7 @@ __all__ = [
     "element_symbol",
     "identifier",
     "label_species",
+    "missing_U",
     "numbered_labels",
     "numbers",
     "occupants",
@@ -32,6 +34,8 @@ __all__ = [
     "vacancies",
 ]
 
+# Å² of an atom of which nothing says how far it is displaced.
+DEFAULT_UISO = 0.005
 # No length, coordinate or displacement of a crystal comes near; squares of smaller numbers stay finite.
 LARGEST = 1e9
 # Characters of a label that count.
@@ -59,6 +63,12 @@ def identifier(text: str) -> str:
     if not out or out[0].isdigit() or keyword.iskeyword(out):
         out = "_" + out
     return out
+
+
+def missing_U(count: int) -> tuple[str, ...]:
+    """Return the remark on atoms without U in a file or an object; none for none."""
+    atoms = "1 atom" if count == 1 else f"{count} atoms"
+    return (f"U is missing for {atoms}: {DEFAULT_UISO} Å² is assumed",) if count else ()
 
 
 def unique_labels(labels: Iterable[str]) -> tuple[str, ...]:

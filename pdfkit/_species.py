@@ -43,7 +43,7 @@ _LONGEST = 60
 _NEAR_ONE = 0.011  # 0.33 + 0.66 is meant to be 1
 _KINDS = {
     "it stands for water or hydroxyl: give an atom O, and its hydrogen atoms as H or D": "wat ow oh hoh h2o d2o hyd",
-    "it is a dummy or ghost atom, which scatters nothing: remove it": "du dum dummy bq gh lp cen cg q xx",
+    "it is a dummy or ghost atom, which scatters nothing: remove it": "du dum dummy bq gh ep mw lp cen cg q xx",
     "it stands for several elements: give one site for each, with its occupancy": "ree ln re3 m me tm ae",
 }
 
@@ -137,12 +137,12 @@ def _symbol(text: str, letters: str, label: bool, number: bool | None, known: fr
     """Return the symbol in the letters of a name; number: an atom's number follows (None: a charge or mass does)."""
     proper = letters.capitalize()
     one_case = letters.isupper() or letters.islower()
-    readings = [proper] if proper in symbols() and (letters == proper or one_case) else []
+    known_here = proper in symbols() and (letters == proper or (one_case and proper not in _NEVER_MET))
+    readings = [proper] if known_here else []
     # CA1 may be an atom A1 of carbon; Nh and what follows it is only itself in its proper letters.
     free = number or (label and number is not None)
     suffixed = bool(free) and len(letters) == 2 and one_case and letters[0].upper() in symbols() - {"D", "T"}
     if suffixed:
-        readings = [] if proper in _NEVER_MET else readings
         readings += [letters[0].upper()]
     if known and (label or suffixed):
         there = {base(element) for element in known}

@@ -13,6 +13,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._distances import checked
 from pdfkit._sites import LARGEST
 from pdfkit._species import VACANCY, atomic_mass, base, species, vacancies
 from pdfkit.errors import PdfkitError, StructureError, remark
@@ -145,12 +146,14 @@ class Particle:
             return cls._from_cell(obj, **options)
         kind = f"{type(obj).__module__}.{type(obj).__name__}"
         if kind.startswith("ase."):
-            from pdfkit._convert import ase_names
+            from pdfkit._convert import particle_names
 
-            names, said = ase_names(obj)
-            return cls.of(names, obj.get_positions(), **{"remarks": tuple(map(remark, said)), **options})
+            names, said = particle_names(obj)
+            return checked(cls, names, obj.get_positions(), said, options)
         if kind.startswith("diffpy."):
-            return cls.of([a.element for a in obj], [a.xyz_cartn for a in obj], **options)
+            if any(atom.occupancy != 1.0 for atom in obj):
+                raise StructureError("some atoms have occupancies below 1: a particle has whole atoms only")
+            return checked(cls, [a.element for a in obj], [a.xyz_cartn for a in obj], (), options)
         raise PdfkitError(f"{kind} is not a particle: give a Particle, Structure, ase.Atoms or diffpy Structure")
 
     @classmethod

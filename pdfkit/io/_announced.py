@@ -23,7 +23,10 @@ def short_frames(path: AnyPath, lines: list[str]) -> None:
     A reader makes room for what is announced before it looks at the lines.
     """
     i = 0
-    while i < len(lines) and lines[i].strip():
+    while i < len(lines):
+        if i and not lines[i].strip():
+            i += 1
+            continue
         count = lines[i].split()[0]
         if not (count.isascii() and count.isdigit()):
             raise ReadError(path, f"{count[:40]!r} is not the number of atoms of the next frame: mend the line", i + 1)

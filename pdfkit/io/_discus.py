@@ -20,7 +20,6 @@ from pdfkit.io._operations import Operations, Setting, keeps, settings_of
 from pdfkit.structure import Structure
 
 _B_TO_U = 1 / (8 * math.pi**2)
-DEFAULT_UISO = 0.005
 STANDARD = ("x", "y", "z", "biso", "property", "moleno", "moleat", "occ")
 _TENSOR = ("u11", "u22", "u33", "u12", "u13", "u23")
 _FORTRAN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)[dD][+-]?\d+")

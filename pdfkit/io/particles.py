@@ -6,7 +6,8 @@ import io
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pdfkit._convert import ase_column, ase_names
+from pdfkit._convert import particle_names
+from pdfkit._distances import checked
 from pdfkit._quiet import quiet
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._announced import short_frames
@@ -22,25 +23,46 @@ XYZ = (".xyz", ".extxyz")
 def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
     """Return the particle of a file, or the one that comes with pdfkit under that name.
 
-    xyz files need no cell, and a cell they have is ignored; other formats give the atoms of one cell. The last frame
-    of several counts. Raises ReadError for a file that cannot be read.
+    xyz files need no cell, and a cell they have is ignored; other formats give the atoms of one cell, or those of the
+    file where it has no cell. The last frame of several counts. Raises ReadError for a file that cannot be read, atoms
+    on one spot, and distances that are not in Å.
     """
     shipped = clusters()
     if str(path) in shipped and not Path(path).exists():
         path = shipped[str(path)]
     name = {"name": Path(path).stem}
-    if Path(path).suffix.lower() not in XYZ:
-        from pdfkit.io.structures import read_structure
-
-        return kind.from_structure(read_structure(path), **{**name, **options})
-    symbols, positions = _read_xyz(path)
     try:
-        return kind.of(symbols, positions, **{**name, **options})
+        found, positions, said = _read_xyz(path) if Path(path).suffix.lower() in XYZ else _read_other(path)
+        if positions is None:
+            return kind.from_structure(found, **{**name, **options})
+        return checked(kind, found, positions, said, {**name, **options})
+    except ReadError:
+        raise
     except PdfkitError as error:
         raise ReadError(path, str(error)) from None
 
 
-def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
+Found = tuple[Any, Any, list[str]]
+
+
+def _read_other(path: AnyPath) -> Found:
+    """Return the structure of a file (and None), or names, positions and remarks of one without a cell."""
+    from pdfkit.io import pdb
+    from pdfkit.io.structures import is_for_ase, read_structure
+
+    if Path(path).suffix.lower() in pdb.ENDINGS:
+        molecule = pdb.read_molecule(path)
+        return molecule or (read_structure(path), None, [])
+    if is_for_ase(path):
+        from pdfkit.io.foreign import read_atoms
+
+        atoms, names, said = read_atoms(path)
+        if not atoms.cell.any():
+            return _named(atoms, names, said)
+    return read_structure(path), None, []
+
+
+def _read_xyz(path: AnyPath) -> Found:
     import ase.io
 
     text = read_text(path)
@@ -52,7 +74,7 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
         raise ReadError(path, "there are no atoms", 1)
     short_frames(path, lines)
     try:
-        plain, names = xyz(path, text)
+        plain, names, said = xyz(path, text)
         with quiet():
             atoms = ase.io.read(io.StringIO(plain), format="extxyz")
     except ReadError:
@@ -62,9 +84,12 @@ def _read_xyz(path: AnyPath) -> tuple[list[str], Any]:
         raise ReadError(
             path, f"this is not a readable xyz file ({reason}): each atom is a line of symbol x y z"
         ) from None
-    if (ase_column(atoms) != 1).any():
-        raise ReadError(path, "it has a column of occupancies: a particle has whole atoms only")
-    return ase_names(atoms, names)[0], atoms.get_positions()
+    return _named(atoms, names, said)
+
+
+def _named(atoms: Any, names: list[str] | None, said: tuple[str, ...]) -> Found:
+    called, more = particle_names(atoms, names)
+    return called, atoms.get_positions(), [*said, *more]
 
 
 def write_xyz(path: AnyPath, particle: Particle) -> Path:

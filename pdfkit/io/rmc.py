@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from pdfkit._sites import Site, Species, numbered_labels, occupants, vacancies
+from pdfkit._sites import Site, Species, missing_U, numbered_labels, occupants, vacancies
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
@@ -44,7 +44,8 @@ def read_rmc6f(path: AnyPath) -> Structure:
         raise ReadError(path, f"{count} atoms are announced and {len(atoms)} are there: is the file complete?")
     there = [(species, occ, atom.xyz) for atom in atoms for species, occ in atom.there]
     labels = numbered_labels([species.element for species, _, _ in there])
-    said = tuple(map(remark, vacancies(Counter(atom.name for atom in atoms if not atom.there))))
+    vacant = vacancies(Counter(atom.name for atom in atoms if not atom.there))
+    said = tuple(map(remark, (*vacant, *missing_U(len(there)))))
     try:
         sites = tuple(
             Site(label, species.element, xyz, occ, charge=species.charge)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pdfkit import _symmetry
-from pdfkit._sites import Site, Species, numbered_labels, occupants, vacancies
+from pdfkit._sites import DEFAULT_UISO, Site, Species, missing_U, numbered_labels, occupants, vacancies
 from pdfkit.errors import PdfkitError, ReadError, StructureError, remark
 from pdfkit.io import _discus
 from pdfkit.io._atomic import AnyPath, write_text
@@ -167,7 +167,7 @@ def _discus_atoms(path: AnyPath, lines: list[str], header: _Header) -> Iterator[
             text = str(error)
             shown = text if ":" in text or "missing" in text else f"{lines[i].strip()[:60]!r} is no atom"
             raise ReadError(path, f"{shown}: give a name and numbers for {_asked(header)}", i + 1) from None
-        yield _Atom(i + 1, name, xyz, occ, U or (_discus.DEFAULT_UISO,), U is not None)
+        yield _Atom(i + 1, name, xyz, occ, U or (DEFAULT_UISO,), U is not None)
 
 
 def _asked(header: _Header) -> str:
@@ -206,9 +206,7 @@ def _structure(path: AnyPath, header: _Header, atoms: list[_Atom], said: list[st
             xyz = _triple(v / n for v, n in zip(atom.xyz, cells, strict=True))
             sites.append(Site(label, species.element, xyz, occ, atom.U, len(atom.U) == 1, species.charge))
         said += vacancies(Counter(atom.element for atom in atoms if not _occupants(path, atom)))
-        without = sum(not atom.has_U for atom in atoms)
-        if without:
-            said.append(f"U is missing for {without} atoms: {_discus.DEFAULT_UISO} Å² is assumed")
+        said += missing_U(sum(not atom.has_U for atom in atoms))
         made = Structure(cell, tuple(sites), title=header.title, meta=header.meta)
         made = _isotropic_where_equal(_with_group(made, header, len(atoms), said))
         return replace(made, remarks=(*map(remark, said), *made.remarks))

@@ -67,7 +67,8 @@ def _reader(path: AnyPath) -> Callable[[AnyPath], Structure]:
         ending = Path(path).suffix.lower()
     except TypeError:
         raise ReadError(repr(path), "this is not a file name: give a path") from None
-    known = {".cif": read_cif, ".mcif": read_cif, ".stru": read_stru, ".rmc6f": read_rmc6f, ".pdb": _read_pdb}
+    known = {".cif": read_cif, ".mcif": read_cif, ".stru": read_stru, ".rmc6f": read_rmc6f}
+    known |= {".pdb": _read_pdb, ".ent": _read_pdb}
     if ending in known:
         return known[ending]
     head = read_text(path)[:4000].lower()
@@ -80,8 +81,13 @@ def _reader(path: AnyPath) -> Callable[[AnyPath], Structure]:
     return _read_ase
 
 
+def is_for_ase(path: AnyPath) -> bool:
+    """Return whether a file is one of those that ase reads."""
+    return _reader(path) is _read_ase
+
+
 def _read_pdb(path: AnyPath) -> Structure:
-    from pdfkit.io.foreign import read_pdb
+    from pdfkit.io.pdb import read_pdb
 
     return read_pdb(path)
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from pdfkit import _checks
 from pdfkit.errors import PdfkitError, nearest
+from pdfkit.io import pdb
+from pdfkit.io._text import read_text
 from pdfkit.io.particles import XYZ, clusters
 from pdfkit.io.structures import available_structures
 from pdfkit.phases.cluster import Cluster
 from pdfkit.phases.crystal import Crystal
 
 KINDS = ("crystal", "cluster")
+_APERIODIC = re.compile(r"(?i)\bpbc\s*=\s*[\"'\[{(]?\s*(?:f(?:alse)?|0)(?:[\s,]+(?:f(?:alse)?|0)){2}")
 
 
 def shipped_names() -> tuple[str, ...]:
@@ -30,16 +34,21 @@ def known_structure(name: str) -> str:
 
 
 def kind_of(path: str | PathLike[str]) -> str:
-    """Return "cluster" for an xyz file without a lattice and a cluster of pdfkit by name, "crystal" for the rest."""
+    """Return "cluster" for an xyz or PDB file without a cell and a cluster of pdfkit by name, "crystal" for the rest.
+
+    A cell that an extended xyz file says is not periodic (pbc="F F F") is none.
+    """
     path = Path(path)
     if not path.exists():
         return "cluster" if str(path) in clusters() else "crystal"
-    if path.suffix.lower() not in XYZ:
+    ending = path.suffix.lower()
+    if ending in pdb.ENDINGS:
+        return "crystal" if pdb.has_cell(path) else "cluster"
+    if ending not in XYZ:
         return "crystal"
-    from pdfkit.io._text import read_text
-
     lines = read_text(path).splitlines()
-    return "crystal" if len(lines) > 1 and "lattice=" in lines[1].lower() else "cluster"
+    comment = lines[1] if len(lines) > 1 else ""
+    return "crystal" if re.search(r"(?i)lattice\s*=", comment) and not _APERIODIC.search(comment) else "cluster"
 
 
 def phase_from_file(path: str | PathLike[str], *, name: str, kind: str | None = None, **options: Any) -> Any:

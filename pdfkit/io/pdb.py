@@ -1,0 +1,200 @@
+"""Files of the Protein Data Bank: columns of fixed width, Cartesian positions, B in place of U.
+
+Of several models (NMR, trajectories) the first counts. CRYST1 with a cell of 1 Å (or 0) stands for none. B that is
+blank or 0 for every atom is one that nobody gave.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pdfkit import _symmetry
+from pdfkit._checks import Array
+from pdfkit._sites import DEFAULT_UISO, Site, Species, missing_U, numbered_labels, occupants, vacancies
+from pdfkit._species import symbols
+from pdfkit.errors import ReadError, StructureError, remark
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._operations import tabulated_operations
+from pdfkit.io._text import read_text
+from pdfkit.structure import Structure
+
+ENDINGS = (".pdb", ".ent")
+_B_TO_U = 1 / (8 * math.pi**2)
+# Å: a shorter edge is a placeholder's, 1.000 or 0.000.
+_NO_CELL = 1.5
+_EXTRA = ("EP", "LP", "MW")  # massless sites of models of water and lone pairs
+
+
+@dataclass(frozen=True)
+class _Atom:
+    line: int
+    symbol: str
+    there: tuple[tuple[Species, float], ...]
+    xyz: tuple[float, float, float]
+    B: float | None
+    tensor: tuple[float, ...] | None = None
+
+
+def read_pdb(path: AnyPath) -> Structure:
+    """Return the structure of a PDB file with a cell; its atoms are the asymmetric unit of its space group.
+
+    Raises ReadError when there is no cell or the file is damaged.
+    """
+    lines = read_text(path).split("\n")
+    record = next((line for line in lines if line.startswith("CRYST1")), "")
+    cell = _cell(path, lines)
+    if cell is None:
+        why = "CRYST1 is a placeholder" if record else "no CRYST1 record"
+        raise ReadError(path, f"{why}, so no cell: a crystal needs one; read molecules as a Cluster")
+    atoms, said = _first_model(path, lines)
+    name = record[55:66].strip() or "P 1"
+    try:
+        listed = _listed(cell, _to_cell(path, lines, cell), atoms, said)
+        if name.replace(" ", "") in ("P1", "1"):
+            return listed
+        R, t = tabulated_operations(name, listed.cell)
+        return replace(listed, spacegroup=name, rotations=R, translations=t)
+    except (StructureError, ValueError) as error:
+        raise ReadError(path, str(error)) from error
+
+
+def read_molecule(path: AnyPath) -> tuple[list[str], Array, list[str]] | None:
+    """Return names, positions (n, 3; Å) and remarks of a file without a cell; None where it has one."""
+    lines = read_text(path).split("\n")
+    if _cell(path, lines) is not None:
+        return None
+    atoms, said = _first_model(path, lines)
+    partly = next((atom for atom in atoms if atom.there and atom.there[0][1] != 1.0), None)
+    if partly is not None:
+        message = f"an atom has occupancy {partly.there[0][1]:g}: a particle has whole atoms only"
+        raise ReadError(path, message, partly.line)
+    names = [atom.there[0][0].ion if atom.there else "X" for atom in atoms]
+    return names, np.array([atom.xyz for atom in atoms]), said
+
+
+def has_cell(path: AnyPath) -> bool:
+    """Return whether a PDB file says in which cell its atoms repeat."""
+    return _cell(path, read_text(path).split("\n")) is not None
+
+
+def _cell(path: AnyPath, lines: Sequence[str]) -> tuple[float, ...] | None:
+    for i, line in enumerate(lines):
+        if line.startswith("CRYST1"):
+            cell = tuple(_number(path, line[at : at + n], i) for at, n in zip(_CELL, _WIDTHS, strict=True))
+            return cell if min(cell[:3]) > _NO_CELL else None
+    return None
+
+
+_CELL, _WIDTHS = (6, 15, 24, 33, 40, 47), (9, 9, 9, 7, 7, 7)
+
+
+def _number(path: AnyPath, text: str, i: int) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ReadError(path, f"{text.strip()[:20]!r} stands where a number should: check the columns", i + 1)
+    return value
+
+
+def _first_model(path: AnyPath, lines: Sequence[str]) -> tuple[list[_Atom], list[str]]:
+    """Return the atoms of the first model, and what is to be said of the others and of vacancies."""
+    starts = [i for i, line in enumerate(lines) if line.startswith("MODEL ")]
+    end = starts[1] if len(starts) > 1 else len(lines)
+    said = [f"the first of {len(starts)} models is read"] if len(starts) > 1 else []
+    atoms = []
+    for i, line in enumerate(lines[:end]):
+        if line.startswith(("ATOM  ", "HETATM")):
+            atoms.append(_atom(path, line, i))
+        elif line.startswith("ANISOU") and atoms:
+            atoms[-1] = replace(atoms[-1], tensor=_tensor(path, line, i))
+    if not atoms:
+        raise ReadError(path, "no atoms (ATOM or HETATM): was the file written completely?")
+    said += vacancies(Counter(atom.symbol for atom in atoms if not atom.there))
+    return atoms, said
+
+
+def _atom(path: AnyPath, line: str, i: int) -> _Atom:
+    name, residue = line[12:16], line[17:20].strip()
+    symbol = line[76:78].strip() or _of_atom_name(path, name, residue, i)
+    charge = line[78:80].strip()
+    occ = _number(path, line[54:60], i) if line[54:60].strip() else 1.0
+    B = _number(path, line[60:66], i) if line[60:66].strip() else None
+    x, y, z = (_number(path, line[at : at + 8], i) for at in (30, 38, 46))
+    try:
+        there = occupants(symbol + (charge if re.fullmatch(r"\d[+-]", charge) else ""), occ)
+    except StructureError as error:
+        raise ReadError(path, str(error), i + 1) from None
+    return _Atom(i + 1, symbol, there, (x, y, z), B)
+
+
+def _tensor(path: AnyPath, line: str, i: int) -> tuple[float, ...]:
+    """Return U11 … U23 (Å², Cartesian)."""
+    return tuple(1e-4 * _number(path, line[at : at + 7], i) for at in range(28, 70, 7))
+
+
+def _of_atom_name(path: AnyPath, field: str, residue: str, i: int) -> str:
+    """Return the element in an atom's name where there is no element: it ends in column 14, " CA " is carbon.
+
+    "CA  " is calcium by that rule; but names of four letters ("HG11") and of programs that do not keep it begin in
+    column 13 too, so both readings have to agree, or the residue must bear the element's name.
+    """
+    name, field = field.strip(), field[:2]
+    if name in _EXTRA:
+        return "X"
+    if (not field[:1].strip() or field[:1].isdecimal()) and field[1:].upper() in symbols():
+        return field[1:].upper()
+    symbol = field.strip().capitalize()
+    if symbol in symbols() and residue.upper() == name.upper() == symbol.upper():
+        return symbol
+    if symbol in symbols() and len(symbol) == 2 and symbol[0] not in symbols():
+        return symbol
+    raise ReadError(path, f"atom {name[:8]!r} may be of two elements: give the element in columns 77 and 78", i + 1)
+
+
+def _to_cell(path: AnyPath, lines: Sequence[str], cell: tuple[float, ...]) -> tuple[Array, Array]:
+    """Return (3, 3) and (3,) that take a position to fractions, as SCALE has them or as a ∥ x, b in xy does."""
+    usual: Array = np.asarray(np.linalg.inv(_symmetry.basis(cell)), dtype=np.float64)
+    rows = {
+        line[5:6]: [_number(path, line[at : at + w], i) for at, w in ((10, 10), (20, 10), (30, 10), (45, 10))]
+        for i, line in enumerate(lines)
+        if line.startswith("SCALE") and line[10:40].strip()
+    }
+    if sorted(rows) != ["1", "2", "3"]:
+        return usual, np.zeros(3)
+    scale: Array = np.array([rows[key] for key in "123"], dtype=np.float64)
+    turn, basis = scale[:, :3].T, _symmetry.basis(cell)
+    if np.abs(turn - usual).max() < 2e-6:  # the same, rounded to six digits
+        return usual, np.asarray(scale[:, 3])
+    own = np.linalg.pinv(turn)
+    if np.allclose(own @ own.T, basis @ basis.T, rtol=0.01, atol=0.1):
+        return turn, np.asarray(scale[:, 3])
+    return usual, np.zeros(3)  # of no cell (1, 0, 0), or of another
+
+
+def _listed(
+    cell: tuple[float, ...], to_cell: tuple[Array, Array], atoms: Sequence[_Atom], said: list[str]
+) -> Structure:
+    turn, shift = to_cell
+    star = np.linalg.norm(turn, axis=0)
+    unknown = [atom.B is None and atom.tensor is None for atom in atoms]
+    if not any(atom.B or atom.tensor for atom in atoms):
+        unknown = [True] * len(atoms)
+    said += missing_U(sum(unknown))
+    there = [(atom, one, occ, no) for atom, no in zip(atoms, unknown, strict=True) for one, occ in atom.there]
+    labels = numbered_labels([one.element for _, one, _, _ in there])
+    sites = []
+    for (atom, one, occ, no), label in zip(there, labels, strict=True):
+        x, y, z = (np.array(atom.xyz) @ turn + shift).tolist()
+        U: tuple[float, ...] = (DEFAULT_UISO if no else (atom.B or 0.0) * _B_TO_U,)
+        if atom.tensor is not None:
+            U = _symmetry.voigt(turn.T @ _symmetry.matrix(atom.tensor) @ turn / np.outer(star, star))
+        sites.append(Site(label, one.element, (x, y, z), occ, U, atom.tensor is None, one.charge))
+    return Structure(cell, tuple(sites), remarks=tuple(map(remark, said)))
