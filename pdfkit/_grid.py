@@ -102,7 +102,8 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     number per Å³ of the sphere they fill). Measured on bulk CdS and Ni to 30 Å: below 1.6e-4 with qdamp 0.03 and 0.058
     at Qmax 15 to 25 (NaCl at Qmax 18: 8e-4), up to 2e-3 where nothing damps the crystal. Large cells stay at 20 Å and
     at larger errors in the last few Å before rmax: diamond as 8 atoms without symmetry 1.6e-3 (qdamp 0.03, Qmax 20),
-    1e-2 with nothing to damp it at Qmax 15; with its symmetry (symmetry="find") 1.4e-4 and 7e-3. With a qmin it is 40 Å at least: 4 Å is off by 6e-3, 20 Å by 1e-4 (bulk NaCl, CdS and Ni).
+    1e-2 with nothing to damp it at Qmax 15; with its symmetry (symmetry="find") 1.4e-4 and 7e-3. With a qmin it is
+    40 Å at least: 4 Å is off by 6e-3, 20 Å by 1e-4 (bulk NaCl, CdS and Ni).
     """
     if not instrument.terminated:
         return 0.0
