@@ -39,6 +39,35 @@ def lengths(path: Path, **options: Any) -> dict[str, float]:
     return _strengths(path, "N", options)
 
 
+def anomalous_terms(path: Path, energy: float) -> dict[str, list[float]]:
+    """Return f′ and f″ of each species at an energy (keV)."""
+    from pdfkit.data import HC
+    from pdfkit.phases.crystal import Crystal
+    from pdfkit.scattering import anomalous
+
+    terms = {name: anomalous(name, HC / energy) for name in Crystal.from_file(path, name="p").composition()}
+    return {name: [f.real, f.imag] for name, f in terms.items()}
+
+
+def anomalous_G(path: Path, r: float, energy: float) -> float:
+    """Return G at r of X-rays with f′ and f″ at an energy (keV); its remarks are said as warnings."""
+    import numpy as np
+
+    from pdfkit.data import HC, Instrument
+    from pdfkit.model import Model
+    from pdfkit.phases.crystal import Crystal
+
+    instrument = Instrument(probe="X", qmax=float("inf"), wavelength=HC / energy, anomalous=True)
+    return float(Model(Crystal.from_file(path, name="p"), instrument)(np.array([r - 0.01, r, r + 0.01])).G[1])
+
+
+def wavelength(path: Path) -> float | None:
+    """Return the wavelength (Å) that the header of a curve gives."""
+    from pdfkit.io.pdf_files import read_pdf
+
+    return read_pdf(path).instrument.wavelength
+
+
 def _strengths(path: Path, probe: str, options: Mapping[str, Any]) -> dict[str, float]:
     from pdfkit.phases.crystal import Crystal
     from pdfkit.scattering import scattering_strength
@@ -65,4 +94,7 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "electrons": electrons,
     "lengths": lengths,
     "there and back": there_and_back,
+    "f1 and f2": anomalous_terms,
+    "G with f1 and f2": anomalous_G,
+    "wavelength": wavelength,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +191,14 @@ def test_ions_have_terms_too():
     pair = ("Cl1-", "Na1+")
     scale = 0.5 * w[0][1]
     assert np.abs(parts[pair].G - scale * numbers[pair].G).max() < 1e-10 * np.abs(numbers[pair].G).max()
+
+
+def test_the_examples_of_the_page_run():
+    page = Path(__file__).parents[1] / "docs" / "scattering.md"
+    text = page.read_text(encoding="utf-8")
+    test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
+    assert len(test.examples) > 5
+    assert doctest.DocTestRunner().run(test).failed == 0
 
 
 # --- asked for or not, known or not
