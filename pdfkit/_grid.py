@@ -118,25 +118,25 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     return float(np.clip(wanted, QMIN_RANGE if instrument.qmin > 0 else 4.0, min(100.0, affordable)))
 
 
-def make_grid(r: Array, step: float, band: float, extra: float) -> Grid:
-    """Build the grid that reaches r[-1] + extra (Å) and holds content up to `band` (Å⁻¹)."""
+def make_grid(r: Array, step: float, band: float, extra: float, end: float) -> Grid:
+    """Build the grid that reaches end + extra (Å, end ≥ r[-1]) and holds content up to `band` (Å⁻¹)."""
     half = _half_taps(step, band)
-    size = 8.0 * (8.0 * r.size * half + 12.0 * (r[-1] + extra) / step)
+    size = 8.0 * (8.0 * r.size * half + 12.0 * (end + extra) / step)
     _budget.need(size, f"G(r) on {r.size} points to {r[-1]:g} Å", "take fewer points, or a lower rmax")
-    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra)
+    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra, end)
 
 
 def _half_taps(step: float, band: float) -> int:
     return math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
 
 
-def _build(buffer: bytes, step: float, band: float, extra: float) -> Grid:
+def _build(buffer: bytes, step: float, band: float, extra: float, end: float) -> Grid:
     r = np.frombuffer(buffer)
     half = _half_taps(step, band)
-    last = max(r[-1] + extra, r[-1] + (half + 2) * step)
+    last = max(end + extra, end + (half + 2) * step)
     count = math.ceil(last / step) + 1
-    nodes = step * np.arange(count)
-    start = r[-1] + min(extra, (half + 2) * step)
+    nodes: Array = step * np.arange(count, dtype=np.float64)
+    start = end + min(extra, (half + 2) * step)
     taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
     position = r / step
     first = np.floor(position).astype(np.int64) - half + 1

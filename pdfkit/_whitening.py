@@ -72,16 +72,13 @@ def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
 
 
 def _points(r: Array, qmax: float) -> IntArray:
-    """Every n-th point, so that they are OVERSAMPLING times denser than π/qmax or as dense as the data are.
-
-    The last point is one of them: a model computed on these alone is then followed as far as on all.
-    """
+    """Every n-th point, so that they are OVERSAMPLING times denser than π/qmax or as dense as the data are."""
     step = (r[-1] - r[0]) / (r.size - 1)
     stride = max(1, math.floor(math.pi / (OVERSAMPLING * qmax * step) + 1e-9))
     if stride > 1 and np.abs(np.diff(r) - step).max() > 0.01 * step:
-        wanted = np.arange(r[-1], r[0] - 1e-9, -math.pi / (OVERSAMPLING * qmax))
-        return np.unique(np.clip(np.searchsorted(r, wanted - 1e-9), 0, r.size - 1))
-    return np.arange((r.size - 1) % stride, r.size, stride)
+        wanted = np.arange(r[0], r[-1] + 1e-9, math.pi / (OVERSAMPLING * qmax))
+        return np.unique(np.clip(np.searchsorted(r, wanted), 0, r.size - 1))
+    return np.arange(0, r.size, stride)
 
 
 @lru_cache(maxsize=16)

@@ -75,7 +75,8 @@ class Evaluator:
 
     Holds only tables that follow from r and the instrument: what it returns depends on its arguments alone.
     `messages` are remarks on the last call (peaks left out). `begin` (Å): where the data begin, if before r; it matters
-    only to the convention "pdffit2", whose filter starts there.
+    only to the convention "pdffit2", whose filter starts there. `end` (Å): where they end, if beyond r; peaks and
+    ripples are followed as if r went on to there.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class Evaluator:
         strengths: Mapping[str, float],
         r: Array,
         begin: float | None = None,
+        end: float | None = None,
     ) -> None:
         self.phases = phases
         self.instrument = instrument
         self.convention = convention
         self.strengths = strengths
         self.r = np.array(r)
+        self._end = max(float(self.r[-1]), -math.inf if end is None else end)
         self.messages: list[str] = []
         self._qmax = math.inf if instrument.qmax is None else instrument.qmax
         self._inside, self._zero = slice(None), False
@@ -100,12 +103,10 @@ class Evaluator:
             self._use_filter(convention.cut, begin)
         else:
             sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
-            self._extra = _grid.ripple_range(instrument, sigma2, float(self.r[-1]), pairs)
+            self._extra = _grid.ripple_range(instrument, sigma2, self._end, pairs)
             # Clusters are followed to their end, so that nothing of them is faded out.
             # In steps of 5 Å, so that clusters of nearly equal size share their tables.
-            ends = [
-                5.0 * math.ceil((p.shape.extent() - self.r[-1]) / 5.0) for p in phases if isinstance(p.shape, Whole)
-            ]
+            ends = [5.0 * math.ceil((p.shape.extent() - self._end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
             self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
         self._terminated = instrument.terminated and not self._filter
         self._before = convention.envelope == "before-cut"
@@ -126,7 +127,7 @@ class Evaluator:
         first = 0 if self._zero else int(np.argmin(np.abs(wide - self.r[0])))
         self._inside = slice(first, first + self.r.size - self._zero)
         self.r, self._extra, self._filter, self._filter_qmax = wide, 0.0, program, self._qmax
-        self._qmax = math.inf
+        self._qmax, self._end = math.inf, float(wide[-1])
 
     def _filtered(self, curves: Array) -> Array:
         return _filters.lowpass(curves, self.r[1] - self.r[0], self._filter_qmax, self._filter)
@@ -233,7 +234,7 @@ class Evaluator:
         if shape.parameters:
             own = zip(shape.parameters, values[stop - len(shape.parameters) : stop].tolist(), strict=True)
             shape = replace(shape, **{p.name: value for p, value in own})
-        reach = float(self.r[-1]) + self._extra
+        reach = self._end + self._extra
         if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
             reach = min(reach, max(shape.extent(), 1.0))
         qbroad, qmin = float(values[-1]), self.instrument.qmin
@@ -250,7 +251,7 @@ class Evaluator:
         if step not in self._grids:
             # What the step was chosen for, rounded down the same ladder: nearly equal σ share their tables.
             band = min(self._qmax, math.pi / (_grid.OVERSAMPLING * step))
-            self._grids[step] = _grid.make_grid(self.r, step, band, self._extra)
+            self._grids[step] = _grid.make_grid(self.r, step, band, self._extra, self._end)
         return self._grids[step]
 
     def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:

@@ -196,8 +196,8 @@ class Model:
             warnings.warn(message, PdfkitWarning, stacklevel=2)
         return PDF(r, G, instrument=self.instrument.complete(), name="calculated")
 
-    def evaluator(self, r: Array, begin: float | None = None) -> Evaluator:
-        """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`: see `Evaluator`.
+    def evaluator(self, r: Array, begin: float | None = None, end: float | None = None) -> Evaluator:
+        """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`, `end`: see `Evaluator`.
 
         Example
         -------
@@ -215,7 +215,7 @@ class Model:
                 if text not in self._told:
                     self._told.add(text)
                     warnings.warn(text, PdfkitWarning, stacklevel=3)
-        return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin)
+        return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin, end)
 
     def phase_curves(self, r: Array, *, begin: float | None = None) -> dict[str, PDF]:
         """Return each phase's share of G on r; they add up to the total. `begin`: see `Evaluator`.

@@ -76,9 +76,9 @@ class Dataset:
         if errors == "covariance":
             made = whitening(data, model.instrument, weights)
             target, ones = data.G[made.index], np.ones(made.index.size)
-            return cls(
-                name, model, data, begin, model.evaluator(data.r[made.index]), target, ones, made, made.source
-            )  # fmt: skip
+            # The points are some of the data's: the last may not be among them, and the model is that of all.
+            evaluate = model.evaluator(data.r[made.index], end=float(data.r[-1]))
+            return cls(name, model, data, begin, evaluate, target, ones, made, made.source)
         dG = data.dG if weights == "auto" else None
         weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
         return cls(name, model, data, begin, model.evaluator(data.r, begin), data.G, weight, None, source)

@@ -225,8 +225,8 @@ def test_a_helper_without_limits_leads_to_the_truth(
     column = BALL.names.index(name)
     plain = pk.Model.evaluator
 
-    def watched(self: pk.Model, r: np.ndarray, begin: float | None = None) -> object:
-        evaluate = plain(self, r, begin)
+    def watched(self: pk.Model, r: np.ndarray, *ends: float | None, **options: float | None) -> object:
+        evaluate = plain(self, r, *ends, **options)
 
         class Watch:
             messages = evaluate.messages
