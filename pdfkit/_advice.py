@@ -84,6 +84,9 @@ def examine(pdf: PDF) -> Advice:
     spectrum_limit = math.pi / float(np.diff(r).max())
     given = pdf.instrument.qmax
     top = min(spectrum_limit, 60.0 if given is None or not math.isfinite(given) else 1.6 * given)
+    if top < 1.0:
+        said = (f"a Qmax of {top:.3g} Å⁻¹, or points so far apart, leave too little to say more",)
+        return Advice(None, None, None, None, None, first_peak(r, G), None, True, said)
     Q = np.arange(0.2, top, math.pi / (2 * (r[-1] - r[0])))
     cut = _cut(Q, _spectrum(r, G, Q))
     qmax = given if given is not None and math.isfinite(given) else cut

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit.data import Instrument
+from pdfkit.io._plausible import mass_density
 from pdfkit.io.structures import read_structure
 from pdfkit.particle import Particle
 from pdfkit.phases.files import phase_from_file
@@ -42,9 +43,7 @@ def number_density(path: Path, **options: Any) -> float:
 
 def density(path: Path, **options: Any) -> float:
     """Return g/cm³."""
-    from pdfkit._info import _mass_density
-
-    return _mass_density(read_structure(path, **options))
+    return mass_density(read_structure(path, **options))
 
 
 def labels(path: Path, **options: Any) -> list[str]:

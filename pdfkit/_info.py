@@ -15,12 +15,12 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit._folders import unfinished
 from pdfkit._info_data import OVERRIDE, Options, read
-from pdfkit._species import atomic_mass
 from pdfkit.counting import count_pairs
 from pdfkit.data import PDF, SQ
 from pdfkit.errors import PdfkitWarning, ReadError
 from pdfkit.intensity import Intensity
 from pdfkit.io import _axis_names
+from pdfkit.io._plausible import mass_density
 from pdfkit.particle import Particle
 from pdfkit.structure import Structure
 
@@ -270,7 +270,7 @@ def of_structure(structure: Structure, everything: bool = False) -> Lines:
     yield from _symmetry_on_offer(structure)
     yield "cell", "a {:.5g}  b {:.5g}  c {:.5g} Å   α {:g}  β {:g}  γ {:g}°".format(*(round(x, 6) for x in cell))
     yield "volume", f"{structure.volume():.5g} Å³"
-    yield "density", f"{structure.number_density():.5g} atoms/Å³, {_mass_density(structure):.4g} g/cm³"
+    yield "density", f"{structure.number_density():.5g} atoms/Å³, {mass_density(structure):.4g} g/cm³"
     yield "sites", f"{len(structure.sites)}   (label, element, multiplicity, x y z, occupancy, Uiso or Uequiv in Å²)"
     for i, (site, n) in enumerate(zip(structure.sites, structure.multiplicities().tolist(), strict=True)):
         if i == _SITES and len(structure.sites) > _SITES + 1 and not everything:
@@ -312,12 +312,6 @@ def formula(composition: dict[str, float]) -> str:
 
 def _count(n: float) -> str:
     return f"{round(n, 4):g}"
-
-
-def _mass_density(structure: Structure) -> float:
-    """Return g/cm³: 1 u/Å³ = 1.66053907 g/cm³."""
-    mass = sum(n * atomic_mass(element) for element, n in structure.composition().items())
-    return float(mass / structure.volume() * 1.66053907)
 
 
 def shortest_distances(structure: Structure) -> dict[str, float]:

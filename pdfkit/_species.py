@@ -90,6 +90,15 @@ def atomic_mass(element: str) -> float:
     return float((entry[int(number[1])] if number else entry).mass)
 
 
+def covalent_radius(element: str) -> float:
+    """Return the covalent radius (Å) of an element, isotope or ion."""
+    import periodictable
+
+    match = re.search(r"[A-Z][a-z]?", element)
+    known = getattr(periodictable, match[0], None) if match else None
+    return float(getattr(known, "covalent_radius", None) or 1.2)
+
+
 def species(text: str, *, numbered: bool = True, known: Collection[str] = ()) -> Species:
     """Return what an element's symbol in a file or a call says, with its number, charge or mass.
 

@@ -453,3 +453,81 @@ except KeyboardInterrupt:
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130, said
     assert time.monotonic() - begin < 15.0  # a busy machine; minutes without the pieces
+
+
+# --- what cannot be --------------------------------------------------------------------------------------------------
+
+CERIA = """data_ceria
+_cell_length_a {0}
+_cell_length_b {0}
+_cell_length_c {0}
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'F m -3 m'
+loop_
+_atom_site_label
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_U_iso_or_equiv
+Ce 0 0 0 0.005
+O 0.25 0.25 0.25 0.01
+"""
+
+
+@pytest.mark.parametrize(("scale", "said"), [(1.0, None), (1.0 / 0.529177, "Bohr"), (100.0, "pm")])
+def test_lengths_in_other_units_are_told_by_what_comes_out(scale: float, said: str | None, tmp_path: Path) -> None:
+    """CeO2, a = 5.411 Å: 7.2 g/cm³, Ce–O 2.34 Å."""
+    path = tmp_path / "ceria.cif"
+    path.write_text(CERIA.format(5.411 * scale))
+    if said is None:
+        assert pk.read_structure(path).remarks == ()
+        return
+    with pytest.warns(pk.PdfkitWarning, match=said) as issued:
+        found = pk.read_structure(path)
+    assert len(found.remarks) == len(issued) == 1
+
+
+def test_a_crystal_denser_than_any_is_remarked(tmp_path: Path) -> None:
+    path = tmp_path / "dense.cif"
+    path.write_text(CERIA.format(3.2).replace("O 0.25 0.25 0.25", "Ce2 0.25 0.25 0.25"))
+    with pytest.warns(pk.PdfkitWarning, match=r"density is .* g/cm³, more than any"):
+        pk.read_structure(path)
+
+
+@pytest.mark.parametrize(("scale", "said"), [(1.0, None), (1.8897, "in Å")])
+def test_positions_in_other_units_are_told_too(scale: float, said: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "part.xyz"
+    good = pk.build.tetrahedron("CdSe_zincblende", 3)
+    pk.write_xyz(path, pk.Particle.of(list(good.symbols), scale * good.xyz))
+    if said is None:
+        assert pk.Particle.from_file(path).remarks == ()
+        return
+    with pytest.warns(pk.PdfkitWarning, match=said):
+        assert len(pk.Particle.from_file(path).remarks) == 1
+
+
+def test_a_curve_too_large_for_any_g_of_r_is_remarked(tmp_path: Path) -> None:
+    path = tmp_path / "counts.gr"
+    pk.write_columns(path, ["r", "G"], [R, 3e5 * np.cos(R)])
+    with pytest.warns(pk.PdfkitWarning, match="no G"):
+        pk.read_pdf(path)
+
+
+def test_a_fit_of_thousands_of_atoms_takes_little_memory() -> None:
+    """The covariance of all quantities, 25,000 squared, would be 5 GB; only the free ones have any."""
+    from pdfkit.results import propagated, propagated_errors
+
+    rng = np.random.default_rng(1)
+    tangents = np.zeros((40_000, 3))
+    tangents[[5, 700, 39_000, 12], [0, 1, 2, 1]] = 1.0, 2.0, -1.0, 0.5
+    root = rng.normal(size=(3, 3))
+    covariance = root @ root.T
+    covariance[2] = covariance[:, 2] = np.nan
+    some = [5, 700, 12, 39_000, 0]
+    expected = np.sqrt(np.diag(propagated(covariance, tangents[some])))
+    found = propagated_errors(covariance, tangents)
+    np.testing.assert_allclose(found[some], expected)
+    assert np.count_nonzero(found) == 4
+    assert np.isnan(found[39_000])

@@ -15,6 +15,7 @@ from pdfkit._species import symbols
 from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.io._cif_blocks import Block
 from pdfkit.io._operations import Operations
+from pdfkit.io._plausible import mass_density
 from pdfkit.structure import Site, Structure
 
 # Occupancies and formulas are rounded: 2 % of an element; densities 3 %, volumes 1 %.
@@ -157,16 +158,10 @@ def agreement(block: Block, structure: Structure) -> int:
             said += [abs(times - round(times)) < TOLERANCE * times] if Z is None else []
     density = _positive(block, _DENSITY)
     if density:
-        said.append(abs(_density(structure) / density - 1) < 0.1)
+        said.append(abs(mass_density(structure) / density - 1) < 0.1)
     if any(block.column(item) for item in _MULTIPLICITY):
         said.append(not _multiplicities(block, structure))
     return sum(1 if agreed else -1 for agreed in said)
-
-
-def _density(structure: Structure) -> float:
-    from pdfkit._info import _mass_density
-
-    return _mass_density(structure)
 
 
 def refuse_cut_short(block: Block, elements: set[str], whole: bool) -> None:
@@ -191,8 +186,8 @@ def remarks(block: Block, structure: Structure) -> list[str]:
     """Return where the atoms that came out differ from what the file says of them, a sentence each."""
     said = _about_formula(block, structure)
     density = _positive(block, _DENSITY)
-    if density and not said and abs(_density(structure) / density - 1) > 0.03:
-        said.append(f"the file's density is {density:g} g/cm³, the atoms give {_density(structure):.3f}")
+    if density and not said and abs(mass_density(structure) / density - 1) > 0.03:
+        said.append(f"the file's density is {density:g} g/cm³, the atoms give {mass_density(structure):.3f}")
     volume = _positive(block, "_cell_volume")
     if volume and abs(structure.volume() / volume - 1) > 0.01:
         said.append(f"the file's _cell_volume is {volume:g} Å³, its cell has {structure.volume():.2f}")

@@ -22,7 +22,7 @@ from pdfkit.structure import Structure
 _B_TO_U = 1 / (8 * math.pi**2)
 STANDARD = ("x", "y", "z", "biso", "property", "moleno", "moleat", "occ")
 _TENSOR = ("u11", "u22", "u33", "u12", "u13", "u23")
-_FORTRAN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)[dD][+-]?\d+")
+_FORTRAN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)[dD][+-]?\d+")
 # Distance (Å) within which an image of an atom is the atom that is listed.
 _SAME = 0.05
 # Volume (Å³) of an atom, hydrogen apart, beyond which a cell is emptier than most solids.

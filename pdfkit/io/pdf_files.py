@@ -19,7 +19,7 @@ from pdfkit._curve_kinds import OF_R, Sample, _shown, named
 from pdfkit.data import PDF, Instrument
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io import _functions_of_r as of_r
-from pdfkit.io import _header, _kinds
+from pdfkit.io import _header, _kinds, _plausible
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._curve_columns import Asked
 from pdfkit.io._grid import check_count, check_finite, check_grid, check_length_unit
@@ -140,7 +140,7 @@ def _read_other(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     header |= curve.notes
     if not uniform:
         header["note grid"] = "r is not uniform"
-    remarks += _header.contradictions(facts, given)
+    remarks += [*_header.contradictions(facts, given), *_plausible.of_G(curve.y)]
     instrument = _header.instrument(facts, given)
     if curve.neutrons and instrument.probe is None:
         instrument = replace(instrument, probe="N")

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from pdfkit import _checks
-from pdfkit.errors import ReadError, StructureError, nearest
+from pdfkit.errors import ReadError, StructureError, nearest, remark
+from pdfkit.io import _plausible
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
 from pdfkit.io.cif import read_cif, write_cif
@@ -51,6 +52,9 @@ def read_structure(
     if block is not None and reader is not read_cif:
         raise ReadError(path, "only a CIF has data blocks: leave block= out")
     structure = read_cif(path, block) if reader is read_cif else reader(path)
+    said = [remark(text) for text in _plausible.of_structure(structure)]
+    if said:
+        object.__setattr__(structure, "remarks", (*structure.remarks, *said))  # nobody has seen it yet
     return with_symmetry(structure, symmetry, tolerance)
 
 

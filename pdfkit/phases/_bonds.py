@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit._species import covalent_radius
 from pdfkit.phases import _orbits
 from pdfkit.phases._geometry import Atoms
 from pdfkit.phases._orbits import Geometry
@@ -63,17 +64,6 @@ def _exclusive(sites: Sequence[Site], s: IntArray, t: IntArray, distance: Array)
     occ = np.array([site.occ for site in sites])
     if (occ >= 1.0).all():
         return np.zeros(distance.size, dtype=bool)
-    radius = np.array([_radius(site.element) for site in sites])
+    radius = np.array([covalent_radius(site.element) for site in sites])
     partial = (occ[s] < 1.0) & (occ[t] < 1.0) & (occ[s] + occ[t] < 1.001)
     return partial & (distance < OVERLAP * (radius[s] + radius[t]))
-
-
-def _radius(element: str) -> float:
-    """Return the covalent radius (Å) of an element, isotope or ion."""
-    import re
-
-    import periodictable
-
-    match = re.search(r"[A-Z][a-z]?", element)
-    known = getattr(periodictable, match[0], None) if match else None
-    return float(getattr(known, "covalent_radius", None) or 1.2)
