@@ -12,6 +12,7 @@ from pdfkit.errors import ReadError, StructureError, nearest
 from pdfkit.io._atomic import AnyPath
 
 ATOMS = "_atom_site_fract_x"
+LABELS = "_atom_site_label"
 MISSING = ("?", ".", "")
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?:\(([0-9]*)\))?")
@@ -134,13 +135,16 @@ def _block(block: Any) -> Block:
             columns = {tag: values[k::width] for k, tag in enumerate(item.loop.tags)}
         else:
             continue
+        which = count
         for tag, raw in columns.items():
             last = tag.lower().replace(".", "_")
             plain = [cif.as_string(value) if value[:1] in "'\";" else value for value in raw]
             if items.setdefault(last, plain) != plain:
                 twice.add(last)
             if item.loop is not None:
-                loops.setdefault(last, count)
+                # A second list with the same labels in the same order goes on with the first.
+                which = loops.get(LABELS, count) if last == LABELS and last not in twice else which
+                loops.setdefault(last, which)
     return Block(block.name.strip(), items, frozenset(twice), last, loops)
 
 

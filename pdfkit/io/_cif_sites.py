@@ -84,8 +84,16 @@ class _Rows:
         labels = [other for other in loops if loops[other] == loops.get(name) and "label" in other]
         if not labels:
             raise StructureError(f"{name} is not in the list of the atoms and has no labels: of which atom is it?")
-        by_label = dict(zip((label.strip() for label in self.block.column(labels[0])), values, strict=False))
-        return [by_label.get(label, "") for label in self._column("label")]
+        there, here = [label.strip() for label in self.block.column(labels[0])], self._names()
+        if there == here:
+            return values
+        by_label = dict(zip(there, values, strict=False))
+        if any(by_label[label] != value for label, value in zip(there, values, strict=False)):
+            raise StructureError(f"{name} has two values for one label: give each site a label of its own")
+        return [by_label.get(label, "") for label in here]
+
+    def _names(self) -> list[str]:
+        return [self.text(i, "label", "type_symbol") for i in range(self.count)]
 
     def coordinate(self, i: int, x: str, name: str) -> float:
         """Return a coordinate, NaN where there is none. A point is 0, the default of the dictionary (ICSD has them)."""
