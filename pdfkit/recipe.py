@@ -6,6 +6,7 @@ names file and line.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -89,6 +90,11 @@ class PhaseEntry:
             options = dict(self.options)
             if options.pop("anisotropic", False):
                 options |= {"U11": 0.01, "U33": 0.01}
+            foreign = sorted(set(options) - {"elements", *inspect.signature(Stacked).parameters})
+            if foreign:
+                raise PdfkitError(
+                    f"{foreign[0]} is not for a stacked phase, which is layers of neutral atoms: leave it out"
+                )
             phase: Any = Stacked(*options.pop("elements"), name=self.name, **options)
         else:
             phase = phase_from_file(self._structure(), name=self.name, kind=self.kind or None, **self.options)

@@ -392,6 +392,32 @@ def test_recipe_that_cannot_be(tmp_path, extra, message):
         pk.run_recipe(recipe(tmp_path, extra), out=tmp_path / "out")
 
 
+@pytest.mark.parametrize("key", ["ions = true", 'block = "a"', "surface = true"])
+def test_keys_that_a_stacked_phase_has_not(tmp_path, key):
+    file = recipe(tmp_path, "anomalous = true", HARD)
+    phase = 'phase = [{name = "s", kind = "stacked", elements = ["Cd", "S"], a_h = 4.1, alpha = 0.3, ' + key + "}]"
+    file.write_text(file.read_text().replace('phase = [{name = "zb", structure = "CdS_zincblende"}]', phase))
+    with pytest.raises(pk.RecipeError, match="is not for a stacked phase"):
+        pk.run_recipe(file, out=tmp_path / "out")
+
+
+def test_mixed_valence_is_kept():
+    sites = [
+        pk.Site("Fe1", "Fe", (0, 0, 0), 0.4, 0.005, charge=2),
+        pk.Site("Fe2", "Fe", (0, 0, 0), 0.6, 0.005, charge=3),
+        pk.Site("O1", "O", (0.5, 0.5, 0.5), 1.0, 0.005, charge=-2),
+    ]
+    cell = pk.Structure((4.3,) * 3 + (90,) * 3, sites)
+    ions = pk.Crystal(cell, name="fe", ions=True)
+    assert ions.composition() == {"Fe2+": 0.4, "Fe3+": 0.6, "O2-": 1.0}
+    about = pk.Instrument(probe="X", qmax=np.inf)
+    merged = pk.Structure(
+        cell.cell, [pk.Site("Fe1", "Fe", (0, 0, 0), 1.0, 0.005), pk.Site("O1", "O", (0.5,) * 3, 1.0, 0.005)]
+    )
+    one, two = (pk.Model(pk.Crystal(s, name="fe"), about)(R).G for s in (cell, merged))
+    assert np.abs(one - two).max() < 1e-12 * np.abs(two).max()
+
+
 def test_simulate(tmp_path):
     out = str(tmp_path / "a.gr")
     words = ["simulate", "CdS_zincblende", "--qmax", "20", "--energy", "24", "--anomalous", "--rmax", "12", "-o", out]
