@@ -41,6 +41,7 @@ CurveKind = Annotated[
 Composition = Annotated[str | None, typer.Option("--composition", "-s", help="Such as SiO2; converts barns.")]
 Density = Annotated[float | None, typer.Option("--rho0", help="Atoms/Å³; converts T, R, g and Keen's G(r).")]
 SHAPE = "Particle shape"
+LONGEST = 480  # characters of a message
 
 
 def main() -> NoReturn:
@@ -64,6 +65,8 @@ def _ended() -> int:
     except PdfkitError as error:
         return _fail(str(error))
     except OSError as error:
+        if error.filename is None and not _has_folder():
+            return _fail("the folder that this runs in does not exist any more: change to another")
         name = f"{error.filename}: " if error.filename is not None else ""
         return _fail(f"{name}{error.strerror or error}")
     except MemoryError as error:
@@ -78,6 +81,13 @@ def _ended() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0
+
+
+def _has_folder() -> bool:
+    try:
+        return bool(Path.cwd())
+    except OSError:
+        return False
 
 
 def _prepare() -> None:
@@ -147,8 +157,9 @@ def _written() -> str:
 
 
 def _say(text: str) -> None:
-    """Print one line to stderr."""
-    show(one_line(text), file=sys.stderr)
+    """Print one line to stderr; of a name without end, its ends."""
+    text = one_line(text)
+    show(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 + 3 :]}", file=sys.stderr)
 
 
 def _fail(text: str) -> int:

@@ -242,6 +242,24 @@ def test_warnings_made_errors_leave_remarks_alone(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a folder in use cannot be deleted elsewhere")
+def test_a_working_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "i.iq").write_text("".join(f"{q / 10} {1 + q % 7}\n" for q in range(5, 150)))
+    line = f"rmdir {tmp_path}/gone && exec {sys.executable} -m pdfkit reduce {tmp_path}/i.iq -s Ni"
+    done = subprocess.run(["sh", "-c", line], cwd=tmp_path / "gone", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr == "error: the folder that this runs in does not exist any more: change to another\n"
+
+
+def test_a_name_without_end_makes_no_message_without_end(tmp_path: Path) -> None:
+    done = command("plot", f"{'n' * 900}.gr", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "nnn" in done.stderr
+    assert len(done.stderr) < 500
+    assert done.stderr.endswith("File name too long\n")
+
+
 # --- text that a terminal obeys --------------------------------------------------------------------------------------
 
 

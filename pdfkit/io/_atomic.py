@@ -94,7 +94,9 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
         if _is_same(target, one):
             raise WriteError(f"{path}: this output would overwrite the input {one}: give another name")
     if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise WriteError(f"{path}: cannot be written (Permission denied): check permissions of {target.parent}")
+        raise WriteError(
+            f"{path}: cannot be written (no permission, or a read-only disk): check {target.parent}, or write elsewhere"
+        )
     return target
 
 
