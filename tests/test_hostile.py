@@ -28,23 +28,12 @@ def nickel(**options) -> pk.Model:
 
 def child(code: str, *arguments: object) -> tuple[int, str, float]:
     """Run code in a fresh process; return exit code, stderr, and the most memory it took (GB)."""
-    tail = "\nimport resource as _r; print('\\npeak', _r.getrusage(_r.RUSAGE_SELF).ru_maxrss)"
+    tail = "\nfrom pdfkit._bench_timing import peak as _peak; print('\\npeak', _peak())"  # not that of its parent
     done = subprocess.run(
         [sys.executable, "-c", code + tail, *map(str, arguments)], capture_output=True, text=True, timeout=120
     )
     peak = done.stdout.rpartition("peak")[2].split()
-    return done.returncode, done.stderr, int(peak[0]) / 1e6 if peak else float("nan")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    """Compiling takes memory of its own, which is not what is measured here: whatever comes first would pay for it."""
-    child("""
-import numpy as np, pdfkit as pk
-for phase in (pk.Crystal.from_file("Ni", name="x"), pk.Cluster(pk.build.sphere("Ni", 6), "x")):
-    model = pk.Model(phase, pk.Instrument(probe="X", qmax=25))
-    pk.fit(model, model(np.arange(1, 6, 0.02)), free=["scale", "Uiso"])
-""")
+    return done.returncode, done.stderr, float(peak[0]) / 1e3 if peak else float("nan")
 
 
 # --- numbers of a model ----------------------------------------------------------------------------------------------
@@ -542,3 +531,13 @@ def test_a_fit_of_thousands_of_atoms_takes_little_memory() -> None:
     np.testing.assert_allclose(found[some], expected)
     assert np.count_nonzero(found) == 4
     assert np.isnan(found[39_000])
+
+
+def test_a_number_without_end_takes_no_time_in_a_discus_file() -> None:
+    from pdfkit.io._discus import number
+
+    begin = time.process_time()
+    with pytest.raises(ValueError, match="could not convert"):
+        number("9" * 100_000 + "x")
+    assert time.process_time() - begin < 1.0
+    assert [number(word) for word in ("1.5D-02", "-.5d0", "1.D1", "2D1", "+3.25")] == [0.015, -0.5, 10.0, 20.0, 3.25]
