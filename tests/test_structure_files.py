@@ -441,6 +441,7 @@ def test_libraries_stay_silent(capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", "spcgr Fm-3m would add atoms", PdfkitWarning)
+        warnings.filterwarnings("ignore", "U is missing for", PdfkitWarning)
         for name in FILES:
             read_structure(DATA / name)
         for damaged in ("data_x\nloop_\n_a\n_b\n1 2 3\n", "data_x\n;never closed\n", ""):
