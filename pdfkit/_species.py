@@ -191,6 +191,8 @@ def _is_mass(symbol: str, number: int, label: bool) -> bool:
     """Return whether n of "Li-7" is a mass: it is above a charge's, and in a label it is not just an atom's number."""
     if symbol in ("H", "He"):
         return number in {"H": (2, 3), "He": (3, 4)}[symbol]
+    if symbol in ("D", "T"):  # no hydrogen has a charge of -2; D-2 has its mass twice, which is refused
+        return number > 1
     return number in natural_masses(symbol) if label else number > 4
 
 

@@ -401,6 +401,12 @@ def test_keys_that_a_stacked_phase_has_not(tmp_path, key):
         pk.run_recipe(file, out=tmp_path / "out")
 
 
+def test_deuterium_with_its_mass_is_no_charge():
+    assert pk.Site("A", "H-2", (0, 0, 0)).element == "D"
+    with pytest.raises(pk.StructureError, match="D is an isotope itself"):
+        pk.Site("A", "D-2", (0, 0, 0))
+
+
 def test_mixed_valence_is_kept():
     sites = [
         pk.Site("Fe1", "Fe", (0, 0, 0), 0.4, 0.005, charge=2),
