@@ -58,7 +58,8 @@ def _first_peak(r: Array, y: Array) -> float:
 def slope(r: Array, y: Array) -> float | None:
     """Return s of y = s·r below the first peak, in units of y per Å; None where that range is short or not a line."""
     end = _first_peak(r, y)
-    inside = (r < end) & (r > 0)
+    # Before the first peak that is positive there may be a negative one, as of Ti–O or O–H with neutrons.
+    inside = (r < (0.6 * end if r[0] < 0.3 * end else end)) & (r > 0)
     if np.count_nonzero(inside) < 8 or r[0] > 0.6 * end:
         return None
     x, z = r[inside], y[inside]

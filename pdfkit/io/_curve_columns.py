@@ -13,10 +13,9 @@ from pdfkit.io import _header, _kinds
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table
 
-_OBSERVED = re.compile(
-    r"([gdt]|rdf|y)?_?(obs|exp|expt|observed|experiment|data|meas|measured)(r|\(r\))?|total|tot", re.IGNORECASE
-)
-_CALCULATED = re.compile(r"(?i)[gsfydt]?_?(?:calc\w*|fit|model)(?:r|q|\([rq]\))?")
+_SIDE = r"(?i)(?:[gdtsfy]|rdf)?(?:\([rq]\))?[^a-z]*(?:{})[^a-z]*(?:r|q|\([rq]\))?\W*"
+_OBSERVED = re.compile(_SIDE.format(r"obs|observed|expt?|experiment\w*|data|meas|measured|total|tot"))
+_CALCULATED = re.compile(_SIDE.format(r"calc\w*|fit|model\w*|rmc|sim|simul\w*|theory|theor"))
 _ERRORS = ("err", "error", "errors", "sigma", "esd", "std", "stderr", "unc", "uncertainty", "sig", "e", "dgobs")
 _OF_VALUES = ("dg", "dgr", "ds", "dsq", "df", "dfq")
 _SIGNS = ("d", "e", "err", "sigma", "sig")
@@ -71,9 +70,13 @@ def is_calculated(labels: tuple[str, ...], value: int) -> bool:
     """Return whether the column may be a calculation: no label says that it is measured, or that another is not."""
     if value >= len(labels):
         return True
-    named = [_kinds.parts_of(label)[0] for label in labels]
-    other = any(_CALCULATED.fullmatch(name) for i, name in enumerate(named) if i not in (0, value))
-    return not other and not _OBSERVED.fullmatch(named[value])
+    other = any(_is(_CALCULATED, label) for i, label in enumerate(labels) if i not in (0, value))
+    return not other and not _is(_OBSERVED, labels[value])
+
+
+def _is(side: re.Pattern[str], label: str) -> bool:
+    """Return whether a label, with or without what stands in its last brackets, says on which side a column is."""
+    return any(side.fullmatch(text) is not None for text in (label, _kinds.parts_of(label)[0]))
 
 
 def _value(table: Table, labels: tuple[str, ...], kind: str | None, of: str) -> tuple[int, Said, tuple[str, ...]]:
@@ -82,7 +85,7 @@ def _value(table: Table, labels: tuple[str, ...], kind: str | None, of: str) -> 
     errors = _errors(labels, of)
     said = {i: _kinds.of_label(label, of=of) for i, label in enumerate(labels) if i and i not in errors}
     for i in said:
-        if _OBSERVED.fullmatch(_kinds.parts_of(labels[i])[0]):
+        if _is(_OBSERVED, labels[i]):
             return i, said[i], ()
     known = {i: one for i, one in said.items() if one.kind in kinds}
     found = {one.kind for one in known.values()}
@@ -112,7 +115,7 @@ def _not_used(table: Table, labels: Mapping[int, str], chosen: int) -> tuple[str
     other = [
         labels[i]
         for i, name in names.items()
-        if i != chosen and not _CALCULATED.fullmatch(name) and not _ELSE.fullmatch(name)
+        if i != chosen and not _is(_CALCULATED, labels[i]) and not _ELSE.fullmatch(name)
     ]
     if not other:
         return ()

@@ -139,7 +139,7 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
         return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
     if said.kind == "?":
         names = ", ".join(OF_R)
-        raise ReadError(table.path, f"{said.how}, which is no function known here: give kind=, one of {names}")
+        raise ReadError(table.path, f"{said.how}: no function known here; give kind=, one of {names}")
     if said.kind == "g":
         _check_g(table, curve, said)
     if said.kind and (said.kind != "G" or said.sure):
@@ -184,7 +184,8 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
             f"the values are positive and grow like {power}, as those of {name} do: taken as G(r); give {kinds} if not"
         )
         return G, said, (text,)
-    return G, said, ()
+    wrong = _behaviour.agrees(r, y, sample.rho0) if sample.rho0 is not None else ""
+    return G, said, (f"it is taken as G(r), but {wrong}: look at kind, rho0 and normalisation",) if wrong else ()
 
 
 def _is_D(r: Array, y: Array, sample: Sample) -> bool:

@@ -42,6 +42,9 @@ _METRES = 1e-6  # a wavelength below this is in m (pyFAI)
 WAVELENGTHS = (0.005, 20.0)  # Å: electrons of 1 MeV have 0.0087, neutrons seldom more than 10
 _KEV = (3.0, 500.0)  # X-rays of scattering experiments; numbers a thousand times larger are eV
 
+# r or Q with its unit, in a line that is not one of labels: xaxis label "r (nm)".
+_AXIS = re.compile(r"(?<![\w(])(?:[rRqQ]|[Dd]istance|[Rr]adius)\s*[(\[/]\s*((?:[np]m|bohr|a\.u\.|Å)(?![A-Za-z]))")
+
 Lines = Sequence[tuple[int, str]]
 
 
@@ -159,6 +162,8 @@ class Facts:
         Any other unit in the label comes back as it stands there: "pm", "bohr", ….
         """
         said = self.word("[rq]_?units?|units?") or ""
+        if not label:
+            label = next((match[1] for _, text in self.lines if (match := _AXIS.search(text))), "")
         if other := _OTHER_UNITS.search(label):
             return other[0]
         if "nm" in label or re.match(r"nm|nanomet", said):

@@ -61,6 +61,8 @@ _PLAIN = re.compile(
     r"(?i)y|values?|data|pdf|signal|obs\w*|exp\w*|gofr|g_?of_?r|gr|g|calc\w*|y_?(obs|calc)?|f\(x\)|column\s?\d+|sig.*|fit|rmc|"
     r"corr\w*|iobs|gsum|total|tot"
 )
+# Of D(r)_expt, G(r)_data: which side of a fit it is says nothing of the function.
+_SIDE = re.compile(r"(?<=\))(?:expt?|obs|calc|rmc|fit|data|model|meas)$", re.IGNORECASE)
 _FUNCTION = re.compile(r"[\wρπ\[]+.*\((r|R|Q|q)\).*")
 # The end of a file name: (pattern, kind, sure).
 _NAMES_R = (
@@ -124,13 +126,15 @@ def of_label(label: str, *, of: str) -> Said:
     name, unit_text = parts_of(label)
     unit = unit_of(unit_text)
     names = NAMES_OF_R if of == "r" else _OF_Q
-    kind, sure = names.get(name, ("", False))
+    kind, sure = names.get(name) or names.get(_SIDE.sub("", name), ("", False))
     if not kind and of == "Q" and re.match(r"I(?![a-z])|[Ii]nt(?!e?r?f)|[Cc]ount", name):
         kind, sure = "I", True
     if not kind and not _PLAIN.fullmatch(name) and _FUNCTION.fullmatch(name):
         kind = "?"
     # Blanks inside brackets were made underscores when the line was split.
     plain = re.sub(r"_(?=[^(\[]*[)\]])", " ", label.strip())[:40]
+    if re.search(r"(?<![A-Za-z])(?:fm|mb|mbarns?|millibarns?)(?![A-Za-z])", unit_text.replace("_", " ")):
+        return Said("?", f"the column is labelled {plain}; write it in barn (100 fm², 1000 mbarn)")
     return with_unit(Said(kind, f"the column is labelled {plain}", sure, unit))
 
 

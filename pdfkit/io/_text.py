@@ -138,7 +138,7 @@ def read_table(path: AnyPath) -> Table:
         row = lines[i].strip()
         if row.startswith(_COMMENTS):
             header.append((i + 1, row[:most]))
-        elif row:
+        elif row and row != "&":  # Grace ends a set so
             rows.append(row)
             numbers.append(i + 1)
     data = _parse(path, rows, numbers)
