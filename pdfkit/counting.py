@@ -40,7 +40,6 @@ CLOSEST = 0.5
 METHODS = ("auto", "exact", "direct", "lattice")
 # Up to here sorting every distance costs little.
 EXACT_ATOMS = 150
-MEMORY = 4e9
 LARGEST_EXTENT = 1e6
 """Å: keys of distances are whole numbers of 40 bits, of 1e-5 Å each."""
 # Pairs a thread should get at least.
@@ -117,13 +116,13 @@ def count_pairs(
     method: str = "auto",
     axes: bool = False,
     threads: int | None = None,
-    memory: float = MEMORY,
+    memory: float | None = None,
 ) -> PairTable:
     """Return the table of pair distances of a particle.
 
     labels : (n,) class of each atom, 0…; default its element. rmax : Å, None for all pairs. method : see the module.
     axes : keep the moments along x, y and z (method "exact" only). threads : default, one per core. memory : bytes the
-    count may take.
+    count may take, default 4 GB (environment variable PDFKIT_MEMORY).
 
     Raises
     ------
@@ -140,10 +139,11 @@ def count_pairs(
     ([3.36, 4.75, 5.82], [12.0, 12.0, 4.0])
     """
     _checks.choice("method", method, METHODS)
+    memory = _budget.memory_limit() if memory is None else memory
     labels = particle.kind if labels is None else np.asarray(labels, dtype=np.int64)
     rmax = math.inf if rmax is None else _checks.number("rmax", rmax, low=0.0, open_low=True)
     if method == "auto":
-        method = _cheapest(particle, rmax, axes)
+        method = _cheapest(particle, rmax, axes, memory)
     if axes and method != "exact":
         raise PdfkitError(f"moments along x, y and z need method='exact', not {method!r}: leave axial expansions out")
     if particle.extent() > LARGEST_EXTENT:
@@ -164,7 +164,7 @@ def count_pairs(
     return table
 
 
-def _cheapest(particle: Particle, rmax: float, axes: bool) -> str:
+def _cheapest(particle: Particle, rmax: float, axes: bool, memory: float) -> str:
     """Return the method that needs the least work, in units of about a nanosecond."""
     n = len(particle)
     if axes or n <= EXACT_ATOMS:
@@ -175,7 +175,7 @@ def _cheapest(particle: Particle, rmax: float, axes: bool) -> str:
     reach = min(1.0, (2 * rmax / extent) ** 3) if math.isfinite(rmax) else 1.0
     shape, groups = _padded(particle), np.unique(particle.sites[:, 3]).size  # type: ignore[index]  # a lattice has sites
     work = float(np.prod(shape)) * groups * groups * 30.0
-    return "lattice" if work < n * n * reach and _lattice_bytes(particle) < MEMORY else "direct"
+    return "lattice" if work < n * n * reach and _lattice_bytes(particle) < memory else "direct"
 
 
 def _check_memory(particle: Particle, method: str, memory: float) -> None:

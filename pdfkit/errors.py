@@ -10,6 +10,18 @@ import warnings
 from collections.abc import Iterable
 from os import PathLike
 
+LONGEST = 400
+"""Characters of a message beyond which long words in it, which come from inputs, are shown by their beginnings."""
+
+
+def shortened(text: str) -> str:
+    """Return a message that fits a screen: an input may be one word of a megabyte."""
+    if len(text) <= LONGEST:
+        return text
+    words = [word if len(word) <= 60 else f"{word[:40]}…" for word in text.split(" ")]
+    out = " ".join(words)
+    return out if len(out) <= LONGEST + 60 else f"{out[: LONGEST + 40]} …"
+
 
 class PdfkitError(ValueError):
     """Base of every error that a user's input can cause.
@@ -57,9 +69,9 @@ class ReadError(PdfkitError):
     def __init__(self, path: str | PathLike[str], message: str, line: int | None = None) -> None:
         self.path = str(path)
         self.line = line
-        self.message = message
+        self.message = shortened(message)
         where = self.path if line is None else f"{self.path}, line {line}"
-        super().__init__(f"{where}: {message}")
+        super().__init__(f"{where}: {self.message}")
 
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, int | None]]:
         return type(self), (self.path, self.message, self.line)

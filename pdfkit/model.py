@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pdfkit import _checks, _grid, transforms
+from pdfkit import _budget, _checks, _grid, transforms
 from pdfkit._checks import Array
 from pdfkit._resonance import scattering_remarks
 from pdfkit.data import PDF, SQ, Instrument
@@ -287,6 +287,7 @@ class Model:
         whole = max(phase.shape.extent() for phase in self.phases) + 1.0
         extent = min(rmax, whole)
         step = min(0.01, 0.3 * math.pi / Q[-1])
+        _budget.need(200.0 * extent / step, f"S(Q) to {Q[-1]:g} Å⁻¹ from G(r) to {extent:.4g} Å", "lower Q or rmax")
         r = step * np.arange(1, math.ceil(extent / step) + 1)
         fade = _grid.fade((r / extent - 0.8) / 0.2) if whole > rmax else np.ones(r.size)
         if self.instrument.weights == "q-dependent":

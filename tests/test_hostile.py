@@ -541,3 +541,24 @@ def test_a_number_without_end_takes_no_time_in_a_discus_file() -> None:
         number("9" * 100_000 + "x")
     assert time.process_time() - begin < 1.0
     assert [number(word) for word in ("1.5D-02", "-.5d0", "1.D1", "2D1", "+3.25")] == [0.015, -0.5, 10.0, 20.0, 3.25]
+
+
+def test_a_spectrum_to_no_end_is_refused_before_room_is_made() -> None:
+    with pytest.raises(pk.PdfkitError, match=r"S\(Q\) to 1e\+09 .* would need .*: lower Q or rmax"):
+        nickel().sq(np.linspace(0.5, 1e9, 1000))
+
+
+def test_counting_follows_the_limit_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    particle = pk.Particle.of(["Au"] * 64, 3.0 * np.indices((4, 4, 4)).reshape(3, 64).T)
+    monkeypatch.setenv("PDFKIT_MEMORY", "1e-6")
+    with pytest.raises(pk.PdfkitError, match="are allowed"):
+        pk.count_pairs(particle)
+
+
+def test_long_words_of_an_input_do_not_fill_the_message(tmp_path: Path) -> None:
+    path = tmp_path / "fit.toml"
+    path.write_text(f"[data]\n{'qmax' * 3000} = 20\n")
+    with pytest.raises(pk.RecipeError) as error:
+        pk.load_recipe(path)
+    assert str(path) in str(error.value)
+    assert len(error.value.message) < 470
