@@ -108,6 +108,6 @@ MAKERS: Mapping[str, Callable[..., Path]] = {"silicon": pattern}
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "peak and end": peak_and_end,
     "start and points": start_and_points,
-    "wavelength": wavelength_read,
+    "wavelength of a pattern": wavelength_read,
     "read as": read_as,
 }

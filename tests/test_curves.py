@@ -325,7 +325,11 @@ def test_measured_curves_are_left_alone() -> None:
     files = measured()
     assert len(files) > 20
     for file in files:
-        one = pk.read_pdf(file)  # a remark would be an error here
+        if file.stem == "C60":  # reaches 2e5: in a unit of its own, which is said
+            with pytest.warns(pk.PdfkitWarning, match="no G\\(r\\) in Å⁻² does"):
+                one = pk.read_pdf(file)
+        else:
+            one = pk.read_pdf(file)  # a remark would be an error here
         for start in (0.0, 0.5, 1.0, 1.5, 2.0):
             for stop in (9.0, 20.0, 60.0):
                 part = one.crop(start, min(stop, float(one.r[-1])))

@@ -50,9 +50,15 @@ G = formula_G(R)
 X, N = "X", "N"
 # file: instrument, composition, temperature, whether dG counts, name
 PDF_FILES = {
-    "pdfgetx3.gr": (Instrument(X, 1.0, 19.0), "Cd Se", None, False, "pdfgetx3"),
-    "pdfgetx3_lorch.gr": (Instrument(X, 0.0, 19.0, window="lorch"), "Cd Se", None, False, "pdfgetx3_lorch"),
-    "xpdfsuite.gr": (Instrument(X, 0.4, 23.5), "CdS", None, False, "xpdfsuite"),
+    "pdfgetx3.gr": (Instrument(X, 1.0, 19.0, wavelength=0.1867), "Cd Se", None, False, "pdfgetx3"),
+    "pdfgetx3_lorch.gr": (
+        Instrument(X, 0.0, 19.0, window="lorch", wavelength=0.1867),
+        "Cd Se",
+        None,
+        False,
+        "pdfgetx3_lorch",
+    ),
+    "xpdfsuite.gr": (Instrument(X, 0.4, 23.5, wavelength=0.18), "CdS", None, False, "xpdfsuite"),
     "pdfgetx2.gr": (Instrument(X, 1.0, 40.0), None, 77.0, True, "pdfgetx2"),
     "pdfgetn.gr": (Instrument(None, 0.87, 27.0), None, 10.0, True, "pdfgetn"),
     "pdfgetn_old.gr": (Instrument(N, 0.87, 27.0), None, 15.0, True, "pdfgetn_old"),
@@ -118,7 +124,7 @@ def test_header_keys():
 def test_keywords_override_the_header():
     with pytest.warns(PdfkitWarning, match="header says") as said:
         pdf = read_pdf(DATA / "pdfgetx3.gr", probe="N", qmin=0.5, qmax=15, qdamp=0.06, qbroad=0.01, window="lorch")
-    assert pdf.instrument == Instrument("N", 0.5, 15.0, 0.06, 0.01, "lorch")
+    assert pdf.instrument == Instrument("N", 0.5, 15.0, 0.06, 0.01, "lorch", wavelength=0.1867)
     assert tuple(str(one.message) for one in said) == pdf.remarks
     assert pdf.remarks == (
         "pdfgetx3.gr: the file's header says qmin = 1, 0.5 is used because it was given",
@@ -451,7 +457,7 @@ def test_every_sq_is_read(name):
     if name == "nm.sq":
         np.testing.assert_allclose(sq.dS, DS, rtol=1e-5)
     if name.startswith("pdfgetx3"):
-        assert sq.instrument == Instrument("X", 1.0, 19.0)
+        assert sq.instrument == Instrument("X", 1.0, 19.0, wavelength=0.1867)
         assert sq.composition == "Cd Se"
 
 
