@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit._species import base
+from pdfkit._species import NOBLE, base, covalent_radius
 from pdfkit.errors import StructureError, remark
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _SAME_SPOT = 0.5
 # Parts of the sum of two covalent radii: below lies no bond (uranyl has 0.67), above lie no neighbours but those of
 # noble gases (caesium has 1.1).
 _LEAST, _MOST = 0.63, 1.6
-_NOBLE = frozenset({"He", "Ne", "Ar", "Kr", "Xe", "Rn"})
 
 
 def checked(kind: type[P], names: Sequence[str], xyz: Any, said: Sequence[str], options: Mapping[str, Any]) -> P:
@@ -64,13 +63,7 @@ def _doubts(particle: Particle) -> list[str]:
 
 
 def _radii(particle: Particle) -> Array:
-    return np.array([_radius(base(element)) for element in particle.elements])[particle.kind]
-
-
-@lru_cache(maxsize=256)
-def _radius(symbol: str) -> float:
-    """Return the covalent radius in Å; nan for noble gases, which bind nothing, and where none is known."""
-    import periodictable
-
-    radius = periodictable.elements.symbol(symbol).covalent_radius
-    return float("nan") if radius is None or symbol in _NOBLE else float(radius)
+    """Return covalent radii in Å; nan for noble gases, which bind nothing."""
+    elements = map(base, particle.elements)
+    radii = [math.nan if element in NOBLE else covalent_radius(element) for element in elements]
+    return np.array(radii)[particle.kind]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pdfkit._species import isotope, natural_masses
+from pdfkit._species import isotope, natural_masses, symbols
 from pdfkit.errors import PdfkitError
 
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -22,6 +22,12 @@ _ELEMENT = re.compile(r"[A-Z][a-z]?")
 # [7Li] and (13C), as labelled compounds are written.
 _LABELLED = re.compile(r"[\[(]([1-9]\d{0,2})([A-Z][a-z]?)[\])]")
 _LONGEST = 400
+# Formulas without a small letter, of elements with one letter; and what may stand side by side in them, although it is
+# an element too: carbonates, phosphates, CS2, HF, CHO, thiocyanates, CD3 and ND3.
+_CAPITALS = re.compile(r"[BCDFHIKNOPSTUVWY\d.()\[\]]+")
+_USUAL = re.compile(r"C[OS]|HF|HO|OS|PO|SC|NP|CD|ND")
+_MOLECULES = re.compile(r"CO|HF|HOD|YBO3|CD\d.*|ND2|ND[34].*|CO\(N[HD]2\)2|PO.*|C\d*H.*|C\d+D.*")
+_HEAVIEST = 94
 
 
 @lru_cache(maxsize=256)
@@ -63,6 +69,7 @@ def _units(text: str, part: str, after_dot: bool) -> list[tuple[float, str]]:
         part = re.sub(r"^(\d+(?:\.\d+)?)\s+", r"\1", part)
     last = ""
     for word in part.split():
+        _refuse_capitals(text, word)
         last, before = word, last
         if _ELEMENT.fullmatch(before) and re.fullmatch(r"\d+(?:\.\d+)?", word):
             out[-1] = (out[-1][0], out[-1][1] + word)  # "Cd 0.5"
@@ -80,6 +87,42 @@ def _units(text: str, part: str, after_dot: bool) -> list[tuple[float, str]]:
     if not out:
         raise _no_formula(text)
     return out
+
+
+def _refuse_capitals(text: str, word: str) -> None:
+    """Refuse SIO2, which is silica or S, I and O: in capitals, two elements and a third one are written alike.
+
+    K2CO3, HF, CS2 and C6H4INO2 pass, and so do formulas whose other reading is a number of atoms of one element (YB6).
+    """
+    if not _CAPITALS.fullmatch(word) or _MOLECULES.fullmatch(word):
+        return
+    other = re.sub(r"[A-Z]{2,}", lambda run: _capitalised(run[0], run.start() == 0), word)
+    if other == word or re.fullmatch(r"[A-Z][a-z][\d.]+", other):
+        return
+    apart = re.sub(r"(?<=[A-Z\d)\]])(?=[A-Z(\[])", " ", word)
+    raise PdfkitError(
+        f"composition = {text[:60]!r} in capitals may be {other[:60]} or {apart[:80]}: write {other[:60]}, or the "
+        "elements with spaces between them"
+    )
+
+
+def _capitalised(run: str, first: bool) -> str:
+    """Return a run of capitals with the elements of two letters in it, from the left: SIO → SiO."""
+    out, k = "", 0
+    while k < len(run):
+        pair = run[k : k + 2].capitalize()
+        if _is_common(pair) and ((first and k == 0) or not _USUAL.fullmatch(pair.upper())):
+            out, k = out + pair, k + 2
+        else:
+            out, k = out + run[k], k + 1
+    return out
+
+
+@lru_cache(maxsize=1024)
+def _is_common(symbol: str) -> bool:
+    import periodictable
+
+    return len(symbol) == 2 and symbol in symbols() and periodictable.elements.symbol(symbol).number <= _HEAVIEST
 
 
 def _with_number(text: str, number: str, unit: str, more: bool, multiple: bool) -> tuple[float, str]:

@@ -80,6 +80,7 @@ def strengths_used(phase: Any, instrument: Instrument, strengths: Mapping[str, f
     if ions:
         return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}{terms}"
     sites = getattr(getattr(phase, "structure", None), "sites", ())
-    stated = list(dict.fromkeys(site.symbol for site in sites if site.charge))
-    doubt = f" (the file states {', '.join(stated[:4])}: ions = true takes those)" if stated and probe == "X" else ""
+    stated = ", ".join(list(dict.fromkeys(site.symbol for site in sites if site.charge))[:4])
+    stated = stated or getattr(getattr(phase, "particle", None), "meta", {}).get("charges", "")
+    doubt = f" (the file states {stated}: ions = true takes those)" if stated and probe == "X" else ""
     return f"{what} of neutral atoms{doubt}{terms}"

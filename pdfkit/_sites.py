@@ -25,6 +25,7 @@ __all__ = [
     "identifier",
     "label_species",
     "missing_U",
+    "neutral_symbol",
     "numbered_labels",
     "numbers",
     "occupants",
@@ -47,6 +48,14 @@ NEGATIVE_U = 0.003
 def element_symbol(text: str) -> str:
     """Return the element or isotope in "Cd", "CD", "Cd2+", "Cd1", "62-Ni", "2H" (D); StructureError if none is."""
     return sited(text).element
+
+
+def neutral_symbol(text: str) -> str:
+    """Return the element or isotope in "Cd" or "62-Ni"; StructureError for an ion, where only neutral atoms go."""
+    found = sited(text)
+    if found.charge:
+        raise StructureError(f"{str(text)[:20]!r} is an ion, and these are neutral atoms: give {found.element}")
+    return found.element
 
 
 def sited(text: str) -> Species:

@@ -90,6 +90,11 @@ def atomic_mass(element: str) -> float:
     return float((entry[int(number[1])] if number else entry).mass)
 
 
+NOBLE = frozenset({"He", "Ne", "Ar", "Kr", "Xe", "Rn"})
+"""Elements whose covalent radii say nothing of distances."""
+
+
+@lru_cache(maxsize=256)
 def covalent_radius(element: str) -> float:
     """Return the covalent radius (Å) of an element, isotope or ion."""
     import periodictable

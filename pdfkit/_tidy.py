@@ -31,6 +31,7 @@ CLOSE = 0.95
 # U (Å²) of a pair of atoms of which makes the narrowest peak that is drawn, and a U that no atom of a crystal has.
 NARROW = 4.9e-5
 LARGE_U = 1.0
+LARGE_FROM_B = 5.0
 # What the stiffest atom of a crystal does not have: B of an oxide is 0.2 to 0.5 Å², U of a solvent too.
 LARGE_FOR_ALL = 0.2
 # Three thirds given as 0.334 fill a site.
@@ -257,8 +258,11 @@ def _limit(count: int) -> float:
     return max(FULL, 1.0 + 0.007 * count)
 
 
-def displacement_remarks(sites: tuple[Site, ...], rows: Array) -> list[str]:
-    """Return what is unusual in the displacements: negative, none at all, or larger than any."""
+def displacement_remarks(sites: tuple[Site, ...], rows: Array, as_B: bool) -> list[str]:
+    """Return what is unusual in the displacements: negative, none at all, or larger than any.
+
+    as_B : the format has B, so that U and B are not confused; proteins have 20 to 200 Å².
+    """
     least, largest = _principal(sites, rows)
     out = []
     negative, narrow = least < -1e-9, (least >= -1e-9) & (least < NARROW)
@@ -267,12 +271,12 @@ def displacement_remarks(sites: tuple[Site, ...], rows: Array) -> list[str]:
         out.append(f"U of {_named(sites, negative)} is not positive definite (least {value}): {_DRAWN}")
     if narrow.any():
         out.append(f"U of {_named(sites, narrow)} is 0 or nearly so: {_DRAWN}")
-    large = largest > LARGE_U
-    if not large.any() and len(least) and least.min() > LARGE_FOR_ALL:
+    large = largest > (LARGE_FROM_B if as_B else LARGE_U)
+    if not (as_B or large.any()) and len(least) and least.min() > LARGE_FOR_ALL:
         large = largest > LARGE_FOR_ALL
     if large.any():
-        value = f"{largest.max():.3g} Å²"
-        out.append(f"U of {_named(sites, large)} is very large ({value}): perhaps B = 8π²U was given as U")
+        why = "does B stand for a value that nobody knows?" if as_B else "perhaps B = 8π²U was given as U"
+        out.append(f"U of {_named(sites, large)} is very large ({largest.max():.3g} Å²): {why}")
     return out
 
 

@@ -7,9 +7,12 @@ command needs it.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -418,6 +421,17 @@ def _is_hdf5(path: Path) -> bool:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n" or path.suffix in (".h5", ".hdf5", ".nxs")
 
 
+@contextmanager
+def _options_named() -> Iterator[None]:
+    """Name options in errors as they are typed here: --kind S for kind="S", --rho0 for rho0=."""
+    try:
+        yield
+    except PdfkitError as error:
+        name = r"\b(kind|composition|rho0|wavelength|unit|qmax)="
+        text = re.sub(name + r'"([^"\s]+)"', r"--\1 \2", str(error))
+        raise PdfkitError(re.sub(name + r"(?=[\s,;)]|$)", r"--\1", text)) from error
+
+
 @app.command()
 def plot(
     file: Annotated[Path, typer.Argument(metavar="FILE.gr|RESULT.h5")],
@@ -437,7 +451,8 @@ def plot(
     target = out or Path(f"{file.stem}.png")
     check_target(target, [file])
     curve: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0}
-    data = load_result(file) if _is_hdf5(file) else read_pdf(file, **curve)
+    with _options_named():
+        data = load_result(file) if _is_hdf5(file) else read_pdf(file, **curve)
     from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused
     from pdfkit.data import PDF
 
@@ -466,7 +481,8 @@ def info(
     from pdfkit._info import describe
 
     more = {"unit": unit, "kind": kind, "as_": as_, "composition": composition, "rho0": rho0}
-    show(describe(file, qmax, wavelength, everything=everything, **more))
+    with _options_named():
+        show(describe(file, qmax, wavelength, everything=everything, **more))
 
 
 @app.command()

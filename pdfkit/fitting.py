@@ -103,8 +103,12 @@ def fit(
     if max_nfev < 1:
         raise PdfkitError(f"max_nfev = {max_nfev:g}: give at least 1 evaluation")
     whole = named(model, data)
-    if weights == "auto" and len({pdf.dG is None for pdf in whole.values()}) > 1:
-        raise PdfkitError('some data sets have errors dG and some have not: give all of them dG, or weights="none"')
+    without = [name for name, pdf in whole.items() if pdf.dG is None]
+    if weights == "auto" and 0 < len(without) < len(whole):
+        raise PdfkitError(
+            f"{', '.join(without)[:80]} has no errors dG, and other data sets have: give it dG (a third column of the "
+            'file), or weigh all points alike with weights="none" (in a recipe, under [fit]: weights = "none")'
+        )
     models, said = resolved(model, whole)
     remarks = list(said)
     if params is None:

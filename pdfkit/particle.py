@@ -116,7 +116,7 @@ class Particle:
         """Return a particle from one symbol per atom ("Cd", "62-Ni", "Na1+") and positions (n, 3) in Å.
 
         ions : whether symbols with a charge are species that scatter X-rays as ions ("Na1+"); default False, the
-        neutral element. Vacancies ("Va", "X") are left out, with a remark.
+        neutral element, and the charges only stand in `meta`. Vacancies ("Va", "X") are left out, with a remark.
         """
         elements, kind = np.unique(np.asarray(symbols, dtype=str), return_inverse=True)
         ions, said = options.pop("ions", False), tuple(options.pop("remarks", ()))
@@ -130,6 +130,8 @@ class Particle:
             full = np.array([one != VACANCY for one in there])[kind]
             kind, xyz = kind[full], np.asarray(xyz)[full]
         merged = tuple(sorted(set(known) - {""}))
+        if not ions and (stated := [one.ion for one in there if one.charge]):
+            options["meta"] = {**options.get("meta", {}), "charges": ", ".join(dict.fromkeys(stated))}
         index = np.array([merged.index(e) if e else -1 for e in known], dtype=np.int64)
         return cls(merged, index[kind] if kind.size else kind.astype(np.int64), xyz, remarks=said, **options)
 

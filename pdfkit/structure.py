@@ -107,7 +107,7 @@ class Structure:
         rows = self.basis()
         set_(self, "sites", tuple(_tidy.on_position(site, R, t, rows, said) for site in sites))
         self._merge_and_check(said)
-        said += _tidy.displacement_remarks(self.sites, rows)
+        said += _tidy.displacement_remarks(self.sites, rows, self.meta.get("displacements") == "B")
         # A copy says again what the original said: once is enough.
         _tidy.warn([text for text in said if text not in self.remarks])
         set_(self, "remarks", tuple(dict.fromkeys([*self.remarks, *said])))

@@ -448,3 +448,12 @@ def test_progress_lines_come_only_after_a_second(
             tell(7, 0.25)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["fitting: evaluation 7, Rw 0.2500"] * 2
+
+
+def test_errors_of_info_name_options_as_they_are_typed(tmp_path: Path, here: Callable[..., Run]) -> None:
+    file = tmp_path / "x.dat"
+    file.write_text("# Q y\n" + "".join(f"{0.05 * i:.2f} {0.1 * (-1) ** i}\n" for i in range(1, 200)))
+    run = here("info", str(file), "--as", "sq")
+    assert run.returncode == 2
+    assert "give --kind S for S(Q), --kind F for" in run.stderr
+    assert "kind=" not in run.stderr

@@ -18,6 +18,7 @@ from test_particles import ball
 
 import pdfkit as pk
 from pdfkit import serial
+from pdfkit._ions import strengths_used
 from pdfkit.scattering import form_factor, scattering_strength
 
 R = np.arange(0.5, 25.0, 0.01)
@@ -291,3 +292,14 @@ def test_cd56se35_comes_first_among_the_tetrahedra() -> None:
     ranked = sorted(rw, key=rw.__getitem__)
     assert ranked[0] == "Cd56Se35"
     assert rw[ranked[1]] > rw["Cd56Se35"] + 0.02
+
+
+def test_charges_that_are_not_taken_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "pair.xyz"
+    file.write_text("2\n\nCd2+ 0 0 0\nS2- 0 0 2.5\n")
+    model = pk.Model(pk.Cluster.from_file(file, name="p"), pk.Instrument(probe="X", qmax=20.0))
+    assert model.phases[0].particle.elements == ("Cd", "S")
+    used = strengths_used(model.phases[0], model.instrument, model.strengths)
+    assert used == "strengths at Q = 0 (Z) of neutral atoms (the file states Cd2+, S2-: ions = true takes those)"
+    ions = pk.Cluster.from_file(file, name="p", ions=True)
+    assert strengths_used(ions, model.instrument, {}) == "strengths at Q = 0 (electrons) of ions: Cd2+, S2-"

@@ -275,3 +275,10 @@ def test_no_damping_is_found_where_there_is_none() -> None:
     model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20.0))
     result = pk.fit(model, model(R), free=["scale", "qdamp"])
     assert result.params["qdamp"].value < 1e-3
+
+
+def test_data_with_and_without_errors_are_refused_with_a_way_out() -> None:
+    G = true_model()(R).G
+    data = {"a": pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), "b": pk.PDF(R, G, instrument=LAB)}
+    with pytest.raises(pk.PdfkitError, match=r'b has no errors dG, .* weights="none"'):
+        pk.fit(start(), data)

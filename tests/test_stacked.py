@@ -541,6 +541,11 @@ def test_wrong_values_are_refused_in_one_line(options: dict[str, Any], words: st
 def test_more_that_is_refused() -> None:
     with pytest.raises(pk.StructureError, match="Xx"):
         pk.Stacked("Xx", "Se", name="st", a_h=A, alpha=0.5)
+    for first, second in (("Cd2+", "Se"), ("Cd", "Se2-")):
+        with pytest.raises(
+            pk.StructureError, match=r"(Cd2\+|Se2-)' is an ion, and these are neutral atoms: give (Cd|Se)"
+        ):
+            pk.Stacked(first, second, name="st", a_h=A, alpha=0.5)
     with pytest.raises(pk.PdfkitError, match="has no meaning for single layers of Co"):
         pk.Stacked("Co", name="st", a_h=2.5, alpha=0.5, u=0.375)
     with pytest.raises(pk.ParameterError, match=r"st\.Uiso does not exist: nearest are"):

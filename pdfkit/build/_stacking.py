@@ -16,7 +16,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit._sites import element_symbol
+from pdfkit._sites import neutral_symbol
 from pdfkit.build._source import Source
 from pdfkit.errors import PdfkitError, StructureError
 from pdfkit.particle import Lattice
@@ -62,7 +62,7 @@ def stacking(
     >>> dot.formula, round(pk.build.hexagonality(dot), 2)
     ('Cd255Se245', 0.47)
     """
-    pair = element_symbol(cation), element_symbol(anion)
+    pair = neutral_symbol(cation), neutral_symbol(anion)
     if a_h is None:
         a_h = math.sqrt(8 / 3) * (bond_length(*pair) if bond is None else _checks.number("bond", bond, low=1.0))
     a_h = _checks.number("a_h", a_h, low=1.0, high=20.0)

@@ -24,7 +24,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit._sites import element_symbol
+from pdfkit._sites import neutral_symbol
 from pdfkit.build import _roles
 from pdfkit.build._centre import centre_of
 from pdfkit.build._crystal import crystal_source
@@ -269,7 +269,7 @@ def _replacements(source: Source, shell: Any) -> dict[str, str]:
         unknown = [old for old in shell if old not in mine]
         if unknown or not shell:
             raise PdfkitError(f"shell replaces {unknown or 'nothing'}: the core's elements are {', '.join(mine)}")
-        return {old: element_symbol(new) for old, new in shell.items()}
+        return {old: neutral_symbol(new) for old, new in shell.items()}
     other = sorted(set(network(shell).elements))
     if len(mine) == len(other) == 1:
         return {mine[0]: other[0]}

@@ -15,7 +15,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit._sites import element_symbol
+from pdfkit._sites import neutral_symbol
 from pdfkit.build._source import Source
 from pdfkit.build._stacking import bond_length
 from pdfkit.build.cut import network
@@ -94,7 +94,7 @@ def capped_tetrahedron(
     'Cd17S32'
     """
     order = _whole("n", n, 1)
-    pair = element_symbol(cation), element_symbol(anion)
+    pair = neutral_symbol(cation), neutral_symbol(anion)
     length = bond_length(*pair) if bond is None else _checks.number("bond", bond, low=1.0)
     b = length / math.sqrt(3) * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
     metal = [_barycentric(order - 1) @ b, *(_face(order, k) @ b for k in range(4)), (order + CORNER) * b]

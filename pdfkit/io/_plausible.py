@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit._species import atomic_mass, covalent_radius
+from pdfkit._species import NOBLE, atomic_mass, covalent_radius
 from pdfkit.structure import Structure
 
 DENSEST = 30.0
@@ -26,7 +26,6 @@ FEWEST, MOST = 4, 20_000
 """Atoms of which the nearest neighbours tell something, and that are searched soon."""
 LARGEST_G = 1e4
 """Å⁻²: the sharpest first peaks reach a few hundred."""
-_NOBLE = {"He", "Ne", "Ar", "Kr", "Xe", "Rn"}
 
 
 def mass_density(structure: Structure) -> float:
@@ -54,7 +53,7 @@ def _all_apart(around: Array, xyz: Array, elements: Sequence[str]) -> list[str]:
     """Say it when every atom has its nearest neighbour among `around` (which begins with xyz) as far off as in Bohr."""
     from scipy.spatial import cKDTree
 
-    if len(set(elements)) == 1 or _NOBLE & set(elements):
+    if len(set(elements)) == 1 or NOBLE & set(elements):
         return []
     distance, index = cKDTree(around).query(xyz, k=min(9, len(around)))
     distance, index = distance[:, 1:], index[:, 1:] % len(xyz)

@@ -197,4 +197,4 @@ def _listed(
         if atom.tensor is not None:
             U = _symmetry.voigt(turn.T @ _symmetry.matrix(atom.tensor) @ turn / np.outer(star, star))
         sites.append(Site(label, one.element, (x, y, z), occ, U, atom.tensor is None, one.charge))
-    return Structure(cell, tuple(sites), remarks=tuple(map(remark, said)))
+    return Structure(cell, tuple(sites), meta={"displacements": "B"}, remarks=tuple(map(remark, said)))

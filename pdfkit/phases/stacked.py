@@ -41,7 +41,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit._sites import element_symbol
+from pdfkit._sites import neutral_symbol
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels.stacking import stacked_peaks
 from pdfkit.phases._stacking import KINDS, Derived, Displacement, Point, displacements, runs
@@ -86,7 +86,7 @@ class Stacked:
     Raises
     ------
     PdfkitError : a value out of range, alpha and alpha_c both given or none, two ends of the particle.
-    StructureError : no such element.
+    StructureError : no such element, or an ion.
 
     Example
     -------
@@ -129,8 +129,8 @@ class Stacked:
         set_ = object.__setattr__
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
-        set_(self, "first", element_symbol(self.first))
-        set_(self, "second", None if self.second is None else element_symbol(self.second))
+        set_(self, "first", neutral_symbol(self.first))
+        set_(self, "second", None if self.second is None else neutral_symbol(self.second))
         for name in ("scale", "delta1", "delta2"):
             set_(self, name, _checks.number(name, getattr(self, name)))
         set_(self, "Ulayer", _checks.number("Ulayer", self.Ulayer, low=0.0))
