@@ -247,6 +247,8 @@ def of_particle(particle: Particle) -> Lines:
     if particle.name:
         yield "title", _plain(particle.name)[:100]
     yield "formula", f"{particle.formula}, {len(particle)} atoms, {particle.mass:.1f} g/mol"
+    if "charges" in particle.meta:
+        yield "charges", f"{particle.meta['charges']}, not taken: atoms are neutral without ions = true"
     for text in particle.remarks:
         yield "remark", text
     if len(particle) < 2:

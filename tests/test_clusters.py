@@ -18,6 +18,7 @@ from test_particles import ball
 
 import pdfkit as pk
 from pdfkit import serial
+from pdfkit._info import describe
 from pdfkit._ions import strengths_used
 from pdfkit.scattering import form_factor, scattering_strength
 
@@ -297,6 +298,7 @@ def test_cd56se35_comes_first_among_the_tetrahedra() -> None:
 def test_charges_that_are_not_taken_are_said(tmp_path: Path) -> None:
     file = tmp_path / "pair.xyz"
     file.write_text("2\n\nCd2+ 0 0 0\nS2- 0 0 2.5\n")
+    assert "Cd2+, S2-, not taken" in describe(str(file))
     model = pk.Model(pk.Cluster.from_file(file, name="p"), pk.Instrument(probe="X", qmax=20.0))
     assert model.phases[0].particle.elements == ("Cd", "S")
     used = strengths_used(model.phases[0], model.instrument, model.strengths)
