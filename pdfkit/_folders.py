@@ -3,7 +3,8 @@
 All files of a run are written into a hidden folder `.pdfkit-new-…` inside, which then becomes `pdfkit-unfinished` in
 one step: from here on the run counts. Its files are moved to their places one by one, which takes well under a
 millisecond, and the empty folder goes. Killed before that step, the old files stand as they were; killed after it,
-`pdfkit-unfinished` says so, and the next run that uses the folder moves what is left. Files of others stay.
+`pdfkit-unfinished` says so, and the next run that uses the folder moves what is left. Files of others stay. A link
+in the place of a result is replaced, and what it leads to stays.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from pdfkit._locks import folder_lock
 from pdfkit.errors import WriteError
-from pdfkit.io._atomic import WRITTEN, AnyPath, check_target, remedy, write_bytes
+from pdfkit.io._atomic import WRITTEN, AnyPath, check_target, own, remedy
 
 UNFINISHED = "pdfkit-unfinished"
 _NEW = ".pdfkit-new-"
@@ -89,7 +90,8 @@ def _commit(stage: Path, target: Path) -> None:
     """Let the files of a stage be those of the folder."""
     names = sorted(file.name for file in stage.iterdir())
     for name in names:
-        _like_before(stage / name, check_target(target / name))
+        check_target(target / name)
+        _like_before(stage / name, target / name)
     with uninterrupted(), _named(target):
         stage.rename(target / UNFINISHED)
         _settle(target)
@@ -117,22 +119,17 @@ def unfinished(path: AnyPath) -> str:
 
 
 def _like_before(file: Path, target: Path) -> None:
-    if target.exists():
+    if target.is_file() and not target.is_symlink():
         file.chmod(stat.S_IMODE(target.stat().st_mode))
 
 
 def _settle(target: Path) -> None:
     """Move the files of a run that counts to their places."""
-    ready = target / UNFINISHED
+    ready = own(target / UNFINISHED)
     if not ready.is_dir():
         return
     for file in sorted(ready.iterdir()):
-        place = Path(os.path.realpath(target / file.name))
-        try:
-            file.replace(place)
-        except OSError:  # a link to another disk
-            write_bytes(place, file.read_bytes())
-            file.unlink()
+        file.replace(target / file.name)  # a link gives way: what it leads to is no file of this folder
     ready.rmdir()
 
 

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pdfkit.errors import PdfkitError, WriteError
-from pdfkit.io._atomic import remedy
+from pdfkit.io._atomic import own, remedy
 
 NAME = ".pdfkit-lock"
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
@@ -90,7 +90,7 @@ class _Held:
 def _taken(folder: str | os.PathLike[str], path: Path) -> _Held:
     try:
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            descriptor = os.open(own(path), os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
             try:
                 locked = _try_lock(descriptor)
                 # A run that ended meanwhile deleted what was opened here: that file protects nothing any more.
@@ -106,7 +106,7 @@ def _taken(folder: str | os.PathLike[str], path: Path) -> _Held:
             if not locked:
                 raise InUseError(_in_use(folder, _words(_owner(path)), path))
     except OSError as error:
-        raise WriteError(f"folder {folder} cannot be locked ({error.strerror}): {remedy(error)}") from None
+        raise WriteError(f"folder {folder} cannot be written ({error.strerror}): {remedy(error)}") from None
 
 
 def _try_lock(descriptor: int) -> bool | None:

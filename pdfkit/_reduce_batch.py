@@ -32,7 +32,7 @@ from pdfkit._workers import start_worker, stop_workers
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
 from pdfkit.intensity import Intensity
-from pdfkit.io._atomic import AnyPath, write_text
+from pdfkit.io._atomic import AnyPath, own, write_text
 from pdfkit.io.intensity_files import read_intensity
 from pdfkit.reduction import Reduction, reduce
 
@@ -421,6 +421,7 @@ def _write(done: Reduction, names: Sequence[str], source: str, task: _Task, dige
         more["backgroundfile"] = Path(task.background).name
     more |= {key: f"{value:g}" for key, value in zip(("rmin", "rmax", "rstep"), task.r, strict=True)}
     for name in names:
+        own(name, replace=True)
         if name.endswith(".png"):
             from pdfkit import _plot_reduction
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from pdfkit.errors import ReadError, WriteError
-from pdfkit.io._atomic import write_text
+from pdfkit.io._atomic import own, write_text
 
 JOURNAL, TABLE = "reductions.jsonl", "reductions.csv"
 FORMAT = {"format": "pdfkit reductions", "version": 1}
@@ -81,7 +81,7 @@ def begin(folder: Path) -> dict[str, Entry]:
 
     Raises ReadError when a file of its name is something else, WriteError when it cannot be written.
     """
-    path = folder / JOURNAL
+    path = own(folder / JOURNAL)
     if path.exists() and path.stat().st_size:
         with path.open("rb") as stream:
             head = stream.readline(200)
@@ -175,7 +175,7 @@ def write_table(folder: Path, entries: Iterable[Entry], pending: Iterable[str] =
         said = "; ".join(row.warnings)
         status = "done" if row.status == "kept" else row.status
         table.writerow([row.file, status, row.message, said, f"{row.seconds:.3f}", *numbers])
-    write_text(folder / TABLE, stream.getvalue())
+    write_text(own(folder / TABLE, replace=True), stream.getvalue())
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Self
 
 from pdfkit._locks import folder_lock
 from pdfkit.errors import PdfkitError, ReadError, WriteError
-from pdfkit.io._atomic import WRITTEN, AnyPath
+from pdfkit.io._atomic import WRITTEN, AnyPath, own
 
 FORMAT = "pdfkit journal"
 FORMAT_VERSION = 1
@@ -42,7 +42,7 @@ class Journal:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 opened.enter_context(folder_lock(self.path.parent, f".{self.path.name}.lock", nested=False))
-                self._file = opened.enter_context(self.path.open("a+b"))
+                self._file = opened.enter_context(own(self.path).open("a+b"))
             except OSError as error:
                 raise WriteError(
                     f"{self.path}: the journal cannot be written ({error.strerror}): choose another out="

@@ -51,6 +51,8 @@ def main() -> NoReturn:
     """Run the command line; every error that an input can cause ends as one line and exit code 2."""
     _prepare()
     code = _ended()
+    if signal.getsignal(signal.SIGINT) in (_interrupted, _stopped_at_once):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: while Python leaves, Ctrl-C would change the code
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -501,6 +503,8 @@ def recipe(
         return
     if out.exists():
         raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")
+    if os.path.realpath(out) in {os.path.realpath(data), os.path.realpath(out.parent / data)}:
+        raise PdfkitError(f"{out} is the name of the data: give the recipe another, such as fit.toml")
     write_text(out, recipe_template(data, name=out.name))
     show(out)
 

@@ -145,6 +145,11 @@ def test_recipe_structures_version_and_help(folder: Path, here: Callable[..., Ru
     assert run.stdout == "mine.toml\n"
     assert load_recipe(folder / "mine.toml").data[0].file == folder / "ni.gr"
     assert here("recipe", "-o", "mine.toml").returncode == 2, "overwrote a recipe"
+    for data in ("new.gr", "./new.gr", str(folder / "new.gr")):
+        run = here("recipe", data, "-o", "new.gr")
+        assert run.returncode == 2
+        assert run.stderr == "error: new.gr is the name of the data: give the recipe another, such as fit.toml\n"
+    assert not (folder / "new.gr").exists()
     lines = here("structures").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [*pk.available_structures(), *clusters()]
     assert "F -4 3 m" in next(line for line in lines if line.startswith("CdSe_zincblende"))
@@ -192,6 +197,23 @@ def test_ctrl_c_ends_with_130_and_no_traceback(folder: Path) -> None:
     assert err.startswith("interrupted")
     assert err.count("\n") == 1
     assert not (folder / "pdfkit-out").exists(), "an empty folder was left behind"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for processes there")
+def test_ctrl_c_while_python_leaves_changes_nothing(folder: Path) -> None:
+    """Python gives signals back to the system early in its shutdown, which takes a while with all that is loaded."""
+    code = (
+        "import os, signal, sys\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGINT): kill(me, number)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "late = Late()\n"
+        "sys.argv = ['pdfkit', 'info', 'ni.gr']\n"
+        "from pdfkit.cli import main; main()"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "G" in run.stdout
 
 
 # --- the demo --------------------------------------------------------------------------------------------------------

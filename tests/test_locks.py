@@ -126,7 +126,7 @@ def test_where_the_file_system_locks_nothing_the_file_is_the_lock(
 
 
 def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
-    with pytest.raises(pk.PdfkitError, match=r"cannot be locked \(No such file"), folder_lock(tmp_path / "none"):
+    with pytest.raises(pk.PdfkitError, match=r"cannot be written \(No such file"), folder_lock(tmp_path / "none"):
         pass
 
 

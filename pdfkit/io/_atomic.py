@@ -100,6 +100,20 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
     return target
 
 
+def own(path: AnyPath, *, replace: bool = False) -> Path:
+    """Return the path of a file that belongs to a folder of results, where links are not followed.
+
+    Whoever may write into that folder could plant a link there, to a file of the user's elsewhere. With `replace` a
+    link is deleted, what it leads to stays; otherwise WriteError is raised.
+    """
+    place = Path(path)
+    if place.is_symlink():
+        if not replace:
+            raise WriteError(f"{path}: this is a link, not a file of this folder: delete it, or use another folder")
+        place.unlink()
+    return place
+
+
 def _is_same(one: AnyPath, other: AnyPath) -> bool:
     """Return whether two names are the same existing file; names of structures that pdfkit brings are none."""
     try:
