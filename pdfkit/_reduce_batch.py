@@ -11,9 +11,9 @@ import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from pdfkit._workers import start_worker, stop_workers
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
 from pdfkit.intensity import Intensity
-from pdfkit.io._atomic import AnyPath, own, write_text
+from pdfkit.io._atomic import WRITTEN, AnyPath, own, write_text
 from pdfkit.io.intensity_files import read_intensity
 from pdfkit.reduction import Reduction, reduce
 
@@ -140,24 +140,39 @@ def _followed(
     task = replace(task, known=known)
     rows: dict[int, Reduced] = {}
     entries, due = dict(known), 0.0
+    before = _versions(paths, task)
     try:
         journal.write_table(folder, entries.values(), paths)
-        for index, entry in _run(paths, task, workers, executor):
-            rows[index] = entry.row
-            entries[entry.stem] = entry
-            if (now := time.monotonic()) >= due:
-                journal.write_table(folder, entries.values(), [p for i, p in enumerate(paths) if i not in rows])
-                due = now + max(_EVERY, 20 * (time.monotonic() - now))
-            if progress is not None:
-                progress(len(rows), len(paths), entry.row)
+        with closing(_run(paths, task, workers, executor)) as results:
+            for index, entry in results:
+                rows[index] = entry.row
+                entries[entry.stem] = entry
+                if (now := time.monotonic()) >= due:
+                    journal.write_table(folder, entries.values(), [p for i, p in enumerate(paths) if i not in rows])
+                    due = now + max(_EVERY, 20 * (time.monotonic() - now))
+                if progress is not None:
+                    progress(len(rows), len(paths), entry.row)
     except BaseException as error:
         with suppress(WriteError):  # the journal has it all, and a full disk is reported below
             _tidy(folder)
+        WRITTEN.update((name, None) for name, one in _versions(paths, task).items() if before.get(name) != one)
         if isinstance(error, WriteError):
             raise WriteError(f"{error}; {_so_far(folder, paths)}") from None
         raise
     _tidy(folder)
     return [rows[i] for i in range(len(paths))]
+
+
+def _versions(paths: Sequence[str], task: _Task) -> dict[str, tuple[int, int]]:
+    """Return what tells the results that exist from those that replace them: workers, too, write them."""
+    found: dict[str, tuple[int, int]] = {}
+    for path in paths:
+        for kind in task.outputs:
+            name = f"{Path(task.folder) / Path(path).stem}.{kind}"
+            with suppress(OSError):
+                now = Path(name).lstat()
+                found[name] = now.st_ino, now.st_mtime_ns
+    return found
 
 
 def _tidy(folder: Path) -> None:
@@ -257,7 +272,7 @@ def _background(path: str, reading: tuple[tuple[str, Any], ...], digest: str) ->
 
 def _run(
     paths: Sequence[str], task: _Task, workers: int | None, executor: Executor | None
-) -> Iterator[tuple[int, Entry]]:
+) -> Generator[tuple[int, Entry], None, None]:
     chunks = [range(k, min(k + _CHUNK, len(paths))) for k in range(0, len(paths), _CHUNK)]
     count = workers or (min(cores(), len(chunks)) if len(paths) > 2 * _CHUNK else 1)
     if executor is None and count == 1:
@@ -295,7 +310,9 @@ def _pool(executor: Executor | None, count: int) -> Iterator[Executor]:
         with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
             try:
                 yield pool
-            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            except Exception:
+                raise
+            except BaseException:  # Ctrl-C in all its forms: what is under way is not waited for
                 stop_workers(pool)
                 raise
     finally:

@@ -651,3 +651,28 @@ def test_a_journal_that_is_a_link_is_refused(tmp_path: Path) -> None:
     with pytest.raises(pk.WriteError, match=r"screen\.jsonl: this is a link"):
         Journal(tmp_path / "screen.jsonl", "digest")
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for processes there")
+def test_a_reduction_by_workers_hears_ctrl_c_and_says_what_they_wrote(tmp_path: Path) -> None:
+    import signal
+
+    Q = np.arange(1.0, 24.0, 0.005)
+    intensity = form_factor("Ni", "X", Q) ** 2 * nickel().sq(Q).S
+    for number in range(200):
+        np.savetxt(tmp_path / f"{number:03d}.iq", np.c_[Q, intensity])
+    line = [sys.executable, "-m", "pdfkit", "reduce", *sorted(one.name for one in tmp_path.glob("*.iq"))]
+    line += ["--composition", "Ni", "--out", "out", "--workers", "2"]
+    usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - ignored in the background
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, preexec_fn=usual) as run:
+        while not list((tmp_path / "out").glob("*.gr")) and run.poll() is None:
+            time.sleep(0.01)
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    last = said.splitlines()[-1]
+    written = len([one for one in (tmp_path / "out").iterdir() if not one.name.startswith(".")])
+    assert 3 <= written < 150
+    assert last.startswith("interrupted: written before, and whole: out/reductions.jsonl, out/reductions.csv, out/0")
+    assert (f" and {written - 3} more;" in last) == (written > 3)
