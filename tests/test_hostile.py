@@ -676,3 +676,50 @@ def test_a_reduction_by_workers_hears_ctrl_c_and_says_what_they_wrote(tmp_path: 
     assert 3 <= written < 150
     assert last.startswith("interrupted: written before, and whole: out/reductions.jsonl, out/reductions.csv, out/0")
     assert (f" and {written - 3} more;" in last) == (written > 3)
+
+
+# --- files that run code where they are unpickled --------------------------------------------------------------------
+
+
+def exploits(folder: Path, mark: Path) -> list[Path]:
+    """Write pickles that make `mark` when they are read, in the forms in which numpy, PDFgui and h5py keep them."""
+    import zipfile
+
+    import h5py
+
+    class Exploit:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (mark,)
+
+    evil = pickle.dumps(Exploit())
+    (folder / "plain.gr").write_bytes(pickle.dumps(Exploit(), protocol=0))
+    np.save(folder / "objects.npy", np.array([Exploit()], dtype=object), allow_pickle=True)
+    np.savez(folder / "objects.npz", r=np.array([Exploit()], dtype=object))
+    with zipfile.ZipFile(folder / "project.ddp3", "w") as project:
+        project.writestr("organization.dat", evil)
+    with h5py.File(folder / "objects.h5", "w") as file:
+        entry = file.create_group("entry")
+        entry.attrs["pickle"] = entry.attrs["default"] = np.void(evil)
+        entry["parameters"] = np.void(evil)
+        entry["reference"] = np.array([entry["parameters"].ref], dtype=h5py.ref_dtype)
+    for name in ("objects.npy", "objects.npz", "project.ddp3"):
+        for ending in (".gr", ".cif", ".toml", ".h5"):
+            (folder / f"{name[-3:]}{ending}").write_bytes((folder / name).read_bytes())
+    return sorted(folder.iterdir())
+
+
+def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
+    from pdfkit.saving import load_result
+
+    folder, mark = tmp_path / "files", tmp_path / "ran"
+    folder.mkdir()
+    readers = (pk.read_pdf, pk.read_columns, pk.read_structure, pk.read_intensity, pk.load_recipe, load_result)
+    files = exploits(folder, mark)
+    np.load(folder / "objects.npy", allow_pickle=True)
+    assert mark.exists(), "the attack no longer works on numpy itself: this test shows nothing"
+    mark.unlink()
+    for file in files:
+        for reader in readers:
+            with pytest.raises(pk.PdfkitError, match=file.name):
+                reader(file)
+        assert not mark.exists(), file
