@@ -143,6 +143,14 @@ def test_a_failure_leaves_the_old_files_and_names_the_new(tmp_path: Path) -> Non
     assert (tmp_path / "a.txt").read_text() == "old"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="says it otherwise there")
+def test_a_name_too_long_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    with pytest.raises(pk.WriteError, match="File name too long"), folder(tmp_path, ["n" * 300]):
+        pass
+    with pytest.raises(pk.WriteError, match="File name too long"):
+        write_text(tmp_path / ("n" * 300), "x")
+
+
 def test_links_in_a_folder_give_way(tmp_path: Path) -> None:
     """Somebody else may have planted them, to a file of the user's elsewhere."""
     (tmp_path / "out").mkdir()

@@ -73,7 +73,7 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
     """
     try:
         target = Path(os.path.realpath(path))
-        mode = target.stat().st_mode if os.path.lexists(target) else None
+        mode = _mode(target)
         parent = target.parent.is_dir()
     except (TypeError, ValueError):
         raise WriteError(f"{path!r} cannot be written: give a file name") from None
@@ -98,6 +98,14 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
             f"{path}: cannot be written (no permission, or a read-only disk): check {target.parent}, or write elsewhere"
         )
     return target
+
+
+def _mode(target: Path) -> int | None:
+    """Return the mode of what is there, None where nothing is; OSError, too, for a name that no file can have."""
+    try:
+        return target.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def own(path: AnyPath, *, replace: bool = False) -> Path:
