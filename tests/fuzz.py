@@ -24,8 +24,9 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -362,8 +363,13 @@ def run_batch(batch: list[Case], folder: Path) -> Iterator[Outcome]:
         batch = batch[done:]
 
 
-def fuzz(count: int, seed: int, keep: Path | None = None, first: int = 0) -> tuple[Counter[str], list[str]]:
-    """Run `count` attacks; return how they ended and the faults, the file of each in the folder `keep`."""
+def fuzz(
+    count: int, seed: int, keep: Path | None = None, first: int = 0, tell: Callable[[str], None] | None = None
+) -> tuple[Counter[str], list[str]]:
+    """Run `count` attacks; return how they ended and the faults, the file of each in the folder `keep`.
+
+    tell : called with each fault, and with a count every thousand attacks.
+    """
     ends: Counter[str] = Counter()
     faults = []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
@@ -379,9 +385,13 @@ def fuzz(count: int, seed: int, keep: Path | None = None, first: int = 0) -> tup
                 if outcome.fault:
                     case = every[outcome.number - first]
                     faults.append(f"case {case.number}, {case.name} {' '.join(case.arguments)}: {outcome.fault}")
+                    if tell is not None:
+                        tell(faults[-1])
                     if keep is not None:
                         keep.mkdir(parents=True, exist_ok=True)
                         (keep / f"{case.number}-{case.name}").write_bytes(case.content)
+            if tell is not None and sum(ends.values()) % 1000 < BATCH:
+                tell(f"{sum(ends.values())} attacks of seed {seed}: {len(faults)} faults")
     return ends, faults
 
 
@@ -418,8 +428,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the files that led to faults")
     asked = parser.parse_args()
     begin = time.monotonic()
-    ends, faults = fuzz(asked.count, asked.seed, asked.keep, asked.first)
-    print(*faults, sep="\n\n")
+    ends, faults = fuzz(asked.count, asked.seed, asked.keep, asked.first, partial(print, flush=True))
     print(f"{asked.count} attacks in {time.monotonic() - begin:.0f} s:", dict(ends), f"{len(faults)} faults")
     return 1 if faults else 0
 
