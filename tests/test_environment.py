@@ -257,7 +257,7 @@ def test_a_name_without_end_makes_no_message_without_end(tmp_path: Path) -> None
     assert done.returncode == 2
     assert "nnn" in done.stderr
     assert len(done.stderr) < 500
-    assert done.stderr.endswith("File name too long\n")
+    assert done.stderr.endswith("cannot be written (File name too long): give a shorter one\n")
 
 
 # --- text that a terminal obeys --------------------------------------------------------------------------------------

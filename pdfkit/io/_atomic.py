@@ -134,6 +134,8 @@ def remedy(error: OSError) -> str:
     """Return what to do about a refusal of the disk."""
     if error.errno in FULL:
         return "make room there, or write to another disk"
+    if error.errno == errno.ENAMETOOLONG:
+        return "give a shorter one"
     return "check permissions and space"
 
 
