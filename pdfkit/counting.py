@@ -15,11 +15,13 @@ All give the same whole numbers of pairs. "auto" takes the cheapest.
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations_with_replacement, pairwise
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,8 @@ LARGEST_EXTENT = 1e6
 THREAD_PAIRS = 4e6
 # And at most: Ctrl-C is heard between two pieces of work.
 PIECE_PAIRS = 5e7
+# Points of a grid transformed at a time: 2 MB of complex numbers.
+SLAB = 1 << 17
 # Å: sides of the columns and height of their cells; measured from rmax = 10 to 50 Å.
 EDGE, HEIGHT = 10.0, 1.0
 
@@ -308,13 +312,18 @@ class _Columns:
         return cls(np.ascontiguousarray(xyz[order]), rows, layout, start.astype(np.int64))
 
 
-def _run(work: Any, jobs: list[Any], threads: int) -> Any:
-    """Do the jobs, in threads where there are several; the kernels release the lock."""
+def _run(work: Any, jobs: list[Any], threads: int, halt: Event | None = None) -> Any:
+    """Do the jobs, in threads where there are several; the kernels release the lock. `halt` is set when given up."""
     if len(jobs) == 1 or threads == 1:
         yield from map(work, jobs)
         return
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(work, jobs)
+        try:
+            yield from pool.map(work, jobs)
+        except BaseException:
+            if halt is not None:
+                halt.set()
+            raise
 
 
 def _from_histograms(
@@ -368,8 +377,6 @@ def _lattice(particle: Particle, labels: IntArray, threads: int) -> PairTable:
 
     Threads take whole transforms: scipy's own `workers` were measured to gain nothing here, and this a factor of two.
     """
-    from scipy import fft
-
     pairs, atoms = _class_pairs(labels)
     spans, shape = _spans(particle), _padded(particle)
     sites, lattice = particle.sites, particle.lattice
@@ -380,22 +387,65 @@ def _lattice(particle: Particle, labels: IntArray, threads: int) -> PairTable:
     groups = np.unique(code).tolist()
     bins, vectors = int(particle.extent() / WIDTH) + 2, np.array(lattice.vectors)
 
-    def spectrum(group: int) -> Any:
-        occupied = np.zeros(shape)
-        occupied[tuple(cells[code == group].T)] = 1.0
-        return fft.rfftn(occupied, overwrite_x=True)
+    halt = Event()
 
-    spectra = dict(zip(groups, _run(spectrum, groups, threads), strict=True))
+    def spectrum(group: int) -> Any:
+        return _spectrum(cells[code == group], spans, shape, halt)
+
+    spectra = dict(zip(groups, _run(spectrum, groups, threads, halt), strict=True))
 
     def work(both: tuple[int, int]) -> tuple[int, Array]:
         (a, i), (b, j) = (divmod(group, 4096) for group in both)
-        product = spectra[both[0]].conj()
-        product *= spectra[both[1]]
-        counts = fft.irfftn(product, shape, overwrite_x=True)
+        counts = _correlation(spectra[both[0]], spectra[both[1]], shape, halt)
         shift, half, out = lattice.offsets[j] - lattice.offsets[i], both[0] == both[1], np.zeros((bins, 4))
         low, high = 0 if half else -int(spans[0]), int(spans[0]) + 1
-        kernels.lattice_histogram(counts, spans, vectors, shift, low, high, half, WIDTH, out)
+        for part in _slabs(high - low, shape[1] * shape[2], halt):
+            rows = (low + part.start, low + part.stop)
+            kernels.lattice_histogram(counts, spans, vectors, shift, *rows, half, WIDTH, out)
         return pairs.index((a, b)), out
 
     jobs = list(combinations_with_replacement(groups, 2))
-    return _from_histograms(_run(work, jobs, threads), len(pairs), bins, pairs, atoms, math.inf, "lattice")
+    return _from_histograms(_run(work, jobs, threads, halt), len(pairs), bins, pairs, atoms, math.inf, "lattice")
+
+
+def _spectrum(cells: IntArray, spans: IntArray, shape: tuple[int, ...], halt: Event) -> Any:
+    """Return the transform of the occupancy of `cells` (n, 3) on a grid of `shape`: (p1, p2, p3//2 + 1), in pieces.
+
+    Atoms fill less than half of each side: of the rows that hold none the transform is 0, and not computed.
+    """
+    from scipy import fft
+
+    rows, columns = int(spans[0]) + 1, int(spans[1]) + 1
+    occupied = np.zeros((rows, columns, shape[2]))
+    occupied[tuple(cells.T)] = 1.0
+    out = np.zeros((shape[0], shape[1], shape[2] // 2 + 1), dtype=np.complex128)
+    for part in _slabs(rows, shape[1] * shape[2], halt):
+        out[part, :columns] = fft.rfft(occupied[part], axis=2)
+        out[part] = fft.fft(out[part], axis=1, overwrite_x=True)
+    for part in _slabs(shape[1], shape[0] * shape[2], halt):
+        out[:, part] = fft.fft(out[:, part], axis=0, overwrite_x=True)
+    return out
+
+
+def _correlation(one: Any, other: Any, shape: tuple[int, ...], halt: Event) -> Array:
+    """Return the correlation (p1, p2, p3) of two occupancies from their transforms, in pieces."""
+    from scipy import fft
+
+    product, out = np.empty_like(one), np.empty(shape)
+    for part in _slabs(shape[1], shape[0] * shape[2], halt):
+        piece = one[:, part].conj()
+        piece *= other[:, part]
+        product[:, part] = fft.ifft(piece, axis=0, overwrite_x=True)
+    for part in _slabs(shape[0], shape[1] * shape[2], halt):
+        half = fft.ifft(product[part], axis=1, overwrite_x=True)
+        out[part] = fft.irfft(half, shape[2], axis=2, overwrite_x=True)
+    return out
+
+
+def _slabs(count: int, each: int, halt: Event) -> Iterator[slice]:
+    """Cut `count` layers of `each` points into slabs that fit a cache; no more of them after `halt`."""
+    size = max(1, SLAB // each)
+    for k in range(0, count, size):
+        if halt.is_set():
+            raise CancelledError
+        yield slice(k, min(k + size, count))

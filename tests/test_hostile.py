@@ -457,7 +457,7 @@ def test_a_fit_refuses_data_of_no_size(G: float, dG: float) -> None:
         pk.fit(nickel(), data, free=["scale"])
 
 
-@pytest.mark.parametrize("task", ["crystal", "cluster"])
+@pytest.mark.parametrize("task", ["crystal", "cluster", "search"])
 def test_long_work_hears_ctrl_c(task: str) -> None:
     """The compiled loops run in pieces: a signal is handled between two of them, not minutes later."""
     import signal
@@ -469,6 +469,10 @@ instrument = pk.Instrument(probe="X", qmax=20, qdamp=0.03)
 if sys.argv[1] == "crystal":
     model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), instrument)
     work = lambda large: model(np.arange(1, 2500 if large else 5, 0.5))
+elif sys.argv[1] == "search":
+    from pdfkit.build import _block, _sets
+    _block.block("c", 500)
+    work = lambda large: _sets.find_sets("c", 500 if large else 5, 2, _sets.Search(1))  # never found: no end before
 else:
     xyz = np.random.default_rng(1).uniform(-1, 1, (600_000, 3)) * 200
     small, whole = (pk.Particle.of(["Au"] * n, xyz[:n]) for n in (100, len(xyz)))
@@ -491,6 +495,72 @@ except KeyboardInterrupt:
     _, said = run.communicate(timeout=120)
     assert run.returncode == 130, said
     assert time.monotonic() - begin < 60.0  # a piece takes under a second, the whole many minutes; machines are shared
+
+
+PIECES = """
+import os, signal, sys, threading, numpy as np, pdfkit as pk
+from pdfkit import _budget, counting
+from pdfkit.phases import stacked
+signal.signal(signal.SIGINT, signal.default_int_handler)
+task, made, lock = sys.argv[1], [], threading.Lock()
+
+def piece(halt=None):
+    with lock:
+        made.append(1)
+        if len(made) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+    if halt is not None and len(made) >= 5:
+        assert halt.wait(60.0)
+
+def stopping(count, each, halt, slabs=counting._slabs):
+    for part in slabs(count, each, halt):
+        yield part
+        piece(halt if task == "2" else None)
+
+def peaks(*arguments, compiled=stacked.stacked_peaks):
+    piece()
+    return compiled(*arguments)
+
+counting.SLAB, counting._slabs, stacked.stacked_peaks, _budget.PIECE = 1, stopping, peaks, 1e-5
+try:
+    if task == "stack":
+        pk.Model(pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.3), pk.Instrument(probe="X", qmax=20))([1.0, 40.0])
+    else:
+        particle = pk.build.sphere("CdSe_wurtzite", 60)
+        pk.count_pairs(particle, method="lattice", threads=int(task))
+except KeyboardInterrupt:
+    raise SystemExit(130 if len(made) <= 6 else f"{len(made)} pieces")  # the other thread was at one
+"""
+
+
+@pytest.mark.parametrize("task", ["1", "2", "stack"])
+def test_no_piece_follows_ctrl_c(task: str) -> None:
+    """The signal comes in the middle of counting on a lattice, here and in threads, and of the peaks of a stack."""
+    run = subprocess.run([sys.executable, "-c", PIECES, task], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 130, run.stderr
+
+
+def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pdfkit import counting
+    from pdfkit.build import _sets
+
+    stack = pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.3, body=pk.Sphere(40))
+    particle = pk.build.sphere("CdSe_wurtzite", 40)
+
+    def results() -> list[np.ndarray]:
+        _sets.find_sets.cache_clear()
+        _, sets, least = _sets.find_sets("cch", 13, 28, _sets.Search(5, 0.3))
+        table = pk.count_pairs(particle, method="lattice")
+        values, tangents = np.array([q.value for q in stack.quantities]), np.eye(len(stack.quantities))
+        peaks = stack.peaks(values, tangents, 0.01, np.zeros(len(values)), 30.0)
+        return [sets, np.array(least), table.distance, table.variance, table.count, peaks.peak, peaks.dpeak]
+
+    whole = results()
+    assert len(whole[0]) > 3
+    monkeypatch.setattr(_sets, "WORK", 1)
+    monkeypatch.setattr(counting, "SLAB", 1)
+    monkeypatch.setattr(_budget, "PIECE", 1e-5)
+    assert [one.tobytes() for one in results()] == [one.tobytes() for one in whole]
 
 
 # --- what cannot be --------------------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ STEPS = 3_000
 """Steps a restart, for each anion of the set."""
 SETS = 5_000
 """No more distinct sets than this are kept of one stack and number of cations."""
+WORK = 10_000_000
+"""Units of 10 ns that the search runs on without a pause."""
 VARIANTS = 2_000_000
 """And no more ways to leave cations out of them are weighed (40 MB)."""
 
@@ -48,11 +50,14 @@ def find_sets(sequence: str, n: int, m: int, how: Search) -> tuple[Block, Int32A
     state = rng.integers(1, 2**63, 1, dtype=np.uint64)
     found = np.zeros((SETS, n), dtype=np.int32)
     least = np.array([4 * n], dtype=np.int64)
-    k = search.anneal(
-        where.anions, where.cations, where.cation_of, where.next_to, starts, m, STEPS * n, HOT, COLD, state,
-        found, np.zeros(4 * SETS, dtype=np.uint64), least,
-    )  # fmt: skip
-    sets = np.sort(found[:k], axis=1)
+    seen, walk = np.zeros(4 * SETS, dtype=np.uint64), search.begin(n, len(where.anions), len(where.cations))
+    done = False
+    while not done:  # Ctrl-C is heard between two pieces
+        done = search.anneal(
+            where.anions, where.cations, where.cation_of, where.next_to, starts, m, STEPS * n, HOT, COLD, state,
+            found, seen, least, walk, WORK,
+        )  # fmt: skip
+    sets = np.sort(found[: walk.at[2]], axis=1)
     if sequence == "c" and m == math.comb(_edge(n) + 3, 3):
         sets = np.concatenate([_tetrahedron(where, n), sets])
     sets.setflags(write=False)

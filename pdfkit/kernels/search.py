@@ -7,7 +7,7 @@ to each other when they share a cation). Random numbers are xorshift64 on a stat
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -140,6 +140,42 @@ def _is_new(key: Any, seen: Any) -> Any:
     return new
 
 
+class Walk(NamedTuple):
+    """Where a search stands between two calls of `anneal`, and the scratch of both; made by `begin`.
+
+    at (6,): index of the start, step, sets found, stamp, cations, whether the last step moved. name (1,): Σ of the
+    scattered anions. lately: sets met lately by that name; a walk comes back to the same ones again and again.
+    around: anions at each cation.
+    """
+
+    at: IntArray
+    name: Any
+    lately: Any
+    members: IntArray
+    chosen: Any
+    around: IntArray
+    queue: IntArray
+    mark: IntArray
+    taken: Any
+    atoms: IntArray
+
+
+def begin(n: int, anions: int, cations: int) -> Walk:
+    """Return the beginning of a search for sets of n in a network of so many anions and cations."""
+    return Walk(
+        at=np.zeros(6, np.int64),
+        name=np.zeros(1, np.uint64),
+        lately=np.zeros(RECENT, np.uint64),
+        members=np.empty(n, np.int64),
+        chosen=np.zeros(anions, np.bool_),
+        around=np.zeros(cations, np.int64),
+        queue=np.empty(n, np.int64),
+        mark=np.zeros(anions, np.int64),
+        taken=np.zeros(cations, np.bool_),
+        atoms=np.empty((5 * n, 3), np.int64),
+    )
+
+
 @kernel
 def anneal(
     anions: IntArray,
@@ -155,49 +191,53 @@ def anneal(
     found: Int32Array,
     seen: Any,
     least: IntArray,
-) -> int:
-    """Collect distinct connected sets of anions with exactly `target` cation neighbours; return how many.
+    walk: Walk,
+    work: int,
+) -> bool:
+    """Collect distinct connected sets of anions with exactly `target` cation neighbours; return whether this is done.
 
     From each of `starts` a random set is grown and changed step by step: one anion leaves, another joins next to one of
     the rest. Energy |m − target| (m cations), temperature falling linearly from hot to cold, Metropolis rule; a set
-    that falls apart is refused. Stops when `found` is full.
+    that falls apart is refused. Done when `found` is full or all starts are used; stops before that after about `work`
+    units of 10 ns, and goes on with the same arguments as if it had not stopped.
     Shapes: anions (na, 3) and cations (nc, 3), integers as in `set_key`; cation_of (na, 4); next_to (na, 12), −1 for
-    none; starts (k,); state (1,) uint64, not 0; found (capacity, n) is filled with anions; seen (more than capacity,)
-    uint64 zeros; least (1,) becomes the fewest cations met.
+    none; starts (k,); state (1,) uint64, not 0; found (capacity, n) is filled with anions, walk.at[2] sets; seen (more
+    than capacity,) uint64 zeros; least (1,) becomes the fewest cations met; walk as `begin` makes it.
     Source: Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983).
     """
     capacity, n = found.shape
-    members = np.empty(n, np.int64)
-    queue = np.empty(n, np.int64)
-    chosen = np.zeros(anions.shape[0], np.bool_)
-    mark = np.zeros(anions.shape[0], np.int64)
-    count = np.zeros(cations.shape[0], np.int64)
-    taken = np.zeros(cations.shape[0], np.bool_)
-    atoms = np.empty((5 * n, 3), np.int64)
-    # Sets met lately, by the sum of their scattered anions: a walk comes back to the same ones again and again.
-    lately = np.zeros(RECENT, np.uint64)
-    nfound = 0
-    stamp = 0
-    for start in starts:
-        _grow(start, members, chosen, next_to, state)
-        count[:] = 0
-        for a in members:
-            for c in range(BONDS):
-                count[cation_of[a, c]] += 1
-        m = np.count_nonzero(count)
-        name = np.uint64(0)
-        for a in members:
-            name += _mixed(a + 1)
-        least[0] = min(least[0], m)
-        moved = True
-        for step in range(steps):
+    members, chosen, count, lately = walk.members, walk.chosen, walk.around, walk.lately
+    nfound, stamp, m, moved = walk.at[2], walk.at[3], walk.at[4], walk.at[5] != 0
+    name = walk.name[0]
+    first, spent = walk.at[1], 0
+    for k in range(walk.at[0], starts.size):
+        if first == 0:
+            _grow(starts[k], members, chosen, next_to, state)
+            count[:] = 0
+            for a in members:
+                for c in range(BONDS):
+                    count[cation_of[a, c]] += 1
+            m = np.count_nonzero(count)
+            name = np.uint64(0)
+            for a in members:
+                name += _mixed(a + 1)
+            least[0] = min(least[0], m)
+            moved = True
+        for step in range(first, steps):
+            if spent > work and step > first:
+                walk.at[:] = np.array([k, step, nfound, stamp, m, np.int64(moved)])
+                walk.name[0] = name
+                return False
+            spent += 3
             if moved and m == target and lately[name % np.uint64(RECENT)] != name:
                 lately[name % np.uint64(RECENT)] = name
-                if _is_new(set_key(members, anions, cations, cation_of, taken, atoms), seen):
+                spent += 2 * n * n
+                if _is_new(set_key(members, anions, cations, cation_of, walk.taken, walk.atoms), seen):
                     found[nfound, :] = members
                     nfound += 1
                     if nfound == capacity:
-                        return nfound
+                        walk.at[2] = nfound
+                        return True
             moved = False
             i = _below(state, n)
             j = _below(state, n)
@@ -214,7 +254,8 @@ def anneal(
                 chosen[into] = True
                 members[i] = into
                 stamp += 1
-                if is_connected(members, chosen, next_to, mark, stamp, queue):
+                spent += n
+                if is_connected(members, chosen, next_to, walk.mark, stamp, walk.queue):
                     m += change
                     name += _mixed(into + 1) - _mixed(out + 1)
                     moved = True
@@ -224,4 +265,6 @@ def anneal(
                 chosen[into] = False
                 members[i] = out
             _exchange(cation_of, count, into, out)
-    return nfound
+        first = 0
+    walk.at[2] = nfound
+    return True

@@ -8,7 +8,7 @@ two others, each half of the points. Shells are therefore numbered by (sites, la
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -40,6 +40,10 @@ class Shells:
     def most(self) -> int:
         """Largest number of layers between two sites of a shell."""
         return int(self.layers.max(initial=0))
+
+    def part(self, some: slice) -> Shells:
+        """Return some of the shells."""
+        return Shells(*(getattr(self, column.name)[some] for column in fields(self)))
 
 
 def shells(a_h: float, h: float, u: float, bilayer: bool, reach: float) -> Shells:

@@ -39,7 +39,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit import _checks
+from pdfkit import _budget, _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._sites import neutral_symbol
 from pdfkit.errors import PdfkitError
@@ -56,6 +56,8 @@ CELL_RANGE = 0.05
 U_RANGE = (0.2, 0.49)
 # Å; 3e6 shells, 1 GB with ten derivatives.
 MOST_REACH = 500.0
+# Measured, s: a peak, and each of its derivatives.
+PEAK_SECONDS = 8e-9
 # Longer runs of one kind than 1/SHORTEST layers are infinite to any measurement.
 SHORTEST = 1e-4
 IDEAL_U = 0.375
@@ -326,9 +328,13 @@ class Stacked:
             form, dform = end.form(cell, dcell)
         peak, dpeak = np.empty((rows.norm.size, 3)), np.empty((rows.norm.size, at.nq, 3))
         width, dwidth = at.widths(qbroad, dqbroad)
-        where = (rows.norm, rows.layers, rows.bond, rows.same, rows.mult, rows.site_a, rows.site_b)
-        weights = (chance, dchance, fill, np.ascontiguousarray(dfill))
-        dropped = stacked_peaks(*where, cell, dcell, *at.displacements(), width, dwidth, *weights, peak, dpeak)
+        numbers = (cell, dcell, *at.displacements(), width, dwidth, chance, dchance)
+        dropped = 0
+        for some in _budget.pieces(rows.norm.size, PEAK_SECONDS * (1 + at.nq)):
+            part = rows.part(some)
+            where = (part.norm, part.layers, part.bond, part.same, part.mult, part.site_a, part.site_b)
+            inside = (fill[some], np.ascontiguousarray(dfill[:, some]))
+            dropped += stacked_peaks(*where, *numbers, *inside, peak[some], dpeak[some])
         rho0 = len(self._sites) / (math.sqrt(0.75) * at["a_h"] ** 2 * at["h"])
         elements, pairs, channel, fractions = self._species
         return Peaks(
