@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pdfkit._bench_timing import exponent
@@ -156,12 +157,16 @@ class BenchReport:
             record = json.loads(Path(path).read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
                 raise PdfkitError(f"format {record['format']} is not {FORMAT}")
-            rows = tuple(BenchRow(**{**row, "difference": _number(row.get("difference"))}) for row in record["rows"])
-            return cls(dict(record["machine"]), rows, float(record["seconds"]), bool(record["quick"]))
+            machine = {str(key): str(value) for key, value in dict(record["machine"]).items()}
+            rows = tuple(_row(row) for row in record["rows"])
+            if not {row.case for row in rows} <= {row.case for row in rows if row.program == OURS}:
+                raise ValueError("a case without pdfkit's own row")
+            return cls(machine, rows, float(record["seconds"]), bool(record["quick"]))
         except OSError as error:
             raise ReadError(path, f"cannot be read ({error.strerror}): check the name") from None
-        except (ValueError, TypeError, KeyError) as error:
-            raise ReadError(path, f"not a report of `pdfkit bench` ({error}): run it again with --json") from None
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise ReadError(path, f"not a report of `pdfkit bench` ({reason}): run it again with --json") from None
 
 
 _PLAIN = ("processor", "system", "date")
@@ -174,6 +179,20 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(one) for one in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float | None": (int, float, NoneType)}
+
+
+def _row(raw: Any) -> BenchRow:
+    """Return a row of JSON; TypeError for a value of another kind than the row has there."""
+    row = BenchRow(**{**raw, "difference": _number(raw["difference"])})
+    for one in fields(row):
+        if not isinstance(value := getattr(row, one.name), _KINDS[str(one.type)]) or isinstance(value, bool):
+            raise TypeError(f"{one.name} is not {one.type}")
+        if isinstance(value, int):
+            float(value)  # OverflowError for a number of hundreds of digits
+    return row
 
 
 def _number(value: Any) -> float | None:

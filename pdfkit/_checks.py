@@ -75,7 +75,9 @@ def number(
     try:
         out = float(value)
     except (TypeError, ValueError):
-        raise PdfkitError(f"{name} = {value!r} is not a number") from None
+        raise PdfkitError(f"{name} = {short(value)} is not a number") from None
+    except OverflowError:
+        raise PdfkitError(f"{name} is a whole number too large to compute with: correct it") from None
     if math.isnan(out) or (finite and math.isinf(out)):
         raise PdfkitError(f"{name} = {out} is not finite: give a number")
     if out < low or out > high or (open_low and out == low):
@@ -84,8 +86,14 @@ def number(
     return out
 
 
+def short(value: Any) -> str:
+    """Return a value as a message shows it: the beginning, where it is long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}…"
+
+
 def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of `allowed`; otherwise say which they are."""
-    if value not in allowed:
-        raise PdfkitError(f"{name} = {value!r} is not known: choose one of {', '.join(allowed)}")
+    if not isinstance(value, str) or value not in allowed:
+        raise PdfkitError(f"{name} = {short(value)} is not known: choose one of {', '.join(allowed)}")
     return str(value)

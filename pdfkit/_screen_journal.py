@@ -111,7 +111,7 @@ class Journal:
             return
         try:
             head = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             head = {}
         if head.get("version") != FORMAT_VERSION or head.get("problem") != digest:
             raise PdfkitError(
@@ -123,8 +123,42 @@ class Journal:
         try:
             record = json.loads(line)
             stage, key = record.pop("stage"), record.pop("key")
-        except (ValueError, KeyError, TypeError, AttributeError):
+            if not (isinstance(stage, str) and isinstance(key, str) and _whole(record)):
+                raise ValueError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise ReadError(
                 self.path or "", "this line is damaged: delete it and run again, only it will be computed anew", number
             ) from None
         self._records[stage, key] = record
+
+
+_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "n_free", "nfev")
+
+
+def _whole(record: Mapping[str, Any]) -> bool:
+    """Return whether a record is one that a stage leaves: an error, fits of a simulation, or a misfit with values."""
+    if "error" in record:
+        return isinstance(record["error"], str)
+    if "fits" in record:
+        fits = record["fits"]
+        return isinstance(fits, list) and all(fit is None or (isinstance(fit, dict) and _figures(fit)) for fit in fits)
+    values, remarks = record["values"], record.get("remarks", [])
+    if not (isinstance(values, dict) and isinstance(remarks, list) and all(isinstance(one, str) for one in remarks)):
+        return False
+    return "rw" in record and _figures(record) and all(map(_pair, [*values.values(), record.get("share", [0, None])]))
+
+
+def _figures(record: Mapping[str, Any]) -> bool:
+    counts = all(type(record.get(name, 0)) is int for name in ("n_free", "nfev"))
+    words = isinstance(record.get("errors_from", ""), str) and isinstance(record.get("converged", False), bool)
+    return counts and words and all(_number(record.get(name, 0)) for name in _NUMBERS)
+
+
+def _pair(value: Any) -> bool:
+    """Return whether this is a value and its error, which may be unknown."""
+    return isinstance(value, list) and len(value) == 2 and _number(value[0]) and (value[1] is None or _number(value[1]))
+
+
+def _number(value: Any) -> bool:
+    """Return whether this is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) < 1e300)

@@ -29,12 +29,12 @@ from pdfkit._folders import unfinished
 from pdfkit._screen_candidates import Chemistry
 from pdfkit._screen_ranking import Ranking, RankingRow, Stage
 from pdfkit._screen_table import parameter_names
-from pdfkit._screen_tasks import Setting
+from pdfkit._screen_tasks import Setting, check_setting
 from pdfkit.covariance import Covariance
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
+from pdfkit.io.hdf5 import Field, Group, known_version, nxdata, read_nexus, write_nexus
 from pdfkit.particle import Particle
 
 FORMAT = "pdfkit ranking"
@@ -199,7 +199,7 @@ def load_ranking(path: AnyPath) -> Ranking:
         remark(words)
     if entry.attrs.get("format") != FORMAT:
         raise ReadError(path, "not a ranking of pdfkit: give a file that was written by ranking.save")
-    if int(entry.attrs.get("format_version", 0)) > FORMAT_VERSION:
+    if not known_version(entry, FORMAT_VERSION):
         raise ReadError(path, "written by a newer pdfkit: update pdfkit to read it")
     try:
         return _ranking(entry)
@@ -212,23 +212,40 @@ def load_ranking(path: AnyPath) -> Ranking:
 
 def _ranking(entry: Group) -> Ranking:
     setting = entry.group("setting")
-    options = json.loads(setting.text("options"))
     known = json.loads(setting.text("chemistry")).items()
     chemistry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known}
-    bounds = {name: tuple(limits) for name, limits in options.pop("bounds").items()}
-    free = tuple(options.pop("free"))
     funnel = entry.group("funnel")
-    columns = (funnel.array(name) for name in ("entered", "failed", "kept"))
-    stages = [Stage(name, *map(int, counts)) for name, *counts in zip(_texts(funnel, "name"), *columns, strict=True)]
+    columns = (_counts(funnel, name) for name in ("entered", "failed", "kept"))
+    stages = [Stage(name, *counts) for name, *counts in zip(_texts(funnel, "name"), *columns, strict=True)]
     return Ranking(
         rows=_read_rows(entry.group("rows"), entry.group("parameters")),
         stages=tuple(stages),
-        setting=Setting(_read_data(entry.group("data")), free=free, bounds=bounds, **options),
+        setting=_read_setting(setting, _read_data(entry.group("data"))),
         noise=setting.text("noise"),
         threshold=setting.number("threshold"),
         chemistry=Chemistry(**chemistry),
         particles=_read_candidates(entry.group("candidates")),
     )
+
+
+_OPTIONS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("start", "ties", "bounds"), dict),
+    **dict.fromkeys(("baseline", "weights", "errors"), str),
+    **{"free": list, "surface": bool, "max_nfev": int, "memory": (int, float)},
+}
+
+
+def _read_setting(group: Group, data: PDF) -> Setting:
+    """Return how candidates were fitted, in the kinds that `Setting.options` writes."""
+    options = json.loads(group.text("options"))
+    for name, value in options.items():
+        if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
+            raise ReadError(group.source, f"{name[:40]} in its settings is no such setting: was it changed?")
+    bounds = {name: tuple(limits) for name, limits in options.pop("bounds").items()}
+    start = {name: float(value) for name, value in options.pop("start").items()}
+    setting = Setting(data, free=tuple(map(str, options.pop("free"))), bounds=bounds, start=start, **options)
+    check_setting(setting)
+    return setting
 
 
 def _texts(group: Group, name: str) -> tuple[str, ...]:
@@ -239,10 +256,18 @@ def _texts(group: Group, name: str) -> tuple[str, ...]:
     return group.texts(name)
 
 
+def _counts(group: Group, name: str) -> list[int]:
+    """Return whole numbers, none below 0; ReadError for others."""
+    found = group.array(name)
+    if not ((found >= 0) & (found < 2**53) & (found == np.floor(found))).all():
+        raise ReadError(group.source, f"{name} are no counts: was it changed by something else?")
+    return [int(one) for one in found]
+
+
 def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
     columns: dict[str, Sequence[Any]] = {name: _texts(table, name) for name in _TEXTS}
     columns.update({name: table.array(name).tolist() for name in _NUMBERS})
-    columns.update({name: table.array(name).astype(int).tolist() for name in _COUNTS})
+    columns.update({name: _counts(table, name) for name in _COUNTS})
     columns.update({name: table.array(name).astype(bool).tolist() for name in _STATES})
     maybe = {code: value for value, code in _MAYBE.items()}
     columns.update({name: [maybe[int(v)] for v in table.array(name)] for name in ("ratio_fits", "mass_fits")})
@@ -272,8 +297,8 @@ def _dimensions(name: str) -> int:
 
 def _read_candidates(group: Group) -> dict[str, Particle]:
     elements = _texts(group, "elements")
-    counts = group.array("atoms").astype(int)
-    kind, xyz = group.array("kind").astype(int), group.array("xyz", 2)
+    counts = np.array(_counts(group, "atoms"), dtype=np.int64)
+    kind, xyz = np.array(_counts(group, "kind"), dtype=np.int64), group.array("xyz", 2)
     ends = np.cumsum(counts)
     out = {}
     for key, name, about, count, end in zip(

@@ -18,7 +18,8 @@ def shortened(text: str) -> str:
     """Return a message that fits a screen: an input may be one word of a megabyte."""
     if len(text) <= LONGEST:
         return text
-    words = [word if len(word) <= 60 else f"{word[:40]}…" for word in text.split(" ")]
+    first, *rest = text.split(" ")  # the first is the file's name, as a rule
+    words = [first[:200], *(word if len(word) <= 60 else f"{word[:40]}…" for word in rest)]
     out = " ".join(words)
     return out if len(out) <= LONGEST + 60 else f"{out[: LONGEST + 40]} …"
 
@@ -35,6 +36,9 @@ class PdfkitError(ValueError):
     ...     print(error)
     spdiameter = -30 is outside [0.1, inf]
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
 
 
 class PdfkitWarning(UserWarning):
@@ -71,7 +75,7 @@ class ReadError(PdfkitError):
         self.line = line
         self.message = shortened(message)
         where = self.path if line is None else f"{self.path}, line {line}"
-        super().__init__(f"{where}: {self.message}")
+        ValueError.__init__(self, f"{where}: {self.message}")
 
     def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, int | None]]:
         return type(self), (self.path, self.message, self.line)

@@ -33,7 +33,7 @@ from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
-from pdfkit.io.hdf5 import Field, Group, nxdata, read_nexus, write_nexus
+from pdfkit.io.hdf5 import Field, Group, known_version, nxdata, read_nexus, write_nexus
 from pdfkit.io.particles import format_xyz
 from pdfkit.model import Model
 from pdfkit.params import Parameters
@@ -122,8 +122,7 @@ def load_result(path: AnyPath) -> FitResult:
         remark(words)
     if entry.attrs.get("format") != FORMAT:
         raise ReadError(path, "not a fit result of pdfkit: give a file that was written by result.save")
-    version = np.ravel(entry.attrs.get("format_version", 0))
-    if version.size != 1 or version.dtype.kind not in "iuf" or not version[0] <= FORMAT_VERSION:
+    if not known_version(entry, FORMAT_VERSION):
         raise ReadError(path, "written by a newer pdfkit: update pdfkit to read it")
     try:
         with warnings.catch_warnings():
@@ -451,6 +450,8 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
         if expression:
             params[name].expr = expression
             params[name].stderr = None if math.isnan(error) else float(error)
+    if sorted(free) != sorted(name for name in params if params[name].vary and not params[name].expr):
+        raise ReadError(table.source, "the covariance names other parameters than those that vary: was it changed?")
     if covariance.shape != (len(free), len(free)):
         raise ReadError(table.source, f"the covariance has shape {covariance.shape} for {len(free)} free parameters")
     sigma = np.sqrt(np.diag(covariance))

@@ -1,5 +1,7 @@
 """Attack every reader and command with mutants of valid files: `python tests/fuzz.py --count 100000 --seed 1`.
 
+With `--meaning` the files stay well-formed and say something else (`fuzz_meaning.py`).
+
 A case is one changed file, read by what reads its kind, or one command line. What counts as a fault: an exception that
 is no `PdfkitError`, more than 5 s of the processor, more than 1 GB, a message of more than 500 characters or without
 the file's name, and a file left behind by a command that failed. Cases run in forked processes, so that nothing takes
@@ -24,12 +26,14 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import fuzz_meaning
 import numpy as np
 
 import pdfkit as pk
@@ -70,7 +74,7 @@ class Case:
     name: str
     content: bytes
     arguments: tuple[str, ...] = ()
-    beside: bytes = b""
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -199,14 +203,14 @@ VALUES = [
 ]
 
 
-def cases(count: int, seed: int, files: dict[str, bytes]) -> Iterator[Case]:
+def cases(first: int, count: int, seed: int, files: dict[str, bytes]) -> Iterator[Case]:
     """Yield the attacks: four files to a command."""
     names = sorted(files)
-    for number in range(count):
+    for number in range(first, first + count):
         rng = random.Random(f"{seed}/{number}")
         name = rng.choice(names)
         content = mutant(rng, files[name], binary=name.endswith(".h5"))
-        beside = files["x3.gr"] if name.endswith(".toml") else b""
+        beside = {"x3.gr": files["x3.gr"]} if name.endswith(".toml") else {}
         if rng.random() < 0.8:
             yield Case(number, "read", name, content, beside=beside)
             continue
@@ -214,6 +218,22 @@ def cases(count: int, seed: int, files: dict[str, bytes]) -> Iterator[Case]:
         words = [rng.choice(VALUES) if w == "?" else w for w in rng.choice(COMMANDS)]
         words = [w.replace("{}", name).replace("?", rng.choice(VALUES)) for w in words]
         yield Case(number, "command", name, content, tuple(words), beside)
+
+
+def meaning(first: int, count: int, seed: int, files: dict[str, bytes]) -> Iterator[Case]:
+    """Yield attacks with files that say something else: two files to a command."""
+    names = sorted([*fuzz_meaning.READERS, "rich.toml", "fit.toml", "reduce.cfg", "own.gr", "x3.gr"])
+    for number in range(first, first + count):
+        rng = random.Random(f"meaning {seed}/{number}")
+        name = rng.choice(names)
+        content = fuzz_meaning.mutant(rng, name, files[name])
+        beside = {other: files[other] for other in ("x3.gr", "x3.iq") if other != name}
+        commands = fuzz_meaning.COMMANDS.get(Path(name).suffix, ())
+        if commands and name != "ranking.h5" and rng.random() < (1.0 if name.endswith(".cfg") else 0.33):
+            words = tuple(word.replace("{}", name) for word in rng.choice(commands))
+            yield Case(number, "command", name, content, words, beside)
+        else:
+            yield Case(number, "read", name, content, beside=beside)
 
 
 # --- one attack ------------------------------------------------------------------------------------------------------
@@ -226,11 +246,13 @@ def _read(name: str) -> None:
         ".iq": (pk.read_intensity,),
         ".chi": (lambda file: pk.read_intensity(file, wavelength=0.2),),
         ".txt": (pk.read_columns,),
-        ".h5": (pk.load_result,),
         ".toml": (_recipe,),
         ".xyz": (pk.Particle.from_file,),
         ".extxyz": (pk.read_structure, pk.Particle.from_file),
     }
+    if name in fuzz_meaning.READERS:
+        fuzz_meaning.READERS[name](name)
+        return
     for reader in readers.get(Path(name).suffix, (pk.read_structure,)):
         reader(name)
 
@@ -248,8 +270,8 @@ def _command(arguments: tuple[str, ...]) -> None:
 def attack(case: Case) -> Outcome:
     """Run one case in the present folder, which holds nothing else."""
     Path(case.name).write_bytes(case.content)
-    if case.beside:
-        Path("x3.gr").write_bytes(case.beside)
+    for name, content in case.beside.items():
+        Path(name).write_bytes(content)
     before = {path.name for path in Path.cwd().iterdir()}
     begin, fault, end = time.process_time(), "", "well"
     try:
@@ -364,26 +386,32 @@ def run_batch(batch: list[Case], folder: Path) -> Iterator[Outcome]:
 
 
 def fuzz(
-    count: int, seed: int, keep: Path | None = None, first: int = 0, tell: Callable[[str], None] | None = None
+    count: int,
+    seed: int,
+    keep: Path | None = None,
+    first: int = 0,
+    tell: Callable[[str], None] | None = None,
+    made: Callable[..., Iterator[Case]] = cases,
 ) -> tuple[Counter[str], list[str]]:
     """Run `count` attacks; return how they ended and the faults, the file of each in the folder `keep`.
 
-    tell : called with each fault, and with a count every thousand attacks.
+    tell : called with each fault, and with a count every thousand attacks. made : `cases` or `meaning`.
     """
     ends: Counter[str] = Counter()
     faults = []
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
-        made = Path(scratch, "valid")
-        made.mkdir()
-        files = valid_files(made)
-        every = [case for case in cases(first + count, seed, files) if case.number >= first]
+        valid = Path(scratch, "valid")
+        valid.mkdir()
+        files = valid_files(valid)
+        if made is meaning:
+            files |= fuzz_meaning.valid(Path(tempfile.mkdtemp(dir=scratch)))
         _warm(files, Path(scratch, "warm"))
-        for low in range(0, len(every), BATCH):
-            batch = every[low : low + BATCH]
+        attacks = made(first, count, seed, files)
+        while batch := list(islice(attacks, BATCH)):
             for outcome in run_batch(list(batch), Path(scratch, "case")):
                 ends[outcome.end if not outcome.fault else "fault"] += 1
                 if outcome.fault:
-                    case = every[outcome.number - first]
+                    case = batch[outcome.number - batch[0].number]
                     faults.append(f"case {case.number}, {case.name} {' '.join(case.arguments)}: {outcome.fault}")
                     if tell is not None:
                         tell(faults[-1])
@@ -412,7 +440,8 @@ def _warm(files: dict[str, bytes], folder: Path) -> None:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             for name in files:
-                _read(name)
+                if not name.endswith(".cfg"):
+                    _read(name)
             _command(("info", "own.gr"))
             _command(("simulate", "Ni", "--qmax", "20", "-o", "sim.gr", "--plot"))
     finally:
@@ -426,9 +455,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case: to run one again")
     parser.add_argument("--keep", type=Path, help="folder for the files that led to faults")
+    parser.add_argument("--meaning", action="store_true", help="well-formed files that say something else")
     asked = parser.parse_args()
     begin = time.monotonic()
-    ends, faults = fuzz(asked.count, asked.seed, asked.keep, asked.first, partial(print, flush=True))
+    made, tell = meaning if asked.meaning else cases, partial(print, flush=True)
+    ends, faults = fuzz(asked.count, asked.seed, asked.keep, asked.first, tell, made)
     print(f"{asked.count} attacks in {time.monotonic() - begin:.0f} s:", dict(ends), f"{len(faults)} faults")
     return 1 if faults else 0
 

@@ -93,6 +93,11 @@ def test_reports_survive_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         path.write_text(text)
         with pytest.raises(pk.PdfkitError, match="not a report"):
             BenchReport.read(path)
+    record = json.loads(report.save(path).read_text())
+    for row in ({"x": {}}, {"title": 7}, {"rounds": True}, {"program": "other"}, {"seconds": 10**400}, {"note": None}):
+        path.write_text(json.dumps({**record, "rows": [{**record["rows"][0], **row}]}))
+        with pytest.raises(pk.PdfkitError, match="not a report"):
+            BenchReport.read(path)
     with pytest.raises(pk.PdfkitError, match="cannot be read"):
         BenchReport.read(tmp_path / "none.json")
 

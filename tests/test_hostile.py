@@ -793,3 +793,134 @@ def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
             with pytest.raises(pk.PdfkitError, match=file.name):
                 reader(file)
         assert not mark.exists(), file
+
+
+# --- well-formed, and not what was written ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "to"),
+    [
+        *(('"stage": "fit"', '"stage": {}'), ('"key": "', '"key": 7, "x": "'), ('"rw": 0', '"rw": "x", "y": 0')),
+        *(('"n_free": 3', '"n_free": {}'), ('"nfev": 5', '"nfev": 1e400'), ('"remarks": [', '"remarks": 7, "x": [')),
+        *(('"scale": [', '"scale": [1, 2, 3], "x": ['), ('"values": {', '"values": [], "x": {')),
+        *(
+            ('"rw": ', '"error": [], "rw": '),
+            ('"rw": ', '"fits": [7], "rw": '),
+            ('"rw": 0', f'"rw": {10**310}, "y": 0'),
+        ),
+        ('{"stage"', "[" * 100_000 + '{"stage"'),
+    ],
+)
+def test_a_journal_whose_line_says_something_else_is_refused(change: str, to: str, tmp_path: Path) -> None:
+    line = {
+        "stage": "fit",
+        "key": "a",
+        **{"rw": 0.1, "chi2": 0.5, "reduced_chi2": 0.1, "n_independent": 38.0, "errors_from": "misfit"},
+        **{"n_free": 3, "nfev": 5, "converged": True, "values": {"scale": [1.0, None]}, "remarks": ["a"]},
+    }
+    head = {"format": "pdfkit journal", "version": 1, "problem": "p"}
+    text = json.dumps(line)
+    path = tmp_path / "screen.jsonl"
+    path.write_text(f"{json.dumps(head)}\n{text}\n")
+    with Journal(path, "p") as journal:
+        assert journal.get("fit", "a")["rw"] == 0.1
+    path.write_text(f"{json.dumps(head)}\n{text.replace(change, to, 1)}\n")
+    with pytest.raises(pk.ReadError, match="line 2: this line is damaged"):
+        Journal(path, "p")
+
+
+@pytest.mark.parametrize("y", ["99999999999999999999", "9e300*y", "99*y", "9e25"])
+def test_an_operation_with_huge_numbers_is_in_no_table(y: str, tmp_path: Path) -> None:
+    pk.write_cif(tmp_path / "own.cif", pk.load_structure("CdSe_wurtzite"))
+    text = (tmp_path / "own.cif").read_text()
+    assert "'-x, -y, z+1/2'" in text
+    (tmp_path / "own.cif").write_text(text.replace("'-x, -y, z+1/2'", f"'-x, {y}, z+1/2'"))
+    with pytest.raises(pk.PdfkitError, match="own.cif"):
+        pk.read_structure(tmp_path / "own.cif")
+
+
+@pytest.mark.parametrize("Uiso", [1e308, 1e9, {"Cd": 1e200}])
+def test_a_displacement_beyond_any_particle_is_refused(Uiso) -> None:
+    with pytest.raises(pk.PdfkitError, match=r"Uiso.* is outside \[0, 1e\+08\]"):
+        pk.waxs(pk.build.tetrahedron("CdSe_zincblende", 3), np.arange(1.0, 5.0, 0.1), Uiso=Uiso)
+
+
+def test_a_table_of_two_rows_of_which_one_is_cut_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cut.gr").write_text("0.0 0.0 0.0\n0.012\n")
+    with pytest.raises(pk.ReadError, match="cut.gr, line 2: 1 values where other rows have 2"):
+        pk.read_pdf(tmp_path / "cut.gr")
+
+
+def test_what_stands_for_an_instrument_or_a_convention_is_refused() -> None:
+    nickel = pk.Crystal.from_file("Ni", name="ni")
+    with pytest.raises(pk.PdfkitError, match=r"convention is 3.5: give a pdfkit.Convention"):
+        pk.Model(nickel, INSTRUMENT, 3.5)
+    with pytest.raises(pk.PdfkitError, match=r"instrument is 'X': give a pdfkit.Instrument"):
+        pk.Model(nickel, "X")
+
+
+def test_numbers_and_words_without_end_are_not_repeated() -> None:
+    for value, said in ((10**400, "too large"), ("a" * 5000, "is not a number"), ([0.0] * 3000, "is not a number")):
+        with pytest.raises(pk.PdfkitError, match=said) as error:
+            pk.Instrument(probe="X", qmax=value)
+        assert len(str(error.value)) < 200
+    with pytest.raises(pk.PdfkitError) as error:
+        pk.Instrument(probe=["a" * 5000])
+    assert len(str(error.value)) < 200
+
+
+def changed_hdf5(path: Path, member: str, value: object) -> Path:
+    """Put another value in place of a member of an HDF5 file."""
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        attrs = dict(file[member].attrs)
+        del file[member]
+        file[member] = value
+        file[member].attrs.update(attrs)
+    return path
+
+
+@pytest.mark.parametrize("free", [[b"ni.scale", b"ni.Ni.Uiso"], [b"ni.scale", b"ni.scale"], [b"ni.a", b"none"]])
+def test_a_result_whose_covariance_is_of_other_parameters_is_refused(free: list[bytes], tmp_path: Path) -> None:
+    model = nickel()
+    path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
+    changed_hdf5(path, "entry/covariance/names", free)
+    with pytest.raises(pk.ReadError, match=r"fit.h5: the covariance names other parameters"):
+        pk.load_result(path)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        *(("funnel/kept", [1e300]), ("funnel/kept", [np.nan]), ("rows/nfev", [-1, 1]), ("rows/atoms", [0.5, 7.0])),
+        *(("setting/options", {name: 7}) for name in ("start", "ties", "bounds", "free", "surface", "weights", "x")),
+        *(("setting/options", one) for one in ({"start": {"a": "x"}}, {"bounds": {"a": 7}}, {"max_nfev": "x"})),
+        *(("setting/options", one) for one in ({"weights": "x"}, {"errors": "x"}, {"free": []})),
+    ],
+)
+def test_a_ranking_that_says_something_else_is_refused(member: str, value: object, tmp_path: Path) -> None:
+    import h5py
+
+    clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16.0))
+    ranking = pk.screen(clusters, truth(np.arange(1.8, 10.0, 0.1)), free=["scale"], max_nfev=2)
+    path = ranking.save(tmp_path / "ranking.h5", curves=0)
+    assert len(pk.load_ranking(path)) == 2
+    with h5py.File(path) as file:
+        options = json.loads(file["entry/setting/options"].asstr()[()])
+    changed_hdf5(path, f"entry/{member}", json.dumps({**options, **value}) if isinstance(value, dict) else value)
+    with pytest.raises(pk.ReadError, match=r"ranking.h5"):
+        pk.load_ranking(path)
+
+
+@pytest.mark.parametrize("version", ["x", [1, 2], 2, np.nan])
+def test_a_version_that_is_none_is_refused(version: object, tmp_path: Path) -> None:
+    import h5py
+
+    path = tmp_path / "ranking.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("entry").attrs.update({"format": "pdfkit ranking", "format_version": version})
+    with pytest.raises(pk.ReadError, match="newer pdfkit"):
+        pk.load_ranking(path)

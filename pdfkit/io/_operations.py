@@ -24,6 +24,8 @@ Operations = tuple[IntArray, Array]
 _TERM = re.compile(r"([+-]?)(?:([xyz])|([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:/([0-9]+))?)")
 # No term of an operation has more digits; int() of thousands of them is slow.
 _LONGEST = 200
+# In cells: no operation shifts atoms so far; 1e25 is a damaged number.
+_FURTHEST = 1000
 # Translations of three-, four-, six- and eightfold parts, which files round ("0.33", "0.17").
 _PARTS = tuple(Fraction(k, 24) for k in range(25) if k % 3 == 0 or k % 4 == 0)
 
@@ -61,6 +63,8 @@ def _parse(text: str) -> tuple[list[list[int]], list[float]]:
             else:
                 shift += sign * (Fraction(term[3]) / int(term[4]) if term[4] else _unrounded(term[3]))
             position = term.end()
+        if abs(shift) >= _FURTHEST:
+            raise _not_understood(text)
         rows.append(row)
         shifts.append(float(shift))
     return rows, shifts
@@ -238,6 +242,8 @@ def find_setting(rotations: IntArray, translations: Array) -> Setting | None:
     """Return the tabulated setting of exactly these operations."""
     import gemmi
 
+    if np.abs(rotations).max(initial=0) > 1 or not np.abs(translations).max(initial=0.0) < 1e6:
+        return None  # in no table, and beyond what the search can count
     operations = []
     for R, t in zip((24 * np.asarray(rotations)).tolist(), np.round(24 * translations).astype(int), strict=True):
         operation = gemmi.Op()

@@ -230,7 +230,7 @@ def _has_decimal_comma(block: str) -> bool:
 def _even_rows(path: AnyPath, block: str, lengths: Sequence[int], numbers: Sequence[int]) -> tuple[str, int]:
     """Return rows cut to the commonest length, when longer ones only add zeros (old PDFFIT files do that)."""
     common = Counter(lengths).most_common()
-    width = min(length for length, count in common if count == common[0][1])
+    width = max(2, min(length for length, count in common if count == common[0][1]))
     out = []
     for row, length, number in zip(block.split("\n"), lengths, numbers, strict=True):
         tokens = row.split()

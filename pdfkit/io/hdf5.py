@@ -96,6 +96,12 @@ class Group:
         return f"{self.where.rstrip('/')}/{name}"
 
 
+def known_version(entry: Group, newest: int) -> bool:
+    """Return whether an entry states a version of its format that is known (none is the first)."""
+    version = np.ravel(entry.attrs.get("format_version", 0))
+    return bool(version.size == 1 and version.dtype.kind in "iuf" and version[0] <= newest)
+
+
 def nxdata(
     title: str,
     axis: tuple[str, Field],
