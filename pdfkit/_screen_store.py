@@ -34,7 +34,7 @@ from pdfkit.covariance import Covariance
 from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io.hdf5 import Field, Group, known_version, nxdata, read_nexus, write_nexus
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
 from pdfkit.particle import Particle
 
 FORMAT = "pdfkit ranking"
@@ -197,10 +197,7 @@ def load_ranking(path: AnyPath) -> Ranking:
     entry = read_nexus(path).group("entry")
     if words := unfinished(path):
         remark(words)
-    if entry.attrs.get("format") != FORMAT:
-        raise ReadError(path, "not a ranking of pdfkit: give a file that was written by ranking.save")
-    if not known_version(entry, FORMAT_VERSION):
-        raise ReadError(path, "written by a newer pdfkit: update pdfkit to read it")
+    check_format(entry, FORMAT, FORMAT_VERSION, "ranking.save")
     try:
         return _ranking(entry)
     except ReadError:
@@ -282,7 +279,7 @@ def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
 
 
 def _read_data(group: Group) -> PDF:
-    about = serial.loads(group.text("about"))
+    about = serial.data_facts(group.text("about"))
     cov = None
     if "covariance" in group:
         found = group.group("covariance")

@@ -33,7 +33,7 @@ from pdfkit.data import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
-from pdfkit.io.hdf5 import Field, Group, known_version, nxdata, read_nexus, write_nexus
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
 from pdfkit.io.particles import format_xyz
 from pdfkit.model import Model
 from pdfkit.params import Parameters
@@ -120,10 +120,7 @@ def load_result(path: AnyPath) -> FitResult:
     entry = read_nexus(path).group("entry")
     if words := unfinished(path):
         remark(words)
-    if entry.attrs.get("format") != FORMAT:
-        raise ReadError(path, "not a fit result of pdfkit: give a file that was written by result.save")
-    if not known_version(entry, FORMAT_VERSION):
-        raise ReadError(path, "written by a newer pdfkit: update pdfkit to read it")
+    check_format(entry, FORMAT, FORMAT_VERSION, "result.save")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is to be said of the model was said when it was fitted
@@ -416,8 +413,8 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     """Return the place of a data set among the others, and the data set."""
     about = group.group("model")
     model = serial.loads(about.text("json"))
-    facts = serial.loads(about.text("data_about"))
-    if not isinstance(model, Model) or not isinstance(facts, dict):
+    facts = serial.data_facts(about.text("data_about"))
+    if not isinstance(model, Model):
         raise ReadError(group.source, f"{about.where} holds no model: was it changed by something else?")
     curves = group.group("data")
     r = curves.array("r")

@@ -11,10 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from pdfkit._checks import short
 from pdfkit.data import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.evaluate import Convention
@@ -73,6 +75,23 @@ def loads(text: str) -> Any:
         raise PdfkitError(f"the text is not a model in JSON ({reason}): was it changed by hand?") from None
 
 
+def data_facts(text: str) -> dict[str, Any]:
+    """Return what a PDF knows besides its curve, from JSON, as keywords of `PDF`; PdfkitError for other kinds."""
+    from pdfkit.covariance import Covariance
+
+    kinds: Mapping[str, type | tuple[type, ...]] = {
+        **{"name": str, "composition": (str, NoneType), "temperature": (int, float, NoneType), "header": dict},
+        **{"instrument": Instrument, "cov": (Covariance, NoneType)},
+    }
+    facts = loads(text)
+    if not isinstance(facts, dict):
+        raise PdfkitError("what is known of the data is no table")
+    for key, value in facts.items():
+        if key not in kinds or not isinstance(value, kinds[key]):
+            raise PdfkitError(f"what stands for the {key[:40]} of the data is none")
+    return facts
+
+
 def to_plain(value: Any) -> Any:
     """Return `value` as numbers, strings, lists and dicts; a class becomes a dict with its "type"."""
     if value is None or isinstance(value, bool | str):
@@ -109,10 +128,10 @@ def from_plain(plain: Any) -> Any:
         return {key: from_plain(one) for key, one in plain["items"].items()}
     kind = _types().get(str(tag))
     if kind is None:
-        raise PdfkitError(f"type {tag!r} is not known: the text comes from another program or a newer pdfkit")
+        raise PdfkitError(f"type {short(tag)} is not known: the text comes from another program or a newer pdfkit")
     known = {f.name for f in fields(kind) if f.init}
     values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise PdfkitError(f"a {tag} has no {unknown[0]!r}: the text comes from a newer pdfkit, or was changed")
+        raise PdfkitError(f"a {tag} has no {short(unknown[0])}: the text comes from a newer pdfkit, or was changed")
     return kind(**values)

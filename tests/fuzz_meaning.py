@@ -168,7 +168,9 @@ def _used(*actions: Callable[[], Any]) -> None:
         try:
             action()
         except pk.PdfkitError as error:
-            assert len(str(error)) <= CHARACTERS, f"message of {len(str(error))} characters: {str(error)[:200]}"
+            said = str(error)
+            if len(said) > CHARACTERS:
+                raise ValueError(f"message of {len(said)} characters: {said[:200]}") from None
 
 
 def use(read: Any) -> None:

@@ -96,10 +96,17 @@ class Group:
         return f"{self.where.rstrip('/')}/{name}"
 
 
-def known_version(entry: Group, newest: int) -> bool:
-    """Return whether an entry states a version of its format that is known (none is the first)."""
-    version = np.ravel(entry.attrs.get("format_version", 0))
-    return bool(version.size == 1 and version.dtype.kind in "iuf" and version[0] <= newest)
+def check_format(entry: Group, form: str, newest: int, saved: str) -> None:
+    """Refuse (ReadError) an entry of another format, or of a version above the newest (none stated is the first).
+
+    saved : what writes this format, for the message.
+    """
+    found, version = entry.attrs.get("format"), np.ravel(entry.attrs.get("format_version", 0))
+    if not isinstance(found, str) or found != form:
+        article = "a fit result" if form.endswith("result") else "a ranking"
+        raise ReadError(entry.source, f"not {article} of pdfkit: give a file that was written by {saved}")
+    if version.size != 1 or version.dtype.kind not in "iuf" or not version[0] <= newest:
+        raise ReadError(entry.source, "written by a newer pdfkit: update pdfkit to read it")
 
 
 def nxdata(
