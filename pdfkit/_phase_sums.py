@@ -8,8 +8,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pdfkit import _budget
 from pdfkit._checks import Array
 
+# Measured, s: a phase of a uniform y, and one of any other.
+_UNIFORM_SECONDS, _PHASE_SECONDS = 1e-9, 5e-8
 _BLOCK = 400_000  # complex numbers in one table of phases: 6 MB, three at a time; eight are kept
 
 
@@ -18,10 +21,13 @@ def phase_sum(x: Array, c: Array, y: Array) -> NDArray[np.complex128]:
 
     On a uniform y each exponential is a product of two from tables of about √ny rows, so the sum is a matrix
     product and few exponentials are taken; its error is that of the direct sum, the rounding of x·y. Memory
-    below 20 MB.
+    below 20 MB. Raises PdfkitError when it would take too long.
     """
     x = np.ascontiguousarray(x, dtype=np.float64)
     starts, offsets = _two_steps(x, y)
+    each = _UNIFORM_SECONDS if offsets.size > 1 else _PHASE_SECONDS
+    what = f"a transform of {x.size} points onto {np.size(y)}"
+    _budget.need_time(each * x.size * np.size(y), what, "give fewer points, or points with equal steps")
     if x.size * max(starts.size, offsets.size) <= _BLOCK:
         # Series of patterns share Q and r: their tables are made once.
         coarse, fine = (_kept_phases(x.tobytes(), part.tobytes()) for part in (starts, offsets))
@@ -92,10 +98,11 @@ def smooth_sine_sums(x: Array, columns: Array, y: Array) -> Array:
         return sine_sums(x, columns, y)
     h = 0.4 / float(np.max(y))
     first = np.floor(x / h).astype(np.int64) - 3
+    size = int(first[-1]) + 12
     at = x / h - first  # in 3…4 of the nodes 0…7
     nodes = range(8)
     weight = np.stack([np.prod([(at - m) / (j - m) for m in nodes if m != j], axis=0) for j in nodes])
-    size = int(first[-1]) + 12
+    _budget.need(200.0 * size * columns.shape[1], f"errors of G(r) up to {np.max(y):g} Å", "give a lower rmax")
     where = (first + np.arange(8)[:, None] + 4).ravel()
     spread = sparse.csr_matrix((weight.ravel(), (where, np.tile(np.arange(x.size), 8))), shape=(size + 4, x.size))
     grid = spread @ columns

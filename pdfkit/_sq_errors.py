@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from pdfkit import _budget
 from pdfkit._checks import Array
 from pdfkit.data import SQ
 from pdfkit.errors import PdfkitError
@@ -32,7 +33,9 @@ def extrapolation(Q: Array, kind: str) -> tuple[Array, Array, Array]:
     count = max(1 + 2 * len(powers), int(np.searchsorted(Q, 1.1 * Q[0])))
     if Q.size <= count:
         raise PdfkitError(f"{Q.size} points are too few to extrapolate from: give extrapolate='none'")
-    below = Q[0] * np.arange(m := max(2, math.ceil(Q[0] / (Q[1] - Q[0])))) / m
+    m = max(2, math.ceil(Q[0] / (Q[1] - Q[0])))
+    _budget.need(100.0 * m, f"F(Q) from 0 to {Q[0]:g} Å⁻¹ in steps of {Q[1] - Q[0]:.3g} Å⁻¹", "leave out the first Q")
+    below = Q[0] * np.arange(m) / m
     picks = np.zeros((Q.size, len(powers)))
     # Powers of Q/Q[0]: well conditioned.
     picks[:count] = np.linalg.pinv(np.stack([(Q[:count] / Q[0]) ** p for p in powers], axis=1)).T

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pdfkit import _checks
+from pdfkit import _budget, _checks
 from pdfkit._checks import Array
 from pdfkit.data import Instrument
 from pdfkit.errors import PdfkitError
@@ -81,6 +81,7 @@ class Covariance:
             raise PdfkitError("errors of G(r) are correlated as Qmax has it: give qmax= in Å⁻¹")
         # Steps half as wide as c(x) needs at x = 2rmax.
         count = max(32, math.ceil((qmax - qmin) * 2.0 * rmax / math.pi * 2.0))
+        _budget.need(80.0 * count, f"the covariance of G(r) up to {rmax:g} Å", "lower rmax")
         edges = np.linspace(qmin, qmax, count + 1)
         Q = 0.5 * (edges[1:] + edges[:-1])
         M = transforms.window(instrument.window, Q, qmax, instrument.window_width)
@@ -94,8 +95,10 @@ class Covariance:
         return Covariance(self.Q, self.weight, self.variance * factor, self.modes, self.core * factor)
 
     def matrix(self, r: Array) -> Array:
-        """Return cov(G(r_i), G(r_j)) on r (n,) in Å: (n, n) in Å⁻⁴."""
+        """Return cov(G(r_i), G(r_j)) on r (n,) in Å: (n, n) in Å⁻⁴. Raises PdfkitError when memory is too small."""
         r = np.asarray(r, dtype=np.float64)
+        size = 24.0 * r.size * (self.Q.size + r.size)
+        _budget.need(size, f"the covariance matrix of {r.size} points", "take fewer, as every second or tenth of r")
         basis = np.sin(np.outer(r, self.Q)) * self.weight
         out = (basis * self.variance) @ basis.T
         if self.modes.shape[1]:

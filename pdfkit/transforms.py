@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks, _sq_errors
+from pdfkit import _budget, _checks, _sq_errors
 from pdfkit._checks import Array
 from pdfkit._phase_sums import phase_sum as phase_sum
 from pdfkit._phase_sums import smooth_sine_sums as smooth_sine_sums
@@ -42,6 +42,7 @@ from pdfkit.data import PDF, SQ, WINDOWS
 from pdfkit.errors import PdfkitError
 
 EXTRAPOLATIONS = ("none", "linear", "quadratic")
+_END_SECONDS = 3e-8  # measured: the end terms of one change of step at one point
 _BARN = 0.01  # barn in one fm²
 _SOPER = 4.493409457909064  # first zero of sin x − x cos x
 
@@ -379,7 +380,8 @@ def sine_transform(Q: Array, F: Array, r: Array) -> Array:
     left of an end error is (2/π)(ΔQ²/12)F′(Qmax). On matching grids (Q = kΔQ, r = jπ/(NΔQ)) the inverse
     returns F, if F is 0 at the end.
 
-    Raises PdfkitError when r goes beyond π/ΔQ: no samples with that step determine G there.
+    Raises PdfkitError when r goes beyond π/ΔQ: no samples with that step determine G there; or when it would take
+    longer than `PDFKIT_SECONDS` (600) by an estimate.
 
     Example
     -------
@@ -433,7 +435,10 @@ def _sine_integral(x: Array, f: Array, y: Array, names: tuple[str, str]) -> Arra
         )
     out = phase_sum(x, _trapezoids(x) * f, y).imag
     left, right = np.concatenate([[0.0], step]), np.concatenate([step, [0.0]])
-    for i in np.flatnonzero((np.abs(right - left) > 0.01 * np.maximum(left, right)) & (f != 0)):
+    ends = np.flatnonzero((np.abs(right - left) > 0.01 * np.maximum(left, right)) & (f != 0))
+    what = f"a transform of {x.size} points, whose steps change at {ends.size}, onto {y.size}"
+    _budget.need_time(_END_SECONDS * ends.size * y.size, what, f"give {names[0]} in equal steps")
+    for i in ends:
         out += f[i] * np.cos(x[i] * y) * (_end_term(right[i], y) - _end_term(left[i], y))
     return np.asarray(out)
 
@@ -553,6 +558,7 @@ def pdf_to_sq(pdf: PDF, Q: Array, rho0: float | None = None) -> SQ:
     if rho0 is not None and r[0] > 0:
         # Counted down from the first r, so that a uniform grid stays uniform.
         count = max(1, round(r[0] / step))
+        _budget.need(60.0 * count, f"G(r) from 0 to {r[0]:g} Å in steps of {step:.3g} Å", "begin the data nearer to 0")
         low = r[0] * np.arange(count) / count
         r, G = np.concatenate([low, r]), np.concatenate([-4 * math.pi * _density(rho0) * low, G])
     elif r[0] > 0:
@@ -592,6 +598,7 @@ def cut_kernel(lags: Array, qmin: float, qmax: float, weight: Callable[[Array], 
     # 32 nodes integrate cos over a phase of ±20 rad to rounding; 16 panels leave room for the weight itself.
     span = qmax - qmin
     panels = max(16, math.ceil(float(np.abs(lags).max(initial=0.0)) * span / 40))
+    _budget.need(2000.0 * panels, f"a kernel up to {np.abs(lags).max(initial=0.0):g} Å", "lower rmax or qmax")
     node, factor = np.polynomial.legendre.leggauss(32)
     half = span / (2 * panels)
     centre = qmin + half * (2 * np.arange(panels) + 1)

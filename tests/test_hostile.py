@@ -563,6 +563,32 @@ def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.tobytes() for one in results()] == [one.tobytes() for one in whole]
 
 
+def test_transforms_say_what_they_need_before_they_begin() -> None:
+    many = np.linspace(0.0, 20.0, 1_000_000)
+    other = np.sort(np.random.default_rng(1).uniform(0.0, 20.0, 1_000_000))
+    with pytest.raises(pk.PdfkitError, match=r"transform of 1000000 points onto 1000000 would take about 1e.03 s"):
+        pk.transforms.sine_transform(many, many, many)
+    with pytest.raises(pk.PdfkitError, match=r"with equal steps"):
+        pk.transforms.sine_transform(many, many, other)
+    with pytest.raises(pk.PdfkitError, match=r"whose steps change at"):
+        pk.transforms.sine_transform(other, other, many[:50_000])
+    white = pk.Covariance.white(pk.Instrument(qmax=25.0), rmax=30.0)
+    with pytest.raises(pk.PdfkitError, match=r"covariance matrix of 1000000 points would need .* GB"):
+        white.matrix(many)
+    with pytest.raises(pk.PdfkitError, match=r"up to 1e.10 Å would need .* GB"):
+        pk.Covariance.white(pk.Instrument(qmax=25.0), rmax=1e10)
+    with pytest.raises(pk.PdfkitError, match=r"kernel up to 1e.09 Å would need .* GB"):
+        pk.transforms.cut_kernel([0.0, 1e9], 0.0, 20.0, np.ones_like)
+    with pytest.raises(pk.PdfkitError, match=r"G\(r\) from 0 to 1000 Å .* would need .* GB"):
+        pk.transforms.pdf_to_sq(pk.PDF([1000.0, 1000.00001, 1001.0], [0.0, 1.0, 0.0]), [1.0, 2.0], rho0=0.05)
+    sq = pk.SQ([1.0, 1.0 + 1.5e-8, *np.arange(1.1, 20.0, 0.01)], np.ones(1892))
+    with pytest.raises(pk.PdfkitError, match=r"F\(Q\) from 0 to 1 Å⁻¹ .* would need .* GB"):
+        pk.transforms.sq_to_pdf(sq, extrapolate="linear")
+    modes = pk.Covariance(white.Q, white.weight, white.variance, np.ones((white.Q.size, 3)), np.eye(3))
+    with pytest.raises(pk.PdfkitError, match=r"errors of G.r. up to 1e.06 Å would need .* GB"):
+        modes.sigma(np.linspace(0.0, 1e6, 1000))
+
+
 # --- what cannot be --------------------------------------------------------------------------------------------------
 
 CERIA = """data_ceria
@@ -776,6 +802,26 @@ def exploits(folder: Path, mark: Path) -> list[Path]:
         for ending in (".gr", ".cif", ".toml", ".h5"):
             (folder / f"{name[-3:]}{ending}").write_bytes((folder / name).read_bytes())
     return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["old.ddp3", "old.ddp", "renamed.cif", "renamed.gr", "renamed.toml"])
+def test_a_project_of_pdfgui_is_named_and_a_way_told(name: str, tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / name, "w") as project:
+        project.writestr("mine/fit/dataset/ni/obs", "1 2\n")
+    for reader in (pk.read_pdf, pk.read_structure, pk.read_intensity, pk.load_recipe, pk.Particle.from_file):
+        with pytest.raises(pk.ReadError, match=r"project of PDFgui.* export .*`pdfkit recipe"):
+            reader(tmp_path / name)  # type: ignore[operator]  # all take a path
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "data.gr", "w") as archive:
+        archive.writestr("data.gr", "1 2\n")
+    with pytest.raises(pk.ReadError, match="zip archive: unpack it"):
+        pk.read_pdf(tmp_path / "data.gr")
 
 
 def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -373,6 +374,89 @@ def test_other_things_in_the_file_do_no_harm(saved, tmp_path):
         file["entry/reference"] = file["entry/data"].ref
         file["entry"].attrs["reference"] = file["entry/data"].ref
     assert pk.load_result(path).to_dict() == single().to_dict()
+
+
+class Exploit:
+    """Makes the file `mark` wherever a pickle of it is read."""
+
+    mark = Path()
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+def swap(file, place: str, make) -> None:
+    """Put what `make` makes in the place of a member, or beside the others where there is none."""
+    if place in file:
+        del file[place]
+    make(file, place)
+
+
+def external(file, place: str) -> None:
+    other = Path(file.filename).with_name("other.bin")
+    file.create_dataset(place, (10,), "f8", external=[(str(other), 0, 80)])
+
+
+def virtual(file, place: str) -> None:
+    layout = h5py.VirtualLayout((10,), "f8")
+    layout[:] = h5py.VirtualSource(str(Path(file.filename).with_name("other.h5")), "r", (10,))
+    file.create_virtual_dataset(place, layout)
+
+
+def region(file, place: str) -> None:
+    file["entry/region"] = np.arange(4.0)
+    file.create_dataset(place, data=file["entry/region"].regionref[1:3], dtype=h5py.regionref_dtype)
+
+
+def bytes_of_any_length(file, place: str) -> None:
+    made = file.create_dataset(place, (2,), h5py.vlen_dtype("u1"))
+    made[0] = made[1] = np.frombuffer(pickle.dumps(Exploit()), "u1")
+
+
+def attribute(file, place: str) -> None:
+    group = file.require_group(place)
+    group.attrs["messages"] = group.attrs["default"] = np.void(pickle.dumps(Exploit()))
+    group.attrs.create("name", np.array([pickle.dumps(Exploit(), 0).decode()], dtype=object), dtype=h5py.string_dtype())
+
+
+HARM = {
+    "opaque": lambda file, place: file.create_dataset(place, data=np.void(pickle.dumps(Exploit()))),
+    "text": lambda file, place: file.create_dataset(place, data=pickle.dumps(Exploit(), 0).decode()),
+    "bytes of any length": bytes_of_any_length,
+    "attribute": attribute,
+    "region": region,
+    "reference": lambda file, place: file.create_dataset(place, data=file["entry"].ref, dtype=h5py.ref_dtype),
+    "external link": lambda file, place: file.__setitem__(place, h5py.ExternalLink("other.h5", "r")),
+    "soft link": lambda file, place: file.__setitem__(place, h5py.SoftLink("/entry/fit")),
+    "external storage": external,
+    "virtual": virtual,
+    "type": lambda file, place: file.__setitem__(place, np.dtype("f8")),
+}
+PLACES = ("entry/model/json", "entry/data/r", "entry/parameters/value", "entry/fit/message", "entry/nothing")
+
+
+@pytest.mark.parametrize("kind", HARM)
+def test_nothing_in_a_saved_fit_is_executed_or_leads_elsewhere(saved, tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(Exploit, "mark", tmp_path / "ran")
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["r"] = np.arange(1.0, 11.0)
+    (tmp_path / "other.bin").write_bytes(np.arange(1.0, 11.0).tobytes())
+    ends = []
+    for place in PLACES:
+        path = tmp_path / "harm.h5"
+        path.write_bytes(saved["single"].read_bytes())
+        with h5py.File(path, "a") as file:
+            swap(file, place, HARM[kind])
+        try:
+            assert pk.load_result(path).to_dict() == single().to_dict() or (kind, place) == ("text", PLACES[3])
+            ends.append("read")
+        except pk.ReadError as error:
+            assert len(str(error)) < 500, place  # noqa: PT017 - either is right
+            ends.append("refused")
+        assert not (tmp_path / "ran").exists(), place
+    assert ends == ["refused"] * 3 + ["read" if kind == "text" else "refused", "read"]
+    pickle.loads(pickle.dumps(Exploit()))
+    assert (tmp_path / "ran").exists(), "the exploit does nothing: this test shows nothing"
 
 
 def test_a_file_that_claims_to_be_huge_is_refused_before_it_fills_the_memory(saved, tmp_path):

@@ -78,8 +78,20 @@ def read_text(path: AnyPath) -> str:
         raise ReadError(path, "the file is empty: was it written completely?")
     text = _decode(path, raw)
     if "\x00" in text:
-        raise ReadError(path, "the file is binary: give a text file with columns of numbers")
+        raise ReadError(path, binary(path, raw))
     return plain(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def binary(path: AnyPath, raw: bytes) -> str:
+    """Return why a file that is no text is not read, and what to give instead."""
+    if raw.startswith(b"PK\x03\x04") and (os.fspath(path).lower().endswith((".ddp", ".ddp3")) or b"/dataset/" in raw):
+        return (
+            "this is a project of PDFgui, which holds fits as program objects: export its structures (.stru) and data "
+            "(.gr) in PDFgui; `pdfkit recipe data.gr` prints a recipe to begin with, whose structure is that .stru"
+        )
+    if raw.startswith(b"PK\x03\x04"):
+        return "this is a zip archive: unpack it, and give a file that was in it"
+    return "the file is binary: give a text file with columns of numbers"
 
 
 def _read_bytes(path: AnyPath) -> bytes:

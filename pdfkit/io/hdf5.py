@@ -301,12 +301,14 @@ def _read_attrs(source: Any, room: _Room, where: str) -> dict[str, Any]:
         if about.shape is None or math.prod(about.shape) > MAX_ELEMENTS:
             continue
         text, count = h5py.check_string_dtype(about.dtype), math.prod(about.shape)
+        if text is None and about.dtype.kind not in "fiub":
+            continue
         many = text is not None and text.length is None and count > 1
         room.take(count * (room.size if many else about.dtype.itemsize), f"{where}@{name}")
         value = source.attrs[name]
         if text is not None:
             plain = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in np.ravel(value)]
             out[name] = tuple(plain) if about.shape else plain[0]
-        elif about.dtype.kind in "fiub":
+        else:
             out[name] = value
     return out
