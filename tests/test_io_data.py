@@ -361,7 +361,8 @@ def test_damage_is_named_by_line(write, text, line, says):
     [
         (b"", "empty"),
         (b" \n\n", "empty"),
-        (b"PK\x03\x04\x00\x00" + bytes(range(256)), "binary"),
+        (b"PK\x03\x04\x00\x00" + bytes(range(256)), "zip archive"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "binary"),
         (b"\xff\xfe\x00", "UTF-16"),
         (b"only words\nin this file\n", "no rows"),
         (b"#### start data\n", "after the start mark on line 1"),
