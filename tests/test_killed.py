@@ -239,6 +239,43 @@ def test_a_reduction_of_many_files_goes_on(prepared: Path) -> None:
             finished = {}
 
 
+@pytest.mark.parametrize("what", ["screen", "reduce"])
+@pytest.mark.parametrize("terminal", [True, pytest.param(False, marks=slow)])
+def test_ctrl_c_stops_workers_and_the_next_run_goes_on(prepared: Path, what: str, terminal: bool) -> None:
+    """A terminal sends the signal to all processes of the command, another program to the first one only."""
+    command = [*PDFKIT, what, "--workers", "2", "--out", "out"]
+    if what == "screen":
+        command += ["cluster.gr", "all", "--keep", "16", "6"]
+    else:
+        command += [*sorted(one.name for one in prepared.glob("*.iq")), "-s", "Ni"]
+    journal = prepared / "out" / {"screen": "screen.jsonl", "reduce": "reductions.jsonl"}[what]
+    usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - ignored in the background
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=prepared, stdout=pipe, stderr=pipe, text=True, start_new_session=True, preexec_fn=usual
+    ) as process:
+        while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > 3):
+            time.sleep(0.005)
+        begin = time.monotonic()
+        (os.killpg if terminal else os.kill)(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        seconds = time.monotonic() - begin
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1].startswith("interrupted: written before, and whole: out/")
+    assert "Traceback" not in said
+    print(f"\n{what}: ended {seconds:.2f} s after Ctrl-C, its processes {seconds_until_gone(process.pid):.2f} s later")
+    before = journal.read_bytes()
+    assert before.endswith(b"\n")
+    assert len([json.loads(line) for line in before.splitlines()]) > 3
+    assert not list((prepared / "out").glob(".pdfkit*"))
+    run(prepared, command)
+    assert journal.read_bytes().startswith(before)
+    keys = [json.loads(line) for line in journal.read_bytes().splitlines()[1:]]
+    done = [(one["stage"], one["key"]) if what == "screen" else one["file"] for one in keys]
+    assert len(done) == len(set(done))
+    assert what == "screen" or len(done) == 40
+
+
 def rows(folder: Path) -> list[list[str]]:
     """Return the table without its column of seconds."""
     lines = (folder / "reductions.csv").read_text(encoding="utf-8").splitlines()
