@@ -33,18 +33,18 @@ class InUseError(PdfkitError):
 
 
 @contextmanager
-def folder_lock(folder: str | os.PathLike[str], name: str = NAME, *, nested: bool = True) -> Iterator[None]:
-    """Hold `folder` (which exists) for this run; the same thread may take it again inside (`nested`).
+def folder_lock(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold `folder` (which exists) for this run; the same thread may take it again inside.
 
     Raises InUseError (a PdfkitError) when another run has it, WriteError when the folder takes no files.
     """
-    path = Path(os.path.realpath(folder)) / name
+    path = Path(os.path.realpath(folder)) / NAME
     key, me = str(path), threading.get_ident()
     with _GUARD:
         owner = _HELD.setdefault(key, 0)
         if not owner:
             _HELD[key] = me
-    if owner == me and nested:
+    if owner == me:
         yield
         return
     if owner:

@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from pdfkit._locks import folder_lock
+from pdfkit._locks import InUseError, folder_lock
 from pdfkit.errors import PdfkitError, ReadError, WriteError
 from pdfkit.io._atomic import WRITTEN, AnyPath, own
 
 FORMAT = "pdfkit journal"
 FORMAT_VERSION = 1
+
+
+_OPEN: set[str] = set()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep two journals of one run from the same file: the lock of the folder lets a run in again."""
+    key = os.path.realpath(path)
+    if key in _OPEN:
+        raise InUseError(f"{path} is in use by another run of this program: wait for it, or choose another folder")
+    _OPEN.add(key)
+    try:
+        yield
+    finally:
+        _OPEN.discard(key)
 
 
 class Journal:
@@ -41,7 +57,8 @@ class Journal:
         with ExitStack() as opened:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                opened.enter_context(folder_lock(self.path.parent, f".{self.path.name}.lock", nested=False))
+                opened.enter_context(folder_lock(self.path.parent))
+                opened.enter_context(_alone(self.path))
                 self._file = opened.enter_context(own(self.path).open("a+b"))
             except OSError as error:
                 raise WriteError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -22,6 +23,8 @@ import screens
 
 import pdfkit as pk
 from pdfkit import _screen_tasks
+from pdfkit._locks import NAME as LOCK
+from pdfkit._locks import folder_lock
 from pdfkit._screen_journal import Journal
 from pdfkit._screen_pool import dask_executor
 
@@ -293,12 +296,14 @@ def test_what_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
 def test_a_damaged_line_is_named_and_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
     with Journal(path, "abc") as journal:
-        journal.add("fit", [("one", {"rw": 0.1}), ("two", {"rw": float("nan")})])
+        journal.add("fit", [(key, {"rw": rw, "values": {}}) for key, rw in (("one", 0.1), ("two", math.nan))])
         with pytest.raises(pk.PdfkitError, match="in use by another run of this program"):
             Journal(path, "abc")
+        with folder_lock(tmp_path), Journal(tmp_path / "other.jsonl", "abc"):  # one lock a run, and this one has it
+            assert sorted(one.name for one in tmp_path.iterdir()) == [LOCK, path.name, "other.jsonl"]
     with Journal(path, "abc") as journal:
         assert journal.found == 2
-        assert journal.get("fit", "one") == {"rw": 0.1}
+        assert journal.get("fit", "one") == {"rw": 0.1, "values": {}}
         assert journal.get("match", "one") is None
     text = path.read_text().splitlines()
     path.write_text("\n".join([text[0], text[1][:-5], text[2], ""]))
@@ -312,7 +317,7 @@ def test_a_first_line_cut_short_is_begun_again(tmp_path: Path) -> None:
         whole = path.read_bytes()
     path.write_bytes(whole[:20])
     with Journal(path, "xyz") as journal:
-        journal.add("fit", [("one", {"rw": 0.1})])
+        journal.add("fit", [("one", {"rw": 0.1, "values": {}})])
     with Journal(path, "xyz") as journal:
         assert journal.found == 1
 
