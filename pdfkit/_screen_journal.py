@@ -168,7 +168,10 @@ def _whole(record: Mapping[str, Any]) -> bool:
 def _figures(record: Mapping[str, Any]) -> bool:
     counts = all(type(record.get(name, 0)) is int for name in ("n_free", "nfev"))
     words = isinstance(record.get("errors_from", ""), str) and isinstance(record.get("converged", False), bool)
-    return counts and words and all(_number(record.get(name, 0)) for name in _NUMBERS)
+    numbers = [record.get(name, 0) for name in _NUMBERS]
+    # NaN is a misfit that is not known.
+    known = all(_number(one) and not one < 0 for one in numbers) and record.get("n_independent") != 0
+    return counts and words and known
 
 
 def _pair(value: Any) -> bool:

@@ -853,7 +853,8 @@ def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
         *(
             ('"rw": ', '"error": [], "rw": '),
             ('"rw": ', '"fits": [7], "rw": '),
-            ('"rw": 0', f'"rw": {10**310}, "y": 0'),
+            *(('"rw": 0', f'"rw": {10**310}, "y": 0'), ('"n_independent": ', '"n_independent": -'), ('"rw": ', '"rw": -')),
+        *(('"n_free": ', '"n_free": -'), ('"n_independent": 38', '"n_independent": 0'), ('"chi2": ', '"chi2": -')),
         ),
         ('{"stage"', "[" * 100_000 + '{"stage"'),
     ],
