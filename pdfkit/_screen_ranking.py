@@ -20,6 +20,7 @@ from pdfkit.results import FitResult
 NAN = math.nan
 # Rows come in this order; within a stage by evidence, or by Rw where there is none.
 ORDER = ("fit", "scale", "match", "failed")
+KINDS = ("candidate", "null", "mixture")
 # Names of candidates with the same atoms that are worth listing.
 TWINS = 5
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from importlib import metadata
@@ -27,8 +27,8 @@ from pdfkit import serial
 from pdfkit._checks import Array
 from pdfkit._folders import unfinished
 from pdfkit._screen_candidates import Chemistry
-from pdfkit._screen_ranking import Ranking, RankingRow, Stage
-from pdfkit._screen_table import parameter_names
+from pdfkit._screen_ranking import KINDS, ORDER, Ranking, RankingRow, Stage
+from pdfkit._screen_table import STAGES, parameter_names
 from pdfkit._screen_tasks import Setting, check_setting
 from pdfkit.covariance import Covariance
 from pdfkit.data import PDF
@@ -213,12 +213,13 @@ def _ranking(entry: Group) -> Ranking:
     chemistry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known}
     funnel = entry.group("funnel")
     columns = (_counts(funnel, name) for name in ("entered", "failed", "kept"))
-    stages = [Stage(name, *counts) for name, *counts in zip(_texts(funnel, "name"), *columns, strict=True)]
+    names = _known(funnel, "name", _texts(funnel, "name"), STAGES)
+    stages = [Stage(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
     return Ranking(
         rows=_read_rows(entry.group("rows"), entry.group("parameters")),
         stages=tuple(stages),
         setting=_read_setting(setting, _read_data(entry.group("data"))),
-        noise=setting.text("noise"),
+        noise=_known(setting, "noise", (setting.text("noise"),), ("known", "misfit"))[0],
         threshold=setting.number("threshold"),
         chemistry=Chemistry(**chemistry),
         particles=_read_candidates(entry.group("candidates")),
@@ -253,6 +254,13 @@ def _texts(group: Group, name: str) -> tuple[str, ...]:
     return group.texts(name)
 
 
+def _known(group: Group, name: str, words: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    """Return words that are known; ReadError for others."""
+    if other := [word for word in words if word not in known]:
+        raise ReadError(group.source, f"{name} {other[0][:40]!r} is not known: was it changed by something else?")
+    return words
+
+
 def _counts(group: Group, name: str) -> list[int]:
     """Return whole numbers, none below 0; ReadError for others."""
     found = group.array(name)
@@ -263,6 +271,8 @@ def _counts(group: Group, name: str) -> list[int]:
 
 def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
     columns: dict[str, Sequence[Any]] = {name: _texts(table, name) for name in _TEXTS}
+    for name, words in (("stage", ORDER), ("kind", KINDS)):
+        _known(table, name, tuple(columns[name]), words)
     columns.update({name: table.array(name).tolist() for name in _NUMBERS})
     columns.update({name: _counts(table, name) for name in _COUNTS})
     columns.update({name: table.array(name).astype(bool).tolist() for name in _STATES})

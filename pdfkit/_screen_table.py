@@ -39,7 +39,7 @@ def _head(ranking: Ranking) -> list[str]:
     lines = [f"{len(rows)} rows{of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å: {fitted} fitted"]
     for stage in ranking.stages:
         failed = f", {stage.failed} failed" if stage.failed else ""
-        lines.append(f"  {_STAGES[stage.name]}: {stage.entered} in, {stage.kept} kept{failed}")
+        lines.append(f"  {STAGES[stage.name]}: {stage.entered} in, {stage.kept} kept{failed}")
     independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.setting))
     yardstick = (
         "the errors of the data"
@@ -56,7 +56,7 @@ def _head(ranking: Ranking) -> list[str]:
     return lines
 
 
-_STAGES = {
+STAGES = {
     "match": "match at start values",
     "scale": "best scale and common U",
     "fit": "full fit",

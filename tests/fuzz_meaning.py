@@ -383,6 +383,8 @@ def hdf5_changed(rng: random.Random, content: bytes, count: int) -> bytes:
         for _ in range(count):
             names: list[str] = []
             file.visit(names.append)
+            if not names:
+                break
             texts = [name for name in names if name.endswith(("/json", "data_about", "options", "about", "restraints"))]
             name = rng.choice(texts) if texts and rng.random() < 0.35 else rng.choice(names)
             parent, _, last = name.rpartition("/")

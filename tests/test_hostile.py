@@ -853,8 +853,12 @@ def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
         *(
             ('"rw": ', '"error": [], "rw": '),
             ('"rw": ', '"fits": [7], "rw": '),
-            *(('"rw": 0', f'"rw": {10**310}, "y": 0'), ('"n_independent": ', '"n_independent": -'), ('"rw": ', '"rw": -')),
-        *(('"n_free": ', '"n_free": -'), ('"n_independent": 38', '"n_independent": 0'), ('"chi2": ', '"chi2": -')),
+            *(
+                ('"rw": 0', f'"rw": {10**310}, "y": 0'),
+                ('"n_independent": ', '"n_independent": -'),
+                ('"rw": ', '"rw": -'),
+            ),
+            *(('"n_free": ', '"n_free": -'), ('"n_independent": 38', '"n_independent": 0'), ('"chi2": ', '"chi2": -')),
         ),
         ('{"stage"', "[" * 100_000 + '{"stage"'),
     ],
@@ -944,6 +948,12 @@ def test_a_result_whose_covariance_is_of_other_parameters_is_refused(free: list[
         *(("funnel/kept", [1e300]), ("funnel/kept", [np.nan]), ("rows/nfev", [-1, 1]), ("rows/atoms", [0.5, 7.0])),
         *(("setting/options", {name: 7}) for name in ("start", "ties", "bounds", "free", "surface", "weights", "x")),
         *(("setting/options", one) for one in ({"start": {"a": "x"}}, {"bounds": {"a": 7}}, {"max_nfev": "x"})),
+        *(
+            ("funnel/name", [b"x"]),
+            ("rows/stage", [b"fit", b"x"]),
+            ("rows/kind", [b"x", b"null"]),
+            ("setting/noise", b"x"),
+        ),
         *(("setting/options", one) for one in ({"weights": "x"}, {"errors": "x"}, {"free": []})),
     ],
 )
