@@ -44,6 +44,8 @@ FORMAT = "pdfkit fit result"
 FORMAT_VERSION = 1
 KINDS = ("atoms", "cells", "mass")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
+# Where the size of the errors can come from.
+_SOURCES = ("cov", "dG", "misfit")
 # No long_name for the curves beside the first: silx shows the names of fields better.
 _UNKNOWN = "unknown"
 # What a parameter was made with, and what it can be at all.
@@ -384,6 +386,10 @@ def _result(entry: Group) -> FitResult:
         raise ReadError(entry.source, "it holds no data: is the file complete?")
     fit = entry.group("fit")
     numbers = {name: fit.number(name) for name in _NUMBERS}
+    if below := [name for name, value in numbers.items() if value < 0]:
+        raise ReadError(entry.source, f"{below[0]} of the fit is below 0: was it changed by something else?")
+    if (errors := fit.text("errors_from")) not in _SOURCES:
+        raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: was it changed by something else?")
     return FitResult(
         params=params,
         free=free,
@@ -400,7 +406,7 @@ def _result(entry: Group) -> FitResult:
         message=fit.text("message"),
         remarks=fit.texts("remarks"),
         at_bounds=fit.texts("at_bounds"),
-        errors_from=fit.text("errors_from"),
+        errors_from=errors,
         fractions=_read_fractions(entry.group("fractions")),
         seconds=numbers["seconds"],
         whitened=bool(numbers["whitened"]),

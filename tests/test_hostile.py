@@ -981,3 +981,33 @@ def test_a_version_that_is_none_is_refused(version: object, tmp_path: Path) -> N
         file.create_group("entry").attrs.update({"format": "pdfkit ranking", "format_version": version})
     with pytest.raises(pk.ReadError, match="newer pdfkit"):
         pk.load_ranking(path)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        *(("rw", -0.1), ("chi2", -1.0), ("nfev", -1), ("n_points", -3), ("n_points", np.nan)),
+        *(("errors_from", b"x"), ("errors_from", b"")),
+    ],
+)
+def test_a_result_with_figures_that_no_fit_has_is_refused(member: str, value: object, tmp_path: Path) -> None:
+    model = nickel()
+    path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
+    changed_hdf5(path, f"entry/fit/{member}", value)
+    with pytest.raises(pk.ReadError, match=r"fit\.h5"):
+        pk.load_result(path)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"name": 7}, {"instrument": 7}, {"composition": 7}, {"cov": "x"}, {"header": "x"}, {"x": 1}]
+)
+def test_a_result_whose_data_are_described_by_something_else_is_refused(facts: dict, tmp_path: Path) -> None:
+    import h5py
+
+    model = nickel()
+    path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
+    with h5py.File(path) as file:
+        about = json.loads(file["entry/model/data_about"].asstr()[()])
+    changed_hdf5(path, "entry/model/data_about", json.dumps({**about, "items": {**about["items"], **facts}}))
+    with pytest.raises(pk.ReadError, match=r"fit\.h5: makes no fit result \(what stands for the"):
+        pk.load_result(path)
