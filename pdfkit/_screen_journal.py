@@ -166,7 +166,7 @@ def _whole(record: Mapping[str, Any]) -> bool:
 
 
 def _figures(record: Mapping[str, Any]) -> bool:
-    counts = all(type(record.get(name, 0)) is int for name in ("n_free", "nfev"))
+    counts = all(type(one) is int and one < 2**53 for one in (record.get("n_free", 0), record.get("nfev", 0)))
     words = isinstance(record.get("errors_from", ""), str) and isinstance(record.get("converged", False), bool)
     numbers = [record.get(name, 0) for name in _NUMBERS]
     # NaN is a misfit that is not known.

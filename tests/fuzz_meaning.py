@@ -63,6 +63,7 @@ def valid(folder: Path) -> dict[str, bytes]:
     (folder / "params.json").write_text(result.params.dumps())
     _sets().save(folder / "sets.h5")
     (folder / "model.json").write_text(serial.dumps(_sets().datasets[0].model))
+    (folder / "parts.json").write_text(serial.dumps(_parts()))
     _ranking(folder).save(folder / "ranking.h5")
     row = BenchRow("a", "A", "pdfkit", "s", "rmax", 10.0, seconds=0.1, spread=0.1, rounds=3, difference=1e-9)
     BenchReport({"processor": "x", "date": "2026"}, (row, row), 1.0).save(folder / "bench.json")
@@ -148,6 +149,18 @@ def _sets() -> pk.FitResult:
     return pk.fit(model, sets, free=["wz.scale", "wz.a"], bounds=bounds, restraints=[restraint], max_nfev=2)
 
 
+def _parts() -> list[Any]:
+    """Return parts of models that the other files lack: every shape, a lattice, a covariance, restraints."""
+    of_30 = [pk.Sphere(30.0), pk.LognormalSpheres(30.0, 6.0), pk.Spheroid(30.0, 2.0), pk.Shell(30.0, 5.0)]
+    table = pk.Tabulated(np.arange(0.0, 31.0), pk.Sphere(30.0).gamma0(np.arange(0.0, 31.0)))
+    shapes = [*of_30, pk.Sheet(10.0), pk.Rod(20.0, 60.0), pk.Stepcut(30.0), table]
+    nickel = [pk.Crystal.from_file("Ni", name=f"n{k}", shape=shape) for k, shape in enumerate(shapes)]
+    cut = pk.Cluster(pk.build.sphere("CdSe_wurtzite", 9.0), "cut", axial=(0.0, 0.0, 0.01))
+    rod = pk.Stacked("Ni", name="rod", a_h=2.5, alpha=0.1, layers=6.0, diameter=30.0)
+    covariance = pk.Covariance.white(INSTRUMENT, 8.0)
+    return [*nickel, cut, rod, covariance, pk.ValueRestraint("n0.a", 3.5, 0.1)]
+
+
 def _ranking(folder: Path | None = None, out: Path | None = None) -> pk.Ranking:
     """Return the ranking of two small clusters; its journal is one of the files."""
     particles = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
@@ -182,6 +195,13 @@ def use(read: Any) -> None:
     elif isinstance(read, pk.Ranking):
         best = [lambda: read.result(0), lambda: read.to_csv("again.csv")]
         _used(lambda: read.table(5), *best, lambda: pk.load_ranking(read.save("again.h5", curves=1)))
+    elif isinstance(read, tuple):
+        for part in read:
+            use(part)
+    elif hasattr(read, "with_values") and hasattr(read, "quantities") and not isinstance(read, pk.Model):
+        _used(lambda: use(pk.Model([read], INSTRUMENT)))
+    elif isinstance(read, pk.Covariance):
+        _used(lambda: pk.PDF(R, R, 0.1 * R, instrument=INSTRUMENT, cov=read).crop(2.0, 5.0), lambda: read.matrix(R))
     elif isinstance(read, pk.Model):
         _used(lambda: read(R), lambda: serial.loads(serial.dumps(read)))
 
@@ -218,6 +238,7 @@ READERS: Mapping[str, Callable[[str], None]] = {
     "sets.h5": lambda name: use(pk.load_result(name)),
     "ranking.h5": lambda name: use(pk.load_ranking(name)),
     "model.json": lambda name: use(_named(name, serial.loads)),
+    "parts.json": lambda name: use(_named(name, serial.loads)),
     "params.json": lambda name: _named(name, lambda text: pk.Parameters().loads(text).valuesdict()),
     "bench.json": lambda name: _used(BenchReport.read(name).table, lambda: BenchReport.read(name).save("again.json")),
     "screen.jsonl": _journal,

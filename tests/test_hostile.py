@@ -858,7 +858,12 @@ def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
                 ('"n_independent": ', '"n_independent": -'),
                 ('"rw": ', '"rw": -'),
             ),
-            *(('"n_free": ', '"n_free": -'), ('"n_independent": 38', '"n_independent": 0'), ('"chi2": ', '"chi2": -')),
+            *(
+                ('"nfev": 5', f'"nfev": {10**30}'),
+                ('"n_free": ', '"n_free": -'),
+                ('"n_independent": 38', '"n_independent": 0'),
+                ('"chi2": ', '"chi2": -'),
+            ),
         ),
         ('{"stage"', "[" * 100_000 + '{"stage"'),
     ],
