@@ -23,7 +23,7 @@ STEPS = 3_000
 """Steps a restart, for each anion of the set."""
 SETS = 5_000
 """No more distinct sets than this are kept of one stack and number of cations."""
-WORK = 10_000_000
+WORK = 5_000_000
 """Units of 10 ns that the search runs on without a pause."""
 VARIANTS = 2_000_000
 """And no more ways to leave cations out of them are weighed (40 MB)."""

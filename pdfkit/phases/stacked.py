@@ -56,8 +56,8 @@ CELL_RANGE = 0.05
 U_RANGE = (0.2, 0.49)
 # Å; 3e6 shells, 1 GB with ten derivatives.
 MOST_REACH = 500.0
-# Measured, s: a peak, and each of its derivatives.
-PEAK_SECONDS = 8e-9
+# Measured, s: a peak, and each of its derivatives, in memory that nobody has used before.
+PEAK_SECONDS = 3e-8
 # Longer runs of one kind than 1/SHORTEST layers are infinite to any measurement.
 SHORTEST = 1e-4
 IDEAL_U = 0.375
