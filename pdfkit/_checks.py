@@ -14,12 +14,15 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Int32Array = NDArray[np.int32]
 
+# Å²: a mean-square displacement of a micrometre, beyond anything that is called a peak.
+MOST_U = 1e8
+
 
 def array(name: str, value: Any, *, ndim: int = 1, finite: bool = True) -> Array:
     """Return `value` as a read-only float64 copy with `ndim` dimensions; a clear error otherwise."""
     try:
         out = np.array(value, dtype=np.float64, order="C")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise PdfkitError(f"{name} is not numeric: give an array of numbers") from None
     if out.ndim != ndim:
         raise PdfkitError(f"{name} has {out.ndim} dimensions: give an array with {ndim}")

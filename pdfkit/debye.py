@@ -44,8 +44,6 @@ _REACH = 8.3
 # Cost in ns, measured: a direct term at uniform and at any Q, a point of a peak, a sine, an entry of an FFT.
 _COSTS = {"uniform": 1.1, "any": 17.0, "point": 2.2, "sine": 0.8, "fft": 6.0}
 _NULL = 1e-3
-# Å²: a mean-square displacement of a micrometre, beyond anything that is called a peak.
-MOST_U = 1e8
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Motion:
     expansion: float = 0.0
 
     def __post_init__(self) -> None:
-        values = tuple(_checks.number("Uiso", u, low=0.0, high=MOST_U) for u in np.atleast_1d(self.Uiso))
+        values = tuple(_checks.number("Uiso", u, low=0.0, high=_checks.MOST_U) for u in np.atleast_1d(self.Uiso))
         object.__setattr__(self, "Uiso", values if np.ndim(self.Uiso) else values[0])
         for name in ("delta1", "delta2"):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0))

@@ -28,7 +28,7 @@ from pdfkit._checks import Array
 from pdfkit._resonance import species_remarks
 from pdfkit.counting import PairTable, count_pairs
 from pdfkit.data import PDF, PROBES, SQ, Instrument, described
-from pdfkit.debye import MOST_U, Motion
+from pdfkit.debye import Motion
 from pdfkit.errors import PdfkitError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.column_files import write_columns
@@ -346,11 +346,11 @@ class _Scene:
 
 def _displacements(classes: tuple[str, ...], Uiso: float | Mapping[str, float]) -> tuple[float, ...]:
     if not isinstance(Uiso, Mapping):
-        return (_checks.number("Uiso", Uiso, low=0.0, high=MOST_U),) * len(classes)
+        return (_checks.number("Uiso", Uiso, low=0.0, high=_checks.MOST_U),) * len(classes)
     for key in Uiso:
         if key not in classes:
             raise PdfkitError(f"Uiso of {key!r}: the particle has {', '.join(classes)}")
-    return tuple(_checks.number(f"Uiso of {c}", Uiso.get(c, UISO), low=0.0, high=MOST_U) for c in classes)
+    return tuple(_checks.number(f"Uiso of {c}", Uiso.get(c, UISO), low=0.0, high=_checks.MOST_U) for c in classes)
 
 
 # --- Guinier ---------------------------------------------------------------------------------------------------------

@@ -900,6 +900,15 @@ def test_an_operation_with_huge_numbers_is_in_no_table(y: str, tmp_path: Path) -
 def test_a_displacement_beyond_any_particle_is_refused(Uiso) -> None:
     with pytest.raises(pk.PdfkitError, match=r"Uiso.* is outside \[0, 1e\+08\]"):
         pk.waxs(pk.build.tetrahedron("CdSe_zincblende", 3), np.arange(1.0, 5.0, 0.1), Uiso=Uiso)
+    cluster = pk.Cluster(pk.build.tetrahedron("CdSe_zincblende", 3), "c")
+    stack = pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.1)
+    for phase, name in ((cluster, "Cd.Uiso"), (stack, "S.Uiso"), (stack, "Ulayer")):
+        with pytest.raises(pk.PdfkitError, match=rf"{name} = 1e\+308 is outside"):
+            phase.with_values({name: 1e308})
+    with pytest.raises(pk.PdfkitError, match="U of site"):
+        pk.Crystal.from_file("Ni", name="ni").with_values({"Ni.Uiso": 1e308})
+    widest = pk.Cluster(pk.build.tetrahedron("CdSe_zincblende", 3), "c", Uiso=1e8)
+    assert np.isfinite(pk.Model(widest, INSTRUMENT)(R).G).all()
 
 
 def test_a_table_of_two_rows_of_which_one_is_cut_is_refused(tmp_path: Path) -> None:

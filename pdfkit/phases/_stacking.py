@@ -99,7 +99,7 @@ def displacements(name: str, labels: tuple[str, ...], given: Mapping[str, Displa
         for label, number in (value if isinstance(value, Mapping) else dict.fromkeys(labels, value)).items():
             if label not in labels:
                 raise ParameterError(f"{kind} of {label!r}: the elements of {name} are {', '.join(labels)}")
-            known[kind, label] = _checks.number(f"{label}.{kind}", number, low=1e-5)
+            known[kind, label] = _checks.number(f"{label}.{kind}", number, low=1e-5, high=_checks.MOST_U)
     out: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
     for label in labels:
         plain = known.get(("Uiso", label), UISO)

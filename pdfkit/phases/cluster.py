@@ -119,7 +119,7 @@ class Cluster:
             if key not in self.classes:
                 raise ParameterError(f"Uiso of {key!r}: the classes of {self.name} are {', '.join(self.classes)}")
         values = {c: given.get(c, given.get(c.removesuffix("_surface"), UISO)) for c in self.classes}
-        return {c: _checks.number(f"{c}.Uiso", value, low=1e-5) for c, value in values.items()}
+        return {c: _checks.number(f"{c}.Uiso", value, low=1e-5, high=_checks.MOST_U) for c, value in values.items()}
 
     @classmethod
     def from_structure(cls, obj: Any, *, name: str, **options: Any) -> Self:

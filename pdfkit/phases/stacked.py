@@ -135,7 +135,7 @@ class Stacked:
         set_(self, "second", None if self.second is None else neutral_symbol(self.second))
         for name in ("scale", "delta1", "delta2"):
             set_(self, name, _checks.number(name, getattr(self, name)))
-        set_(self, "Ulayer", _checks.number("Ulayer", self.Ulayer, low=0.0))
+        set_(self, "Ulayer", _checks.number("Ulayer", self.Ulayer, low=0.0, high=_checks.MOST_U))
         set_(self, "a_h", _checks.number("a_h", self.a_h, low=1.0, high=20.0))
         h = math.sqrt(2 / 3) * self.a_h if self.h is None else self.h
         set_(self, "h", _checks.number("h", h, low=1.0, high=20.0))
