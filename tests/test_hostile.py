@@ -1025,3 +1025,9 @@ def test_a_result_whose_data_are_described_by_something_else_is_refused(facts: d
     changed_hdf5(path, "entry/model/data_about", json.dumps({**about, "items": {**about["items"], **facts}}))
     with pytest.raises(pk.ReadError, match=r"fit\.h5: makes no fit result \(what stands for the"):
         pk.load_result(path)
+
+
+@pytest.mark.parametrize("other", [{"body": "sphere"}, {"shape": 7}])
+def test_what_stands_for_the_shape_of_a_stack_is_refused(other: dict) -> None:
+    with pytest.raises(pk.PdfkitError, match=r"(body|shape) is .*: give a shape"):
+        pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.1, **other)

@@ -48,7 +48,7 @@ from pdfkit.phases._stacking import KINDS, Derived, Displacement, Point, displac
 from pdfkit.phases._stacking_finite import Ball, Body, Disc
 from pdfkit.phases._stacking_pairs import Shells, shells
 from pdfkit.phases.base import Composition, Peaks, Quantity, updated
-from pdfkit.shapes import Bulk, Sphere, Stepcut
+from pdfkit.shapes import Bulk, Shape, Sphere, Stepcut
 
 U_MAX = 0.3
 # Default limits of a fit, as those of a crystal: cell ± 5 %, u ± 0.1, and what a second site can be.
@@ -135,6 +135,9 @@ class Stacked:
         set_(self, "second", None if self.second is None else neutral_symbol(self.second))
         for name in ("scale", "delta1", "delta2"):
             set_(self, name, _checks.number(name, getattr(self, name)))
+        for name, value in (("shape", self.shape), ("body", self.body)):
+            if value is not None and not isinstance(value, Shape):
+                raise PdfkitError(f"{name} is {_checks.short(value)}: give a shape, such as pdfkit.Sphere(30)")
         set_(self, "Ulayer", _checks.number("Ulayer", self.Ulayer, low=0.0, high=_checks.MOST_U))
         set_(self, "a_h", _checks.number("a_h", self.a_h, low=1.0, high=20.0))
         h = math.sqrt(2 / 3) * self.a_h if self.h is None else self.h
