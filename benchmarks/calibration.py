@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 import pdfkit as pk
-from pdfkit import _simulate
+from pdfkit.model import noise as model_noise
 
 R = np.arange(150, 2501) * 0.01
 TRUTH = {
@@ -56,7 +56,7 @@ def study(window: str, repeats: int) -> None:
     print(f"window {window}, {repeats} sets, {R.size} samples, Qmax {lab.qmax:g}\n")
     print("| errors from | spread of (p̂ − p)/σ, least to largest | within 1σ | within 1.96σ | a fit |")
     print("|---|---|---|---|---|")
-    noise = [SIGMA * _simulate._unit_noise(R, lab, seed) for seed in range(repeats)]
+    noise = [SIGMA * model_noise._unit_noise(R, lab, seed) for seed in range(repeats)]
     for name, (data, options) in ways.items():
         pulls = []
         began = time.perf_counter()

@@ -20,14 +20,15 @@ import numba
 import numpy as np
 
 import pdfkit as pk
-from pdfkit import _bench_cases as cases
-from pdfkit._bench_timing import machine
-from pdfkit.counting import count_pairs
+from pdfkit.benchmarking import cases
+from pdfkit.benchmarking.timing import machine
 from pdfkit.io.structures import load_structure
-from pdfkit.kernels import bins, counting, debye, linear, pairs, peaks, stacking
+from pdfkit.kernels import counting, debye, linear, pairs, peaks, stacking
+from pdfkit.kernels import peaks as kernels_peaks
 from pdfkit.kernels._jit import kernel
-from pdfkit.model import Model
-from pdfkit.phases import _bins
+from pdfkit.model.model import Model
+from pdfkit.particles.counting import count_pairs
+from pdfkit.phases import _pairs
 from pdfkit.phases import cluster as phase_of_cluster
 from pdfkit.phases import stacked as phase_of_stack
 
@@ -210,7 +211,7 @@ def large_floors(p: dict[str, float]) -> list[Floor]:
     phase = cases._crystal(cases.disordered_cell(200))
     model = Model(phase, cases.INSTRUMENT)
     evaluate, values = model.evaluator(r), model.values
-    run, args = caught(_bins, "deposit_pairs", lambda: evaluate(values))
+    run, args = caught(_pairs, "deposit_pairs", lambda: evaluate(values))
     counted = args[-2].copy()
     counted[:] = 0.0
     found = phase._distinct_pairs * args[4] ** 3 / 2  # one of the two threads
@@ -350,12 +351,12 @@ def threads() -> list[str]:
     r = 0.01 * np.arange(1, 3001, dtype=np.float64)
     model = Model(cases._crystal(cases.disordered_cell(200)), cases.INSTRUMENT)
     evaluate, values = model.evaluator(r), model.values
-    two, keep = best(lambda: evaluate(values), 1.5), _bins.TWO_THREADS_ABOVE
-    _bins.TWO_THREADS_ABOVE = math.inf  # type: ignore[misc,assignment]  # for this measurement
+    two, keep = best(lambda: evaluate(values), 1.5), _pairs.TWO_THREADS_ABOVE
+    _pairs.TWO_THREADS_ABOVE = math.inf  # type: ignore[misc,assignment]  # for this measurement
     try:
         one = best(lambda: evaluate(values), 1.5)
     finally:
-        _bins.TWO_THREADS_ABOVE = keep
+        _pairs.TWO_THREADS_ABOVE = keep
     title = "one G(r) of a 200-atom P1 cell (two threads always)"
     lines.append(f"| {title} | {one * 1e3:.1f} ms | {two * 1e3:.1f} ms | {one / two:.2f}× |")
     return ["", f"| one evaluation | one thread | {cores} cores | gain |", "|---|---|---|---|", *lines]
@@ -365,7 +366,7 @@ def specialisations() -> str:
     """Count the versions of each kernel that this process compiled or loaded."""
     kinds = [
         (name, len(one.signatures))
-        for module in (bins, counting, debye, linear, pairs, peaks, stacking)
+        for module in (kernels_peaks, counting, debye, linear, pairs, peaks, stacking)
         for name, one in vars(module).items()
         if isinstance(one, numba.core.dispatcher.Dispatcher) and one.signatures
     ]

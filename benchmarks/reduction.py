@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 
 import pdfkit as pk
-from pdfkit import scattering, transforms
-from pdfkit._reduce_config import read_config
+from pdfkit import scattering
+from pdfkit.data import conversion
+from pdfkit.reduction.config import read_config
 
 
 def shape_rw(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -97,7 +98,7 @@ def ch05() -> None:
 
 def nickel(Q: np.ndarray) -> pk.SQ:
     model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=math.inf, qdamp=0.06))
-    return transforms.pdf_to_sq(model(np.arange(1, 8001) * 0.01), Q)
+    return conversion.pdf_to_sq(model(np.arange(1, 8001) * 0.01), Q)
 
 
 def pattern(points: int) -> pk.Intensity:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from readme import put
 
-from pdfkit import _plot_bench
-from pdfkit._bench_report import DONE, OURS, BenchReport, BenchRow, duration
+from pdfkit.benchmarking import report as benchmarking_report
+from pdfkit.benchmarking.report import DONE, OURS, BenchReport, BenchRow, duration
 
 PICTURE = Path(__file__).parent / "pictures" / "bench.png"
 
@@ -86,7 +86,7 @@ def main() -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     put("rivals", short(report))
     put("bench", block(report))
-    _plot_bench.bench(report, PICTURE)
+    benchmarking_report.bench(report, PICTURE)
 
 
 if __name__ == "__main__":

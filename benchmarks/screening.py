@@ -19,7 +19,8 @@ from functools import partial
 from pathlib import Path
 
 import pdfkit as pk
-from pdfkit import _plot_screen, _simulate
+from pdfkit.model import noise
+from pdfkit.plot import clusters
 
 EXAMPLES = "diffpy/cmi/docs/examples/pdf/ch11ClusterXYZ/data"
 PICTURES = Path(__file__).parent / "pictures"
@@ -83,7 +84,7 @@ def measured(workers: int, rows: int, markdown: bool) -> None:
         print_rows(ranking, rows)
     print(f"*** {len(particles)} candidates in {seconds:.1f} s", file=sys.stderr)
     PICTURES.mkdir(exist_ok=True)
-    _plot_screen.ranking(ranking, path=PICTURES / "screening.png")
+    clusters.ranking(ranking, path=PICTURES / "screening.png")
 
 
 def cd37s20(workers: int) -> None:
@@ -96,7 +97,7 @@ def cd37s20(workers: int) -> None:
     lab = pk.Instrument(probe="X", qmin=0.6, qmax=15.0, qdamp=0.03)
     truth = next(one for one in candidates if one.meta["family"] == "zincblende")
     model = pk.Model(pk.Cluster(truth, "c", Uiso=0.015, delta2=2.0), lab)
-    data = _simulate.simulate(model, 1.5, 18.0, 0.01, 0.02, 7)
+    data = noise.simulate(model, 1.5, 18.0, 0.01, 0.02, 7)
     ranking = pk.screen(candidates, data, rmin=1.8, rmax=16, workers=workers)
     place = [row.name for row in ranking.rows].index(truth.name) + 1
     print(f"the true one is number {place}; indistinguishable: {len(ranking.indistinguishable)}")
@@ -107,7 +108,7 @@ def cd37s20(workers: int) -> None:
         chosen += [row.name for row in ranking.rows if row.family == family][:4]
     study = pk.confusion(chosen, ranking, repeats=20, seed=1, workers=workers)
     print(study.table())
-    _plot_screen.confusion(study, path=PICTURES / "confusion.png")
+    clusters.confusion(study, path=PICTURES / "confusion.png")
 
 
 def main() -> None:

@@ -134,7 +134,7 @@ def value(result: pk.FitResult, *names: str) -> str:
     for name in names:
         par = result.params.get(name)
         if par is not None and par.vary:
-            from pdfkit.report import uncertain
+            from pdfkit.results.report import uncertain
 
             return uncertain(float(par.value), par.stderr)
     return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from pdfkit._bench_cases import cases
+from pdfkit.benchmarking.cases import cases
 
 pytest.importorskip("pytest_benchmark")
 # The sizes that a kernel's change shows in; the rest is `pdfkit bench`.

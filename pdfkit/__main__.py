@@ -1,5 +1,5 @@
 """`python -m pdfkit` is the command `pdfkit`."""
 
-from pdfkit.cli import main
+from pdfkit.cli.app import main
 
 main()

@@ -26,13 +26,14 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _budget, _checks, transforms
+from pdfkit import _checks, _machine, transforms
 from pdfkit._checks import Array, IntArray
-from pdfkit.counting import PairTable
-from pdfkit.data import PDF, PROBES, SQ, WEIGHTS, Instrument
+from pdfkit.data.curves import PDF, SQ
+from pdfkit.data.instrument import PROBES, WEIGHTS, Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
 from pdfkit.kernels import debye as kernels
 from pdfkit.kernels.peaks import sum_peaks
+from pdfkit.particles.counting import PairTable
 from pdfkit.scattering import amplitude, product
 
 ROUTES = ("auto", "direct", "grid")
@@ -166,7 +167,7 @@ def _direct(peak: Array, channel: IntArray, channels: int, Q: Array) -> Array:
     out = np.zeros((channels, Q.size))
     step = _step(Q)
     peak, channel, Q = np.array(peak), np.array(channel), np.array(Q)  # the kernels take writable arrays
-    for part in _budget.pieces(len(peak), max(_direct_cost(1, Q), 1.0) * 1e-9):
+    for part in _machine.pieces(len(peak), max(_direct_cost(1, Q), 1.0) * 1e-9):
         if step is None:
             kernels.debye_sums(peak[part], channel[part], Q, out)
         else:
@@ -225,7 +226,7 @@ class _Grid:
             flat = curves.reshape(-1, self.count)
             out = np.empty((len(flat), self.Q.size))
             Q = np.array(self.Q)
-            for part in _budget.pieces(Q.size, 1e-9 * flat.size):
+            for part in _machine.pieces(Q.size, 1e-9 * flat.size):
                 some = np.empty((len(flat), Q[part].size))
                 kernels.sine_series(flat, self.step, Q[part], some)
                 out[:, part] = some

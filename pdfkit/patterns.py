@@ -25,15 +25,16 @@ import numpy as np
 
 from pdfkit import _checks, debye
 from pdfkit._checks import Array
-from pdfkit._resonance import species_remarks
-from pdfkit.counting import PairTable, count_pairs
-from pdfkit.data import PDF, PROBES, SQ, Instrument, described
+from pdfkit.data.curves import PDF, SQ, described
+from pdfkit.data.instrument import PROBES, Instrument
 from pdfkit.debye import Motion
 from pdfkit.errors import PdfkitError, remark
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io.column_files import write_columns
-from pdfkit.particle import Particle
+from pdfkit.io.columns import write_columns
+from pdfkit.particles.counting import PairTable, count_pairs
+from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import UISO, Cluster
+from pdfkit.phases.ions import species_remarks
 
 POLARISATIONS = ("none", "unpolarised")
 # Gaussians end at ±8σ (1e-14), and their sums alias as little.

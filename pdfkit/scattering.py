@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -33,15 +33,19 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.data import HC, PROBES
+from pdfkit.data.instrument import HC, PROBES
 from pdfkit.errors import PdfkitError, StructureError, nearest
+from pdfkit.structure.formulas import formula
+from pdfkit.structure.site import element_symbol
+
+# --- Scattering strengths of the elements ----------------------------------------------------------------------------
 
 QMAX_TABLES = 24 * math.pi
 """Å⁻¹: the X-ray tables are fitted up to sin θ/λ = 6 Å⁻¹, Q = 75.4 Å⁻¹."""
 
 _BOHR = 0.529177210903  # Å, CODATA 2018
-_NULL = 1e-3  # |⟨b⟩|/⟨|b|⟩ below which the normalisation by ⟨b⟩² means nothing
 
+_NULL = 1e-3  # |⟨b⟩|/⟨|b|⟩ below which the normalisation by ⟨b⟩² means nothing
 
 _SPECIES = re.compile(r"(?:(?P<mass>\d{1,3})-)?(?P<symbol>[A-Za-z]+)(?:(?P<number>\d(?:\.\d+)?)(?P<sign>[+-]))?")
 
@@ -359,3 +363,37 @@ def amplitude(
         if own is not None:
             f = f * (own / float(form_factor(element, probe, np.zeros(1))[0]))
     return f if wavelength is None or own is not None else f + anomalous(element, wavelength)
+
+
+# --- What a reduction needs to know of the sample and the beam -------------------------------------------------------
+
+
+def parse_composition(composition: str | Mapping[str, float] | None) -> dict[str, float]:
+    """Return {element: fraction of the atoms} of a formula or a mapping.
+
+    Formulas as "LaB6", "Zr0.63W0.37V2O7", "Ca(OH)2", "CuSO4·5H2O", "D2O", "7Li2O".
+
+    Raises PdfkitError for a formula that cannot be read, StructureError for an element that is not known.
+
+    Example
+    -------
+    >>> from pdfkit.scattering import parse_composition
+    >>> parse_composition("Ca(OH)2")
+    {'Ca': 0.2, 'O': 0.4, 'H': 0.4}
+    """
+    if composition is None:
+        raise PdfkitError('the composition is not known: give composition=, such as "CdSe"')
+    if not isinstance(composition, str | Mapping):
+        raise PdfkitError(f"composition = {composition!r} is not a formula: write it as text, such as CdSe")
+    amounts: dict[str, float] = {}
+    for name, amount in composition.items() if isinstance(composition, Mapping) else formula(composition):
+        element = element_symbol(str(name)) if isinstance(composition, Mapping) else name
+        _entry(element)
+        amounts[element] = amounts.get(element, 0.0) + amount
+    for element, amount in amounts.items():
+        if not (math.isfinite(amount) and amount >= 0):
+            raise PdfkitError(f"composition holds {amount} of {element}: amounts are positive numbers")
+    total = sum(amounts.values())
+    if total <= 0:
+        raise PdfkitError(f"composition = {composition!r} holds no atoms: write a formula such as CdSe")
+    return {element: amount / total for element, amount in amounts.items() if amount > 0}

@@ -37,7 +37,7 @@ import fuzz_meaning
 import numpy as np
 
 import pdfkit as pk
-from pdfkit import _bench_timing
+from pdfkit.benchmarking import timing
 from pdfkit.io.stru import write_stru
 
 SECONDS, GIGABYTES, CHARACTERS = 5.0, 1.0, 500
@@ -262,7 +262,7 @@ def _recipe(name: str) -> None:
 
 
 def _command(arguments: tuple[str, ...]) -> None:
-    from pdfkit.cli import app
+    from pdfkit.cli.app import app
 
     app(list(arguments), standalone_mode=False)
 
@@ -303,7 +303,7 @@ def attack(case: Case) -> Outcome:
             fault = "".join(traceback.format_exc().splitlines(True)[-9:])
     if not fault and time.process_time() - begin > 2 * SECONDS:
         fault = f"took {time.process_time() - begin:.1f} s"
-    peak = (_bench_timing.peak() or 0.0) / 1e3
+    peak = (timing.peak() or 0.0) / 1e3
     return Outcome(case.number, fault or (f"took {peak:.2f} GB" if peak > GIGABYTES else ""), end)
 
 

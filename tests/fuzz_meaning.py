@@ -24,8 +24,8 @@ import h5py
 import numpy as np
 
 import pdfkit as pk
-from pdfkit import serial
-from pdfkit._bench_report import BenchReport, BenchRow
+from pdfkit.benchmarking.report import BenchReport, BenchRow
+from pdfkit.model import serial
 
 CHARACTERS = 500
 R = np.arange(1.0, 8.0, 0.1)
@@ -225,7 +225,7 @@ def _journal(name: str) -> None:
 
 def _reductions(name: str) -> None:
     """Go on with a reduction whose journal was changed."""
-    from pdfkit._reduce_batch import reduce_files
+    from pdfkit.reduction.batch import reduce_files
 
     out = Path(f"{name}-out")
     out.mkdir()

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 import pdfkit as pk
-from pdfkit._simulate import simulate
+from pdfkit.model.noise import simulate
 
 INSTRUMENT = pk.Instrument(probe="X", qmin=0.8, qmax=16.0, qdamp=0.05)
 RANGE = {"rmin": 1.8, "rmax": 14.0}

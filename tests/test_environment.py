@@ -19,10 +19,11 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit import _threads, cli
-from pdfkit._quiet import captured, quiet
+from pdfkit import _machine
+from pdfkit._terminal import captured, quiet
+from pdfkit.cli import app
 from pdfkit.io.foreign import ASE_FORMATS, read_ase
-from pdfkit.io.particles import clusters
+from pdfkit.io.xyz import clusters
 from pdfkit.kernels import _jit
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
@@ -88,13 +89,13 @@ def test_a_cache_that_is_full_or_damaged_stops_nothing(monkeypatch: pytest.Monke
 
 def test_clusters_work_where_the_system_does_not_tell_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert _threads.cores() == (os.cpu_count() or 1)
+    assert _machine.cores() == (os.cpu_count() or 1)
     cluster = pk.Cluster(pk.Particle.from_file(next(iter(clusters()))), "c")
     assert np.isfinite(pk.Model(cluster, pk.Instrument(probe="X", qmax=20))(np.arange(1, 5, 0.1)).G).all()
 
 
 def test_locks_work_without_fcntl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from pdfkit._locks import folder_lock
+    from pdfkit.io._folders import folder_lock
 
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with folder_lock(tmp_path):
@@ -190,7 +191,7 @@ def test_every_format_of_ase_that_is_offered_is_read(tmp_path: Path, kind: str) 
 @pytest.mark.skipif(os.name == "nt", reason="a shell of POSIX")
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&- >&- 2>&-"])
 def test_closed_streams_stop_nothing(tmp_path: Path, closed: str) -> None:
-    code = 'import sys; from pdfkit.cli import main; sys.argv = ["pdfkit", "simulate", "Ni", "-o", "ni.gr"]; main()'
+    code = 'import sys; from pdfkit.cli.app import main; sys.argv = ["pdfkit", "simulate", "Ni", "-o", "ni.gr"]; main()'
     done = subprocess.run(
         ["sh", "-c", f"{sys.executable!r} -c '{code}' {closed}"], cwd=tmp_path, capture_output=True, timeout=300
     )
@@ -289,9 +290,9 @@ def test_an_interruption_says_what_was_written(monkeypatch: pytest.MonkeyPatch) 
     from pdfkit.io import _atomic
 
     monkeypatch.setattr(_atomic, "WRITTEN", {})
-    assert cli._written() == "no file was changed"
+    assert app._written() == "no file was changed"
     _atomic.WRITTEN.update(dict.fromkeys(["a", "b", "c", "d"]))
-    assert cli._written() == "written before, and whole: a, b, c and 1 more; no other file was changed"
+    assert app._written() == "written before, and whole: a, b, c and 1 more; no other file was changed"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals there")
@@ -329,7 +330,7 @@ def _usual_signals() -> None:
 
 def test_streams_are_opened_where_they_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
-    cli._open_streams()
+    app._open_streams()
     assert isinstance(sys.stderr, io.TextIOBase)
     with sys.stderr as stream:
         print("nobody reads this", file=stream)
@@ -338,7 +339,7 @@ def test_streams_are_opened_where_they_are_closed(monkeypatch: pytest.MonkeyPatc
 def test_modules_import_without_what_only_posix_has(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("fcntl", "resource"):
         monkeypatch.setitem(sys.modules, name, None)
-    for name in ("pdfkit._locks", "pdfkit._bench_timing"):
+    for name in ("pdfkit.io._folders", "pdfkit.benchmarking.timing"):
         module = sys.modules.pop(name, None)
         importlib.import_module(name)
         if module is not None:

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit import _budget, _expressions
-from pdfkit._folders import publish
-from pdfkit._screen_journal import Journal
+from pdfkit import _expressions, _machine
+from pdfkit.data import conversion
+from pdfkit.io._folders import publish
 from pdfkit.scattering import form_factor
+from pdfkit.screening.run import Journal
 
 R = np.arange(1.0, 20.0, 0.02)
 INSTRUMENT = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03)
@@ -31,7 +32,7 @@ def nickel(**options) -> pk.Model:
 
 def child(code: str, *arguments: object) -> tuple[int, str, float]:
     """Run code in a fresh process; return exit code, stderr, and the most memory it took (GB)."""
-    tail = "\nfrom pdfkit._bench_timing import peak as _peak; print('\\npeak', _peak())"  # not that of its parent
+    tail = "\nfrom pdfkit.benchmarking.timing import peak as _peak; print('\\npeak', _peak())"  # not that of its parent
     done = subprocess.run(
         [sys.executable, "-c", code + tail, *map(str, arguments)], capture_output=True, text=True, timeout=120
     )
@@ -127,22 +128,22 @@ def test_what_no_memory_holds_is_refused_with_what_to_lower() -> None:
 
 
 def test_the_limits_follow_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _budget.memory_limit() == 4e9
+    assert _machine.memory_limit() == 4e9
     monkeypatch.setenv("PDFKIT_MEMORY", "0.001")
     with pytest.raises(pk.PdfkitError, match=r"1\.5 GB of memory, more than the limit of 0\.001 GB: lower it, or"):
-        _budget.need(1.5e9, "this", "lower it")
+        _machine.need(1.5e9, "this", "lower it")
     monkeypatch.setenv("PDFKIT_SECONDS", "2")
     with pytest.raises(pk.PdfkitError, match=r"about 10 s, longer than the limit of 2 s"):
-        _budget.need_time(10.0, "this", "lower it")
+        _machine.need_time(10.0, "this", "lower it")
     for text in ("much", "-1", "nan", "0"):
         monkeypatch.setenv("PDFKIT_MEMORY", text)
         with pytest.raises(pk.PdfkitError, match="PDFKIT_MEMORY is"):
-            _budget.need(1.0, "this", "lower it")
+            _machine.need(1.0, "this", "lower it")
 
 
 def test_pieces_cover_the_work_once() -> None:
     for count, each in ((0, 1.0), (1, 1.0), (7, 0.05), (10, 1e-9), (5, 100.0)):
-        parts = list(_budget.pieces(count, each))
+        parts = list(_machine.pieces(count, each))
         assert [k for part in parts for k in range(part.start, part.stop)] == list(range(count))
 
 
@@ -470,8 +471,8 @@ if sys.argv[1] == "crystal":
     model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), instrument)
     work = lambda large: model(np.arange(1, 2500 if large else 5, 0.5))
 elif sys.argv[1] == "search":
-    from pdfkit.build import _block, _sets
-    _block.block("c", 500)
+    from pdfkit.build import _sets
+    _sets.block("c", 500)
     work = lambda large: _sets.find_sets("c", 500 if large else 5, 2, _sets.Search(1))  # never found: no end before
 else:
     xyz = np.random.default_rng(1).uniform(-1, 1, (600_000, 3)) * 200
@@ -499,7 +500,8 @@ except KeyboardInterrupt:
 
 PIECES = """
 import os, signal, sys, threading, numpy as np, pdfkit as pk
-from pdfkit import _budget, counting
+from pdfkit import _machine
+from pdfkit.particles import counting
 from pdfkit.phases import stacked
 signal.signal(signal.SIGINT, signal.default_int_handler)
 task, made, lock = sys.argv[1], [], threading.Lock()
@@ -521,7 +523,7 @@ def peaks(*arguments, compiled=stacked.stacked_peaks):
     piece()
     return compiled(*arguments)
 
-counting.SLAB, counting._slabs, stacked.stacked_peaks, _budget.PIECE = 1, stopping, peaks, 1e-5
+counting.SLAB, counting._slabs, stacked.stacked_peaks, _machine.PIECE = 1, stopping, peaks, 1e-5
 try:
     if task == "stack":
         pk.Model(pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.3), pk.Instrument(probe="X", qmax=20))([1.0, 40.0])
@@ -541,8 +543,8 @@ def test_no_piece_follows_ctrl_c(task: str) -> None:
 
 
 def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pdfkit import counting
     from pdfkit.build import _sets
+    from pdfkit.particles import counting
 
     stack = pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.3, body=pk.Sphere(40))
     particle = pk.build.sphere("CdSe_wurtzite", 40)
@@ -559,7 +561,7 @@ def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(whole[0]) > 3
     monkeypatch.setattr(_sets, "WORK", 1)
     monkeypatch.setattr(counting, "SLAB", 1)
-    monkeypatch.setattr(_budget, "PIECE", 1e-5)
+    monkeypatch.setattr(_machine, "PIECE", 1e-5)
     assert [one.tobytes() for one in results()] == [one.tobytes() for one in whole]
 
 
@@ -580,10 +582,10 @@ def test_transforms_say_what_they_need_before_they_begin() -> None:
     with pytest.raises(pk.PdfkitError, match=r"kernel up to 1e.09 Å would need .* GB"):
         pk.transforms.cut_kernel([0.0, 1e9], 0.0, 20.0, np.ones_like)
     with pytest.raises(pk.PdfkitError, match=r"G\(r\) from 0 to 1000 Å .* would need .* GB"):
-        pk.transforms.pdf_to_sq(pk.PDF([1000.0, 1000.00001, 1001.0], [0.0, 1.0, 0.0]), [1.0, 2.0], rho0=0.05)
+        conversion.pdf_to_sq(pk.PDF([1000.0, 1000.00001, 1001.0], [0.0, 1.0, 0.0]), [1.0, 2.0], rho0=0.05)
     sq = pk.SQ([1.0, 1.0 + 1.5e-8, *np.arange(1.1, 20.0, 0.01)], np.ones(1892))
     with pytest.raises(pk.PdfkitError, match=r"F\(Q\) from 0 to 1 Å⁻¹ .* would need .* GB"):
-        pk.transforms.sq_to_pdf(sq, extrapolate="linear")
+        conversion.sq_to_pdf(sq, extrapolate="linear")
     modes = pk.Covariance(white.Q, white.weight, white.variance, np.ones((white.Q.size, 3)), np.eye(3))
     with pytest.raises(pk.PdfkitError, match=r"errors of G.r. up to 1e.06 Å would need .* GB"):
         modes.sigma(np.linspace(0.0, 1e6, 1000))
@@ -651,7 +653,7 @@ def test_a_curve_too_large_for_any_g_of_r_is_remarked(tmp_path: Path) -> None:
 
 def test_a_fit_of_thousands_of_atoms_takes_little_memory() -> None:
     """The covariance of all quantities, 25,000 squared, would be 5 GB; only the free ones have any."""
-    from pdfkit.results import propagated, propagated_errors
+    from pdfkit.results.result import propagated, propagated_errors
 
     rng = np.random.default_rng(1)
     tangents = np.zeros((40_000, 3))
@@ -668,7 +670,7 @@ def test_a_fit_of_thousands_of_atoms_takes_little_memory() -> None:
 
 
 def test_a_number_without_end_takes_no_time_in_a_discus_file() -> None:
-    from pdfkit.io._discus import number
+    from pdfkit.io.stru import number
 
     begin = time.process_time()
     with pytest.raises(ValueError, match="could not convert"):
@@ -825,7 +827,7 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
 
 
 def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
-    from pdfkit.saving import load_result
+    from pdfkit.results.saving import load_result
 
     folder, mark = tmp_path / "files", tmp_path / "ran"
     folder.mkdir()

@@ -22,8 +22,8 @@ import pytest
 import screens
 
 import pdfkit as pk
-from pdfkit import _reduce_journal
-from pdfkit._folders import UNFINISHED
+from pdfkit.io._folders import UNFINISHED
+from pdfkit.reduction import journal as reduction_journal
 from pdfkit.scattering import form_factor
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
@@ -225,7 +225,7 @@ def test_a_reduction_of_many_files_goes_on(prepared: Path) -> None:
     for ended in kills(prepared, 20, seconds, lambda: [*command, "out"]):
         now = {name: data for name, data in contents(out).items() if name.startswith("scan")}
         assert now.items() <= expected.items()
-        entries = _reduce_journal.read(out) if (out / "reductions.jsonl").exists() else {}
+        entries = reduction_journal.read(out) if (out / "reductions.jsonl").exists() else {}
         assert {stem: entries.get(stem) for stem in finished} == finished
         finished = entries
         if ended:

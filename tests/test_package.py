@@ -7,6 +7,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,94 +16,125 @@ import pytest
 import pdfkit as pk
 
 ROOT = Path(pk.__file__).parent
-# Rows of the house, lowest first: a module may import from its own row and those below.
-ROWS: tuple[tuple[str, ...], ...] = (
-    ("errors", "_checks", "_plain", "_quiet", "_budget", "_expressions", "_threads", "kernels"),
-    ("data", "covariance", "_shape_base", "_shape_averages", "shapes", "scattering", "transforms", "_phase_sums",
-     "_sq_errors", "intensity", "_grid", "_filters", "structure", "_sites", "_symmetry", "_tidy", "_convert",
-     "_curve_kinds", "_species", "_formulas", "_ions", "_resonance", "_find_symmetry", "_distances", "particle",
-     "counting", "geometry", "debye"),
-    ("phases", "io", "build", "reduction", "_reduce_setup", "_reduce_background", "_reduce_routes",
-     "_reduce_errors", "_advice"),
-    ("evaluate", "model", "params", "restraints", "results", "problem", "_instruments", "_ranges", "_whitening",
-     "fitting", "uncertainty", "serial", "patterns"),
-    ("screening", "comparison", "_screen_candidates", "_screen_confusion", "_screen_evidence", "_screen_journal",
-     "_screen_mixtures", "_screen_null", "_screen_pool", "_screen_ranking", "_screen_run", "_screen_store",
-     "_screen_table", "_screen_tasks", "_verify_checks", "_verify_naive", "_verify_samples", "_verify_peers",
-     "_verify_definitions", "_verify_limits", "_verify_laws", "verification", "_workers", "_locks", "_folders"),
-    ("recipe", "_recipe_template", "_recipe_tables", "_toml", "saving", "_simulate", "_info", "_pattern_command",
-     "_reduce_config", "_reduce_batch", "_reduce_command", "_build_command", "_verify_command", "_verify_files",
-     "_reduce_journal", "_info_data",
-     "_field_cif", "_field_curves", "_field_elements", "_field_intensities", "_field_settings", "_field_structures",
-     "_field_symmetry"),
-    ("report", "plot", "_plot_patterns", "_plot_reduction", "_plot_screen", "_plot_comparison", "_screen_command",
-     "_outputs", "demo", "benchmarking", "_bench_cases", "_bench_fits", "_bench_report", "_bench_rivals",
-     "_bench_timing", "_plot_bench"),
-    ("cli", "_bench_command", "_cluster_commands", "_data_commands", "_progress", "__main__"),
-)  # fmt: skip
-HEAVY = {
-    0: {"numba", "numpy"},
-    1: {"numba", "numpy", "periodictable", "scipy", "ase", "diffpy"},
-    2: {"numba", "numpy", "periodictable", "scipy", "ase", "diffpy", "h5py", "gemmi"},
+# The house, lowest floor first: a room may import from its own floor and those below.
+FLOORS = (
+    "errors _terminal _machine _checks _expressions _workers",
+    "kernels transforms shapes",
+    "data structure",
+    "scattering particles",
+    "io debye",
+    "phases build reduction",
+    "model patterns",
+    "results",
+    "fitting",
+    "screening verification",
+    "plot",
+    "recipes benchmarking",
+    "cli",
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}
+# What a value object or a check asks of a floor above, inside a function or for a type, and why.
+UPHILL = {
+    ("particles.particle", "io"): "Particle.from_file",
+    ("io.exports", "results"): "the type of what is written",
+    ("fitting.comparison", "screening"): "the type of a row",
+    ("reduction.batch", "plot"): "the picture of a reduction",
+    ("verification.questions.settings", "recipes"): "what a recipe makes of a file",
+    ("verification.questions.structures", "cli"): "what `pdfkit info` says",
+    ("verification.questions.intensities", "cli"): "what `pdfkit info` says",
 }
+# Packages that a floor may import when it is itself imported; above them, anything that is needed.
+HEAVY = [
+    {"numba", "numpy", "threadpoolctl"},
+    {"numba", "numpy", "scipy"},
+    {"numpy", "scipy", "ase", "diffpy", "spglib", "gemmi"},
+    {"numpy", "scipy", "periodictable"},
+    {"numpy", "scipy", "periodictable", "ase", "diffpy", "h5py", "gemmi"},
+    {"numpy", "scipy", "periodictable", "ase", "diffpy", "h5py", "gemmi"},
+]
 
 
 def modules() -> list[Path]:
-    return sorted(p for p in ROOT.rglob("*.py") if "structures" not in p.parts)
+    return sorted(ROOT.rglob("*.py"))
 
 
-def row_of(module: str) -> int:
-    parts = module.split(".")
-    for row, names in enumerate(ROWS):
-        if parts[0] in names:
-            return row
-    raise AssertionError(f"{module} has no row: add it to ROWS")
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imported(path: Path) -> set[str]:
-    """Return what a module imports when it is imported: full names, those in functions left out."""
-    out = set()
-    package = ["pdfkit", *path.relative_to(ROOT).parts[:-1]]
+def is_module(name: str) -> bool:
+    place = ROOT.joinpath(*name.split(".")[1:])
+    return name.startswith("pdfkit.") and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
+
+
+def imported(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the full name of each import, and whether it is made when the module is imported."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    inside = {
-        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for n in ast.walk(f)
-    }
+    later: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            inside |= {id(n) for n in ast.walk(node)}
+        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if typing or isinstance(node, ast.FunctionDef):
+            later |= {id(inner) for inner in ast.walk(node)}
     for node in ast.walk(tree):
-        if id(node) in inside:
-            continue
         if isinstance(node, ast.Import):
-            out |= {alias.name for alias in node.names}
+            yield from ((alias.name, id(node) not in later) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
-            name = ".".join(x for x in (base, node.module or "") if x)
-            out |= {f"{name}.{alias.name}" for alias in node.names} if name == "pdfkit" else {name}
-    return out
+            assert not node.level, f"{path} has a relative import"
+            module = node.module or ""
+            for alias in node.names:
+                whole = f"{module}.{alias.name}"
+                yield (whole if module == "pdfkit" or is_module(whole) else module), id(node) not in later
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_run_downhill(path: Path) -> None:
-    relative = path.relative_to(ROOT)
-    if relative == Path("__init__.py"):
-        return
-    own = row_of(relative.parts[0].removesuffix(".py"))
-    for name in imported(path):
-        if name.startswith("pdfkit."):
-            assert row_of(name.removeprefix("pdfkit.")) <= own, f"{relative} imports uphill: {name}"
-        elif own in HEAVY and name.split(".")[0] not in sys.stdlib_module_names:
-            assert name.split(".")[0] in HEAVY[own], f"{relative} imports {name}"
+def test_every_room_stands_on_a_floor() -> None:
+    rooms = {name_of(path).split(".")[0] for path in modules()} - {"__init__", "__main__"}
+    assert rooms == set(FLOOR)
+
+
+def test_imports_run_downhill() -> None:
+    climbs = set()
+    for path in modules():
+        name = name_of(path)
+        if name in ("__init__", "__main__"):
+            continue
+        for target, at_once in imported(path):
+            package, _, rest = target.partition(".")
+            room = rest.split(".")[0]
+            if package != "pdfkit" or room == "__version__" or FLOOR[room] <= FLOOR[name.split(".")[0]]:
+                continue
+            assert not at_once, f"{name} imports uphill: {target}"
+            climbs.add((name, room))
+    assert climbs == set(UPHILL)
+
+
+def test_no_circle_of_imports() -> None:
+    """Modules that import each other when they are imported: none, on any floor."""
+    names = {name_of(path) for path in modules()}
+    arrows: dict[str, set[str]] = {}
+    for path in modules():
+        if name_of(path) != "__init__":
+            found = {t.removeprefix("pdfkit.") for t, at_once in imported(path) if at_once and t.startswith("pdfkit.")}
+            arrows[name_of(path)] = found & names
+    while leaves := {name for name, targets in arrows.items() if not targets & set(arrows)}:
+        arrows = {name: targets for name, targets in arrows.items() if name not in leaves}
+    assert not arrows, f"these import each other in a circle: {sorted(arrows)}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
+    floor = FLOOR.get(name_of(path).split(".")[0], len(HEAVY))
+    if floor < len(HEAVY):
+        outside = {target.split(".")[0] for target, at_once in imported(path) if at_once} - {"pdfkit"}
+        assert outside - set(sys.stdlib_module_names) <= HEAVY[floor]
 
 
 def test_kernels_import_only_numbers() -> None:
     for path in (ROOT / "kernels").glob("*.py"):
-        for name in imported(path):
-            allowed = {"pdfkit._checks", "pdfkit.kernels"}
+        for name, at_once in imported(path):
             top = name.split(".")[0]
-            assert top in {"__future__", "math", "numpy", "numba", "collections", "typing"} or any(
-                name.startswith(one) for one in allowed
-            ), f"{path.name} imports {name}"
+            allowed = {"__future__", "math", "numpy", "numba", "collections", "typing"}
+            inside = name in ("pdfkit._checks",) or name.startswith("pdfkit.kernels")
+            assert top in allowed or inside or not at_once, f"{path.name} imports {name}"
 
 
 def test_public_names_are_complete_and_load() -> None:

@@ -11,12 +11,19 @@
 Particles that are cut carry the lattice they were cut from, so that pairs of a million atoms are counted by FFT.
 """
 
-from pdfkit.build._pointgroup import point_group
 from pdfkit.build._source import Source
 from pdfkit.build._stacking import stacking
-from pdfkit.build.collection import fingerprint, from_folder, same_shape, unique
 from pdfkit.build.cut import core_shell, cube, ellipsoid, network, platelet, rod, sphere
-from pdfkit.build.description import Description, describe, hexagonality
+from pdfkit.build.description import (
+    Description,
+    describe,
+    fingerprint,
+    from_folder,
+    hexagonality,
+    point_group,
+    same_shape,
+    unique,
+)
 from pdfkit.build.exact import candidates, fewest_cations, iter_candidates
 from pdfkit.build.tetrahedra import capped_tetrahedron, tetrahedron, truncated_tetrahedron
 

@@ -21,19 +21,80 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit import _checks
-from pdfkit._checks import Array
-from pdfkit._sites import neutral_symbol
-from pdfkit.build import _roles
-from pdfkit.build._centre import centre_of
-from pdfkit.build._crystal import crystal_source
-from pdfkit.build._regions import EDGE, Box, Cylinder, Ellipsoid, Region
-from pdfkit.build._source import Source
-from pdfkit.build._stacking import stacking
-from pdfkit.build._trim import well_bonded
-from pdfkit.errors import PdfkitError
-from pdfkit.particle import Particle
+from pdfkit._checks import Array, IntArray
+from pdfkit.build import _source
+from pdfkit.build._source import EDGE, Box, Cylinder, Ellipsoid, Region, Source, centre_of
+from pdfkit.build._stacking import crystal_source, stacking
+from pdfkit.errors import PdfkitError, StructureError
+from pdfkit.particles.geometry import shell_cutoff
+from pdfkit.particles.particle import Particle
+from pdfkit.structure.site import neutral_symbol
+
+# --- Atoms with too few neighbours -----------------------------------------------------------------------------------
+
+BOND_REACH = 8.0
+"""Å: no first shell of a crystal is wider."""
+
+
+def well_bonded(source: Source, sites: IntArray, least: int) -> NDArray[np.bool_]:
+    """Return which of the sites (k, 4) stay when all with fewer than `least` neighbours go, again and again."""
+    steps = _steps(source)
+    reach = max(int(np.abs(n).max()) for n, _, _ in steps)
+    cells = sites[:, :3] - sites[:, :3].min(axis=0) + reach
+    shape = tuple(int(s) for s in cells.max(axis=0) + reach + 1)
+    there = np.zeros((len(source.elements), *shape), dtype=np.bool_)
+    index = (sites[:, 3], cells[:, 0], cells[:, 1], cells[:, 2])
+    there[index] = True
+    while True:
+        count = np.zeros(there.shape, dtype=np.int8)
+        for n, a, b in steps:
+            ahead = tuple(slice(reach + k, s - reach + k) for k, s in zip(n, shape, strict=True))
+            inner = tuple(slice(reach, s - reach) for s in shape)
+            count[a][inner] += there[b][ahead]
+        left = there & (count >= least)
+        if (left == there).all():
+            return np.asarray(there[index])
+        there = left
+
+
+def _steps(source: Source) -> list[tuple[tuple[int, ...], int, int]]:
+    """Return (n, a, b): a site of basis a has a neighbour of basis b n cells on, wherever that one is there."""
+    reach = _reach(source)
+    vectors, offsets = source.lattice.vectors, source.lattice.offsets
+    span = np.ceil(BOND_REACH * np.linalg.norm(np.linalg.inv(vectors), axis=0)).astype(int) + 1
+    grid = np.stack(np.meshgrid(*(np.arange(-s, s + 1) for s in span), indexing="ij"), axis=-1).reshape(-1, 3)
+    out = []
+    for a, first in enumerate(source.elements):
+        for b, second in enumerate(source.elements):
+            limit = reach.get((first, second), 0.0)
+            d = np.linalg.norm(grid @ vectors + offsets[b] - offsets[a], axis=1)
+            out += [(tuple(map(int, n)), a, b) for n in grid[(d > 0.1) & (d <= limit)]]
+    return out
+
+
+def _reach(source: Source) -> dict[tuple[str, str], float]:
+    """Return how far the first shell of neighbours reaches (Å), for each pair of elements that are neighbours."""
+    around = source.neighbourhood
+    elements = sorted(set(source.elements))
+    negative, positive = _source.anions(elements), _source.cations(elements)
+    if not negative:
+        alike = Particle.of([elements[0]] * len(around), around.xyz)
+        limit = shell_cutoff(alike, elements[0], elements[0])
+        return {(a, b): limit for a in elements for b in elements}
+    out = {}
+    for a in sorted(positive):
+        for b in sorted(negative):
+            try:
+                out[a, b] = out[b, a] = shell_cutoff(around, a, b)
+            except StructureError:
+                continue
+    return out
+
+
+# --- Particles cut from a crystal or a stack of bilayers -------------------------------------------------------------
 
 Centre = str | Sequence[float]
 
@@ -273,7 +334,7 @@ def _replacements(source: Source, shell: Any) -> dict[str, str]:
     other = sorted(set(network(shell).elements))
     if len(mine) == len(other) == 1:
         return {mine[0]: other[0]}
-    roles = [(_roles.cations(e), _roles.anions(e)) for e in (mine, other)]
+    roles = [(_source.cations(e), _source.anions(e)) for e in (mine, other)]
     if any(len(part) != 1 for pair in roles for part in pair):
         raise PdfkitError(
             f"a shell of {', '.join(other)} does not fit a core of {', '.join(mine)}: give the elements to replace, "

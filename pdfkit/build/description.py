@@ -1,19 +1,279 @@
-"""What a particle looks like, in numbers: symmetry, compactness, coordination, hexagonality, size, mass."""
+"""What a particle looks like, in numbers and beside others: point group, compactness, coordination, hexagonality.
+
+Two atoms not on a line with the centre are enough: an operation takes them to two atoms of the same shells (one
+element, one distance from the centre) at the same distance from each other, and their normal to ± the normal of those,
+which fixes its matrix. The smallest shells give the fewest images to try.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.build import _roles
-from pdfkit.build._pointgroup import MOST_ATOMS, point_group
-from pdfkit.errors import StructureError
-from pdfkit.geometry import largest_distance, radius_of_gyration, shell_cutoff
-from pdfkit.particle import Particle
+from pdfkit.build import _source
+from pdfkit.errors import PdfkitError, ReadError, StructureError
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io.xyz import XYZ
+from pdfkit.particles.geometry import largest_distance, radius_of_gyration, shell_cutoff
+from pdfkit.particles.particle import Particle
+
+# --- Point groups of finite sets of atoms ----------------------------------------------------------------------------
+
+MOST_ATOMS = 20_000
+
+
+def point_group(particle: Particle, tolerance: float = 0.05) -> str:
+    """Return the Schoenflies symbol of a particle, such as "Td", "C3v" or "D3h".
+
+    "Kh" for one atom, "Cinfv" and "Dinfh" for a line. tolerance : Å, how far an atom may be from the image of another.
+
+    Raises PdfkitError for more than 20,000 atoms.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.build.point_group(pk.build.tetrahedron("CdSe_zincblende", 4))
+    'Td'
+    >>> pk.build.point_group(pk.Particle.of(["O", "H", "H"], [[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]]))
+    'C2v'
+    """
+    operations = symmetry_operations(particle, tolerance)
+    if operations is None:
+        xyz = particle.xyz - particle.xyz.mean(axis=0)
+        if len(xyz) == 1:
+            return "Kh"
+        return "Dinfh" if _maps(-np.eye(3), xyz, particle.kind, tolerance) else "Cinfv"
+    return schoenflies(operations)
+
+
+def symmetry_operations(particle: Particle, tolerance: float = 0.05) -> Array | None:
+    """Return the matrices (k, 3, 3) that map a particle onto itself about its mean; None when all lies on a line."""
+    if len(particle) > MOST_ATOMS:
+        raise PdfkitError(f"a point group of {len(particle)} atoms is not looked for: {MOST_ATOMS} is the limit")
+    xyz = particle.xyz - particle.xyz.mean(axis=0)
+    frame = _frame(xyz, _shells(xyz, particle.kind, tolerance))
+    if len(frame) < 2:
+        return None
+    (a, first), (b, second) = frame
+    start = _with_normal(xyz[[a, b]])
+    apart = float(np.linalg.norm(xyz[a] - xyz[b]))
+    out: list[Array] = []
+    for i in first:
+        near = np.abs(np.linalg.norm(xyz[second] - xyz[i], axis=1) - apart) < 2 * tolerance
+        for j in second[near]:
+            image = _with_normal(xyz[[i, j]])
+            for side in (1.0, -1.0):
+                matrix = _turn(start, image * [[1.0], [1.0], [side]])
+                if _maps(matrix, xyz, particle.kind, tolerance):
+                    out.append(matrix)
+    return np.array(out)
+
+
+def _shells(xyz: Array, kind: IntArray, tolerance: float) -> list[IntArray]:
+    """Return the atoms of each element at each distance from the centre; those at the centre are left out."""
+    radius = np.linalg.norm(xyz, axis=1)
+    out = []
+    for k in np.unique(kind):
+        mine = np.flatnonzero(kind == k)
+        mine = mine[np.argsort(radius[mine], kind="stable")]
+        breaks = np.flatnonzero(np.diff(radius[mine]) > tolerance) + 1
+        out += [shell for shell in np.split(mine, breaks) if radius[shell].mean() > 2 * tolerance]
+    return out
+
+
+def _frame(xyz: Array, shells: list[IntArray]) -> list[tuple[int, IntArray]]:
+    """Return two atoms not on a line with the centre, and the shell of each: few atoms far out where that can be."""
+    radius = [float(np.linalg.norm(xyz[shell], axis=1).mean()) for shell in shells]
+    out: list[tuple[int, IntArray]] = []
+    for share, apart in ((0.5, 0.3), (0.0, 0.02)):
+        far = [k for k in range(len(shells)) if radius[k] >= share * max(radius)]
+        out = []
+        for k in sorted(far, key=lambda k: (len(shells[k]), -radius[k])):
+            unit = xyz[shells[k]] / np.linalg.norm(xyz[shells[k]], axis=1)[:, None]
+            if not out:
+                out = [(int(shells[k][0]), shells[k])]
+            one = xyz[out[0][0]] / np.linalg.norm(xyz[out[0][0]])
+            sine = np.linalg.norm(np.cross(unit, one), axis=1)
+            best = int(np.argmax(np.round(sine, 6)))
+            if sine[best] > apart:
+                return [*out, (int(shells[k][best]), shells[k])]
+    return out
+
+
+def _with_normal(two: Array) -> Array:
+    normal = np.cross(two[0], two[1])
+    return np.vstack([two, normal / np.sqrt(np.linalg.norm(normal))])
+
+
+def _turn(start: Array, image: Array) -> Array:
+    """Return the orthogonal matrix that comes nearest to taking the rows of `start` to those of `image`."""
+    left, _, right = np.linalg.svd(image.T @ start)
+    return np.asarray(left @ right)
+
+
+def _maps(matrix: Array, xyz: Array, kind: IntArray, tolerance: float) -> bool:
+    from scipy.spatial import cKDTree
+
+    # Each atom has at most one other within the tolerance, so nearest atoms at less than it pair all of them.
+    d, image = cKDTree(xyz).query(xyz @ matrix.T)
+    return bool(d.max() < tolerance and (kind[image] == kind).all())
+
+
+def schoenflies(operations: Array) -> str:
+    """Return the symbol of a finite group of orthogonal matrices (k, 3, 3)."""
+    proper = [m for m in operations if np.linalg.det(m) > 0]
+    improper = [m for m in operations if np.linalg.det(m) < 0]
+    inverted = any(np.abs(m + np.eye(3)).max() < 0.1 for m in improper)
+    orders = [_order(m) for m in proper]
+    highest, count = max(orders), len(proper)
+    if count == 1:
+        return "C1" if not improper else "Ci" if inverted else "Cs"
+    cubic = {12: ("T", "Td", "Th"), 24: ("O", "O", "Oh"), 60: ("I", "I", "Ih")}
+    # Groups with several axes of order three or more: 12 rotations are T when none is of order above 3.
+    if count in cubic and (count, highest) in {(12, 3), (24, 4), (60, 5)}:
+        plain, mirrored, centred = cubic[count]
+        return plain if not improper else centred if inverted else mirrored
+    axis = _axis(proper[orders.index(highest)])
+    dihedral = count == 2 * highest
+    name = f"{'D' if dihedral else 'C'}{highest}"
+    if not improper:
+        return name
+    normals = [_axis(-m) for m in improper if _order(-m) == 2]
+    if any(abs(normal @ axis) > 0.9 for normal in normals):
+        return name + "h"
+    if normals:
+        return name + ("d" if dihedral else "v")
+    return f"S{2 * highest}"
+
+
+def _order(rotation: Array) -> int:
+    """Return the order of a proper rotation."""
+    angle = math.acos(min(1.0, max(-1.0, (float(np.trace(rotation)) - 1) / 2)))
+    if angle < 0.05:
+        return 1
+    return next((n for n in range(2, 61) if abs(math.remainder(n * angle, 2 * math.pi)) < 0.02 * n), 1)
+
+
+def _axis(rotation: Array) -> Array:
+    """Return the axis of a proper rotation by less than a full turn."""
+    return np.asarray(np.linalg.svd(rotation - np.eye(3))[2][2])
+
+
+# --- Particles compared by their distances ---------------------------------------------------------------------------
+
+MOST_COMPARED = 5000
+
+
+def fingerprint(particle: Particle) -> dict[tuple[str, str], Array]:
+    """Return all distances between each two elements, sorted (Å): unchanged by rotation, reflection and renumbering.
+
+    Raises StructureError above 5000 atoms (100 MB).
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> bent = pk.Particle.of(["Se", "Cd", "Se"], [[2.6, 0, 0], [0, 0, 0], [0, 2.6, 0]])
+    >>> {pair: d.round(2).tolist() for pair, d in pk.build.fingerprint(bent).items()}
+    {('Cd', 'Cd'): [], ('Cd', 'Se'): [2.6, 2.6], ('Se', 'Se'): [3.68]}
+    """
+    from scipy.spatial.distance import cdist, pdist
+
+    if len(particle) > MOST_COMPARED:
+        raise StructureError(f"a fingerprint of {len(particle)} atoms is not made: {MOST_COMPARED} is the limit")
+    groups = {e: particle.xyz[particle.kind == k] for k, e in enumerate(particle.elements)}
+    out = {}
+    for a, x in groups.items():
+        for b, y in groups.items():
+            if a <= b:
+                out[a, b] = np.sort(pdist(x) if a == b else cdist(x, y).ravel())
+    return out
+
+
+def same_shape(p: Particle, q: Particle, tolerance: float = 1e-3) -> bool:
+    """Return whether two particles have the same distances between all their atoms, within `tolerance` (Å).
+
+    True for mirror images and for the rare homometric sets, which no scattering pattern tells apart.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> t4 = pk.build.tetrahedron("CdSe_zincblende", 4)
+    >>> pk.build.same_shape(t4, t4.moved([1, 2, 3])), pk.build.same_shape(t4, t4.select(range(29)))
+    (True, False)
+    """
+    if p.composition() != q.composition():
+        return False
+    one, two = fingerprint(p), fingerprint(q)
+    return all(np.abs(one[pair] - two[pair]).max(initial=0.0) <= tolerance for pair in one)
+
+
+def unique(particles: Iterable[Particle], tolerance: float = 1e-3) -> Iterator[Particle]:
+    """Yield the particles of an iterable that have not the shape (`same_shape`) of an earlier one, in their order.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> t4 = pk.build.tetrahedron("CdSe_zincblende", 4)
+    >>> one_less = [t4.select([k for k in range(30) if k != gone]) for gone in range(30)]
+    >>> [p.formula for p in pk.build.unique(one_less)]  # Cd of a corner, an edge, a face; Se of a corner, an edge
+    ['Cd19Se10', 'Cd19Se10', 'Cd19Se10', 'Cd20Se9', 'Cd20Se9']
+    """
+    kept: dict[tuple[str, int], list[Particle]] = {}
+    for particle in particles:
+        # Shapes that are the same have means this close; a mean at a cell's edge is looked for on both sides.
+        size = float(np.square(particle.xyz - particle.xyz.mean(axis=0)).sum(axis=1).mean()) ** 0.5
+        cell = math.floor(size / (4 * tolerance))
+        near = [one for k in (-1, 0, 1) for one in kept.get((particle.formula, cell + k), [])]
+        if not any(same_shape(particle, one, tolerance) for one in near):
+            kept.setdefault((particle.formula, cell), []).append(particle)
+            yield particle
+
+
+def from_folder(path: AnyPath, *, on_error: Callable[[Path, PdfkitError], None] | None = None) -> Iterator[Particle]:
+    """Yield the particles of all .xyz and .extxyz files in a folder, by name, each read when its turn comes.
+
+    on_error : called with the file and the error of a file that cannot be read, which is then left out; without it the
+    error is raised.
+
+    Raises ReadError at once for a folder that does not exist or has no such file.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import pdfkit as pk
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for n in (3, 4):
+    ...         _ = pk.write_xyz(f"{folder}/t{n}.xyz", pk.build.tetrahedron("CdSe_zincblende", n))
+    ...     print([(p.name, p.formula) for p in pk.build.from_folder(folder)])
+    [('t3', 'Cd10Se4'), ('t4', 'Cd20Se10')]
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise ReadError(folder, "this is not a folder: give the folder that holds the .xyz files")
+    files = sorted(one for one in folder.iterdir() if one.suffix.lower() in XYZ and one.is_file())
+    if not files:
+        raise ReadError(folder, "there is no .xyz file in this folder: put the structures to compare there")
+    return _read(files, on_error)
+
+
+def _read(files: list[Path], on_error: Callable[[Path, PdfkitError], None] | None) -> Iterator[Particle]:
+    for file in files:
+        try:
+            particle = Particle.from_file(file, meta={"file": str(file), "family": "file"})
+        except PdfkitError as error:
+            if on_error is None:
+                raise
+            on_error(file, error)
+            continue
+        yield particle
+
+
+# --- What a particle looks like --------------------------------------------------------------------------------------
 
 SAME_DIRECTION = math.cos(math.radians(25))
 """Bonds within this angle run along one of the four directions of a tetrahedral network (70.5° apart)."""
@@ -66,8 +326,8 @@ class Description:
 def describe(particle: Particle, tolerance: float = 0.05) -> Description:
     """Return the description of a particle. tolerance : Å, of its symmetry.
 
-    Neighbours are found by distance, up to the widest gap after the first shell (`pdfkit.geometry.shell_cutoff`). Of
-    particles above 20,000 atoms, hexagonality is that of the 20,000 nearest to the middle.
+    Neighbours are found by distance, up to the widest gap after the first shell (`shell_cutoff`).
+    Of particles above 20,000 atoms, hexagonality is that of the 20,000 nearest to the middle.
 
     Example
     -------
@@ -131,8 +391,8 @@ def bonds(particle: Particle) -> tuple[IntArray, Array]:
     from scipy.spatial import cKDTree
 
     symbols = np.array(particle.elements)
-    negative = np.isin(symbols, list(_roles.anions(particle.elements)))[particle.kind]
-    positive = np.isin(symbols, list(_roles.cations(particle.elements)))[particle.kind]
+    negative = np.isin(symbols, list(_source.anions(particle.elements)))[particle.kind]
+    positive = np.isin(symbols, list(_source.cations(particle.elements)))[particle.kind]
     alike = not negative.any()
     first, second = (np.arange(len(particle)),) * 2 if alike else (np.flatnonzero(positive), np.flatnonzero(negative))
     nothing = np.zeros((0, 2), dtype=np.int64), np.zeros(0)
@@ -162,7 +422,7 @@ def hexagonality(particle: Particle) -> float:
     """
     pairs, _ = bonds(particle)
     around = _around(pairs, len(particle))
-    if around is None or not len(pairs) or not _roles.anions(particle.elements):
+    if around is None or not len(pairs) or not _source.anions(particle.elements):
         return math.nan
     axis, score = _conformations(particle.xyz, pairs, around)
     if not score.size:

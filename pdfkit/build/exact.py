@@ -20,12 +20,12 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import IntArray
-from pdfkit._sites import element_symbol
-from pdfkit.build import _roles, _sets, tetrahedra
-from pdfkit.build._block import ANION_HEIGHT, Block
+from pdfkit.build import _sets, _source, tetrahedra
+from pdfkit.build._sets import ANION_HEIGHT, Block
 from pdfkit.build._stacking import IDEAL_U, bilayer_lattice, bond_length, letters_of
 from pdfkit.errors import PdfkitError
-from pdfkit.particle import Particle
+from pdfkit.particles.particle import Particle
+from pdfkit.structure.site import element_symbol
 
 FAMILIES = ("zincblende", "wurtzite", "faulted", "capped")
 STACKINGS = ("cchccc", "cchhcc", "hhcchh", "ch")
@@ -290,6 +290,6 @@ def _parsed(formula: Any) -> tuple[str, int, str, int]:
         raise PdfkitError(f"formula {formula!r} needs two different elements, at least one atom of each")
     if max(one[1], two[1]) > 1000:
         raise PdfkitError(f"formula {formula!r} is too large for a search: cut a particle by sphere or tetrahedron")
-    if one[0] in _roles.anions([one[0], two[0]]):
+    if one[0] in _source.anions([one[0], two[0]]):
         one, two = two, one
     return (*one, *two)

@@ -15,12 +15,12 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit._sites import neutral_symbol
 from pdfkit.build._source import Source
 from pdfkit.build._stacking import bond_length
 from pdfkit.build.cut import network
 from pdfkit.errors import PdfkitError, StructureError
-from pdfkit.particle import Lattice, Particle
+from pdfkit.particles.particle import Lattice, Particle
+from pdfkit.structure.site import neutral_symbol
 
 LARGEST = 200
 CORNER = 5 / 3

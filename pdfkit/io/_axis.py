@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit.data.curves import to_Q
 from pdfkit.errors import ReadError
-from pdfkit.intensity import to_Q
 from pdfkit.io import _axis_names, _header
 from pdfkit.io._axis_names import FOREIGN, SPOKEN, Hint
 from pdfkit.io._text import Table

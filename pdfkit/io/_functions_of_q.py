@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfkit import _curve_kinds
-from pdfkit._curve_kinds import OF_Q, Kind, Sample
 from pdfkit.errors import PdfkitError, ReadError
-from pdfkit.io import _behaviour, _header, _kinds
-from pdfkit.io._curve_columns import Asked, Curve
+from pdfkit.io import _functions, _header, _kinds
+from pdfkit.io import _kinds as io_kinds
+from pdfkit.io._functions import OF_Q, Kind, Sample
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table
+from pdfkit.io.columns import Asked, Curve
 
 _NM = 10.0  # nm⁻¹ in Å⁻¹
 _REACH = 8.0  # Å⁻¹: shorter curves do not show what they tend to
@@ -91,7 +91,7 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
             f'{said.how}: it holds the self scattering too; give the interference part (.mint01) instead, or kind="DCS"'
         )
         raise ReadError(table.path, f"{message} with composition= to take off that of atoms at rest")
-    if (mean := _behaviour.tail_mean(curve.x, curve.y)) is not None and curve.x[-1] > _REACH:
+    if (mean := io_kinds.tail_mean(curve.x, curve.y)) is not None and curve.x[-1] > _REACH:
         how = f"{said.how}, and the values go round {mean:.2g} at large Q"
         if said.how.endswith(".soq") and abs(mean) < 0.25:
             return OF_Q["S-1"], said, (f"{how}: taken as S(Q) − 1, as Gudrun writes it divided by ⟨b⟩² or ⟨f⟩²",)
@@ -109,7 +109,7 @@ def _check_tail(table: Table, curve: Curve, kind: str, mean: float, how: str) ->
     if kind == "S" and abs(mean - 1) > 0.4:
         message = 'where S(Q) goes round 1: normalise it, give kind="DCS" if it is a cross-section in barn, or kind="S"'
         raise ReadError(table.path, f"{how}, {message}")
-    if kind != "S" and _behaviour.goes_round_one(curve.x, curve.y):
+    if kind != "S" and io_kinds.goes_round_one(curve.x, curve.y):
         message = (
             f'as S(Q) does, where {OF_Q[kind].symbol} goes round 0: give kind="S", or kind="{kind}" if it is right'
         )
@@ -118,7 +118,7 @@ def _check_tail(table: Table, curve: Curve, kind: str, mean: float, how: str) ->
 
 def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
     """Tell Q[S(Q) − 1], which starts at 0, from ⟨b⟩²[S(Q) − 1], which starts at a constant."""
-    level = _behaviour.plateau(curve.x, curve.y)
+    level = io_kinds.plateau(curve.x, curve.y)
     rmc = _kinds.counted(table) and not curve.said.kind
     if level is not None:
         how = f"{said.how}, and it starts flat at {level:.3g}, not at 0 as Q[S(Q) − 1] does"
@@ -129,7 +129,7 @@ def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[
         text = f'{how}: is it ⟨b⟩²[S(Q) − 1]? It is taken as Q[S(Q) − 1]; give kind="FK" with composition=, or kind="F"'
         return OF_Q["F"], said, (text,)
     if rmc:
-        slope = _behaviour.slope(curve.x, curve.y)
+        slope = io_kinds.slope(curve.x, curve.y)
         if slope is None or slope > 0:
             message = (
                 "a count and a title, as for RMCProfile, whose F(Q) is ⟨b⟩²[S(Q) − 1]; elsewhere it is Q[S(Q) − 1]"
@@ -150,7 +150,7 @@ def to_S(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
         message = f'{how}: to convert {kind.symbol} = {kind.formula}, composition= is needed (such as "SiO2")'
         raise ReadError(table.path, f'{message}; if it is divided by ⟨b⟩² already, give kind="S-1" or "F"')
     try:
-        S, error = _curve_kinds.convert(kind, curve.x, curve.y, curve.error, asked.sample)
+        S, error = _functions.convert(kind, curve.x, curve.y, curve.error, asked.sample)
         used = asked.sample.said(kind)
     except PdfkitError as fault:
         raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None

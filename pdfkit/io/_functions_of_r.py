@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfkit import _curve_kinds
 from pdfkit._checks import Array
-from pdfkit._curve_kinds import OF_R, Kind, Sample
 from pdfkit.errors import PdfkitError, ReadError
-from pdfkit.io import _behaviour, _curve_columns, _header, _kinds
-from pdfkit.io._curve_columns import Asked, Curve
+from pdfkit.io import _functions, _header, _kinds
+from pdfkit.io import _kinds as io_kinds
+from pdfkit.io import columns as io_columns
+from pdfkit.io._functions import OF_R, Kind, Sample
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table
+from pdfkit.io.columns import Asked, Curve
 
 _DIFFERENCE = ("gdiff", "diff", "difference")
 # What the values are when they are divided by ⟨b⟩² (or ⟨f⟩²) already.
@@ -34,9 +35,9 @@ _LOWEST = 0.25  # of what a plateau may differ from −⟨b⟩² or −1 to be n
 
 def columns(table: Table, kind: str | None) -> Curve:
     """Return r, the values and their errors; a saved fit gives the observed values."""
-    curve, value, error = _curve_columns.curve(table, kind, of="r")
+    curve, value, error = io_columns.curve(table, kind, of="r")
     labels = table.labels[: table.data.shape[1]]
-    if not _curve_columns.is_calculated(labels, value) or (difference := _difference_column(table, labels)) is None:
+    if not io_columns.is_calculated(labels, value) or (difference := _difference_column(table, labels)) is None:
         return curve
     y = curve.y + table.data[:, difference]
     if not np.any(y):
@@ -78,7 +79,7 @@ def statement(table: Table, facts: _header.Facts, curve: Curve) -> Said:
         return replace(header, unit=unit) if sure and header.how.startswith("the title") else with_unit
     if header.kind:
         return header
-    falls = (_behaviour.slope(curve.x, curve.y) or 0.0) < 0
+    falls = (io_kinds.slope(curve.x, curve.y) or 0.0) < 0
     return _kinds.of_unit(unit, of="r", falls=falls) if unit else said
 
 
@@ -148,7 +149,7 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
 
 
 def _check_g(table: Table, curve: Curve, said: Said) -> None:
-    mean = _behaviour.tail_mean(curve.x, curve.y)
+    mean = io_kinds.tail_mean(curve.x, curve.y)
     if mean is not None and curve.x[-1] > 5 and abs(mean - 1) > 0.5:
         message = f'{said.how}, but far out it goes round {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
         raise ReadError(table.path, message)
@@ -158,16 +159,16 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
     """Return G(r) with a remark where the values are not like it; another kind where that is certain."""
     r, y = curve.x, curve.y
     G = OF_R["G"]
-    grows = _behaviour.growth(r, y)
+    grows = io_kinds.growth(r, y)
     one = grows is not None and grows[0] == 0 and abs(grows[1] - 1) < 0.1
-    if _behaviour.goes_round_one(r, y) or (one and sample.rho0 is not None):
+    if io_kinds.goes_round_one(r, y) or (one and sample.rho0 is not None):
         how = "the values go round 1, as those of g(r) do"
         if sample.rho0 is None:
             raise ReadError(
                 table.path, f'{how}: this is g(r), not G(r); give kind="g" and rho0= (atoms/Å³) to convert it'
             )
         return OF_R["g"], Said("g", how), ()
-    if (level := _behaviour.plateau(r, y)) is not None:
+    if (level := io_kinds.plateau(r, y)) is not None:
         return _of_plateau(table, level, said, sample)
     if one:
         how = "the values are positive and go round 1, as those of g(r) do"
@@ -184,7 +185,7 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
             f"the values are positive and grow like {power}, as those of {name} do: taken as G(r); give {kinds} if not"
         )
         return G, said, (text,)
-    wrong = _behaviour.agrees(r, y, sample.rho0) if sample.rho0 is not None else ""
+    wrong = io_kinds.agrees(r, y, sample.rho0) if sample.rho0 is not None else ""
     return G, said, (f"it is taken as G(r), but {wrong}: look at kind, rho0 and normalisation",) if wrong else ()
 
 
@@ -192,7 +193,7 @@ def _is_D(r: Array, y: Array, sample: Sample) -> bool:
     """Return whether the low-r side is that of ⟨b⟩²G(r) and not of G(r): only ρ₀ and ⟨b⟩² together tell."""
     if sample.rho0 is None or not sample.composition:
         return False
-    slope, square = _behaviour.slope(r, y), sample.b2
+    slope, square = io_kinds.slope(r, y), sample.b2
     if slope is None or 0.7 < square < 1.4:
         return False
     level = slope / (-4 * math.pi * sample.rho0)
@@ -243,12 +244,12 @@ def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     if missing := kind.missing(asked.sample):
         raise ReadError(table.path, _needs(how, kind, missing))
     try:
-        G, error = _curve_kinds.convert(kind, curve.x, curve.y, curve.error, asked.sample)
+        G, error = _functions.convert(kind, curve.x, curve.y, curve.error, asked.sample)
         used = asked.sample.said(kind)
     except PdfkitError as fault:
         raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None
     remarks = list(curve.remarks)
-    wrong = _behaviour.agrees(curve.x, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
+    wrong = io_kinds.agrees(curve.x, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
     if wrong and not asked.kind:
         fits = f'; kind="{_DIVIDED[kind.name]}" fits' if _fits_divided(curve, kind, asked.sample) else ""
         message = f"{how}; converted with {used}, {wrong}: correct composition=, rho0= or the unit, or give kind={fits}"
@@ -267,8 +268,8 @@ def _fits_divided(curve: Curve, kind: Kind, sample: Sample) -> bool:
     """Return whether the values are those of the kind divided by ⟨b⟩² already."""
     if kind.name not in _DIVIDED or sample.rho0 is None:
         return False
-    G, _ = _curve_kinds.convert(OF_R[_DIVIDED[kind.name]], curve.x, curve.y, None, sample)
-    return not _behaviour.agrees(curve.x, G, sample.rho0)
+    G, _ = _functions.convert(OF_R[_DIVIDED[kind.name]], curve.x, curve.y, None, sample)
+    return not io_kinds.agrees(curve.x, G, sample.rho0)
 
 
 def _needs(how: str, kind: Kind, missing: list[str]) -> str:

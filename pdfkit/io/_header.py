@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit._curve_kinds import Sample
-from pdfkit.data import HC, WINDOWS, Instrument
+from pdfkit.data.instrument import HC, Instrument
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath
+from pdfkit.io._functions import Sample
 from pdfkit.io._text import NUMBER, Table
+from pdfkit.transforms.sine import WINDOWS
 
 _PAIR = re.compile(r"([A-Za-z_][\w.\-]*)\s*=\s*([^=]*)")
 _INLINE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)")

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit._plain import plain
+from pdfkit._terminal import plain
 from pdfkit.errors import ReadError
 from pdfkit.io._atomic import AnyPath
 

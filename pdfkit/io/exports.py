@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit._curve_kinds import OF_Q, OF_R, Kind, Sample, invert, named
-from pdfkit.data import PDF, SQ, Instrument
+from pdfkit.data.curves import PDF, SQ
+from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath, write_text
+from pdfkit.io._functions import OF_Q, OF_R, Kind, Sample, invert, named
 
 if TYPE_CHECKING:
-    from pdfkit.results import DatasetFit, FitResult
+    from pdfkit.results.result import DatasetFit, FitResult
 
 FORMATS = ("pdfgui", "rmcprofile", "gudrun", "columns")
 # The label of a column and the unit in it.
@@ -172,7 +173,7 @@ def write_fgr(path: AnyPath, result: FitResult, dataset: str | None = None) -> N
     >>> bool(np.allclose(back.G, result.datasets[0].data.G)), back.instrument.qmax
     (True, 25.0)
     """
-    from pdfkit.io.pdf_files import instrument_lines
+    from pdfkit.io.pdf import instrument_lines
 
     one = _dataset(result, dataset)
     dG = np.ones(len(one.data)) if one.data.dG is None else one.data.dG

@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pdfkit import _symmetry
 from pdfkit._checks import Array
-from pdfkit._sites import DEFAULT_UISO, Site, Species, missing_U, numbered_labels, occupants, vacancies
-from pdfkit._species import symbols
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io._operations import tabulated_operations
 from pdfkit.io._text import read_text
-from pdfkit.structure import Structure
+from pdfkit.structure import symmetry
+from pdfkit.structure.operations import tabulated_operations
+from pdfkit.structure.site import DEFAULT_UISO, Site, missing_U, numbered_labels
+from pdfkit.structure.species import Species, occupants, symbols, vacancies
+from pdfkit.structure.structure import Structure
 
 ENDINGS = (".pdb", ".ent")
 _B_TO_U = 1 / (8 * math.pi**2)
@@ -161,7 +161,7 @@ def _of_atom_name(path: AnyPath, field: str, residue: str, i: int) -> str:
 
 def _to_cell(path: AnyPath, lines: Sequence[str], cell: tuple[float, ...]) -> tuple[Array, Array]:
     """Return (3, 3) and (3,) that take a position to fractions, as SCALE has them or as a ∥ x, b in xy does."""
-    usual: Array = np.asarray(np.linalg.inv(_symmetry.basis(cell)), dtype=np.float64)
+    usual: Array = np.asarray(np.linalg.inv(symmetry.basis(cell)), dtype=np.float64)
     rows = {
         line[5:6]: [_number(path, line[at : at + w], i) for at, w in ((10, 10), (20, 10), (30, 10), (45, 10))]
         for i, line in enumerate(lines)
@@ -170,7 +170,7 @@ def _to_cell(path: AnyPath, lines: Sequence[str], cell: tuple[float, ...]) -> tu
     if sorted(rows) != ["1", "2", "3"]:
         return usual, np.zeros(3)
     scale: Array = np.array([rows[key] for key in "123"], dtype=np.float64)
-    turn, basis = scale[:, :3].T, _symmetry.basis(cell)
+    turn, basis = scale[:, :3].T, symmetry.basis(cell)
     if np.abs(turn - usual).max() < 2e-6:  # the same, rounded to six digits
         return usual, np.asarray(scale[:, 3])
     own = np.linalg.pinv(turn)
@@ -195,6 +195,6 @@ def _listed(
         x, y, z = (np.array(atom.xyz) @ turn + shift).tolist()
         U: tuple[float, ...] = (DEFAULT_UISO if no else (atom.B or 0.0) * _B_TO_U,)
         if atom.tensor is not None:
-            U = _symmetry.voigt(turn.T @ _symmetry.matrix(atom.tensor) @ turn / np.outer(star, star))
+            U = symmetry.voigt(turn.T @ symmetry.matrix(atom.tensor) @ turn / np.outer(star, star))
         sites.append(Site(label, one.element, (x, y, z), occ, U, atom.tensor is None, one.charge))
     return Structure(cell, tuple(sites), meta={"displacements": "B"}, remarks=tuple(map(remark, said)))

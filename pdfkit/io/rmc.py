@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 
-from pdfkit._sites import Site, Species, missing_U, numbered_labels, occupants, vacancies
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
-from pdfkit.structure import Structure
+from pdfkit.structure.site import Site, missing_U, numbered_labels
+from pdfkit.structure.species import Species, occupants, vacancies
+from pdfkit.structure.structure import Structure
 
 _CELL = re.compile(r"\s*cell\s*\(ang/deg\)\s*:(.*)", re.IGNORECASE)
 _COUNT = re.compile(r"\s*number of atoms\s*:\s*(\d+)\s*$", re.IGNORECASE)

@@ -1,21 +1,188 @@
-"""Structure files of PDFfit (six lines an atom, every atom listed) and DISCUS (one line an atom, B in place of U)."""
+"""Structure files of PDFfit (six lines an atom, every atom listed) and DISCUS (one line an atom, B in place of U).
+
+Columns: x, y, z, Biso, Property, MoleNo, MoleAt, Occ (…, U11, U22, U33, U23, U13, U12, in this order). A file lists
+either every atom of its cells (as DISCUS saves it, with `ncell nx, ny, nz, atoms`) or the asymmetric unit.
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pdfkit import _symmetry
-from pdfkit._sites import DEFAULT_UISO, Site, Species, missing_U, numbered_labels, occupants, vacancies
+from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError, ReadError, StructureError, remark
-from pdfkit.io import _discus
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
-from pdfkit.structure import Structure
+from pdfkit.structure import symmetry
+from pdfkit.structure.operations import Operations, Setting, keeps, settings_of
+from pdfkit.structure.site import DEFAULT_UISO, Site, missing_U, numbered_labels
+from pdfkit.structure.species import Species, occupants, vacancies
+from pdfkit.structure.structure import Structure
+
+# --- What a DISCUS structure says beyond PDFfit's --------------------------------------------------------------------
+
+_B_TO_U = 1 / (8 * math.pi**2)
+
+STANDARD = ("x", "y", "z", "biso", "property", "moleno", "moleat", "occ")
+
+_TENSOR = ("u11", "u22", "u33", "u12", "u13", "u23")
+
+_FORTRAN = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)[dD][+-]?\d+")
+
+# Distance (Å) within which an image of an atom is the atom that is listed.
+_SAME = 0.05
+
+# Volume (Å³) of an atom, hydrogen apart, beyond which a cell is emptier than most solids.
+_EMPTY = 40.0
+
+
+def number(word: str) -> float:
+    """Return a number of a Fortran file, "0.1D-02" included; ValueError if it is none."""
+    return float(re.sub("[dD]", "e", word) if _FORTRAN.fullmatch(word) else word)
+
+
+def fields(line: str) -> list[str]:
+    """Return the name and the values of a line; values end at blanks or commas. ValueError where one is left out."""
+    name, _, rest = line.strip().partition(" ") if "," not in line.split()[0] else line.strip().partition(",")
+    parts = [part.strip() for part in rest.strip().strip(",").split(",")]
+    if "" in parts and len(parts) > 1:
+        raise ValueError("a value between two commas is missing")
+    return [name, *(word for part in parts for word in part.split())]
+
+
+Values = tuple[tuple[float, float, float], float, tuple[float, ...] | None]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which number of a line is what, and what holds for the types of atoms where no column says it."""
+
+    names: tuple[str, ...]
+    B: Mapping[str, float] = field(default_factory=dict)
+    occ: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, header: str, types: Sequence[str], B: Sequence[float], occ: Sequence[float]) -> Columns:
+        """Return the columns of the words after "atoms"; types, B and occ are the records scat, adp and occ."""
+        names = tuple(re.findall(r"[a-z]\w*", header.lower())) or STANDARD
+        missing = [name for name in ("x", "y", "z") if name not in names]
+        if missing:
+            raise ValueError(f"the columns {', '.join(names)[:80]} lack {missing[0]}: name it")
+        kinds = [name.upper() for name in types]
+        return cls(names, dict(zip(kinds, B, strict=False)), dict(zip(kinds, occ, strict=False)))
+
+    def read(
+        self, name: str, words: Sequence[str]
+    ) -> tuple[tuple[float, float, float], float, tuple[float, ...] | None]:
+        """Return position, occupancy and U (one or six numbers; None where nothing says it) of a line's values."""
+        wanted = {"x", "y", "z", "biso", "uiso", "occ", *_TENSOR}
+        known = {key: number(word) for key, word in zip(self.names, words, strict=False) if key in wanted}
+        if not {"x", "y", "z"} <= known.keys() or len(words) < 3:
+            raise ValueError(f"{' '.join(words)[:60]!r}: give x, y and z")
+        if not all(map(math.isfinite, known.values())):
+            raise ValueError(f"{' '.join(words)[:60]!r}: give finite numbers")
+        occ = known.get("occ", self.occ.get(name.upper(), 1.0))
+        return (known["x"], known["y"], known["z"]), occ, self._U(name, known)
+
+    def _U(self, name: str, known: Mapping[str, float]) -> tuple[float, ...] | None:
+        tensor = tuple(known.get(key, 0.0) for key in _TENSOR)
+        if any(tensor):
+            return tensor
+        if "uiso" in known:
+            return (known["uiso"],)
+        B = known.get("biso", self.B.get(name.upper()))
+        return None if B is None else (B * _B_TO_U,)
+
+
+# --- the space group
+
+
+def meant(spcgr: str) -> tuple[Setting, ...]:
+    """Return the settings that "Fd-3m, 2" may mean: () for none in the table."""
+    name, _, code = (part.strip() for part in spcgr.partition(","))
+    if not name or name.replace(" ", "").upper() == "P1":
+        return ()
+    try:
+        return settings_of(name, code)
+    except StructureError:
+        return ()
+
+
+def is_p1(spcgr: str) -> bool:
+    """Return whether `spcgr` names no more than the identity."""
+    return spcgr.partition(",")[0].replace(" ", "").upper() in ("P1", "")
+
+
+def is_closed(listed: Structure, operations: Operations, ncell: Sequence[float]) -> bool:
+    """Return whether every image of every atom is listed, so that the group (of one of the cells) adds nothing."""
+    cell = (*(length / n for length, n in zip(listed.cell[:3], ncell, strict=True)), *listed.cell[3:])
+    if not keeps(cell, operations):
+        return False
+    R, t = operations
+    xyz, rows = np.array([site.xyz for site in listed.sites]) * np.asarray(ncell), symmetry.basis(cell)
+    elements = np.array([site.element for site in listed.sites])
+    for i in range(len(xyz)):
+        alike = xyz[elements == elements[i]]
+        step = (R @ xyz[i] + t)[:, None] - alike[None]
+        if np.linalg.norm((step - np.round(step)) @ rows, axis=-1).min(axis=1).max() > _SAME:
+            return False
+    return True
+
+
+def expanded(listed: Structure, settings: Sequence[Setting], spcgr: str, said: list[str]) -> Structure:
+    """Return the structure of which the atoms listed are the asymmetric unit; its group is said.
+
+    Of two origins that the file leaves open choice 1 is taken, unless atoms come closer there than with the other.
+    Raises StructureError when the atoms or the cell are against the group.
+    """
+    fitting = [setting for setting in settings if keeps(listed.cell, setting.operations())]
+    if not fitting:
+        raise StructureError(f"the cell does not have the symmetry of spcgr {spcgr[:40]}: correct one of them")
+    fitting.sort(key=lambda setting: setting.origin == "2")
+    made: list[tuple[float, Setting, Structure]] = []
+    problem: StructureError | None = None
+    for setting in fitting[:2] if fitting[0].origin else fitting[:1]:
+        R, t = setting.operations()
+        try:
+            one = replace(listed, spacegroup=setting.name, rotations=R, translations=t)
+        except StructureError as error:
+            problem = problem or error
+            continue
+        made.append((_shortest(one), setting, one))
+    if not made:
+        raise problem or StructureError(f"spcgr {spcgr[:40]} makes no structure of these atoms")
+    _, setting, best = max(made, key=lambda one: (round(one[0] / made[0][0], 1) > 1.1, -made.index(one)))
+    choice = f", of two origins choice {setting.origin}" if len(made) > 1 and setting.origin in ("1", "2") else ""
+    said.append(
+        f"spcgr {setting.name}: the {len(listed.sites)} atoms listed are read as the asymmetric unit of "
+        f"{int(best.multiplicities().sum())} in the cell{choice}"
+    )
+    return best
+
+
+def is_empty(listed: Structure) -> bool:
+    """Return whether the atoms listed leave more room than those of a solid do."""
+    heavy = sum(n for element, n in listed.composition().items() if element not in ("H", "D", "T"))
+    return listed.volume() > _EMPTY * max(heavy, 1e-9)
+
+
+def _shortest(structure: Structure) -> float:
+    _, distance = symmetry.close_pairs(structure.positions(), structure.basis(), 4.0)
+    return float(distance.min()) if distance.size else 4.0
+
+
+def in_one_cell(xyz: Array, ncell: Sequence[float]) -> bool:
+    """Return whether atoms said to fill several cells all lie in one along an axis that has several."""
+    span = np.ptp(xyz, axis=0)
+    return any(n > 1 and width <= 1.0 + 1e-3 for n, width in zip(ncell, span, strict=True))
+
+
+# --- Structure files of PDFfit ---------------------------------------------------------------------------------------
 
 _LINES_PER_ATOM = 6
 
@@ -33,7 +200,7 @@ class _Header:
     types: list[str] = field(default_factory=list)
     B: list[float] = field(default_factory=list)
     occ: list[float] = field(default_factory=list)
-    columns: _discus.Columns = field(default_factory=lambda: _discus.Columns(_discus.STANDARD))
+    columns: Columns = field(default_factory=lambda: Columns(STANDARD))
     read: int = 0
 
 
@@ -112,16 +279,16 @@ def _read_record(path: AnyPath, header: _Header, key: str, words: list[str], lin
         raise ReadError(path, f"the DISCUS record {key!r} is not supported: write the file with all atoms", i + 1)
 
 
-def _columns(path: AnyPath, header: _Header, text: str, i: int) -> _discus.Columns:
+def _columns(path: AnyPath, header: _Header, text: str, i: int) -> Columns:
     try:
-        return _discus.Columns.of(text, header.types, header.B, header.occ)
+        return Columns.of(text, header.types, header.B, header.occ)
     except ValueError as error:
         raise ReadError(path, str(error), i + 1) from None
 
 
 def _floats(path: AnyPath, words: list[str], count: int, i: int) -> list[float]:
     try:
-        out = [_discus.number(word) for word in words[:count]]
+        out = [number(word) for word in words[:count]]
     except ValueError:
         raise ReadError(path, f"{' '.join(words)[:60]!r} are not {count} numbers: correct the line", i + 1) from None
     if len(out) != count or not all(math.isfinite(value) for value in out):
@@ -161,7 +328,7 @@ def _discus_atoms(path: AnyPath, lines: list[str], header: _Header) -> Iterator[
         if _is_comment(lines[i]):
             continue
         try:
-            name, *words = _discus.fields(lines[i])
+            name, *words = fields(lines[i])
             xyz, occ, U = header.columns.read(name, words)
         except ValueError as error:
             text = str(error)
@@ -180,16 +347,12 @@ def _check_count(path: AnyPath, header: _Header, atoms: list[_Atom]) -> list[str
         raise ReadError(path, f"ncell {header.ncell} are not counts: give whole numbers")
     cells, count, said = header.ncell[:3] or [1.0, 1.0, 1.0], len(atoms), []
     whole = len(header.ncell) == 4 and math.prod(header.ncell) == count
-    if not whole and _discus.in_one_cell(np.array([atom.xyz for atom in atoms]), cells):
+    if not whole and in_one_cell(np.array([atom.xyz for atom in atoms]), cells):
         shown = " × ".join(f"{n:g}" for n in cells)
         said.append(f"ncell says {shown} cells and the {count} atoms lie in one: one cell is read")
         header.ncell = [1.0, 1.0, 1.0, *header.ncell[3:]]
         cells = header.ncell[:3]
-    if (
-        len(header.ncell) == 4
-        and math.prod(header.ncell) != count
-        and (header.pdffit or _discus.is_p1(header.spacegroup))
-    ):
+    if len(header.ncell) == 4 and math.prod(header.ncell) != count and (header.pdffit or is_p1(header.spacegroup)):
         message = f"ncell says {math.prod(header.ncell):g} atoms and {count} are there: is the file complete?"
         raise ReadError(path, message)
     return said
@@ -217,21 +380,21 @@ def _structure(path: AnyPath, header: _Header, atoms: list[_Atom], said: list[st
 def _with_group(listed: Structure, header: _Header, count: int, said: list[str]) -> Structure:
     """Return the structure with the space group of the file, where the atoms listed are not all."""
     spcgr, ncell = header.spacegroup, header.ncell
-    if _discus.is_p1(spcgr):
+    if is_p1(spcgr):
         return listed
-    settings = _discus.meant(spcgr)
-    if any(_discus.is_closed(listed, setting.operations(), ncell[:3] or (1, 1, 1)) for setting in settings):
+    settings = meant(spcgr)
+    if any(is_closed(listed, setting.operations(), ncell[:3] or (1, 1, 1)) for setting in settings):
         return listed
     complete = header.pdffit or math.prod(ncell[:3]) > 1
     if not complete and len(ncell) == 4 and math.prod(ncell) == count:
-        complete = not (settings and _discus.is_empty(listed))
+        complete = not (settings and is_empty(listed))
     if complete:
         if settings or not header.pdffit:
             said.append(f"spcgr {spcgr[:40]} would add atoms to those listed: the list is taken as complete, in P 1")
         return listed
     if not settings:
         raise StructureError(f"space group {spcgr[:40]!r} is in no table: write the file with all atoms (spcgr P1)")
-    made = _discus.expanded(listed, settings, spcgr, said)
+    made = expanded(listed, settings, spcgr, said)
     total = int(made.multiplicities().sum())
     if len(ncell) == 4 and math.prod(ncell) not in (count, total):
         raise StructureError(
@@ -256,7 +419,7 @@ def _triple(values: Iterable[float]) -> tuple[float, float, float]:
 
 def _isotropic_where_equal(structure: Structure) -> Structure:
     """Return a copy in which tensors that equal Uiso·1 (to the eight digits of such files) are isotropic."""
-    unit = _symmetry.isotropic_tensor(structure.basis())
+    unit = symmetry.isotropic_tensor(structure.basis())
     sites = []
     for site in structure.sites:
         Uiso = sum(site.U[:3]) / 3

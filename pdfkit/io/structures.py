@@ -11,10 +11,10 @@ from pdfkit.errors import ReadError, StructureError, nearest, remark
 from pdfkit.io import _plausible
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
-from pdfkit.io.cif import read_cif, write_cif
+from pdfkit.io.cif.files import read_cif, write_cif
 from pdfkit.io.rmc import read_rmc6f
 from pdfkit.io.stru import read_stru, write_stru
-from pdfkit.structure import Structure
+from pdfkit.structure.structure import Structure
 
 __all__ = ["available_structures", "load_structure", "read_structure", "write_cif", "write_stru"]
 
@@ -106,7 +106,7 @@ def _read_ase(path: AnyPath) -> Structure:
 def _folder() -> Path:
     """Return where the structures are: in the package when installed, beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
-    installed = package / "structures"
+    installed = package / "_shipped" / "structures"
     return installed if installed.is_dir() else package.parent / "structures"
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases._maps import Maps
+from pdfkit.phases._constraints import Maps
 from pdfkit.phases._orbits import Geometry
 from pdfkit.phases.base import Composition
-from pdfkit.structure import Structure
+from pdfkit.structure.structure import Structure
 
 _U_INDEX = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 

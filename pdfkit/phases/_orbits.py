@@ -14,8 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from pdfkit._budget import pieces
 from pdfkit._checks import Array, Int32Array, IntArray
+from pdfkit._machine import pieces
 from pdfkit.kernels import pairs as kernels
 
 # Numbers of the generic point agree to this within a group. Rounding is 1e-14; a chance coincidence of two different

@@ -10,8 +10,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit._shape_base import Shape
 from pdfkit.errors import ParameterError, nearest
+from pdfkit.shapes.simple import Shape
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit._sites import numbered_labels
-from pdfkit.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
-from pdfkit.kernels.bins import stretched_peaks
-from pdfkit.particle import Particle
+from pdfkit.kernels.peaks import stretched_peaks
+from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
+from pdfkit.particles.particle import Particle
 from pdfkit.phases.base import Composition, Peaks, Quantity, updated
 from pdfkit.shapes import Shape, Sphere, Whole
+from pdfkit.structure.site import numbered_labels
 
 UISO = 0.01
 """Å²: mean-square displacement where none is given."""
@@ -89,7 +89,7 @@ class Cluster:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         if self.ions:
-            from pdfkit._ions import ionic_particle
+            from pdfkit.phases.ions import ionic_particle
 
             set_(self, "particle", ionic_particle(self.particle, self.ions))
             set_(self, "ions", True)
@@ -168,7 +168,7 @@ class Cluster:
         particle = self.particle
         code = 2 * particle.kind
         if self.surface:
-            from pdfkit.geometry import surface_mask
+            from pdfkit.particles.geometry import surface_mask
 
             code = code + surface_mask(particle)
         used, labels = np.unique(code, return_inverse=True)
@@ -245,7 +245,7 @@ class Cluster:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
 
         values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,). See
-        `pdfkit.kernels.bins.stretched_peaks` for the formula.
+        `pdfkit.kernels.peaks.stretched_peaks` for the formula.
         """
         at = _Point.of(self, values, tangents)
         sigma = math.sqrt(2.0 * float(at.u.max()) * (1.0 + (qbroad * rmax) ** 2))

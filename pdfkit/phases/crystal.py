@@ -16,19 +16,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit import _budget, _checks, scattering
+from pdfkit import _checks, _machine, scattering
 from pdfkit._checks import Array, IntArray
-from pdfkit._find_symmetry import TOLERANCE
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _bins, _bonds, _orbits
-from pdfkit.phases._bins import Order
+from pdfkit.phases import _orbits, _pairs
+from pdfkit.phases import _pairs as phases_pairs
+from pdfkit.phases._constraints import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
-from pdfkit.phases._maps import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._orbits import Geometry, PairGroups, Reference
+from pdfkit.phases._pairs import Order
 from pdfkit.phases.base import Peaks, Quantity, updated
 from pdfkit.shapes import Bulk
-from pdfkit.structure import Structure
+from pdfkit.structure.find_symmetry import TOLERANCE
+from pdfkit.structure.structure import Structure
 
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
 # symmetry. Elsewhere it would not pay.
@@ -90,7 +91,7 @@ class Crystal:
 
     def __post_init__(self) -> None:
         if self.ions:
-            from pdfkit._ions import ionic_structure
+            from pdfkit.phases.ions import ionic_structure
 
             object.__setattr__(self, "structure", ionic_structure(self.structure, self.ions))
             object.__setattr__(self, "ions", True)
@@ -175,7 +176,7 @@ class Crystal:
         known = self.__dict__.setdefault("_bonds", {})
         if probe not in known:
             strengths = [_strength(site.element, probe) for site in self.structure.sites]
-            known[probe] = _bonds.shortest(self._geometry, self._atoms, self.structure.sites, strengths)
+            known[probe] = phases_pairs.shortest(self._geometry, self._atoms, self.structure.sites, strengths)
         return float(known[probe])
 
     @cached_property
@@ -324,15 +325,15 @@ class Crystal:
         """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs."""
         atoms = self._atoms
         pairs = self._distinct_pairs * reach**3
-        bins = MERGE_ABOVE * reach / _bins.BIN_R
+        bins = MERGE_ABOVE * reach / _pairs.BIN_R
         visited = 4.19 * reach**3 * self._listed / point.volume
         many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
         if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
             return None
-        classes = _bins.Classes.of(atoms, point.u)
+        classes = _pairs.Classes.of(atoms, point.u)
         if pairs < bins * classes.channel.size and not many:
             return None
-        return _finished(*_bins.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
+        return _finished(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
 
     @cached_property
     def _distinct_pairs(self) -> float:
@@ -377,8 +378,8 @@ class Crystal:
             return
         what = f"{self.name}: listing its pairs within {rmax:.0f} Å"
         remedy = "lower rmax, or a U, sratio or qbroad that makes peaks too wide"
-        _budget.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
-        _budget.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)
+        _machine.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
+        _machine.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)
 
     @cached_property
     def _listed(self) -> float:
@@ -402,7 +403,7 @@ def _table(groups: PairGroups, args: Arguments) -> _Table:
     n, nq = groups.start.size - 1, args.kind.size
     sums, dsums = np.empty((n, 5)), np.empty((n, nq, 4))
     pairs = (groups.atom_i, groups.atom_j, groups.shift, groups.mult)
-    for part in _budget.pieces(n, CURVE_SECONDS * (1 + nq)):
+    for part in _machine.pieces(n, CURVE_SECONDS * (1 + nq)):
         start = groups.start[part.start : part.stop + 1]
         arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
         kernels.group_sums(*arguments)
@@ -413,7 +414,7 @@ def _finished(sums: Array, dsums: Array, channel: IntArray, args: Arguments) -> 
     n, nq = dsums.shape[:2]
     peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
     dropped = 0
-    for part in _budget.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
+    for part in _machine.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
         finish = (sums[part], dsums[part], args.kind, *args.finish, peak[part], dpeak[part])
         dropped += kernels.finish_peaks(*finish)
     return _Table(channel, peak, dpeak, dropped)

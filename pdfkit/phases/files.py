@@ -11,8 +11,8 @@ from pdfkit import _checks
 from pdfkit.errors import PdfkitError, nearest
 from pdfkit.io import pdb
 from pdfkit.io._text import read_text
-from pdfkit.io.particles import XYZ, clusters
 from pdfkit.io.structures import available_structures
+from pdfkit.io.xyz import XYZ, clusters
 from pdfkit.phases.cluster import Cluster
 from pdfkit.phases.crystal import Crystal
 

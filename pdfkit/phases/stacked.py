@@ -39,16 +39,26 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit import _budget, _checks
+from pdfkit import _checks, _machine
 from pdfkit._checks import Array, IntArray
-from pdfkit._sites import neutral_symbol
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels.stacking import stacked_peaks
-from pdfkit.phases._stacking import KINDS, Derived, Displacement, Point, displacements, runs
-from pdfkit.phases._stacking_finite import Ball, Body, Disc
-from pdfkit.phases._stacking_pairs import Shells, shells
+from pdfkit.phases._stacking import (
+    KINDS,
+    Ball,
+    Body,
+    Derived,
+    Disc,
+    Displacement,
+    Point,
+    Shells,
+    displacements,
+    runs,
+    shells,
+)
 from pdfkit.phases.base import Composition, Peaks, Quantity, updated
 from pdfkit.shapes import Bulk, Shape, Sphere, Stepcut
+from pdfkit.structure.site import neutral_symbol
 
 U_MAX = 0.3
 # Default limits of a fit, as those of a crystal: cell ± 5 %, u ± 0.1, and what a second site can be.
@@ -333,7 +343,7 @@ class Stacked:
         width, dwidth = at.widths(qbroad, dqbroad)
         numbers = (cell, dcell, *at.displacements(), width, dwidth, chance, dchance)
         dropped = 0
-        for some in _budget.pieces(rows.norm.size, PEAK_SECONDS * (1 + at.nq)):
+        for some in _machine.pieces(rows.norm.size, PEAK_SECONDS * (1 + at.nq)):
             part = rows.part(some)
             where = (part.norm, part.layers, part.bond, part.same, part.mult, part.site_a, part.site_b)
             inside = (fill[some], np.ascontiguousarray(dfill[:, some]))

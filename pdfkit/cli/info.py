@@ -1,0 +1,365 @@
+"""What `pdfkit info` says about a file: a screen of it, or all."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.cli.info_data import OVERRIDE, Options, read
+from pdfkit.data.curves import PDF, SQ, Intensity
+from pdfkit.errors import PdfkitWarning, ReadError
+from pdfkit.io import _axis_names
+from pdfkit.io._folders import unfinished
+from pdfkit.io._plausible import mass_density
+from pdfkit.particles.counting import count_pairs
+from pdfkit.particles.particle import Particle
+from pdfkit.structure.structure import Structure
+
+STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
+RESULTS = (".h5", ".hdf5", ".nxs")
+# Atoms of a cell up to which a space group is looked for: it takes 50 ms at most.
+MOST_SEARCHED = 150
+# A screen, for people; --all has no limits.
+WIDTH, HEIGHT, _REMARKS, _SITES, _PAIRS = 100, 40, 14, 12, 10
+
+Lines = Iterator[tuple[str, str]]
+
+
+def describe(
+    file: str, qmax: float | None = None, wavelength: float | None = None, *, everything: bool = False, **options: Any
+) -> str:
+    """Return a description of a data file, a structure (file or shipped name), a result or a recipe, as text.
+
+    qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say. options : see
+    `pdfkit.cli.info_data.Options`. everything : without the limits of a screen, with all header entries. What was
+    assumed comes last, as remarks.
+
+    Raises ReadError as the readers do.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pairs = list(_pairs(file, Options(qmax=qmax, wavelength=wavelength, **options), everything))
+    remarks = [text for key, text in pairs if key == "remark"]
+    remarks += [str(one.message) for one in caught if issubclass(one.category, PdfkitWarning)]
+    for one in caught:
+        if not issubclass(one.category, PdfkitWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    remarks = list(dict.fromkeys(_plain(text).removeprefix(f"{file}: ") for text in remarks))
+    return _laid_out([pair for pair in pairs if pair[0] != "remark"], remarks, everything)
+
+
+def _laid_out(pairs: Sequence[tuple[str, str]], remarks: Sequence[str], everything: bool) -> str:
+    """Return the pairs as lines of 100 columns, remarks last; a screen of 40 lines unless everything is wanted."""
+    width = min(24, max(len(key) for key, _ in pairs))
+    body = [line for pair in pairs for line in _wrapped(*pair, width)]
+    last = [line for text in remarks for line in _wrapped("remark", text, width)]
+    if not everything:
+        if len(last) > _REMARKS:
+            last = [*last[: _REMARKS - 1], f"{'remark':<{width}}  … and more: --all shows them"]
+        room = HEIGHT - len(last)
+        if len(body) > room:
+            body = [*body[: room - 1], f"… {len(body) - room + 1} more lines: --all shows them"]
+    return "\n".join([*body, *last])
+
+
+def _wrapped(key: str, value: str, width: int) -> list[str]:
+    room = max(WIDTH - max(width, len(key)) - 2, 40)
+    first, *rest = textwrap.wrap(value, room, break_on_hyphens=False, replace_whitespace=False) or [""]
+    return [f"{key:<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in rest)]
+
+
+def _pairs(file: str, options: Options, everything: bool) -> Lines:
+    from pdfkit.io.structures import load_structure, read_structure
+    from pdfkit.phases.files import kind_of, known_structure
+
+    path = Path(known_structure(file))
+    ending = path.suffix.lower()
+    if path.is_dir() and unfinished(path):
+        return iter([("kind", "folder of results"), ("warning", unfinished(path))])
+    if options.as_ is None and kind_of(path) == "cluster":
+        return of_particle(Particle.from_file(path))
+    if not path.exists():
+        return of_structure(load_structure(file), everything)
+    if ending in STRUCTURES and options.as_ is None:
+        return of_structure(read_structure(path), everything)
+    if ending in RESULTS:
+        return _of_result(path)
+    if ending == ".toml":
+        return _of_recipe(path)
+    return _of_data(path, options, everything)
+
+
+def _of_data(path: Path, options: Options, everything: bool) -> Lines:
+    from pdfkit.io.structures import read_structure
+
+    try:
+        data, decided = read(path, options)
+    except ReadError as error:
+        # The text may be a structure; if it is not, what was wrong with it as data is the answer.
+        if options.as_ is None:
+            with suppress(ReadError):
+                return of_structure(read_structure(path), everything)
+        raise error from None
+    return _of_decided(data, decided.why, decided.guessed, everything)
+
+
+def _of_decided(data: PDF | SQ | Intensity, why: str, guessed: bool, everything: bool) -> Lines:
+    lines = of_pdf(data) if isinstance(data, PDF) else of_sq(data) if isinstance(data, SQ) else of_intensity(data)
+    for key, value in lines:
+        yield key, f"{value}, {why}" if key == "kind" else value
+    yield from _header(data, everything)
+    if guessed:
+        yield "remark", f"what the columns are was decided {why}: {OVERRIDE}"
+    for text in data.remarks:
+        yield "remark", text
+
+
+def of_pdf(pdf: PDF) -> Lines:
+    """Yield what is known of a G(r)."""
+    instrument, r = pdf.instrument, pdf.r
+    yield "kind", "pair distribution function G(r)"
+    yield "name", pdf.name
+    yield from _grid(r, "r", "Å")
+    yield "G", f"{pdf.G.min():.5g} to {pdf.G.max():.5g} Å⁻²"
+    yield "dG", "none" if pdf.dG is None else f"{pdf.dG.min():.3g} to {pdf.dG.max():.3g} Å⁻²"
+    yield "probe", instrument.probe or "not in the file: give probe="
+    if instrument.qmax is None:
+        yield "qmax", "not in the file: give qmax="
+    else:
+        yield "qmin, qmax", f"{instrument.qmin:g} to {instrument.qmax:g} Å⁻¹"
+    if instrument.qmax is not None and instrument.qmax < math.inf:
+        nyquist = math.pi / instrument.qmax
+        count = min(float(r.size), (r[-1] - r[0]) / nyquist)
+        yield "Nyquist step", f"π/qmax = {nyquist:.4f} Å"
+        yield "independent", f"{count:.0f} points of {r.size}"
+    yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
+    yield "window", instrument.window
+    if instrument.wavelength is not None:
+        energy = f" ({instrument.energy:.5g} keV)" if instrument.probe == "X" else ""
+        yield "wavelength", f"{instrument.wavelength:.6g} Å{energy}"
+    for text in pdf.remarks:
+        yield "remark", text
+    yield from _advice_lines(pdf)
+    if pdf.composition:
+        yield "composition", pdf.composition
+    if pdf.temperature is not None:
+        yield "temperature", f"{pdf.temperature:g} K"
+
+
+def _advice_lines(pdf: PDF) -> Lines:
+    """Yield what the data say of themselves."""
+    from pdfkit.data.advice import examine
+
+    seen = examine(pdf)
+    if seen.qmax_cut is not None:
+        yield "F(Q) ends at", f"{seen.qmax_cut:.1f} Å⁻¹"
+    if seen.qmax_noise is not None:
+        yield "noise takes over", f"at {seen.qmax_noise:.1f} Å⁻¹: more Q adds no peaks"
+    elif seen.coherence is not None and not seen.reaches_end:
+        yield "signal in F(Q)", "up to qmax"
+    if seen.noise is not None:
+        limit = "up to " if seen.reaches_end and pdf.dG is None else ""
+        yield "noise of G", f"{limit}{seen.noise:.2g} Å⁻²"
+    if seen.first_peak is not None:
+        yield "first peak", f"{seen.first_peak:.3f} Å"
+    if seen.coherence is not None:
+        end = "the end of the data" if seen.reaches_end else f"{seen.coherence:.0f} Å, then noise: a size estimate"
+        yield "order reaches", end
+    for text in seen.warnings:
+        yield "warning", text
+
+
+def of_intensity(iq: Intensity) -> Lines:
+    """Yield what is known of a powder pattern."""
+    yield "kind", "intensities I(Q)"
+    yield "name", iq.name
+    unit, _, why = iq.header.get("note unit", "").partition(": ")
+    if unit:
+        yield (
+            "first column",
+            f"{_axis_names.SPOKEN.get(unit, unit)}, {'as given' if why == 'given' else f'since {why}'}",
+        )
+    yield from _grid(iq.Q, "Q", "Å⁻¹")
+    yield "I", f"{iq.I.min():.5g} to {iq.I.max():.5g}"
+    yield "dI", "none" if iq.dI is None else f"{iq.dI.min():.3g} to {iq.dI.max():.3g}"
+    yield "wavelength", "not known" if iq.wavelength is None else f"{iq.wavelength:g} Å"
+    yield "r resolved to", f"π/step = {math.pi / float(np.diff(iq.Q).max()):.4g} Å"
+    if iq.composition:
+        yield "composition", iq.composition
+
+
+def of_sq(sq: SQ) -> Lines:
+    """Yield what is known of an S(Q)."""
+    yield "kind", "structure function S(Q)"
+    yield "name", sq.name
+    yield from _grid(sq.Q, "Q", "Å⁻¹")
+    yield "S", f"{sq.S.min():.5g} to {sq.S.max():.5g}"
+    yield "dS", "none" if sq.dS is None else f"{sq.dS.min():.3g} to {sq.dS.max():.3g}"
+    yield "probe", sq.instrument.probe or "not in the file: give probe="
+    yield "r resolved to", f"π/step = {math.pi / float(np.diff(sq.Q).max()):.4g} Å"
+    for text in sq.remarks:
+        yield "remark", text
+    if sq.composition:
+        yield "composition", sq.composition
+
+
+def _grid(x: Array, name: str, unit: str) -> Lines:
+    step = np.diff(x)
+    uniform = np.ptp(step) < 0.01 * step.mean()
+    yield "points", str(x.size)
+    yield name, f"{x[0]:g} to {x[-1]:g} {unit}"
+    yield "step", f"{step.mean():.6g} {unit}" if uniform else f"{step.min():.4g} to {step.max():.4g} {unit}"
+
+
+def _header(data: PDF | SQ | Intensity, everything: bool) -> Lines:
+    """Yield the header: what was decided, and the rest in full or as its keys."""
+    notes = {key: value for key, value in data.header.items() if key.startswith("note ") and key != "note unit"}
+    for key, value in notes.items():
+        yield _plain(key)[:22], _plain(value)[:200]
+    rest = {key: value for key, value in data.header.items() if not key.startswith("note ")}
+    if everything:
+        for key, value in rest.items():
+            yield f"  {_plain(key)[:40]}", _plain(value)[:100]
+    elif rest:
+        named = [_plain(key) for key in rest if not key.startswith("line ")]
+        count = "1 entry" if len(rest) == 1 else f"{len(rest)} entries"
+        some = textwrap.shorten(", ".join(named), 110, placeholder=" …") if named else ""
+        yield "header", f"{count}{': ' if some else ''}{some} (--all shows them)"
+
+
+def _plain(text: str) -> str:
+    """Return text on one line without characters that steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def of_particle(particle: Particle) -> Lines:
+    """Yield what is known of a finite cluster."""
+    yield "kind", "cluster (a list of atoms without a cell)"
+    if particle.name:
+        yield "title", _plain(particle.name)[:100]
+    yield "formula", f"{particle.formula}, {len(particle)} atoms, {particle.mass:.1f} g/mol"
+    if "charges" in particle.meta:
+        yield "charges", f"{particle.meta['charges']}, not taken: atoms are neutral without ions = true"
+    for text in particle.remarks:
+        yield "remark", text
+    if len(particle) < 2:
+        return
+    table = count_pairs(particle)
+    yield "largest r", f"{table.distance.max():.3f} Å"
+    for (a, b), channel in zip(table.pairs, range(len(table.pairs)), strict=True):
+        inside = table.channel == channel
+        if inside.any():
+            yield f"shortest {particle.elements[a]}–{particle.elements[b]}", f"{table.distance[inside].min():.3f} Å"
+
+
+def of_structure(structure: Structure, everything: bool = False) -> Lines:
+    """Yield what is known of a structure."""
+    cell = structure.cell
+    yield "kind", "crystal structure"
+    if structure.title:
+        yield "title", _plain(structure.title)[:100]
+    yield "formula", f"{formula(structure.composition())}, {_count(sum(structure.composition().values()))} atoms a cell"
+    yield "space group", _plain(structure.spacegroup)
+    yield from _symmetry_on_offer(structure)
+    yield "cell", "a {:.5g}  b {:.5g}  c {:.5g} Å   α {:g}  β {:g}  γ {:g}°".format(*(round(x, 6) for x in cell))
+    yield "volume", f"{structure.volume():.5g} Å³"
+    yield "density", f"{structure.number_density():.5g} atoms/Å³, {mass_density(structure):.4g} g/cm³"
+    yield "sites", f"{len(structure.sites)}   (label, element, multiplicity, x y z, occupancy, Uiso or Uequiv in Å²)"
+    for i, (site, n) in enumerate(zip(structure.sites, structure.multiplicities().tolist(), strict=True)):
+        if i == _SITES and len(structure.sites) > _SITES + 1 and not everything:
+            yield "", f"… and {len(structure.sites) - _SITES} more (--all shows them)"
+            break
+        x, y, z = site.xyz
+        yield (
+            f"  {site.label}",
+            f"{site.element} ×{n}  {x:.5f} {y:.5f} {z:.5f}  {site.occ:g}  {structure.Uequiv(i):.4g}",
+        )
+    distances = sorted(shortest_distances(structure).items(), key=lambda one: one[1])
+    for pair, distance in distances if everything else distances[:_PAIRS]:
+        yield f"  {pair}", f"shortest distance {distance:.4f} Å"
+    if len(distances) > _PAIRS and not everything:
+        yield "", f"… and {len(distances) - _PAIRS} more pairs (--all shows them)"
+    for text in structure.remarks:
+        yield "remark", text
+
+
+def _symmetry_on_offer(structure: Structure) -> Lines:
+    """Yield the space group that listed atoms have, where it is quickly found."""
+    if len(structure.rotations) == 1 and 2 <= len(structure.sites) <= MOST_SEARCHED:
+        from pdfkit.structure import find_symmetry
+
+        found = find_symmetry.symbol(structure)
+        if found not in ("P 1", ""):
+            within = f"within {find_symmetry.TOLERANCE:g} Å"
+            yield "symmetry", f'the atoms listed have {found} {within}: read with symmetry="find" to use it'
+
+
+def formula(composition: dict[str, float]) -> str:
+    """Return a formula, divided by the common factor when all amounts are whole numbers."""
+    amounts = list(composition.values())
+    divisor = 1
+    if all(abs(n - round(n)) < 1e-6 and n > 0.5 for n in amounts):
+        divisor = math.gcd(*(round(n) for n in amounts))
+    return "".join(f"{element}{_count(n / divisor) if n != divisor else ''}" for element, n in composition.items())
+
+
+def _count(n: float) -> str:
+    return f"{round(n, 4):g}"
+
+
+def shortest_distances(structure: Structure) -> dict[str, float]:
+    """Return the shortest distance (Å) of every pair of elements that has one below 8 Å."""
+    from pdfkit.phases.crystal import Crystal
+
+    crystal = Crystal(structure, name="phase")
+    values = np.array([q.value for q in crystal.quantities])
+    reach = 4.0
+    while True:
+        found = crystal.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), reach)
+        distances = [found.peak[found.channel == k, 0] for k in range(len(found.pairs))]
+        if all(d.size for d in distances) or reach >= 8.0:
+            break
+        reach *= 2
+    pairs = zip(found.pairs, distances, strict=True)
+    return {"–".join(pair): float(d.min()) for pair, d in pairs if d.size}
+
+
+def _of_result(path: Path) -> Lines:
+    from pdfkit.results.saving import load_result
+
+    result = load_result(path)
+    yield "kind", "fit result of pdfkit"
+    yield "Rw", f"{result.rw:.4f}"
+    yield "converged", f"{'yes' if result.converged else 'no'}: {result.message}"
+    yield "describes", "yes" if result.describes else "no: this model does not describe the data"
+    for one in result.datasets:
+        r = one.data.r
+        yield "data", f"{one.name or one.data.name}: {r.size} points, {r[0]:g} to {r[-1]:g} Å"
+    yield "phases", ", ".join(phase.name for phase in result.datasets[0].model.phases)
+    for name in result.free:
+        par = result.params[name]
+        yield f"  {name}", f"{par.value:.6g}" + (f" ± {par.stderr:.2g}" if par.stderr is not None else "")
+    for text in result.remarks:
+        yield "remark", text
+
+
+def _of_recipe(path: Path) -> Lines:
+    from pdfkit.recipes.recipe import load_recipe
+
+    recipe = load_recipe(path)
+    yield "kind", "recipe of a fit"
+    yield "title", _plain(recipe.title)
+    for entry in recipe.data:
+        yield "data", f"{entry.name} {entry.file}".strip()
+    for phase in recipe.phases:
+        yield "phase", f"{phase.name}: {phase.structure}"
+    yield "free", ", ".join(recipe.free)
+    yield "results", str(recipe.folder)

@@ -1,0 +1,1 @@
+"""What is measured: curves, the instrument, errors, and what data say of themselves."""

@@ -1,0 +1,328 @@
+"""What is measured and calculated: `PDF` (r, G), `SQ` (Q, S) and `Intensity` (Q, I, dI).
+
+Units: r in Å, Q in Å⁻¹, G in Å⁻². S is the Faber–Ziman total structure function, F(Q) = Q[S(Q) − 1] and
+G(r) = (2/π)∫F(Q) M(Q) sin(Qr) dQ = 4πr[ρ(r) − ρ₀]; `pdfkit.transforms` has the whole table of definitions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data.instrument import PROBES, Instrument, fields_of, rebuild
+from pdfkit.errors import PdfkitError
+
+if TYPE_CHECKING:
+    from pdfkit.data.covariance import Covariance
+
+
+# --- What is measured and calculated ---------------------------------------------------------------------------------
+
+
+def _frozen_header(header: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType(dict(header))
+
+
+def described(kind: str, name: str, x: Array, unit: str, extras: Mapping[str, Any]) -> str:
+    """Return a curve in one line: how many points, from where to where, what comes with it."""
+    has = [key for key, value in extras.items() if value is not None]
+    parts = [repr(name)] if name else []
+    parts += [f"{x.size} points", f"{x[0]:g} to {x[-1]:g} {unit}", *(["with " + ", ".join(has)] if has else [])]
+    return f"{kind}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, eq=False)
+class PDF:
+    """A pair distribution function G(r) on increasing r.
+
+    Parameters
+    ----------
+    r : (n,) Å, strictly increasing. G : (n,) Å⁻². dG : (n,) Å⁻², standard deviations, or None.
+    instrument : how it was measured. header : what the file said, line by line (unknown keys are kept).
+    name : a short label. composition : as the file gives it. temperature : K.
+    cov : covariance of G (`pdfkit.Covariance`), or None. It holds on any r, so cropping leaves it alone.
+    remarks : what was assumed or repaired on the way here, a sentence each.
+
+    Raises
+    ------
+    PdfkitError : lengths differ, values not finite, r not increasing, dG not positive.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r, rho0 = np.arange(2.0, 3.0, 0.01), pk.load_structure("Ni").number_density()
+    >>> R = 12 * np.exp(-(((r - 2.49) / 0.1) ** 2) / 2) / (0.1 * np.sqrt(2 * np.pi))  # 12 neighbours
+    >>> pdf = pk.PDF(r, R / r - 4 * np.pi * rho0 * r)
+    >>> print(f"{(pdf.crop(2.1, 2.9).rdf(rho0) * 0.01).sum():.1f} neighbours")
+    12.0 neighbours
+    """
+
+    r: Array
+    G: Array
+    dG: Array | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
+    composition: str | None = None
+    temperature: float | None = None
+    cov: Covariance | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "r", _checks.grid("r", self.r))
+        set_(self, "G", _same_length("G", self.G, "r", self.r))
+        if self.dG is not None:
+            set_(self, "dG", _positive("dG", _same_length("dG", self.dG, "r", self.r)))
+        set_(self, "header", _frozen_header(self.header))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild, (type(self), fields_of(self))
+
+    def __repr__(self) -> str:
+        return described("PDF", self.name, self.r, "Å", {"dG": self.dG, "cov": self.cov})
+
+    def __len__(self) -> int:
+        return self.r.size
+
+    def crop(self, rmin: float | None = None, rmax: float | None = None) -> PDF:
+        """Return the points with rmin ≤ r ≤ rmax (Å; None leaves that end open); an error when none is left."""
+        low = -math.inf if rmin is None else _checks.number("rmin", rmin)
+        high = math.inf if rmax is None else _checks.number("rmax", rmax)
+        if low >= high:
+            raise PdfkitError(f"rmin = {low:g} is not below rmax = {high:g}: swap or correct them")
+        tiny = 1e-9 * max(1.0, abs(self.r[-1]))
+        keep = (self.r >= low - tiny) & (self.r <= high + tiny)
+        if keep.sum() < 2:
+            raise PdfkitError(
+                f"no data between {low:g} and {high:g} Å: {self.name or 'the data'} spans "
+                f"{self.r[0]:g} to {self.r[-1]:g} Å"
+            )
+        return replace(self, r=self.r[keep], G=self.G[keep], dG=None if self.dG is None else self.dG[keep])
+
+    def g(self, rho0: float) -> Array:
+        """Return g(r) = 1 + G(r)/(4πrρ₀), ρ₀ in atoms/Å³ (NaN at r = 0). [Faber–Ziman; g → 1 at large r]"""
+        rho0 = _checks.number("rho0", rho0, low=0.0, open_low=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(1.0 + self.G / (4 * np.pi * rho0 * self.r))
+
+    def rdf(self, rho0: float, gamma0: Array | float = 1.0) -> Array:
+        """Return R(r) = rG(r) + 4πr²ρ₀γ₀(r) in Å⁻¹; ∫R dr over a peak is a coordination number."""
+        rho0 = _checks.number("rho0", rho0, low=0.0)
+        return np.asarray(self.r * self.G + 4 * np.pi * self.r**2 * rho0 * gamma0)
+
+
+@dataclass(frozen=True, eq=False)
+class SQ:
+    """A total structure function S(Q) on increasing Q.
+
+    Parameters
+    ----------
+    Q : (n,) Å⁻¹, strictly increasing. S : (n,) dimensionless. dS : (n,) standard deviations, or None.
+    instrument, header, name, composition : as for `PDF`.
+    cov : errors of F(Q) as a `pdfkit.Covariance` on the same Q with weight 1, where they are correlated (a reduction
+    has fitted a scale and a polynomial); None: those of S are independent.
+    remarks : as for `PDF`.
+
+    Raises
+    ------
+    PdfkitError : lengths differ, values not finite, Q not increasing or negative, dS not positive.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> Q = np.arange(0.01, 25, 0.01)
+    >>> sq = pk.SQ(Q, 1 + 4 * np.sin(2.5 * Q) / (2.5 * Q) * np.exp(-0.005 * Q**2))  # 4 neighbours at 2.5 Å
+    >>> pdf = sq.to_pdf(np.arange(1, 5, 0.01))
+    >>> print(f"{pdf.r[pdf.G.argmax()]:.2f} Å")
+    2.50 Å
+    """
+
+    Q: Array
+    S: Array
+    dS: Array | None = None
+    instrument: Instrument = field(default_factory=Instrument)
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
+    composition: str | None = None
+    cov: Covariance | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "Q", _checks.grid("Q", self.Q))
+        if self.Q[0] < 0:
+            raise PdfkitError(f"Q starts at {self.Q[0]:g}: it cannot be negative")
+        set_(self, "S", _same_length("S", self.S, "Q", self.Q))
+        if self.dS is not None:
+            set_(self, "dS", _positive("dS", _same_length("dS", self.dS, "Q", self.Q)))
+        if self.cov is not None and not np.array_equal(self.cov.Q, self.Q):
+            raise PdfkitError("cov is not on the Q of S: give errors of F on the same points")
+        set_(self, "header", _frozen_header(self.header))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild, (type(self), fields_of(self))
+
+    def __repr__(self) -> str:
+        return described("SQ", self.name, self.Q, "Å⁻¹", {"dS": self.dS, "cov": self.cov})
+
+    def __len__(self) -> int:
+        return self.Q.size
+
+    @property
+    def F(self) -> Array:
+        """The reduced structure function F(Q) = Q[S(Q) − 1] in Å⁻¹."""
+        return np.asarray(self.Q * (self.S - 1.0))
+
+    def to_pdf(
+        self,
+        r: Array | None = None,
+        *,
+        qmin: float | None = None,
+        qmax: float | None = None,
+        window: str = "none",
+        window_width: float | None = None,
+        extrapolate: str = "none",
+    ) -> PDF:
+        """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax (Å⁻¹; default: all of Q) on `r` (default 0–30 Å).
+
+        extrapolate : below qmin F is left out ("none"), or goes to 0 at Q = 0 as "linear" or "quadratic" say. Errors
+        dS become dG and cov. See `pdfkit.data.conversion`. Raises PdfkitError when a limit lies outside the data.
+        """
+        from pdfkit.data import conversion
+
+        return conversion.sq_to_pdf(
+            self, r, qmin=qmin, qmax=qmax, window=window, window_width=window_width, extrapolate=extrapolate
+        )
+
+
+def _same_length(name: str, value: Array, other: str, reference: Array) -> Array:
+    out = _checks.array(name, value)
+    if out.size != reference.size:
+        raise PdfkitError(f"{name} has {out.size} points and {other} has {reference.size}: they must match")
+    return out
+
+
+def _positive(name: str, value: Array) -> Array:
+    if not (value > 0).all():
+        i = int(np.argmin(value > 0))
+        raise PdfkitError(f"{name} holds {value[i]:g} at index {i}: standard deviations are positive; drop them")
+    return value
+
+
+# --- A measured powder pattern ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Intensity:
+    """Measured intensities on increasing Q.
+
+    Parameters
+    ----------
+    Q : (n,) Å⁻¹, strictly increasing, not negative. I : (n,) in any unit. dI : (n,) standard deviations, or None.
+    probe : "X", "N", "E" or None (not known). wavelength : Å, or None.
+    header, name, composition, remarks : as for `pdfkit.PDF`.
+
+    Raises
+    ------
+    PdfkitError : lengths differ, values not finite, Q not increasing or negative, dI not positive.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pattern = pk.Intensity([0.5, 1.0, 1.5, 2.0], [10, 80, 40, 20], probe="X", wavelength=0.1665)
+    >>> pattern.crop(qmin=1).I.tolist()
+    [80.0, 40.0, 20.0]
+    """
+
+    Q: Array
+    I: Array
+    dI: Array | None = None
+    probe: str | None = None
+    wavelength: float | None = None
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
+    name: str = ""
+    composition: str | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "Q", _checks.grid("Q", self.Q))
+        if self.Q[0] < 0:
+            raise PdfkitError(f"Q starts at {self.Q[0]:g}: it cannot be negative")
+        for name in ("I", "dI"):
+            value = getattr(self, name)
+            if value is None and name == "dI":
+                continue
+            value = _checks.array(name, value)
+            if value.size != self.Q.size:
+                raise PdfkitError(f"{name} has {value.size} points and Q has {self.Q.size}: they must match")
+            set_(self, name, value)
+        if self.dI is not None and not (self.dI > 0).all():
+            i = int(np.argmin(self.dI > 0))
+            raise PdfkitError(f"dI holds {self.dI[i]:g} at index {i}: standard deviations are positive; drop them")
+        if self.probe is not None:
+            _checks.choice("probe", self.probe, PROBES)
+        if self.wavelength is not None:
+            set_(self, "wavelength", _checks.number("wavelength", self.wavelength, low=0.0, open_low=True))
+        set_(self, "header", MappingProxyType(dict(self.header)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return _rebuild, ({**values, "header": dict(self.header)},)
+
+    def __repr__(self) -> str:
+        return described("Intensity", self.name, self.Q, "Å⁻¹", {"dI": self.dI})
+
+    def __len__(self) -> int:
+        return self.Q.size
+
+    def crop(self, qmin: float | None = None, qmax: float | None = None) -> Intensity:
+        """Return the points with qmin ≤ Q ≤ qmax (Å⁻¹; None leaves that end open); PdfkitError when none is left."""
+        low = -math.inf if qmin is None else _checks.number("qmin", qmin)
+        high = math.inf if qmax is None else _checks.number("qmax", qmax)
+        tiny = 1e-9 * self.Q[-1]
+        keep = (low - tiny <= self.Q) & (high + tiny >= self.Q)
+        if keep.sum() < 2:
+            raise PdfkitError(f"no data between {low:g} and {high:g} Å⁻¹: Q spans {self.Q[0]:g} to {self.Q[-1]:g}")
+        return replace(self, Q=self.Q[keep], I=self.I[keep], dI=None if self.dI is None else self.dI[keep])
+
+
+def _rebuild(values: dict[str, Any]) -> Intensity:
+    return Intensity(**values)
+
+
+def to_Q(two_theta: Array, wavelength: float) -> Array:
+    """Return Q = 4π sin(θ)/λ in Å⁻¹ (n,) from 2θ (n,) in degrees and λ in Å."""
+    return np.asarray(4 * math.pi * np.sin(np.radians(two_theta) / 2) / wavelength)
+
+
+def sin2_theta(Q: Array, wavelength: float) -> Array:
+    """Return sin²θ = (Qλ/4π)² (n,); PdfkitError where Q is out of the reach of the wavelength (Å)."""
+    out = (Q * wavelength / (4 * math.pi)) ** 2
+    if out.max(initial=0.0) > 1 + 1e-12:
+        raise PdfkitError(
+            f"Q = {Q.max():g} Å⁻¹ cannot be measured with wavelength {wavelength:g} Å, which ends at "
+            f"{4 * math.pi / wavelength:.3f}: correct the wavelength or the unit of Q"
+        )
+    return np.asarray(out)
+
+
+def gaps(Q: Array) -> list[tuple[float, float]]:
+    """Return the ends of every step that is more than five times the median of the four steps next to it."""
+    step = np.diff(Q)
+    if step.size < 8:
+        return []
+    wide = np.pad(step, 2, mode="reflect")
+    beside = np.sort(np.stack([wide[:-4], wide[1:-3], wide[3:-1], wide[4:]]), axis=0)
+    usual = (beside[1] + beside[2]) / 2
+    return [(float(Q[i]), float(Q[i + 1])) for i in np.flatnonzero(step > 5 * usual)]

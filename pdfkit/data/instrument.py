@@ -1,0 +1,183 @@
+"""The `Instrument`: probe, Q range, resolution, window; what measurement and model share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit.errors import PdfkitError
+from pdfkit.transforms.sine import WINDOWS
+
+if TYPE_CHECKING:
+    pass
+
+# Å⁻¹: no measurement reaches further, and no resolution is wider.
+HIGHEST_Q, WIDEST = 1e4, 2.0
+
+PROBES = ("X", "N", "E")
+
+WEIGHTS = ("constant", "q-dependent")
+
+HC = 12.398419843320026  # keV Å: h·c, CODATA 2018
+
+_LONGEST = 4.0  # Å: X-rays of a longer wavelength reach Q = 3 Å⁻¹ at most
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """How a pattern was measured and transformed: what the model must imitate.
+
+    Parameters
+    ----------
+    probe : "X" (X-ray), "N" (neutron) or "E" (electron); None when a file does not say.
+    qmin, qmax : limits of the sine transform in Å⁻¹. `qmax=inf` means no termination, None means unknown.
+    qdamp : Å⁻¹; the envelope B(r) = exp[−(qdamp·r)²/2].
+    qbroad : Å⁻¹; peaks broaden as σ² → σ²(1 + qbroad²·r²) (with delta1, delta2 in the same bracket).
+    window : modification function M(Q), one of `pdfkit.transforms.sine.WINDOWS` (`pdfkit.transforms.window`).
+    window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
+    weights : "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
+    wavelength : Å, or None where it is not known; it is kept, and needed by `anomalous` only (12.3984/energy in keV).
+    anomalous : whether models have the anomalous terms of X-rays at that wavelength, f = f₀(Q) + f′ + if″ with weights
+        Re(f_a f_b*)/|⟨f⟩|² (`pdfkit.scattering.anomalous`). False is no statement: a fit has them if data or model do.
+    given : names of the values that were said, as opposed to left at their default; found by itself. A fit takes what
+        the data say, and the model's value where they are silent. It plays no part in comparisons.
+
+    Raises
+    ------
+    PdfkitError : a value is not finite, negative, or not one of the choices; anomalous without wavelength or X-rays.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> measured = pk.Instrument(probe="X", qmax=19, qdamp=0.058)
+    >>> measured.terminated, pk.Instrument().terminated
+    (True, False)
+    >>> pk.Instrument(qmin=20, qmax=19)
+    Traceback (most recent call last):
+        ...
+    pdfkit.errors.PdfkitError: qmax = 19 is not above qmin = 20: swap or correct them
+    """
+
+    probe: str | None = None
+    qmin: float = 0.0
+    qmax: float | None = None
+    qdamp: float = 0.0
+    qbroad: float = 0.0
+    window: str = "none"
+    window_width: float | None = None
+    weights: str = "constant"
+    wavelength: float | None = None
+    anomalous: bool = False
+    given: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    def __init__(
+        self,
+        probe: str | None = None,
+        qmin: float | None = None,
+        qmax: float | None = None,
+        qdamp: float | None = None,
+        qbroad: float | None = None,
+        window: str | None = None,
+        window_width: float | None = None,
+        weights: str | None = None,
+        wavelength: float | None = None,
+        anomalous: bool | None = None,
+        given: Iterable[str] | None = None,
+    ) -> None:
+        told = {
+            "probe": probe,
+            "qmin": qmin,
+            "qmax": qmax,
+            "qdamp": qdamp,
+            "qbroad": qbroad,
+            "window": window,
+            "window_width": window_width,
+            "weights": weights,
+            "wavelength": wavelength,
+            "anomalous": anomalous or None,
+        }
+        default = {f.name: f.default for f in fields(self)}
+        for name, value in told.items():
+            object.__setattr__(self, name, default[name] if value is None else value)
+        # A copy hands over every value: those that differ from the default were said, others if `given` names them.
+        said = set(told) if given is None else {*given, *(k for k in told if getattr(self, k) != default[k])}
+        known = tuple(name for name in told if name in said and told[name] is not None)
+        object.__setattr__(self, "given", known)
+        self.__post_init__()
+
+    def __post_init__(self) -> None:
+        if self.probe is not None:
+            _checks.choice("probe", self.probe, PROBES)
+        _checks.choice("window", self.window, WINDOWS)
+        _checks.choice("weights", self.weights, WEIGHTS)
+        for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST)):
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=most))
+        if self.qmax is not None:
+            qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)
+            object.__setattr__(self, "qmax", qmax)
+            if HIGHEST_Q < qmax < math.inf:
+                raise PdfkitError(f"qmax = {qmax:g} Å⁻¹ is beyond any measurement: give inf for no termination")
+            if qmax <= self.qmin:
+                raise PdfkitError(f"qmax = {qmax:g} is not above qmin = {self.qmin:g}: swap or correct them")
+        self._check_wavelength()
+        if self.window_width is not None:
+            width = _checks.number("window_width", self.window_width, low=0.0, open_low=True)
+            object.__setattr__(self, "window_width", width)
+        if self.window != "none" and self.qmax == math.inf:
+            raise PdfkitError(f"window = {self.window!r} needs a finite qmax: give qmax=")
+
+    def _check_wavelength(self) -> None:
+        if self.wavelength is not None:
+            wavelength = _checks.number("wavelength", self.wavelength, low=0.0, open_low=True)
+            object.__setattr__(self, "wavelength", wavelength)
+        if not isinstance(self.anomalous, bool | np.bool_):
+            raise PdfkitError(f"anomalous = {self.anomalous!r} is neither true nor false: the number is the wavelength")
+        if not self.anomalous:
+            return
+        if self.probe in ("N", "E"):
+            raise PdfkitError(f"anomalous: f′ and f″ are those of X-rays, not of probe {self.probe!r}: leave it out")
+        if self.wavelength is None:
+            raise PdfkitError(
+                "anomalous: f′ and f″ need the wavelength of the X-rays, which is not known: give wavelength= in Å "
+                "(12.3984 divided by the energy in keV)"
+            )
+        if self.wavelength > _LONGEST:
+            raise PdfkitError(
+                f"wavelength = {self.wavelength:g} Å is too long for X-rays that measure G(r): was an energy in keV "
+                f"meant? That is {HC / self.wavelength:.4g} Å"
+            )
+
+    @property
+    def energy(self) -> float | None:
+        """Energy of X-rays of this wavelength in keV, or None."""
+        return None if self.wavelength is None else HC / self.wavelength
+
+    @property
+    def resonant(self) -> float | None:
+        """The wavelength (Å) whose anomalous terms models have, or None."""
+        return self.wavelength if self.anomalous else None
+
+    @property
+    def terminated(self) -> bool:
+        """Whether a Q limit shapes G(r)."""
+        return self.qmin > 0 or (self.qmax is not None and self.qmax < math.inf)
+
+    def complete(self) -> Instrument:
+        """Return a copy of which every value counts as said: that of a calculated curve, whose 0 is no silence."""
+        return replace(self, given=tuple(f.name for f in fields(self) if f.name != "given"))
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Fields of a curve in a form that can be pickled: a read-only header cannot."""
+    out = {f.name: getattr(value, f.name) for f in fields(value)}
+    return {**out, "header": dict(out["header"])}
+
+
+def rebuild(kind: type[Any], values: dict[str, Any]) -> Any:
+    """Return the value of a kind: what pickle calls."""
+    return kind(**values)

@@ -1,0 +1,1 @@
+"""Least squares: data sets, problem, whitening, uncertainty, comparison."""

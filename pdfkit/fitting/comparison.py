@@ -1,0 +1,272 @@
+"""Rival models of one measurement side by side: which the data prefer, and by how much.
+
+Notation: the fit leaves χ² over N_ind independent residuals, with k free parameters. Band-limited data hold one
+independent point every π/Qmax (Shannon–Nyquist): residuals are made independent by their covariance, so that N_ind is
+their number, or, where points are taken by themselves, χ² = Σ[(G_obs − G_calc)/dG]²·N_ind/N with N_ind = Δr·Qmax/π.
+Where the size of the noise is not known, residuals are in units of their own.
+
+| noise | formula |
+|---|---|
+| known | ln Z = −½ χ² − ½ k ln N_ind |
+| not known | ln Z = −½ N_ind ln(χ²/N_ind) − ½ k ln N_ind |
+
+Both are −½ BIC, Schwarz's limit of the Laplace approximation for priors as wide as one observation would leave them
+(Schwarz, Ann. Stat. 6, 461 (1978); Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995)), with the number of independent
+points in place of the number of points, and, in the second, the noise at its maximum likelihood. Constants common to
+all candidates are left out: only differences mean something. Two candidates closer than 3 (odds of 20 to 1, where Kass
+and Raftery's "strong" begins) cannot be told apart.
+
+A mixture is one of n(n − 1)/2 pairs of the n fitted candidates, and one among so many is sooner good by chance than one
+among n: with both kinds equally likely beforehand, a mixture's ln Z is reduced by ln[(n − 1)/2].
+
+Errors dG count as known only while the best candidate fits within them. A best reduced χ² above 2 says that something
+other than noise is wrong with every model; then small differences between large χ² would look decisive, and the
+second formula is used, where the best misfit itself is the yardstick.
+
+Evidence as in a screen: ln Z = −½χ² − ½k ln N_ind where the errors are known and the best model fits within them, else
+−½N_ind ln(χ²/N_ind) − ½k ln N_ind, with χ² over N_ind independent residuals and k free parameters (Schwarz, Ann. Stat.
+6, 461 (1978)). Only differences mean something: beyond 3 they are strong, below 1 not worth a mention (Kass & Raftery,
+J. Am. Stat. Assoc. 90, 773 (1995)).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdfkit.data.curves import PDF
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.model.model import Model
+from pdfkit.model.params import matching
+from pdfkit.results.result import FitResult
+
+if TYPE_CHECKING:
+    from pdfkit.screening.ranking import RankingRow
+
+
+# --- How much the data say for a candidate ---------------------------------------------------------------------------
+
+INDISTINGUISHABLE = 3.0
+"""Δ ln Z below which two candidates cannot be told apart (odds of 20 to 1)."""
+
+MISFIT = 2.0
+"""Reduced χ² of the best candidate above which dG is no longer the yardstick."""
+
+# A misfit of nothing but rounding has no finite logarithm: no Rw counts as smaller than this.
+SMALLEST_RW = 1e-10
+
+
+def ln_evidence(chi2: float, independent: float, n_free: int, noise: str) -> float:
+    """Return ln Z up to a constant; chi2 over `independent` residuals. noise : "known" or "misfit" (see the module)."""
+    penalty = 0.5 * n_free * math.log(independent)
+    if noise == "known":
+        return -0.5 * chi2 - penalty
+    return -0.5 * independent * math.log(chi2 / independent) - penalty
+
+
+def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
+    """Return ln Z of a fitted candidate, or of a mixture of two out of so many."""
+    chi2 = row.reduced_chi2 * max(1.0, row.n_independent - row.n_free)
+    if row.rw < SMALLEST_RW:
+        chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
+    trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
+    return ln_evidence(max(chi2, 1e-300), row.n_independent, row.n_free, noise) - trials
+
+
+def noise_of(rows: Iterable[RankingRow]) -> str:
+    """Return "known" where the data bring errors and the best candidate fits within them, else "misfit"."""
+    rows = list(rows)
+    if any(row.errors_from == "misfit" for row in rows):
+        return "misfit"
+    best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)
+    return "known" if best <= MISFIT else "misfit"
+
+
+# --- Rival models of one measurement side by side --------------------------------------------------------------------
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Fits of rival models to the same data, best evidence first.
+
+    names, results; evidence (n,): ln Z less that of the best (0, then negative). noise: "known" or "misfit".
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> bulk = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> ball = pk.Model(pk.Crystal.from_file("Ni", name="ni", shape=pk.Sphere(20)), bulk.instrument)
+    >>> data = ball.with_values({"ni.spdiameter": 21})(np.arange(2, 15, 0.02))  # simulated
+    >>> found = pk.compare({"bulk": bulk, "ball": ball}, data, free=["scale", "spdiameter"])
+    >>> found.names, found.evidence[1] < -3  # strong evidence against bulk
+    (('ball', 'bulk'), True)
+    >>> print(f"{found['ball'].params['ni.spdiameter'].value:.2f} Å")
+    21.00 Å
+    """
+
+    names: tuple[str, ...]
+    results: tuple[FitResult, ...]
+    evidence: tuple[float, ...]
+    noise: str
+
+    def __getitem__(self, name: str) -> FitResult:
+        if name not in self.names:
+            raise PdfkitError(f"no model is called {name!r}: there are {', '.join(self.names)}")
+        return self.results[self.names.index(name)]
+
+    @classmethod
+    def of(cls, results: Mapping[str, FitResult]) -> Comparison:
+        """Compare fits that were done already; PdfkitError when they are of different data."""
+        if not results:
+            raise PdfkitError("there are no fits to compare: give one at least")
+        _same_data(results)
+        best = min(one.reduced_chi2 for one in results.values())
+        known = all(one.errors_from != "misfit" for one in results.values()) and best <= MISFIT
+        noise = "known" if known else "misfit"
+        values = {name: _evidence(one, noise) for name, one in results.items()}
+        order = sorted(results, key=lambda name: -values[name])
+        top = values[order[0]]
+        return cls(tuple(order), tuple(results[n] for n in order), tuple(values[n] - top for n in order), noise)
+
+    def table(self) -> str:
+        """Return the comparison as text: Rw, reduced χ², Δ ln Z, and the parameters of each model with errors."""
+        from pdfkit.results.report import uncertain
+
+        rows = [("model", "Rw", "χ²red" if self.noise == "known" else "", "ΔlnZ", "k", "")]
+        for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
+            chi2 = f"{one.reduced_chi2:.3g}" if self.noise == "known" else ""
+            note = ", ".join(
+                [
+                    *([] if one.converged else ["not converged"]),
+                    *([] if one.describes else ["does not describe the data"]),
+                ]
+            )
+            if any(d.messages for d in one.datasets):
+                note = ", ".join(x for x in (note, "peaks without width were left out") if x)
+            rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))
+        widths = [max(len(row[k]) for row in rows) for k in range(6)]
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+        lines.append("")
+        for name, one in zip(self.names, self.results, strict=True):
+            values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
+            lines.append(f"{name}: {', '.join(values)}")
+        return "\n".join(lines)
+
+    __str__ = table
+
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write one row per model: name, rw, reduced_chi2, dlnz, free parameters with values and errors."""
+        import csv
+        import io
+
+        from pdfkit.io._atomic import write_text
+
+        free = sorted({name for one in self.results for name in one.free})
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        columns = [x for name in free for x in (name, f"{name} error")]
+        writer.writerow(["model", "rw", "reduced_chi2", "dlnz", "k", "converged", *columns])
+        for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
+            cells: list[Any] = [name, one.rw, one.reduced_chi2, evidence, len(one.free), one.converged]
+            for parameter in free:
+                par = one.params.get(parameter) if parameter in one.free else None
+                cells += ["", ""] if par is None else [par.value, par.stderr]
+            writer.writerow(cells)
+        return write_text(path, buffer.getvalue())
+
+
+def compare(
+    models: Mapping[str, Model],
+    data: PDF,
+    *,
+    free: Iterable[str],
+    ties: Mapping[str, str | float] | None = None,
+    bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Comparison:
+    """Fit rival models to the same data and compare them.
+
+    models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
+    model does not have is left out of its fit (a tie also when it names what the model lacks). options : those of
+    `fit` (rmin, rmax, weights, errors, max_nfev). progress : called with the name of the model that is fitted next.
+
+    Raises
+    ------
+    ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> crystals = {kind: pk.Crystal.from_file(f"CdS_{kind}", name="cds") for kind in ("wurtzite", "zincblende")}
+    >>> models = {kind: pk.Model(one, pk.Instrument(probe="X", qmax=20)) for kind, one in crystals.items()}
+    >>> data = models["zincblende"](np.arange(2, 12, 0.02))  # simulated
+    >>> found = pk.compare(models, data, free=["scale", "a", "c", "Uiso"])
+    >>> [(name, round(result.rw, 1)) for name, result in zip(found.names, found.results)]
+    [('zincblende', 0.0), ('wurtzite', 0.6)]
+    """
+    free = [free] if isinstance(free, str) else list(free)
+    names = {key: tuple(parameters(model)) for key, model in models.items()}
+    for pattern in (*free, *(ties or {}), *(bounds or {})):
+        if not any(_has(known, pattern) for known in names.values()):
+            raise ParameterError(f"no parameter of any model is called {pattern!r}: check its spelling")
+    results = {}
+    for key, model in models.items():
+        if progress is not None:
+            progress(key)
+        known = names[key]
+        results[key] = fit(
+            model,
+            data,
+            free=[pattern for pattern in free if _has(known, pattern)],
+            ties={name: tie for name, tie in (ties or {}).items() if _has(known, name) and _can(known, tie)},
+            bounds={name: limits for name, limits in (bounds or {}).items() if _has(known, name)},
+            **options,
+        )
+    return Comparison.of(results)
+
+
+def _has(names: Sequence[str], pattern: str) -> bool:
+    try:
+        return bool(matching(names, pattern))
+    except ParameterError:
+        return False
+
+
+def _can(names: Sequence[str], tie: str | float) -> bool:
+    from pdfkit import _expressions
+
+    return _expressions.names(str(tie)) <= set(names)
+
+
+def _same_data(results: Mapping[str, FitResult]) -> None:
+    first_name, first = next(iter(results.items()))
+    for name, one in results.items():
+        same = len(one.datasets) == len(first.datasets) and all(
+            a.data.r.size == b.data.r.size and np.array_equal(a.data.r, b.data.r) and np.array_equal(a.data.G, b.data.G)
+            for a, b in zip(one.datasets, first.datasets, strict=False)
+        )
+        if not same:
+            raise PdfkitError(
+                f"{name} and {first_name} were fitted to different data or ranges: their evidence cannot be compared"
+            )
+        if one.whitened != first.whitened:
+            raise PdfkitError(f"{name} and {first_name} weigh points differently: fit them with the same errors=")
+
+
+def _evidence(result: FitResult, noise: str) -> float:
+    chi2 = result.reduced_chi2 * max(1.0, result.n_independent - len(result.free))
+    return (
+        ln_evidence(max(chi2, 1e-300), result.n_independent, len(result.free), noise) if math.isfinite(chi2) else -1e300
+    )

@@ -1,0 +1,181 @@
+"""Data sets of a fit: which instrument counts for each, and which of its points.
+
+The two numbers of the resolution (qdamp, qbroad) come from one calibration, and a window goes with its width: data that
+say one of a pair say both. The instrument of a model describes data of its own probe only; and where it is that of one
+of several data sets, it does not describe the others.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit.data.curves import PDF
+from pdfkit.data.instrument import Instrument
+from pdfkit.errors import PdfkitError
+from pdfkit.model.model import Model
+
+# --- Which instrument counts for each data set of a fit --------------------------------------------------------------
+
+Data = PDF | Mapping[str, PDF] | Sequence[PDF]
+
+PAIRS = (("qdamp", "qbroad"), ("window", "window_width"))
+
+# What a model cannot be without, and what belongs to the calculation as much as to the data: lent to any data set.
+ALWAYS_LENT = ("probe", "qmax", "weights")
+
+# The wavelength steers nothing unless anomalous terms are asked for, which only X-rays have.
+_OF_XRAYS = ("wavelength", "anomalous")
+
+
+def named(model: Model, data: Data) -> dict[str, PDF]:
+    """Return data sets by name: "" for a single one; those of a list get their own names, or data1, data2…"""
+    if isinstance(data, PDF):
+        return {"": data}
+    sets = dict(data) if isinstance(data, Mapping) else _with_names(model, data)
+    if not sets:
+        raise PdfkitError("there are no data to fit: give at least one PDF")
+    for name, pdf in sets.items():
+        if not isinstance(pdf, PDF):
+            raise PdfkitError(f"data set {name or 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
+    return {"": next(iter(sets.values()))} if len(sets) == 1 else sets
+
+
+def _with_names(model: Model, data: Any) -> dict[str, PDF]:
+    try:
+        sets = list(data)
+    except TypeError:
+        raise PdfkitError(
+            f"data of type {type(data).__name__} are no PDF: give one, a list, or a dict by name"
+        ) from None
+    words = [re.sub(r"\W+", "_", getattr(pdf, "name", "")).strip("_") for pdf in sets]
+    taken = {phase.name for phase in model.phases}
+    usable = all(word.isidentifier() and word not in taken for word in words) and len(set(words)) == len(words)
+    return dict(zip(words if usable else [f"data{k}" for k in range(1, len(sets) + 1)], sets, strict=True))
+
+
+def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], tuple[str, ...]]:
+    """Return the model of each data set, measured as that was, and remarks on what contradicts or was assumed."""
+    known = model.instrument
+    belongs = len(data) > 1 and any(pdf.instrument == known for pdf in data.values())
+    models, remarks = {}, []
+    heard = {word for pdf in data.values() for word in pdf.instrument.given} & {"qdamp"}
+    for name, pdf in data.items():
+        own = pdf.instrument
+        lends = not belongs and own.probe in (None, known.probe)
+        title = name or pdf.name or "the data"
+        try:
+            used = _merged(own, known, lends=lends, resonant=lends or not belongs)
+        except PdfkitError as error:
+            raise PdfkitError(f"{title}: {error}") from None
+        if not belongs:
+            remarks += _contradiction(title, own, known, used, several=len(data) > 1)
+        if len(data) > 1:
+            remarks += _borrowed(title, own, used)
+            if heard - _said(used):
+                remarks.append(f"{title}: neither data nor model say its qdamp; {used.qdamp:g} is used")
+        models[name] = model if used == known else _measured(model, used, title, remarks)
+    return models, tuple(remarks)
+
+
+def _said(own: Instrument) -> set[str]:
+    """Return the names of what an instrument says, pairs completed."""
+    said = set(own.given)
+    for pair in PAIRS:
+        if said & set(pair):
+            said |= set(pair)
+    return said
+
+
+def _names(own: Instrument) -> list[str]:
+    return [f.name for f in fields(own) if f.name != "given"]
+
+
+def _merged(own: Instrument, known: Instrument, *, lends: bool, resonant: bool) -> Instrument:
+    said = _said(own)
+    always = (*ALWAYS_LENT, "anomalous") if resonant else ALWAYS_LENT
+    lent = [name for name in _names(own) if name not in said and (lends or name in always)]
+    if (own.probe or known.probe) != "X" and "anomalous" in lent:
+        lent.remove("anomalous")
+    changed: dict[str, Any] = {name: getattr(known, name) for name in lent}
+    return replace(own, **changed, given=(*own.given, *(name for name in lent if name in known.given)))
+
+
+def _measured(model: Model, used: Instrument, title: str, remarks: list[str]) -> Model:
+    """Return the model measured by another instrument; strengths that were given hold for their own probe."""
+    if model.strengths and used.probe != model.instrument.probe:
+        remarks.append(f"{title}: the strengths given to the model are not those of its probe; tabulated ones are used")
+        return Model(model.phases, used, model.convention)
+    return model.with_instrument(used)
+
+
+def _contradiction(title: str, own: Instrument, known: Instrument, used: Instrument, *, several: bool) -> list[str]:
+    """Say where data and model both speak and differ: the data count."""
+    said = _said(own)
+    differ = [n for n in _names(own) if n in said and n in known.given and getattr(own, n) != getattr(known, n)]
+    differ = [n for n in differ if used.anomalous or n not in _OF_XRAYS]
+    if several and "probe" in differ:  # of several data sets, those of another probe had another instrument
+        return []
+    ours = ", ".join(f"{n} = {_shown(getattr(own, n))}" for n in differ)
+    theirs = ", ".join(_shown(getattr(known, n)) for n in differ)
+    return [f"{title}: {ours} of the data is used, not {theirs} of the model"] if differ else []
+
+
+def _borrowed(title: str, own: Instrument, used: Instrument) -> list[str]:
+    """Say what one of several data sets was silent about."""
+    taken = [n for n in _names(own) if getattr(own, n) != getattr(used, n) and n != "anomalous"]
+    taken = [n for n in taken if used.anomalous or n not in _OF_XRAYS]
+    text = ", ".join(f"{n} = {_shown(getattr(used, n))}" for n in taken)
+    return [f"{title}: the data do not say {', '.join(taken)}; the model's {text} is used"] if taken else []
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# --- The part of a data set that a fit uses --------------------------------------------------------------------------
+
+
+def begin_of(pdf: PDF) -> float:
+    """Return the first r (Å) of the data that is above 0."""
+    return float(pdf.r[pdf.r > 0][0])
+
+
+def in_range(pdf: PDF, model: Model, rmin: float | None, rmax: float | None, grid: str) -> tuple[PDF, float]:
+    """Return the part of the data in range, and where (Å) the filter of a program begins.
+
+    PDFfit2 takes files as they are and filters from their first point, if that is not r = 0. PDFgui hands it the range
+    of the fit alone, from the last point below rmin on.
+    """
+    if grid == "nyquist":
+        return _like_pdfgui(pdf, model, rmin, rmax)
+    if model.convention.cut == "pdffit2" and pdf.r[0] <= 0:
+        pdf = pdf.crop(_first_of_pdfgui(pdf, rmin), rmax)
+        return pdf, float(pdf.r[0])
+    return pdf.crop(rmin, rmax), begin_of(pdf)
+
+
+def _first_of_pdfgui(pdf: PDF, rmin: float | None) -> float:
+    """Return where PDFgui begins: at the last point below rmin, if there is one (and it is not r = 0)."""
+    below = pdf.r[(pdf.r < (0.0 if rmin is None else rmin)) & (pdf.r > 0)]
+    return float(below[-1]) if below.size else begin_of(pdf)
+
+
+def _like_pdfgui(pdf: PDF, model: Model, rmin: float | None, rmax: float | None) -> tuple[PDF, float]:
+    """Return data interpolated on PDFgui's Nyquist grid. Source: its `FitDataSet`, version 3."""
+    qmax = model.instrument.qmax or math.inf
+    if model.convention.cut != "pdffit2" or math.isinf(qmax):
+        raise PdfkitError('grid="nyquist" is PDFgui\'s: it needs the convention "pdffit2" and a finite qmax')
+    first, step = _first_of_pdfgui(pdf, rmin), math.pi / qmax
+    last = pdf.crop(rmin, rmax).r[-1] if rmax is None else min(rmax, float(pdf.r[-1]))
+    count = round((last - first) / step)
+    count += last - (first + count * step) > 1e-8 * step
+    r = first + step * np.arange(count + 1)
+    r = r[r <= pdf.r[-1] + 1e-8 * step]
+    dG = None if pdf.dG is None else np.interp(r, pdf.r, pdf.dG)
+    return replace(pdf, r=r, G=np.interp(r, pdf.r, pdf.G), dG=dG, cov=None), first

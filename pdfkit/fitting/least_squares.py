@@ -1,0 +1,504 @@
+"""Least-squares fits of models to measured G(r), with errors that count independent points.
+
+The optimiser is `scipy.optimize.least_squares` (trust region, bounds). It is handed the triangular factor of [J, f]
+instead of the thousands of rows: norms, gradients and steps are the same, and its own work no longer depends on N.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.fitting.datasets import Data, begin_of, in_range, named, resolved
+from pdfkit.fitting.problem import Dataset, Problem, global_quantities
+from pdfkit.fitting.whitening import possible
+from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
+from pdfkit.model.restraints import Restraint
+from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
+
+Bounds = Mapping[str, tuple[float | None, float | None]]
+Ends = float | None | Mapping[str, float | None]
+Progress = Callable[[int, float], None]
+
+# A fit that needs more evaluations than this is lost, not slow: it is reported as such.
+MAX_NFEV = 100
+TOLERANCE = 1e-8
+
+
+def fit(
+    model: Model,
+    data: Data,
+    *,
+    rmin: Ends = None,
+    rmax: Ends = None,
+    free: Iterable[str] = (),
+    ties: Mapping[str, str | float] | None = None,
+    bounds: Bounds | None = None,
+    params: Parameters | None = None,
+    restraints: Sequence[Restraint] = (),
+    weights: str = "auto",
+    errors: str = "auto",
+    grid: str = "data",
+    max_nfev: int = MAX_NFEV,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a model to measured data and return the result as a value.
+
+    Minimises Σ[(G_obs − G_calc)/dG]² over rmin ≤ r ≤ rmax, plus the restraints.
+
+    Parameters
+    ----------
+    model : start values.
+    data : one PDF, or several, by name or in a list, for one fit of all (then scale, qdamp and qbroad exist once per
+        data set, "x.zb.scale"). What a PDF says of its instrument counts for it; where it is silent, what the model
+        says. A contradiction of the two is said in the remarks.
+    rmin, rmax : Å; None for the ends of the data. Of several data sets each may have its own, by name.
+    free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
+    ties : name → expression of other names; the limits of what is tied hold. bounds : name → (low, high), None keeps a
+        default.
+    params : Parameters to start from instead (`parameters(model, data)`); free, ties and bounds still apply on top.
+    restraints : soft restraints (`Restraint`, `BondRestraint`).
+    weights : "auto" uses the errors that the data bring, "none" ignores them.
+    errors : "covariance" makes residuals independent with the covariance of the data, or with the one that their Qmax
+        and window cause; "independent" takes points by themselves and counts one every π/Qmax; "auto" is "covariance"
+        where Qmax is known and cuts exactly.
+    grid : "data", or with the convention "pdffit2" "nyquist": data interpolated every π/Qmax from the last point below
+        rmin, as PDFgui does when asked to.
+    max_nfev : evaluations before giving up. progress : called with (evaluations, rw).
+
+    Raises
+    ------
+    ParameterError : a name that does not exist, nothing free, or more parameters than points.
+    PdfkitError : no data in range, or data and model that do not go together.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    >>> data = model.with_values({"ni.a": 3.53, "ni.Ni.Uiso": 0.006})(np.arange(1, 10, 0.02))  # simulated
+    >>> result = pk.fit(model, data, rmin=1.5, free=["scale", "a", "Uiso"])
+    >>> print(f"a = {result.params['ni.a'].value:.4f} Å, Rw = {result.rw:.3f}")
+    a = 3.5300 Å, Rw = 0.000
+    """
+    started = time.perf_counter()
+    _checks.choice("weights", weights, ("auto", "none"))
+    _checks.choice("errors", errors, ("auto", "covariance", "independent"))
+    _checks.choice("grid", grid, ("data", "nyquist"))
+    if not isinstance(model, Model):
+        raise PdfkitError(
+            f"the model is of type {type(model).__name__}: make one with pdfkit.Model(phases, instrument)"
+        )
+    if max_nfev < 1:
+        raise PdfkitError(f"max_nfev = {max_nfev:g}: give at least 1 evaluation")
+    whole = named(model, data)
+    without = [name for name, pdf in whole.items() if pdf.dG is None]
+    if weights == "auto" and 0 < len(without) < len(whole):
+        raise PdfkitError(
+            f"{', '.join(without)[:80]} has no errors dG, and other data sets have: give it dG (a third column of the "
+            'file), or weigh all points alike with weights="none" (in a recipe, under [fit]: weights = "none")'
+        )
+    models, said = resolved(model, whole)
+    remarks = list(said)
+    if params is None:
+        params = make_parameters(global_quantities(models))
+    else:
+        params = params.copy()
+        remarks += _adopt(params, models)
+    remarks += apply_choices(params, free, ties, bounds)
+    low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
+    cropped = {name: in_range(pdf, models[name], low[name], high[name], grid) for name, pdf in whole.items()}
+    sets = _datasets(models, cropped, weights, errors)
+    if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
+        sets = _datasets(models, cropped, weights, "independent")
+    result = _solve(sets, params, restraints, max_nfev, progress)
+    remarks = list(dict.fromkeys([*remarks, *result.remarks]))
+    return replace(result, remarks=tuple(remarks), seconds=time.perf_counter() - started)
+
+
+def _ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | None]:
+    """Return an end of the range of every data set."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(data, given)
+    unknown = [name for name in given if name not in data]
+    if unknown:
+        raise PdfkitError(f"{what} names {unknown[0]!r}: the data sets are {', '.join(data) or 'one without a name'}")
+    return {name: given.get(name) for name in data}
+
+
+def _solve(
+    sets: Sequence[Dataset],
+    params: Parameters,
+    restraints: Sequence[Restraint],
+    max_nfev: int,
+    progress: Progress | None = None,
+    restraint_scale: float | None = None,
+) -> FitResult:
+    """Fit data sets that are prepared. `params` are changed. restraint_scale : see `Problem`; None to find it."""
+    started = time.perf_counter()
+    mapping = ParameterMap.of(params)
+    for par in params.values():
+        par.init_value = par.value
+    problem = Problem(sets, mapping, tuple(restraints), sets[0].model)
+    problem.check()
+    problem.leave_zero(params)
+    problem.guess_scales(params)
+    if restraint_scale is not None:
+        problem.restraint_scale = restraint_scale
+    outcome = _minimise(problem, max_nfev, progress)
+    if restraints and restraint_scale is None and not all(s.has_errors for s in sets):
+        # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
+        problem.restraint_scale = math.sqrt(problem.misfit(problem.curves(outcome.x)) / problem.freedom)
+        outcome = _minimise(problem, max_nfev, progress, outcome)
+    return _result(problem, params, outcome, time.perf_counter() - started)
+
+
+def posed_again(result: FitResult, data: Mapping[str, PDF] | None = None) -> list[Dataset]:
+    """Return the data sets of a fit as they were weighed in it, or others (on the same r) in their place."""
+    weights = "none" if result.errors_from == "misfit" else "auto"
+    errors = "covariance" if result.whitened else "independent"
+    out = []
+    for one in result.datasets:
+        pdf = one.data if data is None else data[one.name]
+        out.append(
+            Dataset.of(one.name, one.model, pdf, begin_of(pdf) if one.begin is None else one.begin, weights, errors)
+        )
+    return out
+
+
+def refit(
+    result: FitResult, params: Parameters, data: Mapping[str, PDF] | None = None, restraints: Any = None
+) -> FitResult:
+    """Fit again from other parameters, or other data on the same r, all else as in `result`: ties, weights, restraints.
+
+    Raises PdfkitError when the restraints of the fit are not known any more.
+    """
+    kept = known_restraints(result) if restraints is None else restraints
+    return _solve(posed_again(result, data), params.copy(), kept, MAX_NFEV, None, result.restraint_scale)
+
+
+def known_restraints(result: FitResult) -> tuple[Restraint, ...]:
+    """Return the restraints of a fit. PdfkitError for one that was saved with restraints of a kind of its own."""
+    if result.restraints is None:
+        raise PdfkitError("this fit had restraints that could not be saved with it: repeat the fit, then ask again")
+    return result.restraints
+
+
+def _datasets(
+    models: Mapping[str, Model], data: Mapping[str, tuple[PDF, float]], weights: str, errors: str
+) -> list[Dataset]:
+    can = all(possible(model) for model in models.values())
+    if errors == "auto":
+        errors = "covariance" if can else "independent"
+    if errors == "covariance" and not can:
+        raise PdfkitError(
+            'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
+        )
+    return [Dataset.of(name, models[name], pdf, begin, weights, errors) for name, (pdf, begin) in data.items()]
+
+
+def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
+    """Return all parameters of a model, fixed at its values, to look at or to change before a fit.
+
+    data : what will be fitted, as for `fit`: then qdamp and qbroad are those that the data say. Names of data sets do
+    as well; a fit then takes what its data say for each qdamp and qbroad that was left as it is.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> params = pk.parameters(model)
+    >>> print(*params)
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad
+    >>> params["ni.a"].set(vary=True, min=3.5, max=3.6)
+    >>> pk.fit(model, model(np.arange(1, 10, 0.02)), params=params).free
+    ('ni.a',)
+    """
+    if not isinstance(data, PDF) and not isinstance(data, Mapping):
+        words = [one for one in data if isinstance(one, str)]
+        if len(words) == len(list(data)):
+            params = make_parameters(global_quantities(dict.fromkeys(words or [""], model)))
+            for par in params.values():
+                par.user_data["of model"] = True
+            return params
+    return make_parameters(global_quantities(resolved(model, named(model, data))[0]))  # type: ignore[arg-type]
+
+
+def _adopt(params: Parameters, models: Mapping[str, Model]) -> list[str]:
+    """Give qdamp and qbroad that nobody has touched the values that the data say; say which stand against them."""
+    remarks = []
+    for q in global_quantities(models):
+        par = params.get(q.name)
+        if par is None or q.name.rpartition(".")[2] not in INSTRUMENT_QUANTITIES or par.vary or par.expr:
+            continue
+        about = par.user_data or {}
+        if about.get("of model") and par.value == about["made"][0] and is_default(par):
+            par.set(value=q.value, min=min(par.min, q.value), max=max(par.max, q.value))
+        elif par.value != q.value:
+            remarks.append(f"{q.name} is fixed at {par.value:g} by params; data and model say {q.value:g}")
+    return remarks
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    x: Array
+    nfev: int
+    converged: bool
+    message: str
+    factor: Array
+
+
+class _Factor:
+    """[J, f] at x as its triangular factor, remembered for the one x the optimiser asks about."""
+
+    def __init__(self, problem: Problem, progress: Progress | None) -> None:
+        self.problem = problem
+        self.progress = progress
+        self.norm = math.sqrt(sum(s.norm2() for s in problem.sets))
+        self.nfev = 0
+        self.x: Array | None = None
+        self.factor = np.zeros((0, 0))
+
+    def at(self, x: Array) -> Array:
+        """Return the triangular factor of [J, f] at x."""
+        if self.x is None or not np.array_equal(x, self.x):
+            self.factor = self.problem.factor(self.problem.system(x))
+            self.x = x.copy()
+            self.nfev += 1
+            if self.progress is not None:
+                self.progress(self.nfev, float(np.linalg.norm(self.factor[:, -1])) / self.norm)
+        return self.factor
+
+    def residual(self, x: Array) -> Array:
+        return np.asarray(self.at(x)[:, -1])
+
+    def jacobian(self, x: Array) -> Array:
+        return np.asarray(self.at(x)[:, :-1])
+
+
+def _minimise(problem: Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None) -> _Outcome:
+    from scipy.optimize import least_squares
+
+    factor = _Factor(problem, progress)
+    low, high = problem.mapping.low, problem.mapping.high
+    start = problem.mapping.x0 if before is None else before.x
+    found = least_squares(
+        factor.residual,
+        np.clip(start, low, high),
+        factor.jacobian,
+        bounds=(low, high),
+        # Two thirds of the evaluations of "trf" on the measured CdSe fits, and bounds are met exactly.
+        method="dogbox",
+        x_scale="jac",
+        ftol=TOLERANCE,
+        xtol=TOLERANCE,
+        gtol=1e-12,
+        max_nfev=max_nfev,
+    )
+    words = {
+        0: f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
+        1: "converged: the gradient vanished",
+        2: "converged: Rw no longer improved",
+        3: "converged: parameters no longer moved",
+        4: "converged: neither Rw nor parameters changed",
+    }
+    nfev = factor.nfev + (before.nfev if before else 0)
+    factor.progress = None  # the last step tried may not be the one taken: looking at it again is no step
+    return _Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x))
+
+
+def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
+    mapping, x = problem.mapping, outcome.x
+    jac = outcome.factor[:, :-1].T
+    values, tangents = mapping(x)
+    on_bound = _at_bounds(mapping, x)
+    held = _held(mapping, x, on_bound)
+    at_bound = on_bound | held.alone
+    has_errors = all(s.has_errors for s in problem.sets)
+    # Restraints, and what holds ties within limits, are rows of the factor, too, but no misfit.
+    other = problem.restraints or mapping.at(x)[2]
+    misfit = problem.misfit(problem.curves(x)) if other else float((outcome.factor[:, -1] ** 2).sum())
+    points = sum(s.count for s in problem.sets)
+    # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
+    # The size of the error of a point comes from dG or, without it, from the misfit.
+    factor = points / problem.independent if has_errors else misfit / problem.freedom
+    covariance = _covariance(jac, at_bound) * factor
+    stderr = propagated_errors(covariance, tangents)
+    free = mapping.free_names
+    _write_back(params, mapping, values, stderr, covariance, at_bound)
+    fits = []
+    for s, rows in zip(problem.sets, problem.rows, strict=True):
+        model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
+        # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
+        G = model.evaluator(s.data.r, s.begin)(model.values)[0]
+        fits.append(
+            DatasetFit(
+                s.name,
+                model,
+                s.data,
+                PDF(s.data.r, G, instrument=model.instrument.complete()),
+                tuple(s.evaluate.messages),
+                s.begin,
+            )
+        )
+    rw = _rw(problem, fits)
+    chi2 = misfit
+    reduced = chi2 / points * problem.independent / problem.freedom
+    source = problem.sets[0].source if has_errors else "misfit"
+    return FitResult(
+        params=params,
+        free=free,
+        values=x,
+        covariance=covariance,
+        datasets=tuple(fits),
+        rw=rw,
+        chi2=chi2,
+        reduced_chi2=reduced,
+        n_points=sum(len(s.data) for s in problem.sets),
+        n_independent=problem.independent,
+        nfev=outcome.nfev,
+        converged=outcome.converged,
+        message=outcome.message,
+        remarks=(*_verdict(rw, reduced, source), *_remarks(mapping, on_bound, held, fits, x)),
+        at_bounds=(*(name for name, bound in zip(free, at_bound, strict=True) if bound), *held.names),
+        errors_from=source,
+        whitened=problem.sets[0].whiten is not None,
+        fractions=phase_fractions(fits[0].model, propagated(covariance, tangents[_scales(mapping, problem)])),
+        seconds=seconds,
+        restraints=problem.restraints,
+        restraint_scale=problem.restraint_scale,
+        restraint_chi2=problem.restrained(x),
+    )
+
+
+def _verdict(rw: float, reduced_chi2: float, source: str) -> tuple[str, ...]:
+    """Say that a model does not describe the data, which is no matter of convergence."""
+    if describes(rw, reduced_chi2, source):
+        return ()
+    return (f"the model does not describe the data: the best Rw in reach is {rw:.2f}; its parameters mean little",)
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Tied parameters that ended on a limit: names, what is said of each, and the free ones that they hold alone."""
+
+    names: tuple[str, ...]
+    remarks: tuple[str, ...]
+    alone: Any
+
+
+def _held(mapping: ParameterMap, x: Array, on_bound: Any) -> _Held:
+    """Find the tied parameters on a limit; one is not worth a word where what it follows is on its bound, too."""
+    values, tangents, beyond = mapping.at(x)
+    alone = np.zeros(len(mapping.free), dtype=bool)
+    names, remarks = [], []
+    expressions = dict(mapping.ties)
+    for limit in mapping.limits:
+        value, tiny = float(values[limit.index]), 1e-6 * limit.unit
+        moved_by = (beyond[limit.index][1] if limit.index in beyond else tangents[limit.index]) != 0
+        inside = limit.low + tiny < value < limit.high - tiny
+        if inside or not (moved_by & ~on_bound).any():
+            continue
+        alone |= moved_by & (moved_by.sum() == 1)
+        name, side = mapping.names[limit.index], "lower" if value - limit.low < limit.high - value else "upper"
+        names.append(name)
+        remarks.append(
+            f"{name}, tied to {expressions[limit.index]}, ended on its {side} limit {value:g}: widen its bounds, or "
+            "change the tie"
+        )
+    return _Held(tuple(names), tuple(remarks), alone)
+
+
+def _scales(mapping: ParameterMap, problem: Problem) -> list[int]:
+    """Return the indices of the first data set's scales, in the order of phases."""
+    return [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
+
+
+def _covariance(jac: Array, at_bound: Array) -> Array:
+    """(JᵀJ)⁻¹ over parameters that are not on a bound; NaN rows for those that are or that data do not determine."""
+    n = jac.shape[0]
+    out = np.full((n, n), math.nan)
+    inside = np.flatnonzero(np.logical_not(at_bound))
+    size = np.linalg.norm(jac[inside], axis=1)
+    inside = inside[size > 0]
+    if inside.size == 0:
+        return out
+    size = size[size > 0]
+    _, s, vt = np.linalg.svd((jac[inside] / size[:, None]).T, full_matrices=False)
+    if s[-1] < 1e-10 * s[0]:
+        s = np.where(s < 1e-10 * s[0], math.nan, s)
+    scaled = vt.T / s
+    out[np.ix_(inside, inside)] = (scaled @ scaled.T) / np.outer(size, size)
+    return out
+
+
+def _at_bounds(mapping: ParameterMap, x: Array) -> Any:
+    span = np.where(np.isfinite(mapping.high - mapping.low), mapping.high - mapping.low, np.maximum(np.abs(x), 1.0))
+    return np.asarray((x - mapping.low < 1e-6 * span) | (mapping.high - x < 1e-6 * span))
+
+
+def _write_back(
+    params: Parameters,
+    mapping: ParameterMap,
+    values: Array,
+    stderr: Array,
+    covariance: Array,
+    at_bound: Array,
+) -> None:
+    """Put values, standard errors and correlations into the lmfit Parameters."""
+    free = mapping.free_names
+    for i in mapping.free:
+        params[mapping.names[i]].value = float(values[i])
+    sigma = np.sqrt(np.diag(covariance))
+    for column, name in enumerate(free):
+        par = params[name]
+        known = math.isfinite(sigma[column])
+        par.stderr = float(sigma[column]) if known else None
+        par.correl = {
+            other: float(covariance[column, k] / (sigma[column] * sigma[k]))
+            for k, other in enumerate(free)
+            if k != column and known and math.isfinite(sigma[k]) and sigma[column] * sigma[k] > 0
+        }
+    for i, _ in mapping.ties:
+        params[mapping.names[i]].stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
+
+
+def _rw(problem: Problem, fits: Sequence[DatasetFit]) -> float:
+    """Rw = √(Σ w(G_obs − G_calc)²/Σ w G_obs²) over all data sets."""
+    top = bottom = 0.0
+    for s, one in zip(problem.sets, fits, strict=True):
+        weight = 1.0 / s.data.dG if s.has_errors and s.data.dG is not None else 1.0
+        top += float((((s.data.G - one.calc.G) * weight) ** 2).sum())
+        bottom += float(((s.data.G * weight) ** 2).sum())
+    return math.sqrt(top / bottom)
+
+
+def _remarks(
+    mapping: ParameterMap, at_bound: Array, held: _Held, fits: Sequence[DatasetFit], x: Array
+) -> tuple[str, ...]:
+    """Say in words what a user should know before trusting the numbers."""
+    out = []
+    for k in np.flatnonzero(at_bound):
+        name, side = (
+            mapping.free_names[k],
+            "lower" if x[k] - mapping.low[k] < mapping.high[k] - x[k] else "upper",
+        )
+        out.append(f"{name} ended on its {side} bound {x[k]:g}: it has no error; widen the bound or fix it")
+    out.extend(held.remarks)
+    for one in fits:
+        out.extend(one.messages)
+        out.extend(one.data.remarks)
+        out.extend(text for phase in one.model.phases for text in phase.remarks)
+        out.extend(one.model.remarks)
+    return tuple(dict.fromkeys(out))

@@ -1,0 +1,244 @@
+"""The least-squares problem of a fit: data sets, residuals and their Jacobian as functions of the free values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pdfkit import _checks, _expressions
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.whitening import Whitening, whitening
+from pdfkit.kernels.linear import triangular_factor
+from pdfkit.model.evaluate import Evaluator
+from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.model.params import ParameterMap, Parameters
+from pdfkit.model.restraints import Restraint
+from pdfkit.phases.base import Quantity
+
+OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01}
+"""Å⁻¹: where a fit starts a free quantity that is 0."""
+
+
+def is_local(name: str) -> bool:
+    """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's two."""
+    return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
+
+
+def global_quantities(models: Mapping[str, Model]) -> list[Quantity]:
+    """Return the quantities of a fit from the model of each data set: shared ones, and its own of each if several.
+
+    A shared quantity has the narrowest limits that any of the data ask for.
+    """
+    first = next(iter(models.values()))
+    if len(models) == 1:
+        return list(first.quantities)
+    for name in models:
+        if not name.isidentifier() or name in [phase.name for phase in first.phases]:
+            raise ParameterError(f"data set name {name!r}: use a plain word that is no phase name")
+    same = zip(*(model.quantities for model in models.values()), strict=True)
+    shared = [
+        replace(qs[0], low=max(q.low for q in qs), high=min(q.high for q in qs))
+        for qs in same
+        if not is_local(qs[0].name)
+    ]
+    own = [(name, q) for name, model in models.items() for q in model.quantities if is_local(q.name)]
+    return shared + [replace(q, name=f"{name}.{q.name}") for name, q in own]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One measured curve and what compares it with a model.
+
+    target (m,), weight (m,): G_obs and 1/dG (1 where there is none) at the points used; whiten: makes residuals there
+    independent, None to take every point by itself. source: where the size of the errors comes from ("cov", "dG",
+    "misfit").
+    """
+
+    name: str
+    model: Model
+    data: PDF
+    begin: float
+    evaluate: Evaluator
+    target: Array
+    weight: Array
+    whiten: Whitening | None
+    source: str
+
+    @classmethod
+    def of(cls, name: str, model: Model, data: PDF, begin: float, weights: str, errors: str) -> Dataset:
+        """Prepare `data`, the part in the range of the fit of what begins at `begin` (Å), for its own model."""
+        _checks.scale(f"G of {name or data.name or 'the data'}", data.G, data.dG)
+        if errors == "covariance":
+            made = whitening(data, model.instrument, weights)
+            target, ones = data.G[made.index], np.ones(made.index.size)
+            # The points are some of the data's: the last may not be among them, and the model is that of all.
+            evaluate = model.evaluator(data.r[made.index], end=float(data.r[-1]))
+            return cls(name, model, data, begin, evaluate, target, ones, made, made.source)
+        dG = data.dG if weights == "auto" else None
+        weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
+        return cls(name, model, data, begin, model.evaluator(data.r, begin), data.G, weight, None, source)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the size of the errors is known without a fit."""
+        return self.source != "misfit"
+
+    @property
+    def count(self) -> int:
+        """Number of residuals."""
+        return self.target.size if self.whiten is None else self.whiten.matrix.shape[0]
+
+    def rows(self, G: Array, dG: Array) -> Array:
+        """Return ∂f/∂x and f = (G − G_obs)/dG, whitened: (nfree + 1, count)."""
+        out = np.vstack([dG, G - self.target])
+        return out * self.weight if self.whiten is None else self.whiten(out)
+
+    def norm2(self) -> float:
+        """Return Σ(G_obs/dG)² in the metric of the residuals."""
+        top = self.target[None]
+        return float(((top * self.weight if self.whiten is None else self.whiten(top)) ** 2).sum())
+
+    def global_name(self, quantity: str) -> str:
+        """Return the parameter name of one of the model's quantities in this data set."""
+        return f"{self.name}.{quantity}" if self.name and is_local(quantity) else quantity
+
+    @property
+    def independent(self) -> float:
+        """Number of independent points: the whitened residuals, or one every π/Qmax in r (the points if fewer)."""
+        if self.whiten is not None:
+            return float(self.count)
+        qmax = self.model.instrument.qmax or math.inf
+        span = float(self.data.r[-1] - self.data.r[0])
+        return min(float(len(self.data)), span * qmax / math.pi)
+
+
+class Problem:
+    """Residuals, Jacobian and what is needed to judge them, as functions of the free values."""
+
+    def __init__(
+        self, sets: Sequence[Dataset], mapping: ParameterMap, restraints: tuple[Restraint, ...], model: Model
+    ) -> None:
+        self.sets = sets
+        self.mapping = mapping
+        self.restraints = restraints
+        self.model = model
+        self.restraint_scale = math.sqrt(sum(s.count for s in sets) / self.independent)
+        # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
+        self.wall = 1e3 * math.sqrt(sum(s.norm2() for s in sets)) if mapping.limits else 0.0
+        position = {name: i for i, name in enumerate(mapping.names)}
+        self.rows = []
+        for s in sets:
+            names = [s.global_name(name) for name in s.model.names]
+            missing = [name for name in names if name not in position]
+            if missing:
+                raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
+            self.rows.append(np.array([position[name] for name in names]))
+
+    @property
+    def independent(self) -> float:
+        """Independent points of all data sets."""
+        return sum(s.independent for s in self.sets)
+
+    @property
+    def freedom(self) -> float:
+        """Independent points less free parameters (1 at least)."""
+        return max(1.0, self.independent - len(self.mapping.free))
+
+    def check(self) -> None:
+        """Refuse a problem that has nothing to vary or too few data."""
+        if not self.mapping.free:
+            raise ParameterError('nothing is free: give free=["scale", "a", ...]')
+        used = {int(i) for rows in self.rows for i in rows}
+        named = {name for _, expression in self.mapping.ties for name in _expressions.names(expression)}
+        idle = [
+            self.mapping.names[i] for i in self.mapping.free if i not in used and self.mapping.names[i] not in named
+        ]
+        if idle and not self.restraints:
+            raise ParameterError(
+                f"{idle[0]} is free, but neither model nor ties have it: fix it, or take params of this model"
+            )
+        points = sum(s.count for s in self.sets)
+        if points <= len(self.mapping.free):
+            raise ParameterError(
+                f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
+            )
+
+    def curves(self, x: Array, columns: Sequence[int] | None = None) -> list[tuple[Array, Array]]:
+        """Return (G, dG/dx) of every data set; of the derivatives, only those for `columns` of x."""
+        values, tangents = self.mapping(x)
+        return self._curves(values, tangents if columns is None else tangents[:, list(columns)])
+
+    def _curves(self, values: Array, tangents: Array) -> list[tuple[Array, Array]]:
+        return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+
+    def system(self, x: Array) -> Array:
+        """Return the rows of the linearised problem, (nfree + 1, n): ∂f/∂x, then f = (G_calc − G_obs)/dG.
+
+        Restraints, and how far ties lead beyond their limits, are the last columns.
+        """
+        values, tangents, beyond = self.mapping.at(x)
+        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self._curves(values, tangents), strict=True)]
+        for restraint in self.restraints:
+            value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
+            rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
+        if beyond:
+            rows.append(self.mapping.excess(beyond) * self.wall)
+        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+    def restrained(self, x: Array) -> float:
+        """Return the sum of squares of the restraints, in the units of the misfit."""
+        values, tangents = self.mapping(x)
+        found = [one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints]
+        return float(sum(value**2 for value in found)) * self.restraint_scale**2
+
+    @staticmethod
+    def factor(rows: Array) -> Array:
+        """Return the triangular factor (nfree + 1, nfree + 1) of the rows of `system`."""
+        if not np.isfinite(rows).all():
+            raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds")
+        out = np.zeros((rows.shape[0], rows.shape[0]))
+        triangular_factor(rows, out)
+        return out
+
+    def misfit(self, curves: list[tuple[Array, Array]]) -> float:
+        """Return the weighted sum of squares without restraints."""
+        parts = zip(self.sets, curves, strict=True)
+        return float(sum((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum() for s, (G, _) in parts))
+
+    def guess_scales(self, params: Parameters) -> None:
+        """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""
+        from scipy.optimize import nnls
+
+        free = self.mapping.free_names
+        columns = [k for k, name in enumerate(free) if name.endswith(".scale")]
+        used_in_ties = any(name in expression for name in free for _, expression in self.mapping.ties)
+        if not columns or used_in_ties:
+            return
+        x = self.mapping.x0
+        parts = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self.curves(x, columns), strict=True)]
+        rows = np.concatenate(parts, axis=1)
+        basis, f = rows[:-1].T, rows[-1]
+        if not np.isfinite(basis).all() or not basis.any():
+            return
+        solution, _ = nnls(basis, basis @ x[columns] - f)
+        solution = np.maximum(solution, 0.1 * solution.max(initial=0.0))
+        for k, value in zip(columns, solution, strict=True):
+            i = self.mapping.free[k]
+            low, high = self.mapping.low[k], self.mapping.high[k]
+            params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))
+
+    def leave_zero(self, params: Parameters) -> None:
+        """Start free qdamp and qbroad off 0: G depends on their squares, so at 0 nothing would move them.
+
+        The starts are those of a usual powder instrument, or half the upper bound where that is lower.
+        """
+        for k, name in enumerate(self.mapping.free_names):
+            start = OFF_ZERO.get(name.rpartition(".")[2])
+            i = self.mapping.free[k]
+            if start is not None and self.mapping.start[i] == 0.0:
+                params[name].value = self.mapping.start[i] = min(start, 0.5 * float(self.mapping.high[k]))

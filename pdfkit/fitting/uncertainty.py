@@ -1,0 +1,307 @@
+"""What a fit's errors rest on, looked at again: bands on G_calc, profiles, resampled misfits, posterior samples.
+
+| function | assumes | costs |
+|---|---|---|
+| `band` | the model is linear within one standard error | one evaluation |
+| `profile` | errors are normal; the model may be curved | a fit per point |
+| `bootstrap` | nothing of the size of errors in one region of Q follows from another | a fit per replica |
+| `sample` | errors are normal; any shape of the posterior | thousands of evaluations; needs emcee |
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks, transforms
+from pdfkit._checks import Array
+from pdfkit._terminal import captured
+from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.fitting.least_squares import known_restraints, posed_again, refit
+from pdfkit.fitting.problem import Problem
+from pdfkit.model.params import ParameterMap
+from pdfkit.model.restraints import Restraint
+from pdfkit.results.result import DatasetFit, FitResult
+
+Progress = Callable[[int, int], None]
+
+
+def _known(result: FitResult, name: str) -> int:
+    if name not in result.free:
+        raise ParameterError(f"{name} was not free in this fit: nearest are {nearest(name, result.free)}")
+    return result.free.index(name)
+
+
+def band(result: FitResult) -> dict[str, Array]:
+    """Return the standard error of G_calc (n,) on the data's r, by data set: the root of diag(J C Jᵀ).
+
+    Parameters without an error (on a bound) count as fixed. Source: linear error propagation.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(1, 10, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> result = pk.fit(model, data, free=["scale"])
+    >>> scale = result.params["ni.scale"]
+    >>> np.allclose(pk.band(result)[""], abs(result.calc.G) * scale.stderr / scale.value)  # "": the only data set
+    True
+    """
+    mapping = ParameterMap.of(result.params)
+    _, tangents = mapping(mapping.x0)
+    covariance = np.where(np.isfinite(result.covariance), result.covariance, 0.0)
+    out = {}
+    for one in result.datasets:
+        names = [f"{one.name}.{n}" if f"{one.name}.{n}" in mapping.names else n for n in one.model.names]
+        rows = [mapping.names.index(n) for n in names]
+        _, slopes = one.model.evaluator(one.data.r, one.begin)(one.model.values, tangents[rows])
+        out[one.name] = np.sqrt(np.maximum(np.einsum("ir,ij,jr->r", slopes, covariance, slopes), 0.0))
+    return out
+
+
+@dataclass(frozen=True)
+class Profile:
+    """χ² of a fit along one parameter, all others refined.
+
+    name; values (n,) of the parameter; rise (n,): χ² above its minimum, restraints included, in units of the errors; rw
+    (n,). interval(k): where the rise reaches k².
+    """
+
+    name: str
+    best: float
+    values: Array
+    rise: Array
+    rw: Array
+
+    def interval(self, sigmas: float = 1.0) -> tuple[float, float]:
+        """Return where the rise reaches sigmas², on either side of the best value; NaN beyond the range computed."""
+        out = []
+        for side in (-1, 1):
+            part = (self.values - self.best) * side >= 0
+            distance = np.sqrt(np.maximum(np.append(self.rise[part], 0.0), 0.0))
+            value = np.append(self.values[part], self.best)
+            order = np.argsort(distance)
+            inside = sigmas <= distance[order][-1]
+            out.append(float(np.interp(sigmas, distance[order], value[order])) if inside else math.nan)
+        return out[0], out[1]
+
+
+def profile(
+    result: FitResult, name: str, *, sigmas: float = 2.5, points: int = 11, progress: Progress | None = None
+) -> Profile:
+    """Return the profile likelihood of one free parameter: χ²(p) minimised over all others.
+
+    Ties, weights and restraints are those of the fit. points : values from −sigmas to +sigmas standard errors (within
+    the parameter's bounds). Each is a fit that starts at the last one. Raises ParameterError for a name that was not
+    free, or that has no error.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(1, 10, 0.02))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> result = pk.fit(model, data, free=["scale", "a"])
+    >>> low, high = pk.profile(result, "ni.a", points=5).interval()
+    >>> print(f"± {(high - low) / 2 / result.params['ni.a'].stderr:.2f} standard errors")
+    ± 1.00 standard errors
+    """
+    index = _known(result, name)
+    points = int(_checks.number("points", points, low=3, high=1001))
+    sigma = math.sqrt(result.covariance[index, index])
+    if not math.isfinite(sigma):
+        raise ParameterError(f"{name} has no error to step by (it is on a bound, or not determined): widen its bounds")
+    best = float(result.values[index])
+    par = result.params[name]
+    wanted = np.clip(best + sigma * np.linspace(-sigmas, sigmas, points), par.min, par.max)
+    unit = _unit(result)
+    # The fitted model follows ripples a little further or less far than the one that was fitted: 1e-4 of G, 0.1 of χ².
+    least = refit(result, result.params)
+    rise, rw = np.empty(points), np.empty(points)
+    done = 0
+    for side in (np.flatnonzero(wanted <= best)[::-1], np.flatnonzero(wanted > best)):
+        params = result.params.copy()
+        for k in side:
+            params[name].set(value=float(wanted[k]), vary=False)
+            found = refit(result, params)
+            params = found.params.copy()
+            above = found.chi2 + found.restraint_chi2 - least.chi2 - least.restraint_chi2
+            rise[k], rw[k] = above / unit, found.rw
+            done += 1
+            if progress is not None:
+                progress(done, points)
+    return Profile(name, best, wanted, rise, rw)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Values (repeats, n) of the free parameters, resampled or sampled, and what follows from them.
+
+    remark : what to know of them (a chain too short for its correlations), or empty.
+    """
+
+    free: tuple[str, ...]
+    best: Array
+    values: Array
+    remark: str = ""
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance of the replicas (n, n)."""
+        return np.atleast_2d(np.cov(self.values.T))
+
+    @property
+    def stderr(self) -> dict[str, float]:
+        """Standard error of each free parameter."""
+        return dict(zip(self.free, self.values.std(axis=0, ddof=1).tolist(), strict=True))
+
+    def interval(self, name: str, level: float = 0.68) -> tuple[float, float]:
+        """Return the central interval that holds `level` of the replicas."""
+        column = self.values[:, self.free.index(name)]
+        low, high = np.quantile(column, [(1 - level) / 2, (1 + level) / 2])
+        return float(low), float(high)
+
+
+def bootstrap(
+    result: FitResult,
+    *,
+    repeats: int = 200,
+    width: float | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Replicas:
+    """Return fits to G_calc plus the misfit with random signs over blocks of Q: errors for models that are not perfect.
+
+    The misfit is split into its shares from bands of Q of `width` (Å⁻¹, default two Nyquist widths 2π/(rmax − rmin)),
+    each of which keeps its size and its shape in r and gets a sign of its own (wild bootstrap). What the model misses
+    counts as if it were noise of that size there: no assumption that it is equally large at all Q. The misfit is first
+    enlarged by √[N/(N − n)], for what n parameters have taken from N independent points. Ties and weights are those of
+    the fit; so are its restraints, whose targets are drawn anew within their σ, being data too.
+    Source: Liu, Ann. Stat. 16, 1696 (1988); blocks as in Künsch, Ann. Stat. 17, 1217 (1989).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> r, Q = np.arange(1, 10, 0.02), np.arange(0.1, 25, 0.1)
+    >>> noise = 0.01 * np.random.default_rng(1).standard_normal(Q.size) @ np.sin(np.outer(Q, r))
+    >>> result = pk.fit(model, pk.PDF(r, model(r).G + noise, instrument=model.instrument), free=["scale", "a"])
+    >>> replicas = pk.bootstrap(result, repeats=20, seed=1)
+    >>> replicas.values.shape, 0.5 < replicas.stderr["ni.a"] / result.params["ni.a"].stderr < 2
+    ((20, 2), True)
+    """
+    repeats = int(_checks.number("repeats", repeats, low=2, high=1e6))
+    rng = np.random.default_rng(seed)
+    shares = [_shares(one, width) for one in result.datasets]
+    grow = math.sqrt(result.n_independent / max(1.0, result.n_independent - len(result.free)))
+    values = np.empty((repeats, len(result.free)))
+    for k in range(repeats):
+        data = {}
+        for one, share in zip(result.datasets, shares, strict=True):
+            signs = rng.choice((-1.0, 1.0), share.shape[0])
+            data[one.name] = replace(one.data, G=one.calc.G + grow * (signs @ share))
+        restraints = [_drawn(one, rng) for one in known_restraints(result)]
+        values[k] = refit(result, result.params, data, restraints).values
+        if progress is not None:
+            progress(k + 1, repeats)
+    return Replicas(result.free, result.values, values)
+
+
+def _drawn(restraint: Restraint, rng: np.random.Generator) -> Restraint:
+    """Return a restraint with a target drawn from its own σ; one that has neither is kept as it is."""
+    known: Any = restraint
+    if not hasattr(known, "target") or not hasattr(known, "sigma"):
+        return restraint
+    drawn: Restraint = replace(known, target=known.target + known.sigma * rng.standard_normal())
+    return drawn
+
+
+def _shares(one: DatasetFit, width: float | None) -> Array:
+    """Return the misfit's shares from bands of Q (nblocks, n), which add up to it."""
+    qmax = one.model.instrument.qmax
+    if qmax is None or not math.isfinite(qmax):
+        raise PdfkitError("a bootstrap over Q needs to know Qmax: give qmax= in Å⁻¹")
+    r, misfit = one.data.r, one.difference
+    span = float(r[-1] - r[0])
+    width = 2.0 * math.pi / span * 2.0 if width is None else _checks.number("width", width, low=0.0, open_low=True)
+    blocks = max(2, round(qmax / width))
+    edges = np.linspace(0.0, qmax, blocks + 1)
+    Q = np.linspace(0.0, qmax, max(64, 4 * math.ceil(qmax * r[-1] / math.pi)) + 1)
+    F = transforms.inverse_sine_transform(r, misfit, Q)
+    out = []
+    for low, high in pairwise(edges.tolist()):
+        nodes = np.linspace(low, high, max(16, 4 * math.ceil((high - low) * r[-1] / math.pi)) + 1)
+        out.append(transforms.sine_transform(nodes, np.interp(nodes, Q, F), r))
+    shares = np.array(out)
+    # What lies beyond Qmax (file rounding, ends of the range) goes to no band: share it evenly, so that all add up.
+    return np.asarray(shares + (misfit - shares.sum(axis=0)) / blocks)
+
+
+def sample(
+    result: FitResult, *, steps: int = 1000, burn: int = 200, walkers: int | None = None, seed: int = 0
+) -> Replicas:
+    """Return posterior samples of the free parameters: emcee, through lmfit.
+
+    The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
+    the misfit. Bounds are flat priors, restraints normal ones. `steps` of each walker are taken, the first `burn` left
+    out; neighbours in a chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without
+    the package emcee.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> pdf = model(np.arange(2, 4, 0.04))
+    >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+    >>> result = pk.fit(model, data, free=["a"])
+    >>> draws = pk.sample(result, steps=150, burn=50, walkers=4, seed=1)
+    >>> draws.remark.startswith("The chain is shorter than 50 times the integrated autocorrelation time")
+    True
+    >>> draws.values.shape, 0.5 < draws.stderr["ni.a"] / result.params["ni.a"].stderr < 2
+    ((400, 1), True)
+    """
+    if importlib.util.find_spec("emcee") is None:
+        raise PdfkitError("sampling needs the package emcee: install it, or use profile() or bootstrap()")
+    import lmfit
+
+    problem, unit = _problem(result)
+    plain = lmfit.Parameters()
+    for k, name in enumerate(result.free):
+        low, high = problem.mapping.low[k], problem.mapping.high[k]
+        plain.add(name.replace(".", "__"), float(result.values[k]), min=low, max=high)
+        plain[name.replace(".", "__")].stderr = math.sqrt(result.covariance[k, k])
+
+    def residual(params: Any) -> Any:
+        return problem.system(np.array([par.value for par in params.values()]))[-1] / unit
+
+    count = walkers or max(32, 4 * len(result.free))
+    sampler = lmfit.Minimizer(residual, plain)
+    with captured() as told:  # lmfit prints what it thinks of the chain
+        found = sampler.emcee(steps=steps, burn=burn, nwalkers=count, seed=seed, progress=False)
+    chain = np.reshape(found.chain, (-1, len(result.free)))
+    return Replicas(result.free, result.values, chain, " ".join(told.getvalue().split()))
+
+
+def _problem(result: FitResult) -> tuple[Problem, float]:
+    """Return the problem of a fit as it was posed, and what its residuals are to be divided by."""
+    mapping, kept = ParameterMap.of(result.params), known_restraints(result)
+    problem = Problem(posed_again(result), mapping, kept, result.datasets[0].model)
+    problem.restraint_scale = result.restraint_scale
+    return problem, math.sqrt(_unit(result))
+
+
+def _unit(result: FitResult) -> float:
+    """Return what χ² of a fit is to be divided by, so that a rise of 1 is one standard error."""
+    unit = 1.0 if result.errors_from != "misfit" else result.reduced_chi2
+    return unit if result.whitened else unit * result.n_points / result.n_independent

@@ -1,0 +1,114 @@
+"""Residuals of G(r) as independent numbers: what correlated errors leave of thousands of oversampled points.
+
+G(r) that was cut at Qmax holds about (rmax − rmin)·Qmax/π independent numbers. Points a little denser than that
+(`OVERSAMPLING`) hold all of them, whatever the grid of the file. Which combinations of points those numbers are follows
+from Qmax and window of the data alone: the modes of the covariance of noise that is equal at all Q, but for those with
+less than `SMALLEST` of its largest variance, which lie beyond Qmax or where the window has taken the signal, and hold
+rounding more than information. The covariance of the data within them, C = VΛVᵀ, is diagonalised, and Λ^(−½)Vᵀ turns
+residuals into independent ones of variance 1. Where noise differs much with Q, the best known combinations count as if
+their variance were `FLOOR` of the largest: a reduction is not right to more digits than that.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit._machine import one_thread
+from pdfkit.data.covariance import Covariance
+from pdfkit.data.curves import PDF
+from pdfkit.data.instrument import Instrument
+from pdfkit.kernels.linear import project
+from pdfkit.model.model import Model
+
+OVERSAMPLING = 1.25
+SMALLEST = 0.01
+FLOOR = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Whitening:
+    """Which points of the data are used, and what makes their residuals independent.
+
+    index (m,): points. matrix (k, m), k ≤ m: W with W·C·Wᵀ = 1. known: whether C has the size of the errors, or only
+    their correlation.
+    """
+
+    index: IntArray
+    matrix: Array
+    source: str
+
+    def __call__(self, rows: Array) -> Array:
+        """Return rows (n, m) as independent numbers (n, k)."""
+        out = np.empty((rows.shape[0], self.matrix.shape[0]))
+        project(np.ascontiguousarray(rows), self.matrix, out)
+        return out
+
+
+def possible(model: Model) -> bool:
+    """Whether errors of data that this model is fitted to are correlated in a known way: cut, and cut exactly."""
+    qmax = model.instrument.qmax
+    return qmax is not None and math.isfinite(qmax) and model.convention.cut == "exact"
+
+
+def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
+    """Return what whitens residuals on the data's r, from the best that is known of their errors.
+
+    In this order: the covariance of the data ("cov"); their dG with the correlation that Qmax and window cause ("dG");
+    that correlation alone ("misfit": the size of the errors follows from the fit).
+    """
+    index = _points(data.r, instrument.qmax or math.inf)
+    r = data.r[index]
+    with one_thread():
+        if weights == "auto" and data.cov is not None:
+            return Whitening(index, _root(data.cov, r.tobytes()), "cov")
+        root = _root_of_correlation(r.tobytes(), instrument)
+    if weights == "auto" and data.dG is not None:
+        return Whitening(index, np.ascontiguousarray(root / data.dG[index]), "dG")
+    return Whitening(index, root, "misfit")
+
+
+def _points(r: Array, qmax: float) -> IntArray:
+    """Every n-th point, so that they are OVERSAMPLING times denser than π/qmax or as dense as the data are."""
+    step = (r[-1] - r[0]) / (r.size - 1)
+    stride = max(1, math.floor(math.pi / (OVERSAMPLING * qmax * step) + 1e-9))
+    if stride > 1 and np.abs(np.diff(r) - step).max() > 0.01 * step:
+        wanted = np.arange(r[0], r[-1] + 1e-9, math.pi / (OVERSAMPLING * qmax))
+        return np.unique(np.clip(np.searchsorted(r, wanted), 0, r.size - 1))
+    return np.arange(0, r.size, stride)
+
+
+@lru_cache(maxsize=16)
+def _root(cov: Covariance, buffer: bytes) -> Array:
+    """Return what whitens the covariance of the data, in the modes that its own Q and window have room for."""
+    r = np.frombuffer(buffer)
+    flat = Covariance(cov.Q, cov.weight, 1.0 / np.gradient(cov.Q))  # errors equal at all Q
+    values, vectors = np.linalg.eigh(flat.matrix(r))
+    band = vectors[:, values > SMALLEST * values[-1]]
+    values, vectors = np.linalg.eigh(band.T @ cov.matrix(r) @ band)
+    return np.ascontiguousarray((band @ vectors / np.sqrt(np.maximum(values, FLOOR * values[-1]))).T)
+
+
+def _correlation(buffer: bytes, instrument: Instrument) -> Array:
+    """Return the correlation (m, m) of errors that are equal at all Q up to qmax, times the window."""
+    r = np.frombuffer(buffer)
+    matrix = Covariance.white(instrument, float(r[-1])).matrix(r)
+    # Close to r = 0 G is 0 for certain: what dG says there is not divided by nothing.
+    size = np.sqrt(np.maximum(np.diag(matrix), 1e-2))
+    return np.asarray(matrix / np.outer(size, size))
+
+
+@lru_cache(maxsize=16)
+def _root_of_correlation(buffer: bytes, instrument: Instrument) -> Array:
+    return _inverse_root(_correlation(buffer, instrument))
+
+
+def _inverse_root(covariance: Array) -> Array:
+    """Return Λ^(−½)Vᵀ (k, m) of the modes that count."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > SMALLEST * values[-1]
+    return np.ascontiguousarray((vectors[:, kept] / np.sqrt(values[kept])).T)

@@ -1,0 +1,1 @@
+"""A model of G(r): phases, an instrument, parameters, and how they become a curve."""

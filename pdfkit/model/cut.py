@@ -1,0 +1,229 @@
+"""The grid a model is computed on, the Q cut on it, and exact resampling onto any r.
+
+A cut at Qmax is the convolution of the odd extension of G with K(r) = (1/π)∫M(Q)cos(Qr)dQ. Its samples on a uniform
+grid are exact as long as no part of G aliases into |Q| < Qmax, so the grid is as coarse as the narrowest peak allows:
+exp[−σ²(2π/h − Qmax)²/2] < 1.3e-9 (and h ≤ π/(1.6 Qmax), for the resampling). The sum runs over lags of the exact
+kernel (not over a discrete filter), so nothing folds back and Qmax need not be a multiple of anything. The one
+thing that is not band-limited is the knee of γ₀ (and of rγ₀ at 0): it aliases by about 1e-6 of max|G|. Peaks beyond
+the last r asked for are included up to `ripple_range` further and faded out smoothly over it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from pdfkit import _machine
+from pdfkit._checks import Array, IntArray
+from pdfkit.data.instrument import Instrument
+from pdfkit.kernels import peaks as kernels
+
+# exp(−6.4²/2) = 1.3e-9: what a Gaussian's transform may still be where the grid begins to alias.
+ALIAS = 6.4
+OVERSAMPLING = 1.6
+# Resampling error exp(−20) = 2e-9 of the largest value: windowed sinc, Kaiser–Bessel window.
+TAPS_EXPONENT = 20.0
+LADDER = 1.08
+
+
+def choose_step(sigma: float, qmax: float) -> float:
+    """Return the grid step (Å) that is exact for peaks of σ ≥ sigma (Å) cut at qmax (Å⁻¹; inf for no cut).
+
+    Steps come from a geometric ladder, so that nearly equal inputs share a grid (and its tables).
+    """
+    band = min(qmax, ALIAS / sigma)
+    step = min(2 * math.pi / (band + ALIAS / sigma), math.pi / (OVERSAMPLING * band))
+    return LADDER ** math.floor(math.log(max(step, 1e-3)) / math.log(LADDER))
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Nodes k·step for k = 0…count − 1, and how to get from there to `r`.
+
+    taper (count,): fades the part beyond the last r; band: highest Q the node values hold, Å⁻¹; period: length of
+    the sine transform; first, taps, pad: resampling onto r (see `resample`).
+    """
+
+    step: float
+    count: int
+    nodes: Array
+    taper: Array
+    period: int
+    pad: int
+    first: IntArray
+    taps: Array
+
+    def transform(self, curves: Array) -> Array:
+        """Sine transform of node values (…, count), zero-padded to the period."""
+        from scipy import fft
+
+        shape = (*curves.shape[:-1], self.period - 1)
+        padded = np.zeros(shape)
+        padded[..., : self.count - 1] = curves[..., 1:]
+        return np.asarray(fft.dst(padded, type=1, axis=-1, overwrite_x=True))
+
+    def back(self, spectrum: Array) -> Array:
+        """Inverse of `transform`: node values (…, count), 0 at r = 0."""
+        from scipy import fft
+
+        values = fft.idst(spectrum, type=1, axis=-1, overwrite_x=True)
+        out = np.zeros((*spectrum.shape[:-1], self.count))
+        out[..., 1:] = values[..., : self.count - 1]
+        return out
+
+    def resample(self, curves: Array) -> Array:
+        """Return odd curves (…, count), band-limited on the nodes, on the output r (…, nr)."""
+        lead = curves.shape[:-1]
+        flat = curves.reshape(-1, self.count)
+        extended = np.empty((flat.shape[0], self.pad + self.count))
+        extended[:, self.pad :] = flat
+        extended[:, : self.pad] = -flat[:, self.pad : 0 : -1]
+        out = np.empty((flat.shape[0], self.first.size))
+        kernels.resample(extended, self.first, self.taps, out)
+        return out.reshape(*lead, self.first.size)
+
+
+# Å over which a model is faded out at least where Q below qmin is cut: faster, the fading would leak into it.
+QMIN_RANGE = 40.0
+# Pairs (before symmetry) up to which the range of ripples may grow: a few ms of work an evaluation.
+RIPPLE_PAIRS = 6e5
+
+
+def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: float) -> float:
+    """How far beyond rmax (Å) peaks are still included, for typical peaks of variance sigma2 (Å²).
+
+    What is left out beyond it changes G by about 0.06·(5 Å/range)^1.5·exp(−σ²Qmax²/2)·B(rmax) of max|G| (measured on
+    bulk CdS at Qmax 25 Å⁻¹; it decays more slowly at lower Qmax). The range is set for 1e-4, or ends where B(r) has
+    taken the rest away; it is 4 to 100 Å, and above 20 Å no longer than leaves RIPPLE_PAIRS pairs (`pairs` is their
+    number per Å³ of the sphere they fill). Measured on bulk CdS and Ni to 30 Å: below 1.6e-4 with qdamp 0.03 and 0.058
+    at Qmax 15 to 25 (NaCl at Qmax 18: 8e-4), up to 2e-3 where nothing damps the crystal. Large cells stay at 20 Å and
+    at larger errors in the last few Å before rmax: diamond as 8 atoms without symmetry 1.6e-3 (qdamp 0.03, Qmax 20),
+    1e-2 with nothing to damp it at Qmax 15; with its symmetry (symmetry="find") 1.4e-4 and 7e-3. With a qmin it is
+    40 Å at least: 4 Å is off by 6e-3, 20 Å by 1e-4 (bulk NaCl, CdS and Ni).
+    """
+    if not instrument.terminated:
+        return 0.0
+    affordable = max(20.0, (RIPPLE_PAIRS / (4.19 * pairs)) ** (1 / 3) - rmax)
+    # What the width of the peaks leaves of it at Qmax: 0 from U·Qmax² of about 745 on.
+    left = 0.06 * math.exp(-0.5 * sigma2 * _qmax(instrument) ** 2)
+    excess = left * math.exp(-0.5 * (instrument.qdamp * rmax) ** 2) / 1e-4
+    wanted = 5.0 * max(excess ** (2 / 3), 0.7 * excess)  # the larger it is, the slower it decays
+    if instrument.qdamp > 0 and left > 0:  # for wide peaks at a high Qmax nothing is left
+        damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
+        wanted = min(wanted, damped)
+    return float(np.clip(wanted, QMIN_RANGE if instrument.qmin > 0 else 4.0, min(100.0, affordable)))
+
+
+def make_grid(r: Array, step: float, band: float, extra: float, end: float) -> Grid:
+    """Build the grid that reaches end + extra (Å, end ≥ r[-1]) and holds content up to `band` (Å⁻¹)."""
+    half = _half_taps(step, band)
+    size = 8.0 * (8.0 * r.size * half + 12.0 * (end + extra) / step)
+    _machine.need(size, f"G(r) on {r.size} points to {r[-1]:g} Å", "take fewer points, or a lower rmax")
+    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra, end)
+
+
+def _half_taps(step: float, band: float) -> int:
+    return math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
+
+
+def _build(buffer: bytes, step: float, band: float, extra: float, end: float) -> Grid:
+    r = np.frombuffer(buffer)
+    half = _half_taps(step, band)
+    last = max(end + extra, end + (half + 2) * step)
+    count = math.ceil(last / step) + 1
+    nodes: Array = step * np.arange(count, dtype=np.float64)
+    start = end + min(extra, (half + 2) * step)
+    taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
+    position = r / step
+    first = np.floor(position).astype(np.int64) - half + 1
+    pad = max(0, -int(first.min(initial=0)))
+    taps = np.empty((r.size, 2 * half))
+    for low in range(0, r.size, 4096):
+        part = slice(low, low + 4096)
+        taps[part] = _taps(position[part, None] - (first[part, None] + np.arange(2 * half)), half)
+    from scipy import fft
+
+    return Grid(
+        step=step,
+        count=count,
+        nodes=nodes,
+        taper=taper,
+        period=fft.next_fast_len(2 * count, real=True),
+        pad=pad,
+        first=first + pad,
+        taps=taps,
+    )
+
+
+def _taps(offset: Array, half: int) -> Array:
+    window = np.i0(TAPS_EXPONENT * np.sqrt(np.clip(1 - (offset / half) ** 2, 0, None))) / np.i0(TAPS_EXPONENT)
+    return np.asarray(np.sinc(offset) * window)
+
+
+# Numbers of weights from which a grid is large: few of those are kept.
+LARGE = 1_000_000
+_made = lru_cache(maxsize=64)(_build)
+_made_large = lru_cache(maxsize=2)(_build)
+
+
+def fade(t: Array) -> Array:
+    """Return 1 for t ≤ 0, 0 for t ≥ 1, with three continuous derivatives between."""
+    t = np.clip(t, 0.0, 1.0)
+    return np.asarray(1.0 - t**4 * (35.0 - 84.0 * t + 70.0 * t**2 - 20.0 * t**3))
+
+
+def cut_spectrum(
+    step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None = None
+) -> Array:
+    """Return what the sine transform of a grid's nodes is multiplied with to cut at Qmin…Qmax (period − 1,).
+
+    `weight(Q)` multiplies the modification function: the Q-dependent weights of a partial.
+    """
+    from scipy import fft
+
+    lags = _cut_lags(step, period, instrument, weight)
+    return np.asarray(step * fft.dct(lags, type=1)[1:-1])
+
+
+def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None) -> Array:
+    from pdfkit import transforms
+
+    end = _cut_end(step, _qmax(instrument))
+    if end <= instrument.qmin:
+        return np.zeros(period + 1)
+    if weight is None:
+        window = (instrument.window, _qmax(instrument), instrument.window_width)
+        return _plain_lags(step, period, instrument.qmin, end, *window)
+
+    def modified(q: Array) -> Array:
+        m = transforms.window(instrument.window, q, _qmax(instrument), instrument.window_width)
+        return np.asarray(m * weight(q))
+
+    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), instrument.qmin, end, modified)
+
+
+def _cut_end(step: float, qmax: float) -> float:
+    """Return where the kernel ends: at Qmax, or at the highest Q that nodes `step` apart can hold.
+
+    Beyond that nothing is left of peaks for which the step was chosen, and samples of a kernel that went on would
+    repeat it at every 2π/step: what there is of G would count twice.
+    """
+    return min(qmax, math.pi / step)
+
+
+@lru_cache(maxsize=64)
+def _plain_lags(
+    step: float, period: int, qmin: float, end: float, window: str, qmax: float, width: float | None
+) -> Array:
+    from pdfkit import transforms
+
+    weight = None if window == "none" else (lambda q: transforms.window(window, q, qmax, width))
+    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), qmin, end, weight)
+
+
+def _qmax(instrument: Instrument) -> float:
+    return math.inf if instrument.qmax is None else instrument.qmax

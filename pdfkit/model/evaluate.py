@@ -1,0 +1,531 @@
+"""From numbers to G(r): peaks of every phase on one grid, envelopes, the Q cut, resampling, and the derivatives.
+
+Order (Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r), × scale, summed over
+phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product, so derivatives follow the same path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks, _machine, scattering
+from pdfkit._checks import Array, IntArray
+from pdfkit.data.instrument import Instrument
+from pdfkit.errors import PdfkitError
+from pdfkit.kernels import peaks as kernels
+from pdfkit.model import cut as model_cut
+from pdfkit.model import filters
+from pdfkit.model.cut import Grid
+from pdfkit.phases.base import Composition, Peaks, Phase
+from pdfkit.shapes import Whole
+
+
+@dataclass(frozen=True)
+class Convention:
+    """Where programs differ: the prefactor of a peak, where the envelopes come, and where peaks end.
+
+    prefactor : "pair" divides a peak by its distance r_ij (exact for Gaussian displacements), "grid" by r.
+    envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
+    reach : peaks end at this many σ.
+    cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
+        Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
+        some 1e-3 of max|G|, and of per cents at the first points, where the filter of "pdffit2" begins). That is where
+        the data begin, as for PDFfit2 itself; of data that begin at r = 0, which it cannot take, the last point below
+        the range of the fit, as PDFgui crops them. Grids need not lie on multiples of their step.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> r, nickel = np.arange(2, 10, 0.01), pk.Crystal.from_file("Ni", name="ni")
+    >>> pair, grid = (
+    ...     pk.Model(nickel, pk.Instrument(probe="X", qmax=25), pk.Convention(prefactor=which))(r).G
+    ...     for which in ("pair", "grid")
+    ... )
+    >>> print(f"{abs(grid - pair).max() / pair.max():.1%} at {r[abs(grid - pair).argmax()]:.2f} Å")  # a flank
+    2.3% at 2.38 Å
+    """
+
+    prefactor: str = "pair"
+    envelope: str = "before-cut"
+    reach: float = 7.0
+    cut: str = "exact"
+
+    def __post_init__(self) -> None:
+        _checks.choice("cut", self.cut, ("exact", "pdffit2", "diffpy-cmi"))
+        _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
+        _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
+        object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))
+
+
+# How far beyond r (Å) a cluster may reach and still be followed to its end.
+MOST_EXTRA = 100.0
+# Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
+CHECKED = 10_000_000
+POINT_SECONDS = 1e-9
+
+
+class Evaluator:
+    """G(r) of phases on fixed r, for any values of their quantities, with directional derivatives.
+
+    Holds only tables that follow from r and the instrument: what it returns depends on its arguments alone.
+    `messages` are remarks on the last call (peaks left out). `begin` (Å): where the data begin, if before r; it matters
+    only to the convention "pdffit2", whose filter starts there. `end` (Å): where they end, if beyond r; peaks and
+    ripples are followed as if r went on to there.
+    """
+
+    def __init__(
+        self,
+        phases: tuple[Phase, ...],
+        instrument: Instrument,
+        convention: Convention,
+        strengths: Mapping[str, float],
+        r: Array,
+        begin: float | None = None,
+        end: float | None = None,
+    ) -> None:
+        self.phases = phases
+        self.instrument = instrument
+        self.convention = convention
+        self.strengths = strengths
+        self.r = np.array(r)
+        self._end = max(float(self.r[-1]), -math.inf if end is None else end)
+        self.messages: list[str] = []
+        self._qmax = math.inf if instrument.qmax is None else instrument.qmax
+        self._inside, self._zero = slice(None), False
+        self._filter = ""
+        if convention.cut != "exact" and instrument.terminated:
+            self._use_filter(convention.cut, begin)
+        else:
+            sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
+            self._extra = model_cut.ripple_range(instrument, sigma2, self._end, pairs)
+            # Clusters are followed to their end, so that nothing of them is faded out.
+            # In steps of 5 Å, so that clusters of nearly equal size share their tables.
+            ends = [5.0 * math.ceil((p.shape.extent() - self._end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
+            self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
+        self._terminated = instrument.terminated and not self._filter
+        self._before = convention.envelope == "before-cut"
+        self._cut_last = self._terminated and self._before
+        self._grids: dict[float, Grid] = {}
+        self._spectra: dict[Any, Array] = {}
+        self._weights: dict[Any, _PairWeights] = {}
+        self._last_moves: tuple[Array, list[_Moves]] = (np.zeros(0), [])
+
+    def _use_filter(self, program: str, begin: float | None) -> None:
+        """Compute without a cut on the program's own wider grid, and filter that."""
+        plain = replace(self.instrument, qmin=0.0, qmax=None, weights="constant", window="none")
+        if self.instrument != replace(plain, qmax=self.instrument.qmax):
+            raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent weights: leave them out")
+        wide = filters.filter_range(self.r, self._qmax, program, begin)
+        # PDFfit2's grid has no r = 0, where G is 0.
+        self._zero = bool(self.r[0] < 0.5 * wide[0])
+        first = 0 if self._zero else int(np.argmin(np.abs(wide - self.r[0])))
+        self._inside = slice(first, first + self.r.size - self._zero)
+        self.r, self._extra, self._filter, self._filter_qmax = wide, 0.0, program, self._qmax
+        self._qmax, self._end = math.inf, float(wide[-1])
+
+    def _filtered(self, curves: Array) -> Array:
+        return filters.lowpass(curves, self.r[1] - self.r[0], self._filter_qmax, self._filter)
+
+    def __call__(self, values: Array, tangents: Array | None = None) -> tuple[Array, Array]:
+        """Return G (nr,) at `values` (n,) and its derivatives (nq, nr) along the columns of `tangents` (n, nq)."""
+        if tangents is None:
+            tangents = np.zeros((values.size, 0))
+        self._refuse_senseless(values)
+        blocks = self._blocks(values, tangents, split=False, weighted=True)
+        if self._cut_last and self.instrument.weights == "constant":
+            # One cut for the sum of all phases.
+            grid = blocks[0].grid
+            total = np.zeros((1, 1 + tangents.shape[1], grid.count))
+            for block in blocks:
+                block.envelop(block.curves, grid.nodes, block.taper, total)
+            out = grid.resample(_cut(grid, total, blocks[0].spectra)[0])
+        else:
+            out = np.asarray(sum(self._uncut(block).sum(axis=0) for block in blocks))
+            if self._filter and self._before:
+                out = self._filtered(out)
+        out = self._asked(out)
+        return out[0], out[1:]
+
+    def _asked(self, curves: Array) -> Array:
+        """Return the part of curves (…, n) that r asks for."""
+        inside = curves[..., self._inside]
+        return np.concatenate([np.zeros((*inside.shape[:-1], 1)), inside], axis=-1) if self._zero else inside
+
+    def parts(self, values: Array, *, weighted: bool = True) -> dict[tuple[str, tuple[str, str]], Array]:
+        """Return the share of every phase and species pair: {(phase, pair): G (nr,)}. They add up to the total."""
+        out = {}
+        self._refuse_senseless(values)
+        for block in self._blocks(values, np.zeros((values.size, 0)), split=True, weighted=weighted):
+            for pair, curve in zip(block.found.pairs, self._finish(block), strict=True):
+                out[block.name, pair] = self._asked(curve[0])
+        return out
+
+    def _finish(self, block: _Block) -> Array:
+        """Return a block's curves on r (nchannels, 1 + nq, nr): envelopes and cut in the order of the convention."""
+        curves = self._uncut(block)
+        return self._filtered(curves) if self._filter and self._before else curves
+
+    def _uncut(self, block: _Block) -> Array:
+        """Return what `_finish` does, short of another program's filter where that comes last."""
+        grid = block.grid
+        if self._cut_last:
+            curves = block.enveloped(block.curves, grid.nodes, block.taper)
+            return grid.resample(_cut(grid, curves, block.spectra, block.dspectra))
+        curves = block.curves
+        if self._terminated:
+            curves = _cut(grid, curves * block.taper, block.spectra, block.dspectra)
+        curves = grid.resample(curves)
+        if not self._terminated:
+            curves -= block.found.baseline(self.r, block.slope)
+        if self._filter and not self._before:
+            curves = self._filtered(curves)
+        return block.enveloped(curves, self.r, np.ones(1))
+
+    def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
+        """Return every phase's curves on the shared grid, before envelope and cut."""
+        self.messages = []
+        both = zip(self._offsets, self._all_moves(tangents), strict=True)
+        parts = [self._part(phase, start, values, moves) for (phase, start), moves in both]
+        grid = self._grid(min(_narrowest(part.found) for part in parts))
+        return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
+
+    def _refuse_senseless(self, values: Array) -> None:
+        """Refuse values without sense, with the name of the first: bounds or a tie may have led there."""
+        least, most = self._sensible
+        if ((values >= least) & (values <= most)).all():
+            return
+        quantities = [(f"{phase.name}.{q.name}", q) for phase in self.phases for q in phase.quantities]
+        for (name, q), value in zip(quantities, values.tolist(), strict=False):
+            q.sensible(value, name)
+        for name, value in zip(("qdamp", "qbroad"), values[-2:].tolist(), strict=True):
+            _checks.number(name, value, low=0.0)
+
+    @cached_property
+    def _sensible(self) -> tuple[Array, Array]:
+        limits = [(q.least, q.most) for phase in self.phases for q in phase.quantities]
+        largest = np.finfo(float).max  # so that NaN and infinities are outside
+        low, high = np.array([*limits, (0.0, math.inf), (0.0, math.inf)]).T
+        slack = 0.01  # a difference quotient may step beyond
+        return np.maximum(low - slack, -largest), np.minimum(high + slack, largest)
+
+    @cached_property
+    def _offsets(self) -> list[tuple[Phase, int]]:
+        """Each phase with the index of its first quantity."""
+        counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
+        return list(zip(self.phases, counts.tolist()[:-1], strict=True))
+
+    def _all_moves(self, tangents: Array) -> list[_Moves]:
+        """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
+        known, moves = self._last_moves
+        if known.shape != tangents.shape or not (known == tangents).all():
+            moves = [_Moves.of(phase, start, tangents) for phase, start in self._offsets]
+            self._last_moves = tangents.copy(), moves
+        return moves
+
+    def _part(self, phase: Phase, start: int, values: Array, moves: _Moves) -> _Part:
+        stop = start + len(phase.quantities)
+        shape = phase.shape
+        if shape.parameters:
+            own = zip(shape.parameters, values[stop - len(shape.parameters) : stop].tolist(), strict=True)
+            shape = replace(shape, **{p.name: value for p, value in own})
+        reach = self._end + self._extra
+        if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
+            reach = min(reach, max(shape.extent(), 1.0))
+        qbroad, qmin = float(values[-1]), self.instrument.qmin
+        found = phase.peaks(values[start:stop], moves.phase, qbroad, moves.qbroad, reach, qmin)
+        if found.dropped:
+            self.messages.append(
+                f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
+                "lower delta1 or delta2"
+            )
+        return _Part(phase.name, found, moves.active, _Envelope(float(values[start]), shape, float(values[-2]), moves))
+
+    def _grid(self, sigma: float) -> Grid:
+        step = model_cut.choose_step(sigma, self._qmax)
+        if step not in self._grids:
+            # What the step was chosen for, rounded down the same ladder: nearly equal σ share their tables.
+            band = min(self._qmax, math.pi / (model_cut.OVERSAMPLING * step))
+            self._grids[step] = model_cut.make_grid(self.r, step, band, self._extra, self._end)
+        return self._grids[step]
+
+    def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:
+        found, nq = part.found, part.active.size
+        in_q = self.instrument.weights == "q-dependent" and weighted
+        weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
+        slope = np.empty((len(found.pairs), 1 + nq))
+        slope[:, 0] = found.rho0 * weights.share
+        slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
+        if not (split or in_q):
+            slope = slope.sum(axis=0, keepdims=True)
+        size = slope.shape[0] * (1 + nq) * grid.count
+        if size > CHECKED:
+            _machine.need(
+                40.0 * size, f"{part.name}: {nq} derivatives on {grid.count} points", "free fewer, or lower rmax"
+            )
+        curves = np.zeros((slope.shape[0], 1 + nq, grid.count))
+        by_pair = self.convention.prefactor == "pair"
+        for some in self._portions(part, grid):
+            peaks = (found.peak[some], found.dpeak[some], found.channel[some], weights.factor, weights.dfactor)
+            kernels.sum_peaks(*peaks, grid.step, self.convention.reach, by_pair, curves)
+        if not by_pair:
+            curves[..., 1:] /= grid.nodes[1:]
+            curves[..., 0] = 0.0
+        spectra = np.zeros((0, 0))
+        dspectra: dict[int, Array] = {}
+        if self._terminated:
+            curves -= found.baseline(grid.nodes, slope)
+            if in_q:
+                spectra, dspectra = self._weighted_spectra(grid, found.composition, part.active)
+            else:
+                spectra = self._plain_spectrum(grid)
+        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
+
+    def _portions(self, part: _Part, grid: Grid) -> Iterable[slice]:
+        """Return the peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
+        peak, curves = part.found.peak, 1 + part.active.size
+        if peak.shape[0] * curves * grid.count < CHECKED:
+            return (slice(None),)
+        widest = 2.0 * self.convention.reach * math.sqrt(max(0.0, float(peak[:, 1].max()))) / grid.step
+        each = 1e-7 + POINT_SECONDS * curves * min(widest, float(grid.count))
+        what = f"{part.name}: summing {peak.shape[0]} peaks"
+        _machine.need_time(each * peak.shape[0], what, "lower rmax, or a U, sratio or qbroad that makes peaks too wide")
+        return _machine.pieces(peak.shape[0], each)
+
+    def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> _PairWeights:
+        fixed = not composition.tangents.any()
+        key = (
+            composition.elements,
+            composition.fractions.tobytes(),
+            composition.tangents.shape,
+            plain,
+            weighted,
+        )
+        if fixed and key in self._weights:
+            return self._weights[key]
+        out = _PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
+        if fixed:
+            self._weights[key] = out
+        return out
+
+    def _plain_spectrum(self, grid: Grid) -> Array:
+        if grid.step not in self._spectra:
+            self._spectra[grid.step] = model_cut.cut_spectrum(grid.step, grid.period, self.instrument)[None]
+        return self._spectra[grid.step]
+
+    def _weighted_spectra(
+        self, grid: Grid, composition: Composition, active: IntArray
+    ) -> tuple[Array, dict[int, Array]]:
+        """Return the cut of each partial times its Q-dependent weight, and its derivatives with the composition."""
+        c, dc = composition.fractions, composition.tangents
+        strengths = tuple(sorted(self.strengths.items()))
+        key = (grid.step, grid.period, self.instrument, strengths, composition.elements, tuple(c.tolist()))
+        changed = np.flatnonzero(dc.any(axis=1)).tolist()
+        return _cut_weights(*key), {int(active[q]): _cut_weights(*key, tuple(dc[q].tolist())) for q in changed}
+
+
+@lru_cache(maxsize=64)
+def _cut_weights(
+    step: float,
+    period: int,
+    instrument: Instrument,
+    strengths: tuple[tuple[str, float], ...],
+    elements: tuple[str, ...],
+    fractions: tuple[float, ...],
+    tangent: tuple[float, ...] | None = None,
+) -> Array:
+    """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`.
+
+    Complex f: Re(f_a f_b*)/|⟨f⟩|², and −2 Re(f_a f_b*) Re(⟨f⟩˙⟨f⟩*)/|⟨f⟩|⁴.
+    """
+
+    def weight(a: int, b: int) -> Callable[[Array], Array]:
+        def of(q: Array) -> Array:
+            f = form_factors(elements, instrument, dict(strengths), q)
+            mean = np.array(fractions) @ f
+            square = scattering.product(mean, mean)
+            out = scattering.product(f[a], f[b]) / square
+            if tangent is None:
+                return np.asarray(out)
+            return np.asarray(-2.0 * out * scattering.product(np.array(tangent) @ f, mean) / square)
+
+        return of
+
+    pairs = combinations_with_replacement(range(len(elements)), 2)
+    return np.array([model_cut.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
+
+
+def form_factors(
+    elements: Sequence[str], instrument: Instrument, strengths: Mapping[str, float], Q: Array | None = None
+) -> Any:
+    """Return f (n, nQ) of elements as an instrument sees them, or without Q the constants (n,); see `amplitude`.
+
+    Complex where the instrument has anomalous terms. An element with a strength of its own has that at Q = 0.
+    """
+    probe, wavelength = instrument.probe or "", instrument.resonant
+    return np.array([scattering.amplitude(e, probe, Q, wavelength, strengths.get(e)) for e in elements])
+
+
+@lru_cache(maxsize=32)
+def _pairs_of(species: int) -> tuple[Any, Any]:
+    return np.triu_indices(species)
+
+
+@dataclass(frozen=True)
+class _PairWeights:
+    """Scattering weights by species pair: on peaks (`factor`) and on the baseline (`share`), with tangents."""
+
+    factor: Array
+    dfactor: Array
+    share: Array
+    dshare: Array
+
+    @classmethod
+    def of(
+        cls,
+        composition: Composition,
+        instrument: Instrument,
+        strengths: Mapping[str, float],
+        *,
+        plain: bool,
+        weighted: bool,
+    ) -> _PairWeights:
+        """Weights Re(b_a b_b*)/|⟨b⟩|²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
+        c, dc = composition.fractions, composition.tangents
+        first, second = _pairs_of(c.size)
+        twice = np.where(first == second, 1.0, 2.0)
+        share = twice * c[first] * c[second]
+        dshare = twice * (dc[:, first] * c[second] + c[first] * dc[:, second])
+        if not weighted:
+            return cls(1 / share, np.zeros_like(dshare), np.ones_like(share), np.zeros_like(dshare))
+        if plain:
+            return cls(np.ones_like(share), np.zeros_like(dshare), share, dshare)
+        b = form_factors(composition.elements, instrument, strengths)
+        mean = c @ b
+        if abs(mean) < 1e-9 * np.abs(b).max():
+            raise PdfkitError("the mean scattering strength is 0: G(r) is not defined for a null-scattering mixture")
+        square = scattering.product(mean, mean)
+        factor = scattering.product(b[first], b[second]) / square
+        dfactor = -2.0 * factor * (scattering.product(dc @ b, mean) / square)[:, None]
+        return cls(factor, dfactor, factor * share, factor * dshare + dfactor * share)
+
+
+@dataclass(frozen=True)
+class _Moves:
+    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, shape or qdamp.
+
+    Shapes: active (nactive,); phase (nquantities, nactive), qbroad (nactive,); scale, qdamp (nq,); shape (nparams, nq).
+    """
+
+    active: IntArray
+    phase: Array
+    qbroad: Array
+    scale: Array
+    shape: Array
+    qdamp: Array
+    reshapes: bool
+    damps: bool
+
+    @classmethod
+    def of(cls, phase: Phase, start: int, tangents: Array) -> _Moves:
+        stop = start + len(phase.quantities)
+        first_shape = stop - len(phase.shape.parameters)
+        active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
+        shape, qdamp = np.array(tangents[first_shape:stop]), np.array(tangents[-2])
+        own, qbroad = np.ascontiguousarray(tangents[start:stop, active]), np.ascontiguousarray(tangents[-1, active])
+        return cls(active, own, qbroad, np.array(tangents[start]), shape, qdamp, bool(shape.any()), bool(qdamp.any()))
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and what moves it."""
+
+    scale: float
+    shape: Any
+    qdamp: float
+    moves: _Moves
+
+    def at(self, r: Array, step: float) -> tuple[Array, Array, Array]:
+        """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
+
+        On a grid of width `step` a sharp step becomes a ramp of one grid step, so that it can be refined.
+        """
+        shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
+        damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
+        plain = shape.gamma0(r) * damp
+        moves = self.moves
+        if moves.scale.size == 0:
+            return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
+        rows, along = [plain], [moves.scale]
+        if moves.damps:
+            rows.append(-self.scale * self.qdamp * r**2 * plain)
+            along.append(moves.qdamp)
+        if moves.reshapes:
+            rows.extend(self.scale * damp * shape.derivatives(r))
+            along.extend(moves.shape)
+        return self.scale * plain, np.array(rows), np.array(along)
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    found: Peaks
+    active: IntArray
+    envelope: _Envelope
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One phase on the grid. curves (nchannels, 1 + nactive, n): G before envelopes, then its active derivatives."""
+
+    name: str
+    found: Peaks
+    grid: Grid
+    curves: Array
+    slope: Array
+    active: IntArray
+    envelope: _Envelope
+    spectra: Array
+    dspectra: dict[int, Array]
+
+    @property
+    def taper(self) -> Array:
+        """Fades what lies beyond r, except of a cluster that ends within the grid."""
+        shape = self.envelope.shape
+        whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
+        return np.ones(1) if whole else self.grid.taper
+
+    def envelop(self, curves: Array, r: Array, taper: Array, out: Array) -> None:
+        """Add curves × envelope to out (nchannels, 1 + nq, nr), all derivatives included."""
+        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
+        kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
+
+    def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
+        """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""
+        out = np.zeros((curves.shape[0], 1 + self.envelope.moves.scale.size, r.size))
+        self.envelop(curves, r, taper, out)
+        return out
+
+
+def _cut(grid: Grid, curves: Array, spectra: Array, dspectra: Mapping[int, Array] | None = None) -> Array:
+    """Cut node curves (nchannels, 1 + nq, n) at Qmin…Qmax; spectra (1 or nchannels, period − 1)."""
+    transformed = grid.transform(curves)
+    extra = {q: transformed[:, 0] * spectrum for q, spectrum in (dspectra or {}).items()}
+    transformed *= spectra[:, None]
+    for q, spectrum in extra.items():
+        transformed[:, 1 + q] += spectrum
+    return grid.back(transformed)
+
+
+def _narrowest(found: Peaks) -> float:
+    """Smallest σ (Å) among the peaks."""
+    s2 = found.peak[:, 1]
+    smallest = float(s2.min(where=s2 > 0, initial=math.inf))
+    return math.sqrt(smallest) if smallest < math.inf else 0.1

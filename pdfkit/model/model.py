@@ -1,0 +1,338 @@
+"""A model: phases and an instrument, as a pure function from named numbers to G(r), with its analytic derivative.
+
+Order of operations (theory: Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r),
+summed over phases × scale, then the cut at Qmin…Qmax with M(Q). `Convention` names where other programs differ.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from pdfkit import _checks, _machine, transforms
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF, SQ
+from pdfkit.data.instrument import Instrument
+from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
+from pdfkit.model import cut
+from pdfkit.model.evaluate import Convention, Evaluator, form_factors
+from pdfkit.phases.base import Phase, Quantity
+from pdfkit.phases.ions import scattering_remarks
+from pdfkit.scattering import product
+
+INSTRUMENT_QUANTITIES = ("qdamp", "qbroad")
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "pdfkit": Convention(),
+    "pdffit2": Convention(prefactor="grid", reach=5.0, cut="pdffit2"),
+    "diffpy-cmi": Convention(envelope="after-cut", cut="diffpy-cmi"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Phases measured by an instrument.
+
+    Parameters
+    ----------
+    phases : one phase or several, with different names. instrument : probe, Q range, qdamp, qbroad, window, weights.
+    convention : "pdfkit", "pdffit2", "diffpy-cmi", or a `Convention`.
+    strengths : replaces the scattering strength of elements by name (fm for neutrons), e.g. {"Cd": 4.835}.
+
+    Raises
+    ------
+    PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent weights without a cut.
+
+    Calling the model with r gives a `PDF`; `pdfkit.parameters(model)` lists its numbers; `with_values` changes them.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.04))
+    >>> print(*model.names)
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad
+    >>> pdf = model.with_values({"ni.a": 3.6})(np.arange(2.0, 3.0, 0.01))
+    >>> print(f"nearest neighbours at {pdf.r[pdf.G.argmax()]:.2f} Å, a/√2 = {3.6 / 2**0.5:.2f} Å")
+    nearest neighbours at 2.55 Å, a/√2 = 2.55 Å
+    """
+
+    phases: tuple[Phase, ...]
+    instrument: Instrument
+    convention: Convention = field(default_factory=Convention)
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    _told: ClassVar[set[str]]  # each model's own: remarks that were warned of
+
+    def __init__(
+        self,
+        phases: Phase | Sequence[Phase],
+        instrument: Instrument,
+        convention: str | Convention = "pdfkit",
+        strengths: Mapping[str, float] | None = None,
+    ) -> None:
+        set_ = object.__setattr__
+        set_(self, "phases", tuple(phases) if isinstance(phases, Sequence) else (phases,))
+        set_(self, "instrument", instrument)
+        if isinstance(convention, str):
+            _checks.choice("convention", convention, tuple(CONVENTIONS))
+            convention = CONVENTIONS[convention]
+        for what, value, kind in (("instrument", instrument, Instrument), ("convention", convention, Convention)):
+            if not isinstance(value, kind):
+                raise PdfkitError(f"{what} is {_checks.short(value)}: give a pdfkit.{kind.__name__}")
+        set_(self, "convention", convention)
+        set_(self, "strengths", dict(strengths or {}))
+        set_(self, "_told", set())
+        self._check()
+
+    def _check(self) -> None:
+        names = [phase.name for phase in self.phases]
+        if not names:
+            raise PdfkitError("a model needs at least one phase")
+        for name in names:
+            if names.count(name) > 1 or name in INSTRUMENT_QUANTITIES:
+                raise PdfkitError(f"phase name {name!r} is taken: give every phase its own name")
+        if self.instrument.probe is None:
+            raise PdfkitError("the probe is not known: give probe='X', 'N' or 'E' to the reader or the Instrument")
+        if self.instrument.qmax is None:
+            raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (math.inf for no termination)")
+        if self.instrument.qmin > 0 and self.instrument.qmax == math.inf:
+            raise PdfkitError("qmin needs a finite qmax: give qmax= in Å⁻¹, or qmin=0")
+        if self.instrument.weights == "q-dependent" and self.instrument.qmax == math.inf:
+            raise PdfkitError("weights='q-dependent' needs a finite qmax: the weights act in Q space")
+
+    # --- quantities ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Every number of the model with its full name: phase.what, then qdamp and qbroad."""
+        own = [(phase.name, q) for phase in self.phases for q in _quantities(phase, self.instrument.probe)]
+        out = [replace(q, name=f"{name}.{q.name}") for name, q in own]
+        damping, broadening = "envelope exp[−(qdamp·r)²/2]", "broadening of peaks with r"
+        out.append(Quantity("qdamp", self.instrument.qdamp, 0.0, 0.5, "Å⁻¹", damping, least=0.0))
+        out.append(Quantity("qbroad", self.instrument.qbroad, 0.0, 0.5, "Å⁻¹", broadening, least=0.0))
+        return tuple(out)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Full names of the quantities."""
+        return tuple(q.name for q in self.quantities)
+
+    @cached_property
+    def values(self) -> Array:
+        """Values of the quantities, in the order of `names`."""
+        own = [value for phase in self.phases for value in _values(phase)]
+        return np.array([*own, self.instrument.qdamp, self.instrument.qbroad])
+
+    def with_values(self, values: Mapping[str, float]) -> Self:
+        """Return a copy with the named quantities changed.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> warm = model.with_values({"ni.a": 3.56, "qdamp": 0.03})
+        >>> warm.phases[0].structure.cell[0], warm.instrument.qdamp
+        (3.56, 0.03)
+        """
+        known = set(self.names)
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise ParameterError(f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}")
+        phases = []
+        for phase in self.phases:
+            lead = f"{phase.name}."
+            own = {name.removeprefix(lead): value for name, value in values.items() if name.startswith(lead)}
+            phases.append(phase.with_values(own) if own else phase)
+        changed: dict[str, Any] = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
+        instrument = replace(self.instrument, **changed, given=(*self.instrument.given, *changed))
+        return self._like(tuple(phases), instrument)
+
+    def with_instrument(self, instrument: Instrument) -> Self:
+        """Return a copy measured by another instrument."""
+        return self._like(self.phases, instrument)
+
+    def _like(self, phases: tuple[Phase, ...], instrument: Instrument) -> Self:
+        """Return a changed copy, which does not say again what this model has said."""
+        out = type(self)(phases, instrument, self.convention, self.strengths)
+        object.__setattr__(out, "_told", self._told)
+        return out
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be known of its scattering strengths, a sentence each: absorption edges, resonances of neutrons.
+
+        Those on f′ and f″ are warned of once, when a curve is first asked for.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> zincblende, about = pk.Crystal.from_file("CdS_zincblende", name="zb"), {"probe": "X", "qmax": 25}
+        >>> model = pk.Model(zincblende, pk.Instrument(**about, wavelength=0.46, anomalous=True))
+        >>> model.remarks[0][:54]
+        'the K edge of Cd, 26.7112 keV, is within 5 % of 26.953'
+        """
+        return scattering_remarks(self.phases, self.instrument, self.strengths)
+
+    # --- curves ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, r: Array) -> PDF:
+        """Return G on r (Å).
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> pdf = model(np.arange(2.0, 3.0, 0.01))
+        >>> print(f"{pdf.name}: {len(pdf)} points, Ni–Ni at {pdf.r[pdf.G.argmax()]:.2f} Å")
+        calculated: 100 points, Ni–Ni at 2.49 Å
+        """
+        r = _checks.grid("r", r)
+        evaluate = self.evaluator(r)
+        G, _ = evaluate(self.values)
+        for message in evaluate.messages:
+            warnings.warn(message, PdfkitWarning, stacklevel=2)
+        return PDF(r, G, instrument=self.instrument.complete(), name="calculated")
+
+    def evaluator(self, r: Array, begin: float | None = None, end: float | None = None) -> Evaluator:
+        """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`, `end`: see `Evaluator`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> evaluate = model.evaluator(np.arange(1, 10, 0.01))
+        >>> G, dG = evaluate(model.values, np.eye(model.values.size)[:, :2])  # along the first two of model.names
+        >>> dG.shape, np.allclose(dG[0], G)  # G ∝ ni.scale, which is 1
+        ((2, 900), True)
+        """
+        r = _checks.grid("r", r)
+        if self.instrument.anomalous:
+            for text in self.remarks:
+                if text not in self._told:
+                    self._told.add(text)
+                    warnings.warn(text, PdfkitWarning, stacklevel=3)
+        return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin, end)
+
+    def phase_curves(self, r: Array, *, begin: float | None = None) -> dict[str, PDF]:
+        """Return each phase's share of G on r; they add up to the total. `begin`: see `Evaluator`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> phases = [pk.Crystal.from_file(name, name=name.lower()) for name in ("Ni", "Cu")]
+        >>> model, r = pk.Model(phases, pk.Instrument(probe="X", qmax=25)), np.arange(1, 10, 0.01)
+        >>> curves = model.phase_curves(r)
+        >>> list(curves), np.allclose(curves["ni"].G + curves["cu"].G, model(r).G)
+        (['ni', 'cu'], True)
+        """
+        r = _checks.grid("r", r)
+        parts = self.evaluator(r, begin).parts(self.values)
+        out: dict[str, Array] = {}
+        for (phase, _), G in parts.items():
+            out[phase] = out.get(phase, 0.0) + G
+        return {name: PDF(r, G, instrument=self.instrument.complete(), name=name) for name, G in out.items()}
+
+    def partials(self, r: Array, *, weighted: bool = True, begin: float | None = None) -> dict[tuple[str, str], PDF]:
+        """Return G_ab on r by species pair, summed over phases.
+
+        weighted: the contributions to G, which add up to it (each with its share w_ab of the baseline). Otherwise the
+        number partials G_ab = 4πr[ρ_ab/c_b − ρ₀] of a single phase, × scale, γ₀, B and cut like the total. `begin`: see
+        `Evaluator`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> r = np.arange(1, 10, 0.01)
+        >>> parts = model.partials(r)
+        >>> list(parts), np.allclose(sum(one.G for one in parts.values()), model(r).G)
+        ([('Cd', 'Cd'), ('Cd', 'S'), ('S', 'S')], True)
+        """
+        r = _checks.grid("r", r)
+        if not weighted and len(self.phases) > 1:
+            raise PdfkitError("number partials are defined for one phase: make a model of that phase alone")
+        out: dict[tuple[str, str], Array] = {}
+        for (_, pair), G in self.evaluator(r, begin).parts(self.values, weighted=weighted).items():
+            out[pair] = out.get(pair, 0.0) + G
+        about = self.instrument.complete()
+        return {pair: PDF(r, G, instrument=about, name="–".join(pair)) for pair, G in sorted(out.items())}
+
+    def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
+        """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
+
+        With Q-dependent weights each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q. G is computed to
+        the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last fifth:
+        Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a Q that
+        is not positive.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> sq = model.sq(np.arange(2.0, 5.0, 0.005))
+        >>> print(f"111 at {sq.Q[sq.S.argmax()]:.2f} Å⁻¹, 2π√3/a = {2 * np.pi * 3**0.5 / 3.524:.2f} Å⁻¹")
+        111 at 3.09 Å⁻¹, 2π√3/a = 3.09 Å⁻¹
+        """
+        Q = _checks.grid("Q", Q)
+        if Q[0] <= 0:
+            raise PdfkitError(f"Q starts at {Q[0]:g}: S(Q) needs Q > 0")
+        free = replace(self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, weights="constant")
+        whole = max(phase.shape.extent() for phase in self.phases) + 1.0
+        extent = min(rmax, whole)
+        step = min(0.01, 0.3 * math.pi / Q[-1])
+        _machine.need(200.0 * extent / step, f"S(Q) to {Q[-1]:g} Å⁻¹ from G(r) to {extent:.4g} Å", "lower Q or rmax")
+        r = step * np.arange(1, math.ceil(extent / step) + 1)
+        fade = cut.fade((r / extent - 0.8) / 0.2) if whole > rmax else np.ones(r.size)
+        if self.instrument.weights == "q-dependent":
+            F = self._weighted_F(r, fade, Q, free)
+        else:
+            F = transforms.inverse_sine_transform(r, self.with_instrument(free)(r).G * fade, Q)
+        return SQ(Q, 1.0 + F / Q, instrument=self.instrument, name="calculated")
+
+    def _weighted_F(self, r: Array, fade: Array, Q: Array, free: Instrument) -> Array:
+        """Return F(Q) as the sum of uncut partials on r, each times its Q-dependent weight."""
+        # With all strengths 1 the shares are c_a c_b(2 − δ_ab), without any scattering.
+        ones = {element: 1.0 for phase in self.phases for element in phase.composition()}
+        evaluate = Model(self.phases, free, self.convention, ones).evaluator(r)
+        parts = evaluate.parts(self.values)
+        for message in evaluate.messages:
+            warnings.warn(message, PdfkitWarning, stacklevel=3)
+        phases = {phase.name: phase for phase in self.phases}
+        F = np.zeros(Q.size)
+        for (name, pair), G in parts.items():
+            F += transforms.inverse_sine_transform(r, G * fade, Q) * _share(phases[name], pair, self, Q)
+        return F
+
+
+def _share(phase: Phase, pair: tuple[str, str], model: Model, Q: Array) -> Array:
+    """Return Re(f_a f_b*)/|⟨f⟩|² (nQ,) of a pair of species in a phase."""
+    amount = phase.composition()
+    f = form_factors(tuple(amount), model.instrument, model.strengths, Q)
+    mean = np.array(list(amount.values())) @ f / sum(amount.values())
+    first, second = (list(amount).index(one) for one in pair)
+    return np.asarray(product(f[first], f[second]) / product(mean, mean))
+
+
+def _values(phase: Phase) -> Sequence[float]:
+    """Return the values of the quantities of a phase, without their limits where it can tell them apart."""
+    found: Sequence[float] | None = getattr(phase, "values", None)
+    return [q.value for q in phase.quantities] if found is None else found
+
+
+def _quantities(phase: Phase, probe: str | None) -> tuple[Quantity, ...]:
+    """Return the quantities of a phase, with limits that know what the probe sees where the phase can tell."""
+    seen_by = getattr(phase, "quantities_seen_by", None)
+    found: tuple[Quantity, ...] = phase.quantities if seen_by is None else seen_by(probe)
+    return found

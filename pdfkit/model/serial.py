@@ -1,0 +1,138 @@
+"""Models as plain text: a tree of numbers, strings, lists and dicts (JSON), and back.
+
+Only the classes in `_types` are ever made again, by their constructors, with their checks: reading runs no code that
+the text names. Numbers come back to the last bit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
+from types import NoneType
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import short
+from pdfkit.data.instrument import Instrument
+from pdfkit.errors import PdfkitError
+from pdfkit.model.evaluate import Convention
+from pdfkit.model.model import Model
+from pdfkit.model.restraints import BondRestraint, ValueRestraint
+from pdfkit.shapes import SHAPES
+from pdfkit.structure.site import Site
+from pdfkit.structure.structure import Structure
+
+
+@lru_cache(maxsize=1)
+def _types() -> Mapping[str, type[Any]]:
+    """Return what a text may hold, by the tag it bears there. A new kind of phase is one line here."""
+    from pdfkit.data.covariance import Covariance
+    from pdfkit.particles.particle import Lattice, Particle
+    from pdfkit.phases.cluster import Cluster
+    from pdfkit.phases.crystal import Crystal
+    from pdfkit.phases.stacked import Stacked
+
+    return {
+        "model": Model,
+        "instrument": Instrument,
+        "convention": Convention,
+        "crystal": Crystal,
+        "cluster": Cluster,
+        "stacked": Stacked,
+        "covariance": Covariance,
+        "particle": Particle,
+        "lattice": Lattice,
+        "structure": Structure,
+        "site": Site,
+        "value restraint": ValueRestraint,
+        "bond restraint": BondRestraint,
+        **SHAPES,
+    }
+
+
+def dumps(value: Any) -> str:
+    """Return a model, an instrument or any part of a model as JSON.
+
+    Raises PdfkitError for a class that has no plain form.
+    """
+    return json.dumps(to_plain(value), ensure_ascii=False, allow_nan=False)
+
+
+def loads(text: str) -> Any:
+    """Return what `dumps` was given, equal in every number.
+
+    Raises PdfkitError when the text is not such JSON, and whatever the constructors refuse.
+    """
+    try:
+        return from_plain(json.loads(text))
+    except PdfkitError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise PdfkitError(f"the text is not a model in JSON ({reason}): was it changed by hand?") from None
+
+
+def data_facts(text: str) -> dict[str, Any]:
+    """Return what a PDF knows besides its curve, from JSON, as keywords of `PDF`; PdfkitError for other kinds."""
+    from pdfkit.data.covariance import Covariance
+
+    kinds: Mapping[str, type | tuple[type, ...]] = {
+        **{"name": str, "composition": (str, NoneType), "temperature": (int, float, NoneType), "header": dict},
+        **{"instrument": Instrument, "cov": (Covariance, NoneType)},
+    }
+    facts = loads(text)
+    if not isinstance(facts, dict):
+        raise PdfkitError("what is known of the data is no table")
+    for key, value in facts.items():
+        if key not in kinds or not isinstance(value, kinds[key]):
+            raise PdfkitError(f"what stands for the {key[:40]} of the data is none")
+    return facts
+
+
+def to_plain(value: Any) -> Any:
+    """Return `value` as numbers, strings, lists and dicts; a class becomes a dict with its "type"."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray):
+        return {"type": "array", "values": to_plain(value.tolist())}
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return number if math.isfinite(number) else {"type": "number", "value": repr(number)}
+    if isinstance(value, list | tuple):
+        return [to_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {"type": "mapping", "items": {str(key): to_plain(one) for key, one in value.items()}}
+    for tag, kind in _types().items():
+        if type(value) is kind:
+            return {"type": tag, **{f.name: to_plain(getattr(value, f.name)) for f in fields(kind) if f.init}}
+    raise PdfkitError(f"{type(value).__name__} has no plain form: only pdfkit's own phases and shapes are saved")
+
+
+def from_plain(plain: Any) -> Any:
+    """Return what `to_plain` was given. Lists come back as tuples."""
+    if isinstance(plain, list):
+        return tuple(from_plain(one) for one in plain)
+    if not isinstance(plain, dict):
+        return plain
+    tag = plain.get("type")
+    if tag == "array":
+        return np.array(plain["values"])
+    if tag == "number":
+        return float(plain["value"])
+    if tag == "mapping":
+        return {key: from_plain(one) for key, one in plain["items"].items()}
+    kind = _types().get(str(tag))
+    if kind is None:
+        raise PdfkitError(f"type {short(tag)} is not known: the text comes from another program or a newer pdfkit")
+    known = {f.name for f in fields(kind) if f.init}
+    values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise PdfkitError(f"a {tag} has no {short(unknown[0])}: the text comes from a newer pdfkit, or was changed")
+    return kind(**values)

@@ -1,0 +1,1 @@
+"""Finite particles: their atoms, pair distances and geometry."""

@@ -1,0 +1,300 @@
+"""Finite particles: a list of atoms without a cell, and the lattice they were cut from where there is one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from types import MappingProxyType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import PdfkitError, StructureError, remark
+from pdfkit.structure.site import LARGEST
+from pdfkit.structure.species import NOBLE, VACANCY, atomic_mass, base, covalent_radius, species, vacancies
+from pdfkit.structure.structure import Structure
+
+# --- What distances in a particle say of its file --------------------------------------------------------------------
+
+P = TypeVar("P", bound="Particle")
+
+# Å: no two nuclei come nearer (H2 has 0.74).
+_SAME_SPOT = 0.5
+
+# Parts of the sum of two covalent radii: below lies no bond (uranyl has 0.67), above lie no neighbours but those of
+# noble gases (caesium has 1.1).
+_LEAST, _MOST = 0.63, 1.6
+
+
+def checked(kind: type[P], names: Sequence[str], xyz: Any, said: Sequence[str], options: Mapping[str, Any]) -> P:
+    """Return the particle (`kind.of`) of what was read, with remarks on that and on its distances.
+
+    Raises StructureError for two atoms on one spot.
+    """
+    found = kind.of(names, xyz, **{**options, "remarks": (*map(remark, said), *options.get("remarks", ()))})
+    more = tuple(map(remark, _doubts(found)))
+    return replace(found, remarks=(*found.remarks, *more)) if more else found
+
+
+def _doubts(particle: Particle) -> list[str]:
+    """Return what is odd about the distance of each atom from its nearest."""
+    if len(particle) < 2:
+        return []
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(particle.xyz)
+    distances, found = tree.query(particle.xyz, k=2)
+    # Of two atoms on one spot either may come first.
+    distance, near = distances[:, 1], np.where(found[:, 1] == np.arange(len(found)), found[:, 0], found[:, 1])
+    closest = int(distance.argmin())
+    names = particle.symbols
+    pair = f"atoms {closest + 1} and {int(near[closest]) + 1} ({names[closest]}, {names[near[closest]]})"
+    if distance[closest] < _SAME_SPOT:
+        raise StructureError(
+            f"{pair} are {distance[closest]:.3f} Å apart: remove one, or give positions in Å (not nm, not fractional)"
+        )
+    radii = _radii(particle)
+    part = distance / (radii + radii[near])
+    if np.nanmin(part, initial=1.0) < _LEAST:
+        k = int(np.nanargmin(part))
+        pair = f"{names[k]} and {names[near[k]]} (atoms {k + 1} and {int(near[k]) + 1})"
+        return [f"{pair} are {distance[k]:.3f} Å apart, closer than any bond of theirs: are names and positions right?"]
+    if np.nanmin(part, initial=np.inf) > _MOST and np.isfinite(part).all():
+        return [f"no two atoms are closer than {distance.min():.2f} Å, too far for a bond: are the positions in Å?"]
+    return []
+
+
+def _radii(particle: Particle) -> Array:
+    """Return covalent radii in Å; nan for noble gases, which bind nothing."""
+    elements = map(base, particle.elements)
+    radii = [math.nan if element in NOBLE else covalent_radius(element) for element in elements]
+    return np.array(radii)[particle.kind]
+
+
+# --- Finite particles ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """Where the atoms of a particle may sit: n·vectors + offsets[basis], n integers.
+
+    vectors : (3, 3), rows in Å. offsets : (nbasis, 3) in Å.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> fcc = pk.Lattice(3.524 / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), np.zeros((1, 3)))
+    >>> x = fcc.positions(np.array([[0, 0, 0, 0], [1, 0, 0, 0]]))
+    >>> print(f"{np.linalg.norm(x[1] - x[0]):.3f} Å")
+    2.492 Å
+    """
+
+    vectors: Array
+    offsets: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vectors", _checks.array("vectors", self.vectors, ndim=2))
+        object.__setattr__(self, "offsets", _checks.array("offsets", self.offsets, ndim=2))
+        if self.vectors.shape != (3, 3) or self.offsets.shape[1:] != (3,):
+            raise PdfkitError("a lattice has vectors (3, 3) and offsets (nbasis, 3): check their shapes")
+        if abs(np.linalg.det(self.vectors)) < 1e-9:
+            raise StructureError("the vectors of the lattice lie in a plane: give three independent ones")
+
+    def positions(self, sites: IntArray) -> Array:
+        """Return the Cartesian positions (n, 3) of sites (n, 4) = n1, n2, n3, basis."""
+        return np.asarray(sites[:, :3] @ self.vectors + self.offsets[sites[:, 3]])
+
+
+@dataclass(frozen=True, eq=False)
+class Particle:
+    """Atoms of one finite particle.
+
+    Parameters
+    ----------
+    elements : the distinct elements, sorted. kind : (n,) index of each atom's element. xyz : (n, 3) Å.
+    name : free text. meta : what a builder or a file says about it (numbers and words).
+    lattice, sites : for a particle cut from a lattice: the lattice and (n, 4) n1, n2, n3, basis of each atom, whose
+        positions may differ from xyz by a shift only. Pairs are then counted by lattice displacements.
+    remarks : what was assumed when it was read, a sentence each.
+
+    Raises
+    ------
+    StructureError : no atoms, an unknown element, positions that are not finite.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> bent = pk.Particle.of(["Se", "Cd", "Se"], [[2.6, 0, 0], [0, 0, 0], [0, 2.6, 0]], name="bent")
+    >>> bent.formula, round(bent.mass, 1)
+    ('CdSe2', 270.4)
+    >>> pk.Particle.from_structure(pk.load_structure("NaCl")).formula  # the atoms of one cell
+    'Cl4Na4'
+    """
+
+    elements: tuple[str, ...]
+    kind: IntArray
+    xyz: Array
+    name: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    lattice: Lattice | None = None
+    sites: IntArray | None = None
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "elements", tuple(self.elements))
+        set_(self, "meta", MappingProxyType(dict(self.meta)))
+        set_(self, "xyz", _checks.array("xyz", self.xyz, ndim=2))
+        set_(self, "kind", _integers(self.kind))
+        n = self.xyz.shape[0]
+        if n == 0:
+            raise StructureError("a particle without atoms: give at least one")
+        if self.xyz.size and float(np.abs(self.xyz).max()) > LARGEST:
+            raise StructureError(f"an atom lies beyond {LARGEST:g} Å: give positions in Å")
+        if self.xyz.shape[1] != 3 or self.kind.shape != (n,):
+            raise PdfkitError(
+                f"xyz has shape {self.xyz.shape} and kind {self.kind.shape}: they must be (n, 3) and (n,)"
+            )
+        if self.kind.min() < 0 or self.kind.max() >= len(self.elements):
+            raise PdfkitError(f"kind must lie between 0 and {len(self.elements) - 1}, the elements' indices")
+        if (self.lattice is None) != (self.sites is None):
+            raise PdfkitError("lattice and sites go together: give both or neither")
+        if self.sites is not None:
+            set_(self, "sites", _integers(self.sites))
+            if self.sites.shape != (n, 4):
+                raise PdfkitError(f"sites has shape {self.sites.shape}: it must be ({n}, 4)")
+
+    @classmethod
+    def of(cls, symbols: Sequence[str], xyz: Any, **options: Any) -> Self:
+        """Return a particle from one symbol per atom ("Cd", "62-Ni", "Na1+") and positions (n, 3) in Å.
+
+        ions : whether symbols with a charge are species that scatter X-rays as ions ("Na1+"); default False, the
+        neutral element, and the charges only stand in `meta`. Vacancies ("Va", "X") are left out, with a remark.
+        """
+        elements, kind = np.unique(np.asarray(symbols, dtype=str), return_inverse=True)
+        ions, said = options.pop("ions", False), tuple(options.pop("remarks", ()))
+        there = [species(str(e)) for e in elements]
+        known = tuple(one.ion if ions else one.element for one in there)
+        kind = kind.ravel()
+        if VACANCY in there and np.ndim(xyz) == 2 and len(xyz) == kind.size:
+            counts = np.bincount(kind, minlength=len(there)).tolist()
+            vacant = {str(e): n for e, n, one in zip(elements, counts, there, strict=True) if one == VACANCY}
+            said += tuple(map(remark, vacancies(vacant)))
+            full = np.array([one != VACANCY for one in there])[kind]
+            kind, xyz = kind[full], np.asarray(xyz)[full]
+        merged = tuple(sorted(set(known) - {""}))
+        if not ions and (stated := [one.ion for one in there if one.charge]):
+            options["meta"] = {**options.get("meta", {}), "charges": ", ".join(dict.fromkeys(stated))}
+        index = np.array([merged.index(e) if e else -1 for e in known], dtype=np.int64)
+        return cls(merged, index[kind] if kind.size else kind.astype(np.int64), xyz, remarks=said, **options)
+
+    @classmethod
+    def from_structure(cls, obj: Any, **options: Any) -> Self:
+        """Return the atoms of a Particle, a pdfkit `Structure` (one cell), `ase.Atoms` or a diffpy structure.
+
+        Raises StructureError for sites that are partly occupied, PdfkitError for any other object.
+        """
+        if isinstance(obj, Particle):
+            options.pop("ions", None)
+            return replace(obj, **options)  # type: ignore[return-value]
+        if isinstance(obj, Structure):
+            return cls._from_cell(obj, **options)
+        kind = f"{type(obj).__module__}.{type(obj).__name__}"
+        if kind.startswith("ase."):
+            from pdfkit.structure.convert import particle_names
+
+            names, said = particle_names(obj)
+            return checked(cls, names, obj.get_positions(), said, options)
+        if kind.startswith("diffpy."):
+            if any(atom.occupancy != 1.0 for atom in obj):
+                raise StructureError("some atoms have occupancies below 1: a particle has whole atoms only")
+            return checked(cls, [a.element for a in obj], [a.xyz_cartn for a in obj], (), options)
+        raise PdfkitError(f"{kind} is not a particle: give a Particle, Structure, ase.Atoms or diffpy Structure")
+
+    @classmethod
+    def _from_cell(cls, structure: Structure, **options: Any) -> Self:
+        for site in structure.sites:
+            if site.occ != 1.0:
+                raise StructureError(f"site {site.label} has occupancy {site.occ:g}: a particle has whole atoms only")
+        atoms = structure.expand()
+        symbols = [structure.sites[i].symbol for i in atoms.site]
+        given = {"name": structure.title, "remarks": structure.remarks, **options}
+        return cls.of(symbols, structure.positions() @ structure.basis(), **given)
+
+    @classmethod
+    def from_file(cls, path: str | PathLike[str], **options: Any) -> Self:
+        """Return the particle in an xyz or extended xyz file (no cell needed), or in a CIF, PDB, … (one cell's atoms).
+
+        The name of a cluster that comes with pdfkit works too. Raises ReadError for a file that cannot be read.
+        """
+        from pdfkit.io.xyz import read_particle
+
+        return read_particle(path, cls, **options)
+
+    def __len__(self) -> int:
+        return int(self.xyz.shape[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        known = (self.elements, self.kind, self.xyz, self.name, dict(self.meta))
+        return type(self), (*known, self.lattice, self.sites, self.remarks)
+
+    def __repr__(self) -> str:
+        return f"Particle({self.name or self.formula!r}: {self.formula}, {len(self)} atoms)"
+
+    @property
+    def symbols(self) -> list[str]:
+        """Element of each atom."""
+        return [self.elements[k] for k in self.kind]
+
+    def composition(self) -> dict[str, float]:
+        """Return the atoms of each element."""
+        counts = np.bincount(self.kind, minlength=len(self.elements))
+        return {e: float(n) for e, n in zip(self.elements, counts, strict=True) if n}
+
+    @property
+    def formula(self) -> str:
+        """Elements and numbers, such as Cd37S20."""
+        return "".join(f"{e}{n:.0f}" if n != 1 else e for e, n in self.composition().items())
+
+    @cached_property
+    def mass(self) -> float:
+        """Mass in g/mol (Da)."""
+        return sum(n * atomic_mass(e) for e, n in self.composition().items())
+
+    def select(self, mask: Any) -> Self:
+        """Return the atoms that a boolean mask or index array (n,) picks. StructureError when it picks none."""
+        sites = None if self.sites is None else self.sites[mask]
+        kind = self.kind[mask]
+        used = np.unique(kind)
+        elements = tuple(self.elements[k] for k in used)
+        return replace(self, elements=elements, kind=np.searchsorted(used, kind), xyz=self.xyz[mask], sites=sites)
+
+    def moved(self, shift: Any) -> Self:
+        """Return the particle displaced by `shift` (3,) in Å."""
+        return replace(self, xyz=self.xyz + np.asarray(shift, dtype=np.float64))
+
+    def extent(self) -> float:
+        """Return an upper bound of the largest distance (Å): the diagonal of the box around the atoms."""
+        return float(np.linalg.norm(np.ptp(self.xyz, axis=0)))
+
+    def to_ase(self) -> Any:
+        """Return an `ase.Atoms` without a cell; isotopes by their masses and an array "isotope" of mass numbers."""
+        from ase import Atoms
+
+        from pdfkit.structure.convert import label_isotopes
+
+        atoms = Atoms([base(e) for e in self.symbols], positions=self.xyz)
+        label_isotopes(atoms, self.symbols)
+        return atoms
+
+
+def _integers(value: Any) -> IntArray:
+    out = np.array(value, dtype=np.int64, order="C")
+    out.setflags(write=False)
+    return out

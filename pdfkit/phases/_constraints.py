@@ -1,0 +1,127 @@
+"""Space-group constraints as one sparse linear map from free quantities to cell, positions, U and occupancies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _expressions
+from pdfkit._checks import Array
+from pdfkit.structure.structure import Structure
+
+CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
+XYZ = ("x", "y", "z")
+# Entries up to which a dense product beats the overhead of a sparse one.
+SMALL = 10_000
+U_NAMES = ("U11", "U22", "U33", "U12", "U13", "U23")
+
+
+@dataclass(frozen=True)
+class Maps:
+    """full = matrix·free + constant, for cell (6), positions (nsites·3), displacements (nsites·6), occupancies."""
+
+    cell_free: tuple[str, ...]
+    xyz_free: tuple[tuple[str, ...], ...]
+    u_free: tuple[tuple[str, ...], ...]
+    isotropic: tuple[bool, ...]
+    anisotropic: bool
+    matrix: Any  # scipy.sparse.csr_array: a cell of 2,000 free atoms would need gigabytes as a dense one
+    constant: Array
+    multiplicity: Array
+
+    @classmethod
+    def of(cls, structure: Structure) -> Maps:
+        """Collect the space-group constraints of a structure into one linear map."""
+        n = len(structure.sites)
+        cell = _LinearBlock.of(CELL_NAMES, structure.cell_constraints())
+        xyz = [_LinearBlock.of(XYZ, structure.position_constraints(i)) for i in range(n)]
+        u = [
+            _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(U_NAMES, structure.U_constraints(i))
+            for i, s in enumerate(structure.sites)
+        ]
+        blocks = [(cell, 0)]
+        for i in range(n):
+            blocks += [
+                (xyz[i], 6 + 3 * i),
+                (u[i], 6 + 3 * n + 6 * i),
+                (_LinearBlock.identity(), 6 + 9 * n + i),
+            ]
+        from scipy import sparse
+
+        constant = np.zeros(6 + 10 * n)
+        rows, columns, entries = [], [], []
+        column = 0
+        for block, row in blocks:
+            filled = np.nonzero(block.matrix)
+            rows.append(filled[0] + row)
+            columns.append(filled[1] + column)
+            entries.append(block.matrix[filled])
+            constant[row : row + block.constant.size] = block.constant
+            column += len(block.free)
+        matrix = sparse.csr_array(
+            (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (6 + 10 * n, column)
+        )
+        return cls(
+            cell.free,
+            tuple(b.free for b in xyz),
+            tuple(b.free for b in u),
+            tuple(s.isotropic for s in structure.sites),
+            not all(s.isotropic for s in structure.sites),
+            matrix,
+            constant,
+            structure.multiplicities().astype(float),
+        )
+
+    def apply(self, free: Array) -> tuple[Array, Array, Array, Array]:
+        """Return cell (6,), positions (nsites,3), displacements (nsites,6) and occupancies (nsites,)."""
+        return self.split(self._quickest @ free + self.constant)
+
+    @cached_property
+    def _quickest(self) -> Any:
+        """The matrix in the form whose products take the least time."""
+        return self.matrix.toarray() if math.prod(self.matrix.shape) < SMALL else self.matrix
+
+    def split(self, full: Array) -> tuple[Array, Array, Array, Array]:
+        """Cut the full vector (or vectors, on the first axis) into its four parts."""
+        n = len(self.xyz_free)
+        lead = full.shape[:-1]
+        return (
+            full[..., :6],
+            full[..., 6 : 6 + 3 * n].reshape(*lead, n, 3),
+            full[..., 6 + 3 * n : 6 + 9 * n].reshape(*lead, n, 6),
+            full[..., 6 + 9 * n :],
+        )
+
+
+@dataclass(frozen=True)
+class _LinearBlock:
+    free: tuple[str, ...]
+    matrix: Array
+    constant: Array
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> _LinearBlock:
+        free = tuple(name for name in names if name not in constraints)
+        zero = dict.fromkeys(names, 0.0)
+        constant, matrix = np.zeros(len(names)), np.zeros((len(names), len(free)))
+        for row, name in enumerate(names):
+            if name in constraints:
+                constant[row], slopes = _expressions.evaluate(constraints[name], zero)
+            else:
+                slopes = {name: 1.0}
+            for key, slope in slopes.items():
+                matrix[row, free.index(key)] = slope
+        return cls(free, matrix, constant)
+
+    @classmethod
+    def isotropic(cls) -> _LinearBlock:
+        return cls(("Uiso",), np.array([[1.0], [0], [0], [0], [0], [0]]), np.zeros(6))
+
+    @classmethod
+    def identity(cls) -> _LinearBlock:
+        return cls(("occ",), np.ones((1, 1)), np.zeros(1))

@@ -1,0 +1,427 @@
+"""Recipes: a fit described in a TOML file, and what runs it.
+
+`recipe_template` writes a commented example; `KEYS` lists every key. Paths are relative to the recipe. A complaint
+names file and line.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdfkit.data.curves import PDF
+from pdfkit.data.instrument import PROBES, WEIGHTS, Instrument
+from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest, remark
+from pdfkit.io._functions import OF_R, named
+from pdfkit.recipes.tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
+from pdfkit.recipes.template import recipe_template
+from pdfkit.recipes.toml import Source, Table, is_number, kind_of
+from pdfkit.transforms.sine import WINDOWS
+
+if TYPE_CHECKING:
+    from pdfkit.model.model import Model
+    from pdfkit.model.restraints import Restraint
+    from pdfkit.results.result import FitResult
+
+__all__ = ["KEYS", "WRITE", "DataEntry", "PhaseEntry", "Recipe", "load_recipe", "recipe_template", "run_recipe"]
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """One [data] table: the file, what its reader is told, and the range to fit (Å)."""
+
+    file: Path
+    name: str
+    options: Mapping[str, Any]
+    instrument: Mapping[str, Any]
+    rmin: float | None
+    rmax: float | None
+
+    def read(self) -> PDF:
+        """Return the data, all of them. ReadError or PdfkitError when they, or any in range, cannot be had."""
+        from pdfkit.io.pdf import read_pdf
+
+        if not self.file.is_file():
+            raise PdfkitError(f"file {self.file} does not exist: paths are relative to the recipe")
+        pdf = read_pdf(self.file, **self.options)
+        given = (*pdf.instrument.given, *self.instrument)
+        instrument = replace(pdf.instrument, **self.instrument, given=given)
+        pdf = replace(
+            pdf, instrument=instrument, name=self.name or pdf.name, remarks=(*pdf.remarks, *self._against(pdf))
+        )
+        pdf.crop(self.rmin, self.rmax)
+        return pdf
+
+    def _against(self, pdf: PDF) -> list[str]:
+        """Say what of the table, beyond what the reader was told, contradicts the header."""
+        known = {name: getattr(pdf.instrument, name) for name in self.instrument if name in pdf.instrument.given}
+        return [
+            remark(f"{self.file.name}: the file's header says {name} = {said}, {self.instrument[name]} is used")
+            for name, said in known.items()
+            if said != self.instrument[name]
+        ]
+
+
+@dataclass(frozen=True)
+class PhaseEntry:
+    """One [[phase]] table: structure (a path from `folder`, or a shipped name), options of its phase, start values.
+
+    kind : "crystal", "cluster", "stacked" (which needs no structure), or "" for what the file looks like.
+    """
+
+    name: str
+    structure: str
+    folder: Path
+    options: Mapping[str, Any]
+    start: Mapping[str, float]
+    kind: str = ""
+
+    def build(self) -> Any:
+        """Return the phase with its start values."""
+        from pdfkit.model.params import matching
+        from pdfkit.phases.files import phase_from_file
+        from pdfkit.phases.stacked import Stacked
+
+        if self.kind == "stacked":
+            options = dict(self.options)
+            if options.pop("anisotropic", False):
+                options |= {"U11": 0.01, "U33": 0.01}
+            foreign = sorted(set(options) - {"elements", *inspect.signature(Stacked).parameters})
+            if foreign:
+                raise PdfkitError(
+                    f"{foreign[0]} is not for a stacked phase, which is layers of neutral atoms: leave it out"
+                )
+            phase: Any = Stacked(*options.pop("elements"), name=self.name, **options)
+        else:
+            phase = phase_from_file(self._structure(), name=self.name, kind=self.kind or None, **self.options)
+        names = [q.name for q in phase.quantities]
+        values = {name: value for pattern, value in self.start.items() for name in matching(names, pattern)}
+        return phase.with_values(values) if values else phase
+
+    def is_cluster(self) -> bool:
+        """Return whether this is a finite cluster, as far as can be seen without complaint."""
+        from pdfkit.phases.files import kind_of
+
+        if self.kind:
+            return self.kind == "cluster"
+        try:
+            return kind_of(self._structure()) == "cluster"
+        except PdfkitError:
+            return False
+
+    def _structure(self) -> str:
+        """Return the path of the file, or the name of a structure that comes with pdfkit."""
+        from pdfkit.phases.files import shipped_names
+
+        file, shipped = self.folder / self.structure, shipped_names()
+        if not file.is_file() and self.structure not in shipped:
+            raise PdfkitError(
+                f"structure {self.structure!r} is no file at {file} and none that comes with pdfkit: "
+                f"the nearest of those are {nearest(self.structure, shipped)}"
+            )
+        return str(file) if file.is_file() else self.structure
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A fit as its recipe describes it (`load_recipe`); `build` reads data and structures."""
+
+    source: Source
+    title: str
+    data: tuple[DataEntry, ...]
+    phases: tuple[PhaseEntry, ...]
+    free: tuple[str, ...]
+    ties: Mapping[str, str | float]
+    bounds: Mapping[str, tuple[float | None, float | None]]
+    restraints: tuple[Restraint, ...] = ()
+    weights: str = "auto"
+    convention: str = "pdfkit"
+    grid: str = "data"
+    max_nfev: int = 100
+    out: Path | None = None
+    write: tuple[str, ...] = WRITE
+    prefix: str = ""
+    places: Mapping[str, tuple[tuple[str | int, ...], ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The recipe's own file."""
+        return Path(self.source.path)
+
+    @property
+    def folder(self) -> Path:
+        """Where results go unless told otherwise: [output] dir, else pdfkit-out/<name of the recipe>."""
+        return self.out if self.out is not None else Path("pdfkit-out") / self.path.stem
+
+    def inputs(self) -> list[Path]:
+        """Return the data and structure files that the recipe names; shipped structures are not among them."""
+        structures = [entry.folder / entry.structure for entry in self.phases if entry.structure]
+        return [*(entry.file for entry in self.data), *(file for file in structures if file.is_file())]
+
+    def build(self) -> tuple[Model, PDF | dict[str, PDF]]:
+        """Return the model with its start values, and the data, whole: one PDF, or several by name.
+
+        Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
+        """
+        read = [self._at("data", i, entry.read) for i, entry in enumerate(self.data)]
+        phases = [self._at("phase", i, entry.build) for i, entry in enumerate(self.phases)]
+        models = [self._at("data", i, partial(self._model, phases, pdf)) for i, pdf in enumerate(read)]
+        # A recipe says all there is to say of each of its data sets: nothing of one goes for another.
+        read = [replace(pdf, instrument=pdf.instrument.complete()) for pdf in read]
+        model = models[0]
+        if len(read) == 1:
+            return model, read[0]
+        return model, {one.name: pdf for one, pdf in zip(self.data, read, strict=True)}
+
+    def _model(self, phases: Sequence[Any], pdf: PDF) -> Model:
+        from pdfkit.model.model import Model
+
+        return Model(phases, pdf.instrument, self.convention)
+
+    def _at(self, kind: str, index: int, action: Callable[[], Any]) -> Any:
+        """Do something for one table; an error without a file gets the recipe's name and that table's line."""
+        try:
+            return action()
+        except ReadError:
+            raise
+        except PdfkitError as error:
+            raise placed(self.source, error, self.places[kind][index]) from None
+
+
+def load_recipe(path: str | PathLike[str]) -> Recipe:
+    """Return the recipe in a TOML file; the data and structures that it names are not looked at yet.
+
+    Raises
+    ------
+    RecipeError : not TOML, an unknown or missing key, a value of the wrong kind or out of range; with line.
+    ReadError : the recipe itself cannot be read.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> text = '''
+    ... data = {file = "ni.gr", probe = "X", qmax = 25, rmax = 10}
+    ... phase = [{name = "ni", structure = "Ni"}]
+    ... fit = {free = ["scale", "a"]}
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "ni.toml").write_text(text)
+    ...     recipe = pk.load_recipe(Path(folder, "ni.toml"))
+    >>> recipe.free, recipe.data[0].rmax, recipe.phases[0].structure
+    (('scale', 'a'), 10.0, 'Ni')
+    """
+    source, raw = Source.read(path)
+    top = Table(source, raw, (), "the recipe", KEYS["the recipe"], HOME)
+    folder = Path(path).parent
+    tables = {kind: _tables(top, kind) for kind in ("data", "phase")}
+    data = tuple(_data(table, folder, several=len(tables["data"]) > 1) for table in tables["data"])
+    phases = tuple(_phase(table, folder) for table in tables["phase"])
+    for kind, entries in (("data", data), ("phase", phases)):
+        _refuse_twins(tables[kind], [entry.name for entry in entries])
+    output = _sub(top, "output")
+    directory = output.text("dir") or None
+    return Recipe(
+        source=source,
+        title=top.text("title"),
+        data=data,
+        phases=phases,
+        out=folder / directory if directory else None,
+        write=outputs_to_write(output),
+        prefix=prefix_of(output),
+        places={kind: tuple(table.where for table in found) for kind, found in tables.items()},
+        **fit_options(_sub(top, "fit")),
+    )
+
+
+def run_recipe(
+    recipe: Recipe | str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    progress: Callable[[int, float], None] | None = None,
+) -> tuple[FitResult, list[Path]]:
+    """Fit what a recipe describes and write its outputs; return the result and the files.
+
+    out : folder of the outputs, instead of the recipe's. progress : called with (evaluations, Rw).
+
+    Raises
+    ------
+    RecipeError, ReadError : the recipe, or what it names, cannot be used. WriteError : the folder cannot be written;
+    this is found before the fit starts.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> text = '''
+    ... data = {file = "ni.gr", rmax = 10}
+    ... phase = [{name = "ni", structure = "Ni", start = {a = 3.51}}]
+    ... fit = {free = ["scale", "a"]}
+    ... output = {write = ["columns"]}
+    ... '''
+    >>> with TemporaryDirectory() as folder:
+    ...     _ = pk.write_pdf(Path(folder, "ni.gr"), model(np.arange(1, 12, 0.02)))  # simulated
+    ...     _ = Path(folder, "ni.toml").write_text(text)
+    ...     result, files = pk.run_recipe(Path(folder, "ni.toml"), out=Path(folder, "out"))
+    >>> print(f"a = {result.params['ni.a'].value:.3f} Å,", *(file.name for file in files))
+    a = 3.524 Å, columns.txt
+    """
+    from pdfkit.io._folders import folder
+    from pdfkit.recipes import outputs
+
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe)
+    names, inputs = outputs.planned(recipe), recipe.inputs()
+    with folder(recipe.folder if out is None else Path(out), names, [recipe.path, *inputs]) as target:
+        digests = {str(file): outputs.digest(file) for file in inputs if file.is_file()}
+        result = fit_recipe(recipe, progress)
+        where = outputs.Where(target, recipe.prefix, recipe.title, recipe.source.text, digests)
+        return result, outputs.write_all(result, recipe.write, where)
+
+
+def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = None) -> FitResult:
+    """Fit what a recipe describes without writing anything."""
+    from pdfkit.fitting.least_squares import fit
+
+    model, data = recipe.build()
+    several = len(recipe.data) > 1
+    try:
+        return fit(
+            model,
+            data,
+            rmin={one.name: one.rmin for one in recipe.data} if several else recipe.data[0].rmin,
+            rmax={one.name: one.rmax for one in recipe.data} if several else recipe.data[0].rmax,
+            free=recipe.free,
+            ties=recipe.ties,
+            bounds=recipe.bounds,
+            restraints=recipe.restraints,
+            weights=recipe.weights,
+            grid=recipe.grid,
+            max_nfev=recipe.max_nfev,
+            progress=progress,
+        )
+    except ParameterError as error:
+        raise placed(recipe.source, error, ("fit",)) from None
+
+
+# --- from tables to entries ------------------------------------------------------------------------------------------
+
+
+def _tables(top: Table, kind: str) -> list[Table]:
+    """Return the [data] or [[phase]] tables: one table or an array of them."""
+    raw = top.required(kind, f"a table [{kind}], or several [[{kind}]]")
+    what = f"[{kind}]"
+    if not isinstance(raw, list):
+        return [Table(top.source, raw, (kind,), what, KEYS[what], HOME)]
+    if not raw:
+        raise top.error(kind, f"{kind} is empty: give a table [[{kind}]]")
+    return [Table(top.source, one, (kind, i), what, KEYS[what], HOME) for i, one in enumerate(raw)]
+
+
+def _sub(top: Table, name: str) -> Table:
+    what = f"[{name}]"
+    return Table(top.source, top.raw.get(name, {}), (name,), what, KEYS[what], HOME)
+
+
+def _refuse_twins(tables: list[Table], names: list[str]) -> None:
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise tables[i].error("name", f"name {name!r} is used twice: give each {tables[i].what} its own")
+
+
+_OF_THE_CURVE = ("r_unit", "kind", "composition", "rho0")
+
+
+def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
+    table.required("file", "the path of a G(r) file")
+    file = folder / table.text("file")
+    if several:
+        table.required("name", "a short name, because there are several [[data]]")
+    numbers = {
+        key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "wavelength", "rho0", "window_width")
+    }
+    width = numbers.pop("window_width")
+    options: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
+    for key, allowed in (("probe", PROBES), ("window", WINDOWS), ("r_unit", ("A", "nm"))):
+        if key in table:
+            options[key] = table.choice(key, allowed, "")
+    options |= {key: table.text(key) for key in ("kind", "composition") if key in table}
+    extra: dict[str, Any] = {} if width is None else {"window_width": width}
+    if "weights" in table:
+        extra["weights"] = table.choice("weights", WEIGHTS, "")
+    if "anomalous" in table:
+        extra["anomalous"] = table.raw["anomalous"]
+        if not isinstance(extra["anomalous"], bool):
+            raise table.wrong("anomalous", "true or false (the number is wavelength, in Å)")
+    rmin, rmax = table.number("rmin"), table.number("rmax")
+    if rmin is not None and rmax is not None and not rmin < rmax:
+        raise table.error("rmin", f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
+    try:
+        if "kind" in options:
+            named(options["kind"], OF_R)
+        about = {key: value for key, value in options.items() if key not in _OF_THE_CURVE} | extra
+        if "wavelength" not in about and about.get("probe", "X") == "X":
+            about.pop("anomalous", None)  # the file's header may have the wavelength
+        Instrument(**about)
+    except PdfkitError as error:
+        raise placed(table.source, error, table.where) from None
+    return DataEntry(file, table.text("name"), options, extra, rmin, rmax)
+
+
+# What only a cluster has: the key, the type of its value and what that is in words.
+_CLUSTER = (
+    ("surface", bool, "true or false"),
+    ("baseline", str, 'a word, such as "own"'),
+    ("axial", list, "a list of three expansions along x, y and z"),
+    ("block", str, "the name of a data block of a CIF"),
+    ("symmetry", str, '"find", to look for the space group of atoms that are all listed'),
+)
+
+
+def _phase(table: Table, folder: Path) -> PhaseEntry:
+    table.required("name", "a short name, which starts the names of its parameters")
+    kind = table.choice("kind", ("crystal", "cluster", "stacked"), "") if "kind" in table else ""
+    if kind == "stacked":
+        table.required("elements", 'one or two elements, such as ["Cd", "Se"]')
+        table.required("a_h", "the side of the triangular lattice in Å")
+    else:
+        table.required("structure", "a structure file, or the name of one that comes with pdfkit")
+    name = table.text("name")
+    if not name.isidentifier():
+        raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
+    options: dict[str, Any] = {}
+    for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion", "tolerance", *STACKED):
+        if key in table:
+            options[key] = table.number(key)
+    for key, kinds, what in _CLUSTER:
+        if key in table:
+            if not isinstance(table.raw[key], kinds):
+                raise table.wrong(key, what)
+            options[key] = table.raw[key]
+    if "anisotropic" in table:
+        flag = table.raw["anisotropic"]
+        options["anisotropic"] = flag if isinstance(flag, bool) else table.texts("anisotropic")
+    if "ions" in table:
+        flag = table.raw["ions"]
+        options["ions"] = flag if isinstance(flag, bool) else table.flat("ions")
+    if "shape" in table:
+        options["shape"] = shape(table)
+    start = table.flat("start")
+    for key, value in start.items():
+        if not is_number(value) or math.isinf(value):
+            raise table.error("start", f"start value of {key} is {kind_of(value)}: give a finite number")
+    values = {key: float(value) for key, value in start.items()}
+    if "elements" in table:
+        options["elements"] = table.texts("elements")
+        if not 1 <= len(options["elements"]) <= 2:
+            raise table.wrong("elements", 'one or two elements, such as ["Cd", "Se"]')
+    return PhaseEntry(name, table.text("structure"), folder, options, values, kind)

@@ -1,0 +1,157 @@
+"""The tables of a recipe: their keys, and those of their values that are more than a number or a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pdfkit.errors import PdfkitError, RecipeError
+from pdfkit.recipes.toml import Source, Table, is_number, kind_of
+
+if TYPE_CHECKING:
+    from pdfkit.model.restraints import Restraint
+
+_READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "wavelength", "r_unit", "kind", "composition", "rho0")
+# Numbers that only a stacked phase has.
+STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "the recipe": ("title", "data", "phase", "fit", "output"),
+    "[data]": ("file", "name", *_READ, "window_width", "weights", "anomalous", "rmin", "rmax"),
+    "[phase]": (
+        "name",
+        "structure",
+        "kind",
+        "block",
+        "symmetry",
+        "tolerance",
+        "elements",
+        *STACKED,
+        "expansion",
+        "axial",
+        "surface",
+        "baseline",
+        "anisotropic",
+        "ions",
+        "shape",
+        "scale",
+        "delta1",
+        "delta2",
+        "sratio",
+        "rcut",
+        "start",
+    ),
+    "[fit]": ("free", "ties", "bounds", "restraints", "weights", "convention", "grid", "max_nfev"),
+    "a restraint": ("expression", "phase", "bond", "target", "sigma"),
+    "[output]": ("dir", "write", "prefix"),
+}
+WRITE = ("report", "picture", "columns", "hdf5", "structures")
+HOME = {key: table for table in ("[data]", "[phase]", "[fit]", "[output]") for key in KEYS[table]}
+
+
+def placed(source: Source, error: PdfkitError, where: tuple[str | int, ...]) -> RecipeError:
+    """Return the error with the recipe's line of what its message names: a key at its start, or a quoted word."""
+    message = str(error)
+    words = [match[1] for pattern in (r"(\w+) ", r"[^']*'([^']+)'") if (match := re.match(pattern, message))]
+    for keys in [(word,) for word in words] + [("start", word) for word in words]:
+        if source.line(*where, *keys) != source.line(*where):
+            return source.error(message, *where, *keys)
+    return source.error(message, *where, value=words[-1] if words else None)
+
+
+def shape(table: Table) -> Any:
+    """Return the shape of a [phase] table."""
+    from pdfkit.shapes import from_kind
+
+    raw = table.raw["shape"]
+    if not isinstance(raw, Mapping) or "kind" not in raw:
+        raise table.error("shape", 'shape needs its kind: write shape = {kind = "sphere", spdiameter = 30}')
+    if not isinstance(raw["kind"], str):
+        raise table.error("shape", 'kind of the shape is not text: write kind = "sphere"')
+    for key, value in raw.items():
+        if key != "kind" and not is_number(value) and not isinstance(value, list):
+            raise table.source.error(
+                f"{key} of the shape is {kind_of(value)}: give a number", *table.where, "shape", key
+            )
+    try:
+        return from_kind(**raw)
+    except PdfkitError as error:
+        raise placed(table.source, error, (*table.where, "shape")) from None
+
+
+def fit_options(table: Table) -> dict[str, Any]:
+    """Return what a [fit] table says, as fields of a `Recipe`."""
+    from pdfkit.model.model import CONVENTIONS
+
+    table.required("free", 'the parameters to vary, such as ["scale", "a", "Uiso"]')
+    ties = table.flat("ties")
+    for key, value in ties.items():
+        if not isinstance(value, str) and not is_number(value):
+            raise table.error("ties", f'tie of {key} is {kind_of(value)}: give an expression, such as "wz.Cd.Uiso"')
+    return {
+        "free": table.texts("free"),
+        "ties": ties,
+        "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
+        "restraints": tuple(_restraints(table)),
+        "weights": table.choice("weights", ("auto", "none"), "auto"),
+        "convention": table.choice("convention", tuple(CONVENTIONS), "pdfkit"),
+        "grid": table.choice("grid", ("data", "nyquist"), "data"),
+        "max_nfev": table.count("max_nfev", 100),
+    }
+
+
+def _bound(table: Table, key: str, value: Any) -> tuple[float | None, float | None]:
+    """Return (low, high) of [low, high] or {min = low, max = high}; None keeps a default."""
+    pair = [value.get("min"), value.get("max")] if isinstance(value, Mapping) else value
+    known = [item for item in pair if item is not None] if isinstance(pair, list) else []
+    if not isinstance(pair, list) or len(pair) != 2 or not known or not all(map(is_number, known)):
+        message = f"bounds of {key} are not two numbers: give [low, high], or {{min = low}}, or {{max = high}}"
+        raise table.source.error(message, *table.where, "bounds", key)
+    low, high = (None if item is None else float(item) for item in pair)
+    return low, high
+
+
+def _restraints(table: Table) -> list[Restraint]:
+    raw = table.raw.get("restraints", [])
+    if not isinstance(raw, list):
+        raise table.wrong("restraints", "a list of tables")
+    return [_restraint(table.source, one, i) for i, one in enumerate(raw)]
+
+
+def _restraint(source: Source, raw: Any, index: int) -> Restraint:
+    from pdfkit.model.restraints import BondRestraint, ValueRestraint
+
+    table = Table(source, raw, ("fit", "restraints", index), "a restraint", KEYS["a restraint"])
+    for key in ("target", "sigma"):
+        table.required(key, "a number")
+    target, sigma = float(table.number("target") or 0.0), float(table.number("sigma") or 0.0)
+    try:
+        if "bond" not in table:
+            table.required("expression", 'names and arithmetic ("wz.c/wz.a"), or a bond = ["Cd", "Se"] of a phase')
+            return ValueRestraint(table.text("expression"), target, sigma)
+        table.required("phase", "the name of the phase that holds the bond")
+        bond = table.texts("bond")
+        if len(bond) != 2:
+            raise table.wrong("bond", 'two elements, such as ["Cd", "Se"]')
+        return BondRestraint(table.text("phase"), bond[0], bond[1], target, sigma)
+    except RecipeError:
+        raise
+    except PdfkitError as error:
+        raise placed(source, error, table.where) from None
+
+
+def outputs_to_write(table: Table) -> tuple[str, ...]:
+    """Return what an [output] table wants written."""
+    chosen = table.texts("write", WRITE)
+    for word in chosen:
+        if word not in WRITE:
+            raise table.error("write", f"cannot write {word!r}: choose from {', '.join(WRITE)}", value=word)
+    return chosen
+
+
+def prefix_of(table: Table) -> str:
+    """Return what starts the file names, from an [output] table."""
+    prefix = table.text("prefix")
+    if not re.fullmatch(r"[\w.+-]*", prefix):
+        raise table.error("prefix", f"prefix {prefix!r} starts file names: use letters, digits, - and _")
+    return prefix

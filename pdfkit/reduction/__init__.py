@@ -1,0 +1,1 @@
+"""From measured intensities to S(Q) and G(r), one file or many."""

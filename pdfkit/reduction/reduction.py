@@ -1,0 +1,402 @@
+"""From measured intensities to S(Q), F(Q) and G(r), with errors that are carried all the way.
+
+    iq = pk.read_intensity("cds.chi")
+    done = pk.reduce(iq, composition="CdS", background=pk.read_intensity("empty.chi"), qmax=15)
+    pdf = done.to_pdf(window="lorch")            # pdf.dG and pdf.cov
+    print(done)
+
+| step | what | errors |
+|---|---|---|
+| net | I = I_raw − bgscale·I_background | variances add up |
+| scale | α of S(Q) = [αI − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩², see `method` | correlates all points |
+| polynomial | F = Q(S − 1) − P(Q), degree rpoly·(Qmaxinst − Qmin)/π | correlates all points |
+| transform | G = (2/π)∫F M sin(Qr) dQ over Qmin…Qmax | `Covariance`, exact on any r |
+
+All of it is linear in I but the scale, whose derivative is included: F − F₀ = K·(I − I₀), and cov(F) = K·diag(dI²)·Kᵀ.
+Points stay where they were measured: an interpolation would correlate their errors.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks, transforms
+from pdfkit._checks import Array
+from pdfkit.data import advice, conversion
+from pdfkit.data.curves import PDF, SQ, Intensity
+from pdfkit.data.instrument import PROBES, Instrument
+from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.io._atomic import AnyPath
+from pdfkit.reduction.corrections import Levels, Net, Physics, bridged, levels, subtract
+from pdfkit.reduction.routes import ERRORS, Route, adhoc, diagonal, noise_ratio, physical, propagated, with_errors
+from pdfkit.scattering import parse_composition
+
+METHODS = ("adhoc", "physical")
+_MODES = {"X": "xray", "N": "neutron", "E": "electron"}
+
+
+@dataclass(frozen=True, eq=False)
+class Reduction:
+    """What `reduce` found.
+
+    Parameters
+    ----------
+    sq : S(Q) with dS and the covariance of F. qmin, qmax : Å⁻¹, limits of the transform.
+    stages : on the Q of sq: "raw", "background", "net", "level" (of independent atoms, on the scale of the
+        intensities), "error" (of net), "before" (F without the polynomial), "polynomial", "F".
+    diagnostics : numbers by name; see `reduce`. settings : what was asked for, under PDFgetX3's names where it has one.
+    window, extrapolate : defaults of `to_pdf`.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.scattering import form_factor
+    >>> Q = np.arange(1.0, 24.0, 0.01)
+    >>> S = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=24, qdamp=0.05)).sq(Q).S
+    >>> done = pk.reduce(pk.Intensity(Q, 7 * form_factor("Ni", "X", Q) ** 2 * S), composition="Ni")  # simulated
+    >>> print(*done.stages)
+    raw background net level error before polynomial F
+    >>> print(f"Ni–Ni at {done.diagnostics['first peak']:.2f} Å, S → {done.diagnostics['high-Q level']:.2f}")
+    Ni–Ni at 2.49 Å, S → 1.00
+    """
+
+    sq: SQ
+    qmin: float
+    qmax: float
+    stages: Mapping[str, Array] = field(repr=False)
+    diagnostics: Mapping[str, float]
+    settings: Mapping[str, str]
+    window: str = "none"
+    extrapolate: str = "none"
+
+    def __post_init__(self) -> None:
+        for name in ("stages", "diagnostics", "settings"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain = {name: dict(values[name]) for name in ("stages", "diagnostics", "settings")}
+        return _rebuild, ({**values, **plain},)
+
+    @property
+    def Q(self) -> Array:
+        """Å⁻¹, (n,)."""
+        return self.sq.Q
+
+    @property
+    def S(self) -> Array:
+        """The structure function (n,)."""
+        return self.sq.S
+
+    @property
+    def dS(self) -> Array | None:
+        """Its standard deviations (n,), or None."""
+        return self.sq.dS
+
+    @property
+    def F(self) -> Array:
+        """F(Q) = Q[S(Q) − 1] in Å⁻¹ (n,)."""
+        return self.sq.F
+
+    def to_pdf(
+        self,
+        r: Array | None = None,
+        *,
+        qmin: float | None = None,
+        qmax: float | None = None,
+        window: str | None = None,
+        window_width: float | None = None,
+        extrapolate: str | None = None,
+    ) -> PDF:
+        """Return G(r) on `r` (Å; default 0 to 30 by 0.01) with dG and cov; limits and window default to those asked.
+
+        The polynomial of an ad hoc reduction has taken the part of F below qmin for background, so models are not to
+        be cut there: `PDF.instrument.qmin` is 0. That suits crystals; of small particles, whose F goes on smoothly
+        below qmin, what is missing costs an Rw of 0.06 to 0.08 and extrapolate="linear" 0.002 to 0.004 (dots of
+        22 Å). Raises PdfkitError as `SQ.to_pdf`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> from pdfkit.scattering import form_factor
+        >>> Q = np.arange(1.0, 24.0, 0.01)
+        >>> S = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=24, qdamp=0.05)).sq(Q).S
+        >>> done = pk.reduce(pk.Intensity(Q, form_factor("Ni", "X", Q) ** 2 * S), composition="Ni")  # simulated
+        >>> pdf = done.to_pdf(np.arange(1.5, 4, 0.01), qmax=18, window="lorch")
+        >>> print(f"Qmax {pdf.instrument.qmax:g} Å⁻¹, {pdf.instrument.window}, Ni–Ni at {pdf.r[pdf.G.argmax()]:.2f} Å")
+        Qmax 18 Å⁻¹, lorch, Ni–Ni at 2.49 Å
+        """
+        low = self.qmin if qmin is None else qmin
+        high = self.qmax if qmax is None else qmax
+        pdf = self.sq.to_pdf(
+            r,
+            qmin=low,
+            qmax=high,
+            window=window or self.window,
+            window_width=window_width,
+            extrapolate=extrapolate or self.extrapolate,
+        )
+        keep = {**self.settings, "qmin": f"{low:g}", "qmax": f"{high:g}", "window": window or self.window}
+        if self.settings["method"] == "adhoc" and qmin is None:
+            pdf = replace(pdf, instrument=replace(pdf.instrument, qmin=0.0))
+        return replace(pdf, header={**keep, **pdf.header}, remarks=self.sq.remarks)
+
+    def __str__(self) -> str:
+        """One fact per line."""
+        n, Q = len(self.sq), self.sq.Q
+        lines = [f"{self.sq.name or 'pattern'}: {n} points, Q = {Q[0]:.4g} to {Q[-1]:.4g} Å⁻¹, {self.sq.composition}"]
+        lines += [f"  {name:<22} {value:.5g}" for name, value in self.diagnostics.items()]
+        return "\n".join([*lines, f"  {'errors':<22} {self.settings['errorsource']}"])
+
+
+def _rebuild(values: dict[str, Any]) -> Reduction:
+    return Reduction(**values)
+
+
+def reduce(
+    iq: Intensity | AnyPath,
+    *,
+    composition: str | Mapping[str, float] | None = None,
+    background: Intensity | AnyPath | None = None,
+    bgscale: float = 1.0,
+    qmin: float | None = None,
+    qmax: float | None = None,
+    qmaxinst: float | None = None,
+    rpoly: float | None = None,
+    probe: str | None = None,
+    method: str = "adhoc",
+    errors: str = "auto",
+    window: str = "none",
+    extrapolate: str = "none",
+    wavelength: float | None = None,
+    rho0: float | None = None,
+    polarisation: str | float = "none",
+    absorption: float | Array | Callable[[Array], Array] | None = None,
+    constant: bool = False,
+    recoil: float = 2.0,
+) -> Reduction:
+    """Reduce a powder pattern to S(Q), F(Q) and G(r).
+
+    Parameters
+    ----------
+    iq, background : patterns, or files for `read_intensity`. bgscale : what the background is multiplied with.
+    composition : formula such as "LaB6", or {element: amount}; default: what the file says.
+    qmin, qmax : Å⁻¹, limits of the transform; default: the data, without gaps. qmaxinst : Å⁻¹, the end of the data
+        that scale and polynomial are fitted to; default: the end of the data; beyond it, it is cut back with a warning.
+    rpoly : Å; the polynomial has degree rpoly·(qmaxinst − qmin)/π and reaches G(r) below rpoly. Default 0.9 for
+        "adhoc" and 0 (none) for "physical".
+    probe : "X", "N" or "E"; default: what the file says, else "X".
+    method : "adhoc" (S(Q) on an unknown scale, made flat by the polynomial; the rules of PDFgetX3) or "physical":
+        X-rays: Compton scattering (needs the wavelength for its recoil), `polarisation` and `absorption` are taken off;
+        neutrons: incoherent scattering; the scale comes from `rho0` (atoms/Å³, Krogh-Moe and Norman) where it is given,
+        else from the level at high Q.
+    errors : where dI comes from: "auto", "given", "counting" (√I), "scatter" (of neighbouring points) or "none".
+    window, extrapolate : defaults of `Reduction.to_pdf`. wavelength : Å; default: what the file says.
+    polarisation : "none" (corrected already), "unpolarised" (also a synchrotron, averaged over full rings):
+        (1 + cos²2θ)/2, or K: (1 + K·cos²2θ)/(1 + K). absorption : μR of a capillary [Hewat, Acta Cryst. A35, 248
+        (1979)], or factors on Q (n,), or a function of Q that returns them; intensities are divided by them.
+    constant : find a constant intensity (fluorescence), too. recoil : exponent of the recoil factor of Compton
+        scattering: 2 for counted photons, 3 for measured energy.
+
+    Returns
+    -------
+    Reduction, with `diagnostics`: "scale" α; "degree"; "background share" of the intensity; "removed", the polynomial
+    relative to F (rms); "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the
+    first peak (of the ad hoc route behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
+    −4πρ₀; "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 105 Å over
+    what the errors make it: far below 1 the errors are too large; above 1 they are too small, or order reaches so far.
+
+    Raises
+    ------
+    PdfkitError : a composition, limit, choice or pattern that cannot be. ReadError : a file that cannot be read.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.scattering import form_factor
+    >>> Q = np.arange(1.0, 24.0, 0.01)
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20, qdamp=0.05))
+    >>> iq = pk.Intensity(Q, 7 * form_factor("Ni", "X", Q) ** 2 * model.sq(Q).S)  # simulated
+    >>> pdf = pk.reduce(iq, composition="Ni", qmax=20).to_pdf()
+    >>> result = pk.fit(model, pdf, rmin=1.5, rmax=20, free=["scale", "a"])
+    >>> print(f"a = {result.params['ni.a'].value:.3f} Å, Rw = {result.rw:.2f}")
+    a = 3.524 Å, Rw = 0.01
+    """
+    sample = _pattern(iq, wavelength)
+    empty = None if background is None else _pattern(background, wavelength)
+    _choices(method, errors, window, extrapolate)
+    probe = _checks.choice("probe", probe or sample.probe or "X", PROBES)
+    physics = Physics(wavelength or sample.wavelength, rho0, polarisation, absorption, constant, recoil)
+    composition = sample.composition if composition is None else composition
+    fractions = parse_composition(composition)
+    bgscale = _checks.number("bgscale", bgscale, low=0.0)
+    rpoly = _checks.number("rpoly", (0.9 if method == "adhoc" else 0.0) if rpoly is None else rpoly, low=0.0, high=10.0)
+    low, high, last = _limits(sample, qmin, qmax, qmaxinst)
+    net, words, bridges = _net(sample.crop(low, last), empty, bgscale, errors)
+    low, high = max(low, float(net.Q[0])), min(high, float(net.Q[-1]))
+    means = levels(fractions, probe, net.Q)
+    _warn_of_units(net, means, probe)
+    route, level = _follow(net, means, fractions, probe, method, physics, rpoly)
+    net, words, noise = _in_band(net, route, words)
+    formula = composition if isinstance(composition, str) else "".join(f"{e}{c:.6g}" for e, c in fractions.items())
+    said = (*sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
+    sq = replace(_sq(net, route, sample, probe, formula), remarks=said)
+    facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0)
+    facts |= {} if physics.rho0 is None else {"expected slope": -4 * math.pi * physics.rho0}
+    facts |= {"points bridged": float(bridges)} if bridges else {}
+    facts |= {} if noise is None else {"noise ratio": noise}
+    settings = {"mode": _MODES[probe], "composition": formula}
+    numbers = {"bgscale": bgscale, "rpoly": rpoly, "qmaxinst": last, "qmin": low, "qmax": high}
+    settings |= {key: f"{value:g}" for key, value in numbers.items()}
+    settings |= physics.settings(method)
+    settings |= {"extrapolate": extrapolate, "errors": words.split()[0].rstrip(",;"), "errorsource": words}
+    return Reduction(sq, low, high, _stages(net, route, level), facts, settings, window, extrapolate)
+
+
+def _follow(
+    net: Net, means: Levels, fractions: Mapping[str, float], probe: str, method: str, physics: Physics, rpoly: float
+) -> tuple[Route, Array]:
+    """Return the route taken and the level of independent atoms on the scale of the intensities (n,)."""
+    if method == "adhoc":
+        route = adhoc(net.Q, net.intensity, means, rpoly)
+        return route, means.f2 / route.scale
+    inelastic, transmission = physics.inelastic(fractions, probe, net.Q), physics.transmission(net.Q)
+    route = physical(
+        net.Q,
+        net.intensity,
+        means,
+        inelastic=inelastic,
+        transmission=transmission,
+        rho0=physics.rho0,
+        constant=physics.constant,
+        rpoly=rpoly,
+    )
+    end = float(np.mean((route.F / net.Q)[-max(5, net.Q.size // 5) :]))
+    if abs(end) > 0.3:
+        text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
+        warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
+    return route, (means.f2 + inelastic + route.facts.get("constant", 0.0)) * transmission / route.scale
+
+
+def _stages(net: Net, route: Route, level: Array) -> dict[str, Array]:
+    out = {"raw": net.raw, "background": net.background, "net": net.intensity, "level": level}
+    out |= {} if net.variance is None else {"error": np.sqrt(net.variance)}
+    return out | {"before": route.before, "polynomial": route.polynomial, "F": route.F}
+
+
+def _pattern(value: Intensity | AnyPath, wavelength: float | None) -> Intensity:
+    from pdfkit.io.intensity import read_intensity
+
+    return value if isinstance(value, Intensity) else read_intensity(value, wavelength=wavelength)
+
+
+def _choices(method: str, errors: str, window: str, extrapolate: str) -> None:
+    _checks.choice("method", method, METHODS)
+    _checks.choice("errors", errors, ERRORS)
+    _checks.choice("extrapolate", extrapolate, conversion.EXTRAPOLATIONS)
+    transforms.window(window, np.zeros(1), 1.0)
+
+
+def _limits(
+    sample: Intensity, qmin: float | None, qmax: float | None, qmaxinst: float | None
+) -> tuple[float, float, float]:
+    """Return qmin, qmax and qmaxinst within the data, or say what is outside."""
+    first, last = float(sample.Q[0]), float(sample.Q[-1])
+    tiny = 1.5 * float(np.median(np.diff(sample.Q)))
+    end = last if qmaxinst is None else _checks.number("qmaxinst", qmaxinst, low=0.0, open_low=True)
+    if end > last + tiny:
+        text = f"qmaxinst = {end:g} is beyond the data, which end at {last:.5g} Å⁻¹: cut back to that"
+        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+    end = min(end, last)
+    low = first if qmin is None else _checks.number("qmin", qmin, low=0.0)
+    high = end if qmax is None else _checks.number("qmax", qmax, low=0.0, open_low=True)
+    if high > last + tiny:
+        raise PdfkitError(f"qmax = {high:g} is beyond the data, which end at {last:.5g} Å⁻¹: lower it")
+    if high > end + tiny:
+        raise PdfkitError(f"qmax = {high:g} is above qmaxinst = {end:g}: lower qmax or raise qmaxinst")
+    low, high = max(low, first), min(high, end)
+    if high - low < 20 * tiny or high < 1.5 * low:
+        raise PdfkitError(f"qmin = {low:g} and qmax = {high:g} leave too little to transform: widen them")
+    return low, high, end
+
+
+def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str) -> tuple[Net, str, int]:
+    """Return the net pattern, the source of its errors, and the number of points bridged."""
+    pattern, bridges = bridged(sample)
+    if bridges:
+        text = f"{bridges} points in gaps are interpolated, errors too"
+        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+    pattern, words = with_errors(pattern, errors)
+    if empty is not None:
+        kind = "scatter" if errors in ("auto", "given") and empty.dI is None else errors
+        empty, other = with_errors(empty, "none" if words == "none" else kind)
+        part = empty.crop(sample.Q[0], sample.Q[-1]) if len(empty) > len(pattern) else empty
+        empty = part if np.array_equal(part.Q, pattern.Q) else empty
+        words = words if words == other else f"{words}; background: {other}"
+    return subtract(pattern, empty, bgscale), words, bridges
+
+
+def _in_band(net: Net, route: Route, words: str) -> tuple[Net, str, float | None]:
+    """Return the net pattern with errors from scatter raised to the noise in G(r), their source, and the ratio."""
+    ratio = None if net.variance is None else noise_ratio(net.Q, route.F, route.D**2 * net.variance)
+    if ratio is None or net.variance is None:
+        return net, words, None
+    if words.startswith("scatter") and ratio > 1:
+        words += f", times {ratio:.3g} as G(r) has it far out"
+        net = replace(net, variance=net.variance * ratio**2)
+    return net, words, ratio
+
+
+def _warn_of_units(net: Net, means: Levels, probe: str) -> None:
+    """Warn when X-ray intensities do not fall at all as ⟨f²⟩ does: Q is then in another unit, or is 2θ."""
+    if probe == "N":
+        return
+    part = max(5, net.Q.size // 10)
+    ends = (slice(part, 2 * part), slice(-part, None))
+    ratio = [float(np.median(net.intensity[k])) / float(np.median(means.f2[k])) for k in ends]
+    if ratio[0] > 0 and ratio[1] > 30 * ratio[0]:
+        text = (
+            "the intensities do not fall with Q as ⟨f²⟩ does: is Q in Å⁻¹ (not nm⁻¹ or 2θ), the background taken off?"
+        )
+        warnings.warn(text, PdfkitWarning, stacklevel=3)
+
+
+def _sq(net: Net, route: Route, sample: Intensity, probe: str, formula: str) -> SQ:
+    cov, dS = None, None
+    Q = net.Q
+    if net.variance is not None:
+        cov = propagated(Q, route, net.variance)
+        dS = np.maximum(diagonal(cov), 1e-300) / np.maximum(Q, 1e-6)
+    # F = 0 at Q = 0, where S is not known: 1 stands for it.
+    S = 1.0 + np.divide(route.F, Q, out=np.zeros(Q.size), where=Q > 0)
+    header = {key: value for key, value in sample.header.items() if key.startswith("note")}
+    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov)
+
+
+def _diagnostics(net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float) -> dict[str, float]:
+    rms = [float(np.sqrt(np.mean(v**2))) for v in (route.polynomial, route.F)]
+    out = {"scale": route.scale, "degree": route.degree, **route.facts}
+    out["background share"] = float(net.background.sum() / net.raw.sum())
+    out["removed"] = rms[0] / max(rms[1], 1e-300)
+    out["high-Q level"] = float(sq.S[sq.Q[-1] - 0.2 * (sq.Q[-1] - sq.Q[0]) < sq.Q].mean())
+    bare = replace(sq, dS=None, cov=None)
+    # Lorch's window: what is looked for are a slope and a peak, not ripples.
+    reach = min(8.0, 0.99 * math.pi / float(np.diff(sq.Q).max()))
+    pdf = bare.to_pdf(np.arange(0.02, reach, 0.02), qmin=low, qmax=high, window="lorch")
+    peak = advice.first_peak(pdf.r, pdf.G)
+    if peak is not None:
+        out["first peak"] = peak
+        slope = advice.low_r_slope(pdf.r, pdf.G, rpoly, peak, high)
+        if slope is not None:
+            out["low-r slope"] = slope
+    return {name: float(value) for name, value in out.items()}

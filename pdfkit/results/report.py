@@ -1,0 +1,340 @@
+"""What a fit found, in words and tables: as text of 100 columns, and as HTML for notebooks.
+
+Both are made from one list of sections, so that they say the same.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pdfkit._terminal import plain
+from pdfkit.phases.ions import strengths_used
+from pdfkit.results.result import DatasetFit, FitResult
+
+WIDTH = 100
+# Correlations above this are worth a line, and so many lines are worth reading.
+STRONG = 0.8
+MAX_PAIRS = 12
+# With errors from dG, a reduced χ² above this says that the misfit is more than noise.
+MISFIT = 2.0
+_PROBES = {"X": "X-rays", "N": "neutrons", "E": "electrons"}
+# Fixed values that switch nothing on are not worth a line.
+_NEUTRAL = {"occ": 1.0, "sratio": 1.0, "rcut": 0.0, "delta1": 0.0}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a table (first row: heads of the columns; the last column may wrap) and lines of text under it."""
+
+    heading: str
+    rows: tuple[tuple[str, ...], ...] = ()
+    lines: tuple[str, ...] = ()
+
+
+def report(result: FitResult) -> str:
+    """Return what a fit found as text of at most 100 columns; `print(result)` shows it.
+
+    Verdict, parameters by phase with errors, start values, bounds and ties, fractions of the phases, strong
+    correlations, where the errors come from, and remarks. Errors are one standard deviation: 5.8316(13) is
+    5.8316 ± 0.0013.
+    """
+    blocks = ["\n".join(_wrapped(line) for line in _head(result))]
+    blocks += [_as_text(section) for section in sections(result)]
+    return plain("\n\n".join(blocks))
+
+
+def report_html(result: FitResult) -> str:
+    """Return the same as HTML, every text in it escaped."""
+    first, *others = _head(result)
+    parts = [f"<p><strong>{html.escape(first)}</strong><br>{'<br>'.join(map(html.escape, others))}</p>"]
+    parts += [_as_html(section) for section in sections(result)]
+    return f'<div class="pdfkit-report">{"".join(parts)}</div>'
+
+
+def uncertain(value: float, error: float | None = None) -> str:
+    """Return "5.8316(13)": the value rounded to two digits of its standard error, and these in brackets.
+
+    "30.3(1.5)" keeps the point where the error is above 1; very small and large values get an exponent, "1.20(30)e-07".
+    Without an error (None, 0, or not finite), six digits of the value.
+    """
+    if error is None or not math.isfinite(error) or error <= 0 or not math.isfinite(value):
+        return f"{value:.6g}"
+    largest = max(abs(value), error)
+    if not 1e-4 <= largest < 1e6:
+        power = math.floor(math.log10(largest))
+        return f"{_bracketed(value / 10.0**power, error / 10.0**power)}e{power:+03d}"
+    return _bracketed(value, error)
+
+
+def _bracketed(value: float, error: float) -> str:
+    # "9.96e-02" rounds to "1.0e-01": the exponent has to be taken after rounding.
+    exponent = int(f"{error:.1e}".split("e")[1])
+    digits = 1 - exponent
+    if digits < 0:
+        return f"{round(value, digits):.0f}({round(error, digits):.0f})"
+    text = f"{value:.{digits}f}"
+    if not text.strip("-0."):
+        text = text.removeprefix("-")
+    if exponent >= 0:
+        return f"{text}({error:.{digits}f})"
+    return f"{text}({round(error * 10.0**digits)})"
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+def sections(result: FitResult) -> list[Section]:
+    """Return everything below the verdict, in the order of reading."""
+    out = []
+    if len(result.datasets) > 1:
+        out.append(_datasets(result))
+    out += _parameters(result)
+    out.append(_fractions(result))
+    out.append(_correlations(result))
+    out.append(Section("errors", lines=_errors(result)))
+    if result.remarks:
+        out.append(Section("remarks", lines=result.remarks))
+    return [section for section in out if section.rows or section.lines]
+
+
+def _head(result: FitResult) -> list[str]:
+    one = result.datasets[0]
+    single = len(result.datasets) == 1
+    name = one.data.name or one.name
+    of = (f" of {name}" if name else "") if single else f" of {len(result.datasets)} data sets"
+    rmin = min(d.data.r[0] for d in result.datasets)
+    rmax = max(d.data.r[-1] for d in result.datasets)
+    plain = f" ({one.rw:.4f} without weights)" if single and abs(one.rw - result.rw) > 5e-5 else ""
+    verdict = result.message if result.converged else f"NOT CONVERGED: {result.message}"
+    # Without dG the misfit has no yardstick: χ² is then no more than Rw in other units.
+    chi2 = f", reduced χ² {result.reduced_chi2:.3g}" if result.errors_from == "dG" else ""
+    counts = (
+        f"{result.n_points} points ({result.n_independent:.1f} independent), {len(result.free)} free parameters"
+        f"{chi2}; {result.nfev} evaluations, {_seconds(result.seconds)}"
+    )
+    if not result.describes:
+        verdict += "; BUT THE MODEL DOES NOT DESCRIBE THE DATA: its parameters mean little"
+    lines = [f"Fit{of}: Rw = {result.rw:.4f}{plain}, r = {rmin:.4g} to {rmax:.4g} Å", verdict, counts]
+    return [*lines, _measured(one)] if single else lines
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _measured(one: DatasetFit) -> str:
+    """Return probe, Q range and window of a data set in a line."""
+    about = one.model.instrument
+    qmax = "no Qmax" if about.qmax is None or math.isinf(about.qmax) else f"Qmax {about.qmax:g}"
+    parts = [_PROBES.get(about.probe or "", "unknown probe"), *([f"Qmin {about.qmin:g}"] if about.qmin else [])]
+    parts.append(qmax if math.isinf(about.qmax or math.inf) else f"{qmax} Å⁻¹")
+    if about.window != "none":
+        parts.append(f"window {about.window}" + (f" {about.window_width:g} Å" if about.window_width else ""))
+    parts += [f"{name} {getattr(about, name):.4g}" for name in ("qdamp", "qbroad") if getattr(about, name)]
+    if about.weights != "constant":
+        parts.append(f"{about.weights} weights")
+    if one.data.temperature is not None:
+        parts.append(f"{one.data.temperature:g} K")
+    return ", ".join(parts)
+
+
+def _datasets(result: FitResult) -> Section:
+    rows = [("name", "Rw", "r (Å)", "points", "measured with")]
+    for one in result.datasets:
+        span = f"{one.data.r[0]:.4g} to {one.data.r[-1]:.4g}"
+        rows.append((one.name, f"{one.rw:.4f}", span, str(len(one.data)), _measured(one)))
+    return Section("data sets (Rw without weights)", tuple(rows))
+
+
+def _parameters(result: FitResult) -> list[Section]:
+    """Return one section per phase, per data set, and for the instrument."""
+    several = len(result.datasets) > 1
+    phases = {phase.name: phase for phase in result.datasets[0].model.phases}
+    sets = {one.name for one in result.datasets} if several else set()
+    groups: dict[str, list[tuple[str, Any]]] = {}
+    for name, par in result.params.items():
+        head, _, rest = name.partition(".")
+        owner = head if head in phases or head in sets else ""
+        groups.setdefault(owner, []).append((rest if owner else name, par))
+    out = []
+    derived = result.derived()
+    for owner, members in groups.items():
+        heading = f"data set {owner}" if owner else "instrument"
+        if owner in phases:
+            heading = _phase_heading(phases[owner])
+        rows = [_row(name, par, result) for name, par in members if par.vary or par.expr]
+        used = _strengths(result, phases[owner]) if owner in phases else ()
+        fixed = ", ".join(_fixed(name, par) for name, par in members if _is_worth_naming(name, par))
+        heads = (("parameter", "value", "unit", "start", "limits", ""),) if rows else ()
+        rows += [(d.name, uncertain(d.value, d.stderr), d.unit, "", "", d.meaning) for d in derived.get(owner, ())]
+        out.append(Section(heading, (*heads, *rows), (*used, *((f"fixed: {fixed}",) if fixed else ()))))
+    return out
+
+
+def _strengths(result: FitResult, phase: Any) -> tuple[str, ...]:
+    """Return the line that says with which scattering strengths a phase was calculated."""
+    models = [one.model for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
+    used = dict.fromkeys(strengths_used(phase, model.instrument, model.strengths) for model in models)
+    own = any(one.model.strengths for one in result.datasets)
+    return (f"scattering: {'; '.join(used)}{', and own strengths' if own else ''}",) if used else ()
+
+
+def _phase_heading(phase: Any) -> str:
+    formula = " ".join(f"{element}{count:.4g}" for element, count in phase.composition().items())
+    group = getattr(getattr(phase, "structure", None), "spacegroup", "")
+    kind = "cluster" if hasattr(phase, "particle") else _outline(phase)
+    parts = [formula, group, kind]
+    return f"{phase.name} ({', '.join(part for part in parts if part)})"
+
+
+def _outline(phase: Any) -> str:
+    if getattr(phase, "layers", None) is not None:
+        return "whole layers"
+    return str((getattr(phase, "body", None) or phase.shape).kind)
+
+
+def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:
+    unit = str((par.user_data or {}).get("unit", ""))
+    value = uncertain(float(par.value), par.stderr)
+    if par.expr:
+        on_limit = ", ON LIMIT" if par.name in result.at_bounds else ""
+        return name, value, unit, "", "", f"tied to {par.expr}{on_limit}"
+    start = "" if par.init_value is None else f"{float(par.init_value):.6g}"
+    note = ""
+    if par.name in result.at_bounds:
+        note = "ON BOUND"
+    elif par.stderr is None:
+        note = "not determined"
+    return name, value, unit, start, _limits(par.min, par.max), note
+
+
+def _limits(low: float, high: float) -> str:
+    if math.isinf(low) and math.isinf(high):
+        return "none"
+    if math.isinf(high):
+        return f"≥ {low:.4g}"
+    if math.isinf(low):
+        return f"≤ {high:.4g}"
+    return f"{low:.4g} … {high:.4g}"
+
+
+def _is_worth_naming(name: str, par: Any) -> bool:
+    neutral = _NEUTRAL.get(name.rsplit(".", 1)[-1])
+    return not (par.vary or par.expr) and (neutral is None or float(par.value) != neutral)
+
+
+def _fixed(name: str, par: Any) -> str:
+    unit = str((par.user_data or {}).get("unit", ""))
+    return f"{name} {float(par.value):.6g}{f' {unit}' if unit else ''}"
+
+
+def _fractions(result: FitResult) -> Section:
+    if len(result.fractions) < 2:
+        return Section("phase fractions")
+    kinds = ("atoms", "cells", "mass")
+    rows: list[tuple[str, ...]] = [("phase", *kinds)]
+    for phase, table in result.fractions.items():
+        rows.append((phase, *(uncertain(*table[kind]) for kind in kinds)))
+    several = f" (from the scales of {result.datasets[0].name})" if len(result.datasets) > 1 else ""
+    return Section(f"phase fractions{several}", tuple(rows))
+
+
+def _correlations(result: FitResult) -> Section:
+    matrix = result.correlation
+    n = len(result.free)
+    strong = [
+        (float(matrix[i, j]), result.free[i], result.free[j])
+        for i in range(n)
+        for j in range(i + 1, n)
+        if np.isfinite(matrix[i, j]) and abs(matrix[i, j]) > STRONG
+    ]
+    strong.sort(key=lambda entry: -abs(entry[0]))
+    heading = f"correlations above {STRONG:g}"
+    if not strong:
+        return Section(heading, lines=("none",)) if n > 1 else Section(heading)
+    rows = tuple((first, second, f"{value:+.3f}".replace("-", "−")) for value, first, second in strong[:MAX_PAIRS])
+    more = len(strong) - len(rows)
+    return Section(heading, (("", "", ""), *rows), (f"and {more} more",) if more else ())
+
+
+_WHITENED = {
+    "cov": ", from the covariance of the data: residuals were made independent with it.",
+    "dG": ", from dG of the data: residuals were made independent with the correlation that Qmax and window cause.",
+    "misfit": ": residuals were made independent with the correlation that Qmax and window cause, and scaled by the "
+    "misfit, because dG is missing or was left out.",
+}
+
+
+def _errors(result: FitResult) -> tuple[str, ...]:
+    ratio = result.n_points / result.n_independent if result.n_independent else math.nan
+    if result.whitened:
+        text = "One standard deviation" + _WHITENED[result.errors_from]
+    elif result.errors_from == "dG":
+        text = (
+            f"One standard deviation, from dG of the data; widened by √{ratio:.3g} because neighbouring points are "
+            "correlated (one independent point every π/Qmax)."
+        )
+    else:
+        text = (
+            "One standard deviation, scaled by the misfit over independent points (one every π/Qmax), because dG is "
+            "missing or was left out."
+        )
+    if result.errors_from != "misfit" and result.reduced_chi2 > MISFIT:
+        warning = (
+            f"Reduced χ² is {result.reduced_chi2:.3g}: the model misses more than the noise, so true errors are larger "
+            f"(by about √{result.reduced_chi2:.3g}) if the errors of the data are right."
+        )
+        return text, warning
+    return (text,)
+
+
+# --- how it is set ---------------------------------------------------------------------------------------------------
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    plain = " ".join(text.split())
+    wrapped = textwrap.wrap(plain, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+    return "\n".join(wrapped)
+
+
+def _as_text(section: Section) -> str:
+    out = [_wrapped(section.heading)]
+    if section.rows:
+        count = len(section.rows[0])
+        widths = [max(len(row[k]) for row in section.rows) for k in range(count)]
+        out += [_text_row(row, widths) for row in section.rows if any(row)]
+    out += [_wrapped(line, "  ") for line in section.lines]
+    return "\n".join(out)
+
+
+def _text_row(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Return a row, blanks filled up; a last cell that is too long goes on in the lines below."""
+    lead = "  " + "".join(f"{cell:<{width + 2}}" for cell, width in zip(row[:-1], widths[:-1], strict=True))
+    room = WIDTH - len(lead)
+    if len(row[-1]) <= room:
+        return (lead + row[-1]).rstrip()
+    pieces = textwrap.wrap(row[-1], WIDTH - 8)
+    return "\n".join([lead.rstrip(), *(" " * 8 + piece for piece in pieces)])
+
+
+def _as_html(section: Section) -> str:
+    parts = [f"<p style='margin-bottom:0.2em'><strong>{html.escape(section.heading)}</strong></p>"]
+    if section.rows:
+        heads, *rows = section.rows
+        parts.append("<table>")
+        if any(heads):
+            cells = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in heads)
+            parts.append(f"<thead><tr>{cells}</tr></thead>")
+        for row in rows:
+            cells = "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row)
+            parts.append(f"<tr>{cells}</tr>")
+        parts.append("</table>")
+    parts += [f"<p style='margin:0.2em 0'>{html.escape(line)}</p>" for line in section.lines]
+    return "".join(parts)

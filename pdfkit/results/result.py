@@ -1,0 +1,332 @@
+"""The result of a fit, as a value: parameters, errors, curves, and what was found wanting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.model.evaluate import form_factors
+from pdfkit.model.model import Model
+from pdfkit.model.params import Parameters
+from pdfkit.model.restraints import Restraint
+from pdfkit.structure.species import atomic_mass
+
+Uncertain = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetFit:
+    """One data set after the fit: the refined model, the data in range, and G_calc on the same r.
+
+    begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
+    """
+
+    name: str
+    model: Model
+    data: PDF
+    calc: PDF
+    messages: tuple[str, ...] = ()
+    begin: float | None = None
+
+    def partials(self, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
+        """Return G_ab of the refined model by species pair on the data's r; weighted ones add up to `calc`."""
+        return self.model.partials(self.data.r, weighted=weighted, begin=self.begin)
+
+    def phase_curves(self) -> dict[str, PDF]:
+        """Return each phase's share of `calc` on the data's r."""
+        return self.model.phase_curves(self.data.r, begin=self.begin)
+
+    @property
+    def difference(self) -> Array:
+        """G_obs − G_calc."""
+        return np.asarray(self.data.G - self.calc.G)
+
+    @property
+    def rw(self) -> float:
+        """Rw = √(Σ(G_obs − G_calc)²/ΣG_obs²) of this data set, unweighted."""
+        return math.sqrt(float((self.difference**2).sum() / (self.data.G**2).sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a fit found.
+
+    params : lmfit Parameters with values, stderr, correl. free, values (n,), covariance (n, n): the varied ones; NaN
+    rows belong to parameters on a bound. datasets: one `DatasetFit` per data set. rw: √(Σw(Go−Gc)²/ΣwGo²). chi2:
+    Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
+    ΣΔr·Qmax/π. converged: whether the optimiser found a minimum. restraints: those of the fit (None: they could not be
+    saved); restraint_chi2: their Σ[(value − target)/σ]² times restraint_scale², as it was added to chi2. errors_from:
+    "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit over independent
+    points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase →
+    {"atoms", "cells", "mass"} → (value, standard error).
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> data = model.with_values({"ni.scale": 0.8})(np.arange(1, 10, 0.02))  # simulated
+    >>> result = pk.fit(model, data, free=["scale", "a"])
+    >>> result.free, result.values.round(3).tolist(), result.converged
+    (('ni.scale', 'ni.a'), [0.8, 3.524], True)
+    >>> print(str(result).splitlines()[0])  # print(result) has the rest: parameters, errors, remarks
+    Fit of calculated: Rw = 0.0000, r = 1 to 9.98 Å
+    """
+
+    params: Parameters
+    free: tuple[str, ...]
+    values: Array
+    covariance: Array
+    datasets: tuple[DatasetFit, ...]
+    rw: float
+    chi2: float
+    reduced_chi2: float
+    n_points: int
+    n_independent: float
+    nfev: int
+    converged: bool
+    message: str
+    remarks: tuple[str, ...]
+    at_bounds: tuple[str, ...]
+    errors_from: str
+    fractions: Mapping[str, Mapping[str, Uncertain]]
+    seconds: float
+    whitened: bool = False
+    restraints: tuple[Restraint, ...] | None = ()
+    restraint_scale: float = 1.0
+    restraint_chi2: float = 0.0
+
+    @property
+    def describes(self) -> bool:
+        """Whether the model describes the data: Rw up to 0.4, or a misfit that known errors explain.
+
+        A fit can converge on a model that does not; that is said here and in the remarks.
+        """
+        return describes(self.rw, self.reduced_chi2, self.errors_from)
+
+    def _only(self) -> DatasetFit:
+        if len(self.datasets) > 1:
+            names = ", ".join(one.name for one in self.datasets)
+            raise PdfkitError(f"this fit has several data sets ({names}): take one from .datasets")
+        return self.datasets[0]
+
+    @property
+    def model(self) -> Model:
+        """The refined model (of the only data set)."""
+        return self._only().model
+
+    @property
+    def data(self) -> PDF:
+        """The data in the fitted range (of the only data set)."""
+        return self._only().data
+
+    @property
+    def calc(self) -> PDF:
+        """G_calc on the r of the data (of the only data set)."""
+        return self._only().calc
+
+    @property
+    def correlation(self) -> Array:
+        """Correlation matrix of the free parameters (n, n).
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> pdf = model(np.arange(1, 10, 0.02))
+        >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
+        >>> print(pk.fit(model, data, free=["scale", "Uiso"]).correlation.round(2))
+        [[1.   0.75]
+         [0.75 1.  ]]
+        """
+        sigma = np.sqrt(np.diag(self.covariance))
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.covariance / np.outer(sigma, sigma))
+
+    def partials(self, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
+        """Return G_ab of the fitted model by species pair on the data's r; weighted ones add up to the fit.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(2, 4.5, 0.01)), free=["scale"])
+        >>> {"–".join(pair): f"{pdf.r[pdf.G.argmax()]:.2f} Å" for pair, pdf in result.partials().items()}
+        {'Cd–Cd': '4.12 Å', 'Cd–S': '2.52 Å', 'S–S': '4.12 Å'}
+        """
+        return self._only().partials(weighted=weighted)
+
+    def phase_curves(self) -> dict[str, PDF]:
+        """Return each phase's share of the fit on the data's r."""
+        return self._only().phase_curves()
+
+    def derived(self) -> dict[str, tuple[Any, ...]]:
+        """Return what phases make of their refined numbers (such as the cubic fraction of a stack), with errors.
+
+        By phase; each has name, value, stderr, unit and meaning (`Stacked.derived`). Phases without any are left out.
+        """
+        from pdfkit.model.params import ParameterMap
+
+        mapping = ParameterMap.of(self.params)
+        tangents = mapping(self.values)[1]
+        out = {}
+        for phase in self.datasets[0].model.phases:
+            if hasattr(phase, "derived"):
+                names = [f"{phase.name}.{q.name}" for q in phase.quantities]
+                # Of several data sets each has its own scale: nothing that is derived rests on it.
+                rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
+                out[phase.name] = phase.derived(propagated(self.covariance, tangents[rows]))
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""
+        return {
+            "rw": self.rw,
+            "chi2": self.chi2,
+            "reduced_chi2": self.reduced_chi2,
+            "n_points": self.n_points,
+            "n_independent": self.n_independent,
+            "nfev": self.nfev,
+            "converged": self.converged,
+            "describes": self.describes,
+            "message": self.message,
+            "remarks": list(self.remarks),
+            "errors_from": self.errors_from,
+            "whitened": self.whitened,
+            "seconds": self.seconds,
+            "params": {
+                name: {
+                    "value": float(p.value),
+                    "stderr": p.stderr,
+                    "min": _finite(p.min),
+                    "max": _finite(p.max),
+                    "vary": bool(p.vary),
+                    "expr": p.expr,
+                }
+                for name, p in self.params.items()
+            },
+            "derived": {
+                phase: {d.name: {"value": d.value, "stderr": _finite(d.stderr)} for d in table}
+                for phase, table in self.derived().items()
+            },
+            "fractions": {
+                phase: {kind: {"value": v, "stderr": _finite(e)} for kind, (v, e) in table.items()}
+                for phase, table in self.fractions.items()
+            },
+            "datasets": [
+                {"name": d.name, "rw": d.rw, "points": len(d.data), "rmin": d.data.r[0], "rmax": d.data.r[-1]}
+                for d in self.datasets
+            ],
+        }
+
+    def save(self, path: str | PathLike[str], *, recipe: str = "", digests: Mapping[str, str] | None = None) -> Path:
+        """Write everything to an HDF5 file in NeXus form; `pdfkit.load_result` reads it back (WriteError if not).
+
+        recipe : the text the fit was run from. digests : SHA-256 of the input files, by name.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+        >>> with TemporaryDirectory() as folder:
+        ...     print(pk.load_result(result.save(Path(folder, "ni.h5"))).free)
+        ('ni.scale',)
+        """
+        from pdfkit.results.saving import save_result
+
+        return save_result(path, self, recipe=recipe, digests=digests)
+
+    def __str__(self) -> str:
+        from pdfkit.results.report import report
+
+        return report(self)
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else "not converged"
+        state += "" if self.describes else ", does not describe the data"
+        return f"<FitResult Rw = {self.rw:.4f}, {len(self.free)} free parameters, {state}>"
+
+    def _repr_html_(self) -> str:
+        from pdfkit.results.report import report_html
+
+        return report_html(self)
+
+
+# Above this Rw nobody would call a curve fitted, but for data that are noise for the most part.
+POOR_RW = 0.4
+NOISE = 2.0
+
+
+def describes(rw: float, reduced_chi2: float, errors_from: str) -> bool:
+    """Return whether a misfit is small, or no more than known errors make (reduced χ² up to 2)."""
+    return rw <= POOR_RW or (errors_from != "misfit" and reduced_chi2 <= NOISE)
+
+
+def propagated(covariance: Array, tangents: Array) -> Array:
+    """Return T C Tᵀ of C (n, n) and T (m, n), where an undetermined parameter (NaN) spoils only what depends on it."""
+    known = np.isfinite(np.diag(covariance))
+    filled = np.where(np.isfinite(covariance), covariance, 0.0)
+    out = tangents @ filled @ tangents.T
+    spoilt = tangents[:, ~known].any(axis=1)
+    out[spoilt] = out[:, spoilt] = math.nan
+    return np.asarray(out)
+
+
+def propagated_errors(covariance: Array, tangents: Array) -> Array:
+    """Return the roots (m,) of the diagonal of `propagated`, without the rest: m may be thousands; NaN stays NaN."""
+    moving = np.flatnonzero(tangents.any(axis=1))
+    out = np.zeros(len(tangents))
+    for k in range(0, moving.size, 500):
+        some = moving[k : k + 500]
+        out[some] = np.sqrt(np.maximum(np.diag(propagated(covariance, tangents[some])), 0.0))
+    return out
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str, Uncertain]]:
+    """Return each phase's fraction of atoms, unit cells and mass, with standard errors.
+
+    A mixture's G is Σ_p x_p⟨b⟩_p² G_p/⟨b⟩² with x_p the atom fraction, so x_p ∝ scale_p/⟨b⟩_p²; cells follow by
+    dividing by atoms per cell, mass by multiplying with the mean atomic mass. scale_covariance (nphases, nphases) is
+    propagated through the normalisation. Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007).
+    """
+    scales = np.array([phase.quantities[0].value for phase in model.phases])
+    factors = {"atoms": [], "cells": [], "mass": []}  # type: dict[str, list[float]]
+    for phase in model.phases:
+        amount: Mapping[str, float] = phase.composition()
+        atoms = sum(amount.values())
+        b = abs(np.array(list(amount.values())) @ form_factors(tuple(amount), model.instrument, model.strengths))
+        mass = sum(n * atomic_mass(e) for e, n in amount.items())
+        per_atom = (atoms / b) ** 2
+        factors["atoms"].append(per_atom)
+        factors["cells"].append(per_atom / atoms)
+        factors["mass"].append(per_atom * mass / atoms)
+    out: dict[str, dict[str, Uncertain]] = {phase.name: {} for phase in model.phases}
+    for kind, weights in factors.items():
+        parts = scales * np.array(weights)
+        total = parts.sum()
+        share = parts / total if total > 0 else np.full(parts.size, math.nan)
+        # d(share_i)/d(scale_j) = w_j(δ_ij − share_i)/total
+        slope = np.array(weights) * (np.eye(parts.size) - share[:, None]) / (total or math.nan)
+        error = np.sqrt(np.einsum("ij,jk,ik->i", slope, scale_covariance, slope))
+        for phase, value, sigma in zip(model.phases, share, error, strict=True):
+            out[phase.name][kind] = (float(value), float(sigma))
+    return out

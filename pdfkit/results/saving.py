@@ -1,0 +1,483 @@
+"""Fit results on disk: HDF5 in NeXus form, there and back, and plain columns.
+
+    entry/                      NXentry; title, date, program, @default leads to the curves
+      data/                     NXdata: observed (± errors), calculated, difference over r
+      phases/  partials/        NXdata: share of every phase, and of every pair of species in it (zb.Cd.S)
+      parameters/               one column each: name, value, error, minimum, maximum, vary, expression, start…
+      covariance/ correlation/  NXdata: matrices of the free parameters, in the order of `names`
+      fit/  fractions/          Rw, χ², verdict…; fractions of atoms, cells and mass
+      model/                    the refined model as JSON (what `load_result` reads) and every phase as CIF
+      recipe/ inputs/ versions/ what was asked for, SHA-256 of the input files, versions of the programs
+
+A fit of several data sets has data, phases, partials and model once per data set, in `dataset_<name>`.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import warnings
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import lmfit
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError, ReadError, remark
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._folders import unfinished
+from pdfkit.io.columns import write_columns
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
+from pdfkit.io.xyz import format_xyz
+from pdfkit.model import serial
+from pdfkit.model.model import Model
+from pdfkit.model.params import Parameters
+from pdfkit.model.restraints import BondRestraint, Restraint, ValueRestraint
+from pdfkit.results.result import DatasetFit, FitResult, Uncertain
+
+FORMAT = "pdfkit fit result"
+FORMAT_VERSION = 1
+KINDS = ("atoms", "cells", "mass")
+_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
+# Where the size of the errors can come from.
+_SOURCES = ("cov", "dG", "misfit")
+# No long_name for the curves beside the first: silx shows the names of fields better.
+_UNKNOWN = "unknown"
+# What a parameter was made with, and what it can be at all.
+_MADE = ("made_value", "made_minimum", "made_maximum")
+_POSSIBLE = ("least", "most")
+_G = {"units": "angstrom^-2"}
+_LABELLED = {**_G, "long_name": "G (Å⁻²)"}
+_R = {"units": "angstrom", "long_name": "r (Å)"}
+
+
+def save_result(
+    path: AnyPath, result: FitResult, *, recipe: str = "", digests: Mapping[str, str] | None = None
+) -> Path:
+    """Write a fit result to an HDF5 file in NeXus form and return the path.
+
+    Parameters
+    ----------
+    recipe : the text the fit was run from. digests : SHA-256 of the input files (hex), by name.
+
+    Raises
+    ------
+    WriteError : the file cannot be written; an old one is then unchanged.
+    PdfkitError : the model holds a phase that has no plain form.
+    """
+    datasets = result.datasets
+    entry: dict[str, Group | Field] = {
+        "title": Field(_title(result)),
+        "program_name": Field("pdfkit", {"version": _version("pdfkit-scattering")}),
+        "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
+    }
+    if len(datasets) == 1:
+        entry.update(_dataset(0, datasets[0]))
+        default = "data"
+    else:
+        for k, one in enumerate(datasets):
+            entry[f"dataset_{one.name}"] = Group("NXsubentry", _dataset(k, one), {"default": "data"})
+        default = f"dataset_{datasets[0].name}"
+    entry["parameters"] = _parameters(result.params)
+    entry["covariance"] = _matrix("covariance of the free parameters", "covariance", result.free, result.covariance)
+    entry["correlation"] = _matrix("correlation of the free parameters", "correlation", result.free, result.correlation)
+    entry["fit"] = _summary(result)
+    entry["fractions"] = _fractions(result.fractions)
+    if recipe:
+        entry["recipe"] = Group("NXnote", {"type": Field("text/plain"), "data": Field(recipe)})
+    if digests:
+        columns = {"name": Field(list(digests)), "sha256": Field([str(one) for one in digests.values()])}
+        entry["inputs"] = Group("NXcollection", columns)
+    entry["versions"] = _versions()
+    attrs = {"default": default, "format": FORMAT, "format_version": FORMAT_VERSION}
+    root = Group("NXroot", {"entry": Group("NXentry", entry, attrs)}, {"default": "entry", "creator": "pdfkit"})
+    return write_nexus(path, root)
+
+
+def load_result(path: AnyPath) -> FitResult:
+    """Return the fit result that `FitResult.save` wrote: parameters, errors, curves, and models that can be evaluated.
+
+    Raises ReadError when the file is missing, damaged, or was not written by pdfkit. Nothing in it is executed. A
+    PdfkitWarning says so when a run was killed while it put this file's folder in order.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> data = model.with_values({"ni.a": 3.53})(np.arange(1, 10, 0.02))  # simulated
+    >>> result = pk.fit(model, data, free=["scale", "a"])
+    >>> with TemporaryDirectory() as folder:
+    ...     back = pk.load_result(result.save(Path(folder, "ni.h5")))
+    >>> print(f"a = {back.params['ni.a'].value:.3f} Å,", (back.calc.G == result.calc.G).all())
+    a = 3.530 Å, True
+    """
+    entry = read_nexus(path).group("entry")
+    if words := unfinished(path):
+        remark(words)
+    check_format(entry, FORMAT, FORMAT_VERSION, "result.save")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is to be said of the model was said when it was fitted
+            return _result(entry)
+    except ReadError:
+        raise
+    except Exception as error:  # lmfit and the constructors raise whatever comes along
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ReadError(path, f"makes no fit result ({reason}): was it changed by something else?") from None
+
+
+def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
+    """Write the curves of a fit as text and return the paths: r, Gobs, Gcalc, Gdiff, dG (if measured), then the shares.
+
+    Shares in Gcalc: one column per phase ("zb") and per pair of species in it ("zb:Cd-S"); either set adds up to Gcalc.
+    The header says what was fitted, every parameter included; `read_columns` reads all of it. Data sets of different r
+    cannot share a table: a fit of several gives one file each, "fit.dat" becoming "fit_<name>.dat".
+
+    Raises WriteError when a file cannot be written.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+    >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+    >>> with TemporaryDirectory() as folder:
+    ...     (file,) = pk.write_fit_columns(Path(folder, "zb.dat"), result)
+    ...     names, values, header = pk.read_columns(file)
+    >>> print(*names, values.shape)
+    r Gobs Gcalc Gdiff zb zb:Cd-Cd zb:Cd-S zb:S-S (450, 8)
+    """
+    file = Path(path)
+    several = len(result.datasets) > 1
+    out = []
+    for one in result.datasets:
+        target = file.with_name(f"{file.stem}_{one.name}{file.suffix}") if several else file
+        columns = _columns(one)
+        write_columns(target, list(columns), list(columns.values()), _column_header(result, one))
+        out.append(target)
+    return tuple(out)
+
+
+def _columns(one: DatasetFit) -> dict[str, Array]:
+    out = {"r": one.data.r, "Gobs": one.data.G, "Gcalc": one.calc.G, "Gdiff": one.difference}
+    if one.data.dG is not None:
+        out["dG"] = one.data.dG
+    shares = shares_of(one)
+    for phase in one.model.phases:
+        out[_free_name(phase.name)] = np.sum([G for (name, _), G in shares.items() if name == phase.name], axis=0)
+    out.update({f"{phase}:{a}-{b}": G for (phase, (a, b)), G in shares.items()})
+    return out
+
+
+def _free_name(phase: str) -> str:
+    """Return the name of a phase's curve; a phase may bear the name of one of the curves beside it."""
+    return f"{phase}_phase" if phase in ("r", "title", "Gobs", "Gcalc", "Gdiff", "dG") else phase
+
+
+def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
+    """Return what was fitted, as lines that `read_columns` and `read_pdf` understand."""
+    instrument = one.model.instrument
+    lines = [
+        f"fit of G(r) by pdfkit {_version('pdfkit-scattering')}",
+        f"date = {datetime.now().astimezone().isoformat(timespec='seconds')}",
+        f"data = {one.data.name or one.name or 'unnamed'}",
+        f"verdict = {result.message}",
+        f"rw = {result.rw:.6g}",
+        f"rw_unweighted = {one.rw:.6g}",
+        f"reduced_chi2 = {result.reduced_chi2:.6g}",
+        f"n_points = {result.n_points}",
+        f"n_independent = {result.n_independent:.6g}",
+        f"errors_from = {result.errors_from}",
+        f"stype = {instrument.probe}",
+        f"qmin = {instrument.qmin!r}",
+        *([f"qmax = {instrument.qmax!r}"] if math.isfinite(instrument.qmax or math.inf) else []),
+        f"window = {instrument.window}",
+        f"weights = {instrument.weights}",
+        *([] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]),
+        *(["anomalous = true"] if instrument.anomalous else []),
+    ]
+    if len(result.datasets) > 1:  # the parameters are called <name>.qdamp then, and readers look for the plain word
+        lines += [f"qdamp = {instrument.qdamp!r}", f"qbroad = {instrument.qbroad!r}"]
+    lines += [_parameter_line(name, par) for name, par in result.params.items()]
+    return [*lines, *(f"remark: {remark}" for remark in result.remarks)]
+
+
+def _parameter_line(name: str, par: Any) -> str:
+    unit = str((par.user_data or {}).get("unit", ""))
+    error = "" if par.stderr is None else f" ± {float(par.stderr):.3g}"
+    state = f", tied to {par.expr}" if par.expr else ", refined" if par.vary else ", fixed"
+    return f"{name} = {float(par.value)!r}{error}{f' {unit}' if unit else ''}{state}"
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def _title(result: FitResult) -> str:
+    names = ", ".join(one.data.name or one.name for one in result.datasets).strip(", ")
+    return f"Fit of G(r){f' of {names}' if names else ''}: Rw = {result.rw:.4f}"
+
+
+def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
+    r = Field(one.data.r, _R)
+    shares = shares_of(one)
+    phases: dict[str, Array] = {}
+    for (phase, _), G in shares.items():
+        phases[phase] = phases[phase] + G if phase in phases else G
+    curves = {"observed": one.data.G, "calculated": one.calc.G, "difference": one.difference}
+    errors = {} if one.data.dG is None else {"observed": Field(one.data.dG, _G)}
+    pairs = {
+        f"{phase}.{a}.{b}": Field(G, {**_G, "phase": phase, "pair": f"{a}-{b}"})
+        for (phase, (a, b)), G in shares.items()
+    }
+    model: dict[str, Group | Field] = {"json": Field(serial.dumps(one.model)), "data_about": Field(_about(one.data))}
+    for part in one.model.phases:
+        if (text := _cif(part)) is not None:
+            model[f"cif_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-cif"), "data": Field(text)})
+        if hasattr(part, "refined_particle"):
+            text = format_xyz(part.refined_particle())
+            model[f"xyz_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-xyz"), "data": Field(text)})
+    named = f" ({one.name})" if one.name else ""
+    about: dict[str, Any] = {"name": one.name, "position": position, "messages": list(one.messages)}
+    if one.begin is not None:
+        about["begin"] = one.begin
+    return {
+        "data": nxdata(
+            f"G(r), measured and calculated{named}, Rw = {one.rw:.4f}",
+            ("r", r),
+            {name: Field(G, _LABELLED if name == "observed" else _G) for name, G in curves.items()},
+            errors,
+        ),
+        "phases": nxdata(f"phases{named}", ("r", r), {_free_name(name): Field(G, _G) for name, G in phases.items()}),
+        "partials": nxdata(f"pairs of species{named}: they add up to the fit", ("r", r), pairs),
+        "model": Group("NXcollection", model, about),
+    }
+
+
+def shares_of(one: DatasetFit) -> dict[tuple[str, tuple[str, str]], Array]:
+    """Return the share in G_calc of every phase and species pair on the data's r; they add up to it."""
+    return one.model.evaluator(one.data.r, one.begin).parts(one.model.values)
+
+
+def _cif(phase: Any) -> str | None:
+    from pdfkit.io.cif.files import format_cif
+
+    structure = getattr(phase, "structure", None)
+    return None if structure is None or not hasattr(structure, "spacegroup") else format_cif(structure)
+
+
+def _about(data: PDF) -> str:
+    """Return what a PDF knows besides its curve, as JSON."""
+    about = {
+        "name": data.name,
+        "composition": data.composition,
+        "temperature": data.temperature,
+        "header": data.header,
+        "instrument": data.instrument,
+        "cov": data.cov,
+    }
+    return serial.dumps(about)
+
+
+def _parameters(params: Parameters) -> Group:
+    about = [p.user_data if isinstance(p.user_data, Mapping) else {} for p in params.values()]
+    columns: dict[str, Group | Field] = {
+        "name": Field(list(params)),
+        "value": Field([float(p.value) for p in params.values()]),
+        "error": Field([_number(p.stderr) for p in params.values()], {"long_name": "standard error, NaN where none"}),
+        "minimum": Field([_number(p.min) for p in params.values()]),
+        "maximum": Field([_number(p.max) for p in params.values()]),
+        "vary": Field([bool(p.vary) for p in params.values()]),
+        "expression": Field([p.expr or "" for p in params.values()], {"long_name": "tied to"}),
+        "start": Field([_number(p.init_value) for p in params.values()]),
+        "unit": Field([str(one.get("unit", "")) for one in about]),
+        "meaning": Field([str(one.get("meaning", "")) for one in about]),
+        "refinable": Field([bool(one.get("refinable", True)) for one in about]),
+    }
+    made = [one.get("made", (math.nan,) * 3) for one in about]
+    at_all = [one.get("possible", (math.nan,) * 2) for one in about]
+    for columns_of, values in ((_MADE, made), (_POSSIBLE, at_all)):
+        columns |= {name: Field([float(row[k]) for row in values]) for k, name in enumerate(columns_of)}
+    return Group("NXcollection", columns)
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _matrix(title: str, name: str, names: tuple[str, ...], values: Array) -> Group:
+    members: dict[str, Group | Field] = {"title": Field(title), name: Field(values), "names": Field(list(names))}
+    return Group("NXdata", members, {"signal": name})
+
+
+def _summary(result: FitResult) -> Group:
+    members: dict[str, Group | Field] = {name: Field(getattr(result, name)) for name in _NUMBERS}
+    members["converged"] = Field(result.converged)
+    members["describes"] = Field(result.describes)
+    members["restraint_scale"] = Field(result.restraint_scale)
+    members["restraint_chi2"] = Field(result.restraint_chi2)
+    members["restraints"] = Field(_restraints(result))
+    members["message"] = Field(result.message)
+    members["errors_from"] = Field(result.errors_from)
+    members["remarks"] = Field(list(result.remarks))
+    members["at_bounds"] = Field(list(result.at_bounds))
+    return Group("NXcollection", members)
+
+
+def _restraints(result: FitResult) -> str:
+    """Return the restraints as JSON; "unknown" where one is of a kind that is not pdfkit's."""
+    try:
+        return serial.dumps(result.restraints) if result.restraints is not None else _UNKNOWN
+    except PdfkitError:
+        return _UNKNOWN
+
+
+def _read_restraints(fit: Group) -> tuple[Restraint, ...] | None:
+    text = fit.text("restraints") if "restraints" in fit else "[]"
+    found: tuple[Restraint, ...] | None = None if text == _UNKNOWN else serial.loads(text)
+    if found is not None and not all(isinstance(one, ValueRestraint | BondRestraint) for one in found):
+        raise ReadError(fit.source, "what stands for restraints is none: was it changed by something else?")
+    return found
+
+
+def _fractions(fractions: Mapping[str, Mapping[str, Uncertain]]) -> Group:
+    columns: dict[str, Group | Field] = {"phase": Field(list(fractions))}
+    for kind in KINDS:
+        columns[kind] = Field(np.array([table[kind][0] for table in fractions.values()], dtype=float))
+        columns[f"{kind}_errors"] = Field(np.array([table[kind][1] for table in fractions.values()], dtype=float))
+    return Group("NXcollection", columns)
+
+
+def _versions() -> Group:
+    members: dict[str, Group | Field] = {"python": Field(platform.python_version())}
+    members["pdfkit"] = Field(_version("pdfkit-scattering"))
+    members.update({name: Field(_version(name)) for name in ("numpy", "scipy", "lmfit", "h5py")})
+    return Group("NXcollection", members)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _result(entry: Group) -> FitResult:
+    free = entry.group("covariance").texts("names")
+    covariance = entry.group("covariance").array("covariance", 2)
+    params = _read_parameters(entry.group("parameters"), free, covariance)
+    groups = [entry] if "data" in entry else [
+        entry.group(name) for name in entry.members if name.startswith("dataset_")
+    ]  # fmt: skip
+    datasets = sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])
+    if not datasets:
+        raise ReadError(entry.source, "it holds no data: is the file complete?")
+    fit = entry.group("fit")
+    numbers = {name: fit.number(name) for name in _NUMBERS}
+    if below := [name for name, value in numbers.items() if value < 0]:
+        raise ReadError(entry.source, f"{below[0]} of the fit is below 0: was it changed by something else?")
+    if (errors := fit.text("errors_from")) not in _SOURCES:
+        raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: was it changed by something else?")
+    return FitResult(
+        params=params,
+        free=free,
+        values=np.array([float(params[name].value) for name in free]),
+        covariance=covariance,
+        datasets=tuple(one for _, one in datasets),
+        rw=numbers["rw"],
+        chi2=numbers["chi2"],
+        reduced_chi2=numbers["reduced_chi2"],
+        n_points=int(numbers["n_points"]),
+        n_independent=numbers["n_independent"],
+        nfev=int(numbers["nfev"]),
+        converged=bool(fit.number("converged")),
+        message=fit.text("message"),
+        remarks=fit.texts("remarks"),
+        at_bounds=fit.texts("at_bounds"),
+        errors_from=errors,
+        fractions=_read_fractions(entry.group("fractions")),
+        seconds=numbers["seconds"],
+        whitened=bool(numbers["whitened"]),
+        restraints=_read_restraints(fit),
+        **{key: fit.number(key) for key in ("restraint_scale", "restraint_chi2") if key in fit},
+    )
+
+
+def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
+    """Return the place of a data set among the others, and the data set."""
+    about = group.group("model")
+    model = serial.loads(about.text("json"))
+    facts = serial.data_facts(about.text("data_about"))
+    if not isinstance(model, Model):
+        raise ReadError(group.source, f"{about.where} holds no model: was it changed by something else?")
+    curves = group.group("data")
+    r = curves.array("r")
+    errors = curves.array("observed_errors") if "observed_errors" in curves else None
+    data = PDF(r, curves.array("observed"), errors, **facts)
+    calc = PDF(r, curves.array("calculated"), instrument=model.instrument)
+    messages = tuple(str(one) for one in about.attrs.get("messages", ()))
+    name = str(about.attrs.get("name", ""))
+    begin = about.attrs.get("begin")
+    one = DatasetFit(name, model, data, calc, messages, None if begin is None else float(begin))
+    return int(about.attrs.get("position", 0)), one
+
+
+def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> Parameters:
+    names, expressions = table.texts("name"), table.texts("expression")
+    units, meanings = table.texts("unit"), table.texts("meaning")
+    columns = ("value", "error", "minimum", "maximum", "vary", "start", "refinable")
+    numbers = [table.array(column) for column in columns]
+    params = Parameters()
+    rows = zip(names, expressions, units, meanings, *numbers, strict=True)
+    limits = {key: _rows_of(table, columns_of) for key, columns_of in (("made", _MADE), ("possible", _POSSIBLE))}
+    for name, _, unit, meaning, value, error, low, high, vary, start, refinable in rows:
+        par = lmfit.Parameter(name, value=float(value), vary=bool(vary), min=float(low), max=float(high))
+        par.stderr = None if math.isnan(error) else float(error)
+        par.init_value = None if math.isnan(start) else float(start)
+        known = {key: values[name] for key, values in limits.items() if name in values}
+        par.user_data = {"unit": unit, "meaning": meaning, "refinable": bool(refinable), **known}
+        params[name] = par
+    for name, expression, error in zip(names, expressions, numbers[1], strict=True):
+        if expression:
+            params[name].expr = expression
+            params[name].stderr = None if math.isnan(error) else float(error)
+    if sorted(free) != sorted(name for name in params if params[name].vary and not params[name].expr):
+        raise ReadError(table.source, "the covariance names other parameters than those that vary: was it changed?")
+    if covariance.shape != (len(free), len(free)):
+        raise ReadError(table.source, f"the covariance has shape {covariance.shape} for {len(free)} free parameters")
+    sigma = np.sqrt(np.diag(covariance))
+    for i, name in enumerate(free):
+        params[name].correl = {
+            other: float(covariance[i, k] / (sigma[i] * sigma[k]))
+            for k, other in enumerate(free)
+            if k != i and np.isfinite(sigma[[i, k]]).all()
+        }
+    return params
+
+
+def _rows_of(table: Group, columns: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
+    """Return numbers by parameter, of those that have them; files of older versions have none."""
+    if any(column not in table for column in columns):
+        return {}
+    rows = zip(*(table.array(column).tolist() for column in columns), strict=True)
+    return {name: row for name, row in zip(table.texts("name"), rows, strict=True) if not math.isnan(row[0])}
+
+
+def _read_fractions(table: Group) -> dict[str, dict[str, Uncertain]]:
+    columns = {kind: (table.array(kind), table.array(f"{kind}_errors")) for kind in KINDS}
+    return {
+        phase: {kind: (float(value[i]), float(error[i])) for kind, (value, error) in columns.items()}
+        for i, phase in enumerate(table.texts("phase"))
+    }

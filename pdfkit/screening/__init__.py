@@ -1,0 +1,1 @@
+"""Which of many candidates describe a measured G(r)."""

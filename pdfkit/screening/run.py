@@ -1,0 +1,362 @@
+"""One computation over many candidates: stages, the journal, pairs of candidates, and how far it is.
+
+The first line holds a hash of the problem. A run that was killed leaves whole lines and perhaps part of a last one,
+which is dropped: what is in the journal is never computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import combinations
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple, Self
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.errors import PdfkitError, ReadError, WriteError
+from pdfkit.io._atomic import WRITTEN, AnyPath, own
+from pdfkit.io._folders import InUseError, folder_lock
+from pdfkit.particles.particle import Particle
+from pdfkit.screening.candidates import Candidate, Entry
+from pdfkit.screening.pool import Job, Pool
+from pdfkit.screening.ranking import RankingRow, mixture_row
+from pdfkit.screening.tasks import Record, Setting, fit_particle, run_chunk
+
+# --- The journal of a long computation -------------------------------------------------------------------------------
+
+FORMAT = "pdfkit journal"
+
+FORMAT_VERSION = 1
+
+_OPEN: set[str] = set()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep two journals of one run from the same file: the lock of the folder lets a run in again."""
+    key = os.path.realpath(path)
+    if key in _OPEN:
+        raise InUseError(f"{path} is in use by another run of this program: wait for it, or choose another folder")
+    _OPEN.add(key)
+    try:
+        yield
+    finally:
+        _OPEN.discard(key)
+
+
+class Journal:
+    """Results by stage and key: in memory, and in a file where `path` is given.
+
+    Raises PdfkitError for a journal of another problem or one that another run writes to, ReadError for a damaged one,
+    WriteError where it cannot be written.
+    """
+
+    def __init__(self, path: AnyPath | None, digest: str, *, resume: bool = True) -> None:
+        self.path = None if path is None else Path(path)
+        self._records: dict[tuple[str, str], dict[str, Any]] = {}
+        self._file: BinaryIO | None = None
+        self._opened = ExitStack()
+        self.found = 0
+        """Results that an earlier run left."""
+        if self.path is None:
+            return
+        with ExitStack() as opened:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                opened.enter_context(folder_lock(self.path.parent))
+                opened.enter_context(_alone(self.path))
+                self._file = opened.enter_context(own(self.path).open("a+b"))
+            except OSError as error:
+                raise WriteError(
+                    f"{self.path}: the journal cannot be written ({error.strerror}): choose another out="
+                ) from None
+            self._take_up(digest, resume)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._opened.close()
+
+    def get(self, stage: str, key: str) -> dict[str, Any] | None:
+        """Return what is known, None for what has still to be computed."""
+        return self._records.get((stage, key))
+
+    def add(self, stage: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Keep results (key, record); they are on disk when this returns."""
+        lines = []
+        for key, record in results:
+            self._records[stage, key] = dict(record)
+            lines.append(json.dumps({"stage": stage, "key": key, **record}) + "\n")
+        self._write("".join(lines))
+
+    def _write(self, text: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(text.encode())
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            WRITTEN[str(self.path)] = None
+        except OSError as error:
+            raise WriteError(
+                f"{self.path}: {error.strerror}: make room and run again, nothing so far is lost"
+            ) from None
+
+    def _take_up(self, digest: str, resume: bool) -> None:
+        """Read what is there, cut off half a line at its end, and be ready to go on."""
+        file = self._file
+        if file is None:
+            return
+        file.seek(0)
+        whole = file.read()
+        *lines, rest = whole.split(b"\n")
+        self._check_head(lines[0] if lines else rest, digest if resume and lines else None)
+        lines = lines if resume else []
+        kept = len(whole) - len(rest) if lines else 0
+        for number, line in enumerate(lines[1:], start=2):
+            self._remember(line, number)
+        self.found = len(self._records)
+        file.truncate(kept)
+        file.seek(0, os.SEEK_END)
+        if not lines:
+            self._write(json.dumps({"format": FORMAT, "version": FORMAT_VERSION, "problem": digest}) + "\n")
+
+    def _check_head(self, line: bytes, digest: str | None) -> None:
+        """Refuse to overwrite what is no journal, and to continue one of another problem (digest None: not asked)."""
+        start = json.dumps({"format": FORMAT})[:-1].encode()
+        if not line.startswith(start[: len(line)]):
+            raise ReadError(
+                self.path or "", "this is no journal of pdfkit and will not be overwritten: give another out="
+            )
+        if digest is None:
+            return
+        try:
+            head = json.loads(line)
+        except (ValueError, RecursionError):
+            head = {}
+        if head.get("version") != FORMAT_VERSION or head.get("problem") != digest:
+            raise PdfkitError(
+                f"{self.path} belongs to another problem (data, range, settings or pdfkit have changed): "
+                "give resume=False to start anew, or another out="
+            )
+
+    def _remember(self, line: bytes, number: int) -> None:
+        try:
+            record = json.loads(line)
+            stage, key = record.pop("stage"), record.pop("key")
+            if not (isinstance(stage, str) and isinstance(key, str) and _whole(record)):
+                raise ValueError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise ReadError(
+                self.path or "", "this line is damaged: delete it and run again, only it will be computed anew", number
+            ) from None
+        self._records[stage, key] = record
+
+
+_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "n_free", "nfev")
+
+
+def _whole(record: Mapping[str, Any]) -> bool:
+    """Return whether a record is one that a stage leaves: an error, fits of a simulation, or a misfit with values."""
+    if "error" in record:
+        return isinstance(record["error"], str)
+    if "fits" in record:
+        fits = record["fits"]
+        return isinstance(fits, list) and all(fit is None or (isinstance(fit, dict) and _figures(fit)) for fit in fits)
+    values, remarks = record["values"], record.get("remarks", [])
+    if not (isinstance(values, dict) and isinstance(remarks, list) and all(isinstance(one, str) for one in remarks)):
+        return False
+    return "rw" in record and _figures(record) and all(map(_pair, [*values.values(), record.get("share", [0, None])]))
+
+
+def _figures(record: Mapping[str, Any]) -> bool:
+    counts = all(type(one) is int and one < 2**53 for one in (record.get("n_free", 0), record.get("nfev", 0)))
+    words = isinstance(record.get("errors_from", ""), str) and isinstance(record.get("converged", False), bool)
+    numbers = [record.get(name, 0) for name in _NUMBERS]
+    # NaN is a misfit that is not known.
+    known = all(_number(one) and not one < 0 for one in numbers) and record.get("n_independent") != 0
+    return counts and words and known
+
+
+def _pair(value: Any) -> bool:
+    """Return whether this is a value and its error, which may be unknown."""
+    return isinstance(value, list) and len(value) == 2 and _number(value[0]) and (value[1] is None or _number(value[1]))
+
+
+def _number(value: Any) -> bool:
+    """Return whether this is a number that a float can hold."""
+    return type(value) is float or (type(value) is int and abs(value) < 1e300)
+
+
+# --- One computation over many candidates ----------------------------------------------------------------------------
+
+# Misfits this close (relative) are the same: who is level with the last that is kept is kept, too.
+LEVEL = 1e-9
+
+
+class Progress(NamedTuple):
+    """How far a stage is.
+
+    stage : "match", "scale", "fit", "mixture", "confusion". done, total : candidates (total None where not known).
+    rate : candidates per second, those of earlier runs left out (0 before the first). left : seconds, None where not
+    known.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16))
+    >>> told = []
+    >>> ranking = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)), progress=told.append)
+    >>> told[-1].stage, told[-1].done, told[-1].total
+    ('fit', 2, 2)
+    """
+
+    stage: str
+    done: int
+    total: int | None
+    rate: float
+    left: float | None
+
+
+Tell = Callable[[Progress], None]
+
+
+class Clock:
+    """Counts what is done in a stage and tells it."""
+
+    def __init__(self, stage: str, total: int | None, tell: Tell | None) -> None:
+        self.stage, self.total, self.tell = stage, total, tell
+        self.done = self.fresh = 0
+        self.began = time.monotonic()
+
+    def add(self, count: int, *, fresh: bool) -> None:
+        """Count results; `fresh` ones were computed now."""
+        self.done += count
+        self.fresh += count * fresh
+        if self.tell is None:
+            return
+        rate = self.fresh / max(time.monotonic() - self.began, 1e-9)
+        left = (self.total - self.done) / rate if self.total is not None and rate > 0 else None
+        self.tell(Progress(self.stage, self.done, self.total, rate, left))
+
+
+class Run:
+    """Takes candidates through stages; holds nothing of a candidate that is done."""
+
+    def __init__(self, setting: Setting, journal: Journal, pool: Pool, chunk: int, tell: Tell | None) -> None:
+        self.setting, self.journal, self.pool, self.chunk, self.tell = setting, journal, pool, chunk, tell
+
+    def stage(
+        self, name: str, candidates: Iterable[Candidate], total: int | None = None
+    ) -> Iterator[tuple[Candidate, Record]]:
+        """Yield every candidate with its record, in the order in which they are done."""
+        clock = Clock(name, total, self.tell)
+        for job, records in self.pool.run(run_chunk, self._jobs(name, candidates)):
+            fresh = job.records is None
+            if fresh:
+                self.journal.add(name, [(c.entry.key, r) for c, r in zip(job.items, records, strict=True)])
+            clock.add(len(records), fresh=fresh)
+            yield from zip(job.items, records, strict=True)
+
+    def _jobs(self, name: str, candidates: Iterable[Candidate]) -> Iterator[Job]:
+        """Yield chunks of what has to be computed, and by itself what is known."""
+        chunk: list[Candidate] = []
+        for candidate in candidates:
+            known = self._known(name, candidate)
+            if known is not None:
+                yield Job([candidate], records=[known])
+                continue
+            chunk.append(candidate)
+            if len(chunk) == self.chunk:
+                yield self._job(name, chunk)
+                chunk = []
+        if chunk:
+            yield self._job(name, chunk)
+
+    def _job(self, name: str, chunk: list[Candidate]) -> Job:
+        return Job(chunk, (self.setting, name), tuple(candidate.payload for candidate in chunk))
+
+    def _known(self, name: str, candidate: Candidate) -> Record | None:
+        if candidate.payload is None:
+            return {"error": candidate.entry.error}
+        return self.journal.get(name, candidate.entry.key)
+
+
+class Best:
+    """The candidates with the smallest figure, and all that are level with the last of them."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._held: list[tuple[float, int, Any]] = []
+
+    def add(self, figure: float, index: int, item: Any) -> None:
+        """Offer a candidate; index decides the order of those that are level."""
+        self._held.append((figure, index, item))
+        if len(self._held) >= 2 * self.count + 64:
+            self._cut()
+
+    def _cut(self) -> None:
+        self._held.sort(key=lambda one: one[:2])
+        if len(self._held) > self.count:
+            last = self._held[self.count - 1][0] * (1.0 + LEVEL)
+            self._held = [one for one in self._held if one[0] <= last]
+
+    def items(self) -> list[Any]:
+        """Return what is kept, in the order in which candidates came."""
+        self._cut()
+        return [item for _, _, item in sorted(self._held, key=lambda one: one[1])]
+
+
+# --- Which two candidates --------------------------------------------------------------------------------------------
+
+FINALISTS = 12
+"""Candidates whose pairs are tried with fixed curves."""
+
+
+def best_pairs(curves: Array, setting: Setting, count: int) -> list[tuple[int, int]]:
+    """Return the `count` pairs of curves (n, nr) with the smallest misfit at their best weights ≥ 0, both in use.
+
+    Non-negative least squares: Lawson & Hanson, Solving Least Squares Problems (1974).
+    """
+    from scipy.optimize import nnls
+
+    observed = setting.data.G * setting.weight
+    weighted = curves * setting.weight
+    # The triangular factor of all columns has the same norms and a few rows only.
+    factor = np.asarray(np.linalg.qr(np.column_stack([weighted.T, observed]), mode="r"))
+    out = []
+    for i, j in combinations(range(curves.shape[0]), 2):
+        weights, misfit = nnls(factor[:, [i, j]], factor[:, -1])
+        if weights.min() > 0:
+            out.append((float(misfit), i, j))
+    return [(i, j) for _, i, j in sorted(out)[:count]]
+
+
+def mixtures(run: Run, fitted: Sequence[tuple[RankingRow, Particle]], count: int) -> tuple[list[RankingRow], int]:
+    """Return rows of the best `count` mixtures of two of the best candidates, and how many pairs were looked at."""
+    few = list(fitted)[:FINALISTS]
+    if count < 1 or len(few) < 2:
+        return [], 0
+    curves = np.array([fit_particle(particle, run.setting).calc.G for _, particle in few])
+    jobs, parts = [], {}
+    for index, (i, j) in enumerate(best_pairs(curves, run.setting, count)):
+        first, second = few[i], few[j]
+        key = f"{first[0].key}+{second[0].key}"
+        parts[key] = (first[0], second[0])
+        jobs.append(Candidate(Entry(index, key, key), (first[1], second[1])))
+    done = {
+        candidate.entry.place: (candidate.entry.key, record)
+        for candidate, record in run.stage("mixture", jobs, len(jobs))
+    }
+    rows = [mixture_row(parts[key], record) for key, record in (done[k] for k in sorted(done))]
+    return rows, len(few) * (len(few) - 1) // 2

@@ -1,0 +1,317 @@
+"""Rankings on disk: HDF5 in NeXus form, there and back.
+
+entry/                  NXentry; @default leads to the curves of the best candidate
+  rows/                 one column each: name, kind, family, formula, rw, ln Z, checks, remarks…; best first
+  parameters/           names, and a table of values and one of errors (rows × parameters), NaN where none
+  curves/               NXdata of the best fits: observed (± errors), one calculated curve each, and differences
+  candidates/           atoms of everything that was fitted: elements, positions, where each begins
+  data/ setting/        what was fitted, and how; `funnel`: the stages
+  versions/             programs
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.data.covariance import Covariance
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError, ReadError, remark
+from pdfkit.io._atomic import AnyPath
+from pdfkit.io._folders import unfinished
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
+from pdfkit.model import serial
+from pdfkit.particles.particle import Particle
+from pdfkit.screening.candidates import Chemistry
+from pdfkit.screening.ranking import KINDS, ORDER, Ranking, RankingRow, Stage
+from pdfkit.screening.table import STAGES, parameter_names
+from pdfkit.screening.tasks import Setting, check_setting
+
+FORMAT = "pdfkit ranking"
+FORMAT_VERSION = 1
+_TEXTS = ("name", "key", "formula", "family", "kind", "stage", "errors_from")
+_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "lnz", "delta", "ratio", "mass")
+_COUNTS = ("atoms", "n_free", "nfev")
+_STATES = ("converged", "same")
+# Whether something fits: unknown is neither.
+_MAYBE: Mapping[bool | None, int] = {None: -1, False: 0, True: 1}
+_G = {"units": "angstrom^-2"}
+_COVARIANCE = ("Q", "weight", "variance", "modes", "core")
+
+
+def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
+    """Write a ranking with the curves of its best `curves` fits and return the path. WriteError when it cannot be."""
+    entry: dict[str, Group | Field] = {
+        "title": Field(f"{len(ranking)} candidates, compared with G(r)"),
+        "program_name": Field("pdfkit", {"version": _version("pdfkit-scattering")}),
+        "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
+        "rows": _rows(ranking.rows),
+        "parameters": _parameters(ranking.rows),
+        "curves": _curves(ranking, curves),
+        "candidates": _candidates(ranking),
+        "data": _data(ranking.setting.data),
+        "setting": _setting(ranking),
+        "funnel": _funnel(ranking.stages),
+        "versions": _versions(),
+    }
+    attrs = {"default": "curves", "format": FORMAT, "format_version": FORMAT_VERSION}
+    root = Group("NXroot", {"entry": Group("NXentry", entry, attrs)}, {"default": "entry", "creator": "pdfkit"})
+    return write_nexus(path, root)
+
+
+def _rows(rows: Sequence[RankingRow]) -> Group:
+    columns: dict[str, Group | Field] = {}
+    for name in _TEXTS:
+        columns[name] = Field([getattr(row, name) for row in rows])
+    for name in _NUMBERS:
+        columns[name] = Field(np.array([getattr(row, name) for row in rows], dtype=float))
+    for name in _COUNTS:
+        columns[name] = Field(np.array([getattr(row, name) for row in rows], dtype=np.int64))
+    for name in _STATES:
+        columns[name] = Field(np.array([getattr(row, name) for row in rows], dtype=np.int8))
+    for name in ("ratio_fits", "mass_fits"):
+        columns[name] = Field(np.array([_MAYBE[getattr(row, name)] for row in rows], dtype=np.int8))
+    columns["remarks"] = Field([json.dumps(row.remarks, ensure_ascii=False) for row in rows])
+    columns["parts"] = Field([json.dumps(row.parts, ensure_ascii=False) for row in rows])
+    return Group("NXcollection", columns)
+
+
+def _parameters(rows: Sequence[RankingRow]) -> Group:
+    names = parameter_names(rows)
+    table = np.full((2, len(rows), len(names)), math.nan)
+    column = {name: k for k, name in enumerate(names)}
+    for i, row in enumerate(rows):
+        for name, pair in row.values.items():
+            table[:, i, column[name]] = pair
+    members: dict[str, Group | Field] = {"names": Field(names), "value": Field(table[0]), "error": Field(table[1])}
+    return Group("NXcollection", members)
+
+
+def _curves(ranking: Ranking, count: int) -> Group:
+    data = ranking.setting.data
+    signals = {"observed": Field(data.G, _G)}
+    differences: dict[str, Field] = {}
+    for k, row in enumerate(ranking.best(count), start=1):
+        try:
+            calculated = ranking.result(row.name).calc.G
+        except PdfkitError:  # its atoms are not at hand
+            continue
+        about = {**_G, "candidate": row.name, "rw": row.rw}
+        signals[f"calculated_{k}"] = Field(calculated, about)
+        differences[f"difference_{k}"] = Field(data.G - calculated, about)
+    errors = {} if data.dG is None else {"observed": Field(data.dG, _G)}
+    r = Field(data.r, {"units": "angstrom"})
+    return nxdata("G(r), measured and calculated for the best candidates", ("r", r), {**signals, **differences}, errors)
+
+
+def _candidates(ranking: Ranking) -> Group:
+    """Return the atoms of all particles, one after the other."""
+    keys = list(ranking.particles)
+    particles = [ranking.particles[key] for key in keys]
+    elements = sorted({e for particle in particles for e in particle.elements})
+    kinds = [np.array([elements.index(e) for e in p.elements])[p.kind] for p in particles]
+    members: dict[str, Group | Field] = {
+        "key": Field(keys),
+        "name": Field([particle.name for particle in particles]),
+        "about": Field([_about(particle.meta) for particle in particles]),
+        "elements": Field(elements),
+        "atoms": Field(np.array([len(particle) for particle in particles], dtype=np.int64)),
+        "kind": Field(np.concatenate([*kinds, np.zeros(0, dtype=np.int64)]).astype(np.int64)),
+        "xyz": Field(np.concatenate([*(p.xyz for p in particles), np.zeros((0, 3))]), {"units": "angstrom"}),
+    }
+    return Group("NXcollection", members)
+
+
+def _about(meta: Mapping[str, Any]) -> str:
+    """Return what a builder said about a particle, as far as it is words, numbers and lists of them."""
+    out = {}
+    for key, value in meta.items():
+        try:
+            plain = serial.to_plain(value)
+            json.dumps(plain, allow_nan=False)
+        except (PdfkitError, TypeError, ValueError):
+            continue
+        out[str(key)] = plain
+    return json.dumps(out, ensure_ascii=False)
+
+
+def _data(data: PDF) -> Group:
+    members: dict[str, Group | Field] = {"r": Field(data.r, {"units": "angstrom"}), "G": Field(data.G, _G)}
+    if data.dG is not None:
+        members["dG"] = Field(data.dG, _G)
+    if data.cov is not None:
+        members["covariance"] = Group("NXcollection", {k: Field(getattr(data.cov, k)) for k in _COVARIANCE})
+    about = {"name": data.name, "instrument": data.instrument, "header": dict(data.header)}
+    members["about"] = Field(serial.dumps(about))
+    return Group("NXcollection", members)
+
+
+def _setting(ranking: Ranking) -> Group:
+    setting = ranking.setting
+    members: dict[str, Group | Field] = {
+        "options": Field(json.dumps({**setting.options(), "memory": setting.memory}, ensure_ascii=False)),
+        "chemistry": Field(json.dumps(asdict(ranking.chemistry))),
+        "noise": Field(ranking.noise),
+        "threshold": Field(ranking.threshold),
+        "problem": Field(setting.digest()),
+    }
+    return Group("NXcollection", members)
+
+
+def _funnel(stages: Sequence[Stage]) -> Group:
+    columns: dict[str, Group | Field] = {"name": Field([stage.name for stage in stages])}
+    for name in ("entered", "failed", "kept"):
+        columns[name] = Field(np.array([getattr(stage, name) for stage in stages], dtype=np.int64))
+    return Group("NXcollection", columns)
+
+
+def _versions() -> Group:
+    members: dict[str, Group | Field] = {"python": Field(platform.python_version())}
+    names = {"pdfkit": "pdfkit-scattering", "numpy": "numpy", "scipy": "scipy", "lmfit": "lmfit", "h5py": "h5py"}
+    members.update({name: Field(_version(distribution)) for name, distribution in names.items()})
+    return Group("NXcollection", members)
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def load_ranking(path: AnyPath) -> Ranking:
+    """Return the ranking in a file. ReadError when it is missing, damaged, or no ranking."""
+    entry = read_nexus(path).group("entry")
+    if words := unfinished(path):
+        remark(words)
+    check_format(entry, FORMAT, FORMAT_VERSION, "ranking.save")
+    try:
+        return _ranking(entry)
+    except ReadError:
+        raise
+    except Exception as error:  # constructors raise whatever comes along
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ReadError(path, f"makes no ranking ({reason}): was it changed by something else?") from None
+
+
+def _ranking(entry: Group) -> Ranking:
+    setting = entry.group("setting")
+    known = json.loads(setting.text("chemistry")).items()
+    chemistry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known}
+    funnel = entry.group("funnel")
+    columns = (_counts(funnel, name) for name in ("entered", "failed", "kept"))
+    names = _known(funnel, "name", _texts(funnel, "name"), STAGES)
+    stages = [Stage(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
+    return Ranking(
+        rows=_read_rows(entry.group("rows"), entry.group("parameters")),
+        stages=tuple(stages),
+        setting=_read_setting(setting, _read_data(entry.group("data"))),
+        noise=_known(setting, "noise", (setting.text("noise"),), ("known", "misfit"))[0],
+        threshold=setting.number("threshold"),
+        chemistry=Chemistry(**chemistry),
+        particles=_read_candidates(entry.group("candidates")),
+    )
+
+
+_OPTIONS: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("start", "ties", "bounds"), dict),
+    **dict.fromkeys(("baseline", "weights", "errors"), str),
+    **{"free": list, "surface": bool, "max_nfev": int, "memory": (int, float)},
+}
+
+
+def _read_setting(group: Group, data: PDF) -> Setting:
+    """Return how candidates were fitted, in the kinds that `Setting.options` writes."""
+    options = json.loads(group.text("options"))
+    for name, value in options.items():
+        if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
+            raise ReadError(group.source, f"{name[:40]} in its settings is no such setting: was it changed?")
+    bounds = {name: tuple(limits) for name, limits in options.pop("bounds").items()}
+    start = {name: float(value) for name, value in options.pop("start").items()}
+    setting = Setting(data, free=tuple(map(str, options.pop("free"))), bounds=bounds, start=start, **options)
+    check_setting(setting)
+    return setting
+
+
+def _texts(group: Group, name: str) -> tuple[str, ...]:
+    """Return a list of strings; h5py reads an empty one as numbers."""
+    found = group.members.get(name)
+    if isinstance(found, Field) and isinstance(found.value, np.ndarray) and found.value.size == 0:
+        return ()
+    return group.texts(name)
+
+
+def _known(group: Group, name: str, words: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
+    """Return words that are known; ReadError for others."""
+    if other := [word for word in words if word not in known]:
+        raise ReadError(group.source, f"{name} {other[0][:40]!r} is not known: was it changed by something else?")
+    return words
+
+
+def _counts(group: Group, name: str) -> list[int]:
+    """Return whole numbers, none below 0; ReadError for others."""
+    found = group.array(name)
+    if not ((found >= 0) & (found < 2**53) & (found == np.floor(found))).all():
+        raise ReadError(group.source, f"{name} are no counts: was it changed by something else?")
+    return [int(one) for one in found]
+
+
+def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
+    columns: dict[str, Sequence[Any]] = {name: _texts(table, name) for name in _TEXTS}
+    for name, words in (("stage", ORDER), ("kind", KINDS)):
+        _known(table, name, tuple(columns[name]), words)
+    columns.update({name: table.array(name).tolist() for name in _NUMBERS})
+    columns.update({name: _counts(table, name) for name in _COUNTS})
+    columns.update({name: table.array(name).astype(bool).tolist() for name in _STATES})
+    maybe = {code: value for value, code in _MAYBE.items()}
+    columns.update({name: [maybe[int(v)] for v in table.array(name)] for name in ("ratio_fits", "mass_fits")})
+    columns.update({name: [tuple(json.loads(v)) for v in _texts(table, name)] for name in ("remarks", "parts")})
+    names = _texts(parameters, "names")
+    value, error = parameters.array("value", 2), parameters.array("error", 2)
+    out = []
+    for k in range(len(columns["name"])):
+        known = {n: (float(value[k, j]), float(error[k, j])) for j, n in enumerate(names) if np.isfinite(value[k, j])}
+        out.append(RankingRow(**{name: column[k] for name, column in columns.items()}, values=known))
+    return tuple(out)
+
+
+def _read_data(group: Group) -> PDF:
+    about = serial.data_facts(group.text("about"))
+    cov = None
+    if "covariance" in group:
+        found = group.group("covariance")
+        cov = Covariance(**{name: found.array(name, _dimensions(name)) for name in _COVARIANCE})
+    dG: Array | None = group.array("dG") if "dG" in group else None
+    return PDF(group.array("r"), group.array("G"), dG, cov=cov, **about)
+
+
+def _dimensions(name: str) -> int:
+    return 2 if name in ("modes", "core") else 1
+
+
+def _read_candidates(group: Group) -> dict[str, Particle]:
+    elements = _texts(group, "elements")
+    counts = np.array(_counts(group, "atoms"), dtype=np.int64)
+    kind, xyz = np.array(_counts(group, "kind"), dtype=np.int64), group.array("xyz", 2)
+    ends = np.cumsum(counts)
+    out = {}
+    for key, name, about, count, end in zip(
+        _texts(group, "key"), _texts(group, "name"), _texts(group, "about"), counts, ends, strict=True
+    ):
+        here = slice(end - count, end)
+        meta = {k: serial.from_plain(v) for k, v in json.loads(about).items()}
+        out[key] = Particle.of([elements[k] for k in kind[here]], xyz[here], name=name, meta=meta)
+    return out

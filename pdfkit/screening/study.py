@@ -1,0 +1,225 @@
+"""The confusion study: how often would these data, measured anew, put the wrong candidate first?
+
+Every finalist in turn is taken for true: its fitted curve with the noise of the data is a simulated measurement, to
+which all finalists are fitted. The noise is that of the data where the best candidate fits within their errors;
+otherwise (no errors, or a misfit above them) its size is the misfit of the best candidate. Either way it is noise in
+F(Q) that has gone through the cut at Qmax, so that neighbouring points are correlated as those of a measurement are.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from pdfkit import transforms
+from pdfkit._checks import Array, IntArray
+from pdfkit.data.covariance import Covariance
+from pdfkit.fitting.comparison import evidence_of
+from pdfkit.particles.particle import Particle
+from pdfkit.screening.candidates import Entry
+from pdfkit.screening.pool import Job, Pool
+from pdfkit.screening.ranking import Ranking, candidate_row
+from pdfkit.screening.run import Clock, Journal, Tell
+from pdfkit.screening.tasks import Record, Setting, run_chunk
+
+# Candidates this close in ln Z are the same to rounding (mirror images): the true one is not beaten by them.
+EQUAL = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Confusion:
+    """How often each finalist is taken for each other one.
+
+    names, families : of the n finalists. first (n, n) : measurements in which j came first when i was true. within
+    (n, n) : measurements in which j was among those that cannot be told from the best. repeats : simulated measurements
+    of each. sigma : size of the noise in G (Å⁻²), far from r = 0. threshold : of Δ ln Z.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> first, within = np.array([[9, 1], [3, 7]]), np.array([[10, 4], [6, 9]])
+    >>> study = pk.Confusion(("A", "B"), ("zincblende", "wurtzite"), first, within, repeats=10, sigma=0.05, threshold=3)
+    >>> study.right, study.found, study.wrong("B")
+    (0.8, 0.95, (('A', 0.3),))
+    """
+
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    first: IntArray
+    within: IntArray
+    repeats: int
+    sigma: float
+    threshold: float
+
+    @property
+    def right(self) -> float:
+        """Fraction of all measurements in which the true one came first."""
+        return float(np.trace(self.first) / self.first.sum())
+
+    @property
+    def found(self) -> float:
+        """Fraction of all measurements in which the true one was among those that cannot be told from the best."""
+        return float(np.trace(self.within) / (self.repeats * len(self.names)))
+
+    def by_family(self) -> tuple[tuple[str, ...], Array]:
+        """Return the families and the fraction (m, m) of measurements of each in which each came first."""
+        families = tuple(dict.fromkeys(self.families))
+        member = np.array([[family == one for one in self.families] for family in families], dtype=float)
+        counts = member @ self.first @ member.T
+        return families, np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+    def wrong(self, name: str) -> tuple[tuple[str, float], ...]:
+        """Return who came first instead of a finalist, and in which fraction of its measurements, most often first."""
+        i = self.names.index(name)
+        shares = self.first[i] / self.repeats
+        order = [j for j in np.argsort(-shares, kind="stable") if j != i and shares[j] > 0]
+        return tuple((self.names[j], float(shares[j])) for j in order)
+
+    def table(self) -> str:
+        """Return the study as text: for each finalist how often it is right, found, and who wins instead."""
+        from pdfkit.screening.table import confusion_table
+
+        return confusion_table(self)
+
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write both matrices, a line for each finalist taken for true. WriteError when it cannot be written."""
+        from pdfkit.io._atomic import write_text
+
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["true", "family", *(f"first: {n}" for n in self.names), *(f"within: {n}" for n in self.names)])
+        rows = zip(self.names, self.families, self.first.tolist(), self.within.tolist(), strict=True)
+        for name, family, first, within in rows:
+            writer.writerow([name, family, *first, *within])
+        return write_text(path, stream.getvalue())
+
+    def __str__(self) -> str:
+        return self.table()
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What a worker needs to refit all finalists to a simulated measurement."""
+
+    setting: Setting
+    particles: tuple[Particle, ...]
+
+
+def refit(study: Study, curves: Sequence[Array]) -> list[Record]:
+    """Return the fits of all finalists to each of the simulated curves."""
+    out: list[Record] = []
+    for G in curves:
+        setting = replace(study.setting, data=replace(study.setting.data, G=G))
+        out.append({"fits": [_brief(record) for record in run_chunk(setting, "fit", study.particles)]})
+    return out
+
+
+def _brief(record: Record) -> Record | None:
+    """Return what the evidence needs; None for a fit that failed."""
+    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "errors_from")
+    return None if "error" in record else {name: record[name] for name in wanted}
+
+
+def study_confusion(
+    ranking: Ranking,
+    names: Sequence[str],
+    repeats: int,
+    seed: int,
+    pool: Callable[[], Pool],
+    path: Path | None,
+    resume: bool,
+    tell: Tell | None,
+) -> Confusion:
+    """Run the study of `pdfkit.confusion`."""
+    results = [ranking.result(name) for name in names]
+    study = Study(ranking.setting, tuple(ranking.particle(name) for name in names))
+    noise, sigma = noise_source(ranking)
+    n = len(names)
+
+    def jobs(journal: Journal) -> Iterator[Job]:
+        for repeat in range(repeats):
+            for true, result in enumerate(results):
+                key = f"{true}.{repeat}"
+                known = journal.get("confusion", key)
+                if known is not None:
+                    yield Job([key], records=[known])
+                    continue
+                curve = result.calc.G + noise(np.random.default_rng([seed, true, repeat]))
+                yield Job([key], (study,), (curve,))
+
+    first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
+    clock = Clock("confusion", n * repeats, tell)
+    with Journal(path, _digest(study, seed), resume=resume) as journal, pool() as workers:
+        for job, records in workers.run(refit, jobs(journal)):
+            if job.records is None:
+                journal.add("confusion", list(zip(job.items, records, strict=True)))
+            clock.add(1, fresh=job.records is None)
+            true = int(job.items[0].partition(".")[0])
+            winner, close = judged(records[0], true, ranking)
+            if winner is not None:
+                first[true, winner] += 1
+                within[true] += close
+    families = tuple(ranking[name].family or name for name in names)
+    return Confusion(tuple(names), families, first, within, repeats, sigma, ranking.threshold)
+
+
+def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Array]:
+    """Return who came first (the true one, where it is level) and who cannot be told from the best (0 or 1)."""
+    fits = record.get("fits", [])
+    lnz = np.full(len(fits), -math.inf)
+    for k, fit in enumerate(fits):
+        if fit is not None:
+            row = candidate_row(Entry(k, "", ""), "fit", {"chi2": math.nan, "values": {}, **fit}, ranking.chemistry)
+            lnz[k] = evidence_of(row, ranking.noise)
+    if not np.isfinite(lnz).any():
+        return None, np.zeros(len(fits), dtype=np.int64)
+    winner = true if lnz[true] > lnz.max() - EQUAL else int(np.argmax(lnz))
+    return winner, (lnz > lnz.max() - ranking.threshold).astype(np.int64)
+
+
+def noise_source(ranking: Ranking) -> tuple[Callable[[np.random.Generator], Array], float]:
+    """Return a function that draws noise like that of the data on their r, and its size (Å⁻²) far from r = 0.
+
+    noise = Σ_k a_k ε_k sin(Q_k r) with a_k² = weight²·variance of the covariance; see `pdfkit.data.covariance`.
+    """
+    setting = ranking.setting
+    data = setting.data
+    used = setting.weights == "auto"
+    size = np.ones(len(data)) if data.dG is None or not used or data.cov is not None else data.dG
+    base = data.cov if data.cov is not None and used else Covariance.white(data.instrument, float(data.r[-1]))
+    if ranking.noise != "known":
+        size = size * math.sqrt(ranking.best(1, kind="candidate")[0].reduced_chi2)
+    root = _root(base)
+
+    def draw(rng: np.random.Generator) -> Array:
+        F = root(rng.standard_normal(base.Q.size))
+        return np.asarray(size * transforms.phase_sum(base.Q, base.weight * F, data.r).imag)
+
+    amplitude = math.sqrt(0.5 * float((base.weight**2 * base.variance).sum()))
+    return draw, float(np.median(size)) * amplitude
+
+
+def _root(cov: Covariance) -> Callable[[Array], Array]:
+    """Return what turns independent numbers into errors of F with the covariance diag(variance) + modes·core·modesᵀ."""
+    sigma = np.sqrt(cov.variance)
+    if cov.modes.shape[1] == 0:
+        return lambda numbers: sigma * numbers
+    values, vectors = np.linalg.eigh(np.diag(cov.variance) + cov.modes @ cov.core @ cov.modes.T)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return lambda numbers: np.asarray(root @ numbers)
+
+
+def _digest(study: Study, seed: int) -> str:
+    out = hashlib.sha256(f"{study.setting.digest()} {seed}".encode())
+    for particle in study.particles:
+        out.update(" ".join(particle.symbols).encode() + particle.xyz.tobytes())
+    return out.hexdigest()[:32]

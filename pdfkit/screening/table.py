@@ -1,0 +1,204 @@
+"""A ranking as text: a table of 100 columns for people, CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import textwrap
+from collections.abc import Collection, Iterable, Sequence
+
+from pdfkit.screening.candidates import Chemistry
+from pdfkit.screening.ranking import Ranking, RankingRow
+from pdfkit.screening.study import Confusion
+from pdfkit.screening.tasks import independent_points
+
+WIDTH = 100
+NAME_WIDTH = 30
+MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
+COLUMNS = (
+    "rank", "name", "kind", "family", "formula", "atoms", "stage", "rw", "chi2", "reduced_chi2", "n_independent",
+    "n_free", "errors_from", "nfev", "converged", "lnz", "delta", "same", "ratio", "ratio_fits", "mass", "mass_fits",
+)  # fmt: skip
+
+
+def table(ranking: Ranking, count: int) -> str:
+    """Return the head, the best `count` rows, and notes; remarks of these rows under the table."""
+    shown = [row for row in ranking.rows if row.stage != "failed"][:count]
+    blocks = ["\n".join(_head(ranking))]
+    if shown:
+        blocks.append("\n".join(_grid(_cells(ranking, shown))))
+    blocks += ["\n".join(block) for block in (_remarks(shown), _failures(ranking)) if block]
+    return "\n\n".join(blocks)
+
+
+def _head(ranking: Ranking) -> list[str]:
+    data, rows = ranking.setting.data, ranking.rows
+    fitted = sum(row.stage == "fit" for row in rows)
+    of = f" against {data.name}" if data.name else ""
+    lines = [f"{len(rows)} rows{of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å: {fitted} fitted"]
+    for stage in ranking.stages:
+        failed = f", {stage.failed} failed" if stage.failed else ""
+        lines.append(f"  {STAGES[stage.name]}: {stage.entered} in, {stage.kept} kept{failed}")
+    independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.setting))
+    yardstick = (
+        "the errors of the data"
+        if ranking.noise == "known"
+        else "the best misfit (no errors given, or none fits within them)"
+    )
+    lines += textwrap.wrap(
+        f"evidence: {independent:.0f} independent points, noise from {yardstick}; "
+        f"* = within Δ ln Z {ranking.threshold:g} of the best: "
+        f"the data cannot tell these {len(ranking.indistinguishable)} apart",
+        WIDTH,
+        subsequent_indent="  ",
+    )
+    return lines
+
+
+STAGES = {
+    "match": "match at start values",
+    "scale": "best scale and common U",
+    "fit": "full fit",
+    "mixture": "mixtures of two",
+    "null": "null model",
+}
+
+
+def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
+    chemistry, with_chi2 = ranking.chemistry, ranking.noise == "known"
+    head = ["", "", "candidate", "", "formula", "atoms", "Rw", *(["χ²red"] if with_chi2 else []), "ΔlnZ", "k", "exp. %"]
+    head += ["ratio"] * (chemistry.ratio is not None) + ["mass"] * (chemistry.mass is not None)
+    out = [head]
+    for k, row in enumerate(rows, start=1):
+        cells = [
+            str(k),
+            "*" if row.same else "",
+            _short(row.name, NAME_WIDTH),
+            MARKS[row.kind],
+            _short(row.formula, 15),
+        ]
+        cells += [str(row.atoms), f"{row.rw:.4f}", *([_number(row.reduced_chi2, 3)] if with_chi2 else [])]
+        cells += [_number(row.delta, 4), str(row.n_free or ""), _expansion(row)]
+        cells += _checks(chemistry, row)
+        out.append(cells)
+    return out
+
+
+def _expansion(row: RankingRow) -> str:
+    return f"{100 * row.values['expansion'][0]:+.2f}" if "expansion" in row.values else ""
+
+
+def _checks(chemistry: Chemistry, row: RankingRow) -> list[str]:
+    out = []
+    if chemistry.ratio is not None:
+        out.append(f"{_number(row.ratio, 3)}{_tick(row.ratio_fits)}")
+    if chemistry.mass is not None:
+        out.append(f"{'' if math.isnan(row.mass) else format(row.mass, '.0f')}{_tick(row.mass_fits)}")
+    return out
+
+
+def _tick(fits: bool | None) -> str:
+    return {True: " ok", False: " no", None: ""}[fits]
+
+
+def _number(value: float, digits: int) -> str:
+    return "" if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def _short(text: str, room: int) -> str:
+    half = room // 2 - 1
+    return text if len(text) <= room else f"{text[:half]}…{text[-half:]}"
+
+
+def _grid(rows: Sequence[Sequence[str]], words: Collection[int] = (1, 2, 3, 4)) -> list[str]:
+    """Return aligned lines: columns of words to the left, numbers to the right, names cut to what has room."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    excess = sum(width + 2 for width in widths if width) - 2 - WIDTH
+    if excess > 0:
+        room = max(widths[2] - excess, 12)
+        rows = [[*row[:2], _short(row[2], room), *row[3:]] for row in rows]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    out = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if k in words else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+            if width
+        ]
+        out.append("  ".join(cells).rstrip())
+    return out
+
+
+def _remarks(rows: Iterable[RankingRow]) -> list[str]:
+    lines = [f"{_short(row.name, NAME_WIDTH)}: {remark}" for row in rows for remark in row.remarks]
+    return _wrapped("remarks", lines)
+
+
+def _failures(ranking: Ranking, most: int = 10) -> list[str]:
+    failed = ranking.failed
+    lines = [f"{_short(row.name, NAME_WIDTH)}: {'; '.join(row.remarks)}" for row in failed[:most]]
+    if len(failed) > most:
+        lines.append(f"… and {len(failed) - most} more (ranking.failed)")
+    return _wrapped(f"could not be computed: {len(failed)}", lines)
+
+
+def _wrapped(heading: str, lines: Sequence[str]) -> list[str]:
+    if not lines:
+        return []
+    out = [heading]
+    for line in lines:
+        out += textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return out
+
+
+def confusion_table(study: Confusion) -> str:
+    """Return for each finalist how often it comes first, is among the best, and who wins instead; then by family."""
+    lines = textwrap.wrap(
+        f"{study.repeats} simulated measurements of each of {len(study.names)} finalists, noise {study.sigma:.3g} Å⁻²: "
+        f"the true one comes first in {study.right:.0%}, and is within Δ ln Z {study.threshold:g} of the first in "
+        f"{study.found:.0%}",
+        WIDTH,
+        subsequent_indent="  ",
+    )
+    rows = [["", "", "true", "", "", "first", "within", "taken for"]]
+    for i, name in enumerate(study.names):
+        others = ", ".join(f"{_short(other, 18)} {share:.0%}" for other, share in study.wrong(name)[:2])
+        shares = [f"{count / study.repeats:.0%}" for count in (study.first[i, i], study.within[i, i])]
+        rows.append(["", "", _short(name, NAME_WIDTH), "", "", *shares, others])
+    blocks = [lines, _grid(rows, words={1, 2, 3, 4, 7})]
+    families, shares_of = study.by_family()
+    if 1 < len(families) < len(study.names):
+        cells = [["", "", "true family", "", "", *(f"→ {_short(family, 14)}" for family in families)]]
+        cells += [
+            ["", "", _short(family, NAME_WIDTH), "", "", *(f"{share:.0%}" for share in row)]
+            for family, row in zip(families, shares_of, strict=True)
+        ]
+        blocks.append(_grid(cells))
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def csv_text(ranking: Ranking) -> str:
+    """Return the rows as CSV: the columns, then a value and an error for every parameter, then remarks."""
+    names = parameter_names(ranking.rows)
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COLUMNS, *(f"{name}{end}" for name in names for end in ("", " error")), "remarks"])
+    for rank, row in enumerate(ranking.rows, start=1):
+        cells = [rank, *(getattr(row, name) for name in COLUMNS[1:])]
+        for name in names:
+            cells += row.values.get(name, (math.nan, math.nan))
+        writer.writerow([*map(_plain, cells), "; ".join(row.remarks)])
+    return stream.getvalue()
+
+
+def parameter_names(rows: Iterable[RankingRow]) -> list[str]:
+    """Return all names of parameters, in order of first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row.values))
+
+
+def _plain(value: object) -> str:
+    """Return a cell: numbers to the last bit, nothing for what is not known."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)

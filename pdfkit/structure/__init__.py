@@ -1,0 +1,1 @@
+"""Crystal structures: sites, symmetry, order, and other programs' forms of them."""

@@ -1,0 +1,1 @@
+"""What the rows of `pdfkit verify --files` ask, by area."""

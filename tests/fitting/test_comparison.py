@@ -1,0 +1,75 @@
+"""Rival models side by side: the true one wins, parameters cost, and only fits of the same data are compared."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import pdfkit as pk
+from pdfkit.model import noise
+from pdfkit.plot import fits
+
+LAB = pk.Instrument(probe="X", qmax=18.0, qdamp=0.03)
+
+
+def phase(kind: str, name: str) -> pk.Crystal:
+    return pk.Crystal.from_file(f"CdS_{kind}", name=name, shape=pk.Sphere(24.0), delta2=2.0)
+
+
+ZB, WZ = phase("zincblende", "zb"), phase("wurtzite", "wz")
+MODELS = {
+    "wurtzite": pk.Model(WZ, LAB),
+    "zinc blende": pk.Model(ZB, LAB),
+    "both": pk.Model([ZB, replace(WZ, scale=0.1)], LAB),
+}
+FREE = ["scale", "a", "c", "Uiso"]
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["dG", "misfit"])
+def found(request: pytest.FixtureRequest) -> pk.Comparison:
+    data = noise.simulate(pk.Model(ZB, LAB), 1.5, 20.0, 0.02, 0.05, 4)
+    data = data if request.param else replace(data, dG=None)
+    return pk.compare(MODELS, data, rmin=1.8, free=FREE, ties={"wz.Cd.Uiso": "zb.Cd.Uiso", "wz.S.Uiso": "zb.S.Uiso"})
+
+
+def test_the_true_model_wins_and_more_parameters_cost(found: pk.Comparison) -> None:
+    assert found.names[0] == "zinc blende"
+    assert found.evidence[0] == 0.0
+    assert found.evidence == tuple(sorted(found.evidence, reverse=True))
+    both, right = found["both"], found["zinc blende"]
+    assert len(both.free) == len(right.free) + 3  # wz.scale, wz.a, wz.c: its U are tied
+    assert both.rw <= right.rw
+    # Three parameters that are not needed: about half of k ln N each, less what noise they fit.
+    gap = -found.evidence[found.names.index("both")]
+    assert 0.5 < gap < 1.5 * math.log(right.n_independent) + 0.1
+    assert -found.evidence[found.names.index("wurtzite")] > 20
+
+
+def test_table_and_files_name_every_model(found: pk.Comparison, tmp_path: Path) -> None:
+    lines = found.table().splitlines()
+    assert [line.split("  ")[0] for line in lines[1:4]] == list(found.names)
+    assert "zb.a 5.83" in found.table()
+    with found.to_csv(tmp_path / "c.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["model"] for row in rows] == list(found.names)
+    assert float(rows[0]["zb.a"]) == pytest.approx(5.832, abs=0.01)
+    assert rows[found.names.index("wurtzite")]["zb.a"] == ""
+    fits.comparison(found, tmp_path / "c.png")
+    assert (tmp_path / "c.png").stat().st_size > 10_000
+
+
+def test_what_cannot_be_compared_is_refused(found: pk.Comparison) -> None:
+    data = noise.simulate(pk.Model(ZB, LAB), 1.5, 12.0, 0.02, 0.05, 4)
+    other = pk.fit(pk.Model(ZB, LAB), data, free=["scale"])
+    with pytest.raises(pk.PdfkitError, match="different data or ranges"):
+        pk.Comparison.of({"a": found.results[0], "b": other})
+    with pytest.raises(pk.PdfkitError, match="no fits to compare"):
+        pk.Comparison.of({})
+    with pytest.raises(pk.ParameterError, match="no parameter of any model is called 'b'"):
+        pk.compare(MODELS, data, free=["scale", "b"])
+    with pytest.raises(pk.PdfkitError, match="no model is called 'wz'"):
+        _ = found["wz"]

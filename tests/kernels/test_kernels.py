@@ -1,0 +1,164 @@
+"""Kernels against slow, obvious twins (sums of peaks: tests/model; derivatives: tests/phases)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.kernels import deposit, linear, pairs, peaks
+
+CELL = pk.Structure(
+    (4.1, 5.2, 6.3, 75.0, 98.0, 112.0),
+    (pk.Site("Cd", "Cd", (0.1, 0.2, 0.3)), pk.Site("S", "S", (0.62, 0.55, 0.71)), pk.Site("Zn", "Zn", (0.9, 0.8, 0.1))),
+)
+
+
+def all_ordered_pairs(rmax: float) -> set[tuple[int, ...]]:
+    rows, x = CELL.basis(), CELL.positions()
+    out = set()
+    for i, j in itertools.product(range(3), repeat=2):
+        for n in itertools.product(range(-8, 9), repeat=3):
+            d = np.linalg.norm((x[j] + n - x[i]) @ rows)
+            if 0.01 < d <= rmax:
+                out.add((i, j, *n))
+    return out
+
+
+def brute_pairs(rmax: float) -> set[tuple[int, ...]]:
+    return {pair for pair in all_ordered_pairs(rmax) if pair[1] >= pair[0]}
+
+
+@pytest.mark.parametrize("rmax", [1.0, 6.0, 14.0])
+def test_lattice_pairs_visits_every_pair_once(rmax: float) -> None:
+    g = CELL.basis() @ CELL.basis().T
+    c = np.ascontiguousarray(np.linalg.cholesky(g).T)
+    x, centres = np.array(CELL.positions()), np.arange(3)
+    empty = np.zeros(0, dtype=np.int32)
+    count = pairs.lattice_pairs(c, x, centres, centres, rmax, empty, empty, np.zeros((0, 3), dtype=np.int32))
+    i, j, shift = (np.zeros(shape, dtype=np.int32) for shape in (count, count, (count, 3)))
+    assert pairs.lattice_pairs(c, x, centres, centres, rmax, i, j, shift) == count
+    found = [tuple(row) for row in np.column_stack([i, j, shift]).tolist()]
+    assert len(set(found)) == count
+    assert set(found) == brute_pairs(rmax)
+
+
+def test_pair_projections() -> None:
+    rng = np.random.default_rng(1)
+    rows = CELL.basis()
+    g, x = rows @ rows.T, np.array(CELL.positions())
+    star = np.sqrt(np.diag(np.linalg.inv(g)))
+    U = rng.normal(size=(3, 3, 3))
+    U = U + U.transpose(0, 2, 1)
+    b = np.ascontiguousarray(U * np.outer(star, star))
+    i, j = np.array([0, 1], dtype=np.int32), np.array([1, 2], dtype=np.int32)
+    shift = np.array([[1, 0, -1], [0, 2, 1]], dtype=np.int32)
+    out = np.empty((2, 2))
+    pairs.pair_projections(i, j, shift, g, x, b, True, out)
+    for p in range(2):
+        v = (x[j[p]] + shift[p] - x[i[p]]) @ rows
+        n = v / np.linalg.norm(v)
+        # CIF convention: U_cart = A N U N Aᵀ with the cell vectors as columns of A and N = diag(a*).
+        cartesian = [rows.T @ b[k] @ rows for k in (i[p], j[p])]
+        np.testing.assert_allclose(out[p], [v @ v, n @ sum(cartesian) @ n], rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (4, 40), (15, 300)])
+def test_triangular_factor(shape: tuple[int, int]) -> None:
+    table = np.random.default_rng(2).normal(size=shape)
+    factor = np.zeros((shape[0], shape[0]))
+    linear.triangular_factor(table.copy(), factor)
+    expected = np.linalg.qr(table.T, mode="r")
+    signs = np.sign(np.diag(expected))
+    np.testing.assert_allclose(factor, expected * signs[:, None], atol=1e-12 * np.abs(expected).max())
+
+
+def test_triangular_factor_of_a_column_of_zeros() -> None:
+    table = np.random.default_rng(2).normal(size=(3, 20))
+    table[1] = 0.0
+    factor = np.zeros((3, 3))
+    linear.triangular_factor(table.copy(), factor)
+    np.testing.assert_allclose(factor.T @ factor, table @ table.T, atol=1e-12)
+
+
+def test_resample() -> None:
+    rng = np.random.default_rng(3)
+    curves, taps = rng.normal(size=(3, 50)), rng.normal(size=(20, 7))
+    first = rng.integers(0, 43, 20)
+    out = np.empty((3, 20))
+    peaks.resample(curves, first, taps, out)
+    expected = [[sum(taps[n, t] * curve[first[n] + t] for t in range(7)) for n in range(20)] for curve in curves]
+    np.testing.assert_allclose(out, expected, atol=1e-13)
+
+
+def test_project() -> None:
+    rng = np.random.default_rng(5)
+    rows, matrix = rng.normal(size=(4, 30)), rng.normal(size=(11, 30))
+    out = np.empty((4, 11))
+    linear.project(rows, matrix, out)
+    expected = [[sum(a * b for a, b in zip(row, other, strict=True)) for other in matrix] for row in rows]
+    np.testing.assert_allclose(out, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("rmax", [3.0, 17.0])
+def test_deposited_pairs_equal_a_brute_sum(rmax: float) -> None:
+    """Values against all pairs one by one; derivatives against the same sums a small step away."""
+    rng = np.random.default_rng(7)
+    natoms, nq, h = 3, 4, 1.7
+    nodes = int(rmax / h) + 2
+    rows, x0 = CELL.basis(), CELL.positions()
+    u0, occ0 = np.array([0.01, 0.02, 0.03]), np.array([1.0, 0.7, 0.4])
+    group, kind_of, class_of = np.array([0, 0, 1]), np.array([0, 1, 0]), np.array([[0, 1], [1, 2]])
+    strain = rng.normal(size=(nq, 3, 3)) * 1e-2
+    strain[1:] = 0.0
+    strain = strain + strain.transpose(0, 2, 1)
+    moving, du, docc = rng.normal(size=(nq, natoms, 3)), rng.normal(size=(nq, natoms)), rng.normal(size=(nq, natoms))
+    moving[[0, 3]], du[1], docc[2] = 0.0, 0.0, 0.0
+
+    def brute(q: int, step: float) -> np.ndarray:
+        out = np.zeros((3, nodes, 4))
+        for i, j, *n in found:
+            delta = (x0[j] + n - x0[i]) @ c.T
+            moved = delta + step * (strain[q] @ delta + moving[q, j] - moving[q, i])
+            (ui, uj), (oi, oj) = (u0 + step * du[q])[[i, j]], (occ0 + step * docc[q])[[i, j]]
+            d, w = np.linalg.norm(moved), (2.0 if group[i] == group[j] else 4.0) * oi * oj
+            k = math.floor(np.linalg.norm(delta) / h)
+            f = d / h - k
+            for node, part in ((k, w * (1 - f) * k * h / d), (k + 1, w * f * (k + 1) * h / d)):
+                row = part * np.array([1.0, 0.0, -f * (1 - f) * h * h, ui + uj])
+                out[class_of[kind_of[i], kind_of[j]], node] += row
+        return out
+
+    c = np.ascontiguousarray(np.linalg.cholesky(rows @ rows.T).T)
+    found = [pair for pair in all_ordered_pairs(rmax) if pair[0] in (0, 2) and group[pair[1]] >= group[pair[0]]]
+    sums, dsums = np.zeros((3 * nodes, 4)), np.zeros((3 * nodes, nq, 4))
+    places = (c, x0 @ c.T, np.array([0, 2]), group, rmax, h, kind_of, class_of)
+    deposit.deposit_pairs(*places, np.full(natoms, 2.0), u0, occ0, strain, moving, du, docc, 0, 1, sums, dsums)
+    np.testing.assert_allclose(sums.reshape(3, nodes, 4), brute(0, 0.0), rtol=1e-12, atol=1e-12)
+    for q in range(nq):
+        # Central differences with a step of 1e-5: their own error is 1e-10 of the second to third derivative.
+        difference = (brute(q, 1e-5) - brute(q, -1e-5)) / 2e-5
+        np.testing.assert_allclose(dsums[:, q].reshape(3, nodes, 4), difference, atol=1e-6 * np.abs(difference).max())
+
+
+def test_least_reach_bounds_how_far_a_list_of_pairs_is_complete() -> None:
+    rng = np.random.default_rng(8)
+    rows = CELL.basis()
+    g0, x0 = rows @ rows.T, np.array(CELL.positions())
+    inverse = np.ascontiguousarray(np.linalg.inv(np.linalg.cholesky(g0)))
+    for _ in range(20):
+        strained = rows @ (np.eye(3) + 0.01 * rng.normal(size=(3, 3)))
+        x = x0 + 0.01 * rng.normal(size=x0.shape)
+        g = strained @ strained.T
+        reach = pairs.least_reach(g, x, g0, x0, inverse, 30.0)
+        # No pair beyond 30 Å before is nearer than `reach` now, and the bound is not idle.
+        for direction in rng.normal(size=(200, 3)):
+            n = np.linalg.inv(rows).T @ (30.0 * direction / np.linalg.norm(direction))
+            i, j = rng.integers(0, 3, 2)
+            assert np.linalg.norm((n + (x - x0)[j] - (x - x0)[i]) @ strained) >= reach
+        assert reach > 25.0
+    assert pairs.least_reach(g0, x0, g0, x0, inverse, 30.0) == 30.0
+    assert pairs.least_reach(9.0 * g0, x0, g0, x0, inverse, 30.0) == 0.0
