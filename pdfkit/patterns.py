@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import singledispatchmethod
 from pathlib import Path
 from typing import Any
 
@@ -325,14 +326,14 @@ class _Scene:
             remark(text, stacklevel=3)
         return about.resonant
 
+    @singledispatchmethod
     @classmethod
     def of(cls, obj: Any, Uiso: float | Mapping[str, float] | None) -> _Scene:
-        if isinstance(obj, Cluster):
-            return cls._of_cluster(obj, Uiso)
         particle = Particle.from_structure(obj)
         u = _displacements(particle.elements, UISO if Uiso is None else Uiso)
         return cls(count_pairs(particle), particle.elements, Motion(u), particle.name or particle.formula)
 
+    @of.register(Cluster)
     @classmethod
     def _of_cluster(cls, cluster: Cluster, Uiso: float | Mapping[str, float] | None) -> _Scene:
         elements = cluster._class_elements

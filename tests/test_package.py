@@ -212,3 +212,28 @@ def test_curves_are_shown_in_one_line() -> None:
     assert repr(pk.SQ(r, r)) == "SQ(8 points, 1 to 4.5 Å⁻¹)"
     assert repr(pk.Intensity(r, r, r)) == "Intensity(8 points, 1 to 4.5 Å⁻¹, with dI)"
     assert repr(pk.count_pairs(pk.build.sphere("Au", 6.0))).endswith("counted by 'exact')")
+
+
+def asked_kinds(path: Path) -> list[str]:
+    """Return the lines that ask an object which kind of phase it is, or whether it has what one kind has."""
+    kinds = {"Crystal", "Cluster", "Stacked", "Phase"}
+    marks = {"structure", "particle", "refined_particle", "body", "layers", "quantities_seen_by", "derived", "files"}
+    out = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
+            asked = {
+                inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", "") for inner in ast.walk(node)
+            }
+            named = {inner.value for inner in node.args if isinstance(inner, ast.Constant)}
+            if (node.func.id == "isinstance" and asked & kinds) or (
+                node.func.id in ("hasattr", "getattr") and named & marks
+            ):
+                out.append(f"{name_of(path)}:{node.lineno}: {ast.unparse(node)}")
+    return out
+
+
+def test_phases_tell_what_they_are() -> None:
+    """No room but that of the phases asks for their kind; `getattr(obj, "particle", obj)` takes particles, too."""
+    rooms = [path for path in modules() if name_of(path).split(".")[0] != "phases" and name_of(path) != "model.serial"]
+    found = [line for path in rooms for line in asked_kinds(path)]
+    assert [line.split(": ")[1] for line in found] == ["getattr(obj, 'particle', obj)"], found

@@ -112,7 +112,7 @@ class Model:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """Every number of the model with its full name: phase.what, then qdamp and qbroad."""
-        own = [(phase.name, q) for phase in self.phases for q in _quantities(phase, self.instrument.probe)]
+        own = [(phase.name, q) for phase in self.phases for q in phase.quantities_seen_by(self.instrument.probe)]
         out = [replace(q, name=f"{name}.{q.name}") for name, q in own]
         damping, broadening = "envelope exp[−(qdamp·r)²/2]", "broadening of peaks with r"
         out.append(Quantity("qdamp", self.instrument.qdamp, 0.0, 0.5, "Å⁻¹", damping, least=0.0))
@@ -127,7 +127,7 @@ class Model:
     @cached_property
     def values(self) -> Array:
         """Values of the quantities, in the order of `names`."""
-        own = [value for phase in self.phases for value in _values(phase)]
+        own = [value for phase in self.phases for value in phase.values]
         return np.array([*own, self.instrument.qdamp, self.instrument.qbroad])
 
     def with_values(self, values: Mapping[str, float]) -> Self:
@@ -323,16 +323,3 @@ def _share(phase: Phase, pair: tuple[str, str], model: Model, Q: Array) -> Array
     mean = np.array(list(amount.values())) @ f / sum(amount.values())
     first, second = (list(amount).index(one) for one in pair)
     return np.asarray(product(f[first], f[second]) / product(mean, mean))
-
-
-def _values(phase: Phase) -> Sequence[float]:
-    """Return the values of the quantities of a phase, without their limits where it can tell them apart."""
-    found: Sequence[float] | None = getattr(phase, "values", None)
-    return [q.value for q in phase.quantities] if found is None else found
-
-
-def _quantities(phase: Phase, probe: str | None) -> tuple[Quantity, ...]:
-    """Return the quantities of a phase, with limits that know what the probe sees where the phase can tell."""
-    seen_by = getattr(phase, "quantities_seen_by", None)
-    found: tuple[Quantity, ...] = phase.quantities if seen_by is None else seen_by(probe)
-    return found

@@ -34,6 +34,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError
 from pdfkit.kernels.stacking import same_position
+from pdfkit.phases.base import Derived
 from pdfkit.shapes import Rod, Shape, Sheet, Sphere
 
 # --- Pairs of stacked triangular layers ------------------------------------------------------------------------------
@@ -128,17 +129,6 @@ UISO = 0.01
 Displacement = float | Mapping[str, float]
 
 KINDS = ("Uiso", "U11", "U33")
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A number that follows from refined ones: its standard error is NaN where theirs are not known."""
-
-    name: str
-    value: float
-    stderr: float
-    unit: str
-    meaning: str
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import ParameterError, nearest
+from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.shapes.simple import Shape
+
+# Default limits of a fit: further away the start was wrong, or the model is.
+U_MAX = 0.3
+CELL_RANGE = 0.05
+# Å: no cell is shorter than a bond.
+SHORTEST_CELL, LONGEST_CELL = 0.5, 1e5
 
 
 @dataclass(frozen=True)
@@ -88,44 +96,128 @@ class Peaks:
         return np.asarray(out)
 
 
-class Phase(Protocol):
-    """Interface of a phase. Everything is frozen; `with_values` returns a changed copy."""
+@dataclass(frozen=True)
+class Derived:
+    """A number that follows from refined ones: its standard error is NaN where theirs are not known."""
+
+    name: str
+    value: float
+    stderr: float
+    unit: str
+    meaning: str
+
+
+class Phase(ABC):
+    """What every kind of phase tells. Everything is frozen; `with_values` returns a changed copy.
+
+    name: starts the names of its parameters. shape: γ₀(r), times the curve. scale, delta1, delta2: as `quantities` say.
+    """
+
+    kind: ClassVar[str]
+    name: Any
+    shape: Any
+    scale: Any
+    delta1: Any
+    delta2: Any
+
+    def _check_common(self) -> None:
+        """Refuse a name that is no plain word, and numbers that all phases have and that are none."""
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+        for name in ("scale", "delta1", "delta2"):
+            object.__setattr__(self, name, _checks.number(name, getattr(self, name)))
 
     @property
-    def name(self) -> str:
-        """Name that starts every parameter of the phase."""
-
-    @property
-    def shape(self) -> Any:
-        """The γ₀(r) of the phase (`pdfkit.shapes`)."""
-
-    @property
+    @abstractmethod
     def quantities(self) -> tuple[Quantity, ...]:
-        """Scale first, then what the pairs depend on, then the shape's parameters."""
+        """All numbers of the phase: scale first, then what the pairs depend on, then the shape's parameters."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Values of the quantities, in their order."""
+        return tuple(q.value for q in self.quantities)
+
+    def quantities_seen_by(self, probe: str | None) -> tuple[Quantity, ...]:
+        """Return the quantities with the limits that a probe asks for."""
+        return self.quantities
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was assumed when its structure was read, a sentence each."""
+        return ()
 
+    @property
+    def outline(self) -> str:
+        """What it is, in a few words for a heading: space group and shape, "cluster"."""
+        return str(self.shape.kind)
+
+    @property
+    def stated_charges(self) -> str:
+        """The ions that its file states, where it scatters as neutral atoms all the same."""
+        return ""
+
+    def derived(self, covariance: Array | None = None) -> tuple[Derived, ...]:
+        """Return numbers that follow from the refined ones. covariance : (n, n) of `quantities`, 0 where fixed."""
+        return ()
+
+    def files(self) -> dict[str, str]:
+        """Return what other programs read of it, by the ending of such a file ("cif", "xyz")."""
+        return {}
+
+    @abstractmethod
     def composition(self) -> Mapping[str, float]:
         """Return atoms per cell (or particle) by element, weighted with occupancy."""
 
+    @abstractmethod
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
 
+    @abstractmethod
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them."""
 
+    @abstractmethod
     def with_values(self, values: Mapping[str, float]) -> Self:
-        """Return a copy with the named quantities changed."""
+        """Return a copy with the named quantities changed; those that symmetry ties follow."""
 
+    @abstractmethod
     def peaks(
         self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
     ) -> Peaks:
-        """Return the peaks up to at least `rmax` (Å), at `values`, with derivatives along the tangents.
+        """Return the peaks of all pairs up to at least `rmax` (Å), with derivatives along `tangents`.
 
+        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
+
+    def _scale(self) -> Quantity:
+        return Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0)
+
+    def _deltas(self, bond: float) -> tuple[Quantity, Quantity]:
+        """Return delta1 and delta2, which stop short of where the nearest pair (Å) would lose its width."""
+        return (
+            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
+            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
+        )
+
+
+def quantities_of(shape: Shape) -> tuple[Quantity, ...]:
+    """Return the parameters of a shape as quantities."""
+    rows = zip(shape.parameters, shape.values(), strict=True)
+    return tuple(
+        Quantity(p.name, value, p.low, p.high, p.unit, p.meaning, least=p.low, most=p.high) for p, value in rows
+    )
+
+
+def cell_length(name: str, value: float, meaning: str = "cell length") -> Quantity:
+    """Return a length of a lattice (Å), which a fit looks for within 5 %."""
+    low, high = (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value
+    return Quantity(name, value, low, high, "Å", meaning, least=SHORTEST_CELL, most=LONGEST_CELL)
+
+
+def displacement(name: str, value: float, meaning: str = "mean-square displacement") -> Quantity:
+    """Return a U (Å²) that is positive by its meaning."""
+    return Quantity(name, value, 1e-5, U_MAX, "Å²", meaning, least=0.0)
 
 
 def updated(phase: Phase, values: Mapping[str, float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -19,13 +19,12 @@ from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
 from pdfkit.kernels.peaks import stretched_peaks
 from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.particles.particle import Particle
-from pdfkit.phases.base import Composition, Peaks, Quantity, updated
+from pdfkit.phases.base import Composition, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
 from pdfkit.structure.site import numbered_labels
 
 UISO = 0.01
 """Å²: mean-square displacement where none is given."""
-U_MAX = 0.3
 EXPANSION_RANGE = 0.05
 BASELINES = ("auto", "none", "sphere", "own")
 # The cluster's own shape function is its pair distribution blurred by this σ (Å): nothing of the atomic structure is
@@ -40,7 +39,7 @@ CLOSE = 3.5
 
 
 @dataclass(frozen=True, eq=False)
-class Cluster:
+class Cluster(Phase):
     """A finite cluster, computed atom by atom.
 
     Parameters
@@ -74,6 +73,7 @@ class Cluster:
     Cd–Se at 2.61 Å
     """
 
+    kind: ClassVar[str] = "cluster"
     particle: Particle
     name: str
     Uiso: Mapping[str, float] = field(default_factory=dict)
@@ -93,12 +93,9 @@ class Cluster:
 
             set_(self, "particle", ionic_particle(self.particle, self.ions))
             set_(self, "ions", True)
-        if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+        self._check_common()
         if len(self.particle) < 2:
             raise StructureError(f"{self.name}: one atom has no pair distances: a cluster needs at least two")
-        for name in ("scale", "delta1", "delta2"):
-            set_(self, name, _checks.number(name, getattr(self, name)))
         set_(self, "expansion", _checks.number("expansion", self.expansion, low=-0.5, high=0.5))
         _checks.choice("baseline", self.baseline, BASELINES)
         if self.axial is not None:
@@ -182,21 +179,33 @@ class Cluster:
         axial = zip(AXES, self.axial or (), strict=False)
         bond = float(self._memo.shortest * (1 + self.expansion))
         return (
-            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
+            self._scale(),
             _expansion("expansion", self.expansion, "relative expansion of all distances"),
             *(_expansion(f"expansion_{k}", e, f"relative expansion along {k}") for k, e in axial),
-            *(
-                Quantity(f"{c}.Uiso", u, 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
-                for c, u in self.Uiso.items()
-            ),
-            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
-            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
+            *(displacement(f"{c}.Uiso", u) for c, u in self.Uiso.items()),
+            *self._deltas(bond),
         )
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What was assumed when the particle was read."""
         return self.particle.remarks
+
+    @property
+    def outline(self) -> str:
+        """The kind says it all: what ends it is what it is."""
+        return self.kind
+
+    @property
+    def stated_charges(self) -> str:
+        """The ions that the file states."""
+        return str(self.particle.meta.get("charges", ""))
+
+    def files(self) -> dict[str, str]:
+        """Return the atoms, as expanded, as xyz."""
+        from pdfkit.io.xyz import format_xyz
+
+        return {"xyz": format_xyz(self.refined_particle())}
 
     def composition(self) -> dict[str, float]:
         """Return the atoms of each element in the cluster."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from pdfkit.phases._constraints import CELL_NAMES, U_NAMES, XYZ, Maps
 from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
 from pdfkit.phases._orbits import Geometry, PairGroups, Reference
 from pdfkit.phases._pairs import Order
-from pdfkit.phases.base import Peaks, Quantity, updated
+from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, quantities_of, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.structure import Structure
@@ -43,15 +43,10 @@ CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
 MOST_LISTED = 1e9
 # How much further than asked for a list is made at the reference values before it is made at the present ones.
 FARTHEST = 1.1
-# Default limits of a fit: further away the start was wrong, or the model is.
-U_MAX = 0.3
-CELL_RANGE = 0.05
-# Å: no cell is shorter than a bond.
-SHORTEST_CELL, LONGEST_CELL = 0.5, 1e5
 
 
 @dataclass(frozen=True, eq=False)
-class Crystal:
+class Crystal(Phase):
     """A crystal phase of a model.
 
     Parameters
@@ -79,6 +74,7 @@ class Crystal:
     4.000 S around Cd
     """
 
+    kind: ClassVar[str] = "crystal"
     structure: Structure
     name: str
     shape: Any = field(default_factory=Bulk)
@@ -95,10 +91,7 @@ class Crystal:
 
             object.__setattr__(self, "structure", ionic_structure(self.structure, self.ions))
             object.__setattr__(self, "ions", True)
-        if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
-        for name in ("scale", "delta1", "delta2"):
-            object.__setattr__(self, name, _checks.number(name, getattr(self, name)))
+        self._check_common()
         object.__setattr__(self, "sratio", _checks.number("sratio", self.sratio, low=0.0, open_low=True))
         object.__setattr__(self, "rcut", _checks.number("rcut", self.rcut, low=0.0))
         if self.shape is None:
@@ -157,18 +150,13 @@ class Crystal:
 
         delta1 and delta2 stop short of where the nearest bond that the probe sees would lose its width.
         """
-        bond = self._shortest_bond(probe or "X")
         return (
-            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
+            self._scale(),
             *self._structure_quantities,
-            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
-            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
+            *self._deltas(self._shortest_bond(probe or "X")),
             Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut", least=0.01),
             Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False, least=0.0),
-            *(
-                Quantity(p.name, value, p.low, p.high, p.unit, p.meaning, least=p.low, most=p.high)
-                for p, value in zip(self.shape.parameters, self.shape.values(), strict=True)
-            ),
+            *quantities_of(self.shape),
         )
 
     def _shortest_bond(self, probe: str) -> float:
@@ -206,6 +194,22 @@ class Crystal:
     def remarks(self) -> tuple[str, ...]:
         """What was assumed when the structure was read."""
         return self.structure.remarks
+
+    @property
+    def outline(self) -> str:
+        """Space group and shape."""
+        return f"{self.structure.spacegroup}, {self.shape.kind}".removeprefix(", ")
+
+    @property
+    def stated_charges(self) -> str:
+        """The ions that the structure states, four at the most."""
+        return ", ".join(list(dict.fromkeys(site.symbol for site in self.structure.sites if site.charge))[:4])
+
+    def files(self) -> dict[str, str]:
+        """Return the structure as CIF."""
+        from pdfkit.io.cif.files import format_cif
+
+        return {"cif": format_cif(self.structure)}
 
     def composition(self) -> dict[str, float]:
         """Return atoms per cell by element, weighted with occupancy."""
@@ -448,8 +452,7 @@ def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 def _cell_quantity(name: str, value: float) -> Quantity:
     if name in ("a", "b", "c"):
-        low, high = (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value
-        return Quantity(name, value, low, high, "Å", "cell length", least=SHORTEST_CELL, most=LONGEST_CELL)
+        return cell_length(name, value)
     low, high = max(20.0, value - 10), min(160.0, value + 10)
     return Quantity(name, value, low, high, "°", "cell angle", least=1.0, most=179.0)
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError, nearest
 from pdfkit.scattering import absorption_edges, anomalous, energy_dependent
 from pdfkit.structure.species import Species, base, species
@@ -15,6 +14,7 @@ from pdfkit.structure.species import Species, base, species
 if TYPE_CHECKING:
     from pdfkit.data.instrument import Instrument
     from pdfkit.particles.particle import Particle
+    from pdfkit.phases.base import Phase
     from pdfkit.structure.structure import Structure
 
 
@@ -73,10 +73,8 @@ def _charges(ions: Any, elements: set[str]) -> dict[str, float]:
     return out
 
 
-def strengths_used(phase: Any, instrument: Instrument, strengths: Mapping[str, float]) -> str:
+def strengths_used(phase: Phase, instrument: Instrument, strengths: Mapping[str, float]) -> str:
     """Return which scattering strengths a phase was calculated with, for the report."""
-    pass  # MOVED
-
     probe, weights = instrument.probe, instrument.weights
     if probe == "N":
         return "neutron scattering lengths (bound, coherent, of periodictable)"
@@ -85,10 +83,8 @@ def strengths_used(phase: Any, instrument: Instrument, strengths: Mapping[str, f
     ions = [name for name in phase.composition() if name.endswith(("+", "-"))]
     if ions:
         return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}{terms}"
-    sites = getattr(getattr(phase, "structure", None), "sites", ())
-    stated = ", ".join(list(dict.fromkeys(site.symbol for site in sites if site.charge))[:4])
-    stated = stated or getattr(getattr(phase, "particle", None), "meta", {}).get("charges", "")
-    doubt = f" (the file states {stated}: ions = true takes those)" if stated and probe == "X" else ""
+    stated = phase.stated_charges if probe == "X" else ""
+    doubt = f" (the file states {stated}: ions = true takes those)" if stated else ""
     return f"{what} of neutral atoms{doubt}{terms}"
 
 
@@ -99,7 +95,7 @@ NEAR = 0.05
 
 
 def scattering_remarks(
-    phases: Sequence[Any], instrument: Instrument, strengths: Mapping[str, float]
+    phases: Sequence[Phase], instrument: Instrument, strengths: Mapping[str, float]
 ) -> tuple[str, ...]:
     """Return remarks on the species of phases, without those that have a strength of their own."""
     if instrument.probe != "N" and not instrument.anomalous:

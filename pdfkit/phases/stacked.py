@@ -35,7 +35,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -47,7 +47,6 @@ from pdfkit.phases._stacking import (
     KINDS,
     Ball,
     Body,
-    Derived,
     Disc,
     Displacement,
     Point,
@@ -56,13 +55,22 @@ from pdfkit.phases._stacking import (
     runs,
     shells,
 )
-from pdfkit.phases.base import Composition, Peaks, Quantity, updated
+from pdfkit.phases.base import (
+    U_MAX,
+    Composition,
+    Derived,
+    Peaks,
+    Phase,
+    Quantity,
+    cell_length,
+    displacement,
+    quantities_of,
+    updated,
+)
 from pdfkit.shapes import Bulk, Shape, Sphere, Stepcut
 from pdfkit.structure.site import neutral_symbol
 
-U_MAX = 0.3
-# Default limits of a fit, as those of a crystal: cell ± 5 %, u ± 0.1, and what a second site can be.
-CELL_RANGE = 0.05
+# u in a fit: ± 0.1, and what a second site can be.
 U_RANGE = (0.2, 0.49)
 # Å; 3e6 shells, 1 GB with ten derivatives.
 MOST_REACH = 500.0
@@ -74,7 +82,7 @@ IDEAL_U = 0.375
 
 
 @dataclass(frozen=True, eq=False)
-class Stacked:
+class Stacked(Phase):
     """A randomly stacked crystal.
 
     Parameters
@@ -115,6 +123,7 @@ class Stacked:
     cubic_fraction 0.7
     """
 
+    kind: ClassVar[str] = "stacked"
     first: str
     second: str | None = None
     _: KW_ONLY
@@ -139,12 +148,9 @@ class Stacked:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+        self._check_common()
         set_(self, "first", neutral_symbol(self.first))
         set_(self, "second", None if self.second is None else neutral_symbol(self.second))
-        for name in ("scale", "delta1", "delta2"):
-            set_(self, name, _checks.number(name, getattr(self, name)))
         for name, value in (("shape", self.shape), ("body", self.body)):
             if value is not None and not isinstance(value, Shape):
                 raise PdfkitError(f"{name} is {_checks.short(value)}: give a shape, such as pdfkit.Sphere(30)")
@@ -205,22 +211,20 @@ class Stacked:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """All numbers of the phase, scale first, shape last."""
-        bond = self._shortest_distance
         return (
-            Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0),
-            _length("a_h", self.a_h, "side of the triangular lattice"),
-            _length("h", self._h, "distance of layers"),
+            self._scale(),
+            cell_length("a_h", self.a_h, "side of the triangular lattice"),
+            cell_length("h", self._h, "distance of layers"),
             *self._u_quantity,
             *self._chance_quantities,
             *(q for label in self.labels for q in self._displacement_quantities(label)),
             Quantity(
                 "Ulayer", self.Ulayer, 0.0, U_MAX, "Å²", "growth of the variance along the stack, per layer", least=0.0
             ),
-            Quantity("delta1", self.delta1, 0.0, 0.97 * bond, "Å", "correlated motion, 1/r term"),
-            Quantity("delta2", self.delta2, 0.0, 0.97 * bond**2, "Å²", "correlated motion, 1/r² term"),
+            *self._deltas(self._shortest_distance),
             *self._platelet_quantities,
-            *_quantities_of(self.body or Bulk()),
-            *_quantities_of(self.shape),
+            *quantities_of(self.body or Bulk()),
+            *quantities_of(self.shape),
         )
 
     @property
@@ -252,9 +256,9 @@ class Stacked:
         out = []
         for kind, where in words.items():
             if label in getattr(self, kind):
-                value = getattr(self, kind)[label]
-                meaning = f"mean-square displacement{where}"
-                out.append(Quantity(f"{label}.{kind}", value, 1e-5, U_MAX, "Å²", meaning, least=0.0))
+                out.append(
+                    displacement(f"{label}.{kind}", getattr(self, kind)[label], f"mean-square displacement{where}")
+                )
         return tuple(out)
 
     @property
@@ -275,9 +279,9 @@ class Stacked:
         return min(2.0 * self.u * h, math.hypot(a / math.sqrt(3.0), (1.0 - 2.0 * self.u) * h))
 
     @property
-    def remarks(self) -> tuple[str, ...]:
-        """Nothing: no file stands behind it."""
-        return ()
+    def outline(self) -> str:
+        """What ends the particle."""
+        return "whole layers" if self.layers is not None else str((self.body or self.shape).kind)
 
     def composition(self) -> dict[str, float]:
         """Return atoms by element in one layer's cell."""
@@ -406,18 +410,6 @@ class Stacked:
         k = int(np.argmax(peak[:, 1] < 0))
         pair = self._sites[rows.site_a[k]], self._sites[rows.site_b[k]]
         return f"{self.name}: {pair[0]}–{pair[1]} at r = {peak[k, 0]:.3f} Å"
-
-
-def _length(name: str, value: float, meaning: str) -> Quantity:
-    low, high = (1 - CELL_RANGE) * value, (1 + CELL_RANGE) * value
-    return Quantity(name, value, low, high, "Å", meaning, least=0.5, most=1e5)
-
-
-def _quantities_of(shape: Any) -> tuple[Quantity, ...]:
-    rows = zip(shape.parameters, shape.values(), strict=True)
-    return tuple(
-        Quantity(p.name, value, p.low, p.high, p.unit, p.meaning, least=p.low, most=p.high) for p, value in rows
-    )
 
 
 def _restored(kind: type[Stacked], values: Mapping[str, Any]) -> Stacked:

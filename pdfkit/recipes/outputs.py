@@ -100,20 +100,15 @@ def _hdf5(result: FitResult, where: Where) -> Iterable[Path]:
 
 
 def _structures(result: FitResult, where: Where) -> Iterable[Path]:
-    from pdfkit.io.cif.files import write_cif
-    from pdfkit.io.xyz import write_xyz
+    from pdfkit.io._atomic import write_text
 
-    files = []
     # Structures are shared by all data sets: those of the first say it all.
-    for phase in result.datasets[0].model.phases:
-        structure = getattr(phase, "structure", None)
-        if structure is not None:
-            files.append(where.file(f"{phase.name}.cif"))
-            write_cif(files[-1], structure)
-        refined = getattr(phase, "refined_particle", None)
-        if refined is not None:
-            files.append(write_xyz(where.file(f"{phase.name}.xyz"), refined()))
-    return files
+    phases = result.datasets[0].model.phases
+    return [
+        write_text(where.file(f"{phase.name}.{ending}"), text)
+        for phase in phases
+        for ending, text in phase.files().items()
+    ]
 
 
 _WRITERS: Mapping[str, Callable[[FitResult, Where], Iterable[Path]]] = {

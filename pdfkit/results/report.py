@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._terminal import plain
+from pdfkit.phases.base import Phase
 from pdfkit.phases.ions import strengths_used
 from pdfkit.results.result import DatasetFit, FitResult
 
@@ -178,7 +179,7 @@ def _parameters(result: FitResult) -> list[Section]:
     return out
 
 
-def _strengths(result: FitResult, phase: Any) -> tuple[str, ...]:
+def _strengths(result: FitResult, phase: Phase) -> tuple[str, ...]:
     """Return the line that says with which scattering strengths a phase was calculated."""
     models = [one.model for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
     used = dict.fromkeys(strengths_used(phase, model.instrument, model.strengths) for model in models)
@@ -186,18 +187,9 @@ def _strengths(result: FitResult, phase: Any) -> tuple[str, ...]:
     return (f"scattering: {'; '.join(used)}{', and own strengths' if own else ''}",) if used else ()
 
 
-def _phase_heading(phase: Any) -> str:
+def _phase_heading(phase: Phase) -> str:
     formula = " ".join(f"{element}{count:.4g}" for element, count in phase.composition().items())
-    group = getattr(getattr(phase, "structure", None), "spacegroup", "")
-    kind = "cluster" if hasattr(phase, "particle") else _outline(phase)
-    parts = [formula, group, kind]
-    return f"{phase.name} ({', '.join(part for part in parts if part)})"
-
-
-def _outline(phase: Any) -> str:
-    if getattr(phase, "layers", None) is not None:
-        return "whole layers"
-    return str((getattr(phase, "body", None) or phase.shape).kind)
+    return f"{phase.name} ({formula}, {phase.outline})"
 
 
 def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:

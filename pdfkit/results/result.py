@@ -182,12 +182,11 @@ class FitResult:
         tangents = mapping(self.values)[1]
         out = {}
         for phase in self.datasets[0].model.phases:
-            if hasattr(phase, "derived"):
-                names = [f"{phase.name}.{q.name}" for q in phase.quantities]
-                # Of several data sets each has its own scale: nothing that is derived rests on it.
-                rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
-                out[phase.name] = phase.derived(propagated(self.covariance, tangents[rows]))
-        return out
+            names = [f"{phase.name}.{q.name}" for q in phase.quantities]
+            # Of several data sets each has its own scale: nothing that is derived rests on it.
+            rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
+            out[phase.name] = phase.derived(propagated(self.covariance, tangents[rows]))
+        return {name: table for name, table in out.items() if table}
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""

@@ -33,7 +33,6 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.columns import write_columns
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
-from pdfkit.io.xyz import format_xyz
 from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
@@ -241,11 +240,9 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
     }
     model: dict[str, Group | Field] = {"json": Field(serial.dumps(one.model)), "data_about": Field(_about(one.data))}
     for part in one.model.phases:
-        if (text := _cif(part)) is not None:
-            model[f"cif_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-cif"), "data": Field(text)})
-        if hasattr(part, "refined_particle"):
-            text = format_xyz(part.refined_particle())
-            model[f"xyz_{part.name}"] = Group("NXnote", {"type": Field("chemical/x-xyz"), "data": Field(text)})
+        for ending, text in part.files().items():
+            note = {"type": Field(f"chemical/x-{ending}"), "data": Field(text)}
+            model[f"{ending}_{part.name}"] = Group("NXnote", note)
     named = f" ({one.name})" if one.name else ""
     about: dict[str, Any] = {"name": one.name, "position": position, "messages": list(one.messages)}
     if one.begin is not None:
@@ -266,13 +263,6 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
 def shares_of(one: DatasetFit) -> dict[tuple[str, tuple[str, str]], Array]:
     """Return the share in G_calc of every phase and species pair on the data's r; they add up to it."""
     return one.model.evaluator(one.data.r, one.begin).parts(one.model.values)
-
-
-def _cif(phase: Any) -> str | None:
-    from pdfkit.io.cif.files import format_cif
-
-    structure = getattr(phase, "structure", None)
-    return None if structure is None or not hasattr(structure, "spacegroup") else format_cif(structure)
 
 
 def _about(data: PDF) -> str:

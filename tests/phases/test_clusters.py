@@ -305,3 +305,19 @@ def test_charges_that_are_not_taken_are_said(tmp_path: Path) -> None:
     assert used == "strengths at Q = 0 (Z) of neutral atoms (the file states Cd2+, S2-: ions = true takes those)"
     ions = pk.Cluster.from_file(file, name="p", ions=True)
     assert strengths_used(ions, model.instrument, {}) == "strengths at Q = 0 (electrons) of ions: Cd2+, S2-"
+
+
+def test_phases_tell_what_they_are() -> None:
+    nickel = pk.Crystal.from_file("Ni", name="ni", shape=pk.Sphere(20))
+    ball = pk.Cluster(pk.build.sphere("Au", 10), "au", expansion=0.01)
+    stack = pk.Stacked("Co", name="co", a_h=2.5, alpha=0.5, layers=8)
+    phases = (nickel, ball, stack)
+    assert [phase.kind for phase in phases] == ["crystal", "cluster", "stacked"]
+    assert [phase.outline for phase in phases] == ["F m -3 m, sphere", "cluster", "whole layers"]
+    assert [sorted(phase.files()) for phase in phases] == [["cif"], ["xyz"], []]
+    assert [[d.name for d in phase.derived()] for phase in (nickel, ball)] == [[], []]
+    assert [d.name for d in stack.derived()] == ["cubic_fraction", "cubic_run", "hexagonal_run"]
+    assert all(phase.values == tuple(q.value for q in phase.quantities) for phase in phases)
+    first = ball.files()["xyz"].splitlines()[2].split()
+    assert first[0] == "Au"
+    assert float(first[1]) == pytest.approx(ball.refined_particle().xyz[0, 0], abs=1e-9)
