@@ -119,7 +119,7 @@ def _start(settings: Sequence[str]) -> dict[str, float]:
 def _executor(options: ScreenOptions) -> Iterator[dict[str, Any]]:
     """Give the arguments that say where the work is done."""
     from pdfkit._machine import cores
-    from pdfkit.screening.pool import dask_executor
+    from pdfkit._workers import dask_executor
 
     if options.dask is None:
         yield {"workers": options.workers or cores()}

@@ -6,16 +6,15 @@ import glob
 import hashlib
 import inspect
 import json
-import multiprocessing
 import os
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,11 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._machine import cores
-from pdfkit._workers import start_worker, stop_workers
+from pdfkit._workers import Job, Pool
 from pdfkit.data.curves import PDF, Intensity
 from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
 from pdfkit.io._atomic import WRITTEN, AnyPath, own, write_text
-from pdfkit.io._folders import InUseError, folder_lock
+from pdfkit.io._folders import InUseError
 from pdfkit.io.intensity import read_intensity
 from pdfkit.reduction import journal
 from pdfkit.reduction.config import header_lines
@@ -38,9 +37,11 @@ from pdfkit.reduction.reduction import Reduction, reduce
 OUTPUTS = ("gr", "sq", "fq", "iq", "png")
 # Files in one task: few enough that none waits long, many enough that handing them over costs nothing.
 _CHUNK = 8
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_FEW = 16  # as many are reduced here: processes take a second to start
 _READING = ("unit", "wavelength", "twothetazero")
 _EVERY = 2.0  # seconds between tables, while files are reduced
+
+Tell = Callable[[int, int, Reduced], None]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def reduce_files(
     resume: bool = True,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: Callable[[int, int, Reduced], None] | None = None,
+    progress: Tell | None = None,
     **settings: Any,
 ) -> list[Reduced]:
     """Reduce many files to G(r); return one row for each, in their order.
@@ -117,21 +118,17 @@ def reduce_files(
     done ['ni.gr', 'ni.sq']
     """
     paths = _expanded(files)
+    if executor is None and workers is None and len(paths) > _FEW:
+        workers = min(cores(), -(-len(paths) // _CHUNK))
     task = _task(paths, out, background, (rmin, rmax, rstep), outputs, resume, settings)
     try:
-        with folder_lock(task.folder):
-            return _followed(paths, task, workers, executor, progress)
+        with journal.held(Path(task.folder)):
+            return _followed(paths, task, partial(Pool, executor, workers), progress)
     except InUseError as error:
         raise InUseError(f"{error}; one run reduces many files in parallel: give it all of them") from None
 
 
-def _followed(
-    paths: list[str],
-    task: _Task,
-    workers: int | None,
-    executor: Executor | None,
-    progress: Callable[[int, int, Reduced], None] | None,
-) -> list[Reduced]:
+def _followed(paths: list[str], task: _Task, start: Callable[[], Pool], progress: Tell | None) -> list[Reduced]:
     """Reduce the files, and have the table say at any time what is finished."""
     folder = Path(task.folder)
     journal.clear_remains(folder)
@@ -140,17 +137,25 @@ def _followed(
     rows: dict[int, Reduced] = {}
     entries, due = dict(known), 0.0
     before = _versions(paths, task)
+
+    def lost(index: int, words: str) -> Entry:
+        entry = _failed(paths[index], PdfkitError(f"{paths[index]}: {words}"), 0.0, known.get(Path(paths[index]).stem))
+        journal.append(folder, entry)
+        return entry
+
     try:
         journal.write_table(folder, entries.values(), paths)
-        with closing(_run(paths, task, workers, executor)) as results:
-            for index, entry in results:
-                rows[index] = entry.row
-                entries[entry.stem] = entry
+        with start() as pool:
+            chunk = min(_CHUNK, -(-len(paths) // pool.limit)) if pool.limit > 1 else 1
+            for job, found in pool.run(_several, _jobs(paths, task, chunk), lost):
+                for index, entry in zip(job.items, found, strict=True):
+                    rows[index] = entry.row
+                    entries[entry.stem] = entry
+                    if progress is not None:
+                        progress(len(rows), len(paths), entry.row)
                 if (now := time.monotonic()) >= due:
                     journal.write_table(folder, entries.values(), [p for i, p in enumerate(paths) if i not in rows])
                     due = now + max(_EVERY, 20 * (time.monotonic() - now))
-                if progress is not None:
-                    progress(len(rows), len(paths), entry.row)
     except BaseException as error:
         with suppress(WriteError):  # the journal has it all, and a full disk is reported below
             _tidy(folder)
@@ -269,60 +274,13 @@ def _background(path: str, reading: tuple[tuple[str, Any], ...], digest: str) ->
         return read_intensity(path, **dict(reading))
 
 
-def _run(
-    paths: Sequence[str], task: _Task, workers: int | None, executor: Executor | None
-) -> Generator[tuple[int, Entry], None, None]:
-    chunks = [range(k, min(k + _CHUNK, len(paths))) for k in range(0, len(paths), _CHUNK)]
-    count = workers or (min(cores(), len(chunks)) if len(paths) > 2 * _CHUNK else 1)
-    if executor is None and count == 1:
-        for i, path in enumerate(paths):
-            yield i, _one(path, task)
-        return
-    with _pool(executor, count) as pool:
-        futures: dict[Future[list[Entry]], range] = {}
-        for chunk in chunks:
-            some = [paths[i] for i in chunk]
-            futures[pool.submit(_several, some, task.of(some))] = chunk
-        try:
-            for future in as_completed(futures):
-                yield from zip(futures[future], future.result(), strict=True)
-        except BrokenExecutor:
-            raise PdfkitError(
-                'a worker process ended (no memory, or a script without the line if __name__ == "__main__":); '
-                "run again to go on: what is finished is kept"
-            ) from None
-        finally:
-            for future in futures:
-                future.cancel()
+def _jobs(paths: Sequence[str], task: _Task, chunk: int) -> Iterator[Job[Entry]]:
+    for k in range(0, len(paths), chunk):
+        some = paths[k : k + chunk]
+        yield Job(list(range(k, k + len(some))), (task.of(some),), tuple(some))
 
 
-@contextmanager
-def _pool(executor: Executor | None, count: int) -> Iterator[Executor]:
-    """Give the executor, or processes started afresh whose BLAS does not start threads of its own."""
-    if executor is not None:
-        yield executor
-        return
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, mp_context=context, initializer=start_worker) as pool:
-            try:
-                yield pool
-            except Exception:
-                raise
-            except BaseException:  # Ctrl-C in all its forms: what is under way is not waited for
-                stop_workers(pool)
-                raise
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def _several(paths: Sequence[str], task: _Task) -> list[Entry]:
+def _several(task: _Task, paths: Sequence[str]) -> list[Entry]:
     return [_one(path, task) for path in paths]
 
 

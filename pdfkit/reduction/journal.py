@@ -12,16 +12,16 @@ import csv
 import errno
 import hashlib
 import io
-import json
 import os
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pdfkit.errors import ReadError, WriteError
+from pdfkit.errors import WriteError
+from pdfkit.io import _journal
 from pdfkit.io._atomic import own, write_text
 
 JOURNAL, TABLE = "reductions.jsonl", "reductions.csv"
@@ -76,61 +76,45 @@ def whole(path: str | Path, digest: str | None) -> bool:
     return False
 
 
+def held(folder: Path) -> AbstractContextManager[None]:
+    """Hold the folder and its journal for one run; InUseError when another run has it."""
+    return _journal.held(folder / JOURNAL)
+
+
 def begin(folder: Path) -> dict[str, Entry]:
     """Return the entries by stem; start the journal where there is none, from a table that an older pdfkit left.
 
     Raises ReadError when a file of its name is something else, WriteError when it cannot be written.
     """
-    path = own(folder / JOURNAL)
-    if path.exists() and path.stat().st_size:
-        with path.open("rb") as stream:
-            head = stream.readline(200)
-        start = json.dumps(FORMAT).encode()
-        if not start.startswith(head.rstrip(b"\n")) or not head.strip():
-            raise ReadError(path, "this is no journal of pdfkit and will not be overwritten: choose another folder")
-        if head.endswith(b"\n"):
-            return read(folder)
+    path = folder / JOURNAL
+    if lines := _journal.take_up(path, FORMAT):
+        return _entries(lines)
     entries = _from_table(folder)
-    lines = [json.dumps(FORMAT), *(_line(entry) for entry in entries.values())]
-    write_text(path, "\n".join(lines) + "\n")
+    _journal.begin(path, FORMAT, map(_record, entries.values()))
     return entries
 
 
 def read(folder: Path) -> dict[str, Entry]:
     """Return the last entry of every stem; lines that are damaged are left out."""
+    return _entries((folder / JOURNAL).read_bytes().split(b"\n"))
+
+
+def _entries(lines: Sequence[bytes]) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
-    for line in (folder / JOURNAL).read_bytes().split(b"\n")[1:]:
+    for line in lines[1:]:
         with suppress(ValueError, KeyError, TypeError, AttributeError):
-            entry = _entry(json.loads(line))
+            entry = _entry(_journal.record(line))
             entries[entry.stem] = entry
     return entries
 
 
 def append(folder: Path, entry: Entry) -> None:
-    """Write an entry; it is on disk when this returns. Processes may do so side by side: a line is one write.
-
-    Raises WriteError when the disk refuses.
-    """
-    path = folder / JOURNAL
-    text = f"{_line(entry)}\n".encode()
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            end = os.lseek(descriptor, 0, os.SEEK_END)
-            os.lseek(descriptor, max(end - 1, 0), os.SEEK_SET)
-            # Half a line that a killed run left must not swallow this one.
-            text = text if os.read(descriptor, 1) in (b"\n", b"") else b"\n" + text
-            if os.write(descriptor, text) < len(text):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise WriteError(f"{path}: cannot be written ({error.strerror}): check permissions and space") from error
+    """Write an entry; it is on disk when this returns. Raises WriteError when the disk refuses."""
+    _journal.append(folder / JOURNAL, [_record(entry)])
 
 
-def _line(entry: Entry) -> str:
-    return json.dumps({**asdict(entry.row), "digest": entry.digest, "written": dict(entry.written)})
+def _record(entry: Entry) -> dict[str, Any]:
+    return {**asdict(entry.row), "digest": entry.digest, "written": dict(entry.written)}
 
 
 def _entry(record: Mapping[str, Any]) -> Entry:

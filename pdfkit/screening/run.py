@@ -1,53 +1,34 @@
 """One computation over many candidates: stages, the journal, pairs of candidates, and how far it is.
 
-The first line holds a hash of the problem. A run that was killed leaves whole lines and perhaps part of a last one,
-which is dropped: what is in the journal is never computed again.
+The first line of the journal holds a hash of the problem. What is in the journal is never computed again.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import combinations
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._workers import Job, Pool
 from pdfkit.errors import PdfkitError, ReadError, WriteError
-from pdfkit.io._atomic import WRITTEN, AnyPath, own
-from pdfkit.io._folders import InUseError, folder_lock
+from pdfkit.io import _journal
+from pdfkit.io._atomic import WRITTEN, AnyPath
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.candidates import Candidate, Entry
-from pdfkit.screening.pool import Job, Pool
 from pdfkit.screening.ranking import RankingRow, mixture_row
-from pdfkit.screening.tasks import Record, Setting, fit_particle, run_chunk
+from pdfkit.screening.tasks import Record, Setting, fit_particle, lost, run_chunk
 
 # --- The journal of a long computation -------------------------------------------------------------------------------
 
-FORMAT = "pdfkit journal"
-
-FORMAT_VERSION = 1
-
-_OPEN: set[str] = set()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Keep two journals of one run from the same file: the lock of the folder lets a run in again."""
-    key = os.path.realpath(path)
-    if key in _OPEN:
-        raise InUseError(f"{path} is in use by another run of this program: wait for it, or choose another folder")
-    _OPEN.add(key)
-    try:
-        yield
-    finally:
-        _OPEN.discard(key)
+HEAD = {"format": "pdfkit journal", "version": 1}
 
 
 class Journal:
@@ -60,24 +41,20 @@ class Journal:
     def __init__(self, path: AnyPath | None, digest: str, *, resume: bool = True) -> None:
         self.path = None if path is None else Path(path)
         self._records: dict[tuple[str, str], dict[str, Any]] = {}
-        self._file: BinaryIO | None = None
         self._opened = ExitStack()
-        self.found = 0
-        """Results that an earlier run left."""
-        if self.path is None:
-            return
-        with ExitStack() as opened:
+        if self.path is not None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                opened.enter_context(folder_lock(self.path.parent))
-                opened.enter_context(_alone(self.path))
-                self._file = opened.enter_context(own(self.path).open("a+b"))
             except OSError as error:
                 raise WriteError(
                     f"{self.path}: the journal cannot be written ({error.strerror}): choose another out="
                 ) from None
-            self._take_up(digest, resume)
-            self._opened = opened.pop_all()
+            with ExitStack() as opened:
+                opened.enter_context(_journal.held(self.path))
+                self._take_up(self.path, {**HEAD, "problem": digest}, resume)
+                self._opened = opened.pop_all()
+        self.found = len(self._records)
+        """Results that an earlier run left."""
 
     def __enter__(self) -> Self:
         return self
@@ -91,73 +68,37 @@ class Journal:
 
     def add(self, stage: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
         """Keep results (key, record); they are on disk when this returns."""
-        lines = []
-        for key, record in results:
-            self._records[stage, key] = dict(record)
-            lines.append(json.dumps({"stage": stage, "key": key, **record}) + "\n")
-        self._write("".join(lines))
-
-    def _write(self, text: str) -> None:
-        if self._file is None:
+        self._records |= {(stage, key): dict(record) for key, record in results}
+        if self.path is None:
             return
         try:
-            self._file.write(text.encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            WRITTEN[str(self.path)] = None
-        except OSError as error:
-            raise WriteError(
-                f"{self.path}: {error.strerror}: make room and run again, nothing so far is lost"
-            ) from None
+            _journal.append(self.path, [{"stage": stage, "key": key, **record} for key, record in results])
+        except WriteError as error:
+            raise WriteError(f"{error}; then run again, nothing so far is lost") from None
+        WRITTEN[str(self.path)] = None
 
-    def _take_up(self, digest: str, resume: bool) -> None:
-        """Read what is there, cut off half a line at its end, and be ready to go on."""
-        file = self._file
-        if file is None:
+    def _take_up(self, path: Path, head: Mapping[str, Any], resume: bool) -> None:
+        lines = _journal.take_up(path, HEAD)
+        if not (lines and resume):
+            _journal.begin(path, head)
             return
-        file.seek(0)
-        whole = file.read()
-        *lines, rest = whole.split(b"\n")
-        self._check_head(lines[0] if lines else rest, digest if resume and lines else None)
-        lines = lines if resume else []
-        kept = len(whole) - len(rest) if lines else 0
-        for number, line in enumerate(lines[1:], start=2):
-            self._remember(line, number)
-        self.found = len(self._records)
-        file.truncate(kept)
-        file.seek(0, os.SEEK_END)
-        if not lines:
-            self._write(json.dumps({"format": FORMAT, "version": FORMAT_VERSION, "problem": digest}) + "\n")
-
-    def _check_head(self, line: bytes, digest: str | None) -> None:
-        """Refuse to overwrite what is no journal, and to continue one of another problem (digest None: not asked)."""
-        start = json.dumps({"format": FORMAT})[:-1].encode()
-        if not line.startswith(start[: len(line)]):
-            raise ReadError(
-                self.path or "", "this is no journal of pdfkit and will not be overwritten: give another out="
-            )
-        if digest is None:
-            return
-        try:
-            head = json.loads(line)
-        except (ValueError, RecursionError):
-            head = {}
-        if head.get("version") != FORMAT_VERSION or head.get("problem") != digest:
+        if lines[0] != json.dumps(head).encode():
             raise PdfkitError(
-                f"{self.path} belongs to another problem (data, range, settings or pdfkit have changed): "
+                f"{path} belongs to another problem (data, range, settings or pdfkit have changed): "
                 "give resume=False to start anew, or another out="
             )
+        for number, line in enumerate(lines[1:], start=2):
+            try:
+                self._remember(_journal.record(line))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise ReadError(
+                    path, "this line is damaged: delete it and run again, only it will be computed anew", number
+                ) from None
 
-    def _remember(self, line: bytes, number: int) -> None:
-        try:
-            record = json.loads(line)
-            stage, key = record.pop("stage"), record.pop("key")
-            if not (isinstance(stage, str) and isinstance(key, str) and _whole(record)):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise ReadError(
-                self.path or "", "this line is damaged: delete it and run again, only it will be computed anew", number
-            ) from None
+    def _remember(self, record: dict[str, Any]) -> None:
+        stage, key = record.pop("stage"), record.pop("key")
+        if not (isinstance(stage, str) and isinstance(key, str) and _whole(record)):
+            raise ValueError
         self._records[stage, key] = record
 
 
@@ -261,20 +202,20 @@ class Run:
     ) -> Iterator[tuple[Candidate, Record]]:
         """Yield every candidate with its record, in the order in which they are done."""
         clock = Clock(name, total, self.tell)
-        for job, records in self.pool.run(run_chunk, self._jobs(name, candidates)):
-            fresh = job.records is None
+        for job, records in self.pool.run(run_chunk, self._jobs(name, candidates), lost):
+            fresh = job.results is None
             if fresh:
                 self.journal.add(name, [(c.entry.key, r) for c, r in zip(job.items, records, strict=True)])
             clock.add(len(records), fresh=fresh)
             yield from zip(job.items, records, strict=True)
 
-    def _jobs(self, name: str, candidates: Iterable[Candidate]) -> Iterator[Job]:
+    def _jobs(self, name: str, candidates: Iterable[Candidate]) -> Iterator[Job[Record]]:
         """Yield chunks of what has to be computed, and by itself what is known."""
         chunk: list[Candidate] = []
         for candidate in candidates:
             known = self._known(name, candidate)
             if known is not None:
-                yield Job([candidate], records=[known])
+                yield Job([candidate], results=[known])
                 continue
             chunk.append(candidate)
             if len(chunk) == self.chunk:
@@ -283,7 +224,7 @@ class Run:
         if chunk:
             yield self._job(name, chunk)
 
-    def _job(self, name: str, chunk: list[Candidate]) -> Job:
+    def _job(self, name: str, chunk: list[Candidate]) -> Job[Record]:
         return Job(chunk, (self.setting, name), tuple(candidate.payload for candidate in chunk))
 
     def _known(self, name: str, candidate: Candidate) -> Record | None:

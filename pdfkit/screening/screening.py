@@ -14,7 +14,7 @@ ranking = pk.screen(pk.build.candidates("Cd37S20"), data, rmin=1.8, rmax=14, wor
 Up to `keep[1]` candidates are all fitted. Of more, the best `keep[0]` by Rw go from match to scale and the best
 `keep[1]` from scale to fit. Every stage is a function of the candidate alone: what comes out does not depend on the
 order, the chunks, the executor, or on how often a run was interrupted. `pdfkit.fitting.comparison` has the formulas of
-the evidence, `pdfkit.screening.pool` how work goes out, `pdfkit.screening.run` how a killed run is taken up.
+the evidence, `pdfkit._workers` how work goes out, `pdfkit.screening.run` how a killed run is taken up.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pathlib import Path
 from typing import Any
 
 from pdfkit import _checks, build
+from pdfkit._workers import Pool, dask_size
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.comparison import INDISTINGUISHABLE
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.candidates import Candidate, Chemistry, Entry, candidates_of, entry_of
-from pdfkit.screening.pool import Pool, dask_size
 from pdfkit.screening.ranking import Ranking, RankingRow, Stage, candidate_row, enough_points, ranked
 from pdfkit.screening.run import Best, Journal, Progress, Run, Tell
 from pdfkit.screening.run import mixtures as _mixtures

@@ -21,14 +21,14 @@ import numpy as np
 
 from pdfkit import transforms
 from pdfkit._checks import Array, IntArray
+from pdfkit._workers import Job, Pool
 from pdfkit.data.covariance import Covariance
 from pdfkit.fitting.comparison import evidence_of
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.candidates import Entry
-from pdfkit.screening.pool import Job, Pool
 from pdfkit.screening.ranking import Ranking, candidate_row
 from pdfkit.screening.run import Clock, Journal, Tell
-from pdfkit.screening.tasks import Record, Setting, run_chunk
+from pdfkit.screening.tasks import Record, Setting, lost, run_chunk
 
 # Candidates this close in ln Z are the same to rounding (mirror images): the true one is not beaten by them.
 EQUAL = 1e-3
@@ -145,13 +145,13 @@ def study_confusion(
     noise, sigma = noise_source(ranking)
     n = len(names)
 
-    def jobs(journal: Journal) -> Iterator[Job]:
+    def jobs(journal: Journal) -> Iterator[Job[Record]]:
         for repeat in range(repeats):
             for true, result in enumerate(results):
                 key = f"{true}.{repeat}"
                 known = journal.get("confusion", key)
                 if known is not None:
-                    yield Job([key], records=[known])
+                    yield Job([key], results=[known])
                     continue
                 curve = result.calc.G + noise(np.random.default_rng([seed, true, repeat]))
                 yield Job([key], (study,), (curve,))
@@ -159,10 +159,10 @@ def study_confusion(
     first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     clock = Clock("confusion", n * repeats, tell)
     with Journal(path, _digest(study, seed), resume=resume) as journal, pool() as workers:
-        for job, records in workers.run(refit, jobs(journal)):
-            if job.records is None:
+        for job, records in workers.run(refit, jobs(journal), lost):
+            if job.results is None:
                 journal.add("confusion", list(zip(job.items, records, strict=True)))
-            clock.add(1, fresh=job.records is None)
+            clock.add(1, fresh=job.results is None)
             true = int(job.items[0].partition(".")[0])
             winner, close = judged(records[0], true, ranking)
             if winner is not None:

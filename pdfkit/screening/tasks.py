@@ -332,6 +332,11 @@ def _guarded(work: Callable[[Any, Setting], Record], payload: Any, setting: Sett
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
 
 
+def lost(_: Any, words: str) -> Record:
+    """Return the record of what no worker could finish."""
+    return {"error": words}
+
+
 def warm_up(setting: Setting) -> bool:
     """Load kernels and tables of a fresh process, with a fit that means nothing."""
     pair = Particle.of(["C", "C"], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])

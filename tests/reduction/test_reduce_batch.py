@@ -6,6 +6,7 @@ import csv
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -280,3 +281,34 @@ def test_any_failure_is_an_exit_code_and_a_line(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == f"error: 1 of 2 files could not be reduced: {Path('out', 'reductions.csv')} has the reasons\n"
     assert "bad.iq: failed" in done.stdout
+
+
+class Deadly(str):
+    """The name of a file that ends the process that is told it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (1,)
+
+    def __deepcopy__(self, _: object) -> str:
+        return str(self)
+
+
+def test_a_file_that_ends_a_worker_is_one_row_and_the_others_go_on(folder: Path) -> None:
+    files = [str(folder / f"scan_{i}.iq") for i in range(6)]
+    files[2] = Deadly(files[2])
+    rows = pk.reduce_files(files, folder / "out", composition="Ni", rmax=10.0, workers=2)
+    assert [row.status for row in rows] == ["done", "done", "failed", "done", "done", "done"]
+    assert "scan_2.iq: a worker process died on it" in rows[2].message
+    assert table(folder)["scan_2.iq"]["status"] == "failed"
+    assert [row.status for row in run(folder, *(f"scan_{i}.iq" for i in range(6)))] == [
+        *["kept"] * 2, "done", *["kept"] * 3
+    ]  # fmt: skip
+
+
+def test_any_executor_reduces_and_one_that_breaks_says_so(folder: Path) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        assert [row.status for row in run(folder, executor=threads)] == ["done"] * 12
+    with pytest.raises(pk.PdfkitError, match=r"takes no more work .*: run again with the same out="):
+        run(folder, executor=threads, qmax=18.0)
+    with pytest.raises(pk.PdfkitError, match="executor is int: give"):
+        run(folder, executor=3)

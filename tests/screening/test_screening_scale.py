@@ -22,11 +22,11 @@ import pytest
 import screens
 
 import pdfkit as pk
+from pdfkit._workers import dask_executor
 from pdfkit.fitting import least_squares
 from pdfkit.io._folders import NAME as LOCK
 from pdfkit.io._folders import folder_lock
 from pdfkit.screening import tasks
-from pdfkit.screening.pool import dask_executor
 from pdfkit.screening.run import Journal
 
 HERE = Path(__file__).parents[1]
