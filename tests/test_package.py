@@ -36,6 +36,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.spl
 # What a value object or a check asks of a floor above, inside a function or for a type, and why.
 UPHILL = {
     ("particles.particle", "io"): "Particle.from_file",
+    ("data.curves", "plot"): "PDF.plot",
+    ("results.result", "plot"): "FitResult.plot",
     ("io.exports", "results"): "the type of what is written",
     ("fitting.comparison", "screening"): "the type of a row",
     ("reduction.batch", "plot"): "the picture of a reduction",

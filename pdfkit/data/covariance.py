@@ -94,6 +94,29 @@ class Covariance:
         """Return the covariance times `factor`."""
         return Covariance(self.Q, self.weight, self.variance * factor, self.modes, self.core * factor)
 
+    def at(self, keep: Array) -> Covariance:
+        """Return the covariance of the points of Q that are kept ((n,) of truth values)."""
+        return Covariance(self.Q[keep], self.weight[keep], self.variance[keep], self.modes[keep], self.core)
+
+    def plus(self, other: Covariance) -> Covariance:
+        """Return the covariance of a sum or difference of two curves with independent errors, exactly.
+
+        Spectra add on the union of both Q, and the modes of both stand side by side.
+        """
+        Q = np.union1d(self.Q, other.Q)
+        at = [np.searchsorted(Q, one.Q) for one in (self, other)]
+        alike = all(one.Q.size == Q.size for one in (self, other)) and np.array_equal(self.weight, other.weight)
+        variance = np.zeros(Q.size)
+        sizes = [one.modes.shape[1] for one in (self, other)]
+        modes, core = np.zeros((Q.size, sum(sizes))), np.zeros((sum(sizes), sum(sizes)))
+        for one, rows, k in zip((self, other), at, (0, sizes[0]), strict=True):
+            # Weights that differ are put into the errors.
+            a, block = (1.0 if alike else one.weight), slice(k, k + one.modes.shape[1])
+            variance[rows] += a**2 * one.variance
+            modes[rows, block] = one.modes if alike else one.weight[:, None] * one.modes
+            core[block, block] = one.core
+        return Covariance(Q, self.weight if alike else np.ones(Q.size), variance, modes, core)
+
     def matrix(self, r: Array) -> Array:
         """Return cov(G(r_i), G(r_j)) on r (n,) in Å: (n, n) in Å⁻⁴. Raises PdfkitError when memory is too small."""
         r = np.asarray(r, dtype=np.float64)

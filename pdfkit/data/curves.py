@@ -9,17 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from os import PathLike
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit.data.arithmetic import Arithmetic, cropped, resampled, spline_miss
 from pdfkit.data.instrument import PROBES, Instrument, fields_of, rebuild
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from pdfkit.data.covariance import Covariance
 
 
@@ -39,7 +43,7 @@ def described(kind: str, name: str, x: Array, unit: str, extras: Mapping[str, An
 
 
 @dataclass(frozen=True, eq=False)
-class PDF:
+class PDF(Arithmetic):
     """A pair distribution function G(r) on increasing r.
 
     Parameters
@@ -49,6 +53,9 @@ class PDF:
     name : a short label. composition : as the file gives it. temperature : K.
     cov : covariance of G (`pdfkit.Covariance`), or None. It holds on any r, so cropping leaves it alone.
     remarks : what was assumed or repaired on the way here, a sentence each.
+
+    a + b, a − b and 2 * a are curves, too: on the same r, of the same Q range and window (else refused), with errors as
+    of independent measurements, dG² = dG_a² + dG_b². Numbers and arrays (n,) count as exact: `data - fit.calc.G`.
 
     Raises
     ------
@@ -64,6 +71,9 @@ class PDF:
     >>> print(f"{(pdf.crop(2.1, 2.9).rdf(rho0) * 0.01).sum():.1f} neighbours")
     12.0 neighbours
     """
+
+    _columns: ClassVar = ("r", "G", "dG")
+    _shaping: ClassVar = ("qmin", "qmax", "window", "window_width")
 
     r: Array
     G: Array
@@ -94,19 +104,55 @@ class PDF:
         return self.r.size
 
     def crop(self, rmin: float | None = None, rmax: float | None = None) -> PDF:
-        """Return the points with rmin ≤ r ≤ rmax (Å; None leaves that end open); an error when none is left."""
-        low = -math.inf if rmin is None else _checks.number("rmin", rmin)
-        high = math.inf if rmax is None else _checks.number("rmax", rmax)
-        if low >= high:
-            raise PdfkitError(f"rmin = {low:g} is not below rmax = {high:g}: swap or correct them")
-        tiny = 1e-9 * max(1.0, abs(self.r[-1]))
-        keep = (self.r >= low - tiny) & (self.r <= high + tiny)
-        if keep.sum() < 2:
-            raise PdfkitError(
-                f"no data between {low:g} and {high:g} Å: {self.name or 'the data'} spans "
-                f"{self.r[0]:g} to {self.r[-1]:g} Å"
+        """Return the points with rmin ≤ r ≤ rmax (Å; None leaves that end open); PdfkitError when none is left."""
+        return replace(self, **cropped(self, ("r", "G", "dG"), rmin, rmax, "Å")[0])
+
+    def resample(self, r: Array) -> PDF:
+        """Return G on other r (n,) in Å, within those of the data, by a spline of fifth degree.
+
+        dG is interpolated linearly, since errors less than π/Qmax apart go together; cov holds on any r.
+        PdfkitError where r lies outside the data, or these are further apart than π/Qmax and say nothing between.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> coarse, fine = model(np.arange(1, 10, 0.05)), np.arange(2, 9, 0.01)
+        >>> bool(np.abs(coarse.resample(fine).G - model(fine).G).max() < 1e-3)
+        True
+        """
+        return replace(self, **resampled(self, r, "Å"), remarks=(*self.remarks, *self._doubts()))
+
+    def _doubts(self) -> tuple[str, ...]:
+        """Return what is to be remarked when G is interpolated between its points; refuse what cannot be."""
+        step, qmax = float(np.diff(self.r).max()), self.instrument.qmax
+        if qmax is None or math.isinf(qmax):
+            return (
+                f"interpolated between points {step:.3g} Å apart: without Qmax it is not known whether that is fine",
             )
-        return replace(self, r=self.r[keep], G=self.G[keep], dG=None if self.dG is None else self.dG[keep])
+        if step > 1.001 * math.pi / qmax:
+            raise PdfkitError(
+                f"points {step:.3g} Å apart do not determine G between them, π/Qmax = {math.pi / qmax:.3g} Å: take "
+                "data on a finer r"
+            )
+        miss = spline_miss(step, qmax)
+        return (f"interpolated between points {step:.3g} Å apart: wrong by up to {miss:.1g} of G",) * (miss > 1e-3)
+
+    def plot(self, path: str | PathLike[str] | None = None, **options: Any) -> Figure:
+        """Plot G(r), into a file (.png, .svg, .pdf) where `path` is given; options as for `pdfkit.plot.pdf`.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> len(model(np.arange(1, 10, 0.02)).plot().axes)
+        1
+        """
+        from pdfkit.plot.fits import pdf
+
+        return pdf(self, path=path, **options)
 
     def g(self, rho0: float) -> Array:
         """Return g(r) = 1 + G(r)/(4πrρ₀), ρ₀ in atoms/Å³ (NaN at r = 0). [Faber–Ziman; g → 1 at large r]"""
@@ -121,7 +167,7 @@ class PDF:
 
 
 @dataclass(frozen=True, eq=False)
-class SQ:
+class SQ(Arithmetic):
     """A total structure function S(Q) on increasing Q.
 
     Parameters
@@ -131,6 +177,8 @@ class SQ:
     cov : errors of F(Q) as a `pdfkit.Covariance` on the same Q with weight 1, where they are correlated (a reduction
     has fitted a scale and a polynomial); None: those of S are independent.
     remarks : as for `PDF`.
+
+    Sums, differences and multiples are those of S − 1, so that G(r) of a sum is the sum of G(r).
 
     Raises
     ------
@@ -146,6 +194,9 @@ class SQ:
     >>> print(f"{pdf.r[pdf.G.argmax()]:.2f} Å")
     2.50 Å
     """
+
+    _columns: ClassVar = ("Q", "S", "dS")
+    _nothing: ClassVar = 1.0
 
     Q: Array
     S: Array
@@ -177,6 +228,23 @@ class SQ:
 
     def __len__(self) -> int:
         return self.Q.size
+
+    def crop(self, qmin: float | None = None, qmax: float | None = None) -> SQ:
+        """Return the points with qmin ≤ Q ≤ qmax (Å⁻¹; None leaves that end open); PdfkitError when none is left."""
+        values, keep = cropped(self, ("Q", "S", "dS"), qmin, qmax, "Å⁻¹")
+        return replace(self, **values, cov=None if self.cov is None else self.cov.at(keep))
+
+    def resample(self, Q: Array) -> SQ:
+        """Return S on other Q (n,) in Å⁻¹, within those of the data, by a spline of fifth degree.
+
+        Errors are left out with a remark, unless Q are the same: interpolated values share those of their neighbours.
+        """
+        values = resampled(self, Q, "Å⁻¹")
+        if np.array_equal(values["Q"], self.Q):
+            return self
+        known = self.dS is not None or self.cov is not None
+        lost = ("dS is left out: values interpolated in Q do not have independent errors",) if known else ()
+        return replace(self, **{**values, "dS": None}, cov=None, remarks=(*self.remarks, *lost))
 
     @property
     def F(self) -> Array:
@@ -259,26 +327,17 @@ class Intensity:
         set_(self, "Q", _checks.grid("Q", self.Q))
         if self.Q[0] < 0:
             raise PdfkitError(f"Q starts at {self.Q[0]:g}: it cannot be negative")
-        for name in ("I", "dI"):
-            value = getattr(self, name)
-            if value is None and name == "dI":
-                continue
-            value = _checks.array(name, value)
-            if value.size != self.Q.size:
-                raise PdfkitError(f"{name} has {value.size} points and Q has {self.Q.size}: they must match")
-            set_(self, name, value)
-        if self.dI is not None and not (self.dI > 0).all():
-            i = int(np.argmin(self.dI > 0))
-            raise PdfkitError(f"dI holds {self.dI[i]:g} at index {i}: standard deviations are positive; drop them")
+        set_(self, "I", _same_length("I", self.I, "Q", self.Q))
+        if self.dI is not None:
+            set_(self, "dI", _positive("dI", _same_length("dI", self.dI, "Q", self.Q)))
         if self.probe is not None:
             _checks.choice("probe", self.probe, PROBES)
         if self.wavelength is not None:
             set_(self, "wavelength", _checks.number("wavelength", self.wavelength, low=0.0, open_low=True))
-        set_(self, "header", MappingProxyType(dict(self.header)))
+        set_(self, "header", _frozen_header(self.header))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return _rebuild, ({**values, "header": dict(self.header)},)
+        return rebuild, (type(self), fields_of(self))
 
     def __repr__(self) -> str:
         return described("Intensity", self.name, self.Q, "Å⁻¹", {"dI": self.dI})
@@ -288,17 +347,7 @@ class Intensity:
 
     def crop(self, qmin: float | None = None, qmax: float | None = None) -> Intensity:
         """Return the points with qmin ≤ Q ≤ qmax (Å⁻¹; None leaves that end open); PdfkitError when none is left."""
-        low = -math.inf if qmin is None else _checks.number("qmin", qmin)
-        high = math.inf if qmax is None else _checks.number("qmax", qmax)
-        tiny = 1e-9 * self.Q[-1]
-        keep = (low - tiny <= self.Q) & (high + tiny >= self.Q)
-        if keep.sum() < 2:
-            raise PdfkitError(f"no data between {low:g} and {high:g} Å⁻¹: Q spans {self.Q[0]:g} to {self.Q[-1]:g}")
-        return replace(self, Q=self.Q[keep], I=self.I[keep], dI=None if self.dI is None else self.dI[keep])
-
-
-def _rebuild(values: dict[str, Any]) -> Intensity:
-    return Intensity(**values)
+        return replace(self, **cropped(self, ("Q", "I", "dI"), qmin, qmax, "Å⁻¹")[0])
 
 
 def to_Q(two_theta: Array, wavelength: float) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
 from pdfkit.model.restraints import Restraint
 from pdfkit.structure.species import atomic_mass
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Uncertain = tuple[float, float]
 
@@ -249,6 +252,12 @@ class FitResult:
         from pdfkit.results.saving import save_result
 
         return save_result(path, self, recipe=recipe, digests=digests)
+
+    def plot(self, path: str | PathLike[str] | None = None, **options: Any) -> Figure:
+        """Plot data, fit and difference, into a file where `path` is given; options as for `pdfkit.plot.fit`."""
+        from pdfkit.plot.fits import fit
+
+        return fit(self, path, **options)
 
     def __str__(self) -> str:
         from pdfkit.results.report import report
