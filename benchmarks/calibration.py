@@ -44,7 +44,7 @@ def model(instrument: pk.Instrument) -> pk.Model:
 def study(window: str, repeats: int) -> None:
     lab = pk.Instrument(probe="X", qmax=15.0, qdamp=0.03, window=window)
     true = model(lab)
-    clean, spectrum = true(R).G, pk.Covariance.white(lab, R[-1])
+    clean, spectrum = true(R).G, pk.uncertainty.Covariance.white(lab, R[-1])
     full = np.full(R.size, SIGMA)
     ways = {
         "covariance of the data": (pk.PDF(R, clean, full, lab, cov=spectrum.scaled(SIGMA**2)), {}),

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import pdfkit as pk
+from pdfkit.screening import Progress
 
 R = 0.01 * np.arange(1, 3001)
 LAB = pk.Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, weights="q-dependent")
@@ -106,9 +107,9 @@ def growth(sizes: tuple[int, ...]) -> dict[str, list[tuple[int, float]]]:
             "**pdfkit**, atoms anywhere": curve(free) if size <= 100_000 else None,
             "DebyeCalculator": debye_calculator(particle) if size <= 100_000 else None,
             "naive numpy": naive(particle) if size <= 1000 else None,
-            "pairs alone, lattice, all": lambda p=particle: pk.count_pairs(p, method="lattice"),
-            "pairs alone, anywhere, all": lambda p=free: pk.count_pairs(p, method="direct"),
-            "pairs alone, anywhere, to 50 Å": lambda p=free: pk.count_pairs(p, method="direct", rmax=50.0),
+            "pairs alone, lattice, all": lambda p=particle: pk.particles.count_pairs(p, method="lattice"),
+            "pairs alone, anywhere, all": lambda p=free: pk.particles.count_pairs(p, method="direct"),
+            "pairs alone, anywhere, to 50 Å": lambda p=free: pk.particles.count_pairs(p, method="direct", rmax=50.0),
         }
         if size > 10_000:
             runs["pairs alone, anywhere, all"] = None
@@ -192,7 +193,7 @@ def rate(data: pk.PDF, count: int = 2000) -> tuple[int, float]:
     start = {"Uiso": 0.02, "delta2": 4.0}
     marks: list[tuple[float, int]] = []
 
-    def tell(now: pk.Progress) -> None:
+    def tell(now: Progress) -> None:
         marks.append((time.perf_counter(), now.done))
 
     pk.screen(candidates, data, start=start, keep=(count, count), workers=2, progress=tell)

@@ -66,7 +66,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     table = ""
     for name, (particle, made) in clusters().items():
-        pk.write_xyz(folder / f"{name}.xyz", pk.Particle(particle.elements, particle.kind, particle.xyz, name=name))
+        pk.io.write_xyz(folder / f"{name}.xyz", pk.Particle(particle.elements, particle.kind, particle.xyz, name=name))
         table += row(name, particle, made)
     (folder / "README.md").write_text(HEADER + table + FOOTER, encoding="utf-8")
 

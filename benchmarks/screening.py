@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import pdfkit as pk
+from pdfkit.errors import StructureError
 from pdfkit.model import noise
 from pdfkit.plot import clusters
 
@@ -51,7 +52,7 @@ def sized(build: Callable[[], pk.Particle]) -> Iterator[pk.Particle]:
     """What is built, if it has 30 to 250 atoms: small ones can lose all of them when bare atoms are taken off."""
     try:
         particle = build()
-    except pk.StructureError:
+    except StructureError:
         return
     if 30 <= len(particle) <= 250:
         yield particle

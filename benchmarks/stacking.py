@@ -179,7 +179,7 @@ LAB = pk.Instrument(probe="X", qmax=15.0, qdamp=0.03, window="lorch")
 
 def noise(rng: np.random.Generator, sigma: float, count: int) -> np.ndarray:
     """Return curves of noise that is white in F(Q) below Qmax and passed the window (count, nr)."""
-    white = pk.Covariance.white(LAB, float(R[-1])).scaled(sigma**2)
+    white = pk.uncertainty.Covariance.white(LAB, float(R[-1])).scaled(sigma**2)
     waves = (white.weight * np.sqrt(white.variance))[:, None] * np.sin(np.outer(white.Q, R))
     return np.asarray(rng.standard_normal((count, white.Q.size)) @ waves)
 

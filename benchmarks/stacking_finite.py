@@ -65,7 +65,7 @@ def explicit(alpha: float, diameter: float, stacks: int, seed: int = 1) -> None:
             "Cd", "Se", "random", a_h=A, h=H, u=U, layers=64, alpha=alpha, seed=int(rng.integers(1 << 31))
         )  # fmt: skip
         sphere = pk.build.sphere(source, diameter, centre=(*rng.random(2), 32 + rng.random()))
-        table = pk.count_pairs(sphere, method="lattice", threads=1)
+        table = pk.particles.count_pairs(sphere, method="lattice", threads=1)
         for channel, d, n in zip(table.channel.tolist(), table.distance.tolist(), table.count.tolist(), strict=True):
             near = [(channel, math.floor(d / BIN) + off) for off in (0, -1, 1)]  # on an edge
             one[index[next(key for key in near if key in index)]] += n
@@ -122,7 +122,7 @@ def whole_layers(alpha: float, diameter: float, layers: int) -> None:
 def platelet(alpha: float, layers: int, diameter: float) -> None:
     rmax = min(39.9, math.hypot(diameter, layers * H))
     data = pk.Model(stacked(alpha, layers=layers, diameter=diameter), LAB)(R).crop(1.5, rmax)
-    rod = pk.Rod(diameter, layers * H)
+    rod = pk.shapes.Rod(diameter, layers * H)
     same_volume = (1.5 * diameter**2 * layers * H) ** (1 / 3)
     for label, shape, free in (
         ("rod of that size, any axis", rod, []),

@@ -10,6 +10,16 @@ import warnings
 from collections.abc import Iterable
 from os import PathLike
 
+__all__ = [
+    "ParameterError",
+    "PdfkitError",
+    "PdfkitWarning",
+    "ReadError",
+    "RecipeError",
+    "StructureError",
+    "WriteError",
+]
+
 LONGEST = 400
 """Characters of a message beyond which long words in it, which come from inputs, are shown by their beginnings."""
 
@@ -48,7 +58,8 @@ class PdfkitWarning(UserWarning):
     -------
     >>> import warnings
     >>> import pdfkit as pk
-    >>> sites = [pk.Site("A", "Po", (0, 0, 0)), pk.Site("B", "Po", (0, 0, 1))]
+    >>> from pdfkit.structure import Site
+    >>> sites = [Site("A", "Po", (0, 0, 0)), Site("B", "Po", (0, 0, 1))]
     >>> with warnings.catch_warnings(record=True) as said:
     ...     warnings.simplefilter("always")
     ...     polonium = pk.Structure((3.36, 3.36, 3.36, 90, 90, 90), sites)
@@ -63,9 +74,10 @@ class ReadError(PdfkitError):
     Example
     -------
     >>> import pdfkit as pk
+    >>> from pdfkit.errors import ReadError
     >>> try:
     ...     pk.read_pdf("nowhere.gr")
-    ... except pk.ReadError as error:
+    ... except ReadError as error:
     ...     print(error.path, error.line)
     nowhere.gr None
     """
@@ -99,8 +111,8 @@ class StructureError(PdfkitError):
 
     Example
     -------
-    >>> import pdfkit as pk
-    >>> pk.Site("Cd1", "Cd", (0, 0, 0), occ=1.2)
+    >>> from pdfkit.structure import Site
+    >>> Site("Cd1", "Cd", (0, 0, 0), occ=1.2)
     Traceback (most recent call last):
         ...
     pdfkit.errors.StructureError: occupancy of site Cd1 is 1.2: give a number from 0 to 1
@@ -128,11 +140,12 @@ class RecipeError(ReadError):
     >>> import tempfile
     >>> from pathlib import Path
     >>> import pdfkit as pk
+    >>> from pdfkit.errors import RecipeError
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "fit.toml").write_text("[data]\nfiel = 'cdse.gr'\n")
     ...     try:
     ...         pk.load_recipe(f"{folder}/fit.toml")
-    ...     except pk.RecipeError as error:
+    ...     except RecipeError as error:
     ...         print(error.message)
     [data] has no key 'fiel': the nearest is file
     """

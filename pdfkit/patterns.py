@@ -37,6 +37,18 @@ from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import UISO, Cluster
 from pdfkit.phases.ions import species_remarks
 
+__all__ = [
+    "GuinierFit",
+    "Pattern",
+    "debye_pdf",
+    "debye_sq",
+    "guinier",
+    "powder_pattern",
+    "saxs",
+    "waxs",
+    "write_pattern",
+]
+
 POLARISATIONS = ("none", "unpolarised")
 # Gaussians end at ±8σ (1e-14), and their sums alias as little.
 _REACH = 8.0
@@ -91,7 +103,7 @@ class GuinierFit:
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> Q = np.linspace(0.01, 0.1, 50)
-    >>> found = pk.guinier(Q, 1e4 * np.exp(-((Q * 12) ** 2) / 3))
+    >>> found = pk.patterns.guinier(Q, 1e4 * np.exp(-((Q * 12) ** 2) / 3))
     >>> print(f"Rg = {found.Rg:.2f} Å, I0 = {found.I0:.0f}, {found.points} points")
     Rg = 12.00 Å, I0 = 10000, 50 points
     """
@@ -272,7 +284,7 @@ def debye_sq(
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> pair = pk.Particle.of(["Ni", "Ni"], [[0, 0, 0], [2.5, 0, 0]])
-    >>> pk.debye_sq(pair, np.pi / 2.5 * np.array([0.5, 1.5]), Uiso=0).S.round(3).tolist()  # 1 + sin(Qd)/(Qd)
+    >>> pk.patterns.debye_sq(pair, np.pi / 2.5 * np.array([0.5, 1.5]), Uiso=0).S.round(3).tolist()  # 1 + sin(Qd)/(Qd)
     [1.637, 0.788]
     """
     at = _Scene.of(particle, Uiso)
@@ -298,7 +310,7 @@ def debye_pdf(
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> r = np.arange(1, 3.5, 0.01)
-    >>> pdf = pk.debye_pdf(pk.build.tetrahedron("CdSe_zincblende", 4), r, pk.Instrument(probe="X", qmax=25))
+    >>> pdf = pk.patterns.debye_pdf(pk.build.tetrahedron("CdSe_zincblende", 4), r, pk.Instrument(probe="X", qmax=25))
     >>> print(f"{r[pdf.G.argmax()]:.2f} Å")  # the Cd–Se bond
     2.62 Å
     """
@@ -377,8 +389,8 @@ def guinier(Q: Array, intensity: Array, error: Array | None = None, *, limit: fl
     >>> import pdfkit as pk
     >>> ball = pk.build.sphere("Au", 40)
     >>> pattern = pk.saxs(ball, np.linspace(0.005, 0.1, 60))
-    >>> found = pk.guinier(pattern.Q, pattern.intensity, limit=0.5)
-    >>> print(f"{found.Rg:.1f} Å, from the atoms {pk.radius_of_gyration(ball, 'electrons'):.1f} Å")
+    >>> found = pk.patterns.guinier(pattern.Q, pattern.intensity, limit=0.5)
+    >>> print(f"{found.Rg:.1f} Å, from the atoms {pk.particles.radius_of_gyration(ball, 'electrons'):.1f} Å")
     15.6 Å, from the atoms 15.5 Å
     """
     Q, I = _checks.grid("Q", Q), _checks.array("intensity", intensity)
@@ -441,8 +453,8 @@ def write_pattern(path: AnyPath, pattern: Pattern) -> Path:
     >>> import pdfkit as pk
     >>> nickel = pk.build.sphere("Ni", 6)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pk.write_pattern(f"{folder}/ni.xy", pk.powder_pattern(nickel, [40, 44.5, 50], 1.5406))
-    ...     names, values, header = pk.read_columns(path)
+    ...     path = pk.patterns.write_pattern(f"{folder}/ni.xy", pk.powder_pattern(nickel, [40, 44.5, 50], 1.5406))
+    ...     names, values, header = pk.io.read_columns(path)
     >>> names, values.shape, header["probe"]
     (('two_theta', 'Q', 'intensity'), (3, 3), 'X')
     """

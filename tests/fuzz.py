@@ -98,9 +98,9 @@ def valid_files(folder: Path) -> dict[str, bytes]:
     pk.write_pdf(folder / "own.gr", pdf)
     pk.write_cif(folder / "own.cif", structure)
     write_stru(folder / "own.stru", structure)
-    pk.write_xyz(folder / "own.xyz", pk.build.tetrahedron("CdSe_zincblende", 3))
+    pk.io.write_xyz(folder / "own.xyz", pk.build.tetrahedron("CdSe_zincblende", 3))
     pk.fit(model, pdf, free=["scale", "a"], max_nfev=3).save(folder / "own.h5")
-    pk.write_columns(folder / "columns.txt", ["r", "G"], [r, pdf.G])
+    pk.io.write_columns(folder / "columns.txt", ["r", "G"], [r, pdf.G])
     out = {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
     rows = "".join(f"{x:.3f} {y:.6f}\n" for x, y in zip(r, pdf.G, strict=True))
     pattern = "".join(f"{q:.3f} {90 + 900 * np.exp(-9 * (q - 3) ** 2) + 9 * np.sin(q):.4f} {1 + q:.3f}\n" for q in Q)
@@ -245,7 +245,7 @@ def _read(name: str) -> None:
         ".sq": (pk.read_sq,),
         ".iq": (pk.read_intensity,),
         ".chi": (lambda file: pk.read_intensity(file, wavelength=0.2),),
-        ".txt": (pk.read_columns,),
+        ".txt": (pk.io.read_columns,),
         ".toml": (_recipe,),
         ".xyz": (pk.Particle.from_file,),
         ".extxyz": (pk.read_structure, pk.Particle.from_file),

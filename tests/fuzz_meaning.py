@@ -25,6 +25,7 @@ import numpy as np
 
 import pdfkit as pk
 from pdfkit.benchmarking.report import BenchReport, BenchRow
+from pdfkit.errors import ReadError
 from pdfkit.model import serial
 
 CHARACTERS = 500
@@ -151,13 +152,18 @@ def _sets() -> pk.FitResult:
 
 def _parts() -> list[Any]:
     """Return parts of models that the other files lack: every shape, a lattice, a covariance, restraints."""
-    of_30 = [pk.Sphere(30.0), pk.LognormalSpheres(30.0, 6.0), pk.Spheroid(30.0, 2.0), pk.Shell(30.0, 5.0)]
-    table = pk.Tabulated(np.arange(0.0, 31.0), pk.Sphere(30.0).gamma0(np.arange(0.0, 31.0)))
-    shapes = [*of_30, pk.Sheet(10.0), pk.Rod(20.0, 60.0), pk.Stepcut(30.0), table]
+    of_30 = [
+        pk.Sphere(30.0),
+        pk.shapes.LognormalSpheres(30.0, 6.0),
+        pk.shapes.Spheroid(30.0, 2.0),
+        pk.shapes.Shell(30.0, 5.0),
+    ]
+    table = pk.shapes.Tabulated(np.arange(0.0, 31.0), pk.Sphere(30.0).gamma0(np.arange(0.0, 31.0)))
+    shapes = [*of_30, pk.shapes.Sheet(10.0), pk.shapes.Rod(20.0, 60.0), pk.shapes.Stepcut(30.0), table]
     nickel = [pk.Crystal.from_file("Ni", name=f"n{k}", shape=shape) for k, shape in enumerate(shapes)]
     cut = pk.Cluster(pk.build.sphere("CdSe_wurtzite", 9.0), "cut", axial=(0.0, 0.0, 0.01))
     rod = pk.Stacked("Ni", name="rod", a_h=2.5, alpha=0.1, layers=6.0, diameter=30.0)
-    covariance = pk.Covariance.white(INSTRUMENT, 8.0)
+    covariance = pk.uncertainty.Covariance.white(INSTRUMENT, 8.0)
     return [*nickel, cut, rod, covariance, pk.ValueRestraint("n0.a", 3.5, 0.1)]
 
 
@@ -190,17 +196,17 @@ def use(read: Any) -> None:
     """Ask of a result, a ranking or a model what people ask of it."""
     if isinstance(read, pk.FitResult):
         again = [lambda one=one: one.model(one.data.r) for one in read.datasets]
-        save = [lambda: pk.load_result(read.save("again.h5")), lambda: pk.write_fit_columns("again.dat", read)]
+        save = [lambda: pk.load_result(read.save("again.h5")), lambda: read.write_columns("again.dat")]
         _used(lambda: str(read), *again, *save)
     elif isinstance(read, pk.Ranking):
         best = [lambda: read.result(0), lambda: read.to_csv("again.csv")]
-        _used(lambda: read.table(5), *best, lambda: pk.load_ranking(read.save("again.h5", curves=1)))
+        _used(lambda: read.table(5), *best, lambda: pk.Ranking.load(read.save("again.h5", curves=1)))
     elif isinstance(read, tuple):
         for part in read:
             use(part)
     elif hasattr(read, "with_values") and hasattr(read, "quantities") and not isinstance(read, pk.Model):
         _used(lambda: use(pk.Model([read], INSTRUMENT)))
-    elif isinstance(read, pk.Covariance):
+    elif isinstance(read, pk.uncertainty.Covariance):
         _used(lambda: pk.PDF(R, R, 0.1 * R, instrument=INSTRUMENT, cov=read).crop(2.0, 5.0), lambda: read.matrix(R))
     elif isinstance(read, pk.Model):
         _used(lambda: read(R), lambda: serial.loads(serial.dumps(read)))
@@ -219,7 +225,7 @@ def _journal(name: str) -> None:
     out = Path(f"{name}-out")
     out.mkdir()
     (out / name).write_bytes(Path(name).read_bytes())
-    with contextlib.suppress(pk.ReadError):
+    with contextlib.suppress(ReadError):
         _used(lambda: use(_ranking(out=out)))
 
 
@@ -236,7 +242,7 @@ def _reductions(name: str) -> None:
 READERS: Mapping[str, Callable[[str], None]] = {
     "own.h5": lambda name: use(pk.load_result(name)),
     "sets.h5": lambda name: use(pk.load_result(name)),
-    "ranking.h5": lambda name: use(pk.load_ranking(name)),
+    "ranking.h5": lambda name: use(pk.Ranking.load(name)),
     "model.json": lambda name: use(_named(name, serial.loads)),
     "parts.json": lambda name: use(_named(name, serial.loads)),
     "params.json": lambda name: _named(name, lambda text: pk.Parameters().loads(text).valuesdict()),

@@ -304,7 +304,7 @@ def test_a_screening_that_is_stopped_says_what_it_left(tmp_path: Path, number: i
     (tmp_path / "all").mkdir()
     for k, particle in enumerate(screens.shaken(60)):
         if isinstance(particle, pk.Particle):
-            pk.write_xyz(tmp_path / "all" / f"{k:02d}.xyz", particle)
+            pk.io.write_xyz(tmp_path / "all" / f"{k:02d}.xyz", particle)
     line = [sys.executable, "-m", "pdfkit", "screen", "data.gr", "all", "--out", "run", "--workers", "2"]
     with subprocess.Popen(
         line, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_usual_signals

@@ -18,6 +18,7 @@ import pytest
 import pdfkit as pk
 from pdfkit import _expressions, _machine
 from pdfkit.data import conversion
+from pdfkit.errors import ParameterError, ReadError, RecipeError, WriteError
 from pdfkit.io._folders import publish
 from pdfkit.scattering import form_factor
 from pdfkit.screening.run import Journal
@@ -93,11 +94,11 @@ assert abs(result.params["ni.a"].value - 4.55) < 1e-5, result.params["ni.a"]
 )
 def test_values_without_sense_are_refused_by_name(name: str, value: float) -> None:
     model = nickel()
-    with pytest.raises(pk.ParameterError, match=rf"^{name} = "):
+    with pytest.raises(ParameterError, match=rf"^{name} = "):
         model.with_values({name: value})
     values = model.values.copy()
     values[model.names.index(name)] = value
-    with pytest.raises(pk.ParameterError, match=rf"^{name} = "):
+    with pytest.raises(ParameterError, match=rf"^{name} = "):
         model.evaluator(R)(values)
 
 
@@ -108,9 +109,9 @@ def test_the_other_phases_refuse_them_too() -> None:
         quantities = {q.name: q for q in phase.quantities}
         U = next(name for name in quantities if name.endswith("Uiso"))
         for name in ("scale", U):
-            with pytest.raises(pk.ParameterError, match=name):
+            with pytest.raises(ParameterError, match=name):
                 phase.with_values({name: -1.0})
-    with pytest.raises(pk.ParameterError, match="expansion"):
+    with pytest.raises(ParameterError, match="expansion"):
         cluster.with_values({"expansion": -1.0})
 
 
@@ -166,10 +167,10 @@ def _tied(params: pk.Parameters, text: str) -> float:
 def test_expressions_without_a_value_are_refused(text: str) -> None:
     params = pk.parameters(nickel())
     begin = time.process_time()
-    with pytest.raises(pk.ParameterError) as caught:
+    with pytest.raises(ParameterError) as caught:
         _tied(params, text)
     assert len(str(caught.value)) < 500
-    with pytest.raises(pk.ParameterError):
+    with pytest.raises(ParameterError):
         pk.Parameters().add("x", expr=text)
     assert time.process_time() - begin < 2.0
 
@@ -215,7 +216,7 @@ def check_expressions(count: int, seed: int) -> None:
         text = random_expression(rng)
         try:
             value, slopes = _expressions.evaluate(text, values)
-        except pk.ParameterError as error:
+        except ParameterError as error:
             longest = max(longest, len(str(error)))
         else:
             assert np.isfinite([value, *slopes.values()]).all(), text
@@ -252,7 +253,7 @@ def test_long_expressions_take_no_time() -> None:
         begin = time.process_time()
         try:
             value, slopes = _expressions.evaluate(text, {"ni.a": 3.52, "x": -0.3})
-        except pk.ParameterError as error:
+        except ParameterError as error:
             longest = max(longest, len(str(error)))
         else:
             assert np.isfinite([value, *slopes.values()]).all()
@@ -346,7 +347,7 @@ ROWS = [
 def test_damaged_json_is_refused_and_changes_nothing(text: str) -> None:
     params = pk.Parameters()
     params.add("kept", value=2.0)
-    with pytest.raises(pk.ParameterError):
+    with pytest.raises(ParameterError):
         params.loads(text)
     assert params.valuesdict() == {"kept": 2.0}
 
@@ -446,7 +447,7 @@ def test_long_words_in_a_header_take_no_time(long: str, where: str, tmp_path: Pa
     begin = time.process_time()
     try:
         pk.read_pdf(path)
-    except pk.ReadError as error:
+    except ReadError as error:
         assert str(path) in str(error)  # noqa: PT017 - either is right, a long wait is not
     assert time.process_time() - begin < 5.0
 
@@ -477,7 +478,7 @@ elif sys.argv[1] == "search":
 else:
     xyz = np.random.default_rng(1).uniform(-1, 1, (600_000, 3)) * 200
     small, whole = (pk.Particle.of(["Au"] * n, xyz[:n]) for n in (100, len(xyz)))
-    work = lambda large: pk.count_pairs(whole if large else small, method="direct")
+    work = lambda large: pk.particles.count_pairs(whole if large else small, method="direct")
 work(False)  # what has to be compiled, is
 print("begins", flush=True)
 try:
@@ -529,7 +530,7 @@ try:
         pk.Model(pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.3), pk.Instrument(probe="X", qmax=20))([1.0, 40.0])
     else:
         particle = pk.build.sphere("CdSe_wurtzite", 60)
-        pk.count_pairs(particle, method="lattice", threads=int(task))
+        pk.particles.count_pairs(particle, method="lattice", threads=int(task))
 except KeyboardInterrupt:
     raise SystemExit(130 if len(made) <= 6 else f"{len(made)} pieces")  # the other thread was at one
 """
@@ -552,7 +553,7 @@ def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     def results() -> list[np.ndarray]:
         _sets.find_sets.cache_clear()
         _, sets, least = _sets.find_sets("cch", 13, 28, _sets.Search(5, 0.3))
-        table = pk.count_pairs(particle, method="lattice")
+        table = pk.particles.count_pairs(particle, method="lattice")
         values, tangents = np.array([q.value for q in stack.quantities]), np.eye(len(stack.quantities))
         peaks = stack.peaks(values, tangents, 0.01, np.zeros(len(values)), 30.0)
         return [sets, np.array(least), table.distance, table.variance, table.count, peaks.peak, peaks.dpeak]
@@ -574,11 +575,11 @@ def test_transforms_say_what_they_need_before_they_begin() -> None:
         pk.transforms.sine_transform(many, many, other)
     with pytest.raises(pk.PdfkitError, match=r"whose steps change at"):
         pk.transforms.sine_transform(other, other, many[:50_000])
-    white = pk.Covariance.white(pk.Instrument(qmax=25.0), rmax=30.0)
+    white = pk.uncertainty.Covariance.white(pk.Instrument(qmax=25.0), rmax=30.0)
     with pytest.raises(pk.PdfkitError, match=r"covariance matrix of 1000000 points would need .* GB"):
         white.matrix(many)
     with pytest.raises(pk.PdfkitError, match=r"up to 1e.10 Å would need .* GB"):
-        pk.Covariance.white(pk.Instrument(qmax=25.0), rmax=1e10)
+        pk.uncertainty.Covariance.white(pk.Instrument(qmax=25.0), rmax=1e10)
     with pytest.raises(pk.PdfkitError, match=r"kernel up to 1e.09 Å would need .* GB"):
         pk.transforms.cut_kernel([0.0, 1e9], 0.0, 20.0, np.ones_like)
     with pytest.raises(pk.PdfkitError, match=r"G\(r\) from 0 to 1000 Å .* would need .* GB"):
@@ -586,7 +587,7 @@ def test_transforms_say_what_they_need_before_they_begin() -> None:
     sq = pk.SQ([1.0, 1.0 + 1.5e-8, *np.arange(1.1, 20.0, 0.01)], np.ones(1892))
     with pytest.raises(pk.PdfkitError, match=r"F\(Q\) from 0 to 1 Å⁻¹ .* would need .* GB"):
         conversion.sq_to_pdf(sq, extrapolate="linear")
-    modes = pk.Covariance(white.Q, white.weight, white.variance, np.ones((white.Q.size, 3)), np.eye(3))
+    modes = pk.uncertainty.Covariance(white.Q, white.weight, white.variance, np.ones((white.Q.size, 3)), np.eye(3))
     with pytest.raises(pk.PdfkitError, match=r"errors of G.r. up to 1e.06 Å would need .* GB"):
         modes.sigma(np.linspace(0.0, 1e6, 1000))
 
@@ -636,7 +637,7 @@ def test_a_crystal_denser_than_any_is_remarked(tmp_path: Path) -> None:
 def test_positions_in_other_units_are_told_too(scale: float, said: str | None, tmp_path: Path) -> None:
     path = tmp_path / "part.xyz"
     good = pk.build.tetrahedron("CdSe_zincblende", 3)
-    pk.write_xyz(path, pk.Particle.of(list(good.symbols), scale * good.xyz))
+    pk.io.write_xyz(path, pk.Particle.of(list(good.symbols), scale * good.xyz))
     if said is None:
         assert pk.Particle.from_file(path).remarks == ()
         return
@@ -646,7 +647,7 @@ def test_positions_in_other_units_are_told_too(scale: float, said: str | None, t
 
 def test_a_curve_too_large_for_any_g_of_r_is_remarked(tmp_path: Path) -> None:
     path = tmp_path / "counts.gr"
-    pk.write_columns(path, ["r", "G"], [R, 3e5 * np.cos(R)])
+    pk.io.write_columns(path, ["r", "G"], [R, 3e5 * np.cos(R)])
     with pytest.warns(pk.PdfkitWarning, match="no G"):
         pk.read_pdf(path)
 
@@ -688,13 +689,13 @@ def test_counting_follows_the_limit_of_memory(monkeypatch: pytest.MonkeyPatch) -
     particle = pk.Particle.of(["Au"] * 64, 3.0 * np.indices((4, 4, 4)).reshape(3, 64).T)
     monkeypatch.setenv("PDFKIT_MEMORY", "1e-6")
     with pytest.raises(pk.PdfkitError, match="are allowed"):
-        pk.count_pairs(particle)
+        pk.particles.count_pairs(particle)
 
 
 def test_long_words_of_an_input_do_not_fill_the_message(tmp_path: Path) -> None:
     path = tmp_path / "fit.toml"
     path.write_text(f"[data]\n{'qmax' * 3000} = 20\n")
-    with pytest.raises(pk.RecipeError) as error:
+    with pytest.raises(RecipeError) as error:
         pk.load_recipe(path)
     assert str(path) in str(error.value)
     assert len(error.value.message) < 470
@@ -717,7 +718,7 @@ def test_a_link_in_a_folder_of_reductions_leads_nowhere(name: str, tmp_path: Pat
         (out / name).unlink(missing_ok=True)
         (out / name).symlink_to(target)
         if name in (".pdfkit-lock", "reductions.jsonl"):
-            with pytest.raises(pk.WriteError, match=f"{name}: this is a link, not a file of this folder"):
+            with pytest.raises(WriteError, match=f"{name}: this is a link, not a file of this folder"):
                 pk.reduce_files(str(tmp_path / "ni.iq"), out, composition="Ni")
         else:
             rows = pk.reduce_files(str(tmp_path / "ni.iq"), out, composition="Ni", resume=False)
@@ -738,7 +739,7 @@ def test_a_link_in_a_folder_of_results_leads_nowhere(name: str, tmp_path: Path) 
             (stage / name).write_text("new\n")
         assert (out / name).read_text() == "new\n"
     else:
-        with pytest.raises(pk.WriteError, match=name), publish(out) as stage:
+        with pytest.raises(WriteError, match=name), publish(out) as stage:
             (stage / "a.txt").write_text("new\n")
     assert [one.name for one in mine.iterdir()] == ["rc"]
     assert (mine / "rc").read_text() == "mine\n"
@@ -746,7 +747,7 @@ def test_a_link_in_a_folder_of_results_leads_nowhere(name: str, tmp_path: Path) 
 
 def test_a_journal_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "screen.jsonl").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(pk.WriteError, match=r"screen\.jsonl: this is a link"):
+    with pytest.raises(WriteError, match=r"screen\.jsonl: this is a link"):
         Journal(tmp_path / "screen.jsonl", "digest")
     assert not (tmp_path / "elsewhere").exists()
 
@@ -813,7 +814,7 @@ def test_a_project_of_pdfgui_is_named_and_a_way_told(name: str, tmp_path: Path) 
     with zipfile.ZipFile(tmp_path / name, "w") as project:
         project.writestr("mine/fit/dataset/ni/obs", "1 2\n")
     for reader in (pk.read_pdf, pk.read_structure, pk.read_intensity, pk.load_recipe, pk.Particle.from_file):
-        with pytest.raises(pk.ReadError, match=r"project of PDFgui.* export .*`pdfkit recipe"):
+        with pytest.raises(ReadError, match=r"project of PDFgui.* export .*`pdfkit recipe"):
             reader(tmp_path / name)  # type: ignore[operator]  # all take a path
 
 
@@ -822,7 +823,7 @@ def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
 
     with zipfile.ZipFile(tmp_path / "data.gr", "w") as archive:
         archive.writestr("data.gr", "1 2\n")
-    with pytest.raises(pk.ReadError, match="zip archive: unpack it"):
+    with pytest.raises(ReadError, match="zip archive: unpack it"):
         pk.read_pdf(tmp_path / "data.gr")
 
 
@@ -831,7 +832,7 @@ def test_pickles_in_files_are_refused_and_run_nowhere(tmp_path: Path) -> None:
 
     folder, mark = tmp_path / "files", tmp_path / "ran"
     folder.mkdir()
-    readers = (pk.read_pdf, pk.read_columns, pk.read_structure, pk.read_intensity, pk.load_recipe, load_result)
+    readers = (pk.read_pdf, pk.io.read_columns, pk.read_structure, pk.read_intensity, pk.load_recipe, load_result)
     files = exploits(folder, mark)
     np.load(folder / "objects.npy", allow_pickle=True)
     assert mark.exists(), "the attack no longer works on numpy itself: this test shows nothing"
@@ -884,7 +885,7 @@ def test_a_journal_whose_line_says_something_else_is_refused(change: str, to: st
     with Journal(path, "p") as journal:
         assert journal.get("fit", "a")["rw"] == 0.1
     path.write_text(f"{json.dumps(head)}\n{text.replace(change, to, 1)}\n")
-    with pytest.raises(pk.ReadError, match="line 2: this line is damaged"):
+    with pytest.raises(ReadError, match="line 2: this line is damaged"):
         Journal(path, "p")
 
 
@@ -915,15 +916,15 @@ def test_a_displacement_beyond_any_particle_is_refused(Uiso) -> None:
 
 def test_a_table_of_two_rows_of_which_one_is_cut_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cut.gr").write_text("0.0 0.0 0.0\n0.012\n")
-    with pytest.raises(pk.ReadError, match=r"cut\.gr, line 2: 1 values where other rows have 2"):
+    with pytest.raises(ReadError, match=r"cut\.gr, line 2: 1 values where other rows have 2"):
         pk.read_pdf(tmp_path / "cut.gr")
 
 
 def test_what_stands_for_an_instrument_or_a_convention_is_refused() -> None:
     nickel = pk.Crystal.from_file("Ni", name="ni")
-    with pytest.raises(pk.PdfkitError, match=r"convention is 3.5: give a pdfkit.Convention"):
+    with pytest.raises(pk.PdfkitError, match=r"convention is 3.5: give a pdfkit Convention"):
         pk.Model(nickel, INSTRUMENT, 3.5)
-    with pytest.raises(pk.PdfkitError, match=r"instrument is 'X': give a pdfkit.Instrument"):
+    with pytest.raises(pk.PdfkitError, match=r"instrument is 'X': give a pdfkit Instrument"):
         pk.Model(nickel, "X")
 
 
@@ -954,7 +955,7 @@ def test_a_result_whose_covariance_is_of_other_parameters_is_refused(free: list[
     model = nickel()
     path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
     changed_hdf5(path, "entry/covariance/names", free)
-    with pytest.raises(pk.ReadError, match=r"fit.h5: the covariance names other parameters"):
+    with pytest.raises(ReadError, match=r"fit.h5: the covariance names other parameters"):
         pk.load_result(path)
 
 
@@ -980,12 +981,12 @@ def test_a_ranking_that_says_something_else_is_refused(member: str, value: objec
     truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16.0))
     ranking = pk.screen(clusters, truth(np.arange(1.8, 10.0, 0.1)), free=["scale"], max_nfev=2)
     path = ranking.save(tmp_path / "ranking.h5", curves=0)
-    assert len(pk.load_ranking(path)) == 2
+    assert len(pk.Ranking.load(path)) == 2
     with h5py.File(path) as file:
         options = json.loads(file["entry/setting/options"].asstr()[()])
     changed_hdf5(path, f"entry/{member}", json.dumps({**options, **value}) if isinstance(value, dict) else value)
-    with pytest.raises(pk.ReadError, match=r"ranking.h5"):
-        pk.load_ranking(path)
+    with pytest.raises(ReadError, match=r"ranking.h5"):
+        pk.Ranking.load(path)
 
 
 @pytest.mark.parametrize("version", ["x", [1, 2], 2, np.nan])
@@ -995,8 +996,8 @@ def test_a_version_that_is_none_is_refused(version: object, tmp_path: Path) -> N
     path = tmp_path / "ranking.h5"
     with h5py.File(path, "w") as file:
         file.create_group("entry").attrs.update({"format": "pdfkit ranking", "format_version": version})
-    with pytest.raises(pk.ReadError, match="newer pdfkit"):
-        pk.load_ranking(path)
+    with pytest.raises(ReadError, match="newer pdfkit"):
+        pk.Ranking.load(path)
 
 
 @pytest.mark.parametrize(
@@ -1010,7 +1011,7 @@ def test_a_result_with_figures_that_no_fit_has_is_refused(member: str, value: ob
     model = nickel()
     path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
     changed_hdf5(path, f"entry/fit/{member}", value)
-    with pytest.raises(pk.ReadError, match=r"fit\.h5"):
+    with pytest.raises(ReadError, match=r"fit\.h5"):
         pk.load_result(path)
 
 
@@ -1025,7 +1026,7 @@ def test_a_result_whose_data_are_described_by_something_else_is_refused(facts: d
     with h5py.File(path) as file:
         about = json.loads(file["entry/model/data_about"].asstr()[()])
     changed_hdf5(path, "entry/model/data_about", json.dumps({**about, "items": {**about["items"], **facts}}))
-    with pytest.raises(pk.ReadError, match=r"fit\.h5: makes no fit result \(what stands for the"):
+    with pytest.raises(ReadError, match=r"fit\.h5: makes no fit result \(what stands for the"):
         pk.load_result(path)
 
 

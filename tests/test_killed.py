@@ -65,7 +65,7 @@ def prepared(tmp_path: Path) -> Path:
     pk.write_pdf(tmp_path / "cluster.gr", screens.measurement())
     (tmp_path / "all").mkdir()
     for k, particle in enumerate(screens.shaken(24)):
-        pk.write_xyz(tmp_path / "all" / f"{k:02d}.xyz", particle)
+        pk.io.write_xyz(tmp_path / "all" / f"{k:02d}.xyz", particle)
     Q = np.arange(0.8, 20.0, 0.02)
     level = form_factor("Ni", "X", Q) ** 2 * model.sq(Q).S
     for k in range(40):
@@ -134,7 +134,7 @@ def told(path: Path) -> set[float]:
             round(float(end)) for end in re.findall(r"to (\d+(?:\.\d+)?) Å", (path / "report.txt").read_text())
         )
     if (path / "columns.txt").exists():
-        found.add(round(float(pk.read_columns(path / "columns.txt")[1][-1, 0])))
+        found.add(round(float(pk.io.read_columns(path / "columns.txt")[1][-1, 0])))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import pickle
 import subprocess
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
+from pdfkit.model import Convention
 
 ROOT = Path(pk.__file__).parent
 # The house, lowest floor first: a room may import from its own floor and those below.
@@ -26,7 +28,7 @@ FLOORS = (
     "phases build reduction",
     "model patterns",
     "results",
-    "fitting",
+    "fitting uncertainty",
     "screening verification",
     "plot",
     "recipes benchmarking",
@@ -127,7 +129,7 @@ def test_heavy_packages_are_imported_where_they_are_used(path: Path) -> None:
     floor = FLOOR.get(name_of(path).split(".")[0], len(HEAVY))
     if floor < len(HEAVY):
         outside = {target.split(".")[0] for target, at_once in imported(path) if at_once} - {"pdfkit"}
-        assert outside - set(sys.stdlib_module_names) <= HEAVY[floor]
+        assert outside - set(sys.stdlib_module_names) <= {*HEAVY[floor], "lazy_loader"}
 
 
 def test_kernels_import_only_numbers() -> None:
@@ -139,18 +141,54 @@ def test_kernels_import_only_numbers() -> None:
             assert top in allowed or inside or not at_once, f"{path.name} imports {name}"
 
 
-def test_public_names_are_complete_and_load() -> None:
-    assert sorted(pk.__all__) == list(pk.__all__)
-    assert len(set(pk.__all__)) == len(pk.__all__)
-    for name in pk.__all__:
-        thing = getattr(pk, name)
-        assert thing.__doc__, f"{name} has no docstring"
-    tree = ast.parse((ROOT / "__init__.py").read_text(encoding="utf-8"))
-    block = next(n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.unparse(n.test))
-    typed = {alias.asname for node in ast.walk(block) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert typed == set(pk.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = pk.nothing  # type: ignore[attr-defined]
+def stubs() -> list[Path]:
+    return sorted(ROOT.rglob("*.pyi"))
+
+
+def stub_names(stub: Path) -> list[str]:
+    """Return the names that a stub lists; type checkers export what is imported `as` its own name."""
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    aliases = [alias for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert all(alias.asname == alias.name for alias in aliases)
+    return [alias.name for alias in aliases]
+
+
+@pytest.mark.parametrize("stub", stubs(), ids=lambda stub: stub.parent.name)
+def test_stub_and_package_agree(stub: Path) -> None:
+    place = stub.parent.relative_to(ROOT.parent).parts
+    package, names = importlib.import_module(".".join(place)), stub_names(stub)
+    assert len(set(names)) == len(names)
+    assert package.__all__ == dir(package) == sorted(names)
+    for name in names:
+        assert getattr(package, name).__doc__, f"{name} has no docstring"
+    with pytest.raises(AttributeError, match="attribute nothing"):
+        _ = package.nothing
+
+
+def test_the_public_face_is_small() -> None:
+    assert len(pk.__all__) <= 55
+    namespaces = {name for name in pk.__all__ if inspect.ismodule(getattr(pk, name))}
+    spaces = "build io particles patterns plot scattering shapes transforms uncertainty"
+    assert sorted(namespaces) == spaces.split(" ")
+    for name in namespaces - {"scattering"}:
+        space = getattr(pk, name)
+        assert len(set(space.__all__)) == len(space.__all__)
+        assert all(hasattr(space, entry) for entry in space.__all__)
+
+
+@pytest.mark.slow
+def test_type_checkers_see_the_public_face(tmp_path: Path) -> None:
+    api = pytest.importorskip("mypy.api")
+    lines = [f"reveal_type(pk.{name})" for name in pk.__all__]
+    script = tmp_path / "uses.py"
+    script.write_text("\n".join(["import pdfkit as pk", *lines, "pk.nothing"]), encoding="utf-8")
+    options = ["--strict", "--follow-imports=silent", "--cache-dir", str(tmp_path / "cache"), str(script)]
+    said, _, code = api.run(options)
+    errors = [line for line in said.splitlines() if ": error:" in line]
+    assert code == 1
+    assert len(errors) == 1, said
+    assert 'Module has no attribute "nothing"' in errors[0]
+    assert "Any" not in [line.split('"')[1] for line in said.splitlines() if "Revealed type" in line]
 
 
 def test_no_module_bears_the_name_of_a_public_function() -> None:
@@ -198,7 +236,7 @@ def test_values_are_frozen_and_travel_between_processes() -> None:
         (lambda: pk.Crystal.from_file("Ni", name="a b"), "is not a plain word"),
         (lambda: pk.Crystal.from_file("Ni", name="ni", delta=1), "nearest are delta"),
         (lambda: pk.Crystal.from_structure(3, name="ni"), "is not a structure"),
-        (lambda: pk.Convention(reach=1), "reach = 1 is outside"),
+        (lambda: Convention(reach=1), "reach = 1 is outside"),
     ],
 )
 def test_wrong_values_are_refused_in_one_line(make: object, words: str) -> None:
@@ -213,7 +251,7 @@ def test_curves_are_shown_in_one_line() -> None:
     assert repr(pk.PDF(r, r, r, name="n")) == "PDF('n', 8 points, 1 to 4.5 Å, with dG)"
     assert repr(pk.SQ(r, r)) == "SQ(8 points, 1 to 4.5 Å⁻¹)"
     assert repr(pk.Intensity(r, r, r)) == "Intensity(8 points, 1 to 4.5 Å⁻¹, with dI)"
-    assert repr(pk.count_pairs(pk.build.sphere("Au", 6.0))).endswith("counted by 'exact')")
+    assert repr(pk.particles.count_pairs(pk.build.sphere("Au", 6.0))).endswith("counted by 'exact')")
 
 
 def asked_kinds(path: Path) -> list[str]:

@@ -83,12 +83,12 @@ class BenchReport:
 
     Example
     -------
-    >>> import pdfkit as pk
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> report = pk.bench(["jacobian"], quick=True, fresh=False)
+    >>> from pdfkit.benchmarking import BenchReport, bench
+    >>> report = bench(["jacobian"], quick=True, fresh=False)
     >>> with TemporaryDirectory() as folder:
-    ...     pk.BenchReport.read(report.save(Path(folder, "bench.json"))) == report
+    ...     BenchReport.read(report.save(Path(folder, "bench.json"))) == report
     True
     >>> report.rows[0].title, report.rows[0].status
     ('G and 10 derivatives, wurtzite, to 30 Å', 'done')

@@ -42,8 +42,8 @@ def bench(
 
     Example
     -------
-    >>> import pdfkit as pk
-    >>> report = pk.bench(["transform"], quick=True, fresh=False)
+    >>> from pdfkit.benchmarking import bench
+    >>> report = bench(["transform"], quick=True, fresh=False)
     >>> report.agreed, [(row.program, row.status) for row in report.rows]
     (True, [('pdfkit', 'done'), ('numpy', 'done')])
     """

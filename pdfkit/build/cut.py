@@ -201,7 +201,7 @@ def rod(
     -------
     >>> import pdfkit as pk
     >>> rod = pk.build.rod("CdSe_wurtzite", 20, 60)
-    >>> len(rod), round(pk.largest_distance(rod), 1)
+    >>> len(rod), round(pk.particles.largest_distance(rod), 1)
     (680, 59.7)
     """
     source = network(source)

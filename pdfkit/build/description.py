@@ -248,7 +248,7 @@ def from_folder(path: AnyPath, *, on_error: Callable[[Path, PdfkitError], None] 
     >>> import pdfkit as pk
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for n in (3, 4):
-    ...         _ = pk.write_xyz(f"{folder}/t{n}.xyz", pk.build.tetrahedron("CdSe_zincblende", n))
+    ...         _ = pk.io.write_xyz(f"{folder}/t{n}.xyz", pk.build.tetrahedron("CdSe_zincblende", n))
     ...     print([(p.name, p.formula) for p in pk.build.from_folder(folder)])
     [('t3', 'Cd10Se4'), ('t4', 'Cd20Se10')]
     """

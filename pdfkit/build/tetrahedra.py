@@ -58,7 +58,7 @@ def truncated_tetrahedron(source: Any, n: int, cut: int, *, terminated: str = "c
     -------
     >>> import pdfkit as pk
     >>> cluster = pk.build.truncated_tetrahedron("CdSe_zincblende", 6, 1)
-    >>> cluster.formula, pk.build.point_group(cluster), pk.mean_coordination(cluster, "Se", "Cd")
+    >>> cluster.formula, pk.build.point_group(cluster), pk.particles.mean_coordination(cluster, "Se", "Cd")
     ('Cd52Se31', 'Td', 4.0)
     """
     count = _whole("n", n, 2)

@@ -37,7 +37,7 @@ class Covariance:
     -------
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> cov = pk.Covariance.white(pk.Instrument(qmax=25), rmax=30)
+    >>> cov = pk.uncertainty.Covariance.white(pk.Instrument(qmax=25), rmax=30)
     >>> C = cov.matrix(10 + np.pi / 25 * np.array([0, 0.5, 1.5]))
     >>> (C[0] / C[0, 0]).round(2).tolist()  # sin(x)/x, x = Qmax·Δr: neighbouring errors go together
     [1.0, 0.64, -0.21]

@@ -51,7 +51,7 @@ class PDF(Arithmetic):
     r : (n,) Å, strictly increasing. G : (n,) Å⁻². dG : (n,) Å⁻², standard deviations, or None.
     instrument : how it was measured. header : what the file said, line by line (unknown keys are kept).
     name : a short label. composition : as the file gives it. temperature : K.
-    cov : covariance of G (`pdfkit.Covariance`), or None. It holds on any r, so cropping leaves it alone.
+    cov : covariance of G (`pdfkit.uncertainty.Covariance`), or None. It holds on any r, so cropping leaves it alone.
     remarks : what was assumed or repaired on the way here, a sentence each.
 
     a + b, a − b and 2 * a are curves, too: on the same r, of the same Q range and window (else refused), with errors as
@@ -174,8 +174,8 @@ class SQ(Arithmetic):
     ----------
     Q : (n,) Å⁻¹, strictly increasing. S : (n,) dimensionless. dS : (n,) standard deviations, or None.
     instrument, header, name, composition : as for `PDF`.
-    cov : errors of F(Q) as a `pdfkit.Covariance` on the same Q with weight 1, where they are correlated (a reduction
-    has fitted a scale and a polynomial); None: those of S are independent.
+    cov : errors of F(Q) as a `pdfkit.uncertainty.Covariance` on the same Q with weight 1, where they are correlated (a
+    reduction has fitted a scale and a polynomial); None: those of S are independent.
     remarks : as for `PDF`.
 
     Sums, differences and multiples are those of S − 1, so that G(r) of a sum is the sum of G(r).

@@ -279,8 +279,8 @@ def read_columns(path: AnyPath) -> tuple[tuple[str, ...], Array, Mapping[str, st
     >>> import tempfile
     >>> import pdfkit as pk
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pk.write_columns(f"{folder}/rate.txt", ["hours", "fraction"], [[0, 2, 4], [1.0, 0.6, 0.4]], ["T = 320"])
-    ...     names, values, header = pk.read_columns(f"{folder}/rate.txt")
+    ...     pk.io.write_columns(f"{folder}/rate.txt", ["hours", "fraction"], [[0, 2, 4], [1.0, 0.6, 0.4]], ["T = 320"])
+    ...     names, values, header = pk.io.read_columns(f"{folder}/rate.txt")
     >>> names, values[:, 1].tolist(), header["T"]
     (('hours', 'fraction'), [1.0, 0.6, 0.4], '320')
     """
@@ -313,7 +313,7 @@ def write_columns(
     >>> from pathlib import Path
     >>> import pdfkit as pk
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pk.write_columns(f"{folder}/rate.txt", ["hours", "fraction"], [[0, 2, 4], [1.0, 0.6, 0.4]], ["T = 320"])
+    ...     pk.io.write_columns(f"{folder}/rate.txt", ["hours", "fraction"], [[0, 2, 4], [1.0, 0.6, 0.4]], ["T = 320"])
     ...     print(Path(folder, "rate.txt").read_text())
     # T = 320
     #L hours fraction

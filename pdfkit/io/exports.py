@@ -168,7 +168,7 @@ def write_fgr(path: AnyPath, result: FitResult, dataset: str | None = None) -> N
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
     >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pk.write_fgr(f"{folder}/ni.fgr", result)
+    ...     pk.io.write_fgr(f"{folder}/ni.fgr", result)
     ...     back = pk.read_pdf(f"{folder}/ni.fgr")
     >>> bool(np.allclose(back.G, result.datasets[0].data.G)), back.instrument.qmax
     (True, 25.0)

@@ -173,7 +173,7 @@ def read_intensity(
     >>> angle = np.arange(20, 60, 0.02)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     I = 10 + 900 * np.exp(-((angle - 28.44) ** 2) / 0.01)
-    ...     pk.write_columns(f"{folder}/si.xy", ["2theta", "I"], [angle, I])
+    ...     pk.io.write_columns(f"{folder}/si.xy", ["2theta", "I"], [angle, I])
     ...     pattern = pk.read_intensity(f"{folder}/si.xy", wavelength=1.5406)
     >>> print(f"d = {2 * np.pi / pattern.Q[pattern.I.argmax()]:.2f} Å")  # silicon 111
     d = 3.14 Å

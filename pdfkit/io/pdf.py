@@ -98,7 +98,7 @@ def read_pdf(
     >>> import pdfkit as pk
     >>> r = np.arange(1, 20, 0.01)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pk.write_columns(f"{folder}/mine.gr", ["r", "G"], [r, np.sin(2.5 * r)], ["qmax = 19"])
+    ...     pk.io.write_columns(f"{folder}/mine.gr", ["r", "G"], [r, np.sin(2.5 * r)], ["qmax = 19"])
     ...     data = pk.read_pdf(f"{folder}/mine.gr", probe="X", qdamp=0.058)
     >>> len(data), data.instrument.qmax, data.instrument.qdamp, data.name
     (1900, 19.0, 0.058, 'mine')

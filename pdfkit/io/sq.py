@@ -70,7 +70,7 @@ def read_sq(
     >>> import tempfile
     >>> import pdfkit as pk
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     pk.write_columns(f"{folder}/mine.fq", ["Q", "F"], [[1.0, 2.0, 4.0], [-0.5, 1.0, 0.2]])
+    ...     pk.io.write_columns(f"{folder}/mine.fq", ["Q", "F"], [[1.0, 2.0, 4.0], [-0.5, 1.0, 0.2]])
     ...     sq = pk.read_sq(f"{folder}/mine.fq", probe="X")
     >>> sq.S.tolist()  # F/Q + 1
     [0.5, 1.5, 1.05]

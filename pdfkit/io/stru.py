@@ -432,6 +432,16 @@ def write_stru(path: AnyPath, structure: Structure) -> None:
     """Write a structure as a PDFfit file: P 1, every atom of the cell, values of `meta` in the header.
 
     The format holds eight digits of positions and U. Raises WriteError when the file cannot be written.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     pk.io.write_stru(Path(folder, "ni.stru"), pk.load_structure("Ni"))
+    ...     len(pk.read_structure(Path(folder, "ni.stru")).sites)  # every atom of the cell
+    4
     """
     write_text(path, format_stru(structure))
 

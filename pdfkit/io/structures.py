@@ -116,7 +116,7 @@ def available_structures() -> tuple[str, ...]:
     Example
     -------
     >>> import pdfkit as pk
-    >>> [name for name in pk.available_structures() if name.startswith("CdS")]
+    >>> [name for name in pk.io.available_structures() if name.startswith("CdS")]
     ['CdS_wurtzite', 'CdS_zincblende', 'CdSe_wurtzite', 'CdSe_zincblende']
     """
     return tuple(sorted(path.stem for path in _folder().glob("*.cif")))

@@ -99,7 +99,7 @@ def write_xyz(path: AnyPath, particle: Particle) -> Path:
     >>> import tempfile
     >>> import pdfkit as pk
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pk.write_xyz(f"{folder}/t4.xyz", pk.build.tetrahedron("CdSe_zincblende", 4))
+    ...     path = pk.io.write_xyz(f"{folder}/t4.xyz", pk.build.tetrahedron("CdSe_zincblende", 4))
     ...     print(pk.Particle.from_file(path))
     Particle('t4': Cd20Se10, 30 atoms)
     """
@@ -130,7 +130,7 @@ def available_clusters() -> tuple[str, ...]:
     Example
     -------
     >>> import pdfkit as pk
-    >>> [name for name in pk.available_clusters() if name.startswith("Cd56Se35")]
+    >>> [name for name in pk.io.available_clusters() if name.startswith("Cd56Se35")]
     ['Cd56Se35_tetrahedron']
     """
     return tuple(clusters())

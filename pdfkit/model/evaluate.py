@@ -44,9 +44,10 @@ class Convention:
     -------
     >>> import numpy as np
     >>> import pdfkit as pk
+    >>> from pdfkit.model import Convention
     >>> r, nickel = np.arange(2, 10, 0.01), pk.Crystal.from_file("Ni", name="ni")
     >>> pair, grid = (
-    ...     pk.Model(nickel, pk.Instrument(probe="X", qmax=25), pk.Convention(prefactor=which))(r).G
+    ...     pk.Model(nickel, pk.Instrument(probe="X", qmax=25), Convention(prefactor=which))(r).G
     ...     for which in ("pair", "grid")
     ... )
     >>> print(f"{abs(grid - pair).max() / pair.max():.1%} at {r[abs(grid - pair).argmax()]:.2f} Å")  # a flank

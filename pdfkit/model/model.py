@@ -85,7 +85,7 @@ class Model:
             convention = CONVENTIONS[convention]
         for what, value, kind in (("instrument", instrument, Instrument), ("convention", convention, Convention)):
             if not isinstance(value, kind):
-                raise PdfkitError(f"{what} is {_checks.short(value)}: give a pdfkit.{kind.__name__}")
+                raise PdfkitError(f"{what} is {_checks.short(value)}: give a pdfkit {kind.__name__}")
         set_(self, "convention", convention)
         set_(self, "strengths", dict(strengths or {}))
         set_(self, "_told", set())

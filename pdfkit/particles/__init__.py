@@ -1,1 +1,5 @@
 """Finite particles: their atoms, pair distances and geometry."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

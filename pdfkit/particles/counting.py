@@ -66,7 +66,7 @@ class PairTable:
     -------
     >>> import pdfkit as pk
     >>> square = pk.Particle.of(["Na", "Cl", "Na", "Cl"], [[0, 0, 0], [2.8, 0, 0], [2.8, 2.8, 0], [0, 2.8, 0]])
-    >>> table = pk.count_pairs(square)
+    >>> table = pk.particles.count_pairs(square)
     >>> for d, n, channel in zip(table.distance, table.count, table.channel, strict=True):
     ...     print(f"{n:.0f} × {d:.2f} Å", "–".join(square.elements[k] for k in table.pairs[channel]))
     1 × 3.96 Å Cl–Cl
@@ -138,7 +138,7 @@ def count_pairs(
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> cube = pk.Particle.of(["Po"] * 8, 3.36 * np.indices((2, 2, 2)).reshape(3, 8).T)
-    >>> table = pk.count_pairs(cube)  # edges, diagonals of the faces, diagonals of the cube
+    >>> table = pk.particles.count_pairs(cube)  # edges, diagonals of the faces, diagonals of the cube
     >>> table.distance.round(2).tolist(), table.count.tolist()
     ([3.36, 4.75, 5.82], [12.0, 12.0, 4.0])
     """

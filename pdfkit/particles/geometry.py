@@ -34,7 +34,15 @@ _WEIGHTS = ("mass", "number", "electrons")
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """Values of one kind, such as all bond lengths (Å) or angles (degrees): values (n,), their mean and spread."""
+    """Values of one kind, such as all bond lengths (Å) or angles (degrees): values (n,), their mean and spread.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> bonds = pk.particles.bond_lengths(pk.build.tetrahedron("CdSe_zincblende", 4), "Cd", "Se")
+    >>> len(bonds), round(bonds.mean, 2), round(bonds.std, 2)
+    (40, 2.62, 0.0)
+    """
 
     values: Array
 
@@ -81,7 +89,7 @@ def surface_mask(
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> cube = pk.Particle.of(["Po"] * 27, 3.36 * np.indices((3, 3, 3)).reshape(3, 27).T)
-    >>> int(pk.surface_mask(cube).sum())
+    >>> int(pk.particles.surface_mask(cube).sum())
     26
     """
     particle = _particle(particle)
@@ -166,6 +174,12 @@ def coordination_numbers(particle: Any, a: str, b: str, cutoff: float | None = N
     """Return how many atoms b each atom a has within `cutoff` (Å; default `shell_cutoff`): (number of a,).
 
     Raises as `shell_cutoff`.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> pk.particles.coordination_numbers(pk.build.tetrahedron("CdSe_zincblende", 4), "Se", "Cd")
+    array([4, 4, 4, 4, 4, 4, 4, 4, 4, 4])
     """
     particle = _particle(particle)
     first, second = _pair(particle, a, b)
@@ -181,8 +195,8 @@ def mean_coordination(particle: Any, a: str, b: str, cutoff: float | None = None
     -------
     >>> import pdfkit as pk
     >>> cluster = pk.build.tetrahedron("CdSe_zincblende", 4)
-    >>> cluster.formula, pk.mean_coordination(cluster, "Se", "Cd"), pk.mean_coordination(cluster, "Cd", "Se")
-    ('Cd20Se10', 4.0, 2.0)
+    >>> cluster.formula, pk.particles.mean_coordination(cluster, "Se", "Cd")
+    ('Cd20Se10', 4.0)
     """
     return float(coordination_numbers(particle, a, b, cutoff).mean())
 
@@ -195,7 +209,7 @@ def bond_lengths(particle: Any, a: str, b: str, cutoff: float | None = None) -> 
     Example
     -------
     >>> import pdfkit as pk
-    >>> bonds = pk.bond_lengths(pk.build.tetrahedron("CdSe_zincblende", 4), "Cd", "Se")
+    >>> bonds = pk.particles.bond_lengths(pk.build.tetrahedron("CdSe_zincblende", 4), "Cd", "Se")
     >>> print(f"{len(bonds)} bonds of {bonds.mean:.3f} Å")
     40 bonds of 2.620 Å
     """
@@ -215,7 +229,7 @@ def bond_angles(particle: Any, centre: str, outer: str, cutoff: float | None = N
     Example
     -------
     >>> import pdfkit as pk
-    >>> angles = pk.bond_angles(pk.build.tetrahedron("CdSe_zincblende", 4), "Se", "Cd")
+    >>> angles = pk.particles.bond_angles(pk.build.tetrahedron("CdSe_zincblende", 4), "Se", "Cd")
     >>> print(f"{len(angles)} angles of {angles.mean:.2f}°")
     60 angles of 109.47°
     """
@@ -263,7 +277,7 @@ def radius_of_gyration(particle: Any, weight: str = "mass") -> float:
     -------
     >>> import pdfkit as pk
     >>> water = pk.Particle.of(["O", "H", "H"], [[0, 0, 0], [0.757, 0.586, 0], [-0.757, 0.586, 0]])
-    >>> [round(pk.radius_of_gyration(water, weight), 3) for weight in ("mass", "number", "electrons")]
+    >>> [round(pk.particles.radius_of_gyration(water, weight), 3) for weight in ("mass", "number", "electrons")]
     [0.313, 0.677, 0.412]
     """
     particle = _particle(particle)
@@ -290,7 +304,7 @@ def largest_distance(particle: Any) -> float:
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> cube = pk.Particle.of(["Po"] * 27, 3.36 * np.indices((3, 3, 3)).reshape(3, 27).T)
-    >>> round(pk.largest_distance(cube), 2)  # 2·3.36·√3
+    >>> round(pk.particles.largest_distance(cube), 2)  # 2·3.36·√3
     11.64
     """
     from scipy.spatial import ConvexHull

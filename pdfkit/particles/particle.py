@@ -89,7 +89,7 @@ class Lattice:
     -------
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> fcc = pk.Lattice(3.524 / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), np.zeros((1, 3)))
+    >>> fcc = pk.particles.Lattice(3.524 / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]), np.zeros((1, 3)))
     >>> x = fcc.positions(np.array([[0, 0, 0, 0], [1, 0, 0, 0]]))
     >>> print(f"{np.linalg.norm(x[1] - x[0]):.3f} Å")
     2.492 Å

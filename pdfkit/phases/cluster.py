@@ -48,7 +48,7 @@ class Cluster(Phase):
     name : starts the names of its parameters ("c" gives c.Cd.Uiso, c.expansion, c.scale…).
     Uiso : mean-square displacement (Å²) of all classes, or by class {"Cd": 0.01, "Cd_surface": 0.02}.
     ions : scatter X-rays as ions: True for the charges that the file states, or {"Na": 1, "Cl": -1}. Default False.
-    surface : give under-coordinated atoms (`pdfkit.surface_mask`) a class of their own: Cd_surface, S_surface.
+    surface : give atoms at the surface (`pdfkit.particles.surface_mask`) classes of their own: Cd_surface, S_surface.
     scale, expansion : weight in the model; r → (1 + expansion)·r.
     axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).

@@ -31,6 +31,15 @@ class DatasetFit:
     """One data set after the fit: the refined model, the data in range, and G_calc on the same r.
 
     begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20))
+    >>> (one,) = pk.fit(model, model(np.arange(2, 10, 0.02)), free=["scale"]).datasets
+    >>> one.name, len(one.calc), list(one.phase_curves()), one.rw < 1e-6
+    ('', 400, ['ni'], True)
     """
 
     name: str
@@ -258,6 +267,34 @@ class FitResult:
         from pdfkit.plot.fits import fit
 
         return fit(self, path, **options)
+
+    def write_columns(self, path: str | PathLike[str]) -> tuple[Path, ...]:
+        """Write the curves as text and return the paths: r, Gobs, Gcalc, Gdiff, dG (if measured), then the shares.
+
+        Shares in Gcalc: one column per phase ("zb") and per pair of species in it ("zb:Cd-S"); either set adds up to
+        Gcalc. The header says what was fitted, every parameter included; `pdfkit.io.read_columns` reads all of it. Data
+        sets of different r cannot share a table: a fit of several gives one file each, "fit.dat" becoming
+        "fit_<name>.dat".
+
+        Raises WriteError when a file cannot be written.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+        >>> with TemporaryDirectory() as folder:
+        ...     (file,) = result.write_columns(Path(folder, "zb.dat"))
+        ...     names, values, header = pk.io.read_columns(file)
+        >>> print(*names, values.shape)
+        r Gobs Gcalc Gdiff zb zb:Cd-Cd zb:Cd-S zb:S-S (450, 8)
+        """
+        from pdfkit.results.saving import write_fit_columns
+
+        return write_fit_columns(path, self)
 
     def __str__(self) -> str:
         from pdfkit.results.report import report

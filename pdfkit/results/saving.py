@@ -134,28 +134,7 @@ def load_result(path: AnyPath) -> FitResult:
 
 
 def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
-    """Write the curves of a fit as text and return the paths: r, Gobs, Gcalc, Gdiff, dG (if measured), then the shares.
-
-    Shares in Gcalc: one column per phase ("zb") and per pair of species in it ("zb:Cd-S"); either set adds up to Gcalc.
-    The header says what was fitted, every parameter included; `read_columns` reads all of it. Data sets of different r
-    cannot share a table: a fit of several gives one file each, "fit.dat" becoming "fit_<name>.dat".
-
-    Raises WriteError when a file cannot be written.
-
-    Example
-    -------
-    >>> import numpy as np
-    >>> import pdfkit as pk
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
-    >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
-    >>> with TemporaryDirectory() as folder:
-    ...     (file,) = pk.write_fit_columns(Path(folder, "zb.dat"), result)
-    ...     names, values, header = pk.read_columns(file)
-    >>> print(*names, values.shape)
-    r Gobs Gcalc Gdiff zb zb:Cd-Cd zb:Cd-S zb:S-S (450, 8)
-    """
+    """Write the curves of a fit as text; see `FitResult.write_columns`."""
     file = Path(path)
     several = len(result.datasets) > 1
     out = []

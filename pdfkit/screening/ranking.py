@@ -191,11 +191,35 @@ class Ranking:
     def save(self, path: str | PathLike[str], *, curves: int = 10) -> Path:
         """Write everything to an HDF5 file in NeXus form, with the curves of the best `curves` fits.
 
-        `pdfkit.load_ranking` reads it back. WriteError when it cannot be written.
+        `Ranking.load` reads it back. WriteError when it cannot be written.
         """
         from pdfkit.screening.store import save_ranking
 
         return save_ranking(path, self, curves)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> Ranking:
+        """Return the ranking that `save` wrote: rows, data, settings and the atoms of all that were fitted.
+
+        Raises ReadError when the file is missing, damaged, or no ranking. Nothing in it is executed.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+        >>> truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16))
+        >>> ranking = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)))  # of simulated data
+        >>> with TemporaryDirectory() as folder:
+        ...     back = pk.Ranking.load(ranking.save(Path(folder, "ranking.h5")))
+        >>> back[0].formula, back[0].lnz == ranking[0].lnz
+        ('Cd20Se10', True)
+        """
+        from pdfkit.screening.store import load_ranking
+
+        return load_ranking(path)
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
         """Write one line per row, with every parameter and its error. WriteError when it cannot be written."""

@@ -100,7 +100,7 @@ def _sphere(source: Any, centre: str, atoms: int) -> Particle | None:
 
 # --- Screening -------------------------------------------------------------------------------------------------------
 
-__all__ = ["Confusion", "Progress", "Ranking", "RankingRow", "confusion", "load_ranking", "screen"]
+__all__ = ["Confusion", "Progress", "Ranking", "RankingRow", "confusion", "screen"]
 
 FREE = ("scale", "expansion", "Uiso", "delta2")
 
@@ -288,30 +288,6 @@ def _finalists(finalists: Any, source: Any, options: Mapping[str, Any]) -> tuple
     particles = list(finalists)
     ranking = screen(particles, source, **{"keep": (max(len(particles), 1),) * 2, **options})
     return ranking, [row.name for row in ranking.best(len(ranking), kind="candidate")]
-
-
-def load_ranking(path: str | PathLike[str]) -> Ranking:
-    """Return the ranking that `Ranking.save` wrote: rows, data, settings and the atoms of all that were fitted.
-
-    Raises ReadError when the file is missing, damaged, or no ranking. Nothing in it is executed.
-
-    Example
-    -------
-    >>> import numpy as np
-    >>> import pdfkit as pk
-    >>> from pathlib import Path
-    >>> from tempfile import TemporaryDirectory
-    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
-    >>> truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16))
-    >>> ranking = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)))  # of simulated data
-    >>> with TemporaryDirectory() as folder:
-    ...     back = pk.load_ranking(ranking.save(Path(folder, "ranking.h5")))
-    >>> back[0].formula, back[0].lnz == ranking[0].lnz
-    ('Cd20Se10', True)
-    """
-    from pdfkit.screening.store import load_ranking as load
-
-    return load(path)
 
 
 # --- the funnel ------------------------------------------------------------------------------------------------------

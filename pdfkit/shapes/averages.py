@@ -34,9 +34,9 @@ class LognormalSpheres(Shape):
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> r = np.array([0, 15, 30])
-    >>> pk.LognormalSpheres(30, spsigma=6).gamma0(r).round(4).tolist()
+    >>> pk.shapes.LognormalSpheres(30, spsigma=6).gamma0(r).round(4).tolist()
     [1.0, 0.3621, 0.0391]
-    >>> pk.LognormalSpheres(30, spsigma=0).gamma0(r).round(4).tolist()  # all alike: a sphere
+    >>> pk.shapes.LognormalSpheres(30, spsigma=0).gamma0(r).round(4).tolist()  # all alike: a sphere
     [1.0, 0.3125, 0.0]
     """
 
@@ -131,9 +131,9 @@ class Spheroid(Shape):
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> r = np.array([0, 15, 30])
-    >>> pk.Spheroid(30, axis_ratio=2).gamma0(r).round(4).tolist()
+    >>> pk.shapes.Spheroid(30, axis_ratio=2).gamma0(r).round(4).tolist()
     [1.0, 0.4011, 0.0542]
-    >>> pk.Spheroid(30, axis_ratio=1).gamma0(r).round(4).tolist()  # a sphere
+    >>> pk.shapes.Spheroid(30, axis_ratio=1).gamma0(r).round(4).tolist()  # a sphere
     [1.0, 0.3125, 0.0]
     """
 
@@ -204,7 +204,7 @@ class Rod(Shape):
     -------
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> slope = (pk.Rod(20).gamma0(np.array([0.001]))[0] - 1) / 0.001
+    >>> slope = (pk.shapes.Rod(20).gamma0(np.array([0.001]))[0] - 1) / 0.001
     >>> print(f"{slope:.3f}")  # −S/4V of an endless rod: −1/D
     -0.050
     """

@@ -49,7 +49,7 @@ class Shape(ABC):
     -------
     >>> import dataclasses
     >>> import pdfkit as pk
-    >>> rod = pk.Rod(20, length=100)
+    >>> rod = pk.shapes.Rod(20, length=100)
     >>> [p.name for p in rod.parameters], rod.values()
     (['diameter', 'length'], (20.0, 100.0))
     >>> round(dataclasses.replace(rod, length=50).extent(), 2)  # √(20² + 50²)
@@ -93,7 +93,7 @@ class Bulk(Shape):
     -------
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> pk.Bulk().gamma0(np.array([0, 10, 100])).tolist()
+    >>> pk.shapes.Bulk().gamma0(np.array([0, 10, 100])).tolist()
     [1.0, 1.0, 1.0]
     """
 
@@ -170,9 +170,9 @@ class Shell(Shape):
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> r = np.array([0, 10, 20])
-    >>> pk.Shell(30, thickness=5).gamma0(r).round(3).tolist()
+    >>> pk.shapes.Shell(30, thickness=5).gamma0(r).round(3).tolist()
     [1.0, 0.247, 0.123]
-    >>> bool(np.allclose(pk.Shell(30, thickness=15).gamma0(r), pk.Sphere(30).gamma0(r)))
+    >>> bool(np.allclose(pk.shapes.Shell(30, thickness=15).gamma0(r), pk.Sphere(30).gamma0(r)))
     True
     """
 
@@ -240,7 +240,7 @@ class Sheet(Shape):
     -------
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> pk.Sheet(10).gamma0(np.array([0, 10, 20])).tolist()
+    >>> pk.shapes.Sheet(10).gamma0(np.array([0, 10, 20])).tolist()
     [1.0, 0.5, 0.25]
     """
 
@@ -279,7 +279,7 @@ class Stepcut(Shape):
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> r = np.array([29, 30, 31])
-    >>> pk.Stepcut(30).gamma0(r).tolist(), pk.Stepcut(30).smoothed(4).gamma0(r).tolist()
+    >>> pk.shapes.Stepcut(30).gamma0(r).tolist(), pk.shapes.Stepcut(30).smoothed(4).gamma0(r).tolist()
     ([1.0, 1.0, 0.0], [0.75, 0.5, 0.25])
     """
 
@@ -334,7 +334,7 @@ class Tabulated(Shape):
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> r = np.linspace(0, 30, 301)
-    >>> mine = pk.Tabulated(r, pk.Sphere(30).gamma0(r), stretch=2)  # twice the size
+    >>> mine = pk.shapes.Tabulated(r, pk.Sphere(30).gamma0(r), stretch=2)  # twice the size
     >>> mine.extent(), mine.gamma0(np.array([30.0])).round(4).tolist()
     (60.0, [0.3125])
     """

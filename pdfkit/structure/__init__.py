@@ -1,1 +1,5 @@
 """Crystal structures: sites, symmetry, order, and other programs' forms of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

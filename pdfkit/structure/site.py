@@ -138,11 +138,11 @@ class Site:
 
     Example
     -------
-    >>> import pdfkit as pk
-    >>> alloy = [pk.Site("Cd1", "Cd2+", (0, 0, 0), occ=0.7, U=0.012), pk.Site("Zn1", "Zn", (0, 0, 0), occ=0.3)]
+    >>> from pdfkit.structure import Site
+    >>> alloy = [Site("Cd1", "Cd2+", (0, 0, 0), occ=0.7, U=0.012), Site("Zn1", "Zn", (0, 0, 0), occ=0.3)]
     >>> alloy[0].element, alloy[0].charge, alloy[0].occ, alloy[0].Uiso
     ('Cd', 2, 0.7, 0.012)
-    >>> pk.Site("Li1", "7Li", (0, 0, 0)).element
+    >>> Site("Li1", "7Li", (0, 0, 0)).element
     '7-Li'
     """
 

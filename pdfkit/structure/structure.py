@@ -71,7 +71,8 @@ class Structure:
     Example
     -------
     >>> import pdfkit as pk
-    >>> sites = [pk.Site("Cs", "Cs", (0, 0, 0)), pk.Site("Cl", "Cl", (0.5, 0.5, 0.5))]
+    >>> from pdfkit.structure import Site
+    >>> sites = [Site("Cs", "Cs", (0, 0, 0)), Site("Cl", "Cl", (0.5, 0.5, 0.5))]
     >>> cscl = pk.Structure((4.12, 4.12, 4.12, 90, 90, 90), sites)
     >>> cscl.composition(), round(cscl.volume(), 2)
     ({'Cs': 1.0, 'Cl': 1.0}, 69.93)

@@ -1,6 +1,6 @@
 """Agreement with other programs: PDFfit2 when it is installed, and curves that PDFfit2 and DiffPy-CMI computed.
 
-Each is matched by a convention (`pdfkit.Convention`) and by its own scattering strengths.
+Each is matched by a convention (`pdfkit.model.Convention`) and by its own scattering strengths.
 """
 
 from __future__ import annotations

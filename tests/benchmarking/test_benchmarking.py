@@ -12,11 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 import pdfkit as pk
-from pdfkit.benchmarking import cases, rivals, runner, timing
+from pdfkit.benchmarking import bench, cases, rivals, runner, timing
 from pdfkit.benchmarking import report as benchmarking_report
 from pdfkit.benchmarking.cases import Case, Prepared, Rival
 from pdfkit.benchmarking.report import BenchReport, BenchRow
-from pdfkit.cli.app import app
+from pdfkit.cli import app
+from pdfkit.errors import WriteError
 
 
 def case(factor: float, calls: list[str] | None = None) -> Case:
@@ -37,7 +38,7 @@ def case(factor: float, calls: list[str] | None = None) -> Case:
 def run(monkeypatch: pytest.MonkeyPatch, *known: Case, quick: bool = True) -> BenchReport:
     monkeypatch.setattr(runner, "cases", lambda: {one.name: one for one in known})
     monkeypatch.setattr(runner, "QUICK", 60.0)  # seconds: never spent, so that no pause of the machine counts
-    return pk.bench(quick=quick, fresh=False)
+    return bench(quick=quick, fresh=False)
 
 
 def test_a_rival_with_another_answer_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,5 +187,5 @@ def test_a_folder_that_is_missing_is_found_before_the_measuring(
     done = CliRunner().invoke(
         app.app, ["bench", "--json", str(tmp_path / "none" / "b.json"), "-o", str(tmp_path / "o")]
     )
-    assert isinstance(done.exception, pk.WriteError)
+    assert isinstance(done.exception, WriteError)
     assert "does not exist: create it first" in str(done.exception)

@@ -16,6 +16,7 @@ import pdfkit as pk
 from pdfkit.build._stacking import letters_of
 from pdfkit.build.description import schoenflies
 from pdfkit.cli.particles import build_candidates, build_particle
+from pdfkit.errors import ReadError, WriteError
 from pdfkit.io.xyz import clusters
 from pdfkit.particles import geometry
 
@@ -108,7 +109,7 @@ def test_particles_know_their_lattice(what: str) -> None:
     shift = particle.lattice.positions(particle.sites) - particle.xyz
     np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-9)
     assert len(np.unique(particle.sites, axis=0)) == len(particle)
-    by_lattice, by_pair = (pk.count_pairs(particle, method=m) for m in ("lattice", "exact"))
+    by_lattice, by_pair = (pk.particles.count_pairs(particle, method=m) for m in ("lattice", "exact"))
     for channel in range(len(by_pair.pairs)):
         one, two = (
             np.repeat(t.distance[t.channel == channel], t.count[t.channel == channel].astype(int))
@@ -435,18 +436,18 @@ def test_shipped_clusters() -> None:
         # The files hold ten decimals; which of equal candidates is the first is decided in whole numbers.
         np.testing.assert_allclose(shipped.xyz, particle.xyz, atol=1e-9)
         assert shipped.symbols == particle.symbols
-    assert len(pk.available_structures()) == len(list((ROOT / "structures").glob("*.cif")))
+    assert len(pk.io.available_structures()) == len(list((ROOT / "structures").glob("*.cif")))
 
 
 def test_a_folder_of_files(tmp_path: Path) -> None:
     for n in (3, 2):
-        pk.write_xyz(tmp_path / f"t{n}.xyz", pk.build.tetrahedron(ZB, n))
+        pk.io.write_xyz(tmp_path / f"t{n}.xyz", pk.build.tetrahedron(ZB, n))
     (tmp_path / "notes.txt").write_text("no structure")
     found = list(pk.build.from_folder(tmp_path))
     assert [(p.name, p.formula) for p in found] == [("t2", "Cd4S"), ("t3", "Cd10S4")]
     assert found[0].meta["family"] == "file"
     (tmp_path / "a.xyz").write_text("this is none\n")
-    with pytest.raises(pk.ReadError, match="not the number of atoms"):
+    with pytest.raises(ReadError, match="not the number of atoms"):
         list(pk.build.from_folder(tmp_path))
     errors: list[str] = []
     assert len(list(pk.build.from_folder(tmp_path, on_error=lambda path, error: errors.append(path.name)))) == 2
@@ -473,7 +474,7 @@ def test_build_command(tmp_path: Path) -> None:
     with pytest.raises(pk.PdfkitError, match="no Cd44S was found"):
         build_candidates("Cd44S", tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    with pytest.raises(pk.WriteError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         build_candidates("Cd4S", tmp_path / "t.xyz")
 
 
@@ -532,5 +533,5 @@ def test_wrong_input_is_refused_in_one_line(make, words: str) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(pk.ReadError, match=r"there is no \.xyz file"):
+    with pytest.raises(ReadError, match=r"there is no \.xyz file"):
         pk.build.from_folder(tmp_path)

@@ -128,13 +128,13 @@ def test_partials_of_a_result_and_of_a_recipe(folder: Path, here: Callable[..., 
     run = process(folder, "partials", "out/fit.h5", "--out", "parts")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.split() == [str(Path("parts", name)) for name in ("partials.txt", "partials.png")]
-    names, values, _ = pk.read_columns(folder / "parts" / "partials.txt")
+    names, values, _ = pk.io.read_columns(folder / "parts" / "partials.txt")
     assert names == ("r", "Gobs", "Gcalc", "Ni-Ni")
     # One element: its partial is the whole. The sum is taken in another order, hence not to the last bit.
     np.testing.assert_allclose(values[:, 3], result.calc.G, atol=1e-10)
     run = here("partials", "fit.toml", "--out", "again")
     assert run.returncode == 0
-    np.testing.assert_allclose(pk.read_columns(folder / "again" / "partials.txt")[1], values, atol=1e-8)
+    np.testing.assert_allclose(pk.io.read_columns(folder / "again" / "partials.txt")[1], values, atol=1e-8)
 
 
 def test_recipe_structures_version_and_help(folder: Path, here: Callable[..., Run]) -> None:
@@ -152,7 +152,7 @@ def test_recipe_structures_version_and_help(folder: Path, here: Callable[..., Ru
         assert run.stderr == "error: new.gr is the name of the data: give the recipe another, such as fit.toml\n"
     assert not (folder / "new.gr").exists()
     lines = here("structures").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [*pk.available_structures(), *clusters()]
+    assert [line.split()[0] for line in lines] == [*pk.io.available_structures(), *clusters()]
     assert "F -4 3 m" in next(line for line in lines if line.startswith("CdSe_zincblende"))
     assert here("--version").stdout == f"pdfkit {pk.__version__}\n"
     assert "does not converge" in " ".join(here("fit", "--help").stdout.replace("│", " ").split())

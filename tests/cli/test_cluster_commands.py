@@ -85,7 +85,7 @@ def test_a_screen_finds_the_true_one_and_lists_what_it_cannot_use(folder: Path) 
     assert "at least two" in done.stdout
     again = run("screen", "t4.gr", "candidates", "--workers", "1", "-o", "screened", folder=folder)
     assert again.stdout == done.stdout
-    assert pk.load_ranking(folder / "screened" / "ranking.h5").rows[0].name == "T4"
+    assert pk.Ranking.load(folder / "screened" / "ranking.h5").rows[0].name == "T4"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.cli.info import describe
+from pdfkit.errors import ReadError
+from pdfkit.structure import Site
 from pdfkit.verification.questions.intensities import pattern
 
 DATA = Path(__file__).parents[1] / "data"
@@ -52,11 +54,11 @@ def test_remarks_come_last_and_once(tmp_path: Path) -> None:
 
 def test_the_options_of_the_readers_are_taken(tmp_path: Path) -> None:
     path = pattern(tmp_path, "si.xye", unit="2theta")
-    with pytest.raises(pk.ReadError, match=r"no wavelength is known.*--as pdf"):
+    with pytest.raises(ReadError, match=r"no wavelength is known.*--as pdf"):
         describe(str(path))
     assert line(describe(str(path), wavelength=0.1836), "Q ") == "0.4 to 20 Å⁻¹"
     nm = pattern(tmp_path, "si.dat", unit="nm-1")
-    with pytest.raises(pk.ReadError, match="too far for Q in Å⁻¹"):
+    with pytest.raises(ReadError, match="too far for Q in Å⁻¹"):
         describe(str(nm))
     text = describe(str(nm), unit="nm-1", as_="intensity")
     assert line(text, "Q ") == "0.4 to 20 Å⁻¹"
@@ -99,7 +101,7 @@ def test_every_file_is_told_in_a_screen(name: str, kind: str) -> None:
 
 
 def test_many_sites_are_summed_up(tmp_path: Path) -> None:
-    sites = [pk.Site(f"C{i}", "C", (i % 4 / 4, i // 4 % 4 / 4, (i // 16) / 4)) for i in range(60)]
+    sites = [Site(f"C{i}", "C", (i % 4 / 4, i // 4 % 4 / 4, (i // 16) / 4)) for i in range(60)]
     pk.write_cif(tmp_path / "big.cif", pk.Structure((12, 12, 12, 90, 90, 90), sites, spacegroup="P 1"))
     text = describe(str(tmp_path / "big.cif"))
     assert len(text.split("\n")) <= 40

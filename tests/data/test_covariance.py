@@ -13,11 +13,11 @@ from pdfkit.model import noise as model_noise
 R = np.arange(0.5, 12.0, 0.05)
 
 
-def some(modes: int = 0) -> pk.Covariance:
+def some(modes: int = 0) -> pk.uncertainty.Covariance:
     rng = np.random.default_rng(4)
     Q = np.linspace(0.6, 20.0, 300)
     core = rng.standard_normal((modes, modes))
-    return pk.Covariance(
+    return pk.uncertainty.Covariance(
         Q, rng.uniform(0.01, 0.02, 300), rng.uniform(0.1, 1, 300), rng.standard_normal((300, modes)), core @ core.T
     )
 
@@ -36,7 +36,7 @@ def test_matrix_is_the_propagated_covariance_and_sigma_its_diagonal(modes: int) 
 @pytest.mark.parametrize("window", ["none", "lorch", "hann"])
 def test_white_errors_are_those_of_simulated_noise(window: str) -> None:
     instrument = pk.Instrument(probe="X", qmin=0.8, qmax=15.0, window=window)
-    cov = pk.Covariance.white(instrument, R[-1])
+    cov = pk.uncertainty.Covariance.white(instrument, R[-1])
     far = np.arange(5.0, 12.0, 0.1)
     assert cov.sigma(far).mean() == pytest.approx(1.0, abs=0.02)  # sin² averages to ½ only over many Q
     noise = np.array([model_noise._unit_noise(R, instrument, seed) for seed in range(4000)])
@@ -47,15 +47,15 @@ def test_white_errors_are_those_of_simulated_noise(window: str) -> None:
 
 def test_no_more_independent_errors_than_nyquist_allows() -> None:
     instrument = pk.Instrument(probe="X", qmax=20.0)
-    values = np.linalg.eigvalsh(pk.Covariance.white(instrument, R[-1]).matrix(R))
+    values = np.linalg.eigvalsh(pk.uncertainty.Covariance.white(instrument, R[-1]).matrix(R))
     # (rmax − rmin)·Qmax/π, and a few more at the edges.
     assert (values > 0.01 * values.max()).sum() == pytest.approx((R[-1] - R[0]) * 20 / math.pi, abs=4)
 
 
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(pk.PdfkitError, match="give qmax="):
-        pk.Covariance.white(pk.Instrument(probe="X"), 20.0)
+        pk.uncertainty.Covariance.white(pk.Instrument(probe="X"), 20.0)
     with pytest.raises(pk.PdfkitError, match="weight has 2 points and Q has 3"):
-        pk.Covariance([1, 2, 3], [1, 2], [1, 2, 3])
+        pk.uncertainty.Covariance([1, 2, 3], [1, 2], [1, 2, 3])
     with pytest.raises(pk.PdfkitError, match="negative values"):
-        pk.Covariance([1, 2, 3], [1, 2, 3], [1, -2, 3])
+        pk.uncertainty.Covariance([1, 2, 3], [1, 2, 3], [1, -2, 3])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import pdfkit as pk
+from pdfkit.errors import ParameterError
 from pdfkit.model import noise
 from pdfkit.plot import fits
 
@@ -69,7 +70,7 @@ def test_what_cannot_be_compared_is_refused(found: pk.Comparison) -> None:
         pk.Comparison.of({"a": found.results[0], "b": other})
     with pytest.raises(pk.PdfkitError, match="no fits to compare"):
         pk.Comparison.of({})
-    with pytest.raises(pk.ParameterError, match="no parameter of any model is called 'b'"):
+    with pytest.raises(ParameterError, match="no parameter of any model is called 'b'"):
         pk.compare(MODELS, data, free=["scale", "b"])
     with pytest.raises(pk.PdfkitError, match="no model is called 'wz'"):
         _ = found["wz"]

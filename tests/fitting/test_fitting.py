@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
+from pdfkit.errors import ParameterError
 
 R = np.arange(150, 3001) * 0.01
 TRUTH = {
@@ -114,8 +115,8 @@ def test_shares_add_up_where_the_filter_of_pdffit2_begins_before_the_fit(tmp_pat
     model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=20.0), "pdffit2")
     result = pk.fit(model, model(r), rmin=1.5, rmax=12.0, free=["scale"])
     again = pk.load_result(result.save(tmp_path / "fit.h5"))
-    pk.write_fit_columns(tmp_path / "fit.dat", result)
-    names, table, _ = pk.read_columns(tmp_path / "fit.dat")
+    result.write_columns(tmp_path / "fit.dat")
+    names, table, _ = pk.io.read_columns(tmp_path / "fit.dat")
     columns = dict(zip(names, table.T, strict=True))
     # The case is one: without what lies before the range the curve is another.
     assert np.abs(result.calc.G - model(result.data.r).G).max() > 1e-3
@@ -164,9 +165,9 @@ def test_restraints_pull() -> None:
     assert pulled.params["wz.c"].stderr < 2 * plain.params["wz.c"].stderr
     bond = fitted(data, restraints=[pk.BondRestraint("zb", "Cd", "S", 2.60, 1e-5)])
     assert bond.params["zb.a"].value * math.sqrt(3) / 4 == pytest.approx(2.60, abs=1e-3)
-    with pytest.raises(pk.ParameterError, match="nearest are"):
+    with pytest.raises(ParameterError, match="nearest are"):
         fitted(data, restraints=[pk.ValueRestraint("wz.q", 1.0, 0.1)])
-    with pytest.raises(pk.ParameterError, match="no such pair"):
+    with pytest.raises(ParameterError, match="no such pair"):
         fitted(data, restraints=[pk.BondRestraint("zb", "Cd", "Te", 2.6, 0.1)])
 
 
@@ -219,7 +220,7 @@ def test_wrong_input_is_one_clear_message(exact: pk.FitResult, options: dict[str
 
 
 def test_unknown_names_are_answered_with_the_nearest_three(exact: pk.FitResult) -> None:
-    with pytest.raises(pk.ParameterError) as error:
+    with pytest.raises(ParameterError) as error:
         pk.fit(start(), exact.data, free=["Uis"])
     assert str(error.value).split("nearest are ")[1].count(",") == 2
 
@@ -237,7 +238,7 @@ def test_parameters_behave_like_lmfit() -> None:
     result = pk.fit(start(), true_model()(R), params=params, free=["scale"])
     assert result.free == ("zb.scale", "zb.a", "wz.scale")
     assert params["zb.a"].value != result.params["zb.a"].value  # what is handed in is not changed
-    with pytest.raises(pk.ParameterError, match="not a parameter name"):
+    with pytest.raises(ParameterError, match="not a parameter name"):
         params["zb.2a"] = params["zb.a"]
 
 

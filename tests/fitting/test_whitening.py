@@ -18,7 +18,7 @@ SHARP = replace(LAB, window="none")
 @pytest.mark.parametrize("instrument", [LAB, SHARP], ids=["lorch", "none"])
 def test_correlated_noise_becomes_independent(instrument: pk.Instrument) -> None:
     dG = 0.05 + 0.001 * R
-    correlation = pk.Covariance.white(instrument, R[-1])
+    correlation = pk.uncertainty.Covariance.white(instrument, R[-1])
     made = whitening(pk.PDF(R, R, dG, instrument=instrument), instrument, "auto")
     assert made.source == "dG"
     rng = np.random.default_rng(2)
@@ -67,7 +67,7 @@ def test_independent_points_give_the_same_fit_where_errors_are_flat() -> None:
 
 def test_covariance_of_the_data_comes_first() -> None:
     G = true_model()(R).G + noise(R, 15.0, 0.05, np.random.default_rng(8))
-    cov = pk.Covariance.white(LAB, R[-1]).scaled(0.05**2)
+    cov = pk.uncertainty.Covariance.white(LAB, R[-1]).scaled(0.05**2)
     with_cov = fitted(pk.PDF(R, G, np.full(R.size, 9.0), instrument=LAB, cov=cov))
     with_dG = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB))
     assert (with_cov.errors_from, with_dG.errors_from) == ("cov", "dG")
@@ -94,7 +94,7 @@ def test_noise_that_grows_with_q_leaves_what_low_q_knows() -> None:
     Q = np.pi / 60.0 * np.arange(1, int(15 * 60 / np.pi) + 1)
     sigma = 1e-4 * np.exp(np.log(100.0) * Q / 15.0)
     step = Q[1] - Q[0]
-    cov = pk.Covariance(Q, np.full(Q.size, 2 / np.pi * step), sigma**2)
+    cov = pk.uncertainty.Covariance(Q, np.full(Q.size, 2 / np.pi * step), sigma**2)
     waves = 2 / np.pi * step * np.sin(np.outer(Q, R))
     rng = np.random.default_rng(12)
     clean, pulls, errors = true(R).G, [], []

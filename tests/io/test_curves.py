@@ -240,14 +240,14 @@ def test_a_fit_as_PDFgui_saves_it(tmp_path: Path) -> None:
     data = model(np.arange(1.0, 10.0, 0.02))
     data = pk.PDF(data.r, data.G + 0.1 * np.sin(data.r), 0.1 + 0 * data.r, data.instrument, name="n")
     result = pk.fit(model, data, free=["scale"])
-    pk.write_fgr(tmp_path / "n.fgr", result)
+    pk.io.write_fgr(tmp_path / "n.fgr", result)
     back = pk.read_pdf(tmp_path / "n.fgr")
     np.testing.assert_allclose(back.G, data.G, rtol=0, atol=1e-12)
     assert back.dG is not None
     assert (back.instrument.probe, back.instrument.qmax) == ("N", 25.0)
     assert (tmp_path / "n.fgr").read_text().startswith("History written")
     with pytest.raises(PdfkitError, match="dataset = 'x' is none of the fit: choose one of n"):
-        pk.write_fgr(tmp_path / "n.fgr", result, "x")
+        pk.io.write_fgr(tmp_path / "n.fgr", result, "x")
 
 
 # --- no false alarms -------------------------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def alarms(r: Any, G: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("structure", ["Ni", "CdSe_wurtzite", "CdS_zincblende"])
-@pytest.mark.parametrize("shape", [pk.Bulk(), pk.Sphere(20), pk.Sphere(45), pk.Sheet(12)], ids=repr)
+@pytest.mark.parametrize("shape", [pk.shapes.Bulk(), pk.Sphere(20), pk.Sphere(45), pk.shapes.Sheet(12)], ids=repr)
 @pytest.mark.parametrize(("qmin", "qmax"), [(0.0, math.inf), (0.0, 12.0), (1.0, 19.0), (2.5, 25.0)])
 def test_simulated_curves_are_left_alone(structure: str, shape: Any, qmin: float, qmax: float) -> None:
     rng = np.random.default_rng(7)

@@ -17,6 +17,7 @@ from pdfkit import _terminal
 from pdfkit.benchmarking import runner
 from pdfkit.cli import app, patterns
 from pdfkit.cli.info import describe
+from pdfkit.errors import WriteError
 from pdfkit.io import _atomic, _folders
 from pdfkit.io._atomic import check_target, write_text
 from pdfkit.io._folders import UNFINISHED, folder, publish, unfinished
@@ -47,7 +48,7 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
             (tmp_path / "out.gr", "a stream"),
             ("/proc/self/fd/1", "a stream"),
         ):
-            with pytest.raises(pk.WriteError, match=f"{re.escape(str(path))}: this is {words}"):
+            with pytest.raises(WriteError, match=f"{re.escape(str(path))}: this is {words}"):
                 write_text(path, "x")
     assert names(tmp_path) == ["link.gr", "out.gr", "pipe", "socket"]
     assert pipe.is_fifo()
@@ -63,7 +64,7 @@ def test_a_read_only_file_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "kept.txt"
     path.write_text("mine")
     path.chmod(0o444)
-    with pytest.raises(pk.WriteError, match="read-only"):
+    with pytest.raises(WriteError, match="read-only"):
         write_text(path, "x")
     assert path.read_text() == "mine"
     path.chmod(0o644)
@@ -77,7 +78,7 @@ def test_an_output_is_not_one_of_its_inputs(tmp_path: Path, monkeypatch: pytest.
     path.write_text("mine")
     (tmp_path / "link.cif").symlink_to(path)
     for one in ("Ni.cif", path, "link.cif", "./Ni.cif"):
-        with pytest.raises(pk.WriteError, match="would overwrite the input"):
+        with pytest.raises(WriteError, match="would overwrite the input"):
             check_target(one, ["other.cif", tmp_path / "Ni.cif"])
     assert check_target("new.cif", [path]) == tmp_path / "new.cif"
 
@@ -90,9 +91,9 @@ def test_a_full_disk_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytes
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(_atomic.os, "fsync", full)
-    with pytest.raises(pk.WriteError, match=r"old\.txt: cannot be written \(.*\): make room there"):
+    with pytest.raises(WriteError, match=r"old\.txt: cannot be written \(.*\): make room there"):
         write_text(tmp_path / "old.txt", "new")
-    with pytest.raises(pk.WriteError, match=r"Ni\.h5: cannot be written \(.*\): make room there"):
+    with pytest.raises(WriteError, match=r"Ni\.h5: cannot be written \(.*\): make room there"):
         result(1.0).save(tmp_path / "Ni.h5")
     assert (tmp_path / "old.txt").read_text() == "old"
     assert names(tmp_path) == ["old.txt"]
@@ -135,9 +136,9 @@ def test_a_failure_leaves_the_old_files_and_names_the_new(tmp_path: Path) -> Non
             if then is not None:
                 raise then
 
-    with pytest.raises(pk.WriteError, match=rf"^{here}/b.txt: this is a folder"):
+    with pytest.raises(WriteError, match=rf"^{here}/b.txt: this is a folder"):
         write("a.txt", "b.txt")
-    with pytest.raises(pk.WriteError, match=rf"^{here}/no/a.txt: the folder"):
+    with pytest.raises(WriteError, match=rf"^{here}/no/a.txt: the folder"):
         write("no/a.txt")
     with pytest.raises(KeyboardInterrupt):
         write("a.txt", then=KeyboardInterrupt)
@@ -147,9 +148,9 @@ def test_a_failure_leaves_the_old_files_and_names_the_new(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(os.name == "nt", reason="says it otherwise there")
 def test_a_name_too_long_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
-    with pytest.raises(pk.WriteError, match="File name too long"), folder(tmp_path, ["n" * 300]):
+    with pytest.raises(WriteError, match="File name too long"), folder(tmp_path, ["n" * 300]):
         pass
-    with pytest.raises(pk.WriteError, match="File name too long"):
+    with pytest.raises(WriteError, match="File name too long"):
         write_text(tmp_path / ("n" * 300), "x")
 
 
@@ -196,15 +197,15 @@ def test_a_run_killed_while_its_files_take_their_places_says_so_and_is_finished(
 def test_names_are_tried_before_anything_is_computed(tmp_path: Path) -> None:
     (tmp_path / "out" / "fit.h5").mkdir(parents=True)
     (tmp_path / "out" / "ni.cif").write_text("mine")
-    with pytest.raises(pk.WriteError, match=r"fit\.h5: this is a folder"), folder(tmp_path / "out", ["fit.h5"]):
+    with pytest.raises(WriteError, match=r"fit\.h5: this is a folder"), folder(tmp_path / "out", ["fit.h5"]):
         pytest.fail("was computed")
     inputs = [tmp_path / "out" / "ni.cif"]
     with (
-        pytest.raises(pk.WriteError, match="would overwrite the input"),
+        pytest.raises(WriteError, match="would overwrite the input"),
         folder(tmp_path / "out", ["ni.cif"], inputs),
     ):
         pytest.fail("was computed")
-    with pytest.raises(pk.WriteError), folder(tmp_path / "new" / "deep", ["x/y.txt"]):
+    with pytest.raises(WriteError), folder(tmp_path / "new" / "deep", ["x/y.txt"]):
         pytest.fail("was computed")
     assert not (tmp_path / "new").exists()
 
@@ -255,7 +256,7 @@ def test_commands_try_their_targets_first_and_leave_inputs_alone(
     monkeypatch.setattr(pk.Model, "__call__", lambda *_: pytest.fail("was computed"))
     monkeypatch.setattr(patterns, "waxs", lambda *_, **__: pytest.fail("was computed"))
     monkeypatch.setattr(runner, "bench", lambda *_, **__: pytest.fail("was measured"))
-    pk.write_xyz("ball.xyz", pk.build.sphere("Ni", 6))
+    pk.io.write_xyz("ball.xyz", pk.build.sphere("Ni", 6))
     pk.write_cif("Ni.cif", pk.load_structure("Ni"))
     (prepared / "ni.png").write_bytes((prepared / "ni.gr").read_bytes())
     for name in ("folder.png", "p.png", "p/bench.png"):

@@ -11,6 +11,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.data.curves import gaps, sin2_theta, to_Q
+from pdfkit.errors import ReadError
 
 X = np.linspace(1.0, 24.0, 300)
 I = 100 + 50 * np.cos(2 * (X - 2))  # the first peak at 2
@@ -104,7 +105,7 @@ def test_errors_that_are_not_positive_are_left_out_and_noted(tmp_path: Path) -> 
     ],
 )
 def test_what_is_not_said_is_asked_for(tmp_path: Path, x: np.ndarray, name: str, options: dict, words: str) -> None:
-    with pytest.raises(pk.ReadError, match=words) as error:
+    with pytest.raises(ReadError, match=words) as error:
         pk.read_intensity(write(tmp_path / name, x=x), **options)
     assert str(error.value).startswith(str(tmp_path / name))
 
@@ -113,7 +114,7 @@ def test_what_is_not_said_is_asked_for(tmp_path: Path, x: np.ndarray, name: str,
 def test_wrong_keywords_are_refused(tmp_path: Path, options: dict) -> None:
     with pytest.raises(pk.PdfkitError) as error:
         pk.read_intensity(write(tmp_path / "a.iq"), **options)
-    assert not isinstance(error.value, pk.ReadError)
+    assert not isinstance(error.value, ReadError)
 
 
 def test_points_without_a_value_are_left_out_and_said(tmp_path: Path) -> None:
@@ -132,16 +133,16 @@ def test_points_without_a_value_are_left_out_and_said(tmp_path: Path) -> None:
     assert len(iq) == 292
     assert iq.dI is not None
     values[20:100] = 0
-    with pytest.raises(pk.ReadError, match="81 points"):
+    with pytest.raises(ReadError, match="81 points"):
         pk.read_intensity(write(tmp_path / "a.iq", columns=(values,)))
-    with pytest.raises(pk.ReadError, match="0 points have an intensity"):
+    with pytest.raises(ReadError, match="0 points have an intensity"):
         pk.read_intensity(write(tmp_path / "a.iq", columns=(0 * I,)))
 
 
 def test_negative_intensities_and_gaps_are_said(tmp_path: Path) -> None:
     with pytest.warns(pk.PdfkitWarning, match="negative: has a background"):
         pk.read_intensity(write(tmp_path / "a.iq", columns=(I - 60,)))
-    with pytest.raises(pk.ReadError, match="are negative"):
+    with pytest.raises(ReadError, match="are negative"):
         pk.read_intensity(write(tmp_path / "a.iq", columns=(-I,)))
     keep = (X < 9) | (X > 10)
     with pytest.warns(pk.PdfkitWarning, match=r"1 gaps in Q, the widest from 8\.923 to 10"):

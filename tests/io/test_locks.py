@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import pdfkit as pk
+from pdfkit.errors import WriteError
 from pdfkit.io import _folders
 from pdfkit.io._folders import NAME, InUseError, folder_lock
 
@@ -149,6 +150,6 @@ def test_a_disk_too_full_for_a_lock_says_so_and_keeps_none(tmp_path: Path, monke
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(_folders.os, "ftruncate", full)
-    with pytest.raises(pk.WriteError, match="No space left on device"), folder_lock(tmp_path):
+    with pytest.raises(WriteError, match="No space left on device"), folder_lock(tmp_path):
         pass
     assert not list(tmp_path.iterdir())

@@ -10,10 +10,11 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.kernels import deposit, linear, pairs, peaks
+from pdfkit.structure import Site
 
 CELL = pk.Structure(
     (4.1, 5.2, 6.3, 75.0, 98.0, 112.0),
-    (pk.Site("Cd", "Cd", (0.1, 0.2, 0.3)), pk.Site("S", "S", (0.62, 0.55, 0.71)), pk.Site("Zn", "Zn", (0.9, 0.8, 0.1))),
+    (Site("Cd", "Cd", (0.1, 0.2, 0.3)), Site("S", "S", (0.62, 0.55, 0.71)), Site("Zn", "Zn", (0.9, 0.8, 0.1))),
 )
 
 

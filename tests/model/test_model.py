@@ -13,16 +13,19 @@ from hypothesis import strategies as st
 
 import pdfkit as pk
 from pdfkit import transforms
+from pdfkit.errors import ParameterError
 from pdfkit.kernels import peaks as kernels
+from pdfkit.model import Convention
+from pdfkit.structure import Site
 from pdfkit.transforms.sine import WINDOWS
 
 R = np.arange(1, 1201) * 0.01
 TRICLINIC = pk.Structure(
     (5.1, 6.2, 5.7, 80.0, 95.0, 103.0),
     (
-        pk.Site("Cd", "Cd", (0.1, 0.2, 0.3), U=(0.008,) * 3 + (0.0,) * 3),
-        pk.Site("S", "S", (0.55, 0.6, 0.7), occ=0.7, U=(0.010, 0.012, 0.02, 0.001, 0.002, 0.003), isotropic=False),
-        pk.Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.4, U=(0.011,) * 3 + (0.0,) * 3),
+        Site("Cd", "Cd", (0.1, 0.2, 0.3), U=(0.008,) * 3 + (0.0,) * 3),
+        Site("S", "S", (0.55, 0.6, 0.7), occ=0.7, U=(0.010, 0.012, 0.02, 0.001, 0.002, 0.003), isotropic=False),
+        Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.4, U=(0.011,) * 3 + (0.0,) * 3),
     ),
 )
 X = {"Cd": 48.0, "S": 16.0, "Zn": 30.0}
@@ -36,7 +39,7 @@ def crystals() -> list[pk.Crystal]:
     return [
         pk.Crystal.from_file("CdS_zincblende", name="p", delta2=2.0, shape=pk.Sphere(21.0)),
         pk.Crystal.from_file("CdS_wurtzite", name="p", anisotropic=True, delta1=0.4, sratio=0.8, rcut=3.0, scale=0.7),
-        pk.Crystal.from_structure(TRICLINIC, name="p", delta2=1.0, shape=pk.Spheroid(18.0, 1.3)),
+        pk.Crystal.from_structure(TRICLINIC, name="p", delta2=1.0, shape=pk.shapes.Spheroid(18.0, 1.3)),
     ]
 
 
@@ -44,7 +47,7 @@ def crystals() -> list[pk.Crystal]:
 @pytest.mark.parametrize("prefactor", ["pair", "grid"])
 def test_total_and_partials_equal_the_naive_sum(crystal: pk.Crystal, prefactor: str) -> None:
     instrument = bulk(qdamp=0.03, qbroad=0.02)
-    model = pk.Model(crystal, instrument, pk.Convention(prefactor=prefactor))
+    model = pk.Model(crystal, instrument, Convention(prefactor=prefactor))
     expected = naive.g_of_r(crystal, R, X, qbroad=0.02, qdamp=0.03, prefactor=prefactor)
     parts = model.partials(R)
     largest = max(np.abs(G).max() for G in expected.values())
@@ -199,10 +202,10 @@ def test_relabelling_supercells_and_p1_change_nothing() -> None:
 
 
 def test_two_half_atoms_on_a_site_are_one_atom() -> None:
-    whole = pk.Structure((4.0, 4.0, 4.0, 90, 90, 90), (pk.Site("Ni", "Ni", (0, 0, 0)),))
+    whole = pk.Structure((4.0, 4.0, 4.0, 90, 90, 90), (Site("Ni", "Ni", (0, 0, 0)),))
     halves = pk.Structure(
         (4.0, 4.0, 4.0, 90, 90, 90),
-        (pk.Site("A", "Ni", (0, 0, 0), occ=0.5), pk.Site("B", "Ni", (0.0, 0, 0.003), occ=0.5)),
+        (Site("A", "Ni", (0, 0, 0), occ=0.5), Site("B", "Ni", (0.0, 0, 0.003), occ=0.5)),
     )
     halves = replace(halves, sites=(halves.sites[0], replace(halves.sites[1], xyz=(0.0, 0.0, 0.00251))))
     a, b = (pk.Model(pk.Crystal.from_structure(s, name="p"), bulk())(R[200:]).G for s in (whole, halves))
@@ -297,7 +300,7 @@ def test_with_values_moves_what_symmetry_ties() -> None:
     zb = pk.Crystal.from_file("CdS_zincblende", name="zb").with_values({"a": 6.0, "Cd.Uiso": 0.02})
     assert zb.structure.cell[:3] == (6.0, 6.0, 6.0)
     assert zb.structure.sites[0].Uiso == 0.02
-    with pytest.raises(pk.ParameterError, match=r"nearest are"):
+    with pytest.raises(ParameterError, match=r"nearest are"):
         zb.with_values({"b": 6.0})
     fresh = pk.Crystal.from_structure(replace(zb.structure), name="zb")
     np.testing.assert_array_equal(pk.Model(zb, bulk())(R).G, pk.Model(fresh, bulk())(R).G)

@@ -73,7 +73,7 @@ def test_a_cluster_brings_its_motion_and_expansion() -> None:
     cluster = pk.Cluster(
         SMALL, "c", Uiso={"Cd": 0.01, "Cd_surface": 0.03, "S": 0.02}, surface=True, expansion=0.01, delta2=1.0
     )
-    u = np.array([0.01, 0.03, 0.02, 0.02])[2 * SMALL.kind + pk.surface_mask(SMALL)]
+    u = np.array([0.01, 0.03, 0.02, 0.02])[2 * SMALL.kind + pk.particles.surface_mask(SMALL)]
     Q = np.linspace(0, 20, 60)
     f = np.array([form_factor(e, "X", Q) for e in SMALL.symbols])
     slow = naive.debye(1.01 * SMALL.xyz, f, u, Q, delta2=1.0)
@@ -128,7 +128,7 @@ def test_bragg_peaks_of_a_ball_lie_where_they_belong() -> None:
 def test_structure_function_and_g_of_r() -> None:
     Q, r = np.linspace(0.1, 20, 400), np.arange(0.5, 20, 0.02)
     cluster = pk.Cluster(SMALL, "c", Uiso={"Cd": 0.012, "S": 0.02}, baseline="none")
-    sq = pk.debye_sq(cluster, Q)
+    sq = pk.patterns.debye_sq(cluster, Q)
     f = np.array([form_factor(e, "X", Q) for e in SMALL.elements])
     c = np.array(list(SMALL.composition().values())) / len(SMALL)
     I = pk.waxs(cluster, Q, per_atom=True).intensity
@@ -141,7 +141,7 @@ def test_structure_function_and_g_of_r() -> None:
     ):
         G = pk.Model(cluster, instrument)(r).G
         # The cut of the model: 2e-9 of resampling and aliasing each.
-        np.testing.assert_allclose(pk.debye_pdf(cluster, r, instrument).G, G, atol=2e-8 * np.abs(G).max())
+        np.testing.assert_allclose(pk.patterns.debye_pdf(cluster, r, instrument).G, G, atol=2e-8 * np.abs(G).max())
 
 
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
@@ -151,7 +151,7 @@ def test_every_shipped_cluster_is_the_same_in_q_and_in_r(weights: str) -> None:
     for name, path in clusters().items():
         cluster = pk.Cluster.from_file(path, name="c", Uiso=0.012, delta2=2.0)
         G = pk.Model(cluster, instrument)(r).G
-        error = np.abs(pk.debye_pdf(cluster, r, instrument).G - G).max()
+        error = np.abs(pk.patterns.debye_pdf(cluster, r, instrument).G - G).max()
         # Stated: 2e-8 of max|G|, from the resampling and the aliasing of the model's cut.
         assert error < 2e-8 * np.abs(G).max(), name
 
@@ -172,8 +172,8 @@ def test_every_shipped_cluster_is_the_same_in_q_and_in_r(weights: str) -> None:
         (lambda: pk.powder_pattern(MOLECULE, [10, 20], 1.5, polarisation="lab"), "choose one of none, unpolarised"),
         (lambda: pk.powder_pattern(MOLECULE, [10, 20], 1.5, polarisation="unpolarised", probe="N"), "is for X-rays"),
         (lambda: pk.powder_pattern(MOLECULE, [10, 170], 0.1), "beyond the tables"),
-        (lambda: pk.Pattern([1, 2], [1.0]), "intensity has 1 points and Q has 2"),
-        (lambda: pk.debye_pdf(MOLECULE, [1, 2], pk.Instrument(qmax=math.inf)), "finite qmax"),
+        (lambda: pk.patterns.Pattern([1, 2], [1.0]), "intensity has 1 points and Q has 2"),
+        (lambda: pk.patterns.debye_pdf(MOLECULE, [1, 2], pk.Instrument(qmax=math.inf)), "finite qmax"),
     ],
 )
 def test_impossible_patterns_are_refused(call, words: str) -> None:
@@ -191,8 +191,8 @@ Q_SMALL = np.linspace(0.0005, 0.3, 1200)
 def test_guinier_finds_the_radius_of_gyration(limit: float) -> None:
     particle = ball(36.0)
     points = pk.saxs(particle, Q_SMALL, weights="constant", Uiso=0.0)
-    fit = pk.guinier(points.Q, points.intensity, limit=limit)
-    rg = pk.radius_of_gyration(particle, "electrons")
+    fit = pk.patterns.guinier(points.Q, points.intensity, limit=limit)
+    rg = pk.particles.radius_of_gyration(particle, "electrons")
     # The next term of the series, Q⁴: for a sphere 1.8 % at 1.3, and with the square of the limit from there.
     assert 0 < fit.Rg / rg - 1 < 0.019 * (limit / 1.3) ** 2
     i0 = pk.saxs(particle, [0.0], weights="constant").intensity[0]
@@ -204,12 +204,12 @@ def test_guinier_finds_the_radius_of_gyration(limit: float) -> None:
 
 def test_solid_sphere() -> None:
     # Sphere of diameter D: Rg = √(3/5)·D/2; a lattice of atoms in it is as large to a fraction of a bond.
-    fit = pk.guinier(Q_SMALL, pk.saxs(ball(60.0), Q_SMALL).intensity, limit=0.3)
+    fit = pk.patterns.guinier(Q_SMALL, pk.saxs(ball(60.0), Q_SMALL).intensity, limit=0.3)
     assert fit.Rg == pytest.approx(math.sqrt(3 / 5) * 30, rel=0.02)
 
 
 def test_guinier_of_guiniers_law_is_exact() -> None:
-    fit = pk.guinier(Q_SMALL, 7.0 * np.exp(-((11.0 * Q_SMALL) ** 2) / 3))
+    fit = pk.patterns.guinier(Q_SMALL, 7.0 * np.exp(-((11.0 * Q_SMALL) ** 2) / 3))
     assert fit.Rg == pytest.approx(11, rel=1e-10)
     assert abs(fit.I0 - 7) < 1e-11
     assert fit.dRg < 1e-9
@@ -222,7 +222,7 @@ def test_errors_of_guinier_are_those_of_repeated_noise(known: bool) -> None:
     exact = 5000 * np.exp(-((11.0 * Q) ** 2) / 3)
     error = 0.01 * exact  # even in ln I, so that both kinds of errors hold
     rng = np.random.default_rng(4)
-    fits = [pk.guinier(Q, exact + rng.normal(0, error), error if known else None) for _ in range(400)]
+    fits = [pk.patterns.guinier(Q, exact + rng.normal(0, error), error if known else None) for _ in range(400)]
     z = np.array([(fit.Rg - 11) / fit.dRg for fit in fits])
     z0 = np.array([(fit.I0 - 5000) / fit.dI0 for fit in fits])
     # Over 400 samples the standard deviation of N(0, 1) is known to 3.5 %; the range follows Rg a little, and the
@@ -236,9 +236,9 @@ def test_a_mixture_reads_the_mean_weighted_with_i0() -> None:
     small, large = ball(16.0), ball(40.0)
     Q = np.linspace(0.0005, 0.03, 200)
     parts = [pk.saxs(p, Q, weights="constant") for p in (small, large)]
-    mixed = pk.guinier(Q, 100 * parts[0].intensity + parts[1].intensity, limit=0.1)
+    mixed = pk.patterns.guinier(Q, 100 * parts[0].intensity + parts[1].intensity, limit=0.1)
     i0 = np.array([100, 1]) * np.array([p.intensity[0] for p in parts])
-    rg2 = np.array([pk.guinier(p.Q, p.intensity, limit=0.1).Rg ** 2 for p in parts])
+    rg2 = np.array([pk.patterns.guinier(p.Q, p.intensity, limit=0.1).Rg ** 2 for p in parts])
     # Up to Q·Rg = 0.1 what is left of the next terms is 1e-3.
     assert mixed.Rg**2 == pytest.approx(i0 @ rg2 / i0.sum(), rel=2e-3)
 
@@ -248,8 +248,8 @@ def test_guinier_takes_its_own_range() -> None:
     I = pk.saxs(ball(36.0), Q_SMALL).intensity
     rng = np.random.default_rng(1)
     noisy = I * (1 + rng.normal(0, 0.03, I.size))
-    assert pk.guinier(Q_SMALL, noisy).Rg == pytest.approx(pk.guinier(Q_SMALL, I).Rg, rel=0.02)
-    from_zero = pk.guinier(np.concatenate([[0.0], Q_SMALL]), np.concatenate([[I[0]], I]))
+    assert pk.patterns.guinier(Q_SMALL, noisy).Rg == pytest.approx(pk.patterns.guinier(Q_SMALL, I).Rg, rel=0.02)
+    from_zero = pk.patterns.guinier(np.concatenate([[0.0], Q_SMALL]), np.concatenate([[I[0]], I]))
     assert from_zero.qmin == Q_SMALL[0]
 
 
@@ -265,16 +265,16 @@ def test_guinier_takes_its_own_range() -> None:
 )
 def test_no_guinier_region(Q, I, words: str) -> None:
     with pytest.raises(pk.PdfkitError) as error:
-        pk.guinier(Q, I)
+        pk.patterns.guinier(Q, I)
     assert words in str(error.value)
 
 
 def test_wrong_errors_of_intensities() -> None:
     I = np.exp(-((11.0 * Q_SMALL) ** 2) / 3)
     with pytest.raises(pk.PdfkitError, match="not positive"):
-        pk.guinier(Q_SMALL, I, 0 * I)
+        pk.patterns.guinier(Q_SMALL, I, 0 * I)
     with pytest.raises(pk.PdfkitError, match="must match"):
-        pk.guinier(Q_SMALL, I, I[1:])
+        pk.patterns.guinier(Q_SMALL, I, I[1:])
 
 
 # --- files, figures, command -----------------------------------------------------------------------------------------
@@ -285,8 +285,8 @@ def test_files_are_read_back(tmp_path: Path) -> None:
         (pk.saxs(SMALL), ("Q", "intensity")),
         (pk.powder_pattern(SMALL, np.arange(10.0, 90, 0.5), 0.7), ("two_theta", "Q", "intensity")),
     ):
-        path = pk.write_pattern(tmp_path / "p.dat", pattern)
-        found, values, header = pk.read_columns(path)
+        path = pk.patterns.write_pattern(tmp_path / "p.dat", pattern)
+        found, values, header = pk.io.read_columns(path)
         assert found == names
         for name, column in zip(names, values.T, strict=True):
             np.testing.assert_array_equal(column, getattr(pattern, name))
@@ -310,7 +310,7 @@ def test_figures(tmp_path: Path) -> None:
         assert "theta" in ax.get_xlabel() if name == "powder" else "Q" in ax.get_xlabel()
         assert len(ax.figure._repr_png_()) > 3000
     assert scales == {"small": "log", "wide": "linear", "powder": "linear"}
-    fit = pk.guinier(small.Q, small.intensity)
+    fit = pk.patterns.guinier(small.Q, small.intensity)
     (ax,) = plot_clusters.guinier(small, fit).axes
     x, y = ax.lines[0].get_data()
     np.testing.assert_allclose(y, np.log(small.intensity[: x.size]))
@@ -323,7 +323,7 @@ def test_figures(tmp_path: Path) -> None:
 
 def test_the_command_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    pk.write_xyz("ball.xyz", SMALL)
+    pk.io.write_xyz("ball.xyz", SMALL)
     small = make_pattern("ball.xyz", small=True)
     assert small.path.name == "ball-saxs.dat"
     assert small.fit is not None
@@ -334,7 +334,7 @@ def test_the_command_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pyte
     assert powder.pattern.Q[0] == pytest.approx(1.0, rel=1e-9)
     assert powder.pattern.Q[-1] == pytest.approx(8.0, abs=0.01)
     np.testing.assert_allclose(np.diff(powder.pattern.two_theta), 0.02, atol=1e-9)
-    assert pk.read_columns("x.dat")[0] == ("two_theta", "Q", "intensity")
+    assert pk.io.read_columns("x.dat")[0] == ("two_theta", "Q", "intensity")
     wide = make_pattern("ball.xyz", "w.dat", qmax=10.0, step=0.05, Uiso=0.0, probe="N")
     np.testing.assert_allclose(wide.pattern.intensity, pk.waxs(SMALL, wide.pattern.Q, Uiso=0, probe="N").intensity)
     assert wide.fit is None
@@ -358,7 +358,7 @@ def test_the_command_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_the_command_refuses(tmp_path: Path, options: dict, words: str) -> None:
-    pk.write_xyz(tmp_path / "ball.xyz", SMALL)
+    pk.io.write_xyz(tmp_path / "ball.xyz", SMALL)
     with pytest.raises(pk.PdfkitError) as error:
         make_pattern(tmp_path / "ball.xyz", tmp_path / "out.dat", **options)
     assert words in str(error.value)

@@ -48,44 +48,46 @@ def test_surface_atoms_lack_neighbours(sigma: float) -> None:
     particle = shaken(zincblende(6, 26.0), sigma)
     expected = loop_neighbours(particle, 1.4 * BOND) < 4
     assert 0.1 < expected.mean() < 0.8
-    np.testing.assert_array_equal(pk.surface_mask(particle), expected)
-    np.testing.assert_array_equal(pk.surface_mask(particle, cutoff=1.4 * BOND, full=4), expected)
+    np.testing.assert_array_equal(pk.particles.surface_mask(particle), expected)
+    np.testing.assert_array_equal(pk.particles.surface_mask(particle, cutoff=1.4 * BOND, full=4), expected)
 
 
 def test_surface_of_one_element_counts_all_neighbours() -> None:
     xyz = 4.08 * (np.array(list(itertools.product(range(5), repeat=3)))[:, None] + FCC).reshape(-1, 3)
     gold = pk.Particle.of(["Au"] * len(xyz), xyz)
     d = np.linalg.norm(xyz[:, None] - xyz, axis=2)
-    np.testing.assert_array_equal(pk.surface_mask(gold), (d < 3.4).sum(axis=1) - 1 < 12)
+    np.testing.assert_array_equal(pk.particles.surface_mask(gold), (d < 3.4).sum(axis=1) - 1 < 12)
 
 
 def test_surface_of_a_cage_depends_on_what_is_called_full() -> None:
     # A cube of alternating atoms: every atom has three neighbours.
     corners = np.array(list(itertools.product((0, 1), repeat=3)))
     cage = pk.Particle.of(["Cd" if c.sum() % 2 else "S" for c in corners], 2.8 * corners)
-    assert not pk.surface_mask(cage).any()
-    assert pk.surface_mask(cage, full=4).all()
-    np.testing.assert_array_equal(pk.surface_mask(cage, full={"Cd": 4}), [s == "Cd" for s in cage.symbols])
+    assert not pk.particles.surface_mask(cage).any()
+    assert pk.particles.surface_mask(cage, full=4).all()
+    np.testing.assert_array_equal(pk.particles.surface_mask(cage, full={"Cd": 4}), [s == "Cd" for s in cage.symbols])
 
 
 def test_second_anion_is_no_neighbour_and_ligands_are_left_out() -> None:
     core = zincblende(6, 26.0)
     rng = np.random.default_rng(3)
     mixed = ["Se" if s == "S" and rng.random() < 0.3 else s for s in core.symbols]
-    np.testing.assert_array_equal(pk.surface_mask(pk.Particle.of(mixed, core.xyz)), pk.surface_mask(core))
+    np.testing.assert_array_equal(
+        pk.particles.surface_mask(pk.Particle.of(mixed, core.xyz)), pk.particles.surface_mask(core)
+    )
     # An O on top of each Cd at the surface would hide it.
-    cap = np.flatnonzero(pk.surface_mask(core) & (np.array(core.symbols) == "Cd"))
+    cap = np.flatnonzero(pk.particles.surface_mask(core) & (np.array(core.symbols) == "Cd"))
     outwards = core.xyz[cap] - core.xyz.mean(axis=0)
     oxygen = core.xyz[cap] + 2.2 * outwards / np.linalg.norm(outwards, axis=1)[:, None]
     capped = pk.Particle.of(core.symbols + ["O"] * len(cap), np.concatenate([core.xyz, oxygen]))
-    mask = pk.surface_mask(capped, elements=("Cd", "S"))
-    np.testing.assert_array_equal(mask[: len(core)], pk.surface_mask(core))
+    mask = pk.particles.surface_mask(capped, elements=("Cd", "S"))
+    np.testing.assert_array_equal(mask[: len(core)], pk.particles.surface_mask(core))
     assert mask[len(core) :].all()
 
 
 def test_lone_atoms_are_surface() -> None:
-    assert pk.surface_mask(pk.Particle.of(["Cd"], [[0, 0, 0]])).tolist() == [True]
-    assert pk.surface_mask(pk.Particle.of(["Cd", "S"], [[0, 0, 0], [2.5, 0, 0]])).tolist() == [False, False]
+    assert pk.particles.surface_mask(pk.Particle.of(["Cd"], [[0, 0, 0]])).tolist() == [True]
+    assert pk.particles.surface_mask(pk.Particle.of(["Cd", "S"], [[0, 0, 0], [2.5, 0, 0]])).tolist() == [False, False]
 
 
 def test_shells_of_lattices() -> None:
@@ -106,7 +108,7 @@ def test_shell_of_wurtzite_ends_before_the_fifth_neighbour() -> None:
     fifth = 0.623 * 6.749  # along c, from a cation to the anion on the far side: (1 − u)c
     assert 2.6 < geometry.shell_cutoff(particle, "Cd", "S") < fifth
     assert geometry.coordination_numbers(particle, "Cd", "S").max() == 4
-    assert (~pk.surface_mask(particle)).sum() > 100
+    assert (~pk.particles.surface_mask(particle)).sum() > 100
 
 
 def test_coordination_of_a_particle() -> None:
@@ -117,28 +119,36 @@ def test_coordination_of_a_particle() -> None:
         block = d[is_cd == (a == "Cd")][:, is_cd == (b == "Cd")]
         expected = ((block < reach) & (block > 0.1)).sum(axis=1)
         np.testing.assert_array_equal(geometry.coordination_numbers(particle, a, b), expected)
-        assert pk.mean_coordination(particle, a, b) == expected.mean()
+        assert pk.particles.mean_coordination(particle, a, b) == expected.mean()
         np.testing.assert_array_equal(geometry.coordination_numbers(particle, a, b, reach), expected)
     # Bonds counted from either end are the same bonds.
     n = particle.composition()
-    assert pk.mean_coordination(particle, "Cd", "S") * n["Cd"] == pk.mean_coordination(particle, "S", "Cd") * n["S"]
+    assert (
+        pk.particles.mean_coordination(particle, "Cd", "S") * n["Cd"]
+        == pk.particles.mean_coordination(particle, "S", "Cd") * n["S"]
+    )
 
 
 def test_bonds_and_angles_of_a_perfect_lattice() -> None:
     particle = zincblende(4)
-    bonds = pk.bond_lengths(particle, "Cd", "S")
+    bonds = pk.particles.bond_lengths(particle, "Cd", "S")
     assert len(bonds) == geometry.coordination_numbers(particle, "Cd", "S").sum()
     assert bonds.mean == pytest.approx(BOND, rel=1e-13)
     assert bonds.std < 1e-13
-    assert len(pk.bond_lengths(particle, "Cd", "Cd")) == geometry.coordination_numbers(particle, "Cd", "Cd").sum() / 2
-    angles = pk.bond_angles(particle, "Cd", "S")
+    assert (
+        len(pk.particles.bond_lengths(particle, "Cd", "Cd"))
+        == geometry.coordination_numbers(particle, "Cd", "Cd").sum() / 2
+    )
+    angles = pk.particles.bond_angles(particle, "Cd", "S")
     n = geometry.coordination_numbers(particle, "Cd", "S")
     assert len(angles) == (n * (n - 1) // 2).sum()
     assert angles.mean == pytest.approx(math.degrees(math.acos(-1 / 3)), rel=1e-13)
     assert angles.std < 1e-11
     # 60, 90 and 120 degrees (and 180) between nearest neighbours of fcc, by a plain count around an inner atom: 24,
     # 12, 24, 6.
-    inner = pk.bond_angles(zincblende(3, 8.5).select([s == "Cd" for s in zincblende(3, 8.5).symbols]), "Cd", "Cd")
+    inner = pk.particles.bond_angles(
+        zincblende(3, 8.5).select([s == "Cd" for s in zincblende(3, 8.5).symbols]), "Cd", "Cd"
+    )
     values, counts = np.unique(np.round(inner.values), return_counts=True)
     assert set(values) == {60, 90, 120, 180}
     assert counts[values == 180] >= 6
@@ -154,8 +164,8 @@ def test_bonds_and_angles_against_loops() -> None:
         lengths += [np.linalg.norm(v) for v in arms]
         for u, v in itertools.combinations(arms, 2):
             angles.append(math.degrees(math.acos(u @ v / np.linalg.norm(u) / np.linalg.norm(v))))
-    np.testing.assert_allclose(pk.bond_lengths(particle, "Cd", "S", 3.2).values, sorted(lengths), rtol=1e-13)
-    found = pk.bond_angles(particle, "Cd", "S", 3.2)
+    np.testing.assert_allclose(pk.particles.bond_lengths(particle, "Cd", "S", 3.2).values, sorted(lengths), rtol=1e-13)
+    found = pk.particles.bond_angles(particle, "Cd", "S", 3.2)
     np.testing.assert_allclose(found.values, sorted(angles), rtol=1e-11)
     assert found.std == pytest.approx(np.std(angles), rel=1e-11)
 
@@ -166,7 +176,7 @@ def test_radius_of_gyration_of_a_ball_of_points() -> None:
     ball = pk.Particle.of(["C"] * len(x), x)
     # A lattice fills the ball to its surface term: R from the volume of its points is good to 1e-4 here.
     R = (3 * len(x) / (4 * math.pi)) ** (1 / 3)
-    assert pk.radius_of_gyration(ball) == pytest.approx(math.sqrt(3 / 5) * R, rel=2e-4)
+    assert pk.particles.radius_of_gyration(ball) == pytest.approx(math.sqrt(3 / 5) * R, rel=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +186,8 @@ def test_radius_of_gyration_of_a_molecule(weight: str, m: tuple[float, float]) -
     molecule = pk.Particle.of(["Cd", "S"], [[1.0, 2, 3], [1, 2, 5.5]])
     # Reduced mass: Rg = d √(m₁m₂)/(m₁ + m₂). Atomic masses are good to 1e-5.
     expected = 2.5 * math.sqrt(m[0] * m[1]) / sum(m)
-    assert pk.radius_of_gyration(molecule, weight) == pytest.approx(expected, rel=2e-5)
-    assert pk.radius_of_gyration(pk.Particle.of(["Cd"], [[1.0, 2, 3]]), weight) == 0
+    assert pk.particles.radius_of_gyration(molecule, weight) == pytest.approx(expected, rel=2e-5)
+    assert pk.particles.radius_of_gyration(pk.Particle.of(["Cd"], [[1.0, 2, 3]]), weight) == 0
 
 
 @given(st.integers(0, 10_000), st.integers(1, 3))
@@ -189,37 +199,39 @@ def test_largest_distance(seed: int, dimensions: int) -> None:
     xyz = Rotation.random(rng=rng).apply(xyz) + rng.normal(0, 100, 3)
     d2 = ((xyz[:, None] - xyz) ** 2).sum(axis=2).max()
     # Rounding of the rotated coordinates of flat sets.
-    assert pk.largest_distance(pk.Particle.of(["C"] * n, xyz)) == pytest.approx(math.sqrt(d2), rel=1e-9)
+    assert pk.particles.largest_distance(pk.Particle.of(["C"] * n, xyz)) == pytest.approx(math.sqrt(d2), rel=1e-9)
 
 
 def test_largest_distance_of_a_box() -> None:
     xyz = 2.5 * np.array(list(itertools.product(range(11), range(9), range(8))))  # many atoms in a plane
-    assert pk.largest_distance(pk.Particle.of(["C"] * len(xyz), xyz)) == pytest.approx(2.5 * math.hypot(10, 8, 7))
+    assert pk.particles.largest_distance(pk.Particle.of(["C"] * len(xyz), xyz)) == pytest.approx(
+        2.5 * math.hypot(10, 8, 7)
+    )
 
 
 def test_moving_and_turning_change_nothing() -> None:
     particle = shaken(zincblende(4, 18.0), 0.1)
     turned = particle.xyz @ Rotation.from_euler("xyz", [0.3, 1.1, 2.0]).as_matrix() + np.array([3, -40, 7])
     other = pk.Particle.of(particle.symbols, turned)
-    np.testing.assert_array_equal(pk.surface_mask(other), pk.surface_mask(particle))
-    assert pk.radius_of_gyration(other) == pytest.approx(pk.radius_of_gyration(particle), rel=1e-12)
-    for f in (pk.bond_lengths, pk.bond_angles):
+    np.testing.assert_array_equal(pk.particles.surface_mask(other), pk.particles.surface_mask(particle))
+    assert pk.particles.radius_of_gyration(other) == pytest.approx(pk.particles.radius_of_gyration(particle), rel=1e-12)
+    for f in (pk.particles.bond_lengths, pk.particles.bond_angles):
         np.testing.assert_allclose(f(other, "S", "Cd").values, f(particle, "S", "Cd").values, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda p: pk.mean_coordination(p, "Cd", "Se"), "there is no 'Se' in Cd2S: it has Cd, S"),
-        (lambda p: pk.bond_lengths(p, "S", "S"), "has no pair S–S"),
-        (lambda p: pk.bond_lengths(p, "Cd", "S", 1.0), "no Cd–S within 1 Å: give a longer cutoff"),
-        (lambda p: pk.bond_angles(p, "Cd", "S"), "no Cd of Cd2S has two bonds to S"),
-        (lambda p: pk.bond_lengths(p, "Cd", "S", -1.0), "cutoff = -1"),
-        (lambda p: pk.surface_mask(p, full=0), "full = 0"),
-        (lambda p: pk.surface_mask(p, full={"Zn": 4}), "there is no 'Zn'"),
-        (lambda p: pk.surface_mask(p, elements=["Zn"]), "there is no 'Zn'"),
-        (lambda p: pk.radius_of_gyration(p, "charge"), "weight = 'charge' is not known"),
-        (lambda p: pk.radius_of_gyration(p.xyz), "ndarray is not a particle"),
+        (lambda p: pk.particles.mean_coordination(p, "Cd", "Se"), "there is no 'Se' in Cd2S: it has Cd, S"),
+        (lambda p: pk.particles.bond_lengths(p, "S", "S"), "has no pair S–S"),
+        (lambda p: pk.particles.bond_lengths(p, "Cd", "S", 1.0), "no Cd–S within 1 Å: give a longer cutoff"),
+        (lambda p: pk.particles.bond_angles(p, "Cd", "S"), "no Cd of Cd2S has two bonds to S"),
+        (lambda p: pk.particles.bond_lengths(p, "Cd", "S", -1.0), "cutoff = -1"),
+        (lambda p: pk.particles.surface_mask(p, full=0), "full = 0"),
+        (lambda p: pk.particles.surface_mask(p, full={"Zn": 4}), "there is no 'Zn'"),
+        (lambda p: pk.particles.surface_mask(p, elements=["Zn"]), "there is no 'Zn'"),
+        (lambda p: pk.particles.radius_of_gyration(p, "charge"), "weight = 'charge' is not known"),
+        (lambda p: pk.particles.radius_of_gyration(p.xyz), "ndarray is not a particle"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(call, words: str) -> None:

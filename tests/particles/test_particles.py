@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pdfkit as pk
+from pdfkit.errors import ReadError, StructureError
 from pdfkit.model import serial
 from pdfkit.particles import counting
 
@@ -26,13 +27,13 @@ def ball(diameter: float) -> pk.Particle:
     m = int(diameter / 6) + 2
     cells = np.stack(np.meshgrid(*[np.arange(-m, m + 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
     sites = np.concatenate([np.column_stack([cells, np.full(len(cells), b)]) for b in range(2)])
-    lattice = pk.Lattice(FCC, offsets)
+    lattice = pk.particles.Lattice(FCC, offsets)
     xyz = lattice.positions(sites)
     inside = np.linalg.norm(xyz - 0.7, axis=1) <= diameter / 2
     return pk.Particle(("Cd", "S"), sites[inside, 3], xyz[inside], "ball", {"n": 1}, lattice, sites[inside])
 
 
-def shells(table: pk.PairTable) -> dict[tuple[int, float], float]:
+def shells(table: pk.particles.PairTable) -> dict[tuple[int, float], float]:
     """Pairs by channel and distance (1e-6 Å), whatever the bins."""
     out: dict[tuple[int, float], float] = {}
     for d, c, n in zip(table.distance, table.channel, table.count, strict=True):
@@ -60,7 +61,7 @@ def test_every_method_counts_the_same_whole_numbers() -> None:
     particle = ball(17.0)
     expected = brute(particle)
     for method in ("exact", "direct", "lattice"):
-        table = pk.count_pairs(particle, method=method)
+        table = pk.particles.count_pairs(particle, method=method)
         assert table.method == method
         assert table.total == len(particle) ** 2
         # Distances are rounded at 1e-6 Å: shells of this lattice are further apart.
@@ -70,9 +71,9 @@ def test_every_method_counts_the_same_whole_numbers() -> None:
 @pytest.mark.parametrize("method", ["exact", "direct"])
 def test_a_shorter_reach_leaves_out_only_what_lies_beyond(method: str) -> None:
     particle = ball(26.0)
-    whole = shells(pk.count_pairs(particle, method="lattice"))
+    whole = shells(pk.particles.count_pairs(particle, method="lattice"))
     for rmax in (3.0, 9.1, 20.0):
-        near = shells(pk.count_pairs(particle, method=method, rmax=rmax))
+        near = shells(pk.particles.count_pairs(particle, method=method, rmax=rmax))
         assert near == {key: n for key, n in whole.items() if key[1] <= rmax}
 
 
@@ -80,7 +81,10 @@ def test_bins_carry_mean_and_variance_of_free_atoms() -> None:
     rng = np.random.default_rng(3)
     grid = np.stack(np.meshgrid(*[np.arange(12)] * 3), -1).reshape(-1, 3) * 2.9
     particle = pk.Particle.of(["Cd", "S"] * 864, grid + rng.uniform(-0.5, 0.5, grid.shape))
-    exact, binned = pk.count_pairs(particle, method="exact"), pk.count_pairs(particle, method="direct")
+    exact, binned = (
+        pk.particles.count_pairs(particle, method="exact"),
+        pk.particles.count_pairs(particle, method="direct"),
+    )
     assert binned.total == exact.total == 1728**2
     # A distance counts as a whole number of 2⁻²⁷ bins, 4e-11 Å: at the edge it may be rounded into the next bin.
     unit = counting.WIDTH / 2**27
@@ -97,7 +101,7 @@ def test_bins_carry_mean_and_variance_of_free_atoms() -> None:
 
 def test_threads_change_nothing() -> None:
     particle = ball(40.0)
-    one, two = (pk.count_pairs(particle, method="direct", threads=n) for n in (1, 4))
+    one, two = (pk.particles.count_pairs(particle, method="direct", threads=n) for n in (1, 4))
     np.testing.assert_array_equal(one.count, two.count)
     np.testing.assert_allclose(one.distance, two.distance, rtol=0, atol=1e-13)
 
@@ -113,7 +117,7 @@ def test_columns_find_every_pair_of_any_cloud(n: int, stretch: float, seed: int)
     if d.min() < 0.6:
         return
     for rmax in (4.0, 15.0, 200.0):
-        table = pk.count_pairs(particle, method="direct", rmax=rmax)
+        table = pk.particles.count_pairs(particle, method="direct", rmax=rmax)
         assert table.count.sum() == (d <= rmax).sum()
         # Each distance is rounded to 4e-11 Å.
         np.testing.assert_allclose(
@@ -122,23 +126,23 @@ def test_columns_find_every_pair_of_any_cloud(n: int, stretch: float, seed: int)
 
 
 def test_axes_add_up_to_the_distance() -> None:
-    table = pk.count_pairs(ball(14.0), axes=True)
+    table = pk.particles.count_pairs(ball(14.0), axes=True)
     assert table.axes is not None
     # Distances within one bin of 1e-5 Å differ by rounding.
     np.testing.assert_allclose(table.axes.sum(axis=1), table.distance, rtol=0, atol=1e-12)
 
 
 def test_auto_takes_the_lattice_only_where_it_pays() -> None:
-    assert pk.count_pairs(ball(14.0)).method == "exact"
-    assert pk.count_pairs(ball(60.0)).method == "lattice"
+    assert pk.particles.count_pairs(ball(14.0)).method == "exact"
+    assert pk.particles.count_pairs(ball(60.0)).method == "lattice"
     free = replace(ball(40.0), lattice=None, sites=None)
-    assert pk.count_pairs(free).method == "direct"
+    assert pk.particles.count_pairs(free).method == "direct"
 
 
 def test_classes_of_ones_own_are_counted_apart() -> None:
     particle = ball(14.0)
     labels = np.arange(len(particle)) % 3
-    table = pk.count_pairs(particle, labels=labels)
+    table = pk.particles.count_pairs(particle, labels=labels)
     assert len(table.pairs) == 6
     assert table.atoms.sum() == len(particle)
     sizes = np.bincount(labels)
@@ -150,15 +154,15 @@ def test_classes_of_ones_own_are_counted_apart() -> None:
 def test_what_cannot_be_counted_says_why() -> None:
     free = replace(ball(14.0), lattice=None, sites=None)
     with pytest.raises(pk.PdfkitError, match="knows no lattice: take method='direct'"):
-        pk.count_pairs(free, method="lattice")
+        pk.particles.count_pairs(free, method="lattice")
     with pytest.raises(pk.PdfkitError, match=r"needs 0\.0 GB and 0\.0 GB are allowed"):
-        pk.count_pairs(free, method="exact", memory=1e3)
+        pk.particles.count_pairs(free, method="exact", memory=1e3)
     with pytest.raises(pk.PdfkitError, match="need method='exact'"):
-        pk.count_pairs(free, method="direct", axes=True)
-    with pytest.raises(pk.StructureError, match=r"atoms 1 and 3 are 0\.100 Å apart"):
-        pk.count_pairs(pk.Particle.of(["Cd", "S", "Cd"], [[0, 0, 0], [3, 0, 0], [0.1, 0, 0]]))
+        pk.particles.count_pairs(free, method="direct", axes=True)
+    with pytest.raises(StructureError, match=r"atoms 1 and 3 are 0\.100 Å apart"):
+        pk.particles.count_pairs(pk.Particle.of(["Cd", "S", "Cd"], [[0, 0, 0], [3, 0, 0], [0.1, 0, 0]]))
     with pytest.raises(pk.PdfkitError, match="choose one of auto, exact, direct, lattice"):
-        pk.count_pairs(free, method="fft")
+        pk.particles.count_pairs(free, method="fft")
 
 
 # --- the value and its files ------------------------------------------------------------------------------------------
@@ -187,7 +191,7 @@ def test_composition_formula_and_mass() -> None:
 
 def test_xyz_there_and_back(tmp_path: Path) -> None:
     particle = ball(12.0)
-    path = pk.write_xyz(tmp_path / "ball.xyz", particle)
+    path = pk.io.write_xyz(tmp_path / "ball.xyz", particle)
     back = pk.Particle.from_file(path)
     np.testing.assert_allclose(back.xyz, particle.xyz, rtol=0, atol=5e-11)  # ten digits are written
     assert back.symbols == particle.symbols
@@ -221,7 +225,7 @@ def test_particles_of_crystals_and_of_other_libraries() -> None:
 def test_damaged_xyz_files_say_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "bad.xyz"
     path.write_text(text)
-    with pytest.raises(pk.ReadError) as error:
+    with pytest.raises(ReadError) as error:
         pk.Particle.from_file(path)
     assert words in str(error.value)
     assert "bad.xyz" in str(error.value)
@@ -235,7 +239,7 @@ def test_damaged_xyz_files_say_what_is_wrong(tmp_path: Path, text: str, words: s
         (lambda: pk.Particle.of(["Qq"], [[0, 0, 0]]), "not an element"),
         (lambda: pk.Particle.of(["Cd"], [[0, 0]]), "must be (n, 3)"),
         (lambda: pk.Particle.from_structure(3), "is not a particle"),
-        (lambda: pk.Lattice(np.ones((3, 3)), np.zeros((1, 3))), "lie in a plane"),
+        (lambda: pk.particles.Lattice(np.ones((3, 3)), np.zeros((1, 3))), "lie in a plane"),
         (lambda: replace(ball(10.0), sites=None), "go together"),
     ],
 )

@@ -187,8 +187,8 @@ def test_expansion_of_the_atoms_is_expansion_of_the_parameters() -> None:
     expected = pk.Model(pk.Cluster(moved, "c", baseline="sphere"), instrument)(R).G
     np.testing.assert_allclose(G, expected, rtol=0, atol=1e-11 * np.abs(G).max())
     written = by_parameter.refined_particle()
-    d = pk.count_pairs(written).distance
-    np.testing.assert_allclose(d, pk.count_pairs(moved).distance, rtol=0, atol=1e-12)
+    d = pk.particles.count_pairs(written).distance
+    np.testing.assert_allclose(d, pk.particles.count_pairs(moved).distance, rtol=0, atol=1e-12)
 
 
 def test_surface_atoms_have_their_own_displacement() -> None:

@@ -10,6 +10,8 @@ import pytest
 from test_model import TRICLINIC
 
 import pdfkit as pk
+from pdfkit.model import Convention
+from pdfkit.structure import Site
 
 R = np.arange(150, 2200) * 0.01
 SMALL = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "qdamp", "qbroad")
@@ -51,9 +53,9 @@ def phases() -> list[pk.Crystal]:
         "CdS_zincblende", name="zb", delta1=0.3, delta2=2.0, sratio=0.9, rcut=3.0, shape=pk.Sphere(25.003)
     )
     wz = pk.Crystal.from_file(
-        "CdS_wurtzite", name="wz", anisotropic=True, scale=0.6, shape=pk.LognormalSpheres(20.0, 4.0)
+        "CdS_wurtzite", name="wz", anisotropic=True, scale=0.6, shape=pk.shapes.LognormalSpheres(20.0, 4.0)
     )
-    tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.Spheroid(20.0, 1.3))
+    tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.shapes.Spheroid(20.0, 1.3))
     return [zb, wz, tri]
 
 
@@ -66,14 +68,14 @@ def test_every_parameter_of_three_phases(weights: str, qmax: float, window: str)
 
 def test_without_a_cut_and_after_it() -> None:
     # A smooth shape: differences cannot be taken across the knee of γ₀ where no cut smooths it.
-    tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.LognormalSpheres(20.0, 4.0))
+    tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.shapes.LognormalSpheres(20.0, 4.0))
     check(pk.Model(tri, pk.Instrument(probe="N", qmax=math.inf, qdamp=0.03, qbroad=0.02)))
-    check(pk.Model(tri, pk.Instrument(probe="N", qmax=20.0, qdamp=0.03), pk.Convention(envelope="after-cut")))
+    check(pk.Model(tri, pk.Instrument(probe="N", qmax=20.0, qdamp=0.03), Convention(envelope="after-cut")))
 
 
 def test_at_zero() -> None:
     # delta1, delta2, qdamp, qbroad, occupancy 0: nothing may be switched off because it starts at 0.
-    empty = pk.Structure(TRICLINIC.cell, (*TRICLINIC.sites[:2], pk.Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
+    empty = pk.Structure(TRICLINIC.cell, (*TRICLINIC.sites[:2], Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
     model = pk.Model(pk.Crystal.from_structure(empty, name="p"), pk.Instrument(probe="N", qmax=20.0))
     check(model)
     _, jacobian = model.evaluator(R)(model.values, np.eye(model.values.size))
@@ -84,8 +86,9 @@ def test_at_zero() -> None:
 @pytest.mark.parametrize(
     "shape",
     [
-        pk.Sphere(18.0), pk.Shell(20.0, 4.0), pk.Sheet(9.0), pk.Rod(12.0, 30.0), pk.Stepcut(15.013),
-        pk.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2),
+        pk.Sphere(18.0), pk.shapes.Shell(20.0, 4.0), pk.shapes.Sheet(9.0), pk.shapes.Rod(12.0, 30.0),
+        pk.shapes.Stepcut(15.013),
+        pk.shapes.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2),
     ],
     ids=lambda s: s.kind,
 )  # fmt: skip
@@ -107,7 +110,7 @@ def test_directions_combine_linearly() -> None:
 def test_binned_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     # A site of occupancy 0 and a crystal with symmetry: bins without weight must keep derivatives by the occupancy.
     sites = tuple(replace(s, U=(0.012,) * 3 + (0.0,) * 3, isotropic=True) for s in TRICLINIC.sites[:2])
-    empty = pk.Structure(TRICLINIC.cell, (*sites, pk.Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
+    empty = pk.Structure(TRICLINIC.cell, (*sites, Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
     wurtzite = pk.Crystal.from_file("CdS_wurtzite", name="wz", delta1=0.2, sratio=0.9, rcut=3.0)
     for crystal in (pk.Crystal.from_structure(empty, name="p", delta2=1.0), wurtzite):
         model = pk.Model(crystal, pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, qbroad=0.02))

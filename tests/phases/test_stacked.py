@@ -21,9 +21,11 @@ from test_fitting import LAB, noise
 from test_measured import installed
 
 import pdfkit as pk
+from pdfkit.errors import ParameterError, StructureError
 from pdfkit.kernels.stacking import same_position
 from pdfkit.model import serial
 from pdfkit.phases.base import Peaks
+from pdfkit.structure import Site
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -44,9 +46,7 @@ def hexagonal(layers: int, heights: dict[str, float], a: float = A, h: float = H
     """A P6₃mc crystal: sites at (⅓, ⅔, z) for labels that end in b, (0, 0, z) for those that end in a."""
     lateral = {"b": (1 / 3, 2 / 3), "a": (0.0, 0.0)}
     sites = tuple(
-        pk.Site(
-            label, label[:-2].rstrip("12"), (*lateral[label[-1]], z), U=(UISO.get(label[:-2], 0.01),) * 3 + (0.0,) * 3
-        )
+        Site(label, label[:-2].rstrip("12"), (*lateral[label[-1]], z), U=(UISO.get(label[:-2], 0.01),) * 3 + (0.0,) * 3)
         for label, z in heights.items()
     )
     group = pk.load_structure("CdSe_wurtzite")
@@ -70,7 +70,7 @@ def same(one: Any, other: Any, instrument: pk.Instrument, limit: float = 1e-10) 
 
 
 @pytest.mark.parametrize("instrument", [BEAM, Q_WEIGHTS, SHARP], ids=["constant", "q-dependent", "uncut"])
-@pytest.mark.parametrize("shape", [pk.Sphere(33.0), pk.Bulk()], ids=["sphere", "bulk"])
+@pytest.mark.parametrize("shape", [pk.Sphere(33.0), pk.shapes.Bulk()], ids=["sphere", "bulk"])
 def test_alpha_0_is_zinc_blende(instrument: pk.Instrument, shape: Any) -> None:
     a = 6.05
     crystal = pk.Crystal.from_file("CdSe_zincblende", name="st", shape=shape, delta2=2.5)
@@ -79,7 +79,7 @@ def test_alpha_0_is_zinc_blende(instrument: pk.Instrument, shape: Any) -> None:
 
 
 @pytest.mark.parametrize("instrument", [BEAM, Q_WEIGHTS, SHARP], ids=["constant", "q-dependent", "uncut"])
-@pytest.mark.parametrize("shape", [pk.Sphere(33.0), pk.Bulk()], ids=["sphere", "bulk"])
+@pytest.mark.parametrize("shape", [pk.Sphere(33.0), pk.shapes.Bulk()], ids=["sphere", "bulk"])
 def test_alpha_1_is_wurtzite(instrument: pk.Instrument, shape: Any) -> None:
     crystal = hexagonal(2, {"Cd_b": 0.0, "Se_b": U}, shape=shape, delta1=0.3)
     same(crystal, stacked(alpha=1, shape=shape, delta1=0.3), instrument)
@@ -93,7 +93,7 @@ def test_layer_anisotropic_displacements_are_those_of_wurtzite() -> None:
     same(crystal, stacked(alpha=1, Uiso={}, U11=U11, U33=U33), BEAM)
 
 
-@pytest.mark.parametrize("shape", [pk.Sphere(33.0), pk.Bulk()], ids=["sphere", "bulk"])
+@pytest.mark.parametrize("shape", [pk.Sphere(33.0), pk.shapes.Bulk()], ids=["sphere", "bulk"])
 def test_every_other_layer_hexagonal_is_4h(shape: Any) -> None:
     crystal = hexagonal(4, {"Cd_b": 0.0, "Se_b": U / 2, "Cd_a": 0.25, "Se_a": 0.25 + U / 2}, shape=shape)
     same(crystal, stacked(alpha_c=1, alpha_h=0, shape=shape), BEAM)
@@ -238,7 +238,7 @@ def deviations(
         options = {"a_h": phase.a_h, "h": phase.h, "u": phase.u, "layers": 64, "alpha": phase.alpha}
         source = pk.build.stacking("Cd", "Se", "random", seed=int(rng.integers(1 << 31)), **options)
         particle = cut(source, (*rng.random(2), 32 + rng.random()))
-        table = pk.count_pairs(particle, method="direct" if particle.lattice is None else "lattice")
+        table = pk.particles.count_pairs(particle, method="direct" if particle.lattice is None else "lattice")
         for channel, d, n in zip(table.channel, table.distance, table.count, strict=True):
             near = [(int(channel), math.floor(d / BIN) + off) for off in (0, -1, 1)]  # rounded over an edge
             one[keys[next(key for key in near if key in keys)]] += n
@@ -302,7 +302,9 @@ def test_discs_hold_on_average_what_explicit_ones_do() -> None:
     assert np.abs(z).max() < 4.5
 
 
-@pytest.mark.parametrize("shape", [pk.Sphere(20.0), pk.Spheroid(22.0, 0.7), pk.LognormalSpheres(18.0, 3.0)])
+@pytest.mark.parametrize(
+    "shape", [pk.Sphere(20.0), pk.shapes.Spheroid(22.0, 0.7), pk.shapes.LognormalSpheres(18.0, 3.0)]
+)
 def test_bodies_weigh_every_pair_at_its_own_distance(shape: Any) -> None:
     whole, body = (
         peaks_of(stacked(alpha=0.4, shape=None), 30.0),
@@ -478,9 +480,11 @@ def test_parts_add_up() -> None:
     "phase",
     [
         stacked(alpha=0.3),
-        stacked(alpha_c=0.3, alpha_h=0.4, Uiso={}, U11=0.02, U33={"Cd": 0.03}, shape=pk.LognormalSpheres(30.0, 4.0)),
+        stacked(
+            alpha_c=0.3, alpha_h=0.4, Uiso={}, U11=0.02, U33={"Cd": 0.03}, shape=pk.shapes.LognormalSpheres(30.0, 4.0)
+        ),
         stacked(alpha=0.3, shape=None, layers=4.5, diameter=40.0),
-        stacked(alpha=0.3, shape=None, body=pk.Shell(40.0, 8.0)),
+        stacked(alpha=0.3, shape=None, body=pk.shapes.Shell(40.0, 8.0)),
         stacked(alpha=0.3, shape=None, body=pk.Sphere(19.0), layers=5),
         pk.Stacked("Co", name="st", a_h=2.507, alpha=0.9),
     ],
@@ -522,10 +526,13 @@ def test_results_are_saved_and_reported(tmp_path: Path) -> None:
         ({"alpha": 0.5, "Ulayer": -0.1}, "Ulayer = -0.1 is outside"),
         ({"alpha": 0.5, "layers": 4}, "a shape and layers both end the particle"),
         ({"alpha": 0.5, "body": pk.Sphere(20)}, "a shape and a body both end the particle"),
-        ({"alpha": 0.5, "shape": None, "body": pk.Stepcut(20)}, "no body has the γ₀ of a step"),
+        ({"alpha": 0.5, "shape": None, "body": pk.shapes.Stepcut(20)}, "no body has the γ₀ of a step"),
         ({"alpha": 0.5, "diameter": 40}, "diameter is that of a platelet"),
         ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4.5}, "layers = 4.5 of a sphere"),
-        ({"alpha": 0.5, "shape": None, "body": pk.Rod(20, 30), "layers": 4}, "a body and layers both end the particle"),
+        (
+            {"alpha": 0.5, "shape": None, "body": pk.shapes.Rod(20, 30), "layers": 4},
+            "a body and layers both end the particle",
+        ),
         ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4, "diameter": 9}, "is that of a platelet"),
         ({"alpha": 0.5, "shape": None, "layers": 0.5}, "layers = 0.5 is outside"),
         ({"alpha": 0.5, "name": "a b"}, "is not a plain word"),
@@ -539,16 +546,14 @@ def test_wrong_values_are_refused_in_one_line(options: dict[str, Any], words: st
 
 
 def test_more_that_is_refused() -> None:
-    with pytest.raises(pk.StructureError, match="Xx"):
+    with pytest.raises(StructureError, match="Xx"):
         pk.Stacked("Xx", "Se", name="st", a_h=A, alpha=0.5)
     for first, second in (("Cd2+", "Se"), ("Cd", "Se2-")):
-        with pytest.raises(
-            pk.StructureError, match=r"(Cd2\+|Se2-)' is an ion, and these are neutral atoms: give (Cd|Se)"
-        ):
+        with pytest.raises(StructureError, match=r"(Cd2\+|Se2-)' is an ion, and these are neutral atoms: give (Cd|Se)"):
             pk.Stacked(first, second, name="st", a_h=A, alpha=0.5)
     with pytest.raises(pk.PdfkitError, match="has no meaning for single layers of Co"):
         pk.Stacked("Co", name="st", a_h=2.5, alpha=0.5, u=0.375)
-    with pytest.raises(pk.ParameterError, match=r"st\.Uiso does not exist: nearest are"):
+    with pytest.raises(ParameterError, match=r"st\.Uiso does not exist: nearest are"):
         stacked(alpha=0.5).with_values({"Uiso": 0.1})
     with pytest.raises(pk.PdfkitError, match="more than memory holds"):
         pk.Model(stacked(alpha=0.5, shape=None), pk.Instrument(probe="X", qmax=20.0))(np.arange(690.0, 700.0))

@@ -13,6 +13,7 @@ from simulated_fits import ALL, NAME, several, single, two_phases
 
 import pdfkit as pk
 from pdfkit import plot
+from pdfkit.errors import WriteError
 from pdfkit.plot import canvas
 
 STARTS = {"png": b"\x89PNG\r\n\x1a\n", "pdf": b"%PDF-", "svg": b"<?xml"}
@@ -191,10 +192,10 @@ def test_unknown_kinds_are_refused_with_the_possible_ones(tmp_path: Path, name):
 
 
 def test_unwritable_places_are_named(tmp_path: Path):
-    with pytest.raises(pk.WriteError, match="does not exist"):
+    with pytest.raises(WriteError, match="does not exist"):
         plot.correlation(single(), tmp_path / "no" / "fit.png")
     (tmp_path / "folder.png").mkdir()
-    with pytest.raises(pk.WriteError, match="folder"):
+    with pytest.raises(WriteError, match="folder"):
         plot.pdf(single().data, path=tmp_path / "folder.png")
 
 

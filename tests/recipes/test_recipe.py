@@ -93,7 +93,7 @@ def test_run_recipe_writes_what_was_asked_for(folder: Path) -> None:
     assert (folder / "out" / "a-report.txt").read_text(encoding="utf-8").startswith("nickel\n\nFit of ")
     loaded = pk.load_result(files[2])
     assert loaded.values == pytest.approx(result.values, rel=0)
-    names, values, _ = pk.read_columns(files[1])
+    names, values, _ = pk.io.read_columns(files[1])
     assert values[:, names.index("Gcalc")] == pytest.approx(result.calc.G, rel=0)
     refined = pk.read_structure(files[3])
     assert refined.spacegroup == "F m -3 m"
@@ -158,7 +158,7 @@ def test_options_of_data_and_phase_reach_the_model(folder: Path) -> None:
     assert "ni.gr: the file's header says qmax = 20, 18 is used because it was given" in data.remarks
     assert model.instrument == pk.Instrument("E", 0.5, 18.0, 0.02, 0.01, "gaussian", 0.2, "q-dependent")
     (phase,) = model.phases
-    assert phase.shape == pk.Spheroid(20.0, 1.5)
+    assert phase.shape == pk.shapes.Spheroid(20.0, 1.5)
     assert isinstance(phase, pk.Crystal)
     assert (phase.scale, phase.delta1, phase.sratio, phase.rcut) == (2.0, 0.1, 0.9, 3.0)
     assert not phase.structure.sites[0].isotropic
@@ -227,7 +227,7 @@ def test_a_curve_of_another_kind(folder: Path) -> None:
     data = pk.read_pdf(folder / "ni.gr")
     rho0, b2 = pk.load_structure("Ni").number_density(), 0.01 * 10.3**2  # barn
     T = b2 * (data.G + 4 * np.pi * data.r * rho0)
-    pk.write_columns(folder / "t.txt", ["r", "G(r)"], [data.r, T], ["qmax = 20"])
+    pk.io.write_columns(folder / "t.txt", ["r", "G(r)"], [data.r, T], ["qmax = 20"])
     of = f'kind = "T"\ncomposition = "Ni"\nrho0 = {rho0!r}\n'
     text = NICKEL.replace("ni.gr", "t.txt").replace("rmin = 1.5", f'{of}probe = "N"\nrmin = 1.5')
     with pytest.warns(pk.PdfkitWarning, match=r"labelled G\(r\), and it is read as T\(r\) because kind = T was given"):

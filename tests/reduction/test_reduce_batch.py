@@ -14,6 +14,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.cli.reductions import reduce_command
+from pdfkit.errors import ReadError, WriteError
 from pdfkit.io import _atomic, intensity
 from pdfkit.io._folders import folder_lock
 from pdfkit.reduction import batch, journal
@@ -174,7 +175,7 @@ def test_half_a_line_and_a_damaged_one_cost_their_files_only(folder: Path) -> No
 def test_a_foreign_file_is_no_journal(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "reductions.jsonl").write_text("my notes\n", encoding="utf-8")
-    with pytest.raises(pk.ReadError, match="is no journal of pdfkit"):
+    with pytest.raises(ReadError, match="is no journal of pdfkit"):
         run(folder, "scan_0.iq")
     assert (folder / "out" / "reductions.jsonl").read_text(encoding="utf-8") == "my notes\n"
 
@@ -207,15 +208,13 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(folder: Path, monk
                 try:
                     raise OSError(28, os.strerror(28))
                 except OSError:
-                    raise pk.WriteError(f"{path}: cannot be written (no space): check it") from None
+                    raise WriteError(f"{path}: cannot be written (no space): check it") from None
             written.append(path)
         return plain(path, data)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(_atomic, "write_bytes", full)
-        with pytest.raises(
-            pk.WriteError, match=r"scan_\d+\.gr: cannot be written.*; 5 of 12 files are finished and kept"
-        ):
+        with pytest.raises(WriteError, match=r"scan_\d+\.gr: cannot be written.*; 5 of 12 files are finished and kept"):
             run(folder)
     assert len(table(folder)) == 5
     statuses = [row.status for row in run(folder)]

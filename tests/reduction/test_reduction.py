@@ -19,6 +19,7 @@ from pdfkit import scattering
 from pdfkit import scattering as _scattering
 from pdfkit.cli.reductions import reduce_command
 from pdfkit.data import conversion
+from pdfkit.errors import ReadError
 from pdfkit.reduction import corrections as setup
 from pdfkit.reduction import routes as errors_of
 from pdfkit.reduction.config import read_config
@@ -507,7 +508,7 @@ def test_configurations_of_pdfgetx3_are_read(tmp_path: Path) -> None:
 )
 def test_wrong_configurations_are_refused_with_the_line(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "a.cfg").write_text(text, encoding="utf-8")
-    with pytest.raises(pk.ReadError) as error:
+    with pytest.raises(ReadError) as error:
         read_config(tmp_path / "a.cfg")
     assert words in str(error.value)
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from simulated_fits import ALL, model, several, single, two_phases
 
 import pdfkit as pk
+from pdfkit.errors import ReadError, WriteError
 from pdfkit.io import hdf5
 from pdfkit.model import serial
 from pdfkit.shapes import SHAPES
@@ -91,7 +92,10 @@ def test_a_loaded_result_can_be_refined_on_and_saved_again(saved, tmp_path):
 
 def every_model() -> list[pk.Model]:
     """Return models that between them use every shape, convention, probe, window and kind of displacement."""
-    wide = {"tabulated": pk.Tabulated(np.linspace(0, 40, 50), np.linspace(1, 0, 50) ** 2, 1.1), "bulk": pk.Bulk()}
+    wide = {
+        "tabulated": pk.shapes.Tabulated(np.linspace(0, 40, 50), np.linspace(1, 0, 50) ** 2, 1.1),
+        "bulk": pk.shapes.Bulk(),
+    }
     shapes = [
         wide.get(kind) or cls(**{p.name: (1.3 if p.high < 20 or "ratio" in p.name else 21.7) for p in cls.parameters})
         for kind, cls in SHAPES.items()
@@ -244,8 +248,8 @@ def test_phases_may_have_the_name_of_a_curve(tmp_path):
     named = replace(result, datasets=(replace(result.datasets[0], model=awkward),))
     with h5py.File(named.save(tmp_path / "fit.h5")) as file:
         np.testing.assert_array_equal(file["entry/phases/r"][()], result.data.r)
-    (path,) = pk.write_fit_columns(tmp_path / "fit.dat", named)
-    names, values, _ = pk.read_columns(path)
+    (path,) = named.write_columns(tmp_path / "fit.dat")
+    names, values, _ = pk.io.read_columns(path)
     np.testing.assert_array_equal(values[:, names.index("r")], result.data.r)
 
 
@@ -253,7 +257,7 @@ def test_phases_may_have_the_name_of_a_curve(tmp_path):
 
 
 def refused(path: Path) -> str:
-    with pytest.raises(pk.ReadError) as caught:
+    with pytest.raises(ReadError) as caught:
         pk.load_result(path)
     return str(caught.value)
 
@@ -302,7 +306,7 @@ def test_flipped_bytes_are_refused_or_harmless(saved, tmp_path_factory, seed):
     path.write_bytes(raw)
     try:
         result = pk.load_result(path)
-    except pk.ReadError:
+    except ReadError:
         return
     # Curves carry checksums: what loads has them whole.
     np.testing.assert_array_equal(result.data.G, single().data.G)
@@ -450,7 +454,7 @@ def test_nothing_in_a_saved_fit_is_executed_or_leads_elsewhere(saved, tmp_path, 
         try:
             assert pk.load_result(path).to_dict() == single().to_dict() or (kind, place) == ("text", PLACES[3])
             ends.append("read")
-        except pk.ReadError as error:
+        except ReadError as error:
             assert len(str(error)) < 500, place  # noqa: PT017 - either is right
             ends.append("refused")
         assert not (tmp_path / "ran").exists(), place
@@ -471,11 +475,11 @@ def test_a_file_that_claims_to_be_huge_is_refused_before_it_fills_the_memory(sav
 
 
 def test_unwritable_places_are_named(tmp_path):
-    with pytest.raises(pk.WriteError, match="does not exist"):
+    with pytest.raises(WriteError, match="does not exist"):
         single().save(tmp_path / "no" / "fit.h5")
-    with pytest.raises(pk.WriteError, match="folder"):
+    with pytest.raises(WriteError, match="folder"):
         single().save(tmp_path)
-    with pytest.raises(pk.WriteError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         single().save("bad\0name.h5")
     assert not list(tmp_path.iterdir())
 
@@ -491,9 +495,9 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        with pytest.raises(pk.WriteError, match="No space left"):
+        with pytest.raises(WriteError, match="No space left"):
             single().save(path)
-    with pytest.raises(pk.WriteError, match="no place in HDF5"):
+    with pytest.raises(WriteError, match="no place in HDF5"):
         single().save(path, recipe="zero \0 byte")
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["fit.h5"]
@@ -507,8 +511,8 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_columns_hold_every_curve_and_say_what_was_fitted(tmp_path):
     result = two_phases()
-    (path,) = pk.write_fit_columns(tmp_path / "fit.dat", result)
-    names, values, header = pk.read_columns(path)
+    (path,) = result.write_columns(tmp_path / "fit.dat")
+    names, values, header = pk.io.read_columns(path)
     table = dict(zip(names, values.T, strict=True))
     pairs = [f"{p}:{pair}" for p in ("zb", "wz") for pair in ("Cd-Cd", "Cd-S", "S-S")]
     assert list(names) == ["r", "Gobs", "Gcalc", "Gdiff", "zb", "wz", *pairs]
@@ -527,8 +531,8 @@ def test_columns_hold_every_curve_and_say_what_was_fitted(tmp_path):
 
 def test_columns_with_errors_are_read_as_a_pdf_too(tmp_path):
     result = single()
-    (path,) = pk.write_fit_columns(tmp_path / "fit.dat", result)
-    names, values, _ = pk.read_columns(path)
+    (path,) = result.write_columns(tmp_path / "fit.dat")
+    names, values, _ = pk.io.read_columns(path)
     np.testing.assert_array_equal(values[:, names.index("dG")], result.data.dG)
     again = pk.read_pdf(path)
     np.testing.assert_array_equal(again.G, result.data.G)
@@ -537,10 +541,10 @@ def test_columns_with_errors_are_read_as_a_pdf_too(tmp_path):
 
 def test_columns_of_several_data_sets_are_several_files(tmp_path):
     result = several()
-    paths = pk.write_fit_columns(tmp_path / "fit.dat", result)
+    paths = result.write_columns(tmp_path / "fit.dat")
     assert [path.name for path in paths] == ["fit_warm.dat", "fit_cold.dat"]
     for path, one in zip(paths, result.datasets, strict=True):
-        names, values, header = pk.read_columns(path)
+        names, values, header = pk.io.read_columns(path)
         np.testing.assert_array_equal(values[:, names.index("Gcalc")], one.calc.G)
         assert float(header["qdamp"]) == one.model.instrument.qdamp
         assert f"{one.name}.zb.scale" in header
@@ -550,11 +554,11 @@ def test_columns_of_an_uncut_model_are_readable(tmp_path):
     source = model().with_instrument(pk.Instrument(probe="X", qmax=math.inf))
     G = source(R).G
     result = pk.fit(source, pk.PDF(R, 1.01 * G, instrument=source.instrument), free=["scale"])
-    (path,) = pk.write_fit_columns(tmp_path / "fit.dat", result)
+    (path,) = result.write_columns(tmp_path / "fit.dat")
     np.testing.assert_array_equal(pk.read_pdf(path).G, 1.01 * G)
     assert pk.load_result(result.save(tmp_path / "fit.h5")).model.instrument.qmax == math.inf
 
 
 def test_unwritable_columns_are_named(tmp_path):
-    with pytest.raises(pk.WriteError, match="does not exist"):
-        pk.write_fit_columns(tmp_path / "no" / "fit.dat", single())
+    with pytest.raises(WriteError, match="does not exist"):
+        single().write_columns(tmp_path / "no" / "fit.dat")

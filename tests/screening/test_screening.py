@@ -17,8 +17,10 @@ from scipy.spatial.transform import Rotation
 import pdfkit as pk
 from pdfkit.cli import screening
 from pdfkit.data.covariance import Covariance
+from pdfkit.errors import ParameterError, ReadError, StructureError
 from pdfkit.fitting.comparison import ln_evidence
 from pdfkit.plot import clusters
+from pdfkit.screening import Progress
 from pdfkit.screening.run import Best
 from pdfkit.screening.study import noise_source
 from pdfkit.screening.tasks import memory_needed
@@ -184,7 +186,7 @@ def test_bad_candidates_are_rows_that_say_why(data: pk.PDF, tmp_path: Path) -> N
         pk.Particle.of(["Cd"], [[0, 0, 0]], name="lonely"),
         pk.Particle.of(["Cd", "Se"], [[0, 0, 0], [0, 0, 0.1]], name="crushed"),
         ("never made", "no set of this composition"),
-        ("unknown", pk.StructureError("element 'Xx' is not known")),
+        ("unknown", StructureError("element 'Xx' is not known")),
         broken,
         tmp_path / "missing.xyz",
         "no such cluster",
@@ -219,7 +221,7 @@ def test_an_iterator_may_fail_and_go_on(data: pk.PDF) -> None:
         def __init__(self) -> None:
             self.left = [
                 *screens.particles()[:2],
-                pk.StructureError("this one cannot be built"),
+                StructureError("this one cannot be built"),
                 screens.particles()[2],
             ]
 
@@ -275,9 +277,9 @@ def test_settings_that_cannot_be_meant_are_refused(data: pk.PDF, options: dict[s
 def test_no_candidates_at_all(data: pk.PDF, tmp_path: Path) -> None:
     with pytest.raises(pk.PdfkitError, match="there are no candidates"):
         pk.screen([], data)
-    with pytest.raises(pk.ReadError, match="no candidates in this folder"):
+    with pytest.raises(ReadError, match="no candidates in this folder"):
         pk.screen(tmp_path, data)
-    with pytest.raises(pk.ReadError, match="no such folder"):
+    with pytest.raises(ReadError, match="no such folder"):
         pk.screen(tmp_path / "nowhere", data)
     with pytest.raises(pk.PdfkitError, match="probe"):
         pk.screen(screens.particles()[:1], replace(data, instrument=pk.Instrument(qmax=15)))
@@ -412,7 +414,7 @@ def test_noise_of_the_study_has_the_covariance_of_the_data(kind: str) -> None:
 
 
 def test_rankings_come_back_from_hdf5(ranking: pk.Ranking, tmp_path: Path) -> None:
-    back = pk.load_ranking(ranking.save(tmp_path / "r.h5"))
+    back = pk.Ranking.load(ranking.save(tmp_path / "r.h5"))
     assert screens.numbers(back) == screens.numbers(ranking)
     assert back.table() == ranking.table()
     assert (back.stages, back.noise, back.threshold, back.chemistry) == (
@@ -441,20 +443,20 @@ def test_a_ranking_with_errors_and_failures_comes_back(tmp_path: Path) -> None:
     found = pk.screen(
         [*screens.particles()[:2], ("none", "it failed")], data, **screens.RANGE, bounds={"delta2": (0, 5)}
     )
-    back = pk.load_ranking(found.save(tmp_path / "r.h5"))
+    back = pk.Ranking.load(found.save(tmp_path / "r.h5"))
     assert screens.numbers(back) == screens.numbers(found)
     assert back.setting.digest() == found.setting.digest()
     nothing = pk.screen([("none", "it failed")], data, **screens.RANGE)
-    assert screens.numbers(pk.load_ranking(nothing.save(tmp_path / "n.h5"))) == screens.numbers(nothing)
+    assert screens.numbers(pk.Ranking.load(nothing.save(tmp_path / "n.h5"))) == screens.numbers(nothing)
     assert "it failed" in nothing.table()
 
 
 def test_files_that_hold_no_ranking(ranking: pk.Ranking, tmp_path: Path) -> None:
     fitted = ranking.result(0).save(tmp_path / "fit.h5")
-    with pytest.raises(pk.ReadError, match="not a ranking"):
-        pk.load_ranking(fitted)
-    with pytest.raises(pk.ReadError, match="no such file"):
-        pk.load_ranking(tmp_path / "missing.h5")
+    with pytest.raises(ReadError, match="not a ranking"):
+        pk.Ranking.load(fitted)
+    with pytest.raises(ReadError, match="no such file"):
+        pk.Ranking.load(tmp_path / "missing.h5")
 
 
 def test_csv_holds_every_number(ranking: pk.Ranking, tmp_path: Path) -> None:
@@ -486,7 +488,7 @@ def test_tables_fit_in_100_columns(ranking: pk.Ranking, data: pk.PDF) -> None:
 
 def test_rows_are_found_by_name_and_place(ranking: pk.Ranking) -> None:
     assert ranking[ranking[2].name] is ranking[2]
-    with pytest.raises(pk.ParameterError, match=f"nearest are {CD35}"):
+    with pytest.raises(ParameterError, match=f"nearest are {CD35}"):
         _ = ranking["Cd35Se20"]
     mixed = next(row for row in ranking if row.kind == "mixture")
     with pytest.raises(pk.PdfkitError, match="is a mixture of"):
@@ -515,7 +517,7 @@ def test_the_command_screens_a_folder_and_goes_on_where_it_stopped(data: pk.PDF,
     folder = tmp_path / "candidates"
     folder.mkdir()
     for one in screens.particles()[:4]:
-        pk.write_xyz(folder / f"{one.formula}_{one.name.split()[0]}.xyz", one)
+        pk.io.write_xyz(folder / f"{one.formula}_{one.name.split()[0]}.xyz", one)
     measured = tmp_path / "data.gr"
     pk.write_pdf(measured, data)
     options = screening.ScreenOptions(
@@ -544,18 +546,18 @@ def test_the_command_refuses_what_is_missing(data: pk.PDF, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("now", "words"),
     [
-        (pk.Progress("fit", 40, 300, 152.3, 3725.0), "fitting: 40 of 300, 152/s, 1 h 02 min left"),
-        (pk.Progress("match", 5, None, 0.0, None), "matching: 5"),
-        (pk.Progress("confusion", 5, 10, 0.5, 100.4), "simulating and refitting: 5 of 10, 0.5/s, 1 min 40 s left"),
-        (pk.Progress("scale", 5, 10, 10.0, 0.5), "scaling: 5 of 10, 10/s, 0 s left"),
+        (Progress("fit", 40, 300, 152.3, 3725.0), "fitting: 40 of 300, 152/s, 1 h 02 min left"),
+        (Progress("match", 5, None, 0.0, None), "matching: 5"),
+        (Progress("confusion", 5, 10, 0.5, 100.4), "simulating and refitting: 5 of 10, 0.5/s, 1 min 40 s left"),
+        (Progress("scale", 5, 10, 10.0, 0.5), "scaling: 5 of 10, 10/s, 0 s left"),
     ],
 )
-def test_progress_in_words(now: pk.Progress, words: str) -> None:
+def test_progress_in_words(now: Progress, words: str) -> None:
     assert screening.words(now) == words
 
 
 def test_progress_counts_what_is_done(data: pk.PDF) -> None:
-    told: list[pk.Progress] = []
+    told: list[Progress] = []
     pk.screen(screens.particles(), data, **screens.RANGE, chunk=5, progress=told.append)
     assert [(p.stage, p.done, p.total) for p in told] == [("fit", 5, 15), ("fit", 10, 15), ("fit", 15, 15)]
     assert told[-1].left == 0.0

@@ -23,10 +23,11 @@ import screens
 
 import pdfkit as pk
 from pdfkit._workers import dask_executor
+from pdfkit.errors import ReadError, WriteError
 from pdfkit.fitting import least_squares
 from pdfkit.io._folders import NAME as LOCK
 from pdfkit.io._folders import folder_lock
-from pdfkit.screening import tasks
+from pdfkit.screening import Progress, tasks
 from pdfkit.screening.run import Journal
 
 HERE = Path(__file__).parents[1]
@@ -221,7 +222,7 @@ def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_done_twice(
     options: dict[str, Any] = {**screens.RANGE, "keep": (16, 6), "chunk": 4}
     whole = pk.screen(screens.shaken(40), screens.measurement(), **options)
     assert len(fits) == 6
-    told: list[pk.Progress] = []
+    told: list[Progress] = []
     fits.clear()
     again = pk.screen(screens.shaken(40), screens.measurement(), **options, out=journal.parent, progress=told.append)
     assert screens.numbers(again) == screens.numbers(whole)
@@ -285,12 +286,12 @@ def test_what_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
     for text in ("my notes\n", "my notes", '{"other": 1}\n'):
         target.write_text(text)
         for resume in (True, False):
-            with pytest.raises(pk.ReadError, match="no journal of pdfkit"):
+            with pytest.raises(ReadError, match="no journal of pdfkit"):
                 pk.screen(screens.particles()[:2], screens.measurement(), out=tmp_path, resume=resume)
         assert target.read_text() == text
     target.unlink()
     target.mkdir()
-    with pytest.raises(pk.WriteError, match="cannot be written"):
+    with pytest.raises(WriteError, match="cannot be written"):
         pk.screen(screens.particles()[:2], screens.measurement(), out=tmp_path)
 
 
@@ -308,7 +309,7 @@ def test_a_damaged_line_is_named_and_two_runs_do_not_share_a_journal(tmp_path: P
         assert journal.get("match", "one") is None
     text = path.read_text().splitlines()
     path.write_text("\n".join([text[0], text[1][:-5], text[2], ""]))
-    with pytest.raises(pk.ReadError, match="line 2: this line is damaged"):
+    with pytest.raises(ReadError, match="line 2: this line is damaged"):
         Journal(path, "abc")
 
 
@@ -371,7 +372,7 @@ def test_a_broken_executor_is_one_clear_error_and_nothing_is_lost(
 
 
 def test_ctrl_c_leaves_a_journal_to_go_on_from(tmp_path: Path, alone: pk.Ranking) -> None:
-    def interrupted(now: pk.Progress) -> None:
+    def interrupted(now: Progress) -> None:
         if now.done >= 6:
             raise KeyboardInterrupt
 

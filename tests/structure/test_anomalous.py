@@ -15,8 +15,10 @@ import pdfkit as pk
 from pdfkit import debye, scattering
 from pdfkit.cli.app import app
 from pdfkit.data.instrument import HC
+from pdfkit.errors import RecipeError, StructureError
 from pdfkit.model import serial
 from pdfkit.model.noise import simulate
+from pdfkit.structure import Site
 
 # 8.048 keV, and 24 keV, 10 % below the K edge of Cd.
 CU_KALPHA, HARD = HC / 8.048, HC / 24.0
@@ -62,7 +64,7 @@ def test_isotopes_and_ions_have_the_terms_of_the_element():
 
 
 def test_energies_beyond_the_tables_are_refused():
-    with pytest.raises(pk.StructureError, match="no tabulated f′ and f″ at"):
+    with pytest.raises(StructureError, match="no tabulated f′ and f″ at"):
         scattering.anomalous("Cd", HC / 1e6)
 
 
@@ -120,7 +122,7 @@ def test_sq_of_a_model_and_debye_agree_with_the_written_sum():
     asked = {"Uiso": 0.0, "wavelength": HARD, "anomalous": True}
     pattern = pk.waxs(pair, Q, **asked)
     assert np.allclose(pattern.intensity, abs(f[0]) ** 2 + abs(f[1]) ** 2 + cross, rtol=1e-10)
-    S = pk.debye_sq(pair, Q, **asked).S
+    S = pk.patterns.debye_sq(pair, Q, **asked).S
     assert np.allclose(S, 1 + cross / 2 / abs((f[0] + f[1]) / 2) ** 2, rtol=1e-10)
 
 
@@ -130,9 +132,11 @@ def test_cluster_in_real_space_and_by_debye(weights):
     about = replace(XRAYS, wavelength=HC / 14.0, qmax=14.0, qdamp=0.0, weights=weights)
     r = np.arange(2.0, 14.0, 0.02)
     real = pk.Model(replace(cluster, baseline="none"), about)(r).G
-    other = pk.debye_pdf(cluster, r, about).G
+    other = pk.patterns.debye_pdf(cluster, r, about).G
     assert np.abs(real - other).max() < 2e-4 * np.abs(real).max()
-    assert np.abs(pk.debye_pdf(cluster, r, replace(about, anomalous=False)).G - other).max() > 1e-3 * other.max()
+    assert (
+        np.abs(pk.patterns.debye_pdf(cluster, r, replace(about, anomalous=False)).G - other).max() > 1e-3 * other.max()
+    )
 
 
 def test_sq_of_a_model_has_them():
@@ -326,7 +330,7 @@ def test_an_edge_nearby_is_said_once():
 
 
 def test_edges_of_heavy_elements_are_l_edges():
-    lead = pk.Crystal(pk.Structure((4.95,) * 3 + (90,) * 3, [pk.Site("Pb", "Pb", (0, 0, 0))]), name="pb")
+    lead = pk.Crystal(pk.Structure((4.95,) * 3 + (90,) * 3, [Site("Pb", "Pb", (0, 0, 0))]), name="pb")
     model = pk.Model(lead, pk.Instrument(probe="X", qmax=10.0, wavelength=HC / 13.1, anomalous=True))
     assert [text[:18] for text in model.remarks] == ["the L3 edge of Pb,"]
 
@@ -398,28 +402,28 @@ def test_keys_that_a_stacked_phase_has_not(tmp_path, key):
     file = recipe(tmp_path, "anomalous = true", HARD)
     phase = 'phase = [{name = "s", kind = "stacked", elements = ["Cd", "S"], a_h = 4.1, alpha = 0.3, ' + key + "}]"
     file.write_text(file.read_text().replace('phase = [{name = "zb", structure = "CdS_zincblende"}]', phase))
-    with pytest.raises(pk.RecipeError, match="is not for a stacked phase"):
+    with pytest.raises(RecipeError, match="is not for a stacked phase"):
         pk.run_recipe(file, out=tmp_path / "out")
 
 
 def test_deuterium_with_its_mass_is_no_charge():
-    assert pk.Site("A", "H-2", (0, 0, 0)).element == "D"
-    with pytest.raises(pk.StructureError, match="D is an isotope itself"):
-        pk.Site("A", "D-2", (0, 0, 0))
+    assert Site("A", "H-2", (0, 0, 0)).element == "D"
+    with pytest.raises(StructureError, match="D is an isotope itself"):
+        Site("A", "D-2", (0, 0, 0))
 
 
 def test_mixed_valence_is_kept():
     sites = [
-        pk.Site("Fe1", "Fe", (0, 0, 0), 0.4, 0.005, charge=2),
-        pk.Site("Fe2", "Fe", (0, 0, 0), 0.6, 0.005, charge=3),
-        pk.Site("O1", "O", (0.5, 0.5, 0.5), 1.0, 0.005, charge=-2),
+        Site("Fe1", "Fe", (0, 0, 0), 0.4, 0.005, charge=2),
+        Site("Fe2", "Fe", (0, 0, 0), 0.6, 0.005, charge=3),
+        Site("O1", "O", (0.5, 0.5, 0.5), 1.0, 0.005, charge=-2),
     ]
     cell = pk.Structure((4.3,) * 3 + (90,) * 3, sites)
     ions = pk.Crystal(cell, name="fe", ions=True)
     assert ions.composition() == {"Fe2+": 0.4, "Fe3+": 0.6, "O2-": 1.0}
     about = pk.Instrument(probe="X", qmax=np.inf)
     merged = pk.Structure(
-        cell.cell, [pk.Site("Fe1", "Fe", (0, 0, 0), 1.0, 0.005), pk.Site("O1", "O", (0.5,) * 3, 1.0, 0.005)]
+        cell.cell, [Site("Fe1", "Fe", (0, 0, 0), 1.0, 0.005), Site("O1", "O", (0.5,) * 3, 1.0, 0.005)]
     )
     one, two = (pk.Model(pk.Crystal(s, name="fe"), about)(R).G for s in (cell, merged))
     assert np.abs(one - two).max() < 1e-12 * np.abs(two).max()
@@ -438,7 +442,7 @@ def test_simulate(tmp_path):
 
 def test_debye_sum_keeps_the_instrument():
     pair = pk.Particle.of(["Cd", "S"], [[0, 0, 0], [0, 0, 2.5]])
-    sq = pk.debye_sq(pair, np.array([1.0, 2.0]), Uiso=0.0, wavelength=HARD, anomalous=True)
+    sq = pk.patterns.debye_sq(pair, np.array([1.0, 2.0]), Uiso=0.0, wavelength=HARD, anomalous=True)
     assert sq.instrument.resonant == HARD
     with pytest.raises(pk.PdfkitError, match="X-rays"):
         debye.amplitudes(["Cd"], np.array([1.0]), "N", wavelength=1.0)

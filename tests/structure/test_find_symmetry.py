@@ -21,7 +21,7 @@ from pdfkit.structure.site import Site
 from pdfkit.structure.structure import Structure
 
 R = np.arange(1.0, 9.0, 0.02)
-NAMES = [name for name in pk.available_structures() if name != "diamond"]
+NAMES = [name for name in pk.io.available_structures() if name != "diamond"]
 
 
 def G(structure):

@@ -12,8 +12,10 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.data.instrument import Instrument
+from pdfkit.errors import ParameterError
 from pdfkit.fitting.least_squares import fit
 from pdfkit.model import params as params_of
+from pdfkit.structure import Site
 
 R = np.arange(1.0, 15.0, 0.02)
 SALT = pk.Crystal.from_file("NaCl", name="salt")
@@ -134,7 +136,7 @@ def test_what_is_left_of_a_joint_fit_keeps_instruments(tmp_path: Path) -> None:
     text = str(result)
     assert "X-rays, Qmax 25 Å⁻¹, qdamp 0.06, qbroad 0.02" in text
     assert "neutrons, Qmax 31 Å⁻¹, qdamp 0.01" in text
-    assert set(pk.band(result)) == {"x", "n"}
+    assert set(pk.uncertainty.band(result)) == {"x", "n"}
 
 
 def test_rival_models_are_compared_with_the_instrument_of_the_data() -> None:
@@ -146,7 +148,7 @@ def test_rival_models_are_compared_with_the_instrument_of_the_data() -> None:
 
 def test_a_recipe_of_two_keeps_both(tmp_path: Path) -> None:
     for name, pdf in curves(x=X, n=N).items():
-        pk.write_columns(tmp_path / f"{name}.gr", ["r", "G"], [pdf.r, pdf.G])
+        pk.io.write_columns(tmp_path / f"{name}.gr", ["r", "G"], [pdf.r, pdf.G])
     tables = {
         "x": '[[data]]\nname = "x"\nfile = "x.gr"\nprobe = "X"\nqmax = 25\nqdamp = 0.06\nqbroad = 0.02\n',
         "n": '[[data]]\nname = "n"\nfile = "n.gr"\nprobe = "N"\nqmax = 31\nqdamp = 0.01\n',
@@ -190,7 +192,7 @@ def test_a_list_of_data_works() -> None:
     ],
 )
 def test_a_tie_to_itself_is_refused(pattern: str, expression: str) -> None:
-    with pytest.raises(pk.ParameterError, match="to itself"):
+    with pytest.raises(ParameterError, match="to itself"):
         fit(BALL, BALL(R), free=["scale"], ties={pattern: expression})
 
 
@@ -273,9 +275,9 @@ def test_limits_of_what_is_tied_hold_and_are_said(
 
 
 def test_a_tie_that_begins_outside_is_refused_or_moves_default_limits() -> None:
-    with pytest.raises(pk.ParameterError, match=r"gives 1\.26 at the start, outside its limits 0 to 1"):
+    with pytest.raises(ParameterError, match=r"gives 1\.26 at the start, outside its limits 0 to 1"):
         helped("ni.Ni.occ", "1.4*h", 0.9, BALL(R))
-    with pytest.raises(pk.ParameterError, match="outside its limits 10 to 20"):
+    with pytest.raises(ParameterError, match="outside its limits 10 to 20"):
         helped("ni.spdiameter", "h", 30.0, BALL(R), bounds={"spdiameter": (10, 20)})
     # 12 % longer than where the default limits of a stand, which are no law of nature.
     long = BALL.with_values({"ni.a": 3.95})(R)
@@ -294,7 +296,7 @@ def test_start_values_outside_bounds_are_said() -> None:
     cut = fit(NICKEL, data, free=["scale", "Uiso"], bounds={"Uiso": (-0.1, 0.06)})
     assert cut.params["ni.Ni.Uiso"].min == 0.0
     assert any("further it cannot go" in text for text in cut.remarks)
-    with pytest.raises(pk.ParameterError, match="lies between"):
+    with pytest.raises(ParameterError, match="lies between"):
         fit(NICKEL, data, free=["scale", "Uiso"], bounds={"Uiso": (-0.1, -0.05)})
     within = fit(NICKEL, data, free=["scale", "a"], bounds={"a": (3.5, 3.6)})
     assert within.remarks == ()
@@ -367,12 +369,12 @@ def test_a_profile_keeps_the_restraints(restrained: pk.FitResult, tmp_path: Path
     back = pk.load_result(restrained.save(tmp_path / "fit.h5"))
     assert back.restraints == restrained.restraints
     for result in (restrained, back):
-        low, high = pk.profile(result, "ni.a", points=5).interval()
+        low, high = pk.uncertainty.profile(result, "ni.a", points=5).interval()
         assert (high - low) / 2 == pytest.approx(error, rel=0.02)
 
 
 def test_replicas_keep_the_restraints(restrained: pk.FitResult) -> None:
-    replicas = pk.bootstrap(restrained, repeats=40, seed=2)
+    replicas = pk.uncertainty.bootstrap(restrained, repeats=40, seed=2)
     assert replicas.stderr["ni.a"] == pytest.approx(restrained.params["ni.a"].stderr, rel=0.4)
 
 
@@ -385,7 +387,7 @@ def test_restraints_of_another_kind_cannot_be_saved_and_that_is_said(tmp_path: P
     back = pk.load_result(result.save(tmp_path / "fit.h5"))
     assert back.restraints is None
     with pytest.raises(pk.PdfkitError, match="could not be saved"):
-        pk.bootstrap(back, repeats=2)
+        pk.uncertainty.bootstrap(back, repeats=2)
 
 
 # --- bonds that matter -----------------------------------------------------------------------------------------------
@@ -395,12 +397,12 @@ def perovskite(occ: float) -> pk.Structure:
     """A lead iodide cage with a cation in it whose deuterium atoms are 0.62 Å from each other."""
     h = 0.31 / 6.3
     sites = [
-        pk.Site("Pb", "Pb", (0, 0, 0)),
-        *(pk.Site(f"I{k}", "I", x) for k, x in enumerate([(0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5)])),
-        pk.Site("C", "C", (0.5, 0.5, 0.44)),
-        pk.Site("N", "N", (0.5, 0.5, 0.67)),
-        pk.Site("D1", "D", (0.5 + h, 0.5, 0.29), occ=occ),
-        pk.Site("D2", "D", (0.5 - h, 0.5, 0.29), occ=occ),
+        Site("Pb", "Pb", (0, 0, 0)),
+        *(Site(f"I{k}", "I", x) for k, x in enumerate([(0.5, 0, 0), (0, 0.5, 0), (0, 0, 0.5)])),
+        Site("C", "C", (0.5, 0.5, 0.44)),
+        Site("N", "N", (0.5, 0.5, 0.67)),
+        Site("D1", "D", (0.5 + h, 0.5, 0.29), occ=occ),
+        Site("D2", "D", (0.5 - h, 0.5, 0.29), occ=occ),
     ]
     return pk.Structure((6.3, 6.3, 6.3, 90, 90, 90), sites)
 
@@ -546,7 +548,7 @@ def test_what_nothing_depends_on_is_not_free() -> None:
     params = pk.parameters(NICKEL)
     params["ni.scale"].vary = True
     params.add("other.a", value=4.0, vary=True)
-    with pytest.raises(pk.ParameterError, match=r"other\.a is free, but neither model nor ties have it"):
+    with pytest.raises(ParameterError, match=r"other\.a is free, but neither model nor ties have it"):
         fit(NICKEL, NICKEL(R), params=params)
     params["ni.a"].expr = "other.a"
     assert fit(NICKEL, NICKEL(R), params=params).free == ("ni.scale", "other.a")
@@ -558,7 +560,7 @@ def test_wildcards_free_what_can_be_refined() -> None:
     assert not params["ni.rcut"].vary
     assert params["ni.a"].vary
     assert params["ni.sratio"].vary
-    with pytest.raises(pk.ParameterError, match=r"rcut .* cannot be refined"):
+    with pytest.raises(ParameterError, match=r"rcut .* cannot be refined"):
         params_of.apply_choices(params, ["ni.rcut"])
 
 
@@ -579,12 +581,12 @@ def test_options_of_the_wrong_kind_are_named(options: dict[str, object], words: 
 def test_a_start_that_cannot_be_is_refused_whatever_the_limits() -> None:
     params = pk.parameters(NICKEL)
     params["ni.Ni.Uiso"].set(value=-0.009, min=-1.0, vary=True)
-    with pytest.raises(pk.ParameterError, match=r"ni\.Ni\.Uiso starts at -0\.009"):
+    with pytest.raises(ParameterError, match=r"ni\.Ni\.Uiso starts at -0\.009"):
         fit(NICKEL, NICKEL(R), params=params)
     params = pk.parameters(NICKEL)
     params.add("x", value=-100.0, vary=True)  # limits of a give way to what it can be, not to a share of 100 km
     params["ni.a"].expr = "3.5 + x"
-    with pytest.raises(pk.ParameterError, match="outside its limits"):
+    with pytest.raises(ParameterError, match="outside its limits"):
         fit(NICKEL, NICKEL(R), params=params)
 
 

@@ -159,7 +159,7 @@ def test_pdffit2_live(what: str, qmax: float) -> None:
             {"Cd.U11": 0.012, "Cd.U33": 0.03, "S.U11": 0.02, "S.U33": 0.009})],
         "sratio": [pk.Crystal.from_file("CdS_zincblende", name="zb", sratio=0.7, rcut=3.3)],
         "delta1": [pk.Crystal.from_file("Ni", name="ni", delta1=0.8)],
-        "stepcut": [pk.Crystal.from_file("Ni", name="ni", shape=pk.Stepcut(17.305))],
+        "stepcut": [pk.Crystal.from_file("Ni", name="ni", shape=pk.shapes.Stepcut(17.305))],
         "two-phase": [
             pk.Crystal.from_file("CdSe_wurtzite", name="wz", scale=0.3, shape=pk.Sphere(30.0)),
             pk.Crystal.from_file("CdSe_zincblende", name="zb", scale=0.8, delta2=2.0, shape=pk.Sphere(22.0)),

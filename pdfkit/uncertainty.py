@@ -22,12 +22,15 @@ import numpy as np
 from pdfkit import _checks, transforms
 from pdfkit._checks import Array
 from pdfkit._terminal import captured
+from pdfkit.data.covariance import Covariance
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.fitting.least_squares import known_restraints, posed_again, refit
 from pdfkit.fitting.problem import Problem
 from pdfkit.model.params import ParameterMap
 from pdfkit.model.restraints import Restraint
 from pdfkit.results.result import DatasetFit, FitResult
+
+__all__ = ["Covariance", "Profile", "Replicas", "band", "bootstrap", "profile", "sample"]
 
 Progress = Callable[[int, int], None]
 
@@ -52,7 +55,8 @@ def band(result: FitResult) -> dict[str, Array]:
     >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
     >>> result = pk.fit(model, data, free=["scale"])
     >>> scale = result.params["ni.scale"]
-    >>> np.allclose(pk.band(result)[""], abs(result.calc.G) * scale.stderr / scale.value)  # "": the only data set
+    >>> (width,) = pk.uncertainty.band(result).values()
+    >>> np.allclose(width, abs(result.calc.G) * scale.stderr / scale.value)
     True
     """
     mapping = ParameterMap.of(result.params)
@@ -73,6 +77,15 @@ class Profile:
 
     name; values (n,) of the parameter; rise (n,): χ² above its minimum, restraints included, in units of the errors; rw
     (n,). interval(k): where the rise reaches k².
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> values = np.array([3.4, 3.45, 3.5, 3.55, 3.6])
+    >>> along = pk.uncertainty.Profile("ni.a", 3.5, values, ((values - 3.5) / 0.05) ** 2, np.full(5, 0.1))
+    >>> print("{:.2f} to {:.2f} Å".format(*along.interval()))
+    3.45 to 3.55 Å
     """
 
     name: str
@@ -111,7 +124,7 @@ def profile(
     >>> pdf = model(np.arange(1, 10, 0.02))
     >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
     >>> result = pk.fit(model, data, free=["scale", "a"])
-    >>> low, high = pk.profile(result, "ni.a", points=5).interval()
+    >>> low, high = pk.uncertainty.profile(result, "ni.a", points=5).interval()
     >>> print(f"± {(high - low) / 2 / result.params['ni.a'].stderr:.2f} standard errors")
     ± 1.00 standard errors
     """
@@ -147,6 +160,14 @@ class Replicas:
     """Values (repeats, n) of the free parameters, resampled or sampled, and what follows from them.
 
     remark : what to know of them (a chain too short for its correlations), or empty.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> draws = pk.uncertainty.Replicas(("ni.a",), np.array([3.5]), np.array([[3.49], [3.5], [3.51]]))
+    >>> round(draws.stderr["ni.a"], 6)
+    0.01
     """
 
     free: tuple[str, ...]
@@ -196,7 +217,7 @@ def bootstrap(
     >>> r, Q = np.arange(1, 10, 0.02), np.arange(0.1, 25, 0.1)
     >>> noise = 0.01 * np.random.default_rng(1).standard_normal(Q.size) @ np.sin(np.outer(Q, r))
     >>> result = pk.fit(model, pk.PDF(r, model(r).G + noise, instrument=model.instrument), free=["scale", "a"])
-    >>> replicas = pk.bootstrap(result, repeats=20, seed=1)
+    >>> replicas = pk.uncertainty.bootstrap(result, repeats=20, seed=1)
     >>> replicas.values.shape, 0.5 < replicas.stderr["ni.a"] / result.params["ni.a"].stderr < 2
     ((20, 2), True)
     """
@@ -265,7 +286,7 @@ def sample(
     >>> pdf = model(np.arange(2, 4, 0.04))
     >>> data = pk.PDF(pdf.r, pdf.G, np.full(pdf.r.size, 0.2), instrument=model.instrument)  # simulated, with errors
     >>> result = pk.fit(model, data, free=["a"])
-    >>> draws = pk.sample(result, steps=150, burn=50, walkers=4, seed=1)
+    >>> draws = pk.uncertainty.sample(result, steps=150, burn=50, walkers=4, seed=1)
     >>> draws.remark.startswith("The chain is shorter than 50 times the integrated autocorrelation time")
     True
     >>> draws.values.shape, 0.5 < draws.stderr["ni.a"] / result.params["ni.a"].stderr < 2

@@ -1,0 +1,7 @@
+from .evaluate import Convention as Convention
+from .model import Model as Model
+from .params import Parameters as Parameters
+from .restraints import BondRestraint as BondRestraint
+from .restraints import ValueRestraint as ValueRestraint
+
+__all__: list[str]
