@@ -269,10 +269,10 @@ def other_floors(p: dict[str, float]) -> list[Floor]:
     cluster = pk.Cluster.from_file("Cd56Se35_tetrahedron", name="c", Uiso=0.01)
     peak = np.array(plain_peaks(cluster, 40.0).peak)
     out = np.zeros((1, Q.size))
-    channel = np.zeros(len(peak), dtype=np.int64)
+    pair = np.zeros(len(peak), dtype=np.int64)
 
     def direct() -> None:
-        debye.debye_sums_uniform(peak, channel, 0.5, 0.01, out)
+        debye.debye_sums_uniform(peak, pair, 0.5, 0.01, out)
 
     rows.append(
         Floor(

@@ -40,14 +40,14 @@ BIN = 0.005
 
 
 def expected(phase: pk.Stacked, diameter: float) -> dict[tuple[int, int], float]:
-    """(channel, bin of d) → pairs i < j of a sphere."""
+    """(pair, bin of d) → pairs i < j of a sphere."""
     values = np.array([q.value for q in phase.quantities])
     found = phase.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), diameter)
     out: dict[tuple[int, int], float] = {}
     atoms = found.rho0 * math.pi / 6.0 * diameter**3
-    for (d, _, w), channel in zip(found.peak.tolist(), found.channel.tolist(), strict=True):
+    for (d, _, w), pair in zip(found.peak.tolist(), found.pair.tolist(), strict=True):
         if w > 0:
-            key = channel, math.floor(d / BIN)
+            key = pair, math.floor(d / BIN)
             out[key] = out.get(key, 0.0) + 0.5 * w * atoms
     return out
 
@@ -66,8 +66,8 @@ def explicit(alpha: float, diameter: float, stacks: int, seed: int = 1) -> None:
         )  # fmt: skip
         sphere = pk.build.sphere(source, diameter, centre=(*rng.random(2), 32 + rng.random()))
         table = pk.particles.count_pairs(sphere, method="lattice", threads=1)
-        for channel, d, n in zip(table.channel.tolist(), table.distance.tolist(), table.count.tolist(), strict=True):
-            near = [(channel, math.floor(d / BIN) + off) for off in (0, -1, 1)]  # on an edge
+        for pair, d, n in zip(table.pair.tolist(), table.distance.tolist(), table.count.tolist(), strict=True):
+            near = [(pair, math.floor(d / BIN) + off) for off in (0, -1, 1)]  # on an edge
             one[index[next(key for key in near if key in index)]] += n
         total += one
         squares += one * one

@@ -6,7 +6,7 @@
 | S(Q) | [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² | `structure_function` |
 | G(r) | (2/π)∫Q[S(Q) − 1]M(Q) sin(Qr) dQ over Qmin…Qmax | `pdf` |
 
-σ_ij² = (U_i + U_j)(1 − δ₁/r − δ₂/r² + qbroad²r²) + the variance of the bin. Two routes give the same sums:
+σ_ij² = (U_i + U_j)(1 − δ₁/r − δ₂/r² + qbroad²r²) + the variance of the bin. Two methods give the same sums:
 
 - "direct": one term per bin of distances and Q.
 - "grid": the bins as Gaussian peaks on a grid of r, whose sine sum is taken at all Q at once. Narrow peaks are widened
@@ -36,7 +36,7 @@ from pdfkit.kernels.peaks import sum_peaks
 from pdfkit.particles.counting import PairTable
 from pdfkit.scattering import amplitude, product
 
-ROUTES = ("auto", "direct", "grid")
+METHODS = ("auto", "direct", "grid")
 
 # Peaks at least this wide, σ·Qmax, sum up to 1e-13 on a grid; what is divided out grows to exp(3.2²/2) = 170 at Qmax.
 _SHARPEST = 3.2
@@ -92,7 +92,7 @@ def peaks_of(table: PairTable, motion: Motion = AT_REST, *, qbroad: float = 0.0,
     stretch = 1.0 + motion.expansion
     mean, variance = stretch * table.distance, stretch**2 * table.variance
     bracket = 1.0 - motion.delta1 / mean - motion.delta2 / mean**2 + (qbroad * mean) ** 2
-    moving = (u[first] + u[second])[table.channel]
+    moving = (u[first] + u[second])[table.pair]
     out = np.column_stack([mean - variance / mean, moving * bracket + variance, table.count])
     dropped = (bracket <= 0) & (moving > 0)
     if dropped.any():
@@ -107,7 +107,7 @@ def peaks_of(table: PairTable, motion: Motion = AT_REST, *, qbroad: float = 0.0,
 
 def _warn_dropped(table: PairTable, mean: Array, dropped: Any) -> None:
     k = int(np.flatnonzero(dropped)[np.argmin(mean[dropped])])
-    a, b = table.pairs[table.channel[k]]
+    a, b = table.pairs[table.pair[k]]
     warnings.warn(
         PdfkitWarning(
             f"delta1 and delta2 leave no width to {int(table.count[dropped].sum())} pairs, the first of classes "
@@ -121,33 +121,33 @@ def _warn_dropped(table: PairTable, mean: Array, dropped: Any) -> None:
 
 
 def sine_sums(
-    peak: Array, channel: IntArray, channels: int, Q: Array, *, dpeak: Array | None = None, route: str = "auto"
+    peak: Array, pair: IntArray, npairs: int, Q: Array, *, dpeak: Array | None = None, method: str = "auto"
 ) -> Array:
-    """Return Σ (w/d) sin(Qd) exp(−σ²Q²/2) over the peaks of each channel, with derivatives: (channels, 1 + n, nQ).
+    """Return Σ (w/d) sin(Qd) exp(−σ²Q²/2) over the peaks of each species pair, with derivatives: (npairs, 1 + n, nQ).
 
     This is the sine transform ∫T(r) sin(Qr) dr of the peaks T = w[n(r − d; σ) − n(r + d; σ)]/d.
-    peak : (m, 3) = d, σ², w; those with σ² < 0 are left out. channel : (m,). Q : (nQ,) Å⁻¹. dpeak : (m, n, 3), how
-    peaks change along n directions; needs the grid. route : see the module.
+    peak : (m, 3) = d, σ², w; those with σ² < 0 are left out. pair : (m,). Q : (nQ,) Å⁻¹. dpeak : (m, n, 3), how
+    peaks change along n directions; needs the grid. method : see the module.
 
-    Raises PdfkitError for an unknown route, or derivatives by the direct one.
+    Raises PdfkitError for an unknown method, or derivatives by the direct one.
     """
-    _checks.choice("route", route, ROUTES)
+    _checks.choice("method", method, METHODS)
     kept = peak[:, 1] >= 0
     if not kept.all():
-        peak, channel = peak[kept], channel[kept]
+        peak, pair = peak[kept], pair[kept]
         dpeak = None if dpeak is None else dpeak[kept]
     n = 0 if dpeak is None else dpeak.shape[1]
     top = float(np.abs(Q).max(initial=0.0))
     if not len(peak) or top == 0:
-        return np.zeros((channels, 1 + n, Q.size))
+        return np.zeros((npairs, 1 + n, Q.size))
     grid = _Grid.of(peak, Q, top)
-    if route == "auto":
-        route = "grid" if n or grid.cost(channels) < _direct_cost(len(peak), Q) else "direct"
-    if route == "direct":
+    if method == "auto":
+        method = "grid" if n or grid.cost(npairs) < _direct_cost(len(peak), Q) else "direct"
+    if method == "direct":
         if n:
-            raise PdfkitError("derivatives come from the grid: leave route out")
-        return _direct(peak, channel, channels, Q)[:, None]
-    return grid.sums(peak, channel, channels, dpeak)
+            raise PdfkitError("derivatives come from the grid: leave method out")
+        return _direct(peak, pair, npairs, Q)[:, None]
+    return grid.sums(peak, pair, npairs, dpeak)
 
 
 def _direct_cost(peaks: int, Q: Array) -> float:
@@ -163,15 +163,15 @@ def _step(Q: Array) -> float | None:
     return step if uniform else None
 
 
-def _direct(peak: Array, channel: IntArray, channels: int, Q: Array) -> Array:
-    out = np.zeros((channels, Q.size))
+def _direct(peak: Array, pair: IntArray, npairs: int, Q: Array) -> Array:
+    out = np.zeros((npairs, Q.size))
     step = _step(Q)
-    peak, channel, Q = np.array(peak), np.array(channel), np.array(Q)  # the kernels take writable arrays
+    peak, pair, Q = np.array(peak), np.array(pair), np.array(Q)  # the kernels take writable arrays
     for part in _machine.pieces(len(peak), max(_direct_cost(1, Q), 1.0) * 1e-9):
         if step is None:
-            kernels.debye_sums(peak[part], channel[part], Q, out)
+            kernels.debye_sums(peak[part], pair[part], Q, out)
         else:
-            kernels.debye_sums_uniform(peak[part], channel[part], float(Q[0]), step, out)
+            kernels.debye_sums_uniform(peak[part], pair[part], float(Q[0]), step, out)
     return out
 
 
@@ -204,20 +204,20 @@ class _Grid:
         points = float(np.minimum(2.0 * _REACH * sigma / step, count).sum())
         return cls(Q, step, count, widen, period, points)
 
-    def cost(self, channels: int) -> float:
+    def cost(self, npairs: int) -> float:
         """Estimated time, ns."""
-        sums = self.period * channels if self.period else 0
+        sums = self.period * npairs if self.period else 0
         sines = 0 if self.period else self.count * self.Q.size
         return 1e5 + self.points * _COSTS["point"] + sums * _COSTS["fft"] + sines * _COSTS["sine"]
 
-    def sums(self, peak: Array, channel: IntArray, channels: int, dpeak: Array | None) -> Array:
+    def sums(self, peak: Array, pair: IntArray, npairs: int, dpeak: Array | None) -> Array:
         """Return the sums of `sine_sums`."""
         wider = np.array(peak)
         wider[:, 1] += self.widen
         moving = np.zeros((len(peak), 0, 3)) if dpeak is None else np.array(dpeak)
-        curves = np.zeros((channels, 1 + moving.shape[1], self.count))
-        plain = (np.ones(channels), np.zeros((moving.shape[1], channels)))
-        sum_peaks(wider, moving, np.array(channel), *plain, self.step, _REACH, True, curves)
+        curves = np.zeros((npairs, 1 + moving.shape[1], self.count))
+        plain = (np.ones(npairs), np.zeros((moving.shape[1], npairs)))
+        sum_peaks(wider, moving, np.array(pair), *plain, self.step, _REACH, True, curves)
         return np.asarray(self._sines(curves) * (self.step * np.exp(0.5 * self.widen * self.Q**2)))
 
     def _sines(self, curves: Array) -> Array:
@@ -250,16 +250,16 @@ def pair_sums(
     *,
     qbroad: float = 0.0,
     qdamp: float = 0.0,
-    route: str = "auto",
+    method: str = "auto",
 ) -> Array:
-    """Return Σ_{i<j} sin(Qr)/(Qr) exp(−σ²Q²/2) of each channel of the table: (channels, nQ), number of pairs at Q = 0.
+    """Return Σ_{i<j} sin(Qr)/(Qr) exp(−σ²Q²/2) by species pair of the table: (npairs, nQ), number of pairs at Q = 0.
 
-    Raises PdfkitError for a table that leaves out pairs beyond an rmax, Q < 0 or an unknown route.
+    Raises PdfkitError for a table that leaves out pairs beyond an rmax, Q < 0 or an unknown method.
     """
     Q = _valid(table, Q)
     peak = peaks_of(table, motion, qbroad=qbroad, qdamp=qdamp)
-    out = sine_sums(peak, table.channel, len(table.pairs), Q, route=route)[:, 0]
-    at_zero = np.bincount(table.channel, peak[:, 2], minlength=len(table.pairs))
+    out = sine_sums(peak, table.pair, len(table.pairs), Q, method=method)[:, 0]
+    at_zero = np.bincount(table.pair, peak[:, 2], minlength=len(table.pairs))
     positive = Q > 0
     return np.where(positive, out / np.where(positive, Q, 1.0), at_zero[:, None])
 
@@ -304,7 +304,7 @@ def amplitudes(
 
 
 def _pair_products(table: PairTable, f: Any) -> Array:
-    """Return 2 Re(f_a f_b*) of each channel (channels, nQ): pairs i < j count twice."""
+    """Return 2 Re(f_a f_b*) of each species pair (npairs, nQ): pairs i < j count twice."""
     if len(f) != len(table.atoms):
         raise PdfkitError(f"{len(f)} elements for {len(table.atoms)} classes of atoms: give the element of each class")
     first, second = np.array(table.pairs, dtype=np.int64).reshape(-1, 2).T
@@ -322,7 +322,7 @@ def intensity(
     strengths: Mapping[str, float] | None = None,
     wavelength: float | None = None,
     per_atom: bool = False,
-    route: str = "auto",
+    method: str = "auto",
 ) -> Array:
     """Return I(Q) = Σ_ij f_i f_j sin(Qr_ij)/(Qr_ij) exp(−σ_ij²Q²/2) (nQ,), in f² per particle or per atom.
 
@@ -333,7 +333,7 @@ def intensity(
     """
     Q = _valid(table, Q)
     f = amplitudes(elements, Q, probe, weights, strengths, wavelength)
-    pairs = (_pair_products(table, f) * pair_sums(table, Q, motion, route=route)).sum(axis=0)
+    pairs = (_pair_products(table, f) * pair_sums(table, Q, motion, method=method)).sum(axis=0)
     out = pairs + table.atoms @ product(f, f)
     return np.asarray(out / table.atoms.sum() if per_atom else out)
 
@@ -350,7 +350,7 @@ def structure_function(
     wavelength: float | None = None,
     qbroad: float = 0.0,
     qdamp: float = 0.0,
-    route: str = "auto",
+    method: str = "auto",
 ) -> Array:
     """Return S(Q) = [I(Q)/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² (nQ,), the terms i = j cancelled exactly.
 
@@ -362,7 +362,7 @@ def structure_function(
     f = amplitudes(elements, Q, probe, weights, strengths, wavelength)
     mean = _mean(table, f, elements)
     scale = 1.0 / (table.atoms.sum() * product(mean, mean))
-    sums = pair_sums(table, Q, motion, qbroad=qbroad, qdamp=qdamp, route=route)
+    sums = pair_sums(table, Q, motion, qbroad=qbroad, qdamp=qdamp, method=method)
     return np.asarray(1.0 + (_pair_products(table, f) * sums).sum(axis=0) * scale)
 
 
@@ -384,7 +384,7 @@ def pdf(
     instrument: Instrument | None = None,
     *,
     strengths: Mapping[str, float] | None = None,
-    route: str = "auto",
+    method: str = "auto",
     name: str = "",
 ) -> PDF:
     """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax on `r` ((nr,) Å, increasing), F = Q[S(Q) − 1].
@@ -404,7 +404,7 @@ def pdf(
     Q, factor = _nodes(instrument.qmin, instrument.qmax, reach)
     S = structure_function(
         table, Q, elements, motion, probe=instrument.probe or "X", weights=instrument.weights, strengths=strengths,
-        wavelength=instrument.resonant, qbroad=instrument.qbroad, qdamp=instrument.qdamp, route=route,
+        wavelength=instrument.resonant, qbroad=instrument.qbroad, qdamp=instrument.qdamp, method=method,
     )  # fmt: skip
     M = transforms.window(instrument.window, Q, instrument.qmax, instrument.window_width)
     G = 2.0 / math.pi * transforms.phase_sum(Q, factor * Q * (S - 1.0) * M, r).imag

@@ -151,7 +151,7 @@ def waxs(
     wavelength: float | None = None,
     anomalous: bool = False,
     per_atom: bool = False,
-    route: str = "auto",
+    method: str = "auto",
 ) -> Pattern:
     """Return I(Q) of one particle (see `pdfkit.debye.intensity`) on Q (Å⁻¹; default 0.5 to 25 in steps of 0.01).
 
@@ -160,7 +160,7 @@ def waxs(
     Uiso : Å², one or per element; default: those of a `Cluster`, 0.01 of any other particle.
     probe : "X", "N" or "E". weights : "q-dependent" f(Q) or "constant". strengths : {element: f} in place of tables.
     wavelength : Å. anomalous : with f′ and f″ of X-rays of that wavelength (`pdfkit.scattering.anomalous`).
-    per_atom : divide by the number of atoms. route : see `pdfkit.debye`.
+    per_atom : divide by the number of atoms. method : see `pdfkit.debye`.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def waxs(
     at = _Scene.of(particle, Uiso)
     I = debye.intensity(
         at.table, Q, at.elements, at.motion, probe=probe, weights=weights, strengths=strengths, per_atom=per_atom,
-        wavelength=at.resonant(probe, wavelength, anomalous, strengths), route=route,
+        wavelength=at.resonant(probe, wavelength, anomalous, strengths), method=method,
     )  # fmt: skip
     return Pattern(Q, I, probe=probe, name=at.name)
 
@@ -276,7 +276,7 @@ def debye_sq(
 ) -> SQ:
     """Return S(Q) = [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² of one particle on increasing Q (Å⁻¹).
 
-    wavelength, anomalous : as for `waxs`. Options: weights, strengths, qbroad, qdamp, route of
+    wavelength, anomalous : as for `waxs`. Options: weights, strengths, qbroad, qdamp, method of
     `pdfkit.debye.structure_function`. Errors as for `waxs`.
 
     Example
@@ -299,7 +299,7 @@ def debye_pdf(
     *,
     Uiso: float | Mapping[str, float] | None = None,
     strengths: Mapping[str, float] | None = None,
-    route: str = "auto",
+    method: str = "auto",
 ) -> PDF:
     """Return G(r) = (2/π)∫Q[S(Q) − 1]M(Q) sin(Qr) dQ over Qmin…Qmax of one particle; see `pdfkit.debye.pdf`.
 
@@ -317,7 +317,7 @@ def debye_pdf(
     at = _Scene.of(particle, Uiso)
     if instrument is not None:
         at.resonant(instrument.probe or "X", instrument.wavelength, instrument.anomalous, strengths)
-    return debye.pdf(at.table, r, at.elements, at.motion, instrument, strengths=strengths, route=route, name=at.name)
+    return debye.pdf(at.table, r, at.elements, at.motion, instrument, strengths=strengths, method=method, name=at.name)
 
 
 @dataclass(frozen=True, eq=False)

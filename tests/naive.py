@@ -67,11 +67,11 @@ def cut(r, G, qmin, qmax, out_r, weight=lambda q: np.ones_like(q)):
     return np.array([2 / math.pi * (weights * F * np.sin(q * one)).sum() for one in out_r])
 
 
-def deposit(peak, channel, step, npoints, nchannels, by_pair):
-    """Return (nchannels, npoints): the sum of Gaussians without recursion or cutoff."""
+def deposit(peak, pair, step, npoints, npairs, by_pair):
+    """Return (npairs, npoints): the sum of Gaussians without recursion or cutoff."""
     r = step * np.arange(npoints)
-    out = np.zeros((nchannels, npoints))
-    for (d, s2, w), ch in zip(peak, channel, strict=True):
+    out = np.zeros((npairs, npoints))
+    for (d, s2, w), ch in zip(peak, pair, strict=True):
         shape = np.exp(-((r - d) ** 2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)
         if by_pair:
             shape = (shape - np.exp(-((r + d) ** 2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)) / d
@@ -89,10 +89,10 @@ def debye(xyz, f, u, Q, *, delta1=0.0, delta2=0.0):
     return out
 
 
-def debye_sums(peak, channel, Q, channels):
-    """Return (channels, nQ): Σ (w/d) sin(Qd) exp(−σ²Q²/2) term by term."""
-    out = np.zeros((channels, Q.size))
-    for (d, s2, w), ch in zip(peak, channel, strict=True):
+def debye_sums(peak, pair, Q, npairs):
+    """Return (npairs, nQ): Σ (w/d) sin(Qd) exp(−σ²Q²/2) term by term."""
+    out = np.zeros((npairs, Q.size))
+    for (d, s2, w), ch in zip(peak, pair, strict=True):
         for k, q in enumerate(Q):
             out[ch, k] += w / d * math.sin(q * d) * math.exp(-0.5 * s2 * q * q)
     return out

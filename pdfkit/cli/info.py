@@ -254,8 +254,8 @@ def of_particle(particle: Particle) -> Lines:
         return
     table = count_pairs(particle)
     yield "largest r", f"{table.distance.max():.3f} Å"
-    for (a, b), channel in zip(table.pairs, range(len(table.pairs)), strict=True):
-        inside = table.channel == channel
+    for (a, b), pair in zip(table.pairs, range(len(table.pairs)), strict=True):
+        inside = table.pair == pair
         if inside.any():
             yield f"shortest {particle.elements[a]}–{particle.elements[b]}", f"{table.distance[inside].min():.3f} Å"
 
@@ -324,7 +324,7 @@ def shortest_distances(structure: Structure) -> dict[str, float]:
     reach = 4.0
     while True:
         found = crystal.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), reach)
-        distances = [found.peak[found.channel == k, 0] for k in range(len(found.pairs))]
+        distances = [found.peak[found.pair == k, 0] for k in range(len(found.pairs))]
         if all(d.size for d in distances) or reach >= 8.0:
             break
         reach *= 2

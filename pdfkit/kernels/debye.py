@@ -11,12 +11,12 @@ from pdfkit.kernels._jit import kernel
 
 
 @kernel
-def debye_sums(peak: Array, channel: IntArray, Q: Array, out: Array) -> None:
+def debye_sums(peak: Array, pair: IntArray, Q: Array, out: Array) -> None:
     """Add Σ (w/d) sin(Qd) exp(−σ²Q²/2) to `out`, at any Q.
 
     Divided by Q this is Σ w·sin(Qd)/(Qd)·exp(−σ²Q²/2); it is also the sine transform of the peaks that
     `kernels.peaks.sum_peaks` adds up (by_pair).
-    Shapes: peak (m,3) = d, σ², w; channel (m,); Q (nq,); out (nchannels, nq), added to. Units: Å, Å⁻¹.
+    Shapes: peak (m,3) = d, σ², w; pair (m,); Q (nq,); out (npairs, nq), added to. Units: Å, Å⁻¹.
     Peaks with σ² < 0 are left out. Source: Debye, Ann. Phys. 351, 809 (1915).
     """
     for p in range(peak.shape[0]):
@@ -24,13 +24,13 @@ def debye_sums(peak: Array, channel: IntArray, Q: Array, out: Array) -> None:
         if s2 < 0.0:
             continue
         amplitude = peak[p, 2] / d
-        row = out[channel[p]]
+        row = out[pair[p]]
         for k in range(Q.size):
             row[k] += amplitude * math.sin(Q[k] * d) * math.exp(-0.5 * s2 * Q[k] * Q[k])
 
 
 @kernel
-def debye_sums_uniform(peak: Array, channel: IntArray, first: float, step: float, out: Array) -> None:
+def debye_sums_uniform(peak: Array, pair: IntArray, first: float, step: float, out: Array) -> None:
     """Add the sums of `debye_sums` at Q_k = first + k·step: two rotations and two products a term.
 
     Formula: the phase turns by a fixed angle, sin(x + a) = sin x cos a + cos x sin a, and the Gaussian follows from
@@ -45,7 +45,7 @@ def debye_sums_uniform(peak: Array, channel: IntArray, first: float, step: float
         if half < 0.0:
             continue
         amplitude = peak[p, 2] / d
-        row = out[channel[p]]
+        row = out[pair[p]]
         c1, s1 = math.cos(step * d), math.sin(step * d)
         c4, s4 = math.cos(4.0 * step * d), math.sin(4.0 * step * d)
         g1 = math.exp(-2.0 * half * step * step)

@@ -17,7 +17,7 @@ from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 def sum_peaks(
     peak: Array,
     dpeak: Array,
-    channel: IntArray,
+    pair: IntArray,
     factor: Array,
     dfactor: Array,
     step: float,
@@ -28,12 +28,12 @@ def sum_peaks(
     """Add peaks and their derivatives to `out` on the grid r_k = k·step.
 
     Formula: T(r) = F·w[n(r − d; σ) − n(r + d; σ)]/d with n the unit normal density (by_pair), or F·w·n(r − d; σ),
-    which the caller divides by r, F the factor of the peak's channel. Gaussians come from the recursion
+    which the caller divides by r, F the factor of the peak's species pair. Gaussians come from the recursion
     e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²), and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6).
     Rounding of the recursion stays below 1e-13.
     Derivative along a direction: (∂T/∂d)ḋ + (∂T/∂σ²)σ̇² + (∂T/∂w)ẇ = E·(A₀ + A₁x + A₂x²), x = r − d.
-    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); channel (n,); factor (nchannels,) and dfactor (nq, nchannels); out
-    (nchannels, 1 + nq, npoints), added to, or (1, …) for the sum of all channels.
+    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); pair (n,); factor (npairs,) and dfactor (nq, npairs); out
+    (npairs, 1 + nq, npoints), added to, or (1, …) for the sum of all pairs.
     Units: Å. Peaks with σ² ≤ 0 are left out. Source: Juhás et al., Acta Cryst. A71, 562 (2015), for the 1/d form.
     """
     npoints = out.shape[2]
@@ -47,9 +47,9 @@ def sum_peaks(
             continue
         sigma = math.sqrt(s2)
         half = reach * sigma
-        ch = channel[p]
-        weight = factor[ch] * peak[p, 2]
-        row_of = ch if out.shape[0] > 1 else 0
+        ab = pair[p]
+        weight = factor[ab] * peak[p, 2]
+        row_of = ab if out.shape[0] > 1 else 0
         for mirror in range(2 if by_pair else 1):
             d = peak[p, 0] if mirror == 0 else -peak[p, 0]
             if d + half < 0.0:
@@ -104,7 +104,7 @@ def sum_peaks(
             for q in range(nq):
                 dd = dpeak[p, q, 0] if mirror == 0 else -dpeak[p, q, 0]
                 ds2 = dpeak[p, q, 1]
-                dw = dpeak[p, q, 2] * factor[ch] + peak[p, 2] * dfactor[q, ch]
+                dw = dpeak[p, q, 2] * factor[ab] + peak[p, 2] * dfactor[q, ab]
                 if dd == 0.0 and ds2 == 0.0 and dw == 0.0:
                     continue
                 a0 = dw * unit - 0.5 * amplitude * ds2 / s2
@@ -121,9 +121,9 @@ def sum_peaks(
 def envelop(curves: Array, active: IntArray, value: Array, slopes: Array, along: Array, out: Array) -> None:
     """Add curves × envelope and its derivatives to `out`: (fg)˙ = f·ġ for every direction, + ḟ·g for the active ones.
 
-    Shapes: curves (nchannels, 1 + nactive, n), f and its derivatives along the directions active (nactive,); value
+    Shapes: curves (npairs, 1 + nactive, n), f and its derivatives along the directions active (nactive,); value
     (n,), g; slopes (nb, n), derivatives of g by what it depends on, and along (nb, nq), tangents of that; out
-    (nchannels, 1 + nq, n).
+    (npairs, 1 + nq, n).
     """
     for c in range(curves.shape[0]):
         f = curves[c, 0]

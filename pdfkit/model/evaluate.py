@@ -7,15 +7,14 @@ phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from itertools import combinations_with_replacement
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks, _machine, scattering
+from pdfkit import _checks, _machine
 from pdfkit._checks import Array, IntArray
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
@@ -23,6 +22,7 @@ from pdfkit.kernels import peaks as kernels
 from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
 from pdfkit.model.cut import Grid
+from pdfkit.model.weights import PairWeights, cut_weights
 from pdfkit.phases.base import Composition, Peaks, Phase
 from pdfkit.shapes import Whole
 
@@ -116,8 +116,8 @@ class Evaluator:
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
         self._spectra: dict[Any, Array] = {}
-        self._weights: dict[Any, _PairWeights] = {}
-        self._last_moves: tuple[Array, list[_Moves]] = (np.zeros(0), [])
+        self._weights: dict[Any, PairWeights] = {}
+        self._last_varied: tuple[Array, list[_Varied]] = (np.zeros(0), [])
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -170,7 +170,7 @@ class Evaluator:
         return out
 
     def _finish(self, block: _Block) -> Array:
-        """Return a block's curves on r (nchannels, 1 + nq, nr): envelopes and cut in the order of the convention."""
+        """Return a block's curves on r (npairs, 1 + nq, nr): envelopes and cut in the order of the convention."""
         curves = self._uncut(block)
         return self._filtered(curves) if self._filter and self._before else curves
 
@@ -193,8 +193,8 @@ class Evaluator:
     def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
         """Return every phase's curves on the shared grid, before envelope and cut."""
         self.messages = []
-        both = zip(self._offsets, self._all_moves(tangents), strict=True)
-        parts = [self._part(phase, start, values, moves) for (phase, start), moves in both]
+        both = zip(self._offsets, self._all_varied(tangents), strict=True)
+        parts = [self._part(phase, start, values, varied) for (phase, start), varied in both]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
         return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
 
@@ -223,15 +223,15 @@ class Evaluator:
         counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
         return list(zip(self.phases, counts.tolist()[:-1], strict=True))
 
-    def _all_moves(self, tangents: Array) -> list[_Moves]:
+    def _all_varied(self, tangents: Array) -> list[_Varied]:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
-        known, moves = self._last_moves
+        known, varied = self._last_varied
         if known.shape != tangents.shape or not (known == tangents).all():
-            moves = [_Moves.of(phase, start, tangents) for phase, start in self._offsets]
-            self._last_moves = tangents.copy(), moves
-        return moves
+            varied = [_Varied.of(phase, start, tangents) for phase, start in self._offsets]
+            self._last_varied = tangents.copy(), varied
+        return varied
 
-    def _part(self, phase: Phase, start: int, values: Array, moves: _Moves) -> _Part:
+    def _part(self, phase: Phase, start: int, values: Array, varied: _Varied) -> _Part:
         stop = start + len(phase.quantities)
         shape = phase.shape
         if shape.parameters:
@@ -241,13 +241,15 @@ class Evaluator:
         if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
             reach = min(reach, max(shape.extent(), 1.0))
         qbroad, qmin = float(values[-1]), self.instrument.qmin
-        found = phase.peaks(values[start:stop], moves.phase, qbroad, moves.qbroad, reach, qmin)
+        found = phase.peaks(values[start:stop], varied.phase, qbroad, varied.qbroad, reach, qmin)
         if found.dropped:
             self.messages.append(
                 f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
                 "lower delta1 or delta2"
             )
-        return _Part(phase.name, found, moves.active, _Envelope(float(values[start]), shape, float(values[-2]), moves))
+        return _Part(
+            phase.name, found, varied.active, _Envelope(float(values[start]), shape, float(values[-2]), varied)
+        )
 
     def _grid(self, sigma: float) -> Grid:
         step = model_cut.choose_step(sigma, self._qmax)
@@ -274,7 +276,7 @@ class Evaluator:
         curves = np.zeros((slope.shape[0], 1 + nq, grid.count))
         by_pair = self.convention.prefactor == "pair"
         for some in self._portions(part, grid):
-            peaks = (found.peak[some], found.dpeak[some], found.channel[some], weights.factor, weights.dfactor)
+            peaks = (found.peak[some], found.dpeak[some], found.pair[some], weights.factor, weights.dfactor)
             kernels.sum_peaks(*peaks, grid.step, self.convention.reach, by_pair, curves)
         if not by_pair:
             curves[..., 1:] /= grid.nodes[1:]
@@ -300,7 +302,7 @@ class Evaluator:
         _machine.need_time(each * peak.shape[0], what, "lower rmax, or a U, sratio or qbroad that makes peaks too wide")
         return _machine.pieces(peak.shape[0], each)
 
-    def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> _PairWeights:
+    def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> PairWeights:
         fixed = not composition.tangents.any()
         key = (
             composition.elements,
@@ -311,7 +313,7 @@ class Evaluator:
         )
         if fixed and key in self._weights:
             return self._weights[key]
-        out = _PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
+        out = PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
         if fixed:
             self._weights[key] = out
         return out
@@ -329,97 +331,11 @@ class Evaluator:
         strengths = tuple(sorted(self.strengths.items()))
         key = (grid.step, grid.period, self.instrument, strengths, composition.elements, tuple(c.tolist()))
         changed = np.flatnonzero(dc.any(axis=1)).tolist()
-        return _cut_weights(*key), {int(active[q]): _cut_weights(*key, tuple(dc[q].tolist())) for q in changed}
-
-
-@lru_cache(maxsize=64)
-def _cut_weights(
-    step: float,
-    period: int,
-    instrument: Instrument,
-    strengths: tuple[tuple[str, float], ...],
-    elements: tuple[str, ...],
-    fractions: tuple[float, ...],
-    tangent: tuple[float, ...] | None = None,
-) -> Array:
-    """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`.
-
-    Complex f: Re(f_a f_b*)/|⟨f⟩|², and −2 Re(f_a f_b*) Re(⟨f⟩˙⟨f⟩*)/|⟨f⟩|⁴.
-    """
-
-    def weight(a: int, b: int) -> Callable[[Array], Array]:
-        def of(q: Array) -> Array:
-            f = form_factors(elements, instrument, dict(strengths), q)
-            mean = np.array(fractions) @ f
-            square = scattering.product(mean, mean)
-            out = scattering.product(f[a], f[b]) / square
-            if tangent is None:
-                return np.asarray(out)
-            return np.asarray(-2.0 * out * scattering.product(np.array(tangent) @ f, mean) / square)
-
-        return of
-
-    pairs = combinations_with_replacement(range(len(elements)), 2)
-    return np.array([model_cut.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
-
-
-def form_factors(
-    elements: Sequence[str], instrument: Instrument, strengths: Mapping[str, float], Q: Array | None = None
-) -> Any:
-    """Return f (n, nQ) of elements as an instrument sees them, or without Q the constants (n,); see `amplitude`.
-
-    Complex where the instrument has anomalous terms. An element with a strength of its own has that at Q = 0.
-    """
-    probe, wavelength = instrument.probe or "", instrument.resonant
-    return np.array([scattering.amplitude(e, probe, Q, wavelength, strengths.get(e)) for e in elements])
-
-
-@lru_cache(maxsize=32)
-def _pairs_of(species: int) -> tuple[Any, Any]:
-    return np.triu_indices(species)
+        return cut_weights(*key), {int(active[q]): cut_weights(*key, tuple(dc[q].tolist())) for q in changed}
 
 
 @dataclass(frozen=True)
-class _PairWeights:
-    """Scattering weights by species pair: on peaks (`factor`) and on the baseline (`share`), with tangents."""
-
-    factor: Array
-    dfactor: Array
-    share: Array
-    dshare: Array
-
-    @classmethod
-    def of(
-        cls,
-        composition: Composition,
-        instrument: Instrument,
-        strengths: Mapping[str, float],
-        *,
-        plain: bool,
-        weighted: bool,
-    ) -> _PairWeights:
-        """Weights Re(b_a b_b*)/|⟨b⟩|²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
-        c, dc = composition.fractions, composition.tangents
-        first, second = _pairs_of(c.size)
-        twice = np.where(first == second, 1.0, 2.0)
-        share = twice * c[first] * c[second]
-        dshare = twice * (dc[:, first] * c[second] + c[first] * dc[:, second])
-        if not weighted:
-            return cls(1 / share, np.zeros_like(dshare), np.ones_like(share), np.zeros_like(dshare))
-        if plain:
-            return cls(np.ones_like(share), np.zeros_like(dshare), share, dshare)
-        b = form_factors(composition.elements, instrument, strengths)
-        mean = c @ b
-        if abs(mean) < 1e-9 * np.abs(b).max():
-            raise PdfkitError("the mean scattering strength is 0: G(r) is not defined for a null-scattering mixture")
-        square = scattering.product(mean, mean)
-        factor = scattering.product(b[first], b[second]) / square
-        dfactor = -2.0 * factor * (scattering.product(dc @ b, mean) / square)[:, None]
-        return cls(factor, dfactor, factor * share, factor * dshare + dfactor * share)
-
-
-@dataclass(frozen=True)
-class _Moves:
+class _Varied:
     """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, shape or qdamp.
 
     Shapes: active (nactive,); phase (nquantities, nactive), qbroad (nactive,); scale, qdamp (nq,); shape (nparams, nq).
@@ -435,7 +351,7 @@ class _Moves:
     damps: bool
 
     @classmethod
-    def of(cls, phase: Phase, start: int, tangents: Array) -> _Moves:
+    def of(cls, phase: Phase, start: int, tangents: Array) -> _Varied:
         stop = start + len(phase.quantities)
         first_shape = stop - len(phase.shape.parameters)
         active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
@@ -446,12 +362,12 @@ class _Moves:
 
 @dataclass(frozen=True)
 class _Envelope:
-    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and what moves it."""
+    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and what of it varies."""
 
     scale: float
     shape: Any
     qdamp: float
-    moves: _Moves
+    varied: _Varied
 
     def at(self, r: Array, step: float) -> tuple[Array, Array, Array]:
         """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
@@ -461,16 +377,16 @@ class _Envelope:
         shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
         plain = shape.gamma0(r) * damp
-        moves = self.moves
-        if moves.scale.size == 0:
+        varied = self.varied
+        if varied.scale.size == 0:
             return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
-        rows, along = [plain], [moves.scale]
-        if moves.damps:
+        rows, along = [plain], [varied.scale]
+        if varied.damps:
             rows.append(-self.scale * self.qdamp * r**2 * plain)
-            along.append(moves.qdamp)
-        if moves.reshapes:
+            along.append(varied.qdamp)
+        if varied.reshapes:
             rows.extend(self.scale * damp * shape.derivatives(r))
-            along.extend(moves.shape)
+            along.extend(varied.shape)
         return self.scale * plain, np.array(rows), np.array(along)
 
 
@@ -484,7 +400,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Block:
-    """One phase on the grid. curves (nchannels, 1 + nactive, n): G before envelopes, then its active derivatives."""
+    """One phase on the grid. curves (npairs, 1 + nactive, n): G before envelopes, then its active derivatives."""
 
     name: str
     found: Peaks
@@ -504,19 +420,19 @@ class _Block:
         return np.ones(1) if whole else self.grid.taper
 
     def envelop(self, curves: Array, r: Array, taper: Array, out: Array) -> None:
-        """Add curves × envelope to out (nchannels, 1 + nq, nr), all derivatives included."""
+        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included."""
         value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
         kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
 
     def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
-        """Return curves × envelope (nchannels, 1 + nq, nr), all derivatives included."""
-        out = np.zeros((curves.shape[0], 1 + self.envelope.moves.scale.size, r.size))
+        """Return curves × envelope (npairs, 1 + nq, nr), all derivatives included."""
+        out = np.zeros((curves.shape[0], 1 + self.envelope.varied.scale.size, r.size))
         self.envelop(curves, r, taper, out)
         return out
 
 
 def _cut(grid: Grid, curves: Array, spectra: Array, dspectra: Mapping[int, Array] | None = None) -> Array:
-    """Cut node curves (nchannels, 1 + nq, n) at Qmin…Qmax; spectra (1 or nchannels, period − 1)."""
+    """Cut node curves (npairs, 1 + nq, n) at Qmin…Qmax; spectra (1 or npairs, period − 1)."""
     transformed = grid.transform(curves)
     extra = {q: transformed[:, 0] * spectrum for q, spectrum in (dspectra or {}).items()}
     transformed *= spectra[:, None]

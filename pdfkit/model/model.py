@@ -21,7 +21,8 @@ from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
 from pdfkit.model import cut
-from pdfkit.model.evaluate import Convention, Evaluator, form_factors
+from pdfkit.model.evaluate import Convention, Evaluator
+from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
 from pdfkit.phases.ions import scattering_remarks
 from pdfkit.scattering import product

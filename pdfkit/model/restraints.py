@@ -100,10 +100,10 @@ class BondRestraint:
             rows.insert(0, rows[0])
         found = phase.peaks(values[rows], tangents[rows], 0.0, np.zeros(tangents.shape[1]), 1.5 * self.target + 2.0)
         wanted = sorted((self.first, self.second))
-        channel = [k for k, pair in enumerate(found.pairs) if sorted(pair) == wanted]
-        if not channel:
+        which = [k for k, pair in enumerate(found.pairs) if sorted(pair) == wanted]
+        if not which:
             raise ParameterError(f"restraint on {self.first}–{self.second}: phase {self.phase} has no such pair")
-        index = np.flatnonzero(found.channel == channel[0])
+        index = np.flatnonzero(found.pair == which[0])
         nearest_peak = index[np.argmin(found.peak[index, 0])]
         return (
             float(found.peak[nearest_peak, 0] - self.target) / self.sigma,

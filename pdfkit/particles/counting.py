@@ -58,7 +58,7 @@ EDGE, HEIGHT = 10.0, 1.0
 class PairTable:
     """Distances between the atoms of a particle, in bins, each pair i < j once.
 
-    distance, variance, count, channel : (m,) mean distance Å, its variance within the bin Å², number of pairs (whole),
+    distance, variance, count, pair : (m,) mean distance Å, its variance within the bin Å², number of pairs (whole),
     index into `pairs`. pairs : (class a, class b), a ≤ b. atoms : (nclasses,) atoms of each class. axes : (m, 3) mean
     of Δ_k²/d (Å) along x, y, z, or None. rmax : Å, complete up to here (inf: all pairs). method : how it was counted.
 
@@ -67,8 +67,8 @@ class PairTable:
     >>> import pdfkit as pk
     >>> square = pk.Particle.of(["Na", "Cl", "Na", "Cl"], [[0, 0, 0], [2.8, 0, 0], [2.8, 2.8, 0], [0, 2.8, 0]])
     >>> table = pk.particles.count_pairs(square)
-    >>> for d, n, channel in zip(table.distance, table.count, table.channel, strict=True):
-    ...     print(f"{n:.0f} × {d:.2f} Å", "–".join(square.elements[k] for k in table.pairs[channel]))
+    >>> for d, n, pair in zip(table.distance, table.count, table.pair, strict=True):
+    ...     print(f"{n:.0f} × {d:.2f} Å", "–".join(square.elements[k] for k in table.pairs[pair]))
     1 × 3.96 Å Cl–Cl
     4 × 2.80 Å Cl–Na
     1 × 3.96 Å Na–Na
@@ -77,7 +77,7 @@ class PairTable:
     distance: Array
     variance: Array
     count: Array
-    channel: IntArray
+    pair: IntArray
     pairs: tuple[tuple[int, int], ...]
     atoms: IntArray
     rmax: float = math.inf
@@ -94,14 +94,14 @@ class PairTable:
 
     def merged(self, width: float) -> PairTable:
         """Return the table in bins of `width` (Å), with moments: fewer entries, less exact."""
-        key = self.channel * (1 << 40) + np.floor(self.distance / width).astype(np.int64)
+        key = self.pair * (1 << 40) + np.floor(self.distance / width).astype(np.int64)
         _, first, index = np.unique(key, return_index=True, return_inverse=True)
         count, mean, variance = _moments(index, first.size, self.distance, self.count)
         variance += np.bincount(index, self.variance * self.count) / count
         axes = None
         if self.axes is not None:
             axes = np.stack([np.bincount(index, self.count * a) / count for a in self.axes.T], axis=1)
-        return replace(self, distance=mean, variance=variance, count=count, channel=self.channel[first], axes=axes)
+        return replace(self, distance=mean, variance=variance, count=count, pair=self.pair[first], axes=axes)
 
 
 def _moments(index: IntArray, size: int, d: Array, weight: Array | None = None) -> tuple[Array, Array, Array]:
@@ -221,8 +221,8 @@ def _exact(particle: Particle, labels: IntArray, rmax: float, axes: bool) -> Pai
     lookup = np.zeros((atoms.size, atoms.size), dtype=np.int64)
     for index, (a, b) in enumerate(pairs):
         lookup[a, b] = index
-    channel = lookup[label[i], label[j]]
-    key = channel * (1 << 40) + np.floor(d / EXACT_WIDTH).astype(np.int64)
+    pair = lookup[label[i], label[j]]
+    key = pair * (1 << 40) + np.floor(d / EXACT_WIDTH).astype(np.int64)
     order = np.argsort(key)
     d, key = d[order], key[order]
     first = np.flatnonzero(np.diff(key, prepend=-1))
@@ -233,8 +233,8 @@ def _exact(particle: Particle, labels: IntArray, rmax: float, axes: bool) -> Pai
     if axes:
         squares = delta[order] ** 2 / d[:, None]
         moments = np.add.reduceat(squares, first, axis=0) / count[:, None] if first.size else squares
-    count, channel = count.astype(np.float64), key[first] >> 40
-    return PairTable(mean, variance, count, channel, pairs, atoms, rmax, moments)
+    count, pair = count.astype(np.float64), key[first] >> 40
+    return PairTable(mean, variance, count, pair, pairs, atoms, rmax, moments)
 
 
 # --- histograms ------------------------------------------------------------------------------------------------------
@@ -250,18 +250,18 @@ def _direct(particle: Particle, labels: IntArray, rmax: float, threads: int) -> 
     bins = int(reach / WIDTH + 1e-6) + 1
     columns = [_Columns.of(particle.xyz[labels == c], reach, extent) for c in range(atoms.size)]
     jobs = []
-    for channel, (a, b) in enumerate(pairs):
+    for pair, (a, b) in enumerate(pairs):
         rows = int(atoms[a])
         work_of = float(rows) * float(atoms[b])
         parts = max(1, min(4 * threads, int(work_of / THREAD_PAIRS)), math.ceil(work_of / PIECE_PAIRS))
         for low, high in _blocks(rows, parts, triangular=a == b):
-            jobs.append((channel, columns[a], columns[b], low, high, a == b))
+            jobs.append((pair, columns[a], columns[b], low, high, a == b))
 
     def work(job: tuple[int, _Columns, _Columns, int, int, bool]) -> tuple[int, Array]:
-        channel, rows, other, low, high, same = job
+        pair, rows, other, low, high, same = job
         out = np.zeros((bins, 3))
         kernels.distance_histogram(rows.xyz, other.rows, other.layout, other.start, low, high, same, reach, WIDTH, out)
-        return channel, out
+        return pair, out
 
     return _from_histograms(_run(work, jobs, threads), len(pairs), bins, pairs, atoms, rmax, "direct")
 
@@ -327,21 +327,21 @@ def _run(work: Any, jobs: list[Any], threads: int, halt: Event | None = None) ->
 
 
 def _from_histograms(
-    parts: Any, channels: int, bins: int, pairs: Any, atoms: IntArray, rmax: float, method: str
+    parts: Any, npairs: int, bins: int, pairs: Any, atoms: IntArray, rmax: float, method: str
 ) -> PairTable:
     """Turn sums of 1, t and t² per bin into a table. A distance at a bin's edge may be in either bin."""
-    sums = np.zeros((channels, bins, 3))
+    sums = np.zeros((npairs, bins, 3))
     with closing(parts):  # what is not begun is given up when this is interrupted
-        for channel, part in parts:
-            sums[channel] += part[:, :3]
-    channel, index = np.nonzero(sums[:, :, 0])
-    count, first, second = sums[channel, index].T
+        for pair, part in parts:
+            sums[pair] += part[:, :3]
+    pair, index = np.nonzero(sums[:, :, 0])
+    count, first, second = sums[pair, index].T
     mean = first / count
     return PairTable(
         distance=(index + 0.5) * WIDTH + mean,
         variance=np.maximum(second / count - mean**2, 0.0),
         count=count,
-        channel=channel.astype(np.int64),
+        pair=pair.astype(np.int64),
         pairs=pairs,
         atoms=atoms,
         rmax=rmax,

@@ -30,7 +30,7 @@ class Atoms:
     elements: tuple[str, ...]
     species_of_site: Array
     pairs: tuple[tuple[str, str], ...]
-    channel: IntArray
+    pair: IntArray
 
     @classmethod
     def of(cls, structure: Structure) -> Atoms:
@@ -51,7 +51,7 @@ class Atoms:
             elements=elements,
             species_of_site=(index[None, :] == np.arange(len(elements))[:, None]).astype(float),
             pairs=tuple((elements[i], elements[j]) for i, j in pairs),
-            channel=lookup[index[:, None], index],
+            pair=lookup[index[:, None], index],
         )
 
 
@@ -135,7 +135,7 @@ class Point:
         geometry = Geometry(g, x, b)
         return cls(atoms, geometry, uiso, occ, u_max, maps.anisotropic, volume, growth, dg, db, directions)
 
-    def arguments(self, width: Array, rcut: float, dwidth: Array, amount: Amount) -> Arguments:
+    def arguments(self, width: Array, rcut: float, dwidth: Array, amount: AtomCount) -> Arguments:
         """Return what the pair kernels need of this point; width, rcut and dwidth as in `finish_peaks`."""
         site, along = self.atoms.site, self.directions
         kind = along.kind | kernels.WIDTH * dwidth.any(axis=1) if along.kind.size else along.kind
@@ -150,7 +150,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Amount:
+class AtomCount:
     """Atoms in the cell, weighted with occupancy; relative (nq,): tangents of their number over it."""
 
     atoms: float
@@ -158,7 +158,7 @@ class Amount:
     composition: Composition
 
     @classmethod
-    def of(cls, name: str, multiplicity: Array, point: Point) -> Amount:
+    def of(cls, name: str, multiplicity: Array, point: Point) -> AtomCount:
         """Count the atoms of the phase `name` at a point."""
         atoms = point.atoms
         amount = atoms.species_of_site @ (multiplicity * point.occ)
@@ -197,10 +197,10 @@ def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
     g = np.array([[a * a, ab, ac], [ab, b * b, bc], [ac, bc, c * c]])
     squared = 1.0 - ca * ca - cb * cb - cg * cg + 2.0 * ca * cb * cg
     dg, growth = np.zeros((dcell.shape[0], 3, 3)), np.zeros(dcell.shape[0])
-    for q, moves in enumerate(dcell.tolist()):
-        if not any(moves):
+    for q, changes in enumerate(dcell.tolist()):
+        if not any(changes):
             continue
-        da, db, dc, *turns = moves
+        da, db, dc, *turns = changes
         ta, tb, tg = (-math.sin(t) * math.radians(d) for t, d in zip((al, be, ga), turns, strict=True))
         dab = da * b * cg + a * db * cg + a * b * tg
         dac = da * c * cb + a * dc * cb + a * c * tb

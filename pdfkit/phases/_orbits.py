@@ -61,7 +61,7 @@ class PairGroups:
     atom_j: Int32Array
     shift: Int32Array
     mult: Array
-    group_channel: IntArray
+    group_pair: IntArray
 
 
 def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: IntArray) -> tuple[Int32Array, ...]:
@@ -90,13 +90,13 @@ def group_pairs(
     centres: IntArray,
     site: IntArray,
     site_mult: IntArray,
-    channel: IntArray,
+    pair: IntArray,
     symmetric: bool,
 ) -> PairGroups:
     """Enumerate the pairs of a crystal within rmax (Å) and group those that symmetry makes equal.
 
     `at(0)` is the crystal itself, `at(1)` and `at(2)` generic points near it; centres: the first atom of each site;
-    site (natoms,): site of each atom; site_mult (nsites,): atoms per site; channel (nsites, nsites): species pair.
+    site (natoms,): site of each atom; site_mult (nsites,): atoms per site; pair (nsites, nsites): species pair.
     Without symmetry (`symmetric=False`) every pair is a group of its own.
     """
     here = at(0)
@@ -131,7 +131,7 @@ def group_pairs(
         atom_j=atom_j,
         shift=shift,
         mult=mult,
-        group_channel=channel[s_i, s_j],
+        group_pair=pair[s_i, s_j],
     )
 
 

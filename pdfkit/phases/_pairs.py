@@ -51,11 +51,11 @@ PAIR_SECONDS = 3e-8
 
 @dataclass(frozen=True)
 class Classes:
-    """Pairs of one species pair and one s: kind_of (nsites,), class_of (nkinds, nkinds), channel (nclasses,)."""
+    """Pairs of one species pair and one s: kind_of (nsites,), class_of (nkinds, nkinds), pair (nclasses,)."""
 
     kind_of: IntArray
     class_of: IntArray
-    channel: IntArray
+    pair: IntArray
 
     @classmethod
     def of(cls, atoms: Atoms, u: Array) -> Classes:
@@ -66,7 +66,7 @@ class Classes:
         place = np.floor(np.log(s) / BIN_LNS).astype(np.int64)
         place -= place.min()
         span = int(place.max()) + 1
-        key = atoms.channel[first[:, None], first] * span + place
+        key = atoms.pair[first[:, None], first] * span + place
         found = np.bincount(key.ravel()) > 0
         number = np.cumsum(found) - 1
         return cls(kind_of.ravel().astype(np.int64), number[key], np.flatnonzero(found) // span)
@@ -102,7 +102,7 @@ def _halved(xyz: Array, index: IntArray) -> IntArray:
 def binned_sums(
     order: Order, classes: Classes, atoms: Atoms, args: Arguments, reach: float, pairs: float, visited: float
 ) -> tuple[Array, Array, IntArray]:
-    """Return sums (n,5), dsums (n,nq,4), as of `group_sums`, and channel (n,) of the bins up to reach (Å) in use.
+    """Return sums (n,5), dsums (n,nq,4), as of `group_sums`, and pair (n,) of the bins up to reach (Å) in use.
 
     `pairs`: about how many there are that no operation makes equal; visited: those that are added one by one.
     """
@@ -115,7 +115,7 @@ def binned_sums(
     weights = (np.bincount(site)[site].astype(float), u[order.atoms], np.maximum(occ[order.atoms], NOTHING))
     moved = (0.5 * inverse.T @ dg @ inverse, dx[:, order.atoms] @ c.T, du[:, order.atoms], docc[:, order.atoms])
     rest: tuple[Any, ...] = tuple(np.ascontiguousarray(a) for a in moved)
-    n = classes.channel.size * nbins
+    n = classes.pair.size * nbins
     each = PAIR_SECONDS * (1 + nq) * visited / order.centres.size
     slabs = math.ceil(each / _machine.PIECE)  # of one centre, where that alone is long work
     what, remedy = (
@@ -150,7 +150,7 @@ def binned_sums(
         dsums += other[1]
     used = np.flatnonzero(sums[:, 0])
     origin = (used % nbins) * BIN_R
-    return np.column_stack([origin, sums[used]]), dsums[used], classes.channel[used // nbins]
+    return np.column_stack([origin, sums[used]]), dsums[used], classes.pair[used // nbins]
 
 
 # --- The nearest bond of a crystal that counts -----------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Peaks:
 
     Formula: Σ_peaks w·T(r; d, σ) − 4πrρ₀·share_ab is the number-weighted G_ab(r), w = (pairs at d)/N and
     share_ab = c_a c_b(2 − δ_ab); the scattering weights multiply it afterwards.
-    Shapes: peak (n,3) = d Å, σ² Å², w; dpeak (n,nq,3); channel (n,), index into `pairs`; rho0 atoms/Å³ and drho0
+    Shapes: peak (n,3) = d Å, σ² Å², w; dpeak (n,nq,3); pair (n,), index into `pairs`; rho0 atoms/Å³ and drho0
     (nq,); composition. dropped: peaks whose width bracket is not positive, with the first of them described.
     form: γ₀ of the baseline alone (where peaks end by themselves), None for 1; dform (nparams, nq), its parameters'
     tangents.
@@ -76,7 +76,7 @@ class Peaks:
 
     peak: Array
     dpeak: Array
-    channel: IntArray
+    pair: IntArray
     pairs: tuple[tuple[str, str], ...]
     rho0: float
     drho0: Array
@@ -87,7 +87,7 @@ class Peaks:
     dform: Array | None = None
 
     def baseline(self, r: Array, slope: Array) -> Array:
-        """Return 4πr·γ₀(r)·slope and its derivatives: (nchannels, 1 + nq, nr); slope (nchannels, 1 + nq), ρ₀ w_ab."""
+        """Return 4πr·γ₀(r)·slope and its derivatives: (npairs, 1 + nq, nr); slope (npairs, 1 + nq), ρ₀ w_ab."""
         line = 4.0 * np.pi * r
         if self.form is None or self.dform is None:
             return np.asarray(slope[:, :, None] * line)

@@ -266,21 +266,21 @@ class Cluster(Phase):
         described = ""
         if dropped:
             k = int(np.argmax(peak[:, 1] <= 0))
-            names = "–".join(self.classes[c] for c in table.pairs[table.channel[k]])
+            names = "–".join(self.classes[c] for c in table.pairs[table.pair[k]])
             described = f"{self.name}: {names} at r = {peak[k, 0]:.3f} Å"
-        channel = self._species_channel(table)
+        pair = self._species_pair(table)
         kind = self._baseline(qmin)
         if kind == "own":
-            blurred, dblurred, blurred_channel = self._blurred(at)
+            blurred, dblurred, blurred_pair = self._blurred(at)
             peak, dpeak = np.concatenate([peak, blurred]), np.concatenate([dpeak, dblurred])
-            channel = np.concatenate([channel, blurred_channel])
+            pair = np.concatenate([pair, blurred_pair])
         rho0, drho0, form, dform = self._sphere(at) if kind == "sphere" else _no_sphere(at)
         counts = np.bincount(self.particle.kind, minlength=len(self.particle.elements))
         fractions = counts / counts.sum()
         return Peaks(
             peak=peak,
             dpeak=dpeak,
-            channel=channel,
+            pair=pair,
             pairs=self._species_pairs,
             rho0=rho0,
             drho0=drho0,
@@ -306,7 +306,7 @@ class Cluster(Phase):
         peak, dpeak = np.empty((m, 3)), np.zeros((m, at.nq, 3))
         peak[:, 2] = table.count * (2.0 / len(self.particle))
         moved = (at.stretch, at.dstretch, at.daxial)
-        pairs = (table.distance, table.variance, axes, first[table.channel], second[table.channel])
+        pairs = (table.distance, table.variance, axes, first[table.pair], second[table.pair])
         dropped = stretched_peaks(*pairs, *moved, u, du, width, dwidth, peak, dpeak)
         return peak, dpeak, dropped
 
@@ -315,10 +315,10 @@ class Cluster(Phase):
         e = self.particle.elements
         return tuple((e[a], e[b]) for a in range(len(e)) for b in range(a, len(e)))
 
-    def _species_channel(self, table: PairTable) -> IntArray:
+    def _species_pair(self, table: PairTable) -> IntArray:
         element = self._class_elements
         pairs = [tuple(sorted((element[a], element[b]))) for a, b in table.pairs]
-        return np.array([self._species_pairs.index(p) for p in pairs], dtype=np.int64)[table.channel]
+        return np.array([self._species_pairs.index(p) for p in pairs], dtype=np.int64)[table.pair]
 
     # --- baselines -------------------------------------------------------------------------------------------------
 
@@ -332,11 +332,11 @@ class Cluster(Phase):
         peak, dpeak, _ = self._stretched(table, at, wide, none, np.zeros(3), np.zeros((at.nq, 3)))
         n, own = len(self.particle), np.bincount(self.particle.kind, minlength=len(self.particle.elements))
         self_peak = np.array([[0.1, BLUR**2 - 0.01 / 3.0, count / n] for count in own])
-        channels = [self._species_pairs.index((e, e)) for e in self.particle.elements]
+        own_pairs = [self._species_pairs.index((e, e)) for e in self.particle.elements]
         peak = np.concatenate([peak, self_peak])
         peak[:, 2] *= -1.0
         dpeak = np.concatenate([dpeak, np.zeros((own.size, at.nq, 3))])
-        return peak, dpeak, np.concatenate([self._species_channel(table), np.array(channels, dtype=np.int64)])
+        return peak, dpeak, np.concatenate([self._species_pair(table), np.array(own_pairs, dtype=np.int64)])
 
     def _sphere(self, at: _Point) -> tuple[float, Array, Shape, Array]:
         """The sphere with the cluster's radius of gyration, D = 2√(5/3)·Rg, holding its N atoms."""

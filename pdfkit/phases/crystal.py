@@ -23,7 +23,7 @@ from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits, _pairs
 from pdfkit.phases import _pairs as phases_pairs
 from pdfkit.phases._constraints import CELL_NAMES, U_NAMES, XYZ, Maps
-from pdfkit.phases._geometry import Amount, Arguments, Atoms, Directions, Point
+from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point
 from pdfkit.phases._orbits import Geometry, PairGroups, Reference
 from pdfkit.phases._pairs import Order
 from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, quantities_of, updated
@@ -276,14 +276,14 @@ class Crystal(Phase):
         dwidth[:, :2], dwidth[:, 2], dwidth[:, 3] = tangents[1 + n : 3 + n].T, dqbroad, tangents[3 + n]
         widest = max(2.0 * point.u_max, kernels.SMALLEST_VARIANCE)
         sigma = math.sqrt(widest * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
-        amount = Amount.of(self.name, self._maps.multiplicity, point)
+        amount = AtomCount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount)
         reach = rmax + 7.0 * sigma
         table = self._binned(point, args, reach) or _table(self._groups(point, values[1 : 1 + n], reach), args)
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
-            channel=table.channel,
+            pair=table.pair,
             pairs=self._atoms.pairs,
             rho0=amount.atoms / point.volume,
             drho0=amount.atoms / point.volume * (amount.relative - point.growth),
@@ -320,7 +320,7 @@ class Crystal(Phase):
         values = np.array([q.value for q in self.quantities])
         found = self.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), rmax)
         inside = (found.peak[:, 0] > rmin) & (found.peak[:, 0] <= rmax)
-        wanted = found.channel == found.pairs.index(tuple(sorted((centre, neighbour))))
+        wanted = found.pair == found.pairs.index(tuple(sorted((centre, neighbour))))
         # The peaks count ordered pairs per atom of the cell: of unlike elements, both orders.
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
@@ -335,7 +335,7 @@ class Crystal(Phase):
         if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
             return None
         classes = _pairs.Classes.of(atoms, point.u)
-        if pairs < bins * classes.channel.size and not many:
+        if pairs < bins * classes.pair.size and not many:
             return None
         return _finished(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
 
@@ -397,7 +397,7 @@ class Crystal(Phase):
 class _Table:
     """Peaks of grouped pairs, as `finish_peaks` returns them, with the species pair of each."""
 
-    channel: IntArray
+    pair: IntArray
     peak: Array
     dpeak: Array
     dropped: int
@@ -411,17 +411,17 @@ def _table(groups: PairGroups, args: Arguments) -> _Table:
         start = groups.start[part.start : part.stop + 1]
         arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
         kernels.group_sums(*arguments)
-    return _finished(sums, dsums, groups.group_channel, args)
+    return _finished(sums, dsums, groups.group_pair, args)
 
 
-def _finished(sums: Array, dsums: Array, channel: IntArray, args: Arguments) -> _Table:
+def _finished(sums: Array, dsums: Array, pair: IntArray, args: Arguments) -> _Table:
     n, nq = dsums.shape[:2]
     peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
     dropped = 0
     for part in _machine.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
         finish = (sums[part], dsums[part], args.kind, *args.finish, peak[part], dpeak[part])
         dropped += kernels.finish_peaks(*finish)
-    return _Table(channel, peak, dpeak, dropped)
+    return _Table(pair, peak, dpeak, dropped)
 
 
 def as_structure(obj: Any) -> Structure:
@@ -476,7 +476,7 @@ def _rounded(q: Quantity, value: float) -> float:
 
 def _describe_dropped(crystal: Crystal, table: _Table) -> str:
     k = int(np.argmax(table.peak[:, 1] <= 0))
-    pair = crystal._atoms.pairs[table.channel[k]]
+    pair = crystal._atoms.pairs[table.pair[k]]
     return f"{crystal.name}: {pair[0]}–{pair[1]} at r = {table.peak[k, 0]:.3f} Å"
 
 
@@ -490,7 +490,7 @@ class _Key:
         self.crystal = crystal
         atoms, maps = crystal._atoms, crystal._maps
         matrix = (maps.matrix.indptr, maps.matrix.indices, maps.matrix.data, maps.constant)
-        arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.channel, *matrix)
+        arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.pair, *matrix)
         self.identity = (*(array.tobytes() for array in arrays), maps.isotropic)
         self.hash = hash(self.identity)
 
@@ -530,6 +530,6 @@ def _cached_groups(key: _Key, reference: tuple[float, ...], reach: float) -> Pai
         atoms.first,
         atoms.site,
         np.array(crystal._maps.multiplicity, dtype=np.int64),
-        atoms.channel,
+        atoms.pair,
         symmetric=crystal.structure.rotations.shape[0] > 1,
     )

@@ -353,11 +353,11 @@ class Stacked(Phase):
             inside = (fill[some], np.ascontiguousarray(dfill[:, some]))
             dropped += stacked_peaks(*where, *numbers, *inside, peak[some], dpeak[some])
         rho0 = len(self._sites) / (math.sqrt(0.75) * at["a_h"] ** 2 * at["h"])
-        elements, pairs, channel, fractions = self._species
+        elements, pairs, pair, fractions = self._species
         return Peaks(
             peak=peak,
             dpeak=dpeak,
-            channel=channel[rows.site_a, rows.site_b],
+            pair=pair[rows.site_a, rows.site_b],
             pairs=pairs,
             rho0=rho0,
             drho0=-rho0 * (2.0 * at.d("a_h") / at["a_h"] + at.d("h") / at["h"]),
@@ -402,9 +402,9 @@ class Stacked(Phase):
         """Elements, pairs of them, index of the pair for two sites, and atom fractions."""
         elements = tuple(sorted(set(self._sites)))
         pairs = tuple((a, b) for i, a in enumerate(elements) for b in elements[i:])
-        channel = [[pairs.index((min(a, b), max(a, b))) for b in self._sites] for a in self._sites]
+        pair = [[pairs.index((min(a, b), max(a, b))) for b in self._sites] for a in self._sites]
         fractions = np.array([self._sites.count(e) / len(self._sites) for e in elements])
-        return elements, pairs, np.array(channel, dtype=np.int64), fractions
+        return elements, pairs, np.array(pair, dtype=np.int64), fractions
 
     def _describe(self, rows: Shells, peak: Array) -> str:
         k = int(np.argmax(peak[:, 1] < 0))

@@ -14,10 +14,10 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
-from pdfkit.model.evaluate import form_factors
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
 from pdfkit.model.restraints import Restraint
+from pdfkit.model.weights import form_factors
 from pdfkit.structure.species import atomic_mass
 
 if TYPE_CHECKING:

@@ -124,9 +124,9 @@ def particle_key(particle: Particle) -> str:
 
 def memory_needed(particle: Particle, parameters: int) -> float:
     """Return about how many bytes a fit takes: the pair count, and peaks with one derivative per parameter."""
-    n, channels = len(particle), len(particle.elements) * (len(particle.elements) + 1) / 2
+    n, npairs = len(particle), len(particle.elements) * (len(particle.elements) + 1) / 2
     pairs = n * (n - 1) / 2
-    bins = channels * (particle.extent() / WIDTH + 2)
+    bins = npairs * (particle.extent() / WIDTH + 2)
     count = 60.0 * n * n if n <= EXACT_ATOMS else 100.0 * n + 64.0 * bins
     peaks = pairs if n <= EXACT_ATOMS else min(pairs, bins)
     return count + peaks * (100.0 + 48.0 * (parameters + 1))

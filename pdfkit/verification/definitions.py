@@ -101,12 +101,12 @@ def _q_weights() -> float:
     return worst(model(out_r).G, expected)
 
 
-def _debye(route: str) -> float:
+def _debye(method: str) -> float:
     particle, Q = tetrahedron(), grid(0.1, 25.0, 0.1)
     u = {"Cd": 0.008, "S": 0.012}
     expected = naive.debye(particle, {e: form_factor(e, "X", Q) for e in u}, u, Q)
     motion = debye.Motion(tuple(u[e] for e in particle.elements))
-    found = debye.intensity(count_pairs(particle), Q, particle.elements, motion, probe="X", route=route)
+    found = debye.intensity(count_pairs(particle), Q, particle.elements, motion, probe="X", method=method)
     return float(np.abs(found / expected - 1).max())
 
 
@@ -115,8 +115,8 @@ def _counts(method: str) -> float:
     particle = ball(17.0)
     table = count_pairs(particle, method=method)
     found: Counter[tuple[int, float]] = Counter()
-    for d, channel, n in zip(table.distance, table.channel, table.count, strict=True):
-        low, high = table.pairs[channel]
+    for d, pair, n in zip(table.distance, table.pair, table.count, strict=True):
+        low, high = table.pairs[pair]
         found[10 * low + high, round(float(d), 6)] += round(float(n))
     expected = naive.shells(particle)
     return float(sum(abs(found[key] - expected[key]) for key in found.keys() | expected.keys()))

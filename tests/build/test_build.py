@@ -110,10 +110,9 @@ def test_particles_know_their_lattice(what: str) -> None:
     np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-9)
     assert len(np.unique(particle.sites, axis=0)) == len(particle)
     by_lattice, by_pair = (pk.particles.count_pairs(particle, method=m) for m in ("lattice", "exact"))
-    for channel in range(len(by_pair.pairs)):
+    for pair in range(len(by_pair.pairs)):
         one, two = (
-            np.repeat(t.distance[t.channel == channel], t.count[t.channel == channel].astype(int))
-            for t in (by_lattice, by_pair)
+            np.repeat(t.distance[t.pair == pair], t.count[t.pair == pair].astype(int)) for t in (by_lattice, by_pair)
         )
         # Bins of the histogram merge distances that differ by less than their width.
         np.testing.assert_allclose(np.sort(one), np.sort(two), atol=0.005)

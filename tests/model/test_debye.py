@@ -1,4 +1,4 @@
-"""Debye sums: closed forms, plain double loops, both routes, and curves that other programs computed."""
+"""Debye sums: closed forms, plain double loops, both methods, and curves that other programs computed."""
 
 from __future__ import annotations
 
@@ -58,25 +58,25 @@ def random_peaks(count: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 255, 256, 257, 259, 700])
 def test_uniform_kernel_is_the_sum(count: int) -> None:
-    peak, channel = random_peaks(12)
+    peak, pair = random_peaks(12)
     uniform, any_q = np.zeros((3, count)), np.zeros((3, count))
-    kernels.debye_sums_uniform(peak, channel, 0.3, 0.037, uniform)
+    kernels.debye_sums_uniform(peak, pair, 0.3, 0.037, uniform)
     q = 0.3 + 0.037 * np.arange(count)
-    kernels.debye_sums(peak, channel, q, any_q)
-    expected = naive.debye_sums(peak, channel, q, 3)
+    kernels.debye_sums(peak, pair, q, any_q)
+    expected = naive.debye_sums(peak, pair, q, 3)
     # Phases Qd reach 1500, rounded to 1e-13.
     np.testing.assert_allclose(any_q, expected, atol=1e-13 * 12)
     np.testing.assert_allclose(uniform, expected, atol=1e-12)
 
 
 def test_uniform_kernel_ends_where_nothing_is_left_and_skips_dropped_peaks() -> None:
-    peak, channel = np.array([[3.0, 0.9, 1.0], [4.0, -1.0, 1.0]]), np.array([0, 0])
+    peak, pair = np.array([[3.0, 0.9, 1.0], [4.0, -1.0, 1.0]]), np.array([0, 0])
     out, expected = np.zeros((1, 900)), np.zeros((1, 900))
-    kernels.debye_sums_uniform(peak, channel, 0.0, 0.05, out)
-    kernels.debye_sums(peak, channel, 0.05 * np.arange(900), expected)
+    kernels.debye_sums_uniform(peak, pair, 0.0, 0.05, out)
+    kernels.debye_sums(peak, pair, 0.05 * np.arange(900), expected)
     np.testing.assert_allclose(out, expected, atol=1e-15)
     assert expected.any()
-    np.testing.assert_allclose(expected, naive.debye_sums(peak[:1], channel[:1], 0.05 * np.arange(900), 1), atol=1e-15)
+    np.testing.assert_allclose(expected, naive.debye_sums(peak[:1], pair[:1], 0.05 * np.arange(900), 1), atol=1e-15)
 
 
 @pytest.mark.parametrize("points", [1, 64, 65, 300])
@@ -88,7 +88,7 @@ def test_sine_series(points: int) -> None:
     np.testing.assert_allclose(out, curves @ np.sin(np.outer(0.07 * np.arange(points), q)), atol=1e-11)
 
 
-# --- routes ----------------------------------------------------------------------------------------------------------
+# --- methods ----------------------------------------------------------------------------------------------------------
 
 Q_SETS = {
     "from zero": np.arange(0.0, 25.0, 0.01),
@@ -103,11 +103,11 @@ Q_SETS = {
 @pytest.mark.parametrize("Q", Q_SETS.values(), ids=Q_SETS)
 @pytest.mark.parametrize("widths", ["none", "equal", "all kinds"])
 def test_grid_route_is_the_direct_route(Q: np.ndarray, widths: str) -> None:
-    peak, channel = random_peaks(200)
+    peak, pair = random_peaks(200)
     if widths != "all kinds":
         peak[:, 1] = 0.0 if widths == "none" else 0.016
-    direct = debye.sine_sums(peak, channel, 3, Q, route="direct")
-    grid = debye.sine_sums(peak, channel, 3, Q, route="grid")
+    direct = debye.sine_sums(peak, pair, 3, Q, method="direct")
+    grid = debye.sine_sums(peak, pair, 3, Q, method="grid")
     assert grid.shape == (3, 1, Q.size)
     scale = np.abs(peak[:, 2] * np.minimum(Q.max(), 1 / peak[:, 0])).sum()
     # The promise is 1e-12 of Σ|w|/d (or of Q·Σ|w| where that is smaller).
@@ -118,40 +118,40 @@ def test_grid_route_is_the_direct_route(Q: np.ndarray, widths: str) -> None:
 def test_routes_agree_anywhere(seed: int, top: float, s2: float) -> None:
     rng = np.random.default_rng(seed)
     peak = np.column_stack([rng.uniform(1, 300, 30), rng.uniform(0, s2 + 1e-12, 30), rng.uniform(0, 9, 30)])
-    Q, channel = np.sort(rng.uniform(0, top, 50)), np.zeros(30, dtype=np.int64)
-    direct, grid = (debye.sine_sums(peak, channel, 1, Q, route=route) for route in ("direct", "grid"))
+    Q, pair = np.sort(rng.uniform(0, top, 50)), np.zeros(30, dtype=np.int64)
+    direct, grid = (debye.sine_sums(peak, pair, 1, Q, method=method) for method in ("direct", "grid"))
     np.testing.assert_allclose(grid, direct, atol=3e-12 * (peak[:, 2] * np.minimum(top, 1 / peak[:, 0])).sum())
 
 
 def test_auto_takes_either_route_and_gives_the_same() -> None:
     for count in (3, 3000):
-        peak, channel = random_peaks(count)
-        auto, direct = (debye.sine_sums(peak, channel, 3, Q, route=route) for route in ("auto", "direct"))
+        peak, pair = random_peaks(count)
+        auto, direct = (debye.sine_sums(peak, pair, 3, Q, method=method) for method in ("auto", "direct"))
         np.testing.assert_allclose(auto, direct, atol=1e-12 * np.abs(peak[:, 2] / peak[:, 0]).sum())
 
 
 def test_derivatives_are_those_of_differences() -> None:
-    peak, channel = random_peaks(20)
+    peak, pair = random_peaks(20)
     peak[:, 1] += 0.01
     dpeak = np.random.default_rng(5).normal(size=(20, 4, 3)) * [1.0, 0.01, 1.0]
-    both = debye.sine_sums(peak, channel, 3, Q, dpeak=dpeak)
+    both = debye.sine_sums(peak, pair, 3, Q, dpeak=dpeak)
     assert both.shape == (3, 5, Q.size)
-    np.testing.assert_allclose(both[:, :1], debye.sine_sums(peak, channel, 3, Q), atol=1e-11)
+    np.testing.assert_allclose(both[:, :1], debye.sine_sums(peak, pair, 3, Q), atol=1e-11)
     h = 1e-4
     for q in range(4):
-        low, high = (debye.sine_sums(peak + s * h * dpeak[:, q], channel, 3, Q, route="direct") for s in (-1, 1))
-        low2, high2 = (debye.sine_sums(peak + s * h * dpeak[:, q], channel, 3, Q, route="direct") for s in (-2, 2))
+        low, high = (debye.sine_sums(peak + s * h * dpeak[:, q], pair, 3, Q, method="direct") for s in (-1, 1))
+        low2, high2 = (debye.sine_sums(peak + s * h * dpeak[:, q], pair, 3, Q, method="direct") for s in (-2, 2))
         numeric = (low2 - 8 * low + 8 * high - high2) / (12 * h)
         # Differences of fourth order, (Qh)⁴/30, over rounding of 1e-12/h.
         np.testing.assert_allclose(both[:, 1 + q], numeric[:, 0], atol=3e-8 * np.abs(numeric).max())
     with pytest.raises(pk.PdfkitError, match="derivatives come from the grid"):
-        debye.sine_sums(peak, channel, 3, Q, dpeak=dpeak, route="direct")
+        debye.sine_sums(peak, pair, 3, Q, dpeak=dpeak, method="direct")
 
 
 def test_no_peaks_and_no_q() -> None:
-    peak, channel = random_peaks(5)
-    assert not debye.sine_sums(peak[:0], channel[:0], 2, Q).any()
-    assert not debye.sine_sums(peak, channel, 3, np.zeros(1)).any()
+    peak, pair = random_peaks(5)
+    assert not debye.sine_sums(peak[:0], pair[:0], 2, Q).any()
+    assert not debye.sine_sums(peak, pair, 3, np.zeros(1)).any()
 
 
 # --- first principles ------------------------------------------------------------------------------------------------
@@ -166,15 +166,15 @@ def test_two_atoms() -> None:
     np.testing.assert_allclose(halves, exact / 2, rtol=1e-13)
 
 
-@pytest.mark.parametrize("route", ["direct", "grid", "auto"])
+@pytest.mark.parametrize("method", ["direct", "grid", "auto"])
 @pytest.mark.parametrize("probe", ["X", "N", "E"])
-def test_double_loop(probe: str, route: str) -> None:
+def test_double_loop(probe: str, method: str) -> None:
     particle = molecule(40)
     u = np.array([0.008, 0.013])
     f = np.array([form_factor(e, probe, Q) for e in particle.symbols])
     slow = naive.debye(particle.xyz, f, u[particle.kind], Q, delta1=0.3, delta2=1.1)
     fast = debye.intensity(
-        count_pairs(particle), Q, particle.elements, Motion(tuple(u), 0.3, 1.1), probe=probe, route=route
+        count_pairs(particle), Q, particle.elements, Motion(tuple(u), 0.3, 1.1), probe=probe, method=method
     )
     np.testing.assert_allclose(fast, slow, atol=1e-12 * slow.max())
 
@@ -293,7 +293,7 @@ def test_g_of_r_is_the_sum_of_peaks_where_nothing_is_cut() -> None:
     # exp(−0.04·40²/2) = 1e-14 at Qmax, and nothing is left out at small Q.
     far = pk.Instrument(probe="N", qmax=40.0, qdamp=0.05)
     fine = np.arange(0, 21, 0.01)
-    peaks = naive.deposit(debye.peaks_of(table, Motion(0.02)), table.channel, 0.01, fine.size, 3, True)
+    peaks = naive.deposit(debye.peaks_of(table, Motion(0.02)), table.pair, 0.01, fine.size, 3, True)
     b = debye.amplitudes(particle.elements, np.zeros(1), "N")[:, 0]
     mean = table.atoms @ b / 25
     weights = np.array([2 * b[x] * b[y] / (25 * mean**2) for x, y in table.pairs])
@@ -330,8 +330,8 @@ def test_stored_curves_of_diffpy_cmi(cluster: str, probe: str) -> None:
         return about["first"] + 0.01 * np.arange(0, about["n"], about["every"]), CURVES[name], about["max"]
 
     q, F, largest = stored("F")
-    for route in ("direct", "grid"):
-        S = debye.structure_function(table, q, particle.elements, motion, probe=probe, route=route, **options)
+    for method in ("direct", "grid"):
+        S = debye.structure_function(table, q, particle.elements, motion, probe=probe, method=method, **options)
         # Promised 1e-5 of the largest; measured 2e-12.
         np.testing.assert_allclose(q * (S - 1), F, atol=1e-11 * largest)
     f = debye.amplitudes(particle.elements, q, probe, **options)
@@ -389,7 +389,7 @@ def test_pairs_without_width_are_left_out_and_named() -> None:
         (lambda p, t: debye.intensity(t, Q, ("Cd",)), "1 elements for 2 classes"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "Xx")), "element 'Xx' is not known"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "S"), probe="Z"), "choose one of X, N, E"),
-        (lambda p, t: debye.intensity(t, Q, ("Cd", "S"), route="fast"), "route = 'fast'"),
+        (lambda p, t: debye.intensity(t, Q, ("Cd", "S"), method="fast"), "method = 'fast'"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "S"), Motion((0.1,))), "Uiso has 1 values for 2 classes"),
         (lambda p, t: debye.intensity(count_pairs(p, rmax=3.0), Q, ("Cd", "S")), "these pair distances end at 3 Å"),
         (lambda p, t: debye.intensity(t, [90.0], ("Cd", "S")), "beyond the tables"),

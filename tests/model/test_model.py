@@ -236,11 +236,11 @@ def test_binned_pairs_of_a_large_cell_stay_exact_to_1e_6(monkeypatch: pytest.Mon
 def test_sum_peaks_equals_its_twin(by_pair: bool) -> None:
     rng = np.random.default_rng(2)
     peak = np.column_stack([rng.uniform(0.2, 9.0, 60), rng.uniform(0.003, 0.05, 60), rng.normal(size=60)])
-    channel = rng.integers(0, 3, 60)
+    pair = rng.integers(0, 3, 60)
     out = np.zeros((3, 1, 400))
     factor = np.array([0.5, 2.0, -1.0])
-    kernels.sum_peaks(peak, np.zeros((60, 0, 3)), channel, factor, np.zeros((0, 3)), 0.025, 9.0, by_pair, out)
-    expected = naive.deposit(peak, channel, 0.025, 400, 3, by_pair) * factor[:, None]
+    kernels.sum_peaks(peak, np.zeros((60, 0, 3)), pair, factor, np.zeros((0, 3)), 0.025, 9.0, by_pair, out)
+    expected = naive.deposit(peak, pair, 0.025, 400, 3, by_pair) * factor[:, None]
     # 9 σ leaves 3e-18 of a height; the recursion's rounding is below 1e-13.
     np.testing.assert_allclose(out[:, 0], expected, atol=1e-12 * np.abs(expected).max())
 

@@ -34,9 +34,9 @@ def ball(diameter: float) -> pk.Particle:
 
 
 def shells(table: pk.particles.PairTable) -> dict[tuple[int, float], float]:
-    """Pairs by channel and distance (1e-6 Å), whatever the bins."""
+    """Pairs by species pair and distance (1e-6 Å), whatever the bins."""
     out: dict[tuple[int, float], float] = {}
-    for d, c, n in zip(table.distance, table.channel, table.count, strict=True):
+    for d, c, n in zip(table.distance, table.pair, table.count, strict=True):
         key = (int(c), round(float(d), 6))
         out[key] = out.get(key, 0.0) + n
     return out
@@ -90,7 +90,7 @@ def test_bins_carry_mean_and_variance_of_free_atoms() -> None:
     unit = counting.WIDTH / 2**27
     rounded = replace(exact, distance=unit * np.floor(exact.distance / unit + 0.5))
     again = rounded.merged(counting.WIDTH)
-    key = lambda t: t.channel * 10**6 + np.floor(t.distance / counting.WIDTH + 1e-7).astype(int)  # noqa: E731 - thrice
+    key = lambda t: t.pair * 10**6 + np.floor(t.distance / counting.WIDTH + 1e-7).astype(int)  # noqa: E731 - thrice
     assert set(key(again)) == set(key(binned))
     order, other = np.argsort(key(again)), np.argsort(key(binned))
     np.testing.assert_array_equal(again.count[order], binned.count[other])
@@ -146,9 +146,9 @@ def test_classes_of_ones_own_are_counted_apart() -> None:
     assert len(table.pairs) == 6
     assert table.atoms.sum() == len(particle)
     sizes = np.bincount(labels)
-    for channel, (a, b) in enumerate(table.pairs):
+    for pair, (a, b) in enumerate(table.pairs):
         pairs = sizes[a] * (sizes[a] - 1) / 2 if a == b else sizes[a] * sizes[b]
-        assert table.count[table.channel == channel].sum() == pairs
+        assert table.count[table.pair == pair].sum() == pairs
 
 
 def test_what_cannot_be_counted_says_why() -> None:

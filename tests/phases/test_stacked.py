@@ -212,12 +212,12 @@ BIN = 0.005  # Å, in which pairs are counted; no distance lies on an edge
 
 
 def expected_pairs(phase: pk.Stacked, volume: float, gamma0: Callable[[Any], Any], rmax: float) -> dict[Any, float]:
-    """(channel, bin of d) → pairs i < j of a particle of this volume."""
+    """(pair, bin of d) → pairs i < j of a particle of this volume."""
     found = peaks_of(phase, rmax)
     out: dict[Any, float] = {}
-    for (d, _, w), channel in zip(found.peak, found.channel, strict=True):
+    for (d, _, w), pair in zip(found.peak, found.pair, strict=True):
         if w > 0 and d < rmax:
-            key = int(channel), math.floor(d / BIN)
+            key = int(pair), math.floor(d / BIN)
             out[key] = out.get(key, 0.0) + 0.5 * w * found.rho0 * volume * float(gamma0(np.array([d]))[0])
     return out
 
@@ -239,8 +239,8 @@ def deviations(
         source = pk.build.stacking("Cd", "Se", "random", seed=int(rng.integers(1 << 31)), **options)
         particle = cut(source, (*rng.random(2), 32 + rng.random()))
         table = pk.particles.count_pairs(particle, method="direct" if particle.lattice is None else "lattice")
-        for channel, d, n in zip(table.channel, table.distance, table.count, strict=True):
-            near = [(int(channel), math.floor(d / BIN) + off) for off in (0, -1, 1)]  # rounded over an edge
+        for pair, d, n in zip(table.pair, table.distance, table.count, strict=True):
+            near = [(int(pair), math.floor(d / BIN) + off) for off in (0, -1, 1)]  # rounded over an edge
             one[keys[next(key for key in near if key in keys)]] += n
     wanted = np.array(list(expected.values()))
     error = counts.std(axis=0, ddof=1) / math.sqrt(replicas)
@@ -280,9 +280,9 @@ def test_platelets_without_edges_hold_the_pairs_of_their_layers(alpha: float, le
     expected = naive_stacking.slab(letters, A, H, U, 15.0)
     found: dict[Any, float] = {}
     peaks = peaks_of(phase, 15.0)
-    for (d, _, w), channel in zip(peaks.peak, peaks.channel, strict=True):
+    for (d, _, w), pair in zip(peaks.peak, peaks.pair, strict=True):
         if w > 1e-12 and d < 15.0:
-            found[int(channel), round(d, 6)] = found.get((int(channel), round(d, 6)), 0.0) + w
+            found[int(pair), round(d, 6)] = found.get((int(pair), round(d, 6)), 0.0) + w
     assert found == pytest.approx(expected, abs=1e-9)
 
 
@@ -312,9 +312,9 @@ def test_bodies_weigh_every_pair_at_its_own_distance(shape: Any) -> None:
     )
     inside = body.peak[:, 2] > 0
     d = body.peak[inside, 0]
-    expected = {(round(d, 9), c): w for (d, _, w), c in zip(whole.peak.tolist(), whole.channel.tolist(), strict=True)}
+    expected = {(round(d, 9), c): w for (d, _, w), c in zip(whole.peak.tolist(), whole.pair.tolist(), strict=True)}
     weights = [
-        expected[round(x, 9), c] for x, c in zip(d.tolist(), body.channel[inside].tolist(), strict=True)
+        expected[round(x, 9), c] for x, c in zip(d.tolist(), body.pair[inside].tolist(), strict=True)
     ]  # fmt: skip
     np.testing.assert_allclose(body.peak[inside, 2], weights * shape.gamma0(d), rtol=0, atol=1e-14)
     assert body.form == shape
