@@ -23,13 +23,13 @@ def array(name: str, value: Any, *, ndim: int = 1, finite: bool = True) -> Array
     try:
         out = np.array(value, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError):
-        raise PdfkitError(f"{name} is not numeric: give an array of numbers") from None
+        raise PdfkitError(f"{name} is not numeric: give an array of numbers", key=name) from None
     if out.ndim != ndim:
-        raise PdfkitError(f"{name} has {out.ndim} dimensions: give an array with {ndim}")
+        raise PdfkitError(f"{name} has {out.ndim} dimensions: give an array with {ndim}", key=name)
     if finite and not np.isfinite(out).all():
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
         where = at[0] if ndim == 1 else at
-        raise PdfkitError(f"{name} holds {out[at]} at index {where}: remove or repair that point")
+        raise PdfkitError(f"{name} holds {out[at]} at index {where}: remove or repair that point", key=name)
     out.setflags(write=False)
     return out
 
@@ -38,11 +38,13 @@ def grid(name: str, value: Any) -> Array:
     """Return `value` as a strictly increasing read-only array of at least two points."""
     out = array(name, value)
     if out.size < 2:
-        raise PdfkitError(f"{name} has {out.size} points: at least 2 are needed")
+        raise PdfkitError(f"{name} has {out.size} points: at least 2 are needed", key=name)
     step = np.diff(out)
     if not (step > 0).all():
         i = int(np.argmin(step > 0))
-        raise PdfkitError(f"{name} does not increase at index {i + 1} ({out[i]:g} then {out[i + 1]:g}): sort it")
+        raise PdfkitError(
+            f"{name} does not increase at index {i + 1} ({out[i]:g} then {out[i + 1]:g}): sort it", key=name
+        )
     return out
 
 
@@ -54,15 +56,17 @@ def scale(name: str, values: Array, errors: Array | None = None) -> None:
     """Refuse measured values that are all zero, or so large or small that nothing can be fitted to them."""
     largest = float(np.abs(values).max(initial=0.0))
     if largest == 0.0:
-        raise PdfkitError(f"{name} is 0 at every point used: there is nothing to fit")
+        raise PdfkitError(f"{name} is 0 at every point used: there is nothing to fit", key=name)
     if not SMALLEST < largest < LARGEST:
-        raise PdfkitError(f"{name} reaches {largest:.3g}: no measurement is of that size; correct its unit")
+        raise PdfkitError(f"{name} reaches {largest:.3g}: no measurement is of that size; correct its unit", key=name)
     if errors is None:
         return
     low, high = float(errors.min()), float(errors.max())
     if low < SMALLEST or high > LARGEST:
         worst = high if high > LARGEST else low
-        raise PdfkitError(f"an error of {name} is {worst:.3g}: no measurement is that sure or unsure; leave errors out")
+        raise PdfkitError(
+            f"an error of {name} is {worst:.3g}: no measurement is that sure or unsure; leave errors out", key=name
+        )
 
 
 def number(
@@ -78,14 +82,14 @@ def number(
     try:
         out = float(value)
     except (TypeError, ValueError):
-        raise PdfkitError(f"{name} = {short(value)} is not a number") from None
+        raise PdfkitError(f"{name} = {short(value)} is not a number", key=name) from None
     except OverflowError:
-        raise PdfkitError(f"{name} is a whole number too large to compute with: correct it") from None
+        raise PdfkitError(f"{name} is a whole number too large to compute with: correct it", key=name) from None
     if math.isnan(out) or (finite and math.isinf(out)):
-        raise PdfkitError(f"{name} = {out} is not finite: give a number")
+        raise PdfkitError(f"{name} = {out} is not finite: give a number", key=name)
     if out < low or out > high or (open_low and out == low):
         bracket = "(" if open_low else "["
-        raise PdfkitError(f"{name} = {out:g} is outside {bracket}{low:g}, {high:g}]")
+        raise PdfkitError(f"{name} = {out:g} is outside {bracket}{low:g}, {high:g}]", key=name)
     return out
 
 
@@ -98,5 +102,5 @@ def short(value: Any) -> str:
 def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of `allowed`; otherwise say which they are."""
     if not isinstance(value, str) or value not in allowed:
-        raise PdfkitError(f"{name} = {short(value)} is not known: choose one of {', '.join(allowed)}")
+        raise PdfkitError(f"{name} = {short(value)} is not known: choose one of {', '.join(allowed)}", key=name)
     return str(value)

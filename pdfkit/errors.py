@@ -37,18 +37,21 @@ def shortened(text: str) -> str:
 class PdfkitError(ValueError):
     """Base of every error that a user's input can cause.
 
+    `key` is the name of the argument, setting or parameter that it is about, None where that is no single one.
+
     Example
     -------
     >>> import pdfkit as pk
     >>> try:
     ...     pk.Sphere(-30)
     ... except pk.PdfkitError as error:
-    ...     print(error)
-    spdiameter = -30 is outside [0.1, inf]
+    ...     print(f"{error.key}: {error}")
+    spdiameter: spdiameter = -30 is outside [0.1, inf]
     """
 
-    def __init__(self, message: str = "") -> None:
+    def __init__(self, message: str = "", *, key: str | None = None) -> None:
         super().__init__(shortened(message))
+        self.key = key
 
 
 class PdfkitWarning(UserWarning):
@@ -82,15 +85,18 @@ class ReadError(PdfkitError):
     nowhere.gr None
     """
 
-    def __init__(self, path: str | PathLike[str], message: str, line: int | None = None) -> None:
+    def __init__(
+        self, path: str | PathLike[str], message: str, line: int | None = None, *, key: str | None = None
+    ) -> None:
         self.path = str(path)
         self.line = line
         self.message = shortened(message)
+        self.key = key
         where = self.path if line is None else f"{self.path}, line {line}"
         ValueError.__init__(self, f"{where}: {self.message}")
 
-    def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, int | None]]:
-        return type(self), (self.path, self.message, self.line)
+    def __reduce__(self) -> tuple[type[ReadError], tuple[str, str, int | None], dict[str, str | None]]:
+        return type(self), (self.path, self.message, self.line), {"key": self.key}
 
 
 class WriteError(PdfkitError):

@@ -42,7 +42,6 @@ UPHILL = {
     ("results.result", "plot"): "FitResult.plot",
     ("io.exports", "results"): "the type of what is written",
     ("fitting.comparison", "screening"): "the type of a row",
-    ("reduction.batch", "plot"): "the picture of a reduction",
     ("verification.questions.settings", "recipes"): "what a recipe makes of a file",
     ("verification.questions.structures", "cli"): "what `pdfkit info` says",
     ("verification.questions.intensities", "cli"): "what `pdfkit info` says",

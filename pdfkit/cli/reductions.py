@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.reduction.batch import reduce_files
 from pdfkit.reduction.config import read_config
 from pdfkit.reduction.journal import Reduced
+from pdfkit.reduction.reduction import Reduction
 
 # More files than this are summed up; the table has them all.
 _SHOWN = 12
@@ -77,6 +79,13 @@ def _line(row: Reduced) -> str:
     return f"{row.file}: {row.status}" + (f" ({'; '.join(word for word in words if word)})" if any(words) else "")
 
 
+def _picture(done: Reduction, path: str, *, pdf: PDF) -> None:
+    """Draw a reduction; a function of a module, so that it travels to worker processes."""
+    from pdfkit.plot.reductions import reduction
+
+    reduction(done, path, pdf=pdf)
+
+
 def reduce_command(
     files: Sequence[AnyPath],
     out: AnyPath | None = None,
@@ -113,6 +122,7 @@ def reduce_command(
         chosen,
         folder,
         outputs=tuple(outputs or ("gr",)),
+        picture=_picture,
         resume=not fresh,
         workers=workers,
         executor=executor,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import inspect
 import json
 import os
 import secrets
@@ -16,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from pdfkit._checks import Array
 from pdfkit._machine import cores
 from pdfkit._workers import Job, Pool
 from pdfkit.data.curves import PDF, Intensity
-from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, nearest
+from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError
 from pdfkit.io._atomic import WRITTEN, AnyPath, own, write_text
 from pdfkit.io._folders import InUseError
 from pdfkit.io.intensity import read_intensity
@@ -33,27 +32,29 @@ from pdfkit.reduction import journal
 from pdfkit.reduction.config import header_lines
 from pdfkit.reduction.journal import Entry, Reduced
 from pdfkit.reduction.reduction import Reduction, reduce
+from pdfkit.reduction.settings import ReductionOptions, ReductionSettings, settings_of
 
 OUTPUTS = ("gr", "sq", "fq", "iq", "png")
 # Files in one task: few enough that none waits long, many enough that handing them over costs nothing.
 _CHUNK = 8
 _FEW = 16  # as many are reduced here: processes take a second to start
-_READING = ("unit", "wavelength", "twothetazero")
 _EVERY = 2.0  # seconds between tables, while files are reduced
 
 Tell = Callable[[int, int, Reduced], None]
+Picture = Callable[..., object]
 
 
 @dataclass(frozen=True)
 class _Task:
-    """How to reduce files: `settings` of `reduce` and of reading, r (start, stop, step), outputs, folder."""
+    """How to reduce files: settings, r (start, stop, step), outputs, folder."""
 
     folder: str
-    settings: tuple[tuple[str, Any], ...]
+    settings: ReductionSettings
     background: str | None
     r: tuple[float, float, float]
     outputs: tuple[str, ...]
     resume: bool
+    picture: Picture | None
     known: Mapping[str, Entry] = field(default_factory=dict)
     """What the journal has of the files, by stem."""
 
@@ -66,17 +67,19 @@ class _Task:
 def reduce_files(
     files: Sequence[AnyPath] | AnyPath,
     out: AnyPath,
+    settings: ReductionSettings | None = None,
     *,
     background: AnyPath | None = None,
     rmin: float = 0.01,
     rmax: float = 30.0,
     rstep: float = 0.01,
     outputs: Sequence[str] = ("gr",),
+    picture: Picture | None = None,
     resume: bool = True,
     workers: int | None = None,
     executor: Executor | None = None,
     progress: Tell | None = None,
-    **settings: Any,
+    **options: Unpack[ReductionOptions],
 ) -> list[Reduced]:
     """Reduce many files to G(r); return one row for each, in their order.
 
@@ -86,13 +89,13 @@ def reduce_files(
     Parameters
     ----------
     files : names, or patterns such as "run42/*.chi". out : folder of the results (made), <stem>.gr and so on.
-    background : one file for all. rmin, rmax, rstep : Å, the r of G(r). outputs : any of "gr", "sq", "fq", "iq" (net
-        intensities), "png" (a picture of the stages).
+    settings, options : as for `reduce`. background : one file for all. rmin, rmax, rstep : Å, the r of G(r).
+    outputs : any of "gr", "sq", "fq", "iq" (net intensities), "png" (what `picture` draws).
+    picture : called as picture(reduction, name of the file, pdf=G(r)), such as `pdfkit.plot.reductions.reduction`.
     resume : keep files whose results are whole and came from the same input, background, settings and version of
         pdfkit. Of a file that is reduced again, results of other kinds that an earlier run wrote are renewed, too.
     workers : processes (default: one per core where there are more than 16 files); executor : any
         `concurrent.futures.Executor` instead. progress : called with (files finished, files in all, row).
-    settings : keywords of `reduce`, and unit and twothetazero of `read_intensity`.
 
     A file that cannot be reduced is a row with status "failed"; the others go on.
 
@@ -120,7 +123,13 @@ def reduce_files(
     paths = _expanded(files)
     if executor is None and workers is None and len(paths) > _FEW:
         workers = min(cores(), -(-len(paths) // _CHUNK))
-    task = _task(paths, out, background, (rmin, rmax, rstep), outputs, resume, settings)
+    asked, r = settings_of(settings, options), (rmin, rmax, rstep)
+    _r_grid(*r)
+    _check_outputs(paths, out, outputs, picture)
+    if background is not None:
+        read_intensity(background, **asked.reading())  # what is wrong with it is wrong for all files
+        background = os.fspath(background)
+    task = _Task(_made(out), asked, background, r, tuple(outputs), resume, picture)
     try:
         with journal.held(Path(task.folder)):
             return _followed(paths, task, partial(Pool, executor, workers), progress)
@@ -215,42 +224,25 @@ def _is_same(one: str, other: str) -> bool:
     return one == other or Path(one).resolve() == Path(other).resolve()
 
 
-def _known(settings: Mapping[str, Any]) -> None:
-    """Refuse a keyword that neither `reduce` nor `read_intensity` has."""
-    names = {*inspect.signature(reduce).parameters, *_READING} - {"iq", "background"}
-    for name in settings:
-        if name not in names:
-            raise PdfkitError(f"{name!r} is not a setting of a reduction: nearest are {nearest(name, sorted(names))}")
-
-
-def _task(
-    paths: Sequence[str],
-    out: AnyPath,
-    background: AnyPath | None,
-    r: tuple[float, float, float],
-    outputs: Sequence[str],
-    resume: bool,
-    settings: Mapping[str, Any],
-) -> _Task:
-    _r_grid(*r)
-    for one in outputs:
-        _checks.choice("output", one, OUTPUTS)
-    if not outputs:
-        raise PdfkitError(f"no outputs are asked for: name some of {', '.join(OUTPUTS)}")
-    for path in paths:
-        for kind in outputs:
-            if (Path(out) / f"{Path(path).stem}.{kind}").resolve() == Path(path).resolve():
-                raise PdfkitError(f"{path} would be overwritten by its own result: choose another folder")
+def _made(out: AnyPath) -> str:
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(f"folder {out} cannot be made ({error.strerror}): choose another") from None
-    _known(settings)
-    own = tuple(sorted((key, value) for key, value in settings.items() if value is not None))
-    if background is not None:
-        # Read once here: what is wrong with it is wrong for all files.
-        read_intensity(background, **dict(_reading(dict(own))))
-    return _Task(os.fspath(out), own, None if background is None else os.fspath(background), r, tuple(outputs), resume)
+    return os.fspath(out)
+
+
+def _check_outputs(paths: Sequence[str], out: AnyPath, outputs: Sequence[str], picture: Picture | None) -> None:
+    for one in outputs:
+        _checks.choice("outputs", one, OUTPUTS)
+    if not outputs:
+        raise PdfkitError(f"no outputs are asked for: name some of {', '.join(OUTPUTS)}", key="outputs")
+    if "png" in outputs and picture is None:
+        raise PdfkitError('"png" needs what draws it: give picture=pdfkit.plot.reductions.reduction', key="picture")
+    for path in paths:
+        for kind in outputs:
+            if (Path(out) / f"{Path(path).stem}.{kind}").resolve() == Path(path).resolve():
+                raise PdfkitError(f"{path} would be overwritten by its own result: choose another folder")
 
 
 def _r_grid(rmin: float, rmax: float, rstep: float) -> Array:
@@ -260,10 +252,6 @@ def _r_grid(rmin: float, rmax: float, rstep: float) -> Array:
         raise PdfkitError(f"rmin = {rmin:g}, rmax = {rmax:g}, rstep = {rstep:g} make no usable grid: correct them")
     # Through decimals: 0.01·k would be written as 0.07000000000000001.
     return np.asarray(np.round(rmin + rstep * np.arange(int((rmax - rmin) / rstep + 1e-6) + 1), 10))
-
-
-def _reading(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple((key, settings[key]) for key in _READING if key in settings)
 
 
 @lru_cache(maxsize=8)
@@ -332,6 +320,9 @@ def _renewed(
     """Reduce a file; write what is asked for and renew what an earlier run wrote; return the digests of it all."""
     others = {kind: f"{Path(task.folder) / Path(path).stem}.{kind}" for kind in (known.written if known else ())}
     others = {kind: name for kind, name in others.items() if kind not in names and Path(name).exists()}
+    if task.picture is None and (old := others.pop("png", None)):
+        Path(old).unlink()  # it would show another G(r) than the file beside it
+        warnings.warn(f"{old} of an earlier run is deleted: give picture= to have it drawn anew", PdfkitWarning, 2)
     done = _reduced(path, task)
     if _digest(path, task) != digest and not digest.startswith("none"):
         raise PdfkitError(f"{path} changed while it was read: run again when it is complete")
@@ -351,16 +342,15 @@ def _failed(path: str, error: Exception, seconds: float, known: Entry | None) ->
 
 
 def _reduced(path: str, task: _Task) -> Reduction:
-    settings = dict(task.settings)
-    reading = _reading(settings)
-    sample = read_intensity(path, **dict(reading))
-    rest = {key: value for key, value in settings.items() if key not in ("unit", "twothetazero")}
+    sample = read_intensity(path, **task.settings.reading())
     empty = None
     if task.background is not None:
-        empty = _background(task.background, reading, journal.file_digest(task.background))
+        empty = _background(
+            task.background, tuple(task.settings.reading().items()), journal.file_digest(task.background)
+        )
         for text in empty.remarks:
             warnings.warn(f"{task.background}: {text}", PdfkitWarning, stacklevel=2)
-    return reduce(sample, background=empty, **rest)
+    return reduce(sample, task.settings, background=empty)
 
 
 def _digest(path: str, task: _Task) -> str:
@@ -368,7 +358,7 @@ def _digest(path: str, task: _Task) -> str:
     from pdfkit import __version__
 
     try:
-        settings = [(key, _canonical(value)) for key, value in task.settings]
+        settings = [(key, _canonical(value)) for key, value in sorted(task.settings.given().items())]
     except TypeError:
         # A function cannot be compared: such results are never taken for those of another run.
         return f"none-{secrets.token_hex(14)}"
@@ -397,9 +387,8 @@ def _write(done: Reduction, names: Sequence[str], source: str, task: _Task, dige
     for name in names:
         own(name, replace=True)
         if name.endswith(".png"):
-            from pdfkit.plot import reductions
-
-            reductions.reduction(done, name, pdf=pdf)
+            if task.picture is not None:
+                task.picture(done, name, pdf=pdf)
         else:
             kind = name.rsplit(".", 1)[1]
             write_text(name, text_of(done, kind, {"outputtype": kind, "digest": digest, **more}, pdf))

@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pdfkit.errors import ReadError, nearest
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
+from pdfkit.reduction.settings import MODES, POLARISATIONS
 
-_NUMBERS = (
-    "bgscale",
-    "rpoly",
-    "qmaxinst",
-    "qmin",
-    "qmax",
-    "rmin",
-    "rmax",
-    "rstep",
-    "wavelength",
-    "twothetazero",
-    "rho0",
-)
-_WORDS = ("composition", "method", "errors", "extrapolate", "window")
 _FORMATS = {"qa": "A-1", "qnm": "nm-1", "twotheta": "2theta"}
-_MODES = {"xray": "X", "x-ray": "X", "sas": "X", "neutron": "N", "electron": "E"}
-_OTHER_NAMES = {
-    "bgscales": "bgscale",
-    "backgroundfiles": "backgroundfile",
-    "inputfiles": "inputfile",
-    "outputtypes": "",
-}
+_PROBES = {"sas": "X", "x-ray": "X", **{word: probe for probe, word in MODES.items()}}
 # What PDFgetX3 keeps besides: no number of a reduction depends on it.
-_IGNORED = {
-    "",
-    "version",
-    "outputtype",
-    "output",
-    "outputs",
-    "interact",
-    "plot",
-    "verbose",
-    "force",
-    "datapath",
-    "mode",
-}
-_IGNORED |= {"dataformat", "find", "pattern", "createsrcdir", "digest", "errorsource"}
+_IGNORED = frozenset(
+    "version outputtype outputtypes output outputs interact plot verbose force datapath find pattern createsrcdir"
+    " digest errorsource".split()
+)
 
 
 def read_config(path: AnyPath) -> dict[str, Any]:
-    """Return the settings in a file as keywords of `reduce_files`: those of `reduce`, and unit, rmin, rmax, rstep….
+    """Return the settings in a file as keywords of `reduce_files`: those of `reduce`, and rmin, rmax, rstep….
 
     Relative names of files are taken from `datapath`, or the folder of the configuration. `mode` becomes probe,
     `dataformat` becomes unit, `bgscales` and `backgroundfiles` (the first of a list) what a single one is. Settings
@@ -67,29 +38,70 @@ def read_config(path: AnyPath) -> dict[str, Any]:
         folder = folder / pairs["datapath"][1]
     out: dict[str, Any] = {}
     for key, (line, value) in pairs.items():
-        name = _OTHER_NAMES.get(key, key)
-        if value == "" or (value.lower() == "none" and name not in (*_WORDS, "polarisation")):
+        if not value or key in _IGNORED:
             continue
-        if name in _NUMBERS:
-            out[name] = _number(path, line, key, value)
-        elif name in _WORDS:
-            out[name] = value
-        elif name == "constant":
-            out[name] = value.lower() in ("true", "yes", "1")
-        elif name == "polarisation":
-            out[name] = value if value in ("none", "unpolarised") else _number(path, line, key, value)
-        elif name == "backgroundfile":
-            out["background"] = _files(folder, value)[0]
-        elif name == "inputfile":
-            out["files"] = _files(folder, value)
-        elif name in ("mode", "dataformat"):
-            out |= _choice(path, line, name, value.lower())
-        elif re.fullmatch(r"terminationfunctions?", name):
-            out["window"] = _window(path, line, value)
-        elif name not in _IGNORED:
-            known = (*_NUMBERS, *_WORDS, "backgroundfile", "inputfile", "mode", "dataformat")
-            raise ReadError(path, f"{key!r} is not a setting: nearest are {nearest(key, known)}", line)
+        if key not in _KEYS:
+            raise ReadError(path, f"{key!r} is not a setting: nearest are {nearest(key, sorted(_KEYS))}", line, key=key)
+        name, kind = _KEYS[key]
+        if value.lower() == "none" and name not in _WORDS:
+            continue
+        try:
+            out[name] = kind(value)
+        except ValueError as error:
+            raise ReadError(path, f"{key} = {value!r} {error}", line, key=key) from None
+    if "background" in out:
+        out["background"] = _files(folder, out["background"])[0]
+    if "files" in out:
+        out["files"] = _files(folder, out["files"])
     return out
+
+
+def _number(value: str) -> float:
+    try:
+        return float(re.split(r"[\s,]+", value)[0])
+    except ValueError:
+        raise ValueError("is not a number: correct it") from None
+
+
+def _number_or_word(value: str) -> float | str:
+    return value if value in POLARISATIONS else _number(value)
+
+
+def _yes(value: str) -> bool:
+    return value.lower() in ("true", "yes", "1")
+
+
+def _one_of(known: Mapping[str, str]) -> Callable[[str], str]:
+    def word(value: str) -> str:
+        if value.lower() not in known:
+            raise ValueError(f"is not known: choose one of {', '.join(known)}")
+        return known[value.lower()]
+
+    return word
+
+
+def _window(value: str) -> str:
+    names = [name for name in re.split(r"[\s,;]+", value.lower()) if name not in ("", "step", "none")]
+    if names not in ([], ["lorch"]):
+        raise ValueError("is not supported as a termination function: write window = …")
+    return names[0] if names else "none"
+
+
+_WORDS = ("composition", "method", "errors", "extrapolate", "window", "polarisation")
+_NUMBERS = "bgscale rpoly qmaxinst qmin qmax rmin rmax rstep wavelength twothetazero rho0 recoil absorption"
+# The keys of a configuration: the setting that each is, and what makes a value of its text.
+_KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    **{name: (name, _number) for name in _NUMBERS.split()},
+    **{name: (name, str) for name in _WORDS},
+    "bgscales": ("bgscale", _number),
+    "constant": ("constant", _yes),
+    "polarisation": ("polarisation", _number_or_word),
+    "mode": ("probe", _one_of(_PROBES)),
+    "dataformat": ("unit", _one_of(_FORMATS)),
+    **dict.fromkeys(("terminationfunction", "terminationfunctions"), ("window", _window)),
+    **dict.fromkeys(("backgroundfile", "backgroundfiles"), ("background", str)),
+    **dict.fromkeys(("inputfile", "inputfiles"), ("files", str)),
+}
 
 
 def _pairs(path: AnyPath) -> dict[str, tuple[int, str]]:
@@ -124,27 +136,6 @@ def _files(folder: Path, value: str) -> list[Path]:
     if (folder / value).exists():
         return [folder / value]
     return [folder / one for one in re.split(r"[\s,]+", value) if one]
-
-
-def _number(path: AnyPath, line: int, key: str, value: str) -> float:
-    try:
-        return float(re.split(r"[\s,]+", value)[0])
-    except (ValueError, IndexError):
-        raise ReadError(path, f"{key} = {value!r} is not a number: correct it", line) from None
-
-
-def _choice(path: AnyPath, line: int, key: str, value: str) -> Mapping[str, str]:
-    known, name = (_MODES, "probe") if key == "mode" else (_FORMATS, "unit")
-    if value not in known:
-        raise ReadError(path, f"{key} = {value!r} is not known: choose one of {', '.join(known)}", line)
-    return {name: known[value]}
-
-
-def _window(path: AnyPath, line: int, value: str) -> str:
-    names = [name for name in re.split(r"[\s,;]+", value.lower()) if name not in ("", "step", "none")]
-    if names not in ([], ["lorch"]):
-        raise ReadError(path, f"the termination function {value!r} has no namesake here: write window = …", line)
-    return names[0] if names else "none"
 
 
 def header_lines(settings: Mapping[str, str], **more: str) -> list[str]:

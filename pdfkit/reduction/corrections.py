@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,10 +13,9 @@ from pdfkit import _checks, scattering
 from pdfkit._checks import Array
 from pdfkit.data.curves import Intensity, gaps, sin2_theta
 from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
+from pdfkit.reduction.settings import ReductionSettings
 
 # --- What a reduction needs to know of the sample and the beam -------------------------------------------------------
-
-POLARISATIONS = ("none", "unpolarised")
 
 _FM2 = 100.0  # fm² in a barn
 
@@ -77,69 +76,43 @@ def _compton(fractions: Mapping[str, float], Q: Array, wavelength: float | None,
     return np.asarray(total * (wavelength / (wavelength + shift)) ** recoil)
 
 
-@dataclass(frozen=True)
-class Physics:
-    """The corrections of the physical route; see `pdfkit.reduce` for the parameters and their errors."""
+def inelastic(settings: ReductionSettings, fractions: Mapping[str, float], Q: Array) -> Array:
+    """Return what is scattered without interference, per atom (n,)."""
+    if settings.probe == "N":
+        return np.full(Q.size, _incoherent(fractions))
+    if settings.probe == "E":
+        return np.zeros(Q.size)
+    return _compton(fractions, Q, settings.wavelength, settings.recoil)
 
-    wavelength: float | None = None
-    rho0: float | None = None
-    polarisation: str | float = "none"
-    absorption: float | Array | Callable[[Array], Array] | None = None
-    constant: bool = False
-    recoil: float = 2.0
 
-    def __post_init__(self) -> None:
-        for name in ("wavelength", "rho0"):
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, _checks.number(name, value, low=0.0, open_low=True))
-        object.__setattr__(self, "recoil", _checks.number("recoil", self.recoil, low=0.0, high=3.0))
-        if isinstance(self.polarisation, str):
-            _checks.choice("polarisation", self.polarisation, POLARISATIONS)
-        angles = self.polarisation != "none" or isinstance(self.absorption, int | float)
-        if angles and self.wavelength is None:
-            raise PdfkitError("polarisation and absorption depend on the angle: give wavelength= in Å")
+def transmission(settings: ReductionSettings, Q: Array) -> Array:
+    """Return polarisation × absorption (n,), what the intensities are divided by."""
+    return _polarised(settings, Q) * _absorbed(settings, Q)
 
-    def inelastic(self, fractions: Mapping[str, float], probe: str, Q: Array) -> Array:
-        """Return what is scattered without interference, per atom (n,)."""
-        if probe == "N":
-            return np.full(Q.size, _incoherent(fractions))
-        return _compton(fractions, Q, self.wavelength, self.recoil) if probe == "X" else np.zeros(Q.size)
 
-    def transmission(self, Q: Array) -> Array:
-        """Return polarisation × absorption (n,), what the intensities are divided by."""
-        return self._polarised(Q) * self._absorbed(Q)
+def _polarised(settings: ReductionSettings, Q: Array) -> Array:
+    if settings.polarisation == "none" or settings.wavelength is None:
+        return np.ones(Q.size)
+    unpolarised = isinstance(settings.polarisation, str)
+    K = 1.0 if unpolarised else _checks.number("polarisation", settings.polarisation, low=0.0, high=1.0)
+    cos2 = (1 - 2 * sin2_theta(Q, settings.wavelength)) ** 2
+    return np.asarray((1 + K * cos2) / (1 + K))
 
-    def _polarised(self, Q: Array) -> Array:
-        if self.polarisation == "none" or self.wavelength is None:
-            return np.ones(Q.size)
-        unpolarised = isinstance(self.polarisation, str)
-        K = 1.0 if unpolarised else _checks.number("polarisation", self.polarisation, low=0.0, high=1.0)
-        cos2 = (1 - 2 * sin2_theta(Q, self.wavelength)) ** 2
-        return np.asarray((1 + K * cos2) / (1 + K))
 
-    def _absorbed(self, Q: Array) -> Array:
-        value = self.absorption
-        if value is None:
-            return np.ones(Q.size)
-        if callable(value) or np.ndim(value):
-            factor = _checks.array("absorption", value(Q) if callable(value) else value)
-            if factor.size != Q.size or not (factor > 0).all():
-                raise PdfkitError(f"absorption needs {Q.size} positive factors, one per Q from qmin to qmaxinst")
-            return factor
-        mu = _checks.number("absorption", value, low=0.0, high=3.0)
-        sin2 = sin2_theta(Q, self.wavelength or 0.0)
-        return np.asarray(np.exp(-(1.7133 - 0.0368 * sin2) * mu + (0.0927 + 0.375 * sin2) * mu**2))
-
-    def settings(self, method: str) -> dict[str, str]:
-        """Return what was asked for, as text; of an ad hoc reduction that is the wavelength alone."""
-        out = {} if self.wavelength is None else {"wavelength": f"{self.wavelength:g}"}
-        out["method"] = method
-        if method == "adhoc":
-            return out
-        out |= {"polarisation": f"{self.polarisation}", "constant": f"{self.constant}".lower()}
-        out |= {"recoil": f"{self.recoil:g}"} | ({} if self.rho0 is None else {"rho0": f"{self.rho0:g}"})
-        return out | ({"absorption": f"{self.absorption:g}"} if isinstance(self.absorption, int | float) else {})
+def _absorbed(settings: ReductionSettings, Q: Array) -> Array:
+    value = settings.absorption
+    if value is None:
+        return np.ones(Q.size)
+    if callable(value) or np.ndim(value):
+        factor = _checks.array("absorption", value(Q) if callable(value) else value)
+        if factor.size != Q.size or not (factor > 0).all():
+            raise PdfkitError(
+                f"absorption needs {Q.size} positive factors, one per Q from qmin to qmaxinst", key="absorption"
+            )
+        return factor
+    mu = _checks.number("absorption", value, low=0.0, high=3.0)
+    sin2 = sin2_theta(Q, settings.wavelength or 0.0)
+    return np.asarray(np.exp(-(1.7133 - 0.0368 * sin2) * mu + (0.0927 + 0.375 * sin2) * mu**2))
 
 
 # --- The pattern of the empty container ------------------------------------------------------------------------------

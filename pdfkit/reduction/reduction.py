@@ -20,26 +20,23 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from pdfkit import _checks, transforms
 from pdfkit._checks import Array
-from pdfkit.data import advice, conversion
+from pdfkit.data import advice
 from pdfkit.data.curves import PDF, SQ, Intensity
-from pdfkit.data.instrument import PROBES, Instrument
+from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning
 from pdfkit.io._atomic import AnyPath
-from pdfkit.reduction.corrections import Levels, Net, Physics, bridged, levels, subtract
-from pdfkit.reduction.routes import ERRORS, Route, adhoc, diagonal, noise_ratio, physical, propagated, with_errors
-from pdfkit.scattering import parse_composition
-
-METHODS = ("adhoc", "physical")
-_MODES = {"X": "xray", "N": "neutron", "E": "electron"}
+from pdfkit.io.intensity import read_intensity
+from pdfkit.reduction.corrections import Levels, Net, bridged, inelastic, levels, subtract, transmission
+from pdfkit.reduction.methods import Corrected, adhoc, diagonal, noise_ratio, physical, propagated, with_errors
+from pdfkit.reduction.settings import ReductionOptions, ReductionSettings, settings_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,31 +161,18 @@ def _rebuild(values: dict[str, Any]) -> Reduction:
 
 def reduce(
     iq: Intensity | AnyPath,
+    settings: ReductionSettings | None = None,
     *,
-    composition: str | Mapping[str, float] | None = None,
     background: Intensity | AnyPath | None = None,
-    bgscale: float = 1.0,
-    qmin: float | None = None,
-    qmax: float | None = None,
-    qmaxinst: float | None = None,
-    rpoly: float | None = None,
-    probe: str | None = None,
-    method: str = "adhoc",
-    errors: str = "auto",
-    window: str = "none",
-    extrapolate: str = "none",
-    wavelength: float | None = None,
-    rho0: float | None = None,
-    polarisation: str | float = "none",
-    absorption: float | Array | Callable[[Array], Array] | None = None,
-    constant: bool = False,
-    recoil: float = 2.0,
+    **options: Unpack[ReductionOptions],
 ) -> Reduction:
     """Reduce a powder pattern to S(Q), F(Q) and G(r).
 
     Parameters
     ----------
-    iq, background : patterns, or files for `read_intensity`. bgscale : what the background is multiplied with.
+    iq, background : patterns, or files for `read_intensity`, which are read with `unit`, `wavelength` (Å; default: what
+        the file says) and `twothetazero`. bgscale : what the background is multiplied with.
+    settings : a `ReductionSettings` that the keywords below change; None of a keyword changes nothing.
     composition : formula such as "LaB6", or {element: amount}; default: what the file says.
     qmin, qmax : Å⁻¹, limits of the transform; default: the data, without gaps. qmaxinst : Å⁻¹, the end of the data
         that scale and polynomial are fitted to; default: the end of the data; beyond it, it is cut back with a warning.
@@ -200,7 +184,7 @@ def reduce(
         neutrons: incoherent scattering; the scale comes from `rho0` (atoms/Å³, Krogh-Moe and Norman) where it is given,
         else from the level at high Q.
     errors : where dI comes from: "auto", "given", "counting" (√I), "scatter" (of neighbouring points) or "none".
-    window, extrapolate : defaults of `Reduction.to_pdf`. wavelength : Å; default: what the file says.
+    window, extrapolate : defaults of `Reduction.to_pdf`.
     polarisation : "none" (corrected already), "unpolarised" (also a synchrotron, averaged over full rings):
         (1 + cos²2θ)/2, or K: (1 + K·cos²2θ)/(1 + K). absorption : μR of a capillary [Hewat, Acta Cryst. A35, 248
         (1979)], or factors on Q (n,), or a function of Q that returns them; intensities are divided by them.
@@ -211,13 +195,14 @@ def reduce(
     -------
     Reduction, with `diagnostics`: "scale" α; "degree"; "background share" of the intensity; "removed", the polynomial
     relative to F (rms); "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the
-    first peak (of the ad hoc route behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
+    first peak (of the ad hoc method behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
     −4πρ₀; "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 105 Å over
     what the errors make it: far below 1 the errors are too large; above 1 they are too small, or order reaches so far.
 
     Raises
     ------
-    PdfkitError : a composition, limit, choice or pattern that cannot be. ReadError : a file that cannot be read.
+    PdfkitError : a composition, limit, choice or pattern that cannot be, with the setting as its `key`.
+    ReadError : a file that cannot be read.
 
     Example
     -------
@@ -232,110 +217,83 @@ def reduce(
     >>> print(f"a = {result.params['ni.a'].value:.3f} Å, Rw = {result.rw:.2f}")
     a = 3.524 Å, Rw = 0.01
     """
-    sample = _pattern(iq, wavelength)
-    empty = None if background is None else _pattern(background, wavelength)
-    _choices(method, errors, window, extrapolate)
-    probe = _checks.choice("probe", probe or sample.probe or "X", PROBES)
-    physics = Physics(wavelength or sample.wavelength, rho0, polarisation, absorption, constant, recoil)
-    composition = sample.composition if composition is None else composition
-    fractions = parse_composition(composition)
-    bgscale = _checks.number("bgscale", bgscale, low=0.0)
-    rpoly = _checks.number("rpoly", (0.9 if method == "adhoc" else 0.0) if rpoly is None else rpoly, low=0.0, high=10.0)
-    low, high, last = _limits(sample, qmin, qmax, qmaxinst)
-    net, words, bridges = _net(sample.crop(low, last), empty, bgscale, errors)
+    asked = settings_of(settings, options)
+    sample = _pattern(iq, asked)
+    empty = None if background is None else _pattern(background, asked)
+    asked = asked.completed(sample)
+    fractions = asked.fractions
+    low, high, last = _limits(sample, asked)
+    net, words, bridges = _net(sample.crop(low, last), empty, asked)
     low, high = max(low, float(net.Q[0])), min(high, float(net.Q[-1]))
-    means = levels(fractions, probe, net.Q)
-    _warn_of_units(net, means, probe)
-    route, level = _follow(net, means, fractions, probe, method, physics, rpoly)
-    net, words, noise = _in_band(net, route, words)
-    formula = composition if isinstance(composition, str) else "".join(f"{e}{c:.6g}" for e, c in fractions.items())
+    asked = replace(asked, qmin=low, qmax=high, qmaxinst=last)
+    means = levels(fractions, asked.probe or "X", net.Q)
+    _warn_of_units(net, means, asked)
+    found, level = _follow(net, means, fractions, asked)
+    net, words, noise = _in_band(net, found, words)
     said = (*sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
-    sq = replace(_sq(net, route, sample, probe, formula), remarks=said)
-    facts = _diagnostics(net, route, sq, low, high, rpoly if method == "adhoc" else 0.0)
-    facts |= {} if physics.rho0 is None else {"expected slope": -4 * math.pi * physics.rho0}
+    sq = replace(_sq(net, found, sample, asked), remarks=said)
+    facts = _diagnostics(net, found, sq, asked)
+    facts |= {} if asked.rho0 is None else {"expected slope": -4 * math.pi * asked.rho0}
     facts |= {"points bridged": float(bridges)} if bridges else {}
     facts |= {} if noise is None else {"noise ratio": noise}
-    settings = {"mode": _MODES[probe], "composition": formula}
-    numbers = {"bgscale": bgscale, "rpoly": rpoly, "qmaxinst": last, "qmin": low, "qmax": high}
-    settings |= {key: f"{value:g}" for key, value in numbers.items()}
-    settings |= physics.settings(method)
-    settings |= {"extrapolate": extrapolate, "errors": words.split()[0].rstrip(",;"), "errorsource": words}
-    return Reduction(sq, low, high, _stages(net, route, level), facts, settings, window, extrapolate)
+    header = asked.header() | {"errors": words.split()[0].rstrip(",;"), "errorsource": words}
+    return Reduction(sq, low, high, _stages(net, found, level), facts, header, asked.window, asked.extrapolate)
 
 
 def _follow(
-    net: Net, means: Levels, fractions: Mapping[str, float], probe: str, method: str, physics: Physics, rpoly: float
-) -> tuple[Route, Array]:
-    """Return the route taken and the level of independent atoms on the scale of the intensities (n,)."""
-    if method == "adhoc":
-        route = adhoc(net.Q, net.intensity, means, rpoly)
-        return route, means.f2 / route.scale
-    inelastic, transmission = physics.inelastic(fractions, probe, net.Q), physics.transmission(net.Q)
-    route = physical(
-        net.Q,
-        net.intensity,
-        means,
-        inelastic=inelastic,
-        transmission=transmission,
-        rho0=physics.rho0,
-        constant=physics.constant,
-        rpoly=rpoly,
-    )
-    end = float(np.mean((route.F / net.Q)[-max(5, net.Q.size // 5) :]))
+    net: Net, means: Levels, fractions: Mapping[str, float], asked: ReductionSettings
+) -> tuple[Corrected, Array]:
+    """Return what the method makes of it, and the level of independent atoms on the scale of the intensities (n,)."""
+    if asked.method == "adhoc":
+        found = adhoc(net.Q, net.intensity, means, asked.rpoly or 0.0)
+        return found, means.f2 / found.scale
+    other, factor = inelastic(asked, fractions, net.Q), transmission(asked, net.Q)
+    found = physical(net.Q, net.intensity, means, other, factor, asked)
+    end = float(np.mean((found.F / net.Q)[-max(5, net.Q.size // 5) :]))
     if abs(end) > 0.3:
         text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
         warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
-    return route, (means.f2 + inelastic + route.facts.get("constant", 0.0)) * transmission / route.scale
+    return found, (means.f2 + other + found.facts.get("constant", 0.0)) * factor / found.scale
 
 
-def _stages(net: Net, route: Route, level: Array) -> dict[str, Array]:
+def _stages(net: Net, found: Corrected, level: Array) -> dict[str, Array]:
     out = {"raw": net.raw, "background": net.background, "net": net.intensity, "level": level}
     out |= {} if net.variance is None else {"error": np.sqrt(net.variance)}
-    return out | {"before": route.before, "polynomial": route.polynomial, "F": route.F}
+    return out | {"before": found.before, "polynomial": found.polynomial, "F": found.F}
 
 
-def _pattern(value: Intensity | AnyPath, wavelength: float | None) -> Intensity:
-    from pdfkit.io.intensity import read_intensity
-
-    return value if isinstance(value, Intensity) else read_intensity(value, wavelength=wavelength)
+def _pattern(value: Intensity | AnyPath, asked: ReductionSettings) -> Intensity:
+    return value if isinstance(value, Intensity) else read_intensity(value, **asked.reading())
 
 
-def _choices(method: str, errors: str, window: str, extrapolate: str) -> None:
-    _checks.choice("method", method, METHODS)
-    _checks.choice("errors", errors, ERRORS)
-    _checks.choice("extrapolate", extrapolate, conversion.EXTRAPOLATIONS)
-    transforms.window(window, np.zeros(1), 1.0)
-
-
-def _limits(
-    sample: Intensity, qmin: float | None, qmax: float | None, qmaxinst: float | None
-) -> tuple[float, float, float]:
+def _limits(sample: Intensity, asked: ReductionSettings) -> tuple[float, float, float]:
     """Return qmin, qmax and qmaxinst within the data, or say what is outside."""
     first, last = float(sample.Q[0]), float(sample.Q[-1])
     tiny = 1.5 * float(np.median(np.diff(sample.Q)))
-    end = last if qmaxinst is None else _checks.number("qmaxinst", qmaxinst, low=0.0, open_low=True)
+    end = last if asked.qmaxinst is None else asked.qmaxinst
     if end > last + tiny:
         text = f"qmaxinst = {end:g} is beyond the data, which end at {last:.5g} Å⁻¹: cut back to that"
         warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
     end = min(end, last)
-    low = first if qmin is None else _checks.number("qmin", qmin, low=0.0)
-    high = end if qmax is None else _checks.number("qmax", qmax, low=0.0, open_low=True)
+    low = first if asked.qmin is None else asked.qmin
+    high = end if asked.qmax is None else asked.qmax
     if high > last + tiny:
-        raise PdfkitError(f"qmax = {high:g} is beyond the data, which end at {last:.5g} Å⁻¹: lower it")
+        raise PdfkitError(f"qmax = {high:g} is beyond the data, which end at {last:.5g} Å⁻¹: lower it", key="qmax")
     if high > end + tiny:
-        raise PdfkitError(f"qmax = {high:g} is above qmaxinst = {end:g}: lower qmax or raise qmaxinst")
+        raise PdfkitError(f"qmax = {high:g} is above qmaxinst = {end:g}: lower qmax or raise qmaxinst", key="qmax")
     low, high = max(low, first), min(high, end)
     if high - low < 20 * tiny or high < 1.5 * low:
-        raise PdfkitError(f"qmin = {low:g} and qmax = {high:g} leave too little to transform: widen them")
+        raise PdfkitError(f"qmin = {low:g} and qmax = {high:g} leave too little to transform: widen them", key="qmin")
     return low, high, end
 
 
-def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str) -> tuple[Net, str, int]:
+def _net(sample: Intensity, empty: Intensity | None, asked: ReductionSettings) -> tuple[Net, str, int]:
     """Return the net pattern, the source of its errors, and the number of points bridged."""
     pattern, bridges = bridged(sample)
     if bridges:
         text = f"{bridges} points in gaps are interpolated, errors too"
         warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+    errors = asked.errors
     pattern, words = with_errors(pattern, errors)
     if empty is not None:
         kind = "scatter" if errors in ("auto", "given") and empty.dI is None else errors
@@ -343,12 +301,12 @@ def _net(sample: Intensity, empty: Intensity | None, bgscale: float, errors: str
         part = empty.crop(sample.Q[0], sample.Q[-1]) if len(empty) > len(pattern) else empty
         empty = part if np.array_equal(part.Q, pattern.Q) else empty
         words = words if words == other else f"{words}; background: {other}"
-    return subtract(pattern, empty, bgscale), words, bridges
+    return subtract(pattern, empty, asked.bgscale), words, bridges
 
 
-def _in_band(net: Net, route: Route, words: str) -> tuple[Net, str, float | None]:
+def _in_band(net: Net, found: Corrected, words: str) -> tuple[Net, str, float | None]:
     """Return the net pattern with errors from scatter raised to the noise in G(r), their source, and the ratio."""
-    ratio = None if net.variance is None else noise_ratio(net.Q, route.F, route.D**2 * net.variance)
+    ratio = None if net.variance is None else noise_ratio(net.Q, found.F, found.D**2 * net.variance)
     if ratio is None or net.variance is None:
         return net, words, None
     if words.startswith("scatter") and ratio > 1:
@@ -357,9 +315,9 @@ def _in_band(net: Net, route: Route, words: str) -> tuple[Net, str, float | None
     return net, words, ratio
 
 
-def _warn_of_units(net: Net, means: Levels, probe: str) -> None:
+def _warn_of_units(net: Net, means: Levels, asked: ReductionSettings) -> None:
     """Warn when X-ray intensities do not fall at all as ⟨f²⟩ does: Q is then in another unit, or is 2θ."""
-    if probe == "N":
+    if asked.probe == "N":
         return
     part = max(5, net.Q.size // 10)
     ends = (slice(part, 2 * part), slice(-part, None))
@@ -371,32 +329,33 @@ def _warn_of_units(net: Net, means: Levels, probe: str) -> None:
         warnings.warn(text, PdfkitWarning, stacklevel=3)
 
 
-def _sq(net: Net, route: Route, sample: Intensity, probe: str, formula: str) -> SQ:
+def _sq(net: Net, found: Corrected, sample: Intensity, asked: ReductionSettings) -> SQ:
     cov, dS = None, None
     Q = net.Q
     if net.variance is not None:
-        cov = propagated(Q, route, net.variance)
+        cov = propagated(Q, found, net.variance)
         dS = np.maximum(diagonal(cov), 1e-300) / np.maximum(Q, 1e-6)
     # F = 0 at Q = 0, where S is not known: 1 stands for it.
-    S = 1.0 + np.divide(route.F, Q, out=np.zeros(Q.size), where=Q > 0)
+    S = 1.0 + np.divide(found.F, Q, out=np.zeros(Q.size), where=Q > 0)
     header = {key: value for key, value in sample.header.items() if key.startswith("note")}
-    return SQ(Q, S, dS, Instrument(probe=probe), header, sample.name, formula, cov)
+    return SQ(Q, S, dS, Instrument(probe=asked.probe), header, sample.name, asked.formula, cov)
 
 
-def _diagnostics(net: Net, route: Route, sq: SQ, low: float, high: float, rpoly: float) -> dict[str, float]:
-    rms = [float(np.sqrt(np.mean(v**2))) for v in (route.polynomial, route.F)]
-    out = {"scale": route.scale, "degree": route.degree, **route.facts}
+def _diagnostics(net: Net, found: Corrected, sq: SQ, asked: ReductionSettings) -> dict[str, float]:
+    rms = [float(np.sqrt(np.mean(v**2))) for v in (found.polynomial, found.F)]
+    out = {"scale": found.scale, "degree": found.degree, **found.facts}
     out["background share"] = float(net.background.sum() / net.raw.sum())
     out["removed"] = rms[0] / max(rms[1], 1e-300)
     out["high-Q level"] = float(sq.S[sq.Q[-1] - 0.2 * (sq.Q[-1] - sq.Q[0]) < sq.Q].mean())
     bare = replace(sq, dS=None, cov=None)
     # Lorch's window: what is looked for are a slope and a peak, not ripples.
     reach = min(8.0, 0.99 * math.pi / float(np.diff(sq.Q).max()))
-    pdf = bare.to_pdf(np.arange(0.02, reach, 0.02), qmin=low, qmax=high, window="lorch")
+    pdf = bare.to_pdf(np.arange(0.02, reach, 0.02), qmin=asked.qmin, qmax=asked.qmax, window="lorch")
     peak = advice.first_peak(pdf.r, pdf.G)
     if peak is not None:
         out["first peak"] = peak
-        slope = advice.low_r_slope(pdf.r, pdf.G, rpoly, peak, high)
+        behind = asked.rpoly or 0.0 if asked.method == "adhoc" else 0.0
+        slope = advice.low_r_slope(pdf.r, pdf.G, behind, peak, asked.qmax or net.Q[-1])
         if slope is not None:
             out["low-r slope"] = slope
     return {name: float(value) for name, value in out.items()}

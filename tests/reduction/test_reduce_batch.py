@@ -17,6 +17,7 @@ from pdfkit.cli.reductions import reduce_command
 from pdfkit.errors import ReadError, WriteError
 from pdfkit.io import _atomic, intensity
 from pdfkit.io._folders import folder_lock
+from pdfkit.plot.reductions import reduction
 from pdfkit.reduction import batch, journal
 from pdfkit.scattering import form_factor
 
@@ -43,7 +44,9 @@ def put(path: Path, level: np.ndarray, scale: float, offset: float = 0.0) -> Pat
 
 def run(folder: Path, *names: str, **settings: object) -> list[journal.Reduced]:
     files = [str(folder / name) for name in names] or str(folder / "*.iq")
-    return pk.reduce_files(files, folder / "out", **{"composition": "Ni", "rmax": 10.0, **settings})
+    return pk.reduce_files(
+        files, folder / "out", **{"composition": "Ni", "rmax": 10.0, "picture": reduction, **settings}
+    )
 
 
 def table(folder: Path) -> dict[str, dict[str, str]]:
@@ -138,6 +141,15 @@ def test_a_picture_of_before_does_not_stay_beside_a_new_G(folder: Path) -> None:
     run(folder, "scan_0.iq", outputs=("gr",), qmax=15.0)
     assert (folder / "out" / "scan_0.png").read_bytes() != before
     assert run(folder, "scan_0.iq", outputs=("png",), qmax=15.0)[0].status == "kept"
+
+
+def test_a_picture_that_nobody_can_draw_anew_is_deleted_and_said(folder: Path) -> None:
+    run(folder, "scan_0.iq", outputs=("gr", "png"))
+    (row,) = run(folder, "scan_0.iq", qmax=15.0, picture=None)
+    assert not (folder / "out" / "scan_0.png").exists()
+    assert any("give picture= to have it drawn anew" in text for text in row.warnings)
+    with pytest.raises(pk.PdfkitError, match='"png" needs what draws it'):
+        run(folder, "scan_0.iq", outputs=("png",), picture=None)
 
 
 def test_settings_without_a_text_of_their_own_are_compared(folder: Path) -> None:

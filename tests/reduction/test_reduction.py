@@ -21,10 +21,11 @@ from pdfkit.cli.reductions import reduce_command
 from pdfkit.data import conversion
 from pdfkit.errors import ReadError
 from pdfkit.reduction import corrections as setup
-from pdfkit.reduction import routes as errors_of
+from pdfkit.reduction import methods as errors_of
 from pdfkit.reduction.config import read_config
 from pdfkit.reduction.corrections import bridged, subtract
-from pdfkit.reduction.routes import adhoc, physical, polynomials
+from pdfkit.reduction.methods import adhoc, physical, polynomials
+from pdfkit.reduction.settings import ReductionOptions, ReductionSettings
 
 LAMBDA = 0.2
 RHO0 = 4 / 3.52**3  # nickel
@@ -52,7 +53,7 @@ def measured(sq: pk.SQ, smooth: np.ndarray | float = 0.0, factor: np.ndarray | f
     return pk.Intensity(sq.Q, I, np.sqrt(I), name="nickel")
 
 
-# --- the ad hoc route ---
+# --- the ad hoc method ---
 
 
 @pytest.mark.parametrize("rpoly", [0.0, 0.3, 0.9, 1.37])
@@ -93,9 +94,9 @@ def test_adhoc_takes_the_laue_term_of_mixtures_into_account() -> None:
     # Independent atoms: I = ⟨f²⟩ is S = 1 to the end, whatever the composition.
     fractions = _scattering.parse_composition("LaB6")
     levels = setup.levels(fractions, "X", Q)
-    route = adhoc(Q, 3.0 * levels.f2, levels, 0.9)
-    np.testing.assert_allclose(route.F, 0, atol=1e-9)
-    assert route.scale == pytest.approx(1 / 3)
+    found = adhoc(Q, 3.0 * levels.f2, levels, 0.9)
+    np.testing.assert_allclose(found.F, 0, atol=1e-9)
+    assert found.scale == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("probe", ["N", "E"])
@@ -120,7 +121,7 @@ def test_polynomials_are_orthonormal_and_have_no_constant() -> None:
     assert polynomials(Q, w, 0.0)[0].shape == (1200, 0)
 
 
-# --- the physical route ---
+# --- the physical method ---
 
 
 def absorbed(q: np.ndarray) -> np.ndarray:
@@ -129,12 +130,12 @@ def absorbed(q: np.ndarray) -> np.ndarray:
 
 def as_measured(truth: pk.SQ, **physics: object) -> pk.Intensity:
     """Intensities with Compton scattering, polarisation and absorption."""
-    beam = setup.Physics(LAMBDA, polarisation="unpolarised", absorption=absorbed)
-    inelastic = beam.inelastic({"Ni": 1.0}, "X", Q)
-    return measured(truth, inelastic, beam.transmission(Q))
+    inelastic = setup.inelastic(BEAM, {"Ni": 1.0}, Q)
+    return measured(truth, inelastic, setup.transmission(BEAM, Q))
 
 
 PHYSICS = {"method": "physical", "wavelength": LAMBDA, "polarisation": "unpolarised", "absorption": absorbed}
+BEAM = ReductionSettings(probe="X", **PHYSICS)
 
 
 def test_physical_returns_S_on_an_absolute_scale(truth: pk.SQ) -> None:
@@ -151,8 +152,7 @@ def test_physical_returns_S_on_an_absolute_scale(truth: pk.SQ) -> None:
 
 def test_physical_finds_a_constant(truth: pk.SQ) -> None:
     iq = as_measured(truth)
-    beam = setup.Physics(LAMBDA, polarisation="unpolarised", absorption=absorbed)
-    lifted = replace(iq, I=iq.I + 7 * 25.0 * beam.transmission(Q))
+    lifted = replace(iq, I=iq.I + 7 * 25.0 * setup.transmission(BEAM, Q))
     for rho0 in (None, RHO0):
         done = pk.reduce(lifted, composition="Ni", constant=True, rho0=rho0, **PHYSICS)
         # F is not quite 0 on the mean at high Q, and b is told from α by little.
@@ -167,7 +167,7 @@ def test_what_else_falls_with_Q_is_said(truth: pk.SQ) -> None:
 
 def test_physical_for_neutrons_takes_the_incoherent_level_off(truth: pk.SQ) -> None:
     b = scattering.scattering_strength("Ni", "N")
-    level = setup.Physics().inelastic({"Ni": 1.0}, "N", Q)[0]
+    level = setup.inelastic(ReductionSettings(probe="N"), {"Ni": 1.0}, Q)[0]
     assert level == pytest.approx(5.2 * 100 / (4 * math.pi), rel=0.05)  # σ_inc of Ni is 5.2 barn
     iq = pk.Intensity(Q, 2 * (b**2 * truth.S + level), probe="N")
     done = pk.reduce(iq, composition="Ni", method="physical", errors="none")
@@ -176,13 +176,13 @@ def test_physical_for_neutrons_takes_the_incoherent_level_off(truth: pk.SQ) -> N
 
 def test_compton_scattering_goes_from_none_to_all_electrons() -> None:
     q = np.array([0.0, 0.01, 1.0, 10.0, 24.0, 75.0])
-    free = setup.Physics().inelastic({"Ni": 1.0}, "X", q)
+    free = setup.inelastic(ReductionSettings(probe="X"), {"Ni": 1.0}, q)
     assert free[0] == 0
     assert (np.diff(free) > 0).all()
     assert free[-1] == pytest.approx(28, rel=0.03)
     # Below the tables the law of S ∝ Q² goes on.
     assert free[1] / free[2] == pytest.approx(1e-4, rel=0.5)
-    recoil = setup.Physics(0.2, recoil=2.0).inelastic({"Ni": 1.0}, "X", q) / np.maximum(free, 1e-300)
+    recoil = setup.inelastic(ReductionSettings(wavelength=0.2, recoil=2.0), {"Ni": 1.0}, q) / np.maximum(free, 1e-300)
     shift = 2 * 0.02426 * (24 * 0.2 / (4 * math.pi)) ** 2
     assert recoil[4] == pytest.approx((0.2 / (0.2 + shift)) ** 2, rel=1e-4)
 
@@ -190,25 +190,21 @@ def test_compton_scattering_goes_from_none_to_all_electrons() -> None:
 # --- errors ---
 
 
-@pytest.mark.parametrize("route", ["adhoc", "high-Q", "rho0", "constant", "both"])
-def test_the_derivative_is_that_of_central_differences(truth: pk.SQ, route: str) -> None:
+@pytest.mark.parametrize("case", ["adhoc", "high-Q", "rho0", "constant", "both"])
+def test_the_derivative_is_that_of_central_differences(truth: pk.SQ, case: str) -> None:
     q = Q[::20]
     levels = setup.levels({"Ni": 1.0}, "X", q)
     I0 = measured(truth, 20.0).I[::20]
 
     def run(I: np.ndarray):
-        if route == "adhoc":
+        if case == "adhoc":
             return adhoc(q, I, levels, 0.93)
-        return physical(
-            q,
-            I,
-            levels,
-            inelastic=np.full(q.size, 3.0),
-            transmission=1 + q / 100,
-            rho0=RHO0 if route in ("rho0", "both") else None,
-            constant=route in ("constant", "both"),
-            rpoly=0.0 if route == "high-Q" else 0.7,
+        asked = ReductionSettings(
+            rho0=RHO0 if case in ("rho0", "both") else None,
+            constant=case in ("constant", "both"),
+            rpoly=0.0 if case == "high-Q" else 0.7,
         )
+        return physical(q, I, levels, np.full(q.size, 3.0), 1 + q / 100, asked)
 
     there = run(I0)
     K = np.diag(there.D) + there.L @ there.R.T
@@ -410,6 +406,37 @@ def test_wrong_settings_are_refused_in_one_line(truth: pk.SQ, options: dict, wor
         pk.reduce(iq, **{"composition": "Ni", "errors": "none", **options})
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_settings_are_the_same_as_value_and_as_keywords(truth: pk.SQ) -> None:
+    assert list(ReductionSettings.__annotations__) == list(ReductionOptions.__annotations__)
+    iq = measured(truth, 30.0)
+    settings = ReductionSettings("Ni", qmax=20.0, window="lorch", errors="none")
+    one, other = pk.reduce(iq, settings), pk.reduce(iq, composition="Ni", qmax=20, window="lorch", errors="none")
+    np.testing.assert_array_equal(one.to_pdf().G, other.to_pdf().G)
+    assert pk.reduce(iq, settings, qmax=18, window=None).settings["qmax"] == "18"
+    assert settings.given() == {"composition": "Ni", "qmax": 20.0, "window": "lorch", "errors": "none"}
+    assert pickle.loads(pickle.dumps(settings)).given() == settings.given()
+
+
+@pytest.mark.parametrize("options", [{"qmax": 99}, {"rpoly": -1.0}, {"method": "magic"}, {"bgscale": "x"}, {"qmx": 20}])
+def test_errors_carry_the_setting_that_they_are_about(truth: pk.SQ, options: dict) -> None:
+    with pytest.raises(pk.PdfkitError) as error:
+        pk.reduce(measured(truth, 30.0), composition="Ni", **options)
+    assert error.value.key == next(iter(options))
+    assert pickle.loads(pickle.dumps(error.value)).key == error.value.key
+
+
+def test_an_old_name_of_a_setting_is_told_the_new_one(truth: pk.SQ) -> None:
+    with pytest.raises(pk.PdfkitError, match="'route' is not a setting of a reduction: it is called method here"):
+        pk.reduce(measured(truth, 30.0), composition="Ni", route="physical")
+
+
+def test_files_are_read_as_the_settings_say(truth: pk.SQ, tmp_path: Path) -> None:
+    iq = measured(truth, 30.0)
+    np.savetxt(tmp_path / "ni.xy", np.c_[iq.Q * 10, iq.I])
+    done = pk.reduce(tmp_path / "ni.xy", composition="Ni", unit="nm-1", errors="none")
+    np.testing.assert_allclose(done.Q, iq.Q, rtol=1e-12)
 
 
 def test_qmaxinst_beyond_the_data_is_cut_back_with_a_word(truth: pk.SQ) -> None:

@@ -1,4 +1,4 @@
-"""Two routes from net intensities to F(Q), each with its derivatives and errors.
+"""Two methods that lead from net intensities to F(Q), each with its derivatives and errors.
 
 ad hoc [Juhás, Davis, Farrow & Billinge, J. Appl. Cryst. 46, 560 (2013)]: I = αI_c + smooth, so F(Q) is αQI/⟨f⟩² less a
 polynomial in Q. physical: α on an absolute scale, Compton scattering, polarisation and absorption taken off.
@@ -12,18 +12,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pdfkit import _checks, transforms
+from pdfkit import transforms
 from pdfkit._checks import Array
 from pdfkit.data.covariance import Covariance
 from pdfkit.data.curves import Intensity
 from pdfkit.errors import PdfkitError
 from pdfkit.reduction.corrections import Levels
+from pdfkit.reduction.settings import ReductionSettings
 
-# --- Two routes from net intensities to F(Q) -------------------------------------------------------------------------
+# --- Two methods, from net intensities to F(Q) -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Route:
+class Corrected:
     """F(Q) and how it came about.
 
     F, before (without the polynomial), polynomial : (n,) Å⁻¹. scale : α of I. degree : of the polynomial, may be a
@@ -41,7 +42,7 @@ class Route:
     facts: dict[str, float]
 
 
-def adhoc(Q: Array, I: Array, levels: Levels, rpoly: float) -> Route:
+def adhoc(Q: Array, I: Array, levels: Levels, rpoly: float) -> Corrected:
     """Return F = Q[αI/⟨f⟩² − ⟨f²⟩/⟨f⟩²] − P(Q).
 
     With x = I/⟨f⟩² and y = ⟨f²⟩/⟨f⟩², α = Σwxy/Σwx² (least squares of S − 1 = αx − y, w the step in Q), and P is the
@@ -54,20 +55,12 @@ def adhoc(Q: Array, I: Array, levels: Levels, rpoly: float) -> Route:
     square = float(w @ x**2)
     scale = float(w @ (x * y)) / square
     gradient = w * (y - 2 * scale * x) / (square * f1)
-    return _route(Q, w, Q * y, [(scale, Q * x, gradient)], scale * Q / f1, rpoly, {})
+    return _corrected(Q, w, Q * y, [(scale, Q * x, gradient)], scale * Q / f1, rpoly, {})
 
 
 def physical(
-    Q: Array,
-    I: Array,
-    levels: Levels,
-    *,
-    inelastic: Array,
-    transmission: Array,
-    rho0: float | None,
-    constant: bool,
-    rpoly: float,
-) -> Route:
+    Q: Array, I: Array, levels: Levels, inelastic: Array, transmission: Array, settings: ReductionSettings
+) -> Corrected:
     """Return F = Q[αI/t − C − ⟨f²⟩]/⟨f⟩², C the inelastic scattering, t polarisation × absorption.
 
     α from ρ₀ [Krogh-Moe, Acta Cryst. 9, 951 (1956); Norman, Acta Cryst. 10, 370 (1957)]: ∫Q·F·M dQ = −2π²ρ₀, M of
@@ -75,6 +68,7 @@ def physical(
     is among the facts. `constant` takes off b too, a constant intensity (fluorescence, multiple scattering), such that
     F has no slope there either.
     """
+    rho0, constant = settings.rho0, settings.constant
     w = np.gradient(Q)
     f1 = levels.f1**2
     A, B, T = Q * I / transmission / f1, Q * (levels.f2 + inelastic) / f1, Q / f1
@@ -102,7 +96,7 @@ def physical(
     facts = {"constant": float(theta[1])} if constant else {}
     if norman is not None and not constant:
         facts["scale at high Q"] = float(high @ B / (high @ A))
-    return _route(Q, w, B, terms, float(theta[0]) * derivative, rpoly, facts)
+    return _corrected(Q, w, B, terms, float(theta[0]) * derivative, settings.rpoly or 0.0, facts)
 
 
 def _inverse(M: Array) -> Array:
@@ -115,7 +109,7 @@ def _inverse(M: Array) -> Array:
     return np.asarray(out)
 
 
-def _route(
+def _corrected(
     Q: Array,
     w: Array,
     B: Array,
@@ -123,7 +117,7 @@ def _route(
     D: Array,
     rpoly: float,
     facts: dict[str, float],
-) -> Route:
+) -> Corrected:
     """Return F = Σθv − B less its polynomial, for terms (θ, v, dθ/dI), D the derivative of Σθv at fixed θ."""
     before = sum((t * v for t, v, _ in terms), -B)
     degree = rpoly * (Q[-1] - Q[0]) / math.pi
@@ -136,7 +130,7 @@ def _route(
     polynomial = before - rest(before)
     L = np.stack([*basis.T, *(rest(v) for _, v, _ in terms)], axis=1)
     R = np.stack([*(-D[:, None] * back).T, *(g for _, _, g in terms)], axis=1)
-    return Route(before - polynomial, before, polynomial, terms[0][0], degree, D, L, R, facts)
+    return Corrected(before - polynomial, before, polynomial, terms[0][0], degree, D, L, R, facts)
 
 
 def polynomials(Q: Array, w: Array, degree: float) -> tuple[Array, Array]:
@@ -157,8 +151,6 @@ def polynomials(Q: Array, w: Array, degree: float) -> tuple[Array, Array]:
 
 
 # --- Errors of intensities where a file has none ---------------------------------------------------------------------
-
-ERRORS = ("auto", "given", "counting", "scatter", "none")
 
 # Fourth differences: 0 for a cubic, variance 1 for white noise of variance 1.
 _DIFFERENCE = np.array([1.0, -4.0, 6.0, -4.0, 1.0]) / np.sqrt(70.0)
@@ -182,7 +174,6 @@ def with_errors(pattern: Intensity, errors: str) -> tuple[Intensity, str]:
     | auto | given where there are some, else scatter |
     | none | none |
     """
-    _checks.choice("errors", errors, ERRORS)
     if errors == "auto":
         errors = "given" if pattern.dI is not None else "scatter"
     if errors == "none":
@@ -216,17 +207,17 @@ def scatter(I: Array) -> Array:
     return np.asarray(np.exp(np.interp(np.arange(I.size), centre, np.log(gain))) * level)
 
 
-def propagated(Q: Array, route: Route, variance: Array) -> Covariance:
+def propagated(Q: Array, found: Corrected, variance: Array) -> Covariance:
     """Return the covariance of F on Q: K·diag(variance)·Kᵀ with K = diag(D) + L·Rᵀ, as diagonal and modes.
 
     K V Kᵀ = D²V + M·C·Mᵀ with M = [L, D·V·R] and C = [[RᵀVR, 1], [1, 0]].
     """
-    p = route.L.shape[1]
-    carried = (route.D * variance)[:, None] * route.R
+    p = found.L.shape[1]
+    carried = (found.D * variance)[:, None] * found.R
     core = np.zeros((2 * p, 2 * p))
-    core[:p, :p] = route.R.T @ (variance[:, None] * route.R)
+    core[:p, :p] = found.R.T @ (variance[:, None] * found.R)
     core[:p, p:] = core[p:, :p] = np.eye(p)
-    return Covariance(Q, np.ones(Q.size), route.D**2 * variance, np.concatenate([route.L, carried], axis=1), core)
+    return Covariance(Q, np.ones(Q.size), found.D**2 * variance, np.concatenate([found.L, carried], axis=1), core)
 
 
 def diagonal(cov: Covariance) -> Array:
