@@ -15,10 +15,8 @@ from pdfkit.reduction.settings import MODES, POLARISATIONS
 _FORMATS = {"qa": "A-1", "qnm": "nm-1", "twotheta": "2theta"}
 _PROBES = {"sas": "X", "x-ray": "X", **{word: probe for probe, word in MODES.items()}}
 # What PDFgetX3 keeps besides: no number of a reduction depends on it.
-_IGNORED = frozenset(
-    "version outputtype outputtypes output outputs interact plot verbose force datapath find pattern createsrcdir"
-    " digest errorsource".split()
-)
+_IGNORED = {"version", "outputtype", "outputtypes", "output", "outputs", "interact", "plot", "verbose", "force"}
+_IGNORED |= {"datapath", "find", "pattern", "createsrcdir", "digest", "errorsource"}
 
 
 def read_config(path: AnyPath) -> dict[str, Any]:
