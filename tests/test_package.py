@@ -20,7 +20,7 @@ from pdfkit.model import Convention
 ROOT = Path(pk.__file__).parent
 # The house, lowest floor first: a room may import from its own floor and those below.
 FLOORS = (
-    "errors _terminal _machine _checks _expressions _workers",
+    "errors _terminal _table _machine _checks _expressions _workers",
     "kernels transforms shapes",
     "data structure",
     "scattering particles",

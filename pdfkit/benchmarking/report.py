@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from pdfkit._table import aligned
 from pdfkit.benchmarking.timing import exponent
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath, write_text
@@ -140,9 +141,7 @@ class BenchReport:
 
     def table(self) -> str:
         """Return the table as text, its growth, and what it was measured on."""
-        lines = [HEAD, *self.lines()]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
-        text = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+        text = aligned([HEAD, *self.lines()])
         powers = [f"{g.series}, {g.program}: time ∝ {g.axis}^{g.power:.2f} ({g.points} sizes)" for g in self.growth]
         notes = [f"{row.title}: {row.note}" for row in self.rows if row.note]
         on = ", ".join(value if key in _PLAIN else f"{key} {value}" for key, value in self.machine.items())

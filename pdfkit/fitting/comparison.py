@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pdfkit._table import aligned
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.least_squares import fit, parameters
@@ -154,9 +155,7 @@ class Comparison:
             if any(d.messages for d in one.datasets):
                 note = ", ".join(x for x in (note, "peaks without width were left out") if x)
             rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))
-        widths = [max(len(row[k]) for row in rows) for k in range(6)]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-        lines.append("")
+        lines = [*aligned(rows), ""]
         for name, one in zip(self.names, self.results, strict=True):
             values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
             lines.append(f"{name}: {', '.join(values)}")

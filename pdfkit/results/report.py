@@ -5,21 +5,17 @@ Both are made from one list of sections, so that they say the same.
 
 from __future__ import annotations
 
-import html
 import math
-import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pdfkit._table import Section, view, wrapped
 from pdfkit._terminal import plain
 from pdfkit.phases.base import Phase
 from pdfkit.phases.ions import strengths_used
 from pdfkit.results.result import DatasetFit, FitResult
 
-WIDTH = 100
 # Correlations above this are worth a line, and so many lines are worth reading.
 STRONG = 0.8
 MAX_PAIRS = 12
@@ -30,15 +26,6 @@ _PROBES = {"X": "X-rays", "N": "neutrons", "E": "electrons"}
 _NEUTRAL = {"occ": 1.0, "sratio": 1.0, "rcut": 0.0, "delta1": 0.0}
 
 
-@dataclass(frozen=True)
-class Section:
-    """A heading, a table (first row: heads of the columns; the last column may wrap) and lines of text under it."""
-
-    heading: str
-    rows: tuple[tuple[str, ...], ...] = ()
-    lines: tuple[str, ...] = ()
-
-
 def report(result: FitResult) -> str:
     """Return what a fit found as text of at most 100 columns; `print(result)` shows it.
 
@@ -46,17 +33,14 @@ def report(result: FitResult) -> str:
     correlations, where the errors come from, and remarks. Errors are one standard deviation: 5.8316(13) is
     5.8316 ± 0.0013.
     """
-    blocks = ["\n".join(_wrapped(line) for line in _head(result))]
-    blocks += [_as_text(section) for section in sections(result)]
+    blocks = ["\n".join(map(wrapped, _head(result))), *(section.text() for section in sections(result))]
     return plain("\n\n".join(blocks))
 
 
 def report_html(result: FitResult) -> str:
     """Return the same as HTML, every text in it escaped."""
     first, *others = _head(result)
-    parts = [f"<p><strong>{html.escape(first)}</strong><br>{'<br>'.join(map(html.escape, others))}</p>"]
-    parts += [_as_html(section) for section in sections(result)]
-    return f'<div class="pdfkit-report">{"".join(parts)}</div>'
+    return view(Section(first, lines=tuple(others)), *sections(result))
 
 
 def uncertain(value: float, error: float | None = None) -> str:
@@ -285,48 +269,3 @@ def _errors(result: FitResult) -> tuple[str, ...]:
         )
         return text, warning
     return (text,)
-
-
-# --- how it is set ---------------------------------------------------------------------------------------------------
-
-
-def _wrapped(text: str, indent: str = "") -> str:
-    plain = " ".join(text.split())
-    wrapped = textwrap.wrap(plain, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
-    return "\n".join(wrapped)
-
-
-def _as_text(section: Section) -> str:
-    out = [_wrapped(section.heading)]
-    if section.rows:
-        count = len(section.rows[0])
-        widths = [max(len(row[k]) for row in section.rows) for k in range(count)]
-        out += [_text_row(row, widths) for row in section.rows if any(row)]
-    out += [_wrapped(line, "  ") for line in section.lines]
-    return "\n".join(out)
-
-
-def _text_row(row: Sequence[str], widths: Sequence[int]) -> str:
-    """Return a row, blanks filled up; a last cell that is too long goes on in the lines below."""
-    lead = "  " + "".join(f"{cell:<{width + 2}}" for cell, width in zip(row[:-1], widths[:-1], strict=True))
-    room = WIDTH - len(lead)
-    if len(row[-1]) <= room:
-        return (lead + row[-1]).rstrip()
-    pieces = textwrap.wrap(row[-1], WIDTH - 8)
-    return "\n".join([lead.rstrip(), *(" " * 8 + piece for piece in pieces)])
-
-
-def _as_html(section: Section) -> str:
-    parts = [f"<p style='margin-bottom:0.2em'><strong>{html.escape(section.heading)}</strong></p>"]
-    if section.rows:
-        heads, *rows = section.rows
-        parts.append("<table>")
-        if any(heads):
-            cells = "".join(f"<th style='text-align:left'>{html.escape(cell)}</th>" for cell in heads)
-            parts.append(f"<thead><tr>{cells}</tr></thead>")
-        for row in rows:
-            cells = "".join(f"<td style='text-align:left'>{html.escape(cell)}</td>" for cell in row)
-            parts.append(f"<tr>{cells}</tr>")
-        parts.append("</table>")
-    parts += [f"<p style='margin:0.2em 0'>{html.escape(line)}</p>" for line in section.lines]
-    return "".join(parts)

@@ -8,12 +8,12 @@ import math
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
+from pdfkit._table import WIDTH, aligned, columns_of, shortened, wrapped
 from pdfkit.screening.candidates import Chemistry
 from pdfkit.screening.ranking import Ranking, RankingRow
 from pdfkit.screening.study import Confusion
 from pdfkit.screening.tasks import independent_points
 
-WIDTH = 100
 NAME_WIDTH = 30
 MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
 COLUMNS = (
@@ -74,9 +74,9 @@ def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
         cells = [
             str(k),
             "*" if row.same else "",
-            _short(row.name, NAME_WIDTH),
+            shortened(row.name, NAME_WIDTH),
             MARKS[row.kind],
-            _short(row.formula, 15),
+            shortened(row.formula, 15),
         ]
         cells += [str(row.atoms), f"{row.rw:.4f}", *([_number(row.reduced_chi2, 3)] if with_chi2 else [])]
         cells += [_number(row.delta, 4), str(row.n_free or ""), _expansion(row)]
@@ -106,50 +106,32 @@ def _number(value: float, digits: int) -> str:
     return "" if math.isnan(value) else f"{value:.{digits}g}"
 
 
-def _short(text: str, room: int) -> str:
-    half = room // 2 - 1
-    return text if len(text) <= room else f"{text[:half]}…{text[-half:]}"
-
-
 def _grid(rows: Sequence[Sequence[str]], words: Collection[int] = (1, 2, 3, 4)) -> list[str]:
     """Return aligned lines: columns of words to the left, numbers to the right, names cut to what has room."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    excess = sum(width + 2 for width in widths if width) - 2 - WIDTH
-    if excess > 0:
-        room = max(widths[2] - excess, 12)
-        rows = [[*row[:2], _short(row[2], room), *row[3:]] for row in rows]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    out = []
-    for row in rows:
-        cells = [
-            cell.ljust(width) if k in words else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-            if width
-        ]
-        out.append("  ".join(cells).rstrip())
-    return out
+    numbers = set(range(len(rows[0]))) - set(words)
+    lines = aligned(rows, right=numbers, width=math.inf)
+    excess = max(map(columns_of, lines)) - WIDTH
+    if excess <= 0:
+        return lines
+    room = max(max(len(row[2]) for row in rows) - excess, 12)
+    return aligned([[*row[:2], shortened(row[2], room), *row[3:]] for row in rows], right=numbers, width=math.inf)
 
 
 def _remarks(rows: Iterable[RankingRow]) -> list[str]:
-    lines = [f"{_short(row.name, NAME_WIDTH)}: {remark}" for row in rows for remark in row.remarks]
+    lines = [f"{shortened(row.name, NAME_WIDTH)}: {remark}" for row in rows for remark in row.remarks]
     return _wrapped("remarks", lines)
 
 
 def _failures(ranking: Ranking, most: int = 10) -> list[str]:
     failed = ranking.failed
-    lines = [f"{_short(row.name, NAME_WIDTH)}: {'; '.join(row.remarks)}" for row in failed[:most]]
+    lines = [f"{shortened(row.name, NAME_WIDTH)}: {'; '.join(row.remarks)}" for row in failed[:most]]
     if len(failed) > most:
         lines.append(f"… and {len(failed) - most} more (ranking.failed)")
     return _wrapped(f"could not be computed: {len(failed)}", lines)
 
 
 def _wrapped(heading: str, lines: Sequence[str]) -> list[str]:
-    if not lines:
-        return []
-    out = [heading]
-    for line in lines:
-        out += textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ")
-    return out
+    return [heading, *(wrapped(line, "  ") for line in lines)] if lines else []
 
 
 def confusion_table(study: Confusion) -> str:
@@ -163,15 +145,15 @@ def confusion_table(study: Confusion) -> str:
     )
     rows = [["", "", "true", "", "", "first", "within", "taken for"]]
     for i, name in enumerate(study.names):
-        others = ", ".join(f"{_short(other, 18)} {share:.0%}" for other, share in study.wrong(name)[:2])
+        others = ", ".join(f"{shortened(other, 18)} {share:.0%}" for other, share in study.wrong(name)[:2])
         shares = [f"{count / study.repeats:.0%}" for count in (study.first[i, i], study.within[i, i])]
-        rows.append(["", "", _short(name, NAME_WIDTH), "", "", *shares, others])
+        rows.append(["", "", shortened(name, NAME_WIDTH), "", "", *shares, others])
     blocks = [lines, _grid(rows, words={1, 2, 3, 4, 7})]
     families, shares_of = study.by_family()
     if 1 < len(families) < len(study.names):
-        cells = [["", "", "true family", "", "", *(f"→ {_short(family, 14)}" for family in families)]]
+        cells = [["", "", "true family", "", "", *(f"→ {shortened(family, 14)}" for family in families)]]
         cells += [
-            ["", "", _short(family, NAME_WIDTH), "", "", *(f"{share:.0%}" for share in row)]
+            ["", "", shortened(family, NAME_WIDTH), "", "", *(f"{share:.0%}" for share in row)]
             for family, row in zip(families, shares_of, strict=True)
         ]
         blocks.append(_grid(cells))

@@ -12,6 +12,7 @@ law that must hold, or another route to the same numbers. Each bound states its 
 
 from __future__ import annotations
 
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pdfkit import _checks
+from pdfkit._table import aligned
 from pdfkit.verification.checks import Check, VerificationRow, run
 
 TOPICS = ("PDFfit2 live", "stored curves", "naive definition", "analytic limit", "conservation", "two routes")
@@ -59,13 +61,11 @@ class Verification:
 
     def table(self) -> str:
         """Return the report as text: a line a row, grouped by topic, why bounds are what they are, and a summary."""
-        names = max([len(row.name) for row in self.rows], default=0)
-        what = max([len(row.compared) for row in self.rows], default=0)
         reasons = list(dict.fromkeys(row.reason for row in self.rows))
+        table = aligned([_cells(row, reasons) for row in self.rows], indent="  ", width=math.inf)
         lines: list[str] = []
         for topic in dict.fromkeys(row.topic for row in self.rows):
-            lines += ["", topic]
-            lines += [_line(row, names, what, reasons) for row in self.rows if row.topic == topic]
+            lines += ["", topic, *(line for row, line in zip(self.rows, table, strict=True) if row.topic == topic)]
         lines += ["", "why bounds are no smaller", *(f"  [{k}] {why}" for k, why in enumerate(reasons, 1))]
         skipped = sum(row.skipped for row in self.rows)
         passed = sum(row.ok and not row.skipped for row in self.rows)
@@ -81,12 +81,10 @@ class Verification:
         return self.table()
 
 
-def _line(row: VerificationRow, names: int, what: int, reasons: list[str]) -> str:
+def _cells(row: VerificationRow, reasons: list[str]) -> tuple[str, str, str]:
     state = "–   " if row.skipped else "ok  " if row.ok else "FAIL"
-    if row.note:
-        return f"  {state} {row.name:<{names}}  {row.compared:<{what}}  {row.note}"
-    values = f"{row.measured:7.1e} {'≤' if row.ok else '>'} {row.bound:7.1e}"
-    return f"  {state} {row.name:<{names}}  {row.compared:<{what}}  {values} [{reasons.index(row.reason) + 1}]"
+    values = f"{row.measured:7.1e} {'≤' if row.ok else '>'} {row.bound:7.1e} [{reasons.index(row.reason) + 1}]"
+    return f"{state} {row.name}", row.compared, row.note or values
 
 
 def verify(*topics: str, tell: Callable[[int, int, str], None] | None = None) -> Verification:

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_fits import ALL, NAME, several, single, two_phases
 
-from pdfkit.results.report import WIDTH, report, report_html, uncertain
+from pdfkit._table import WIDTH
+from pdfkit.results.report import report, report_html, uncertain
 
 
 @pytest.mark.parametrize(
