@@ -6,9 +6,6 @@ Folder and names are tried before the fit, so that nothing is computed in vain; 
 from __future__ import annotations
 
 import hashlib
-import io
-import textwrap
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -72,19 +69,10 @@ def _report(result: FitResult, where: Where) -> Iterable[Path]:
 
 def _picture(result: FitResult, where: Where) -> Iterable[Path]:
     from pdfkit import plot
-    from pdfkit.io._atomic import write_bytes
-    from pdfkit.plot import canvas
 
-    figure = plot.fit(result)
-    if where.title:
-        title = textwrap.fill(textwrap.shorten(where.title, 150), 48)
-        figure.suptitle(title, size=canvas.SMALL, parse_math=False)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The title is the user's; a character that the font lacks becomes a box, which says enough.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(buffer, format="png", dpi=canvas.DPI)
-    return [write_bytes(where.file("fit.png"), buffer.getvalue())]
+    path = where.file("fit.png")
+    plot.fit(result, path, title=where.title)
+    return [path]
 
 
 def _columns(result: FitResult, where: Where) -> Iterable[Path]:
