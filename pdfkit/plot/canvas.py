@@ -65,6 +65,8 @@ class PaperFigure(Figure):
     def draw(self, renderer: Any) -> None:
         """Draw it; a letter that no font has becomes a box, which says enough."""
         with boxes():
+            if engine := self.get_layout_engine():
+                engine.execute(self)  # names beside the axes need a second round, which drawing makes
             super().draw(renderer)
 
     def _repr_png_(self) -> bytes:
@@ -94,11 +96,20 @@ def escaped(text: str) -> str:
     return text.replace("$", r"\$")
 
 
+def labelled(name: str) -> str:
+    """Return a name as the label of a curve: matplotlib leaves out of a legend what begins with an underscore."""
+    return f" {escaped(name)}" if name[:1] == "_" else escaped(name)
+
+
+def _raw(label: str) -> str:
+    return label.replace(r"\$", "$")
+
+
 def text_width(text: str, size: float) -> float:
     """Return the width of a text in points."""
     ismath = text.count("$") - text.count(r"\$") >= 2
     with boxes():
-        shown = text if ismath else text.replace(r"\$", "$")
+        shown = text if ismath else _raw(text)
         widths = [TextToPath().get_text_width_height_descent(line, FontProperties(size=size), ismath)[0]
                   for line in shown.split("\n")]  # fmt: skip
     return float(max(widths))
@@ -190,8 +201,7 @@ def add_legend(ax: Any, title: str = "") -> None:
     room = room_of(ax)
     if not names and not title:
         return
-    # matplotlib leaves names out of the legend that begin with an underscore: they come with a blank.
-    names = [wrapped(name.strip(), room - 3 * size, size) if "$" not in name else name for name in names]
+    names = [name if "$" in name.replace(r"\$", "") else wrapped(_raw(name), room - 3 * size, size) for name in names]
     columns = next((n for n in range(len(names), 1, -1) if _row(names, n, size) <= room), 1)
     legend = ax.legend(
         handles, names, title=wrapped(title, room, size) or None, fontsize=size, title_fontsize=size, ncols=columns,
@@ -203,23 +213,28 @@ def add_legend(ax: Any, title: str = "") -> None:
 
 def _row(names: Sequence[str], columns: int, size: float) -> float:
     """Return the width in points of a legend in so many columns."""
-    rows = math.ceil(len(names) / columns)
-    widths = [max(text_width(name, size) for name in names[k : k + rows]) for k in range(0, len(names), rows)]
+    widths = [max(text_width(name, size) for name in part) for part in np.array_split(np.array(names, object), columns)]
     return sum(widths) + size * (1.9 * len(widths) + 1.2 * (len(widths) - 1))
 
 
 def offsets(bands: Sequence[tuple[float, float]], line: float = 0.0) -> list[float]:
-    """Return offsets that put each curve below the one before, their zeros at least `line` of the whole apart.
+    """Return offsets that put each curve below the one before, their `middle` at least `line` of the whole apart.
 
     bands : lowest and highest value of every curve.
     """
     gaps = [0.12 * max(high - low for low, high in pair) for pair in pairwise(bands)]
     steps = [gap - above[0] + below[1] for gap, (above, below) in zip(gaps, pairwise(bands), strict=True)]
-    least = 0.0
+    moved = [middle(below) - middle(above) for above, below in pairwise(bands)]
+    wide = steps
     for _ in range(20):  # wider steps make a larger whole
-        wide = [max(step, least) for step in steps]
         least = line * (bands[0][1] + sum(wide) - bands[-1][0])
-    return [0.0, *(-float(total) for total in np.cumsum([max(step, least) for step in steps]))]
+        wide = [max(step, least + move) for step, move in zip(steps, moved, strict=True)]
+    return [0.0, *(-float(total) for total in np.cumsum(wide))]
+
+
+def middle(band: tuple[float, float]) -> float:
+    """Return where the name of a curve stands: at zero, or at the end of the curve that is next to it."""
+    return min(max(0.0, band[0]), band[1])
 
 
 def band_of(*curves: Array) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def pattern(
     columns = [_column(one, angles, log) for one in patterns]
     for k, (one, (x, y)) in enumerate(zip(patterns, columns, strict=True)):
         colour = canvas.COLOURS[k % len(canvas.COLOURS)]
-        panel.plot(x, y, color=colour, lw=0.9, label=f" {one.name or f'pattern {k + 1}'}")
+        panel.plot(x, y, color=colour, lw=0.9, label=canvas.labelled(one.name or f"pattern {k + 1}"))
     if log:
         panel.set_xscale("log")
         panel.set_yscale("log")
@@ -85,7 +85,7 @@ def guinier(
 def _draw_whole(ax: Any, pattern: Pattern, fit: GuinierFit) -> None:
     """Draw I(Q) on logarithmic axes under the Guinier law."""
     x, y = _column(pattern, False, True)
-    ax.plot(x, y, color=canvas.COLOURS[0], lw=0.9, label=f" {pattern.name or 'I(Q)'}")
+    ax.plot(x, y, color=canvas.COLOURS[0], lw=0.9, label=canvas.labelled(pattern.name or "I(Q)"))
     Q = np.geomspace(x[0], max(fit.qmax, x[0]), 100)
     ax.plot(Q, fit.I0 * np.exp(-((Q * fit.Rg) ** 2) / 3), color=canvas.COLOURS[1], lw=1.0, label="Guinier's law")
     ax.set_xscale("log")

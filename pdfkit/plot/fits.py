@@ -41,6 +41,8 @@ from pdfkit.plot.canvas import (
     escaped,
     finished,
     format_of,
+    labelled,
+    middle,
     new_panels,
     offsets,
     panel_height,
@@ -48,6 +50,7 @@ from pdfkit.plot.canvas import (
     sizes,
     text_width,
     two_digits,
+    wrapped,
 )
 from pdfkit.results.result import DatasetFit, FitResult
 
@@ -185,11 +188,18 @@ def correlation(
     n = len(result.free)
     if width is None:
         width = SINGLE if n <= 6 else 120.0 if n <= 12 else DOUBLE
-    names = max(text_width(name, SMALL) for name in result.free)
+    points = width / 25.4 * 72
+    left = max(text_width(name, SMALL) for name in result.free)
+    across: Sequence[str] = result.free
+    down = across
+    if left > 0.3 * points:  # long names stand once, with a number
+        across = [str(k) for k in range(1, n + 1)]
+        down = [f"{wrapped(name, 0.45 * points, SMALL)}  {k}" for name, k in zip(result.free, across, strict=True)]
+        left = max(text_width(name, SMALL) for name in down)
     # Type goes down with the cells: what is left in points beside the names and the scale of colours.
-    cell = max((width - SCALE) / 25.4 * 72 - names, 72.0) / n
+    cell = max(points - SCALE / 25.4 * 72 - left, 72.0) / n
     figure, axes = new_panels(1, ax, width, height=max(width - SCALE, 0.6 * width))
-    _draw_matrix(axes[0], result.correlation, result.free, cell)
+    _draw_matrix(axes[0], result.correlation, across, down, cell)
     return finished(figure, path, kind)
 
 
@@ -246,7 +256,7 @@ _Curve = tuple[str, Array, Array, float]
 
 def _label(pdfs: Sequence[PDF], k: int) -> str:
     name = pdfs[k].name or pdfs[k].composition or (f"G(r) {k + 1}" if len(pdfs) > 1 else "")
-    return f" {name}" if name[:1] == "_" else name
+    return labelled(name)
 
 
 def _shifts(pdfs: Sequence[PDF], offset: float | None) -> list[float]:
@@ -343,10 +353,10 @@ def _draw_named(ax: Any, r: Array, curves: Mapping[str, Array], zeros: Sequence[
     near = bool(curves) and beside(list(curves), ax.figure.get_figwidth() * 25.4)
     for (name, G), zero, colour in zip(curves.items(), zeros, colours, strict=True):
         ax.axhline(zero, color=GREY, lw=0.4, zorder=0)
-        ax.plot(r, G + zero, color=colour, lw=0.9, zorder=2, label=None if near else name)
+        ax.plot(r, G + zero, color=colour, lw=0.9, zorder=2, label=None if near else labelled(name))
         if near:  # outside, where no curve can run into it
             where = {"va": "center", "transform": ax.get_yaxis_transform()}
-            ax.text(1.02, zero, escaped(name), color=colour, size=size, **where)
+            ax.text(1.02, zero + middle(band_of(G)), escaped(name), color=colour, size=size, **where)
 
 
 def _draw_stack(ax: Any, r: Array, curves: Mapping[str, Array], observed: Array | None, name: str) -> None:
@@ -370,15 +380,15 @@ def _draw_stack(ax: Any, r: Array, curves: Mapping[str, Array], observed: Array 
 LEAST = 4.5
 
 
-def _draw_matrix(ax: Any, values: Array, names: Sequence[str], cell: float) -> None:
+def _draw_matrix(ax: Any, values: Array, across: Sequence[str], down: Sequence[str], cell: float) -> None:
     """Draw a matrix of correlations with numbers, in cells of `cell` points."""
-    n = len(names)
+    n = len(down)
     size, named = min(0.33 * cell, SMALL), float(np.clip(0.8 * cell, LEAST, SMALL))
     every = math.ceil(1.15 * named / cell)  # so many names to a line of text
     ax.set_facecolor("#bfbfbf")
     image = ax.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-    ax.set_xticks(range(0, n, every), names[::every], rotation=90, size=named)
-    ax.set_yticks(range(0, n, every), names[::every], size=named)
+    ax.set_xticks(range(0, n, every), across[::every], rotation=90, size=named)
+    ax.set_yticks(range(0, n, every), down[::every], size=named)
     ax.set_xticks(np.arange(n - 1) + 0.5, minor=True)
     ax.set_yticks(np.arange(n - 1) + 0.5, minor=True)
     ax.tick_params(which="both", length=0)
@@ -415,7 +425,13 @@ def comparison(found: Comparison, path: AnyPath | None = None, *, width: float =
     for k, (name, result, zero) in enumerate(zip(found.names, found.results, zeros, strict=True)):
         one = firsts[k]
         low.axhline(zero, color=GREY, lw=0.4, zorder=0)
-        low.plot(one.data.r, one.difference + zero, lw=0.8, color=_colour(k), label=f"{name}:  Rw = {result.rw:.3f}")
+        low.plot(
+            one.data.r,
+            one.difference + zero,
+            lw=0.8,
+            color=_colour(k),
+            label=labelled(f"{name}:  Rw = {result.rw:.3f}"),
+        )
     set_height(low, zeros[-1] + bands[-1][0], bands[0][1])
     add_frame(low, min(one.data.r[0] for one in firsts), max(one.data.r[-1] for one in firsts), count > 1)
     add_legend(low, "differences")

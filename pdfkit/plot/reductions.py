@@ -67,7 +67,9 @@ def _structure(ax: Any, done: Reduction) -> None:
 def _reduced(ax: Any, done: Reduction) -> None:
     Q, F = done.Q, done.stages["F"]
     ax.axhline(0.0, color=GREY, lw=0.5)
-    ax.plot(Q, F, color=COLOURS[0], lw=0.8, label="after the correction" if np.any(done.stages["polynomial"]) else "$F(Q)$")
+    ax.plot(
+        Q, F, color=COLOURS[0], lw=0.8, label="after the correction" if np.any(done.stages["polynomial"]) else "$F(Q)$"
+    )
     if done.dS is not None:
         _band(ax, Q, F, Q * done.dS, "±d$F$")
     _frame(ax, done, F_LABEL)

@@ -311,7 +311,9 @@ def test_figures(tmp_path: Path) -> None:
         assert len(ax.figure._repr_png_()) > 3000
     assert scales == {"small": "log", "wide": "linear", "powder": "linear"}
     fit = pk.patterns.guinier(small.Q, small.intensity)
-    (ax,) = plot_clusters.guinier(small, fit).axes
+    whole, ax = plot_clusters.guinier(small, fit).axes
+    assert (whole.get_xscale(), whole.get_yscale()) == ("log", "log")
+    np.testing.assert_array_equal(whole.lines[0].get_ydata(), small.intensity)
     x, y = ax.lines[0].get_data()
     np.testing.assert_allclose(y, np.log(small.intensity[: x.size]))
     assert len(ax.figure._repr_png_()) > 3000

@@ -128,7 +128,7 @@ def test_several_data_sets_have_a_panel_each_and_refuse_one_ax():
     assert len(figure.axes) == 2
     for ax, one in zip(figure.axes, result.datasets, strict=True):
         np.testing.assert_array_equal(lines(ax)[0][1], one.data.G)
-        assert one.name in [text.get_text() for text in ax.texts]
+        assert ax.get_legend().get_title().get_text() == one.name
     with pytest.raises(pk.PdfkitError, match="2 data sets"):
         plot.fit(result, ax=Figure().subplots())
 
@@ -137,7 +137,9 @@ def test_pdfs_are_stacked_or_laid_over_each_other():
     first, second = (one.data for one in several().datasets)
     (ax,) = plot.pdf(first, second).axes
     assert lines(ax)[0][1].min() > lines(ax)[1][1].max()
-    (ax,) = plot.pdf(first, second, stacked=False).axes
+    (ax,) = plot.pdf(first, second, offset=1.5).axes
+    np.testing.assert_array_equal(lines(ax)[1][1], second.G - 1.5)
+    (ax,) = plot.pdf(first, second, offset=0).axes
     np.testing.assert_array_equal(lines(ax)[1][1], second.G)
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [NAME, NAME]
     (ax,) = plot.pdf(replace(first, name="")).axes
@@ -150,7 +152,10 @@ def test_pdfs_are_stacked_or_laid_over_each_other():
 def test_names_of_data_are_shown_as_they_are(name):
     figure = plot.pdf(replace(single().data, name=name))
     assert figure._repr_png_()
-    assert [text.get_text().strip() for text in figure.axes[0].get_legend().get_texts()] == [name]
+    (shown,) = figure.axes[0].get_legend().get_texts()
+    assert shown.get_text().replace("\\$", "$").strip() == name
+    figure.draw_without_rendering()
+    assert shown._preprocess_math(shown.get_text())[1] is False  # no mathematics
 
 
 def test_long_names_leave_room_for_the_curve():
@@ -158,6 +163,7 @@ def test_long_names_leave_room_for_the_curve():
     figure = plot.pdf(*[replace(single().data, name=name)] * 3)
     figure.canvas.draw()
     (shown, *_) = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert shown.count("\n") <= canvas.LINES
     assert shown.startswith("beamtime")
     assert shown.endswith("_300K.gr")
     assert figure.axes[0].get_position().width > 0.6
