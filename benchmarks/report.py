@@ -1,6 +1,6 @@
-"""Write the tables of `pdfkit bench --json FILE`, and its picture: rivals in README.md, all in benchmarks/README.md.
+"""Write the tables of `pdfkit bench`, and its picture: rivals in README.md, all in benchmarks/README.md.
 
-pdfkit bench --json bench.json
+pdfkit bench --out .
 python benchmarks/report.py bench.json            # writes both pages and benchmarks/pictures/bench.png
 python benchmarks/report.py bench.json --print    # prints both blocks
 """

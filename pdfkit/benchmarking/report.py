@@ -151,12 +151,22 @@ class BenchReport:
         """Return the table."""
         return self.table()
 
-    def save(self, path: AnyPath) -> Path:
-        """Write everything as JSON; WriteError where that cannot be."""
-        record = {"format": FORMAT, "machine": dict(self.machine), "seconds": self.seconds, "quick": self.quick}
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values."""
+        record: dict[str, Any] = {
+            "format": FORMAT,
+            "machine": dict(self.machine),
+            "seconds": self.seconds,
+            "quick": self.quick,
+        }
         record["rows"] = [asdict(row) for row in self.rows]
         record["growth"] = [asdict(one) for one in self.growth]
-        return write_text(path, json.dumps(_finite(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        return record
+
+    def save(self, path: AnyPath) -> Path:
+        """Write everything as JSON; WriteError where that cannot be."""
+        text = json.dumps(_finite(self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+        return write_text(path, text + "\n")
 
     @classmethod
     def read(cls, path: AnyPath) -> BenchReport:
@@ -174,7 +184,7 @@ class BenchReport:
             raise ReadError(path, f"cannot be read ({error.strerror}): check the name") from None
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise ReadError(path, f"not a report of `pdfkit bench` ({reason}): run it again with --json") from None
+            raise ReadError(path, f"not a report of `pdfkit bench` ({reason}): run it again") from None
 
 
 _PLAIN = ("processor", "system", "date")

@@ -9,8 +9,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdfkit.recipes.recipe import load_recipe, run_recipe
-from pdfkit.recipes.template import recipe_template
+from pdfkit.cli.console import Printed, fitting
+from pdfkit.cli.fits import of_fit
+from pdfkit.cli.options import OutFolder
 
 if TYPE_CHECKING:
     from pdfkit.results.result import FitResult
@@ -23,6 +24,16 @@ NOTE = (
     'no measured data here: pip install "pdfkit-scattering[examples]" brings them; '
     "this demo fits a simulated CdS nanocrystal instead"
 )
+
+
+def demo(out: OutFolder = None) -> Printed:
+    """Fit a measured CdSe nanocrystal with wurtzite and zinc blende; results go to --out (default: pdfkit-demo).
+
+    The data come with the package diffpy.cmi; without it, the demo simulates a CdS nanocrystal and says so.
+    """
+    with fitting() as tell:
+        shown = run_demo(out, tell)
+    return of_fit(shown.result, shown.files, shown.title, shown.note, simulated=shown.simulated)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,7 @@ def run_demo(
     """
     from pdfkit.io._atomic import write_text
     from pdfkit.io._folders import folder as held
+    from pdfkit.recipes.recipe import load_recipe, run_recipe
 
     data = measured_file() if measured is None else Path(measured)
     with held(FOLDER if out is None else out) as folder:
@@ -76,6 +88,8 @@ def measured_file() -> Path | None:
 
 
 def _measured_recipe(data: Path, name: str) -> str:
+    from pdfkit.recipes.template import recipe_template
+
     return recipe_template(
         data,
         name=name,
@@ -92,6 +106,8 @@ def _measured_recipe(data: Path, name: str) -> str:
 
 
 def _simulated_recipe(data: str, name: str) -> str:
+    from pdfkit.recipes.template import recipe_template
+
     return recipe_template(
         data,
         name=name,

@@ -8,20 +8,19 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+import typer
 
-from pdfkit._checks import Array
-from pdfkit.cli.info_data import OVERRIDE, Options, read
-from pdfkit.data.curves import PDF, SQ, Intensity
+from pdfkit.cli import options as o
+from pdfkit.cli.console import Printed
 from pdfkit.errors import PdfkitWarning, ReadError
-from pdfkit.io import _axis_names
-from pdfkit.io._folders import unfinished
-from pdfkit.io._plausible import mass_density
-from pdfkit.particles.counting import count_pairs
-from pdfkit.particles.particle import Particle
-from pdfkit.structure.structure import Structure
+
+if TYPE_CHECKING:
+    from pdfkit.cli.info_data import Options
+    from pdfkit.data.curves import PDF, SQ, Intensity
+    from pdfkit.particles.particle import Particle
+    from pdfkit.structure.structure import Structure
 
 STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
 RESULTS = (".h5", ".hdf5", ".nxs")
@@ -33,17 +32,58 @@ WIDTH, HEIGHT, _REMARKS, _SITES, _PAIRS = 100, 40, 14, 12, 10
 Lines = Iterator[tuple[str, str]]
 
 
-def describe(
+def info(
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Data, structure (or its name in `pdfkit structures`), result or recipe.",
+            autocompletion=o.structure_names,
+        ),
+    ],
+    qmax: o.MaxQ = None,
+    wavelength: o.Wavelength = None,
+    unit: o.Unit = None,
+    as_: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            help="Read columns as pdf, sq or intensity.",
+            autocompletion=o.one_of("pdf", "sq", "intensity"),
+        ),
+    ] = None,
+    kind: o.CurveKind = None,
+    composition: o.Composition = None,
+    rho0: o.Density = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all sites and header entries, not only a screen of them.")
+    ] = False,
+) -> Printed:
+    """Say what is in a file, and by what that was decided: data, structure, result, recipe. Remarks come last."""
+    more = {"unit": unit, "kind": kind, "as_": as_, "composition": composition, "rho0": rho0}
+    pairs, remarks = facts(file, qmax, wavelength, everything=everything, **more)
+    values = [{"name": key.strip(), "value": value} for key, value in pairs]
+    return Printed(_laid_out(pairs, remarks, everything), values={"facts": values}, remarks=remarks)
+
+
+def describe(file: str, *about: float | None, everything: bool = False, **options: Any) -> str:
+    """Return what `facts` finds as text."""
+    return _laid_out(*facts(file, *about, everything=everything, **options), everything)
+
+
+def facts(
     file: str, qmax: float | None = None, wavelength: float | None = None, *, everything: bool = False, **options: Any
-) -> str:
-    """Return a description of a data file, a structure (file or shipped name), a result or a recipe, as text.
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Return what is known of a data file, a structure (file or shipped name), a result or a recipe, and remarks.
 
     qmax (Å⁻¹), wavelength (Å; of a pattern against 2θ): where the file does not say. options : see
-    `pdfkit.cli.info_data.Options`. everything : without the limits of a screen, with all header entries. What was
-    assumed comes last, as remarks.
+    `pdfkit.cli.info_data.Options`. everything : without the limits of a screen, with all header entries. Remarks say
+    what was assumed.
 
     Raises ReadError as the readers do.
     """
+    from pdfkit.cli.info_data import Options
+
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pairs = list(_pairs(file, Options(qmax=qmax, wavelength=wavelength, **options), everything))
@@ -53,7 +93,7 @@ def describe(
         if not issubclass(one.category, PdfkitWarning):
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
     remarks = list(dict.fromkeys(_plain(text).removeprefix(f"{file}: ") for text in remarks))
-    return _laid_out([pair for pair in pairs if pair[0] != "remark"], remarks, everything)
+    return [pair for pair in pairs if pair[0] != "remark"], remarks
 
 
 def _laid_out(pairs: Sequence[tuple[str, str]], remarks: Sequence[str], everything: bool) -> str:
@@ -77,7 +117,9 @@ def _wrapped(key: str, value: str, width: int) -> list[str]:
 
 
 def _pairs(file: str, options: Options, everything: bool) -> Lines:
+    from pdfkit.io._folders import unfinished
     from pdfkit.io.structures import load_structure, read_structure
+    from pdfkit.particles.particle import Particle
     from pdfkit.phases.files import kind_of, known_structure
 
     path = Path(known_structure(file))
@@ -98,6 +140,7 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
 
 
 def _of_data(path: Path, options: Options, everything: bool) -> Lines:
+    from pdfkit.cli.info_data import read
     from pdfkit.io.structures import read_structure
 
     try:
@@ -112,111 +155,15 @@ def _of_data(path: Path, options: Options, everything: bool) -> Lines:
 
 
 def _of_decided(data: PDF | SQ | Intensity, why: str, guessed: bool, everything: bool) -> Lines:
-    lines = of_pdf(data) if isinstance(data, PDF) else of_sq(data) if isinstance(data, SQ) else of_intensity(data)
-    for key, value in lines:
+    from pdfkit.cli.info_data import OVERRIDE, of_curve
+
+    for key, value in of_curve(data):
         yield key, f"{value}, {why}" if key == "kind" else value
     yield from _header(data, everything)
     if guessed:
         yield "remark", f"what the columns are was decided {why}: {OVERRIDE}"
     for text in data.remarks:
         yield "remark", text
-
-
-def of_pdf(pdf: PDF) -> Lines:
-    """Yield what is known of a G(r)."""
-    instrument, r = pdf.instrument, pdf.r
-    yield "kind", "pair distribution function G(r)"
-    yield "name", pdf.name
-    yield from _grid(r, "r", "Å")
-    yield "G", f"{pdf.G.min():.5g} to {pdf.G.max():.5g} Å⁻²"
-    yield "dG", "none" if pdf.dG is None else f"{pdf.dG.min():.3g} to {pdf.dG.max():.3g} Å⁻²"
-    yield "probe", instrument.probe or "not in the file: give probe="
-    if instrument.qmax is None:
-        yield "qmax", "not in the file: give qmax="
-    else:
-        yield "qmin, qmax", f"{instrument.qmin:g} to {instrument.qmax:g} Å⁻¹"
-    if instrument.qmax is not None and instrument.qmax < math.inf:
-        nyquist = math.pi / instrument.qmax
-        count = min(float(r.size), (r[-1] - r[0]) / nyquist)
-        yield "Nyquist step", f"π/qmax = {nyquist:.4f} Å"
-        yield "independent", f"{count:.0f} points of {r.size}"
-    yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
-    yield "window", instrument.window
-    if instrument.wavelength is not None:
-        energy = f" ({instrument.energy:.5g} keV)" if instrument.probe == "X" else ""
-        yield "wavelength", f"{instrument.wavelength:.6g} Å{energy}"
-    for text in pdf.remarks:
-        yield "remark", text
-    yield from _advice_lines(pdf)
-    if pdf.composition:
-        yield "composition", pdf.composition
-    if pdf.temperature is not None:
-        yield "temperature", f"{pdf.temperature:g} K"
-
-
-def _advice_lines(pdf: PDF) -> Lines:
-    """Yield what the data say of themselves."""
-    from pdfkit.data.advice import examine
-
-    seen = examine(pdf)
-    if seen.qmax_cut is not None:
-        yield "F(Q) ends at", f"{seen.qmax_cut:.1f} Å⁻¹"
-    if seen.qmax_noise is not None:
-        yield "noise takes over", f"at {seen.qmax_noise:.1f} Å⁻¹: more Q adds no peaks"
-    elif seen.coherence is not None and not seen.reaches_end:
-        yield "signal in F(Q)", "up to qmax"
-    if seen.noise is not None:
-        limit = "up to " if seen.reaches_end and pdf.dG is None else ""
-        yield "noise of G", f"{limit}{seen.noise:.2g} Å⁻²"
-    if seen.first_peak is not None:
-        yield "first peak", f"{seen.first_peak:.3f} Å"
-    if seen.coherence is not None:
-        end = "the end of the data" if seen.reaches_end else f"{seen.coherence:.0f} Å, then noise: a size estimate"
-        yield "order reaches", end
-    for text in seen.warnings:
-        yield "warning", text
-
-
-def of_intensity(iq: Intensity) -> Lines:
-    """Yield what is known of a powder pattern."""
-    yield "kind", "intensities I(Q)"
-    yield "name", iq.name
-    unit, _, why = iq.header.get("note unit", "").partition(": ")
-    if unit:
-        yield (
-            "first column",
-            f"{_axis_names.SPOKEN.get(unit, unit)}, {'as given' if why == 'given' else f'since {why}'}",
-        )
-    yield from _grid(iq.Q, "Q", "Å⁻¹")
-    yield "I", f"{iq.I.min():.5g} to {iq.I.max():.5g}"
-    yield "dI", "none" if iq.dI is None else f"{iq.dI.min():.3g} to {iq.dI.max():.3g}"
-    yield "wavelength", "not known" if iq.wavelength is None else f"{iq.wavelength:g} Å"
-    yield "r resolved to", f"π/step = {math.pi / float(np.diff(iq.Q).max()):.4g} Å"
-    if iq.composition:
-        yield "composition", iq.composition
-
-
-def of_sq(sq: SQ) -> Lines:
-    """Yield what is known of an S(Q)."""
-    yield "kind", "structure function S(Q)"
-    yield "name", sq.name
-    yield from _grid(sq.Q, "Q", "Å⁻¹")
-    yield "S", f"{sq.S.min():.5g} to {sq.S.max():.5g}"
-    yield "dS", "none" if sq.dS is None else f"{sq.dS.min():.3g} to {sq.dS.max():.3g}"
-    yield "probe", sq.instrument.probe or "not in the file: give probe="
-    yield "r resolved to", f"π/step = {math.pi / float(np.diff(sq.Q).max()):.4g} Å"
-    for text in sq.remarks:
-        yield "remark", text
-    if sq.composition:
-        yield "composition", sq.composition
-
-
-def _grid(x: Array, name: str, unit: str) -> Lines:
-    step = np.diff(x)
-    uniform = np.ptp(step) < 0.01 * step.mean()
-    yield "points", str(x.size)
-    yield name, f"{x[0]:g} to {x[-1]:g} {unit}"
-    yield "step", f"{step.mean():.6g} {unit}" if uniform else f"{step.min():.4g} to {step.max():.4g} {unit}"
 
 
 def _header(data: PDF | SQ | Intensity, everything: bool) -> Lines:
@@ -252,6 +199,8 @@ def of_particle(particle: Particle) -> Lines:
         yield "remark", text
     if len(particle) < 2:
         return
+    from pdfkit.particles.counting import count_pairs
+
     table = count_pairs(particle)
     yield "largest r", f"{table.distance.max():.3f} Å"
     for (a, b), pair in zip(table.pairs, range(len(table.pairs)), strict=True):
@@ -262,6 +211,8 @@ def of_particle(particle: Particle) -> Lines:
 
 def of_structure(structure: Structure, everything: bool = False) -> Lines:
     """Yield what is known of a structure."""
+    from pdfkit.io._plausible import mass_density
+
     cell = structure.cell
     yield "kind", "crystal structure"
     if structure.title:
@@ -317,6 +268,8 @@ def _count(n: float) -> str:
 
 def shortest_distances(structure: Structure) -> dict[str, float]:
     """Return the shortest distance (Å) of every pair of elements that has one below 8 Å."""
+    import numpy as np
+
     from pdfkit.phases.crystal import Crystal
 
     crystal = Crystal(structure, name="phase")

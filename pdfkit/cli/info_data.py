@@ -1,10 +1,11 @@
-"""Whether a file of columns holds G(r), S(Q) or intensities: what `pdfkit info` reads it as, and why.
+"""Whether a file of columns holds G(r), S(Q) or intensities, as `pdfkit info` says: read as what, why, what it holds.
 
 What the file says comes first (`outputtype`, labels, the axis, titles, names), then its ending, then its numbers.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -173,3 +174,110 @@ def _read_intensity(path: Path, options: Options) -> Intensity:
 
 
 _READERS: Mapping[str, Any] = {"pdf": _read_pdf, "sq": _read_sq, "intensity": _read_intensity}
+
+
+# --- What is known of a curve ----------------------------------------------------------------------------------------
+
+Lines = Iterator[tuple[str, str]]
+
+
+def of_curve(data: PDF | SQ | Intensity) -> Lines:
+    """Return what is known of data."""
+    return of_pdf(data) if isinstance(data, PDF) else of_sq(data) if isinstance(data, SQ) else of_intensity(data)
+
+
+def of_pdf(pdf: PDF) -> Lines:
+    """Yield what is known of a G(r)."""
+    instrument, r = pdf.instrument, pdf.r
+    yield "kind", "pair distribution function G(r)"
+    yield "name", pdf.name
+    yield from _grid(r, "r", "Å")
+    yield "G", f"{pdf.G.min():.5g} to {pdf.G.max():.5g} Å⁻²"
+    yield "dG", "none" if pdf.dG is None else f"{pdf.dG.min():.3g} to {pdf.dG.max():.3g} Å⁻²"
+    yield "probe", instrument.probe or "not in the file: give probe="
+    if instrument.qmax is None:
+        yield "qmax", "not in the file: give qmax="
+    else:
+        yield "qmin, qmax", f"{instrument.qmin:g} to {instrument.qmax:g} Å⁻¹"
+    if instrument.qmax is not None and instrument.qmax < math.inf:
+        nyquist = math.pi / instrument.qmax
+        count = min(float(r.size), (r[-1] - r[0]) / nyquist)
+        yield "Nyquist step", f"π/qmax = {nyquist:.4f} Å"
+        yield "independent", f"{count:.0f} points of {r.size}"
+    yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
+    yield "window", instrument.window
+    if instrument.wavelength is not None:
+        energy = f" ({instrument.energy:.5g} keV)" if instrument.probe == "X" else ""
+        yield "wavelength", f"{instrument.wavelength:.6g} Å{energy}"
+    for text in pdf.remarks:
+        yield "remark", text
+    yield from _advice_lines(pdf)
+    if pdf.composition:
+        yield "composition", pdf.composition
+    if pdf.temperature is not None:
+        yield "temperature", f"{pdf.temperature:g} K"
+
+
+def _advice_lines(pdf: PDF) -> Lines:
+    """Yield what the data say of themselves."""
+    from pdfkit.data.advice import examine
+
+    seen = examine(pdf)
+    if seen.qmax_cut is not None:
+        yield "F(Q) ends at", f"{seen.qmax_cut:.1f} Å⁻¹"
+    if seen.qmax_noise is not None:
+        yield "noise takes over", f"at {seen.qmax_noise:.1f} Å⁻¹: more Q adds no peaks"
+    elif seen.coherence is not None and not seen.reaches_end:
+        yield "signal in F(Q)", "up to qmax"
+    if seen.noise is not None:
+        limit = "up to " if seen.reaches_end and pdf.dG is None else ""
+        yield "noise of G", f"{limit}{seen.noise:.2g} Å⁻²"
+    if seen.first_peak is not None:
+        yield "first peak", f"{seen.first_peak:.3f} Å"
+    if seen.coherence is not None:
+        end = "the end of the data" if seen.reaches_end else f"{seen.coherence:.0f} Å, then noise: a size estimate"
+        yield "order reaches", end
+    for text in seen.warnings:
+        yield "warning", text
+
+
+def of_intensity(iq: Intensity) -> Lines:
+    """Yield what is known of a powder pattern."""
+    yield "kind", "intensities I(Q)"
+    yield "name", iq.name
+    unit, _, why = iq.header.get("note unit", "").partition(": ")
+    if unit:
+        yield (
+            "first column",
+            f"{_axis_names.SPOKEN.get(unit, unit)}, {'as given' if why == 'given' else f'since {why}'}",
+        )
+    yield from _grid(iq.Q, "Q", "Å⁻¹")
+    yield "I", f"{iq.I.min():.5g} to {iq.I.max():.5g}"
+    yield "dI", "none" if iq.dI is None else f"{iq.dI.min():.3g} to {iq.dI.max():.3g}"
+    yield "wavelength", "not known" if iq.wavelength is None else f"{iq.wavelength:g} Å"
+    yield "r resolved to", f"π/step = {math.pi / float(np.diff(iq.Q).max()):.4g} Å"
+    if iq.composition:
+        yield "composition", iq.composition
+
+
+def of_sq(sq: SQ) -> Lines:
+    """Yield what is known of an S(Q)."""
+    yield "kind", "structure function S(Q)"
+    yield "name", sq.name
+    yield from _grid(sq.Q, "Q", "Å⁻¹")
+    yield "S", f"{sq.S.min():.5g} to {sq.S.max():.5g}"
+    yield "dS", "none" if sq.dS is None else f"{sq.dS.min():.3g} to {sq.dS.max():.3g}"
+    yield "probe", sq.instrument.probe or "not in the file: give probe="
+    yield "r resolved to", f"π/step = {math.pi / float(np.diff(sq.Q).max()):.4g} Å"
+    for text in sq.remarks:
+        yield "remark", text
+    if sq.composition:
+        yield "composition", sq.composition
+
+
+def _grid(x: Array, name: str, unit: str) -> Lines:
+    step = np.diff(x)
+    uniform = np.ptp(step) < 0.01 * step.mean()
+    yield "points", str(x.size)
+    yield name, f"{x[0]:g} to {x[-1]:g} {unit}"
+    yield "step", f"{step.mean():.6g} {unit}" if uniform else f"{step.min():.4g} to {step.max():.4g} {unit}"

@@ -1,4 +1,4 @@
-"""What `pdfkit reduce` does: settings from a configuration and the command line, files reduced, and a report."""
+"""The command `pdfkit reduce`: settings from a configuration and the command line, files reduced, and a report."""
 
 from __future__ import annotations
 
@@ -7,15 +7,90 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pdfkit.data.curves import PDF
+import typer
+
+from pdfkit.cli import options as o
+from pdfkit.cli.console import Printed, counting
 from pdfkit.errors import PdfkitError
-from pdfkit.io._atomic import AnyPath
-from pdfkit.reduction.batch import reduce_files
-from pdfkit.reduction.config import read_config
-from pdfkit.reduction.journal import Reduced
-from pdfkit.reduction.reduction import Reduction
+
+if TYPE_CHECKING:
+    from pdfkit.data.curves import PDF
+    from pdfkit.io._atomic import AnyPath
+    from pdfkit.reduction.journal import Reduced
+    from pdfkit.reduction.reduction import Reduction
+
+_SETTINGS = (
+    *("composition", "background", "bgscale", "unit", "wavelength", "twothetazero", "probe", "qmin", "qmax"),
+    *("qmaxinst", "rpoly", "method", "rho0", "window", "extrapolate", "errors", "rmin", "rmax", "rstep"),
+)
+
+
+def reduce(
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE...", help="Intensities (.iq, .chi, .xy, .xye, …) or patterns.")
+    ] = None,
+    composition: o.Composition = None,
+    background: Annotated[
+        Path | None, typer.Option("--background", "-b", help="Pattern to subtract, measured without the sample.")
+    ] = None,
+    bgscale: Annotated[float | None, typer.Option(help="Factor on the background.  [default: 1]")] = None,
+    unit: o.Unit = None,
+    wavelength: o.Wavelength = None,
+    twothetazero: Annotated[
+        float | None, typer.Option(help="Reading of 2θ where it is truly zero, in degrees.")
+    ] = None,
+    probe: o.Probe = None,
+    qmin: o.MinQ = None,
+    qmax: o.MaxQ = None,
+    qmaxinst: Annotated[float | None, typer.Option(help="Highest Q of the data that are used, in Å⁻¹.")] = None,
+    rpoly: Annotated[
+        float | None, typer.Option(help="Distance in Å below which the correction removes everything.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="adhoc or physical.  [default: adhoc]")] = None,
+    rho0: o.Density = None,
+    window: Annotated[str | None, o.WINDOW] = None,
+    extrapolate: Annotated[
+        str | None, typer.Option(help="F(Q) below qmin: none, linear (small particles) or quadratic.")
+    ] = None,
+    errors: Annotated[
+        str | None, typer.Option(help="Where dI comes from: auto, given, counting (√I), scatter (of neighbours), none.")
+    ] = None,
+    rmin: o.Lowest = None,
+    rmax: o.Highest = None,
+    rstep: Annotated[float | None, o.RSTEP] = None,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option("--write", metavar="KIND", help="What to write: gr, sq, fq, iq or png (a picture); repeat it."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="File of settings in the format of PDFgetX3.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes for many files.", min=1)] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Recompute existing results.")] = False,
+    out: o.OutFolder = None,
+) -> Printed:
+    """Turn measured intensities into S(Q), F(Q) and G(r), with errors; of many files, in parallel.
+
+    A run over many files that was interrupted goes on where it stopped when it is started again.
+
+    Exit code 2 when any file could not be reduced; reductions.csv in the folder has the reasons.
+    """
+    given = {name: value for name, value in locals().items() if name in _SETTINGS}
+    with counting() as tell:
+        report = reduce_command(
+            files or [],
+            out,
+            config=config,
+            outputs=outputs,
+            fresh=fresh,
+            workers=workers,
+            progress=lambda done, total, row: tell(done - 1, total, Path(row.file).name),
+            **given,
+        )
+    return Printed(str(report), report.files(), report.to_dict(), error=report.summary)
+
 
 # More files than this are summed up; the table has them all.
 _SHOWN = 12
@@ -46,7 +121,7 @@ class ReduceReport:
         return {
             "folder": str(self.folder),
             "table": str(self.folder / "reductions.csv"),
-            "files": [
+            "reductions": [
                 {
                     "file": row.file,
                     "status": row.status,
@@ -59,13 +134,17 @@ class ReduceReport:
             ],
         }
 
+    def files(self) -> list[Path]:
+        """Return what was written."""
+        return [Path(name) for row in self.rows for name in row.outputs]
+
     def __str__(self) -> str:
         """One line per fact of a single file, else one line per file and a sum."""
         if len(self.rows) == 1:
             row = self.rows[0]
             facts = [f"  {name:<22} {value:.5g}" for name, value in row.diagnostics.items()]
             head = f"{row.file}: {row.status}" + (f" ({row.message})" if row.message else "")
-            return "\n".join([head, *facts, *(f"  warning: {text}" for text in row.warnings), *row.outputs])
+            return "\n".join([head, *facts, *(f"  warning: {text}" for text in row.warnings)])
         lines = [_line(row) for row in self.rows if row.status == "failed" or len(self.rows) <= _SHOWN]
         counts = {word: sum(row.status == word for row in self.rows) for word in ("done", "kept", "failed")}
         warned = sum(bool(row.warnings) for row in self.rows)
@@ -106,6 +185,9 @@ def reduce_command(
     Raises PdfkitError (and ReadError, WriteError) for settings that cannot be, and when a single file, or every file,
     cannot be reduced.
     """
+    from pdfkit.reduction.batch import reduce_files
+    from pdfkit.reduction.config import read_config
+
     known = {} if config is None else read_config(config)
     given = known.pop("files", [])
     known |= {key: value for key, value in settings.items() if value is not None}

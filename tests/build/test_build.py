@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import pdfkit as pk
 from pdfkit.build._stacking import letters_of
 from pdfkit.build.description import schoenflies
-from pdfkit.cli.particles import build_candidates, build_particle
+from pdfkit.cli.clusters import build_candidates, build_particle
 from pdfkit.errors import ReadError, WriteError
 from pdfkit.io.xyz import clusters
 from pdfkit.particles import geometry

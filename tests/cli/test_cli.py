@@ -465,7 +465,7 @@ def test_progress_lines_come_only_after_a_second(
 ) -> None:
     now = [100.0]
     monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
-    with console.progress() as tell:
+    with console.fitting() as tell:
         for seconds in (0.0, 0.9, 0.2, 5.0, 5.1):
             now[0] += seconds
             tell(7, 0.25)

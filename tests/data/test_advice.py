@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.cli.info import of_intensity, of_pdf
+from pdfkit.cli.info_data import of_intensity, of_pdf
 from pdfkit.data import advice
 from pdfkit.model import noise as model_noise
 

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 import pdfkit as pk
-from pdfkit import _terminal
+from pdfkit import _terminal, patterns
 from pdfkit.benchmarking import runner
-from pdfkit.cli import app, patterns
+from pdfkit.cli import app
 from pdfkit.cli.info import describe
 from pdfkit.errors import WriteError
 from pdfkit.io import _atomic, _folders
@@ -245,7 +245,6 @@ def prepared(tmp_path: Path) -> Path:
         ("build candidates Cd13S4 --limit 1 -o ni.gr", "cannot be written"),
         ("simulate Ni.cif --plot -o p.gr", "p.png: this is a folder"),
         ("recipe -o folder.png", "exists"),
-        ("bench --quick --json folder.png", "a folder"),
         ("bench --quick --out p", "bench.png: this is a folder"),
     ],
 )

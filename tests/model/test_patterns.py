@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import pdfkit as pk
-from pdfkit.cli.patterns import make_pattern
+from pdfkit.cli.clusters import make_pattern
 from pdfkit.io.xyz import clusters
 from pdfkit.plot import clusters as plot_clusters
 from pdfkit.scattering import form_factor

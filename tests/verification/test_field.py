@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import pdfkit as pk
-from pdfkit.cli.checks import verify_command
+from pdfkit.cli.checks import verify
 from pdfkit.verification import files
 from pdfkit.verification.files import Row, WrongAnswerError, difference, measure, rows
 
@@ -66,10 +66,10 @@ def test_answers_compare_by_form() -> None:
 
 def test_verify_runs_them_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "rows", lambda: (row(),))
-    text, code = verify_command((files.TOPIC,))
-    assert code == 0
-    assert "structures: CsCl as a plain CIF" in text
+    printed = verify(files=True)
+    assert printed.code == 0
+    assert "structures: CsCl as a plain CIF" in printed.text
     monkeypatch.setattr(files, "rows", lambda: (replace(row(), right={"Cs": 1.0}),))
-    text, code = verify_command((files.TOPIC,))
-    assert code == 1
-    assert "right is {'Cs': 1.0}" in text
+    printed = verify([files.TOPIC])
+    assert printed.code == 1
+    assert "right is {'Cs': 1.0}" in printed.text

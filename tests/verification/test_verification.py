@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.cli.checks import verify_command
+from pdfkit.cli.checks import verify
 from pdfkit.verification.checks import Check, run
 from pdfkit.verification.report import TOPICS, Verification, _all_checks
 
@@ -125,14 +125,19 @@ def test_unknown_topics_are_refused() -> None:
 
 def test_the_command_returns_text_and_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    text, code = verify_command(["stored curves"], tell=lambda done, total, name: seen.append(f"{done}/{total} {name}"))
-    assert code == 0
+    pk.verify("stored curves", tell=lambda done, total, name: seen.append(f"{done}/{total} {name}"))
     assert seen[0] == "0/9 stored curves: DiffPy-CMI, no cut"
-    assert text.startswith("stored curves\n  ok   DiffPy-CMI, no cut")
+    printed = verify(["stored curves"])
+    assert printed.code == 0
+    assert printed.text.startswith("stored curves\n  ok   DiffPy-CMI, no cut")
     monkeypatch.setattr("pdfkit.verification.peers._stored", lambda key: math.nan)
-    text, code = verify_command(["stored curves"], as_json=True)
-    assert code == 1
-    assert json.loads(text)["rows"][0]["measured"] is None
+    from typer.testing import CliRunner
+
+    from pdfkit.cli.app import app
+
+    done = CliRunner().invoke(app, ["verify", "--topic", "stored curves", "--json"])
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["rows"][0]["measured"] is None
 
 
 def test_the_command_line_ends_with_1_when_a_row_fails(monkeypatch: pytest.MonkeyPatch) -> None:

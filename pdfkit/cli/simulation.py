@@ -1,0 +1,185 @@
+"""Commands on models without data: `pdfkit simulate`, and `pdfkit structures`, which lists what they are made of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pdfkit.cli import options as o
+from pdfkit.cli.console import Printed
+from pdfkit.errors import PdfkitError
+
+SHAPE = "Particle shape"
+LENGTHS = ("spdiameter", "spsigma", "equatorial", "axis_ratio", "thickness", "diameter", "length", "stepcut")
+
+
+def simulate(
+    structures: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STRUCTURE...",
+            help="Structure files, or names from `pdfkit structures`.",
+            autocompletion=o.structure_names,
+        ),
+    ],
+    probe: Annotated[str, o.PROBE] = "X",
+    qmin: Annotated[float, o.QMIN] = 0.0,
+    qmax: Annotated[float, typer.Option(help="Highest Q in Å⁻¹; inf for a transform without end.")] = float("inf"),
+    qdamp: Annotated[float, o.QDAMP] = 0.0,
+    qbroad: Annotated[float, o.QBROAD] = 0.0,
+    window: Annotated[str, o.WINDOW] = "none",
+    weights: Annotated[str, typer.Option(help="Scattering weights: constant or q-dependent.")] = "constant",
+    wavelength: o.Wavelength = None,
+    energy: Annotated[float | None, typer.Option(help="Energy of the X-rays in keV, in place of --wavelength.")] = None,
+    anomalous: Annotated[
+        bool, typer.Option("--anomalous", help="Include f′ and f″ of X-rays of that wavelength or energy.")
+    ] = False,
+    rmin: Annotated[float, o.RMIN] = 0.01,
+    rmax: Annotated[float, o.RMAX] = 30.0,
+    rstep: Annotated[float, o.RSTEP] = 0.01,
+    shape: Annotated[
+        str,
+        typer.Option(help="bulk, sphere, … Default: inferred from the lengths given.", rich_help_panel=SHAPE),
+    ] = "",
+    spdiameter: Annotated[float | None, typer.Option(help="Diameter of a sphere, in Å.", rich_help_panel=SHAPE)] = None,
+    spsigma: Annotated[
+        float | None,
+        typer.Option(help="Standard deviation of a distribution of diameters, in Å.", rich_help_panel=SHAPE),
+    ] = None,
+    equatorial: Annotated[
+        float | None, typer.Option(help="Equatorial diameter of a spheroid, in Å.", rich_help_panel=SHAPE)
+    ] = None,
+    axis_ratio: Annotated[
+        float | None, typer.Option(help="Polar over equatorial diameter of a spheroid.", rich_help_panel=SHAPE)
+    ] = None,
+    thickness: Annotated[
+        float | None, typer.Option(help="Thickness of a shell or sheet, in Å.", rich_help_panel=SHAPE)
+    ] = None,
+    diameter: Annotated[float | None, typer.Option(help="Diameter of a rod, in Å.", rich_help_panel=SHAPE)] = None,
+    length: Annotated[float | None, typer.Option(help="Length of a rod, in Å.", rich_help_panel=SHAPE)] = None,
+    stepcut: Annotated[float | None, typer.Option(help="Where G(r) is cut off, in Å.", rich_help_panel=SHAPE)] = None,
+    symmetry: Annotated[
+        str, typer.Option(metavar="find", help="Look for the space group of crystals whose atoms are all listed.")
+    ] = "",
+    ions: Annotated[
+        bool, typer.Option("--ions", help="X-rays are scattered by ions of the charges that the structures state.")
+    ] = False,
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Value of any parameter, such as Uiso=0.01; repeat it."),
+    ] = None,
+    noise: Annotated[float, typer.Option(help="Standard deviation of noise to add, in Å⁻²; it becomes dG.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.", min=0)] = 0,
+    out: o.OutFile = None,
+    plot: o.Plot = False,
+) -> Printed:
+    """Calculate G(r) of structures and write it as a .gr file; several structures add up as phases."""
+    from pdfkit.data.instrument import Instrument
+    from pdfkit.io._atomic import check_target
+    from pdfkit.io.pdf import write_pdf
+    from pdfkit.model import noise as model_noise
+    from pdfkit.model.model import Model
+
+    given = dict(
+        zip(LENGTHS, (spdiameter, spsigma, equatorial, axis_ratio, thickness, diameter, length, stepcut), strict=True)
+    )
+    particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
+    about: dict[str, Any] = {
+        "weights": weights,
+        "wavelength": model_noise.wavelength(wavelength, energy, probe),
+        "anomalous": anomalous,
+    }
+    instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, **about)
+    model = _set_values(Model(_phases(structures, particle, symmetry, ions), instrument), values or [])
+    target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
+    files = [target, target.with_suffix(".png")] if plot else [target]
+    if len(set(files)) < len(files):
+        raise PdfkitError(f"--out {target} is the name of the picture: give the data another, such as out.gr")
+    for one in files:
+        check_target(one, structures)
+    pdf = model_noise.simulate(model, rmin, rmax, rstep, noise, seed, name=target.stem)
+    write_pdf(target, pdf)
+    if plot:
+        from pdfkit import plot as draw
+
+        draw.pdf(pdf, path=files[1])
+    return Printed(
+        files=files, values={"points": len(pdf), "parameters": dict(zip(model.names, model.values, strict=True))}
+    )
+
+
+def _shape(kind: str, given: dict[str, float]) -> Any:
+    from pdfkit.shapes import SHAPES, Bulk, from_kind
+
+    if kind:
+        return from_kind(kind, **given)
+    if not given:
+        return Bulk()
+    fitting = [name for name, shape in SHAPES.items() if {p.name for p in shape.parameters} == set(given)]
+    if len(fitting) != 1:
+        raise PdfkitError(
+            f"--{next(iter(given)).replace('_', '-')} needs a shape: give --shape, such as --shape sphere"
+        )
+    return from_kind(fitting[0], **given)
+
+
+def _phases(structures: list[str], shape: Any, symmetry: str = "", ions: bool = False) -> list[Any]:
+    """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
+    from pdfkit.phases.files import kind_of, known_structure, phase_from_file
+    from pdfkit.shapes import Bulk
+
+    given = {} if isinstance(shape, Bulk) else {"shape": shape}
+    charged: dict[str, Any] = {"ions": True} if ions else {}
+    out: list[Any] = []
+    for text in structures:
+        name = re.sub(r"\W", "_", Path(text).stem)
+        name = name if name.isidentifier() else f"phase_{name}"
+        if name in [phase.name for phase in out]:
+            name = f"{name}_{len(out) + 1}"
+        if given and kind_of(known_structure(text)) == "cluster":
+            raise PdfkitError(f"{text} is a cluster, which ends by itself: leave the shape out")
+        found = {"symmetry": symmetry} if symmetry and kind_of(known_structure(text)) == "crystal" else {}
+        out.append(phase_from_file(known_structure(text), name=name, **given, **found, **charged))
+    return out
+
+
+def _set_values(model: Any, settings: list[str]) -> Any:
+    from pdfkit.model.params import matching
+
+    changed = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        try:
+            value = float(text)
+        except ValueError:
+            raise PdfkitError(f"--set {setting} is not NAME=VALUE: write for example --set Uiso=0.01") from None
+        if abs(value) == float("inf") or value != value:
+            raise PdfkitError(f"--set {setting} is not finite: give a number")
+        changed.update(dict.fromkeys(matching(model.names, name.strip()), value))
+    return model.with_values(changed) if changed else model
+
+
+def structures() -> Printed:
+    """List the structures and clusters that come with pdfkit; commands and recipes take them by name."""
+    from pdfkit.cli.info import formula
+    from pdfkit.io.structures import available_structures, load_structure
+    from pdfkit.io.xyz import clusters
+    from pdfkit.particles.particle import Particle
+
+    lines: list[str] = []
+    rows: list[dict[str, Any]] = []
+    for name in available_structures():
+        one = load_structure(name)
+        what = {"name": name, "formula": formula(one.composition()), "spacegroup": one.spacegroup, "cell": one.cell}
+        cell = " ".join(f"{length:8.4f}" for length in one.cell[:3])
+        lines.append(f"{name:<20} {what['formula']:<8} {one.spacegroup:<12} {cell} Å")
+        rows.append(what)
+    for name in clusters():
+        particle = Particle.from_file(name)
+        size = particle.extent()
+        rows.append({"name": name, "formula": particle.formula, "atoms": len(particle), "largest_distance": size})
+        lines.append(f"{name:<20} {particle.formula:<8} {'cluster':<12} {len(particle)} atoms, {size:.1f} Å across")
+    return Printed("\n".join(lines), values={"structures": rows})
