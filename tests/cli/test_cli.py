@@ -386,7 +386,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_fit(
         (["simulate", "Ni", "--probe", "Y"], "choose one of X, N, E"),
         (["simulate", "Ni", "--spdiameter", "20", "--thickness", "3", "--length", "2"], "needs a shape"),
         (["simulate", "Ni", "--shape", "spere", "--spdiameter", "20"], "'spere' is not known"),
-        (["simulate", "Ni", "--rmin", "5", "--rmax", "3"], "rmin = 5 is not below rmax = 3"),
+        (["simulate", "Ni", "--rmin", "5", "--rmax", "3"], "--rmin 5 is not below --rmax 3"),
         (["simulate", "Ni", "--seed", "-1"], "seed"),
         (["simulate", "Ni", "-o", "ni.png", "--plot"], "the name of the picture"),
         (["simulate"], "Missing argument"),
