@@ -17,7 +17,6 @@ from pdfkit.benchmarking import report as benchmarking_report
 from pdfkit.benchmarking.cases import Case, Prepared, Rival
 from pdfkit.benchmarking.report import BenchReport, BenchRow
 from pdfkit.cli import app
-from pdfkit.errors import WriteError
 
 
 def case(factor: float, calls: list[str] | None = None) -> Case:
