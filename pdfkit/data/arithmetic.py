@@ -74,12 +74,14 @@ def cropped(curve: Any, columns: tuple[str, str, str], low: Any, high: Any, unit
     low = -math.inf if low is None else _checks.number(f"{name}min", low)
     high = math.inf if high is None else _checks.number(f"{name}max", high)
     if low >= high:
-        raise PdfkitError(f"{name}min = {low:g} is not below {name}max = {high:g}: swap or correct them")
+        raise PdfkitError(
+            f"{name}min = {low:g} is not below {name}max = {high:g}: swap or correct them", key=f"{name}min"
+        )
     tiny = 1e-9 * max(1.0, abs(x[-1]))
     keep = (x >= low - tiny) & (x <= high + tiny)
     if keep.sum() < 2:
         spans = f"{curve.name or 'the data'} spans {x[0]:g} to {x[-1]:g} {unit}"
-        raise PdfkitError(f"no data between {low:g} and {high:g} {unit}: {spans}")
+        raise PdfkitError(f"no data between {low:g} and {high:g} {unit}: {spans}", key=f"{name}min")
     values = {column: getattr(curve, column) for column in columns}
     return {column: None if y is None else y[keep] for column, y in values.items()}, keep
 

@@ -121,26 +121,35 @@ class Instrument:
             qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)
             object.__setattr__(self, "qmax", qmax)
             if HIGHEST_Q < qmax < math.inf:
-                raise PdfkitError(f"qmax = {qmax:g} Å⁻¹ is beyond any measurement: give inf for no termination")
+                raise PdfkitError(
+                    f"qmax = {qmax:g} Å⁻¹ is beyond any measurement: give inf for no termination", key="qmax"
+                )
             if qmax <= self.qmin:
-                raise PdfkitError(f"qmax = {qmax:g} is not above qmin = {self.qmin:g}: swap or correct them")
+                raise PdfkitError(
+                    f"qmax = {qmax:g} is not above qmin = {self.qmin:g}: swap or correct them", key="qmax"
+                )
         self._check_wavelength()
         if self.window_width is not None:
             width = _checks.number("window_width", self.window_width, low=0.0, open_low=True)
             object.__setattr__(self, "window_width", width)
         if self.window != "none" and self.qmax == math.inf:
-            raise PdfkitError(f"window = {self.window!r} needs a finite qmax: give qmax=")
+            raise PdfkitError(f"window = {self.window!r} needs a finite qmax: give qmax=", key="window")
 
     def _check_wavelength(self) -> None:
         if self.wavelength is not None:
             wavelength = _checks.number("wavelength", self.wavelength, low=0.0, open_low=True)
             object.__setattr__(self, "wavelength", wavelength)
         if not isinstance(self.anomalous, bool | np.bool_):
-            raise PdfkitError(f"anomalous = {self.anomalous!r} is neither true nor false: the number is the wavelength")
+            raise PdfkitError(
+                f"anomalous = {self.anomalous!r} is neither true nor false: the number is the wavelength",
+                key="anomalous",
+            )
         if not self.anomalous:
             return
         if self.probe in ("N", "E"):
-            raise PdfkitError(f"anomalous: f′ and f″ are those of X-rays, not of probe {self.probe!r}: leave it out")
+            raise PdfkitError(
+                f"anomalous: f′ and f″ are those of X-rays, not of probe {self.probe!r}: leave it out", key="anomalous"
+            )
         if self.wavelength is None:
             raise PdfkitError(
                 "anomalous: f′ and f″ need the wavelength of the X-rays, which is not known: give wavelength= in Å "

@@ -145,7 +145,9 @@ class Model:
         known = set(self.names)
         unknown = [name for name in values if name not in known]
         if unknown:
-            raise ParameterError(f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}")
+            raise ParameterError(
+                f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}", key=unknown[0]
+            )
         phases = []
         for phase in self.phases:
             lead = f"{phase.name}."

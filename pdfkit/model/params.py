@@ -168,7 +168,9 @@ def matching(names: Iterable[str], pattern: str) -> list[str]:
     known = list(names)
     out = [name for name in known if fnmatch.fnmatchcase(f".{name}", f"*.{pattern}")]
     if not out:
-        raise ParameterError(f"no parameter is called {pattern!r}: nearest are {_nearest_ending(pattern, known)}")
+        raise ParameterError(
+            f"no parameter is called {pattern!r}: nearest are {_nearest_ending(pattern, known)}", key=pattern
+        )
     return out
 
 
@@ -207,13 +209,13 @@ def _refinable(params: Parameters, pattern: str) -> list[str]:
     fixed = [name for name in names if not (params[name].user_data or {}).get("refinable", True)]
     if fixed and (len(fixed) == len(names) or not set("*?") & set(pattern)):
         meaning = params[fixed[0]].user_data["meaning"]
-        raise ParameterError(f"{fixed[0]} ({meaning}) cannot be refined: set its value instead")
+        raise ParameterError(f"{fixed[0]} ({meaning}) cannot be refined: set its value instead", key=pattern)
     return [name for name in names if name not in fixed]
 
 
 def _items(what: str, given: Any, example: str) -> Iterable[tuple[str, Any]]:
     if given is not None and not isinstance(given, Mapping):
-        raise ParameterError(f"{what} are no dict by name: write {what}={example}")
+        raise ParameterError(f"{what} are no dict by name: write {what}={example}", key=what)
     return (given or {}).items()
 
 
@@ -222,7 +224,9 @@ def _pair(pattern: str, pair: Any) -> tuple[float | None, float | None]:
         low, high = pair
         return (None if low is None else float(low)), (None if high is None else float(high))
     except (TypeError, ValueError):
-        raise ParameterError(f"bounds of {pattern} are not two numbers: give (low, high), None for a default") from None
+        raise ParameterError(
+            f"bounds of {pattern} are not two numbers: give (low, high), None for a default", key=pattern
+        ) from None
 
 
 def _tie(params: Parameters, pattern: str, expression: str) -> None:
@@ -231,12 +235,14 @@ def _tie(params: Parameters, pattern: str, expression: str) -> None:
     unknown = sorted(used - set(params))
     if unknown:
         raise ParameterError(
-            f"tie {pattern} = {expression} names {unknown[0]!r}: nearest are {nearest(unknown[0], params)}"
+            f"tie {pattern} = {expression} names {unknown[0]!r}: nearest are {nearest(unknown[0], params)}", key=pattern
         )
     names = matching(params, pattern)
     itself = sorted(used & set(names))
     if itself and (len(names) == 1 or expression.strip() != itself[0]):
-        raise ParameterError(f"tie {pattern} = {expression} ties {itself[0]} to itself: name another, or leave it out")
+        raise ParameterError(
+            f"tie {pattern} = {expression} ties {itself[0]} to itself: name another, or leave it out", key=pattern
+        )
     for name in names:
         if name not in itself:
             params[name].expr = expression
@@ -247,11 +253,13 @@ def _set_bounds(par: Any, low: float | None, high: float | None) -> str:
     new_low = par.min if low is None else low
     new_high = par.max if high is None else high
     if not new_low < new_high:
-        raise ParameterError(f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be the smaller")
+        raise ParameterError(
+            f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be the smaller", key=par.name
+        )
     said = f"the bounds {new_low:g} to {new_high:g}"
     least, most = possible(par)
     if new_low > most or new_high < least:
-        raise ParameterError(f"bounds of {par.name}: it lies between {least:g} and {most:g}; give others")
+        raise ParameterError(f"bounds of {par.name}: it lies between {least:g} and {most:g}; give others", key=par.name)
     beyond = most < new_high < math.inf or -math.inf < new_low < min(least, 0.0)
     new_low, new_high = max(new_low, least), min(new_high, most)
     cut = f"bounds of {par.name} are {new_low:g} to {new_high:g}: further it cannot go" if beyond else ""
@@ -420,7 +428,8 @@ def _of_free(par: Any) -> tuple[float, float]:
     (least, most), value = possible(par), float(par.value)
     if not least <= value <= most:
         raise ParameterError(
-            f"{par.name} starts at {value:g}: it lies between {least:g} and {most:g}, give another start value"
+            f"{par.name} starts at {value:g}: it lies between {least:g} and {most:g}, give another start value",
+            key=par.name,
         )
     return max(par.min, least), min(par.max, most)
 
@@ -438,6 +447,7 @@ def _limit(par: Any, index: int, value: float, expression: str) -> Limit | None:
     if not low - slack <= value <= high + slack:
         raise ParameterError(
             f"the tie {par.name} = {expression} gives {value:g} at the start, outside its limits {low:g} to {high:g}: "
-            "change the tie, a start value, or the bounds"
+            "change the tie, a start value, or the bounds",
+            key=par.name,
         )
     return None if math.isinf(low) and math.isinf(high) else Limit(index, low, high, span or 1.0)

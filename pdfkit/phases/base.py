@@ -42,12 +42,14 @@ class Quantity:
     def sensible(self, value: float, name: str) -> float:
         """Return the value; ParameterError, with the full name of the quantity, for one that makes no sense."""
         if not math.isfinite(value):
-            raise ParameterError(f"{name} = {value} is not finite: give a number")
+            raise ParameterError(f"{name} = {value} is not finite: give a number", key=name)
         if self.least <= value <= self.most:
             return value
         unit = f" {self.unit}" if self.unit else ""
         limits = f"from {self.least:g} to {self.most:g}" if math.isfinite(self.most) else f"of {self.least:g} or more"
-        raise ParameterError(f"{name} = {value:g}{unit} makes no sense for the {self.meaning}: give a number {limits}")
+        raise ParameterError(
+            f"{name} = {value:g}{unit} makes no sense for the {self.meaning}: give a number {limits}", key=name
+        )
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,6 @@ def updated(phase: Phase, values: Mapping[str, float]) -> dict[str, float]:
     out = {name: q.value for name, q in known.items()}
     for key, value in values.items():
         if key not in known:
-            raise ParameterError(f"{phase.name}.{key} does not exist: nearest are {nearest(key, known)}")
+            raise ParameterError(f"{phase.name}.{key} does not exist: nearest are {nearest(key, known)}", key=key)
         out[key] = known[key].sensible(float(value), f"{phase.name}.{key}")
     return out

@@ -127,7 +127,9 @@ class Cluster(Phase):
         known = {f.name for f in fields(cls)} - {"particle", "name"}
         for key in options:
             if key not in known:
-                raise ParameterError(f"option {key!r} of a Cluster is not known: nearest are {nearest(key, known)}")
+                raise ParameterError(
+                    f"option {key!r} of a Cluster is not known: nearest are {nearest(key, known)}", key=key
+                )
         # Charges are read where ions are wanted; a Particle has them already, or not.
         read = {"ions": True} if options.get("ions") and not isinstance(obj, Particle) else {}
         return cls(Particle.from_structure(obj, **read), name, **options)

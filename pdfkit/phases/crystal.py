@@ -115,7 +115,9 @@ class Crystal(Phase):
         known = {f.name for f in fields(cls)} - {"structure", "name"}
         for key in options:
             if key not in known:
-                raise ParameterError(f"option {key!r} of a Crystal is not known: nearest are {nearest(key, known)}")
+                raise ParameterError(
+                    f"option {key!r} of a Crystal is not known: nearest are {nearest(key, known)}", key=key
+                )
         return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
 
     @classmethod

@@ -169,8 +169,8 @@ class Recipe:
 
         Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
         """
-        read = [self._at("data", i, entry.read) for i, entry in enumerate(self.data)]
-        phases = [self._at("phase", i, entry.build) for i, entry in enumerate(self.phases)]
+        read = [self._at("data", i, entry.read, "file") for i, entry in enumerate(self.data)]
+        phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
         models = [self._at("data", i, partial(self._model, phases, pdf)) for i, pdf in enumerate(read)]
         # A recipe says all there is to say of each of its data sets: nothing of one goes for another.
         read = [replace(pdf, instrument=pdf.instrument.complete()) for pdf in read]
@@ -184,14 +184,14 @@ class Recipe:
 
         return Model(phases, pdf.instrument, self.convention)
 
-    def _at(self, kind: str, index: int, action: Callable[[], Any]) -> Any:
-        """Do something for one table; an error without a file gets the recipe's name and that table's line."""
+    def _at(self, kind: str, index: int, action: Callable[[], Any], usual: str = "") -> Any:
+        """Do something for one table; an error without a file gets the line of its key, or else of the `usual` one."""
         try:
             return action()
         except ReadError:
             raise
         except PdfkitError as error:
-            raise placed(self.source, error, self.places[kind][index]) from None
+            raise placed(self.source, error, self.places[kind][index], usual) from None
 
 
 def load_recipe(path: str | PathLike[str]) -> Recipe:

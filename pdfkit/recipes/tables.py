@@ -49,14 +49,17 @@ WRITE = ("report", "picture", "columns", "hdf5", "structures")
 HOME = {key: table for table in ("[data]", "[phase]", "[fit]", "[output]") for key in KEYS[table]}
 
 
-def placed(source: Source, error: PdfkitError, where: tuple[str | int, ...]) -> RecipeError:
-    """Return the error with the recipe's line of what its message names: a key at its start, or a quoted word."""
-    message = str(error)
-    words = [match[1] for pattern in (r"(\w+) ", r"[^']*'([^']+)'") if (match := re.match(pattern, message))]
-    for keys in [(word,) for word in words] + [("start", word) for word in words]:
-        if source.line(*where, *keys) != source.line(*where):
-            return source.error(message, *where, *keys)
-    return source.error(message, *where, value=words[-1] if words else None)
+def placed(source: Source, error: PdfkitError, where: tuple[str | int, ...], usual: str = "") -> RecipeError:
+    """Return the error with the recipe's line of the key that it is about, else of a text in a value, else of `usual`.
+
+    A parameter stands in a recipe by its name with that of its phase or without.
+    """
+    key = error.key or usual
+    for name in (key, key.partition(".")[2]):
+        for keys in ((name,), ("start", name)):
+            if name and source.line(*where, *keys) != source.line(*where):
+                return source.error(str(error), *where, *keys)
+    return source.error(str(error), *where, value=key or None)
 
 
 def shape(table: Table) -> Any:

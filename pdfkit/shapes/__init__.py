@@ -69,13 +69,13 @@ def from_kind(kind: str, **params: Any) -> Shape:
     ['bulk', 'lognormal', 'rod', 'sheet', 'shell', 'sphere', 'spheroid', 'stepcut', 'tabulated']
     """
     if kind not in SHAPES:
-        raise ParameterError(f"shape {kind!r} is not known: did you mean {nearest(str(kind), SHAPES)}?")
+        raise ParameterError(f"shape {kind!r} is not known: did you mean {nearest(str(kind), SHAPES)}?", key="kind")
     shape = SHAPES[kind]
     known = {f.name: f.default is MISSING for f in fields(shape)}
     takes = f"a {kind} takes {', '.join(known) or 'no parameters'}"
     for name in params:
         if name not in known:
-            raise ParameterError(f"shape {kind!r} has no parameter {name!r}: {takes}")
+            raise ParameterError(f"shape {kind!r} has no parameter {name!r}: {takes}", key=name)
     missing = [name for name, needed in known.items() if needed and name not in params]
     if missing:
         raise ParameterError(f"shape {kind!r} lacks {', '.join(missing)}: {takes}")

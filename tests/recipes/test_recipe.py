@@ -301,11 +301,11 @@ def test_a_wrong_recipe_is_refused_with_its_line(folder: Path, old: str, new: st
 
 WRONG_TOGETHER = [
     ('file = "ni.gr"', 'file = "none.gr"', 4, "none.gr does not exist"),
-    ("rmin = 1.5", "rmin = 8.99", 3, "no data between 8.99 and 9"),
+    ("rmin = 1.5", "rmin = 8.99", 5, "no data between 8.99 and 9"),
     ('structure = "Ni"', 'structure = "Nii"', 10, "the nearest of those are Ni"),
     ("{a = 3.53", "{b = 3.53", 11, "no parameter is called 'b'"),
     ('"Uiso"]', '"Uisoo"]', 14, "no parameter is called 'Uisoo': nearest are Uiso"),
-    ('"Uiso"]', '"rcut"]', 13, "cannot be refined"),
+    ('"Uiso"]', '"rcut"]', 14, "cannot be refined"),
     ('"Uiso"]', '"Uiso"]\nties = {ni.a = "ni.c"}', 15, "names 'ni.c'"),
     ('"Uiso"]', '"Uiso"]\nbounds = {ni.a = [5, 3]}', 15, "the first must be the smaller"),
 ]
