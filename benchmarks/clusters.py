@@ -28,7 +28,7 @@ import pdfkit as pk
 from pdfkit.screening import Progress
 
 R = 0.01 * np.arange(1, 3001)
-LAB = pk.Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, weights="q-dependent")
+LAB = pk.Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, scattering="q-dependent")
 U = 0.3 / (8 * math.pi**2)
 SIZES = (100, 1000, 10_000, 100_000, 1_000_000)
 # For orientation, not run: they have no wheel for this Python. Spheres of CdS to 30 Å on another machine.

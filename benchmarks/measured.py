@@ -49,9 +49,9 @@ def run(
     *,
     ties: dict[str, str] | None = None,
     convention: str = "pdfkit",
-    weights: str = "constant",
+    scattering: str = "constant",
 ) -> pk.FitResult:
-    model = pk.Model(phases, replace(data.instrument, weights=weights), convention)
+    model = pk.Model(phases, replace(data.instrument, scattering=scattering), convention)
     return pk.fit(model, data, rmin=rmin, rmax=rmax, free=free, ties=ties)
 
 
@@ -182,7 +182,7 @@ def main() -> None:
     print("| data and model | others | 1/r (as PDFgui) | pdfkit | Q-dependent weights | parameters (1/r) |")
     print("|---|---|---|---|---|---|")
     for row in ROWS:
-        same, ours, q = row.fit(convention="pdffit2"), row.fit(), row.fit(weights="q-dependent")
+        same, ours, q = row.fit(convention="pdffit2"), row.fit(), row.fit(scattering="q-dependent")
         values = ", ".join(f"{n} {same.params[n].value:.4f} ({v:g})" for n, v in row.expected.items())
         print(f"| {row.name} | {row.rw:.4f} {row.by} | {same.rw:.4f} | {ours.rw:.4f} | {q.rw:.4f} | {values} |")
         if not markdown:

@@ -109,13 +109,13 @@ RIVALS = {
 
 
 @lru_cache(maxsize=256)
-def best(name: str, rival: str, weights: str = "constant") -> pk.FitResult:
+def best(name: str, rival: str, scattering: str = "constant") -> pk.FitResult:
     """Return the best fit of a rival model to a sample over the starts."""
     how = RIVALS[rival]
     data = measured.cdse(name)
     results = []
     for U in STARTS:
-        model = pk.Model(how.phases(name, U), replace(data.instrument, weights=weights))
+        model = pk.Model(how.phases(name, U), replace(data.instrument, scattering=scattering))
         known = [n.split(".")[-1] for n in model.names]
         free = [f for f in how.free if f != "spdiameter" or f in known]
         ties = {k: v for k, v in (how.ties or {}).items() if k in model.names and v in model.names}
@@ -238,7 +238,7 @@ def speed() -> None:
     r, name = np.arange(1.5, 40.0001, 0.01), "CdSe-4"
     print("| one G(r) to 40 Å | columns | value / ms | with Jacobian / ms | over zinc blende |\n|---|---|---|---|---|")
     for weights in ("constant", "q-dependent"):
-        lab = replace(measured.cdse(name).instrument, weights=weights)
+        lab = replace(measured.cdse(name).instrument, scattering=weights)
         first = 0.0
         for key in ("zb", "wz", "one", "body", "layers", "memory"):
             model = pk.Model(RIVALS[key].phases(name, STARTS[0]), lab)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Int32Array = NDArray[np.int32]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Å²: a mean-square displacement of a micrometre, beyond anything that is called a peak.
 MOST_U = 1e8
@@ -104,3 +109,25 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in allowed:
         raise PdfkitError(f"{name} = {short(value)} is not known: choose one of {', '.join(allowed)}", key=name)
     return str(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` if it is True or False; otherwise say so."""
+    if not isinstance(value, bool | np.bool_):
+        raise PdfkitError(f"{name} = {short(value)} is not known: give True or False")
+    return bool(value)
+
+
+def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function refuse the former names of its keywords in a sentence that has the present ones."""
+
+    def telling(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def told(*args: P.args, **options: P.kwargs) -> T:
+            for old in names.keys() & options.keys():
+                raise ParameterError(f"{old} is called {names[old].split('=')[0]} now: write {names[old]}")
+            return function(*args, **options)
+
+        return told
+
+    return telling

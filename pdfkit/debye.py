@@ -29,7 +29,7 @@ import numpy as np
 from pdfkit import _checks, _machine, transforms
 from pdfkit._checks import Array, IntArray
 from pdfkit.data.curves import PDF, SQ
-from pdfkit.data.instrument import PROBES, WEIGHTS, Instrument
+from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
 from pdfkit.kernels import debye as kernels
 from pdfkit.kernels.peaks import sum_peaks
@@ -282,7 +282,7 @@ def amplitudes(
     elements: Sequence[str],
     Q: Array,
     probe: str = "X",
-    weights: str = "q-dependent",
+    scattering: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
     wavelength: float | None = None,
 ) -> Any:
@@ -291,14 +291,14 @@ def amplitudes(
     elements : of each class; one may come more than once. strengths : {element: f}, used at all Q instead of tables.
     wavelength : Å of the X-rays whose f′ + if″ are added where tables are used; f is complex then. None: without.
 
-    Raises PdfkitError for an unknown probe or weights, StructureError for an unknown element.
+    Raises PdfkitError for an unknown probe or kind of scattering, StructureError for an unknown element.
     """
     _checks.choice("probe", probe, PROBES)
-    _checks.choice("weights", weights, WEIGHTS)
+    _checks.choice("scattering", scattering, SCATTERING)
     own = {e: _checks.number(f"strength of {e}", f) for e, f in (strengths or {}).items()}
     rows = []
     for e in elements:
-        at = Q if weights == "q-dependent" and e not in own else None
+        at = Q if scattering == "q-dependent" and e not in own else None
         rows.append(np.zeros(Q.shape) + amplitude(e, probe, at, wavelength, own.get(e)))
     return np.array(rows)
 
@@ -318,7 +318,7 @@ def intensity(
     motion: Motion = AT_REST,
     *,
     probe: str = "X",
-    weights: str = "q-dependent",
+    scattering: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
     wavelength: float | None = None,
     per_atom: bool = False,
@@ -326,13 +326,13 @@ def intensity(
 ) -> Array:
     """Return I(Q) = Σ_ij f_i f_j sin(Qr_ij)/(Qr_ij) exp(−σ_ij²Q²/2) (nQ,), in f² per particle or per atom.
 
-    Atoms with themselves are included: I(0) = (Σf)², I → Σf² at large Q. elements, probe, weights, strengths,
+    Atoms with themselves are included: I(0) = (Σf)², I → Σf² at large Q. elements, probe, scattering, strengths,
     wavelength (of anomalous terms) : see `amplitudes`. Q : (nQ,) Å⁻¹, ≥ 0. Source: Debye, Ann. Phys. 351, 809 (1915).
 
     Raises as `pair_sums` and `amplitudes`.
     """
     Q = _valid(table, Q)
-    f = amplitudes(elements, Q, probe, weights, strengths, wavelength)
+    f = amplitudes(elements, Q, probe, scattering, strengths, wavelength)
     pairs = (_pair_products(table, f) * pair_sums(table, Q, motion, method=method)).sum(axis=0)
     out = pairs + table.atoms @ product(f, f)
     return np.asarray(out / table.atoms.sum() if per_atom else out)
@@ -345,7 +345,7 @@ def structure_function(
     motion: Motion = AT_REST,
     *,
     probe: str = "X",
-    weights: str = "q-dependent",
+    scattering: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
     wavelength: float | None = None,
     qbroad: float = 0.0,
@@ -359,7 +359,7 @@ def structure_function(
     Raises as `intensity`; PdfkitError when ⟨f⟩ vanishes.
     """
     Q = _valid(table, Q)
-    f = amplitudes(elements, Q, probe, weights, strengths, wavelength)
+    f = amplitudes(elements, Q, probe, scattering, strengths, wavelength)
     mean = _mean(table, f, elements)
     scale = 1.0 / (table.atoms.sum() * product(mean, mean))
     sums = pair_sums(table, Q, motion, qbroad=qbroad, qdamp=qdamp, method=method)
@@ -391,20 +391,21 @@ def pdf(
 
     The integral is a Gauss–Legendre sum, exact to rounding. With qmin = 0 the small-angle scattering is in it, and G
     has no baseline; with a qmin above it, the baseline comes by itself. qdamp and qbroad shape the peaks before the
-    cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad, weights, and
+    cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad, scattering, and
     wavelength if it says anomalous.
 
     Raises as `structure_function`; PdfkitError without a finite qmax.
     """
-    instrument = instrument or Instrument(probe="X", weights="q-dependent", qmax=25.0)
+    instrument = instrument or Instrument(probe="X", scattering="q-dependent", qmax=25.0)
     if instrument.qmax is None or not math.isfinite(instrument.qmax):
         raise PdfkitError("G(r) from I(Q) needs a finite qmax: give Instrument(qmax=...)")
     r = _checks.grid("r", r)
     reach = float(table.distance.max(initial=0.0)) * (1 + motion.expansion) + float(np.abs(r).max())
     Q, factor = _nodes(instrument.qmin, instrument.qmax, reach)
     S = structure_function(
-        table, Q, elements, motion, probe=instrument.probe or "X", weights=instrument.weights, strengths=strengths,
-        wavelength=instrument.resonant, qbroad=instrument.qbroad, qdamp=instrument.qdamp, method=method,
+        table, Q, elements, motion, probe=instrument.probe or "X", scattering=instrument.scattering,
+        strengths=strengths, wavelength=instrument.resonant, qbroad=instrument.qbroad, qdamp=instrument.qdamp,
+        method=method,
     )  # fmt: skip
     M = transforms.window(instrument.window, Q, instrument.qmax, instrument.window_width)
     G = 2.0 / math.pi * transforms.phase_sum(Q, factor * Q * (S - 1.0) * M, r).imag
@@ -426,7 +427,7 @@ def sq(table: PairTable, Q: Array, elements: Sequence[str], motion: Motion = AT_
     S = structure_function(table, Q, elements, motion, **options)
     wavelength = options.get("wavelength")
     about = Instrument(
-        probe=options.get("probe", "X"), weights=options.get("weights", "q-dependent"), wavelength=wavelength,
+        probe=options.get("probe", "X"), scattering=options.get("scattering", "q-dependent"), wavelength=wavelength,
         anomalous=wavelength is not None,
     )  # fmt: skip
     return SQ(Q, S, None, about)

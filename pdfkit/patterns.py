@@ -133,20 +133,21 @@ def saxs(particle: Any, Q: Array | None = None, **options: Any) -> Pattern:
     -------
     >>> import pdfkit as pk
     >>> cluster = pk.build.tetrahedron("CdSe_zincblende", 4)  # Cd20Se10: 20·48 + 10·34 electrons
-    >>> pattern = pk.saxs(cluster, [0.001, 0.3], weights="constant")
+    >>> pattern = pk.saxs(cluster, [0.001, 0.3], scattering="constant")
     >>> print(f"{pattern.intensity[0] ** 0.5:.0f} electrons")
     1300 electrons
     """
     return waxs(particle, np.geomspace(0.006, 1.0, 400) if Q is None else Q, **options)
 
 
+@_checks.renamed(weights='scattering="constant" or scattering="q-dependent"')
 def waxs(
     particle: Any,
     Q: Array | None = None,
     *,
     Uiso: float | Mapping[str, float] | None = None,
     probe: str = "X",
-    weights: str = "q-dependent",
+    scattering: str = "q-dependent",
     strengths: Mapping[str, float] | None = None,
     wavelength: float | None = None,
     anomalous: bool = False,
@@ -158,7 +159,7 @@ def waxs(
     Parameters
     ----------
     Uiso : Å², one or per element; default: those of a `Cluster`, 0.01 of any other particle.
-    probe : "X", "N" or "E". weights : "q-dependent" f(Q) or "constant". strengths : {element: f} in place of tables.
+    probe : "X", "N" or "E". scattering : "q-dependent" f(Q) or "constant". strengths : {element: f} in place of tables.
     wavelength : Å. anomalous : with f′ and f″ of X-rays of that wavelength (`pdfkit.scattering.anomalous`).
     per_atom : divide by the number of atoms. method : see `pdfkit.debye`.
 
@@ -172,7 +173,7 @@ def waxs(
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> pair = pk.Particle.of(["Ni", "Ni"], [[0, 0, 0], [2.5, 0, 0]])
-    >>> pattern = pk.waxs(pair, np.pi / 2.5 * np.array([0, 1, 2]), Uiso=0, weights="constant")
+    >>> pattern = pk.waxs(pair, np.pi / 2.5 * np.array([0, 1, 2]), Uiso=0, scattering="constant")
     >>> (pattern.intensity / 28**2).round(6).tolist()  # 2 + 2 sin(Qd)/(Qd)
     [4.0, 2.0, 2.0]
     """
@@ -180,7 +181,7 @@ def waxs(
         Q = np.round(np.arange(0.5, 25.005, 0.01), 10)
     at = _Scene.of(particle, Uiso)
     I = debye.intensity(
-        at.table, Q, at.elements, at.motion, probe=probe, weights=weights, strengths=strengths, per_atom=per_atom,
+        at.table, Q, at.elements, at.motion, probe=probe, scattering=scattering, strengths=strengths, per_atom=per_atom,
         wavelength=at.resonant(probe, wavelength, anomalous, strengths), method=method,
     )  # fmt: skip
     return Pattern(Q, I, probe=probe, name=at.name)
@@ -264,6 +265,7 @@ def _gaussian(sigma: float, finest: float) -> tuple[Array, Array]:
     return offset, np.asarray(share / share.sum())
 
 
+@_checks.renamed(weights='scattering="constant" or scattering="q-dependent"')
 def debye_sq(
     particle: Any,
     Q: Array,
@@ -276,7 +278,7 @@ def debye_sq(
 ) -> SQ:
     """Return S(Q) = [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² of one particle on increasing Q (Å⁻¹).
 
-    wavelength, anomalous : as for `waxs`. Options: weights, strengths, qbroad, qdamp, method of
+    wavelength, anomalous : as for `waxs`. Options: scattering, strengths, qbroad, qdamp, method of
     `pdfkit.debye.structure_function`. Errors as for `waxs`.
 
     Example

@@ -99,7 +99,7 @@ file = "x3.gr"
 probe = "N"
 qmax = 18.0
 window = "lorch"
-weights = "constant"
+scattering = "constant"
 rmin = 1.5
 rmax = 4.0
 [[phase]]
@@ -127,7 +127,7 @@ free = ["scale", "ni.a", "Uiso"]
 ties = {"st.delta2" = "2*ni.Ni.Uiso"}
 bounds = {"ni.a" = [3.4, 3.6], "ni.scale" = {min = 0, max = 9}}
 restraints = [{expression = "ni.a/st.a_h", target = 0.9, sigma = 0.1}]
-weights = "none"
+use_errors = false
 max_nfev = 3
 [output]
 dir = "results"

@@ -57,7 +57,7 @@ def test_wide_peaks_at_a_high_qmax_have_no_ripples_to_follow() -> None:
 def test_a_cut_beyond_what_wide_peaks_hold_changes_nothing(U: float, qmax: float, weights: str) -> None:
     """F(Q) has sunk to exp(−U·Qmax²) there: G is that without a cut, by whatever grid it is computed."""
     wide = pk.Crystal.from_file("Ni", name="ni").with_values({"Ni.Uiso": U})
-    cut = pk.Model(wide, pk.Instrument(probe="X", qmax=qmax, weights=weights))(R).G
+    cut = pk.Model(wide, pk.Instrument(probe="X", qmax=qmax, scattering=weights))(R).G
     uncut = pk.Model(wide, pk.Instrument(probe="X", qmax=float("inf")))(R).G
     np.testing.assert_allclose(cut, uncut, atol=(1e-7 if U * qmax**2 > 60 else 1e-2) * abs(uncut).max())
 
@@ -963,7 +963,7 @@ def test_a_result_whose_covariance_is_of_other_parameters_is_refused(free: list[
     ("member", "value"),
     [
         *(("funnel/kept", [1e300]), ("funnel/kept", [np.nan]), ("rows/nfev", [-1, 1]), ("rows/atoms", [0.5, 7.0])),
-        *(("setting/options", {name: 7}) for name in ("start", "ties", "bounds", "free", "surface", "weights", "x")),
+        *(("setting/options", {name: 7}) for name in ("start", "ties", "bounds", "free", "surface", "use_errors", "x")),
         *(("setting/options", one) for one in ({"start": {"a": "x"}}, {"bounds": {"a": 7}}, {"max_nfev": "x"})),
         *(
             ("funnel/name", [b"x"]),
@@ -971,7 +971,7 @@ def test_a_result_whose_covariance_is_of_other_parameters_is_refused(free: list[
             ("rows/kind", [b"x", b"null"]),
             ("setting/noise", b"x"),
         ),
-        *(("setting/options", one) for one in ({"weights": "x"}, {"errors": "x"}, {"free": []})),
+        *(("setting/options", one) for one in ({"use_errors": "x"}, {"errors": "x"}, {"free": []})),
     ],
 )
 def test_a_ranking_that_says_something_else_is_refused(member: str, value: object, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from pdfkit.structure.structure import Structure
 
 OURS = "pdfkit"
 INSTRUMENT = Instrument(probe="X", qmax=25.0, qdamp=0.03, qbroad=0.01)
-LAB = Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, weights="q-dependent")
+LAB = Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, scattering="q-dependent")
 U = 0.3 / (8 * math.pi**2)  # B = 0.3 Å²
 
 
@@ -190,7 +190,7 @@ def q_weights() -> Prepared:
     from dataclasses import replace
 
     r = _r(30.0)
-    dependent = replace(INSTRUMENT, weights="q-dependent")
+    dependent = replace(INSTRUMENT, scattering="q-dependent")
     phase = _crystal(load_structure("CdS_wurtzite"))
 
     def check() -> tuple[str, float, float, str]:

@@ -48,6 +48,8 @@ def main() -> NoReturn:
 def _ended() -> int:
     """Run the command and return its exit code."""
     try:
+        if "--weights" in (word.partition("=")[0] for word in sys.argv):
+            return _fail("--weights is called --scattering now: give it constant or q-dependent")
         app()
     except PdfkitError as error:
         return _fail(str(error))

@@ -100,7 +100,7 @@ def _measured_recipe(data: Path, name: str) -> str:
         qdamp=0.058,
         rmin=1.5,
         rmax=40.0,
-        fit_weights="none",
+        use_errors=False,
         out=".",
     )
 
@@ -121,7 +121,6 @@ def _simulated_recipe(data: str, name: str) -> str:
         rmax=25.0,
         elements=("Cd", "S"),
         spdiameter=30.0,
-        fit_weights="auto",
         out=".",
         prefix="simulated-",
     )

@@ -31,7 +31,7 @@ def simulate(
     qdamp: Annotated[float, o.QDAMP] = 0.0,
     qbroad: Annotated[float, o.QBROAD] = 0.0,
     window: Annotated[str, o.WINDOW] = "none",
-    weights: Annotated[str, typer.Option(help="Scattering weights: constant or q-dependent.")] = "constant",
+    scattering: Annotated[str, typer.Option(help="Form factors: constant or q-dependent.")] = "constant",
     wavelength: o.Wavelength = None,
     energy: Annotated[float | None, typer.Option(help="Energy of the X-rays in keV, in place of --wavelength.")] = None,
     anomalous: Annotated[
@@ -88,7 +88,7 @@ def simulate(
     )
     particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
     about: dict[str, Any] = {
-        "weights": weights,
+        "scattering": scattering,
         "wavelength": model_noise.wavelength(wavelength, energy, probe),
         "anomalous": anomalous,
     }

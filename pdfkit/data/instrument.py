@@ -21,7 +21,7 @@ HIGHEST_Q, WIDEST = 1e4, 2.0
 
 PROBES = ("X", "N", "E")
 
-WEIGHTS = ("constant", "q-dependent")
+SCATTERING = ("constant", "q-dependent")
 
 HC = 12.398419843320026  # keV Å: h·c, CODATA 2018
 
@@ -40,7 +40,7 @@ class Instrument:
     qbroad : Å⁻¹; peaks broaden as σ² → σ²(1 + qbroad²·r²) (with delta1, delta2 in the same bracket).
     window : modification function M(Q), one of `pdfkit.transforms.sine.WINDOWS` (`pdfkit.transforms.window`).
     window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
-    weights : "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
+    scattering : strengths "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
     wavelength : Å, or None where it is not known; it is kept, and needed by `anomalous` only (12.3984/energy in keV).
     anomalous : whether models have the anomalous terms of X-rays at that wavelength, f = f₀(Q) + f′ + if″ with weights
         Re(f_a f_b*)/|⟨f⟩|² (`pdfkit.scattering.anomalous`). False is no statement: a fit has them if data or model do.
@@ -70,11 +70,12 @@ class Instrument:
     qbroad: float = 0.0
     window: str = "none"
     window_width: float | None = None
-    weights: str = "constant"
+    scattering: str = "constant"
     wavelength: float | None = None
     anomalous: bool = False
     given: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
+    @_checks.renamed(weights='scattering="constant" or scattering="q-dependent"')
     def __init__(
         self,
         probe: str | None = None,
@@ -84,7 +85,7 @@ class Instrument:
         qbroad: float | None = None,
         window: str | None = None,
         window_width: float | None = None,
-        weights: str | None = None,
+        scattering: str | None = None,
         wavelength: float | None = None,
         anomalous: bool | None = None,
         given: Iterable[str] | None = None,
@@ -97,7 +98,7 @@ class Instrument:
             "qbroad": qbroad,
             "window": window,
             "window_width": window_width,
-            "weights": weights,
+            "scattering": scattering,
             "wavelength": wavelength,
             "anomalous": anomalous or None,
         }
@@ -114,7 +115,7 @@ class Instrument:
         if self.probe is not None:
             _checks.choice("probe", self.probe, PROBES)
         _checks.choice("window", self.window, WINDOWS)
-        _checks.choice("weights", self.weights, WEIGHTS)
+        _checks.choice("scattering", self.scattering, SCATTERING)
         for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST)):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=most))
         if self.qmax is not None:

@@ -27,7 +27,7 @@ Data = PDF | Mapping[str, PDF] | Sequence[PDF]
 PAIRS = (("qdamp", "qbroad"), ("window", "window_width"))
 
 # What a model cannot be without, and what belongs to the calculation as much as to the data: lent to any data set.
-ALWAYS_LENT = ("probe", "qmax", "weights")
+ALWAYS_LENT = ("probe", "qmax", "scattering")
 
 # The wavelength steers nothing unless anomalous terms are asked for, which only X-rays have.
 _OF_XRAYS = ("wavelength", "anomalous")

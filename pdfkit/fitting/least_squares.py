@@ -35,6 +35,7 @@ MAX_NFEV = 100
 TOLERANCE = 1e-8
 
 
+@_checks.renamed(weights="use_errors=True or use_errors=False")
 def fit(
     model: Model,
     data: Data,
@@ -46,7 +47,7 @@ def fit(
     bounds: Bounds | None = None,
     params: Parameters | None = None,
     restraints: Sequence[Restraint] = (),
-    weights: str = "auto",
+    use_errors: bool = True,
     errors: str = "auto",
     grid: str = "data",
     max_nfev: int = MAX_NFEV,
@@ -68,7 +69,7 @@ def fit(
         default.
     params : Parameters to start from instead (`parameters(model, data)`); free, ties and bounds still apply on top.
     restraints : soft restraints (`Restraint`, `BondRestraint`).
-    weights : "auto" uses the errors that the data bring, "none" ignores them.
+    use_errors : weigh with the errors that the data bring (dG or a covariance); False: all points alike.
     errors : "covariance" makes residuals independent with the covariance of the data, or with the one that their Qmax
         and window cause; "independent" takes points by themselves and counts one every π/Qmax; "auto" is "covariance"
         where Qmax is known and cuts exactly.
@@ -92,7 +93,7 @@ def fit(
     a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
-    _checks.choice("weights", weights, ("auto", "none"))
+    _checks.flag("use_errors", use_errors)
     _checks.choice("errors", errors, ("auto", "covariance", "independent"))
     _checks.choice("grid", grid, ("data", "nyquist"))
     if not isinstance(model, Model):
@@ -103,10 +104,10 @@ def fit(
         raise PdfkitError(f"max_nfev = {max_nfev:g}: give at least 1 evaluation")
     whole = named(model, data)
     without = [name for name, pdf in whole.items() if pdf.dG is None]
-    if weights == "auto" and 0 < len(without) < len(whole):
+    if use_errors and 0 < len(without) < len(whole):
         raise PdfkitError(
             f"{', '.join(without)[:80]} has no errors dG, and other data sets have: give it dG (a third column of the "
-            'file), or weigh all points alike with weights="none" (in a recipe, under [fit]: weights = "none")'
+            "file), or weigh all points alike with use_errors=False (in a recipe, under [fit]: use_errors = false)"
         )
     models, said = resolved(model, whole)
     remarks = list(said)
@@ -118,9 +119,9 @@ def fit(
     remarks += apply_choices(params, free, ties, bounds)
     low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
     cropped = {name: in_range(pdf, models[name], low[name], high[name], grid) for name, pdf in whole.items()}
-    sets = _datasets(models, cropped, weights, errors)
+    sets = _datasets(models, cropped, use_errors, errors)
     if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
-        sets = _datasets(models, cropped, weights, "independent")
+        sets = _datasets(models, cropped, use_errors, "independent")
     result = _solve(sets, params, restraints, max_nfev, progress)
     remarks = list(dict.fromkeys([*remarks, *result.remarks]))
     return replace(result, remarks=tuple(remarks), seconds=time.perf_counter() - started)
@@ -165,13 +166,13 @@ def _solve(
 
 def posed_again(result: FitResult, data: Mapping[str, PDF] | None = None) -> list[Dataset]:
     """Return the data sets of a fit as they were weighed in it, or others (on the same r) in their place."""
-    weights = "none" if result.errors_from == "misfit" else "auto"
+    use_errors = result.errors_from != "misfit"
     errors = "covariance" if result.whitened else "independent"
     out = []
     for one in result.datasets:
         pdf = one.data if data is None else data[one.name]
         out.append(
-            Dataset.of(one.name, one.model, pdf, begin_of(pdf) if one.begin is None else one.begin, weights, errors)
+            Dataset.of(one.name, one.model, pdf, begin_of(pdf) if one.begin is None else one.begin, use_errors, errors)
         )
     return out
 
@@ -195,7 +196,7 @@ def known_restraints(result: FitResult) -> tuple[Restraint, ...]:
 
 
 def _datasets(
-    models: Mapping[str, Model], data: Mapping[str, tuple[PDF, float]], weights: str, errors: str
+    models: Mapping[str, Model], data: Mapping[str, tuple[PDF, float]], use_errors: bool, errors: str
 ) -> list[Dataset]:
     can = all(possible(model) for model in models.values())
     if errors == "auto":
@@ -204,7 +205,7 @@ def _datasets(
         raise PdfkitError(
             'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
         )
-    return [Dataset.of(name, models[name], pdf, begin, weights, errors) for name, (pdf, begin) in data.items()]
+    return [Dataset.of(name, models[name], pdf, begin, use_errors, errors) for name, (pdf, begin) in data.items()]
 
 
 def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:

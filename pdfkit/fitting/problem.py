@@ -70,16 +70,16 @@ class Dataset:
     source: str
 
     @classmethod
-    def of(cls, name: str, model: Model, data: PDF, begin: float, weights: str, errors: str) -> Dataset:
+    def of(cls, name: str, model: Model, data: PDF, begin: float, use_errors: bool, errors: str) -> Dataset:
         """Prepare `data`, the part in the range of the fit of what begins at `begin` (Å), for its own model."""
         _checks.scale(f"G of {name or data.name or 'the data'}", data.G, data.dG)
         if errors == "covariance":
-            made = whitening(data, model.instrument, weights)
+            made = whitening(data, model.instrument, use_errors)
             target, ones = data.G[made.index], np.ones(made.index.size)
             # The points are some of the data's: the last may not be among them, and the model is that of all.
             evaluate = model.evaluator(data.r[made.index], end=float(data.r[-1]))
             return cls(name, model, data, begin, evaluate, target, ones, made, made.source)
-        dG = data.dG if weights == "auto" else None
+        dG = data.dG if use_errors else None
         weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
         return cls(name, model, data, begin, model.evaluator(data.r, begin), data.G, weight, None, source)
 

@@ -55,7 +55,7 @@ def possible(model: Model) -> bool:
     return qmax is not None and math.isfinite(qmax) and model.convention.cut == "exact"
 
 
-def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
+def whitening(data: PDF, instrument: Instrument, use_errors: bool) -> Whitening:
     """Return what whitens residuals on the data's r, from the best that is known of their errors.
 
     In this order: the covariance of the data ("cov"); their dG with the correlation that Qmax and window cause ("dG");
@@ -64,10 +64,10 @@ def whitening(data: PDF, instrument: Instrument, weights: str) -> Whitening:
     index = _points(data.r, instrument.qmax or math.inf)
     r = data.r[index]
     with one_thread():
-        if weights == "auto" and data.cov is not None:
+        if use_errors and data.cov is not None:
             return Whitening(index, _root(data.cov, r.tobytes()), "cov")
         root = _root_of_correlation(r.tobytes(), instrument)
-    if weights == "auto" and data.dG is not None:
+    if use_errors and data.dG is not None:
         return Whitening(index, np.ascontiguousarray(root / data.dG[index]), "dG")
     return Whitening(index, root, "misfit")
 

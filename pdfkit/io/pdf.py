@@ -296,7 +296,8 @@ def _read_own(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     check_finite(table, table.data[:, 1], "G")
     _, remarks = _header.sample(facts, pairs, asked.sample)
     remarks += _header.contradictions(facts, given, own=True)
-    choices = _header.given(window_width=facts.number("window_width"), weights=facts.text("weights"))
+    # Older files say weights.
+    choices = _header.given(window_width=facts.number("window_width"), scattering=facts.text("scattering|weights"))
     choices |= {"anomalous": True} if facts.text("anomalous") == "True" else {}
     return PDF(
         table.data[:, 0],

@@ -121,9 +121,9 @@ class Evaluator:
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
-        plain = replace(self.instrument, qmin=0.0, qmax=None, weights="constant", window="none")
+        plain = replace(self.instrument, qmin=0.0, qmax=None, scattering="constant", window="none")
         if self.instrument != replace(plain, qmax=self.instrument.qmax):
-            raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent weights: leave them out")
+            raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent scattering: leave them out")
         wide = filters.filter_range(self.r, self._qmax, program, begin)
         # PDFfit2's grid has no r = 0, where G is 0.
         self._zero = bool(self.r[0] < 0.5 * wide[0])
@@ -141,7 +141,7 @@ class Evaluator:
             tangents = np.zeros((values.size, 0))
         self._refuse_senseless(values)
         blocks = self._blocks(values, tangents, split=False, weighted=True)
-        if self._cut_last and self.instrument.weights == "constant":
+        if self._cut_last and self.instrument.scattering == "constant":
             # One cut for the sum of all phases.
             grid = blocks[0].grid
             total = np.zeros((1, 1 + tangents.shape[1], grid.count))
@@ -261,7 +261,7 @@ class Evaluator:
 
     def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:
         found, nq = part.found, part.active.size
-        in_q = self.instrument.weights == "q-dependent" and weighted
+        in_q = self.instrument.scattering == "q-dependent" and weighted
         weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
         slope = np.empty((len(found.pairs), 1 + nq))
         slope[:, 0] = found.rho0 * weights.share

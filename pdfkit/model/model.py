@@ -43,13 +43,13 @@ class Model:
 
     Parameters
     ----------
-    phases : one phase or several, with different names. instrument : probe, Q range, qdamp, qbroad, window, weights.
+    phases : one phase or several, with different names. instrument : probe, Q range, qdamp, qbroad, window, scattering.
     convention : "pdfkit", "pdffit2", "diffpy-cmi", or a `Convention`.
     strengths : replaces the scattering strength of elements by name (fm for neutrons), e.g. {"Cd": 4.835}.
 
     Raises
     ------
-    PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent weights without a cut.
+    PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent scattering without a cut.
 
     Calling the model with r gives a `PDF`; `pdfkit.parameters(model)` lists its numbers; `with_values` changes them.
 
@@ -105,8 +105,8 @@ class Model:
             raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (math.inf for no termination)")
         if self.instrument.qmin > 0 and self.instrument.qmax == math.inf:
             raise PdfkitError("qmin needs a finite qmax: give qmax= in Å⁻¹, or qmin=0")
-        if self.instrument.weights == "q-dependent" and self.instrument.qmax == math.inf:
-            raise PdfkitError("weights='q-dependent' needs a finite qmax: the weights act in Q space")
+        if self.instrument.scattering == "q-dependent" and self.instrument.qmax == math.inf:
+            raise PdfkitError("scattering='q-dependent' needs a finite qmax: form factors f(Q) act in Q space")
 
     # --- quantities ------------------------------------------------------------------------------------------------
 
@@ -274,10 +274,10 @@ class Model:
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
 
-        With Q-dependent weights each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q. G is computed to
-        the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last fifth:
-        Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a Q that
-        is not positive.
+        With Q-dependent scattering each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q. G is computed
+        to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last
+        fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a
+        Q that is not positive.
 
         Example
         -------
@@ -291,14 +291,16 @@ class Model:
         Q = _checks.grid("Q", Q)
         if Q[0] <= 0:
             raise PdfkitError(f"Q starts at {Q[0]:g}: S(Q) needs Q > 0")
-        free = replace(self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, weights="constant")
+        free = replace(
+            self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, scattering="constant"
+        )
         whole = max(phase.shape.extent() for phase in self.phases) + 1.0
         extent = min(rmax, whole)
         step = min(0.01, 0.3 * math.pi / Q[-1])
         _machine.need(200.0 * extent / step, f"S(Q) to {Q[-1]:g} Å⁻¹ from G(r) to {extent:.4g} Å", "lower Q or rmax")
         r = step * np.arange(1, math.ceil(extent / step) + 1)
         fade = cut.fade((r / extent - 0.8) / 0.2) if whole > rmax else np.ones(r.size)
-        if self.instrument.weights == "q-dependent":
+        if self.instrument.scattering == "q-dependent":
             F = self._weighted_F(r, fade, Q, free)
         else:
             F = transforms.inverse_sine_transform(r, self.with_instrument(free)(r).G * fade, Q)

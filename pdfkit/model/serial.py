@@ -131,6 +131,8 @@ def from_plain(plain: Any) -> Any:
     if kind is None:
         raise PdfkitError(f"type {short(tag)} is not known: the text comes from another program or a newer pdfkit")
     known = {f.name for f in fields(kind) if f.init}
+    if tag == "instrument" and "weights" in plain:  # its name in older files
+        plain = {"scattering" if key == "weights" else key: one for key, one in plain.items()}
     values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
     unknown = sorted(set(values) - known)
     if unknown:

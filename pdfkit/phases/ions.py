@@ -75,11 +75,11 @@ def _charges(ions: Any, elements: set[str]) -> dict[str, float]:
 
 def strengths_used(phase: Phase, instrument: Instrument, strengths: Mapping[str, float]) -> str:
     """Return which scattering strengths a phase was calculated with, for the report."""
-    probe, weights = instrument.probe, instrument.weights
+    probe, scattering = instrument.probe, instrument.scattering
     if probe == "N":
         return "neutron scattering lengths (bound, coherent, of periodictable)"
     terms = shown_terms(list(phase.composition()), instrument, strengths)
-    what = "form factors" if weights == "q-dependent" else f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
+    what = "form factors" if scattering == "q-dependent" else f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
     ions = [name for name in phase.composition() if name.endswith(("+", "-"))]
     if ions:
         return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}{terms}"

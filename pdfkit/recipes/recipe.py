@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfkit.data.curves import PDF
-from pdfkit.data.instrument import PROBES, WEIGHTS, Instrument
+from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest, remark
 from pdfkit.io._functions import OF_R, named
 from pdfkit.recipes.tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
@@ -140,7 +140,7 @@ class Recipe:
     ties: Mapping[str, str | float]
     bounds: Mapping[str, tuple[float | None, float | None]]
     restraints: tuple[Restraint, ...] = ()
-    weights: str = "auto"
+    use_errors: bool = True
     convention: str = "pdfkit"
     grid: str = "data"
     max_nfev: int = 100
@@ -304,7 +304,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             ties=recipe.ties,
             bounds=recipe.bounds,
             restraints=recipe.restraints,
-            weights=recipe.weights,
+            use_errors=recipe.use_errors,
             grid=recipe.grid,
             max_nfev=recipe.max_nfev,
             progress=progress,
@@ -356,8 +356,8 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
             options[key] = table.choice(key, allowed, "")
     options |= {key: table.text(key) for key in ("kind", "composition") if key in table}
     extra: dict[str, Any] = {} if width is None else {"window_width": width}
-    if "weights" in table:
-        extra["weights"] = table.choice("weights", WEIGHTS, "")
+    if "scattering" in table:
+        extra["scattering"] = table.choice("scattering", SCATTERING, "")
     if "anomalous" in table:
         extra["anomalous"] = table.raw["anomalous"]
         if not isinstance(extra["anomalous"], bool):

@@ -17,7 +17,7 @@ _READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "wavelength", "r_
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "the recipe": ("title", "data", "phase", "fit", "output"),
-    "[data]": ("file", "name", *_READ, "window_width", "weights", "anomalous", "rmin", "rmax"),
+    "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax"),
     "[phase]": (
         "name",
         "structure",
@@ -41,7 +41,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "rcut",
         "start",
     ),
-    "[fit]": ("free", "ties", "bounds", "restraints", "weights", "convention", "grid", "max_nfev"),
+    "[fit]": ("free", "ties", "bounds", "restraints", "use_errors", "convention", "grid", "max_nfev"),
     "a restraint": ("expression", "phase", "bond", "target", "sigma"),
     "[output]": ("dir", "write", "prefix"),
 }
@@ -96,7 +96,7 @@ def fit_options(table: Table) -> dict[str, Any]:
         "ties": ties,
         "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
         "restraints": tuple(_restraints(table)),
-        "weights": table.choice("weights", ("auto", "none"), "auto"),
+        "use_errors": table.flag("use_errors", True),
         "convention": table.choice("convention", tuple(CONVENTIONS), "pdfkit"),
         "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),

@@ -24,7 +24,7 @@ qdamp = {qdamp:<26}# damping of the instrument, from a standard such as Ni or La
 # qbroad = 0.0                    # broadening of the instrument
 window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
-# weights = "constant"            # scattering weights at Q = 0; "q-dependent" takes f(Q) into account
+# scattering = "constant"         # form factors at Q = 0; "q-dependent" takes f(Q) into account
 # wavelength = 0.1836             # of the X-rays in Å, if the header does not have it: needed by
 # anomalous = true                # f = f0(Q) + f' + if", the anomalous terms of xraylib at that wavelength
 # r_unit = "A"                    # "nm" for files in nm
@@ -76,7 +76,7 @@ delta2 = 3.0
 [fit]
 # Names are matched by their ending: "a" is wz.a and zb.a, "{cation}.Uiso" that of both phases, "wz.*" all of wz.
 free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
-weights = {fit_weights:<24}# "auto" weighs points with dG where the file has it, "none" does not
+use_errors = {use_errors:<21}# weigh points with dG where the file has it; false: all points alike
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
 # grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up
@@ -115,7 +115,7 @@ def recipe_template(
     rmax: float = 20.0,
     elements: tuple[str, str] = ("Cd", "Se"),
     spdiameter: float = 35.0,
-    fit_weights: str = "auto",
+    use_errors: bool = True,
     out: str | None = None,
     prefix: str = "",
 ) -> str:
@@ -143,7 +143,7 @@ def recipe_template(
         ucation=0.02,
         uanion=0.04,
         spdiameter=spdiameter,
-        fit_weights=quoted(fit_weights),
+        use_errors=str(use_errors).lower(),
         output="".join(lines),
     )
 

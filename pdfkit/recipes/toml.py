@@ -104,6 +104,13 @@ def _headers(lines: Sequence[str]) -> Iterator[tuple[int, Where]]:
 _KINDS = ((bool, "true or false"), ((int, float), "a number"), (str, "text"), (list, "a list"), (dict, "a table"))
 
 
+# What keys were called, by their table, and what to write now.
+RENAMED = {
+    ("[data]", "weights"): 'scattering ("constant" or "q-dependent")',
+    ("[fit]", "weights"): "use_errors (true or false)",
+}
+
+
 def is_number(value: Any) -> bool:
     """Return whether a TOML value is a number that a float can hold (inf counts, nan does not)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -141,7 +148,9 @@ class Table:
         for key in self.raw:
             if key not in self.known:
                 hint = f"the nearest is {nearest(key, self.known, 1)}"
-                if key in self.elsewhere:
+                if (self.what, key) in RENAMED:
+                    hint = f"it is called {RENAMED[self.what, key]} now"
+                elif key in self.elsewhere:
                     hint = f"it belongs in {self.elsewhere[key]}"
                 raise self.error(key, f"{self.what} has no key {key!r}: {hint}")
 
@@ -177,6 +186,13 @@ class Table:
         value = self.text(key, default)
         if value not in allowed:
             raise self.error(key, f"{key} = {value!r} in {self.what} is not known: choose one of {', '.join(allowed)}")
+        return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self.raw.get(key, default)
+        if not isinstance(value, bool):
+            raise self.wrong(key, "true or false")
         return value
 
     def number(self, key: str) -> float | None:

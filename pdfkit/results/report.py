@@ -123,8 +123,8 @@ def _measured(one: DatasetFit) -> str:
     if about.window != "none":
         parts.append(f"window {about.window}" + (f" {about.window_width:g} Å" if about.window_width else ""))
     parts += [f"{name} {getattr(about, name):.4g}" for name in ("qdamp", "qbroad") if getattr(about, name)]
-    if about.weights != "constant":
-        parts.append(f"{about.weights} weights")
+    if about.scattering != "constant":
+        parts.append(f"{about.scattering} scattering")
     if one.data.temperature is not None:
         parts.append(f"{one.data.temperature:g} K")
     return ", ".join(parts)

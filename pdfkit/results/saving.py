@@ -180,7 +180,7 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
         f"qmin = {instrument.qmin!r}",
         *([f"qmax = {instrument.qmax!r}"] if math.isfinite(instrument.qmax or math.inf) else []),
         f"window = {instrument.window}",
-        f"weights = {instrument.weights}",
+        f"scattering = {instrument.scattering}",
         *([] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]),
         *(["anomalous = true"] if instrument.anomalous else []),
     ]

@@ -109,6 +109,7 @@ KEEP = (2000, 500)
 CHUNK = 32
 
 
+@_checks.renamed(weights="use_errors=True or use_errors=False")
 def screen(
     candidates: Any,
     data: PDF,
@@ -121,7 +122,7 @@ def screen(
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     surface: bool = False,
     baseline: str = "auto",
-    weights: str = "auto",
+    use_errors: bool = True,
     errors: str = "auto",
     max_nfev: int = 100,
     keep: tuple[int, int] = KEEP,
@@ -158,7 +159,7 @@ def screen(
     free, ties, bounds : as for `pdfkit.fit`, names by their endings ("Uiso", "Cd.Uiso", "qdamp"…). start : start values
         by name; default Uiso 0.03 Å², delta2 (if free) 0.65 of the largest that the shortest bond allows. Where
         expansion is free it is looked for within ±4 % before the fit.
-    surface, baseline : as for `Cluster`. weights, errors, max_nfev : as for `fit`.
+    surface, baseline : as for `Cluster`. use_errors, errors, max_nfev : as for `fit`.
     keep : how many go on to the second stage and to the full fit, at most (those level with the last as well).
     mixtures : so many mixtures of two of the best are fitted (own scales and expansions, shared Uiso and delta) and
         ranked with the rest.
@@ -196,7 +197,7 @@ def screen(
         dict(bounds or {}),
         surface,
         baseline,
-        weights,
+        use_errors,
         errors,
         max_nfev,
         _checks.number("memory", memory, low=0.0, open_low=True),

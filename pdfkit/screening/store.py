@@ -228,14 +228,16 @@ def _ranking(entry: Group) -> Ranking:
 
 _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("start", "ties", "bounds"), dict),
-    **dict.fromkeys(("baseline", "weights", "errors"), str),
-    **{"free": list, "surface": bool, "max_nfev": int, "memory": (int, float)},
+    **dict.fromkeys(("baseline", "errors"), str),
+    **{"free": list, "surface": bool, "use_errors": bool, "max_nfev": int, "memory": (int, float)},
 }
 
 
 def _read_setting(group: Group, data: PDF) -> Setting:
     """Return how candidates were fitted, in the kinds that `Setting.options` writes."""
     options = json.loads(group.text("options"))
+    if "weights" in options:  # its name in older files
+        options["use_errors"] = options.pop("weights") == "auto"
     for name, value in options.items():
         if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
             raise ReadError(group.source, f"{name[:40]} in its settings is no such setting: was it changed?")

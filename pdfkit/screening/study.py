@@ -193,7 +193,7 @@ def noise_source(ranking: Ranking) -> tuple[Callable[[np.random.Generator], Arra
     """
     setting = ranking.setting
     data = setting.data
-    used = setting.weights == "auto"
+    used = setting.use_errors
     size = np.ones(len(data)) if data.dG is None or not used or data.cov is not None else data.dG
     base = data.cov if data.cov is not None and used else Covariance.white(data.instrument, float(data.r[-1]))
     if ranking.noise != "known":

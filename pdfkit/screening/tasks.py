@@ -61,8 +61,8 @@ class Setting:
     """What candidates are fitted to and how; small enough to travel with every chunk of candidates.
 
     data : the points in range. free, ties, bounds : as for `pdfkit.fit`. start : start values by the ending of
-    parameter names. surface, baseline : as for `Cluster`. weights, errors, max_nfev : as for `fit`. memory : bytes that
-    one candidate may need.
+    parameter names. surface, baseline : as for `Cluster`. use_errors, errors, max_nfev : as for `fit`. memory : bytes
+    that one candidate may need.
     """
 
     data: PDF
@@ -72,7 +72,7 @@ class Setting:
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     surface: bool = False
     baseline: str = "auto"
-    weights: str = "auto"
+    use_errors: bool = True
     errors: str = "auto"
     max_nfev: int = 100
     memory: float = 1e9
@@ -86,7 +86,7 @@ class Setting:
             "bounds": {name: list(limits) for name, limits in self.bounds.items()},
             "surface": self.surface,
             "baseline": self.baseline,
-            "weights": self.weights,
+            "use_errors": self.use_errors,
             "errors": self.errors,
             "max_nfev": self.max_nfev,
         }
@@ -105,7 +105,7 @@ class Setting:
     @property
     def weight(self) -> Array:
         """1/dG at every point, 1 where errors are not known or not used."""
-        known = self.data.dG is not None and self.weights == "auto"
+        known = self.data.dG is not None and self.use_errors
         return 1.0 / self.data.dG if known and self.data.dG is not None else np.ones(len(self.data))
 
     @property
@@ -216,7 +216,7 @@ def fit_model(model: Model, setting: Setting, ties: Mapping[str, str | float]) -
         free=setting.free,
         ties=ties,
         bounds=setting.bounds,
-        weights=setting.weights,
+        use_errors=setting.use_errors,
         errors=setting.errors,
         max_nfev=setting.max_nfev,
     )
@@ -353,7 +353,7 @@ def check_setting(setting: Setting, particle: Particle | None = None) -> None:
     if particle is None:
         pair = Particle.of(["C", "C"], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
         start_model(pair, replace(setting, start={}, memory=math.inf))
-        _checks.choice("weights", setting.weights, ("auto", "none"))
+        _checks.flag("use_errors", setting.use_errors)
         _checks.choice("errors", setting.errors, ("auto", "covariance", "independent"))
         if not setting.free:
             raise ParameterError('nothing is free: give free=["scale", "expansion", "Uiso", ...]')

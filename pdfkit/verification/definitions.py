@@ -97,7 +97,7 @@ def _q_weights() -> float:
             return np.asarray(f[a] * f[b] / (0.5 * f["Cd"] + 0.5 * f["S"]) ** 2)
 
         expected += share * naive.cut(fine, part.G, 15.0, out_r, weight)
-    model = Model(crystal, Instrument(probe="X", qmax=15.0, weights="q-dependent"))
+    model = Model(crystal, Instrument(probe="X", qmax=15.0, scattering="q-dependent"))
     return worst(model(out_r).G, expected)
 
 

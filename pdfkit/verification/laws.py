@@ -69,7 +69,7 @@ def checks() -> list[Check]:
 
 def _sum(kind: str) -> float:
     r = grid(0.01, 12.0, 0.01)
-    instrument = Instrument(probe="X", qmax=18.0, qdamp=0.04, weights="q-dependent")
+    instrument = Instrument(probe="X", qmax=18.0, qdamp=0.04, scattering="q-dependent")
     model = Model(list(crystals()), instrument)
     parts: dict[Any, PDF] = getattr(model, kind)(r)
     return worst(np.sum([part.G for part in parts.values()], axis=0), model(r).G)
@@ -147,7 +147,7 @@ def _white() -> float:
     r = grid(1.5, 30.0, 0.01)
     dG = 0.05 + 0.001 * r
     instrument = Instrument(probe="X", qmax=15.0, window="lorch")
-    made = whitening(PDF(r, r, dG, instrument=instrument), instrument, "auto")
+    made = whitening(PDF(r, r, dG, instrument=instrument), instrument, True)
     # F(Q) of equal errors everywhere, times the window M: cov(G(r), G(r')) ∝ ∫M² sin(Qr) sin(Qr') dQ.
     Q, w = naive.nodes(0.0, 15.0, 400)
     waves = np.sin(np.outer(r[made.index], Q)) * transforms.window("lorch", Q, 15.0) * np.sqrt(w)

@@ -151,7 +151,7 @@ def _high_q() -> float:
     Q = grid(25.0, 40.0, 0.1)
     particle = tetrahedron()
     S = debye.structure_function(
-        count_pairs(particle), Q, particle.elements, debye.Motion(0.05), probe="X", weights="constant"
+        count_pairs(particle), Q, particle.elements, debye.Motion(0.05), probe="X", scattering="constant"
     )
     return float(np.abs(S - 1).max())
 

@@ -154,6 +154,8 @@ def test_recipe_structures_version_and_help(folder: Path, here: Callable[..., Ru
     lines = here("structures").stdout.splitlines()
     assert [line.split()[0] for line in lines] == [*pk.io.available_structures(), *clusters()]
     assert "F -4 3 m" in next(line for line in lines if line.startswith("CdSe_zincblende"))
+    renamed = here("simulate", "Ni", "--weights=constant").stderr
+    assert renamed == "error: --weights is called --scattering now: give it constant or q-dependent\n"
     assert here("--version").stdout == f"pdfkit {pk.__version__}\n"
     assert "does not converge" in " ".join(here("fit", "--help").stdout.replace("│", " ").split())
 

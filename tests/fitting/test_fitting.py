@@ -131,7 +131,7 @@ def test_errors_of_the_data_are_used_and_widened() -> None:
     G = true_model()(R).G + noise(R, 15.0, 0.05, rng)
     with_dG = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB))
     without = fitted(pk.PDF(R, G, instrument=LAB))
-    ignored = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), weights="none")
+    ignored = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), use_errors=False)
     assert (with_dG.errors_from, without.errors_from, ignored.errors_from) == ("dG", "misfit", "misfit")
     # 127 degrees of freedom: χ² per degree scatters by 12 %.
     assert with_dG.reduced_chi2 == pytest.approx(1.0, abs=0.4)
@@ -209,7 +209,8 @@ def test_a_fit_does_not_depend_on_the_unit_of_the_data(exact: pk.FitResult) -> N
         ({"free": ["a"], "ties": {"zb.a": "wz.a", "wz.a": "zb.a"}}, "ties run in a circle"),
         ({"free": ["a"], "bounds": {"zb.a": (6.0, 5.0)}}, "the first must be the smaller"),
         ({"free": ["rcut"]}, "cannot be refined"),
-        ({"free": ["a"], "weights": "maybe"}, "weights"),
+        ({"free": ["a"], "use_errors": "maybe"}, "use_errors"),
+        ({"free": ["a"], "weights": "none"}, "weights is called use_errors now: write use_errors=True or"),
     ],
 )
 def test_wrong_input_is_one_clear_message(exact: pk.FitResult, options: dict[str, object], words: str) -> None:
@@ -281,5 +282,5 @@ def test_no_damping_is_found_where_there_is_none() -> None:
 def test_data_with_and_without_errors_are_refused_with_a_way_out() -> None:
     G = true_model()(R).G
     data = {"a": pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), "b": pk.PDF(R, G, instrument=LAB)}
-    with pytest.raises(pk.PdfkitError, match=r'b has no errors dG, .* weights="none"'):
+    with pytest.raises(pk.PdfkitError, match=r"b has no errors dG, .* use_errors=False"):
         pk.fit(start(), data)

@@ -75,7 +75,7 @@ def test_covariance_of_the_data_comes_first() -> None:
     # The same spectrum: as a covariance, and as correlation × dG, which is not exact below r of about π/Qmax.
     np.testing.assert_allclose(with_cov.values, with_dG.values, rtol=0, atol=0.05 * sigma.min())
     np.testing.assert_allclose(np.sqrt(np.diag(with_cov.covariance)), sigma, rtol=0.02)
-    assert fitted(pk.PDF(R, G, instrument=LAB, cov=cov), weights="none").errors_from == "misfit"
+    assert fitted(pk.PDF(R, G, instrument=LAB, cov=cov), use_errors=False).errors_from == "misfit"
 
 
 def test_where_nothing_is_known_points_stay_as_they_are() -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pdfkit.data.curves import PDF, SQ
-from pdfkit.data.instrument import PROBES, WEIGHTS, Instrument
+from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, WriteError
 from pdfkit.io import _atomic, _text
 from pdfkit.io.columns import read_columns, write_columns
@@ -543,7 +543,7 @@ def instruments(draw):
         qbroad=draw(st.floats(0, 2)),
         window=window,
         window_width=draw(st.none() | st.floats(0.01, 5)),
-        weights=draw(st.sampled_from(WEIGHTS)),
+        scattering=draw(st.sampled_from(SCATTERING)),
     )
 
 
@@ -899,3 +899,12 @@ def test_nm_is_seen_in_noisy_data_too(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="usual in nm"):
         read_pdf(path)
     assert read_pdf(path, r_unit="nm").r[-1] == pytest.approx(50.0)
+
+
+def test_what_write_pdf_called_weights_is_read(tmp_path):
+    path = tmp_path / "own.gr"
+    write_pdf(path, PDF([1.0, 2.0], [0.0, 1.0], instrument=Instrument(probe="X", qmax=20, scattering="q-dependent")))
+    text = path.read_text(encoding="utf-8")
+    assert "\nscattering=q-dependent\n" in text.replace("# ", "")
+    path.write_text(text.replace("scattering=", "weights="), encoding="utf-8")
+    assert read_pdf(path).instrument.scattering == "q-dependent"

@@ -200,7 +200,7 @@ def test_limits_of_the_intensity() -> None:
 def test_structure_function_is_defined_by_the_intensity(probe: str, weights: str) -> None:
     particle = molecule(25)
     table, motion = count_pairs(particle), Motion((0.01, 0.02), 0.2)
-    options = {"probe": probe, "weights": weights}
+    options = {"probe": probe, "scattering": weights}
     f = debye.amplitudes(particle.elements, Q, **options)
     c = table.atoms / len(particle)
     I = debye.intensity(table, Q, particle.elements, motion, per_atom=True, **options)
@@ -306,7 +306,7 @@ def test_g_of_r_is_the_sum_of_peaks_where_nothing_is_cut() -> None:
 def test_g_of_r_is_the_transform_of_the_structure_function(window: str) -> None:
     particle = molecule(25)
     table, motion = count_pairs(particle), Motion(0.01)
-    instrument = pk.Instrument(probe="X", qmin=0.8, qmax=21.3, window=window, weights="q-dependent")
+    instrument = pk.Instrument(probe="X", qmin=0.8, qmax=21.3, window=window, scattering="q-dependent")
     r = np.arange(0.5, 15, 0.05)
     direct = debye.pdf(table, r, particle.elements, motion, instrument, name="m")
     assert direct.instrument == instrument
@@ -345,7 +345,7 @@ def test_stored_curves_of_diffpy_cmi(cluster: str, probe: str) -> None:
     for qmin, key in ((0.0, "G_qmin0"), (0.995, "G_qmin1")):
         r, G, largest = stored(key)
         # Sums of whole steps, first and last included, are integrals from half a step before to half a step after.
-        instrument = pk.Instrument(probe=probe, qmin=qmin, qmax=24.995, weights="q-dependent")
+        instrument = pk.Instrument(probe=probe, qmin=qmin, qmax=24.995, scattering="q-dependent")
         at_nodes = debye.pdf(table, nodes, particle.elements, motion, instrument, **options).G
         ours = np.interp(r, [0, *nodes], [0, *at_nodes]) * np.exp(-((0.03 * r) ** 2) / 2)
         np.testing.assert_allclose(ours, G, atol=1e-5 * largest)

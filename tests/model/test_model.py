@@ -62,7 +62,7 @@ def test_total_and_partials_equal_the_naive_sum(crystal: pk.Crystal, prefactor: 
 def test_partials_and_phases_add_up(weights: str) -> None:
     zb, wz, tri = crystals()
     phases = [replace(zb, name="zb"), replace(wz, name="wz"), replace(tri, name="tri")]
-    model = pk.Model(phases, pk.Instrument(probe="X", qmax=18.0, qdamp=0.04, weights=weights))
+    model = pk.Model(phases, pk.Instrument(probe="X", qmax=18.0, qdamp=0.04, scattering=weights))
     total = model(R).G
     scale = np.abs(total).max()
     for parts in (model.partials(R), model.phase_curves(R)):
@@ -85,7 +85,7 @@ def test_cut_equals_transforming_there_and_back(window: str, qmin: float) -> Non
 def test_q_dependent_weights_act_on_each_partial_in_q_space() -> None:
     crystal = pk.Crystal.from_file("CdS_zincblende", name="p", shape=pk.Sphere(15.0))
     out_r = np.linspace(0.7, 20.0, 40)
-    model = pk.Model(crystal, pk.Instrument(probe="X", qmax=15.0, weights="q-dependent"))
+    model = pk.Model(crystal, pk.Instrument(probe="X", qmax=15.0, scattering="q-dependent"))
     fine = np.arange(0, 3200) * 0.005
     number = pk.Model(crystal, bulk()).partials(fine, weighted=False)
     from pdfkit.scattering import form_factor
@@ -277,7 +277,7 @@ def test_every_probe_and_electron_weights() -> None:
     curves = [pk.Model(crystal, pk.Instrument(probe=p, qmax=20.0))(R).G for p in "XNE"]
     assert all(np.isfinite(G).all() for G in curves)
     assert np.abs(curves[0] - curves[1]).max() > 0.1
-    q = pk.Model(crystal, pk.Instrument(probe="E", qmax=20.0, weights="q-dependent"))(R).G
+    q = pk.Model(crystal, pk.Instrument(probe="E", qmax=20.0, scattering="q-dependent"))(R).G
     assert np.isfinite(q).all()
 
 
@@ -286,7 +286,7 @@ def test_every_probe_and_electron_weights() -> None:
     [
         ({"probe": None}, "probe"),
         ({"qmax": None}, "qmax"),
-        ({"weights": "q-dependent", "qmax": math.inf}, "q-dependent"),
+        ({"scattering": "q-dependent", "qmax": math.inf}, "q-dependent"),
         ({"qmin": 1.0, "qmax": math.inf}, "qmin"),
     ],
 )

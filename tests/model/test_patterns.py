@@ -56,7 +56,7 @@ def test_a_molecule_at_small_and_wide_angles() -> None:
     assert small.two_theta is None
     assert small.name == "CdS"
     assert pk.saxs(MOLECULE, [0.0]).intensity[0] == pytest.approx(sum(form_factor(e, "X", 0) for e in ("Cd", "S")) ** 2)
-    assert pk.saxs(MOLECULE, [0.0], weights="constant").intensity[0] == pytest.approx(64.0**2, rel=1e-14)
+    assert pk.saxs(MOLECULE, [0.0], scattering="constant").intensity[0] == pytest.approx(64.0**2, rel=1e-14)
     again = pickle.loads(pickle.dumps(small))
     np.testing.assert_array_equal(again.intensity, small.intensity)
 
@@ -136,7 +136,7 @@ def test_structure_function_and_g_of_r() -> None:
     assert sq.name == "c"
     # The model sums peaks in r, this one terms in Q.
     for instrument in (
-        pk.Instrument(probe="X", qmin=0.9, qmax=20.0, qdamp=0.04, weights="q-dependent", window="lorch"),
+        pk.Instrument(probe="X", qmin=0.9, qmax=20.0, qdamp=0.04, scattering="q-dependent", window="lorch"),
         pk.Instrument(probe="N", qmin=0.9, qmax=22.0, qdamp=0.04, qbroad=0.02),
     ):
         G = pk.Model(cluster, instrument)(r).G
@@ -147,7 +147,7 @@ def test_structure_function_and_g_of_r() -> None:
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
 def test_every_shipped_cluster_is_the_same_in_q_and_in_r(weights: str) -> None:
     r = np.arange(1.0, 20, 0.02)
-    instrument = pk.Instrument(probe="X", qmin=0.9, qmax=20.0, qdamp=0.03, weights=weights)
+    instrument = pk.Instrument(probe="X", qmin=0.9, qmax=20.0, qdamp=0.03, scattering=weights)
     for name, path in clusters().items():
         cluster = pk.Cluster.from_file(path, name="c", Uiso=0.012, delta2=2.0)
         G = pk.Model(cluster, instrument)(r).G
@@ -190,12 +190,12 @@ Q_SMALL = np.linspace(0.0005, 0.3, 1200)
 @pytest.mark.parametrize("limit", [1.3, 0.2])
 def test_guinier_finds_the_radius_of_gyration(limit: float) -> None:
     particle = ball(36.0)
-    points = pk.saxs(particle, Q_SMALL, weights="constant", Uiso=0.0)
+    points = pk.saxs(particle, Q_SMALL, scattering="constant", Uiso=0.0)
     fit = pk.patterns.guinier(points.Q, points.intensity, limit=limit)
     rg = pk.particles.radius_of_gyration(particle, "electrons")
     # The next term of the series, Q⁴: for a sphere 1.8 % at 1.3, and with the square of the limit from there.
     assert 0 < fit.Rg / rg - 1 < 0.019 * (limit / 1.3) ** 2
-    i0 = pk.saxs(particle, [0.0], weights="constant").intensity[0]
+    i0 = pk.saxs(particle, [0.0], scattering="constant").intensity[0]
     assert i0 == pytest.approx(fit.I0, rel=0.003 * (limit / 1.3) ** 4)
     assert fit.qmax * fit.Rg <= limit < (fit.qmax + Q_SMALL[1] - Q_SMALL[0]) * fit.Rg
     assert fit.points == (fit.qmax >= Q_SMALL).sum()
@@ -235,7 +235,7 @@ def test_errors_of_guinier_are_those_of_repeated_noise(known: bool) -> None:
 def test_a_mixture_reads_the_mean_weighted_with_i0() -> None:
     small, large = ball(16.0), ball(40.0)
     Q = np.linspace(0.0005, 0.03, 200)
-    parts = [pk.saxs(p, Q, weights="constant") for p in (small, large)]
+    parts = [pk.saxs(p, Q, scattering="constant") for p in (small, large)]
     mixed = pk.patterns.guinier(Q, 100 * parts[0].intensity + parts[1].intensity, limit=0.1)
     i0 = np.array([100, 1]) * np.array([p.intensity[0] for p in parts])
     rg2 = np.array([pk.patterns.guinier(p.Q, p.intensity, limit=0.1).Rg ** 2 for p in parts])

@@ -68,7 +68,7 @@ def test_peaks_in_r_equal_the_debye_equation(probe: str, weights: str, qmin: flo
     nodes, w = np.polynomial.legendre.leggauss(400)
     Q, w = 0.5 * (20 - qmin) * nodes + 0.5 * (20 + qmin), 0.5 * (20 - qmin) * w
     expected = transformed(debye(particle, u, Q, probe, weights == "constant"), Q, w, R)
-    instrument = pk.Instrument(probe=probe, qmin=qmin, qmax=20.0, weights=weights)
+    instrument = pk.Instrument(probe=probe, qmin=qmin, qmax=20.0, scattering=weights)
     cluster = pk.Cluster(particle, "c", Uiso=u, baseline="none")
     G = pk.Model(cluster, instrument)(R).G
     # The grid of the cut aliases 1.3e-9 of a peak and is resampled to 2e-9; peaks end at 7σ (2e-11). Small angles
@@ -274,7 +274,7 @@ def measured(name: str) -> Path:
 def test_cd56se35_fits_its_measurement_better_than_published(weights: str) -> None:
     data = pk.read_pdf(measured("CdSe.gr"), probe="X", qmin=0.9, qmax=20, qdamp=0.06)
     cluster = pk.Cluster.from_file(measured("CdSe.xyz"), name="c", Uiso=0.02, delta2=4.0)
-    model = pk.Model(cluster, replace(data.instrument, weights=weights))
+    model = pk.Model(cluster, replace(data.instrument, scattering=weights))
     result = pk.fit(model, data, rmin=1, rmax=20, free=["scale", "expansion", "Uiso", "delta2"])
     assert result.rw <= 0.1164  # DiffPy-CMI's value, with the same freedom
     assert result.params["c.expansion"].value == pytest.approx(-0.0057, abs=5e-4)  # DiffPy-CMI's, about one σ

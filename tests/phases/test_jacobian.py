@@ -62,7 +62,7 @@ def phases() -> list[pk.Crystal]:
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
 @pytest.mark.parametrize(("qmax", "window"), [(19.0, "none"), (15.0, "lorch")])
 def test_every_parameter_of_three_phases(weights: str, qmax: float, window: str) -> None:
-    instrument = pk.Instrument(probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, window=window, weights=weights)
+    instrument = pk.Instrument(probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, window=window, scattering=weights)
     check(pk.Model(phases(), instrument))
 
 

@@ -33,7 +33,7 @@ R = np.arange(0.5, 40.0, 0.02)
 A, H, U = 4.2987, 3.5113, 0.3763
 UISO = {"Cd": 0.012, "Se": 0.02}
 BEAM = pk.Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.01)
-Q_WEIGHTS = replace(BEAM, weights="q-dependent")
+Q_WEIGHTS = replace(BEAM, scattering="q-dependent")
 SHARP = pk.Instrument(probe="X", qmax=math.inf, qdamp=0.02)
 
 
@@ -587,7 +587,7 @@ def test_measured_nanocrystals(name: str, rw: float, limit: float) -> None:
     result = stacking.best(name, "one")
     assert result.rw <= rw
     assert result.params["st.alpha"].value == pytest.approx(0.72, abs=0.04)
-    assert stacking.best(name, "one", weights="q-dependent").rw <= limit
+    assert stacking.best(name, "one", scattering="q-dependent").rw <= limit
 
 
 @pytest.mark.examples

@@ -43,7 +43,7 @@ ALL = {"one": ONE, "two": TWO, "disc": DISC, "sheet": SHEET, "diamond": DIAMOND,
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
 @pytest.mark.parametrize("kind", ALL)
 def test_every_parameter(kind: str, weights: str) -> None:
-    check(pk.Model(ALL[kind], replace(LAB, weights=weights)))
+    check(pk.Model(ALL[kind], replace(LAB, scattering=weights)))
 
 
 @pytest.mark.parametrize("kind", BODIES)

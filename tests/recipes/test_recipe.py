@@ -143,7 +143,7 @@ def test_options_of_data_and_phase_reach_the_model(folder: Path) -> None:
         NICKEL.replace(
             "rmin = 1.5",
             'probe = "E"\nqmin = 0.5\nqmax = 18\nqdamp = 0.02\nqbroad = 0.01\nwindow = "gaussian"\n'
-            'window_width = 0.2\nweights = "q-dependent"\nrmin = 1.5',
+            'window_width = 0.2\nscattering = "q-dependent"\nrmin = 1.5',
         )
         .replace(
             'name = "ni"',
@@ -168,7 +168,7 @@ def test_options_of_data_and_phase_reach_the_model(folder: Path) -> None:
 def test_ties_bounds_and_restraints(folder: Path) -> None:
     text = NICKEL.replace(
         "[output]",
-        'weights = "none"\nmax_nfev = 7\nconvention = "diffpy-cmi"\n'
+        'use_errors = false\nmax_nfev = 7\nconvention = "diffpy-cmi"\n'
         'ties = {ni.Ni.occ = "1", qbroad = 0.01}\n'
         "bounds = {a = [3.5, 3.6], Ni.Uiso = {min = 0.001}, scale = {max = 9}}\n"
         'restraints = [{expression = "ni.a", target = 3.5, sigma = 0.1},\n'
@@ -181,7 +181,7 @@ def test_ties_bounds_and_restraints(folder: Path) -> None:
         pk.ValueRestraint("ni.a", 3.5, 0.1),
         pk.BondRestraint("ni", "Ni", "Ni", 2.5, 0.02),
     )
-    assert (recipe.weights, recipe.max_nfev, recipe.convention) == ("none", 7, "diffpy-cmi")
+    assert (recipe.use_errors, recipe.max_nfev, recipe.convention) == (False, 7, "diffpy-cmi")
 
 
 def test_structures_are_taken_from_beside_the_recipe(folder: Path) -> None:
@@ -212,7 +212,7 @@ def test_the_commented_keys_of_the_template_are_true_too(tmp_path: Path) -> None
     recipe = load_recipe(written(tmp_path, text))
     assert len(recipe.restraints) == 2
     assert (recipe.prefix, recipe.out, recipe.max_nfev) == ("run1-", tmp_path / "results", 100)
-    assert recipe.data[0].instrument == {"window_width": 0.5, "weights": "constant", "anomalous": True}
+    assert recipe.data[0].instrument == {"window_width": 0.5, "scattering": "constant", "anomalous": True}
 
 
 @settings(max_examples=25)
@@ -270,7 +270,9 @@ WRONG = [
     ("free = ", "fre = ", 14, "nearest is free"),
     ('free = ["scale", "a", "Uiso"]', 'free = "scale"', 14, "a list of texts"),
     ('free = ["scale", "a", "Uiso"]', "", 13, "[fit] lacks free"),
-    ('"Uiso"]', '"Uiso"]\nweights = "x"', 15, "choose one of auto, none"),
+    ('"Uiso"]', '"Uiso"]\nuse_errors = "auto"', 15, "use_errors in [fit] is 'auto' (text): give true or false"),
+    ('"Uiso"]', '"Uiso"]\nweights = "auto"', 15, "no key 'weights': it is called use_errors (true or false) now"),
+    ("rmin = 1.5", 'weights = "constant"', 5, "no key 'weights': it is called scattering ("),
     ('"Uiso"]', '"Uiso"]\nmax_nfev = 0', 15, "a whole number"),
     ('"Uiso"]', '"Uiso"]\n[fit.ties]\nni.a = true', 15, "tie of ni.a is true or false"),
     ('"Uiso"]', '"Uiso"]\n[fit.bounds]\n\nscale = 3', 17, "bounds of scale are not two numbers"),

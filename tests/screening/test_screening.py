@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import screens
@@ -446,6 +448,11 @@ def test_a_ranking_with_errors_and_failures_comes_back(tmp_path: Path) -> None:
     back = pk.Ranking.load(found.save(tmp_path / "r.h5"))
     assert screens.numbers(back) == screens.numbers(found)
     assert back.setting.digest() == found.setting.digest()
+    with h5py.File(tmp_path / "r.h5", "r+") as file:  # as it was written before "use_errors" had its name
+        options = json.loads(file["entry/setting/options"][()])
+        options["weights"] = "auto" if options.pop("use_errors") else "none"
+        file["entry/setting/options"][...] = json.dumps(options)
+    assert pk.Ranking.load(tmp_path / "r.h5").setting.use_errors
     nothing = pk.screen([("none", "it failed")], data, **screens.RANGE)
     assert screens.numbers(pk.Ranking.load(nothing.save(tmp_path / "n.h5"))) == screens.numbers(nothing)
     assert "it failed" in nothing.table()

@@ -93,7 +93,7 @@ def test_constant_weights_of_the_partials():
 
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
 def test_partials_add_up(weights):
-    model = pk.Model(crystal(), replace(XRAYS, weights=weights))
+    model = pk.Model(crystal(), replace(XRAYS, scattering=weights))
     total = sum(one.G for one in model.partials(R).values())
     assert np.abs(total - model(R).G).max() < 1e-10 * np.abs(total).max()
 
@@ -129,7 +129,7 @@ def test_sq_of_a_model_and_debye_agree_with_the_written_sum():
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
 def test_cluster_in_real_space_and_by_debye(weights):
     cluster = pk.Cluster(pk.build.tetrahedron("CdSe_zincblende", 3), name="c", Uiso=0.006)
-    about = replace(XRAYS, wavelength=HC / 14.0, qmax=14.0, qdamp=0.0, weights=weights)
+    about = replace(XRAYS, wavelength=HC / 14.0, qmax=14.0, qdamp=0.0, scattering=weights)
     r = np.arange(2.0, 14.0, 0.02)
     real = pk.Model(replace(cluster, baseline="none"), about)(r).G
     other = pk.patterns.debye_pdf(cluster, r, about).G
@@ -143,7 +143,7 @@ def test_sq_of_a_model_has_them():
     Q = np.arange(1.0, 20.0, 0.05)
     zb = pk.Crystal.from_file("CdS_zincblende", name="zb", shape=pk.Sphere(25))
     for weights in ("constant", "q-dependent"):
-        model = pk.Model(zb, replace(XRAYS, weights=weights, wavelength=HC / 25.0))
+        model = pk.Model(zb, replace(XRAYS, scattering=weights, wavelength=HC / 25.0))
         own = model.sq(Q).S
         elsewhere = model.with_instrument(replace(model.instrument, anomalous=False)).sq(Q).S
         assert np.abs(own - elsewhere).max() > 1e-3
@@ -158,7 +158,7 @@ def test_sq_of_a_model_has_them():
 def test_derivatives_with_occupancies(weights):
     site = replace(crystal().structure.sites[0], occ=0.8)
     structure = replace(crystal().structure, sites=(site, *crystal().structure.sites[1:]))
-    model = pk.Model(pk.Crystal(structure, name="zb"), replace(XRAYS, weights=weights, wavelength=HC / 25.0))
+    model = pk.Model(pk.Crystal(structure, name="zb"), replace(XRAYS, scattering=weights, wavelength=HC / 25.0))
     at, evaluate = model.names.index("zb.Cd.occ"), model.evaluator(R)
     tangent = np.zeros((len(model.names), 1))
     tangent[at] = 1.0

@@ -38,10 +38,10 @@ PAIRS = {
     "qmax": (X, replace(X, qmax=18.0)),
     "window": (replace(X, window="lorch"), X),
     "window width": tuple(replace(X, window="gaussian", window_width=w) for w in (0.15, 0.4)),
-    "scattering weights": (replace(X, weights="q-dependent"), replace(X, weights="constant")),
+    "scattering weights": (replace(X, scattering="q-dependent"), replace(X, scattering="constant")),
     "probe": (X, replace(X, probe="N")),
     "electrons": (replace(X, probe="E"), replace(N, qmin=0.8)),
-    "all of it": (replace(X, qmin=0.7, window="hann"), replace(N, weights="q-dependent", qmax=22.0)),
+    "all of it": (replace(X, qmin=0.7, window="hann"), replace(N, scattering="q-dependent", qmax=22.0)),
 }
 
 
@@ -67,7 +67,11 @@ def test_one_pdf_counts_against_the_model_and_the_contradiction_is_said() -> Non
         (replace(X, window="lorch"), replace(X, given=(*X.given, "window")), "window = lorch"),
         (replace(X, qmin=1.0), replace(X, qmin=0.5), "qmin = 1 of"),
         (N, X, "probe = N"),
-        (replace(X, weights="q-dependent"), replace(X, weights="constant", given=(*X.given, "weights")), "weights = q"),
+        (
+            replace(X, scattering="q-dependent"),
+            replace(X, scattering="constant", given=(*X.given, "scattering")),
+            "scattering = q",
+        ),
     ):
         result = fit(pk.Model(SALT, theirs), pk.Model(SALT, mine)(R), free=["scale", "a"])
         assert result.rw < 1e-5
@@ -437,7 +441,7 @@ def test_a_joint_fit_has_the_narrower_limit() -> None:
 def test_structure_functions_have_the_weights_of_their_model(material: str, probe: str) -> None:
     """F(Q) of `sq` is the sine transform of G, which is cut but has no window, between Qmin and Qmax."""
     ball = pk.Crystal.from_file(material, name="m", shape=pk.Sphere(16.0))
-    model = pk.Model(ball, Instrument(probe, qmax=20.0, weights="q-dependent"))
+    model = pk.Model(ball, Instrument(probe, qmax=20.0, scattering="q-dependent"))
     Q = np.arange(2.0, 18.0, 0.1)
     # What the cut spreads beyond the particle falls off slowly: a long transform.
     r = np.arange(1, 20_001) * 0.01
@@ -451,19 +455,19 @@ def test_partials_of_two_phases_are_weighed_by_their_own_composition() -> None:
         pk.Crystal.from_file(f"CdS_{kind}", name=kind[0], shape=pk.Sphere(16.0)) for kind in ("wurtzite", "zincblende")
     ]
     phases.append(pk.Crystal.from_file("CeO2", name="c", shape=pk.Sphere(16.0), scale=0.5))
-    about, Q = Instrument("X", qmax=20.0, weights="q-dependent"), np.arange(1.0, 15.0, 0.1)
+    about, Q = Instrument("X", qmax=20.0, scattering="q-dependent"), np.arange(1.0, 15.0, 0.1)
     parts = [pk.Model(phase, about).sq(Q).F for phase in phases]
     np.testing.assert_allclose(pk.Model(phases, about).sq(Q).F, sum(parts), atol=1e-9)
 
 
 def test_own_strengths_hold_with_weights_that_depend_on_q() -> None:
-    model = pk.Model(SALT, replace(N, weights="q-dependent"), strengths={"Cl": 20.0})
+    model = pk.Model(SALT, replace(N, scattering="q-dependent"), strengths={"Cl": 20.0})
     constant = pk.Model(SALT, N, strengths={"Cl": 20.0})
     np.testing.assert_allclose(model(R).G, constant(R).G, atol=1e-6)  # nuclei scatter alike at every Q
     Q = np.arange(1.0, 15.0, 0.1)
     np.testing.assert_allclose(model.sq(Q).F, constant.sq(Q).F, atol=1e-9)
-    heavier = pk.Model(SALT, replace(X, weights="q-dependent"), strengths={"Na": 30.0})
-    assert np.abs(heavier(R).G - pk.Model(SALT, replace(X, weights="q-dependent"))(R).G).max() > 0.1
+    heavier = pk.Model(SALT, replace(X, scattering="q-dependent"), strengths={"Na": 30.0})
+    assert np.abs(heavier(R).G - pk.Model(SALT, replace(X, scattering="q-dependent"))(R).G).max() > 0.1
 
 
 # --- conventions -----------------------------------------------------------------------------------------------------
@@ -598,7 +602,7 @@ def test_no_resolution_in_one_of_two_headers_is_said() -> None:
 
 
 def test_a_recipe_against_window_width_and_weights_of_a_header_says_so(tmp_path: Path) -> None:
-    one = replace(X, window="gaussian", window_width=0.4, weights="q-dependent")
+    one = replace(X, window="gaussian", window_width=0.4, scattering="q-dependent")
     pk.write_pdf(tmp_path / "x.gr", pk.Model(SALT, one)(R))
     data = 'file = "x.gr"\nwindow_width = 0.2\nweights = "constant"\nqbroad = 0.03\nqmin = 0.0'
     text = f'[data]\n{data}\n[[phase]]\nname = "s"\nstructure = "NaCl"\n[fit]\nfree = ["scale"]\n'
@@ -609,5 +613,5 @@ def test_a_recipe_against_window_width_and_weights_of_a_header_says_so(tmp_path:
     assert [text.partition("says ")[2] for text in read.remarks] == [
         "qbroad = 0.02, 0.03 is used because it was given",
         "window_width = 0.4, 0.2 is used",
-        "weights = q-dependent, constant is used",
+        "scattering = q-dependent, constant is used",
     ]
