@@ -1,6 +1,6 @@
 """Speed of clusters against DebyeCalculator and a naive loop, in one run: `python benchmarks/clusters.py`.
 
-Prints Markdown and draws benchmarks/pictures/clusters.png. Spheres of CdS zinc blende, X-rays, Qmin 1, Qmax 30 Å⁻¹,
+Prints Markdown and draws docs/pictures/clusters.png. Spheres of CdS zinc blende, X-rays, Qmin 1, Qmax 30 Å⁻¹,
 r to 30 Å by 0.01 Å. Everything a new particle needs is timed: pairs, peaks, cut. DebyeCalculator comes with the extra
 `bench-torch`; without it that column is empty. The measured clusters come with the extra `examples`. Times are the
 least of several repeats; peak memory is that of the whole run so far.
@@ -212,7 +212,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="up to 10,000 atoms only")
     quick = parser.parse_args().quick
     rows = growth(SIZES[:3] if quick else SIZES)
-    here = Path(__file__).parent / "pictures" / "clusters.png"
+    here = Path(__file__).parent.parent / "docs" / "pictures" / "clusters.png"
     draw(rows, here)
     cpu = processor()
     print(f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, {date.today()}\n")

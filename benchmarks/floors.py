@@ -3,7 +3,7 @@
 A floor is not looked up but measured here, with loops that do nothing but what a kernel cannot avoid: roots of numbers
 already in cache, increments at random places, exponentials, multiply-adds of two short rows, bytes read from memory.
 A kernel is then run alone, on the arguments it gets in a real calculation, and its time per unit of work (a pair, a
-peak, a product) is set against the sum of those. --write puts the tables into benchmarks/README.md.
+peak, a product) is set against the sum of those. --write puts the tables into docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -378,7 +378,7 @@ def specialisations() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="write the block of benchmarks/README.md")
+    parser.add_argument("--write", action="store_true", help="write the block of docs/benchmarks.md")
     p = primitives()
     rows = crystal_floors(p) + large_floors(p) + other_floors(p)
     about = machine()

@@ -1,7 +1,7 @@
-"""Write the numbers of README.md and benchmarks/README.md, and a picture: `python benchmarks/readme.py`.
+"""Write the numbers of the pages in docs/, and a picture: `python benchmarks/readme.py`.
 
-Runs the other scripts of this folder and puts what they print between the markers of the two pages; draws
-benchmarks/pictures/cdse4.png. Takes a few minutes, most of them PDFfit2's.
+Runs the other scripts of this folder and puts what they print between the markers of those pages; draws
+docs/pictures/cdse4.png. Takes a few minutes, most of them PDFfit2's.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import measured
 from pdfkit import plot
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", HERE / "README.md")
+DOCS = HERE.parent / "docs"
+PICTURES = DOCS / "pictures"
 
 # Name of the block, script, its options.
 BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -30,7 +31,7 @@ BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 
 
-# Of the long table of stacking models, the rows that the README has room for.
+# Of the long table of stacking models, the rows that a page has room for.
 SHOWN = re.compile(
     r"\| (data|---|CdSe-[234] \| (two phases|stacked \||stacked, U11)|CdSe-bulk \| (wurtzite, U|stacked \|))"
 )
@@ -47,7 +48,7 @@ def table(script: str, *options: str) -> str:
 def put(name: str, content: str) -> None:
     """Write content between the markers of the block, on the one page that has it."""
     pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-    for page in PAGES:
+    for page in sorted(DOCS.glob("*.md")):
         text, count = re.subn(
             pattern, lambda m: f"{m[1]}{content}\n{m[2]}", page.read_text(encoding="utf-8"), flags=re.DOTALL
         )
@@ -70,8 +71,7 @@ def main() -> None:
 
 def draw() -> None:
     result = measured.two_phases("CdSe-4", measured.SHARED)
-    (HERE / "pictures").mkdir(exist_ok=True)
-    plot.fit(result, HERE / "pictures" / "cdse4.png", width=170.0)
+    plot.fit(result, PICTURES / "cdse4.png", width=170.0)
 
 
 if __name__ == "__main__":

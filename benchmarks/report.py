@@ -1,7 +1,7 @@
-"""Write the tables of `pdfkit bench`, and its picture: rivals in README.md, all in benchmarks/README.md.
+"""Write the tables of `pdfkit bench`, and its picture: in docs/comparison.md and docs/benchmarks.md.
 
 pdfkit bench --out .
-python benchmarks/report.py bench.json            # writes both pages and benchmarks/pictures/bench.png
+python benchmarks/report.py bench.json            # writes both pages and docs/pictures/bench.png
 python benchmarks/report.py bench.json --print    # prints both blocks
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from readme import put
+from readme import PICTURES, put
 
 from pdfkit.benchmarking import report as benchmarking_report
 from pdfkit.benchmarking.report import DONE, OURS, BenchReport, BenchRow, duration
 
-PICTURE = Path(__file__).parent / "pictures" / "bench.png"
+PICTURE = PICTURES / "bench.png"
 
 
 def digits(value: float) -> str:
@@ -83,7 +83,6 @@ def main() -> None:
     if options.print:
         print(short(report), block(report), sep="\n\n")
         return
-    PICTURE.parent.mkdir(exist_ok=True)
     put("rivals", short(report))
     put("bench", block(report))
     benchmarking_report.bench(report, PICTURE)

@@ -3,7 +3,7 @@
     python benchmarks/screening.py            # the measured CdSe clusters (extra `examples`); draws a picture
     python benchmarks/screening.py --cd37s20  # a simulated Cd37S20 and who is taken for whom (minutes)
 
-Prints Markdown for the README.
+Prints Markdown for docs/results.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pdfkit.model import noise
 from pdfkit.plot import clusters
 
 EXAMPLES = "diffpy/cmi/docs/examples/pdf/ch11ClusterXYZ/data"
-PICTURES = Path(__file__).parent / "pictures"
+PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 FORMULAS = ("Cd37Se20", "Cd56Se35", "Cd54Se32", "Cd84Se56", "Cd32Se14")
 
 
@@ -84,7 +84,6 @@ def measured(workers: int, rows: int, markdown: bool) -> None:
     else:
         print_rows(ranking, rows)
     print(f"*** {len(particles)} candidates in {seconds:.1f} s", file=sys.stderr)
-    PICTURES.mkdir(exist_ok=True)
     clusters.ranking(ranking, path=PICTURES / "screening.png")
 
 
@@ -116,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cd37s20", action="store_true", help="the simulated Cd37S20 and its rivals")
     parser.add_argument("--rows", type=int, default=25, help="rows to print")
-    parser.add_argument("--markdown", action="store_true", help="for the README")
+    parser.add_argument("--markdown", action="store_true", help="for docs/results.md")
     options = parser.parse_args()
     workers = os.cpu_count() or 1
     if options.cd37s20:

@@ -1,7 +1,7 @@
 """Stacking disorder against two phases on measured CdSe, and how well it is recovered: `python benchmarks/stacking.py`.
 
 Prints Markdown: fits of CdSe-1…4 and bulk (diffpy.cmi's examples, 1.5–40 Å) by rival models; recovery of alpha and
-diameter from simulated data; time beside a zinc-blende crystal. Draws benchmarks/pictures/stacking.png. Every model is
+diameter from simulated data; time beside a zinc-blende crystal. Draws docs/pictures/stacking.png. Every model is
 started from three sides (`STARTS`), and the lowest χ² is shown of fits that lost no peak: δ₂ can grow until the
 shortest bond has no width, and there are minima behind that edge. BIC counts independent points: lower is better,
 differences below about 6 mean little.
@@ -28,7 +28,7 @@ import numpy as np
 import pdfkit as pk
 
 SAMPLES = ("CdSe-1", "CdSe-2", "CdSe-3", "CdSe-4", "CdSe-bulk")
-PICTURE = Path(__file__).parent / "pictures" / "stacking.png"
+PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "stacking.png"
 # Displacements to start from: the species that moves more is not the same in both minima.
 STARTS = ({"Cd": 0.02, "Se": 0.04}, {"Cd": 0.04, "Se": 0.02}, {"Cd": 0.06, "Se": 0.02})
 CELL = ["scale", "a_h", "h", "u", "delta2"]

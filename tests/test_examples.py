@@ -45,7 +45,7 @@ NAMES = dict(public())
 def test_docstring_has_an_example(name: str) -> None:
     doc = inspect.getdoc(NAMES[name]) or ""
     assert ">>>" in doc, f"{name} has no example"
-    # pdoc makes a section of this heading.
+    # The documentation makes a section of this heading.
     assert "\nExample\n-------\n>>> " in doc, f"the example of {name} is not under the heading Example"
     assert "pdfkit" in doc.split("\nExample\n-------\n")[1], f"the example of {name} does not import pdfkit"
 

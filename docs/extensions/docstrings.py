@@ -1,0 +1,87 @@
+"""Docstrings as reStructuredText: sections, lists of "name : what it is", examples, and code between backticks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+ENTRY = re.compile(r"[\w.,()* /-]{1,60} : ")
+NEXT = re.compile(r"(?<=[.;]) (?=[A-Za-z_]\w*(?:, [A-Za-z_]\w*)* : )")
+CODE = re.compile(r"(`[^`]+`)")
+
+
+def converted(lines: list[str]) -> list[str]:
+    """Return the lines of a docstring as reStructuredText."""
+    out: list[str] = []
+    blocks = list(paragraphs(lines))
+    for block in blocks:
+        if len(block) > 1 and set(block[1].strip()) == {"-"}:
+            out += [f".. rubric:: {block[0]}", ""]
+            block = block[2:]
+        out += [*paragraph(block), ""]
+    return out
+
+
+def paragraphs(lines: list[str]) -> Iterator[list[str]]:
+    """Yield the groups of lines between empty ones."""
+    group: list[str] = []
+    for line in [*lines, ""]:
+        if line.strip():
+            group.append(line)
+        elif group:
+            yield group
+            group = []
+
+
+def paragraph(block: list[str]) -> list[str]:
+    """Return one paragraph: an example, code, a list of entries, or prose."""
+    if not block:
+        return []
+    if block[0].startswith(">>>"):
+        return [".. code-block:: pycon", "", *("   " + line for line in block)]
+    if all(line.startswith("    ") for line in block):
+        return [".. code-block:: text", "", *("   " + line for line in block)]
+    if any(ENTRY.match(line) for line in block):
+        return entries(block)
+    if block[0].startswith(("- ", "* ")):
+        return [
+            ("- " if line.startswith(("- ", "* ")) else "  ") + escaped(line.strip().lstrip("-* ")) for line in block
+        ]
+    return [escaped(line.strip()) for line in block]
+
+
+def entries(block: list[str]) -> list[str]:
+    """Return a list, an item a line that starts with "name : ", names in bold."""
+    out: list[str] = []
+    for line in (part for whole in block for part in NEXT.split(whole)):
+        if ENTRY.match(line):
+            name, rest = line.split(" : ", 1)
+            out += ["", f"* **{escaped(name.strip())}**: {escaped(rest)}"]
+        elif line.startswith("    ") or (out and out[-1].startswith(("* ", "  "))):
+            out.append("  " + escaped(line.strip()))
+        else:
+            out.append(escaped(line.strip()))
+    return [*out, ""]
+
+
+def escaped(text: str) -> str:
+    """Return text without the marks of reStructuredText; what stands between backticks is code."""
+    out = ""
+    for part in CODE.split(text):
+        code = part[:1] == "`" and len(part) > 2
+        # A letter right after code would keep it from ending there.
+        joint = "\\ " if out.endswith("``") and part[:1].isalnum() else ""
+        out += joint + (f"`{part}`" if code else re.sub(r"([*|_\\`])", r"\\\1", part))
+    return out
+
+
+def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Replace the lines of a docstring in place, as autodoc asks for."""
+    lines[:] = converted(lines)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Register the conversion."""
+    app.connect("autodoc-process-docstring", process)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
