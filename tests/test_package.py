@@ -41,7 +41,6 @@ UPHILL = {
     ("data.curves", "plot"): "PDF.plot",
     ("results.result", "plot"): "FitResult.plot",
     ("io.exports", "results"): "the type of what is written",
-    ("fitting.comparison", "screening"): "the type of a row",
     ("verification.questions.settings", "recipes"): "what a recipe makes of a file",
     ("verification.questions.structures", "cli"): "what `pdfkit info` says",
     ("verification.questions.intensities", "cli"): "what `pdfkit info` says",

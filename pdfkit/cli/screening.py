@@ -1,139 +1,187 @@
-"""What `pdfkit screen` does: candidates from a folder, files or the builders, and everything it leaves in a folder."""
+"""The command `pdfkit screen`: candidates from a folder, files or the builders, and all that it leaves in a folder."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from pdfkit.cli.console import Printed, progress
+from pdfkit.cli.options import QBROAD, QDAMP, Highest, Lowest, MaxQ, MinQ, Probe
 from pdfkit.errors import PdfkitError
-from pdfkit.screening.ranking import Ranking
-from pdfkit.screening.run import Progress
-from pdfkit.screening.screening import FREE, KEEP, confusion, screen
-from pdfkit.screening.study import Confusion
 
-EVERY = 10.0  # seconds between lines where there is no terminal
+if TYPE_CHECKING:
+    from pdfkit.screening import Progress
+    from pdfkit.screening.ranking import Ranking
+    from pdfkit.screening.study import Confusion
+
 NAMES = ("ranking.txt", "ranking.csv", "ranking.h5", "ranking.png", "confusion.txt", "confusion.csv", "confusion.png")
 
 
-@dataclass(frozen=True)
-class ScreenOptions:
-    """What `pdfkit screen` is asked for: its options under their own names."""
+def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
+    """Return an option of the command, under the heading `panel` of its help."""
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
-    rmin: float | None = None
-    rmax: float | None = None
-    probe: str | None = None
-    qmin: float | None = None
-    qmax: float | None = None
-    qdamp: float | None = None
-    qbroad: float | None = None
-    free: Sequence[str] = FREE
-    start: Sequence[str] = ()
-    keep: tuple[int, int] = KEEP
-    build: Sequence[str] = ()
-    limit: int = 100
-    seed: int = 1
-    null: str | None = None
-    mixtures: int = 0
-    ratio: tuple[float, float] | None = None
-    mass: float | None = None
-    inorganic: float = 1.0
-    confusion: int = 0
-    repeats: int = 20
-    workers: int | None = None
-    dask: str | None = None
-    out: Path = field(default_factory=lambda: Path("pdfkit-screen"))
-    resume: bool = True
+
+_BUILD, _FIT, _RANK = "Building candidates", "Fits", "Ranking"
+_KNOWN, _STUDY, _WORK = "Known composition (shown beside each candidate)", "Study of confusion", "Work and output"
+
+
+def screen(
+    data: Annotated[Path, typer.Argument(metavar="DATA.gr", help="Measured G(r).")],
+    candidates: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CANDIDATE...", help="Structure files (xyz, CIF, …), or folders of them."),
+    ] = None,
+    build: Annotated[
+        list[str] | None,
+        _option(_BUILD, "A formula such as Cd37S20: build candidates of this composition. Can be repeated."),
+    ] = None,
+    limit: Annotated[int, _option(_BUILD, "Maximum number built per family and kind.", min=1)] = 100,
+    probe: Probe = None,
+    qmin: MinQ = None,
+    qmax: MaxQ = None,
+    qdamp: Annotated[float | None, QDAMP] = None,
+    qbroad: Annotated[float | None, QBROAD] = None,
+    rmin: Lowest = None,
+    rmax: Highest = None,
+    free: Annotated[
+        list[str] | None,
+        _option(_FIT, "A parameter to fit; can be repeated. Default: scale, expansion, Uiso and delta2."),
+    ] = None,
+    start: Annotated[
+        list[str] | None,
+        _option(_FIT, "Start value of a parameter, such as Uiso=0.02; can be repeated.", metavar="NAME=VALUE"),
+    ] = None,
+    keep: Annotated[
+        tuple[int, int] | None,
+        _option(_RANK, "Maximum numbers of candidates for the second stage and for the full fit. Default: 2000 500."),
+    ] = None,
+    null: Annotated[
+        str | None, _option(_RANK, "A crystal: a sphere of it, as large as the best candidate, is ranked too.")
+    ] = None,
+    mixtures: Annotated[
+        int | None, _option(_RANK, "Number of mixtures of two of the best candidates to fit and rank too.", min=0)
+    ] = None,
+    ratio: Annotated[
+        tuple[float, float] | None, _option(_KNOWN, "Measured cations per anion: lowest and highest.")
+    ] = None,
+    mass: Annotated[float | None, _option(_KNOWN, "g/mol; measured mass of the whole particle.")] = None,
+    inorganic: Annotated[
+        float | None, _option(_KNOWN, "Mass fraction of the inorganic core in that mass. Default: 1.")
+    ] = None,
+    confusion: Annotated[
+        int,
+        _option(_STUDY, "Number of the best candidates to study: how often noise makes one pass for another.", min=0),
+    ] = 0,
+    repeats: Annotated[int, _option(_STUDY, "Simulated measurements of each of them.", min=1)] = 20,
+    seed: Annotated[int, _option(_WORK, "Seed of the random search for candidates and of simulated noise.", min=0)] = 1,
+    workers: Annotated[int | None, _option(_WORK, "Number of processes. Default: one per core.", min=1)] = None,
+    dask: Annotated[
+        str | None,
+        _option(_WORK, "Compute on this dask scheduler, such as tcp://host:8786.", metavar="ADDRESS"),
+    ] = None,
+    resume: Annotated[
+        bool, _option(_WORK, "Go on from the journal in the folder, or recompute existing results.")
+    ] = True,
+    rows: Annotated[int, _option(_WORK, "Number of rows of the table to show.", min=1)] = 20,
+    out: Annotated[
+        Path, _option(_WORK, "Folder of the results and of the journal.", "--out", "-o", metavar="DIR")
+    ] = Path("pdfkit-screen"),
+) -> Printed:
+    """Rank candidate clusters against measured G(r): which fit, and which the data cannot tell apart.
+
+    A run that was interrupted goes on where it stopped when it is started again.
+    """
+    given = {name: value for name, value in locals().items() if value is not None}
+    for name in ("data", "candidates", "rows"):
+        given.pop(name, None)
+    ranking, study, files = run_screen(data, candidates or [], **given)
+    text = ranking.table(rows) + ("" if study is None else f"\n\n{study.table()}")
+    best = [{**vars(row), "rank": rank} for rank, row in enumerate(ranking.best(rows), 1)]
+    return Printed(text, files, {"best": best, "rows": len(ranking)})
 
 
 def run_screen(
-    data: Path, candidates: Sequence[str], options: ScreenOptions
+    data: Path, candidates: Sequence[str], *, out: Path, **given: Any
 ) -> tuple[Ranking, Confusion | None, list[Path]]:
     """Screen candidates as `pdfkit screen` does; return the ranking, the study of confusion if asked for, and files.
 
-    Raises PdfkitError for whatever cannot be used; what was finished before is in the journal in `options.out`.
+    given : options of the command by name. Raises PdfkitError for whatever cannot be used; what was finished before is
+    in the journal in `out`.
     """
     from pdfkit.io import _folders
     from pdfkit.io.pdf import read_pdf
+    from pdfkit.screening.screening import confusion as study_of
+    from pdfkit.screening.screening import screen
+    from pdfkit.screening.settings import OPTIONS
 
-    given = {name: getattr(options, name) for name in ("probe", "qmin", "qmax", "qdamp", "qbroad")}
-    pdf = read_pdf(data, **{name: value for name, value in given.items() if value is not None})
-    source = _candidates(candidates, options)
+    pdf = read_pdf(data, **_among(given, "probe", "qmin", "qmax", "qdamp", "qbroad"))
+    source = _candidates(candidates, **_among(given, "build", "limit", "seed"))
+    options = {**_among(given, *OPTIONS), "start": _start(given.get("start", ()))}
     study = None
     named: list[str | Path] = [data, *(one for one in candidates if not Path(one).is_dir())]
-    with _folders.folder(options.out, NAMES, named) as folder, _executor(options) as how, progress() as tell:
-        shared: dict[str, Any] = {**how, "out": folder, "resume": options.resume, "progress": tell}
-        ranking = screen(
-            source,
-            pdf,
-            free=tuple(options.free),
-            rmin=options.rmin,
-            rmax=options.rmax,
-            start=_start(options.start),
-            keep=options.keep,
-            null=options.null,
-            mixtures=options.mixtures,
-            ratio=options.ratio,
-            mass=options.mass,
-            inorganic=options.inorganic,
-            **shared,
-        )
-        files = _write(ranking, folder)
-        if options.confusion:
-            study = confusion(options.confusion, ranking, repeats=options.repeats, seed=options.seed, **shared)
-            with _folders.publish(folder) as stage:
-                files += [folder / file.name for file in _write_study(study, stage)]
+    where = _executor(**_among(given, "dask", "workers"))
+    with _folders.folder(out, NAMES, named) as folder, where as how, progress() as say:
+        shared = {**_among(given, "resume"), **how, "out": folder, "progress": lambda now: say(words(now))}
+        ranking = screen(source, pdf, **{**options, **shared})
+        files = _write(folder, partial(_write_ranking, ranking))
+        if given.get("confusion"):
+            study = study_of(given["confusion"], ranking, **_among(given, "repeats", "seed"), **shared)
+            files += _write(folder, partial(_write_study, study))
     return ranking, study, files
 
 
-def _candidates(named: Sequence[str], options: ScreenOptions) -> Iterator[Any]:
+def _among(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _candidates(named: Sequence[str], build: Sequence[str] = (), **search: Any) -> Iterator[Any]:
     """Return particles of formulas and files of folders, one after the other; what is missing is said at once."""
-    from pdfkit import build
+    from pdfkit.build import iter_candidates
     from pdfkit.screening.candidates import files_in
 
-    if not named and not options.build:
+    if not named and not build:
         raise PdfkitError("there are no candidates: name a folder of xyz files, or give --build Cd37S20")
     files = [file for one in named for file in files_in(one)]
-    return chain(
-        files, *(build.iter_candidates(formula, limit=options.limit, seed=options.seed) for formula in options.build)
-    )
+    return chain(files, *(iter_candidates(formula, **search) for formula in build))
 
 
-def _start(settings: Sequence[str]) -> dict[str, float]:
+def _start(given: Sequence[str]) -> dict[str, float]:
     out = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
+    for one in given:
+        name, _, text = one.partition("=")
         try:
             out[name.strip()] = float(text)
         except ValueError:
-            raise PdfkitError(f"--start {setting} is not NAME=VALUE: write for example --start Uiso=0.02") from None
+            raise PdfkitError(f"--start {one} is not NAME=VALUE: write for example --start Uiso=0.02") from None
     return out
 
 
 @contextmanager
-def _executor(options: ScreenOptions) -> Iterator[dict[str, Any]]:
-    """Give the arguments that say where the work is done."""
+def _executor(dask: str | None = None, workers: int | None = None) -> Iterator[dict[str, Any]]:
+    """Give the options that say where the work is done."""
     from pdfkit._machine import cores
     from pdfkit._workers import dask_executor
 
-    if options.dask is None:
-        yield {"workers": options.workers or cores()}
+    if dask is None:
+        yield {"workers": workers or cores()}
         return
-    with dask_executor(options.dask) as executor:
-        yield {"executor": executor, "workers": options.workers}
+    with dask_executor(dask) as executor:
+        yield {"executor": executor, "workers": workers}
 
 
-def _write(ranking: Ranking, folder: Path) -> list[Path]:
-    """Write what a ranking leaves, all or nothing."""
+def _write(folder: Path, write: Callable[[Path], list[Path]]) -> list[Path]:
+    """Write what a ranking or a study leaves, all or nothing."""
     from pdfkit.io._folders import publish
 
     with publish(folder) as stage:
-        files = _write_ranking(ranking, stage)
+        files = write(stage)
     return [folder / file.name for file in files]
 
 
@@ -161,31 +209,6 @@ def _write_study(study: Confusion, folder: Path) -> list[Path]:
     study.to_csv(columns)
     clusters.confusion(study, picture)
     return [text, columns, picture]
-
-
-@contextmanager
-def progress() -> Iterator[Callable[[Progress], None]]:
-    """Give the function to call with the progress: live on a terminal, elsewhere a line every ten seconds."""
-    if not sys.stderr.isatty():
-        with nullcontext():
-            yield _Lines()
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("reading") as status:
-        yield lambda now: status.update(words(now))
-
-
-class _Lines:
-    """Prints a line every ten seconds."""
-
-    def __init__(self) -> None:
-        self.due = time.monotonic() + EVERY
-
-    def __call__(self, now: Progress) -> None:
-        if time.monotonic() >= self.due:
-            self.due = time.monotonic() + EVERY
-            print(words(now), file=sys.stderr, flush=True)
 
 
 _DOING = {

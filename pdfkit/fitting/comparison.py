@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -47,10 +47,6 @@ from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.model import Model
 from pdfkit.model.params import matching
 from pdfkit.results.result import FitResult
-
-if TYPE_CHECKING:
-    from pdfkit.screening.ranking import RankingRow
-
 
 # --- How much the data say for a candidate ---------------------------------------------------------------------------
 
@@ -70,24 +66,6 @@ def ln_evidence(chi2: float, independent: float, n_free: int, noise: str) -> flo
     if noise == "known":
         return -0.5 * chi2 - penalty
     return -0.5 * independent * math.log(chi2 / independent) - penalty
-
-
-def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
-    """Return ln Z of a fitted candidate, or of a mixture of two out of so many."""
-    chi2 = row.reduced_chi2 * max(1.0, row.n_independent - row.n_free)
-    if row.rw < SMALLEST_RW:
-        chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
-    trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
-    return ln_evidence(max(chi2, 1e-300), row.n_independent, row.n_free, noise) - trials
-
-
-def noise_of(rows: Iterable[RankingRow]) -> str:
-    """Return "known" where the data bring errors and the best candidate fits within them, else "misfit"."""
-    rows = list(rows)
-    if any(row.errors_from == "misfit" for row in rows):
-        return "misfit"
-    best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)
-    return "known" if best <= MISFIT else "misfit"
 
 
 # --- Rival models of one measurement side by side --------------------------------------------------------------------

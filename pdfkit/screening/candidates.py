@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pdfkit._checks import number
-from pdfkit.build._source import anions, cations
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.particles.particle import Particle
+from pdfkit.screening.settings import NAN, Composition
 from pdfkit.screening.tasks import particle_key
 
 SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".stru")
@@ -29,8 +27,8 @@ class Entry(NamedTuple):
     formula: str = ""
     atoms: int = 0
     family: str = ""
-    ratio: float = float("nan")
-    mass: float = float("nan")
+    ratio: float = NAN
+    mass: float = NAN
     error: str = ""
 
 
@@ -41,62 +39,12 @@ class Candidate(NamedTuple):
     payload: Any
 
 
-@dataclass(frozen=True)
-class Chemistry:
-    """What is known of the composition, to check candidates against.
-
-    ratio : (low, high) of cations per anion. ratio_of : the two elements, when it is not all cations and anions (those
-    of organic ligands, H and C, are neither).
-    mass : g/mol of the whole particle, inorganic : the mass fraction of its core, so that mass·inorganic is the core's.
-    tolerance : relative, of that product.
-    """
-
-    ratio: tuple[float, float] | None = None
-    ratio_of: tuple[str, str] | None = None
-    mass: float | None = None
-    inorganic: float = 1.0
-    tolerance: float = 0.05
-
-    def __post_init__(self) -> None:
-        if self.ratio is not None and not (len(self.ratio) == 2 and 0 <= self.ratio[0] <= self.ratio[1]):
-            raise PdfkitError(f"ratio = {self.ratio}: give the lowest and the highest number of cations per anion")
-        if self.ratio_of is not None and len(self.ratio_of) != 2:
-            raise PdfkitError(f'ratio_of = {self.ratio_of}: give two elements, such as ("Cd", "S")')
-        if self.mass is not None:
-            number("mass", self.mass, low=0.0, open_low=True)
-        number("inorganic", self.inorganic, low=0.0, high=1.0, open_low=True)
-        number("mass_tolerance", self.tolerance, low=0.0)
-
-    def ratio_in(self, particle: Particle) -> float:
-        """Return cations per anion of a particle, NaN where there is none of either."""
-        counts = particle.composition()
-        if self.ratio_of is not None:
-            top, bottom = (counts.get(e, 0.0) for e in self.ratio_of)
-        else:
-            top = sum(counts[e] for e in cations(counts))
-            bottom = sum(counts[e] for e in anions(counts))
-        return top / bottom if top and bottom else float("nan")
-
-    def ratio_fits(self, value: float) -> bool | None:
-        """Return whether a ratio lies in the measured range; None where nothing was measured."""
-        if self.ratio is None:
-            return None
-        return bool(self.ratio[0] - 1e-9 <= value <= self.ratio[1] + 1e-9)
-
-    def mass_fits(self, value: float) -> bool | None:
-        """Return whether a core mass agrees with mass·inorganic; None where nothing was measured."""
-        if self.mass is None:
-            return None
-        expected = self.mass * self.inorganic
-        return bool(abs(value - expected) <= self.tolerance * expected)
-
-
-def candidates_of(source: Any, chemistry: Chemistry, twins: dict[str, list[str]]) -> Iterator[Candidate]:
+def candidates_of(source: Any, composition: Composition, duplicates: dict[str, list[str]]) -> Iterator[Candidate]:
     """Yield the candidates of any source, one by one, under names that differ; the same atoms only once.
 
     source : a particle, a folder or file, or an iterable of particles, paths, whatever `Particle.from_structure`
-    takes, and (name, error) pairs. What an item cannot be is said in its entry. twins : gets the names of those that
-    are left out because their atoms have come before, by key.
+    takes, and (name, error) pairs. What an item cannot be is said in its entry. duplicates : gets the names of those
+    that are left out because their atoms have come before, by key.
     """
     seen: Counter[str] = Counter()
     first: set[str] = set()
@@ -108,15 +56,15 @@ def candidates_of(source: Any, chemistry: Chemistry, twins: dict[str, list[str]]
         seen[name] += 1
         if seen[name] > 1:
             name = f"{name} ({seen[name]})"
-        entry = entry_of(index, name, particle, error, chemistry)
+        entry = entry_of(index, name, particle, error, composition)
         if entry.key in first:
-            twins.setdefault(entry.key, []).append(name)
+            duplicates.setdefault(entry.key, []).append(name)
             continue
         first.add(entry.key)
         yield Candidate(entry, particle)
 
 
-def entry_of(index: int, name: str, particle: Particle | None, error: str, chemistry: Chemistry) -> Entry:
+def entry_of(index: int, name: str, particle: Particle | None, error: str, composition: Composition) -> Entry:
     """Return what is remembered of a candidate."""
     if particle is None:
         return Entry(index, name, f"failed:{index}", error=error)
@@ -127,7 +75,7 @@ def entry_of(index: int, name: str, particle: Particle | None, error: str, chemi
         particle.formula,
         len(particle),
         str(particle.meta.get("family", "")),
-        chemistry.ratio_in(particle),
+        composition.ratio_in(particle),
         particle.mass,
     )
 

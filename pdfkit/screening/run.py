@@ -7,24 +7,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
-
-from pdfkit._checks import Array
-from pdfkit._workers import Job, Pool
+from pdfkit._workers import Job, Pool, dask_size
 from pdfkit.errors import PdfkitError, ReadError, WriteError
 from pdfkit.io import _journal
 from pdfkit.io._atomic import WRITTEN, AnyPath
-from pdfkit.particles.particle import Particle
-from pdfkit.screening.candidates import Candidate, Entry
-from pdfkit.screening.ranking import RankingRow, mixture_row
-from pdfkit.screening.tasks import Record, Setting, fit_particle, lost, run_chunk
+from pdfkit.screening.candidates import Candidate
+from pdfkit.screening.settings import Progress, Tell, Work
+from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, warm_up
 
 # --- The journal of a long computation -------------------------------------------------------------------------------
 
@@ -143,35 +138,6 @@ def _number(value: Any) -> bool:
 LEVEL = 1e-9
 
 
-class Progress(NamedTuple):
-    """How far a stage is.
-
-    stage : "match", "scale", "fit", "mixture", "confusion". done, total : candidates (total None where not known).
-    rate : candidates per second, those of earlier runs left out (0 before the first). left : seconds, None where not
-    known.
-
-    Example
-    -------
-    >>> import numpy as np
-    >>> import pdfkit as pk
-    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
-    >>> truth = pk.Model(pk.Cluster(clusters[1], "c"), pk.Instrument(probe="X", qmin=0.8, qmax=16))
-    >>> told = []
-    >>> ranking = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)), progress=told.append)
-    >>> told[-1].stage, told[-1].done, told[-1].total
-    ('fit', 2, 2)
-    """
-
-    stage: str
-    done: int
-    total: int | None
-    rate: float
-    left: float | None
-
-
-Tell = Callable[[Progress], None]
-
-
 class Clock:
     """Counts what is done in a stage and tells it."""
 
@@ -191,11 +157,23 @@ class Clock:
         self.tell(Progress(self.stage, self.done, self.total, rate, left))
 
 
+@contextmanager
+def opened(work: Work, name: str, digest: str, problem: Problem) -> Iterator[tuple[Journal, Pool]]:
+    """Give the journal `name` and the workers of a computation; both are closed at the end."""
+    size = dask_size(work.executor) if work.workers is None else work.workers
+    with (
+        Journal(work.journal(name), digest, resume=work.resume) as journal,
+        Pool(work.executor, size, (warm_up, (problem,))) as pool,
+    ):
+        yield journal, pool
+
+
 class Run:
     """Takes candidates through stages; holds nothing of a candidate that is done."""
 
-    def __init__(self, setting: Setting, journal: Journal, pool: Pool, chunk: int, tell: Tell | None) -> None:
-        self.setting, self.journal, self.pool, self.chunk, self.tell = setting, journal, pool, chunk, tell
+    def __init__(self, problem: Problem, journal: Journal, pool: Pool, work: Work) -> None:
+        self.problem, self.journal, self.pool = problem, journal, pool
+        self.chunk, self.tell = work.chunk, work.progress
 
     def stage(
         self, name: str, candidates: Iterable[Candidate], total: int | None = None
@@ -225,7 +203,7 @@ class Run:
             yield self._job(name, chunk)
 
     def _job(self, name: str, chunk: list[Candidate]) -> Job[Record]:
-        return Job(chunk, (self.setting, name), tuple(candidate.payload for candidate in chunk))
+        return Job(chunk, (self.problem, name), tuple(candidate.payload for candidate in chunk))
 
     def _known(self, name: str, candidate: Candidate) -> Record | None:
         if candidate.payload is None:
@@ -256,48 +234,3 @@ class Best:
         """Return what is kept, in the order in which candidates came."""
         self._cut()
         return [item for _, _, item in sorted(self._held, key=lambda one: one[1])]
-
-
-# --- Which two candidates --------------------------------------------------------------------------------------------
-
-FINALISTS = 12
-"""Candidates whose pairs are tried with fixed curves."""
-
-
-def best_pairs(curves: Array, setting: Setting, count: int) -> list[tuple[int, int]]:
-    """Return the `count` pairs of curves (n, nr) with the smallest misfit at their best weights ≥ 0, both in use.
-
-    Non-negative least squares: Lawson & Hanson, Solving Least Squares Problems (1974).
-    """
-    from scipy.optimize import nnls
-
-    observed = setting.data.G * setting.weight
-    weighted = curves * setting.weight
-    # The triangular factor of all columns has the same norms and a few rows only.
-    factor = np.asarray(np.linalg.qr(np.column_stack([weighted.T, observed]), mode="r"))
-    out = []
-    for i, j in combinations(range(curves.shape[0]), 2):
-        weights, misfit = nnls(factor[:, [i, j]], factor[:, -1])
-        if weights.min() > 0:
-            out.append((float(misfit), i, j))
-    return [(i, j) for _, i, j in sorted(out)[:count]]
-
-
-def mixtures(run: Run, fitted: Sequence[tuple[RankingRow, Particle]], count: int) -> tuple[list[RankingRow], int]:
-    """Return rows of the best `count` mixtures of two of the best candidates, and how many pairs were looked at."""
-    few = list(fitted)[:FINALISTS]
-    if count < 1 or len(few) < 2:
-        return [], 0
-    curves = np.array([fit_particle(particle, run.setting).calc.G for _, particle in few])
-    jobs, parts = [], {}
-    for index, (i, j) in enumerate(best_pairs(curves, run.setting, count)):
-        first, second = few[i], few[j]
-        key = f"{first[0].key}+{second[0].key}"
-        parts[key] = (first[0], second[0])
-        jobs.append(Candidate(Entry(index, key, key), (first[1], second[1])))
-    done = {
-        candidate.entry.place: (candidate.entry.key, record)
-        for candidate, record in run.stage("mixture", jobs, len(jobs))
-    }
-    rows = [mixture_row(parts[key], record) for key, record in (done[k] for k in sorted(done))]
-    return rows, len(few) * (len(few) - 1) // 2

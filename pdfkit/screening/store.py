@@ -32,17 +32,18 @@ from pdfkit.io._folders import unfinished
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
 from pdfkit.model import serial
 from pdfkit.particles.particle import Particle
-from pdfkit.screening.candidates import Chemistry
-from pdfkit.screening.ranking import KINDS, ORDER, Ranking, RankingRow, Stage
+from pdfkit.screening.ranking import Ranking
+from pdfkit.screening.rows import KINDS, ORDER, RankingRow, Stage
+from pdfkit.screening.settings import Composition, ScreenFit
 from pdfkit.screening.table import STAGES, parameter_names
-from pdfkit.screening.tasks import Setting, check_setting
+from pdfkit.screening.tasks import Problem, check_problem
 
 FORMAT = "pdfkit ranking"
 FORMAT_VERSION = 1
 _TEXTS = ("name", "key", "formula", "family", "kind", "stage", "errors_from")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "lnz", "delta", "ratio", "mass")
 _COUNTS = ("atoms", "n_free", "nfev")
-_STATES = ("converged", "same")
+_STATES = ("converged", "indistinguishable")
 # Whether something fits: unknown is neither.
 _MAYBE: Mapping[bool | None, int] = {None: -1, False: 0, True: 1}
 _G = {"units": "angstrom^-2"}
@@ -59,7 +60,7 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
         "parameters": _parameters(ranking.rows),
         "curves": _curves(ranking, curves),
         "candidates": _candidates(ranking),
-        "data": _data(ranking.setting.data),
+        "data": _data(ranking.data),
         "setting": _setting(ranking),
         "funnel": _funnel(ranking.stages),
         "versions": _versions(),
@@ -98,7 +99,7 @@ def _parameters(rows: Sequence[RankingRow]) -> Group:
 
 
 def _curves(ranking: Ranking, count: int) -> Group:
-    data = ranking.setting.data
+    data = ranking.data
     signals = {"observed": Field(data.G, _G)}
     differences: dict[str, Field] = {}
     for k, row in enumerate(ranking.best(count), start=1):
@@ -157,13 +158,12 @@ def _data(data: PDF) -> Group:
 
 
 def _setting(ranking: Ranking) -> Group:
-    setting = ranking.setting
     members: dict[str, Group | Field] = {
-        "options": Field(json.dumps({**setting.options(), "memory": setting.memory}, ensure_ascii=False)),
-        "chemistry": Field(json.dumps(asdict(ranking.chemistry))),
+        "options": Field(json.dumps(asdict(ranking.settings), ensure_ascii=False)),
+        "chemistry": Field(json.dumps(asdict(ranking.composition))),
         "noise": Field(ranking.noise),
         "threshold": Field(ranking.threshold),
-        "problem": Field(setting.digest()),
+        "problem": Field(ranking.problem.digest()),
     }
     return Group("NXcollection", members)
 
@@ -208,9 +208,9 @@ def load_ranking(path: AnyPath) -> Ranking:
 
 
 def _ranking(entry: Group) -> Ranking:
-    setting = entry.group("setting")
+    setting, data = entry.group("setting"), _read_data(entry.group("data"))
     known = json.loads(setting.text("chemistry")).items()
-    chemistry: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known}
+    composition: dict[str, Any] = {_OLD.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in known}
     funnel = entry.group("funnel")
     columns = (_counts(funnel, name) for name in ("entered", "failed", "kept"))
     names = _known(funnel, "name", _texts(funnel, "name"), STAGES)
@@ -218,34 +218,39 @@ def _ranking(entry: Group) -> Ranking:
     return Ranking(
         rows=_read_rows(entry.group("rows"), entry.group("parameters")),
         stages=tuple(stages),
-        setting=_read_setting(setting, _read_data(entry.group("data"))),
+        data=data,
+        settings=_read_settings(setting, data),
         noise=_known(setting, "noise", (setting.text("noise"),), ("known", "misfit"))[0],
         threshold=setting.number("threshold"),
-        chemistry=Chemistry(**chemistry),
+        composition=Composition(**composition),
         particles=_read_candidates(entry.group("candidates")),
     )
 
 
+# Words of files of before.
+_OLD = {"tolerance": "mass_tolerance", "weights": "use_errors"}
 _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("start", "ties", "bounds"), dict),
     **dict.fromkeys(("baseline", "errors"), str),
-    **{"free": list, "surface": bool, "use_errors": bool, "max_nfev": int, "memory": (int, float)},
+    **dict.fromkeys(("surface", "use_errors"), bool),
+    **dict.fromkeys(("rmin", "rmax"), (int, float, type(None))),
+    **{"free": list, "max_nfev": int, "memory": (int, float)},
 }
 
 
-def _read_setting(group: Group, data: PDF) -> Setting:
-    """Return how candidates were fitted, in the kinds that `Setting.options` writes."""
-    options = json.loads(group.text("options"))
-    if "weights" in options:  # its name in older files
-        options["use_errors"] = options.pop("weights") == "auto"
+def _read_settings(group: Group, data: PDF) -> ScreenFit:
+    """Return how candidates were fitted, in the kinds that a `ScreenFit` has."""
+    options = {_OLD.get(name, name): value for name, value in json.loads(group.text("options")).items()}
+    if options.get("use_errors") in ("auto", "none"):
+        options["use_errors"] = options["use_errors"] == "auto"
     for name, value in options.items():
         if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
             raise ReadError(group.source, f"{name[:40]} in its settings is no such setting: was it changed?")
-    bounds = {name: tuple(limits) for name, limits in options.pop("bounds").items()}
-    start = {name: float(value) for name, value in options.pop("start").items()}
-    setting = Setting(data, free=tuple(map(str, options.pop("free"))), bounds=bounds, start=start, **options)
-    check_setting(setting)
-    return setting
+    options["bounds"] = {name: tuple(limits) for name, limits in options["bounds"].items()}
+    options["start"] = {name: float(value) for name, value in options["start"].items()}
+    settings = ScreenFit(**options)
+    check_problem(Problem(data, settings))
+    return settings
 
 
 def _texts(group: Group, name: str) -> tuple[str, ...]:
@@ -277,7 +282,8 @@ def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
         _known(table, name, tuple(columns[name]), words)
     columns.update({name: table.array(name).tolist() for name in _NUMBERS})
     columns.update({name: _counts(table, name) for name in _COUNTS})
-    columns.update({name: table.array(name).astype(bool).tolist() for name in _STATES})
+    stored = {name: name if name in table else "same" for name in _STATES}  # "same" in files of before
+    columns.update({name: table.array(word).astype(bool).tolist() for name, word in stored.items()})
     maybe = {code: value for value, code in _MAYBE.items()}
     columns.update({name: [maybe[int(v)] for v in table.array(name)] for name in ("ratio_fits", "mass_fits")})
     columns.update({name: [tuple(json.loads(v)) for v in _texts(table, name)] for name in ("remarks", "parts")})

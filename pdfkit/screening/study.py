@@ -21,14 +21,15 @@ import numpy as np
 
 from pdfkit import transforms
 from pdfkit._checks import Array, IntArray
-from pdfkit._workers import Job, Pool
+from pdfkit._workers import Job
 from pdfkit.data.covariance import Covariance
-from pdfkit.fitting.comparison import evidence_of
 from pdfkit.particles.particle import Particle
-from pdfkit.screening.candidates import Entry
-from pdfkit.screening.ranking import Ranking, candidate_row
-from pdfkit.screening.run import Clock, Journal, Tell
-from pdfkit.screening.tasks import Record, Setting, lost, run_chunk
+from pdfkit.screening.ranking import Ranking
+from pdfkit.screening.rows import RankingRow, evidence_of
+from pdfkit.screening.run import Clock, Journal, opened
+from pdfkit.screening.settings import Work
+from pdfkit.screening.table import confusion_table
+from pdfkit.screening.tasks import Problem, Record, lost, run_chunk
 
 # Candidates this close in ln Z are the same to rounding (mirror images): the true one is not beaten by them.
 EQUAL = 1e-3
@@ -86,8 +87,6 @@ class Confusion:
 
     def table(self) -> str:
         """Return the study as text: for each finalist how often it is right, found, and who wins instead."""
-        from pdfkit.screening.table import confusion_table
-
         return confusion_table(self)
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
@@ -110,7 +109,7 @@ class Confusion:
 class Study:
     """What a worker needs to refit all finalists to a simulated measurement."""
 
-    setting: Setting
+    problem: Problem
     particles: tuple[Particle, ...]
 
 
@@ -118,8 +117,8 @@ def refit(study: Study, curves: Sequence[Array]) -> list[Record]:
     """Return the fits of all finalists to each of the simulated curves."""
     out: list[Record] = []
     for G in curves:
-        setting = replace(study.setting, data=replace(study.setting.data, G=G))
-        out.append({"fits": [_brief(record) for record in run_chunk(setting, "fit", study.particles)]})
+        problem = replace(study.problem, data=replace(study.problem.data, G=G))
+        out.append({"fits": [_brief(record) for record in run_chunk(problem, "fit", study.particles)]})
     return out
 
 
@@ -134,14 +133,11 @@ def study_confusion(
     names: Sequence[str],
     repeats: int,
     seed: int,
-    pool: Callable[[], Pool],
-    path: Path | None,
-    resume: bool,
-    tell: Tell | None,
+    work: Work,
 ) -> Confusion:
     """Run the study of `pdfkit.confusion`."""
     results = [ranking.result(name) for name in names]
-    study = Study(ranking.setting, tuple(ranking.particle(name) for name in names))
+    study = Study(ranking.problem, tuple(ranking.particle(name) for name in names))
     noise, sigma = noise_source(ranking)
     n = len(names)
 
@@ -157,8 +153,8 @@ def study_confusion(
                 yield Job([key], (study,), (curve,))
 
     first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
-    clock = Clock("confusion", n * repeats, tell)
-    with Journal(path, _digest(study, seed), resume=resume) as journal, pool() as workers:
+    clock = Clock("confusion", n * repeats, work.progress)
+    with opened(work, "confusion.jsonl", _digest(study, seed), ranking.problem) as (journal, workers):
         for job, records in workers.run(refit, jobs(journal), lost):
             if job.results is None:
                 journal.add("confusion", list(zip(job.items, records, strict=True)))
@@ -178,8 +174,7 @@ def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Arr
     lnz = np.full(len(fits), -math.inf)
     for k, fit in enumerate(fits):
         if fit is not None:
-            row = candidate_row(Entry(k, "", ""), "fit", {"chi2": math.nan, "values": {}, **fit}, ranking.chemistry)
-            lnz[k] = evidence_of(row, ranking.noise)
+            lnz[k] = evidence_of(RankingRow("", "", **fit), ranking.noise)
     if not np.isfinite(lnz).any():
         return None, np.zeros(len(fits), dtype=np.int64)
     winner = true if lnz[true] > lnz.max() - EQUAL else int(np.argmax(lnz))
@@ -191,9 +186,7 @@ def noise_source(ranking: Ranking) -> tuple[Callable[[np.random.Generator], Arra
 
     noise = Σ_k a_k ε_k sin(Q_k r) with a_k² = weight²·variance of the covariance; see `pdfkit.data.covariance`.
     """
-    setting = ranking.setting
-    data = setting.data
-    used = setting.use_errors
+    data, used = ranking.data, ranking.settings.use_errors
     size = np.ones(len(data)) if data.dG is None or not used or data.cov is not None else data.dG
     base = data.cov if data.cov is not None and used else Covariance.white(data.instrument, float(data.r[-1]))
     if ranking.noise != "known":
@@ -219,7 +212,7 @@ def _root(cov: Covariance) -> Callable[[Array], Array]:
 
 
 def _digest(study: Study, seed: int) -> str:
-    out = hashlib.sha256(f"{study.setting.digest()} {seed}".encode())
+    out = hashlib.sha256(f"{study.problem.digest()} {seed}".encode())
     for particle in study.particles:
         out.update(" ".join(particle.symbols).encode() + particle.xyz.tobytes())
     return out.hexdigest()[:32]

@@ -7,18 +7,23 @@ import io
 import math
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from pdfkit._table import WIDTH, aligned, columns_of, shortened, wrapped
-from pdfkit.screening.candidates import Chemistry
-from pdfkit.screening.ranking import Ranking, RankingRow
-from pdfkit.screening.study import Confusion
+from pdfkit.screening.rows import RankingRow
+from pdfkit.screening.settings import Composition
 from pdfkit.screening.tasks import independent_points
+
+if TYPE_CHECKING:
+    from pdfkit.screening.ranking import Ranking
+    from pdfkit.screening.study import Confusion
 
 NAME_WIDTH = 30
 MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
 COLUMNS = (
     "rank", "name", "kind", "family", "formula", "atoms", "stage", "rw", "chi2", "reduced_chi2", "n_independent",
-    "n_free", "errors_from", "nfev", "converged", "lnz", "delta", "same", "ratio", "ratio_fits", "mass", "mass_fits",
+    "n_free", "errors_from", "nfev", "converged", "lnz", "delta", "indistinguishable", "ratio", "ratio_fits", "mass",
+    "mass_fits",
 )  # fmt: skip
 
 
@@ -33,14 +38,14 @@ def table(ranking: Ranking, count: int) -> str:
 
 
 def _head(ranking: Ranking) -> list[str]:
-    data, rows = ranking.setting.data, ranking.rows
+    data, rows = ranking.data, ranking.rows
     fitted = sum(row.stage == "fit" for row in rows)
     of = f" against {data.name}" if data.name else ""
     lines = [f"{len(rows)} rows{of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å: {fitted} fitted"]
     for stage in ranking.stages:
         failed = f", {stage.failed} failed" if stage.failed else ""
         lines.append(f"  {STAGES[stage.name]}: {stage.entered} in, {stage.kept} kept{failed}")
-    independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.setting))
+    independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.problem))
     yardstick = (
         "the errors of the data"
         if ranking.noise == "known"
@@ -66,21 +71,21 @@ STAGES = {
 
 
 def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
-    chemistry, with_chi2 = ranking.chemistry, ranking.noise == "known"
+    composition, with_chi2 = ranking.composition, ranking.noise == "known"
     head = ["", "", "candidate", "", "formula", "atoms", "Rw", *(["χ²red"] if with_chi2 else []), "ΔlnZ", "k", "exp. %"]
-    head += ["ratio"] * (chemistry.ratio is not None) + ["mass"] * (chemistry.mass is not None)
+    head += ["ratio"] * (composition.ratio is not None) + ["mass"] * (composition.mass is not None)
     out = [head]
     for k, row in enumerate(rows, start=1):
         cells = [
             str(k),
-            "*" if row.same else "",
+            "*" if row.indistinguishable else "",
             shortened(row.name, NAME_WIDTH),
             MARKS[row.kind],
             shortened(row.formula, 15),
         ]
         cells += [str(row.atoms), f"{row.rw:.4f}", *([_number(row.reduced_chi2, 3)] if with_chi2 else [])]
         cells += [_number(row.delta, 4), str(row.n_free or ""), _expansion(row)]
-        cells += _checks(chemistry, row)
+        cells += _checks(composition, row)
         out.append(cells)
     return out
 
@@ -89,11 +94,11 @@ def _expansion(row: RankingRow) -> str:
     return f"{100 * row.values['expansion'][0]:+.2f}" if "expansion" in row.values else ""
 
 
-def _checks(chemistry: Chemistry, row: RankingRow) -> list[str]:
+def _checks(composition: Composition, row: RankingRow) -> list[str]:
     out = []
-    if chemistry.ratio is not None:
+    if composition.ratio is not None:
         out.append(f"{_number(row.ratio, 3)}{_tick(row.ratio_fits)}")
-    if chemistry.mass is not None:
+    if composition.mass is not None:
         out.append(f"{'' if math.isnan(row.mass) else format(row.mass, '.0f')}{_tick(row.mass_fits)}")
     return out
 

@@ -1,4 +1,4 @@
-"""What a worker does to a candidate: match, scale or fit it. Pure functions of the candidate and a `Setting`.
+"""What a worker does to a candidate: match, scale or fit it. Pure functions of the candidate and a `Problem`.
 
 Everything here can be pickled by name, so that it runs in threads, processes, under MPI or on dask workers.
 """
@@ -9,15 +9,14 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import PdfkitError
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.model import Model
 from pdfkit.model.params import apply_choices, matching
@@ -25,10 +24,7 @@ from pdfkit.particles.counting import EXACT_ATOMS, WIDTH
 from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import EXPANSION_RANGE, Cluster
 from pdfkit.results.result import FitResult
-
-if TYPE_CHECKING:
-    pass
-
+from pdfkit.screening.settings import ScreenFit
 
 # --- What a worker does to a candidate -------------------------------------------------------------------------------
 
@@ -36,7 +32,10 @@ Record = dict[str, Any]
 """What is known of a candidate after a stage, in types that JSON has. "error" instead of numbers where it failed."""
 
 VERSION = 1
-"""Changed when the same setting would give other numbers: journals of another version are not continued."""
+"""Changed when the same settings would give other numbers: journals of another version are not continued."""
+
+# Settings that a digest leaves out: the range is that of the data, and memory changes no result.
+ELSEWHERE = ("rmin", "rmax", "memory")
 
 PHASE = "c"
 
@@ -57,43 +56,25 @@ FACTORS = (0.4, 0.63, 1.0, 1.6, 2.5)
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class Problem:
     """What candidates are fitted to and how; small enough to travel with every chunk of candidates.
 
-    data : the points in range. free, ties, bounds : as for `pdfkit.fit`. start : start values by the ending of
-    parameter names. surface, baseline : as for `Cluster`. use_errors, errors, max_nfev : as for `fit`. memory : bytes
-    that one candidate may need.
+    data : the points in range. fit : the settings of every fit.
     """
 
     data: PDF
-    free: tuple[str, ...]
-    start: Mapping[str, float] = field(default_factory=dict)
-    ties: Mapping[str, str | float] = field(default_factory=dict)
-    bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
-    surface: bool = False
-    baseline: str = "auto"
-    use_errors: bool = True
-    errors: str = "auto"
-    max_nfev: int = 100
-    memory: float = 1e9
+    fit: ScreenFit
 
-    def options(self) -> dict[str, Any]:
-        """Return everything but the data and the memory, in types that JSON has."""
-        return {
-            "free": list(self.free),
-            "start": dict(self.start),
-            "ties": dict(self.ties),
-            "bounds": {name: list(limits) for name, limits in self.bounds.items()},
-            "surface": self.surface,
-            "baseline": self.baseline,
-            "use_errors": self.use_errors,
-            "errors": self.errors,
-            "max_nfev": self.max_nfev,
-        }
+    @classmethod
+    def of(cls, data: PDF, fit: ScreenFit) -> Problem:
+        """Return the problem that the range of `fit` makes of the data. PdfkitError where no data are in it."""
+        return cls(data.crop(fit.rmin, fit.rmax), fit)
 
     def digest(self) -> str:
-        """Return a hash of all that results depend on."""
-        about = [VERSION, self.options(), repr(self.data.instrument)]
+        """Return a hash of all that results depend on, in the words of the first journals."""
+        options = {one.name: getattr(self.fit, one.name) for one in fields(self.fit) if one.name not in ELSEWHERE}
+        options["weights"] = "auto" if options.pop("use_errors") else "none"
+        about = [VERSION, options, repr(self.data.instrument).replace("scattering=", "weights=")]
         out = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         cov = self.data.cov
         curves = [self.data.r, self.data.G, self.data.dG]
@@ -105,8 +86,8 @@ class Setting:
     @property
     def weight(self) -> Array:
         """1/dG at every point, 1 where errors are not known or not used."""
-        known = self.data.dG is not None and self.use_errors
-        return 1.0 / self.data.dG if known and self.data.dG is not None else np.ones(len(self.data))
+        dG = self.data.dG if self.fit.use_errors else None
+        return np.ones(len(self.data)) if dG is None else 1.0 / dG
 
     @property
     def thinning(self) -> int:
@@ -135,35 +116,35 @@ def memory_needed(particle: Particle, parameters: int) -> float:
 # --- models ----------------------------------------------------------------------------------------------------------
 
 
-def start_model(particle: Particle, setting: Setting, name: str = PHASE) -> Model:
+def start_model(particle: Particle, problem: Problem, name: str = PHASE) -> Model:
     """Return the model of a candidate at the start values, before anything is looked for.
 
     Raises PdfkitError for one atom, overlapping atoms, a start value of something it does not have.
     """
-    needed = memory_needed(particle, len(setting.free) + len(particle.elements))
-    if needed > setting.memory:
+    needed = memory_needed(particle, len(problem.fit.free) + len(particle.elements))
+    if needed > problem.fit.memory:
         raise PdfkitError(
             f"{len(particle)} atoms need about {needed / 1e9:.2g} GB and a candidate may take "
-            f"{setting.memory / 1e9:.2g} GB: give memory= more, or a smaller candidate"
+            f"{problem.fit.memory / 1e9:.2g} GB: give memory= more, or a smaller candidate"
         )
     # One Uiso for all species: what Cluster takes is wider than its annotation, which is of what it keeps.
-    cluster = Cluster(particle, name, Uiso=UISO, surface=setting.surface, baseline=setting.baseline)  # type: ignore[arg-type]
+    cluster = Cluster(particle, name, Uiso=UISO, surface=problem.fit.surface, baseline=problem.fit.baseline)  # type: ignore[arg-type]
     limits = {q.name: q.high for q in cluster.quantities if q.name in DELTA_START}
-    wanted = {word: DELTA_START[word] * high for word, high in limits.items() if word in setting.free}
-    model = Model(cluster.with_values(wanted) if wanted else cluster, setting.data.instrument)
-    values = {n: value for pattern, value in setting.start.items() for n in matching(model.names, pattern)}
+    wanted = {word: DELTA_START[word] * high for word, high in limits.items() if word in problem.fit.free}
+    model = Model(cluster.with_values(wanted) if wanted else cluster, problem.data.instrument)
+    values = {n: value for pattern, value in problem.fit.start.items() for n in matching(model.names, pattern)}
     return model.with_values(values) if values else model
 
 
-def look_for_expansion(model: Model, setting: Setting) -> Model:
+def look_for_expansion(model: Model, problem: Problem) -> Model:
     """Return the model at the expansion whose peaks lie best on those of the data, where expansion is free.
 
     A fit finds the nearest minimum; peaks half a width off would lock on to the wrong ones.
     """
-    if "expansion" not in setting.free and f"{PHASE}.expansion" not in setting.free:
+    if "expansion" not in problem.fit.free and f"{PHASE}.expansion" not in problem.fit.free:
         return model
-    G = model.evaluator(setting.data.r)(model.values)[0]
-    _, shift, _ = best_stretch(G, setting, EXPANSIONS)
+    G = model.evaluator(problem.data.r)(model.values)[0]
+    _, shift, _ = best_stretch(G, problem, EXPANSIONS)
     return _expanded(model, shift)
 
 
@@ -176,14 +157,14 @@ def _expanded(model: Model, shift: float) -> Model:
     return model.with_values(changed)
 
 
-def best_stretch(G: Array, setting: Setting, shifts: Array) -> tuple[float, float, float]:
+def best_stretch(G: Array, problem: Problem, shifts: Array) -> tuple[float, float, float]:
     """Return the lowest Rw of scale·G(r/(1 + e)) over the shifts e, that e, and the scale.
 
     Only points whose r/(1 + e) lies within the range count. Rw² = 1 − (g·d)²/[(g·g)(d·d)] at the best scale, which is
     (g·d)/(g·g).
     """
-    r, every = setting.data.r, setting.thinning
-    coarse, weight, observed = r[::every], setting.weight[::every], setting.data.G[::every]
+    r, every = problem.data.r, problem.thinning
+    coarse, weight, observed = r[::every], problem.weight[::every], problem.data.G[::every]
     best = (math.inf, 0.0, 0.0)
     for shift in shifts.tolist():
         position = coarse / (1.0 + shift)
@@ -200,41 +181,41 @@ def best_stretch(G: Array, setting: Setting, shifts: Array) -> tuple[float, floa
 # --- stages ----------------------------------------------------------------------------------------------------------
 
 
-def fit_particle(particle: Particle, setting: Setting) -> FitResult:
+def fit_particle(particle: Particle, problem: Problem) -> FitResult:
     """Return the fit of one candidate: what the last stage records, with its curves.
 
     Raises PdfkitError for a candidate that cannot be fitted.
     """
-    return fit_model(look_for_expansion(start_model(particle, setting), setting), setting, setting.ties)
+    return fit_model(look_for_expansion(start_model(particle, problem), problem), problem, problem.fit.ties)
 
 
-def fit_model(model: Model, setting: Setting, ties: Mapping[str, str | float]) -> FitResult:
+def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -> FitResult:
     """Return the fit of a model that stands at its start values."""
     return fit(
         model,
-        setting.data,
-        free=setting.free,
+        problem.data,
+        free=problem.fit.free,
         ties=ties,
-        bounds=setting.bounds,
-        use_errors=setting.use_errors,
-        errors=setting.errors,
-        max_nfev=setting.max_nfev,
+        bounds=problem.fit.bounds,
+        use_errors=problem.fit.use_errors,
+        errors=problem.fit.errors,
+        max_nfev=problem.fit.max_nfev,
     )
 
 
-def match_particle(particle: Particle, setting: Setting, factors: Sequence[float]) -> Record:
+def match_particle(particle: Particle, problem: Problem, factors: Sequence[float]) -> Record:
     """Return how well a candidate matches with nothing fitted but the scale, and U common to all atoms where asked.
 
     factors : multiples of all U that are tried. Expansion is looked for where it is free.
     """
-    model = start_model(particle, setting)
-    shifts = EXPANSIONS if "expansion" in setting.free else np.zeros(1)
-    evaluate = model.evaluator(setting.data.r)
+    model = start_model(particle, problem)
+    shifts = EXPANSIONS if "expansion" in problem.fit.free else np.zeros(1)
+    evaluate = model.evaluator(problem.data.r)
     u = np.array([name.endswith(".Uiso") for name in model.names])
     best: tuple[float, float, float, float] = (math.inf, 0.0, 0.0, 1.0)
     for factor in factors:
         G = evaluate(np.where(u, model.values * factor, model.values))[0]
-        best = min(best, (*best_stretch(G, setting, shifts), factor))
+        best = min(best, (*best_stretch(G, problem, shifts), factor))
     rw, shift, scale, factor = best
     values = {
         "scale": (scale, None),
@@ -243,7 +224,7 @@ def match_particle(particle: Particle, setting: Setting, factors: Sequence[float
     for name, value in zip(model.names, model.values.tolist(), strict=True):
         if name.endswith(".Uiso"):
             values[name.removeprefix(f"{PHASE}.")] = (value * factor, None)
-    return {"rw": rw, "chi2": rw**2 * float(((setting.data.G * setting.weight) ** 2).sum()), "values": values}
+    return {"rw": rw, "chi2": rw**2 * float(((problem.data.G * problem.weight) ** 2).sum()), "values": values}
 
 
 def fit_record(result: FitResult) -> Record:
@@ -267,20 +248,20 @@ def fit_record(result: FitResult) -> Record:
     }
 
 
-def _match(particle: Particle, setting: Setting) -> Record:
-    return match_particle(particle, setting, (1.0,))
+def _match(particle: Particle, problem: Problem) -> Record:
+    return match_particle(particle, problem, (1.0,))
 
 
-def _scale(particle: Particle, setting: Setting) -> Record:
-    return match_particle(particle, setting, FACTORS)
+def _scale(particle: Particle, problem: Problem) -> Record:
+    return match_particle(particle, problem, FACTORS)
 
 
-def _fit(particle: Particle, setting: Setting) -> Record:
-    return fit_record(fit_particle(particle, setting))
+def _fit(particle: Particle, problem: Problem) -> Record:
+    return fit_record(fit_particle(particle, problem))
 
 
-def _mixture(parts: tuple[Particle, Particle], setting: Setting) -> Record:
-    result = fit_mixture(parts, setting)
+def _mixture(parts: tuple[Particle, Particle], problem: Problem) -> Record:
+    result = fit_mixture(parts, problem)
     share, error = result.fractions[MIXED[0]]["atoms"]
     return {**fit_record(result), "share": (share, error if math.isfinite(error) else None)}
 
@@ -288,25 +269,25 @@ def _mixture(parts: tuple[Particle, Particle], setting: Setting) -> Record:
 MIXED = ("a", "b")
 
 
-def fit_mixture(parts: tuple[Particle, Particle], setting: Setting) -> FitResult:
+def fit_mixture(parts: tuple[Particle, Particle], problem: Problem) -> FitResult:
     """Return the fit of two candidates side by side: own scale and expansion, shared Uiso, delta1 and delta2.
 
     The same atoms in two arrangements vibrate alike, so that a mixture costs two parameters, not five.
     """
     models = []
     for particle, name in zip(parts, MIXED, strict=True):
-        models.append(look_for_expansion(start_model(particle, setting, name), setting))
-    both = Model([model.phases[0] for model in models], setting.data.instrument)
-    ties = dict(setting.ties)
+        models.append(look_for_expansion(start_model(particle, problem, name), problem))
+    both = Model([model.phases[0] for model in models], problem.data.instrument)
+    ties = dict(problem.fit.ties)
     names = set(both.names)
     for name in both.names:
         twin = name.replace(f"{MIXED[0]}.", f"{MIXED[1]}.", 1)
         if name.startswith(f"{MIXED[0]}.") and name.endswith((".Uiso", ".delta1", ".delta2")) and twin in names:
             ties.setdefault(twin, name)
-    return fit_model(both, setting, ties)
+    return fit_model(both, problem, ties)
 
 
-STAGES: Mapping[str, Callable[[Any, Setting], Record]] = {
+STAGES: Mapping[str, Callable[[Any, Problem], Record]] = {
     "match": _match,
     "scale": _scale,
     "fit": _fit,
@@ -314,16 +295,16 @@ STAGES: Mapping[str, Callable[[Any, Setting], Record]] = {
 }
 
 
-def run_chunk(setting: Setting, stage: str, payloads: Sequence[Any]) -> list[Record]:
+def run_chunk(problem: Problem, stage: str, payloads: Sequence[Any]) -> list[Record]:
     """Return the record of each payload after a stage. One that fails has an "error" and stops nothing."""
     work = STAGES[stage]
-    return [_guarded(work, payload, setting) for payload in payloads]
+    return [_guarded(work, payload, problem) for payload in payloads]
 
 
-def _guarded(work: Callable[[Any, Setting], Record], payload: Any, setting: Setting) -> Record:
+def _guarded(work: Callable[[Any, Problem], Record], payload: Any, problem: Problem) -> Record:
     try:
         with np.errstate(all="ignore"):
-            return work(payload, setting)
+            return work(payload, problem)
     except PdfkitError as error:
         return {"error": " ".join(str(error).split())}
     except MemoryError:
@@ -337,36 +318,39 @@ def lost(_: Any, words: str) -> Record:
     return {"error": words}
 
 
-def warm_up(setting: Setting) -> bool:
+PAIR = Particle.of(["C", "C"], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+
+
+def warm_up(problem: Problem) -> bool:
     """Load kernels and tables of a fresh process, with a fit that means nothing."""
-    pair = Particle.of(["C", "C"], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
-    run_chunk(replace(setting, start={}, ties={}, bounds={}, free=("scale", "expansion", "Uiso")), "fit", [pair])
+    plain = replace(problem.fit, start={}, ties={}, bounds={}, free=("scale", "expansion", "Uiso"))
+    run_chunk(replace(problem, fit=plain), "fit", [PAIR])
     return True
 
 
-def check_setting(setting: Setting, particle: Particle | None = None) -> None:
-    """Refuse settings that no candidate could be fitted with, or that this one cannot.
+def check_problem(problem: Problem) -> None:
+    """Refuse data and settings that no candidate could be fitted with.
 
-    Raises PdfkitError for an instrument without probe or qmax, a choice that does not exist; with a particle,
-    ParameterError for names that it does not have.
+    Raises PdfkitError for an instrument without probe or qmax, a choice that does not exist, and data that hold fewer
+    independent points than a fit has parameters.
     """
-    if particle is None:
-        pair = Particle.of(["C", "C"], [[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
-        start_model(pair, replace(setting, start={}, memory=math.inf))
-        _checks.flag("use_errors", setting.use_errors)
-        _checks.choice("errors", setting.errors, ("auto", "covariance", "independent"))
-        if not setting.free:
-            raise ParameterError('nothing is free: give free=["scale", "expansion", "Uiso", ...]')
-        return
-    params = parameters(start_model(particle, setting))
-    apply_choices(params, setting.free, setting.ties, setting.bounds)
+    start_model(PAIR, replace(problem, fit=replace(problem.fit, start={}, memory=math.inf)))
+    points, free = independent_points(problem), len(problem.fit.free)
+    if points < free + 1:
+        raise PdfkitError(
+            f"the range holds {points:.1f} independent points (one every π/Qmax) for {free} free parameters: "
+            "widen it with rmin and rmax"
+        )
 
 
-# --- How much the data say for a candidate ---------------------------------------------------------------------------
+def check_parameters(problem: Problem, particle: Particle) -> None:
+    """Refuse names that this candidate does not have (ParameterError), and what cannot be fitted at all."""
+    params = parameters(start_model(particle, problem))
+    apply_choices(params, problem.fit.free, problem.fit.ties, problem.fit.bounds)
 
 
-def independent_points(setting: Setting) -> float:
+def independent_points(problem: Problem) -> float:
     """Return Δr·Qmax/π, or the number of points where that is smaller."""
-    data = setting.data
+    data = problem.data
     span = float(data.r[-1] - data.r[0])
     return min(float(len(data)), span * (data.instrument.qmax or math.inf) / math.pi)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 import screens
@@ -22,10 +23,11 @@ from pdfkit.data.covariance import Covariance
 from pdfkit.errors import ParameterError, ReadError, StructureError
 from pdfkit.fitting.comparison import ln_evidence
 from pdfkit.plot import clusters
-from pdfkit.screening import Progress
+from pdfkit.screening import Composition, Limits, Progress, ScreenFit, Work
 from pdfkit.screening.run import Best
+from pdfkit.screening.settings import OPTIONS
 from pdfkit.screening.study import noise_source
-from pdfkit.screening.tasks import memory_needed
+from pdfkit.screening.tasks import Problem, memory_needed, run_chunk, start_model
 
 CD35 = "Cd35Se20_tetrahedron"
 
@@ -152,12 +154,10 @@ def test_the_funnel_keeps_the_winner_and_says_what_it_left_out(data: pk.PDF) -> 
 
 def test_stages_agree_with_a_fit_of_what_they_fit(data: pk.PDF) -> None:
     """Match is a linear fit of the scale at the expansions of its grid: no other scale is better."""
-    from pdfkit.screening.tasks import Setting, run_chunk, start_model
-
-    setting = Setting(data.crop(1.8, 14.0), ("scale", "delta2"))
-    match, scale = (run_chunk(setting, stage, [screens.true()])[0] for stage in ("match", "scale"))
-    G = start_model(screens.true(), setting)(setting.data.r).G[:: setting.thinning]
-    observed = setting.data.G[:: setting.thinning]
+    problem = Problem.of(data, ScreenFit(("scale", "delta2"), 1.8, 14.0))
+    match, scale = (run_chunk(problem, stage, [screens.true()])[0] for stage in ("match", "scale"))
+    G = start_model(screens.true(), problem)(problem.data.r).G[:: problem.thinning]
+    observed = problem.data.G[:: problem.thinning]
 
     def rw(factor: float) -> float:
         return float(np.linalg.norm(observed - factor * G) / np.linalg.norm(observed))
@@ -253,8 +253,8 @@ def test_a_fit_that_does_not_converge_is_ranked_and_marked(data: pk.PDF) -> None
     ("options", "words"),
     [
         ({"free": ["scale", "Uisoo"]}, "'Uisoo'"),
-        ({"free": "scale"}, "one word"),
-        ({"free": []}, "nothing is free"),
+        ({"free": "scales"}, "'scales'"),
+        ({"free": []}, "free is empty"),
         ({"start": {"delta3": 1.0}}, "'delta3'"),
         ({"rmin": 5.0, "rmax": 5.3}, "independent points"),
         ({"rmin": 50.0}, "no data between"),
@@ -269,11 +269,43 @@ def test_a_fit_that_does_not_converge_is_ranked_and_marked(data: pk.PDF) -> None
         ({"baseline": "bulk"}, "baseline"),
         ({"errors": "none"}, "errors"),
         ({"null": "no such crystal"}, "no such crystal"),
+        ({"weights": "none"}, "give use_errors=True"),
+        ({"rmn": 2.0}, "no option 'rmn': the nearest are rmin"),
+        ({"fit": 3}, r"give a pdfkit.screening.ScreenFit"),
+        ({"use_errors": "auto"}, "use_errors = 'auto': give True or False"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(data: pk.PDF, options: dict[str, object], words: str) -> None:
     with pytest.raises(pk.PdfkitError, match=words.replace("(", r"\(")):
         pk.screen(screens.particles()[:2], data, **options)
+
+
+def test_groups_and_names_of_options_mean_the_same(data: pk.PDF) -> None:
+    few = screens.particles()[1:4]
+    named = pk.screen(few, data, **screens.RANGE, free=["scale", "Uiso"], threshold=2, ratio=(1.7, 1.8), chunk=2)
+    whole = pk.screen(
+        few,
+        data,
+        fit=ScreenFit(["scale", "Uiso"], **screens.RANGE),
+        limits=Limits(threshold=2),
+        composition=Composition(ratio=(1.7, 1.8)),
+        work=Work(chunk=2),
+    )
+    assert screens.numbers(whole) == screens.numbers(named)
+    assert (whole.settings, whole.threshold) == (named.settings, named.threshold)
+    # An option by name goes before the same in its group.
+    assert pk.screen(few, data, fit=whole.settings, rmax=12).settings == replace(whole.settings, rmax=12)
+
+
+def test_help_lists_every_option_once() -> None:
+    named = list(inspect.signature(pk.screen).parameters)
+    assert len(named) == len(set(named))
+    assert set(OPTIONS) < set(named)
+    assert set(Work.__dataclass_fields__) < set(inspect.signature(pk.confusion).parameters)
+    groups = (ScreenFit, Limits, Composition, Work)
+    for group in groups:
+        for option in group.__dataclass_fields__:
+            assert re.search(rf"\b{option}\b", str(group.__doc__)), f"{group.__name__} does not tell {option}"
 
 
 def test_no_candidates_at_all(data: pk.PDF, tmp_path: Path) -> None:
@@ -287,7 +319,7 @@ def test_no_candidates_at_all(data: pk.PDF, tmp_path: Path) -> None:
         pk.screen(screens.particles()[:1], replace(data, instrument=pk.Instrument(qmax=15)))
 
 
-# --- company: composition, null model, mixtures ----------------------------------------------------------------------
+# --- beside the candidates: composition, null model, mixtures --------------------------------------------------------
 
 
 def test_composition_is_checked_against_what_was_measured(data: pk.PDF) -> None:
@@ -354,7 +386,7 @@ def test_a_true_mixture_is_found_with_its_share() -> None:
 # --- the confusion study ---------------------------------------------------------------------------------------------
 
 
-def test_confusion_grows_with_the_noise_and_twins_are_never_told_apart() -> None:
+def test_confusion_grows_with_the_noise_and_mirror_images_are_never_told_apart() -> None:
     whole = screens.true()
     turned = replace(
         whole, xyz=whole.xyz[:, [1, 2, 0]] @ np.diag([1.0, -1.0, 1.0]), name="mirrored", lattice=None, sites=None
@@ -400,7 +432,7 @@ def test_noise_of_the_study_has_the_covariance_of_the_data(kind: str) -> None:
         data = replace(data, cov=cov, dG=cov.sigma(data.r))
     found = pk.screen(screens.particles()[:3], data, **screens.RANGE)
     draw, sigma = noise_source(found)
-    r = found.setting.data.r
+    r = found.data.r
     every = slice(None, None, 12)
     drawn = np.array([draw(rng)[every] for _ in range(700)])
     measured, expected = np.cov(drawn.T), cov.matrix(r)[every, every]
@@ -419,15 +451,40 @@ def test_rankings_come_back_from_hdf5(ranking: pk.Ranking, tmp_path: Path) -> No
     back = pk.Ranking.load(ranking.save(tmp_path / "r.h5"))
     assert screens.numbers(back) == screens.numbers(ranking)
     assert back.table() == ranking.table()
-    assert (back.stages, back.noise, back.threshold, back.chemistry) == (
+    assert (back.stages, back.noise, back.threshold, back.composition) == (
         ranking.stages,
         ranking.noise,
         ranking.threshold,
-        ranking.chemistry,
+        ranking.composition,
     )
-    assert back.setting.digest() == ranking.setting.digest()
+    assert back.problem.digest() == ranking.problem.digest()
     for name in (ranking[0].name, next(row.name for row in ranking if row.kind == "mixture")):
         np.testing.assert_array_equal(back.result(name).calc.G, ranking.result(name).calc.G)
+
+
+def test_rankings_and_journals_of_before_are_taken_up(tmp_path: Path) -> None:
+    """A ranking in the words of before is read, and the digest of a problem is as it was."""
+    import h5py
+
+    r = np.arange(2.0, 8.0, 0.125)
+    data = pk.PDF(r, np.floor(8 * np.sin(4 * r)) / 8, np.full(r.size, 0.5), instrument=screens.INSTRUMENT)
+    fit = ScreenFit(rmin=2.5, start={"Uiso": 0.02}, bounds={"delta2": (0, 6)}, memory=1e8)
+    assert Problem.of(data, fit).digest() == "93ef4a033baf9d52d3e90879a12ba835"
+    assert Problem.of(data, replace(fit, use_errors=False)).digest() == "3c07940a669ad0d20cf3243e2d701768"
+    ranking = pk.screen(screens.particles()[:2], data, fit=fit, ratio=(1, 2), mass=3000.0)
+    path = ranking.save(tmp_path / "before.h5")
+    with h5py.File(path, "a") as file:
+        file.move("entry/rows/indistinguishable", "entry/rows/same")
+        group = file["entry/setting"]
+        options, known = (json.loads(group[name].asstr()[()]) for name in ("options", "chemistry"))
+        options["weights"] = "auto" if options.pop("use_errors") else "none"
+        del options["rmin"], options["rmax"], group["options"], group["chemistry"]
+        known["tolerance"] = known.pop("mass_tolerance")
+        group["options"], group["chemistry"] = json.dumps(options), json.dumps(known)
+    back = pk.Ranking.load(path)
+    assert screens.numbers(back) == screens.numbers(ranking)
+    assert back.settings == replace(ranking.settings, rmin=None)
+    assert (back.problem.digest(), back.composition) == (ranking.problem.digest(), ranking.composition)
 
 
 def test_curves_in_the_file_add_up(ranking: pk.Ranking, tmp_path: Path) -> None:
@@ -447,12 +504,7 @@ def test_a_ranking_with_errors_and_failures_comes_back(tmp_path: Path) -> None:
     )
     back = pk.Ranking.load(found.save(tmp_path / "r.h5"))
     assert screens.numbers(back) == screens.numbers(found)
-    assert back.setting.digest() == found.setting.digest()
-    with h5py.File(tmp_path / "r.h5", "r+") as file:  # as it was written before "use_errors" had its name
-        options = json.loads(file["entry/setting/options"][()])
-        options["weights"] = "auto" if options.pop("use_errors") else "none"
-        file["entry/setting/options"][...] = json.dumps(options)
-    assert pk.Ranking.load(tmp_path / "r.h5").setting.use_errors
+    assert back.problem.digest() == found.problem.digest()
     nothing = pk.screen([("none", "it failed")], data, **screens.RANGE)
     assert screens.numbers(pk.Ranking.load(nothing.save(tmp_path / "n.h5"))) == screens.numbers(nothing)
     assert "it failed" in nothing.table()
@@ -475,7 +527,7 @@ def test_csv_holds_every_number(ranking: pk.Ranking, tmp_path: Path) -> None:
             assert float(written["lnz"]) == row.lnz
     assert float(rows[0]["expansion"]) == ranking[0].values["expansion"][0]
     assert float(rows[0]["expansion error"]) == ranking[0].values["expansion"][1]
-    assert rows[0]["same"] == "True"
+    assert rows[0]["indistinguishable"] == "True"
 
 
 def test_tables_fit_in_100_columns(ranking: pk.Ranking, data: pk.PDF) -> None:
@@ -527,27 +579,26 @@ def test_the_command_screens_a_folder_and_goes_on_where_it_stopped(data: pk.PDF,
         pk.io.write_xyz(folder / f"{one.formula}_{one.name.split()[0]}.xyz", one)
     measured = tmp_path / "data.gr"
     pk.write_pdf(measured, data)
-    options = screening.ScreenOptions(
-        probe="X", qmin=0.8, qmax=16.0, qdamp=0.05, rmin=1.8, rmax=14.0, workers=1, out=tmp_path / "out", confusion=2,
-        repeats=2, start=("Uiso=0.02",), free=("scale", "expansion", "Uiso", "delta2"),
-    )  # fmt: skip
-    found, study, files = screening.run_screen(measured, [str(folder)], options)
+    options = {
+        "probe": "X", "qmin": 0.8, "qmax": 16.0, "qdamp": 0.05, "rmin": 1.8, "rmax": 14.0, "workers": 1,
+        "out": tmp_path / "out", "confusion": 2, "repeats": 2, "start": ["Uiso=0.02"],
+    }  # fmt: skip
+    found, study, files = screening.run_screen(measured, [str(folder)], **options)
     assert found[0].formula == "Cd35Se20"
     assert study is not None
     assert [file.name for file in files] == list(screening.NAMES)
     assert all(file.stat().st_size for file in files)
-    again, _, _ = screening.run_screen(measured, [str(folder)], options)
+    again, _, _ = screening.run_screen(measured, [str(folder)], **options)
     assert screens.numbers(again) == screens.numbers(found)
 
 
 def test_the_command_refuses_what_is_missing(data: pk.PDF, tmp_path: Path) -> None:
     measured = tmp_path / "data.gr"
     pk.write_pdf(measured, data)
-    options = screening.ScreenOptions(out=tmp_path / "out", workers=1)
     with pytest.raises(pk.PdfkitError, match="--build Cd37S20"):
-        screening.run_screen(measured, [], options)
+        screening.run_screen(measured, [], out=tmp_path / "out", workers=1)
     with pytest.raises(pk.PdfkitError, match="--start Uiso is not"):
-        screening.run_screen(measured, [str(measured)], replace(options, start=("Uiso",)))
+        screening.run_screen(measured, [str(measured)], out=tmp_path / "out", start=["Uiso"])
 
 
 @pytest.mark.parametrize(

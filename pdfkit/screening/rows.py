@@ -1,0 +1,168 @@
+"""The rows of a ranking: what is known of each candidate, and how much the data say for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from pdfkit.fitting.comparison import MISFIT, SMALLEST_RW, ln_evidence
+from pdfkit.screening.candidates import Entry
+from pdfkit.screening.settings import Composition
+from pdfkit.screening.tasks import Record
+
+NAN = math.nan
+# Rows come in this order; within a stage by evidence, or by Rw where there is none.
+ORDER = ("fit", "scale", "match", "failed")
+KINDS = ("candidate", "null", "mixture")
+# Names of candidates with the same atoms that are worth listing.
+LISTED = 5
+
+
+@dataclass(frozen=True)
+class RankingRow:
+    """One candidate of a ranking.
+
+    name, formula, atoms, family : what it is; key : a hash of its atoms. kind : "candidate", "null" or "mixture".
+    stage : how far it came, "fit", "scale", "match" or "failed". rw, chi2, reduced_chi2, n_independent, n_free,
+    errors_from, nfev, converged : as in `FitResult` (NaN, 0 and False where there was no fit). values : parameter →
+    (value, standard error or NaN) in the units of the model (Å, Å²), without the name of the phase. lnz, delta : ln Z
+    and how far it lies below that of the best row (see `pdfkit.screen`). indistinguishable : whether the data cannot
+    tell it from the best. ratio : cations per anion; mass : g/mol; ratio_fits, mass_fits : whether these agree with
+    what was measured, None if nothing was. remarks : why it failed, what to know. parts : names of the two candidates
+    of a mixture.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    >>> truth = pk.Model(pk.Cluster(clusters[1], "c", expansion=0.01), pk.Instrument(probe="X", qmin=0.8, qmax=16))
+    >>> row = pk.screen(clusters, truth(np.arange(1.8, 14, 0.05)))[0]  # of simulated data
+    >>> row.name, row.formula, row.atoms, row.stage, row.n_free
+    ('Cd20Se10_tetrahedron', 'Cd20Se10', 30, 'fit', 5)
+    >>> print(f"expansion {row.values['expansion'][0]:.4f}")
+    expansion 0.0100
+    """
+
+    name: str
+    key: str
+    formula: str = ""
+    atoms: int = 0
+    family: str = ""
+    kind: str = "candidate"
+    stage: str = "failed"
+    rw: float = NAN
+    chi2: float = NAN
+    reduced_chi2: float = NAN
+    n_independent: float = NAN
+    n_free: int = 0
+    errors_from: str = "misfit"
+    nfev: int = 0
+    converged: bool = False
+    values: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    lnz: float = NAN
+    delta: float = NAN
+    indistinguishable: bool = False
+    ratio: float = NAN
+    ratio_fits: bool | None = None
+    mass: float = NAN
+    mass_fits: bool | None = None
+    remarks: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(RankingRow, **{**self.__dict__, "values": dict(self.values)}), ()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the funnel: how many candidates went in, failed, and went on to the next (or were ranked)."""
+
+    name: str
+    entered: int
+    failed: int
+    kept: int
+
+
+def candidate_row(
+    entry: Entry,
+    stage: str,
+    record: Record,
+    composition: Composition,
+    duplicates: Sequence[str] = (),
+    kind: str = "candidate",
+) -> RankingRow:
+    """Return the row of a candidate after its last stage, before it is compared with others."""
+    known = entry._asdict()
+    del known["place"], known["error"]
+    if entry.formula:
+        known["ratio_fits"] = composition.ratio_fits(entry.ratio)
+        known["mass_fits"] = composition.mass_fits(entry.mass)
+    if duplicates:
+        more = f" and {len(duplicates) - LISTED} more" if duplicates[LISTED:] else ""
+        known["remarks"] = (f"the same atoms as {', '.join(duplicates[:LISTED])}{more}",)
+    return _with_record(RankingRow(kind=kind, **known), stage, record)
+
+
+def mixture_row(parts: tuple[RankingRow, RankingRow], record: Record) -> RankingRow:
+    """Return the row of a mixture of two candidates."""
+    first, second = parts
+    row = RankingRow(
+        name=f"{first.name} + {second.name}",
+        key=f"{first.key}+{second.key}",
+        formula=f"{first.formula} + {second.formula}",
+        atoms=first.atoms + second.atoms,
+        family="mixture",
+        kind="mixture",
+        parts=(first.name, second.name),
+    )
+    if "share" in record:
+        share, error = record["share"]
+        words = f"{100 * share:.0f} % of the atoms" + ("" if error is None else f" (± {100 * error:.0f} %)")
+        row = replace(row, remarks=(f"{words} in {first.name}",))
+    return _with_record(row, "fit", record)
+
+
+# What a record says of a fit, and as what a row keeps it.
+_KEPT: Mapping[str, type[Any]] = {
+    **dict.fromkeys(("rw", "chi2", "reduced_chi2", "n_independent"), float),
+    **{"n_free": int, "nfev": int, "errors_from": str, "converged": bool},
+}
+
+
+def _with_record(row: RankingRow, stage: str, record: Record) -> RankingRow:
+    if "error" in record:
+        return replace(row, stage="failed", remarks=(str(record["error"]),))
+    kept = {name: kind(record[name]) for name, kind in _KEPT.items() if name in record}
+    values = {name: (float(v), NAN if e is None else float(e)) for name, (v, e) in record["values"].items()}
+    return replace(
+        row, stage=stage, values=values, remarks=(*row.remarks, *map(str, record.get("remarks", ()))), **kept
+    )
+
+
+# --- How much the data say for a candidate ---------------------------------------------------------------------------
+
+
+def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
+    """Return ln Z of a fitted candidate, or of a mixture of two out of so many."""
+    chi2 = row.reduced_chi2 * max(1.0, row.n_independent - row.n_free)
+    if row.rw < SMALLEST_RW:
+        chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
+    trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
+    return ln_evidence(max(chi2, 1e-300), row.n_independent, row.n_free, noise) - trials
+
+
+def noise_of(rows: Iterable[RankingRow]) -> str:
+    """Return "known" where the data bring errors and the best candidate fits within them, else "misfit"."""
+    rows = list(rows)
+    if any(row.errors_from == "misfit" for row in rows):
+        return "misfit"
+    best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)
+    return "known" if best <= MISFIT else "misfit"
