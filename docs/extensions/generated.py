@@ -107,8 +107,8 @@ def recipe() -> str:
     lines = ["# Recipe keys", "", words["about"], ""]
     for table, keys in KEYS.items():
         known = words[table]
-        if missing := set(keys) - set(known):
-            raise SystemExit(f"docs/extensions/words.toml does not explain {missing} of {table}")
+        if wrong := set(keys) ^ set(known):
+            raise SystemExit(f"docs/extensions/words.toml and the keys of {table} differ in {wrong}")
         lines += [f"## {table}", "", "| key | what it says |", "|---|---|"]
         lines += [*(f"| `{key}` | {cell(known[key])} |" for key in keys), ""]
     return "\n".join([*lines, "## A recipe with comments", "", "```toml", recipe_template(), "```", ""])

@@ -68,4 +68,4 @@ def test_every_recipe_key_is_explained() -> None:
     assert "pdfkit fit" in about
     assert list(words) == list(KEYS)
     for table, keys in KEYS.items():
-        assert set(keys) <= set(words[table])
+        assert set(keys) == set(words[table])
