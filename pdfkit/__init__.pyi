@@ -41,6 +41,7 @@ from .recipes.recipe import run_recipe as run_recipe
 from .reduction.batch import reduce_files as reduce_files
 from .reduction.reduction import Reduction as Reduction
 from .reduction.reduction import reduce as reduce
+from .results.problem import FitSettings as FitSettings
 from .results.result import DatasetFit as DatasetFit
 from .results.result import FitResult as FitResult
 from .results.saving import load_result as load_result

@@ -24,8 +24,8 @@ from pdfkit._checks import Array
 from pdfkit._terminal import captured
 from pdfkit.data.covariance import Covariance
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.fitting.least_squares import known_restraints, posed_again, refit
-from pdfkit.fitting.problem import Problem
+from pdfkit.fitting.least_squares import refit
+from pdfkit.fitting.residuals import Residuals
 from pdfkit.model.params import ParameterMap
 from pdfkit.model.restraints import Restraint
 from pdfkit.results.result import DatasetFit, FitResult
@@ -231,7 +231,7 @@ def bootstrap(
         for one, share in zip(result.datasets, shares, strict=True):
             signs = rng.choice((-1.0, 1.0), share.shape[0])
             data[one.name] = replace(one.data, G=one.calc.G + grow * (signs @ share))
-        restraints = [_drawn(one, rng) for one in known_restraints(result)]
+        restraints = [_drawn(one, rng) for one in result.problem.known_restraints]
         values[k] = refit(result, result.params, data, restraints).values
         if progress is not None:
             progress(k + 1, repeats)
@@ -296,7 +296,8 @@ def sample(
         raise PdfkitError("sampling needs the package emcee: install it, or use profile() or bootstrap()")
     import lmfit
 
-    problem, unit = _problem(result)
+    problem = Residuals(result.problem, ParameterMap.of(result.params))
+    unit = math.sqrt(_unit(result))
     plain = lmfit.Parameters()
     for k, name in enumerate(result.free):
         low, high = problem.mapping.low[k], problem.mapping.high[k]
@@ -312,14 +313,6 @@ def sample(
         found = sampler.emcee(steps=steps, burn=burn, nwalkers=count, seed=seed, progress=False)
     chain = np.reshape(found.chain, (-1, len(result.free)))
     return Replicas(result.free, result.values, chain, " ".join(told.getvalue().split()))
-
-
-def _problem(result: FitResult) -> tuple[Problem, float]:
-    """Return the problem of a fit as it was posed, and what its residuals are to be divided by."""
-    mapping, kept = ParameterMap.of(result.params), known_restraints(result)
-    problem = Problem(posed_again(result), mapping, kept, result.datasets[0].model)
-    problem.restraint_scale = result.restraint_scale
-    return problem, math.sqrt(_unit(result))
 
 
 def _unit(result: FitResult) -> float:

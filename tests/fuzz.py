@@ -99,7 +99,7 @@ def valid_files(folder: Path) -> dict[str, bytes]:
     pk.write_cif(folder / "own.cif", structure)
     write_stru(folder / "own.stru", structure)
     pk.io.write_xyz(folder / "own.xyz", pk.build.tetrahedron("CdSe_zincblende", 3))
-    pk.fit(model, pdf, free=["scale", "a"], max_nfev=3).save(folder / "own.h5")
+    pk.fit(model, pdf, free=["scale", "a"], settings=pk.FitSettings(max_nfev=3)).save(folder / "own.h5")
     pk.io.write_columns(folder / "columns.txt", ["r", "G"], [r, pdf.G])
     out = {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
     rows = "".join(f"{x:.3f} {y:.6f}\n" for x, y in zip(r, pdf.G, strict=True))

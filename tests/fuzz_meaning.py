@@ -59,7 +59,9 @@ def valid(folder: Path) -> dict[str, bytes]:
     nickel = pk.Crystal.from_file("Ni", name="ni", shape=pk.Sphere(30.0))
     model = pk.Model(nickel, INSTRUMENT)
     pk.write_pdf(folder / "own.gr", model(R))
-    result = pk.fit(model, model(R), free=["scale", "a"], ties={"ni.delta2": "2*ni.Ni.Uiso"}, max_nfev=3)
+    result = pk.fit(
+        model, model(R), free=["scale", "a"], ties={"ni.delta2": "2*ni.Ni.Uiso"}, settings=pk.FitSettings(max_nfev=3)
+    )
     result.save(folder / "own.h5", recipe="title = 'Ni'", digests={"x.gr": "00"})
     (folder / "params.json").write_text(result.params.dumps())
     _sets().save(folder / "sets.h5")
@@ -147,7 +149,14 @@ def _sets() -> pk.FitResult:
     restraint = pk.BondRestraint("wz", "Cd", "Se", 2.6, 0.1)
     bounds = {"wz.scale": (0.0, 9.0)}
     sets = {"x": data, "n": data}
-    return pk.fit(model, sets, free=["wz.scale", "wz.a"], bounds=bounds, restraints=[restraint], max_nfev=2)
+    return pk.fit(
+        model,
+        sets,
+        free=["wz.scale", "wz.a"],
+        bounds=bounds,
+        restraints=[restraint],
+        settings=pk.FitSettings(max_nfev=2),
+    )
 
 
 def _parts() -> list[Any]:

@@ -953,7 +953,7 @@ def changed_hdf5(path: Path, member: str, value: object) -> Path:
 @pytest.mark.parametrize("free", [[b"ni.scale", b"ni.Ni.Uiso"], [b"ni.scale", b"ni.scale"], [b"ni.a", b"none"]])
 def test_a_result_whose_covariance_is_of_other_parameters_is_refused(free: list[bytes], tmp_path: Path) -> None:
     model = nickel()
-    path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
+    path = pk.fit(model, model(R), free=["scale", "a"], settings=pk.FitSettings(max_nfev=2)).save(tmp_path / "fit.h5")
     changed_hdf5(path, "entry/covariance/names", free)
     with pytest.raises(ReadError, match=r"fit.h5: the covariance names other parameters"):
         pk.load_result(path)
@@ -1009,7 +1009,7 @@ def test_a_version_that_is_none_is_refused(version: object, tmp_path: Path) -> N
 )
 def test_a_result_with_figures_that_no_fit_has_is_refused(member: str, value: object, tmp_path: Path) -> None:
     model = nickel()
-    path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
+    path = pk.fit(model, model(R), free=["scale", "a"], settings=pk.FitSettings(max_nfev=2)).save(tmp_path / "fit.h5")
     changed_hdf5(path, f"entry/fit/{member}", value)
     with pytest.raises(ReadError, match=r"fit\.h5"):
         pk.load_result(path)
@@ -1022,7 +1022,7 @@ def test_a_result_whose_data_are_described_by_something_else_is_refused(facts: d
     import h5py
 
     model = nickel()
-    path = pk.fit(model, model(R), free=["scale", "a"], max_nfev=2).save(tmp_path / "fit.h5")
+    path = pk.fit(model, model(R), free=["scale", "a"], settings=pk.FitSettings(max_nfev=2)).save(tmp_path / "fit.h5")
     with h5py.File(path) as file:
         about = json.loads(file["entry/model/data_about"].asstr()[()])
     changed_hdf5(path, "entry/model/data_about", json.dumps({**about, "items": {**about["items"], **facts}}))

@@ -176,7 +176,7 @@ def compare(
 
     models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
     model does not have is left out of its fit (a tie also when it names what the model lacks). options : those of
-    `fit` (rmin, rmax, use_errors, errors, max_nfev). progress : called with the name of the model that is fitted next.
+    `fit` (rmin, rmax, use_errors, settings). progress : called with the name of the model that is fitted next.
 
     Raises
     ------

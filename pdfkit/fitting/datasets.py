@@ -19,6 +19,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
+from pdfkit.results.problem import begin_of
 
 # --- Which instrument counts for each data set of a fit --------------------------------------------------------------
 
@@ -139,11 +140,6 @@ def _shown(value: Any) -> str:
 
 
 # --- The part of a data set that a fit uses --------------------------------------------------------------------------
-
-
-def begin_of(pdf: PDF) -> float:
-    """Return the first r (Å) of the data that is above 0."""
-    return float(pdf.r[pdf.r > 0][0])
 
 
 def in_range(pdf: PDF, model: Model, rmin: float | None, rmax: float | None, grid: str) -> tuple[PDF, float]:

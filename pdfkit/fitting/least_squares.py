@@ -18,24 +18,25 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
-from pdfkit.fitting.datasets import Data, begin_of, in_range, named, resolved
-from pdfkit.fitting.problem import Dataset, Problem, global_quantities
-from pdfkit.fitting.whitening import possible
+from pdfkit.fitting.datasets import Data, in_range, named, resolved
+from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
-from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
+from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters, set_correlations
 from pdfkit.model.restraints import Restraint
+from pdfkit.results.problem import MAX_NFEV, FitProblem, FitSettings, PosedData
 from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
 Ends = float | None | Mapping[str, float | None]
 Progress = Callable[[int, float], None]
 
-# A fit that needs more evaluations than this is lost, not slow: it is reported as such.
-MAX_NFEV = 100
 TOLERANCE = 1e-8
 
 
-@_checks.renamed(weights="use_errors=True or use_errors=False")
+@_checks.renamed(
+    weights="use_errors=True or use_errors=False",
+    **{key: f"settings=pk.FitSettings({key}=…)" for key in ("errors", "grid", "max_nfev")},
+)
 def fit(
     model: Model,
     data: Data,
@@ -48,9 +49,7 @@ def fit(
     params: Parameters | None = None,
     restraints: Sequence[Restraint] = (),
     use_errors: bool = True,
-    errors: str = "auto",
-    grid: str = "data",
-    max_nfev: int = MAX_NFEV,
+    settings: FitSettings | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a model to measured data and return the result as a value.
@@ -70,12 +69,8 @@ def fit(
     params : Parameters to start from instead (`parameters(model, data)`); free, ties and bounds still apply on top.
     restraints : soft restraints (`Restraint`, `BondRestraint`).
     use_errors : weigh with the errors that the data bring (dG or a covariance); False: all points alike.
-    errors : "covariance" makes residuals independent with the covariance of the data, or with the one that their Qmax
-        and window cause; "independent" takes points by themselves and counts one every π/Qmax; "auto" is "covariance"
-        where Qmax is known and cuts exactly.
-    grid : "data", or with the convention "pdffit2" "nyquist": data interpolated every π/Qmax from the last point below
-        rmin, as PDFgui does when asked to.
-    max_nfev : evaluations before giving up. progress : called with (evaluations, rw).
+    settings : what is rarely changed: how errors of points go together, the grid, the evaluations before giving up
+        (`FitSettings`). progress : called with (evaluations, rw).
 
     Raises
     ------
@@ -93,15 +88,32 @@ def fit(
     a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
+    settings = settings or FitSettings()
+    whole = _weighable(model, data, use_errors)
+    models, said = resolved(model, whole)
+    if params is None:
+        params = make_parameters(global_quantities(models))
+    else:
+        params = params.copy()
+        said += _adopt(params, models)
+    said += apply_choices(params, free, ties, bounds)
+    low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
+    sets = tuple(
+        PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid))
+        for name, pdf in whole.items()
+    )
+    result = solve(FitProblem(sets, use_errors, settings, tuple(restraints)), params, progress)
+    remarks = tuple(dict.fromkeys([*said, *result.remarks]))
+    return replace(result, remarks=remarks, seconds=time.perf_counter() - started)
+
+
+def _weighable(model: Model, data: Data, use_errors: bool) -> dict[str, PDF]:
+    """Return the data sets by name; refuses some with errors and some without, which cannot be weighed together."""
     _checks.flag("use_errors", use_errors)
-    _checks.choice("errors", errors, ("auto", "covariance", "independent"))
-    _checks.choice("grid", grid, ("data", "nyquist"))
     if not isinstance(model, Model):
         raise PdfkitError(
             f"the model is of type {type(model).__name__}: make one with pdfkit.Model(phases, instrument)"
         )
-    if max_nfev < 1:
-        raise PdfkitError(f"max_nfev = {max_nfev:g}: give at least 1 evaluation")
     whole = named(model, data)
     without = [name for name, pdf in whole.items() if pdf.dG is None]
     if use_errors and 0 < len(without) < len(whole):
@@ -109,22 +121,7 @@ def fit(
             f"{', '.join(without)[:80]} has no errors dG, and other data sets have: give it dG (a third column of the "
             "file), or weigh all points alike with use_errors=False (in a recipe, under [fit]: use_errors = false)"
         )
-    models, said = resolved(model, whole)
-    remarks = list(said)
-    if params is None:
-        params = make_parameters(global_quantities(models))
-    else:
-        params = params.copy()
-        remarks += _adopt(params, models)
-    remarks += apply_choices(params, free, ties, bounds)
-    low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
-    cropped = {name: in_range(pdf, models[name], low[name], high[name], grid) for name, pdf in whole.items()}
-    sets = _datasets(models, cropped, use_errors, errors)
-    if errors == "auto" and sum(s.count for s in sets) <= sum(p.vary for p in params.values()):
-        sets = _datasets(models, cropped, use_errors, "independent")
-    result = _solve(sets, params, restraints, max_nfev, progress)
-    remarks = list(dict.fromkeys([*remarks, *result.remarks]))
-    return replace(result, remarks=tuple(remarks), seconds=time.perf_counter() - started)
+    return whole
 
 
 def _ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | None]:
@@ -137,44 +134,23 @@ def _ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | 
     return {name: given.get(name) for name in data}
 
 
-def _solve(
-    sets: Sequence[Dataset],
-    params: Parameters,
-    restraints: Sequence[Restraint],
-    max_nfev: int,
-    progress: Progress | None = None,
-    restraint_scale: float | None = None,
-) -> FitResult:
-    """Fit data sets that are prepared. `params` are changed. restraint_scale : see `Problem`; None to find it."""
+def solve(problem: FitProblem, params: Parameters, progress: Progress | None = None) -> FitResult:
+    """Fit a problem from parameters, which take the values found."""
     started = time.perf_counter()
     mapping = ParameterMap.of(params)
     for par in params.values():
         par.init_value = par.value
-    problem = Problem(sets, mapping, tuple(restraints), sets[0].model)
-    problem.check()
-    problem.leave_zero(params)
-    problem.guess_scales(params)
-    if restraint_scale is not None:
-        problem.restraint_scale = restraint_scale
-    outcome = _minimise(problem, max_nfev, progress)
-    if restraints and restraint_scale is None and not all(s.has_errors for s in sets):
+    residuals = Residuals(problem, mapping)
+    residuals.check()
+    residuals.leave_zero(params)
+    residuals.guess_scales(params)
+    most = problem.settings.max_nfev
+    outcome = _minimise(residuals, most, progress)
+    if problem.restraints and problem.restraint_scale is None and not residuals.has_errors:
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
-        problem.restraint_scale = math.sqrt(problem.misfit(problem.curves(outcome.x)) / problem.freedom)
-        outcome = _minimise(problem, max_nfev, progress, outcome)
-    return _result(problem, params, outcome, time.perf_counter() - started)
-
-
-def posed_again(result: FitResult, data: Mapping[str, PDF] | None = None) -> list[Dataset]:
-    """Return the data sets of a fit as they were weighed in it, or others (on the same r) in their place."""
-    use_errors = result.errors_from != "misfit"
-    errors = "covariance" if result.whitened else "independent"
-    out = []
-    for one in result.datasets:
-        pdf = one.data if data is None else data[one.name]
-        out.append(
-            Dataset.of(one.name, one.model, pdf, begin_of(pdf) if one.begin is None else one.begin, use_errors, errors)
-        )
-    return out
+        residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)
+        outcome = _minimise(residuals, most, progress, outcome)
+    return _result(residuals, params, outcome, time.perf_counter() - started)
 
 
 def refit(
@@ -184,28 +160,10 @@ def refit(
 
     Raises PdfkitError when the restraints of the fit are not known any more.
     """
-    kept = known_restraints(result) if restraints is None else restraints
-    return _solve(posed_again(result, data), params.copy(), kept, MAX_NFEV, None, result.restraint_scale)
-
-
-def known_restraints(result: FitResult) -> tuple[Restraint, ...]:
-    """Return the restraints of a fit. PdfkitError for one that was saved with restraints of a kind of its own."""
-    if result.restraints is None:
-        raise PdfkitError("this fit had restraints that could not be saved with it: repeat the fit, then ask again")
-    return result.restraints
-
-
-def _datasets(
-    models: Mapping[str, Model], data: Mapping[str, tuple[PDF, float]], use_errors: bool, errors: str
-) -> list[Dataset]:
-    can = all(possible(model) for model in models.values())
-    if errors == "auto":
-        errors = "covariance" if can else "independent"
-    if errors == "covariance" and not can:
-        raise PdfkitError(
-            'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
-        )
-    return [Dataset.of(name, models[name], pdf, begin, use_errors, errors) for name, (pdf, begin) in data.items()]
+    problem = result.problem if data is None else result.problem.with_data(data)
+    kept = problem.known_restraints if restraints is None else tuple(restraints)
+    settings = replace(problem.settings, max_nfev=MAX_NFEV)
+    return solve(replace(problem, restraints=kept, settings=settings), params.copy())
 
 
 def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
@@ -236,7 +194,7 @@ def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
     return make_parameters(global_quantities(resolved(model, named(model, data))[0]))  # type: ignore[arg-type]
 
 
-def _adopt(params: Parameters, models: Mapping[str, Model]) -> list[str]:
+def _adopt(params: Parameters, models: Mapping[str, Model]) -> tuple[str, ...]:
     """Give qdamp and qbroad that nobody has touched the values that the data say; say which stand against them."""
     remarks = []
     for q in global_quantities(models):
@@ -248,7 +206,7 @@ def _adopt(params: Parameters, models: Mapping[str, Model]) -> list[str]:
             par.set(value=q.value, min=min(par.min, q.value), max=max(par.max, q.value))
         elif par.value != q.value:
             remarks.append(f"{q.name} is fixed at {par.value:g} by params; data and model say {q.value:g}")
-    return remarks
+    return tuple(remarks)
 
 
 @dataclass(frozen=True)
@@ -263,10 +221,10 @@ class _Outcome:
 class _Factor:
     """[J, f] at x as its triangular factor, remembered for the one x the optimiser asks about."""
 
-    def __init__(self, problem: Problem, progress: Progress | None) -> None:
-        self.problem = problem
+    def __init__(self, residuals: Residuals, progress: Progress | None) -> None:
+        self.residuals = residuals
         self.progress = progress
-        self.norm = math.sqrt(sum(s.norm2() for s in problem.sets))
+        self.norm = math.sqrt(sum(s.norm2() for s in residuals.sets))
         self.nfev = 0
         self.x: Array | None = None
         self.factor = np.zeros((0, 0))
@@ -274,7 +232,7 @@ class _Factor:
     def at(self, x: Array) -> Array:
         """Return the triangular factor of [J, f] at x."""
         if self.x is None or not np.array_equal(x, self.x):
-            self.factor = self.problem.factor(self.problem.system(x))
+            self.factor = self.residuals.factor(self.residuals.system(x))
             self.x = x.copy()
             self.nfev += 1
             if self.progress is not None:
@@ -288,12 +246,14 @@ class _Factor:
         return np.asarray(self.at(x)[:, :-1])
 
 
-def _minimise(problem: Problem, max_nfev: int, progress: Progress | None, before: _Outcome | None = None) -> _Outcome:
+def _minimise(
+    residuals: Residuals, max_nfev: int, progress: Progress | None, before: _Outcome | None = None
+) -> _Outcome:
     from scipy.optimize import least_squares
 
-    factor = _Factor(problem, progress)
-    low, high = problem.mapping.low, problem.mapping.high
-    start = problem.mapping.x0 if before is None else before.x
+    factor = _Factor(residuals, progress)
+    low, high = residuals.mapping.low, residuals.mapping.high
+    start = residuals.mapping.x0 if before is None else before.x
     found = least_squares(
         factor.residual,
         np.clip(start, low, high),
@@ -319,68 +279,59 @@ def _minimise(problem: Problem, max_nfev: int, progress: Progress | None, before
     return _Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x))
 
 
-def _result(problem: Problem, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
-    mapping, x = problem.mapping, outcome.x
-    jac = outcome.factor[:, :-1].T
+def _result(residuals: Residuals, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
+    mapping, x = residuals.mapping, outcome.x
     values, tangents = mapping(x)
     on_bound = _at_bounds(mapping, x)
     held = _held(mapping, x, on_bound)
     at_bound = on_bound | held.alone
-    has_errors = all(s.has_errors for s in problem.sets)
     # Restraints, and what holds ties within limits, are rows of the factor, too, but no misfit.
-    other = problem.restraints or mapping.at(x)[2]
-    misfit = problem.misfit(problem.curves(x)) if other else float((outcome.factor[:, -1] ** 2).sum())
-    points = sum(s.count for s in problem.sets)
+    other = residuals.restraints or mapping.at(x)[2]
+    chi2 = residuals.misfit(residuals.curves(x)) if other else float((outcome.factor[:, -1] ** 2).sum())
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
     # The size of the error of a point comes from dG or, without it, from the misfit.
-    factor = points / problem.independent if has_errors else misfit / problem.freedom
-    covariance = _covariance(jac, at_bound) * factor
-    stderr = propagated_errors(covariance, tangents)
-    free = mapping.free_names
-    _write_back(params, mapping, values, stderr, covariance, at_bound)
-    fits = []
-    for s, rows in zip(problem.sets, problem.rows, strict=True):
-        model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
-        # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
-        G = model.evaluator(s.data.r, s.begin)(model.values)[0]
-        fits.append(
-            DatasetFit(
-                s.name,
-                model,
-                s.data,
-                PDF(s.data.r, G, instrument=model.instrument.complete()),
-                tuple(s.evaluate.messages),
-                s.begin,
-            )
-        )
-    rw = _rw(problem, fits)
-    chi2 = misfit
-    reduced = chi2 / points * problem.independent / problem.freedom
-    source = problem.sets[0].source if has_errors else "misfit"
+    known = residuals.count / residuals.independent
+    factor = known if residuals.has_errors else chi2 / residuals.freedom
+    covariance = _covariance(outcome.factor[:, :-1].T, at_bound) * factor
+    _write_back(params, mapping, values, covariance, propagated_errors(covariance, tangents))
+    fits = _fitted(residuals, values)
+    rw, reduced = _rw(residuals, fits), chi2 / residuals.count * residuals.independent / residuals.freedom
+    problem = replace(residuals.problem, datasets=fits, restraint_scale=residuals.restraint_scale)
+    scales = propagated(covariance, tangents[_scales(mapping, residuals)])
     return FitResult(
         params=params,
-        free=free,
+        free=mapping.free_names,
         values=x,
         covariance=covariance,
-        datasets=tuple(fits),
+        datasets=fits,
         rw=rw,
         chi2=chi2,
         reduced_chi2=reduced,
-        n_points=sum(len(s.data) for s in problem.sets),
-        n_independent=problem.independent,
+        n_points=sum(len(one.data) for one in fits),
+        n_independent=residuals.independent,
         nfev=outcome.nfev,
         converged=outcome.converged,
         message=outcome.message,
-        remarks=(*_verdict(rw, reduced, source), *_remarks(mapping, on_bound, held, fits, x)),
-        at_bounds=(*(name for name, bound in zip(free, at_bound, strict=True) if bound), *held.names),
-        errors_from=source,
-        whitened=problem.sets[0].whiten is not None,
-        fractions=phase_fractions(fits[0].model, propagated(covariance, tangents[_scales(mapping, problem)])),
+        remarks=(*_verdict(rw, reduced, residuals.source), *_remarks(mapping, on_bound, held, fits, x)),
+        at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
+        errors_from=residuals.source,
+        fractions=phase_fractions(fits[0].model, scales),
         seconds=seconds,
-        restraints=problem.restraints,
-        restraint_scale=problem.restraint_scale,
-        restraint_chi2=problem.restrained(x),
+        problem=problem,
+        restraint_chi2=residuals.restrained(x),
     )
+
+
+def _fitted(residuals: Residuals, values: Array) -> tuple[DatasetFit, ...]:
+    """Return the data sets with the models of all parameter values."""
+    fits = []
+    for s, rows in zip(residuals.sets, residuals.rows, strict=True):
+        model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
+        # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
+        G = model.evaluator(s.data.r, s.posed.start)(model.values)[0]
+        calc = PDF(s.data.r, G, instrument=model.instrument.complete())
+        fits.append(DatasetFit(s.name, model, s.data, s.posed.start, calc, tuple(s.evaluate.messages)))
+    return tuple(fits)
 
 
 def _verdict(rw: float, reduced_chi2: float, source: str) -> tuple[str, ...]:
@@ -421,9 +372,9 @@ def _held(mapping: ParameterMap, x: Array, on_bound: Any) -> _Held:
     return _Held(tuple(names), tuple(remarks), alone)
 
 
-def _scales(mapping: ParameterMap, problem: Problem) -> list[int]:
+def _scales(mapping: ParameterMap, residuals: Residuals) -> list[int]:
     """Return the indices of the first data set's scales, in the order of phases."""
-    return [mapping.names.index(problem.sets[0].global_name(f"{p.name}.scale")) for p in problem.model.phases]
+    return [mapping.names.index(residuals.sets[0].global_name(f"{p.name}.scale")) for p in residuals.model.phases]
 
 
 def _covariance(jac: Array, at_bound: Array) -> Array:
@@ -449,36 +400,21 @@ def _at_bounds(mapping: ParameterMap, x: Array) -> Any:
     return np.asarray((x - mapping.low < 1e-6 * span) | (mapping.high - x < 1e-6 * span))
 
 
-def _write_back(
-    params: Parameters,
-    mapping: ParameterMap,
-    values: Array,
-    stderr: Array,
-    covariance: Array,
-    at_bound: Array,
-) -> None:
+def _write_back(params: Parameters, mapping: ParameterMap, values: Array, covariance: Array, stderr: Array) -> None:
     """Put values, standard errors and correlations into the lmfit Parameters."""
-    free = mapping.free_names
     for i in mapping.free:
         params[mapping.names[i]].value = float(values[i])
-    sigma = np.sqrt(np.diag(covariance))
-    for column, name in enumerate(free):
-        par = params[name]
-        known = math.isfinite(sigma[column])
-        par.stderr = float(sigma[column]) if known else None
-        par.correl = {
-            other: float(covariance[column, k] / (sigma[column] * sigma[k]))
-            for k, other in enumerate(free)
-            if k != column and known and math.isfinite(sigma[k]) and sigma[column] * sigma[k] > 0
-        }
+    for name, sigma in zip(mapping.free_names, np.sqrt(np.diag(covariance)).tolist(), strict=True):
+        params[name].stderr = sigma if math.isfinite(sigma) else None
+    set_correlations(params, mapping.free_names, covariance)
     for i, _ in mapping.ties:
         params[mapping.names[i]].stderr = float(stderr[i]) if math.isfinite(stderr[i]) and stderr[i] > 0 else None
 
 
-def _rw(problem: Problem, fits: Sequence[DatasetFit]) -> float:
+def _rw(residuals: Residuals, fits: Sequence[DatasetFit]) -> float:
     """Rw = √(Σ w(G_obs − G_calc)²/Σ w G_obs²) over all data sets."""
     top = bottom = 0.0
-    for s, one in zip(problem.sets, fits, strict=True):
+    for s, one in zip(residuals.sets, fits, strict=True):
         weight = 1.0 / s.data.dG if s.has_errors and s.data.dG is not None else 1.0
         top += float((((s.data.G - one.calc.G) * weight) ** 2).sum())
         bottom += float(((s.data.G * weight) ** 2).sum())

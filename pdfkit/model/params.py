@@ -153,6 +153,16 @@ def make_parameters(quantities: Iterable[Quantity]) -> Parameters:
     return out
 
 
+def set_correlations(params: Parameters, free: Sequence[str], covariance: Array) -> None:
+    """Put the correlations of free parameters into them; none with what has no error."""
+    sigma = np.sqrt(np.diag(covariance))
+    size = np.outer(sigma, sigma)
+    known = np.isfinite(size) & (size > 0)
+    for i, name in enumerate(free):
+        others = [(k, other) for k, other in enumerate(free) if k != i and known[i, k]]
+        params[name].correl = {other: float(covariance[i, k] / size[i, k]) for k, other in others}
+
+
 def _around(q: Quantity) -> tuple[float, float]:
     room = 0.25 * abs(q.value)
     low = q.low if q.value >= q.low else max(q.value - room, min(q.least, q.value))

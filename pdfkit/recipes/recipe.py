@@ -291,6 +291,7 @@ def run_recipe(
 def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = None) -> FitResult:
     """Fit what a recipe describes without writing anything."""
     from pdfkit.fitting.least_squares import fit
+    from pdfkit.results.problem import FitSettings
 
     model, data = recipe.build()
     several = len(recipe.data) > 1
@@ -305,8 +306,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             bounds=recipe.bounds,
             restraints=recipe.restraints,
             use_errors=recipe.use_errors,
-            grid=recipe.grid,
-            max_nfev=recipe.max_nfev,
+            settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev),
             progress=progress,
         )
     except ParameterError as error:

@@ -18,6 +18,7 @@ from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
 from pdfkit.model.restraints import Restraint
 from pdfkit.model.weights import form_factors
+from pdfkit.results.problem import FitProblem, PosedData
 from pdfkit.structure.species import atomic_mass
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ Uncertain = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class DatasetFit:
+class DatasetFit(PosedData):
     """One data set after the fit: the refined model, the data in range, and G_calc on the same r.
-
-    begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
 
     Example
     -------
@@ -42,12 +41,8 @@ class DatasetFit:
     ('', 400, ['ni'], True)
     """
 
-    name: str
-    model: Model
-    data: PDF
     calc: PDF
     messages: tuple[str, ...] = ()
-    begin: float | None = None
 
     def partials(self, *, weighted: bool = True) -> dict[tuple[str, str], PDF]:
         """Return G_ab of the refined model by species pair on the data's r; weighted ones add up to `calc`."""
@@ -75,11 +70,11 @@ class FitResult:
     params : lmfit Parameters with values, stderr, correl. free, values (n,), covariance (n, n): the varied ones; NaN
     rows belong to parameters on a bound. datasets: one `DatasetFit` per data set. rw: √(Σw(Go−Gc)²/ΣwGo²). chi2:
     Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
-    ΣΔr·Qmax/π. converged: whether the optimiser found a minimum. restraints: those of the fit (None: they could not be
-    saved); restraint_chi2: their Σ[(value − target)/σ]² times restraint_scale², as it was added to chi2. errors_from:
+    ΣΔr·Qmax/π. converged: whether the optimiser found a minimum. restraint_chi2: Σ[(value − target)/σ]² of the
+    restraints times problem.restraint_scale², as it was added to chi2. errors_from:
     "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit over independent
-    points). whitened: residuals were made independent; chi2 and n_independent then count those. fractions: phase →
-    {"atoms", "cells", "mass"} → (value, standard error).
+    points). fractions: phase → {"atoms", "cells", "mass"} → (value, standard error). problem: what was asked: a
+    `FitProblem`, at the refined models.
 
     Example
     -------
@@ -112,10 +107,18 @@ class FitResult:
     errors_from: str
     fractions: Mapping[str, Mapping[str, Uncertain]]
     seconds: float
-    whitened: bool = False
-    restraints: tuple[Restraint, ...] | None = ()
-    restraint_scale: float = 1.0
+    problem: FitProblem
     restraint_chi2: float = 0.0
+
+    @property
+    def whitened(self) -> bool:
+        """Whether residuals were made independent; chi2 and n_independent then count those."""
+        return self.problem.settings.errors == "covariance"
+
+    @property
+    def restraints(self) -> tuple[Restraint, ...] | None:
+        """The restraints of the fit; None where they could not be saved."""
+        return self.problem.restraints
 
     @property
     def describes(self) -> bool:

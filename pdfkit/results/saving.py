@@ -35,8 +35,9 @@ from pdfkit.io.columns import write_columns
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
 from pdfkit.model import serial
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters
+from pdfkit.model.params import Parameters, set_correlations
 from pdfkit.model.restraints import BondRestraint, Restraint, ValueRestraint
+from pdfkit.results.problem import FitProblem, FitSettings
 from pdfkit.results.result import DatasetFit, FitResult, Uncertain
 
 FORMAT = "pdfkit fit result"
@@ -292,7 +293,7 @@ def _summary(result: FitResult) -> Group:
     members: dict[str, Group | Field] = {name: Field(getattr(result, name)) for name in _NUMBERS}
     members["converged"] = Field(result.converged)
     members["describes"] = Field(result.describes)
-    members["restraint_scale"] = Field(result.restraint_scale)
+    members["restraint_scale"] = Field(result.problem.restraint_scale or 1.0)
     members["restraint_chi2"] = Field(result.restraint_chi2)
     members["restraints"] = Field(_restraints(result))
     members["message"] = Field(result.message)
@@ -350,7 +351,7 @@ def _result(entry: Group) -> FitResult:
     groups = [entry] if "data" in entry else [
         entry.group(name) for name in entry.members if name.startswith("dataset_")
     ]  # fmt: skip
-    datasets = sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])
+    datasets = [one for _, one in sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])]
     if not datasets:
         raise ReadError(entry.source, "it holds no data: is the file complete?")
     fit = entry.group("fit")
@@ -359,12 +360,19 @@ def _result(entry: Group) -> FitResult:
         raise ReadError(entry.source, f"{below[0]} of the fit is below 0: was it changed by something else?")
     if (errors := fit.text("errors_from")) not in _SOURCES:
         raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: was it changed by something else?")
+    problem = FitProblem(
+        tuple(datasets),
+        errors != "misfit",
+        FitSettings("covariance" if numbers["whitened"] else "independent"),
+        _read_restraints(fit),
+        fit.number("restraint_scale") if "restraint_scale" in fit else 1.0,
+    )
     return FitResult(
         params=params,
         free=free,
         values=np.array([float(params[name].value) for name in free]),
         covariance=covariance,
-        datasets=tuple(one for _, one in datasets),
+        datasets=tuple(datasets),
         rw=numbers["rw"],
         chi2=numbers["chi2"],
         reduced_chi2=numbers["reduced_chi2"],
@@ -378,9 +386,8 @@ def _result(entry: Group) -> FitResult:
         errors_from=errors,
         fractions=_read_fractions(entry.group("fractions")),
         seconds=numbers["seconds"],
-        whitened=bool(numbers["whitened"]),
-        restraints=_read_restraints(fit),
-        **{key: fit.number(key) for key in ("restraint_scale", "restraint_chi2") if key in fit},
+        problem=problem,
+        restraint_chi2=fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0,
     )
 
 
@@ -399,7 +406,7 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     messages = tuple(str(one) for one in about.attrs.get("messages", ()))
     name = str(about.attrs.get("name", ""))
     begin = about.attrs.get("begin")
-    one = DatasetFit(name, model, data, calc, messages, None if begin is None else float(begin))
+    one = DatasetFit(name, model, data, None if begin is None else float(begin), calc, messages)
     return int(about.attrs.get("position", 0)), one
 
 
@@ -426,13 +433,7 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
         raise ReadError(table.source, "the covariance names other parameters than those that vary: was it changed?")
     if covariance.shape != (len(free), len(free)):
         raise ReadError(table.source, f"the covariance has shape {covariance.shape} for {len(free)} free parameters")
-    sigma = np.sqrt(np.diag(covariance))
-    for i, name in enumerate(free):
-        params[name].correl = {
-            other: float(covariance[i, k] / (sigma[i] * sigma[k]))
-            for k, other in enumerate(free)
-            if k != i and np.isfinite(sigma[[i, k]]).all()
-        }
+    set_correlations(params, free, covariance)
     return params
 
 

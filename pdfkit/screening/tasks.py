@@ -23,6 +23,7 @@ from pdfkit.model.params import apply_choices, matching
 from pdfkit.particles.counting import EXACT_ATOMS, WIDTH
 from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import EXPANSION_RANGE, Cluster
+from pdfkit.results.problem import FitSettings
 from pdfkit.results.result import FitResult
 from pdfkit.screening.settings import ScreenFit
 
@@ -198,8 +199,7 @@ def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -
         ties=ties,
         bounds=problem.fit.bounds,
         use_errors=problem.fit.use_errors,
-        errors=problem.fit.errors,
-        max_nfev=problem.fit.max_nfev,
+        settings=FitSettings(problem.fit.errors, max_nfev=problem.fit.max_nfev),
     )
 
 

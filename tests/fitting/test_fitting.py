@@ -14,6 +14,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError
+from pdfkit.fitting.least_squares import refit
 
 R = np.arange(150, 3001) * 0.01
 TRUTH = {
@@ -284,3 +285,25 @@ def test_data_with_and_without_errors_are_refused_with_a_way_out() -> None:
     data = {"a": pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), "b": pk.PDF(R, G, instrument=LAB)}
     with pytest.raises(pk.PdfkitError, match=r"b has no errors dG, .* use_errors=False"):
         pk.fit(start(), data)
+
+
+def test_a_result_keeps_its_problem(tmp_path: Path) -> None:
+    """Data, models, restraints and settings: a fit that is continued ends where it was, from a file, too."""
+    model = pk.Model(pk.Crystal.from_file("CdS_wurtzite", name="wz"), pk.Instrument(probe="X", qmax=20))
+    data = model.with_values({"wz.a": 4.15})(np.arange(1.5, 12, 0.02))
+    restraint = pk.ValueRestraint("wz.c/wz.a", 1.633, 0.01)
+    options = {"free": ["scale", "a", "c"], "restraints": [restraint], "rmin": 2.0}
+    for settings in (pk.FitSettings(), pk.FitSettings("independent")):
+        result = pk.fit(model, data, **options, settings=settings)
+        problem = result.problem
+        assert problem.datasets == result.datasets
+        assert problem.settings.errors == ("covariance" if result.whitened else "independent")
+        assert (problem.known_restraints, result.restraints) == ((restraint,), (restraint,))
+        saved = pk.load_result(result.save(tmp_path / "fit.h5"))
+        again = [refit(one, one.params) for one in (result, saved, pickle.loads(pickle.dumps(result)))]
+        for one in again:
+            assert one.problem.restraint_scale == pytest.approx(problem.restraint_scale, rel=1e-12)
+            assert one.chi2 + one.restraint_chi2 == pytest.approx(result.chi2 + result.restraint_chi2, rel=1e-3)
+            np.testing.assert_allclose(one.values, result.values, atol=1e-4)
+    with pytest.raises(ParameterError, match="FitSettings"):
+        pk.fit(model, data, free=["scale"], max_nfev=3)

@@ -55,7 +55,7 @@ def test_independent_points_give_the_same_fit_where_errors_are_flat() -> None:
     q = np.pi / 60.0 * np.arange(1, int(15 * 60 / np.pi) + 1)
     G = true(R).G + np.random.default_rng(3).normal(0, 0.005, q.size) @ np.sin(np.outer(q, R))
     one, other = (
-        pk.fit(model, pk.PDF(R, G, instrument=SHARP), free=FREE, ties=TIES, errors=e)
+        pk.fit(model, pk.PDF(R, G, instrument=SHARP), free=FREE, ties=TIES, settings=pk.FitSettings(e))
         for e in ("covariance", "independent")
     )
     assert (one.whitened, other.whitened) == (True, False)
@@ -83,9 +83,14 @@ def test_where_nothing_is_known_points_stay_as_they_are() -> None:
     result = pk.fit(model, pk.PDF(R, model(R).G * 1.1, instrument=model.instrument), free=["scale"], rmax=8)
     assert not result.whitened
     with pytest.raises(pk.PdfkitError, match="needs a finite qmax"):
-        pk.fit(model, pk.PDF(R, model(R).G, instrument=model.instrument), free=["scale"], errors="covariance")
+        pk.fit(
+            model,
+            pk.PDF(R, model(R).G, instrument=model.instrument),
+            free=["scale"],
+            settings=pk.FitSettings("covariance"),
+        )
     with pytest.raises(pk.PdfkitError, match="choose one of auto, covariance, independent"):
-        pk.fit(model, pk.PDF(R, model(R).G), free=["scale"], errors="white")
+        pk.fit(model, pk.PDF(R, model(R).G), free=["scale"], settings=pk.FitSettings("white"))
 
 
 def test_noise_that_grows_with_q_leaves_what_low_q_knows() -> None:
@@ -108,5 +113,5 @@ def test_noise_that_grows_with_q_leaves_what_low_q_knows() -> None:
     # 30 sets: ±13 %. The floor under the variances makes the reported errors too large, not too small.
     assert (spread < 1.35).all()
     assert (spread > 0.35).all()
-    counted = pk.fit(model, data, free=FREE, ties=TIES, errors="independent")
+    counted = pk.fit(model, data, free=FREE, ties=TIES, settings=pk.FitSettings("independent"))
     assert np.mean(errors) < 0.3 * counted.params["zb.spdiameter"].stderr

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from simulated_fits import ALL, NAME, several, single, two_phases
 
 from pdfkit._table import WIDTH
+from pdfkit.results.problem import FitSettings
 from pdfkit.results.report import report, report_html, uncertain
 
 
@@ -144,7 +145,9 @@ def test_errors_say_where_they_come_from():
     with_dG, without = report(single()), report(two_phases())
     assert "from dG of the data" in with_dG
     assert "made independent with the correlation that Qmax and window cause" in with_dG.replace("\n    ", " ")
-    plain = replace(single(), whitened=False)
+    found = single()
+    assert found.whitened
+    plain = replace(found, problem=replace(found.problem, settings=FitSettings("independent")))
     assert "widened by √" in report(plain)
     assert "scaled by the misfit" in report(replace(plain, errors_from="misfit"))
     assert "from the covariance of the data" in report(replace(single(), errors_from="cov"))

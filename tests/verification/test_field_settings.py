@@ -344,7 +344,7 @@ def test_noise_that_is_known_is_no_fault_of_the_model() -> None:
     sigma = 5.0
     noisy = NICKEL(R).G + np.random.default_rng(1).normal(0.0, sigma, R.size)
     data = pk.PDF(R, noisy, np.full(R.size, sigma), instrument=NICKEL.instrument)
-    result = fit(NICKEL, data, free=["scale"], errors="independent")
+    result = fit(NICKEL, data, free=["scale"], settings=pk.FitSettings("independent"))
     assert result.rw > 0.4
     assert result.converged
     assert result.describes
@@ -352,7 +352,9 @@ def test_noise_that_is_known_is_no_fault_of_the_model() -> None:
 
 
 def test_a_fit_cut_short_has_not_converged_and_may_describe() -> None:
-    result = fit(NICKEL.with_values({"ni.a": 3.53}), NICKEL(R), free=["scale", "a"], max_nfev=1)
+    result = fit(
+        NICKEL.with_values({"ni.a": 3.53}), NICKEL(R), free=["scale", "a"], settings=pk.FitSettings(max_nfev=1)
+    )
     assert not result.converged
     assert "NOT CONVERGED" in str(result)
 
@@ -490,7 +492,7 @@ def test_pdffit2_begins_where_pdfgui_would_when_the_file_begins_at_zero() -> Non
 def test_the_nyquist_grid_is_that_of_pdfgui() -> None:
     r = np.arange(1, 2001) * 0.01
     model = pk.Model(NICKEL.phases, Instrument("X", qmax=25.0, qdamp=0.03), "pdffit2")
-    result = fit(model, model(r), rmin=2.0, rmax=15.0, free=["scale"], grid="nyquist")
+    result = fit(model, model(r), rmin=2.0, rmax=15.0, free=["scale"], settings=pk.FitSettings(grid="nyquist"))
     step = math.pi / 25.0
     count = math.ceil((15.0 - 1.99) / step)
     np.testing.assert_allclose(result.data.r, 1.99 + step * np.arange(count + 1), atol=1e-12)
@@ -499,7 +501,12 @@ def test_the_nyquist_grid_is_that_of_pdfgui() -> None:
         (pk.Model(NICKEL.phases, Instrument("X", qmax=math.inf), "pdffit2"), "finite qmax"),
     ):
         with pytest.raises(pk.PdfkitError, match=words):
-            fit(options, NICKEL(R) if options is NICKEL else pk.PDF(R, NICKEL(R).G), free=["scale"], grid="nyquist")
+            fit(
+                options,
+                NICKEL(R) if options is NICKEL else pk.PDF(R, NICKEL(R).G),
+                free=["scale"],
+                settings=pk.FitSettings(grid="nyquist"),
+            )
 
 
 @pytest.mark.parametrize(("rmin", "qmax"), [(1.99, 25.0), (1.49, 19.0), (0.57, 30.0), (2.03, 12.0), (1.0, 22.5)])

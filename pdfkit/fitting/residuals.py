@@ -1,4 +1,4 @@
-"""The least-squares problem of a fit: data sets, residuals and their Jacobian as functions of the free values."""
+"""Residuals of a fit and their Jacobian as functions of the free values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
-from pdfkit.fitting.whitening import Whitening, whitening
+from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
 from pdfkit.model.params import ParameterMap, Parameters
-from pdfkit.model.restraints import Restraint
 from pdfkit.phases.base import Quantity
+from pdfkit.results.problem import FitProblem, PosedData
 
 OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01}
 """Å⁻¹: where a fit starts a free quantity that is 0."""
@@ -52,17 +52,14 @@ def global_quantities(models: Mapping[str, Model]) -> list[Quantity]:
 
 @dataclass(frozen=True)
 class Dataset:
-    """One measured curve and what compares it with a model.
+    """One measured curve, ready to be compared with its model.
 
     target (m,), weight (m,): G_obs and 1/dG (1 where there is none) at the points used; whiten: makes residuals there
     independent, None to take every point by itself. source: where the size of the errors comes from ("cov", "dG",
     "misfit").
     """
 
-    name: str
-    model: Model
-    data: PDF
-    begin: float
+    posed: PosedData
     evaluate: Evaluator
     target: Array
     weight: Array
@@ -70,18 +67,33 @@ class Dataset:
     source: str
 
     @classmethod
-    def of(cls, name: str, model: Model, data: PDF, begin: float, use_errors: bool, errors: str) -> Dataset:
-        """Prepare `data`, the part in the range of the fit of what begins at `begin` (Å), for its own model."""
-        _checks.scale(f"G of {name or data.name or 'the data'}", data.G, data.dG)
+    def of(cls, posed: PosedData, use_errors: bool, errors: str) -> Dataset:
+        """Prepare a data set. errors : "covariance" or "independent"."""
+        model, data = posed.model, posed.data
+        _checks.scale(f"G of {posed.name or data.name or 'the data'}", data.G, data.dG)
         if errors == "covariance":
             made = whitening(data, model.instrument, use_errors)
-            target, ones = data.G[made.index], np.ones(made.index.size)
             # The points are some of the data's: the last may not be among them, and the model is that of all.
             evaluate = model.evaluator(data.r[made.index], end=float(data.r[-1]))
-            return cls(name, model, data, begin, evaluate, target, ones, made, made.source)
+            return cls(posed, evaluate, data.G[made.index], np.ones(made.index.size), made, made.source)
         dG = data.dG if use_errors else None
         weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
-        return cls(name, model, data, begin, model.evaluator(data.r, begin), data.G, weight, None, source)
+        return cls(posed, model.evaluator(data.r, posed.start), data.G, weight, None, source)
+
+    @property
+    def name(self) -> str:
+        """Its name among several data sets."""
+        return self.posed.name
+
+    @property
+    def model(self) -> Model:
+        """The model that it is compared with."""
+        return self.posed.model
+
+    @property
+    def data(self) -> PDF:
+        """The data in range."""
+        return self.posed.data
 
     @property
     def has_errors(self) -> bool:
@@ -117,27 +129,60 @@ class Dataset:
         return min(float(len(self.data)), span * qmax / math.pi)
 
 
-class Problem:
-    """Residuals, Jacobian and what is needed to judge them, as functions of the free values."""
+def _prepared(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:
+    """Return the data sets, and how errors of their points go together.
 
-    def __init__(
-        self, sets: Sequence[Dataset], mapping: ParameterMap, restraints: tuple[Restraint, ...], model: Model
-    ) -> None:
-        self.sets = sets
+    Where "auto" leaves that open, residuals are made independent if their correlation is known, and if enough are left
+    for so many free parameters.
+    """
+    asked, can = problem.settings.errors, all(possible(one.model) for one in problem.datasets)
+    if asked == "covariance" and not can:
+        raise PdfkitError(
+            'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
+        )
+    errors = asked if asked != "auto" else "covariance" if can else "independent"
+    sets = [Dataset.of(one, problem.use_errors, errors) for one in problem.datasets]
+    if asked == "auto" and errors == "covariance" and sum(s.count for s in sets) <= free:
+        return [Dataset.of(one, problem.use_errors, "independent") for one in problem.datasets], "independent"
+    return sets, errors
+
+
+class Residuals:
+    """Residuals of a problem, their Jacobian and what is needed to judge them, as functions of the free values."""
+
+    def __init__(self, problem: FitProblem, mapping: ParameterMap) -> None:
         self.mapping = mapping
-        self.restraints = restraints
-        self.model = model
-        self.restraint_scale = math.sqrt(sum(s.count for s in sets) / self.independent)
+        self.restraints = problem.known_restraints
+        self.sets, errors = _prepared(problem, len(mapping.free))
+        self.problem = replace(problem, settings=replace(problem.settings, errors=errors))
+        self.model = self.sets[0].model
+        known = problem.restraint_scale
+        self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
-        self.wall = 1e3 * math.sqrt(sum(s.norm2() for s in sets)) if mapping.limits else 0.0
+        self.wall = 1e3 * math.sqrt(sum(s.norm2() for s in self.sets)) if mapping.limits else 0.0
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
-        for s in sets:
+        for s in self.sets:
             names = [s.global_name(name) for name in s.model.names]
             missing = [name for name in names if name not in position]
             if missing:
                 raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
             self.rows.append(np.array([position[name] for name in names]))
+
+    @property
+    def count(self) -> int:
+        """Number of residuals of all data sets."""
+        return sum(s.count for s in self.sets)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the size of the errors is known without a fit, in all data sets."""
+        return all(s.has_errors for s in self.sets)
+
+    @property
+    def source(self) -> str:
+        """Where the size of the errors comes from: "cov", "dG" or "misfit"."""
+        return self.sets[0].source if self.has_errors else "misfit"
 
     @property
     def independent(self) -> float:
@@ -162,7 +207,7 @@ class Problem:
             raise ParameterError(
                 f"{idle[0]} is free, but neither model nor ties have it: fix it, or take params of this model"
             )
-        points = sum(s.count for s in self.sets)
+        points = self.count
         if points <= len(self.mapping.free):
             raise ParameterError(
                 f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"

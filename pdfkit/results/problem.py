@@ -1,0 +1,103 @@
+"""What a fit is asked, as a value: data sets with their models, restraints, and how points are weighed.
+
+A result keeps its problem, so that a fit can be continued, resampled or compared without asking the user again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from pdfkit import _checks
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.model.model import Model
+from pdfkit.model.restraints import Restraint
+
+# A fit that needs more evaluations than this is lost, not slow: it is reported as such.
+MAX_NFEV = 100
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What is rarely changed about a fit.
+
+    errors : "covariance" makes residuals independent with the covariance of the data, or with the one that their Qmax
+        and window cause; "independent" takes points by themselves and counts one every π/Qmax; "auto" is "covariance"
+        where Qmax is known and cuts exactly.
+    grid : "data", or with the convention "pdffit2" "nyquist": data interpolated every π/Qmax from the last point below
+        rmin, as PDFgui does when asked to.
+    max_nfev : evaluations before giving up.
+
+    Raises PdfkitError for a value that is none of these.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> data = model.with_values({"ni.a": 3.6})(np.arange(1, 10, 0.02))  # simulated
+    >>> pk.fit(model, data, free=["a"], settings=pk.FitSettings(max_nfev=1)).converged
+    False
+    """
+
+    errors: str = "auto"
+    grid: str = "data"
+    max_nfev: int = MAX_NFEV
+
+    def __post_init__(self) -> None:
+        _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
+        _checks.choice("grid", self.grid, ("data", "nyquist"))
+        if self.max_nfev < 1:
+            raise PdfkitError(f"max_nfev = {self.max_nfev:g}: give at least 1 evaluation")
+
+
+@dataclass(frozen=True, eq=False)
+class PosedData:
+    """One data set of a fit: the part of the data in range, and the model that they are compared with.
+
+    begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
+    """
+
+    name: str
+    model: Model
+    data: PDF
+    begin: float | None
+
+    @property
+    def start(self) -> float:
+        """`begin`, or the first r (Å) of the data that is above 0 where that is not known."""
+        return begin_of(self.data) if self.begin is None else self.begin
+
+
+def begin_of(pdf: PDF) -> float:
+    """Return the first r (Å) of the data that is above 0."""
+    return float(pdf.r[pdf.r > 0][0])
+
+
+@dataclass(frozen=True, eq=False)
+class FitProblem:
+    """What a fit minimises: the misfit of its data sets, and restraints.
+
+    use_errors : whether the errors of the data weigh their points. restraints : None where they could not be saved.
+    restraint_scale : what a restraint's (value − target)/σ is multiplied with; None to find it.
+    """
+
+    datasets: tuple[PosedData, ...]
+    use_errors: bool = True
+    settings: FitSettings = field(default_factory=FitSettings)
+    restraints: tuple[Restraint, ...] | None = ()
+    restraint_scale: float | None = None
+
+    @property
+    def known_restraints(self) -> tuple[Restraint, ...]:
+        """The restraints. PdfkitError for those that were saved with restraints of a kind of their own."""
+        if self.restraints is None:
+            raise PdfkitError("this fit had restraints that could not be saved with it: repeat the fit, then ask again")
+        return self.restraints
+
+    def with_data(self, data: Mapping[str, PDF]) -> Self:
+        """Return the problem of other data on the same r, by name."""
+        sets = (PosedData(one.name, one.model, data[one.name], one.start) for one in self.datasets)
+        return replace(self, datasets=tuple(sets))
