@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from os import PathLike
 from pathlib import Path
@@ -88,42 +88,18 @@ def measured_file() -> Path | None:
 
 
 def _measured_recipe(data: Path, name: str) -> str:
-    from pdfkit.recipes.template import recipe_template
+    from pdfkit.recipes.template import Example, recipe_template
 
-    return recipe_template(
-        data,
-        name=name,
-        title=MEASURED_TITLE,
-        probe="X",
-        qmin=0.0,
-        qmax=19.0,
-        qdamp=0.058,
-        rmin=1.5,
-        rmax=40.0,
-        use_errors=False,
-        out=".",
-    )
+    example = Example(title=MEASURED_TITLE, qmax=19.0, qdamp=0.058, rmax=40.0, use_errors=False, out=".")
+    return recipe_template(data, name=name, example=example)
 
 
 def _simulated_recipe(data: str, name: str) -> str:
-    from pdfkit.recipes.template import recipe_template
+    from pdfkit.recipes.template import Example, recipe_template
 
-    return recipe_template(
-        data,
-        name=name,
-        title=SIMULATED_TITLE,
-        probe="X",
-        qmin=0.0,
-        qmax=15.0,
-        qdamp=0.03,
-        window="lorch",
-        rmin=1.5,
-        rmax=25.0,
-        elements=("Cd", "S"),
-        spdiameter=30.0,
-        out=".",
-        prefix="simulated-",
-    )
+    example = Example(SIMULATED_TITLE, qmax=15.0, qdamp=0.03, window="lorch", rmax=25.0, elements=("Cd", "S"))
+    example = replace(example, spdiameter=30.0, out=".", prefix="simulated-")
+    return recipe_template(data, name=name, example=example)
 
 
 def _simulate(file: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from os import PathLike
 
 _TEMPLATE = """\
@@ -18,9 +19,9 @@ title = {title}
 file = {file}
 # name = "xray"                   # a short word; needed where there are several
 probe = {probe:<26}# "X" (X-rays), "N" (neutrons) or "E" (electrons)
-qmin = {qmin:<27}# limits of the sine transform that made G(r); qmax = inf for none
+qmin = {qmin!s:<27}# limits of the sine transform that made G(r); qmax = inf for none
 qmax = {qmax}
-qdamp = {qdamp:<26}# damping of the instrument, from a standard such as Ni or LaB6
+qdamp = {qdamp!s:<26}# damping of the instrument, from a standard such as Ni or LaB6
 # qbroad = 0.0                    # broadening of the instrument
 window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
@@ -31,7 +32,7 @@ window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann",
 # kind = "G"                      # or "GK" (Keen's G(r)), "D", "T", "R", "g", "g-1": these are converted
 # composition = "{material}"            # by the neutron lengths of what it is made of,
 # rho0 = 0.04                     # and by its number density in atoms/Å³
-rmin = {rmin:<27}# range to fit
+rmin = {rmin!s:<27}# range to fit
 rmax = {rmax}
 # Left out, probe to window come from the header of the file.
 
@@ -101,50 +102,51 @@ spdiameter = [5, 500]
 """
 
 
+@dataclass(frozen=True)
+class Example:
+    """What stands in the lines of the commented recipe.
+
+    elements: cation and anion of shipped wurtzite and zinc blende structures; out, prefix: of [output], left out where
+    empty. The rest are values of the keys of their names.
+    """
+
+    title: str = "CdSe nanocrystals, wurtzite and zinc blende"
+    probe: str = "X"
+    qmin: float = 0.0
+    qmax: float = 19.0
+    qdamp: float = 0.058
+    window: str = "none"
+    rmin: float = 1.5
+    rmax: float = 20.0
+    elements: tuple[str, str] = ("Cd", "Se")
+    spdiameter: float = 35.0
+    use_errors: bool = True
+    out: str = ""
+    prefix: str = ""
+
+
 def recipe_template(
-    data: str | PathLike[str] | None = None,
-    *,
-    name: str = "RECIPE.toml",
-    title: str = "CdSe nanocrystals, wurtzite and zinc blende",
-    probe: str = "X",
-    qmin: float = 0.0,
-    qmax: float = 19.0,
-    qdamp: float = 0.058,
-    window: str = "none",
-    rmin: float = 1.5,
-    rmax: float = 20.0,
-    elements: tuple[str, str] = ("Cd", "Se"),
-    spdiameter: float = 35.0,
-    use_errors: bool = True,
-    out: str | None = None,
-    prefix: str = "",
+    data: str | PathLike[str] | None = None, *, name: str = "RECIPE.toml", example: Example | None = None
 ) -> str:
     """Return a commented recipe that explains every key.
 
-    data : the G(r) file (default "data.gr"). name : what the recipe will be called. elements : cation and anion of
-    shipped wurtzite and zinc blende structures. The rest are values that go where their name stands.
+    data : the G(r) file (default "data.gr"). name : what the recipe will be called. example : what stands in it.
     """
-    cation, anion = elements
-    lines = [f"{key} = {quoted(value)}\n" for key, value in (("dir", out or ""), ("prefix", prefix)) if value]
+    example = example or Example()
+    cation, anion = example.elements
+    lines = [f"{key} = {quoted(value)}\n" for key, value in (("dir", example.out), ("prefix", example.prefix)) if value]
     return _TEMPLATE.format(
         name=name,
-        title=quoted(title),
         file=quoted(str(data) if data is not None else "data.gr"),
-        probe=quoted(probe),
-        qmin=str(float(qmin)),
-        qmax=str(float(qmax)),
-        qdamp=str(float(qdamp)),
-        window=quoted(window),
-        rmin=str(float(rmin)),
-        rmax=str(float(rmax)),
         material=cation + anion,
         cation=cation,
         anion=anion,
         ucation=0.02,
         uanion=0.04,
-        spdiameter=spdiameter,
-        use_errors=str(use_errors).lower(),
         output="".join(lines),
+        **{key: quoted(getattr(example, key)) for key in ("title", "probe", "window")},
+        **{key: float(getattr(example, key)) for key in ("qmin", "qmax", "qdamp", "rmin", "rmax", "spdiameter")},
+        use_errors=str(example.use_errors).lower(),
     )
 
 

@@ -15,7 +15,7 @@ from pdfkit.errors import PdfkitError, ReadError, RecipeError, WriteError
 from pdfkit.model import noise as model_noise
 from pdfkit.recipes.recipe import fit_recipe, load_recipe, run_recipe
 from pdfkit.recipes.tables import KEYS
-from pdfkit.recipes.template import recipe_template
+from pdfkit.recipes.template import Example, recipe_template
 from pdfkit.recipes.toml import Source
 
 NICKEL = """\
@@ -204,7 +204,7 @@ def test_the_template_loads_and_explains_every_key(tmp_path: Path) -> None:
 
 
 def test_the_commented_keys_of_the_template_are_true_too(tmp_path: Path) -> None:
-    lines = recipe_template(rmax=6.0).splitlines()
+    lines = recipe_template(example=Example(rmax=6.0)).splitlines()
     keys = {key for table in KEYS.values() for key in table}
     opened = [line[2:] if line.startswith("# ") and line[2:].split(" =")[0] in keys else line for line in lines]
     text = "\n".join(line.removeprefix("#") if line.startswith(("#     {", "# ]")) else line for line in opened)
