@@ -150,7 +150,7 @@ def partials(
     if isinstance(source, Model):
         r = np.arange(1.0, 20.0 + 1e-9, 0.01) if r is None else _checks.grid("r", r)
         total, word = source(r), "model"
-        datasets: Sequence[DatasetFit] = (DatasetFit("", source, total, total),)
+        datasets: Sequence[DatasetFit] = (DatasetFit("", source, total, None, total),)
     elif r is not None:
         raise PdfkitError("r belongs to a model without data: a fit is drawn on the r of its data, so leave r out")
     else:
