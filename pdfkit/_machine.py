@@ -108,3 +108,16 @@ def _controller() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
+
+
+def is_running(process: int) -> bool:
+    """Return whether a process of this machine runs; True where that cannot be known."""
+    if os.name != "posix":  # os.kill would end it there
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

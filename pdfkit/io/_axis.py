@@ -218,7 +218,7 @@ def _spoken(unit: str) -> str:
 def _unsaid(table: Table, weak: Sequence[Hint], evidence: Evidence) -> Axis:
     """Return what the step, the file's name and ending, or the wavelength suggest."""
     suffix = Path(table.path).suffix.lower()
-    end, last = float(evidence.x[-1]), int(table.lines[-1])
+    end = float(evidence.x[-1])
     likely = [hint for hint in weak if not evidence.against(hint.unit)]
     if len({hint.unit for hint in likely}) == 1:
         taken = likely[0]
@@ -232,8 +232,8 @@ def _unsaid(table: Table, weak: Sequence[Hint], evidence: Evidence) -> Axis:
         if evidence.wavelength is not None and not evidence.impossible("2theta"):
             return _by_wavelength(table, evidence, suffix)
         if suffix in (".xye", ".fxye"):
-            raise ReadError(table.path, f"{suffix} usually has 2θ, and no wavelength is known: {ASK}")
-    return _assumed(table, evidence, end, last, suffix)
+            raise table.error(f"{suffix} usually has 2θ, and no wavelength is known: {ASK}")
+    return _assumed(table, evidence, end, suffix)
 
 
 def _by_wavelength(table: Table, evidence: Evidence, suffix: str) -> Axis:
@@ -242,22 +242,22 @@ def _by_wavelength(table: Table, evidence: Evidence, suffix: str) -> Axis:
     against = evidence.unlikely("2theta")
     if against and evidence.peak is not None and not evidence.against("A-1"):
         text = f"{why}, but in 2θ {against}, and Q in Å⁻¹ is likelier"
-        raise ReadError(table.path, f"{text}: {ASK}")
+        raise table.error(f"{text}: {ASK}")
     if evidence.too_far("2theta"):
-        raise ReadError(table.path, f"{why}, but in 2θ {against}: is {evidence.wavelength:g} Å right? Else {ASK}")
+        raise table.error(f"{why}, but in 2θ {against}: is {evidence.wavelength:g} Å right? Else {ASK}")
     text = f"the first column is taken as {SPOKEN['2theta']}: {why}" + (f"; but {against}" if against else "")
     return Axis("2theta", why, () if suffix == ".xye" and not against else (text,))
 
 
-def _assumed(table: Table, evidence: Evidence, end: float, last: int, suffix: str) -> Axis:
+def _assumed(table: Table, evidence: Evidence, end: float, suffix: str) -> Axis:
     against = evidence.impossible("A-1")
     if against:
-        raise ReadError(table.path, f"{against}; is it in nm⁻¹, or 2θ? Say so: {ASK}", last)
+        raise table.error(f"{against}; is it in nm⁻¹, or 2θ? Say so: {ASK}", -1)
     usual = suffix in (".iq", ".qye", ".qchi")
     highest = max(_HIGHEST_PEAK if usual else _DENSEST, 1.5 * float(evidence.x[0]))
     if evidence.peak is not None and evidence.peak > highest:
         text = f"nothing says what the first column is, and its first strong peak at {evidence.peak:.4g}"
-        raise ReadError(table.path, f"{text} is too far out for Q in Å⁻¹ (nm⁻¹, or 2θ?): {ASK}")
+        raise table.error(f"{text} is too far out for Q in Å⁻¹ (nm⁻¹, or 2θ?): {ASK}")
     why = "assumed, nothing is said"
     if usual:
         return Axis("A-1", f"usual in {suffix} files")

@@ -32,6 +32,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pdfkit._machine import is_running
 from pdfkit.errors import PdfkitError, WriteError
 from pdfkit.io._atomic import WRITTEN, AnyPath, check_target, own, remedy
 
@@ -205,15 +206,7 @@ def _is_dead(owner: dict[str, object]) -> bool:
     process = owner.get("process")
     if not isinstance(process, int) or process <= 0 or owner.get("machine") != socket.gethostname():
         return False
-    if sys.platform == "win32":  # os.kill would end it there
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return not is_running(process)
 
 
 def _words(owner: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError
 from pdfkit.io import _functions, _header, _kinds
 from pdfkit.io import _kinds as io_kinds
 from pdfkit.io._functions import OF_Q, Kind, Sample
@@ -34,9 +34,9 @@ def statement(table: Table, facts: _header.Facts, curve: Curve) -> Said:
     output = facts.word("outputtype") or ""
     of_r = not first and (suffix in (".gr", ".fgr") or _kinds.of_names(table.path, table.header, of="r").kind)
     if output in ("gr", "iq") or re.match(r"[rR](?![A-Za-z])", first) or of_r or (not first and suffix == ".iq"):
-        raise ReadError(table.path, "this is not S(Q) or F(Q): use read_pdf for G(r), or reduce intensities first")
+        raise table.error("this is not S(Q) or F(Q): use read_pdf for G(r), or reduce intensities first")
     if said.kind == "I" or re.match(r"2\W?[tT]h|[tT]th", first):
-        raise ReadError(table.path, "this holds intensities: reduce them to S(Q) first")
+        raise table.error("this holds intensities: reduce them to S(Q) first")
     if output in ("sq", "fq"):
         return Said(output[0].upper(), f"outputtype is {output}", sure=True, unit=said.unit)
     if said.sure or said.kind == "?":
@@ -85,12 +85,12 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
         return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
     if said.kind == "?" or not said.kind:
         about = said.how or (f"the column is labelled {table.labels[1]}" if len(table.labels) > 1 else "")
-        raise ReadError(table.path, f"{about or 'nothing says what the values are'}: give {_ALL}")
+        raise table.error(f"{about or 'nothing says what the values are'}: give {_ALL}")
     if said.kind == "DCS":
         message = (
             f'{said.how}: it holds the self scattering too; give the interference part (.mint01) instead, or kind="DCS"'
         )
-        raise ReadError(table.path, f"{message} with composition= to take off that of atoms at rest")
+        raise table.error(f"{message} with composition= to take off that of atoms at rest")
     if (mean := io_kinds.tail_mean(curve.x, curve.y)) is not None and curve.x[-1] > _REACH:
         how = f"{said.how}, and the values go round {mean:.2g} at large Q"
         if said.how.endswith(".soq") and abs(mean) < 0.25:
@@ -105,15 +105,15 @@ def _check_tail(table: Table, curve: Curve, kind: str, mean: float, how: str) ->
     """Refuse what goes round another number at large Q than its function does: S(Q) round 1, the others round 0."""
     if kind == "S" and abs(mean) < 0.25:
         message = 'where S(Q) goes round 1: give kind="S-1", or kind="F" for Q[S(Q) − 1], or kind="FK" if it is in barn'
-        raise ReadError(table.path, f"{how}, {message}")
+        raise table.error(f"{how}, {message}")
     if kind == "S" and abs(mean - 1) > 0.4:
         message = 'where S(Q) goes round 1: normalise it, give kind="DCS" if it is a cross-section in barn, or kind="S"'
-        raise ReadError(table.path, f"{how}, {message}")
+        raise table.error(f"{how}, {message}")
     if kind != "S" and io_kinds.goes_round_one(curve.x, curve.y):
         message = (
             f'as S(Q) does, where {OF_Q[kind].symbol} goes round 0: give kind="S", or kind="{kind}" if it is right'
         )
-        raise ReadError(table.path, f"{how}, {message}")
+        raise table.error(f"{how}, {message}")
 
 
 def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
@@ -134,7 +134,7 @@ def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[
             message = (
                 "a count and a title, as for RMCProfile, whose F(Q) is ⟨b⟩²[S(Q) − 1]; elsewhere it is Q[S(Q) − 1]"
             )
-            raise ReadError(table.path, f'{said.how} below {message}: give kind="FK" with composition=, or kind="F"')
+            raise table.error(f'{said.how} below {message}: give kind="FK" with composition=, or kind="F"')
     return OF_Q["F"], said, ()
 
 
@@ -145,15 +145,15 @@ def to_S(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     how = said.how if said.kind == kind.name and not asked.kind else f"kind = {kind.name} was given"
     if kind.lengths and asked.probe in ("X", "E"):
         message = f"{how}: {kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {asked.probe}"
-        raise ReadError(table.path, f'{message}; if it is divided by ⟨f⟩², give kind="S-1" (or "F" for Q[S(Q) − 1])')
+        raise table.error(f'{message}; if it is divided by ⟨f⟩², give kind="S-1" (or "F" for Q[S(Q) − 1])')
     if kind.missing(asked.sample):
         message = f'{how}: to convert {kind.symbol} = {kind.formula}, composition= is needed (such as "SiO2")'
-        raise ReadError(table.path, f'{message}; if it is divided by ⟨b⟩² already, give kind="S-1" or "F"')
+        raise table.error(f'{message}; if it is divided by ⟨b⟩² already, give kind="S-1" or "F"')
     try:
         S, error = _functions.convert(kind, curve.x, curve.y, curve.error, asked.sample)
         used = asked.sample.said(kind)
     except PdfkitError as fault:
-        raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None
+        raise table.error(f"{how}, and cannot be converted: {fault}") from None
     keep = np.isfinite(S) if kind.power else np.ones(S.size, dtype=bool)
     noted = (
         "the file holds F(Q); S = F/Q + 1" if kind.name == "F" else f"S(Q) from {kind.symbol} = {kind.formula}, {used}"

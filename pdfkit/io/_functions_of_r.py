@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError
 from pdfkit.io import _functions, _header, _kinds
 from pdfkit.io import _kinds as io_kinds
 from pdfkit.io import columns as io_columns
@@ -41,7 +41,7 @@ def columns(table: Table, kind: str | None) -> Curve:
         return curve
     y = curve.y + table.data[:, difference]
     if not np.any(y):
-        raise ReadError(table.path, "a calculation without data (Gcalc + difference is 0): give the data file")
+        raise table.error("a calculation without data (Gcalc + difference is 0): give the data file")
     unknown = error is not None and (table.data[:, error] == 1).all()
     notes = {**curve.notes, "note G": "observed G = calculated G + difference"}
     return replace(curve, y=y, error=None if unknown else curve.error, notes=notes)
@@ -105,8 +105,9 @@ def in_angstrom(table: Table, curve: Curve, kind: Kind, said: Said, r_in: str | 
         if asked == "A" and r_in == "nm":
             stated = "A"
         elif r_in != "A" and asked is None:
-            message = f'the values are in {_kinds.shown(unit)} and the unit of r is not said: give r_unit="nm" or "A"'
-            raise ReadError(table.path, message)
+            raise table.error(
+                f'the values are in {_kinds.shown(unit)} and the unit of r is not said: give r_unit="nm" or "A"'
+            )
     factor = 10.0**kind.power if stated == "nm" and kind.power else 1.0
     if not in_nm and factor == 1.0:
         return curve
@@ -140,7 +141,7 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
         return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
     if said.kind == "?":
         names = ", ".join(OF_R)
-        raise ReadError(table.path, f"{said.how}: no function known here; give kind=, one of {names}")
+        raise table.error(f"{said.how}: no function known here; give kind=, one of {names}")
     if said.kind == "g":
         _check_g(table, curve, said)
     if said.kind and (said.kind != "G" or said.sure):
@@ -151,8 +152,9 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
 def _check_g(table: Table, curve: Curve, said: Said) -> None:
     mean = io_kinds.tail_mean(curve.x, curve.y)
     if mean is not None and curve.x[-1] > 5 and abs(mean - 1) > 0.5:
-        message = f'{said.how}, but far out it goes round {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
-        raise ReadError(table.path, message)
+        raise table.error(
+            f'{said.how}, but far out it goes round {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
+        )
 
 
 def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[Kind, Said, tuple[str, ...]]:
@@ -164,9 +166,7 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
     if io_kinds.goes_round_one(r, y) or (one and sample.rho0 is not None):
         how = "the values go round 1, as those of g(r) do"
         if sample.rho0 is None:
-            raise ReadError(
-                table.path, f'{how}: this is g(r), not G(r); give kind="g" and rho0= (atoms/Å³) to convert it'
-            )
+            raise table.error(f'{how}: this is g(r), not G(r); give kind="g" and rho0= (atoms/Å³) to convert it')
         return OF_R["g"], Said("g", how), ()
     if (level := io_kinds.plateau(r, y)) is not None:
         return _of_plateau(table, level, said, sample)
@@ -236,24 +236,24 @@ def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     how = said.how if said.kind == kind.name and not asked.kind else f"kind = {kind.name} was given"
     if kind.lengths and asked.probe in ("X", "E"):
         other = _DIVIDED[kind.name]
-        message = (
+        raise table.error(
             f"{how}: {kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {asked.probe}; "
             f'if it is divided by ⟨f⟩², give kind="{other}"'
         )
-        raise ReadError(table.path, message)
     if missing := kind.missing(asked.sample):
-        raise ReadError(table.path, _needs(how, kind, missing))
+        raise table.error(_needs(how, kind, missing))
     try:
         G, error = _functions.convert(kind, curve.x, curve.y, curve.error, asked.sample)
         used = asked.sample.said(kind)
     except PdfkitError as fault:
-        raise ReadError(table.path, f"{how}, and cannot be converted: {fault}") from None
+        raise table.error(f"{how}, and cannot be converted: {fault}") from None
     remarks = list(curve.remarks)
     wrong = io_kinds.agrees(curve.x, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
     if wrong and not asked.kind:
         fits = f'; kind="{_DIVIDED[kind.name]}" fits' if _fits_divided(curve, kind, asked.sample) else ""
-        message = f"{how}; converted with {used}, {wrong}: correct composition=, rho0= or the unit, or give kind={fits}"
-        raise ReadError(table.path, message)
+        raise table.error(
+            f"{how}; converted with {used}, {wrong}: correct composition=, rho0= or the unit, or give kind={fits}"
+        )
     if wrong:
         remarks.append(
             f"{kind.symbol} was converted to G(r) with {used}, but {wrong}: look at kind, composition and rho0"

@@ -172,10 +172,6 @@ class Facts:
         angstrom = re.search(r"\\AA|[Åå\u212b]|[Aa]ng|(?<![A-Za-z])A(?![A-Za-z])", label)
         return "A" if angstrom or re.match(r"a\b|å|ang", said) else None
 
-    def says(self, pattern: str) -> bool:
-        """Return whether any header line matches."""
-        return any(re.search(pattern, text, re.IGNORECASE) for _, text in self.lines)
-
 
 def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
     """Return the instrument of a file; `given` (keyword arguments that are not None) overrides the header.

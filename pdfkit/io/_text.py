@@ -65,6 +65,10 @@ class Table:
     lines: IntArray
     marked: bool
 
+    def error(self, message: str, row: int | None = None) -> ReadError:
+        """Return the ReadError of this file, with the line of a row (counted from 0; −1: the last) where given."""
+        return ReadError(self.path, message, None if row is None else int(self.lines[row]))
+
 
 def read_text(path: AnyPath) -> str:
     """Return the text of a file, line ends as "\\n"; UTF-8, UTF-16 with a mark, else Latin-1.
@@ -73,7 +77,7 @@ def read_text(path: AnyPath) -> str:
 
     Raises ReadError when the file is missing, a folder, unreadable, empty, binary or too large.
     """
-    raw = _read_bytes(path)
+    raw = read_bytes(path, MAX_BYTES)
     if not raw.strip():
         raise ReadError(path, "the file is empty: was it written completely?")
     text = _decode(path, raw)
@@ -94,18 +98,16 @@ def binary(path: AnyPath, raw: bytes) -> str:
     return "the file is binary: give a text file with columns of numbers"
 
 
-def _read_bytes(path: AnyPath) -> bytes:
+def read_bytes(path: AnyPath, most: int) -> bytes:
+    """Return what a regular file of at most so many bytes holds; ReadError for anything else."""
     try:
         status = os.stat(path)  # noqa: PTH116 - Path() refuses less than os.stat reports
         if stat.S_ISDIR(status.st_mode):
             raise ReadError(path, "this is a folder: give a file in it")
         if not stat.S_ISREG(status.st_mode):
             raise ReadError(path, "this is not a regular file: save the data to a file first")
-        if status.st_size > MAX_BYTES:
-            raise ReadError(
-                path,
-                f"{status.st_size} bytes are too many for 1-D data (limit {MAX_BYTES}): is it the right one?",
-            )
+        if status.st_size > most:
+            raise ReadError(path, f"{status.st_size} bytes are too many (limit {most}): is it the right file?")
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise ReadError(path, "no such file: check the name and the folder") from None

@@ -11,7 +11,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError
 from pdfkit.io import _header, _kinds
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._functions import OF_Q, OF_R, Sample
@@ -34,24 +34,21 @@ def check_finite(table: Table, values: Array, name: str) -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         i = int(bad[0])
-        message = f"{name} = {values[i]} is not a number to use: repair or delete the row"
-        raise ReadError(table.path, message, int(table.lines[i]))
+        raise table.error(f"{name} = {values[i]} is not a number to use: repair or delete the row", i)
 
 
 def check_increasing(table: Table, x: Array, name: str) -> None:
     """Refuse fewer than two points, negative values and steps that are not upward, naming the line."""
     check_finite(table, x, name)
     if x.size < 2:
-        message = f"there is only one row, {name} = {x[0]:g}: at least 2 are needed"
-        raise ReadError(table.path, message, int(table.lines[0]))
+        raise table.error(f"there is only one row, {name} = {x[0]:g}: at least 2 are needed", 0)
     if x[0] < 0:
-        raise ReadError(table.path, f"{name} = {x[0]:g} is negative: is this the right file?", int(table.lines[0]))
+        raise table.error(f"{name} = {x[0]:g} is negative: is this the right file?", 0)
     bad = np.flatnonzero(x[1:] <= x[:-1])
     if bad.size:
         i = int(bad[0]) + 1
         what = "repeats" if x[i] == x[i - 1] else f"follows {x[i - 1]:.10g}"
-        message = f"{name} = {x[i]:.10g} {what}: {name} must increase; delete or sort the rows"
-        raise ReadError(table.path, message, int(table.lines[i]))
+        raise table.error(f"{name} = {x[i]:.10g} {what}: {name} must increase; delete or sort the rows", i)
 
 
 def check_grid(table: Table, r: Array, *, gaps: bool = True) -> bool:
@@ -72,11 +69,11 @@ def check_grid(table: Table, r: Array, *, gaps: bool = True) -> bool:
     longest = int((edges[1::2] - edges[::2]).max())
     if longest <= 2 and odd.sum() <= max(1.0 if longest == 1 else 2.0, _DAMAGE_SHARE * step.size):
         i = int(np.argmax(odd)) + 1
-        message = (
+        raise table.error(
             f"r goes from {r[i - 1]:.10g} to {r[i]:.10g} where the step is {common:.6g} elsewhere: "
-            "a row is missing or its r is wrong; restore it, or split the file there"
+            "a row is missing or its r is wrong; restore it, or split the file there",
+            i,
         )
-        raise ReadError(table.path, message, int(table.lines[i]))
     return False
 
 
@@ -90,8 +87,9 @@ def check_count(table: Table) -> None:
         return
     rows = len(table.data)
     if rows not in (int(count), int(count) + 1):
-        message = f"line 1 counts {count[:20]} points and there are {rows} rows: the file is cut short or mixed"
-        raise ReadError(table.path, message, int(table.lines[-1]))
+        raise table.error(
+            f"line 1 counts {count[:20]} points and there are {rows} rows: the file is cut short or mixed", -1
+        )
 
 
 def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None) -> None:
@@ -99,13 +97,13 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None)
     steps wider than any peak."""
     remedy = 'give r_unit="nm" to convert r and G, or r_unit="A" if it is in Å'
     if unit == "nm":
-        raise ReadError(table.path, f"the header says that r is in nm: {remedy}")
+        raise table.error(f"the header says that r is in nm: {remedy}")
     if unit not in (None, "A"):
-        raise ReadError(table.path, f'the label says that r is in {unit}: write it in Å or nm, or give r_unit="A"')
+        raise table.error(f'the label says that r is in {unit}: write it in Å or nm, or give r_unit="A"')
     step = float(np.median(np.diff(r)))
     if step >= _WIDEST or (step >= 0.2 * _WIDEST and r[-1] > 250):
         message = f"r goes to {r[-1]:g} in steps of {step:g}, too wide for Å: is it in pm, or are the rows numbered?"
-        raise ReadError(table.path, f'{message} Put r in Å first, or give r_unit="A" if it is right')
+        raise table.error(f'{message} Put r in Å first, or give r_unit="A" if it is right')
     if G is not None and unit is None and 1.0 <= r[-1] < 6.0:
         peak = int(np.argmax(G))
         # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm. In Å, G at such r is a ripple of the
@@ -113,8 +111,7 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None)
         alone = not (np.abs(G[r < 0.1]) > 0.5 * G[peak]).any()
         fine = r[1] - r[0] < 0.003
         if G[peak] > 0 and 0.1 < r[peak] < 0.7 and (alone or fine or G[peak] > 50.0):
-            message = f"r ends at {r[-1]:g}, G peaks at r = {r[peak]:g}: usual in nm, not in Å; {remedy}"
-            raise ReadError(table.path, message)
+            raise table.error(f"r ends at {r[-1]:g}, G peaks at r = {r[peak]:g}: usual in nm, not in Å; {remedy}")
 
 
 # --- The columns of a file that holds a function of r or of Q --------------------------------------------------------
@@ -206,9 +203,7 @@ def _value(table: Table, labels: tuple[str, ...], kind: str | None, of: str) -> 
     found = {one.kind for one in known.values()}
     if kind and len(known) > 1 and not {kind, _KEEN.get(kind, kind)} & found:
         names = ", ".join(labels[i] for i in known)
-        raise ReadError(
-            table.path, f"the columns are {names}, and none of them is {kinds[kind].symbol}: give another kind"
-        )
+        raise table.error(f"the columns are {names}, and none of them is {kinds[kind].symbol}: give another kind")
     wanted = [name for name in (kind, _KEEN.get(kind or "")) if name]
     for name in (*wanted, *kinds):
         if name in found:
@@ -226,7 +221,7 @@ def _not_used(table: Table, labels: Mapping[int, str], chosen: int) -> tuple[str
     pairs = [labels[i] for i, name in names.items() if _PAIR.fullmatch(name)]
     if len(pairs) > 1 and labels[chosen] in pairs:
         text = ", ".join(pairs)[:60]
-        raise ReadError(table.path, f"the columns are partial functions ({text}): give a file with their weighted sum")
+        raise table.error(f"the columns are partial functions ({text}): give a file with their weighted sum")
     other = [
         labels[i]
         for i, name in names.items()

@@ -19,6 +19,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.errors import ReadError, WriteError
 from pdfkit.io._atomic import AnyPath, write_bytes
+from pdfkit.io._text import read_bytes
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # A result holds a few thousand points: what is larger than this is something else, and would fill the memory.
@@ -202,7 +203,9 @@ def read_nexus(path: AnyPath) -> Group:
     """
     import h5py
 
-    data = _bytes(path)
+    data = read_bytes(path, MAX_BYTES)
+    if not data.startswith(SIGNATURE):
+        raise ReadError(path, "not an HDF5 file: give one that was saved from a fit")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             return _read_group(file, _Room(str(path), len(data)), "/", 0)
@@ -211,27 +214,6 @@ def read_nexus(path: AnyPath) -> Group:
     except Exception as error:  # a damaged file can raise whatever comes along
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ReadError(path, f"damaged HDF5 ({reason}): was it written and copied completely?") from None
-
-
-def _bytes(path: AnyPath) -> bytes:
-    try:
-        file = Path(path)
-        if file.is_dir():
-            raise ReadError(path, "this is a folder: give a file in it")
-        if not file.exists():
-            raise ReadError(path, "no such file: check the name and the folder")
-        if not file.is_file() or file.stat().st_size > MAX_BYTES:
-            raise ReadError(path, f"not a regular file of less than {MAX_BYTES} bytes: is it the right one?")
-        data = file.read_bytes()
-    except OSError as error:
-        raise ReadError(path, f"cannot be read ({error.strerror}): check the name and permissions") from None
-    except (TypeError, ValueError) as error:
-        if isinstance(error, ReadError):
-            raise
-        raise ReadError(repr(path), "this is not a file name: give a path") from None
-    if not data.startswith(SIGNATURE):
-        raise ReadError(path, "not an HDF5 file: give one that was saved from a fit")
-    return data
 
 
 class _Room:

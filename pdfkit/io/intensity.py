@@ -39,12 +39,12 @@ def usable(table: Table) -> tuple[Flags, tuple[str, ...]]:
     I = table.data[:, 1]
     good = np.asarray(np.isfinite(I) & (I != 0))
     if good.sum() < 10:
-        raise ReadError(table.path, f"{good.sum()} points have an intensity: at least 10 are needed")
+        raise table.error(f"{good.sum()} points have an intensity: at least 10 are needed")
     first, last = (int(i) for i in np.flatnonzero(good)[[0, -1]])
     inside = ~good[first : last + 1]
     if inside.mean() > 0.2:
-        line = int(table.lines[first + int(np.argmax(inside))])
-        raise ReadError(table.path, f"{inside.sum()} points have no value (NaN or 0): mend or mask the pattern", line)
+        at = first + int(np.argmax(inside))
+        raise table.error(f"{inside.sum()} points have no value (NaN or 0): mend or mask the pattern", at)
     said = []
     if first:
         what = "point is zero" if first == 1 else "points are zero"
@@ -241,26 +241,23 @@ def _refuse_functions(table: Table, facts: _header.Facts) -> None:
     suffix = Path(table.path).suffix.lower()
     unnamed = not first and suffix in (".gr", ".fgr", ".sq", ".fq")
     if kind in ("gr", "sq", "fq") or unnamed or re.match(r"[SFG]\(|r(?![A-Za-z_])", second or first):
-        raise ReadError(table.path, "this is not an intensity: use read_sq for S(Q) and F(Q), read_pdf for G(r)")
+        raise table.error("this is not an intensity: use read_sq for S(Q) and F(Q), read_pdf for G(r)")
 
 
 def _in_inverse_angstrom(table: Table, unit: str, wavelength: float | None, zero: float) -> Array:
     x = table.data[:, 0]
     if unit in _axis.ANGLES:
         if wavelength is None:
-            raise ReadError(table.path, "intensities against 2θ need the wavelength: give wavelength= in Å")
+            raise table.error("intensities against 2θ need the wavelength: give wavelength= in Å")
         angle = x * _axis.DEGREES[unit] - zero
         if angle[-1] > 180:
-            message = f"2θ = {angle[-1]:g} degrees cannot be: is the first column Q? Then give unit="
-            raise ReadError(table.path, message, int(table.lines[-1]))
+            raise table.error(f"2θ = {angle[-1]:g} degrees cannot be: is the first column Q? Then give unit=", -1)
         if angle[0] < 0:
-            raise ReadError(table.path, f"2θ starts at {angle[0]:g}: correct twothetazero, or delete the rows")
+            raise table.error(f"2θ starts at {angle[0]:g}: correct twothetazero, or delete the rows")
         return to_Q(angle, wavelength)
     if unit == "d":
         if x[-1] <= 0:
-            raise ReadError(
-                table.path, f"d = {x[-1]:g} Å cannot be: delete the row, or give unit=", int(table.lines[-1])
-            )
+            raise table.error(f"d = {x[-1]:g} Å cannot be: delete the row, or give unit=", -1)
         return 2 * np.pi / x
     return x * _axis.FACTORS[unit]
 
@@ -288,7 +285,7 @@ def _intensities(table: Table, labels: Sequence[str]) -> tuple[int, str]:
     others = [i for i, kind in enumerate(kinds) if kind == "I" and i > 0]
     if not others:
         names = ", ".join(labels)[:80]
-        raise ReadError(table.path, f"none of the columns ({names}) is named as intensities: put them second")
+        raise table.error(f"none of the columns ({names}) is named as intensities: put them second")
     return others[0], f"the intensities are column {others[0] + 1}, {labels[others[0]]!r}"
 
 

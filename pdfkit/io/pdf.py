@@ -17,7 +17,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitError, ReadError, remark
+from pdfkit.errors import PdfkitError, remark
 from pdfkit.io import _functions_of_r as of_r
 from pdfkit.io import _header, _kinds, _plausible
 from pdfkit.io._atomic import AnyPath, write_text
@@ -171,12 +171,11 @@ def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:
     suffix = Path(table.path).suffix.lower()
     of_Q = not first and (_kinds.of_names(table.path, table.header, of="Q").kind or suffix == ".soq")
     if kind in ("sq", "fq", "iq") or re.match(r"[Qq](?![A-Za-z])", first) or of_Q:
-        raise ReadError(table.path, "this is a function of Q, not G(r): use read_sq, or reduce intensities first")
+        raise table.error("this is a function of Q, not G(r): use read_sq, or reduce intensities first")
     if re.match(r"2\W?th|tth", first, re.IGNORECASE):
-        raise ReadError(table.path, "this holds intensities against 2θ, not G(r): reduce them to G(r) first")
+        raise table.error("this holds intensities against 2θ, not G(r): reduce them to G(r) first")
     if not kind and not first and suffix in (".sq", ".fq", ".iq", ".chi", ".xye"):
-        message = f"{suffix} does not name a G(r): use read_sq, reduce intensities first, or rename it to .gr"
-        raise ReadError(table.path, message)
+        raise table.error(f"{suffix} does not name a G(r): use read_sq, reduce intensities first, or rename it to .gr")
 
 
 def _note_window(header: dict[str, str], facts: _header.Facts, given: dict[str, Any], instrument: Instrument) -> None:
@@ -279,19 +278,16 @@ def _unpair(text: str) -> tuple[str, str] | None:
 def _read_own(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
     """Return what `write_pdf` wrote; its point count takes the place of the guesses that other files need."""
     if asked.kind not in (None, "G"):
-        raise ReadError(
-            table.path, f"pdfkit wrote this file as G(r), and kind = {asked.kind} was given: leave kind= out"
-        )
+        raise table.error(f"pdfkit wrote this file as G(r), and kind = {asked.kind} was given: leave kind= out")
     split = next((i for i, (_, text) in enumerate(table.header) if text == "# header"), len(table.header))
     top, kept = table.header[1:split], table.header[split + 1 :]
     facts = _header.Facts(table, [line for line in top if not line[1].startswith(("#", "name=", "composition="))])
     pairs = dict(pair for _, text in top if (pair := _unpair(text)) is not None)
     points = facts.number("points")
     if points is not None and points != len(table.data):
-        message = f"{len(table.data)} rows where the header counts {points:g}: the file is cut short or mixed"
-        raise ReadError(table.path, message)
+        raise table.error(f"{len(table.data)} rows where the header counts {points:g}: the file is cut short or mixed")
     if table.data.shape[1] != 4:
-        raise ReadError(table.path, f"{table.data.shape[1]} columns where write_pdf writes 4: write it again")
+        raise table.error(f"{table.data.shape[1]} columns where write_pdf writes 4: write it again")
     check_grid(table, table.data[:, 0], gaps=points is None)
     check_finite(table, table.data[:, 1], "G")
     _, remarks = _header.sample(facts, pairs, asked.sample)

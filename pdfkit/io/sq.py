@@ -12,7 +12,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import SQ
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import ReadError, remark
+from pdfkit.errors import remark
 from pdfkit.io import _functions_of_q as of_q
 from pdfkit.io import _header, columns
 from pdfkit.io._atomic import AnyPath, write_text
@@ -158,7 +158,7 @@ def _in_nm(table: Table, facts: _header.Facts, Q: Array, S: Array, q_unit: str |
     unit = q_unit or facts.unit(table.labels[0] if table.labels else "")
     if unit not in (None, "nm", "A"):
         message = f"the label says {table.labels[0][:30]}: write Q in Å⁻¹ or nm⁻¹"
-        raise ReadError(table.path, f'{message}, or give q_unit="A" if it is in Å⁻¹')
+        raise table.error(f'{message}, or give q_unit="A" if it is in Å⁻¹')
     if unit is not None:
         return unit == "nm"
     limit = facts.number("qmaxinst") or facts.number("qmax")
@@ -168,8 +168,7 @@ def _in_nm(table: Table, facts: _header.Facts, Q: Array, S: Array, q_unit: str |
     peaks = strong_peaks(Q, S) if Q[0] > 2.0 and Q[-1] > 30.0 else []
     if peaks and peaks[0] > 8.0:
         message = f"Q starts at {Q[0]:g} and the first peak stands at {peaks[0]:.3g}: usual in nm⁻¹, not in Å⁻¹"
-        raise ReadError(table.path, f'{message}; give q_unit="nm", or q_unit="A" if it is right')
+        raise table.error(f'{message}; give q_unit="nm", or q_unit="A" if it is right')
     if np.max(Q) > _Q_LIMIT:
-        message = f'Q reaches {Q[-1]:g}, too far for Å⁻¹: give q_unit="nm", or q_unit="A" if it is right'
-        raise ReadError(table.path, message, int(table.lines[-1]))
+        raise table.error(f'Q reaches {Q[-1]:g}, too far for Å⁻¹: give q_unit="nm", or q_unit="A" if it is right', -1)
     return False

@@ -12,7 +12,6 @@ import csv
 import errno
 import hashlib
 import io
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -20,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pdfkit._machine import is_running
 from pdfkit.errors import WriteError
 from pdfkit.io import _journal
 from pdfkit.io._atomic import own, write_text
@@ -170,23 +170,11 @@ def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
 
 def clear_remains(folder: Path) -> None:
     """Delete the temporary files of processes that run no more: what a killed run was writing."""
-    if os.name != "posix":
-        return
     for path in folder.glob(".pdfkit-*.tmp"):
         match = _TEMPORARY.fullmatch(path.name)
-        if match and not _runs(int(match[1])):
+        if match and not is_running(int(match[1])):
             with suppress(OSError):
                 path.unlink()
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def on_the_disk(error: WriteError) -> bool:
