@@ -95,7 +95,8 @@ class Section:
 
     def html(self) -> str:
         """Return the section as HTML; every text is escaped."""
-        parts = [f"<p style='margin-bottom:0.2em'><strong>{html.escape(self.heading)}</strong></p>"]
+        heading = f"<p style='margin-bottom:0.2em'><strong>{html.escape(self.heading)}</strong></p>"
+        parts = [heading] if self.heading else []
         if self.rows:
             heads, *rows = self.rows
             head = f"<thead>{_cells(heads, 'th')}</thead>" if any(heads) else ""
@@ -112,10 +113,17 @@ def view(*sections: Section) -> str:
     return f'<div class="pdfkit">{"".join(section.html() for section in sections)}</div>'
 
 
+def shortlist(heading: str, heads: Sequence[str], rows: Rows, remarks: Iterable[str] = (), most: int = 40) -> Section:
+    """Return a table of not more than so many rows as a section, remarks under it."""
+    more = [f"… and {len(rows) - most} more"] if len(rows) > most else []
+    lines = (*more, *(f"Remark: {text}" for text in remarks))
+    return Section(heading, (tuple(heads), *(tuple(row) for row in rows[:most])), lines)
+
+
 def facts(heading: str, pairs: Mapping[str, str], remarks: Iterable[str] = ()) -> str:
     """Return names and what is known of each, where anything is, as what a notebook shows of a value."""
-    rows = tuple((name, text) for name, text in pairs.items() if text)
-    return view(Section(heading, (("", ""), *rows), tuple(f"Remark: {text}" for text in remarks)))
+    rows = [(name, text) for name, text in pairs.items() if text]
+    return view(shortlist(heading, ("", ""), rows, remarks))
 
 
 # --- For programs ----------------------------------------------------------------------------------------------------

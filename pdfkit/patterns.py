@@ -20,13 +20,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import singledispatchmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from pdfkit import _checks, debye
 from pdfkit._checks import Array
-from pdfkit.data.curves import PDF, SQ, described
+from pdfkit.data.arithmetic import Curve
+from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import PROBES, Instrument
 from pdfkit.debye import Motion
 from pdfkit.errors import PdfkitError, remark
@@ -54,8 +55,8 @@ POLARISATIONS = ("none", "unpolarised")
 _REACH = 8.0
 
 
-@dataclass(frozen=True, eq=False)
-class Pattern:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pattern(Curve):
     """Scattered intensity of a particle.
 
     Q : (n,) Å⁻¹. intensity : (n,), f² per particle or per atom (electrons² for X-rays, fm² for neutrons).
@@ -70,6 +71,9 @@ class Pattern:
     >>> pattern.name, pattern.probe, len(pattern), pattern.two_theta
     ('Au_sphere_20', 'X', 3, None)
     """
+
+    _columns: ClassVar = ("Q", "intensity", "two_theta")
+    _unit: ClassVar = "Å⁻¹"
 
     Q: Array
     intensity: Array
@@ -86,12 +90,6 @@ class Pattern:
                 object.__setattr__(self, field, _checks.array(field, value))
                 if getattr(self, field).size != self.Q.size:
                     raise PdfkitError(f"{field} has {np.size(value)} points and Q has {self.Q.size}: they must match")
-
-    def __repr__(self) -> str:
-        return described("Pattern", self.name, self.Q, "Å⁻¹", {"2θ": self.two_theta})
-
-    def __len__(self) -> int:
-        return self.Q.size
 
 
 @dataclass(frozen=True)

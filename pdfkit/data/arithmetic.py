@@ -17,23 +17,65 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.data.instrument import Instrument
+from pdfkit._table import facts, frame
+from pdfkit.data.instrument import Instrument, fields_of, rebuild
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from pdfkit.data.covariance import Covariance
 
-Curve = TypeVar("Curve")
+C = TypeVar("C")
 # Names of sums beyond this are left out: nobody would read on.
 _LONGEST_NAME = 60
 _DEGREE = 5
 
 
-class Arithmetic:
-    """The operators +, −, ·, / of curves y(x) with errors, covariance, instrument, header, name and remarks."""
+class Curve:
+    """What curves y(x) with errors, name, header and remarks have in common."""
 
     _columns: ClassVar[tuple[str, str, str]]
     """Names of x, y and the errors of y."""
+    _unit: ClassVar[str]
+    """Unit of x."""
+
+    def __len__(self) -> int:
+        return int(getattr(self, self._columns[0]).size)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuild, (type(self), fields_of(self))
+
+    def __repr__(self) -> str:
+        known = self._known()
+        parts = [repr(known["name"])] if known["name"] else []
+        parts += [known["points"], *([f"with {known['with']}"] if known["with"] else [])]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _known(self) -> dict[str, str]:
+        """Return what is to be said of it in short, by name."""
+        one: Any = self
+        x, has = getattr(self, self._columns[0]), [self._columns[2], "cov"]
+        out = {"name": one.name, "points": f"{x.size} points, {x[0]:g} to {x[-1]:g} {one._unit}"}
+        return {**out, "with": ", ".join(name for name in has if getattr(self, name, None) is not None)}
+
+    def _repr_html_(self) -> str:
+        one: Any = self
+        more = {key: str(getattr(one, key, None) or "") for key in ("composition", "temperature")}
+        if (instrument := getattr(one, "instrument", None)) is not None:
+            more["measured with"] = instrument.summary()
+        heading = f"{type(one).__name__}: {one._columns[1]}({one._columns[0]})"
+        return facts(heading, one._known() | more, getattr(one, "remarks", ()))
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the points as a `pandas.DataFrame`: x, y, and errors where they are known."""
+        columns = {name: getattr(self, name) for name in self._columns}
+        return frame({name: values for name, values in columns.items() if values is not None})
+
+
+class Arithmetic(Curve):
+    """The operators +, −, ·, / of curves y(x) with errors, covariance, instrument, header, name and remarks."""
+
     _nothing: ClassVar[float] = 0.0
     """What y is where nothing scatters coherently."""
     _shaping: ClassVar[tuple[str, ...]] = ()
@@ -68,9 +110,9 @@ class Arithmetic:
         return _times(self, 1.0 / float(divisor))
 
 
-def cropped(curve: Any, columns: tuple[str, str, str], low: Any, high: Any, unit: str) -> tuple[dict[str, Any], Array]:
+def cropped(curve: Any, low: Any, high: Any) -> tuple[dict[str, Any], Array]:
     """Return x, y and errors by name between two limits (None: open), and which points these are; two at least."""
-    name, x = columns[0].lower(), getattr(curve, columns[0])
+    name, x, unit = curve._columns[0].lower(), getattr(curve, curve._columns[0]), curve._unit
     low = -math.inf if low is None else _checks.number(f"{name}min", low)
     high = math.inf if high is None else _checks.number(f"{name}max", high)
     if low >= high:
@@ -82,7 +124,7 @@ def cropped(curve: Any, columns: tuple[str, str, str], low: Any, high: Any, unit
     if keep.sum() < 2:
         spans = f"{curve.name or 'the data'} spans {x[0]:g} to {x[-1]:g} {unit}"
         raise PdfkitError(f"no data between {low:g} and {high:g} {unit}: {spans}", key=f"{name}min")
-    values = {column: getattr(curve, column) for column in columns}
+    values = {column: getattr(curve, column) for column in curve._columns}
     return {column: None if y is None else y[keep] for column, y in values.items()}, keep
 
 
@@ -96,16 +138,16 @@ def spline_miss(step: float, qmax: float) -> float:
     return 2 * s / (1 + s)
 
 
-def _changed(curve: Curve, **values: Any) -> Curve:
+def _changed(curve: C, **values: Any) -> C:
     whole: Any = curve
-    out: Curve = replace(whole, **values)
+    out: C = replace(whole, **values)
     return out
 
 
 # --- Multiples and sums ----------------------------------------------------------------------------------------------
 
 
-def _times(curve: Curve, factor: Any) -> Curve:
+def _times(curve: C, factor: Any) -> C:
     one: Any = curve
     factor, (_, y, dy) = _checks.number("the factor", factor), one._columns
     if factor == 0:
@@ -119,7 +161,7 @@ def _adds(one: Any, other: Any) -> bool:
     return isinstance(other, (Real, np.ndarray, type(one)))
 
 
-def _sum(curve: Curve, other: Any, sign: float) -> Curve:
+def _sum(curve: C, other: Any, sign: float) -> C:
     """Return one ± other; a number or an array stands for values that are known exactly."""
     one: Any = curve
     x, y, dy = one._columns
@@ -235,7 +277,7 @@ def _covariance(curve: Any) -> Covariance | None:
 # --- Other points ----------------------------------------------------------------------------------------------------
 
 
-def resampled(curve: Any, points: Any, unit: str) -> dict[str, Any]:
+def resampled(curve: Any, points: Any) -> dict[str, Any]:
     """Return x, y and errors on other points by name: a spline of fifth degree, errors interpolated linearly."""
     from scipy.interpolate import make_interp_spline
 
@@ -244,8 +286,8 @@ def resampled(curve: Any, points: Any, unit: str) -> dict[str, Any]:
     tiny = 1e-6 * float(np.diff(old).min())
     if new[0] < old[0] - tiny or new[-1] > old[-1] + tiny:
         raise PdfkitError(
-            f"{x} = {new[0]:g} to {new[-1]:g} {unit} is not within {_called(curve, 'the data')}, {old[0]:g} to "
-            f"{old[-1]:g} {unit}: nothing is known beyond"
+            f"{x} = {new[0]:g} to {new[-1]:g} {curve._unit} is not within {_called(curve, 'the data')}, {old[0]:g} to "
+            f"{old[-1]:g} {curve._unit}: nothing is known beyond"
         )
     degree = min(_DEGREE, 2 * ((old.size - 2) // 2) + 1)
     within = np.clip(new, old[0], old[-1])

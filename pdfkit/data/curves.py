@@ -17,8 +17,8 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.data.arithmetic import Arithmetic, cropped, resampled, spline_miss
-from pdfkit.data.instrument import PROBES, Instrument, fields_of, rebuild
+from pdfkit.data.arithmetic import Arithmetic, Curve, cropped, resampled, spline_miss
+from pdfkit.data.instrument import PROBES, Instrument
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
@@ -34,15 +34,7 @@ def _frozen_header(header: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(header))
 
 
-def described(kind: str, name: str, x: Array, unit: str, extras: Mapping[str, Any]) -> str:
-    """Return a curve in one line: how many points, from where to where, what comes with it."""
-    has = [key for key, value in extras.items() if value is not None]
-    parts = [repr(name)] if name else []
-    parts += [f"{x.size} points", f"{x[0]:g} to {x[-1]:g} {unit}", *(["with " + ", ".join(has)] if has else [])]
-    return f"{kind}({', '.join(parts)})"
-
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PDF(Arithmetic):
     """A pair distribution function G(r) on increasing r.
 
@@ -73,6 +65,7 @@ class PDF(Arithmetic):
     """
 
     _columns: ClassVar = ("r", "G", "dG")
+    _unit: ClassVar = "Å"
     _shaping: ClassVar = ("qmin", "qmax", "window", "window_width")
 
     r: Array
@@ -94,18 +87,9 @@ class PDF(Arithmetic):
             set_(self, "dG", _positive("dG", _same_length("dG", self.dG, "r", self.r)))
         set_(self, "header", _frozen_header(self.header))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild, (type(self), fields_of(self))
-
-    def __repr__(self) -> str:
-        return described("PDF", self.name, self.r, "Å", {"dG": self.dG, "cov": self.cov})
-
-    def __len__(self) -> int:
-        return self.r.size
-
     def crop(self, rmin: float | None = None, rmax: float | None = None) -> PDF:
         """Return the points with rmin ≤ r ≤ rmax (Å; None leaves that end open); PdfkitError when none is left."""
-        return replace(self, **cropped(self, ("r", "G", "dG"), rmin, rmax, "Å")[0])
+        return replace(self, **cropped(self, rmin, rmax)[0])
 
     def resample(self, r: Array) -> PDF:
         """Return G on other r (n,) in Å, within those of the data, by a spline of fifth degree.
@@ -122,7 +106,7 @@ class PDF(Arithmetic):
         >>> bool(np.abs(coarse.resample(fine).G - model(fine).G).max() < 1e-3)
         True
         """
-        return replace(self, **resampled(self, r, "Å"), remarks=(*self.remarks, *self._doubts()))
+        return replace(self, **resampled(self, r), remarks=(*self.remarks, *self._doubts()))
 
     def _doubts(self) -> tuple[str, ...]:
         """Return what is to be remarked when G is interpolated between its points; refuse what cannot be."""
@@ -166,7 +150,7 @@ class PDF(Arithmetic):
         return np.asarray(self.r * self.G + 4 * np.pi * self.r**2 * rho0 * gamma0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SQ(Arithmetic):
     """A total structure function S(Q) on increasing Q.
 
@@ -196,6 +180,7 @@ class SQ(Arithmetic):
     """
 
     _columns: ClassVar = ("Q", "S", "dS")
+    _unit: ClassVar = "Å⁻¹"
     _nothing: ClassVar = 1.0
 
     Q: Array
@@ -220,18 +205,9 @@ class SQ(Arithmetic):
             raise PdfkitError("cov is not on the Q of S: give errors of F on the same points")
         set_(self, "header", _frozen_header(self.header))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild, (type(self), fields_of(self))
-
-    def __repr__(self) -> str:
-        return described("SQ", self.name, self.Q, "Å⁻¹", {"dS": self.dS, "cov": self.cov})
-
-    def __len__(self) -> int:
-        return self.Q.size
-
     def crop(self, qmin: float | None = None, qmax: float | None = None) -> SQ:
         """Return the points with qmin ≤ Q ≤ qmax (Å⁻¹; None leaves that end open); PdfkitError when none is left."""
-        values, keep = cropped(self, ("Q", "S", "dS"), qmin, qmax, "Å⁻¹")
+        values, keep = cropped(self, qmin, qmax)
         return replace(self, **values, cov=None if self.cov is None else self.cov.at(keep))
 
     def resample(self, Q: Array) -> SQ:
@@ -239,7 +215,7 @@ class SQ(Arithmetic):
 
         Errors are left out with a remark, unless Q are the same: interpolated values share those of their neighbours.
         """
-        values = resampled(self, Q, "Å⁻¹")
+        values = resampled(self, Q)
         if np.array_equal(values["Q"], self.Q):
             return self
         known = self.dS is not None or self.cov is not None
@@ -290,8 +266,8 @@ def _positive(name: str, value: Array) -> Array:
 # --- A measured powder pattern ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
-class Intensity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Intensity(Curve):
     """Measured intensities on increasing Q.
 
     Parameters
@@ -311,6 +287,9 @@ class Intensity:
     >>> pattern.crop(qmin=1).I.tolist()
     [80.0, 40.0, 20.0]
     """
+
+    _columns: ClassVar = ("Q", "I", "dI")
+    _unit: ClassVar = "Å⁻¹"
 
     Q: Array
     I: Array
@@ -336,18 +315,9 @@ class Intensity:
             set_(self, "wavelength", _checks.number("wavelength", self.wavelength, low=0.0, open_low=True))
         set_(self, "header", _frozen_header(self.header))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild, (type(self), fields_of(self))
-
-    def __repr__(self) -> str:
-        return described("Intensity", self.name, self.Q, "Å⁻¹", {"dI": self.dI})
-
-    def __len__(self) -> int:
-        return self.Q.size
-
     def crop(self, qmin: float | None = None, qmax: float | None = None) -> Intensity:
         """Return the points with qmin ≤ Q ≤ qmax (Å⁻¹; None leaves that end open); PdfkitError when none is left."""
-        return replace(self, **cropped(self, ("Q", "I", "dI"), qmin, qmax, "Å⁻¹")[0])
+        return replace(self, **cropped(self, qmin, qmax)[0])
 
 
 def to_Q(two_theta: Array, wavelength: float) -> Array:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit import _checks
+from pdfkit._table import facts
 from pdfkit.errors import PdfkitError
 from pdfkit.transforms.sine import WINDOWS
 
@@ -22,6 +23,10 @@ HIGHEST_Q, WIDEST = 1e4, 2.0
 PROBES = ("X", "N", "E")
 
 SCATTERING = ("constant", "q-dependent")
+
+_SPOKEN = {"X": "X-rays", "N": "neutrons", "E": "electrons"}
+
+_UNITS = dict.fromkeys(("qmin", "qmax", "qdamp", "qbroad"), "Å⁻¹") | {"window_width": "Å", "wavelength": "Å"}
 
 HC = 12.398419843320026  # keV Å: h·c, CODATA 2018
 
@@ -177,6 +182,24 @@ class Instrument:
         """Whether a Q limit shapes G(r)."""
         return self.qmin > 0 or (self.qmax is not None and self.qmax < math.inf)
 
+    def summary(self) -> str:
+        """Return probe, Q range, window and resolution in a line."""
+        parts = [_SPOKEN.get(self.probe or "", "unknown probe"), *([f"Qmin {self.qmin:g}"] if self.qmin else [])]
+        parts.append("no Qmax" if self.qmax is None or math.isinf(self.qmax) else f"Qmax {self.qmax:g} Å⁻¹")
+        if self.window != "none":
+            parts.append(f"window {self.window}" + (f" {self.window_width:g} Å" if self.window_width else ""))
+        parts += [f"{name} {getattr(self, name):.4g}" for name in ("qdamp", "qbroad") if getattr(self, name)]
+        return ", ".join(parts if self.scattering == "constant" else [*parts, f"{self.scattering} scattering"])
+
+    def _repr_html_(self) -> str:
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "given"}
+        shown = {
+            name: f"{value} {_UNITS.get(name, '')}".strip() + ("" if name in self.given else " (default)")
+            for name, value in values.items()
+            if value is not None
+        }
+        return facts("Instrument", shown)
+
     def complete(self) -> Instrument:
         """Return a copy of which every value counts as said: that of a calculated curve, whose 0 is no silence."""
         return replace(self, given=tuple(f.name for f in fields(self) if f.name != "given"))
@@ -185,7 +208,7 @@ class Instrument:
 def fields_of(value: Any) -> dict[str, Any]:
     """Fields of a curve in a form that can be pickled: a read-only header cannot."""
     out = {f.name: getattr(value, f.name) for f in fields(value)}
-    return {**out, "header": dict(out["header"])}
+    return {name: dict(one) if name == "header" else one for name, one in out.items()}
 
 
 def rebuild(kind: type[Any], values: dict[str, Any]) -> Any:

@@ -36,17 +36,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdfkit._table import aligned
+from pdfkit._table import aligned, csv_text, frame, shortlist, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.model import Model
 from pdfkit.model.params import matching
 from pdfkit.results.result import FitResult
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 # --- How much the data say for a candidate ---------------------------------------------------------------------------
 
@@ -121,7 +125,16 @@ class Comparison:
         """Return the comparison as text: Rw, reduced χ², Δ ln Z, and the parameters of each model with errors."""
         from pdfkit.results.report import uncertain
 
-        rows = [("model", "Rw", "χ²red" if self.noise == "known" else "", "ΔlnZ", "k", "")]
+        lines = [*aligned(self._rows()), ""]
+        for name, one in zip(self.names, self.results, strict=True):
+            values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
+            lines.append(f"{name}: {', '.join(values)}")
+        return "\n".join(lines)
+
+    __str__ = table
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows: list[tuple[str, ...]] = [("model", "Rw", "χ²red" if self.noise == "known" else "", "ΔlnZ", "k", "")]
         for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
             chi2 = f"{one.reduced_chi2:.3g}" if self.noise == "known" else ""
             note = ", ".join(
@@ -133,33 +146,32 @@ class Comparison:
             if any(d.messages for d in one.datasets):
                 note = ", ".join(x for x in (note, "peaks without width were left out") if x)
             rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))
-        lines = [*aligned(rows), ""]
-        for name, one in zip(self.names, self.results, strict=True):
-            values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
-            lines.append(f"{name}: {', '.join(values)}")
-        return "\n".join(lines)
-
-    __str__ = table
+        return rows
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
         """Write one row per model: name, rw, reduced_chi2, dlnz, free parameters with values and errors."""
-        import csv
-        import io
-
         from pdfkit.io._atomic import write_text
 
-        free = sorted({name for one in self.results for name in one.free})
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        columns = [x for name in free for x in (name, f"{name} error")]
-        writer.writerow(["model", "rw", "reduced_chi2", "dlnz", "k", "converged", *columns])
-        for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
-            cells: list[Any] = [name, one.rw, one.reduced_chi2, evidence, len(one.free), one.converged]
-            for parameter in free:
-                par = one.params.get(parameter) if parameter in one.free else None
-                cells += ["", ""] if par is None else [par.value, par.stderr]
-            writer.writerow(cells)
-        return write_text(path, buffer.getvalue())
+        return write_text(path, csv_text(self._columns()))
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the same as a `pandas.DataFrame`."""
+        return frame(self._columns())
+
+    def _repr_html_(self) -> str:
+        heads, *rows = self._rows()
+        return view(shortlist(f"Comparison of {len(rows)} models", heads, rows))
+
+    def _columns(self) -> dict[str, list[Any]]:
+        results = self.results
+        out: dict[str, list[Any]] = {"model": list(self.names), "rw": [one.rw for one in results]}
+        out |= {"reduced_chi2": [one.reduced_chi2 for one in results], "dlnz": list(self.evidence)}
+        out |= {"k": [len(one.free) for one in results], "converged": [one.converged for one in results]}
+        for name in sorted({name for one in results for name in one.free}):
+            found = [one.params[name] if name in one.free else None for one in results]
+            out[name] = [None if par is None else float(par.value) for par in found]
+            out[f"{name} error"] = [None if par is None else par.stderr for par in found]
+        return out
 
 
 def compare(

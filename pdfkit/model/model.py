@@ -17,6 +17,7 @@ import numpy as np
 
 from pdfkit import _checks, _machine, transforms
 from pdfkit._checks import Array
+from pdfkit._table import shortlist, view
 from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
@@ -107,6 +108,10 @@ class Model:
             raise PdfkitError("qmin needs a finite qmax: give qmax= in Å⁻¹, or qmin=0")
         if self.instrument.scattering == "q-dependent" and self.instrument.qmax == math.inf:
             raise PdfkitError("scattering='q-dependent' needs a finite qmax: form factors f(Q) act in Q space")
+
+    def _repr_html_(self) -> str:
+        rows = [(phase.kind, phase.heading, f"{len(phase.quantities)} numbers") for phase in self.phases]
+        return view(shortlist(f"Model: {self.instrument.summary()}", ("phase", "", ""), rows))
 
     # --- quantities ------------------------------------------------------------------------------------------------
 

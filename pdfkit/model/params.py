@@ -8,15 +8,19 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lmfit
 import numpy as np
 
 from pdfkit import _expressions
 from pdfkit._checks import Array
+from pdfkit._table import frame, shortlist, view
 from pdfkit.errors import ParameterError, nearest
 from pdfkit.phases.base import Quantity
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class _Arithmetic:
@@ -78,6 +82,27 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         self._asteval.symtable[key] = float(par.value)  # a tie that has no value ends here
         dict.__setitem__(self, key, par)
 
+    def columns(self) -> dict[str, list[Any]]:
+        """Return the parameters as columns: name, value, stderr, unit, min, max, vary, expr, start."""
+        units = [str((par.user_data or {}).get("unit", "")) for par in self.values()]
+        names = {"value": "value", "stderr": "stderr", "min": "min", "max": "max", "vary": "vary", "expr": "expr"}
+        own = {
+            name: [getattr(par, of) for par in self.values()] for name, of in (*names.items(), ("start", "init_value"))
+        }
+        return {"name": list(self), **own, "unit": units}
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the parameters as a `pandas.DataFrame`, one a row."""
+        return frame(self.columns())
+
+    def _repr_html_(self) -> str:
+        table = self.columns()
+        state = [expr or ("free" if vary else "fixed") for expr, vary in zip(table["expr"], table["vary"], strict=True)]
+        numbers = [[_number(value) for value in table[name]] for name in ("value", "stderr", "min", "max")]
+        rows = list(zip(table["name"], *numbers[:2], table["unit"], *numbers[2:], state, strict=True))
+        heads = ("", "value", "error", "unit", "min", "max", "")
+        return view(shortlist(f"{len(self)} parameters, {sum(table['vary'])} of them free", heads, rows, most=100))
+
     def dumps(self, **kws: Any) -> str:
         """Return the parameters as JSON, in lmfit's form; keywords are those of `json.dumps`."""
         return json.dumps({"unique_symbols": {}, "params": [par.__getstate__() for par in self.values()]}, **kws)
@@ -103,6 +128,10 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         self._asteval.symtable.clear()
         self.add_many(*new.values())
         return self
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
 
 
 def _parameter(

@@ -14,6 +14,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._table import facts
 from pdfkit.errors import PdfkitError, StructureError, remark
 from pdfkit.structure.site import LARGEST
 from pdfkit.structure.species import NOBLE, VACANCY, atomic_mass, base, covalent_radius, species, vacancies
@@ -246,6 +247,11 @@ class Particle:
 
     def __repr__(self) -> str:
         return f"Particle({self.name or self.formula!r}: {self.formula}, {len(self)} atoms)"
+
+    def _repr_html_(self) -> str:
+        size = f"{self.extent():.2f} Å" if len(self) > 1 else ""
+        known = {"formula": self.formula, "atoms": str(len(self)), "largest distance": size}
+        return facts(f"Particle {self.name}".strip(), known, self.remarks)
 
     @property
     def symbols(self) -> list[str]:

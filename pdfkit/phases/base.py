@@ -12,6 +12,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
+from pdfkit._table import shortlist, view
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.shapes.simple import Shape
 
@@ -152,6 +153,16 @@ class Phase(ABC):
     def outline(self) -> str:
         """What it is, in a few words for a heading: space group and shape, "cluster"."""
         return str(self.shape.kind)
+
+    @property
+    def heading(self) -> str:
+        """Name, formula and outline."""
+        formula = " ".join(f"{element}{count:.4g}" for element, count in self.composition().items())
+        return f"{self.name} ({formula}, {self.outline})"
+
+    def _repr_html_(self) -> str:
+        rows = [(q.name, f"{q.value:.6g}", q.unit, q.meaning) for q in self.quantities]
+        return view(shortlist(f"{self.kind} {self.heading}", ("", "value", "unit", ""), rows, self.remarks))
 
     @property
     def stated_charges(self) -> str:

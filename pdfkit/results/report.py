@@ -21,7 +21,6 @@ STRONG = 0.8
 MAX_PAIRS = 12
 # With errors from dG, a reduced χ² above this says that the misfit is more than noise.
 MISFIT = 2.0
-_PROBES = {"X": "X-rays", "N": "neutrons", "E": "electrons"}
 # Fixed values that switch nothing on are not worth a line.
 _NEUTRAL = {"occ": 1.0, "sratio": 1.0, "rcut": 0.0, "delta1": 0.0}
 
@@ -116,18 +115,8 @@ def _seconds(seconds: float) -> str:
 
 def _measured(one: DatasetFit) -> str:
     """Return probe, Q range and window of a data set in a line."""
-    about = one.model.instrument
-    qmax = "no Qmax" if about.qmax is None or math.isinf(about.qmax) else f"Qmax {about.qmax:g}"
-    parts = [_PROBES.get(about.probe or "", "unknown probe"), *([f"Qmin {about.qmin:g}"] if about.qmin else [])]
-    parts.append(qmax if math.isinf(about.qmax or math.inf) else f"{qmax} Å⁻¹")
-    if about.window != "none":
-        parts.append(f"window {about.window}" + (f" {about.window_width:g} Å" if about.window_width else ""))
-    parts += [f"{name} {getattr(about, name):.4g}" for name in ("qdamp", "qbroad") if getattr(about, name)]
-    if about.scattering != "constant":
-        parts.append(f"{about.scattering} scattering")
-    if one.data.temperature is not None:
-        parts.append(f"{one.data.temperature:g} K")
-    return ", ".join(parts)
+    warmth = [] if one.data.temperature is None else [f"{one.data.temperature:g} K"]
+    return ", ".join([one.model.instrument.summary(), *warmth])
 
 
 def _datasets(result: FitResult) -> Section:
@@ -153,7 +142,7 @@ def _parameters(result: FitResult) -> list[Section]:
     for owner, members in groups.items():
         heading = f"data set {owner}" if owner else "instrument"
         if owner in phases:
-            heading = _phase_heading(phases[owner])
+            heading = phases[owner].heading
         rows = [_row(name, par, result) for name, par in members if par.vary or par.expr]
         used = _strengths(result, phases[owner]) if owner in phases else ()
         fixed = ", ".join(_fixed(name, par) for name, par in members if _is_worth_naming(name, par))
@@ -169,11 +158,6 @@ def _strengths(result: FitResult, phase: Phase) -> tuple[str, ...]:
     used = dict.fromkeys(strengths_used(phase, model.instrument, model.strengths) for model in models)
     own = any(one.model.strengths for one in result.datasets)
     return (f"scattering: {'; '.join(used)}{', and own strengths' if own else ''}",) if used else ()
-
-
-def _phase_heading(phase: Phase) -> str:
-    formula = " ".join(f"{element}{count:.4g}" for element, count in phase.composition().items())
-    return f"{phase.name} ({formula}, {phase.outline})"
 
 
 def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._table import frame
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
@@ -23,6 +24,7 @@ from pdfkit.structure.species import atomic_mass
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 Uncertain = tuple[float, float]
 
@@ -51,6 +53,16 @@ class DatasetFit(PosedData):
     def phase_curves(self) -> dict[str, PDF]:
         """Return each phase's share of `calc` on the data's r."""
         return self.model.phase_curves(self.data.r, begin=self.begin)
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the curves as a `pandas.DataFrame`: r, Gobs, Gcalc, Gdiff, dG if measured, then shares in Gcalc.
+
+        Shares: a column for each phase ("zb") and for each pair of species in it ("zb:Cd-S"); either set adds up to
+        Gcalc.
+        """
+        from pdfkit.results.saving import columns_of
+
+        return frame(columns_of(self))
 
     @property
     def difference(self) -> Array:
@@ -264,6 +276,25 @@ class FitResult:
         from pdfkit.results.saving import save_result
 
         return save_result(path, self, recipe=recipe, digests=digests)
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the parameters as a `pandas.DataFrame`: name, value, stderr, min, max, vary, expr, start, unit.
+
+        The curves are `result.datasets[0].to_dataframe()`. PdfkitError where pandas is not installed.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale", "a"])
+        >>> table = result.to_dataframe()
+        >>> table[table.vary][["name", "value", "unit"]].round(3).to_dict("list")
+        {'name': ['ni.scale', 'ni.a'], 'value': [1.0, 3.524], 'unit': ['', 'Å']}
+        >>> list(result.datasets[0].to_dataframe())
+        ['r', 'Gobs', 'Gcalc', 'Gdiff', 'ni', 'ni:Ni-Ni']
+        """
+        return self.params.to_dataframe()
 
     def plot(self, path: str | PathLike[str] | None = None, **options: Any) -> Figure:
         """Plot data, fit and difference, into a file where `path` is given; options as for `pdfkit.plot.fit`."""

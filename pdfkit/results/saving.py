@@ -141,13 +141,14 @@ def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
     out = []
     for one in result.datasets:
         target = file.with_name(f"{file.stem}_{one.name}{file.suffix}") if several else file
-        columns = _columns(one)
+        columns = columns_of(one)
         write_columns(target, list(columns), list(columns.values()), _column_header(result, one))
         out.append(target)
     return tuple(out)
 
 
-def _columns(one: DatasetFit) -> dict[str, Array]:
+def columns_of(one: DatasetFit) -> dict[str, Array]:
+    """Return r, Gobs, Gcalc, Gdiff, dG if measured, and the shares of phases and pairs of species in Gcalc, by name."""
     out = {"r": one.data.r, "Gobs": one.data.G, "Gcalc": one.calc.G, "Gdiff": one.difference}
     if one.data.dG is not None:
         out["dG"] = one.data.dG

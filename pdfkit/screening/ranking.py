@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pdfkit._table import frame, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.fitting.comparison import INDISTINGUISHABLE
@@ -15,8 +17,11 @@ from pdfkit.particles.particle import Particle
 from pdfkit.results.result import FitResult
 from pdfkit.screening.rows import NAN, ORDER, RankingRow, Stage, evidence_of, noise_of
 from pdfkit.screening.settings import Composition, Limits, ScreenFit
-from pdfkit.screening.table import csv_text, table
+from pdfkit.screening.table import columns_of_rows, csv_text, sections, table
 from pdfkit.screening.tasks import Problem, fit_mixture, fit_particle
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +158,13 @@ class Ranking:
         from pdfkit.io._atomic import write_text
 
         return write_text(path, csv_text(self))
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the rows as a `pandas.DataFrame`, with every parameter and its error, in the columns of `to_csv`."""
+        return frame(columns_of_rows(self))
+
+    def _repr_html_(self) -> str:
+        return view(*sections(self))
 
     def __str__(self) -> str:
         return self.table()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pdfkit._table import WIDTH, aligned, columns_of, shortened, wrapped
+from pdfkit import _table
+from pdfkit._table import WIDTH, Section, aligned, columns_of, shortened, shortlist, wrapped
 from pdfkit.screening.rows import RankingRow
 from pdfkit.screening.settings import Composition
 from pdfkit.screening.tasks import independent_points
@@ -165,27 +164,30 @@ def confusion_table(study: Confusion) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
+def columns_of_rows(ranking: Ranking) -> dict[str, list[Any]]:
+    """Return the rows as columns: what each is, then a value and an error for every parameter, then remarks."""
+    rows = ranking.rows
+    out: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in COLUMNS[1:]}
+    for name in parameter_names(rows):
+        pairs = [row.values.get(name, (math.nan, math.nan)) for row in rows]
+        out |= {name: [value for value, _ in pairs], f"{name} error": [error for _, error in pairs]}
+    return {"rank": list(range(1, len(rows) + 1)), **out, "remarks": ["; ".join(row.remarks) for row in rows]}
+
+
 def csv_text(ranking: Ranking) -> str:
-    """Return the rows as CSV: the columns, then a value and an error for every parameter, then remarks."""
-    names = parameter_names(ranking.rows)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COLUMNS, *(f"{name}{end}" for name in names for end in ("", " error")), "remarks"])
-    for rank, row in enumerate(ranking.rows, start=1):
-        cells = [rank, *(getattr(row, name) for name in COLUMNS[1:])]
-        for name in names:
-            cells += row.values.get(name, (math.nan, math.nan))
-        writer.writerow([*map(_plain, cells), "; ".join(row.remarks)])
-    return stream.getvalue()
+    """Return the same as CSV."""
+    return _table.csv_text(columns_of_rows(ranking))
+
+
+def sections(ranking: Ranking, count: int = 20) -> list[Section]:
+    """Return what `table` says, as sections for a notebook."""
+    shown = [row for row in ranking.rows if row.stage != "failed"][:count]
+    first, *others = _head(ranking)
+    heads, *rows = _cells(ranking, shown)
+    remarks = [line for block in (_remarks(shown), _failures(ranking)) for line in block]
+    return [Section(first, lines=tuple(others)), shortlist("", heads, rows), Section("", lines=tuple(remarks))]
 
 
 def parameter_names(rows: Iterable[RankingRow]) -> list[str]:
     """Return all names of parameters, in order of first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.values))
-
-
-def _plain(value: object) -> str:
-    """Return a cell: numbers to the last bit, nothing for what is not known."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit._table import Section, shortlist, view
 from pdfkit.errors import StructureError
 from pdfkit.structure import symmetry, tidy
 from pdfkit.structure.site import Site, element_symbol
@@ -130,6 +131,17 @@ class Structure:
         formula = " ".join(f"{el}{n:g}" for el, n in self.composition().items())
         cell = " ".join(f"{x:.6g}" for x in self.cell)
         return f"Structure({self.title or formula!r}: {self.spacegroup}, cell {cell}, {formula} per cell)"
+
+    def _repr_html_(self) -> str:
+        lengths, angles = (" ".join(f"{x:.6g}" for x in part) for part in (self.cell[:3], self.cell[3:]))
+        lines = [f"{self.spacegroup}, cell {lengths} Å, {angles}°, {self.volume():.5g} Å³"]
+        lines += [f"Remark: {text}" for text in self.remarks]
+        rows = [
+            (s.label, s.symbol, str(n), " ".join(f"{x:.5f}" for x in s.xyz), f"{s.occ:g}", f"{self.Uequiv(i):.4g}")
+            for i, (s, n) in enumerate(zip(self.sites, self.multiplicities().tolist(), strict=True))
+        ]
+        heads = ("site", "", "atoms a cell", "x y z", "occupancy", "U (Å²)")
+        return view(Section(f"Structure {self.title}".strip(), lines=tuple(lines)), shortlist("", heads, rows))
 
     # --- geometry
 
