@@ -97,8 +97,9 @@ class Section:
         """Return the section as HTML; every text is escaped."""
         heading = f"<p style='margin-bottom:0.2em'><strong>{html.escape(self.heading)}</strong></p>"
         parts = [heading] if self.heading else []
-        if self.rows:
-            heads, *rows = self.rows
+        shown = [column for column in zip(*self.rows, strict=True) if any(column)]
+        if shown:
+            heads, *rows = zip(*shown, strict=True)
             head = f"<thead>{_cells(heads, 'th')}</thead>" if any(heads) else ""
             parts.append(f"<table>{head}{''.join(_cells(row, 'td') for row in rows)}</table>")
         return "".join([*parts, *(f"<p style='margin:0.2em 0'>{html.escape(line)}</p>" for line in self.lines)])

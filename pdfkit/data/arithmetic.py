@@ -61,7 +61,9 @@ class Curve:
 
     def _repr_html_(self) -> str:
         one: Any = self
-        more = {key: str(getattr(one, key, None) or "") for key in ("composition", "temperature")}
+        more = {"composition": getattr(one, "composition", None) or ""}
+        if getattr(one, "temperature", None) is not None:
+            more["temperature"] = f"{one.temperature:g} K"
         if (instrument := getattr(one, "instrument", None)) is not None:
             more["measured with"] = instrument.summary()
         heading = f"{type(one).__name__}: {one._columns[1]}({one._columns[0]})"

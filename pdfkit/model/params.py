@@ -98,7 +98,8 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
     def _repr_html_(self) -> str:
         table = self.columns()
         state = [expr or ("free" if vary else "fixed") for expr, vary in zip(table["expr"], table["vary"], strict=True)]
-        numbers = [[_number(value) for value in table[name]] for name in ("value", "stderr", "min", "max")]
+        digits = {"value": 7, "stderr": 2, "min": 5, "max": 5}
+        numbers = [[_number(value, count) for value in table[name]] for name, count in digits.items()]
         rows = list(zip(table["name"], *numbers[:2], table["unit"], *numbers[2:], state, strict=True))
         heads = ("", "value", "error", "unit", "min", "max", "")
         return view(shortlist(f"{len(self)} parameters, {sum(table['vary'])} of them free", heads, rows, most=100))
@@ -130,8 +131,8 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         return self
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.6g}"
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
 
 def _parameter(

@@ -250,7 +250,7 @@ class Particle:
 
     def _repr_html_(self) -> str:
         size = f"{self.extent():.2f} Å" if len(self) > 1 else ""
-        known = {"formula": self.formula, "atoms": str(len(self)), "largest distance": size}
+        known = {"formula": self.formula, "atoms": str(len(self)), "diagonal of its box": size}
         return facts(f"Particle {self.name}".strip(), known, self.remarks)
 
     @property

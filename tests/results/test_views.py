@@ -55,7 +55,7 @@ def test_views_of_data_say_what_they_are() -> None:
         R, R, 0.1 + 0 * R, Instrument(probe="N", qmax=20, qdamp=0.03), name=EVIL, remarks=(EVIL,), temperature=90.0
     )
     shown = text_of(pdf)
-    for part in ("G(r)", EVIL, "160 points, 2 to 9.95 Å", "dG", "neutrons", "Qmax 20 Å⁻¹", "90", f"Remark: {EVIL}"):
+    for part in ("G(r)", EVIL, "160 points, 2 to 9.95 Å", "dG", "neutrons", "Qmax 20 Å⁻¹", "90 K", f"Remark: {EVIL}"):
         assert part in shown
     assert "S(Q)" in text_of(pk.SQ([1, 2], [1, 1], composition="Ni"))
     assert "2 points, 1 to 2 Å⁻¹" in text_of(pk.Intensity([1, 2], [1, 1]))
@@ -90,7 +90,7 @@ def test_views_of_results(result: pk.FitResult, ranking: pk.Ranking) -> None:
     assert "3 of them free" in params
     for name, par in result.params.items():
         assert name in params
-        assert f"{par.value:.6g}" in params
+        assert f"{par.value:.7g}" in params
     best = text_of(ranking)
     assert ranking[0].name in best
     assert f"{ranking[0].rw:.4f}" in best
