@@ -114,7 +114,7 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
 def flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False; otherwise say so."""
     if not isinstance(value, bool | np.bool_):
-        raise PdfkitError(f"{name} = {short(value)} is not known: give True or False")
+        raise PdfkitError(f"{name} = {short(value)} is not known: give True or False", key=name)
     return bool(value)
 
 

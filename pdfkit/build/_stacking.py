@@ -159,11 +159,6 @@ def bond_length(cation: str, anion: str) -> float:
     raise StructureError(f"no bond length is known for {cation}–{anion}: give bond= in Å")
 
 
-def sequence_text(letters: Sequence[int] | Array) -> str:
-    """Return "ABC…" for 0, 1, 2 …"""
-    return "".join(LETTERS[int(k)] for k in letters)
-
-
 # --- Crystals as sources ---------------------------------------------------------------------------------------------
 
 # Å: translations that bring every atom onto another this closely are translations of the lattice.

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,6 +99,15 @@ def _reach(source: Source) -> dict[tuple[str, str], float]:
 Centre = str | Sequence[float]
 
 
+class Options(TypedDict, total=False):
+    """What every builder takes besides sizes: see the module."""
+
+    centre: Centre
+    trim: int
+    name: str
+    meta: Mapping[str, Any] | None
+
+
 def network(source: Any) -> Source:
     """Return what particles are cut from.
 
@@ -127,11 +136,7 @@ def network(source: Any) -> Source:
 def sphere(
     source: Any,
     diameter: float,
-    *,
-    centre: Centre = "atom",
-    trim: int = 0,
-    name: str = "",
-    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Particle:
     """Return the atoms within `diameter`/2 (Å) of the centre. Options: see the module.
 
@@ -148,17 +153,13 @@ def sphere(
     """
     radius = _size("diameter", diameter) / 2
     facts = {"shape": "sphere", "diameter": 2 * radius}
-    return _cut(source, Ellipsoid(np.full(3, radius)), facts, centre, trim, name, meta)
+    return _cut(source, Ellipsoid(np.full(3, radius)), facts, **options)
 
 
 def ellipsoid(
     source: Any,
     diameters: Sequence[float],
-    *,
-    centre: Centre = "atom",
-    trim: int = 0,
-    name: str = "",
-    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Particle:
     """Return the atoms within an ellipsoid of three diameters (Å) along x, y, z. Options: see the module.
 
@@ -177,7 +178,7 @@ def ellipsoid(
         raise PdfkitError(f"diameters has {given.size} numbers: give three, along x, y and z")
     lengths = np.array([_size("diameters", d) for d in given])
     facts = {"shape": "ellipsoid", "diameters": tuple(lengths.tolist())}
-    return _cut(source, Ellipsoid(lengths / 2), facts, centre, trim, name, meta)
+    return _cut(source, Ellipsoid(lengths / 2), facts, **options)
 
 
 def rod(
@@ -186,10 +187,7 @@ def rod(
     length: float,
     *,
     axis: Centre = "c",
-    centre: Centre = "atom",
-    trim: int = 0,
-    name: str = "",
-    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Particle:
     """Return the atoms within a cylinder of a diameter and length (Å), its flat ends included.
 
@@ -208,7 +206,7 @@ def rod(
     radius, half = _size("diameter", diameter) / 2, _size("length", length) / 2
     facts = {"shape": "rod", "diameter": 2 * radius, "length": 2 * half, "axis": _shown(axis)}
     region = Cylinder(_direction("axis", axis, source), radius, half)
-    return _cut(source, region, facts, centre, trim, name, meta)
+    return _cut(source, region, facts, **options)
 
 
 def platelet(
@@ -218,10 +216,7 @@ def platelet(
     thickness: float,
     *,
     normal: Centre = "c",
-    centre: Centre = "atom",
-    trim: int = 0,
-    name: str = "",
-    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Particle:
     """Return the atoms within a rectangular plate (Å).
 
@@ -246,17 +241,13 @@ def platelet(
     x /= np.linalg.norm(x)
     facts = {"shape": "platelet", "length": sizes[0], "width": sizes[1], "thickness": sizes[2]}
     region = Box(np.array([x, np.cross(z, x), z]), np.array(sizes) / 2)
-    return _cut(source, region, {**facts, "normal": _shown(normal)}, centre, trim, name, meta)
+    return _cut(source, region, {**facts, "normal": _shown(normal)}, **options)
 
 
 def cube(
     source: Any,
     edge: float,
-    *,
-    centre: Centre = "atom",
-    trim: int = 0,
-    name: str = "",
-    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Particle:
     """Return the atoms within a cube of an edge (Å) along x, y, z: a cubic crystal's axes. Options: see the module.
 
@@ -270,9 +261,7 @@ def cube(
     ('Cl14Na13', 'Oh')
     """
     half = _size("edge", edge) / 2
-    return _cut(
-        source, Box(np.eye(3), np.full(3, half)), {"shape": "cube", "edge": 2 * half}, centre, trim, name, meta
-    )  # fmt: skip
+    return _cut(source, Box(np.eye(3), np.full(3, half)), {"shape": "cube", "edge": 2 * half}, **options)
 
 
 def core_shell(
@@ -280,11 +269,7 @@ def core_shell(
     shell: Any,
     core_diameter: float,
     diameter: float,
-    *,
-    centre: Centre = "atom",
-    trim: int = 0,
-    name: str = "",
-    meta: Mapping[str, Any] | None = None,
+    **options: Unpack[Options],
 ) -> Particle:
     """Return a sphere whose atoms outside a concentric core have other elements, all on the core's lattice.
 
@@ -309,13 +294,16 @@ def core_shell(
         )
     replaced = _replacements(source, shell)
     facts = {"shape": "core-shell", "core_diameter": 2 * inner, "diameter": 2 * outer}
-    whole = _cut(source, Ellipsoid(np.full(3, outer)), facts, centre, trim, name, meta)
+    whole = _cut(source, Ellipsoid(np.full(3, outer)), facts, **options)
     symbols = np.array(whole.symbols)
     outside = np.einsum("nk,nk->n", whole.xyz, whole.xyz) > (inner + EDGE) ** 2
     for old, new in replaced.items():
         symbols[outside & (np.asarray(whole.kind) == _kind(whole, old))] = new
     out = Particle.of(symbols.tolist(), whole.xyz)
-    text = name or f"{source.name}_in_{''.join(dict.fromkeys(replaced.values()))}_{2 * inner:g}_{2 * outer:g}"
+    text = (
+        options.get("name")
+        or f"{source.name}_in_{''.join(dict.fromkeys(replaced.values()))}_{2 * inner:g}_{2 * outer:g}"
+    )
     return replace(whole, elements=out.elements, kind=out.kind, name=text)
 
 
@@ -347,10 +335,11 @@ def _cut(
     source: Any,
     region: Region,
     facts: Mapping[str, Any],
-    centre: Centre,
-    trim: int,
-    name: str,
-    meta: Mapping[str, Any] | None,
+    *,
+    centre: Centre = "atom",
+    trim: int = 0,
+    name: str = "",
+    meta: Mapping[str, Any] | None = None,
 ) -> Particle:
     source = network(source)
     at = centre_of(source, centre)

@@ -24,6 +24,7 @@ from dataclasses import fields
 from itertools import chain, islice
 from typing import Any
 
+from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.particles.particle import Particle
@@ -38,6 +39,7 @@ from pdfkit.screening.study import Confusion, study_confusion
 from pdfkit.screening.tasks import Problem, Record, check_parameters, check_problem, particle_key
 
 
+@_checks.renamed(weights="use_errors=True or use_errors=False")
 @shows_options(*settings.GROUPS.values())
 def screen(
     candidates: Any,

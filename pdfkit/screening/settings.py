@@ -33,13 +33,8 @@ NAN = float("nan")
 def whole(name: str, value: Any, low: int = 1) -> int:
     """Return a whole number that is not below `low`. ParameterError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ParameterError(f"{name} = {_checks.short(value)}: give a whole number, {low} or more")
+        raise ParameterError(f"{name} = {_checks.short(value)}: give a whole number, {low} or more", key=name)
     return value
-
-
-def _flag(name: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ParameterError(f"{name} = {_checks.short(value)}: give True or False")
 
 
 def _keep(group: object, **values: Any) -> None:
@@ -83,13 +78,13 @@ class ScreenFit:
     def __post_init__(self) -> None:
         names = (self.free,) if isinstance(self.free, str) else tuple(map(str, self.free))
         if not names:
-            raise ParameterError('free is empty: name what is fitted, such as free=["scale", "expansion", "Uiso"]')
+            raise ParameterError('free is empty: name what is fitted, such as free=["scale", "Uiso"]', key="free")
         _keep(self, free=names, memory=_checks.number("memory", self.memory, low=0.0, open_low=True, finite=False))
         _keep(self, **{name: dict(getattr(self, name) or {}) for name in ("start", "ties", "bounds")})
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         whole("max_nfev", self.max_nfev)
-        _flag("surface", self.surface)
-        _flag("use_errors", self.use_errors)
+        surface, use_errors = (_checks.flag(name, getattr(self, name)) for name in ("surface", "use_errors"))
+        _keep(self, surface=surface, use_errors=use_errors)
 
 
 @dataclass(frozen=True)
@@ -118,10 +113,12 @@ class Limits:
 
     def __post_init__(self) -> None:
         if not isinstance(self.keep, Sequence) or len(self.keep) != 2:
-            raise ParameterError(f"keep = {self.keep!r}: give two numbers, for the second stage and for the full fit")
+            message = f"keep = {self.keep!r}: give two numbers, for the second stage and for the full fit"
+            raise ParameterError(message, key="keep")
         first, second = (whole("keep", value) for value in self.keep)
         if first < second:
-            raise ParameterError(f"keep = {self.keep}: the full fit cannot keep more ({second}) than it gets ({first})")
+            message = f"keep = {self.keep}: the full fit cannot keep more ({second}) than it gets ({first})"
+            raise ParameterError(message, key="keep")
         whole("mixtures", self.mixtures, 0)
         threshold = _checks.number("threshold", self.threshold, low=0.0, open_low=True)
         _keep(self, keep=(first, second), threshold=threshold)
@@ -155,9 +152,11 @@ class Composition:
 
     def __post_init__(self) -> None:
         if self.ratio is not None and not (len(self.ratio) == 2 and 0 <= self.ratio[0] <= self.ratio[1]):
-            raise ParameterError(f"ratio = {self.ratio}: give the lowest and the highest number of cations per anion")
+            message = f"ratio = {self.ratio}: give the lowest and the highest number of cations per anion"
+            raise ParameterError(message, key="ratio")
         if self.ratio_of is not None and len(self.ratio_of) != 2:
-            raise ParameterError(f'ratio_of = {self.ratio_of}: give two elements, such as ("Cd", "S")')
+            message = f'ratio_of = {self.ratio_of}: give two elements, such as ("Cd", "S")'
+            raise ParameterError(message, key="ratio_of")
         if self.mass is not None:
             _checks.number("mass", self.mass, low=0.0, open_low=True)
         _checks.number("inorganic", self.inorganic, low=0.0, high=1.0, open_low=True)
@@ -240,7 +239,7 @@ class Work:
         whole("chunk", self.chunk)
         if self.workers is not None:
             whole("workers", self.workers)
-        _flag("resume", self.resume)
+        _checks.flag("resume", self.resume)
 
     def journal(self, name: str) -> Path | None:
         """Return the path of a journal in the folder `out`, None without one."""
@@ -252,7 +251,6 @@ class Work:
 GROUPS: Mapping[str, type[Any]] = {"fit": ScreenFit, "limits": Limits, "composition": Composition, "work": Work}
 OPTIONS: Mapping[str, str] = {one.name: group for group, kind in GROUPS.items() for one in fields(kind)}
 """Every option of a screen, and the group that it is of."""
-RENAMED = {"weights": "use_errors=True or use_errors=False"}
 
 Group = TypeVar("Group")
 
@@ -265,20 +263,19 @@ def grouped(name: str, given: Group | None, options: Mapping[str, Any]) -> Group
     kind = GROUPS[name]
     base: Any = kind() if given is None else given
     if not isinstance(base, kind):
-        raise ParameterError(f"{name} is of the type {type(base).__name__}: give a pdfkit.screening.{kind.__name__}")
+        message = f"{name} is of the type {type(base).__name__}: give a pdfkit.screening.{kind.__name__}"
+        raise ParameterError(message, key=name)
     own = {option: value for option, value in options.items() if OPTIONS[option] == name}
     made: Group = replace(base, **own) if own else base
     return made
 
 
 def check_names(options: Iterable[str], known: Iterable[str] = OPTIONS) -> None:
-    """Refuse an option that no group has. ParameterError names the nearest, or the new name of one that was renamed."""
+    """Refuse an option that no group has. ParameterError names the nearest."""
     known = tuple(known)
     for name in options:
-        if name in RENAMED and name not in known:
-            raise ParameterError(f"the option {name} of screen has another name now: give {RENAMED[name]}")
         if name not in known:
-            raise ParameterError(f"screen has no option {name!r}: the nearest are {nearest(name, known)}")
+            raise ParameterError(f"{name!r} is not an option here: the nearest are {nearest(name, known)}", key=name)
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])

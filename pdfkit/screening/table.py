@@ -38,25 +38,24 @@ def table(ranking: Ranking, count: int) -> str:
 
 def _head(ranking: Ranking) -> list[str]:
     data, rows = ranking.data, ranking.rows
-    fitted = sum(row.stage == "fit" for row in rows)
-    of = f" against {data.name}" if data.name else ""
-    lines = [f"{len(rows)} rows{of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å: {fitted} fitted"]
+    singles = [row for row in rows if row.kind == "candidate"]
+    fitted = sum(row.stage == "fit" for row in singles)
+    of = data.name or "G(r)"
+    lines = [
+        f"{len(singles)} candidates against {of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å; {fitted} were fitted."
+    ]
     for stage in ranking.stages:
         failed = f", {stage.failed} failed" if stage.failed else ""
-        lines.append(f"  {STAGES[stage.name]}: {stage.entered} in, {stage.kept} kept{failed}")
+        lines.append(f"  {STAGES[stage.name]}: {stage.entered} entered, {stage.kept} kept{failed}")
     independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.problem))
-    yardstick = (
-        "the errors of the data"
-        if ranking.noise == "known"
-        else "the best misfit (no errors given, or none fits within them)"
-    )
-    lines += textwrap.wrap(
-        f"evidence: {independent:.0f} independent points, noise from {yardstick}; "
-        f"* = within Δ ln Z {ranking.threshold:g} of the best: "
-        f"the data cannot tell these {len(ranking.indistinguishable)} apart",
-        WIDTH,
-        subsequent_indent="  ",
-    )
+    known = "The size of the noise is that of the errors of the data."
+    misfit = "The size of the noise is taken from the best fit: there are no errors, or no candidate fits within them."
+    alike = len(ranking.indistinguishable)
+    said = [f"The range holds {independent:.0f} independent points.", known if ranking.noise == "known" else misfit]
+    if alike:
+        told = "there is no other" if alike == 1 else f"the data cannot tell these {alike} apart"
+        said.append(f"* marks the best and all within {ranking.threshold:g} of it in ln Z: {told}.")
+    lines += textwrap.wrap(" ".join(said), WIDTH)
     return lines
 
 
@@ -141,11 +140,10 @@ def _wrapped(heading: str, lines: Sequence[str]) -> list[str]:
 def confusion_table(study: Confusion) -> str:
     """Return for each finalist how often it comes first, is among the best, and who wins instead; then by family."""
     lines = textwrap.wrap(
-        f"{study.repeats} simulated measurements of each of {len(study.names)} finalists, noise {study.sigma:.3g} Å⁻²: "
-        f"the true one comes first in {study.right:.0%}, and is within Δ ln Z {study.threshold:g} of the first in "
-        f"{study.found:.0%}",
+        f"Each of {len(study.names)} finalists was simulated {study.repeats} times, noise {study.sigma:.3g} Å⁻². "
+        f"The true one comes first in {study.right:.0%} of the fits, and lies within {study.threshold:g} of the first "
+        f"in ln Z in {study.found:.0%}.",
         WIDTH,
-        subsequent_indent="  ",
     )
     rows = [["", "", "true", "", "", "first", "within", "taken for"]]
     for i, name in enumerate(study.names):

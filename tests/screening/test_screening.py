@@ -269,15 +269,25 @@ def test_a_fit_that_does_not_converge_is_ranked_and_marked(data: pk.PDF) -> None
         ({"baseline": "bulk"}, "baseline"),
         ({"errors": "none"}, "errors"),
         ({"null": "no such crystal"}, "no such crystal"),
-        ({"weights": "none"}, "give use_errors=True"),
-        ({"rmn": 2.0}, "no option 'rmn': the nearest are rmin"),
+        ({"weights": "none"}, "write use_errors=True"),
+        ({"rmn": 2.0}, "'rmn' is not an option here: the nearest are rmin"),
         ({"fit": 3}, r"give a pdfkit.screening.ScreenFit"),
-        ({"use_errors": "auto"}, "use_errors = 'auto': give True or False"),
+        ({"use_errors": "auto"}, "use_errors = 'auto' is not known: give True or False"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(data: pk.PDF, options: dict[str, object], words: str) -> None:
-    with pytest.raises(pk.PdfkitError, match=words.replace("(", r"\(")):
+    with pytest.raises(pk.PdfkitError, match=words.replace("(", r"\(")) as error:
         pk.screen(screens.particles()[:2], data, **options)
+    known = {"keep", "chunk", "mixtures", "threshold", "workers", "ratio", "errors", "fit", "use_errors", "rmn"}
+    (name,) = list(options)[:1]
+    assert name not in known or error.value.key == name
+
+
+def test_the_table_says_what_it_marks(ranking: pk.Ranking) -> None:
+    head = " ".join(ranking.table().split("\n\n")[0].split())
+    assert head.startswith("15 candidates against simulated, r = 1.8 to 14 Å; 15 were fitted.")
+    assert "The size of the noise is taken from the best fit" in head
+    assert head.endswith("* marks the best and all within 3 of it in ln Z: there is no other.")
 
 
 def test_groups_and_names_of_options_mean_the_same(data: pk.PDF) -> None:
