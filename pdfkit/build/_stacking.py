@@ -9,7 +9,6 @@ With u = 3/8 and h = √(2/3)·a_h all bonds are √(3/8)·a_h long and all angl
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
