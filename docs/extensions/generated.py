@@ -132,11 +132,18 @@ def checks() -> str:
     return "\n".join(lines)
 
 
+def power(value: float) -> str:
+    """Return a number such as 5.3×10⁻⁷."""
+    digits, exponent = f"{value:.1e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return digits if int(exponent) == 0 else f"{digits}×10{raised}"
+
+
 def check_row(row: Any, reasons: list[str]) -> str:
     """Return the line of one check."""
-    value = row.note if row.note else f"{row.measured:.1e}"
+    value = row.note if row.note else power(row.measured)
     why = reasons.index(row.reason) + 1
-    return f"| {cell(row.name)} | {cell(row.compared)} | {cell(value)} | {row.bound:.1e} | {why} |"
+    return f"| {cell(row.name)} | {cell(row.compared)} | {cell(value)} | {power(row.bound)} | {why} |"
 
 
 # --- API ---------------------------------------------------------------------------------------------------------
