@@ -173,8 +173,11 @@ class Phase(ABC):
         """Return numbers that follow from the refined ones. covariance : (n, n) of `quantities`, 0 where fixed."""
         return ()
 
-    def files(self) -> dict[str, str]:
-        """Return what other programs read of it, by the ending of such a file ("cif", "xyz")."""
+    def files(self, covariance: Array | None = None) -> dict[str, str]:
+        """Return what other programs read of it, by the ending of such a file ("cif", "xyz").
+
+        covariance : as for `derived`; numbers then have their standard uncertainties, where the format knows them.
+        """
         return {}
 
     @abstractmethod

@@ -203,7 +203,7 @@ class Cluster(Phase):
         """The ions that the file states."""
         return str(self.particle.meta.get("charges", ""))
 
-    def files(self) -> dict[str, str]:
+    def files(self, covariance: Array | None = None) -> dict[str, str]:
         """Return the atoms, as expanded, as xyz."""
         from pdfkit.io.xyz import format_xyz
 

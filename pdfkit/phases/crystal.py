@@ -207,11 +207,30 @@ class Crystal(Phase):
         """The ions that the structure states, four at the most."""
         return ", ".join(list(dict.fromkeys(site.symbol for site in self.structure.sites if site.charge))[:4])
 
-    def files(self) -> dict[str, str]:
-        """Return the structure as CIF."""
+    def files(self, covariance: Array | None = None) -> dict[str, str]:
+        """Return the structure as CIF, with standard uncertainties."""
         from pdfkit.io.cif.files import format_cif
 
-        return {"cif": format_cif(self.structure)}
+        return {"cif": format_cif(self.structure, None if covariance is None else self._errors(covariance))}
+
+    def _errors(self, covariance: Array) -> Array:
+        """Return √diag(J C Jᵀ) of the numbers of the CIF, J by small steps: NaN where what they rest on is unknown."""
+        from pdfkit.io.cif.files import refined_numbers
+
+        here = refined_numbers(self.structure)
+        structural = {q.name for q in self._structure_quantities}
+        moved = [k for k, q in enumerate(self.quantities) if q.name in structural and covariance[k, k] != 0]
+        J = np.zeros((here.size, len(moved)))
+        for column, q in enumerate(self.quantities[k] for k in moved):
+            step = 1e-6 * max(abs(q.value), 1e-3)
+            step = -step if q.value + step > q.most else step
+            there = refined_numbers(self.with_values({q.name: q.value + step}).structure)
+            J[:, column] = (there - here) / step
+        J[np.abs(J) < 1e-6] = 0.0  # what does not move at all
+        C = covariance[np.ix_(moved, moved)]
+        unknown = ~np.isfinite(np.diag(C))
+        variance = np.einsum("ij,jk,ik->i", J, np.where(np.isfinite(C), C, 0.0), J)
+        return np.where(J[:, unknown].any(axis=1), np.nan, np.sqrt(np.maximum(variance, 0.0)))
 
     def composition(self) -> dict[str, float]:
         """Return atoms per cell by element, weighted with occupancy."""

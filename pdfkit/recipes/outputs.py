@@ -95,7 +95,7 @@ def _structures(result: FitResult, where: Where) -> Iterable[Path]:
     return [
         write_text(where.file(f"{phase.name}.{ending}"), text)
         for phase in phases
-        for ending, text in phase.files().items()
+        for ending, text in phase.files(result.covariance_of(phase)).items()
     ]
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
+    from pdfkit.phases.base import Phase
+
 Uncertain = tuple[float, float]
 
 
@@ -203,17 +205,20 @@ class FitResult:
 
         By phase; each has name, value, stderr, unit and meaning (`Stacked.derived`). Phases without any are left out.
         """
+        phases = self.datasets[0].model.phases
+        out = {phase.name: phase.derived(self.covariance_of(phase)) for phase in phases}
+        return {name: table for name, table in out.items() if table}
+
+    def covariance_of(self, phase: Phase) -> Array:
+        """Return the covariance (n, n) of the quantities of a phase: 0 where one is fixed, NaN where it is unknown."""
         from pdfkit.model.params import ParameterMap
 
         mapping = ParameterMap.of(self.params)
         tangents = mapping(self.values)[1]
-        out = {}
-        for phase in self.datasets[0].model.phases:
-            names = [f"{phase.name}.{q.name}" for q in phase.quantities]
-            # Of several data sets each has its own scale: nothing that is derived rests on it.
-            rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
-            out[phase.name] = phase.derived(propagated(self.covariance, tangents[rows]))
-        return {name: table for name, table in out.items() if table}
+        names = [f"{phase.name}.{q.name}" for q in phase.quantities]
+        # Of several data sets each has its own scale: no structure, and nothing that is derived, rests on it.
+        rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
+        return propagated(self.covariance, tangents[rows])
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""

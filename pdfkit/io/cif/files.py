@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import chain, islice
 
 import numpy as np
 
+from pdfkit._checks import Array
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
@@ -107,8 +109,13 @@ def write_cif(path: AnyPath, structure: Structure) -> None:
     write_text(path, format_cif(structure))
 
 
-def format_cif(structure: Structure) -> str:
-    """Return the text that `write_cif` writes."""
+def format_cif(structure: Structure, errors: Array | None = None) -> str:
+    """Return the text that `write_cif` writes.
+
+    errors : of `refined_numbers`; numbers that have one are rounded to two digits of it, which follow in brackets.
+    """
+    values = refined_numbers(structure)
+    shown = map(_number, values.tolist(), (np.zeros(values.size) if errors is None else errors).tolist())
     title = _quoted(structure.title)
     lines = [
         "data_" + (re.sub(r"[^A-Za-z0-9_.+-]+", "_", structure.title).strip("_")[:60] or "structure"),
@@ -116,7 +123,7 @@ def format_cif(structure: Structure) -> str:
     ]
     if title:
         lines += [f"_chemical_name_common            {title}"]
-    lines += [f"{item:<32} {value!r}" for item, value in zip(_CELL, structure.cell, strict=True)]
+    lines += [f"{item:<32} {next(shown)}" for item in _CELL]
     lines += [*_group(structure), *_contents(structure), ""]
     lines += ["loop_", "_space_group_symop_operation_xyz"]
     operations = zip(structure.rotations, structure.translations, strict=True)
@@ -124,8 +131,8 @@ def format_cif(structure: Structure) -> str:
     lines += ["", "loop_", "_atom_site_label", "_atom_site_type_symbol"]
     lines += [f"_atom_site_fract_{x}" for x in "xyz"]
     lines += ["_atom_site_occupancy", "_atom_site_U_iso_or_equiv", "_atom_site_adp_type"]
-    for i, site in enumerate(structure.sites):
-        numbers = " ".join(repr(float(x)) for x in (*site.xyz, site.occ, structure.Uequiv(i)))
+    for site in structure.sites:
+        numbers = " ".join(islice(shown, 5))
         lines.append(f"{_word(site.label)} {site.symbol} {numbers} {'Uiso' if site.isotropic else 'Uani'}")
     anisotropic = [site for site in structure.sites if not site.isotropic]
     if anisotropic:
@@ -135,8 +142,26 @@ def format_cif(structure: Structure) -> str:
             "_atom_site_aniso_label",
             *(f"_atom_site_aniso_U_{index}" for index in _INDICES),
         ]
-        lines += [f"{_word(site.label)} {' '.join(repr(u) for u in site.U)}" for site in anisotropic]
+        lines += [f"{_word(site.label)} {' '.join(islice(shown, 6))}" for site in anisotropic]
     return "\n".join(lines) + "\n"
+
+
+def refined_numbers(structure: Structure) -> Array:
+    """Return the numbers of a CIF that can be refined: cell; x, y, z, occupancy, Uequiv of each site; tensors."""
+    sites = [(*site.xyz, site.occ, structure.Uequiv(i)) for i, site in enumerate(structure.sites)]
+    tensors = [site.U for site in structure.sites if not site.isotropic]
+    return np.array([*structure.cell, *chain.from_iterable(sites), *chain.from_iterable(tensors)], dtype=float)
+
+
+def _number(value: float, error: float) -> str:
+    """Return "4.2832(52)", or all digits of the value where the error is 0 or not known."""
+    if not (math.isfinite(error) and error > 0):
+        return repr(value)
+    digits = 1 - int(f"{error:.1e}".split("e")[1])
+    if digits > 12:
+        return repr(value)
+    units = round(error * 10.0**digits) if digits > 0 else round(error, digits)
+    return f"{round(value, digits) + 0.0:.{max(digits, 0)}f}({units:.0f})"
 
 
 def _group(structure: Structure) -> list[str]:
