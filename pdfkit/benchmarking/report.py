@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from pdfkit._table import aligned
 from pdfkit.benchmarking.timing import exponent
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath, write_text
-from pdfkit.plot.canvas import COLOURS, DOUBLE, GREY, LABEL, SMALL, finished, format_of
+from pdfkit.plot.canvas import COLOURS, DOUBLE, GREY, PaperFigure, add_legend, finished, format_of, set_frame
 
 # --- What a bench found ----------------------------------------------------------------------------------------------
 
@@ -259,11 +260,10 @@ def bench(report: BenchReport, path: AnyPath | None = None, *, width: float = DO
     kind, WriteError when it cannot be written.
     """
     kind = format_of(path)
-    figure = Figure(figsize=(width / 25.4, 0.55 * width / 25.4), layout="constrained")
+    figure = PaperFigure(figsize=(width / 25.4, 0.68 * width / 25.4), layout="constrained")
     axes: Any = figure.subplots(1, 2)
     for ax, axis in zip(axes, ("rmax", "N"), strict=True):
         _panel(ax, report, axis)
-    axes[0].set_ylabel("seconds for one new $G(r)$", size=LABEL)
     return finished(figure, path, kind)
 
 
@@ -282,11 +282,10 @@ def _panel(ax: Any, report: BenchReport, axis: str) -> None:
         style = {"marker": "o", "ls": "-"} if program == OURS else {"marker": marks.get(program, "x"), "ls": "--"}
         colour = COLOURS[names.index(series) % len(COLOURS)]
         ax.loglog(x, t, ms=3.5, lw=1.0, color=colour, label=f"{program}: {series}{fitted}", **style)
-    ax.set_xlabel(LABELS[axis], size=LABEL)
-    ax.tick_params(labelsize=SMALL, which="both", width=0.6, length=3, direction="in")
+    if axis == "rmax":  # a power of ten would stand alone on so short a range
+        ax.xaxis.set_major_locator(FixedLocator(sorted({x for points in curves.values() for x, _ in points})))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+        ax.xaxis.set_minor_locator(NullLocator())
+    set_frame(ax, LABELS[axis], "seconds for one new $G(r)$")
     ax.grid(color=GREY, alpha=0.25, lw=0.4)
-    if curves:
-        low, high = ax.get_ylim()
-        ax.set_ylim(low, high * (high / low) ** 0.6)  # room for the legend
-        ax.legend(fontsize=SMALL - 2, frameon=False, loc="upper left", handlelength=2.4, title_fontsize=SMALL - 2,
-                  title="program: case, fitted power")  # fmt: skip
+    add_legend(ax, "program: case, fitted power" if curves else "")
