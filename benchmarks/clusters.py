@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 import pdfkit as pk
+from pdfkit.plot import canvas
 from pdfkit.screening import Progress
 
 R = 0.01 * np.arange(1, 3001)
@@ -139,24 +140,19 @@ def seconds(t: float | None) -> str:
 
 
 def draw(rows: dict[str, list[tuple[int, float]]], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(6.0, 4.0), layout="constrained")
-    for name, points in rows.items():
+    figure = canvas.PaperFigure(figsize=(120 / 25.4, 95 / 25.4), layout="constrained")
+    axes = figure.subplots()
+    shown = {name.replace("*", ""): points for name, points in rows.items() if not name.startswith("pairs")}
+    for colour, (name, points) in zip(canvas.COLOURS, shown.items(), strict=False):
         n, t = zip(*points, strict=True)
-        if name.startswith("pairs"):
-            continue
         style = "-o" if "pdfkit" in name else "--s"
         power = exponent(points)
-        axes.loglog(n, t, style, ms=4, label=name.replace("*", "") + (f", N^{power}" if power else ""))
-    axes.set(xlabel="atoms N", ylabel="seconds for one new G(r)")
-    axes.legend(fontsize=8, frameon=False)
-    axes.grid(alpha=0.3)
+        axes.loglog(n, t, style, ms=4, color=colour, label=name + (f", $N^{{{power}}}$" if power else ""))
+    canvas.set_frame(axes, "atoms, $N$", "seconds for one new $G(r)$")
+    axes.grid(color=canvas.GREY, alpha=0.25, lw=0.4)
+    canvas.add_legend(axes)
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=130)
+    canvas.finished(figure, path, "png")
 
 
 def small() -> list[tuple[str, str]]:

@@ -76,7 +76,7 @@ def compare(
         with publish(target) as stage:
             write_text(stage / names[0], found.table() + "\n")
             found.to_csv(stage / names[1])
-            fits.comparison(found, stage / names[2])
+            fits.comparison(found, stage / names[2], titles={name: one.title for name, one in loaded.items()})
     models = {name: result.to_dict() for name, result in results.items()}
     return Printed(found.table(), [target / name for name in names], {"models": models, "table": found.table()})
 
@@ -108,7 +108,7 @@ def partials(
         with folder(out or recipe.folder, names, [source, *recipe.inputs()]) as target:
             with fitting() as tell:
                 result = fit_recipe(recipe, tell)
-            files = write_partials(result, target, recipe.prefix)
+            files = write_partials(result, target, recipe.prefix, recipe.title)
     return Printed(files=files, values={"rw": result.rw})
 
 

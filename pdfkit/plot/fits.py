@@ -90,7 +90,7 @@ def fit(
     kind = format_of(path)
     several = len(result.datasets[0].model.phases) > 1
     shares = [one.phase_curves() if several else {} for one in result.datasets]
-    figure, axes = _stacked_panels(result.datasets, ax, width, list(shares[0]), 0.3)
+    figure, axes = _stacked_panels(result.datasets, ax, width, list(shares[0]))
     for one, panel, curves in zip(result.datasets, axes, shares, strict=True):
         _draw_fit(panel, one, result.rw if len(axes) == 1 else one.rw, {name: pdf.G for name, pdf in curves.items()})
     add_title(figure, title)
@@ -295,11 +295,11 @@ def _colour(k: int) -> str:
 
 
 def _stacked_panels(
-    datasets: Sequence[DatasetFit], ax: Any, width: float | None, names: Sequence[str], share: float = 0.22
+    datasets: Sequence[DatasetFit], ax: Any, width: float | None, names: Sequence[str]
 ) -> tuple[Figure, list[Any]]:
-    """Return a figure and a panel for each data set, higher by `share` for every curve below the first."""
+    """Return a figure and a panel for each data set, higher for every curve below the first."""
     width = column(max(float(one.data.r[-1]) for one in datasets), width)
-    least = 1 + min(share * len(names), 1.6)
+    least = 1 + min(0.2 * len(names), 1.6)
     height = max(panel_height(width) * least, 25.0 + 5.0 * len(names))
     if names and not beside(names, width):
         height += LINE * len(names) * (1 + int(max(text_width(name, SMALL) for name in names) / (width * 2.2)))
@@ -407,22 +407,28 @@ def _draw_matrix(ax: Any, values: Array, across: Sequence[str], down: Sequence[s
 # --- Several models of one measurement in one figure -----------------------------------------------------------------
 
 
-def comparison(found: Comparison, path: AnyPath | None = None, *, width: float = DOUBLE) -> Figure:
+def comparison(
+    found: Comparison, path: AnyPath | None = None, *, titles: Mapping[str, str] | None = None, width: float = DOUBLE
+) -> Figure:
     """Plot the best fit, and below it the difference of every model, best first, on one scale.
 
-    path : where to write the figure, .png, .svg or .pdf. width : mm. Of fits of several data sets the first is drawn.
+    path : where to write the figure, .png, .svg or .pdf. titles : of models, by name, to show in place of the names
+    where they differ. width : mm. Of fits of several data sets the first is drawn.
     Raises PdfkitError for a file name of another kind, WriteError when it cannot be written.
     """
     kind = format_of(path)
-    count = len(found.names)
+    shown = [(titles or {}).get(name) or name for name in found.names]
+    if len(set(shown)) < len(shown):
+        shown = list(found.names)
+    count = len(shown)
     height = 2 * panel_height(width) + (0.02 * width + LINE) * count
     figure, (top, low) = new_panels(2, None, width, height=height)
     firsts = [one.datasets[0] for one in found.results]
     shares = {name: pdf.G for name, pdf in firsts[0].phase_curves().items()} if len(firsts[0].model.phases) > 1 else {}
-    _draw_fit(top, replace(firsts[0], name=""), found.results[0].rw, shares, found.names[0])
+    _draw_fit(top, replace(firsts[0], name=""), found.results[0].rw, shares, shown[0])
     bands = [band_of(one.difference) for one in firsts]
     zeros = offsets(bands)
-    for k, (name, result, zero) in enumerate(zip(found.names, found.results, zeros, strict=True)):
+    for k, (name, result, zero) in enumerate(zip(shown, found.results, zeros, strict=True)):
         one = firsts[k]
         low.axhline(zero, color=GREY, lw=0.4, zorder=0)
         low.plot(

@@ -108,10 +108,10 @@ _WRITERS: Mapping[str, Callable[[FitResult, Where], Iterable[Path]]] = {
 }
 
 
-def write_partials(result: FitResult, target: Path, prefix: str = "") -> list[Path]:
+def write_partials(result: FitResult, target: Path, prefix: str = "", title: str = "") -> list[Path]:
     """Write the weighted partials of a fit as columns (one file per data set) and as a picture; return the files."""
     with publish(target) as stage:
-        files = _partials(result, Where(stage, prefix))
+        files = _partials(result, Where(stage, prefix, title))
     return [target / file.name for file in files]
 
 
@@ -127,7 +127,7 @@ def _partials(result: FitResult, where: Where) -> list[Path]:
         files.append(where.file(f"partials_{one.name}.txt" if len(result.datasets) > 1 else "partials.txt"))
         header = ["Weighted partials: r in Å, G in Å⁻²; those of all pairs add up to Gcalc", f"Rw = {one.rw:.4f}"]
         write_columns(files[-1], names, columns, header)
-    plot.partials(result, where.file("partials.png"))
+    plot.partials(result, where.file("partials.png"), title=where.title)
     return [*files, where.file("partials.png")]
 
 

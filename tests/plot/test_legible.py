@@ -95,7 +95,7 @@ RANGES = {
 }
 
 
-@pytest.mark.parametrize("amplitude", [1e-6, 0.003, 1.0, 1e5, 3.3e8])
+@pytest.mark.parametrize("amplitude", [1e-6, 1.0, 1e5])
 @pytest.mark.parametrize("r", RANGES.values(), ids=RANGES)
 def test_ranges_and_heights(r, amplitude):
     assert_legible(plot.fit(resized(single(), r, amplitude)))
