@@ -22,6 +22,7 @@ TOPICS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             "fit",
             "FitResult",
+            "FitSettings",
             "DatasetFit",
             "BondRestraint",
             "ValueRestraint",
