@@ -6,8 +6,10 @@ A message says which input is wrong, what it is, and the remedy. The command lin
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 from collections.abc import Iterable
+from itertools import islice
 from os import PathLike
 
 __all__ = [
@@ -164,7 +166,28 @@ def remark(text: str, stacklevel: int = 3) -> str:
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
-    """Return the `count` names of `known` closest to `word`, as text for a message ("" when there are none)."""
-    names = list(known)
-    close = difflib.get_close_matches(word, names, n=count, cutoff=0.0)
-    return ", ".join(close)
+    """Return the `count` names of `known` closest to `word`, as text for a message ("" when there are none).
+
+    Names that go on where the word ends come first: of CdS, CdS_wurtzite before CdSe_wurtzite, and these before Cu.
+    """
+    names, begin = list(known), word.casefold()
+    longer = [name for name in names if begin and name.casefold().startswith(begin)]
+    longer.sort(key=lambda name: name[len(begin) : len(begin) + 1].isalnum())
+    close = difflib.get_close_matches(word, [name for name in names if name not in longer], n=count, cutoff=0.0)
+    return ", ".join([*longer, *close][:count])
+
+
+def missing(path: str | PathLike[str]) -> str:
+    """Return what to say of a file that does not exist: the nearest name in its folder, where one is near."""
+    folder, name = os.path.split(os.fspath(path))
+    try:
+        with os.scandir(folder or ".") as entries:
+            names = [entry.name for entry in islice(entries, 10_000) if entry.name.isprintable()]
+    except OSError:
+        return "no such file: check the name and the folder"
+    close = difflib.get_close_matches(str(name), sorted(names), n=1, cutoff=0.6)
+    return (
+        f"no such file: the nearest name there is {close[0]}"
+        if close
+        else "no such file: check the name and the folder"
+    )

@@ -18,7 +18,7 @@ import typer
 from pdfkit._terminal import one_line, show
 from pdfkit.cli import checks, clusters, demo, fits, info, reductions, screening, simulation
 from pdfkit.cli.console import command, say
-from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.errors import PdfkitError, PdfkitWarning, missing
 
 app = typer.Typer(
     name="pdfkit",
@@ -56,6 +56,8 @@ def _ended() -> int:
     except OSError as error:
         if error.filename is None and not _has_folder():
             return _fail("the folder that this runs in does not exist any more: change to another")
+        if isinstance(error, FileNotFoundError) and error.filename is not None:
+            return _fail(f"{error.filename}: {missing(error.filename)}")
         name = f"{error.filename}: " if error.filename is not None else ""
         return _fail(f"{name}{error.strerror or error}")
     except MemoryError as error:

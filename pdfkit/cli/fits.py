@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, fitting
-from pdfkit.cli.options import FOLDER, Composition, CurveKind, Density, OutFile, OutFolder
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
+    from pdfkit._checks import Array
+    from pdfkit.data.curves import PDF
+    from pdfkit.model.model import Model
+    from pdfkit.recipes.recipe import Recipe
     from pdfkit.results.result import FitResult
 
 # --- fit and compare -------------------------------------------------------------------------------------------------
@@ -20,7 +26,7 @@ if TYPE_CHECKING:
 
 def fit(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to fit: see `pdfkit recipe`.")],
-    out: OutFolder = None,
+    out: o.OutFolder = None,
 ) -> Printed:
     """Fit measured G(r) as a recipe says; write report, picture, columns, HDF5 file and refined structures.
 
@@ -32,7 +38,7 @@ def fit(
     from pdfkit.recipes.recipe import run_recipe
 
     with fitting() as tell:
-        return of_fit(*run_recipe(recipe, out, tell))
+        return of_fit(*run_recipe(_loaded(recipe), out, tell))
 
 
 def of_fit(result: FitResult, files: list[Path], title: str = "", note: str = "", **values: Any) -> Printed:
@@ -51,18 +57,18 @@ def compare(
     recipes: Annotated[
         list[Path], typer.Argument(metavar="RECIPE.toml...", help="Two or more models of one data set.")
     ],
-    out: Annotated[Path, FOLDER] = Path("pdfkit-compare"),
+    out: Annotated[Path, o.FOLDER] = Path("pdfkit-compare"),
 ) -> Printed:
     """Fit the same data as several recipes say, and weigh the models against each other: table, CSV and one picture."""
     from pdfkit.fitting.comparison import Comparison
     from pdfkit.io._atomic import write_text
     from pdfkit.io._folders import folder, publish
     from pdfkit.plot import fits
-    from pdfkit.recipes.recipe import fit_recipe, load_recipe
+    from pdfkit.recipes.recipe import fit_recipe
 
     if len(recipes) < 2:
         raise PdfkitError("a comparison needs at least two recipes: name them all")
-    loaded = {path.stem: load_recipe(path) for path in recipes}
+    loaded = {path.stem: _loaded(path) for path in recipes}
     if len(loaded) < len(recipes):
         raise PdfkitError("two of the recipes have the same name, which is that of the model: rename one of them")
     inputs = [file for recipe in loaded.values() for file in (recipe.path, *recipe.inputs())]
@@ -85,31 +91,97 @@ def compare(
 
 
 def partials(
-    source: Annotated[Path, typer.Argument(metavar="RECIPE.toml|RESULT.h5", help="A recipe is fitted first.")],
-    out: OutFolder = None,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A recipe, which is fitted first; a result.h5; or a structure (file or name).",
+            autocompletion=o.structure_names,
+        ),
+    ],
+    model: Annotated[
+        bool, typer.Option("--model", help="Of a recipe: do not fit, take its start values; needs no data.")
+    ] = False,
+    probe: Annotated[str, o.PROBE] = "X",
+    qmax: Annotated[float, o.QMAX] = float("inf"),
+    qdamp: Annotated[float, o.QDAMP] = 0.0,
+    rmin: Annotated[float, o.RMIN] = 1.0,
+    rmax: Annotated[float, o.RMAX] = 20.0,
+    rstep: Annotated[float, o.RSTEP] = 0.01,
+    out: o.OutFolder = None,
 ) -> Printed:
-    """Write the partial G(r) of every pair of elements in a fitted model, as columns and as a picture.
+    """Write the partial G(r) of every pair of elements, as columns and as a picture.
 
-    They are weighted with the scattering of the pair and add up to the calculated G(r).
+    They are weighted with the scattering of the pair and add up to the calculated G(r). For a structure, or a recipe
+    with --model, nothing is fitted: the options say on which r; probe, qmax and qdamp are for a structure.
     """
     from pdfkit.io._folders import folder
     from pdfkit.recipes.outputs import write_partials
-    from pdfkit.recipes.recipe import fit_recipe, load_recipe
+    from pdfkit.recipes.recipe import fit_recipe
     from pdfkit.results.saving import load_result
 
-    if is_hdf5(source):
-        result = load_result(source)
+    path = Path(source)
+    if _is_structure(source):
+        from pdfkit.cli.simulation import phases_of
+        from pdfkit.data.instrument import Instrument
+        from pdfkit.model.model import Model
+
+        one = Model(phases_of([source]), Instrument(probe, qmax=qmax, qdamp=qdamp))
+        return _of_model({"": one}, _grid(rmin, rmax, rstep), out or Path("pdfkit-out") / path.stem, [source])
+    if is_hdf5(path):
+        result = load_result(path)
         names = _partials_names("", [one.name for one in result.datasets])
-        with folder(out or Path("pdfkit-out") / source.stem, names, [source]) as target:
+        with folder(out or Path("pdfkit-out") / path.stem, names, [path]) as target:
             files = write_partials(result, target)
-    else:
-        recipe = load_recipe(source)
-        names = _partials_names(recipe.prefix, [one.name for one in recipe.data])
-        with folder(out or recipe.folder, names, [source, *recipe.inputs()]) as target:
-            with fitting() as tell:
-                result = fit_recipe(recipe, tell)
-            files = write_partials(result, target, recipe.prefix, recipe.title)
+        return Printed(files=files, values={"rw": result.rw})
+    recipe = _loaded(path)
+    if model:
+        where = out or recipe.folder
+        return _of_model(recipe.models(), _grid(rmin, rmax, rstep), where, [path, *recipe.inputs()], recipe.prefix)
+    names = _partials_names(recipe.prefix, [one.name for one in recipe.data])
+    with folder(out or recipe.folder, names, [path, *recipe.inputs()]) as target:
+        with fitting() as tell:
+            result = fit_recipe(recipe, tell)
+        files = write_partials(result, target, recipe.prefix, recipe.title)
     return Printed(files=files, values={"rw": result.rw})
+
+
+def _is_structure(source: str) -> bool:
+    from pdfkit.phases.files import known_structure
+    from pdfkit.recipes.toml import STRUCTURES
+
+    path = Path(source)
+    if path.suffix.lower() in STRUCTURES or (not path.exists() and not path.suffix):
+        return bool(known_structure(source))  # or it says which names are near
+    return False
+
+
+def _grid(rmin: float, rmax: float, rstep: float) -> Array:
+    """Return r, as `pdfkit simulate` has it."""
+    from pdfkit.model.noise import grid
+
+    return grid(rmin, rmax, rstep)
+
+
+def _of_model(
+    models: Mapping[str, Model], r: Array, out: Path, inputs: Sequence[str | Path], prefix: str = ""
+) -> Printed:
+    """Write the partials of models, one for each data set that a recipe names."""
+    from pdfkit import plot as draw
+    from pdfkit.io._folders import folder, publish
+    from pdfkit.io.columns import write_columns
+
+    head = ["Weighted partials of a model: r in Å, G in Å⁻²; those of all pairs add up to G"]
+    files: list[Path] = []
+    with folder(out, (), inputs) as target, publish(target) as stage:
+        for name, model in models.items():
+            stem = f"{prefix}partials_{name}" if len(models) > 1 else f"{prefix}partials"
+            shares = model.partials(r)
+            names = ["r", "G", *("-".join(pair) for pair in shares)]
+            write_columns(stage / f"{stem}.txt", names, [r, model(r).G, *(one.G for one in shares.values())], head)
+            draw.partials(model, stage / f"{stem}.png", r=r)
+            files += [target / f"{stem}.txt", target / f"{stem}.png"]
+    return Printed(files=files)
 
 
 def _partials_names(prefix: str, data: list[str]) -> list[str]:
@@ -121,40 +193,92 @@ def is_hdf5(path: Path) -> bool:
     """Return whether a file is HDF5, by its first bytes or by its ending."""
     if path.is_dir():
         raise ReadError(path, "this is a folder: give a recipe or a result.h5")
+    if not path.exists():
+        raise ReadError(path, missing(path))
     with path.open("rb") as stream:
         return stream.read(8) == b"\x89HDF\r\n\x1a\n" or path.suffix in (".h5", ".hdf5", ".nxs")
+
+
+def _loaded(path: Path) -> Recipe:
+    """Return the recipe in a file; a result is told from it."""
+    from pdfkit.recipes.recipe import load_recipe
+
+    if is_hdf5(path):
+        raise ReadError(path, "this is a result, not a recipe: see `pdfkit info`, `pdfkit plot`, `pdfkit partials`")
+    return load_recipe(path)
 
 
 # --- plot ------------------------------------------------------------------------------------------------------------
 
 
 def plot(
-    file: Annotated[Path, typer.Argument(metavar="FILE.gr|RESULT.h5")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="G(r) files and results of fits (.h5), in one picture.")
+    ],
+    offset: Annotated[
+        float | None,
+        typer.Option(
+            help="Distance between curves in Å⁻²; 0 lays them on top of each other. Default: they do not touch."
+        ),
+    ] = None,
+    difference: Annotated[
+        bool, typer.Option("--difference", help="Of two curves: draw the first minus the second below them, too.")
+    ] = False,
+    rmin: o.Lowest = None,
+    rmax: o.Highest = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="PICTURE", help=".png, .pdf or .svg; default: <file>.png here."),
+        typer.Option("--out", "-o", metavar="PICTURE", help=".png, .pdf or .svg. Default: <first file>.png here."),
     ] = None,
-    kind: CurveKind = None,
-    composition: Composition = None,
-    rho0: Density = None,
+    kind: o.CurveKind = None,
+    composition: o.Composition = None,
+    rho0: o.Density = None,
 ) -> Printed:
-    """Draw a G(r) file, or a fit with its difference curve."""
+    """Draw G(r) of one or several files in one picture, or a fit with its difference curve.
+
+    Of a result among several files its calculated G(r) is drawn; of a result alone, with --rmin or --rmax, data, model
+    and difference in that range.
+    """
     from pdfkit.io._atomic import check_target
+
+    target = out or Path(f"{files[0].stem}.png")
+    check_target(target, files)
+    about: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0}
+    read = [_read(file, about) for file in files]
+    curves = [one for file, found in zip(files, read, strict=True) for one in _curves(file, found, len(files) == 1)]
+    if difference and len(curves) != 2:
+        raise PdfkitError(f"--difference is of two curves, and there are {len(curves)}: give two files")
+    whole = len(files) == 1 and len(curves) > 1
+    cropped = [one.crop(rmin, rmax) for one in curves]
+    from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused
+
+    if whole and (rmin, rmax, offset) == (None, None, None):
+        draw.fit(read[0], target)
+    else:
+        draw.pdf(*cropped, path=target, offset=offset, difference=difference or (whole and len(curves) == 2))
+    return Printed(files=[target], values={"curves": [one.name for one in curves]})
+
+
+def _read(file: Path, about: Mapping[str, Any]) -> Any:
     from pdfkit.io.pdf import read_pdf
     from pdfkit.results.saving import load_result
 
-    target = out or Path(f"{file.stem}.png")
-    check_target(target, [file])
-    curve: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0}
-    data = load_result(file) if is_hdf5(file) else read_pdf(file, **curve)
-    from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused
+    return load_result(file) if is_hdf5(file) else read_pdf(file, **about)
+
+
+def _curves(file: Path, found: Any, alone: bool) -> list[PDF]:
+    """Return the G(r) of a file; of a result the calculated one of each data set, alone with the data before it."""
     from pdfkit.data.curves import PDF
 
-    if isinstance(data, PDF):
-        draw.pdf(data, path=target)
-    else:
-        draw.fit(data, target)
-    return Printed(files=[target])
+    if isinstance(found, PDF):
+        return [found if alone else replace(found, name=file.stem)]
+    out = []
+    for one in found.datasets:
+        name = " ".join(part for part in ("" if alone else file.stem, one.name) if part)
+        out += [replace(one.data, name=f"{name} data".strip())] * alone + [
+            replace(one.calc, name=f"{name} fit".strip())
+        ]
+    return out
 
 
 # --- recipe ----------------------------------------------------------------------------------------------------------
@@ -162,7 +286,7 @@ def plot(
 
 def recipe(
     data: Annotated[str, typer.Argument(metavar="[DATA.gr]", help="The data file that it is to name.")] = "data.gr",
-    out: OutFile = None,
+    out: o.OutFile = None,
 ) -> Printed:
     """Print a commented recipe to start from: wurtzite and zinc blende in one nanoparticle.
 

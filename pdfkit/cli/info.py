@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pdfkit.particles.particle import Particle
     from pdfkit.structure.structure import Structure
 
-STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
 RESULTS = (".h5", ".hdf5", ".nxs")
 # Atoms of a cell up to which a space group is looked for: it takes 50 ms at most.
 MOST_SEARCHED = 150
@@ -121,6 +120,7 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
     from pdfkit.io.structures import load_structure, read_structure
     from pdfkit.particles.particle import Particle
     from pdfkit.phases.files import kind_of, known_structure
+    from pdfkit.recipes.toml import STRUCTURES
 
     path = Path(known_structure(file))
     ending = path.suffix.lower()

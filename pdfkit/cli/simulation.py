@@ -93,7 +93,7 @@ def simulate(
         "anomalous": anomalous,
     }
     instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, **about)
-    model = _set_values(Model(_phases(structures, particle, symmetry, ions), instrument), values or [])
+    model = _set_values(Model(phases_of(structures, particle, symmetry, ions), instrument), values or [])
     target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
     files = [target, target.with_suffix(".png")] if plot else [target]
     if len(set(files)) < len(files):
@@ -126,12 +126,12 @@ def _shape(kind: str, given: dict[str, float]) -> Any:
     return from_kind(fitting[0], **given)
 
 
-def _phases(structures: list[str], shape: Any, symmetry: str = "", ions: bool = False) -> list[Any]:
+def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions: bool = False) -> list[Any]:
     """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
     from pdfkit.phases.files import kind_of, known_structure, phase_from_file
     from pdfkit.shapes import Bulk
 
-    given = {} if isinstance(shape, Bulk) else {"shape": shape}
+    given = {} if shape is None or isinstance(shape, Bulk) else {"shape": shape}
     charged: dict[str, Any] = {"ions": True} if ions else {}
     out: list[Any] = []
     for text in structures:

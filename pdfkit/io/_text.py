@@ -19,7 +19,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit._terminal import plain
-from pdfkit.errors import ReadError
+from pdfkit.errors import ReadError, missing
 from pdfkit.io._atomic import AnyPath
 
 # A G(r) has a few thousand rows; a file this long is something else, and would fill the memory.
@@ -110,7 +110,7 @@ def read_bytes(path: AnyPath, most: int) -> bytes:
             raise ReadError(path, f"{status.st_size} bytes are too many (limit {most}): is it the right file?")
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise ReadError(path, "no such file: check the name and the folder") from None
+        raise ReadError(path, missing(path)) from None
     except OSError as error:
         raise ReadError(path, f"cannot be read ({error.strerror}): check the name and permissions") from None
     except (TypeError, ValueError) as error:

@@ -31,22 +31,27 @@ def simulate(
     The noise is white in F(Q) up to qmax (in r where there is no qmax) and then goes through the same transform as
     the signal; it becomes dG. PdfkitError for a grid that cannot be.
     """
+    r = grid(rmin, rmax, rstep)
+    noise = _checks.number("noise", noise, low=0.0)
+    G = model(r).G
+    if noise == 0:
+        return PDF(r, G, instrument=model.instrument, name=name)
+    G = G + noise * _unit_noise(r, model.instrument, seed)
+    return PDF(r, G, np.full(r.size, noise), instrument=model.instrument, name=name)
+
+
+def grid(rmin: float, rmax: float, rstep: float) -> Array:
+    """Return rmin, rmin + rstep … rmax (Å). PdfkitError for a grid that cannot be."""
     rmin = _checks.number("rmin", rmin, low=0.0)
     rmax = _checks.number("rmax", rmax)
     rstep = _checks.number("rstep", rstep, low=0.0, open_low=True)
-    noise = _checks.number("noise", noise, low=0.0)
     if rmin >= rmax:
         raise PdfkitError(f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
     if (rmax - rmin) / rstep > MOST_POINTS:
         raise PdfkitError(f"rstep = {rstep:g} makes more than {MOST_POINTS} points up to {rmax:g} Å: take a wider step")
     steps = math.floor((rmax - rmin) / rstep + 1e-6)
     # Through decimals: 0.01·k would be written as 0.07000000000000001.
-    r = np.round(rmin + rstep * np.arange(steps + 1), 10)
-    G = model(r).G
-    if noise == 0:
-        return PDF(r, G, instrument=model.instrument, name=name)
-    G = G + noise * _unit_noise(r, model.instrument, seed)
-    return PDF(r, G, np.full(r.size, noise), instrument=model.instrument, name=name)
+    return np.asarray(np.round(rmin + rstep * np.arange(steps + 1), 10))
 
 
 def wavelength(given: float | None, energy: float | None, probe: str) -> float | None:

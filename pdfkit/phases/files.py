@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdfkit import _checks
-from pdfkit.errors import PdfkitError, nearest
+from pdfkit.errors import PdfkitError, ReadError, missing, nearest
 from pdfkit.io import pdb
 from pdfkit.io._text import read_text
 from pdfkit.io.structures import available_structures
@@ -29,6 +29,8 @@ def known_structure(name: str) -> str:
     """Return the name if it is a file, or a structure or cluster of pdfkit; PdfkitError with the nearest if not."""
     shipped = shipped_names()
     if not Path(name).exists() and name not in shipped:
+        if Path(name).suffix:
+            raise ReadError(name, missing(name))
         raise PdfkitError(f"{name} is no file, and no structure of pdfkit: nearest are {nearest(name, shipped)}")
     return name
 

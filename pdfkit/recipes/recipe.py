@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
-from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest, remark
+from pdfkit.errors import ParameterError, PdfkitError, ReadError, missing, nearest, remark
 from pdfkit.io._functions import OF_R, named
 from pdfkit.recipes.tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
 from pdfkit.recipes.template import recipe_template
@@ -48,7 +48,7 @@ class DataEntry:
         from pdfkit.io.pdf import read_pdf
 
         if not self.file.is_file():
-            raise PdfkitError(f"file {self.file} does not exist: paths are relative to the recipe")
+            raise PdfkitError(f"{self.file}: {missing(self.file)} (paths are relative to the recipe)")
         pdf = read_pdf(self.file, **self.options)
         given = (*pdf.instrument.given, *self.instrument)
         instrument = replace(pdf.instrument, **self.instrument, given=given)
@@ -57,6 +57,13 @@ class DataEntry:
         )
         pdf.crop(self.rmin, self.rmax)
         return pdf
+
+    def expected(self) -> Instrument:
+        """Return the instrument of the data, or, where the file is not there yet, that of the table alone."""
+        if self.file.is_file():
+            return self.read().instrument
+        known = {key: value for key, value in self.options.items() if key not in _OF_THE_CURVE}
+        return Instrument(**known, **self.instrument)
 
     def _against(self, pdf: PDF) -> list[str]:
         """Say what of the table, beyond what the reader was told, contradicts the header."""
@@ -171,7 +178,7 @@ class Recipe:
         """
         read = [self._at("data", i, entry.read, "file") for i, entry in enumerate(self.data)]
         phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
-        models = [self._at("data", i, partial(self._model, phases, pdf)) for i, pdf in enumerate(read)]
+        models = [self._at("data", i, partial(self._model, phases, pdf.instrument)) for i, pdf in enumerate(read)]
         # A recipe says all there is to say of each of its data sets: nothing of one goes for another.
         read = [replace(pdf, instrument=pdf.instrument.complete()) for pdf in read]
         model = models[0]
@@ -179,10 +186,20 @@ class Recipe:
             return model, read[0]
         return model, {one.name: pdf for one, pdf in zip(self.data, read, strict=True)}
 
-    def _model(self, phases: Sequence[Any], pdf: PDF) -> Model:
+    def models(self) -> dict[str, Model]:
+        """Return the model of each data set, by name, with its start values; data files need not be there.
+
+        The header of a file that is there counts, as in `build`.
+        """
+        phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
+        about = [self._at("data", i, entry.expected, "file") for i, entry in enumerate(self.data)]
+        found = [self._at("data", i, partial(self._model, phases, one)) for i, one in enumerate(about)]
+        return {entry.name: model for entry, model in zip(self.data, found, strict=True)}
+
+    def _model(self, phases: Sequence[Any], instrument: Instrument) -> Model:
         from pdfkit.model.model import Model
 
-        return Model(phases, pdf.instrument, self.convention)
+        return Model(phases, instrument, self.convention)
 
     def _at(self, kind: str, index: int, action: Callable[[], Any], usual: str = "") -> Any:
         """Do something for one table; an error without a file gets the line of its key, or else of the `usual` one."""

@@ -11,16 +11,32 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-from pdfkit.errors import RecipeError, nearest
+from pdfkit.errors import ReadError, RecipeError, nearest
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io._text import read_text
+from pdfkit.io._text import read_table, read_text
 
 Where = tuple[str | int, ...]
 
+# Files that somebody may give for a recipe.
+STRUCTURES = (".cif", ".mcif", ".stru", ".pdb", ".xyz", ".extxyz", ".rmc6f", ".vasp", ".poscar")
+
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*$")
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def _another_kind(path: AnyPath) -> str:
+    """Return what to say of a file that is data or a structure and no recipe; "" where it is neither."""
+    name = Path(path)
+    if name.suffix.lower() in STRUCTURES:
+        return "this is a structure, not a recipe: name it in one; see `pdfkit recipe`"
+    try:
+        rows = len(read_table(path).data)
+    except ReadError:
+        return ""
+    return f"this is data ({rows} rows of numbers), not a recipe: `pdfkit recipe {name.name} -o fit.toml` writes one"
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,8 @@ class Source:
         try:
             return source, tomllib.loads(source.text)
         except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
+            if other := _another_kind(path):
+                raise RecipeError(path, other) from None
             at = _AT.search(str(error))
             line = int(at[1]) if at and at[1] else max(1, len(source.text.splitlines()))
             message = f"not TOML: {_AT.sub('', str(error))}; write key = value, and text in quotes"

@@ -24,7 +24,7 @@ from pdfkit._checks import Array
 from pdfkit._machine import cores
 from pdfkit._workers import Job, Pool
 from pdfkit.data.curves import PDF, Intensity
-from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError
+from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, missing
 from pdfkit.io._atomic import WRITTEN, AnyPath, own, write_text
 from pdfkit.io._folders import InUseError
 from pdfkit.io.intensity import read_intensity
@@ -333,7 +333,9 @@ def _renewed(
 
 def _failed(path: str, error: Exception, seconds: float, known: Entry | None) -> Entry:
     message = str(error) if isinstance(error, PdfkitError) else f"{path}: {type(error).__name__}: {error}"
-    if isinstance(error, OSError):
+    if isinstance(error, FileNotFoundError):
+        message = f"{error.filename or path}: {missing(error.filename or path)}"
+    elif isinstance(error, OSError):
         message = f"{error.filename or path}: cannot be read ({error.strerror}): check the name and permissions"
     left = sorted(known.written) if known is not None else []
     if left:

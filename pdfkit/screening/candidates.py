@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit._checks import number
+from pdfkit.build._source import anions, cations
+from pdfkit.errors import PdfkitError, ReadError, missing
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.settings import NAN, Composition
 from pdfkit.screening.tasks import particle_key
@@ -132,7 +134,7 @@ def files_in(path: str | os.PathLike[str]) -> list[Path]:
     """Return the structure files of a folder in order of their names, or the one file. ReadError for none."""
     folder = Path(path)
     if not folder.exists():
-        raise ReadError(path, "no such folder or file: check the name")
+        raise ReadError(path, missing(path))
     if not folder.is_dir():
         return [folder]
     found = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())

@@ -373,7 +373,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_fit(
     [
         (["fit", "none.toml"], "none.toml: no such file"),
         (["fit", "."], "this is a folder"),
-        (["plot", "none.gr"], "none.gr: No such file"),
+        (["plot", "none.gr"], "none.gr: no such file"),
         (["plot", "ni.gr", "-o", "ni.xyz"], "use .png"),
         (["plot", "ni.gr", "-o", "none/ni.png"], "does not exist: create it"),
         (["plot", "false.h5"], "false.h5"),
