@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pdfkit._checks import number
-from pdfkit.build._source import anions, cations
 from pdfkit.errors import PdfkitError, ReadError, missing
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.settings import NAN, Composition

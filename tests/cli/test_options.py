@@ -98,7 +98,7 @@ def valued() -> Iterator[tuple[str, Any]]:
 
 # A wrong value of each option of words or files; "nonsense" is none of a number.
 WRONG = {
-    "probe": "Y", "window": "none-such", "weights": "heavy", "shape": "spere", "kind": "Q", "unit": "ell",
+    "probe": "Y", "window": "none-such", "scattering": "heavy", "shape": "spere", "kind": "Q", "unit": "ell",
     "as_": "poem", "composition": "Xx", "outputs": "gif", "values": "Uiso", "centre": "Qq", "axis": "d",
     "background": "none.iq", "config": "none.cfg", "start": "Uiso", "null": "Nikel", "shell": "Nikel",
     "out": "Ni.gr/below/it.png", "build": "Xx3",
@@ -133,13 +133,21 @@ def test_every_option_with_a_wrong_value_is_refused_by_its_name(folder: Path) ->
 
 
 NEGATIVE = [
-    ("simulate Ni --qmax -1", "--qmax"), ("simulate Ni --qmin -1", "--qmin -1 is outside"), ("simulate Ni --qdamp -1", "--qdamp -1"),
-    ("simulate Ni --qbroad -1", "--qbroad -1"), ("simulate Ni --rstep 0", "--rstep 0"), ("simulate Ni --noise -1", "--noise -1"),
-    ("simulate Ni --rmin 5 --rmax 3", "--rmin 5 is not below --rmax 3"), ("simulate Ni --wavelength 0", "--wavelength 0"),
-    ("pattern t.xyz --step 0", "--step 0"), ("pattern t.xyz --xrd --fwhm -1", "--fwhm -1"), ("pattern t.xyz --uiso -1", "--uiso"),
-    ("reduce x.iq -s Ni --qmax -1", "--qmax"), ("reduce x.iq -s Ni --rpoly -1", "--rpoly -1"),
+    ("simulate Ni --qmax -1", "--qmax"),
+    ("simulate Ni --qmin -1", "--qmin -1 is outside"),
+    ("simulate Ni --qdamp -1", "--qdamp -1"),
+    ("simulate Ni --qbroad -1", "--qbroad -1"),
+    ("simulate Ni --rstep 0", "--rstep 0"),
+    ("simulate Ni --noise -1", "--noise -1"),
+    ("simulate Ni --rmin 5 --rmax 3", "--rmin 5 is not below --rmax 3"),
+    ("simulate Ni --wavelength 0", "--wavelength 0"),
+    ("pattern t.xyz --step 0", "--step 0"),
+    ("pattern t.xyz --xrd --fwhm -1", "--fwhm -1"),
+    ("pattern t.xyz --uiso -1", "--uiso"),
+    ("reduce x.iq -s Ni --qmax -1", "--qmax"),
+    ("reduce x.iq -s Ni --rpoly -1", "--rpoly -1"),
     ("partials Ni --rmin 5 --rmax 3", "--rmin 5 is not below --rmax 3"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("line", "words"), NEGATIVE)
