@@ -151,10 +151,15 @@ def read(path: Path, options: Options) -> tuple[PDF | SQ | Intensity, Decided]:
         raise ReadError(path, f"{error.message} ({words})", error.line) from None
 
 
+def _unit(options: Options, known: Mapping[str, str]) -> str | None:
+    """Return the unit of the first column as the reader calls it; None where none is given."""
+    return None if options.unit is None else known[_checks.choice("unit", options.unit, tuple(known))]
+
+
 def _read_pdf(path: Path, options: Options) -> PDF:
     from pdfkit.io.pdf import read_pdf
 
-    r_unit = {"nm": "nm", "A": "A"}.get(options.unit or "")
+    r_unit = _unit(options, {"A": "A", "nm": "nm"})
     return read_pdf(path, probe=options.probe, qmax=options.qmax, kind=options.kind, r_unit=r_unit,
                     composition=options.composition, rho0=options.rho0)  # fmt: skip
 
@@ -162,7 +167,7 @@ def _read_pdf(path: Path, options: Options) -> PDF:
 def _read_sq(path: Path, options: Options) -> SQ:
     from pdfkit.io.sq import read_sq
 
-    q_unit = {"nm": "nm", "A": "A", "nm-1": "nm", "A-1": "A"}.get(options.unit or "")
+    q_unit = _unit(options, {"A": "A", "nm": "nm", "A-1": "A", "nm-1": "nm"})
     return read_sq(path, probe=options.probe, qmax=options.qmax, kind=options.kind, q_unit=q_unit,
                    composition=options.composition)  # fmt: skip
 

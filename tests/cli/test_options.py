@@ -118,6 +118,8 @@ ANYTHING = {"dask": "an address, asked of the network"}
 def test_every_option_with_a_wrong_value_is_refused_by_its_name(folder: Path) -> None:
     RUNNER.invoke(app.app, ["build", "tetrahedron", "CdS_zincblende", "3", "-o", "t.xyz"])
     python = {option.name for _, option in valued()}
+    assert len(list(valued())) > 80
+    faults = []
     for name, option in valued():
         if option.name in ANYTHING:
             continue
@@ -126,10 +128,14 @@ def test_every_option_with_a_wrong_value_is_refused_by_its_name(folder: Path) ->
         done = RUNNER.invoke(app.app, [name, *needed, option.opts[0], value])
         where = (name, option.opts[0], value, done.exception, done.output)
         refused = isinstance(done.exception, PdfkitError)
-        assert refused or done.exit_code == 2, where
+        if not (refused or done.exit_code == 2):
+            faults.append(where)
+            continue
         text = str(done.exception) if refused else done.output
-        assert not set(re.findall(r"(?<![\w.\-])(\w+)=(?=[\s,;)]|$)", text)) & python, where
-        assert value in text or option.opts[0] in text, where
+        spoken = set(re.findall(r"(?<![\w.\-])(\w+)=(?=[\s,;)]|$)", text)) & python
+        if spoken or not (value in text or option.opts[0] in text):
+            faults.append(where)
+    assert not faults, "\n".join(map(str, faults))
 
 
 NEGATIVE = [
