@@ -12,7 +12,6 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
-from pdfkit.data.instrument import Instrument
 from pdfkit.transforms import sine
 
 # Å: no two nuclei are nearer (H–H 0.74); a maximum below is a ripple.
@@ -237,16 +236,3 @@ def _window_warning(pdf: PDF, Q: Array, qmax: float, order: float | None) -> lis
     if window in ("lorch", "hann", "lorch-soper") and drop > -0.7:
         return [f"F(Q) does not fade towards qmax as the window {window} makes it: is window= right?"]
     return []
-
-
-def mismatches(data: Instrument, model: Instrument) -> list[str]:
-    """Return in words what a model's instrument has otherwise than the data's."""
-    out = []
-    for name in ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "window_width"):
-        ours, theirs = getattr(model, name), getattr(data, name)
-        if theirs is None or (name in ("qmin", "qdamp", "qbroad") and theirs == 0):
-            continue
-        same = ours == theirs if ours is None or isinstance(ours, str) else math.isclose(ours, theirs, rel_tol=1e-3)
-        if not same:
-            out.append(f"the model has {name} = {ours} and the data {theirs}")
-    return out

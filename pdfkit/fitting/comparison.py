@@ -22,11 +22,6 @@ among n: with both kinds equally likely beforehand, a mixture's ln Z is reduced 
 Errors dG count as known only while the best candidate fits within them. A best reduced χ² above 2 says that something
 other than noise is wrong with every model; then small differences between large χ² would look decisive, and the
 second formula is used, where the best misfit itself is the yardstick.
-
-Evidence as in a screen: ln Z = −½χ² − ½k ln N_ind where the errors are known and the best model fits within them, else
-−½N_ind ln(χ²/N_ind) − ½k ln N_ind, with χ² over N_ind independent residuals and k free parameters (Schwarz, Ann. Stat.
-6, 461 (1978)). Only differences mean something: beyond 3 they are strong, below 1 not worth a mention (Kass & Raftery,
-J. Am. Stat. Assoc. 90, 773 (1995)).
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
 from pdfkit.model.params import ParameterMap, Parameters
 from pdfkit.phases.base import Quantity
-from pdfkit.results.problem import FitProblem, PosedData
+from pdfkit.results.problem import FitProblem, PosedData, independent_points
 
 OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01}
 """Å⁻¹: where a fit starts a free quantity that is 0."""
@@ -124,9 +124,7 @@ class Dataset:
         """Number of independent points: the whitened residuals, or one every π/Qmax in r (the points if fewer)."""
         if self.whiten is not None:
             return float(self.count)
-        qmax = self.model.instrument.qmax or math.inf
-        span = float(self.data.r[-1] - self.data.r[0])
-        return min(float(len(self.data)), span * qmax / math.pi)
+        return independent_points(self.data, self.model.instrument.qmax)
 
 
 def _prepared(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:

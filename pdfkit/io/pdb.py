@@ -20,12 +20,11 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
 from pdfkit.structure import symmetry
 from pdfkit.structure.operations import tabulated_operations
-from pdfkit.structure.site import DEFAULT_UISO, Site, missing_U, numbered_labels
+from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, missing_U, numbered_labels
 from pdfkit.structure.species import Species, occupants, symbols, vacancies
 from pdfkit.structure.structure import Structure
 
 ENDINGS = (".pdb", ".ent")
-_B_TO_U = 1 / (8 * math.pi**2)
 # Å: a shorter edge is a placeholder's, 1.000 or 0.000.
 _NO_CELL = 1.5
 _EXTRA = ("EP", "LP", "MW")  # massless sites of models of water and lone pairs
@@ -193,7 +192,7 @@ def _listed(
     sites = []
     for (atom, one, occ, no), label in zip(there, labels, strict=True):
         x, y, z = (np.array(atom.xyz) @ turn + shift).tolist()
-        U: tuple[float, ...] = (DEFAULT_UISO if no else (atom.B or 0.0) * _B_TO_U,)
+        U: tuple[float, ...] = (DEFAULT_UISO if no else (atom.B or 0.0) * B_TO_U,)
         if atom.tensor is not None:
             U = symmetry.voigt(turn.T @ symmetry.matrix(atom.tensor) @ turn / np.outer(star, star))
         sites.append(Site(label, one.element, (x, y, z), occ, U, atom.tensor is None, one.charge))

@@ -20,13 +20,12 @@ from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._text import read_text
 from pdfkit.structure import symmetry
 from pdfkit.structure.operations import Operations, Setting, keeps, settings_of
-from pdfkit.structure.site import DEFAULT_UISO, Site, missing_U, numbered_labels
+from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, missing_U, numbered_labels
 from pdfkit.structure.species import Species, occupants, vacancies
 from pdfkit.structure.structure import Structure
 
 # --- What a DISCUS structure says beyond PDFfit's --------------------------------------------------------------------
 
-_B_TO_U = 1 / (8 * math.pi**2)
 
 STANDARD = ("x", "y", "z", "biso", "property", "moleno", "moleat", "occ")
 
@@ -96,7 +95,7 @@ class Columns:
         if "uiso" in known:
             return (known["uiso"],)
         B = known.get("biso", self.B.get(name.upper()))
-        return None if B is None else (B * _B_TO_U,)
+        return None if B is None else (B * B_TO_U,)
 
 
 # --- the space group

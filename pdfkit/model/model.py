@@ -1,7 +1,6 @@
 """A model: phases and an instrument, as a pure function from named numbers to G(r), with its analytic derivative.
 
-Order of operations (theory: Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r),
-summed over phases × scale, then the cut at Qmin…Qmax with M(Q). `Convention` names where other programs differ.
+`Convention` names where other programs differ; for the order of operations see `pdfkit.model.evaluate`.
 """
 
 from __future__ import annotations

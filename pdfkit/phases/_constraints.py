@@ -12,13 +12,10 @@ import numpy as np
 
 from pdfkit import _expressions
 from pdfkit._checks import Array
-from pdfkit.structure.structure import Structure
+from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
-CELL_NAMES = ("a", "b", "c", "alpha", "beta", "gamma")
-XYZ = ("x", "y", "z")
 # Entries up to which a dense product beats the overhead of a sparse one.
 SMALL = 10_000
-U_NAMES = ("U11", "U22", "U33", "U12", "U13", "U23")
 
 
 @dataclass(frozen=True)
@@ -38,10 +35,10 @@ class Maps:
     def of(cls, structure: Structure) -> Maps:
         """Collect the space-group constraints of a structure into one linear map."""
         n = len(structure.sites)
-        cell = _LinearBlock.of(CELL_NAMES, structure.cell_constraints())
-        xyz = [_LinearBlock.of(XYZ, structure.position_constraints(i)) for i in range(n)]
+        cell = _LinearBlock.of(NAMES_CELL, structure.cell_constraints())
+        xyz = [_LinearBlock.of(NAMES_XYZ, structure.position_constraints(i)) for i in range(n)]
         u = [
-            _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(U_NAMES, structure.U_constraints(i))
+            _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(NAMES_U, structure.U_constraints(i))
             for i, s in enumerate(structure.sites)
         ]
         blocks = [(cell, 0)]

@@ -17,28 +17,37 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from pdfkit import _checks, _machine, scattering
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _orbits, _pairs
+from pdfkit.phases import _pairs
 from pdfkit.phases import _pairs as phases_pairs
-from pdfkit.phases._constraints import CELL_NAMES, U_NAMES, XYZ, Maps
+from pdfkit.phases._constraints import Maps
 from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point
-from pdfkit.phases._orbits import Geometry, PairGroups, Reference
+from pdfkit.phases._lists import (
+    CURVE_BYTES,
+    CURVE_SECONDS,
+    PAIR_BYTES,
+    PAIR_SECONDS,
+    Key,
+    Table,
+    finished,
+    groups_at,
+    reference_at,
+    table_of,
+)
+from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
 from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, quantities_of, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure.find_symmetry import TOLERANCE
-from pdfkit.structure.structure import Structure
+from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
 # symmetry. Elsewhere it would not pay.
 MERGE_ABOVE = 2
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
-# Bytes and seconds that a listed pair takes: to find and sort it, and for each curve and derivative.
-PAIR_BYTES, PAIR_SECONDS = 120.0, 4e-7
-CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
 # Bytes of a list above which bins are taken, whether they pay or not.
 MOST_LISTED = 1e9
 # How much further than asked for a list is made at the reference values before it is made at the present ones.
@@ -176,18 +185,18 @@ class Crystal(Phase):
 
     @cached_property
     def _structure_quantities(self) -> tuple[Quantity, ...]:
-        out = [_cell_quantity(name, self.structure.cell[CELL_NAMES.index(name)]) for name in self._maps.cell_free]
+        out = [_cell_quantity(name, self.structure.cell[NAMES_CELL.index(name)]) for name in self._maps.cell_free]
         for i, site in enumerate(self.structure.sites):
             for name in self._maps.xyz_free[i]:
-                x = site.xyz[XYZ.index(name)]
+                x = site.xyz[NAMES_XYZ.index(name)]
                 out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
             if site.isotropic:
                 U = Quantity("", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
                 out.append(replace(U, name=f"{site.label}.Uiso"))
             else:
                 for name in self._maps.u_free[i]:
-                    low, least = (1e-5, 0.0) if name in U_NAMES[:3] else (-U_MAX, -math.inf)
-                    U = Quantity("", site.U[U_NAMES.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
+                    low, least = (1e-5, 0.0) if name in NAMES_U[:3] else (-U_MAX, -math.inf)
+                    U = Quantity("", site.U[NAMES_U.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
                     out.append(replace(U, name=f"{site.label}.{name}", least=least))
             out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
         return tuple(out)
@@ -300,7 +309,7 @@ class Crystal(Phase):
         amount = AtomCount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount)
         reach = rmax + 7.0 * sigma
-        table = self._binned(point, args, reach) or _table(self._groups(point, values[1 : 1 + n], reach), args)
+        table = self._binned(point, args, reach) or table_of(self._groups(point, values[1 : 1 + n], reach), args)
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
@@ -346,7 +355,7 @@ class Crystal(Phase):
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
 
-    def _binned(self, point: Point, args: Arguments, reach: float) -> _Table | None:
+    def _binned(self, point: Point, args: Arguments, reach: float) -> Table | None:
         """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs."""
         atoms = self._atoms
         pairs = self._distinct_pairs * reach**3
@@ -358,7 +367,7 @@ class Crystal(Phase):
         classes = _pairs.Classes.of(atoms, point.u)
         if pairs < bins * classes.pair.size and not many:
             return None
-        return _finished(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
+        return finished(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
 
     @cached_property
     def _distinct_pairs(self) -> float:
@@ -375,8 +384,8 @@ class Crystal(Phase):
         return tuple(_rounded(q, q.value) for q in self._structure_quantities)
 
     @cached_property
-    def _key(self) -> _Key:
-        return _Key(self)
+    def _key(self) -> Key:
+        return Key(self)
 
     def _groups(self, point: Point, free: Array, rmax: float) -> PairGroups:
         """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list.
@@ -387,12 +396,12 @@ class Crystal(Phase):
         self._afford(4.19 * rmax**3 * self._listed / point.volume, 1 + point.directions.kind.size, rmax)
         start = float(math.ceil(rmax * 1.02))
         for reference in self._references(free):
-            here, reach = _reference_at(self._key, reference), start
+            here, reach = reference_at(self._key, reference), start
             while reach <= FARTHEST * start:
                 if here.covers(point.geometry, rmax, reach):
-                    return _cached_groups(self._key, reference, reach)
+                    return groups_at(self._key, reference, reach)
                 reach = float(math.ceil(reach * 1.05))
-        return _cached_groups(self._key, tuple(free.tolist()), start)
+        return groups_at(self._key, tuple(free.tolist()), start)
 
     def _references(self, free: Array) -> Iterator[tuple[float, ...]]:
         yield self._reference
@@ -412,37 +421,6 @@ class Crystal(Phase):
         site = self._atoms.site[self._atoms.first]
         before = np.searchsorted(np.sort(self._atoms.site), site)
         return float((self._atoms.site.size - before).sum())
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Peaks of grouped pairs, as `finish_peaks` returns them, with the species pair of each."""
-
-    pair: IntArray
-    peak: Array
-    dpeak: Array
-    dropped: int
-
-
-def _table(groups: PairGroups, args: Arguments) -> _Table:
-    n, nq = groups.start.size - 1, args.kind.size
-    sums, dsums = np.empty((n, 5)), np.empty((n, nq, 4))
-    pairs = (groups.atom_i, groups.atom_j, groups.shift, groups.mult)
-    for part in _machine.pieces(n, CURVE_SECONDS * (1 + nq)):
-        start = groups.start[part.start : part.stop + 1]
-        arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
-        kernels.group_sums(*arguments)
-    return _finished(sums, dsums, groups.group_pair, args)
-
-
-def _finished(sums: Array, dsums: Array, pair: IntArray, args: Arguments) -> _Table:
-    n, nq = dsums.shape[:2]
-    peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
-    dropped = 0
-    for part in _machine.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
-        finish = (sums[part], dsums[part], args.kind, *args.finish, peak[part], dpeak[part])
-        dropped += kernels.finish_peaks(*finish)
-    return _Table(pair, peak, dpeak, dropped)
 
 
 def as_structure(obj: Any) -> Structure:
@@ -495,62 +473,7 @@ def _rounded(q: Quantity, value: float) -> float:
     return round(value, 2)
 
 
-def _describe_dropped(crystal: Crystal, table: _Table) -> str:
+def _describe_dropped(crystal: Crystal, table: Table) -> str:
     k = int(np.argmax(table.peak[:, 1] <= 0))
     pair = crystal._atoms.pairs[table.pair[k]]
     return f"{crystal.name}: {pair[0]}–{pair[1]} at r = {table.peak[k, 0]:.3f} Å"
-
-
-# --- enumeration, shared by all phases with the same symmetry and nearly the same cell --------------------------------
-
-
-class _Key:
-    """A crystal that compares by its symmetry: what pair lists depend on besides the values of its quantities."""
-
-    def __init__(self, crystal: Crystal) -> None:
-        self.crystal = crystal
-        atoms, maps = crystal._atoms, crystal._maps
-        matrix = (maps.matrix.indptr, maps.matrix.indices, maps.matrix.data, maps.constant)
-        arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.pair, *matrix)
-        self.identity = (*(array.tobytes() for array in arrays), maps.isotropic)
-        self.hash = hash(self.identity)
-
-    def __hash__(self) -> int:
-        return self.hash
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.identity == other.identity
-
-
-@lru_cache(maxsize=16)
-def _reference_at(key: _Key, reference: tuple[float, ...]) -> Reference:
-    still = Directions.of(key.crystal._maps, key.crystal._atoms, np.zeros((len(reference), 0)))
-    geometry = Point.at(key.crystal._maps, key.crystal._atoms, np.array(reference), still).geometry
-    return Reference(geometry.g, geometry.x)
-
-
-@lru_cache(maxsize=16)
-def _cached_groups(key: _Key, reference: tuple[float, ...], reach: float) -> PairGroups:
-    crystal = key.crystal
-    atoms = crystal._atoms
-    base = np.array(reference)
-    still = Directions.of(crystal._maps, atoms, np.zeros((base.size, 0)))
-    rng = np.random.default_rng(20)
-    cells = len(crystal._maps.cell_free)
-
-    def at(k: int) -> Geometry:
-        moved = base.copy()
-        if k:
-            moved[:cells] *= 1.0 + 0.02 * rng.random(cells)
-            moved[cells:] += 0.01 * rng.random(base.size - cells)
-        return Point.at(crystal._maps, atoms, moved, still).geometry
-
-    return _orbits.group_pairs(
-        at,
-        reach,
-        atoms.first,
-        atoms.site,
-        np.array(crystal._maps.multiplicity, dtype=np.int64),
-        atoms.pair,
-        symmetric=crystal.structure.rotations.shape[0] > 1,
-    )

@@ -5,6 +5,7 @@ A result keeps its problem, so that a fit can be continued, resampled or compare
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -69,6 +70,12 @@ class PosedData:
     def start(self) -> float:
         """`begin`, or the first r (Å) of the data that is above 0 where that is not known."""
         return begin_of(self.data) if self.begin is None else self.begin
+
+
+def independent_points(data: PDF, qmax: float | None) -> float:
+    """Return how many independent points a range holds: one every π/Qmax in r, or the points where they are fewer."""
+    span = float(data.r[-1] - data.r[0])
+    return min(float(len(data)), span * (qmax or math.inf) / math.pi)
 
 
 def begin_of(pdf: PDF) -> float:

@@ -23,6 +23,7 @@ from pdfkit.model.params import apply_choices, matching
 from pdfkit.particles.counting import EXACT_ATOMS, WIDTH
 from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import EXPANSION_RANGE, Cluster
+from pdfkit.results import problem as results_problem
 from pdfkit.results.problem import FitSettings
 from pdfkit.results.result import FitResult
 from pdfkit.screening.settings import ScreenFit
@@ -351,6 +352,4 @@ def check_parameters(problem: Problem, particle: Particle) -> None:
 
 def independent_points(problem: Problem) -> float:
     """Return Δr·Qmax/π, or the number of points where that is smaller."""
-    data = problem.data
-    span = float(data.r[-1] - data.r[0])
-    return min(float(len(data)), span * (data.instrument.qmax or math.inf) / math.pi)
+    return results_problem.independent_points(problem.data, problem.data.instrument.qmax)

@@ -15,7 +15,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import StructureError, remark
 from pdfkit.structure import symmetry
-from pdfkit.structure.site import DEFAULT_UISO, Site, missing_U, numbered_labels, sited, unique_labels
+from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, missing_U, numbered_labels, sited, unique_labels
 from pdfkit.structure.species import (
     VACANCY,
     Species,
@@ -170,7 +170,7 @@ def ase_column(atoms: Any) -> Array:
 def ase_U(atoms: Any) -> Array:
     """Return Uiso (Å²) from a column of U or B = 8π²U, nan where there is none; (n,)."""
     U = _column(atoms, _UISO, math.nan)
-    return np.where(np.isnan(U), _column(atoms, _BISO, math.nan) / (8 * math.pi**2), U)
+    return np.where(np.isnan(U), _column(atoms, _BISO, math.nan) * B_TO_U, U)
 
 
 def _column(atoms: Any, names: Sequence[str], default: float) -> Array:

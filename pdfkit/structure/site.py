@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from pdfkit.errors import StructureError
 from pdfkit.structure.species import VACANCY, Species, base, label_species, occupants, species, symbols, vacancies
 
 __all__ = [
+    "B_TO_U",
     "DEFAULT_UISO",
     "LARGEST",
     "NEGATIVE_U",
@@ -35,6 +37,8 @@ __all__ = [
     "vacancies",
 ]
 
+# U = B/8π².
+B_TO_U = 1 / (8 * math.pi**2)
 # Å² of an atom of which nothing says how far it is displaced.
 DEFAULT_UISO = 0.005
 # No length, coordinate or displacement of a crystal comes near; squares of smaller numbers stay finite.

@@ -110,14 +110,6 @@ def test_low_r_slope_is_that_of_the_density() -> None:
     assert advice.low_r_slope(r, G, 0.0, 0.5, 20.0) is None
 
 
-def test_instruments_that_differ_are_named() -> None:
-    data = pk.Instrument(probe="X", qmax=20.0, qdamp=0.04, window="lorch")
-    model = pk.Instrument(probe="X", qmax=22.0, qdamp=0.04)
-    assert advice.mismatches(data, data) == []
-    words = advice.mismatches(data, model)
-    assert words == ["the model has qmax = 22.0 and the data 20.0", "the model has window = none and the data lorch"]
-
-
 def test_info_tells_it() -> None:
     lines = dict(of_pdf(nanocrystal(15.0, 0.05)))
     assert lines["F(Q) ends at"] == "18.0 Å⁻¹"

@@ -16,10 +16,9 @@ from pdfkit.errors import StructureError
 from pdfkit.io.cif.blocks import ATOMS, MISSING, Block, number
 from pdfkit.structure import symmetry
 from pdfkit.structure.operations import Operations
-from pdfkit.structure.site import Site, unique_labels
+from pdfkit.structure.site import B_TO_U, Site, unique_labels
 from pdfkit.structure.species import Species, base, label_isotope, occupants, vacancies
 
-B_TO_U = 1 / (8 * math.pi**2)
 DEFAULT_UISO = 0.005
 # An atom this close (Å) to a special position has its tensor completed by the symmetry of that position.
 NEAR = 0.1
