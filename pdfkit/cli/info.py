@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdfkit._table import aligned
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed
 from pdfkit.errors import PdfkitWarning, ReadError
@@ -97,22 +98,15 @@ def facts(
 
 def _laid_out(pairs: Sequence[tuple[str, str]], remarks: Sequence[str], everything: bool) -> str:
     """Return the pairs as lines of 100 columns, remarks last; a screen of 40 lines unless everything is wanted."""
-    width = min(24, max(len(key) for key, _ in pairs))
-    body = [line for pair in pairs for line in _wrapped(*pair, width)]
-    last = [line for text in remarks for line in _wrapped("remark", text, width)]
+    lines = aligned([*pairs, *(("remark", text) for text in remarks)], widest=24)
+    body, last = ("\n".join(part).splitlines() for part in (lines[: len(pairs)], lines[len(pairs) :]))
     if not everything:
         if len(last) > _REMARKS:
-            last = [*last[: _REMARKS - 1], f"{'remark':<{width}}  … and more: --all shows them"]
+            last = [*last[: _REMARKS - 1], "… and more remarks: --all shows them"]
         room = HEIGHT - len(last)
         if len(body) > room:
             body = [*body[: room - 1], f"… {len(body) - room + 1} more lines: --all shows them"]
     return "\n".join([*body, *last])
-
-
-def _wrapped(key: str, value: str, width: int) -> list[str]:
-    room = max(WIDTH - max(width, len(key)) - 2, 40)
-    first, *rest = textwrap.wrap(value, room, break_on_hyphens=False, replace_whitespace=False) or [""]
-    return [f"{key:<{width}}  {first}".rstrip(), *(f"{'':<{width}}  {line}" for line in rest)]
 
 
 def _pairs(file: str, options: Options, everything: bool) -> Lines:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pdfkit._table import aligned
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed
 from pdfkit.errors import PdfkitError
@@ -169,17 +170,17 @@ def structures() -> Printed:
     from pdfkit.io.xyz import clusters
     from pdfkit.particles.particle import Particle
 
-    lines: list[str] = []
+    lines: list[tuple[str, ...]] = []
     rows: list[dict[str, Any]] = []
     for name in available_structures():
         one = load_structure(name)
         what = {"name": name, "formula": formula(one.composition()), "spacegroup": one.spacegroup, "cell": one.cell}
         cell = " ".join(f"{length:8.4f}" for length in one.cell[:3])
-        lines.append(f"{name:<20} {what['formula']:<8} {one.spacegroup:<12} {cell} Å")
+        lines.append((name, formula(one.composition()), one.spacegroup, f"{cell} Å"))
         rows.append(what)
     for name in clusters():
         particle = Particle.from_file(name)
         size = particle.extent()
         rows.append({"name": name, "formula": particle.formula, "atoms": len(particle), "largest_distance": size})
-        lines.append(f"{name:<20} {particle.formula:<8} {'cluster':<12} {len(particle)} atoms, {size:.1f} Å across")
-    return Printed("\n".join(lines), values={"structures": rows})
+        lines.append((name, particle.formula, "cluster", f"{len(particle)} atoms, {size:.1f} Å across"))
+    return Printed("\n".join(aligned(lines)), values={"structures": rows})

@@ -30,7 +30,7 @@ from pdfkit.io._folders import InUseError
 from pdfkit.io.intensity import read_intensity
 from pdfkit.reduction import journal
 from pdfkit.reduction.config import header_lines
-from pdfkit.reduction.journal import Entry, Reduced
+from pdfkit.reduction.journal import Entry, Reduced, Reductions
 from pdfkit.reduction.reduction import Reduction, reduce
 from pdfkit.reduction.settings import ReductionOptions, ReductionSettings, settings_of
 
@@ -80,7 +80,7 @@ def reduce_files(
     executor: Executor | None = None,
     progress: Tell | None = None,
     **options: Unpack[ReductionOptions],
-) -> list[Reduced]:
+) -> Reductions:
     """Reduce many files to G(r); return one row for each, in their order.
 
     The table reductions.csv in the folder holds the rows of all files that were ever reduced into it, by name; the
@@ -137,7 +137,7 @@ def reduce_files(
         raise InUseError(f"{error}; one run reduces many files in parallel: give it all of them") from None
 
 
-def _followed(paths: list[str], task: _Task, start: Callable[[], Pool], progress: Tell | None) -> list[Reduced]:
+def _followed(paths: list[str], task: _Task, start: Callable[[], Pool], progress: Tell | None) -> Reductions:
     """Reduce the files, and have the table say at any time what is finished."""
     folder = Path(task.folder)
     journal.clear_remains(folder)
@@ -173,7 +173,7 @@ def _followed(paths: list[str], task: _Task, start: Callable[[], Pool], progress
             raise WriteError(f"{error}; {_so_far(folder, paths)}") from None
         raise
     _tidy(folder)
-    return [rows[i] for i in range(len(paths))]
+    return Reductions(rows[i] for i in range(len(paths)))
 
 
 def _versions(paths: Sequence[str], task: _Task) -> dict[str, tuple[int, int]]:

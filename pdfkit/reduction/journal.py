@@ -17,12 +17,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdfkit._machine import is_running
+from pdfkit._table import by_column, frame
 from pdfkit.errors import WriteError
 from pdfkit.io import _journal
 from pdfkit.io._atomic import own, write_text
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 JOURNAL, TABLE = "reductions.jsonl", "reductions.csv"
 FORMAT = {"format": "pdfkit reductions", "version": 1}
@@ -44,6 +48,15 @@ class Reduced:
     outputs: tuple[str, ...] = ()
     seconds: float = 0.0
     diagnostics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Reductions(list[Reduced]):
+    """What became of every file of a batch, in order."""
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a `pandas.DataFrame`: file, status, message, warnings, seconds, diagnostics; a row a file."""
+        own = [{name: getattr(row, name) for name in _COLUMNS} | {"warnings": "; ".join(row.warnings)} for row in self]
+        return frame(by_column(one | dict(row.diagnostics) for one, row in zip(own, self, strict=True)))
 
 
 @dataclass(frozen=True)

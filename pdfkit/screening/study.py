@@ -8,19 +8,19 @@ F(Q) that has gone through the cut at Qmax, so that neighbouring points are corr
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pdfkit import transforms
 from pdfkit._checks import Array, IntArray
+from pdfkit._table import csv_text
 from pdfkit._workers import Job
 from pdfkit.data.covariance import Covariance
 from pdfkit.particles.particle import Particle
@@ -93,13 +93,10 @@ class Confusion:
         """Write both matrices, a line for each finalist taken for true. WriteError when it cannot be written."""
         from pdfkit.io._atomic import write_text
 
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["true", "family", *(f"first: {n}" for n in self.names), *(f"within: {n}" for n in self.names)])
-        rows = zip(self.names, self.families, self.first.tolist(), self.within.tolist(), strict=True)
-        for name, family, first, within in rows:
-            writer.writerow([name, family, *first, *within])
-        return write_text(path, stream.getvalue())
+        out: dict[str, list[Any]] = {"true": list(self.names), "family": list(self.families)}
+        for what, matrix in (("first", self.first), ("within", self.within)):
+            out |= {f"{what}: {name}": column for name, column in zip(self.names, matrix.T.tolist(), strict=True)}
+        return write_text(path, csv_text(out))
 
     def __str__(self) -> str:
         return self.table()

@@ -140,3 +140,16 @@ def test_pandas_is_asked_for_where_it_is_needed(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(PdfkitError, match="pip install pandas"):
         pk.PDF(R, R).to_dataframe()
     assert "points" in pk.PDF(R, R)._repr_html_()
+
+
+def test_frame_of_a_batch_of_reductions() -> None:
+    from pdfkit.reduction.journal import Reduced, Reductions
+
+    rows = Reductions(
+        [Reduced("a.chi", "done", diagnostics={"qmax": 20.0}), Reduced("b.chi", "failed", "x", ("u", "v"))]
+    )
+    table = rows.to_dataframe()
+    assert list(table) == ["file", "status", "message", "warnings", "seconds", "qmax"]
+    assert table.file.tolist() == ["a.chi", "b.chi"]
+    assert table.warnings.tolist() == ["", "u; v"]
+    assert table.qmax.isna().tolist() == [False, True]
