@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import io
 import math
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,22 @@ def check_format(entry: Group, form: str, newest: int, saved: str) -> None:
         raise ReadError(entry.source, f"not {article} of pdfkit: give a file that was written by {saved}")
     if version.size != 1 or version.dtype.kind not in "iuf" or not version[0] <= newest:
         raise ReadError(entry.source, "written by a newer pdfkit: update pdfkit to read it")
+
+
+def versions() -> Group:
+    """Return the versions of the programs that computed what a file holds."""
+    names = {"pdfkit": "pdfkit-scattering", **{name: name for name in ("numpy", "scipy", "lmfit", "h5py")}}
+    members: dict[str, Group | Field] = {"python": Field(platform.python_version())}
+    members.update({name: Field(version(distribution)) for name, distribution in names.items()})
+    return Group("NXcollection", members)
+
+
+def version(distribution: str) -> str:
+    """Return the version of an installed distribution."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def nxdata(

@@ -15,11 +15,9 @@ A fit of several data sets has data, phases, partials and model once per data se
 from __future__ import annotations
 
 import math
-import platform
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,7 @@ from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.columns import write_columns
-from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, versions, write_nexus
 from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, set_correlations
@@ -73,7 +71,7 @@ def save_result(
     datasets = result.datasets
     entry: dict[str, Group | Field] = {
         "title": Field(_title(result)),
-        "program_name": Field("pdfkit", {"version": _version("pdfkit-scattering")}),
+        "program_name": Field("pdfkit", {"version": version("pdfkit-scattering")}),
         "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
     }
     if len(datasets) == 1:
@@ -93,7 +91,7 @@ def save_result(
     if digests:
         columns = {"name": Field(list(digests)), "sha256": Field([str(one) for one in digests.values()])}
         entry["inputs"] = Group("NXcollection", columns)
-    entry["versions"] = _versions()
+    entry["versions"] = versions()
     attrs = {"default": default, "format": FORMAT, "format_version": FORMAT_VERSION}
     root = Group("NXroot", {"entry": Group("NXentry", entry, attrs)}, {"default": "entry", "creator": "pdfkit"})
     return write_nexus(path, root)
@@ -168,7 +166,7 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
     """Return what was fitted, as lines that `read_columns` and `read_pdf` understand."""
     instrument = one.model.instrument
     lines = [
-        f"fit of G(r) by pdfkit {_version('pdfkit-scattering')}",
+        f"fit of G(r) by pdfkit {version('pdfkit-scattering')}",
         f"date = {datetime.now().astimezone().isoformat(timespec='seconds')}",
         f"data = {one.data.name or one.name or 'unnamed'}",
         f"verdict = {result.message}",
@@ -326,20 +324,6 @@ def _fractions(fractions: Mapping[str, Mapping[str, Uncertain]]) -> Group:
         columns[kind] = Field(np.array([table[kind][0] for table in fractions.values()], dtype=float))
         columns[f"{kind}_errors"] = Field(np.array([table[kind][1] for table in fractions.values()], dtype=float))
     return Group("NXcollection", columns)
-
-
-def _versions() -> Group:
-    members: dict[str, Group | Field] = {"python": Field(platform.python_version())}
-    members["pdfkit"] = Field(_version("pdfkit-scattering"))
-    members.update({name: Field(_version(name)) for name in ("numpy", "scipy", "lmfit", "h5py")})
-    return Group("NXcollection", members)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

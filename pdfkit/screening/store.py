@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
-from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_nexus
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, versions, write_nexus
 from pdfkit.model import serial
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.ranking import Ranking
@@ -54,7 +52,7 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
     """Write a ranking with the curves of its best `curves` fits and return the path. WriteError when it cannot be."""
     entry: dict[str, Group | Field] = {
         "title": Field(f"{len(ranking)} candidates, compared with G(r)"),
-        "program_name": Field("pdfkit", {"version": _version("pdfkit-scattering")}),
+        "program_name": Field("pdfkit", {"version": version("pdfkit-scattering")}),
         "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
         "rows": _rows(ranking.rows),
         "parameters": _parameters(ranking.rows),
@@ -63,7 +61,7 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
         "data": _data(ranking.data),
         "setting": _setting(ranking),
         "funnel": _funnel(ranking.stages),
-        "versions": _versions(),
+        "versions": versions(),
     }
     attrs = {"default": "curves", "format": FORMAT, "format_version": FORMAT_VERSION}
     root = Group("NXroot", {"entry": Group("NXentry", entry, attrs)}, {"default": "entry", "creator": "pdfkit"})
@@ -173,20 +171,6 @@ def _funnel(stages: Sequence[Stage]) -> Group:
     for name in ("entered", "failed", "kept"):
         columns[name] = Field(np.array([getattr(stage, name) for stage in stages], dtype=np.int64))
     return Group("NXcollection", columns)
-
-
-def _versions() -> Group:
-    members: dict[str, Group | Field] = {"python": Field(platform.python_version())}
-    names = {"pdfkit": "pdfkit-scattering", "numpy": "numpy", "scipy": "scipy", "lmfit": "lmfit", "h5py": "h5py"}
-    members.update({name: Field(_version(distribution)) for name, distribution in names.items()})
-    return Group("NXcollection", members)
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
