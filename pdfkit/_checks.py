@@ -111,6 +111,16 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
+def names(what: str, given: Any) -> tuple[str, ...]:
+    """Return a list of names as a tuple; one word is one name, not its letters."""
+    if isinstance(given, str):
+        return (given,)
+    try:
+        return tuple(str(name) for name in given)
+    except TypeError:
+        raise PdfkitError(f"{what} = {short(given)}: give a name or a list of names") from None
+
+
 def flag(name: str, value: Any) -> bool:
     """Return `value` if it is True or False; otherwise say so."""
     if not isinstance(value, bool | np.bool_):

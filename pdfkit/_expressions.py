@@ -9,12 +9,14 @@ and 150 levels, so that reading and evaluating it takes milliseconds at most.
 from __future__ import annotations
 
 import ast
+import copy
+import fnmatch
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
-from pdfkit.errors import ParameterError
+from pdfkit.errors import ParameterError, nearest
 
 Dual = tuple[float, dict[str, float]]
 
@@ -112,6 +114,44 @@ def names(text: str) -> frozenset[str]:
     called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in called}
     return frozenset(found - set(CONSTANTS))
+
+
+def matching(known: Iterable[str], pattern: str) -> list[str]:
+    """Return the names that equal `pattern` or end in it after a dot; * and ? are wildcards.
+
+    "a" gives zb.a and wz.a, "Cd.Uiso" gives zb.Cd.Uiso, "wz.*" everything of wz. ParameterError when nothing fits.
+    """
+    known = list(known)
+    if found := [name for name in known if fnmatch.fnmatchcase(f".{name}", f"*.{pattern}")]:
+        return found
+    endings = {".".join(name.split(".")[k:]) for name in known for k in range(name.count(".") + 1)}
+    raise ParameterError(
+        f"no parameter is called {pattern!r}: nearest are {nearest(pattern, sorted(endings))}", key=pattern
+    )
+
+
+def whole_name(known: Iterable[str], ending: str) -> str:
+    """Return the one name that equals `ending` or ends in it after a dot: "a" is zb.a where no other phase has an a.
+
+    Raises ParameterError when no name fits, or several do, with these.
+    """
+    known = list(known)
+    found = [ending] if ending in known else matching(known, ending)
+    if len(found) > 1:
+        several = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
+        raise ParameterError(f"{ending!r} may be any of {several}: write one of these", key=ending)
+    return found[0]
+
+
+@lru_cache(maxsize=4096)
+def written_out(text: str, known: tuple[str, ...]) -> str:
+    """Return the expression with its names in full, where it has endings of them. Raises as `whole_name`."""
+    whole = {name: whole_name(known, name) for name in sorted(names(text) - set(known))}
+    tree = copy.deepcopy(parse(text))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = whole.get(node.id, node.id)
+    return ast.unparse(tree) if whole else text
 
 
 def evaluate(text: str, values: Mapping[str, float]) -> Dual:

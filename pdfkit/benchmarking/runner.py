@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pdfkit import _checks
 from pdfkit.benchmarking import timing
 from pdfkit.benchmarking.cases import Case, Prepared, Rival, cases, relative
 from pdfkit.benchmarking.report import OURS, BenchReport, BenchRow, Growth
@@ -26,7 +27,7 @@ LONGEST = 30.0
 
 
 def bench(
-    names: Sequence[str] = (), *, quick: bool = False, fresh: bool = True, progress: Tell | None = None
+    names: str | Sequence[str] = (), *, quick: bool = False, fresh: bool = True, progress: Tell | None = None
 ) -> BenchReport:
     """Run the cases of the bench and return what they found.
 
@@ -48,6 +49,7 @@ def bench(
     (True, [('pdfkit', 'done'), ('numpy', 'done')])
     """
     known = cases()
+    names = _checks.names("names", names)
     for name in names:
         if name not in known:
             raise PdfkitError(f"case {name!r} does not exist: the nearest are {nearest(name, known)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,6 +128,7 @@ def _shape(kind: str, given: dict[str, float]) -> Any:
 
 def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions: bool = False) -> list[Any]:
     """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
+    from pdfkit.phases.base import plain_word
     from pdfkit.phases.files import kind_of, known_structure, phase_from_file
     from pdfkit.shapes import Bulk
 
@@ -136,8 +136,7 @@ def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions
     charged: dict[str, Any] = {"ions": True} if ions else {}
     out: list[Any] = []
     for text in structures:
-        name = re.sub(r"\W", "_", Path(text).stem)
-        name = name if name.isidentifier() else f"phase_{name}"
+        name = plain_word(Path(text).stem)
         if name in [phase.name for phase in out]:
             name = f"{name}_{len(out) + 1}"
         if given and kind_of(known_structure(text)) == "cluster":
@@ -148,7 +147,7 @@ def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions
 
 
 def _set_values(model: Any, settings: list[str]) -> Any:
-    from pdfkit.model.params import matching
+    from pdfkit._expressions import matching
 
     changed = {}
     for setting in settings:

@@ -35,12 +35,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pdfkit import _checks, _expressions
+from pdfkit._expressions import matching
 from pdfkit._table import aligned, csv_text, frame, shortlist, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.model import Model
-from pdfkit.model.params import matching
 from pdfkit.results.result import FitResult
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def compare(
     >>> [(name, round(result.rw, 1)) for name, result in zip(found.names, found.results)]
     [('zincblende', 0.0), ('wurtzite', 0.6)]
     """
-    free = [free] if isinstance(free, str) else list(free)
+    free = _checks.names("free", free)
     names = {key: tuple(parameters(model)) for key, model in models.items()}
     for pattern in (*free, *(ties or {}), *(bounds or {})):
         if not any(_has(known, pattern) for known in names.values()):
@@ -229,9 +230,7 @@ def _has(names: Sequence[str], pattern: str) -> bool:
 
 
 def _can(names: Sequence[str], tie: str | float) -> bool:
-    from pdfkit import _expressions
-
-    return _expressions.names(str(tie)) <= set(names)
+    return all(_has(names, name) for name in _expressions.names(str(tie)))
 
 
 def _same_data(results: Mapping[str, FitResult]) -> None:

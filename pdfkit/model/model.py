@@ -14,12 +14,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pdfkit import _checks, _machine, transforms
+from pdfkit import _checks, _expressions, _machine, transforms
 from pdfkit._checks import Array
 from pdfkit._table import shortlist, view
 from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning, nearest
+from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.model import cut
 from pdfkit.model.evaluate import Convention, Evaluator
 from pdfkit.model.weights import form_factors
@@ -98,7 +98,7 @@ class Model:
             raise PdfkitError("a model needs at least one phase")
         for name in names:
             if names.count(name) > 1 or name in INSTRUMENT_QUANTITIES:
-                raise PdfkitError(f"phase name {name!r} is taken: give every phase its own name")
+                raise PdfkitError(f"phase name {name!r} is taken: give every phase its own, such as {name + '_2'!r}")
         if self.instrument.probe is None:
             raise PdfkitError("the probe is not known: give probe='X', 'N' or 'E' to the reader or the Instrument")
         if self.instrument.qmax is None:
@@ -136,22 +136,19 @@ class Model:
         return np.array([*own, self.instrument.qdamp, self.instrument.qbroad])
 
     def with_values(self, values: Mapping[str, float]) -> Self:
-        """Return a copy with the named quantities changed.
+        """Return a copy with the named quantities changed; the ending of a name will do where no other ends so.
+
+        Raises ParameterError for a name that does not exist or stands for several, or a value that cannot be.
 
         Example
         -------
         >>> import pdfkit as pk
-        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
-        >>> warm = model.with_values({"ni.a": 3.56, "qdamp": 0.03})
+        >>> model = pk.Model(pk.Crystal.from_file("Ni"), pk.Instrument(probe="X", qmax=25))
+        >>> warm = model.with_values({"a": 3.56, "qdamp": 0.03})  # or {"Ni.a": ...}
         >>> warm.phases[0].structure.cell[0], warm.instrument.qdamp
         (3.56, 0.03)
         """
-        known = set(self.names)
-        unknown = [name for name in values if name not in known]
-        if unknown:
-            raise ParameterError(
-                f"{unknown[0]} does not exist: nearest are {nearest(unknown[0], self.names)}", key=unknown[0]
-            )
+        values = self._by_whole_name(values)
         phases = []
         for phase in self.phases:
             lead = f"{phase.name}."
@@ -160,6 +157,16 @@ class Model:
         changed: dict[str, Any] = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
         instrument = replace(self.instrument, **changed, given=(*self.instrument.given, *changed))
         return self._like(tuple(phases), instrument)
+
+    def _by_whole_name(self, values: Mapping[str, float]) -> dict[str, float]:
+        known = set(self.names)
+        out: dict[str, float] = {}
+        for key, value in values.items():
+            name = key if key in known else _expressions.whole_name(self.names, key)
+            if name in out:
+                raise ParameterError(f"{name} is given twice, once as {key}: leave one out", key=key)
+            out[name] = value
+        return out
 
     def with_instrument(self, instrument: Instrument) -> Self:
         """Return a copy measured by another instrument."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import ast
-import fnmatch
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import lmfit
 import numpy as np
 
-from pdfkit import _expressions
+from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
+from pdfkit._expressions import matching
 from pdfkit._table import frame, shortlist, view
-from pdfkit.errors import ParameterError, nearest
+from pdfkit.errors import ParameterError
 from pdfkit.phases.base import Quantity
 
 if TYPE_CHECKING:
@@ -55,8 +55,9 @@ class _Arithmetic:
 class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
     """`lmfit.Parameters` whose names may hold dots: "zb.a", "wz.Cd.Uiso", "qdamp".
 
-    Everything else is lmfit's: bounds, `vary`, `expr`, `pretty_print`, copies. Expressions are arithmetic on parameter
-    names only. `dumps` and `loads` keep them as JSON; reading it runs no code, whatever it holds.
+    params["a"] is params["zb.a"] where no other name ends so; ParameterError tells those that do. Everything else is
+    lmfit's: bounds, `vary`, `expr`, `pretty_print`, copies. Expressions are arithmetic on parameter names only. `dumps`
+    and `loads` keep them as JSON; reading it runs no code, whatever it holds.
 
     Example
     -------
@@ -66,11 +67,18 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
     >>> params.add("wz.a", expr="zb.a / 2**0.5")  # the same bond length in both
     >>> round(params["wz.a"].value, 3)
     4.278
+    >>> params["a"]
+    Traceback (most recent call last):
+        ...
+    pdfkit.errors.ParameterError: 'a' may be any of zb.a, wz.a: write one of these
     """
 
     def __init__(self) -> None:
         dict.__init__(self)  # not lmfit's: that makes an evaluator with functions and symbols
         self._asteval = _Arithmetic()
+
+    def __missing__(self, ending: str) -> lmfit.Parameter:
+        return dict.__getitem__(self, _expressions.whole_name(self, ending))
 
     def __setitem__(self, key: str, par: lmfit.Parameter) -> None:
         if not all(part.isidentifier() for part in key.split(".")):
@@ -200,25 +208,6 @@ def _around(q: Quantity) -> tuple[float, float]:
     return low, high
 
 
-def matching(names: Iterable[str], pattern: str) -> list[str]:
-    """Return the names that equal `pattern` or end in it after a dot; * and ? are wildcards.
-
-    "a" gives zb.a and wz.a, "Cd.Uiso" gives zb.Cd.Uiso, "wz.*" everything of wz. ParameterError when nothing fits.
-    """
-    known = list(names)
-    out = [name for name in known if fnmatch.fnmatchcase(f".{name}", f"*.{pattern}")]
-    if not out:
-        raise ParameterError(
-            f"no parameter is called {pattern!r}: nearest are {_nearest_ending(pattern, known)}", key=pattern
-        )
-    return out
-
-
-def _nearest_ending(pattern: str, known: Sequence[str]) -> str:
-    endings = {".".join(name.split(".")[k:]) for name in known for k in range(name.count(".") + 1)}
-    return nearest(pattern, sorted(endings))
-
-
 def apply_choices(
     params: Parameters,
     free: Iterable[str] = (),
@@ -230,7 +219,7 @@ def apply_choices(
     Returns remarks on what could not be done as it was said. Raises ParameterError for names that do not exist,
     quantities that cannot be refined, limits in the wrong order, ties to themselves.
     """
-    for pattern in [free] if isinstance(free, str) else free:
+    for pattern in _checks.names("free", free):
         for name in _refinable(params, pattern):
             params[name].vary = True
     for pattern, expression in _items("ties", ties, '{"zb.a": "1.414*wz.a"}'):
@@ -271,12 +260,11 @@ def _pair(pattern: str, pair: Any) -> tuple[float | None, float | None]:
 
 def _tie(params: Parameters, pattern: str, expression: str) -> None:
     """Tie every parameter that the pattern names; one that the expression is, word for word, is tied already."""
+    try:
+        expression = _expressions.written_out(expression, tuple(params))
+    except ParameterError as error:
+        raise ParameterError(f"tie {pattern} = {expression}: {error}", key=pattern) from None
     used = _expressions.names(expression)
-    unknown = sorted(used - set(params))
-    if unknown:
-        raise ParameterError(
-            f"tie {pattern} = {expression} names {unknown[0]!r}: nearest are {nearest(unknown[0], params)}", key=pattern
-        )
     names = matching(params, pattern)
     itself = sorted(used & set(names))
     if itself and (len(names) == 1 or expression.strip() != itself[0]):

@@ -51,10 +51,11 @@ class ValueRestraint:
 
     def residual(self, model: Model, names: tuple[str, ...], values: Array, tangents: Array) -> tuple[float, Array]:
         """Return (expression − target)/σ and its derivatives."""
-        unknown = sorted(_expressions.names(self.expression) - set(names))
-        if unknown:
-            raise ParameterError(f"restraint names {unknown[0]!r}: nearest are {nearest(unknown[0], names)}")
-        value, slopes = _expressions.evaluate(self.expression, dict(zip(names, values.tolist(), strict=True)))
+        try:
+            expression = _expressions.written_out(self.expression, names)
+        except ParameterError as error:
+            raise ParameterError(f"restraint {self.expression}: {error}") from None
+        value, slopes = _expressions.evaluate(expression, dict(zip(names, values.tolist(), strict=True)))
         gradient = np.zeros(tangents.shape[1])
         for name, slope in slopes.items():
             gradient += slope * tangents[names.index(name)]

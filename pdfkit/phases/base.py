@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,6 +101,12 @@ class Peaks:
         return np.asarray(out)
 
 
+def plain_word(text: str) -> str:
+    """Return a text, such as the stem of a file's name, as a name of a phase: "CdSe wz" gives CdSe_wz."""
+    word = re.sub(r"\W+", "_", text).strip("_")
+    return word if word.isidentifier() and not keyword.iskeyword(word) else f"phase_{word}".rstrip("_")
+
+
 @dataclass(frozen=True)
 class Derived:
     """A number that follows from refined ones: its standard error is NaN where theirs are not known."""
@@ -123,8 +131,14 @@ class Phase(ABC):
     delta1: Any
     delta2: Any
 
+    @abstractmethod
+    def _stem(self) -> str:
+        """Return what it is called where no name is given."""
+
     def _check_common(self) -> None:
-        """Refuse a name that is no plain word, and numbers that all phases have and that are none."""
+        """Refuse a name that is no plain word, and numbers that are none; name what has no name."""
+        if self.name == "":
+            object.__setattr__(self, "name", plain_word(self._stem()))
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
         for name in ("scale", "delta1", "delta2"):

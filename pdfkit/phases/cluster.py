@@ -44,8 +44,10 @@ class Cluster(Phase):
 
     Parameters
     ----------
-    particle : the atoms (`pdfkit.Particle`), all weighted by their scattering strengths, ligands included.
-    name : starts the names of its parameters ("c" gives c.Cd.Uiso, c.expansion, c.scale…).
+    particle : the atoms, all weighted by their scattering strengths, ligands included: a `Particle`, or `ase.Atoms`, a
+        Structure… that make one.
+    name : starts the names of its parameters ("c" gives c.Cd.Uiso, c.expansion, c.scale…). Default: the name of the
+        particle, or the stem of its file, as a plain word; else its formula.
     Uiso : mean-square displacement (Å²) of all classes, or by class {"Cd": 0.01, "Cd_surface": 0.02}.
     ions : scatter X-rays as ions: True for the charges that the file states, or {"Na": 1, "Cl": -1}. Default False.
     surface : give atoms at the surface (`pdfkit.particles.surface_mask`) classes of their own: Cd_surface, S_surface.
@@ -75,7 +77,7 @@ class Cluster(Phase):
 
     kind: ClassVar[str] = "cluster"
     particle: Particle
-    name: str
+    name: str = ""
     Uiso: Mapping[str, float] = field(default_factory=dict)
     surface: bool = False
     scale: float = 1.0
@@ -88,6 +90,10 @@ class Cluster(Phase):
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
+        if not isinstance(self.particle, Particle):
+            # Charges are read where ions are wanted; a Particle has them already, or not.
+            read = {"ions": True} if self.ions else {}
+            set_(self, "particle", Particle.from_structure(self.particle, **read))
         if self.ions:
             from pdfkit.phases.ions import ionic_particle
 
@@ -108,6 +114,9 @@ class Cluster(Phase):
         # A read-only mapping cannot be pickled.
         return _rebuild, (type(self), {f.name: getattr(self, f.name) for f in fields(self)} | {"Uiso": dict(self.Uiso)})
 
+    def _stem(self) -> str:
+        return self.particle.name or self.particle.formula
+
     def _displacements(self) -> dict[str, float]:
         given = self.Uiso if isinstance(self.Uiso, Mapping) else dict.fromkeys(self.classes, self.Uiso)
         names = dict(zip(reversed(self._class_elements), reversed(self.classes), strict=True))
@@ -119,7 +128,7 @@ class Cluster(Phase):
         return {c: _checks.number(f"{c}.Uiso", value, low=1e-5, high=_checks.MOST_U) for c, value in values.items()}
 
     @classmethod
-    def from_structure(cls, obj: Any, *, name: str, **options: Any) -> Self:
+    def from_structure(cls, obj: Any, *, name: str = "", **options: Any) -> Self:
         """Return a cluster of a Particle, a pdfkit Structure (one cell's atoms), `ase.Atoms` or diffpy structure.
 
         Options are the fields of the class.
@@ -130,12 +139,10 @@ class Cluster(Phase):
                 raise ParameterError(
                     f"option {key!r} of a Cluster is not known: nearest are {nearest(key, known)}", key=key
                 )
-        # Charges are read where ions are wanted; a Particle has them already, or not.
-        read = {"ions": True} if options.get("ions") and not isinstance(obj, Particle) else {}
-        return cls(Particle.from_structure(obj, **read), name, **options)
+        return cls(obj, name, **options)
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str], *, name: str, **options: Any) -> Self:
+    def from_file(cls, path: str | PathLike[str], *, name: str = "", **options: Any) -> Self:
         """Return a cluster from an xyz, extended xyz, CIF, PDB… file, or by the name of one that comes with pdfkit.
 
         Raises ReadError for a file that cannot be read.

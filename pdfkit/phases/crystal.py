@@ -38,7 +38,7 @@ from pdfkit.phases._lists import (
 )
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
-from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, quantities_of, updated
+from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, plain_word, quantities_of, updated
 from pdfkit.shapes import Bulk
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
@@ -61,7 +61,8 @@ class Crystal(Phase):
     Parameters
     ----------
     structure : the crystal (`pdfkit.Structure`).
-    name : starts the names of its parameters ("zb" gives zb.a, zb.Cd.Uiso, zb.scale…).
+    name : starts the names of its parameters ("zb" gives zb.a, zb.Cd.Uiso, zb.scale…). Default: the stem of the file
+        as a plain word ("CdSe wz.cif" gives CdSe_wz), or the structure's title if that is short, else its elements.
     shape : γ₀(r) of the particles (`pdfkit.Sphere(30)`, …); Bulk() for a macroscopic crystal.
     scale : weight of the phase in the model.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
@@ -85,7 +86,7 @@ class Crystal(Phase):
 
     kind: ClassVar[str] = "crystal"
     structure: Structure
-    name: str
+    name: str = ""
     shape: Any = field(default_factory=Bulk)
     scale: float = 1.0
     delta1: float = 0.0
@@ -106,8 +107,12 @@ class Crystal(Phase):
         if self.shape is None:
             object.__setattr__(self, "shape", Bulk())
 
+    def _stem(self) -> str:
+        title = self.structure.title
+        return title if 0 < len(title) <= 20 else "".join(self.structure.composition())
+
     @classmethod
-    def from_structure(cls, obj: Any, *, name: str, anisotropic: Any = False, **options: Any) -> Self:
+    def from_structure(cls, obj: Any, *, name: str = "", anisotropic: Any = False, **options: Any) -> Self:
         """Return a phase of a pdfkit Structure, an `ase.Atoms` or a `diffpy.structure.Structure`.
 
         `anisotropic` turns isotropic sites into anisotropic ones: True for all, or a list of labels.
@@ -130,7 +135,7 @@ class Crystal(Phase):
         return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
 
     @classmethod
-    def from_file(cls, path: str | PathLike[str], *, name: str, block: str | None = None, **options: Any) -> Self:
+    def from_file(cls, path: str | PathLike[str], *, name: str = "", block: str | None = None, **options: Any) -> Self:
         """Return a phase from a structure file (CIF, PDFfit .stru, extended xyz, PDB, .rmc6f, what ase reads).
 
         The name of a structure that comes with pdfkit works too: `Crystal.from_file("CdS_zincblende", name="zb")`.
@@ -141,7 +146,7 @@ class Crystal(Phase):
 
         shipped = str(path) in available_structures() and not Path(path).exists()
         structure = load_structure(str(path)) if shipped else read_structure(path, block=block)
-        return cls.from_structure(structure, name=name, **options)
+        return cls.from_structure(structure, name=name or plain_word(Path(path).stem), **options)
 
     # --- parameters ------------------------------------------------------------------------------------------------
 

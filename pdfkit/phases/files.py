@@ -53,7 +53,7 @@ def kind_of(path: str | PathLike[str]) -> str:
     return "crystal" if re.search(r"(?i)lattice\s*=", comment) and not _APERIODIC.search(comment) else "cluster"
 
 
-def phase_from_file(path: str | PathLike[str], *, name: str, kind: str | None = None, **options: Any) -> Any:
+def phase_from_file(path: str | PathLike[str], *, name: str = "", kind: str | None = None, **options: Any) -> Any:
     """Return the `Crystal` or `Cluster` of a file, or of a name that comes with pdfkit; options are its fields.
 
     kind : "crystal" or "cluster"; default, what the file looks like (`kind_of`). Raises ReadError, PdfkitError.

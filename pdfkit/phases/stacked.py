@@ -127,8 +127,8 @@ class Stacked(Phase):
     first: str
     second: str | None = None
     _: KW_ONLY
-    name: str
     a_h: float
+    name: str = ""
     h: float | None = None
     u: float | None = None
     alpha: float | None = None
@@ -164,6 +164,9 @@ class Stacked(Phase):
             set_(self, kind, MappingProxyType(values))
         set_(self, "shape", Bulk() if self.shape is None else self.shape)
         self._check_ends()
+
+    def _stem(self) -> str:
+        return f"{''.join(self.labels)}_stacked"
 
     def _check_second(self) -> None:
         if self.second is None:

@@ -91,7 +91,7 @@ class PhaseEntry:
 
     def build(self) -> Any:
         """Return the phase with its start values."""
-        from pdfkit.model.params import matching
+        from pdfkit._expressions import matching
         from pdfkit.phases.files import phase_from_file
         from pdfkit.phases.stacked import Stacked
 
@@ -404,15 +404,22 @@ _CLUSTER = (
 )
 
 
+def _name_of(table: Table) -> str:
+    """Return what a phase without a name is called: after its file, or its elements."""
+    from pdfkit.phases.base import plain_word
+
+    elements = "".join(table.texts("elements"))
+    return plain_word(Path(table.text("structure")).stem or f"{elements}_stacked")
+
+
 def _phase(table: Table, folder: Path) -> PhaseEntry:
-    table.required("name", "a short name, which starts the names of its parameters")
     kind = table.choice("kind", ("crystal", "cluster", "stacked"), "") if "kind" in table else ""
     if kind == "stacked":
         table.required("elements", 'one or two elements, such as ["Cd", "Se"]')
         table.required("a_h", "the side of the triangular lattice in Å")
     else:
         table.required("structure", "a structure file, or the name of one that comes with pdfkit")
-    name = table.text("name")
+    name = table.text("name") or _name_of(table)
     if not name.isidentifier():
         raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
     options: dict[str, Any] = {}

@@ -230,8 +230,9 @@ class Table:
         return value
 
     def texts(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return a list of texts."""
+        """Return a list of texts; one text alone is a list of one."""
         value = self.raw.get(key, list(default))
+        value = [value] if isinstance(value, str) else value
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.wrong(key, 'a list of texts, such as ["scale", "a"]')
         return tuple(value)

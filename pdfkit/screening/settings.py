@@ -62,7 +62,7 @@ class ScreenFit:
     ('scale',)
     """
 
-    free: Sequence[str] = FREE
+    free: str | Sequence[str] = FREE
     rmin: float | None = None
     rmax: float | None = None
     start: Mapping[str, float] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class ScreenFit:
     memory: float = 1e9
 
     def __post_init__(self) -> None:
-        names = (self.free,) if isinstance(self.free, str) else tuple(map(str, self.free))
+        names = _checks.names("free", self.free)
         if not names:
             raise ParameterError('free is empty: name what is fitted, such as free=["scale", "Uiso"]', key="free")
         _keep(self, free=names, memory=_checks.number("memory", self.memory, low=0.0, open_low=True, finite=False))

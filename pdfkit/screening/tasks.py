@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit._expressions import matching
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.model import Model
-from pdfkit.model.params import apply_choices, matching
+from pdfkit.model.params import apply_choices
 from pdfkit.particles.counting import EXACT_ATOMS, WIDTH
 from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import EXPANSION_RANGE, Cluster

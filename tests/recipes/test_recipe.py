@@ -270,7 +270,7 @@ WRONG = [
         "spdiameter of the shape",
     ),
     ("free = ", "fre = ", 14, "nearest is free"),
-    ('free = ["scale", "a", "Uiso"]', 'free = "scale"', 14, "a list of texts"),
+    ('free = ["scale", "a", "Uiso"]', "free = [1]", 14, "a list of texts"),
     ('free = ["scale", "a", "Uiso"]', "", 13, "[fit] lacks free"),
     ('"Uiso"]', '"Uiso"]\nuse_errors = "auto"', 15, "use_errors in [fit] is 'auto' (text): give true or false"),
     ('"Uiso"]', '"Uiso"]\nweights = "auto"', 15, "no key 'weights': it is called use_errors (true or false) now"),
