@@ -310,7 +310,7 @@ WRONG_TOGETHER = [
     ("{a = 3.53", "{b = 3.53", 11, "no parameter is called 'b'"),
     ('"Uiso"]', '"Uisoo"]', 14, "no parameter is called 'Uisoo': nearest are Uiso"),
     ('"Uiso"]', '"rcut"]', 14, "cannot be refined"),
-    ('"Uiso"]', '"Uiso"]\nties = {ni.a = "ni.c"}', 15, "names 'ni.c'"),
+    ('"Uiso"]', '"Uiso"]\nties = {ni.a = "ni.c"}', 15, "no parameter is called 'ni.c'"),
     ('"Uiso"]', '"Uiso"]\nbounds = {ni.a = [5, 3]}', 15, "the first must be the smaller"),
 ]
 
