@@ -19,6 +19,7 @@ import numpy as np
 from pdfkit import build, scattering
 from pdfkit._checks import Array
 from pdfkit.benchmarking import rivals
+from pdfkit.benchmarking.report import OURS
 from pdfkit.benchmarking.timing import free_memory, peak
 from pdfkit.data.instrument import Instrument
 from pdfkit.io.structures import load_structure
@@ -29,7 +30,6 @@ from pdfkit.phases.cluster import Cluster
 from pdfkit.phases.crystal import Crystal
 from pdfkit.structure.structure import Structure
 
-OURS = "pdfkit"
 INSTRUMENT = Instrument(probe="X", qmax=25.0, qdamp=0.03, qbroad=0.01)
 LAB = Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04, scattering="q-dependent")
 U = 0.3 / (8 * math.pi**2)  # B = 0.3 Å²

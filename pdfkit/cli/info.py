@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ from pdfkit.cli.console import Printed
 from pdfkit.errors import PdfkitWarning, ReadError
 
 if TYPE_CHECKING:
-    from pdfkit.cli.info_data import Options
+    from pdfkit.cli.info_data import Lines, Options
     from pdfkit.data.curves import PDF, SQ, Intensity
     from pdfkit.particles.particle import Particle
     from pdfkit.structure.structure import Structure
@@ -28,8 +28,6 @@ RESULTS = (".h5", ".hdf5", ".nxs")
 MOST_SEARCHED = 150
 # A screen, for people; --all has no limits.
 WIDTH, HEIGHT, _REMARKS, _SITES, _PAIRS = 100, 40, 14, 12, 10
-
-Lines = Iterator[tuple[str, str]]
 
 
 def info(

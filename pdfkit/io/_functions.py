@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from pdfkit import _checks
+from pdfkit import transforms as tr
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
-
-BARN = 0.01  # barn in one fm²
+from pdfkit.transforms.definitions import BARN
 
 
 @dataclass(frozen=True)
@@ -120,152 +120,62 @@ def _same(x: Array, y: Array, sample: Sample) -> Array:
     return y
 
 
-def _from_GK(r: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import keen_G_to_G
-
-    return keen_G_to_G(r, y, sample.density, sample.b_mean)
-
-
-def _to_GK(r: Array, G: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import G_to_keen_G
-
-    return G_to_keen_G(r, G, sample.density, sample.b_mean)
-
-
-def _from_D(r: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import D_to_G
-
-    return D_to_G(y, sample.b_mean)
-
-
-def _to_D(r: Array, G: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import G_to_D
-
-    return G_to_D(G, sample.b_mean)
-
-
-def _from_T(r: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import T_to_G
-
-    return T_to_G(r, y, sample.density, sample.b_mean)
-
-
-def _to_T(r: Array, G: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import G_to_T
-
-    return G_to_T(r, G, sample.density, sample.b_mean)
-
-
-def _from_linear(r: Array, y: Array, sample: Sample) -> Array:
-    return np.asarray(y - 4 * math.pi * r * sample.density)
-
-
-def _to_linear(r: Array, G: Array, sample: Sample) -> Array:
-    return np.asarray(G + 4 * math.pi * r * sample.density)
-
-
-def _from_R(r: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import R_to_G
-
-    return R_to_G(r, y, sample.density)
-
-
-def _to_R(r: Array, G: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import G_to_R
-
-    return G_to_R(r, G, sample.density)
-
-
-def _from_g(r: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import g_to_G
-
-    return g_to_G(r, y, sample.density)
-
-
-def _to_g(r: Array, G: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import G_to_g
-
-    return G_to_g(r, G, sample.density)
-
-
-def _from_h(r: Array, y: Array, sample: Sample) -> Array:
-    return _from_g(r, y + 1.0, sample)
-
-
-def _to_h(r: Array, G: Array, sample: Sample) -> Array:
-    return np.asarray(_to_g(r, G, sample) - 1.0)
-
-
-def _from_F(Q: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import F_to_S
-
-    return F_to_S(Q, y)
-
-
-def _to_F(Q: Array, S: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import S_to_F
-
-    return S_to_F(Q, S)
-
-
-def _from_FK(Q: Array, y: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import keen_F_to_S
-
-    return keen_F_to_S(y, sample.b_mean)
-
-
-def _to_FK(Q: Array, S: Array, sample: Sample) -> Array:
-    from pdfkit.transforms import S_to_keen_F
-
-    return S_to_keen_F(S, sample.b_mean)
-
-
-def _from_QFK(Q: Array, y: Array, sample: Sample) -> Array:
-    return _from_F(Q, y / sample.b2, sample)
-
-
-def _to_QFK(Q: Array, S: Array, sample: Sample) -> Array:
-    return np.asarray(Q * _to_FK(Q, S, sample))
-
-
-def _from_DCS(Q: Array, y: Array, sample: Sample) -> Array:
-    return _from_FK(Q, y - sample.self_scattering, sample)
-
-
-def _to_DCS(Q: Array, S: Array, sample: Sample) -> Array:
-    return np.asarray(_to_FK(Q, S, sample) + sample.self_scattering)
-
-
 OF_R: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("G", "G(r)", "4πr[ρ(r) − ρ₀]", "Å⁻²", _same, _same, -2, aliases=("G(r)", "PDF", "Gr")),
         Kind(
-            *("GK", "Keen's G(r)", "⟨b⟩²[g(r) − 1]", "barn", _from_GK, _to_GK),
+            *("GK", "Keen's G(r)", "⟨b⟩²[g(r) − 1]", "barn"),
+            lambda r, y, s: tr.keen_G_to_G(r, y, s.density, s.b_mean),
+            lambda r, G, s: tr.G_to_keen_G(r, G, s.density, s.b_mean),
             density=True,
             lengths=True,
             aliases=("GK(r)", "G_K", "G_K(r)", "keen"),
         ),
-        Kind("D", "D(r)", "⟨b⟩²G(r)", "barn Å⁻²", _from_D, _to_D, -2, lengths=True, aliases=("D(r)",)),
         Kind(
-            *("T", "T(r)", "⟨b⟩²[G(r) + 4πrρ₀]", "barn Å⁻²", _from_T, _to_T, -2),
+            *("D", "D(r)", "⟨b⟩²G(r)", "barn Å⁻²"),
+            lambda r, y, s: tr.D_to_G(y, s.b_mean),
+            lambda r, G, s: tr.G_to_D(G, s.b_mean),
+            -2,
+            lengths=True,
+            aliases=("D(r)",),
+        ),
+        Kind(
+            *("T", "T(r)", "⟨b⟩²[G(r) + 4πrρ₀]", "barn Å⁻²"),
+            lambda r, y, s: tr.T_to_G(r, y, s.density, s.b_mean),
+            lambda r, G, s: tr.G_to_T(r, G, s.density, s.b_mean),
+            -2,
             density=True,
             lengths=True,
             aliases=("T(r)",),
         ),
         Kind(
-            *("R/r", "R(r)/r", "G(r) + 4πrρ₀", "Å⁻²", _from_linear, _to_linear, -2),
+            *("R/r", "R(r)/r", "G(r) + 4πrρ₀", "Å⁻²"),
+            lambda r, y, s: np.asarray(y - 4 * math.pi * r * s.density),
+            lambda r, G, s: np.asarray(G + 4 * math.pi * r * s.density),
+            -2,
             density=True,
             aliases=("RDF/r", "T/b2"),
         ),
         Kind(
-            *("R", "R(r)", "rG(r) + 4πr²ρ₀", "Å⁻¹", _from_R, _to_R, -1),
+            *("R", "R(r)", "rG(r) + 4πr²ρ₀", "Å⁻¹"),
+            lambda r, y, s: tr.R_to_G(r, y, s.density),
+            lambda r, G, s: tr.G_to_R(r, G, s.density),
+            -1,
             density=True,
             aliases=("RDF", "RDF(r)", "R(r)"),
         ),
-        Kind("g", "g(r)", "1 + G(r)/(4πrρ₀)", "1", _from_g, _to_g, density=True, aliases=("g(r)",)),
         Kind(
-            *("g-1", "g(r) − 1", "G(r)/(4πrρ₀)", "1", _from_h, _to_h),
+            *("g", "g(r)", "1 + G(r)/(4πrρ₀)", "1"),
+            lambda r, y, s: tr.g_to_G(r, y, s.density),
+            lambda r, G, s: tr.G_to_g(r, G, s.density),
+            density=True,
+            aliases=("g(r)",),
+        ),
+        Kind(
+            *("g-1", "g(r) − 1", "G(r)/(4πrρ₀)", "1"),
+            lambda r, y, s: tr.g_to_G(r, y + 1.0, s.density),
+            lambda r, G, s: np.asarray(tr.G_to_g(r, G, s.density) - 1.0),
             density=True,
             aliases=("g(r)-1", "h", "h(r)"),
         ),
@@ -277,23 +187,36 @@ OF_Q: Mapping[str, Kind] = {
         Kind("S", "S(Q)", "S(Q)", "1", _same, _same, aliases=("S(Q)",)),
         Kind(
             *("S-1", "S(Q) − 1", "S(Q) − 1", "1"),
-            lambda Q, y, sample: np.asarray(y + 1.0),
-            lambda Q, S, sample: np.asarray(S - 1.0),
+            lambda Q, y, s: np.asarray(y + 1.0),
+            lambda Q, S, s: np.asarray(S - 1.0),
             aliases=("S(Q)-1",),
         ),
-        Kind("F", "F(Q)", "Q[S(Q) − 1]", "Å⁻¹", _from_F, _to_F, -1, aliases=("F(Q)", "Q(S-1)", "Q[S(Q)-1]")),
         Kind(
-            *("FK", "Keen's F(Q)", "⟨b⟩²[S(Q) − 1]", "barn", _from_FK, _to_FK),
+            *("F", "F(Q)", "Q[S(Q) − 1]", "Å⁻¹"),
+            lambda Q, y, s: tr.F_to_S(Q, y),
+            lambda Q, S, s: tr.S_to_F(Q, S),
+            -1,
+            aliases=("F(Q)", "Q(S-1)", "Q[S(Q)-1]"),
+        ),
+        Kind(
+            *("FK", "Keen's F(Q)", "⟨b⟩²[S(Q) − 1]", "barn"),
+            lambda Q, y, s: tr.keen_F_to_S(y, s.b_mean),
+            lambda Q, S, s: tr.S_to_keen_F(S, s.b_mean),
             lengths=True,
             aliases=("FK(Q)", "F_K", "i", "i(Q)"),
         ),
         Kind(
-            *("QFK", "Q i(Q)", "Q⟨b⟩²[S(Q) − 1]", "barn Å⁻¹", _from_QFK, _to_QFK, -1),
+            *("QFK", "Q i(Q)", "Q⟨b⟩²[S(Q) − 1]", "barn Å⁻¹"),
+            lambda Q, y, s: tr.F_to_S(Q, y / s.b2),
+            lambda Q, S, s: np.asarray(Q * tr.S_to_keen_F(S, s.b_mean)),
+            -1,
             lengths=True,
             aliases=("Qi", "Qi(Q)", "Q*i(Q)", "Q*FK"),
         ),
         Kind(
-            *("DCS", "dσ/dΩ", "⟨b⟩²[S(Q) − 1] + σ/4π", "barn", _from_DCS, _to_DCS),
+            *("DCS", "dσ/dΩ", "⟨b⟩²[S(Q) − 1] + σ/4π", "barn"),
+            lambda Q, y, s: tr.keen_F_to_S(y - s.self_scattering, s.b_mean),
+            lambda Q, S, s: np.asarray(tr.S_to_keen_F(S, s.b_mean) + s.self_scattering),
             lengths=True,
             aliases=("DCS(Q)",),
         ),

@@ -24,7 +24,6 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.io._functions import OF_Q
 from pdfkit.io._text import Table
 
 # --- What a file says that its columns are ---------------------------------------------------------------------------
@@ -263,12 +262,6 @@ def counted(table: Table) -> bool:
     first = table.header[0] if table.header else (0, "")
     bare = first[1].lstrip("# \t")
     return first[0] == 1 and bare.isascii() and bare.isdigit() and not table.marked and not table.labels
-
-
-def is_of_Q(path: Path, kind: str | None) -> bool:
-    """Return whether a kind that was given, or the name of a file, is one of a function of Q alone."""
-    names = {name for one in OF_Q.values() for name in (one.name, *one.aliases)}
-    return kind in names if kind else bool(of_names(str(path), (), of="Q").kind)
 
 
 # --- What the values themselves say of a function of r ---------------------------------------------------------------

@@ -54,9 +54,6 @@ def fields(line: str) -> list[str]:
     return [name, *(word for part in parts for word in part.split())]
 
 
-Values = tuple[tuple[float, float, float], float, tuple[float, ...] | None]
-
-
 @dataclass(frozen=True)
 class Columns:
     """Which number of a line is what, and what holds for the types of atoms where no column says it."""

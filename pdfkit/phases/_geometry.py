@@ -15,8 +15,7 @@ from pdfkit.phases._constraints import Maps
 from pdfkit.phases._orbits import Geometry
 from pdfkit.phases.base import Composition
 from pdfkit.structure.structure import Structure
-
-_U_INDEX = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
+from pdfkit.structure.symmetry import VOIGT
 
 
 @dataclass(frozen=True)
@@ -224,7 +223,7 @@ def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tupl
     star = np.sqrt(np.diag(inverse))
     dstar = -0.5 * np.einsum("ka,qab,bk->qk", inverse, dg, inverse) / star
     full, dfull = np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3))
-    for k, (i, j) in enumerate(_U_INDEX):
+    for k, (i, j) in enumerate(VOIGT):
         full[:, i, j] = full[:, j, i] = np.where(iso, 0.0, u[:, k])
         dfull[:, :, i, j] = dfull[:, :, j, i] = np.where(iso, 0.0, du[:, :, k])
     outer = np.outer(star, star)

@@ -11,7 +11,7 @@ from pdfkit._checks import Array
 from pdfkit.transforms.sine import phase_sum as phase_sum
 from pdfkit.transforms.sine import smooth_sine_sums as smooth_sine_sums
 
-_BARN = 0.01  # barn in one fm²
+BARN = 0.01  # barn in one fm²
 
 
 def I_to_S(I: Array, f2_mean: Array, f_mean: Array) -> Array:
@@ -123,7 +123,7 @@ def G_to_keen_G(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
     >>> print(G_to_keen_G(2.0, -4 * math.pi * 2.0 * 0.05, rho0=0.05, b_mean=10.0).round(6))  # no atoms: −⟨b⟩²
     -1.0
     """
-    return _BARN * b_mean**2 * _ratio(G, 4 * math.pi * density(rho0) * r)
+    return BARN * b_mean**2 * _ratio(G, 4 * math.pi * density(rho0) * r)
 
 
 def G_to_D(G: Array, b_mean: float) -> Array:
@@ -135,7 +135,7 @@ def G_to_D(G: Array, b_mean: float) -> Array:
     >>> print(G_to_D(2.0, b_mean=10.0))  # ⟨b⟩² = 100 fm² = 1 barn
     2.0
     """
-    return np.asarray(_BARN * b_mean**2 * G)
+    return np.asarray(BARN * b_mean**2 * G)
 
 
 def G_to_T(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
@@ -148,7 +148,7 @@ def G_to_T(r: Array, G: Array, rho0: float, b_mean: float) -> Array:
     >>> print(G_to_T(2.0, -4 * math.pi * 2.0 * 0.05, rho0=0.05, b_mean=10.0))  # no atoms: T = 0
     0.0
     """
-    return np.asarray(_BARN * b_mean**2 * (G + 4 * math.pi * r * density(rho0)))
+    return np.asarray(BARN * b_mean**2 * (G + 4 * math.pi * r * density(rho0)))
 
 
 def keen_G_to_G(r: Array, G_K: Array, rho0: float, b_mean: float) -> Array:
@@ -160,7 +160,7 @@ def keen_G_to_G(r: Array, G_K: Array, rho0: float, b_mean: float) -> Array:
     >>> print(keen_G_to_G(2.0, -1.0, rho0=0.05, b_mean=10.0).round(4))  # −⟨b⟩²: no atoms, −4πrρ₀
     -1.2566
     """
-    return np.asarray(4 * math.pi * r * density(rho0) * G_K / (_BARN * b_mean**2))
+    return np.asarray(4 * math.pi * r * density(rho0) * G_K / (BARN * b_mean**2))
 
 
 def D_to_G(D: Array, b_mean: float) -> Array:
@@ -172,7 +172,7 @@ def D_to_G(D: Array, b_mean: float) -> Array:
     >>> print(D_to_G(2.0, b_mean=10.0))
     2.0
     """
-    return np.asarray(D / (_BARN * b_mean**2))
+    return np.asarray(D / (BARN * b_mean**2))
 
 
 def T_to_G(r: Array, T: Array, rho0: float, b_mean: float) -> Array:
@@ -184,7 +184,7 @@ def T_to_G(r: Array, T: Array, rho0: float, b_mean: float) -> Array:
     >>> print(T_to_G(2.0, 0.0, rho0=0.05, b_mean=10.0).round(4))  # no atoms: −4πrρ₀
     -1.2566
     """
-    return np.asarray(T / (_BARN * b_mean**2) - 4 * math.pi * r * density(rho0))
+    return np.asarray(T / (BARN * b_mean**2) - 4 * math.pi * r * density(rho0))
 
 
 def S_to_keen_F(S: Array, b_mean: float) -> Array:
@@ -196,7 +196,7 @@ def S_to_keen_F(S: Array, b_mean: float) -> Array:
     >>> print(S_to_keen_F(1.5, b_mean=10.0))
     0.5
     """
-    return np.asarray(_BARN * b_mean**2 * (S - 1.0))
+    return np.asarray(BARN * b_mean**2 * (S - 1.0))
 
 
 def keen_F_to_S(F_K: Array, b_mean: float) -> Array:
@@ -208,7 +208,7 @@ def keen_F_to_S(F_K: Array, b_mean: float) -> Array:
     >>> print(keen_F_to_S(0.5, b_mean=10.0))
     1.5
     """
-    return np.asarray(1.0 + F_K / (_BARN * b_mean**2))
+    return np.asarray(1.0 + F_K / (BARN * b_mean**2))
 
 
 def S_to_AL(S: Array, f2_mean: Array | float, f_mean: Array | float) -> Array:

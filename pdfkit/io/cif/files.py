@@ -31,7 +31,6 @@ _TITLES = (
     "_chemical_name_systematic",
     "_chemical_formula_sum",
 )
-_INDICES = ("11", "22", "33", "12", "13", "23")
 
 
 def read_cif(path: AnyPath, block: str | None = None) -> Structure:
@@ -140,7 +139,7 @@ def format_cif(structure: Structure, errors: Array | None = None) -> str:
             "",
             "loop_",
             "_atom_site_aniso_label",
-            *(f"_atom_site_aniso_U_{index}" for index in _INDICES),
+            *(f"_atom_site_aniso_U_{index}" for index in cif_sites.INDICES),
         ]
         lines += [f"{_word(site.label)} {' '.join(islice(shown, 6))}" for site in anisotropic]
     return "\n".join(lines) + "\n"

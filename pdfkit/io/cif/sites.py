@@ -16,14 +16,13 @@ from pdfkit.errors import StructureError
 from pdfkit.io.cif.blocks import ATOMS, MISSING, Block, number
 from pdfkit.structure import symmetry
 from pdfkit.structure.operations import Operations
-from pdfkit.structure.site import B_TO_U, Site, unique_labels
+from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, unique_labels
 from pdfkit.structure.species import Species, base, label_isotope, occupants, vacancies
 
-DEFAULT_UISO = 0.005
 # An atom this close (Å) to a special position has its tensor completed by the symmetry of that position.
 NEAR = 0.1
 
-_INDICES = ("11", "22", "33", "12", "13", "23")
+INDICES = ("11", "22", "33", "12", "13", "23")
 _TENSOR = re.compile(r"_atom_site_aniso(?:trop)?_(u|b|beta)_?\[?([123])\]?\[?([123])\]?")
 _WATER = re.compile(r"(?:Wat|O-?H|O-?W|H2O)[0-9]{0,2}[A-Za-z]?", re.IGNORECASE)
 _ANISOTROPIC = ("uani", "bani")
@@ -277,7 +276,7 @@ def _tensors(block: Block, rows: Array, names: Sequence[str]) -> list[_Listed]:
         found = _TENSOR.fullmatch(item)
         if found:
             letter, i, j = found.groups()
-            columns[letter].append((_INDICES.index("".join(sorted(i + j))), block.column(item)))
+            columns[letter].append((INDICES.index("".join(sorted(i + j))), block.column(item)))
     labels = block.column("_atom_site_aniso_label") or block.column("_atom_site_anisotrop_type_symbol") or list(names)
     units = dict(zip(["u", "b", "beta"], _units(rows), strict=True))
     out = []
@@ -285,7 +284,7 @@ def _tensors(block: Block, rows: Array, names: Sequence[str]) -> list[_Listed]:
         values: list[float | None] = [None] * 6
         for letter in ("beta", "b", "u"):  # U wins
             for p, texts in columns[letter]:
-                what = f"{letter.upper() if letter != 'beta' else letter}{_INDICES[p]} of {label[:40]}"
+                what = f"{letter.upper() if letter != 'beta' else letter}{INDICES[p]} of {label[:40]}"
                 value = number(texts[k], what)[0] if k < len(texts) else None
                 values[p] = values[p] if value is None else value * float(units[letter][p])
         if any(value is not None for value in values):
@@ -375,7 +374,7 @@ def _displacement(atom: Atom, rows: Array, operations: Operations) -> tuple[tupl
         return completed, "components that the tensor of {} lacks follow from the site symmetry"
     if atom.U is not None:
         return (atom.U,), "the tensor of {} lacks components that symmetry leaves free: U_iso_or_equiv is taken"
-    lacking = ", ".join("U" + _INDICES[p] for p, value in enumerate(atom.tensor) if value is None)
+    lacking = ", ".join("U" + INDICES[p] for p, value in enumerate(atom.tensor) if value is None)
     raise StructureError(f"{lacking} of {atom.name[:40]} is missing, and symmetry leaves it free: give it, or U_iso")
 
 

@@ -220,14 +220,12 @@ QUESTIONS |= {"read by others": read_by_others}
 
 # --- What the rows of `pdfkit verify --files` need on special positions ----------------------------------------------
 
-_LISTED = ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma")
-
 
 def crystal_cif(
     folder: Path, *, cell: Sequence[float], sites: Sequence[str], group: str | Sequence[str], aniso: Sequence[str] = ()
 ) -> Path:
     """Write a CIF. group: symbol or operations; sites: "label type x y z occ Uiso"; aniso: "label U11 … U23"."""
-    lines = ["data_made", *(f"_cell_{name} {value}" for name, value in zip(_LISTED, cell, strict=True))]
+    lines = ["data_made", *(f"_cell_{name} {value}" for name, value in zip(_CELL, cell, strict=True))]
     if isinstance(group, str):
         lines.append(f"_space_group_name_H-M_alt '{group}'")
     else:
