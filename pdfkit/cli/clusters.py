@@ -61,132 +61,50 @@ def pattern(
     plot: o.Plot = False,
 ) -> Printed:
     """Calculate what a cluster scatters (SAXS, WAXS or powder XRD) with the Debye equation; write it as columns."""
-    from pdfkit.phases.files import known_structure
-
-    report = make_pattern(
-        known_structure(cluster),
-        out,
-        small=saxs,
-        powder=xrd,
-        wavelength=wavelength,
-        qmin=qmin,
-        qmax=qmax,
-        step=step,
-        fwhm=fwhm,
-        polarisation=polarisation,
-        Uiso=uiso,
-        probe=probe,
-        plot=plot,
-    )
-    return Printed(str(report), report.files, report.to_dict())
-
-
-@dataclass(frozen=True)
-class PatternReport:
-    """A pattern that was written to `path`, what it was computed from, and what small angles say of the size.
-
-    picture : where it was drawn, if it was.
-    """
-
-    path: Path
-    pattern: Pattern
-    particle: Particle
-    rg: float
-    fit: GuinierFit | None = None
-    picture: Path | None = None
-
-    def __str__(self) -> str:
-        """One fact per line."""
-        from pdfkit.particles import geometry
-
-        size = geometry.largest_distance(self.particle)
-        lines = [f"{self.particle.formula}: {len(self.particle)} atoms, largest distance {size:.2f} Å"]
-        lines.append(f"Rg = {self.rg:.3f} Å from the positions, weighted with electrons")
-        if self.fit is not None:
-            lines.append(f"Guinier: {self.fit}")
-        return "\n".join(lines)
-
-    @property
-    def files(self) -> list[Path]:
-        """What was written."""
-        return [self.path] if self.picture is None else [self.path, self.picture]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        from pdfkit.particles import geometry
-
-        return {
-            "formula": self.particle.formula,
-            "atoms": len(self.particle),
-            "largest_distance": geometry.largest_distance(self.particle),
-            "rg": self.rg,
-            "guinier": None if self.fit is None else vars(self.fit),
-            "points": len(self.pattern),
-        }
-
-
-def make_pattern(
-    source: AnyPath,
-    out: AnyPath | None = None,
-    *,
-    small: bool = False,
-    powder: bool = False,
-    wavelength: float = COPPER,
-    qmin: float | None = None,
-    qmax: float | None = None,
-    step: float | None = None,
-    fwhm: float = 0.0,
-    polarisation: str = "none",
-    Uiso: float = 0.01,
-    probe: str = "X",
-    plot: bool = False,
-) -> PatternReport:
-    """Write the pattern of the particle in `source` to `out` (default: <name>-saxs.dat, -xrd.dat or -waxs.dat).
-
-    small : small angles, 400 points even in log Q from qmin to qmax (0.006 and 1 Å⁻¹), with a Guinier fit. powder :
-    against 2θ from 2 to 120 degrees, or between qmin and qmax, in steps of `step` (0.02 degrees) at `wavelength` (Å),
-    with `fwhm` (degrees) and `polarisation` of `powder_pattern`. Neither: I(Q) in steps of `step` (0.01 Å⁻¹) from qmin
-    to qmax (0.5 and 25 Å⁻¹). plot : draw it, too, into a .png of that name.
-
-    Raises ReadError for a file that cannot be read, PdfkitError for a range that cannot be, WriteError.
-    """
     import numpy as np
 
     from pdfkit.io._atomic import check_target
     from pdfkit.particles import geometry
-    from pdfkit.patterns import powder_pattern, saxs, waxs, write_pattern
+    from pdfkit.patterns import powder_pattern, waxs, write_pattern
+    from pdfkit.patterns import saxs as small_angles
+    from pdfkit.phases.files import known_structure
 
-    if small and powder:
+    source = known_structure(cluster)
+    if saxs and xrd:
         raise PdfkitError("--saxs and --xrd are two patterns: ask for one at a time")
-    if not powder and (fwhm or polarisation != "none"):
+    if not xrd and (fwhm or polarisation != "none"):
         raise PdfkitError("fwhm and polarisation belong to a powder pattern: add --xrd or leave them out")
     particle = _finite_particle(source)
-    word = "saxs" if small else "xrd" if powder else "waxs"
-    target = Path(f"{Path(source).stem}-{word}.dat" if out is None else out)
-    picture = target.with_suffix(".png") if plot else None
-    if picture == target:
+    word = "saxs" if saxs else "xrd" if xrd else "waxs"
+    target = out or Path(f"{Path(source).stem}-{word}.dat")
+    files = [target, target.with_suffix(".png")] if plot else [target]
+    if files[1:] == [target]:
         raise PdfkitError(f"{target} is the name of the picture: give the data another, such as out.dat")
-    for one in filter(None, (target, picture)):
+    for one in files:
         check_target(one, [source])
     fit = None
-    if powder:
+    if xrd:
         angle = _angles(qmin, qmax, wavelength, 0.02 if step is None else step)
-        pattern = powder_pattern(
-            particle, angle, wavelength, fwhm=fwhm, polarisation=polarisation, Uiso=Uiso, probe=probe
-        )
-    elif small:
+        made = powder_pattern(particle, angle, wavelength, fwhm=fwhm, polarisation=polarisation, Uiso=uiso, probe=probe)
+    elif saxs:
         low, high = _range(qmin, qmax, SMALL_ANGLES)
-        pattern = saxs(particle, np.geomspace(max(low, 1e-6), high, 400), Uiso=Uiso, probe=probe)
-        fit = _guinier(pattern)
+        made = small_angles(particle, np.geomspace(max(low, 1e-6), high, 400), Uiso=uiso, probe=probe)
+        fit = _guinier(made)
     else:
         low, high = _range(qmin, qmax, WIDE_ANGLES)
-        pattern = waxs(particle, _steps(low, high, 0.01 if step is None else step), Uiso=Uiso, probe=probe)
-    write_pattern(target, pattern)
-    if picture is not None:
+        made = waxs(particle, _steps(low, high, 0.01 if step is None else step), Uiso=uiso, probe=probe)
+    write_pattern(target, made)
+    if plot:
         from pdfkit.plot import clusters as draw
 
-        draw.pattern(pattern, path=picture) if fit is None else draw.guinier(pattern, fit, path=picture)
-    return PatternReport(target, pattern, particle, geometry.radius_of_gyration(particle, "electrons"), fit, picture)
+        draw.pattern(made, path=files[1]) if fit is None else draw.guinier(made, fit, path=files[1])
+    size, rg = geometry.largest_distance(particle), geometry.radius_of_gyration(particle, "electrons")
+    lines = [f"{particle.formula}: {len(particle)} atoms, largest distance {size:.2f} Å"]
+    lines += [f"Rg = {rg:.3f} Å from the positions, weighted with electrons"]
+    lines += [] if fit is None else [f"Guinier: {fit}"]
+    values = {"formula": particle.formula, "atoms": len(particle), "largest_distance": size, "rg": rg}
+    values |= {"guinier": None if fit is None else vars(fit), "points": len(made)}
+    return Printed("\n".join(lines), files, values)
 
 
 def _finite_particle(source: AnyPath) -> Particle:

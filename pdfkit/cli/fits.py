@@ -116,6 +116,7 @@ def partials(
     with --model, nothing is fitted: the options say on which r; probe, qmax and qdamp are for a structure.
     """
     from pdfkit.io._folders import folder
+    from pdfkit.model.noise import grid
     from pdfkit.recipes.outputs import write_partials
     from pdfkit.recipes.recipe import fit_recipe
     from pdfkit.results.saving import load_result
@@ -127,7 +128,7 @@ def partials(
         from pdfkit.model.model import Model
 
         one = Model(phases_of([source]), Instrument(probe, qmax=qmax, qdamp=qdamp))
-        return _of_model({"": one}, _grid(rmin, rmax, rstep), out or Path("pdfkit-out") / path.stem, [source])
+        return _of_model({"": one}, grid(rmin, rmax, rstep), out or Path("pdfkit-out") / path.stem, [source])
     if is_hdf5(path):
         result = load_result(path)
         names = _partials_names("", [one.name for one in result.datasets])
@@ -137,7 +138,7 @@ def partials(
     recipe = _loaded(path)
     if model:
         where = out or recipe.folder
-        return _of_model(recipe.models(), _grid(rmin, rmax, rstep), where, [path, *recipe.inputs()], recipe.prefix)
+        return _of_model(recipe.models(), grid(rmin, rmax, rstep), where, [path, *recipe.inputs()], recipe.prefix)
     names = _partials_names(recipe.prefix, [one.name for one in recipe.data])
     with folder(out or recipe.folder, names, [path, *recipe.inputs()]) as target:
         with fitting() as tell:
@@ -154,13 +155,6 @@ def _is_structure(source: str) -> bool:
     if path.suffix.lower() in STRUCTURES or (not path.exists() and not path.suffix):
         return bool(known_structure(source))  # or it says which names are near
     return False
-
-
-def _grid(rmin: float, rmax: float, rstep: float) -> Array:
-    """Return r, as `pdfkit simulate` has it."""
-    from pdfkit.model.noise import grid
-
-    return grid(rmin, rmax, rstep)
 
 
 def _of_model(

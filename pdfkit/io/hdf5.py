@@ -12,6 +12,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -145,13 +146,25 @@ def nxdata(
     return Group("NXdata", members, attrs)
 
 
-def write_nexus(path: AnyPath, root: Group) -> Path:
-    """Write a tree as an HDF5 file, made in memory and put in place by a rename. Return the path.
+def write_entry(
+    path: AnyPath, title: str, members: Mapping[str, Group | Field], default: str, form: tuple[str, int]
+) -> Path:
+    """Write an HDF5 file, made in memory and put in place by a rename. Return the path.
 
-    Raises WriteError when the file cannot be written; an old one is then unchanged.
+    It has one entry: what it is, when and by which versions it was made, and `members`, of which `default` is plotted
+    first. form : the format and its version. Raises WriteError when the file cannot be written; an old one is then
+    unchanged.
     """
     import h5py
 
+    head: dict[str, Group | Field] = {
+        "title": Field(title),
+        "program_name": Field("pdfkit", {"version": version("pdfkit-scattering")}),
+        "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
+    }
+    attrs = {"default": default, "format": form[0], "format_version": form[1]}
+    entry = Group("NXentry", {**head, **members, "versions": versions()}, attrs)
+    root = Group("NXroot", {"entry": entry}, {"default": "entry", "creator": "pdfkit"})
     buffer = io.BytesIO()
     # The object headers of HDF5 1.8 carry checksums, so that damage is seen; every reader in use knows them.
     with h5py.File(buffer, "w", libver=("v108", "v108")) as file:

@@ -30,7 +30,7 @@ from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.columns import write_columns
-from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, versions, write_nexus
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, write_entry
 from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, set_correlations
@@ -69,11 +69,7 @@ def save_result(
     PdfkitError : the model holds a phase that has no plain form.
     """
     datasets = result.datasets
-    entry: dict[str, Group | Field] = {
-        "title": Field(_title(result)),
-        "program_name": Field("pdfkit", {"version": version("pdfkit-scattering")}),
-        "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
-    }
+    entry: dict[str, Group | Field] = {}
     if len(datasets) == 1:
         entry.update(_dataset(0, datasets[0]))
         default = "data"
@@ -91,10 +87,7 @@ def save_result(
     if digests:
         columns = {"name": Field(list(digests)), "sha256": Field([str(one) for one in digests.values()])}
         entry["inputs"] = Group("NXcollection", columns)
-    entry["versions"] = versions()
-    attrs = {"default": default, "format": FORMAT, "format_version": FORMAT_VERSION}
-    root = Group("NXroot", {"entry": Group("NXentry", entry, attrs)}, {"default": "entry", "creator": "pdfkit"})
-    return write_nexus(path, root)
+    return write_entry(path, _title(result), entry, default, (FORMAT, FORMAT_VERSION))
 
 
 def load_result(path: AnyPath) -> FitResult:

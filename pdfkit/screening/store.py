@@ -15,7 +15,6 @@ import json
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
-from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, versions, write_nexus
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_entry
 from pdfkit.model import serial
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.ranking import Ranking
@@ -51,9 +50,6 @@ _COVARIANCE = ("Q", "weight", "variance", "modes", "core")
 def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
     """Write a ranking with the curves of its best `curves` fits and return the path. WriteError when it cannot be."""
     entry: dict[str, Group | Field] = {
-        "title": Field(f"{len(ranking)} candidates, compared with G(r)"),
-        "program_name": Field("pdfkit", {"version": version("pdfkit-scattering")}),
-        "end_time": Field(datetime.now().astimezone().isoformat(timespec="seconds")),
         "rows": _rows(ranking.rows),
         "parameters": _parameters(ranking.rows),
         "curves": _curves(ranking, curves),
@@ -61,11 +57,9 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
         "data": _data(ranking.data),
         "setting": _setting(ranking),
         "funnel": _funnel(ranking.stages),
-        "versions": versions(),
     }
-    attrs = {"default": "curves", "format": FORMAT, "format_version": FORMAT_VERSION}
-    root = Group("NXroot", {"entry": Group("NXentry", entry, attrs)}, {"default": "entry", "creator": "pdfkit"})
-    return write_nexus(path, root)
+    title = f"{len(ranking)} candidates, compared with G(r)"
+    return write_entry(path, title, entry, "curves", (FORMAT, FORMAT_VERSION))
 
 
 def _rows(rows: Sequence[RankingRow]) -> Group:

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import pdfkit as pk
-from pdfkit.cli.clusters import make_pattern
+from pdfkit.cli.clusters import pattern as pattern_command
 from pdfkit.io.xyz import clusters
 from pdfkit.plot import clusters as plot_clusters
 from pdfkit.scattering import form_factor
@@ -326,32 +326,38 @@ def test_figures(tmp_path: Path) -> None:
 def test_the_command_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     pk.io.write_xyz("ball.xyz", SMALL)
-    small = make_pattern("ball.xyz", small=True)
-    assert small.path.name == "ball-saxs.dat"
-    assert small.fit is not None
-    assert small.fit.Rg == pytest.approx(small.rg, rel=0.03)
-    assert "Guinier" in str(small)
-    assert "ball-saxs.dat" in str(small)
-    powder = make_pattern("ball.xyz", "x.dat", powder=True, wavelength=0.7, qmin=1.0, qmax=8.0, fwhm=0.1)
-    assert powder.pattern.Q[0] == pytest.approx(1.0, rel=1e-9)
-    assert powder.pattern.Q[-1] == pytest.approx(8.0, abs=0.01)
-    np.testing.assert_allclose(np.diff(powder.pattern.two_theta), 0.02, atol=1e-9)
-    assert pk.io.read_columns("x.dat")[0] == ("two_theta", "Q", "intensity")
-    wide = make_pattern("ball.xyz", "w.dat", qmax=10.0, step=0.05, Uiso=0.0, probe="N")
-    np.testing.assert_allclose(wide.pattern.intensity, pk.waxs(SMALL, wide.pattern.Q, Uiso=0, probe="N").intensity)
-    assert wide.fit is None
-    coarse = make_pattern("ball.xyz", "c.dat", small=True, qmin=0.8)
-    assert coarse.fit is None
+    small = pattern_command("ball.xyz", saxs=True)
+    assert small.files == [Path("ball-saxs.dat")]
+    assert small.values["guinier"]["Rg"] == pytest.approx(small.values["rg"], rel=0.03)
+    assert "Guinier" in small.text
+    pattern_command("ball.xyz", out=Path("x.dat"), xrd=True, wavelength=0.7, qmin=1.0, qmax=8.0, fwhm=0.1)
+    names, (two_theta, Q, _), _ = _columns("x.dat")
+    assert names == ("two_theta", "Q", "intensity")
+    assert Q[0] == pytest.approx(1.0, rel=1e-9)
+    assert Q[-1] == pytest.approx(8.0, abs=0.01)
+    np.testing.assert_allclose(np.diff(two_theta), 0.02, atol=1e-9)
+    wide = pattern_command("ball.xyz", out=Path("w.dat"), qmax=10.0, step=0.05, uiso=0.0, probe="N")
+    _, (Q, intensity, *_), _ = _columns("w.dat")
+    np.testing.assert_allclose(intensity, pk.waxs(SMALL, Q, Uiso=0, probe="N").intensity)
+    assert wide.values["guinier"] is None
+    assert wide.values["points"] == Q.size
+    coarse = pattern_command("ball.xyz", out=Path("c.dat"), saxs=True, qmin=0.8)
+    assert coarse.values["guinier"] is None
+
+
+def _columns(path: str) -> tuple:
+    names, values, header = pk.io.read_columns(path)
+    return names, values.T, header
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"small": True, "powder": True}, "one at a time"),
+        ({"saxs": True, "xrd": True}, "one at a time"),
         ({"fwhm": 0.1}, "belong to a powder pattern"),
-        ({"powder": True, "wavelength": 0.0}, "wavelength = 0"),
-        ({"powder": True, "qmax": 9.0}, "Q ends at 8.157"),
-        ({"powder": True, "qmin": 5.0, "qmax": 4.0}, "swap or correct"),
+        ({"xrd": True, "wavelength": 0.0}, "wavelength = 0"),
+        ({"xrd": True, "qmax": 9.0}, "Q ends at 8.157"),
+        ({"xrd": True, "qmin": 5.0, "qmax": 4.0}, "swap or correct"),
         ({"qmin": 5.0, "qmax": 4.0}, "qmin = 5 is not below qmax = 4"),
         ({"qmin": -1.0}, "qmin = -1"),
         ({"step": 1e-9}, "more than 1000000 points"),
@@ -362,6 +368,6 @@ def test_the_command_writes_what_was_asked_for(tmp_path: Path, monkeypatch: pyte
 def test_the_command_refuses(tmp_path: Path, options: dict, words: str) -> None:
     pk.io.write_xyz(tmp_path / "ball.xyz", SMALL)
     with pytest.raises(pk.PdfkitError) as error:
-        make_pattern(tmp_path / "ball.xyz", tmp_path / "out.dat", **options)
+        pattern_command(str(tmp_path / "ball.xyz"), out=tmp_path / "out.dat", **options)
     assert words in str(error.value)
     assert not (tmp_path / "out.dat").exists()
