@@ -17,6 +17,7 @@ release = pdfkit.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_design", "generated", "docstrings", "mathml", "links"]
 exclude_patterns = ["README.md", "extensions/*"]
 nitpicky = False
+smartquotes = False  # `--list` and {"Na": 1} are to be typed as they stand
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -27,6 +28,7 @@ suppress_warnings = ["myst.strikethrough"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_type_aliases = {"Array": "Array"}
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True

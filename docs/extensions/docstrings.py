@@ -8,6 +8,9 @@ from typing import Any
 
 ENTRY = re.compile(r"[\w.,()* /-]{1,60} : ")
 NEXT = re.compile(r"(?<=[.;]) (?=[A-Za-z_]\w*(?:, [A-Za-z_]\w*)* : )")
+ARRAY = re.compile(
+    r"~?(?:numpy\.)?ndarray\[tuple\[(?:~?typing\.)?~?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
+)
 CODE = re.compile(r"(`[^`]+`)")
 
 
@@ -40,6 +43,8 @@ def paragraph(block: list[str]) -> list[str]:
         return []
     if block[0].startswith(">>>"):
         return [".. code-block:: pycon", "", *("   " + line for line in block)]
+    if all(line.strip().startswith("|") for line in block):
+        return table(block)
     if all(line.startswith("    ") for line in block):
         return [".. code-block:: text", "", *("   " + line for line in block)]
     if any(ENTRY.match(line) for line in block):
@@ -49,6 +54,17 @@ def paragraph(block: list[str]) -> list[str]:
             ("- " if line.startswith(("- ", "* ")) else "  ") + escaped(line.strip().lstrip("-* ")) for line in block
         ]
     return [escaped(line.strip()) for line in block]
+
+
+def table(block: list[str]) -> list[str]:
+    """Return a table of Markdown, whose second line is a rule, as one of reStructuredText."""
+    margin = " " * (len(block[0]) - len(block[0].lstrip()))
+    out = [".. list-table::", "   :header-rows: 1", ""]
+    for line in [block[0], *block[2:]]:
+        cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+        marks = ["*", *" " * (len(cells) - 1)]
+        out += [f"   {mark} - {escaped(cell.strip())}".rstrip() for mark, cell in zip(marks, cells, strict=True)]
+    return [margin + line if line else "" for line in out]
 
 
 def entries(block: list[str]) -> list[str]:
@@ -72,7 +88,7 @@ def escaped(text: str) -> str:
         code = part[:1] == "`" and len(part) > 2
         # A letter right after code would keep it from ending there.
         joint = "\\ " if out.endswith("``") and part[:1].isalnum() else ""
-        out += joint + (f"`{part}`" if code else re.sub(r"([*|_\\`])", r"\\\1", part))
+        out += joint + (f"``{part[1:-1].strip()}``" if code else re.sub(r"([*|_\\`])", r"\\\1", part))
     return out
 
 
@@ -81,7 +97,20 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     lines[:] = converted(lines)
 
 
+def short(text: str | None) -> str | None:
+    """Return part of a signature with `Array` for arrays of float64, `Array[int64]` for those of integers."""
+    return text and ARRAY.sub(
+        lambda found: f"Array[{found[1]}]".replace("[float64]", ""), text.replace("<factory>", "...")
+    )
+
+
+def signature(app: Any, what: str, name: str, obj: Any, options: Any, *parts: str | None) -> tuple[str | None, ...]:
+    """Return the arguments and the result of a signature, with short names."""
+    return tuple(map(short, parts))
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Register the conversion."""
     app.connect("autodoc-process-docstring", process)
+    app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

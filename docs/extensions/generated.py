@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from topics import NAMESPACES, TOPICS
+from topics import MODULES, NAMESPACES, TOPICS
 
 DOCS = Path(__file__).parent.parent
 TOP = DOCS.parent
@@ -74,7 +74,7 @@ def parameters(name: str, command: Any) -> list[str]:
     arguments = [one for one in shown if one.param_type_name == "argument"]
     metavars = " ".join(one.metavar or one.name.upper() for one in arguments)
     rows = [f"| {cell(spelled(one))} | {cell(explained(one))} |" for one in shown]
-    table = ["| | |", "|---|---|", *rows] if rows else []
+    table = ["| argument or option | what it says |", "|---|---|", *rows] if rows else []
     return ["```bash", f"{name} [OPTIONS] {metavars}".rstrip(), "```", "", *table]
 
 
@@ -157,12 +157,15 @@ def api() -> dict[str, str]:
     if missing:
         raise SystemExit(f"docs/extensions/topics.py has no topic for {', '.join(sorted(missing))}")
     pages = {stem: topic(title, names) for stem, title, names in TOPICS}
-    pages |= {f"ns-{name}": namespace(name, title) for name, title in NAMESPACES.items()}
-    index = ["# API by topic", "", "Everything public is reached through `import pdfkit as pk`.", ""]
+    pages |= {f"ns-{name}": namespace(f"pk.{name}", name, title) for name, title in NAMESPACES.items()}
+    pages |= {f"ns-{name}": namespace(f"pdfkit.{name}", name, title) for name, title in MODULES.items()}
+    index = ["# API by topic", "", "Everything public is reached through `import pdfkit as pk`. "]
+    index += ["In signatures, `Array` is a numpy array of float64, and takes whatever numpy turns into one.", ""]
     for stem, title, names in TOPICS:
         index += [f"- [{title}](api-{stem}.md): {', '.join(f'`{name}`' for name in names)}"]
     for name, title in NAMESPACES.items():
         index += [f"- [`pk.{name}`](api-ns-{name}.md): {title}"]
+    index += [f"- [`pdfkit.{name}`](api-ns-{name}.md): {title}" for name, title in MODULES.items()]
     toc = ["", "```{toctree}", ":hidden:", "", *(f"api-{stem}" for stem in pages), "```", ""]
     return {"api": "\n".join([*index, *toc])} | {f"api-{stem}": text for stem, text in pages.items()}
 
@@ -177,7 +180,7 @@ def topic(title: str, names: tuple[str, ...]) -> str:
     return "\n".join(lines)
 
 
-def namespace(name: str, title: str) -> str:
+def namespace(heading: str, name: str, title: str) -> str:
     """Return the page of a namespace: what its `__all__` says, or what is defined in it."""
     import importlib
 
@@ -186,7 +189,8 @@ def namespace(name: str, title: str) -> str:
     module = importlib.import_module(f"pdfkit.{name}")
     own = [n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__ and n[0] != "_"]
     names = [one for one in getattr(module, "__all__", own) if callable(getattr(module, one))]
-    lines = [f"# pk.{name}", "", f"{title}.", ""]
+    about = ["```{eval-rst}", f".. automodule:: pdfkit.{name}", "   :no-index:", "```", ""]
+    lines = [f"# {heading}", "", f"{title}.", "", *about]
     for one in names:
         lines += [
             f"## {one}",
@@ -197,9 +201,17 @@ def namespace(name: str, title: str) -> str:
     return "\n".join(lines)
 
 
+def inherits(value: Any) -> bool:
+    """Return whether a public class has members from others of pdfkit; those of foreign ones are documented there."""
+    bases = value.__mro__[1:-1] if isinstance(value, type) else ()
+    ours = [base for base in bases if base.__module__ != "abc"]
+    return bool(ours) and all(base.__module__.startswith("pdfkit.") for base in ours)
+
+
 def documented(path: str, value: Any, index: bool = True) -> list[str]:
     """Return the directive that writes out a docstring; a name that stands on two pages is in the index once."""
     kind, options = ("class", ["   :members:"]) if isinstance(value, type) else ("function", [])
+    options += ["   :inherited-members: ABC, object"] if inherits(value) else []
     options += [] if index else ["   :no-index:"]
     return ["```{eval-rst}", f".. auto{kind}:: {path}", *options, "```"]
 

@@ -65,3 +65,5 @@ NAMESPACES: dict[str, str] = {
     "transforms": "Sine transforms, windows, and conversions of the functions of r and Q",
     "uncertainty": "Bands, profiles, bootstrap and sampling",
 }
+# Not among the names of `import pdfkit as pk`: imported from where it is.
+MODULES: dict[str, str] = {"errors": "Errors by kind, as in `from pdfkit.errors import ReadError`"}

@@ -55,6 +55,18 @@ def test_docstrings_become_lists_and_code() -> None:
     ]  # fmt: skip
 
 
+def test_tables_and_types_of_docstrings_become_those_of_a_page() -> None:
+    import docstrings
+
+    assert docstrings.converted(["  | a | b |", "  |---|---|", "  | `x` | |"]) == [
+        "  .. list-table::", "     :header-rows: 1", "",
+        "     * - a", "       - b", "     * - ``x``", "       -", "",
+    ]  # fmt: skip
+    assert docstrings.short("(r: ndarray[tuple[Any, ...], dtype[float64]] = <factory>)") == "(r: Array = ...)"
+    assert docstrings.short("~numpy.ndarray[tuple[~typing.Any, ...], ~numpy.dtype[~numpy.int64]]") == "Array[int64]"
+    assert docstrings.short(None) is None
+
+
 def test_every_public_name_has_one_topic() -> None:
     import topics
 
