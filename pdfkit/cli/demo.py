@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib import metadata
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,6 +79,8 @@ def run_demo(
 
 def measured_file() -> Path | None:
     """Return the measured CdSe-4.gr of the package diffpy.cmi, or None where it is not installed."""
+    from importlib import metadata
+
     try:
         file = Path(str(metadata.distribution("diffpy.cmi").locate_file(MEASURED)))
     except metadata.PackageNotFoundError:
