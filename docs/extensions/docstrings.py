@@ -11,7 +11,7 @@ NEXT = re.compile(r"(?<=[.;]) (?=[A-Za-z_]\w*(?:, [A-Za-z_]\w*)* : )")
 ARRAY = re.compile(
     r"~?(?:numpy\.)?ndarray\[tuple\[(?:~?typing\.)?~?Any, \.\.\.\], ~?(?:numpy\.)?dtype\[~?(?:numpy\.)?(\w+)\]\]"
 )
-CODE = re.compile(r"(`[^`]+`)")
+CODE = re.compile(r"(`[^`]+`|(?<!\S)\*[A-Za-z][\w -]*\*(?=[\s.,;:)]|$))")  # or a word that is stressed
 
 
 def converted(lines: list[str]) -> list[str]:
@@ -88,7 +88,10 @@ def escaped(text: str) -> str:
         code = part[:1] == "`" and len(part) > 2
         # A letter right after code would keep it from ending there.
         joint = "\\ " if out.endswith("``") and part[:1].isalnum() else ""
-        out += joint + (f"``{part[1:-1].strip()}``" if code else re.sub(r"([*|_\\`])", r"\\\1", part))
+        stressed = part[:1] == "*" and CODE.fullmatch(part)
+        out += joint + (
+            f"``{part[1:-1].strip()}``" if code else part if stressed else re.sub(r"([*|_\\`])", r"\\\1", part)
+        )
     return out
 
 
@@ -99,9 +102,8 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
 
 def short(text: str | None) -> str | None:
     """Return part of a signature with `Array` for arrays of float64, `Array[int64]` for those of integers."""
-    return text and ARRAY.sub(
-        lambda found: f"Array[{found[1]}]".replace("[float64]", ""), text.replace("<factory>", "...")
-    )
+    plain = text and text.replace("<factory>", "...")  # which Sphinx can read
+    return plain and ARRAY.sub(lambda found: f"Array[{found[1]}]".replace("[float64]", ""), plain)
 
 
 def signature(app: Any, what: str, name: str, obj: Any, options: Any, *parts: str | None) -> tuple[str | None, ...]:
@@ -111,6 +113,9 @@ def signature(app: Any, what: str, name: str, obj: Any, options: Any, *parts: st
 
 def setup(app: Any) -> dict[str, Any]:
     """Register the conversion."""
+    from sphinx.util.inspect import TypeAliasForwardRef
+
+    TypeAliasForwardRef.__repr__ = lambda self: self.name  # `Array | None` is written with it
     app.connect("autodoc-process-docstring", process)
     app.connect("autodoc-process-signature", signature)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

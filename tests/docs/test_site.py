@@ -65,6 +65,10 @@ def test_tables_and_types_of_docstrings_become_those_of_a_page() -> None:
     assert docstrings.short("(r: ndarray[tuple[Any, ...], dtype[float64]] = <factory>)") == "(r: Array = ...)"
     assert docstrings.short("~numpy.ndarray[tuple[~typing.Any, ...], ~numpy.dtype[~numpy.int64]]") == "Array[int64]"
     assert docstrings.short(None) is None
+    assert (
+        docstrings.escaped("the *number* of 2 * a and **b, `# ` first")
+        == r"the *number* of 2 \* a and \*\*b, ``#`` first"
+    )
 
 
 def test_every_public_name_has_one_topic() -> None:
