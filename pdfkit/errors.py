@@ -177,17 +177,14 @@ def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     return ", ".join([*longer, *close][:count])
 
 
-def missing(path: str | PathLike[str]) -> str:
-    """Return what to say of a file that does not exist: the nearest name in its folder, where one is near."""
+def missing(path: str | PathLike[str], what: str = "file") -> str:
+    """Return what to say of a file (or `what` it is) that does not exist: the nearest name in its folder, if any."""
     folder, name = os.path.split(os.fspath(path))
     try:
         with os.scandir(folder or ".") as entries:
             names = [entry.name for entry in islice(entries, 10_000) if entry.name.isprintable()]
     except OSError:
-        return "no such file: check the name and the folder"
+        names = []
     close = difflib.get_close_matches(str(name), sorted(names), n=1, cutoff=0.6)
-    return (
-        f"no such file: the nearest name there is {close[0]}"
-        if close
-        else "no such file: check the name and the folder"
-    )
+    remedy = f"the nearest name there is {close[0]}" if close else "check the name and the folder"
+    return f"no such {what}: {remedy}"

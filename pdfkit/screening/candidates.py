@@ -132,7 +132,7 @@ def files_in(path: str | os.PathLike[str]) -> list[Path]:
     """Return the structure files of a folder in order of their names, or the one file. ReadError for none."""
     folder = Path(path)
     if not folder.exists():
-        raise ReadError(path, missing(path))
+        raise ReadError(path, missing(path, "file or folder"))
     if not folder.is_dir():
         return [folder]
     found = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())

@@ -304,7 +304,7 @@ def test_a_wrong_recipe_is_refused_with_its_line(folder: Path, old: str, new: st
 
 
 WRONG_TOGETHER = [
-    ('file = "ni.gr"', 'file = "none.gr"', 4, "none.gr does not exist"),
+    ('file = "ni.gr"', 'file = "none.gr"', 4, "none.gr: no such file: the nearest name there is ni.gr"),
     ("rmin = 1.5", "rmin = 8.99", 5, "no data between 8.99 and 9"),
     ('structure = "Ni"', 'structure = "Nii"', 10, "the nearest of those are Ni"),
     ("{a = 3.53", "{b = 3.53", 11, "no parameter is called 'b'"),

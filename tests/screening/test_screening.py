@@ -323,7 +323,7 @@ def test_no_candidates_at_all(data: pk.PDF, tmp_path: Path) -> None:
         pk.screen([], data)
     with pytest.raises(ReadError, match="no candidates in this folder"):
         pk.screen(tmp_path, data)
-    with pytest.raises(ReadError, match="no such folder"):
+    with pytest.raises(ReadError, match="no such file or folder"):
         pk.screen(tmp_path / "nowhere", data)
     with pytest.raises(pk.PdfkitError, match="probe"):
         pk.screen(screens.particles()[:1], replace(data, instrument=pk.Instrument(qmax=15)))
