@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
+from dataclasses import fields
+from types import MappingProxyType
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -51,6 +53,14 @@ def grid(name: str, value: Any) -> Array:
             f"{name} does not increase at index {i + 1} ({out[i]:g} then {out[i + 1]:g}): sort it", key=name
         )
     return out
+
+
+def reduced(value: Any) -> tuple[Any, ...]:
+    """Return what `__reduce__` does for a frozen dataclass: its fields, read-only mappings as dicts."""
+    known = {one.name: getattr(value, one.name) for one in fields(value)}
+    plain = {name: dict(one) if isinstance(one, MappingProxyType) else one for name, one in known.items()}
+    make: Callable[..., Any] = type(value)
+    return functools.partial(make, **plain), ()
 
 
 # Squares and quotients of numbers of this range stay finite, with room for sums.

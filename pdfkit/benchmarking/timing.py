@@ -119,11 +119,9 @@ def fresh(case: str, program: str, timeout: float = 300.0) -> tuple[float | None
 
 def peak() -> float | None:
     """Return the peak memory of this process in MB, where the system tells."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux's ru_maxrss starts from that of the process that started this one
-        for line in status.read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return 1.024e-3 * float(line.split()[1])
+    # Linux's ru_maxrss starts from that of the process that started this one.
+    if (kibibytes := _told("/proc/self/status", "VmHWM")) is not None:
+        return 1.024e-3 * float(kibibytes.split()[0])
     try:
         import resource
     except ImportError:
@@ -134,21 +132,21 @@ def peak() -> float | None:
 
 def free_memory() -> float | None:
     """Return the bytes of memory that are free, where the system tells."""
-    info = Path("/proc/meminfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * float(line.split()[1])
-    return None
+    kibibytes = _told("/proc/meminfo", "MemAvailable")
+    return None if kibibytes is None else 1024.0 * float(kibibytes.split()[0])
+
+
+def _told(file: str, name: str) -> str | None:
+    """Return what Linux says under a name; None where it does not, or elsewhere."""
+    lines = Path(file).read_text(encoding="utf-8").splitlines() if Path(file).exists() else []
+    pairs = (line.partition(":") for line in lines)
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), None)
 
 
 def machine() -> dict[str, str]:
     """Return what the numbers were measured on and with, and the day."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     out = {
-        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "processor": _told("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": str(cores()),
         "system": platform.system(),
         "python": platform.python_version(),

@@ -191,8 +191,8 @@ def crystal_source(obj: Any) -> Source:
 
 
 def _structure(obj: Any) -> Structure:
-    if isinstance(obj, Structure):
-        return obj
+    if (found := Structure.of(obj)) is not None:
+        return found
     if isinstance(obj, str | PathLike):
         from pdfkit.io.structures import available_structures, load_structure, read_structure
 
@@ -202,10 +202,6 @@ def _structure(obj: Any) -> Structure:
             return load_structure(obj)
         return read_structure(obj)
     kind = f"{type(obj).__module__}.{type(obj).__name__}"
-    if kind.startswith("ase."):
-        return Structure.from_ase(obj)
-    if kind.startswith("diffpy."):
-        return Structure.from_diffpy(obj)
     hint = "it has no cell" if isinstance(obj, Particle) else f"{kind} is none"
     raise PdfkitError(f"a particle is cut from a crystal and {hint}: give a Structure, its name or file, or a stacking")
 

@@ -18,7 +18,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._table import facts, frame
-from pdfkit.data.instrument import Instrument, fields_of, rebuild
+from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Curve:
         return int(getattr(self, self._columns[0]).size)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rebuild, (type(self), fields_of(self))
+        return _checks.reduced(self)
 
     def __repr__(self) -> str:
         known = self._known()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -203,14 +203,3 @@ class Instrument:
     def complete(self) -> Instrument:
         """Return a copy of which every value counts as said: that of a calculated curve, whose 0 is no silence."""
         return replace(self, given=tuple(f.name for f in fields(self) if f.name != "given"))
-
-
-def fields_of(value: Any) -> dict[str, Any]:
-    """Fields of a curve in a form that can be pickled: a read-only header cannot."""
-    out = {f.name: getattr(value, f.name) for f in fields(value)}
-    return {name: dict(one) if name == "header" else one for name, one in out.items()}
-
-
-def rebuild(kind: type[Any], values: dict[str, Any]) -> Any:
-    """Return the value of a kind: what pickle calls."""
-    return kind(**values)

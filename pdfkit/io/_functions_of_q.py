@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError
-from pdfkit.io import _functions, _header, _kinds
+from pdfkit.io import _header, _kinds
 from pdfkit.io import _kinds as io_kinds
+from pdfkit.io import columns as io_columns
 from pdfkit.io._functions import OF_Q, Kind, Sample
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table
@@ -78,11 +78,8 @@ def in_angstrom(curve: Curve, kind: Kind, said: Said, in_nm: bool) -> Curve:
 def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind, Said, tuple[str, ...]]:
     """Return the kind of the values, the statement it rests on, and what is to be remarked of the choice."""
     if asked.kind is not None:
-        kind = OF_Q[asked.kind]
-        known = said.kind in OF_Q and said.kind != kind.name
-        if not known or (not said.sure and ({said.kind, kind.name} in ({"F", "FK"}, {"S", "S-1"}))):
-            return kind, said, ()
-        return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
+        alike = (("F", "FK"), ("FK", "F"), ("S", "S-1"), ("S-1", "S"))
+        return io_columns.as_asked(OF_Q[asked.kind], said, OF_Q, alike)
     if said.kind == "?" or not said.kind:
         about = said.how or (f"the column is labelled {table.labels[1]}" if len(table.labels) > 1 else "")
         raise table.error(f"{about or 'nothing says what the values are'}: give {_ALL}")
@@ -149,11 +146,7 @@ def to_S(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     if kind.missing(asked.sample):
         message = f'{how}: to convert {kind.symbol} = {kind.formula}, composition= is needed (such as "SiO2")'
         raise table.error(f'{message}; if it is divided by ⟨b⟩² already, give kind="S-1" or "F"')
-    try:
-        S, error = _functions.convert(kind, curve.x, curve.y, curve.error, asked.sample)
-        used = asked.sample.said(kind)
-    except PdfkitError as fault:
-        raise table.error(f"{how}, and cannot be converted: {fault}") from None
+    S, error, used = io_columns.converted(table, curve, kind, how, asked.sample)
     keep = np.isfinite(S) if kind.power else np.ones(S.size, dtype=bool)
     noted = (
         "the file holds F(Q); S = F/Q + 1" if kind.name == "F" else f"S(Q) from {kind.symbol} = {kind.formula}, {used}"

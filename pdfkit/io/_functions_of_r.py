@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError
 from pdfkit.io import _functions, _header, _kinds
 from pdfkit.io import _kinds as io_kinds
 from pdfkit.io import columns as io_columns
@@ -134,11 +133,7 @@ def in_angstrom(table: Table, curve: Curve, kind: Kind, said: Said, r_in: str | 
 def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind, Said, tuple[str, ...]]:
     """Return the kind of the values, the statement it rests on, and what is to be remarked of the choice."""
     if asked.kind is not None:
-        kind = OF_R[asked.kind]
-        known = said.kind in OF_R and said.kind != kind.name
-        if not known or (not said.sure and (said.kind, kind.name) == ("G", "GK")):
-            return kind, said, ()
-        return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
+        return io_columns.as_asked(OF_R[asked.kind], said, OF_R, (("G", "GK"),))
     if said.kind == "?":
         names = ", ".join(OF_R)
         raise table.error(f"{said.how}: no function known here; give kind=, one of {names}")
@@ -242,11 +237,7 @@ def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
         )
     if missing := kind.missing(asked.sample):
         raise table.error(_needs(how, kind, missing))
-    try:
-        G, error = _functions.convert(kind, curve.x, curve.y, curve.error, asked.sample)
-        used = asked.sample.said(kind)
-    except PdfkitError as fault:
-        raise table.error(f"{how}, and cannot be converted: {fault}") from None
+    G, error, used = io_columns.converted(table, curve, kind, how, asked.sample)
     remarks = list(curve.remarks)
     wrong = io_kinds.agrees(curve.x, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
     if wrong and not asked.kind:

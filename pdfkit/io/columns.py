@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError
+from pdfkit.data.curves import PDF, SQ
+from pdfkit.data.instrument import Instrument
+from pdfkit.errors import PdfkitError, remark
 from pdfkit.io import _header, _kinds
 from pdfkit.io._atomic import AnyPath, write_text
-from pdfkit.io._functions import OF_Q, OF_R, Sample
+from pdfkit.io._functions import OF_Q, OF_R, Kind, Sample, convert
 from pdfkit.io._kinds import Said
 from pdfkit.io._text import Table, read_table, split_labels
 
@@ -152,6 +154,24 @@ class Asked:
     unit: str | None = None
 
 
+T = TypeVar("T", PDF, SQ)
+
+
+def opened(path: AnyPath, asked: Asked, given: dict[str, Any], read: Callable[[Table, Asked, dict[str, Any]], T]) -> T:
+    """Return what `read` makes of a file; what cannot be in what the caller gave is refused first.
+
+    given : what is said of the instrument. Remarks are given as if by the caller of the caller.
+    """
+    Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
+    _header.check_sample(asked.sample)
+    table = read_table(path)
+    with _header.as_read_errors(path):
+        found = read(table, asked, given)
+    for text in found.remarks:
+        remark(text, stacklevel=3)
+    return found
+
+
 @dataclass(frozen=True)
 class Curve:
     """r or Q, values and errors of a file, what it says of them, and remarks."""
@@ -163,6 +183,26 @@ class Curve:
     notes: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     neutrons: bool = False
+
+
+def as_asked(
+    kind: Kind, said: Said, table: Mapping[str, Kind], alike: Sequence[tuple[str, str]]
+) -> tuple[Kind, Said, tuple[str, ...]]:
+    """Return the kind that was asked for, with a remark where the file says another.
+
+    alike : pairs of what a file says and what it may mean, where it is not sure.
+    """
+    if said.kind not in table or said.kind == kind.name or (not said.sure and (said.kind, kind.name) in alike):
+        return kind, said, ()
+    return kind, said, (f"{said.how}, and it is read as {kind.symbol} because kind = {kind.name} was given",)
+
+
+def converted(table: Table, curve: Curve, kind: Kind, how: str, sample: Sample) -> tuple[Array, Array | None, str]:
+    """Return G or S of the values of another kind, its errors, and what was used in words."""
+    try:
+        return *convert(kind, curve.x, curve.y, curve.error, sample), sample.said(kind)
+    except PdfkitError as fault:
+        raise table.error(f"{how}, and cannot be converted: {fault}") from None
 
 
 def curve(table: Table, kind: str | None, *, of: str) -> tuple[Curve, int, int | None]:

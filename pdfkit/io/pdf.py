@@ -17,13 +17,13 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitError, remark
+from pdfkit.errors import PdfkitError
 from pdfkit.io import _functions_of_r as of_r
 from pdfkit.io import _header, _kinds, _plausible
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._functions import OF_R, Sample, _shown, named
-from pdfkit.io._text import Table, read_table
-from pdfkit.io.columns import Asked, check_count, check_finite, check_grid, check_length_unit
+from pdfkit.io._text import Table
+from pdfkit.io.columns import Asked, check_count, check_finite, check_grid, check_length_unit, opened
 from pdfkit.io.exports import FORMATS, form_of, pdf_text
 
 # PDFfit2 skips a header only when it starts with "History".
@@ -107,19 +107,13 @@ def read_pdf(
         _checks.choice("r_unit", r_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, window=window)
     given |= _header.given(wavelength=wavelength)
-    Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
     asked = Asked(None if kind is None else named(kind, OF_R).name, Sample(rho0, composition), probe, r_unit)
-    _header.check_sample(asked.sample)
-    table = read_table(path)
-    with _header.as_read_errors(path):
-        own = table.header and table.header[0][1] == _FORMAT
-        pdf = _read_own(table, given, asked) if own else _read_other(table, given, asked)
-    for text in pdf.remarks:
-        remark(text, stacklevel=2)
-    return pdf
+    return opened(path, asked, given, _read)
 
 
-def _read_other(table: Table, given: dict[str, Any], asked: Asked) -> PDF:
+def _read(table: Table, asked: Asked, given: dict[str, Any]) -> PDF:
+    if table.header and table.header[0][1] == _FORMAT:
+        return _read_own(table, given, asked)
     facts = _header.Facts(table)
     if asked.kind is None:
         _refuse_other_functions(table, facts)

@@ -11,15 +11,13 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import SQ
-from pdfkit.data.instrument import Instrument
-from pdfkit.errors import remark
 from pdfkit.io import _functions_of_q as of_q
 from pdfkit.io import _header, columns
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._axis import strong_peaks
 from pdfkit.io._functions import OF_Q, Sample, named
-from pdfkit.io._text import Table, read_table
-from pdfkit.io.columns import Asked, check_count, check_finite, check_increasing
+from pdfkit.io._text import Table
+from pdfkit.io.columns import Asked, check_count, check_finite, check_increasing, opened
 from pdfkit.io.exports import FORMATS, form_of, sq_text
 
 _NM = 10.0  # nm⁻¹ in Å⁻¹
@@ -78,16 +76,8 @@ def read_sq(
     if q_unit is not None:
         _checks.choice("q_unit", q_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad)
-    Instrument(**given)  # Checked alone: an error in a keyword is not the file's.
-    sample = Sample(rho0=None, composition=composition)
-    asked = Asked(None if kind is None else named(kind, OF_Q).name, sample, probe, q_unit)
-    _header.check_sample(sample)
-    table = read_table(path)
-    with _header.as_read_errors(path):
-        sq = _read(table, asked, given)
-    for text in sq.remarks:
-        remark(text, stacklevel=2)
-    return sq
+    asked = Asked(None if kind is None else named(kind, OF_Q).name, Sample(None, composition), probe, q_unit)
+    return opened(path, asked, given, _read)
 
 
 def write_sq(

@@ -7,7 +7,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -143,6 +143,15 @@ class Phase(ABC):
             raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
         for name in ("scale", "delta1", "delta2"):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name)))
+
+    @classmethod
+    def _check_options(cls, options: Mapping[str, Any], source: str) -> None:
+        """Refuse options that are no fields, or that say again what it is made of."""
+        known = {f.name for f in fields(cls)} - {source, "name"}  # type: ignore[arg-type]  # each kind is a dataclass
+        for key in options:
+            if key not in known:
+                near = nearest(key, known)
+                raise ParameterError(f"option {key!r} of a {cls.__name__} is not known: nearest are {near}", key=key)
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
@@ -15,7 +15,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import ParameterError, PdfkitError, StructureError, nearest
+from pdfkit.errors import ParameterError, PdfkitError, StructureError
 from pdfkit.kernels.peaks import stretched_peaks
 from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.particles.particle import Particle
@@ -112,7 +112,7 @@ class Cluster(Phase):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only mapping cannot be pickled.
-        return _rebuild, (type(self), {f.name: getattr(self, f.name) for f in fields(self)} | {"Uiso": dict(self.Uiso)})
+        return _checks.reduced(self)
 
     def _stem(self) -> str:
         return self.particle.name or self.particle.formula
@@ -133,12 +133,7 @@ class Cluster(Phase):
 
         Options are the fields of the class.
         """
-        known = {f.name for f in fields(cls)} - {"particle", "name"}
-        for key in options:
-            if key not in known:
-                raise ParameterError(
-                    f"option {key!r} of a Cluster is not known: nearest are {nearest(key, known)}", key=key
-                )
+        cls._check_options(options, "particle")
         return cls(obj, name, **options)
 
     @classmethod
@@ -370,10 +365,6 @@ def class_names(elements: tuple[str, ...]) -> tuple[str, ...]:
         stem if stems.count(stem) == 1 else re.sub(r"^(\d+)-", r"_\1", element).replace("+", "p").replace("-", "m")
         for stem, element in zip(stems, elements, strict=True)
     )
-
-
-def _rebuild(kind: type[Cluster], values: dict[str, Any]) -> Cluster:
-    return kind(**values)
 
 
 def _no_sphere(at: _Point) -> tuple[float, Array, None, Array]:

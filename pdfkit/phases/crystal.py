@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from os import PathLike
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from pdfkit import _checks, _machine, scattering
 from pdfkit._checks import Array
-from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _pairs
 from pdfkit.phases import _pairs as phases_pairs
@@ -123,15 +123,16 @@ class Crystal(Phase):
         from pdfkit.io.structures import with_symmetry
 
         found = (options.pop("symmetry", ""), options.pop("tolerance", TOLERANCE))
-        structure = with_symmetry(as_structure(obj), *found)
+        structure = Structure.of(obj)
+        if structure is None:
+            kind = f"{type(obj).__module__}.{type(obj).__name__}"
+            raise PdfkitError(
+                f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure"
+            )
+        structure = with_symmetry(structure, *found)
         if anisotropic:
             structure = structure.with_anisotropic(None if anisotropic is True else list(anisotropic))
-        known = {f.name for f in fields(cls)} - {"structure", "name"}
-        for key in options:
-            if key not in known:
-                raise ParameterError(
-                    f"option {key!r} of a Crystal is not known: nearest are {nearest(key, known)}", key=key
-                )
+        cls._check_options(options, "structure")
         return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
 
     @classmethod
@@ -426,18 +427,6 @@ class Crystal(Phase):
         site = self._atoms.site[self._atoms.first]
         before = np.searchsorted(np.sort(self._atoms.site), site)
         return float((self._atoms.site.size - before).sum())
-
-
-def as_structure(obj: Any) -> Structure:
-    """Return a pdfkit Structure from one, from `ase.Atoms`, or from a `diffpy.structure.Structure`."""
-    if isinstance(obj, Structure):
-        return obj
-    kind = f"{type(obj).__module__}.{type(obj).__name__}"
-    if kind.startswith("ase."):
-        return Structure.from_ase(obj)
-    if kind.startswith("diffpy."):
-        return Structure.from_diffpy(obj)
-    raise PdfkitError(f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure")
 
 
 def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -200,9 +200,7 @@ class Stacked(Phase):
             object.__setattr__(self, "diameter", _checks.number("diameter", self.diameter, low=0.1))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        own = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in own.items()}
-        return _restored, (type(self), plain)
+        return _checks.reduced(self)
 
     # --- parameters ------------------------------------------------------------------------------------------------
 
@@ -413,7 +411,3 @@ class Stacked(Phase):
         k = int(np.argmax(peak[:, 1] < 0))
         pair = self._sites[rows.site_a[k]], self._sites[rows.site_b[k]]
         return f"{self.name}: {pair[0]}–{pair[1]} at r = {peak[k, 0]:.3f} Å"
-
-
-def _restored(kind: type[Stacked], values: Mapping[str, Any]) -> Stacked:
-    return kind(**values)

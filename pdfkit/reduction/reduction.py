@@ -27,6 +27,7 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data import advice
 from pdfkit.data.curves import PDF, SQ, Intensity
@@ -79,9 +80,7 @@ class Reduction:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain = {name: dict(values[name]) for name in ("stages", "diagnostics", "settings")}
-        return _rebuild, ({**values, **plain},)
+        return _checks.reduced(self)
 
     @property
     def Q(self) -> Array:
@@ -153,10 +152,6 @@ class Reduction:
         lines = [f"{self.sq.name or 'pattern'}: {n} points, Q = {Q[0]:.4g} to {Q[-1]:.4g} Å⁻¹, {self.sq.composition}"]
         lines += [f"  {name:<22} {value:.5g}" for name, value in self.diagnostics.items()]
         return "\n".join([*lines, f"  {'errors':<22} {self.settings['errorsource']}"])
-
-
-def _rebuild(values: dict[str, Any]) -> Reduction:
-    return Reduction(**values)
 
 
 def reduce(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from pdfkit import _checks
 from pdfkit.fitting.comparison import MISFIT, SMALLEST_RW, ln_evidence
 from pdfkit.screening.candidates import Entry
 from pdfkit.screening.settings import Composition
@@ -78,7 +78,7 @@ class RankingRow:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(RankingRow, **{**self.__dict__, "values": dict(self.values)}), ()
+        return _checks.reduced(self)
 
 
 @dataclass(frozen=True)

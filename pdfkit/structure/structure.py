@@ -317,6 +317,13 @@ class Structure:
         return convert.from_arrays(cell, elements, xyz, occ=occ, U=U, labels=labels, title=title)
 
     @classmethod
+    def of(cls, obj: Any) -> Structure | None:
+        """Return the Structure that an object is or, of ase or diffpy.structure, holds; None for all others."""
+        package = type(obj).__module__.partition(".")[0]
+        makers = {"ase": cls.from_ase, "diffpy": cls.from_diffpy}
+        return obj if isinstance(obj, Structure) else makers[package](obj) if package in makers else None
+
+    @classmethod
     def from_ase(cls, atoms: Any) -> Structure:
         """Return a P 1 structure from `ase.Atoms` (occupancies from `info["occupancy"]`, Uiso 0.005 Å²)."""
         from pdfkit.structure import convert
