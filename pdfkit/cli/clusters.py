@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed
+from pdfkit.cli.console import Printed, with_picture
 from pdfkit.errors import PdfkitError, nearest
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def pattern(
     """Calculate what a cluster scatters (SAXS, WAXS or powder XRD) with the Debye equation; write it as columns."""
     import numpy as np
 
-    from pdfkit.io._atomic import check_target
     from pdfkit.particles import geometry
     from pdfkit.patterns import powder_pattern, waxs, write_pattern
     from pdfkit.patterns import saxs as small_angles
@@ -77,11 +76,7 @@ def pattern(
     particle = _finite_particle(source)
     word = "saxs" if saxs else "xrd" if xrd else "waxs"
     target = out or Path(f"{Path(source).stem}-{word}.dat")
-    files = [target, target.with_suffix(".png")] if plot else [target]
-    if files[1:] == [target]:
-        raise PdfkitError(f"{target} is the name of the picture: give the data another, such as out.dat")
-    for one in files:
-        check_target(one, [source])
+    files = with_picture(target, plot, [source])
     fit = None
     if xrd:
         angle = _angles(qmin, qmax, wavelength, 0.02 if step is None else step)

@@ -132,6 +132,35 @@ def say(text: str) -> None:
     show(text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 + 3 :]}", file=sys.stderr)
 
 
+# --- Options that several commands read ------------------------------------------------------------------------------
+
+
+def named_values(option: str, given: Sequence[str]) -> dict[str, float]:
+    """Return the NAME=VALUE texts of an option as numbers by name."""
+    out = {}
+    for one in given:
+        name, _, text = one.partition("=")
+        try:
+            out[name.strip()] = float(text)
+        except ValueError:
+            raise PdfkitError(f"{option} {one} is not NAME=VALUE: write for example {option} Uiso=0.02") from None
+        if not abs(out[name.strip()]) < float("inf"):
+            raise PdfkitError(f"{option} {one} is not finite: give a number")
+    return out
+
+
+def with_picture(target: Path, plot: bool, inputs: Sequence[Any]) -> list[Path]:
+    """Return the file to write and, where one is asked for, its picture; neither may be the other, or an input."""
+    from pdfkit.io._atomic import check_target
+
+    files = [target, target.with_suffix(".png")] if plot else [target]
+    if files[1:] == [target]:
+        raise PdfkitError(f"{target} is the name of the picture: give the data another, such as {target.stem}.dat")
+    for one in files:
+        check_target(one, inputs)
+    return files
+
+
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 # Arguments of functions whose option has another name.

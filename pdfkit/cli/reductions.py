@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,17 +121,7 @@ class ReduceReport:
         return {
             "folder": str(self.folder),
             "table": str(self.folder / "reductions.csv"),
-            "reductions": [
-                {
-                    "file": row.file,
-                    "status": row.status,
-                    "message": row.message,
-                    "warnings": list(row.warnings),
-                    "outputs": list(row.outputs),
-                    "diagnostics": dict(row.diagnostics),
-                }
-                for row in self.rows
-            ],
+            "reductions": [{key: one for key, one in asdict(row).items() if key != "seconds"} for row in self.rows],
         }
 
     def files(self) -> list[Path]:

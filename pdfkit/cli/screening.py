@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pdfkit.cli.console import Printed, progress
+from pdfkit.cli.console import Printed, named_values, progress
 from pdfkit.cli.options import QBROAD, QDAMP, Highest, Lowest, MaxQ, MinQ, Probe
 from pdfkit.errors import PdfkitError
 
@@ -123,7 +123,7 @@ def run_screen(
 
     pdf = read_pdf(data, **_among(given, "probe", "qmin", "qmax", "qdamp", "qbroad"))
     source = _candidates(candidates, **_among(given, "build", "limit", "seed"))
-    options = {**_among(given, *OPTIONS), "start": _start(given.get("start", ()))}
+    options = {**_among(given, *OPTIONS), "start": named_values("--start", given.get("start", ()))}
     study = None
     named: list[str | Path] = [data, *(one for one in candidates if not Path(one).is_dir())]
     where = _executor(**_among(given, "dask", "workers"))
@@ -150,17 +150,6 @@ def _candidates(named: Sequence[str], build: Sequence[str] = (), **search: Any) 
         raise PdfkitError("there are no candidates: name a folder of xyz files, or give --build Cd37S20")
     files = [file for one in named for file in files_in(one)]
     return chain(files, *(iter_candidates(formula, **search) for formula in build))
-
-
-def _start(given: Sequence[str]) -> dict[str, float]:
-    out = {}
-    for one in given:
-        name, _, text = one.partition("=")
-        try:
-            out[name.strip()] = float(text)
-        except ValueError:
-            raise PdfkitError(f"--start {one} is not NAME=VALUE: write for example --start Uiso=0.02") from None
-    return out
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 
 from pdfkit._table import aligned
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed
+from pdfkit.cli.console import Printed, named_values, with_picture
 from pdfkit.errors import PdfkitError
 
 SHAPE = "Particle shape"
@@ -78,7 +78,6 @@ def simulate(
 ) -> Printed:
     """Calculate G(r) of structures and write it as a .gr file; several structures add up as phases."""
     from pdfkit.data.instrument import Instrument
-    from pdfkit.io._atomic import check_target
     from pdfkit.io.pdf import write_pdf
     from pdfkit.model import noise as model_noise
     from pdfkit.model.model import Model
@@ -95,11 +94,7 @@ def simulate(
     instrument = Instrument(probe, qmin, qmax, qdamp, qbroad, window, **about)
     model = _set_values(Model(phases_of(structures, particle, symmetry, ions), instrument), values or [])
     target = out or Path(f"{Path(structures[0]).stem}-simulated.gr")
-    files = [target, target.with_suffix(".png")] if plot else [target]
-    if len(set(files)) < len(files):
-        raise PdfkitError(f"--out {target} is the name of the picture: give the data another, such as out.gr")
-    for one in files:
-        check_target(one, structures)
+    files = with_picture(target, plot, structures)
     pdf = model_noise.simulate(model, rmin, rmax, rstep, noise, seed, name=target.stem)
     write_pdf(target, pdf)
     if plot:
@@ -150,15 +145,8 @@ def _set_values(model: Any, settings: list[str]) -> Any:
     from pdfkit._expressions import matching
 
     changed = {}
-    for setting in settings:
-        name, _, text = setting.partition("=")
-        try:
-            value = float(text)
-        except ValueError:
-            raise PdfkitError(f"--set {setting} is not NAME=VALUE: write for example --set Uiso=0.01") from None
-        if abs(value) == float("inf") or value != value:
-            raise PdfkitError(f"--set {setting} is not finite: give a number")
-        changed.update(dict.fromkeys(matching(model.names, name.strip()), value))
+    for name, value in named_values("--set", settings).items():
+        changed.update(dict.fromkeys(matching(model.names, name), value))
     return model.with_values(changed) if changed else model
 
 

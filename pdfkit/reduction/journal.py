@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import errno
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfkit._machine import is_running
-from pdfkit._table import by_column, frame
+from pdfkit._table import by_column, csv_text, frame
 from pdfkit.errors import WriteError
 from pdfkit.io import _journal
 from pdfkit.io._atomic import own, write_text
@@ -162,17 +161,17 @@ def write_table(folder: Path, entries: Iterable[Entry], pending: Iterable[str] =
     """Write the rows of all entries as a table, in the order of their names; `pending` files as unfinished."""
     waiting = {Path(path).stem: Reduced(path, UNFINISHED) for path in pending}
     found = {entry.stem: entry.row for entry in entries} | waiting
-    rows = [found[stem] for stem in sorted(found, key=_natural)]
-    names = list(dict.fromkeys(name for row in rows for name in row.diagnostics))
-    stream = io.StringIO()
-    table = csv.writer(stream, lineterminator="\n")
-    table.writerow([*_COLUMNS, *names])
-    for row in rows:
-        numbers = [f"{row.diagnostics[name]:.6g}" if name in row.diagnostics else "" for name in names]
-        said = "; ".join(row.warnings)
-        status = "done" if row.status == "kept" else row.status
-        table.writerow([row.file, status, row.message, said, f"{row.seconds:.3f}", *numbers])
-    write_text(own(folder / TABLE, replace=True), stream.getvalue())
+    records = [
+        {
+            **{name: getattr(row, name) for name in _COLUMNS},
+            "status": "done" if row.status == "kept" else row.status,
+            "warnings": "; ".join(row.warnings),
+            "seconds": f"{row.seconds:.3f}",
+            **{name: f"{value:.6g}" for name, value in row.diagnostics.items()},
+        }
+        for row in (found[stem] for stem in sorted(found, key=_natural))
+    ]
+    write_text(own(folder / TABLE, replace=True), csv_text(by_column(records, _COLUMNS)))
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:

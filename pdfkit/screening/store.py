@@ -63,15 +63,9 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
 
 
 def _rows(rows: Sequence[RankingRow]) -> Group:
-    columns: dict[str, Group | Field] = {}
-    for name in _TEXTS:
-        columns[name] = Field([getattr(row, name) for row in rows])
-    for name in _NUMBERS:
-        columns[name] = Field(np.array([getattr(row, name) for row in rows], dtype=float))
-    for name in _COUNTS:
-        columns[name] = Field(np.array([getattr(row, name) for row in rows], dtype=np.int64))
-    for name in _STATES:
-        columns[name] = Field(np.array([getattr(row, name) for row in rows], dtype=np.int8))
+    columns: dict[str, Group | Field] = {name: Field([getattr(row, name) for row in rows]) for name in _TEXTS}
+    for names, kind in ((_NUMBERS, float), (_COUNTS, np.int64), (_STATES, np.int8)):
+        columns |= {name: Field(np.array([getattr(row, name) for row in rows], dtype=kind)) for name in names}
     for name in ("ratio_fits", "mass_fits"):
         columns[name] = Field(np.array([_MAYBE[getattr(row, name)] for row in rows], dtype=np.int8))
     columns["remarks"] = Field([json.dumps(row.remarks, ensure_ascii=False) for row in rows])
