@@ -49,11 +49,18 @@ def paragraph(block: list[str]) -> list[str]:
         return [".. code-block:: text", "", *("   " + line for line in block)]
     if any(ENTRY.match(line) for line in block):
         return entries(block)
-    if block[0].startswith(("- ", "* ")):
-        return [
-            ("- " if line.startswith(("- ", "* ")) else "  ") + escaped(line.strip().lstrip("-* ")) for line in block
-        ]
-    return [escaped(line.strip()) for line in block]
+    return items(block)
+
+
+def items(block: list[str]) -> list[str]:
+    """Return prose, and an item a line that starts with a dash or a star."""
+    out: list[str] = []
+    for line in block:
+        if line.startswith(("- ", "* ")):
+            out += ["", f"- {escaped(line[2:].strip())}"]
+        else:
+            out.append(("  " if any(one.startswith("- ") for one in out) else "") + escaped(line.strip()))
+    return out
 
 
 def table(block: list[str]) -> list[str]:
@@ -72,7 +79,7 @@ def entries(block: list[str]) -> list[str]:
     out: list[str] = []
     for line in (part for whole in block for part in NEXT.split(whole)):
         if ENTRY.match(line):
-            name, rest = line.split(" : ", 1)
+            name, rest = line.removeprefix("* ").split(" : ", 1)
             out += ["", f"* **{escaped(name.strip())}**: {escaped(rest)}"]
         elif line.startswith("    ") or (out and out[-1].startswith(("* ", "  "))):
             out.append("  " + escaped(line.strip()))

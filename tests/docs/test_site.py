@@ -55,6 +55,20 @@ def test_docstrings_become_lists_and_code() -> None:
     ]  # fmt: skip
 
 
+def test_items_of_docstrings_become_lists_after_their_prose() -> None:
+    import docstrings
+
+    assert docstrings.paragraph(["Two:", "* one", "  more", "- 2 * a"]) == [
+        "Two:",
+        "",
+        "- one",
+        "  more",
+        "",
+        r"- 2 \* a",
+    ]
+    assert docstrings.paragraph(["* kind : what"]) == ["", "* **kind**: what", ""]
+
+
 def test_tables_and_types_of_docstrings_become_those_of_a_page() -> None:
     import docstrings
 
