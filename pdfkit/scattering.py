@@ -179,7 +179,9 @@ def form_factor(element: str, probe: str, Q: Array) -> Array:
             f"{QMAX_TABLES:.1f}: lower qmax"
         )
     if probe == "E" and _parts(element)[2]:
-        raise StructureError(f"electrons see the charge of {element} as 1/Q², without a limit: use neutral atoms")
+        raise StructureError(
+            f"the electron form factor of the ion {element} diverges as 1/Q² towards Q = 0: use neutral atoms"
+        )
     a, b, c = _gaussians(element)
     s2 = (Q[..., None] / (4 * math.pi)) ** 2
     if probe == "X":
@@ -356,7 +358,7 @@ def amplitude(
     26.99+0.60j
     """
     if wavelength is not None and probe != "X":
-        raise PdfkitError(f"f′ and f″ are those of X-rays, not of probe {probe!r}: leave the wavelength out")
+        raise PdfkitError(f"f′ and f″ exist for X-rays only, and the probe is {probe!r}: leave the wavelength out")
     f: Any = scattering_strength(element, probe) if Q is None and own is None else own
     if Q is not None:
         f = form_factor(element, probe, Q)

@@ -153,7 +153,7 @@ def _times(curve: C, factor: Any) -> C:
     one: Any = curve
     factor, (_, y, dy) = _checks.number("the factor", factor), one._columns
     if factor == 0:
-        raise PdfkitError("a curve times 0 is nothing: give another number")
+        raise PdfkitError("a curve multiplied by 0 holds nothing: give another number")
     errors, cov = getattr(one, dy), None if one.cov is None else one.cov.scaled(factor**2)
     values = {y: one._nothing + factor * (getattr(one, y) - one._nothing), "cov": cov}
     return _changed(curve, **values, **{dy: None if errors is None else abs(factor) * errors})
@@ -232,8 +232,8 @@ def _instrument(one: Any, other: Any) -> tuple[Instrument, list[str]]:
         elif all(said):
             if name in one._shaping:
                 raise PdfkitError(
-                    f"{name} is {pair[0]} for {names[0]} and {pair[1]} for {names[1]}: such curves differ by that "
-                    "alone; transform or calculate both with the same"
+                    f"{name} is {pair[0]} for {names[0]} and {pair[1]} for {names[1]}: the curves differ by that "
+                    "already; transform or calculate both with the same value"
                 )
             differ.append(name)
         else:

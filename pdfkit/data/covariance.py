@@ -78,7 +78,7 @@ class Covariance:
 
         qmin, qmax = instrument.qmin, instrument.qmax
         if qmax is None or not math.isfinite(qmax):
-            raise PdfkitError("errors of G(r) are correlated as Qmax has it: give qmax= in Å⁻¹")
+            raise PdfkitError("how the errors of G(r) are correlated depends on Qmax: give qmax= in Å⁻¹")
         # Steps half as wide as c(x) needs at x = 2rmax.
         count = max(32, math.ceil((qmax - qmin) * 2.0 * rmax / math.pi * 2.0))
         _machine.need(80.0 * count, f"the covariance of G(r) up to {rmax:g} Å", "lower rmax")

@@ -95,7 +95,7 @@ class PDF(Arithmetic):
         """Return G on other r (n,) in Å, within those of the data, by a spline of fifth degree.
 
         dG is interpolated linearly, since errors less than π/Qmax apart go together; cov holds on any r.
-        PdfkitError where r lies outside the data, or these are further apart than π/Qmax and say nothing between.
+        PdfkitError where r lies outside the data, or where these are further apart than π/Qmax, too far to interpolate.
 
         Example
         -------
@@ -112,13 +112,11 @@ class PDF(Arithmetic):
         """Return what is to be remarked when G is interpolated between its points; refuse what cannot be."""
         step, qmax = float(np.diff(self.r).max()), self.instrument.qmax
         if qmax is None or math.isinf(qmax):
-            return (
-                f"interpolated between points {step:.3g} Å apart: without Qmax it is not known whether that is fine",
-            )
+            return (f"interpolated between points {step:.3g} Å apart: give qmax to know whether that is fine enough",)
         if step > 1.001 * math.pi / qmax:
             raise PdfkitError(
-                f"points {step:.3g} Å apart do not determine G between them, π/Qmax = {math.pi / qmax:.3g} Å: take "
-                "data on a finer r"
+                f"points {step:.3g} Å apart do not determine G between them, π/Qmax = {math.pi / qmax:.3g} Å: use "
+                "data with smaller steps in r"
             )
         miss = spline_miss(step, qmax)
         return (f"interpolated between points {step:.3g} Å apart: wrong by up to {miss:.1g} of G",) * (miss > 1e-3)
@@ -330,7 +328,7 @@ def sin2_theta(Q: Array, wavelength: float) -> Array:
     out = (Q * wavelength / (4 * math.pi)) ** 2
     if out.max(initial=0.0) > 1 + 1e-12:
         raise PdfkitError(
-            f"Q = {Q.max():g} Å⁻¹ cannot be measured with wavelength {wavelength:g} Å, which ends at "
+            f"Q = {Q.max():g} Å⁻¹ cannot be measured with wavelength {wavelength:g} Å, whose limit is "
             f"{4 * math.pi / wavelength:.3f}: correct the wavelength or the unit of Q"
         )
     return np.asarray(out)

@@ -48,8 +48,8 @@ class Instrument:
     scattering : strengths "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
     wavelength : Å, or None where it is not known; it is kept, and needed by `anomalous` only (12.3984/energy in keV).
     anomalous : whether models have the anomalous terms of X-rays at that wavelength, f = f₀(Q) + f′ + if″ with weights
-        Re(f_a f_b*)/|⟨f⟩|² (`pdfkit.scattering.anomalous`). False is no statement: a fit has them if data or model do.
-    given : names of the values that were said, as opposed to left at their default; found by itself. A fit takes what
+        Re(f_a f_b*)/|⟨f⟩|² (`pdfkit.scattering.anomalous`). False leaves it open: a fit uses them if data or model do.
+    given : names of the values that were given, not left at their default; filled in automatically. A fit takes what
         the data say, and the model's value where they are silent. It plays no part in comparisons.
 
     Raises
@@ -154,7 +154,8 @@ class Instrument:
             return
         if self.probe in ("N", "E"):
             raise PdfkitError(
-                f"anomalous: f′ and f″ are those of X-rays, not of probe {self.probe!r}: leave it out", key="anomalous"
+                f"anomalous: f′ and f″ exist for X-rays only, and the probe is {self.probe!r}: leave it out",
+                key="anomalous",
             )
         if self.wavelength is None:
             raise PdfkitError(
@@ -201,5 +202,5 @@ class Instrument:
         return facts("Instrument", shown)
 
     def complete(self) -> Instrument:
-        """Return a copy of which every value counts as said: that of a calculated curve, whose 0 is no silence."""
+        """Return a copy in which every value counts as given: qdamp = 0 of a calculated curve is 0, not unknown."""
         return replace(self, given=tuple(f.name for f in fields(self) if f.name != "given"))

@@ -61,7 +61,7 @@ def write_text(path: AnyPath, text: str) -> Path:
     try:
         data = text.encode("utf-8")
     except UnicodeEncodeError:
-        raise WriteError(f"{path}: cannot be written as UTF-8: remove lone surrogates") from None
+        raise WriteError(f"{path}: cannot be written, it holds characters that are not Unicode: remove them") from None
     return write_bytes(path, data)
 
 

@@ -73,11 +73,11 @@ class Evidence:
         end = float(self.x[-1])
         if unit in ANGLES:
             angle = end * DEGREES[unit]
-            return f"2θ = {angle:g} degrees cannot be" if angle > 180 else ""
+            return f"2θ would reach {angle:g} degrees, beyond 180" if angle > 180 else ""
         Q = self.ends(unit)[1]
         if self.wavelength is not None and 4 * math.pi / self.wavelength * 1.001 < Q < math.inf:
             reach = 4 * math.pi / self.wavelength
-            return f"Q = {Q:.4g} Å⁻¹ cannot be measured with {self.wavelength:g} Å, which ends at {reach:.4g}"
+            return f"Q would reach {Q:.4g} Å⁻¹, and {self.wavelength:g} Å measures up to {reach:.4g} Å⁻¹ only"
         if self.wavelength is None and self.limit < Q < math.inf:
             return f"the first column ends at {end:g}, too far for {SPOKEN[unit]}"
         return ""
@@ -138,7 +138,7 @@ def _given(unit: str, hints: Sequence[Hint], evidence: Evidence) -> Axis:
     remarks = []
     if others:
         remarks.append(
-            f"unit={unit!r} was given and is taken, though {others[0].source} says {_spoken(others[0].unit)}"
+            f"unit={unit!r} was given and is used, although {others[0].source} says {_spoken(others[0].unit)}"
         )
     against = evidence.against(unit)
     if unit in ANGLES and against and evidence.impossible(unit):
@@ -160,15 +160,17 @@ def _one(table: Table, hint: Hint, weak: Sequence[Hint], evidence: Evidence) -> 
     for other in weak:
         if other.unit != hint.unit and not evidence.against(other.unit):
             text = f"{hint.source} says {SPOKEN[hint.unit]}, but then {against}; taken as {SPOKEN[other.unit]}"
-            return Axis(other.unit, f"{other.source} says so", (f"{text}, as {other.source} has it",))
-    rivals = [unit for unit in ("A-1", "nm-1", "2theta") if unit != hint.unit and _fits(evidence, unit)]
+            return Axis(other.unit, f"{other.source} says so", (f"{text}, as {other.source} says",))
+    likelier = [unit for unit in ("A-1", "nm-1", "2theta") if unit != hint.unit and _fits(evidence, unit)]
     angles = hint.unit in ANGLES
-    if evidence.impossible(hint.unit) or evidence.too_far(hint.unit) or (rivals and not angles):
+    if evidence.impossible(hint.unit) or evidence.too_far(hint.unit) or (likelier and not angles):
         text = f"{hint.source} says that the first column is {SPOKEN[hint.unit]}, but then {against}"
-        known = f"is {evidence.wavelength:g} Å right? " if angles and evidence.wavelength is not None else ""
-        raise ReadError(evidence.path, f"{text}: {known}Say what it is; {ASK}")
+        known = f"check the wavelength, {evidence.wavelength:g} Å, or " if angles and evidence.wavelength else ""
+        raise ReadError(evidence.path, f"{text}: {known}{ASK}")
     return Axis(
-        hint.unit, f"{hint.source} says so", (f"{hint.source} says {SPOKEN[hint.unit]}; {against}: is it right?",)
+        hint.unit,
+        f"{hint.source} says so",
+        (f"{hint.source} says {SPOKEN[hint.unit]}, but then {against}: check the unit",),
     )
 
 
@@ -205,8 +207,8 @@ def _contested(hints: Sequence[Hint], weak: Sequence[Hint], evidence: Evidence) 
         raise ReadError(evidence.path, f"{said}: {ASK}")
     taken = left[0]
     lost = next(hint for hint in hints if hint.unit != taken.unit)
-    reason = ("that is no axis" if lost.unit in FOREIGN else evidence.against(lost.unit)) or next(
-        f"as {hint.source} has it" for hint in weak if hint.unit == taken.unit
+    reason = ("the other is not a usable axis" if lost.unit in FOREIGN else evidence.against(lost.unit)) or next(
+        f"{hint.source} agrees" for hint in weak if hint.unit == taken.unit
     )
     return Axis(taken.unit, f"{taken.source} says so", (f"{said}: taken as {SPOKEN[taken.unit]} ({reason})",))
 
@@ -244,7 +246,7 @@ def _by_wavelength(table: Table, evidence: Evidence, suffix: str) -> Axis:
         text = f"{why}, but in 2θ {against}, and Q in Å⁻¹ is likelier"
         raise table.error(f"{text}: {ASK}")
     if evidence.too_far("2theta"):
-        raise table.error(f"{why}, but in 2θ {against}: is {evidence.wavelength:g} Å right? Else {ASK}")
+        raise table.error(f"{why}, but in 2θ {against}: check the wavelength of {evidence.wavelength:g} Å, or {ASK}")
     text = f"the first column is taken as {SPOKEN['2theta']}: {why}" + (f"; but {against}" if against else "")
     return Axis("2theta", why, () if suffix == ".xye" and not against else (text,))
 
@@ -252,7 +254,7 @@ def _by_wavelength(table: Table, evidence: Evidence, suffix: str) -> Axis:
 def _assumed(table: Table, evidence: Evidence, end: float, suffix: str) -> Axis:
     against = evidence.impossible("A-1")
     if against:
-        raise table.error(f"{against}; is it in nm⁻¹, or 2θ? Say so: {ASK}", -1)
+        raise table.error(f"{against}: if it is in nm⁻¹, or 2θ, {ASK}", -1)
     usual = suffix in (".iq", ".qye", ".qchi")
     highest = max(_HIGHEST_PEAK if usual else _DENSEST, 1.5 * float(evidence.x[0]))
     if evidence.peak is not None and evidence.peak > highest:
@@ -261,7 +263,7 @@ def _assumed(table: Table, evidence: Evidence, end: float, suffix: str) -> Axis:
     why = "assumed, nothing is said"
     if usual:
         return Axis("A-1", f"usual in {suffix} files")
-    text = f"nothing says what the first column is: Q in Å⁻¹ is assumed, up to {end:.4g}; if not so, {ASK}"
+    text = f"nothing says what the first column is: Q in Å⁻¹ is assumed, up to {end:.4g}; if that is wrong, {ASK}"
     return Axis("A-1", why, (text,))
 
 

@@ -220,7 +220,7 @@ def _words(owner: dict[str, object]) -> str:
 def _in_use(folder: str | os.PathLike[str], who: str, path: Path) -> str:
     return (
         f"folder {folder} is in use by {who}: wait for it, or choose another folder"
-        f" (should that run be no more, delete {path})"
+        f" (if that run has ended, delete {path})"
     )
 
 
@@ -315,8 +315,8 @@ def unfinished(path: AnyPath) -> str:
     if not left.is_dir():
         return ""
     return (
-        f"a run was killed while it put its results into {left.parent}: some files there are of the run before, "
-        f"and {UNFINISHED} in it has the others; run it again, or move them up yourself"
+        f"a run was killed while it moved its results into {left.parent}: some files there are from an earlier run, "
+        f"the others are in {UNFINISHED} there: run it again, or move those files up by hand"
     )
 
 
@@ -341,7 +341,9 @@ def _tidy(target: Path) -> None:
         _settle(target)
     except OSError as error:
         reason = error.strerror
-        raise WriteError(f"{target / UNFINISHED}: its files cannot be moved up ({reason}): do it by hand") from None
+        raise WriteError(
+            f"{target / UNFINISHED}: cannot be moved into the folder above ({reason}): do it by hand"
+        ) from None
     for left in target.glob(f"{_NEW}*"):
         shutil.rmtree(left, ignore_errors=True)
     for left in target.glob(".pdfkit-*.tmp"):  # of a run without the lock, too: then it is young

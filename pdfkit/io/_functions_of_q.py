@@ -87,9 +87,9 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
         message = (
             f'{said.how}: it holds the self scattering too; give the interference part (.mint01) instead, or kind="DCS"'
         )
-        raise table.error(f"{message} with composition= to take off that of atoms at rest")
+        raise table.error(f"{message} with composition= to subtract it (as that of atoms at rest)")
     if (mean := io_kinds.tail_mean(curve.x, curve.y)) is not None and curve.x[-1] > _REACH:
-        how = f"{said.how}, and the values go round {mean:.2g} at large Q"
+        how = f"{said.how}, and the values oscillate about {mean:.2g} at large Q"
         if said.how.endswith(".soq") and abs(mean) < 0.25:
             return OF_Q["S-1"], said, (f"{how}: taken as S(Q) − 1, as Gudrun writes it divided by ⟨b⟩² or ⟨f⟩²",)
         _check_tail(table, curve, said.kind, mean, how)
@@ -99,17 +99,15 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
 
 
 def _check_tail(table: Table, curve: Curve, kind: str, mean: float, how: str) -> None:
-    """Refuse what goes round another number at large Q than its function does: S(Q) round 1, the others round 0."""
+    """Refuse what oscillates at large Q about another number than its function: 1 for S(Q), 0 for the others."""
     if kind == "S" and abs(mean) < 0.25:
-        message = 'where S(Q) goes round 1: give kind="S-1", or kind="F" for Q[S(Q) − 1], or kind="FK" if it is in barn'
+        message = 'where S(Q) tends to 1: give kind="S-1", or kind="F" for Q[S(Q) − 1], or kind="FK" if it is in barn'
         raise table.error(f"{how}, {message}")
     if kind == "S" and abs(mean - 1) > 0.4:
-        message = 'where S(Q) goes round 1: normalise it, give kind="DCS" if it is a cross-section in barn, or kind="S"'
+        message = 'where S(Q) tends to 1: normalise it, give kind="DCS" if it is a cross-section in barn, or kind="S"'
         raise table.error(f"{how}, {message}")
     if kind != "S" and io_kinds.goes_round_one(curve.x, curve.y):
-        message = (
-            f'as S(Q) does, where {OF_Q[kind].symbol} goes round 0: give kind="S", or kind="{kind}" if it is right'
-        )
+        message = f'as S(Q) does, where {OF_Q[kind].symbol} tends to 0: give kind="S", or kind="{kind}" if right'
         raise table.error(f"{how}, {message}")
 
 
@@ -128,10 +126,8 @@ def _F_or_Keen(table: Table, curve: Curve, said: Said, sample: Sample) -> tuple[
     if rmc:
         slope = io_kinds.slope(curve.x, curve.y)
         if slope is None or slope > 0:
-            message = (
-                "a count and a title, as for RMCProfile, whose F(Q) is ⟨b⟩²[S(Q) − 1]; elsewhere it is Q[S(Q) − 1]"
-            )
-            raise table.error(f'{said.how} below {message}: give kind="FK" with composition=, or kind="F"')
+            message = "the file begins with a count and a title; in RMCProfile that F(Q) is ⟨b⟩²[S(Q) − 1]"
+            raise table.error(f'{said.how}, and {message}: give kind="FK" with composition=, or kind="F"')
     return OF_Q["F"], said, ()
 
 
@@ -141,7 +137,7 @@ def to_S(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
         return curve
     how = said.how if said.kind == kind.name and not asked.kind else f"kind = {kind.name} was given"
     if kind.lengths and asked.probe in ("X", "E"):
-        message = f"{how}: {kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {asked.probe}"
+        message = f"{how}: {kind.symbol} = {kind.formula} contains neutron lengths b, but the probe is {asked.probe}"
         raise table.error(f'{message}; if it is divided by ⟨f⟩², give kind="S-1" (or "F" for Q[S(Q) − 1])')
     if kind.missing(asked.sample):
         message = f'{how}: to convert {kind.symbol} = {kind.formula}, composition= is needed (such as "SiO2")'

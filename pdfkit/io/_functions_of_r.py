@@ -136,7 +136,7 @@ def kind_of(table: Table, curve: Curve, said: Said, asked: Asked) -> tuple[Kind,
         return io_columns.as_asked(OF_R[asked.kind], said, OF_R, (("G", "GK"),))
     if said.kind == "?":
         names = ", ".join(OF_R)
-        raise table.error(f"{said.how}: no function known here; give kind=, one of {names}")
+        raise table.error(f"{said.how}, which is not a function that can be read: give kind=, one of {names}")
     if said.kind == "g":
         _check_g(table, curve, said)
     if said.kind and (said.kind != "G" or said.sure):
@@ -148,7 +148,7 @@ def _check_g(table: Table, curve: Curve, said: Said) -> None:
     mean = io_kinds.tail_mean(curve.x, curve.y)
     if mean is not None and curve.x[-1] > 5 and abs(mean - 1) > 0.5:
         raise table.error(
-            f'{said.how}, but far out it goes round {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
+            f'{said.how}, but at large r it tends to {mean:.3g}, not 1: give kind="g", or kind="G" if it is G(r)'
         )
 
 
@@ -159,15 +159,15 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
     grows = io_kinds.growth(r, y)
     one = grows is not None and grows[0] == 0 and abs(grows[1] - 1) < 0.1
     if io_kinds.goes_round_one(r, y) or (one and sample.rho0 is not None):
-        how = "the values go round 1, as those of g(r) do"
+        how = "the values oscillate about 1, as those of g(r) do"
         if sample.rho0 is None:
             raise table.error(f'{how}: this is g(r), not G(r); give kind="g" and rho0= (atoms/Å³) to convert it')
         return OF_R["g"], Said("g", how), ()
     if (level := io_kinds.plateau(r, y)) is not None:
         return _of_plateau(table, level, said, sample)
     if one:
-        how = "the values are positive and go round 1, as those of g(r) do"
-        text = f'{how}: taken as G(r); give kind="g" with rho0= if not'
+        how = "the values are positive and oscillate about 1, as those of g(r) do"
+        text = f'{how}: taken as G(r); if that is wrong, give kind="g" with rho0='
         return G, said, (text,)
     if _is_D(r, y, sample):
         return OF_R["D"], Said("D", "the low-r side falls as −4πρ₀⟨b⟩²r, as that of D(r) does"), ()
@@ -175,13 +175,11 @@ def _by_behaviour(table: Table, curve: Curve, said: Said, sample: Sample) -> tup
         if (found := _of_growth(*grows, sample)) is not None:
             return OF_R[found], Said(found, f"the values grow as {OF_R[found].symbol} = {OF_R[found].formula} does"), ()
         name, power = (("T(r)", "r"), ("R(r)", "r²"))[grows[0] - 1]
-        kinds = 'kind="T", or "R/r" if it is divided by ⟨b⟩²,' if grows[0] == 1 else 'kind="R"'
-        text = (
-            f"the values are positive and grow like {power}, as those of {name} do: taken as G(r); give {kinds} if not"
-        )
+        kinds = 'kind="T" (or "R/r" if it is divided by ⟨b⟩²)' if grows[0] == 1 else 'kind="R"'
+        text = f"the values are positive and grow like {power}, as {name} does: taken as G(r); if wrong, give {kinds}"
         return G, said, (text,)
     wrong = io_kinds.agrees(r, y, sample.rho0) if sample.rho0 is not None else ""
-    return G, said, (f"it is taken as G(r), but {wrong}: look at kind, rho0 and normalisation",) if wrong else ()
+    return G, said, (f"it is taken as G(r), but {wrong}: check kind, rho0 and the normalisation",) if wrong else ()
 
 
 def _is_D(r: Array, y: Array, sample: Sample) -> bool:
@@ -232,7 +230,7 @@ def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     if kind.lengths and asked.probe in ("X", "E"):
         other = _DIVIDED[kind.name]
         raise table.error(
-            f"{how}: {kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {asked.probe}; "
+            f"{how}: {kind.symbol} = {kind.formula} contains neutron lengths b, but the probe is {asked.probe}; "
             f'if it is divided by ⟨f⟩², give kind="{other}"'
         )
     if missing := kind.missing(asked.sample):
@@ -241,13 +239,13 @@ def to_G(table: Table, curve: Curve, kind: Kind, said: Said, asked: Asked) -> Cu
     remarks = list(curve.remarks)
     wrong = io_kinds.agrees(curve.x, G, asked.sample.rho0) if asked.sample.rho0 is not None else ""
     if wrong and not asked.kind:
-        fits = f'; kind="{_DIVIDED[kind.name]}" fits' if _fits_divided(curve, kind, asked.sample) else ""
+        fits = f' (kind="{_DIVIDED[kind.name]}" fits)' if _fits_divided(curve, kind, asked.sample) else ""
         raise table.error(
-            f"{how}; converted with {used}, {wrong}: correct composition=, rho0= or the unit, or give kind={fits}"
+            f"{how}; converted with {used}, {wrong}: correct composition, rho0 or the unit, or give another kind{fits}"
         )
     if wrong:
         remarks.append(
-            f"{kind.symbol} was converted to G(r) with {used}, but {wrong}: look at kind, composition and rho0"
+            f"{kind.symbol} was converted to G(r) with {used}, but {wrong}: check kind, composition and rho0"
         )
     if not asked.kind:
         remarks.append(f"{how}: it was converted to G(r) with {used}")
@@ -271,6 +269,6 @@ def _needs(how: str, kind: Kind, missing: list[str]) -> str:
     already = _DIVIDED.get(kind.name)
     divided = f'; if it is divided by ⟨b⟩² already, give kind="{already}"' if already else ""
     # D(r) and G(r) differ by a factor alone, which a scale would hide.
-    only = ", which is G(r) but for that factor" if kind.name == "D" else ""
+    only = ", which is G(r) times that factor" if kind.name == "D" else ""
     message = f"{how}: to convert {kind.symbol} = {kind.formula}{only}, {options} {verb} needed ({explained}){divided}"
-    return message if already == "G" else f'{message}; kind="G" reads it as G(r)'
+    return message if already == "G" else f'{message}; to read it as G(r), give kind="G"'

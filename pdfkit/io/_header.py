@@ -188,7 +188,7 @@ def instrument(facts: Facts, given: dict[str, Any]) -> Instrument:
     try:
         return Instrument(**values)
     except PdfkitError as error:
-        raise ReadError(facts.path, f"{error} (correct the header, or give a keyword)") from None
+        raise ReadError(facts.path, f"{error} (correct the header, or give the value as a keyword)") from None
 
 
 def contradictions(facts: Facts, given: Mapping[str, Any], *, own: bool = False) -> list[str]:
@@ -228,7 +228,7 @@ def check_sample(sample: Sample) -> None:
     if sample.composition is not None:
         sample.fractions()
     if sample.rho0 is not None and not 1e-4 < sample.density < 1.0:
-        message = f"rho0 = {sample.rho0:g} atoms/Å³ is no number density of condensed matter, 0.005 to 0.3"
+        message = f"rho0 = {sample.rho0:g} atoms/Å³ is not a number density of condensed matter (0.005 to 0.3)"
         raise PdfkitError(f"{message}: was g/cm³ meant? Give atoms/Å³")
 
 
@@ -266,10 +266,10 @@ def wavelength(
     if value is None or value <= 0:
         return from_energy, []
     if not WAVELENGTHS[0] <= value <= WAVELENGTHS[1]:
-        return from_energy, [f"the header's wavelength {value:.6g} cannot be in Å: left out; give wavelength="]
+        return from_energy, [f"the header's wavelength {value:.6g} is impossible in Å and is ignored: give wavelength="]
     if from_energy is not None and abs(from_energy - value) > 0.01 * value:
         return value, [
-            f"the header has wavelength {value:.6g} Å and an energy of {from_energy:.6g} Å: the first is taken"
+            f"the header has wavelength {value:.6g} Å, its energy gives {from_energy:.6g} Å: the first is used"
         ]
     return value, []
 

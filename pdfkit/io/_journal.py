@@ -50,7 +50,9 @@ def take_up(path: Path, head: Mapping[str, Any]) -> list[bytes]:
             *lines, rest = whole.split(b"\n")
             first, start = lines[0] if lines else rest, json.dumps(head)[:-1].encode()
             if whole and not (first.strip() and first.startswith(start[: len(first)])):
-                raise ReadError(path, "this is no journal of pdfkit and will not be overwritten: choose another folder")
+                raise ReadError(
+                    path, "this file is not the record of such a run and is left alone: choose another folder"
+                )
             if lines:
                 file.truncate(len(whole) - len(rest))
             return lines

@@ -8,8 +8,8 @@ Names of files and headers are those of Gudrun (`.mint01`, `.mdcs01`, `.mgor01`,
 STOG and pystog (`_rmc.fq`, `_rmc.gr`, `_rmc.dr`; `# r g(r) G(r) GK(r)`), and of
 Mantid's SaveRMCProfile (`rmc F(Q) #  title`).
 
-G(r) starts at 0, falls as −4πρ₀r and goes round 0. Keen's G(r) and g(r) − 1 start at a constant below 0 and go round 0;
-T(r) and R(r) start at 0, stay positive, and grow like r and r²; g(r) goes round 1. Measured curves ripple at low r,
+G(r) starts at 0, falls as −4πρ₀r and tends to 0. Keen's G(r) and g(r) − 1 start at a constant below 0 and tend to 0;
+T(r) and R(r) start at 0, stay positive, and grow like r and r²; g(r) tends to 1. Measured curves ripple at low r,
 begin anywhere, or have no baseline (clusters): a function is named only where nothing else fits.
 """
 
@@ -323,7 +323,7 @@ def slope(r: Array, y: Array) -> float | None:
 
 
 def growth(r: Array, y: Array) -> tuple[int, float] | None:
-    """Return (1, c) of a positive curve that goes round c·r, (2, c) round c·r², (0, c) round c; None for any other.
+    """Return (1, c) of a positive curve that follows c·r, (2, c) for c·r², (0, c) for c; None for any other.
 
     The number of neighbours up to r, ∫R dr, of T(r) = R/r, R(r) and g(r) ∝ R/r² grows like r³ and much more evenly
     than the functions themselves: its ratio to r³ may change as r to the power 0.2 at most over the second half.
@@ -368,10 +368,10 @@ def agrees(r: Array, G: Array, rho0: float) -> str:
     expected = -4 * math.pi * rho0
     found = slope(r, G)
     if found is not None and r[0] < 1.0 and not 0.4 < found / expected < 2.5:
-        return f"below the first peak it goes as {found:.3g}·r, and −4πρ₀r is {expected:.3g}·r"
+        return f"below the first peak it is {found:.3g}·r, where −4πρ₀r is {expected:.3g}·r"
     part = 2 * r.size // 3
     mean = tail_mean(r, G)
     reach = 4 * math.pi * rho0 * float(r[part:].mean())
     if mean is not None and r[-1] > _REACH and abs(mean) > 0.33 * reach:
-        return f"far out it goes round {mean:.3g}, not round 0"
+        return f"at large r it oscillates about {mean:.3g}, not 0"
     return ""

@@ -45,7 +45,7 @@ def short_frames(path: AnyPath, lines: list[str]) -> None:
             continue
         count = lines[i].split()[0]
         if not (count.isascii() and count.isdigit()):
-            raise ReadError(path, f"{count[:40]!r} is not the number of atoms of the next frame: mend the line", i + 1)
+            raise ReadError(path, f"{count[:40]!r} is not the number of atoms of the next frame: correct it", i + 1)
         follow = max(len(lines) - i - 2, 0)
         if len(count) > 12 or follow < int(count):
             message = f"{count[:20]} atoms are announced and {follow} lines follow: the file is cut short"
@@ -54,7 +54,9 @@ def short_frames(path: AnyPath, lines: list[str]) -> None:
         columns = [word[:9] for word in properties[1].split(":")[2::3] if word.isdecimal()] if properties else []
         words = max((len(line.split()) for line in lines[i + 2 : i + 2 + int(count)]), default=0)
         if sum(map(int, columns)) > words:
-            message = f"Properties announces {sum(map(int, columns))} columns and the atoms have {words}: mend it"
+            message = (
+                f"Properties announces {sum(map(int, columns))} columns, the lines of atoms have {words}: correct it"
+            )
             raise ReadError(path, message, i + 2)
         i += int(count) + 2
 
@@ -72,11 +74,19 @@ def huge_counts(path: AnyPath, text: str, kind: str) -> None:
         counts = words and all(word.isdecimal() for word in words) and (i > 0 or len(words) == 1)
         title = i == 0 and kind in _TITLED
         if counts and not title and sum(map(_whole, words)) > most:
-            raise ReadError(path, f"{line.strip()[:40]!r} announces more atoms than there are", i + 1)
+            raise ReadError(
+                path,
+                f"{line.strip()[:40]!r} announces more atoms than there are: correct it",
+                i + 1,
+            )
     for i, line in enumerate(lines):
         for found in _COUNT_OF.finditer(line[:2000]):
             if _whole(found[1] or found[2]) > most:
-                raise ReadError(path, f"{found[0][:40]!r} announces more atoms than the file can hold", i + 1)
+                raise ReadError(
+                    path,
+                    f"{found[0][:40]!r} announces more atoms than the file holds: correct it",
+                    i + 1,
+                )
 
 
 def _whole(word: str) -> float:
@@ -112,7 +122,7 @@ def of_structure(structure: Structure) -> list[str]:
     density = mass_density(structure)
     if density > DENSEST:
         return [
-            f"its density is {density:.3g} g/cm³, more than any substance has: are lengths in nm, or atoms doubled?"
+            f"its density is {density:.3g} g/cm³, more than any substance has: are lengths in nm, atoms listed twice?"
         ]
     atoms = sum(structure.multiplicities().tolist())
     if structure.volume() < ROOMY * atoms or not FEWEST <= atoms <= MOST:
@@ -138,7 +148,7 @@ def _all_apart(around: Array, xyz: Array, elements: Sequence[str]) -> list[str]:
     i, k = divmod(int(np.argmin(ratio)), ratio.shape[1])
     return [
         f"its nearest atoms, {elements[i]} and {elements[index[i, k]]}, are {distance[i, k]:.3g} Å apart, "
-        f"{ratio[i, k]:.1f} times a bond: are lengths in Bohr (0.529 Å), or atoms missing?"
+        f"{ratio[i, k]:.1f} times the length of a bond: are lengths in Bohr (0.529 Å), or atoms missing?"
     ]
 
 
@@ -147,4 +157,4 @@ def of_G(G: Array) -> list[str]:
     largest = float(np.abs(G).max(initial=0.0))
     if largest < LARGEST_G:
         return []
-    return [f"the values reach {largest:.3g}, and no G(r) in Å⁻² does: are they of another function, unit or scale?"]
+    return [f"the values reach {largest:.3g}, too large for G(r) in Å⁻²: check which function it is, unit and scale"]

@@ -36,7 +36,7 @@ def check_finite(table: Table, values: Array, name: str) -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         i = int(bad[0])
-        raise table.error(f"{name} = {values[i]} is not a number to use: repair or delete the row", i)
+        raise table.error(f"{name} = {values[i]} is not a finite number: repair or delete the row", i)
 
 
 def check_increasing(table: Table, x: Array, name: str) -> None:
@@ -105,7 +105,7 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None)
     step = float(np.median(np.diff(r)))
     if step >= _WIDEST or (step >= 0.2 * _WIDEST and r[-1] > 250):
         message = f"r goes to {r[-1]:g} in steps of {step:g}, too wide for Å: is it in pm, or are the rows numbered?"
-        raise table.error(f'{message} Put r in Å first, or give r_unit="A" if it is right')
+        raise table.error(f'{message} Convert r to Å first, or give r_unit="A" if it is right')
     if G is not None and unit is None and 1.0 <= r[-1] < 6.0:
         peak = int(np.argmax(G))
         # No two nuclei are nearer than 0.7 Å; bond lengths are 0.1–0.7 nm. In Å, G at such r is a ripple of the

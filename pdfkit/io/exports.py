@@ -63,7 +63,7 @@ def sq_text(path: AnyPath, sq: SQ, kind: str, form: str, composition: str | None
     """Return an S(Q) as the text of a file of another kind or form; PdfkitError for what cannot be."""
     chosen = named(kind, OF_Q)
     if chosen.name == "DCS":
-        raise PdfkitError("kind = DCS holds a measurement's self scattering, which S(Q) does not: write FK instead")
+        raise PdfkitError("kind = DCS includes the self scattering, which S(Q) does not hold: write kind = FK instead")
     sample = _sample(sq, chosen, composition, None)
     y, error = invert(chosen, sq.Q, sq.S, sq.dS, sample)
     return _text(path, chosen, form, (sq.Q, y, error), sq, sample)
@@ -80,7 +80,7 @@ def _sample(curve: PDF | SQ, kind: Kind, composition: str | None, rho0: float | 
     sample = Sample(rho0, composition or curve.composition)
     if kind.lengths and curve.instrument.probe in ("X", "E"):
         message = (
-            f"{kind.symbol} = {kind.formula} holds the neutron lengths b, and the probe is {curve.instrument.probe}"
+            f"{kind.symbol} = {kind.formula} contains neutron lengths b, but the probe is {curve.instrument.probe}"
         )
         raise PdfkitError(f"{message}: write a kind without them (G, R, g, g-1; S, S-1, F)")
     if missing := kind.missing(sample):
@@ -141,7 +141,7 @@ def _gudrun_head(path: Path, kind: Kind, curve: PDF | SQ, sample: Sample) -> lis
     """Return Gudrun's four lines above the data, the first with the name by which other programs know the kind."""
     if kind.name not in _GUDRUN:
         names = ", ".join(f"{name} ({ending})" for name, ending in _GUDRUN.items())
-        raise PdfkitError(f"Gudrun has no file of {kind.symbol}: choose a kind of {names}")
+        raise PdfkitError(f"Gudrun has no type of file for {kind.symbol}: choose a kind of {names}")
     ending = _GUDRUN[kind.name]
     if path.suffix.lower() in _GUDRUN.values() and path.suffix.lower() != ending:
         raise PdfkitError(f"Gudrun writes {kind.symbol} to {ending}, not to {path.suffix}: change the name or the kind")
@@ -188,5 +188,5 @@ def _dataset(result: FitResult, name: str | None) -> DatasetFit:
     if name is None and len(result.datasets) == 1:
         return result.datasets[0]
     if name not in known:
-        raise PdfkitError(f"dataset = {name!r} is none of the fit: choose one of {', '.join(known)}")
+        raise PdfkitError(f"dataset = {name!r} is not a data set of the fit: choose one of {', '.join(known)}")
     return known[name]

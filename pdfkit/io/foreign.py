@@ -132,7 +132,9 @@ def _as_ase_writes(comment: str) -> str:
 def _refuse_units(path: AnyPath, count: str, comment: str, start: int) -> None:
     found = _UNITS.search(comment) or re.search(r"(?i)\b(bohr|a\.?u\.?)(?![\w.])", count)
     if found:
-        message = f"it speaks of {found[0][:40]!r}, and an xyz file is in Å: convert it, or change the comment"
+        message = (
+            f"the comment line mentions {found[0][:40]!r}, and an xyz file is in Å: convert it, or change the comment"
+        )
         raise ReadError(path, message, start + 2)
 
 

@@ -172,7 +172,7 @@ def write_entry(
             _write_group(file, root)
         except (ValueError, TypeError, UnicodeError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise WriteError(f"{path}: something in it has no place in HDF5 ({reason}): mend it first") from None
+            raise WriteError(f"{path}: it holds what HDF5 cannot store ({reason}): correct that") from None
     return write_bytes(path, buffer.getvalue())
 
 
@@ -262,7 +262,7 @@ class _Room:
         self.members -= 1
         if self.bytes < 0 or self.members < 0:
             what = f"more than {MAX_UNPACKED / 1e9:g} GB" if self.bytes < 0 else f"more than {MAX_MEMBERS} members"
-            raise ReadError(self.path, f"it unfolds to {what}, at {where[-60:]}: this is no result of pdfkit")
+            raise ReadError(self.path, f"it unpacks to {what}, at {where[-60:]}: this is not a result of pdfkit")
 
 
 def _read_group(source: Any, room: _Room, where: str, depth: int) -> Group:
@@ -270,7 +270,7 @@ def _read_group(source: Any, room: _Room, where: str, depth: int) -> Group:
 
     room.take(0, where)
     if depth > MAX_DEPTH:
-        raise ReadError(room.path, f"groups are nested deeper than {MAX_DEPTH}: this is no result of pdfkit")
+        raise ReadError(room.path, f"groups are nested deeper than {MAX_DEPTH}: this is not a result of pdfkit")
     members: dict[str, Group | Field] = {}
     for name in source:
         if not isinstance(source.get(name, getlink=True), h5py.HardLink):
@@ -294,7 +294,7 @@ def _read_value(member: Any, room: _Room, where: str) -> Any:
         return None
     count = math.prod(member.shape)
     if count > MAX_ELEMENTS:
-        raise ReadError(room.path, f"{where[-60:]} has {count} elements: this is no result of pdfkit")
+        raise ReadError(room.path, f"{where[-60:]} has {count} elements: this is not a result of pdfkit")
     text = h5py.check_string_dtype(member.dtype)
     if text is None:
         room.take(count * max(member.dtype.itemsize, 8), where)

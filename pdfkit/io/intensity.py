@@ -44,7 +44,7 @@ def usable(table: Table) -> tuple[Flags, tuple[str, ...]]:
     inside = ~good[first : last + 1]
     if inside.mean() > 0.2:
         at = first + int(np.argmax(inside))
-        raise table.error(f"{inside.sum()} points have no value (NaN or 0): mend or mask the pattern", at)
+        raise table.error(f"{inside.sum()} points have no value (NaN or 0): integrate the pattern again", at)
     said = []
     if first:
         what = "point is zero" if first == 1 else "points are zero"
@@ -163,7 +163,7 @@ def read_intensity(
     Raises
     ------
     ReadError : with file and line, when the file is missing, damaged, or nothing says what its first column is.
-    PdfkitError : a keyword has a value that cannot be.
+    PdfkitError : a keyword has an impossible value.
 
     Example
     -------
@@ -183,7 +183,7 @@ def read_intensity(
         wavelength = _checks.number("wavelength", wavelength, low=0.0, open_low=True)
         if not _header.WAVELENGTHS[0] <= wavelength <= _header.WAVELENGTHS[1]:
             message = (
-                f"wavelength = {wavelength:g} cannot be in Å, {_header.WAVELENGTHS[0]:g} to {_header.WAVELENGTHS[1]:g}"
+                f"wavelength = {wavelength:g} is not in Å, {_header.WAVELENGTHS[0]:g} to {_header.WAVELENGTHS[1]:g}"
             )
             raise PdfkitError(f"{message}: is it in nm, pm or m, or an energy in keV (12.398/keV is Å)?")
     zero = _checks.number("twothetazero", twothetazero)
@@ -251,13 +251,13 @@ def _in_inverse_angstrom(table: Table, unit: str, wavelength: float | None, zero
             raise table.error("intensities against 2θ need the wavelength: give wavelength= in Å")
         angle = x * _axis.DEGREES[unit] - zero
         if angle[-1] > 180:
-            raise table.error(f"2θ = {angle[-1]:g} degrees cannot be: is the first column Q? Then give unit=", -1)
+            raise table.error(f"2θ = {angle[-1]:g} degrees is impossible: is the first column Q? Then give unit=", -1)
         if angle[0] < 0:
             raise table.error(f"2θ starts at {angle[0]:g}: correct twothetazero, or delete the rows")
         return to_Q(angle, wavelength)
     if unit == "d":
         if x[-1] <= 0:
-            raise table.error(f"d = {x[-1]:g} Å cannot be: delete the row, or give unit=", -1)
+            raise table.error(f"d = {x[-1]:g} Å is impossible: delete the row, or give unit=", -1)
         return 2 * np.pi / x
     return x * _axis.FACTORS[unit]
 
@@ -285,7 +285,7 @@ def _intensities(table: Table, labels: Sequence[str]) -> tuple[int, str]:
     others = [i for i, kind in enumerate(kinds) if kind == "I" and i > 0]
     if not others:
         names = ", ".join(labels)[:80]
-        raise table.error(f"none of the columns ({names}) is named as intensities: put them second")
+        raise table.error(f"none of the columns ({names}) is labelled as intensity: make it the second column")
     return others[0], f"the intensities are column {others[0] + 1}, {labels[others[0]]!r}"
 
 

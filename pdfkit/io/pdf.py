@@ -83,13 +83,13 @@ def read_pdf(
       the header.
     * r may be non-uniform (noted); one gap or one bad value in an otherwise uniform r is a lost or damaged
       line.
-    * r in nm is refused until `r_unit="nm"` says so; then r × 10 and G, dG ÷ 100. `r_unit="A"` vouches for Å.
+    * r in nm is refused until `r_unit="nm"` says so; then r × 10 and G, dG ÷ 100. `r_unit="A"` says that it is in Å.
 
     Raises
     ------
     ReadError : with file and line, when the file is missing, damaged, in other units, or holds another function and
     what converts it (named in the message) is not known.
-    PdfkitError : a keyword has a value that cannot be.
+    PdfkitError : a keyword has an impossible value.
 
     Example
     -------
@@ -169,7 +169,9 @@ def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:
     if re.match(r"2\W?th|tth", first, re.IGNORECASE):
         raise table.error("this holds intensities against 2θ, not G(r): reduce them to G(r) first")
     if not kind and not first and suffix in (".sq", ".fq", ".iq", ".chi", ".xye"):
-        raise table.error(f"{suffix} does not name a G(r): use read_sq, reduce intensities first, or rename it to .gr")
+        raise table.error(
+            f"files named {suffix} do not hold G(r): use read_sq, reduce intensities first, or rename it to .gr"
+        )
 
 
 def _note_window(header: dict[str, str], facts: _header.Facts, given: dict[str, Any], instrument: Instrument) -> None:
@@ -177,7 +179,7 @@ def _note_window(header: dict[str, str], facts: _header.Facts, given: dict[str, 
     if said is None or "window" in given:
         return
     if facts.window() is None:
-        header["note window"] = f"the termination function {said!r} has no namesake here: give window="
+        header["note window"] = f"the termination function {said!r} is not supported: give window="
     elif instrument.window == "lorch" and instrument.qmin > 0:
         header["note window"] = "PDFgetX3 starts its Lorch function at qmin; the window lorch starts at Q = 0"
 
@@ -223,7 +225,7 @@ def write_pdf(
         write_text(path, pdf_text(path, pdf, kind, form, composition, rho0))
         return
     if named(kind, OF_R).name != "G":
-        raise PdfkitError(f'PDFgui reads G(r) alone, and kind = {kind} was given: give format="columns" or another')
+        raise PdfkitError(f'PDFgui reads only G(r), but kind = {kind} was given: give format="columns" or another')
     lines = [_FORMAT, "##### PDFgui", *instrument_lines(pdf.instrument)]
     if pdf.temperature is not None:
         lines.append(f"temperature={_checks.number('temperature', pdf.temperature)!r}")

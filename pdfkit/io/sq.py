@@ -61,7 +61,7 @@ def read_sq(
     Raises
     ------
     ReadError : with file and line, when the file is missing or damaged, or it does not say what it holds.
-    PdfkitError : a keyword has a value that cannot be.
+    PdfkitError : a keyword has an impossible value.
 
     Example
     -------

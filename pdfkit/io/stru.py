@@ -151,7 +151,9 @@ def expanded(listed: Structure, settings: Sequence[Setting], spcgr: str, said: l
             continue
         made.append((_shortest(one), setting, one))
     if not made:
-        raise problem or StructureError(f"spcgr {spcgr[:40]} makes no structure of these atoms")
+        raise problem or StructureError(
+            f"spcgr {spcgr[:40]} gives no possible structure with these atoms: correct it, or list all atoms (spcgr P1)"
+        )
     _, setting, best = max(made, key=lambda one: (round(one[0] / made[0][0], 1) > 1.1, -made.index(one)))
     choice = f", of two origins choice {setting.origin}" if len(made) > 1 and setting.origin in ("1", "2") else ""
     said.append(
@@ -389,12 +391,12 @@ def _with_group(listed: Structure, header: _Header, count: int, said: list[str])
             said.append(f"spcgr {spcgr[:40]} would add atoms to those listed: the list is taken as complete, in P 1")
         return listed
     if not settings:
-        raise StructureError(f"space group {spcgr[:40]!r} is in no table: write the file with all atoms (spcgr P1)")
+        raise StructureError(f"space group {spcgr[:40]!r} is not known: write the file with all atoms (spcgr P1)")
     made = expanded(listed, settings, spcgr, said)
     total = int(made.multiplicities().sum())
     if len(ncell) == 4 and math.prod(ncell) not in (count, total):
         raise StructureError(
-            f"ncell says {math.prod(ncell):g} atoms, {count} are listed and {spcgr[:40]} makes {total}"
+            f"ncell says {math.prod(ncell):g} atoms, {count} are listed, {spcgr[:40]} makes {total}: correct ncell"
         )
     return made
 

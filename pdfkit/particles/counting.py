@@ -188,7 +188,7 @@ def _check_memory(particle: Particle, method: str, memory: float) -> None:
     if needed > memory:
         raise PdfkitError(
             f"{particle.name or particle.formula}: counting the pairs of {n} atoms by method {method!r} needs "
-            f"{needed / 1e9:.1f} GB and {memory / 1e9:.1f} GB are allowed: take method='direct', or more memory"
+            f"{needed / 1e9:.1f} GB and {memory / 1e9:.1f} GB are allowed: use method='direct', or raise memory="
         )
 
 
@@ -355,7 +355,7 @@ def _from_histograms(
 def _spans(particle: Particle) -> IntArray:
     """Largest difference of cell indices along each vector, (3,)."""
     if particle.sites is None:
-        raise PdfkitError(f"{particle.name or particle.formula} knows no lattice: take method='direct'")
+        raise PdfkitError(f"{particle.name or particle.formula} was not built on a lattice: use method='direct'")
     return np.asarray(np.ptp(particle.sites[:, :3], axis=0))
 
 
@@ -381,7 +381,7 @@ def _lattice(particle: Particle, labels: IntArray, threads: int) -> PairTable:
     spans, shape = _spans(particle), _padded(particle)
     sites, lattice = particle.sites, particle.lattice
     if sites is None or lattice is None:
-        raise PdfkitError("the particle knows no lattice: take method='direct'")
+        raise PdfkitError("the particle was not built on a lattice: use method='direct'")
     cells = sites[:, :3] - sites[:, :3].min(axis=0)
     code = labels * 4096 + sites[:, 3]
     groups = np.unique(code).tolist()

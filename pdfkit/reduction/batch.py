@@ -238,7 +238,9 @@ def _check_outputs(paths: Sequence[str], out: AnyPath, outputs: Sequence[str], p
     if not outputs:
         raise PdfkitError(f"no outputs are asked for: name some of {', '.join(OUTPUTS)}", key="outputs")
     if "png" in outputs and picture is None:
-        raise PdfkitError('"png" needs what draws it: give picture=pdfkit.plot.reductions.reduction', key="picture")
+        raise PdfkitError(
+            '"png" needs a function that draws it: give picture=pdfkit.plot.reductions.reduction', key="picture"
+        )
     for path in paths:
         for kind in outputs:
             if (Path(out) / f"{Path(path).stem}.{kind}").resolve() == Path(path).resolve():

@@ -183,12 +183,10 @@ def _lumped(Q: Array, nodes: Array, variance: Array) -> Array:
 def _checked(net: Net) -> Net:
     negative = net.intensity <= 0
     if negative.mean() > 0.2:
-        raise PdfkitError(
-            f"{negative.sum()} of {net.Q.size} intensities are not positive after the background: lower bgscale"
-        )
+        raise PdfkitError(f"{negative.sum()} of {net.Q.size} intensities are not above the background: lower bgscale")
     if negative.any():
         at = float(net.Q[int(np.argmax(negative))])
-        text = f"{negative.sum()} intensities are not positive after the background, first at Q = {at:.4g} Å⁻¹"
+        text = f"{negative.sum()} intensities are not above the background, first at Q = {at:.4g} Å⁻¹"
         warnings.warn(f"{text}: is bgscale right?", PdfkitWarning, stacklevel=4)
     return net
 
@@ -206,8 +204,8 @@ def bridged(pattern: Intensity) -> tuple[Intensity, int]:
     for low, high in holes:
         if high - low > max(WIDEST_GAP, 20 * step):
             raise PdfkitError(
-                f"{pattern.name or 'the pattern'} has no points from {low:.4g} to {high:.4g} Å⁻¹: end it there with "
-                "qmaxinst, or begin with qmin behind it"
+                f"{pattern.name or 'the pattern'} has no points from {low:.4g} to {high:.4g} Å⁻¹: end the data there "
+                "with qmaxinst, or begin them beyond it with qmin"
             )
         count = math.ceil((high - low) / step)
         new.append(low + (high - low) * np.arange(1, count) / count)

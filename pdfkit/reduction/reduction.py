@@ -196,7 +196,7 @@ def reduce(
 
     Raises
     ------
-    PdfkitError : a composition, limit, choice or pattern that cannot be, with the setting as its `key`.
+    PdfkitError : an impossible composition, limit, choice or pattern, with the setting as its `key`.
     ReadError : a file that cannot be read.
 
     Example
@@ -305,7 +305,7 @@ def _in_band(net: Net, found: Corrected, words: str) -> tuple[Net, str, float | 
     if ratio is None or net.variance is None:
         return net, words, None
     if words.startswith("scatter") and ratio > 1:
-        words += f", times {ratio:.3g} as G(r) has it far out"
+        words += f", scaled ×{ratio:.3g} to match the noise of G(r) at large r"
         net = replace(net, variance=net.variance * ratio**2)
     return net, words, ratio
 
@@ -319,7 +319,7 @@ def _warn_of_units(net: Net, means: Levels, asked: ReductionSettings) -> None:
     ratio = [float(np.median(net.intensity[k])) / float(np.median(means.f2[k])) for k in ends]
     if ratio[0] > 0 and ratio[1] > 30 * ratio[0]:
         text = (
-            "the intensities do not fall with Q as ⟨f²⟩ does: is Q in Å⁻¹ (not nm⁻¹ or 2θ), the background taken off?"
+            "the intensities do not fall with Q as ⟨f²⟩ does: is Q in Å⁻¹ (not nm⁻¹ or 2θ), the background subtracted?"
         )
         warnings.warn(text, PdfkitWarning, stacklevel=3)
 

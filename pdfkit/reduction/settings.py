@@ -77,7 +77,7 @@ class ReductionOptions(TypedDict, total=False):
 class ReductionSettings:
     """How a pattern is reduced; see `pdfkit.reduce`. None: what the pattern or the method says.
 
-    Raises PdfkitError, with the field as its `key`, for a value that cannot be.
+    Raises PdfkitError, with the field as its `key`, for an impossible value.
     """
 
     composition: str | Mapping[str, float] | None = None

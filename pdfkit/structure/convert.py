@@ -231,7 +231,7 @@ def _by_mass(names: list[str], masses: Any) -> tuple[list[str], tuple[str, ...]]
         near = [n for n in entry.isotopes if abs(entry[n].mass - mass) <= _MASS_OF]
         strange |= set() if near else {name}
         out.append(isotope(name, near[0]) if near else name)
-    text = f"masses of {', '.join(sorted(strange))} are those of no isotope: natural elements are taken"
+    text = f"masses of {', '.join(sorted(strange))} match no isotope: the natural elements are used"
     return out, (text,) if strange else ()
 
 

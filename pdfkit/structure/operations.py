@@ -279,7 +279,7 @@ def tabulated_operations(name: str, cell: Sequence[float]) -> Operations:
     """
     found = settings_of(name)
     if not found:
-        raise StructureError(f"space group {name[:40]!r} is in no table: list the symmetry operations")
+        raise StructureError(f"space group {name[:40]!r} is not known: list the symmetry operations")
     fitting = [s for s in found if keeps(cell, s.operations())] or list(found)
     if fitting[0].origin == "2" and len(fitting) > 1:
         remark(f"space group {name!r} has two origins and the file does not say which: choice 2 is taken")

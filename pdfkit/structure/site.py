@@ -218,5 +218,5 @@ def numbers(name: str, values: Iterable[Any], count: int) -> tuple[float, ...]:
     if len(out) != count:
         raise StructureError(f"{name} has {len(out)} numbers: give {count}")
     if not all(abs(value) < LARGEST for value in out):
-        raise StructureError(f"{name} is not finite, or out of any scale: give numbers")
+        raise StructureError(f"{name} is not finite, or far too large: give finite numbers")
     return out

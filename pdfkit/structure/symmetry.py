@@ -123,7 +123,7 @@ def _check_group(rotations: bytes, translations: bytes) -> None:
         missing = set(keys(Ri @ R, t @ Ri.T + ti).tolist()) - members
         if missing:
             raise StructureError(
-                f"the {len(R)} symmetry operations are no group (products of them are missing): list them all"
+                f"the {len(R)} symmetry operations do not form a group (products of them are missing): list all of them"
             )
 
 

@@ -42,7 +42,7 @@ def cell(values: Any, rotations: IntArray) -> tuple[float, ...]:
     """Return six checked cell parameters, made exact for the symmetry; StructureError if they are no cell."""
     out = numbers("cell", values, 6)
     if min(out[:3]) < 1e-3 or max(out[:3]) > 1e5 or not all(0 < angle < 180 for angle in out[3:]):
-        raise StructureError(f"cell {out} is no cell: give a, b, c > 0 in Å and angles between 0 and 180 degrees")
+        raise StructureError(f"cell {out} is not possible: give a, b, c > 0 in Å and angles between 0 and 180 degrees")
     rows = symmetry.basis(out)
     if float(np.linalg.det(rows)) <= 1e-6 * math.prod(out[:3]):
         raise StructureError(f"cell {out} has no volume: correct its angles")
@@ -127,7 +127,7 @@ def _with_symmetric_U(site: Site, R: IntArray, rows: Array, said: list[str]) -> 
     U = np.mean([symmetry.rotate_U(site.U, Rk, star) for Rk in R], axis=0)
     off = float(np.abs(U - site.U).max())
     if off > 1e-3 and off > 0.1 * float(np.abs(U).max()):
-        said.append(f"U of site {site.label} is against its site symmetry: averaged to {shown(U)}")
+        said.append(f"U of site {site.label} violates its site symmetry: averaged to {shown(U)}")
     return replace(site, U=tuple(float(u) for u in U)) if off > 1e-9 else site
 
 
@@ -275,12 +275,12 @@ def displacement_remarks(sites: tuple[Site, ...], rows: Array, as_B: bool) -> li
     if not (as_B or large.any()) and len(least) and least.min() > LARGE_FOR_ALL:
         large = largest > LARGE_FOR_ALL
     if large.any():
-        why = "does B stand for a value that nobody knows?" if as_B else "perhaps B = 8π²U was given as U"
+        why = "is B a placeholder for an unknown value?" if as_B else "perhaps B = 8π²U was given as U"
         out.append(f"U of {_named(sites, large)} is very large ({largest.max():.3g} Å²): {why}")
     return out
 
 
-_DRAWN = "peaks are drawn with σ = 0.01 Å at least"
+_DRAWN = "its peaks are given a width σ of at least 0.01 Å"
 
 
 def _principal(sites: tuple[Site, ...], rows: Array) -> tuple[Array, Array]:

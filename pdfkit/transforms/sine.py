@@ -262,7 +262,7 @@ def _sine_integral(x: Array, f: Array, y: Array, names: tuple[str, str]) -> Arra
     if reach > limit * (1 + 1e-6):
         raise PdfkitError(
             f"{names[1]} = {reach:g} is beyond π/step = {limit:g}: steps of {step.max():g} in {names[0]} "
-            f"do not determine it; stop {names[1]} there, or give {names[0]} more finely"
+            f"do not determine it; stop {names[1]} there, or give {names[0]} in smaller steps"
         )
     out = phase_sum(x, trapezoids(x) * f, y).imag
     left, right = np.concatenate([[0.0], step]), np.concatenate([step, [0.0]])

@@ -295,7 +295,7 @@ def test_points_that_are_not_known_are_refused() -> None:
         pk.PDF(np.arange(1, 10, 0.2), np.ones(45), instrument=Instrument(qmax=25)).resample(np.arange(2, 5, 0.01))
     unknown = pk.PDF(np.arange(1.0, 5.0), [1.0, 2.0, 3.0, 4.0]).resample([1.5, 2.5])
     np.testing.assert_allclose(unknown.G, [1.5, 2.5], rtol=1e-12)
-    assert "without Qmax" in unknown.remarks[-1]
+    assert "give qmax" in unknown.remarks[-1]
     short = pk.PDF([1.0, 2.0], [1.0, 3.0]).resample([1.0, 1.25])
     np.testing.assert_allclose(short.G, [1.0, 1.5], rtol=1e-12)
 

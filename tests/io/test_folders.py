@@ -181,7 +181,7 @@ def test_a_run_killed_while_its_files_take_their_places_says_so_and_is_finished(
     monkeypatch.undo()
     assert (tmp_path / UNFINISHED).is_dir()
     for path in (tmp_path, tmp_path / "a.txt"):
-        assert "a run was killed while it put its results into" in unfinished(path)
+        assert "a run was killed while it moved its results into" in unfinished(path)
     assert (tmp_path / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == "old"
     assert "warning  a run was killed" in describe(str(tmp_path))
     result(1.0).save(tmp_path / "fit.h5")

@@ -74,7 +74,7 @@ def test_angles_become_Q(tmp_path: Path, name: str, head: str, options: dict, wa
 def test_sin2_theta_undoes_to_Q() -> None:
     angle = np.linspace(0.1, 179, 50)
     np.testing.assert_allclose(sin2_theta(to_Q(angle, 0.7), 0.7), np.sin(np.radians(angle / 2)) ** 2, rtol=1e-12)
-    with pytest.raises(pk.PdfkitError, match=r"ends at 17\.952"):
+    with pytest.raises(pk.PdfkitError, match=r"limit is 17\.952"):
         sin2_theta(np.array([18.0]), 0.7)
 
 
@@ -94,10 +94,10 @@ def test_errors_that_are_not_positive_are_left_out_and_noted(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("x", "name", "options", "words"),
     [
-        (10 * X, "a.dat", {}, "is it in nm⁻¹, or 2θ"),
+        (10 * X, "a.dat", {}, "if it is in nm⁻¹, or 2θ"),
         (X, "a.xye", {}, "no wavelength is known"),
         (X, "a.dat", {"unit": "2theta"}, "give wavelength="),
-        (10 * X, "a.dat", {"unit": "2theta", "wavelength": 0.2}, "2θ = 240 degrees cannot be"),
+        (10 * X, "a.dat", {"unit": "2theta", "wavelength": 0.2}, "2θ would reach 240 degrees"),
         (X, "a.dat", {"unit": "2theta", "wavelength": 0.2, "twothetazero": 3}, "correct twothetazero"),
         (X[::-1], "a.iq", {}, "must increase"),
         (X - 2, "a.iq", {}, "is negative"),

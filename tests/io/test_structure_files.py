@@ -408,8 +408,8 @@ def test_a_cif_cannot_run_code(tmp_path):
     ("symmetry", "atoms", "message"),
     [
         ("", "Ni 0 0 0", "no symmetry operations and no space group"),
-        ("_symmetry_space_group_name_H-M 'Q 3'", "Ni 0 0 0", "in no table"),
-        ("_symmetry_equiv_pos_as_xyz '-x,-y,-z'", "Ni 0 0 0", "no group"),
+        ("_symmetry_space_group_name_H-M 'Q 3'", "Ni 0 0 0", "is not known"),
+        ("_symmetry_equiv_pos_as_xyz '-x,-y,-z'", "Ni 0 0 0", "do not form a group"),
         ("_space_group_IT_number 1", "Ni 0 zero 0", "fract_y of Ni is 'zero'"),
         ("_space_group_IT_number 1", "Ni ? ? ?", "without sites"),
         ("_space_group_IT_number 1", "Ni 0 ? 0", "not finite"),
@@ -513,7 +513,7 @@ def test_errors_name_the_line(tmp_path, name, old, new, line):
         ("POSCAR", "2.7045 0.0 2.7045", "2.7045 0.0", "ase cannot read it"),
         ("POSCAR", "1 1\n", "1 100000000\n", "announces more atoms"),
         ("lattice.xyz", "4\n", "400000000000000000000000000\n", "atoms are announced and 4 lines follow"),
-        ("cell.pdb", " P 1 ", " Q 9 ", "in no table"),
+        ("cell.pdb", " P 1 ", " Q 9 ", "is not known"),
     ],
 )
 def test_incomplete_files_are_refused(tmp_path, name, old, new, message):

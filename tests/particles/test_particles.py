@@ -153,7 +153,7 @@ def test_classes_of_ones_own_are_counted_apart() -> None:
 
 def test_what_cannot_be_counted_says_why() -> None:
     free = replace(ball(14.0), lattice=None, sites=None)
-    with pytest.raises(pk.PdfkitError, match="knows no lattice: take method='direct'"):
+    with pytest.raises(pk.PdfkitError, match="was not built on a lattice: use method='direct'"):
         pk.particles.count_pairs(free, method="lattice")
     with pytest.raises(pk.PdfkitError, match=r"needs 0\.0 GB and 0\.0 GB are allowed"):
         pk.particles.count_pairs(free, method="exact", memory=1e3)

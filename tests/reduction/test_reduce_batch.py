@@ -148,7 +148,7 @@ def test_a_picture_that_nobody_can_draw_anew_is_deleted_and_said(folder: Path) -
     (row,) = run(folder, "scan_0.iq", qmax=15.0, picture=None)
     assert not (folder / "out" / "scan_0.png").exists()
     assert any("give picture= to have it drawn anew" in text for text in row.warnings)
-    with pytest.raises(pk.PdfkitError, match='"png" needs what draws it'):
+    with pytest.raises(pk.PdfkitError, match='"png" needs a function that draws it'):
         run(folder, "scan_0.iq", outputs=("png",), picture=None)
 
 
@@ -187,7 +187,7 @@ def test_half_a_line_and_a_damaged_one_cost_their_files_only(folder: Path) -> No
 def test_a_foreign_file_is_no_journal(folder: Path) -> None:
     (folder / "out").mkdir()
     (folder / "out" / "reductions.jsonl").write_text("my notes\n", encoding="utf-8")
-    with pytest.raises(ReadError, match="is no journal of pdfkit"):
+    with pytest.raises(ReadError, match="not the record of such a run"):
         run(folder, "scan_0.iq")
     assert (folder / "out" / "reductions.jsonl").read_text(encoding="utf-8") == "my notes\n"
 

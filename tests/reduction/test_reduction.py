@@ -299,7 +299,7 @@ def test_noise_that_neighbours_share_is_seen_in_G(truth: pk.SQ) -> None:
     # Seen between 60 and 105 Å, where this smoothing leaves 0.85 of it; scatter alone would say a tenth.
     assert np.median(done.dS / white.dS) == pytest.approx(0.85, abs=0.2)
     assert done.diagnostics["noise ratio"] > 2
-    assert "times" in done.settings["errorsource"]
+    assert "scaled ×" in done.settings["errorsource"]
 
 
 def test_where_errors_come_from(truth: pk.SQ) -> None:
@@ -351,7 +351,7 @@ def test_a_background_on_another_grid_is_interpolated_and_keeps_its_power() -> N
 
 def test_too_much_background_is_refused(truth: pk.SQ) -> None:
     iq = measured(truth, 30.0)
-    with pytest.warns(pk.PdfkitWarning, match="not positive after the background"):
+    with pytest.warns(pk.PdfkitWarning, match="not above the background"):
         subtract(iq, replace(iq, I=np.full(Q.size, 1.01 * iq.I.min())), 1.0)
     with pytest.raises(pk.PdfkitError, match="lower bgscale"):
         pk.reduce(iq, composition="Ni", background=iq, bgscale=1.5)

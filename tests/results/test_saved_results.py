@@ -499,7 +499,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         patched.setattr(os, "fsync", full)
         with pytest.raises(WriteError, match="No space left"):
             single().save(path)
-    with pytest.raises(WriteError, match="no place in HDF5"):
+    with pytest.raises(WriteError, match="it holds what HDF5 cannot store"):
         single().save(path, recipe="zero \0 byte")
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["fit.h5"]

@@ -286,7 +286,7 @@ def test_what_is_no_journal_is_not_overwritten(tmp_path: Path) -> None:
     for text in ("my notes\n", "my notes", '{"other": 1}\n'):
         target.write_text(text)
         for resume in (True, False):
-            with pytest.raises(ReadError, match="no journal of pdfkit"):
+            with pytest.raises(ReadError, match="not the record of such a run"):
                 pk.screen(screens.particles()[:2], screens.measurement(), out=tmp_path, resume=resume)
         assert target.read_text() == text
     target.unlink()

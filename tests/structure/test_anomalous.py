@@ -220,8 +220,8 @@ def test_without_being_asked_a_wavelength_changes_nothing():
     ("about", "message"),
     [
         ({"probe": "X"}, "need the wavelength"),
-        ({"probe": "N", "wavelength": 1.8}, "those of X-rays"),
-        ({"probe": "E", "wavelength": 0.02}, "those of X-rays"),
+        ({"probe": "N", "wavelength": 1.8}, "exist for X-rays only"),
+        ({"probe": "E", "wavelength": 0.02}, "exist for X-rays only"),
         ({"probe": "X", "wavelength": 67.5}, "energy in keV"),
     ],
 )
@@ -388,7 +388,7 @@ def test_recipe(tmp_path, extra, header):
     ("extra", "message"),
     [
         ("anomalous = true", "need the wavelength"),
-        ('anomalous = true, probe = "N"', "those of X-rays"),
+        ('anomalous = true, probe = "N"', "exist for X-rays only"),
         ("anomalous = 0.18", "true or false"),
     ],
 )

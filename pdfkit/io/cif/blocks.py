@@ -38,7 +38,7 @@ class Block:
     def column(self, item: str) -> list[str]:
         """Return the values of an item, looped or not; empty when it is absent."""
         if item in self.twice:
-            raise StructureError(f"{item} stands twice in data_{self.name[:40]}, with different values: keep one")
+            raise StructureError(f"{item} is given twice in data_{self.name[:40]}, with different values: keep one")
         return self.items.get(item, [])
 
     def text(self, *items: str) -> str:

@@ -138,9 +138,9 @@ def confirmed_elements(block: Block, structure: Structure, named: Mapping[str, s
     if formula is None or not _heavy_agree(structure, formula, _positive(block, _Z)):
         raise StructureError(
             f"labels ({labels}) do not say which elements they are, and as {', '.join(dict.fromkeys(named.values()))} "
-            "they do not make the file's formula: add _atom_site_type_symbol"
+            "they disagree with the file's formula: add _atom_site_type_symbol"
         )
-    return [f"labels {labels} are taken for {', '.join(list(named.values())[:6])}, which makes the file's formula"]
+    return [f"labels {labels} are read as {', '.join(list(named.values())[:6])}, which agrees with the file's formula"]
 
 
 def agreement(block: Block, structure: Structure) -> int:
@@ -204,10 +204,12 @@ def _implausible(block: Block, structure: Structure) -> list[str]:
     occ = np.array([site.occ for site in structure.sites])
     # A single site may be a quarter full by chance.
     if occ.max() < (SPARSE if occ.size > 1 else 0.2 * SPARSE) and np.allclose(occ, shares, rtol=0.02, atol=0):
-        said.append("occupancies are the multiplicities of the sites by that of the general position: 1 is a full site")
+        said.append(
+            "occupancies equal each site's multiplicity over that of the general position: give 1 for a full site"
+        )
     farthest = max(abs(x) for site in structure.sites for x in site.xyz)
     if farthest > OUTSIDE:
-        said.append(f"coordinates reach {farthest:.4g} cells: fractions of the cell are expected, are these in Å?")
+        said.append(f"coordinates reach {farthest:.4g} cells, where fractions of the cell are expected: are they in Å?")
     return said
 
 
@@ -234,7 +236,7 @@ def _multiplicities(block: Block, structure: Structure) -> list[str]:
             off.append(f"{label[:20]} {n:g} (here {found})")
     if not off:
         return []
-    return [f"the file gives other multiplicities than its symmetry and positions: {', '.join(off[:4])}"]
+    return [f"the file's multiplicities differ from those of its symmetry and positions: {', '.join(off[:4])}"]
 
 
 def on_given_positions(

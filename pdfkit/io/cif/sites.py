@@ -81,7 +81,7 @@ class _Rows:
             return values
         labels = [other for other in loops if loops[other] == loops.get(name) and "label" in other]
         if not labels:
-            raise StructureError(f"{name} is not in the list of the atoms and has no labels: of which atom is it?")
+            raise StructureError(f"{name} is outside the list of atoms and has no labels: add the label of each atom")
         there, here = [label.strip() for label in self.block.column(labels[0])], self._names()
         if there == here:
             return values
@@ -150,7 +150,9 @@ def _kept(table: _Rows, said: list[str]) -> list[int]:
     attached = [table.text(i, "attached_hydrogens") for i in kept]
     hydrogens = sum(int(text) for text in attached if re.fullmatch("[0-9]{1,2}", text))
     if hydrogens:
-        said.append(f"{hydrogens} hydrogen atoms are attached to sites without being listed: they are not there")
+        said.append(
+            f"{hydrogens} hydrogen atoms are attached to sites but not listed: they are missing from the structure"
+        )
     if dummies:
         said.append(f"{_shown(dummies)}: left out as dummy (calc_flag dum)")
     if lost:
@@ -163,7 +165,7 @@ def _zeros_are_points(table: _Rows, said: list[str]) -> bool:
     for i in range(table.count):
         row = [table.raw(i, f"fract_{x}") for x in "xyz"]
         if "." in row and any(text not in MISSING for text in row):
-            said.append("a point among the coordinates is read as 0, the default of the CIF dictionary")
+            said.append("a coordinate given as '.' is read as 0, the default of the CIF dictionary")
             return True
     return False
 
@@ -197,11 +199,13 @@ def _there(i: int, name: str, symbol: str, occ: float, known: frozenset[str], sa
             raise
         return [_There(i, name, Species(element), occ, True)]
     if symbol and len(found) == 1 and (named := label_isotope(name, found[0][0].element)):
-        text = f"{name[:20]} names an isotope and its type symbol {symbol[:20]} none: {named} is taken"
+        text = f"{name[:20]} names an isotope, its type symbol {symbol[:20]} does not: {named} is used"
         said += [] if text in said else [text]
         found = ((replace(found[0][0], element=named), found[0][1]),)
     if symbol and found and found[0][0].element == "H" and re.fullmatch(r"D\d{0,3}", name):
-        text = "a label names deuterium and its type symbol H: H is taken; give D as the type symbol if it is meant"
+        text = (
+            "a label names deuterium, its type symbol is H: H is used; give D as the type symbol if deuterium is meant"
+        )
         said += [] if text in said else [text]
     return [_There(i, name, *one) for one in found]
 
@@ -255,8 +259,8 @@ def _check_alternatives(table: _Rows, kept: Sequence[int], atoms: Sequence[Atom]
     for assembly, groups in most.items():
         if len(groups) > 1 and sum(groups.values()) > 1.01 and max(groups.values()) > 0.99:
             raise StructureError(
-                f"the disorder groups {_shown(list(groups))} of assembly {assembly[:20] or '.'} are alternatives, and "
-                f"together they hold {sum(groups.values()):g} atoms a place: give their occupancies"
+                f"the disorder groups {_shown(list(groups))} of assembly {assembly[:20] or '.'} are alternatives, but "
+                f"together they put {sum(groups.values()):g} atoms on each position: give their occupancies"
             )
 
 
@@ -319,7 +323,7 @@ def _matched(atoms: Sequence[Atom], listed: Sequence[_Listed], said: list[str]) 
             out[i] = tensor
     lost = [label for label in by_label if label not in known]
     if lost:
-        said.append(f"the anisotropic list has {_shown(lost)}, which no site is called: not used")
+        said.append(f"the anisotropic list has {_shown(lost)}, but no site has that label: not used")
     return out
 
 
@@ -382,9 +386,9 @@ def _isotropic_displacement(atom: Atom) -> tuple[tuple[float, ...], str]:
     if atom.U is None:
         return (DEFAULT_UISO,), f"U is missing for {{}}: {DEFAULT_UISO:g} Å² is assumed"
     if atom.tensor is not None:
-        return (atom.U,), "{} is called isotropic and has a tensor: U_iso_or_equiv is taken"
+        return (atom.U,), "{} is declared isotropic but has a tensor: U_iso_or_equiv is taken"
     if atom.kind in _ANISOTROPIC:
-        return (atom.U,), "{} is called anisotropic and has no tensor: U_iso_or_equiv is taken"
+        return (atom.U,), "{} is declared anisotropic but has no tensor: U_iso_or_equiv is taken"
     return (atom.U,), ""
 
 

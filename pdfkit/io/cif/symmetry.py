@@ -129,7 +129,7 @@ def _named(block: Block, cell: Sequence[float], judge: _Judge, said: list[str]) 
         return []
     strange = [text for text in dict.fromkeys(texts) if text not in dict(known)]
     if strange:
-        said.append(f"space group {strange[0][:40]!r} is in no table: {known[0][0][:20]!r} is considered instead")
+        said.append(f"space group {strange[0][:40]!r} is not known: {known[0][0][:20]!r} is considered instead")
     if len({found[0].number for _, found in known}) > 1:
         known = _of_one_group(known, cell, judge, said)
     text, found = next((pair for pair in known if len(pair[1]) == 1), known[0])
@@ -162,7 +162,7 @@ def _statements(text: str, found: tuple[Setting, ...], cell: Sequence[float]) ->
 def _no_symmetry(block: Block) -> str:
     text = block.text(*_SYMBOLS, *_NUMBERS)
     if text:
-        return f"space group {text[:40]!r} is in no table: list the symmetry operations in the file"
+        return f"space group {text[:40]!r} is not known: list the symmetry operations in the file"
     return "no symmetry operations and no space group: add one of them ('P 1' if there is none)"
 
 
@@ -177,13 +177,13 @@ def _believed(listed: Statement, against: Sequence[Statement], judge: _Judge, sa
     if not against:
         return listed
     texts = " and ".join(dict.fromkeys(one.text for one in against))
-    said_otherwise = f"{texts} {'are' if ' and ' in texts else 'is'} of another symmetry than the listed operations"
+    said_otherwise = f"{texts} {'disagree' if ' and ' in texts else 'disagrees'} with the listed operations"
     best = max(against, key=judge.agreement)
     if judge.agreement(best) > 0 > judge.agreement(listed):
         said.append(f"{said_otherwise}: {_name(best)} is taken, {_AGREES}")
         return best
     setting = structure_operations.find_setting(*listed.operations)
-    said.append(f"{said_otherwise}{f', which are {setting.name}' if setting else ''}: these are believed")
+    said.append(f"{said_otherwise}{f', which are {setting.name}' if setting else ''}: the listed operations are used")
     return listed
 
 
