@@ -280,7 +280,7 @@ def displacement_remarks(sites: tuple[Site, ...], rows: Array, as_B: bool) -> li
     return out
 
 
-_DRAWN = "its peaks are given a width σ of at least 0.01 Å"
+_DRAWN = "peaks are calculated with a width of σ = 0.01 Å at least"
 
 
 def _principal(sites: tuple[Site, ...], rows: Array) -> tuple[Array, Array]:
