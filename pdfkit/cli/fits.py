@@ -12,6 +12,7 @@ import typer
 
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, fitting
+from pdfkit.cli.info import RESULTS
 from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
@@ -123,9 +124,9 @@ def partials(
 
     path = Path(source)
     if _is_structure(source):
-        from pdfkit.cli.simulation import phases_of
         from pdfkit.data.instrument import Instrument
         from pdfkit.model.model import Model
+        from pdfkit.phases.files import phases_of
 
         one = Model(phases_of([source]), Instrument(probe, qmax=qmax, qdamp=qdamp))
         return _of_model({"": one}, grid(rmin, rmax, rstep), out or Path("pdfkit-out") / path.stem, [source])
@@ -185,12 +186,14 @@ def _partials_names(prefix: str, data: list[str]) -> list[str]:
 
 def is_hdf5(path: Path) -> bool:
     """Return whether a file is HDF5, by its first bytes or by its ending."""
+    from pdfkit.io.hdf5 import SIGNATURE
+
     if path.is_dir():
         raise ReadError(path, "this is a folder: give a recipe or a result.h5")
     if not path.exists():
         raise ReadError(path, missing(path))
     with path.open("rb") as stream:
-        return stream.read(8) == b"\x89HDF\r\n\x1a\n" or path.suffix in (".h5", ".hdf5", ".nxs")
+        return stream.read(8) == SIGNATURE or path.suffix in RESULTS
 
 
 def _loaded(path: Path) -> Recipe:

@@ -81,6 +81,7 @@ def simulate(
     from pdfkit.io.pdf import write_pdf
     from pdfkit.model import noise as model_noise
     from pdfkit.model.model import Model
+    from pdfkit.phases.files import phases_of
 
     given = dict(
         zip(LENGTHS, (spdiameter, spsigma, equatorial, axis_ratio, thickness, diameter, length, stepcut), strict=True)
@@ -119,26 +120,6 @@ def _shape(kind: str, given: dict[str, float]) -> Any:
             f"--{next(iter(given)).replace('_', '-')} needs a shape: give --shape, such as --shape sphere"
         )
     return from_kind(fitting[0], **given)
-
-
-def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions: bool = False) -> list[Any]:
-    """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
-    from pdfkit.phases.base import plain_word
-    from pdfkit.phases.files import kind_of, known_structure, phase_from_file
-    from pdfkit.shapes import Bulk
-
-    given = {} if shape is None or isinstance(shape, Bulk) else {"shape": shape}
-    charged: dict[str, Any] = {"ions": True} if ions else {}
-    out: list[Any] = []
-    for text in structures:
-        name = plain_word(Path(text).stem)
-        if name in [phase.name for phase in out]:
-            name = f"{name}_{len(out) + 1}"
-        if given and kind_of(known_structure(text)) == "cluster":
-            raise PdfkitError(f"{text} is a cluster, which ends by itself: leave the shape out")
-        found = {"symmetry": symmetry} if symmetry and kind_of(known_structure(text)) == "crystal" else {}
-        out.append(phase_from_file(known_structure(text), name=name, **given, **found, **charged))
-    return out
 
 
 def _set_values(model: Any, settings: list[str]) -> Any:

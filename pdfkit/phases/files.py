@@ -13,8 +13,10 @@ from pdfkit.io import pdb
 from pdfkit.io._text import read_text
 from pdfkit.io.structures import available_structures
 from pdfkit.io.xyz import XYZ, clusters
+from pdfkit.phases.base import plain_word
 from pdfkit.phases.cluster import Cluster
 from pdfkit.phases.crystal import Crystal
+from pdfkit.shapes import Bulk
 
 KINDS = ("crystal", "cluster")
 _APERIODIC = re.compile(r"(?i)\bpbc\s*=\s*[\"'\[{(]?\s*(?:f(?:alse)?|0)(?:[\s,]+(?:f(?:alse)?|0)){2}")
@@ -60,3 +62,19 @@ def phase_from_file(path: str | PathLike[str], *, name: str = "", kind: str | No
     """
     kind = _checks.choice("kind", kind or kind_of(path), KINDS)
     return (Cluster if kind == "cluster" else Crystal).from_file(path, name=name, **options)
+
+
+def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions: bool = False) -> list[Any]:
+    """Return one phase per structure, named after it; the shape that a file brings along gives way to one asked for."""
+    given = {} if shape is None or isinstance(shape, Bulk) else {"shape": shape}
+    charged: dict[str, Any] = {"ions": True} if ions else {}
+    out: list[Any] = []
+    for text in structures:
+        name = plain_word(Path(text).stem)
+        if name in [phase.name for phase in out]:
+            name = f"{name}_{len(out) + 1}"
+        if given and kind_of(known_structure(text)) == "cluster":
+            raise PdfkitError(f"{text} is a cluster, which ends by itself: leave the shape out")
+        found = {"symmetry": symmetry} if symmetry and kind_of(known_structure(text)) == "crystal" else {}
+        out.append(phase_from_file(known_structure(text), name=name, **given, **found, **charged))
+    return out
