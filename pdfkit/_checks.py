@@ -80,7 +80,8 @@ def scale(name: str, values: Array, errors: Array | None = None) -> None:
     if low < SMALLEST or high > LARGEST:
         worst = high if high > LARGEST else low
         raise PdfkitError(
-            f"an error of {name} is {worst:.3g}: no measurement is that sure or unsure; leave errors out", key=name
+            f"an error of {name} is {worst:.3g}: no measurement has such an error; correct it, or leave errors out",
+            key=name,
         )
 
 

@@ -165,7 +165,7 @@ def evaluate(text: str, values: Mapping[str, float]) -> Dual:
         if not all(map(math.isfinite, (value, *slopes.values()))):
             raise OverflowError("it is not finite")
     except KeyError as error:
-        raise ParameterError(f"expression {_short(text)} names {error.args[0]!r}, which is no parameter") from None
+        raise ParameterError(f"expression {_short(text)} names {error.args[0]!r}, which is not a parameter") from None
     except (ZeroDivisionError, ValueError, OverflowError) as error:
         why = "too large" if isinstance(error, OverflowError) else str(error)
         raise ParameterError(

@@ -174,8 +174,8 @@ class Pool:
         """Refuse to go on with processes that never did anything: another try would end the same way."""
         if all(future.cancelled() or not future.done() or future.exception() for future in self._warming):
             raise PdfkitError(
-                f"worker processes cannot start ({_words(error)}): does the script that calls this have the line "
-                'if __name__ == "__main__": ?'
+                f"worker processes cannot start ({_words(error)}): your script must have the line "
+                'if __name__ == "__main__":'
             ) from None
 
     def _restarted(self, error: BaseException) -> Executor:
@@ -255,7 +255,7 @@ class Pool:
             if not self.own:
                 raise PdfkitError(f"the executor broke ({_words(error)}): {LOST}") from None
             self._must_have_worked(error)
-            return "a worker process died on it (out of memory?)"
+            return "the worker process that computed it ended without a result (perhaps memory ran out)"
         except Exception as error:  # an executor may report a lost worker or an unpicklable candidate in its own way
             return f"no worker could finish it ({_words(error)})"
 

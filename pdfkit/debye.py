@@ -145,7 +145,7 @@ def sine_sums(
         method = "grid" if n or grid.cost(npairs) < _direct_cost(len(peak), Q) else "direct"
     if method == "direct":
         if n:
-            raise PdfkitError("derivatives come from the grid: leave method out")
+            raise PdfkitError("derivatives are computed with the grid only: leave method out")
         return _direct(peak, pair, npairs, Q)[:, None]
     return grid.sums(peak, pair, npairs, dpeak)
 
@@ -271,7 +271,7 @@ def _valid(table: PairTable, Q: Any) -> Array:
         raise StructureError("one atom has no pair distances: give a particle of at least two atoms")
     values = _checks.array("Q", Q)
     if (values < 0).any():
-        raise PdfkitError(f"Q holds {values.min():g}: it cannot be negative")
+        raise PdfkitError(f"Q has the value {values.min():g}, and it cannot be negative: correct it")
     return values
 
 

@@ -363,7 +363,9 @@ def _displacements(classes: tuple[str, ...], Uiso: float | Mapping[str, float]) 
         return (_checks.number("Uiso", Uiso, low=0.0, high=_checks.MOST_U),) * len(classes)
     for key in Uiso:
         if key not in classes:
-            raise PdfkitError(f"Uiso of {key!r}: the particle has {', '.join(classes)}")
+            raise PdfkitError(
+                f"Uiso is given for {key!r}, but the kinds of atom are {', '.join(classes)}: name one of them"
+            )
     return tuple(_checks.number(f"Uiso of {c}", Uiso.get(c, UISO), low=0.0, high=_checks.MOST_U) for c in classes)
 
 

@@ -132,7 +132,9 @@ def profile(
     points = int(_checks.number("points", points, low=3, high=1001))
     sigma = math.sqrt(result.covariance[index, index])
     if not math.isfinite(sigma):
-        raise ParameterError(f"{name} has no error to step by (it is on a bound, or not determined): widen its bounds")
+        raise ParameterError(
+            f"{name} has no standard error, which sets the steps (it is on a bound, or undetermined): widen its bounds"
+        )
     best = float(result.values[index])
     par = result.params[name]
     wanted = np.clip(best + sigma * np.linspace(-sigmas, sigmas, points), par.min, par.max)

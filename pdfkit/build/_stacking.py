@@ -98,7 +98,8 @@ def letters_of(sequence: str) -> IntArray:
         return _from_labels(text)
     if len(text) < 2 or not set(text) <= set(LETTERS):
         raise PdfkitError(
-            f"stacking {sequence!r} is none: give A, B, C for each bilayer of a period (ABC), or c and h (cchc)"
+            f"stacking {sequence!r} is not understood: give one letter for each bilayer of a period, A, B, C (as in "
+            "ABC) or c, h (as in cchc)"
         )
     letters = np.array([LETTERS.index(letter) for letter in text])
     alike = np.flatnonzero(letters == np.roll(letters, -1))
@@ -202,7 +203,7 @@ def _structure(obj: Any) -> Structure:
             return load_structure(obj)
         return read_structure(obj)
     kind = f"{type(obj).__module__}.{type(obj).__name__}"
-    hint = "it has no cell" if isinstance(obj, Particle) else f"{kind} is none"
+    hint = "it has no cell" if isinstance(obj, Particle) else f"{kind} is not one"
     raise PdfkitError(f"a particle is cut from a crystal and {hint}: give a Structure, its name or file, or a stacking")
 
 

@@ -317,7 +317,10 @@ def _replacements(source: Source, shell: Any) -> dict[str, str]:
     if isinstance(shell, Mapping):
         unknown = [old for old in shell if old not in mine]
         if unknown or not shell:
-            raise PdfkitError(f"shell replaces {unknown or 'nothing'}: the core's elements are {', '.join(mine)}")
+            raise PdfkitError(
+                f"shell replaces {unknown or 'nothing'}, but the elements of the core are {', '.join(mine)}: name one "
+                "of them"
+            )
         return {old: neutral_symbol(new) for old, new in shell.items()}
     other = sorted(set(network(shell).elements))
     if len(mine) == len(other) == 1:
@@ -372,6 +375,6 @@ def _direction(name: str, value: Centre, source: Source) -> Array:
     else:
         indices = _checks.array(name, value)
     if indices.shape != (3,) or not indices.any():
-        raise PdfkitError(f"{name} = {_shown(value)} is no direction: give a, b, c or three indices such as 1 1 1")
+        raise PdfkitError(f"{name} = {_shown(value)} is not a direction: give a, b, c or three indices such as 1 1 1")
     out = indices @ source.axes
     return np.asarray(out / np.linalg.norm(out))

@@ -54,7 +54,7 @@ def point_group(particle: Particle, tolerance: float = 0.05) -> str:
 def symmetry_operations(particle: Particle, tolerance: float = 0.05) -> Array | None:
     """Return the matrices (k, 3, 3) that map a particle onto itself about its mean; None when all lies on a line."""
     if len(particle) > MOST_ATOMS:
-        raise PdfkitError(f"a point group of {len(particle)} atoms is not looked for: {MOST_ATOMS} is the limit")
+        raise PdfkitError(f"the particle has {len(particle)} atoms: a point group is found for at most {MOST_ATOMS}")
     xyz = particle.xyz - particle.xyz.mean(axis=0)
     frame = _frame(xyz, _shells(xyz, particle.kind, tolerance))
     if len(frame) < 2:
@@ -184,7 +184,9 @@ def fingerprint(particle: Particle) -> dict[tuple[str, str], Array]:
     from scipy.spatial.distance import cdist, pdist
 
     if len(particle) > MOST_COMPARED:
-        raise StructureError(f"a fingerprint of {len(particle)} atoms is not made: {MOST_COMPARED} is the limit")
+        raise StructureError(
+            f"the particle has {len(particle)} atoms: a fingerprint is made of at most {MOST_COMPARED}"
+        )
     groups = {e: particle.xyz[particle.kind == k] for k, e in enumerate(particle.elements)}
     out = {}
     for a, x in groups.items():

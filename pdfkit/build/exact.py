@@ -216,7 +216,7 @@ def _nothing(plan: _Plan, least: dict[str, int]) -> str:
     if plan.m > most:
         return (
             f"{text}: {plan.n} connected anions have at most {most} cations, so give at most {plan.cation}{most}, or "
-            "build a cluster with cations on ligands by capped_tetrahedron"
+            "use capped_tetrahedron for a cluster whose further cations are bound by ligands alone"
         )
     fewest = ", ".join(f"{m} in {stack}" for stack, m in least.items())
     return (
@@ -239,7 +239,7 @@ def _plan(
     missing = int(_checks.number("near", near, low=0, high=2))
     kinds = tuple(range(0 if complete else 1, missing + 1))
     if not kinds:
-        raise PdfkitError("neither complete nor near-complete candidates are asked for: set complete or near")
+        raise PdfkitError("complete = False and near = 0 leave no candidates: set complete=True, or near=1 or 2")
     if cell is None:
         length = bond_length(cation, anion) if bond is None else _checks.number("bond", bond, low=1.0, high=10.0)
         a_h = math.sqrt(8 / 3) * length
@@ -247,7 +247,9 @@ def _plan(
     else:
         given = _checks.array("cell", cell)
         if given.shape != (3,) or given.min() <= 0:
-            raise PdfkitError(f"cell = {given.tolist()} is none: give a_h and h in Å, and u")
+            raise PdfkitError(
+                f"cell = {given.tolist()} is not understood: give three numbers above 0, a_h and h in Å, and u"
+            )
         sizes = (float(given[0]), float(given[1]), float(given[2]))
     how = _sets.Search(_seed(seed), _checks.number("effort", effort, low=0.0, high=1e4, open_low=True))
     return _Plan(cation, anion, m, n, sizes, kinds, _stacks(stackings), how)

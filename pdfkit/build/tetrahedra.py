@@ -64,7 +64,7 @@ def truncated_tetrahedron(source: Any, n: int, cut: int, *, terminated: str = "c
     count = _whole("n", n, 2)
     depth = _whole("cut", cut, 1)
     if 2 * depth >= count:
-        raise PdfkitError(f"cut = {depth} takes corners of T{count} that overlap: it must be below n/2")
+        raise PdfkitError(f"cut = {depth} is too deep for n = {count}, because the corners overlap: give cut below n/2")
     return _tetrahedron(source, count, depth, terminated, name)
 
 

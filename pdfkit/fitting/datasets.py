@@ -52,7 +52,7 @@ def _with_names(model: Model, data: Any) -> dict[str, PDF]:
         sets = list(data)
     except TypeError:
         raise PdfkitError(
-            f"data of type {type(data).__name__} are no PDF: give one, a list, or a dict by name"
+            f"data is of type {type(data).__name__}: give a PDF, a list of PDFs, or a dict of PDFs by name"
         ) from None
     words = [re.sub(r"\W+", "_", getattr(pdf, "name", "")).strip("_") for pdf in sets]
     taken = {phase.name for phase in model.phases}
@@ -79,7 +79,7 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
         if len(data) > 1:
             remarks += _borrowed(title, own, used)
             if heard - _said(used):
-                remarks.append(f"{title}: neither data nor model say its qdamp; {used.qdamp:g} is used")
+                remarks.append(f"{title}: neither the data nor the model state qdamp; {used.qdamp:g} is used")
         models[name] = model if used == known else _measured(model, used, title, remarks)
     return models, tuple(remarks)
 
@@ -110,7 +110,9 @@ def _merged(own: Instrument, known: Instrument, *, lends: bool, resonant: bool) 
 def _measured(model: Model, used: Instrument, title: str, remarks: list[str]) -> Model:
     """Return the model measured by another instrument; strengths that were given hold for their own probe."""
     if model.strengths and used.probe != model.instrument.probe:
-        remarks.append(f"{title}: the strengths given to the model are not those of its probe; tabulated ones are used")
+        remarks.append(
+            f"{title}: the strengths given to the model are for another probe; tabulated ones are used for these data"
+        )
         return Model(model.phases, used, model.convention)
     return model.with_instrument(used)
 
@@ -132,7 +134,7 @@ def _borrowed(title: str, own: Instrument, used: Instrument) -> list[str]:
     taken = [n for n in _names(own) if getattr(own, n) != getattr(used, n) and n != "anomalous"]
     taken = [n for n in taken if used.anomalous or n not in _OF_XRAYS]
     text = ", ".join(f"{n} = {_shown(getattr(used, n))}" for n in taken)
-    return [f"{title}: the data do not say {', '.join(taken)}; the model's {text} is used"] if taken else []
+    return [f"{title}: the data do not state {', '.join(taken)}; the model's {text} is used"] if taken else []
 
 
 def _shown(value: Any) -> str:

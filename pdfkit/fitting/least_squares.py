@@ -205,7 +205,7 @@ def _adopt(params: Parameters, models: Mapping[str, Model]) -> tuple[str, ...]:
         if about.get("of model") and par.value == about["made"][0] and is_default(par):
             par.set(value=q.value, min=min(par.min, q.value), max=max(par.max, q.value))
         elif par.value != q.value:
-            remarks.append(f"{q.name} is fixed at {par.value:g} by params; data and model say {q.value:g}")
+            remarks.append(f"{q.name} is fixed at {par.value:g} by params; the data or the model state {q.value:g}")
     return tuple(remarks)
 
 
@@ -338,7 +338,7 @@ def _verdict(rw: float, reduced_chi2: float, source: str) -> tuple[str, ...]:
     """Say that a model does not describe the data, which is no matter of convergence."""
     if describes(rw, reduced_chi2, source):
         return ()
-    return (f"the model does not describe the data: the best Rw in reach is {rw:.2f}; its parameters mean little",)
+    return (f"the model does not describe the data: even the best fit has Rw = {rw:.2f}; do not trust its parameters",)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,9 @@ def global_quantities(models: Mapping[str, Model]) -> list[Quantity]:
         return list(first.quantities)
     for name in models:
         if not name.isidentifier() or name in [phase.name for phase in first.phases]:
-            raise ParameterError(f"data set name {name!r}: use a plain word that is no phase name")
+            raise ParameterError(
+                f"data set name {name!r} cannot be used: write letters, digits and _, and not the name of a phase"
+            )
     same = zip(*(model.quantities for model in models.values()), strict=True)
     shared = [
         replace(qs[0], low=max(q.low for q in qs), high=min(q.high for q in qs))
@@ -136,7 +138,7 @@ def _prepared(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:
     asked, can = problem.settings.errors, all(possible(one.model) for one in problem.datasets)
     if asked == "covariance" and not can:
         raise PdfkitError(
-            'errors="covariance" needs a finite qmax and the default convention: give them, or leave it out'
+            'errors="covariance" needs a finite qmax and the default convention: give both, or leave errors= out'
         )
     errors = asked if asked != "auto" else "covariance" if can else "independent"
     sets = [Dataset.of(one, problem.use_errors, errors) for one in problem.datasets]
@@ -203,12 +205,14 @@ class Residuals:
         ]
         if idle and not self.restraints:
             raise ParameterError(
-                f"{idle[0]} is free, but neither model nor ties have it: fix it, or take params of this model"
+                f"{idle[0]} is free, but neither the model nor a tie uses it: fix it, or make params with "
+                "parameters(model)"
             )
         points = self.count
         if points <= len(self.mapping.free):
             raise ParameterError(
-                f"{len(self.mapping.free)} free parameters and {points} points: fix some, or widen the range"
+                f"{len(self.mapping.free)} parameters are free but there are only {points} points: fix some, or widen "
+                "the range"
             )
 
     def curves(self, x: Array, columns: Sequence[int] | None = None) -> list[tuple[Array, Array]]:

@@ -123,7 +123,9 @@ class Evaluator:
         """Compute without a cut on the program's own wider grid, and filter that."""
         plain = replace(self.instrument, qmin=0.0, qmax=None, scattering="constant", window="none")
         if self.instrument != replace(plain, qmax=self.instrument.qmax):
-            raise PdfkitError(f"convention {program!r} has no qmin, window or Q-dependent scattering: leave them out")
+            raise PdfkitError(
+                f"convention {program!r} does not support qmin, window or Q-dependent scattering: leave them out"
+            )
         wide = filters.filter_range(self.r, self._qmax, program, begin)
         # PDFfit2's grid has no r = 0, where G is 0.
         self._zero = bool(self.r[0] < 0.5 * wide[0])

@@ -301,7 +301,7 @@ class Model:
         """
         Q = _checks.grid("Q", Q)
         if Q[0] <= 0:
-            raise PdfkitError(f"Q starts at {Q[0]:g}: S(Q) needs Q > 0")
+            raise PdfkitError(f"Q starts at {Q[0]:g}: S(Q) is computed at Q > 0 only, so leave lower Q out")
         free = replace(
             self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, scattering="constant"
         )

@@ -48,7 +48,9 @@ def grid(rmin: float, rmax: float, rstep: float) -> Array:
     if rmin >= rmax:
         raise PdfkitError(f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
     if (rmax - rmin) / rstep > MOST_POINTS:
-        raise PdfkitError(f"rstep = {rstep:g} makes more than {MOST_POINTS} points up to {rmax:g} Å: take a wider step")
+        raise PdfkitError(
+            f"rstep = {rstep:g} makes more than {MOST_POINTS} points up to {rmax:g} Å: give a larger rstep"
+        )
     steps = math.floor((rmax - rmin) / rstep + 1e-6)
     # Through decimals: 0.01·k would be written as 0.07000000000000001.
     return np.asarray(np.round(rmin + rstep * np.arange(steps + 1), 10))
@@ -59,7 +61,7 @@ def wavelength(given: float | None, energy: float | None, probe: str) -> float |
     if energy is None:
         return given
     if given is not None or probe != "X":
-        raise PdfkitError("energy is that of X-rays, in place of a wavelength: give one of them")
+        raise PdfkitError("energy (keV) is for X-rays and replaces the wavelength: give one of the two, and probe X")
     return HC / _checks.number("energy", energy, low=0.0, open_low=True)
 
 

@@ -129,7 +129,9 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
             raise
         except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
             reason = " ".join(str(error).split())[:120] or type(error).__name__
-            raise ParameterError(f"the text is not parameters in JSON ({reason}): was it changed by hand?") from None
+            raise ParameterError(
+                f"this text does not hold parameters in JSON ({reason}): write it again with params.dumps()"
+            ) from None
         new = Parameters()
         new.add_many(*read)
         new.valuesdict()  # ties are evaluated now, or refused
@@ -158,11 +160,11 @@ def _parameter(
 ) -> lmfit.Parameter:
     """Return the parameter of a row of JSON, which may hold numbers, text and plain data only."""
     if not isinstance(name, str) or not isinstance(expr, str | None):
-        raise ParameterError(f"{str(name)[:40]!r} is not a parameter with a tie in text: was it changed by hand?")
+        raise ParameterError(f"the name or the tie of parameter {str(name)[:40]!r} is not text: put both in quotes")
     numbers = [None if one is None else float(one) for one in (value, low, high, brute_step, stderr, init_value)]
     value, low, high, brute_step, stderr, init_value = numbers
     if any(one is not None and math.isnan(one) for one in (value, low, high)):
-        raise ParameterError(f"{name[:40]} has a value or limit that is no number: correct it")
+        raise ParameterError(f"the value or a limit of {name[:40]} is not a number: correct it")
     par = lmfit.Parameter(name, value, bool(vary), low, high, brute_step=brute_step, user_data=user_data)
     if isinstance(user_data, dict):  # JSON has lists only
         par.user_data = {key: tuple(one) if isinstance(one, list) else one for key, one in user_data.items()}
@@ -244,7 +246,7 @@ def _refinable(params: Parameters, pattern: str) -> list[str]:
 
 def _items(what: str, given: Any, example: str) -> Iterable[tuple[str, Any]]:
     if given is not None and not isinstance(given, Mapping):
-        raise ParameterError(f"{what} are no dict by name: write {what}={example}", key=what)
+        raise ParameterError(f"{what} must be a dict with names as keys: write {what}={example}", key=what)
     return (given or {}).items()
 
 
@@ -254,7 +256,7 @@ def _pair(pattern: str, pair: Any) -> tuple[float | None, float | None]:
         return (None if low is None else float(low)), (None if high is None else float(high))
     except (TypeError, ValueError):
         raise ParameterError(
-            f"bounds of {pattern} are not two numbers: give (low, high), None for a default", key=pattern
+            f"bounds of {pattern} are not two numbers: give (low, high), or None to keep a limit", key=pattern
         ) from None
 
 
@@ -269,7 +271,8 @@ def _tie(params: Parameters, pattern: str, expression: str) -> None:
     itself = sorted(used & set(names))
     if itself and (len(names) == 1 or expression.strip() != itself[0]):
         raise ParameterError(
-            f"tie {pattern} = {expression} ties {itself[0]} to itself: name another, or leave it out", key=pattern
+            f"tie {pattern} = {expression} ties {itself[0]} to itself: use another parameter, or leave it out",
+            key=pattern,
         )
     for name in names:
         if name not in itself:
@@ -282,21 +285,29 @@ def _set_bounds(par: Any, low: float | None, high: float | None) -> str:
     new_high = par.max if high is None else high
     if not new_low < new_high:
         raise ParameterError(
-            f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be the smaller", key=par.name
+            f"bounds of {par.name} are {new_low:g} and {new_high:g}: the first must be smaller", key=par.name
         )
     said = f"the bounds {new_low:g} to {new_high:g}"
     least, most = possible(par)
     if new_low > most or new_high < least:
-        raise ParameterError(f"bounds of {par.name}: it lies between {least:g} and {most:g}; give others", key=par.name)
+        raise ParameterError(
+            f"bounds of {par.name} are {new_low:g} and {new_high:g}, but it must lie between {least:g} and {most:g}: "
+            "correct them",
+            key=par.name,
+        )
     beyond = most < new_high < math.inf or -math.inf < new_low < min(least, 0.0)
     new_low, new_high = max(new_low, least), min(new_high, most)
-    cut = f"bounds of {par.name} are {new_low:g} to {new_high:g}: further it cannot go" if beyond else ""
+    cut = (
+        f"bounds of {par.name} were narrowed to {new_low:g} to {new_high:g}, the values that are possible"
+        if beyond
+        else ""
+    )
     if par.expr:
         par.set(min=new_low, max=new_high)
         return cut
     value = float(par.value)
     if not par.vary and not new_low <= value <= new_high:
-        return f"{par.name} is fixed at {value:g}, outside {said} that were given: they do nothing"
+        return f"{par.name} is fixed at {value:g}, which lies outside {said}: the bounds have no effect"
     par.set(min=new_low, max=new_high)
     par.value = min(max(value, new_low), new_high)
     if par.value == value:
@@ -321,7 +332,7 @@ def _check_cycles(params: Parameters) -> None:
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
         if name in trail:
-            raise ParameterError(f"ties run in a circle: {' -> '.join([*trail, name])}; cut one of them")
+            raise ParameterError(f"ties form a circle: {' -> '.join([*trail, name])}; remove one of them")
         if name in done or not params[name].expr:
             return
         for inner in _expressions.names(params[name].expr):
@@ -456,7 +467,7 @@ def _of_free(par: Any) -> tuple[float, float]:
     (least, most), value = possible(par), float(par.value)
     if not least <= value <= most:
         raise ParameterError(
-            f"{par.name} starts at {value:g}: it lies between {least:g} and {most:g}, give another start value",
+            f"{par.name} starts at {value:g}, but it must lie between {least:g} and {most:g}: give another start value",
             key=par.name,
         )
     return max(par.min, least), min(par.max, most)

@@ -94,7 +94,10 @@ class BondRestraint:
         """Return (distance − target)/σ and its derivatives."""
         known = {phase.name: phase for phase in model.phases}
         if self.phase not in known:
-            raise ParameterError(f"restraint on phase {self.phase!r}: nearest are {nearest(self.phase, known)}")
+            raise ParameterError(
+                f"a restraint names the phase {self.phase!r}, which the model does not have: nearest are "
+                f"{nearest(self.phase, known)}"
+            )
         phase = known[self.phase]
         rows = [names.index(f"{phase.name}.{q.name}") for q in phase.quantities if f"{phase.name}.{q.name}" in names]
         if len(rows) != len(phase.quantities):  # several data sets: the scale is not the phase's own, and not needed
@@ -103,7 +106,10 @@ class BondRestraint:
         wanted = sorted((self.first, self.second))
         which = [k for k, pair in enumerate(found.pairs) if sorted(pair) == wanted]
         if not which:
-            raise ParameterError(f"restraint on {self.first}–{self.second}: phase {self.phase} has no such pair")
+            raise ParameterError(
+                f"a restraint names the bond {self.first}–{self.second}, but phase {self.phase} has no such pair near "
+                f"{self.target:g} Å: correct its elements or target"
+            )
         index = np.flatnonzero(found.pair == which[0])
         nearest_peak = index[np.argmin(found.peak[index, 0])]
         return (

@@ -73,7 +73,7 @@ def loads(text: str) -> Any:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise PdfkitError(f"the text is not a model in JSON ({reason}): was it changed by hand?") from None
+        raise PdfkitError(f"this text does not hold a model in JSON ({reason}): write it again with pdfkit") from None
 
 
 def data_facts(text: str) -> dict[str, Any]:
@@ -86,10 +86,12 @@ def data_facts(text: str) -> dict[str, Any]:
     }
     facts = loads(text)
     if not isinstance(facts, dict):
-        raise PdfkitError("what is known of the data is no table")
+        raise PdfkitError("the description of the data in this text is not a table: save it again")
     for key, value in facts.items():
         if key not in kinds or not isinstance(value, kinds[key]):
-            raise PdfkitError(f"what stands for the {key[:40]} of the data is none")
+            raise PdfkitError(
+                f"the description of the data has an unknown key or a wrong value for {key[:40]}: save it again"
+            )
     return facts
 
 
@@ -111,7 +113,7 @@ def to_plain(value: Any) -> Any:
     for tag, kind in _types().items():
         if type(value) is kind:
             return {"type": tag, **{f.name: to_plain(getattr(value, f.name)) for f in fields(kind) if f.init}}
-    raise PdfkitError(f"{type(value).__name__} has no plain form: only pdfkit's own phases and shapes are saved")
+    raise PdfkitError(f"{type(value).__name__} cannot be saved as text: use pdfkit's own phases and shapes")
 
 
 def from_plain(plain: Any) -> Any:
@@ -129,12 +131,12 @@ def from_plain(plain: Any) -> Any:
         return {key: from_plain(one) for key, one in plain["items"].items()}
     kind = _types().get(str(tag))
     if kind is None:
-        raise PdfkitError(f"type {short(tag)} is not known: the text comes from another program or a newer pdfkit")
+        raise PdfkitError(f"type {short(tag)} is not known: update pdfkit, or save again")
     known = {f.name for f in fields(kind) if f.init}
     if tag == "instrument" and "weights" in plain:  # its name in older files
         plain = {"scattering" if key == "weights" else key: one for key, one in plain.items()}
     values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise PdfkitError(f"a {tag} has no {short(unknown[0])}: the text comes from a newer pdfkit, or was changed")
+        raise PdfkitError(f"{tag} has the unknown key {short(unknown[0])}: update pdfkit, or save again")
     return kind(**values)

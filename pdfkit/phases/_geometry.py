@@ -163,7 +163,7 @@ class AtomCount:
         amount = atoms.species_of_site @ (multiplicity * point.occ)
         total = float(amount.sum())
         if total <= 0:
-            raise PdfkitError(f"{name}: every occupancy is 0, so there are no atoms: raise one")
+            raise PdfkitError(f"{name}: every occupancy is 0, so there are no atoms: give at least one a value above 0")
         fractions = amount / total
         docc = point.directions.docc
         relative, dfractions = np.zeros(docc.shape[0]), np.zeros((docc.shape[0], fractions.size))

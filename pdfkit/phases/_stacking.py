@@ -199,7 +199,10 @@ def displacements(name: str, labels: tuple[str, ...], given: Mapping[str, Displa
     for kind, value in given.items():
         for label, number in (value if isinstance(value, Mapping) else dict.fromkeys(labels, value)).items():
             if label not in labels:
-                raise ParameterError(f"{kind} of {label!r}: the elements of {name} are {', '.join(labels)}")
+                raise ParameterError(
+                    f"{kind} is given for {label!r}, but the elements of {name} are {', '.join(labels)}: name one of "
+                    "them"
+                )
             known[kind, label] = _checks.number(f"{label}.{kind}", number, low=1e-5, high=_checks.MOST_U)
     out: dict[str, dict[str, float]] = {kind: {} for kind in KINDS}
     for label in labels:

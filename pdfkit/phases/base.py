@@ -140,7 +140,7 @@ class Phase(ABC):
         if self.name == "":
             object.__setattr__(self, "name", plain_word(self._stem()))
         if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise PdfkitError(f"phase name {self.name!r} is not a plain word: use letters, digits and _")
+            raise PdfkitError(f"phase name {self.name!r} cannot be used: write letters, digits (not first) and _")
         for name in ("scale", "delta1", "delta2"):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name)))
 

@@ -123,7 +123,10 @@ class Cluster(Phase):
         given = {names.get(key, key): value for key, value in given.items()}
         for key in given:
             if key not in self.classes:
-                raise ParameterError(f"Uiso of {key!r}: the classes of {self.name} are {', '.join(self.classes)}")
+                raise ParameterError(
+                    f"Uiso is given for {key!r}, but the kinds of atom in {self.name} are {', '.join(self.classes)}: "
+                    "name one of them"
+                )
         values = {c: given.get(c, given.get(c.removesuffix("_surface"), UISO)) for c in self.classes}
         return {c: _checks.number(f"{c}.Uiso", value, low=1e-5, high=_checks.MOST_U) for c, value in values.items()}
 

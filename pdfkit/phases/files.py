@@ -33,7 +33,10 @@ def known_structure(name: str) -> str:
     if not Path(name).exists() and name not in shipped:
         if Path(name).suffix:
             raise ReadError(name, missing(name))
-        raise PdfkitError(f"{name} is no file, and no structure of pdfkit: nearest are {nearest(name, shipped)}")
+        raise PdfkitError(
+            f"{name} is neither a file nor a structure that comes with pdfkit: the nearest of those are "
+            f"{nearest(name, shipped)}"
+        )
     return name
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # --- Ions as species -------------------------------------------------------------------------------------------------
 
-NO_CHARGES = 'no charge is stated: give them, as in ions={"Na": 1, "Cl": -1}, or leave ions out'
+NO_CHARGES = 'the structure states no charges: give them, as in ions={"Na": 1, "Cl": -1}, or leave ions out'
 
 
 def ionic_structure(structure: Structure, ions: Any) -> Structure:
@@ -66,7 +66,9 @@ def _charges(ions: Any, elements: set[str]) -> dict[str, float]:
         key = species(str(name)).element
         found = {one for one in there if one == key or base(one) == key}
         if not found:
-            raise PdfkitError(f"ions names {str(name)[:20]!r}, which is not there: nearest are {nearest(key, there)}")
+            raise PdfkitError(
+                f"ions names {str(name)[:20]!r}, which the structure does not have: nearest are {nearest(key, there)}"
+            )
         if isinstance(charge, bool) or not isinstance(charge, int | float) or not abs(charge) < 10:
             raise PdfkitError(f"the charge of {key} is {charge!r}: give a number of electrons such as 2 or -1")
         out |= dict.fromkeys(found, int(charge) if charge == int(charge) else charge)
@@ -77,14 +79,14 @@ def strengths_used(phase: Phase, instrument: Instrument, strengths: Mapping[str,
     """Return which scattering strengths a phase was calculated with, for the report."""
     probe, scattering = instrument.probe, instrument.scattering
     if probe == "N":
-        return "neutron scattering lengths (bound, coherent, of periodictable)"
+        return "neutron scattering lengths (bound, coherent, from periodictable)"
     terms = shown_terms(list(phase.composition()), instrument, strengths)
     what = "form factors" if scattering == "q-dependent" else f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
     ions = [name for name in phase.composition() if name.endswith(("+", "-"))]
     if ions:
         return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}{terms}"
     stated = phase.stated_charges if probe == "X" else ""
-    doubt = f" (the file states {stated}: ions = true takes those)" if stated else ""
+    doubt = f" (the file states {stated}: ions = true uses these charges)" if stated else ""
     return f"{what} of neutral atoms{doubt}{terms}"
 
 
@@ -117,8 +119,10 @@ def _neutron_remarks(names: Sequence[str]) -> tuple[str, ...]:
     changing = [name for name in names if energy_dependent(name)]
     if not changing:
         return ()
-    text = f"the neutron scattering length of {', '.join(changing)} changes with the energy: that at 1.798 Å is used"
-    return (f"{text}; give strengths= (fm) for other wavelengths",)
+    text = (
+        f"the neutron scattering length of {', '.join(changing)} changes with the energy: the value at 1.798 Å is used"
+    )
+    return (f"{text}; for another wavelength give strengths= in fm",)
 
 
 def _edge_remarks(names: Sequence[str], energy: float) -> tuple[str, ...]:
@@ -129,7 +133,9 @@ def _edge_remarks(names: Sequence[str], energy: float) -> tuple[str, ...]:
         for edge, at in absorption_edges(element).items():
             if abs(energy - at) <= NEAR * energy:
                 where = f"the {edge} edge of {element}, {at:g} keV, is within 5 % of {energy:.5g} keV"
-                out.append(f"{where}: f′ and f″ of tables are not reliable there, measure them or move away")
+                out.append(
+                    f"{where}: tabulated f′ and f″ are unreliable there; give measured values or use another energy"
+                )
     return tuple(out)
 
 
@@ -139,7 +145,7 @@ def _reach_remarks(instrument: Instrument) -> tuple[str, ...]:
         return ()
     return (
         f"qmax = {instrument.qmax:g} cannot be measured with {instrument.wavelength:g} Å, which ends at {reach:.4g} Å⁻¹"
-        ": is that the wavelength of f′ and f″?",
+        ": correct qmax, or the wavelength of f′ and f″",
     )
 
 

@@ -171,7 +171,9 @@ class Stacked(Phase):
     def _check_second(self) -> None:
         if self.second is None:
             if self.u is not None:
-                raise PdfkitError(f"u = {self.u} has no meaning for single layers of {self.first}: leave it out")
+                raise PdfkitError(
+                    f"u = {self.u} is for layers of two elements, and {self.name} has {self.first} alone: leave u out"
+                )
             return
         u = IDEAL_U if self.u is None else self.u
         object.__setattr__(self, "u", _checks.number("u", u, low=U_RANGE[0], high=U_RANGE[1]))
@@ -185,18 +187,24 @@ class Stacked(Phase):
 
     def _check_ends(self) -> None:
         if isinstance(self.body, Stepcut):
-            raise PdfkitError("no body has the γ₀ of a step: give a Sphere, or the step as shape")
+            raise PdfkitError(
+                "body cannot be a Stepcut, because no solid has that γ₀: give body=Sphere(20), or shape=Stepcut(20)"
+            )
         ends = {"a shape": not isinstance(self.shape, Bulk), "a body": self.body, "layers": self.layers}
         given = [name for name, there in ends.items() if there]
         if len(given) > 1 and (given != ["a body", "layers"] or not isinstance(self.body, Sphere)):
-            raise PdfkitError(f"{' and '.join(given)} both end the particle: give one (or layers of a body Sphere)")
+            raise PdfkitError(
+                f"{' and '.join(given)} both limit the particle: give one of them (layers may go with body=Sphere)"
+            )
         if self.layers is not None:
             object.__setattr__(self, "layers", _checks.number("layers", self.layers, low=1.0, high=1e6))
             if self.body is not None and not self.layers.is_integer():
-                raise PdfkitError(f"layers = {self.layers:g} of a sphere: give a whole number")
+                raise PdfkitError(f"layers = {self.layers:g} with a body: give a whole number")
         if self.diameter is not None:
             if self.layers is None or self.body is not None:
-                raise PdfkitError("diameter is that of a platelet: give it with layers alone, or a shape as Sphere(30)")
+                raise PdfkitError(
+                    "diameter is only for a platelet: give it with layers alone, or give shape=Sphere(30) instead"
+                )
             object.__setattr__(self, "diameter", _checks.number("diameter", self.diameter, low=0.1))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -237,7 +245,7 @@ class Stacked(Phase):
         if self.u is None:
             return ()
         low, high = max(U_RANGE[0], self.u - 0.1), min(U_RANGE[1], self.u + 0.1)
-        meaning = f"height of {self.second} over {self.first}, in 2h"
+        meaning = f"height of {self.second} over {self.first}, in units of 2h"
         return (Quantity("u", self.u, low, high, "", meaning, least=U_RANGE[0], most=U_RANGE[1]),)
 
     @property
@@ -376,7 +384,7 @@ class Stacked(Phase):
         reach = rmax + 7.0 * sigma
         if reach > MOST_REACH:
             raise PdfkitError(
-                f"{self.name}: the shells of pairs within {reach:.0f} Å are more than memory holds: lower rmax, or a U "
+                f"{self.name}: the pairs within {reach:.0f} Å do not fit in memory: lower rmax, or a U "
                 "or qbroad that makes peaks too wide"
             )
         return shells(a, h, at["u"], self.u is not None, reach)

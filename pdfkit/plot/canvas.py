@@ -296,7 +296,7 @@ def format_of(path: AnyPath | None) -> str:
     try:
         kind = Path(path).suffix.lower().removeprefix(".")
     except TypeError:
-        raise PdfkitError(f"{path!r} is no file name: give one that ends in .png, .svg or .pdf") from None
+        raise PdfkitError(f"{path!r} is not a file name: give one that ends in .png, .svg or .pdf") from None
     if kind not in FORMATS:
         possible = ", ".join(f".{one}" for one in FORMATS)
         raise PdfkitError(f"{path}: a figure cannot be written as {kind or 'a name without ending'!r}: use {possible}")

@@ -152,7 +152,7 @@ def partials(
         total, word = source(r), "model"
         datasets: Sequence[DatasetFit] = (DatasetFit("", source, total, None, total),)
     elif r is not None:
-        raise PdfkitError("r belongs to a model without data: a fit is drawn on the r of its data, so leave r out")
+        raise PdfkitError("r is only for a model without data: a fit is drawn at the r of its data, so leave r out")
     else:
         datasets, word = source.datasets, "fit"
     shares = [one.partials(weighted=weighted) for one in datasets]

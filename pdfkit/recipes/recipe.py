@@ -101,9 +101,7 @@ class PhaseEntry:
                 options |= {"U11": 0.01, "U33": 0.01}
             foreign = sorted(set(options) - {"elements", *inspect.signature(Stacked).parameters})
             if foreign:
-                raise PdfkitError(
-                    f"{foreign[0]} is not for a stacked phase, which is layers of neutral atoms: leave it out"
-                )
+                raise PdfkitError(f"{foreign[0]} is not an option of a stacked phase: leave it out")
             phase: Any = Stacked(*options.pop("elements"), name=self.name, **options)
         else:
             phase = phase_from_file(self._structure(), name=self.name, kind=self.kind or None, **self.options)
@@ -129,7 +127,7 @@ class PhaseEntry:
         file, shipped = self.folder / self.structure, shipped_names()
         if not file.is_file() and self.structure not in shipped:
             raise PdfkitError(
-                f"structure {self.structure!r} is no file at {file} and none that comes with pdfkit: "
+                f"structure {self.structure!r} is neither a file ({file}) nor a structure that comes with pdfkit: "
                 f"the nearest of those are {nearest(self.structure, shipped)}"
             )
         return str(file) if file.is_file() else self.structure
@@ -421,7 +419,7 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
         table.required("structure", "a structure file, or the name of one that comes with pdfkit")
     name = table.text("name") or _name_of(table)
     if not name.isidentifier():
-        raise table.error("name", f"phase name {name!r} is not a plain word: use letters, digits and _")
+        raise table.error("name", f"phase name {name!r} cannot be used: write letters, digits (not first) and _")
     options: dict[str, Any] = {}
     for key in ("scale", "delta1", "delta2", "sratio", "rcut", "expansion", "tolerance", *STACKED):
         if key in table:

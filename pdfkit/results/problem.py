@@ -101,7 +101,9 @@ class FitProblem:
     def known_restraints(self) -> tuple[Restraint, ...]:
         """The restraints. PdfkitError for those that were saved with restraints of a kind of their own."""
         if self.restraints is None:
-            raise PdfkitError("this fit had restraints that could not be saved with it: repeat the fit, then ask again")
+            raise PdfkitError(
+                "this fit had restraints that could not be saved with it: run the fit again and use its result directly"
+            )
         return self.restraints
 
     def with_data(self, data: Mapping[str, PDF]) -> Self:

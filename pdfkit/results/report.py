@@ -104,7 +104,7 @@ def _head(result: FitResult) -> list[str]:
         f"{chi2}; {result.nfev} evaluations, {_seconds(result.seconds)}"
     )
     if not result.describes:
-        verdict += "; BUT THE MODEL DOES NOT DESCRIBE THE DATA: its parameters mean little"
+        verdict += "; BUT THE MODEL DOES NOT DESCRIBE THE DATA: do not trust its parameters"
     lines = [f"Fit{of}: Rw = {result.rw:.4f}{plain}, r = {rmin:.4g} to {rmax:.4g} Å", verdict, counts]
     return [*lines, _measured(one)] if single else lines
 
@@ -157,7 +157,7 @@ def _strengths(result: FitResult, phase: Phase) -> tuple[str, ...]:
     models = [one.model for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
     used = dict.fromkeys(strengths_used(phase, model.instrument, model.strengths) for model in models)
     own = any(one.model.strengths for one in result.datasets)
-    return (f"scattering: {'; '.join(used)}{', and own strengths' if own else ''}",) if used else ()
+    return (f"scattering: {'; '.join(used)}{', and the strengths given to the model' if own else ''}",) if used else ()
 
 
 def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "
 _SOURCES = ("cov", "dG", "misfit")
 # No long_name for the curves beside the first: silx shows the names of fields better.
 _UNKNOWN = "unknown"
+_AGAIN = "run the fit again and save it"
 # What a parameter was made with, and what it can be at all.
 _MADE = ("made_value", "made_minimum", "made_maximum")
 _POSSIBLE = ("least", "most")
@@ -122,7 +123,7 @@ def load_result(path: AnyPath) -> FitResult:
         raise
     except Exception as error:  # lmfit and the constructors raise whatever comes along
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ReadError(path, f"makes no fit result ({reason}): was it changed by something else?") from None
+        raise ReadError(path, f"this file does not hold a whole fit result ({reason}): {_AGAIN}") from None
 
 
 def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
@@ -307,7 +308,7 @@ def _read_restraints(fit: Group) -> tuple[Restraint, ...] | None:
     text = fit.text("restraints") if "restraints" in fit else "[]"
     found: tuple[Restraint, ...] | None = None if text == _UNKNOWN else serial.loads(text)
     if found is not None and not all(isinstance(one, ValueRestraint | BondRestraint) for one in found):
-        raise ReadError(fit.source, "what stands for restraints is none: was it changed by something else?")
+        raise ReadError(fit.source, f"its restraints cannot be read: {_AGAIN}")
     return found
 
 
@@ -331,13 +332,13 @@ def _result(entry: Group) -> FitResult:
     ]  # fmt: skip
     datasets = [one for _, one in sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])]
     if not datasets:
-        raise ReadError(entry.source, "it holds no data: is the file complete?")
+        raise ReadError(entry.source, f"it holds no data: {_AGAIN}")
     fit = entry.group("fit")
     numbers = {name: fit.number(name) for name in _NUMBERS}
     if below := [name for name, value in numbers.items() if value < 0]:
-        raise ReadError(entry.source, f"{below[0]} of the fit is below 0: was it changed by something else?")
+        raise ReadError(entry.source, f"{below[0]} of the fit is below 0: {_AGAIN}")
     if (errors := fit.text("errors_from")) not in _SOURCES:
-        raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: was it changed by something else?")
+        raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: {_AGAIN}")
     problem = FitProblem(
         tuple(datasets),
         errors != "misfit",
@@ -375,7 +376,7 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     model = serial.loads(about.text("json"))
     facts = serial.data_facts(about.text("data_about"))
     if not isinstance(model, Model):
-        raise ReadError(group.source, f"{about.where} holds no model: was it changed by something else?")
+        raise ReadError(group.source, f"{about.where} holds no model: {_AGAIN}")
     curves = group.group("data")
     r = curves.array("r")
     errors = curves.array("observed_errors") if "observed_errors" in curves else None
@@ -408,9 +409,11 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
             params[name].expr = expression
             params[name].stderr = None if math.isnan(error) else float(error)
     if sorted(free) != sorted(name for name in params if params[name].vary and not params[name].expr):
-        raise ReadError(table.source, "the covariance names other parameters than those that vary: was it changed?")
+        raise ReadError(table.source, f"its covariance is not that of its free parameters: {_AGAIN}")
     if covariance.shape != (len(free), len(free)):
-        raise ReadError(table.source, f"the covariance has shape {covariance.shape} for {len(free)} free parameters")
+        raise ReadError(
+            table.source, f"its covariance has shape {covariance.shape} for {len(free)} free parameters: {_AGAIN}"
+        )
     set_correlations(params, free, covariance)
     return params
 

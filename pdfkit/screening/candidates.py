@@ -101,7 +101,7 @@ def _items(source: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(source, str | os.PathLike):
         source = files_in(source)
     if not isinstance(source, Iterable):
-        raise PdfkitError(f"candidates are {type(source).__name__}: give particles, files or a folder of them")
+        raise PdfkitError(f"candidates are of type {type(source).__name__}: give particles, files or a folder of them")
     walk, failed = iter(source), 0
     while True:
         try:

@@ -148,7 +148,9 @@ def confusion(
     work = grouped("work", work, options)
     ranking, names = _finalists(finalists, source, {**options, "work": work})
     if len(names) < 2:
-        raise PdfkitError(f"{len(names)} of the finalists can be fitted: a study of confusion needs two at least")
+        raise PdfkitError(
+            f"only {len(names)} of the finalists can be fitted, and a confusion study needs two: give more finalists"
+        )
     return study_confusion(ranking, names, repeats, seed, work)
 
 
@@ -167,7 +169,9 @@ def _finalists(finalists: Any, source: Any, options: Mapping[str, Any]) -> tuple
             f"some of the finalists were not fitted in this ranking of {data.name or 'the data'}: screen them first"
         )
     if not isinstance(source, PDF) or isinstance(finalists, int):
-        raise PdfkitError("give a ranking and how many of its best, or particles and the data to compare them with")
+        raise PdfkitError(
+            "confusion needs either a number and a ranking, or particles and a PDF: give one of these pairs"
+        )
     particles = list(finalists)
     ranking = screen(particles, source, **{"keep": (max(len(particles), 1),) * 2, **options})
     return ranking, [row.name for row in ranking.best(len(ranking), kind="candidate")]

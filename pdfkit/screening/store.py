@@ -45,6 +45,7 @@ _STATES = ("converged", "indistinguishable")
 _MAYBE: Mapping[bool | None, int] = {None: -1, False: 0, True: 1}
 _G = {"units": "angstrom^-2"}
 _COVARIANCE = ("Q", "weight", "variance", "modes", "core")
+_AGAIN = "run the screen again and save it"
 
 
 def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
@@ -176,7 +177,7 @@ def load_ranking(path: AnyPath) -> Ranking:
         raise
     except Exception as error:  # constructors raise whatever comes along
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ReadError(path, f"makes no ranking ({reason}): was it changed by something else?") from None
+        raise ReadError(path, f"this file does not hold a whole ranking ({reason}): {_AGAIN}") from None
 
 
 def _ranking(entry: Group) -> Ranking:
@@ -217,7 +218,7 @@ def _read_settings(group: Group, data: PDF) -> ScreenFit:
         options["use_errors"] = options["use_errors"] == "auto"
     for name, value in options.items():
         if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
-            raise ReadError(group.source, f"{name[:40]} in its settings is no such setting: was it changed?")
+            raise ReadError(group.source, f"its setting {name[:40]} is unknown or has a wrong value: {_AGAIN}")
     options["bounds"] = {name: tuple(limits) for name, limits in options["bounds"].items()}
     options["start"] = {name: float(value) for name, value in options["start"].items()}
     settings = ScreenFit(**options)
@@ -236,7 +237,7 @@ def _texts(group: Group, name: str) -> tuple[str, ...]:
 def _known(group: Group, name: str, words: tuple[str, ...], known: Collection[str]) -> tuple[str, ...]:
     """Return words that are known; ReadError for others."""
     if other := [word for word in words if word not in known]:
-        raise ReadError(group.source, f"{name} {other[0][:40]!r} is not known: was it changed by something else?")
+        raise ReadError(group.source, f"{name} {other[0][:40]!r} is not known: {_AGAIN}")
     return words
 
 
@@ -244,7 +245,7 @@ def _counts(group: Group, name: str) -> list[int]:
     """Return whole numbers, none below 0; ReadError for others."""
     found = group.array(name)
     if not ((found >= 0) & (found < 2**53) & (found == np.floor(found))).all():
-        raise ReadError(group.source, f"{name} are no counts: was it changed by something else?")
+        raise ReadError(group.source, f"{name} are not whole numbers: {_AGAIN}")
     return [int(one) for one in found]
 
 

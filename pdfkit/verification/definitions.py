@@ -23,7 +23,7 @@ from pdfkit.verification import checks as naive
 from pdfkit.verification.checks import UNCUT, Check, Z, ball, crystals, grid, tetrahedron, worst
 
 TOPIC = "naive definition"
-_KNEE = "the knee of γ₀ at r = D aliases by 1e-6"
+_KNEE = "the kink of γ₀ at r = D aliases by 1e-6"
 
 
 def checks() -> list[Check]:
@@ -43,7 +43,7 @@ def checks() -> list[Check]:
             "Debye sum, grid",
             "I(Q) of Cd35S20, relative",
             1e-10,
-            "this route is good to 1e-12 of Σ|w|/d",
+            "the grid is good to 1e-12 of Σ|w|/d",
             partial(_debye, "grid"),
         ),
         Check(TOPIC, "pairs, exact", "differing counts", 0.0, exact, partial(_counts, "exact")),

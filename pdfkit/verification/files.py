@@ -103,7 +103,7 @@ def measure(row: Row) -> float:
     texts = [str(one.message) for one in said if issubclass(one.category, PdfkitWarning)]
     others = [str(one.message) for one in said if not issubclass(one.category, PdfkitWarning)]
     if others:
-        raise WrongAnswerError(f"a warning that is no remark: {others[0]}")
+        raise WrongAnswerError(f"a warning that pdfkit did not give: {others[0]}")
     if row.refused:
         return _refusal(row, found, error)
     if error is not None:
@@ -133,13 +133,13 @@ def _refusal(row: Row, found: Any, error: PdfkitError | None) -> float:
     if error is None:
         raise WrongAnswerError(f"was not refused: {row.ask} = {found}")
     if not re.search(row.refused, str(error), re.IGNORECASE | re.DOTALL):
-        raise WrongAnswerError(f"was refused with other words: {error}")
+        raise WrongAnswerError(f"was refused with another message: {error}")
     return 0.0
 
 
 def _check_remarks(row: Row, texts: list[str]) -> None:
     if not row.remark and texts:
-        raise WrongAnswerError(f"nothing had to be assumed, but it was said: {texts[0]}")
+        raise WrongAnswerError(f"no remark was expected, but this was given: {texts[0]}")
     for wanted in row.remark:
         if not any(re.search(wanted, text, re.IGNORECASE | re.DOTALL) for text in texts):
             raise WrongAnswerError(f"no remark says {wanted!r}; said: {texts}")

@@ -24,7 +24,7 @@ TOPIC = "analytic limit"
 
 
 _ROUND = "rounding"
-_BETWEEN = "Gauss–Legendre between the knees of γ₀"
+_BETWEEN = "Gauss–Legendre between the kinks of γ₀"
 _QUOTIENT = "a difference quotient over 1e-3 Å"
 _GRID = "resampling from the grid of peaks is good to 2e-9"
 _TAILS = "peaks end at 7 σ, and thousands overlap"

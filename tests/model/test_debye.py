@@ -144,7 +144,7 @@ def test_derivatives_are_those_of_differences() -> None:
         numeric = (low2 - 8 * low + 8 * high - high2) / (12 * h)
         # Differences of fourth order, (Qh)⁴/30, over rounding of 1e-12/h.
         np.testing.assert_allclose(both[:, 1 + q], numeric[:, 0], atol=3e-8 * np.abs(numeric).max())
-    with pytest.raises(pk.PdfkitError, match="derivatives come from the grid"):
+    with pytest.raises(pk.PdfkitError, match="derivatives are computed with the grid"):
         debye.sine_sums(peak, pair, 3, Q, dpeak=dpeak, method="direct")
 
 
@@ -385,7 +385,7 @@ def test_pairs_without_width_are_left_out_and_named() -> None:
     [
         (lambda p, t: debye.intensity(count_pairs(p.select([0])), Q, ("Cd",)), "one atom has no pair distances"),
         (lambda p, t: debye.intensity(t, -Q, ("Cd", "S")), "it cannot be negative"),
-        (lambda p, t: debye.intensity(t, [math.nan], ("Cd", "S")), "Q holds nan"),
+        (lambda p, t: debye.intensity(t, [math.nan], ("Cd", "S")), "Q has the value nan"),
         (lambda p, t: debye.intensity(t, Q, ("Cd",)), "1 elements for 2 classes"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "Xx")), "element 'Xx' is not known"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "S"), probe="Z"), "choose one of X, N, E"),

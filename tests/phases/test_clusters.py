@@ -242,11 +242,11 @@ def test_large_clusters_are_counted_as_far_as_needed() -> None:
     ("make", "words"),
     [
         (lambda: pk.Cluster(pk.Particle.of(["Cd"], [[0, 0, 0]]), "c"), "at least two"),
-        (lambda: pk.Cluster(tetrahedron(2), "c", Uiso={"S": 0.01}), "the classes of c are Cd, Se"),
+        (lambda: pk.Cluster(tetrahedron(2), "c", Uiso={"S": 0.01}), "the kinds of atom in c are Cd, Se"),
         (lambda: pk.Cluster(tetrahedron(2), "c", Uiso=-1), "Cd.Uiso = -1 is outside"),
         (lambda: pk.Cluster(tetrahedron(2), "c", baseline="bulk"), "choose one of auto, none, sphere, own"),
         (lambda: pk.Cluster(tetrahedron(2), "c", axial=(0.1, 0.2)), "three expansions along x, y, z"),
-        (lambda: pk.Cluster(tetrahedron(2), "a b"), "is not a plain word"),
+        (lambda: pk.Cluster(tetrahedron(2), "a b"), "phase name 'a b' cannot be used"),
         (lambda: pk.Cluster.from_structure(tetrahedron(2), name="c", shape=3), "option 'shape' of a Cluster"),
         (lambda: pk.Cluster(tetrahedron(2), "c").with_values({"a": 1}), "c.a does not exist"),
     ],
@@ -302,7 +302,7 @@ def test_charges_that_are_not_taken_are_said(tmp_path: Path) -> None:
     model = pk.Model(pk.Cluster.from_file(file, name="p"), pk.Instrument(probe="X", qmax=20.0))
     assert model.phases[0].particle.elements == ("Cd", "S")
     used = strengths_used(model.phases[0], model.instrument, model.strengths)
-    assert used == "strengths at Q = 0 (Z) of neutral atoms (the file states Cd2+, S2-: ions = true takes those)"
+    assert used == "strengths at Q = 0 (Z) of neutral atoms (the file states Cd2+, S2-: ions = true uses these charges)"
     ions = pk.Cluster.from_file(file, name="p", ions=True)
     assert strengths_used(ions, model.instrument, {}) == "strengths at Q = 0 (electrons) of ions: Cd2+, S2-"
 

@@ -521,21 +521,21 @@ def test_results_are_saved_and_reported(tmp_path: Path) -> None:
         ({"alpha": 1.5}, "alpha = 1.5 is outside"),
         ({"alpha": 0.5, "u": 0.1}, "u = 0.1 is outside"),
         ({"alpha": 0.5, "a_h": -4}, "a_h = -4 is outside"),
-        ({"alpha": 0.5, "Uiso": {"S": 0.01}}, "Uiso of 'S': the elements of st are Cd, Se"),
+        ({"alpha": 0.5, "Uiso": {"S": 0.01}}, "Uiso is given for 'S', but the elements of st are Cd, Se"),
         ({"alpha": 0.5, "U33": 0}, "Cd.U33 = 0 is outside"),
         ({"alpha": 0.5, "Ulayer": -0.1}, "Ulayer = -0.1 is outside"),
-        ({"alpha": 0.5, "layers": 4}, "a shape and layers both end the particle"),
-        ({"alpha": 0.5, "body": pk.Sphere(20)}, "a shape and a body both end the particle"),
-        ({"alpha": 0.5, "shape": None, "body": pk.shapes.Stepcut(20)}, "no body has the γ₀ of a step"),
-        ({"alpha": 0.5, "diameter": 40}, "diameter is that of a platelet"),
+        ({"alpha": 0.5, "layers": 4}, "a shape and layers both limit the particle"),
+        ({"alpha": 0.5, "body": pk.Sphere(20)}, "a shape and a body both limit the particle"),
+        ({"alpha": 0.5, "shape": None, "body": pk.shapes.Stepcut(20)}, "body cannot be a Stepcut"),
+        ({"alpha": 0.5, "diameter": 40}, "diameter is only for a platelet"),
         ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4.5}, "layers = 4.5 of a sphere"),
         (
             {"alpha": 0.5, "shape": None, "body": pk.shapes.Rod(20, 30), "layers": 4},
-            "a body and layers both end the particle",
+            "a body and layers both limit the particle",
         ),
-        ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4, "diameter": 9}, "is that of a platelet"),
+        ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4, "diameter": 9}, "is only for a platelet"),
         ({"alpha": 0.5, "shape": None, "layers": 0.5}, "layers = 0.5 is outside"),
-        ({"alpha": 0.5, "name": "a b"}, "is not a plain word"),
+        ({"alpha": 0.5, "name": "a b"}, "phase name 'a b' cannot be used"),
     ],
 )
 def test_wrong_values_are_refused_in_one_line(options: dict[str, Any], words: str) -> None:
@@ -555,7 +555,7 @@ def test_more_that_is_refused() -> None:
         pk.Stacked("Co", name="st", a_h=2.5, alpha=0.5, u=0.375)
     with pytest.raises(ParameterError, match=r"st\.Uiso does not exist: nearest are"):
         stacked(alpha=0.5).with_values({"Uiso": 0.1})
-    with pytest.raises(pk.PdfkitError, match="more than memory holds"):
+    with pytest.raises(pk.PdfkitError, match="do not fit in memory"):
         pk.Model(stacked(alpha=0.5, shape=None), pk.Instrument(probe="X", qmax=20.0))(np.arange(690.0, 700.0))
 
 

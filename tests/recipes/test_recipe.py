@@ -256,7 +256,7 @@ WRONG = [
     ("rmin = 1.5", 'window = "lorsch"', 5, "choose one of none, lorch"),
     ('file = "ni.gr"', "", 3, "[data] lacks file"),
     ('file = "ni.gr"', "file = 3", 4, "text in quotes"),
-    ('name = "ni"', 'name = "n i"', 9, "phase name 'n i' is not a plain word"),
+    ('name = "ni"', 'name = "n i"', 9, "phase name 'n i' cannot be used"),
     ('structure = "Ni"', "", 8, "[phase] lacks structure"),
     ("start = {a = 3.53", "start = {a = [1]", 11, "start value of a is a list"),
     ("start = {a = 3.53", "scale = inf\nstart = {a = inf", 12, "give a finite number"),
@@ -311,7 +311,7 @@ WRONG_TOGETHER = [
     ('"Uiso"]', '"Uisoo"]', 14, "no parameter is called 'Uisoo': nearest are Uiso"),
     ('"Uiso"]', '"rcut"]', 14, "cannot be refined"),
     ('"Uiso"]', '"Uiso"]\nties = {ni.a = "ni.c"}', 15, "no parameter is called 'ni.c'"),
-    ('"Uiso"]', '"Uiso"]\nbounds = {ni.a = [5, 3]}', 15, "the first must be the smaller"),
+    ('"Uiso"]', '"Uiso"]\nbounds = {ni.a = [5, 3]}', 15, "the first must be smaller"),
 ]
 
 

@@ -309,7 +309,7 @@ def test_a_file_that_ends_a_worker_is_one_row_and_the_others_go_on(folder: Path)
     files[2] = Deadly(files[2])
     rows = pk.reduce_files(files, folder / "out", composition="Ni", rmax=10.0, workers=2)
     assert [row.status for row in rows] == ["done", "done", "failed", "done", "done", "done"]
-    assert "scan_2.iq: a worker process died on it" in rows[2].message
+    assert "scan_2.iq: the worker process that computed it ended" in rows[2].message
     assert table(folder)["scan_2.iq"]["status"] == "failed"
     assert [row.status for row in run(folder, *(f"scan_{i}.iq" for i in range(6)))] == [
         *["kept"] * 2, "done", *["kept"] * 3

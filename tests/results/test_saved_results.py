@@ -160,7 +160,7 @@ def test_plain_text_of_something_else_is_refused(text, message):
 
 
 def test_what_has_no_plain_form_is_refused():
-    with pytest.raises(pk.PdfkitError, match="Path has no plain form"):
+    with pytest.raises(pk.PdfkitError, match="Path cannot be saved as text"):
         serial.dumps(Path("x"))
 
 

@@ -103,7 +103,7 @@ def test_processes_survive_a_deadly_candidate(alone: pk.Ranking) -> None:
     found = pk.screen(many, screens.measurement(), **screens.RANGE, mixtures=1, workers=2, chunk=4)
     said = {row.name: row.remarks[0] for row in found.failed}
     assert set(said) == {"deadly", "cannot travel"}
-    assert "a worker process died on it" in said["deadly"]
+    assert "the worker process that computed it ended" in said["deadly"]
     assert "no worker could finish it" in said["cannot travel"]
     same_but_for_rounding(replace(found, rows=found.rows[: len(alone)]), alone)
 

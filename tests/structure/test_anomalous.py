@@ -315,8 +315,8 @@ def test_each_data_set_has_its_own_wavelength_and_neutrons_none():
 def test_an_edge_nearby_is_said_once():
     model = pk.Model(crystal(), replace(XRAYS, wavelength=HC / 26.0))
     assert model.remarks == (
-        "the K edge of Cd, 26.7112 keV, is within 5 % of 26 keV: f′ and f″ of tables are not reliable there, "
-        "measure them or move away",
+        "the K edge of Cd, 26.7112 keV, is within 5 % of 26 keV: tabulated f′ and f″ are unreliable there; "
+        "give measured values or use another energy",
     )
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -402,7 +402,7 @@ def test_keys_that_a_stacked_phase_has_not(tmp_path, key):
     file = recipe(tmp_path, "anomalous = true", HARD)
     phase = 'phase = [{name = "s", kind = "stacked", elements = ["Cd", "S"], a_h = 4.1, alpha = 0.3, ' + key + "}]"
     file.write_text(file.read_text().replace('phase = [{name = "zb", structure = "CdS_zincblende"}]', phase))
-    with pytest.raises(RecipeError, match="is not for a stacked phase"):
+    with pytest.raises(RecipeError, match="is not an option of a stacked phase"):
         pk.run_recipe(file, out=tmp_path / "out")
 
 

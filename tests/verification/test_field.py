@@ -40,7 +40,7 @@ def test_a_missing_refusal_and_a_missing_remark_are_found() -> None:
     broken = replace(row(), text=row().text.replace("Cs1 Cs 0 0 0", "Cs1 Cs 0 0"))
     with pytest.raises(pk.PdfkitError):
         measure(broken)
-    with pytest.raises(WrongAnswerError, match="other words"):
+    with pytest.raises(WrongAnswerError, match="another message"):
         measure(replace(broken, right=None, refused="the moon"))
 
 

@@ -103,7 +103,7 @@ def test_the_instrument_of_one_data_set_is_not_that_of_another() -> None:
     plain = {name: pk.PDF(R, G["x"], instrument=Instrument("X", qmax=25)) for name in ("one", "two")}
     result = fit(pk.Model(SALT, X), plain, free=["scale"])
     assert result.rw < 1e-6
-    assert sum("the data do not say qdamp, qbroad" in text for text in result.remarks) == 2
+    assert sum("the data do not state qdamp, qbroad" in text for text in result.remarks) == 2
 
 
 def test_given_parameters_win() -> None:
@@ -299,8 +299,8 @@ def test_start_values_outside_bounds_are_said() -> None:
     assert any("is fixed at 0.005, outside the bounds" in text for text in kept.remarks)
     cut = fit(NICKEL, data, free=["scale", "Uiso"], bounds={"Uiso": (-0.1, 0.06)})
     assert cut.params["ni.Ni.Uiso"].min == 0.0
-    assert any("further it cannot go" in text for text in cut.remarks)
-    with pytest.raises(ParameterError, match="lies between"):
+    assert any("the values that are possible" in text for text in cut.remarks)
+    with pytest.raises(ParameterError, match="must lie between"):
         fit(NICKEL, data, free=["scale", "Uiso"], bounds={"Uiso": (-0.1, -0.05)})
     within = fit(NICKEL, data, free=["scale", "a"], bounds={"a": (3.5, 3.6)})
     assert within.remarks == ()
@@ -579,8 +579,8 @@ def test_wildcards_free_what_can_be_refined() -> None:
     ("options", "words"),
     [
         ({"bounds": {"a": 3.5}}, "bounds of a are not two numbers"),
-        ({"bounds": [("a", 1, 2)]}, "bounds are no dict by name"),
-        ({"ties": ["ni.a = 3"]}, "ties are no dict by name"),
+        ({"bounds": [("a", 1, 2)]}, "bounds must be a dict with names as keys"),
+        ({"ties": ["ni.a = 3"]}, "ties must be a dict with names as keys"),
         ({"max_nfev": 0}, "at least 1 evaluation"),
     ],
 )
@@ -605,7 +605,7 @@ def test_no_resolution_in_one_of_two_headers_is_said() -> None:
     known = curves(x=X, n=N)
     bare = replace(known["n"], instrument=Instrument(probe="N", qmax=31.0))
     result = fit(pk.Model(SALT, Instrument("X", qmax=25)), {"x": known["x"], "n": bare}, free=["scale"])
-    assert result.remarks == ("n: neither data nor model say its qdamp; 0 is used",)
+    assert result.remarks == ("n: neither the data nor the model state qdamp; 0 is used",)
 
 
 def test_a_recipe_against_window_width_and_weights_of_a_header_says_so(tmp_path: Path) -> None:
