@@ -163,7 +163,7 @@ def waxs(
 
     Raises
     ------
-    PdfkitError : Q < 0, or a value that cannot be. StructureError : one atom, unknown elements, atoms on top of each
+    PdfkitError : Q < 0, or an impossible value. StructureError : one atom, unknown elements, atoms on top of each
     other.
 
     Example

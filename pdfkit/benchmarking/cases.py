@@ -1,7 +1,7 @@
 """What the bench measures: every case by name, made when it is run; the fits are in `fits`.
 
-A case is prepared, its answers are checked, and only then its time is taken. What pdfkit does for it is `run`; a rival
-comes with its own run, whose answer must agree with `mine` within `bound`.
+A case is prepared, its answers are checked, and only then its time is taken. What pdfkit does for it is `run`; another
+program comes with its own run, whose answer must agree with `mine` within `bound`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Prepared:
 class Case:
     """A case by name: title, the curve of the picture that it belongs to with its x, and when it runs.
 
-    when : "quick" (always), "full", or "asked" (by name only). slow : rivals that --quick leaves out.
+    when : "quick" (always), "full", or "asked" (by name only). slow : programs that --quick leaves out.
     fresh : whether --quick, too, runs it in a new process.
     """
 

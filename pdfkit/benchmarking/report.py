@@ -28,7 +28,7 @@ FORMAT = 1
 
 DONE = "done"
 
-HEAD = ("case", "pdfkit", "spread", "cold", "memory", "rival", "time", "ratio", "difference", "bound")
+HEAD = ("case", "pdfkit", "spread", "cold", "memory", "program", "time", "ratio", "difference", "bound")
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class BenchRow:
     """One case by one program.
 
     case, title : its name, what it is. series, axis, x : the curve of the picture it is on, "rmax" (Å) or "N" (atoms).
-    program : "pdfkit" or a rival. status : "done", or why there is no time. seconds, spread, rounds : median of one
-    run, half the interquartile range over it, how many rounds. ratio : the rival's time over pdfkit's, median of the
+    program : "pdfkit" or another. status : "done", or why there is no time. seconds, spread, rounds : median of one
+    run, half the interquartile range over it, how many rounds. ratio : its time over pdfkit's, median of the
     rounds. against, difference, bound, reason : what the answer was checked against, max|Δ|/max of it (or what the
     check says), the largest that passes, and why it is not zero. cold, memory : seconds and peak MB of a fresh process.
     note : more in words.
@@ -121,7 +121,7 @@ class BenchReport:
         return tuple(out)
 
     def lines(self) -> list[tuple[str, ...]]:
-        """Return the table as cells under `HEAD`: a line for every case and rival."""
+        """Return the table as cells under `HEAD`: a line for every case and program."""
         out: list[tuple[str, ...]] = []
         by_case: dict[str, list[BenchRow]] = {}
         for row in self.rows:
@@ -165,7 +165,7 @@ class BenchReport:
         return record
 
     def save(self, path: AnyPath) -> Path:
-        """Write everything as JSON; WriteError where that cannot be."""
+        """Write everything as JSON; WriteError when the file cannot be written."""
         text = json.dumps(_finite(self.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
         return write_text(path, text + "\n")
 

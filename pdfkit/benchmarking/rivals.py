@@ -39,7 +39,7 @@ _MODULES = {
 
 @cache
 def installed(program: str) -> bool:
-    """Whether a rival can be imported here."""
+    """Whether another program can be imported here."""
     try:
         return all(importlib.util.find_spec(name) is not None for name in _MODULES[program])
     except ImportError:

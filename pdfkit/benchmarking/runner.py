@@ -1,6 +1,6 @@
-"""Is it right, and is it fast, on this machine? Cases against rival programs: answers first, then times.
+"""Is it right, and is it fast, on this machine? Cases run by pdfkit and other programs: answers first, then times.
 
-A rival's time is taken only when its answer agrees with pdfkit's within the bound that the case states.
+The time of another program is taken only when its answer agrees with pdfkit's within the bound that the case states.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def bench(
     in their row. quick : under a minute, smaller sizes. fresh : take cold times and peak memory in new processes.
     progress : called with (cases done, all, title of the next).
 
-    Of each case the answers are compared first; a rival that differs by more than the bound is not timed, and
+    Of each case the answers are compared first; a program that differs by more than the bound is not timed, and
     `agreed` of the report is False. Then the programs take turns for rounds; times are medians, ratios medians of the
     ratios of the rounds.
 
@@ -81,7 +81,7 @@ def _measure(case: Case, quick: bool, fresh: bool) -> list[BenchRow]:
 
 
 def _timed(mine: BenchRow, prepared: Prepared, case: Case, quick: bool, fresh: bool) -> list[BenchRow]:
-    """Check every rival, then let those that agree take turns with pdfkit."""
+    """Check every other program, then let those that agree take turns with pdfkit."""
     rows, actions, seconds = [], {OURS: prepared.run}, {}
     for program, make in prepared.rivals.items():
         row = replace(mine, program=program, against="", difference=None, bound=None, reason="")
@@ -106,7 +106,7 @@ def _timed(mine: BenchRow, prepared: Prepared, case: Case, quick: bool, fresh: b
 
 
 def checked(row: BenchRow, rival: Rival) -> tuple[float, BenchRow]:
-    """Return the seconds of a rival's first run, and the row with how its answer compares."""
+    """Return the seconds of another program's first run, and the row with how its answer compares."""
     seconds, theirs = timing.once(rival.run)
     difference = relative(rival.mine(), theirs)
     row = replace(row, against=OURS, difference=difference, bound=rival.bound, reason=rival.reason)

@@ -57,7 +57,7 @@ def stacking(
 
     Raises
     ------
-    PdfkitError : a sequence that is none, random without a seed, no bond length known for these elements.
+    PdfkitError : a sequence that is not understood, random without a seed, no bond length known for these elements.
     StructureError : not an element.
 
     Example

@@ -116,7 +116,7 @@ def network(source: Any) -> Source:
 
     Raises
     ------
-    PdfkitError, StructureError, ReadError : what is none of these, partly occupied sites, a wrong sequence.
+    PdfkitError, StructureError, ReadError : any other source, partly occupied sites, a wrong sequence.
 
     Example
     -------

@@ -103,8 +103,8 @@ def iter_candidates(
 
     Raises
     ------
-    PdfkitError : a formula or family that is none; a stoichiometry that no set has, with what the search came closest
-    to. StructureError : an element that is none, no bond length known.
+    PdfkitError : a formula or family that is not understood; a stoichiometry that the search did not find, with the
+    nearest that it found. StructureError : an unknown element, no bond length known.
 
     Example
     -------

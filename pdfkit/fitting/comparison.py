@@ -1,4 +1,4 @@
-"""Rival models of one measurement side by side: which the data prefer, and by how much.
+"""Models of one measurement side by side: which the data prefer, and by how much.
 
 Notation: the fit leaves χ² over N_ind independent residuals, with k free parameters. Band-limited data hold one
 independent point every π/Qmax (Shannon–Nyquist): residuals are made independent by their covariance, so that N_ind is
@@ -68,14 +68,14 @@ def ln_evidence(chi2: float, independent: float, n_free: int, noise: str) -> flo
     return -0.5 * independent * math.log(chi2 / independent) - penalty
 
 
-# --- Rival models of one measurement side by side --------------------------------------------------------------------
+# --- Models of one measurement side by side --------------------------------------------------------------------------
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Fits of rival models to the same data, best evidence first.
+    """Fits of several models to the same data, best evidence first.
 
     names, results; evidence (n,): ln Z less that of the best (0, then negative). noise: "known" or "misfit".
 
@@ -180,7 +180,7 @@ def compare(
     progress: Progress | None = None,
     **options: Any,
 ) -> Comparison:
-    """Fit rival models to the same data and compare them.
+    """Fit several models to the same data and compare them.
 
     models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
     model does not have is left out of its fit (a tie also when it names what the model lacks). options : those of

@@ -138,7 +138,7 @@ class Model:
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed; the ending of a name will do where no other ends so.
 
-        Raises ParameterError for a name that does not exist or stands for several, or a value that cannot be.
+        Raises ParameterError for a name that does not exist or stands for several, or an impossible value.
 
         Example
         -------
@@ -180,7 +180,7 @@ class Model:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is to be known of its scattering strengths, a sentence each: absorption edges, resonances of neutrons.
+        """Remarks on its scattering strengths, a sentence each: absorption edges, resonances of neutrons.
 
         Those on f′ and f″ are warned of once, when a curve is first asked for.
 

@@ -29,7 +29,7 @@ def simulate(
     """Return G(r) of the model on rmin, rmin + rstep … rmax (Å), with noise of standard deviation `noise` (Å⁻²).
 
     The noise is white in F(Q) up to qmax (in r where there is no qmax) and then goes through the same transform as
-    the signal; it becomes dG. PdfkitError for a grid that cannot be.
+    the signal; it becomes dG. PdfkitError for an impossible grid.
     """
     r = grid(rmin, rmax, rstep)
     noise = _checks.number("noise", noise, low=0.0)
@@ -41,7 +41,7 @@ def simulate(
 
 
 def grid(rmin: float, rmax: float, rstep: float) -> Array:
-    """Return rmin, rmin + rstep … rmax (Å). PdfkitError for a grid that cannot be."""
+    """Return rmin, rmin + rstep … rmax (Å). PdfkitError for an impossible grid."""
     rmin = _checks.number("rmin", rmin, low=0.0)
     rmax = _checks.number("rmax", rmax)
     rstep = _checks.number("rstep", rstep, low=0.0, open_low=True)

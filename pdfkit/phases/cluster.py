@@ -200,7 +200,7 @@ class Cluster(Phase):
 
     @property
     def outline(self) -> str:
-        """The kind says it all: what ends it is what it is."""
+        """The word "cluster": it has no shape besides its atoms."""
         return self.kind
 
     @property

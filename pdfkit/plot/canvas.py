@@ -63,7 +63,7 @@ class PaperFigure(Figure):
     """A Figure that notebooks show although pyplot does not know it."""
 
     def draw(self, renderer: Any) -> None:
-        """Draw it; a letter that no font has becomes a box, which says enough."""
+        """Draw the figure; a letter that no font has becomes a box."""
         with boxes():
             if engine := self.get_layout_engine():
                 engine.execute(self)  # names beside the axes need a second round, which drawing makes

@@ -1,4 +1,4 @@
-"""Figures of patterns, of a screen, and of who is taken for whom."""
+"""Figures of patterns, of a screen, and of a confusion study."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Where:
+class Location:
     """Where outputs go and what they say besides the result.
 
     prefix starts every file name, title heads report and picture; recipe (its text) and digests (SHA-256 of the input
@@ -38,7 +38,7 @@ class Where:
         return self.folder / f"{self.prefix}{name}"
 
 
-def write_all(result: FitResult, what: Sequence[str], where: Where) -> list[Path]:
+def write_all(result: FitResult, what: Sequence[str], where: Location) -> list[Path]:
     """Write the chosen outputs (`pdfkit.recipes.recipe.WRITE`), all or none, and return the files in that order."""
     with publish(where.folder) as stage:
         staged = replace(where, folder=stage)
@@ -59,7 +59,7 @@ def planned(recipe: Recipe) -> list[str]:
     return [f"{recipe.prefix}{name}" for word in recipe.write for name in names[word]]
 
 
-def _report(result: FitResult, where: Where) -> Iterable[Path]:
+def _report(result: FitResult, where: Location) -> Iterable[Path]:
     from pdfkit.io._atomic import write_text
 
     path = where.file("report.txt")
@@ -67,7 +67,7 @@ def _report(result: FitResult, where: Where) -> Iterable[Path]:
     return [path]
 
 
-def _picture(result: FitResult, where: Where) -> Iterable[Path]:
+def _picture(result: FitResult, where: Location) -> Iterable[Path]:
     from pdfkit import plot
 
     path = where.file("fit.png")
@@ -75,19 +75,19 @@ def _picture(result: FitResult, where: Where) -> Iterable[Path]:
     return [path]
 
 
-def _columns(result: FitResult, where: Where) -> Iterable[Path]:
+def _columns(result: FitResult, where: Location) -> Iterable[Path]:
     from pdfkit.results.saving import write_fit_columns
 
     return write_fit_columns(where.file("columns.txt"), result)
 
 
-def _hdf5(result: FitResult, where: Where) -> Iterable[Path]:
+def _hdf5(result: FitResult, where: Location) -> Iterable[Path]:
     from pdfkit.results.saving import save_result
 
     return [save_result(where.file("fit.h5"), result, recipe=where.recipe, digests=where.digests)]
 
 
-def _structures(result: FitResult, where: Where) -> Iterable[Path]:
+def _structures(result: FitResult, where: Location) -> Iterable[Path]:
     from pdfkit.io._atomic import write_text
 
     # Structures are shared by all data sets: those of the first say it all.
@@ -99,7 +99,7 @@ def _structures(result: FitResult, where: Where) -> Iterable[Path]:
     ]
 
 
-_WRITERS: Mapping[str, Callable[[FitResult, Where], Iterable[Path]]] = {
+_WRITERS: Mapping[str, Callable[[FitResult, Location], Iterable[Path]]] = {
     "report": _report,
     "picture": _picture,
     "columns": _columns,
@@ -111,11 +111,11 @@ _WRITERS: Mapping[str, Callable[[FitResult, Where], Iterable[Path]]] = {
 def write_partials(result: FitResult, target: Path, prefix: str = "", title: str = "") -> list[Path]:
     """Write the weighted partials of a fit as columns (one file per data set) and as a picture; return the files."""
     with publish(target) as stage:
-        files = _partials(result, Where(stage, prefix, title))
+        files = _partials(result, Location(stage, prefix, title))
     return [target / file.name for file in files]
 
 
-def _partials(result: FitResult, where: Where) -> list[Path]:
+def _partials(result: FitResult, where: Location) -> list[Path]:
     from pdfkit import plot
     from pdfkit.io.columns import write_columns
 

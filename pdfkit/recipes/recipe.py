@@ -1,6 +1,6 @@
 """Recipes: a fit described in a TOML file, and what runs it.
 
-`recipe_template` writes a commented example; `KEYS` lists every key. Paths are relative to the recipe. A complaint
+`recipe_template` writes a commented example; `KEYS` lists every key. Paths are relative to the recipe. A message
 names file and line.
 """
 
@@ -110,7 +110,7 @@ class PhaseEntry:
         return phase.with_values(values) if values else phase
 
     def is_cluster(self) -> bool:
-        """Return whether this is a finite cluster, as far as can be seen without complaint."""
+        """Return whether this is a finite cluster, as far as can be seen without an error."""
         from pdfkit.phases.files import kind_of
 
         if self.kind:
@@ -299,7 +299,7 @@ def run_recipe(
     with folder(recipe.folder if out is None else Path(out), names, [recipe.path, *inputs]) as target:
         digests = {str(file): outputs.digest(file) for file in inputs if file.is_file()}
         result = fit_recipe(recipe, progress)
-        where = outputs.Where(target, recipe.prefix, recipe.title, recipe.source.text, digests)
+        where = outputs.Location(target, recipe.prefix, recipe.title, recipe.source.text, digests)
         return result, outputs.write_all(result, recipe.write, where)
 
 

@@ -1,4 +1,4 @@
-"""Tables of a TOML file with their place in the text, so that every complaint carries a line.
+"""Tables of a TOML file with their place in the text, so that every message names a line.
 
 `tomllib` keeps no positions. A key is found again by reading the text: the section that holds it, then the key.
 """
@@ -146,7 +146,7 @@ def kind_of(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its values by key, checked for kind, each complaint with file and line.
+    """One table: its values by key, checked for kind, each message with file and line.
 
     what : how messages call it ("[fit]"). known : the keys it may have. elsewhere : keys of other tables.
     """

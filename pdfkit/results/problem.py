@@ -31,7 +31,7 @@ class FitSettings:
         rmin, as PDFgui does when asked to.
     max_nfev : evaluations before giving up.
 
-    Raises PdfkitError for a value that is none of these.
+    Raises PdfkitError for any other value.
 
     Example
     -------
@@ -99,7 +99,7 @@ class FitProblem:
 
     @property
     def known_restraints(self) -> tuple[Restraint, ...]:
-        """The restraints. PdfkitError for those that were saved with restraints of a kind of their own."""
+        """The restraints. PdfkitError where they were not of pdfkit's own kinds and so not saved."""
         if self.restraints is None:
             raise PdfkitError(
                 "this fit had restraints that could not be saved with it: run the fit again and use its result directly"

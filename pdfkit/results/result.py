@@ -1,4 +1,4 @@
-"""The result of a fit, as a value: parameters, errors, curves, and what was found wanting."""
+"""The result of a fit, as a value: parameters, errors, curves, and remarks."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ class FitResult:
         return self._only().phase_curves()
 
     def derived(self) -> dict[str, tuple[Any, ...]]:
-        """Return what phases make of their refined numbers (such as the cubic fraction of a stack), with errors.
+        """Return numbers that follow from refined ones (such as the cubic fraction of a stack), with errors.
 
         By phase; each has name, value, stderr, unit and meaning (`Stacked.derived`). Phases without any are left out.
         """

@@ -1,4 +1,4 @@
-"""Candidates as they come: particles, files, folders, or words about one that could not be made. One at a time."""
+"""Candidates one at a time: from particles, files or folders, or the error of one that could not be made."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def null_particle(null: Any, atoms: int) -> Particle:
     null : a particle; a function of the number of atoms; or what `pdfkit.build.network` takes (the name of a crystal,
     a structure, …), of which the sphere is cut that comes nearest to that number, centred on a cation, anion or bond.
 
-    Raises PdfkitError for what is none of these.
+    Raises PdfkitError for anything else.
     """
     if isinstance(null, Particle):
         return null

@@ -53,7 +53,7 @@ class ScreenFit:
     fit. surface, baseline : as for `Cluster`. use_errors, errors, max_nfev : as for `pdfkit.fit`. memory : bytes that
     the fit of one candidate may need.
 
-    Raises ParameterError or PdfkitError for a value that is none of these.
+    Raises ParameterError or PdfkitError for any other value.
 
     Example
     -------
@@ -97,7 +97,7 @@ class Limits:
     as the best candidate is ranked with the rest; or a particle; or a function of the number of atoms. threshold :
     difference of ln Z within which two candidates cannot be told apart (3: odds of 20 to 1).
 
-    Raises ParameterError or PdfkitError for a value that is none of these.
+    Raises ParameterError or PdfkitError for any other value.
 
     Example
     -------
@@ -132,7 +132,7 @@ class Composition:
     anions (those of organic ligands, H and C, are neither). mass : g/mol of the whole particle. inorganic : mass
     fraction of its core, so that mass·inorganic is the core's mass. mass_tolerance : relative, of that product.
 
-    Raises ParameterError or PdfkitError for a value that is none of these.
+    Raises ParameterError or PdfkitError for any other value.
 
     Example
     -------
@@ -219,7 +219,7 @@ class Work:
     out : folder of the journal, from which a run that was killed goes on (resume=False starts anew). progress : called
     with a `Progress` (stage, done, total, rate per second, seconds left).
 
-    Raises ParameterError for a value that is none of these.
+    Raises ParameterError for any other value.
 
     Example
     -------

@@ -79,14 +79,14 @@ class Confusion:
         return families, np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
     def wrong(self, name: str) -> tuple[tuple[str, float], ...]:
-        """Return who came first instead of a finalist, and in which fraction of its measurements, most often first."""
+        """Return which came first instead of a finalist, in which fraction of its measurements, most often first."""
         i = self.names.index(name)
         shares = self.first[i] / self.repeats
         order = [j for j in np.argsort(-shares, kind="stable") if j != i and shares[j] > 0]
         return tuple((self.names[j], float(shares[j])) for j in order)
 
     def table(self) -> str:
-        """Return the study as text: for each finalist how often it is right, found, and who wins instead."""
+        """Return the study as text: for each finalist how often it is right, found, and which comes first instead."""
         return confusion_table(self)
 
     def to_csv(self, path: str | PathLike[str]) -> Path:

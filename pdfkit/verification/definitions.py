@@ -22,7 +22,7 @@ from pdfkit.transforms import window
 from pdfkit.verification import checks as naive
 from pdfkit.verification.checks import UNCUT, Check, Z, ball, crystals, grid, tetrahedron, worst
 
-TOPIC = "naive definition"
+TOPIC = "direct sums"
 _KNEE = "the kink of γ₀ at r = D aliases by 1e-6"
 
 

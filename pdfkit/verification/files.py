@@ -23,7 +23,7 @@ from typing import Any
 from pdfkit.errors import PdfkitError, PdfkitWarning
 from pdfkit.verification.checks import Check
 
-TOPIC = "files as met"
+TOPIC = "input files"
 MODULES = ("structures", "symmetry", "elements", "cif", "curves", "intensities", "settings")
 
 

@@ -28,7 +28,7 @@ from pdfkit.shapes import Sphere
 from pdfkit.verification import checks as naive
 from pdfkit.verification.checks import UNCUT, Check, ball, crystals, grid, tetrahedron, worst
 
-LAW, ROUTE = "conservation", "two routes"
+LAW, METHODS = "conservation", "two methods"
 BEAM = Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.01)
 
 
@@ -64,7 +64,7 @@ def checks() -> list[Check]:
         ("stacked, α = 0", "zinc blende, of max|G|", 1e-10, _ROUND, _cubic),
         ("stacked, α = 1", "wurtzite, of max|G|", 1e-10, _ROUND, _hexagonal),
     )
-    return [*(Check(LAW, *row) for row in laws), *(Check(ROUTE, *row) for row in routes)]
+    return [*(Check(LAW, *row) for row in laws), *(Check(METHODS, *row) for row in routes)]
 
 
 def _sum(kind: str) -> float:
@@ -165,7 +165,7 @@ def _fit() -> float:
     return max(abs(float(found.params[f"zb.{name}"].value) / value - 1) for name, value in truth.items())
 
 
-# --- two routes ------------------------------------------------------------------------------------------------------
+# --- two methods -----------------------------------------------------------------------------------------------------
 
 
 def _cluster() -> float:

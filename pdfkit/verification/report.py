@@ -7,7 +7,7 @@
     assert report.ok
 
 Every row compares pdfkit with something else: other programs, the definition summed pair by pair, a closed form, a
-law that must hold, or another route to the same numbers. Each bound states its reason.
+law that must hold, or another method for the same numbers. Each bound states its reason.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pdfkit import _checks
 from pdfkit._table import aligned
 from pdfkit.verification.checks import Check, VerificationRow, run
 
-TOPICS = ("PDFfit2 live", "stored curves", "naive definition", "analytic limit", "conservation", "two routes")
-FILES = "files as met"
+TOPICS = ("PDFfit2 live", "stored curves", "direct sums", "analytic limit", "conservation", "two methods")
+FILES = "input files"
 """Asked for by name only: inputs as people have them, a row each (`pdfkit verify --files`)."""
 
 
@@ -38,7 +38,7 @@ class Verification:
     Example
     -------
     >>> import pdfkit as pk
-    >>> report = pk.verify("two routes")
+    >>> report = pk.verify("two methods")
     >>> report.ok, report.failed
     (True, ())
     >>> all(row.measured <= row.bound for row in report.rows)
@@ -90,8 +90,8 @@ def _cells(row: VerificationRow, reasons: list[str]) -> tuple[str, str, str]:
 def verify(*topics: str, tell: Callable[[int, int, str], None] | None = None) -> Verification:
     """Compare pdfkit with other programs, definitions, closed forms and laws; a report of what was measured.
 
-    topics : which of "PDFfit2 live", "stored curves", "naive definition", "analytic limit", "conservation" and "two
-    routes"; default these. "files as met" reads inputs as people have them and compares what was meant. tell : called
+    topics : which of "PDFfit2 live", "stored curves", "direct sums", "analytic limit", "conservation" and "two
+    methods"; default these. "input files" reads inputs as people have them and compares what was meant. tell : called
     with (rows done, rows in all, name of the next). Takes a few seconds, and up to half a minute the first time, when
     kernels are compiled.
 

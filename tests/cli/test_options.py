@@ -74,7 +74,7 @@ def test_every_command_prints_one_json_object_of_one_form(folder: Path) -> None:
             )
             assert done.exit_code == 0
         arguments, key = CALLS[name]
-        words = [*arguments.split(), *(["two routes"] if name == "verify" else []), "--json"]
+        words = [*arguments.split(), *(["two methods"] if name == "verify" else []), "--json"]
         done = RUNNER.invoke(app.app, [name, *words])
         assert done.exit_code == 0, (name, done.exception, done.output)
         found = json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))

@@ -10,7 +10,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.io.cif.files import _number, format_cif, refined_numbers
-from pdfkit.recipes.outputs import Where, write_all
+from pdfkit.recipes.outputs import Location, write_all
 from pdfkit.results.report import uncertain
 
 INSTRUMENT = pk.Instrument(probe="X", qmax=22.0, qdamp=0.02)
@@ -27,7 +27,7 @@ def refined(name: str, free: list[str], **options: object) -> pk.FitResult:
 
 
 def written(result: pk.FitResult, folder: Path) -> Path:
-    (file,) = write_all(result, ["structures"], Where(folder))
+    (file,) = write_all(result, ["structures"], Location(folder))
     return file
 
 
