@@ -138,7 +138,7 @@ def _wrapped(heading: str, lines: Sequence[str]) -> list[str]:
 
 
 def confusion_table(study: Confusion) -> str:
-    """Return for each finalist how often it comes first or is among the best, which is first instead; then by family."""
+    """Return for each finalist how often it comes first or is among the best, what is first instead; by family too."""
     lines = textwrap.wrap(
         f"Each of {len(study.names)} finalists was simulated {study.repeats} times, noise {study.sigma:.3g} Å⁻². "
         f"The true one comes first in {study.right:.0%} of the fits, and lies within {study.threshold:g} of the first "
