@@ -113,7 +113,7 @@ def profile(
     """Return the profile likelihood of one free parameter: χ²(p) minimised over all others.
 
     Ties, weights and restraints are those of the fit. points : values from −sigmas to +sigmas standard errors (within
-    the parameter's bounds). Each is a fit that starts at the last one. Raises ParameterError for a name that was not
+    the parameter's bounds). Each fit starts at the one before. Raises ParameterError for a name that was not
     free, or that has no error.
 
     Example

@@ -215,7 +215,7 @@ def same_shape(p: Particle, q: Particle, tolerance: float = 1e-3) -> bool:
 
 
 def unique(particles: Iterable[Particle], tolerance: float = 1e-3) -> Iterator[Particle]:
-    """Yield the particles of an iterable that have not the shape (`same_shape`) of an earlier one, in their order.
+    """Yield the particles of an iterable that differ in shape (`same_shape`) from all earlier ones, in their order.
 
     Example
     -------

@@ -49,7 +49,7 @@ class Model:
 
     Raises
     ------
-    PdfkitError : two phases of one name, an instrument without probe or qmax, Q-dependent scattering without a cut.
+    PdfkitError : two phases of one name, no probe or qmax, Q-dependent scattering without a finite qmax.
 
     Calling the model with r gives a `PDF`; `pdfkit.parameters(model)` lists its numbers; `with_values` changes them.
 

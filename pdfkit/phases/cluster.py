@@ -47,7 +47,7 @@ class Cluster(Phase):
     particle : the atoms, all weighted by their scattering strengths, ligands included: a `Particle`, or `ase.Atoms`, a
         Structure… that make one.
     name : starts the names of its parameters ("c" gives c.Cd.Uiso, c.expansion, c.scale…). Default: the name of the
-        particle, or the stem of its file, as a plain word; else its formula.
+        particle or of its file, with _ for spaces and signs; else its formula.
     Uiso : mean-square displacement (Å²) of all classes, or by class {"Cd": 0.01, "Cd_surface": 0.02}.
     ions : scatter X-rays as ions: True for the charges that the file states, or {"Na": 1, "Cl": -1}. Default False.
     surface : give atoms at the surface (`pdfkit.particles.surface_mask`) classes of their own: Cd_surface, S_surface.

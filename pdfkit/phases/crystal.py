@@ -61,8 +61,8 @@ class Crystal(Phase):
     Parameters
     ----------
     structure : the crystal (`pdfkit.Structure`).
-    name : starts the names of its parameters ("zb" gives zb.a, zb.Cd.Uiso, zb.scale…). Default: the stem of the file
-        as a plain word ("CdSe wz.cif" gives CdSe_wz), or the structure's title if that is short, else its elements.
+    name : starts the names of its parameters ("zb" gives zb.a, zb.Cd.Uiso, zb.scale…). Default: that of the file
+        ("CdSe wz.cif" gives CdSe_wz), or the structure's title if that is short, else its elements.
     shape : γ₀(r) of the particles (`pdfkit.Sphere(30)`, …); Bulk() for a macroscopic crystal.
     scale : weight of the phase in the model.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
@@ -72,7 +72,7 @@ class Crystal(Phase):
 
     Raises
     ------
-    PdfkitError : a value out of range, or a name that is not an identifier.
+    PdfkitError : a value out of range, or a name with other characters than letters, digits and _.
 
     Example
     -------

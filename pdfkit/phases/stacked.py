@@ -87,8 +87,8 @@ class Stacked(Phase):
 
     Parameters
     ----------
-    first, second : elements. Two make bilayers of a tetrahedral compound, `second` bonded above `first`; twice the
-        same, of diamond's kind; `second` left out, single layers of a close-packed metal.
+    first, second : elements. Two make bilayers of a tetrahedral compound, `second` bonded above `first`; the same
+        twice gives the layers of diamond; without `second`, single layers of a close-packed metal.
     name : starts the names of its parameters ("st" gives st.a_h, st.alpha, st.Cd.Uiso, st.scale…).
     a_h, h : Å, side of the triangular lattice and distance of layers (default √(2/3)·a_h).
     u : the second site lies 2u·h above the first (default 3/8; no parameter of single layers).
@@ -105,7 +105,7 @@ class Stacked(Phase):
 
     Raises
     ------
-    PdfkitError : a value out of range, alpha and alpha_c both given or none, two ends of the particle.
+    PdfkitError : a value out of range, alpha and alpha_c both given or none, more than one of shape, body, layers.
     StructureError : no such element, or an ion.
 
     Example

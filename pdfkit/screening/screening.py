@@ -55,7 +55,7 @@ def screen(
 
     The evidence is ln Z = −½ N_ind ln(χ²/N_ind) − ½ k ln N_ind (noise not known), or −½ χ² − ½ k ln N_ind (errors of
     the data, as long as the best candidate fits within them): χ² over N_ind independent residuals (about Δr·Qmax/π),
-    k free parameters; mixtures of two of n are charged ln[(n − 1)/2] for their number. Source: Schwarz, Ann. Stat. 6,
+    k free parameters; mixtures of two of n lose ln[(n − 1)/2] because there are so many. Source: Schwarz, Ann. Stat. 6,
     461 (1978); Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995).
     Candidates within `threshold` of the best cannot be told apart by these data; all of them are marked.
 
