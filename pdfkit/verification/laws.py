@@ -1,4 +1,4 @@
-"""What no change of route, order or axes may change, and what has to add up."""
+"""What no change of method, order or axes may change, and what has to add up."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _BINS = "both bin the same shells: rounding"
 
 
 def checks() -> list[Check]:
-    """Return conservation laws and comparisons of routes within pdfkit."""
+    """Return conservation laws and comparisons of methods within pdfkit."""
     laws: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
         ("partials add up", "three phases, f(Q), cut; of max|G|", 1e-12, _ROUND, partial(_sum, "partials")),
         ("phases add up", "the same; of max|G|", 1e-12, _ROUND, partial(_sum, "phase_curves")),
@@ -58,13 +58,13 @@ def checks() -> list[Check]:
         ("whitening", "W·C·Wᵀ = 1, C by quadrature, absolute", 1e-7, _INTEGRAL, _white),
         ("fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, _STOP, _fit),
     )
-    routes: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
+    methods: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
         ("cluster against Debye", "peaks in r, or F(Q) by quadrature; of max|G|", 2e-8, _ALIAS, _cluster),
         ("lattice against direct", "S(Q) − 1 beyond 1 Å⁻¹, of its largest", 1e-10, _BINS, _lattice),
         ("stacked, α = 0", "zinc blende, of max|G|", 1e-10, _ROUND, _cubic),
         ("stacked, α = 1", "wurtzite, of max|G|", 1e-10, _ROUND, _hexagonal),
     )
-    return [*(Check(LAW, *row) for row in laws), *(Check(METHODS, *row) for row in routes)]
+    return [*(Check(LAW, *row) for row in laws), *(Check(METHODS, *row) for row in methods)]
 
 
 def _sum(kind: str) -> float:

@@ -528,7 +528,7 @@ def test_results_are_saved_and_reported(tmp_path: Path) -> None:
         ({"alpha": 0.5, "body": pk.Sphere(20)}, "a shape and a body both limit the particle"),
         ({"alpha": 0.5, "shape": None, "body": pk.shapes.Stepcut(20)}, "body cannot be a Stepcut"),
         ({"alpha": 0.5, "diameter": 40}, "diameter is only for a platelet"),
-        ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4.5}, "layers = 4.5 of a sphere"),
+        ({"alpha": 0.5, "shape": None, "body": pk.Sphere(20), "layers": 4.5}, "layers = 4.5 with a body"),
         (
             {"alpha": 0.5, "shape": None, "body": pk.shapes.Rod(20, 30), "layers": 4},
             "a body and layers both limit the particle",
@@ -551,7 +551,7 @@ def test_more_that_is_refused() -> None:
     for first, second in (("Cd2+", "Se"), ("Cd", "Se2-")):
         with pytest.raises(StructureError, match=r"(Cd2\+|Se2-)' is an ion, and these are neutral atoms: give (Cd|Se)"):
             pk.Stacked(first, second, name="st", a_h=A, alpha=0.5)
-    with pytest.raises(pk.PdfkitError, match="has no meaning for single layers of Co"):
+    with pytest.raises(pk.PdfkitError, match="is for layers of two elements, and .* has Co alone"):
         pk.Stacked("Co", name="st", a_h=2.5, alpha=0.5, u=0.375)
     with pytest.raises(ParameterError, match=r"st\.Uiso does not exist: nearest are"):
         stacked(alpha=0.5).with_values({"Uiso": 0.1})

@@ -143,15 +143,15 @@ def test_plain_values_survive_plain_text(value):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "not a model"),
+        ("{", "does not hold a model"),
         ('{"type": "os.system", "command": "true"}', "not known"),
-        ('{"type": "sphere", "spdiameter": 30, "colour": 1}', "no 'colour'"),
-        ('{"type": "sphere"}', "not a model"),
+        ('{"type": "sphere", "spdiameter": 30, "colour": 1}', "unknown key 'colour'"),
+        ('{"type": "sphere"}', "does not hold a model"),
         ('{"type": "sphere", "spdiameter": -1}', "outside"),
-        ('{"type": "array"}', "not a model"),
-        ('{"type": "mapping", "items": 3}', "not a model"),
-        ('{"type": "number", "value": "twelve"}', "not a model"),
-        ("[" * 100_000, "not a model"),
+        ('{"type": "array"}', "does not hold a model"),
+        ('{"type": "mapping", "items": 3}', "does not hold a model"),
+        ('{"type": "number", "value": "twelve"}', "does not hold a model"),
+        ("[" * 100_000, "does not hold a model"),
     ],
 )
 def test_plain_text_of_something_else_is_refused(text, message):

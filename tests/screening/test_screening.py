@@ -425,7 +425,7 @@ def test_confusion_of_a_ranking_by_number_name_and_particle(ranking: pk.Ranking,
     rows = list(csv.reader(three.to_csv(tmp_path / "c.csv").read_text().splitlines()))
     assert [row[0] for row in rows[1:]] == list(three.names)
     assert [int(cell) for cell in rows[1][2:5]] == three.first[0].tolist()
-    with pytest.raises(pk.PdfkitError, match="two at least"):
+    with pytest.raises(pk.PdfkitError, match="a confusion study needs two"):
         pk.confusion(1, ranking)
     with pytest.raises(pk.PdfkitError, match="screen them first"):
         pk.confusion([pk.Particle.of(["Cd", "Se"], [[0, 0, 0], [0, 0, 2.6]])], ranking)

@@ -46,7 +46,7 @@ def test_a_missing_refusal_and_a_missing_remark_are_found() -> None:
 
 def test_an_unexpected_remark_is_found() -> None:
     off = replace(row(), text=row().text.replace("0.5 0.5 0.5", "0.49 0.5 0.5"))
-    with pytest.raises(WrongAnswerError, match="it was said: site Cl1 moved"):
+    with pytest.raises(WrongAnswerError, match="but this was given: site Cl1 moved"):
         measure(off)
 
 

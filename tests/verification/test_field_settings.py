@@ -559,7 +559,7 @@ def test_what_nothing_depends_on_is_not_free() -> None:
     params = pk.parameters(NICKEL)
     params["ni.scale"].vary = True
     params.add("other.a", value=4.0, vary=True)
-    with pytest.raises(ParameterError, match=r"other\.a is free, but neither model nor ties have it"):
+    with pytest.raises(ParameterError, match=r"other\.a is free, but neither the model nor a tie uses it"):
         fit(NICKEL, NICKEL(R), params=params)
     params["ni.a"].expr = "other.a"
     assert fit(NICKEL, NICKEL(R), params=params).free == ("ni.scale", "other.a")
