@@ -162,7 +162,7 @@ def test_every_shipped_cluster_is_the_same_in_q_and_in_r(weights: str) -> None:
         (lambda: pk.saxs(MOLECULE.select([0])), "one atom has no pair distances"),
         (lambda: pk.saxs(MOLECULE, [-0.1, 0.2]), "it cannot be negative"),
         (lambda: pk.saxs(pk.Particle.of(["Cd", "S"], [[0, 0, 0], [0, 0, 0.1]])), "0.100 Å apart"),
-        (lambda: pk.saxs(MOLECULE, Uiso={"Zn": 0.1}), "Uiso of 'Zn': the particle has Cd, S"),
+        (lambda: pk.saxs(MOLECULE, Uiso={"Zn": 0.1}), "Uiso is given for 'Zn', but the kinds of atom are Cd, S"),
         (lambda: pk.saxs(MOLECULE, Uiso=-1), "Uiso = -1"),
         (lambda: pk.powder_pattern(MOLECULE, [10, 180], COPPER), "below 180 degrees"),
         (lambda: pk.powder_pattern(MOLECULE, [-1, 18], COPPER), "from 0 to below 180"),

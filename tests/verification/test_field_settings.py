@@ -176,7 +176,7 @@ def test_a_list_of_data_works() -> None:
     same = [replace(pdf, name="salt at 300 K") for pdf in named]
     assert [one.name for one in fit(pk.Model(SALT, X), same, free=["scale"]).datasets] == ["data1", "data2"]
     assert [one.name for one in fit(pk.Model(SALT, X), tuple(named[:1]), free=["scale"]).datasets] == [""]
-    for wrong, words in (([], "no data"), ([R], "read it with pdfkit.read_pdf"), (3.0, "no PDF")):
+    for wrong, words in (([], "no data"), ([R], "read it with pdfkit.read_pdf"), (3.0, "data is of type float: give a PDF")):
         with pytest.raises(pk.PdfkitError, match=words):
             fit(pk.Model(SALT, X), wrong, free=["scale"])  # type: ignore[arg-type]
 
@@ -296,7 +296,7 @@ def test_start_values_outside_bounds_are_said() -> None:
     )
     kept = fit(NICKEL, data, free=["scale"], bounds={"Uiso": (0.03, 0.06)})
     assert kept.params["ni.Ni.Uiso"].value == 0.005
-    assert any("is fixed at 0.005, outside the bounds" in text for text in kept.remarks)
+    assert any("is fixed at 0.005, which lies outside the bounds" in text for text in kept.remarks)
     cut = fit(NICKEL, data, free=["scale", "Uiso"], bounds={"Uiso": (-0.1, 0.06)})
     assert cut.params["ni.Ni.Uiso"].min == 0.0
     assert any("the values that are possible" in text for text in cut.remarks)
