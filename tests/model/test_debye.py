@@ -385,7 +385,7 @@ def test_pairs_without_width_are_left_out_and_named() -> None:
     [
         (lambda p, t: debye.intensity(count_pairs(p.select([0])), Q, ("Cd",)), "one atom has no pair distances"),
         (lambda p, t: debye.intensity(t, -Q, ("Cd", "S")), "it cannot be negative"),
-        (lambda p, t: debye.intensity(t, [math.nan], ("Cd", "S")), "Q has the value nan"),
+        (lambda p, t: debye.intensity(t, [math.nan], ("Cd", "S")), "Q holds nan"),
         (lambda p, t: debye.intensity(t, Q, ("Cd",)), "1 elements for 2 classes"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "Xx")), "element 'Xx' is not known"),
         (lambda p, t: debye.intensity(t, Q, ("Cd", "S"), probe="Z"), "choose one of X, N, E"),

@@ -581,7 +581,7 @@ def test_wildcards_free_what_can_be_refined() -> None:
         ({"bounds": {"a": 3.5}}, "bounds of a are not two numbers"),
         ({"bounds": [("a", 1, 2)]}, "bounds must be a dict with names as keys"),
         ({"ties": ["ni.a = 3"]}, "ties must be a dict with names as keys"),
-        ({"max_nfev": 0}, "at least 1 evaluation"),
+        ({"max_nfev": 0}, "max_nfev is called settings now"),
     ],
 )
 def test_options_of_the_wrong_kind_are_named(options: dict[str, object], words: str) -> None:
@@ -611,7 +611,7 @@ def test_no_resolution_in_one_of_two_headers_is_said() -> None:
 def test_a_recipe_against_window_width_and_weights_of_a_header_says_so(tmp_path: Path) -> None:
     one = replace(X, window="gaussian", window_width=0.4, scattering="q-dependent")
     pk.write_pdf(tmp_path / "x.gr", pk.Model(SALT, one)(R))
-    data = 'file = "x.gr"\nwindow_width = 0.2\nweights = "constant"\nqbroad = 0.03\nqmin = 0.0'
+    data = 'file = "x.gr"\nwindow_width = 0.2\nscattering = "constant"\nqbroad = 0.03\nqmin = 0.0'
     text = f'[data]\n{data}\n[[phase]]\nname = "s"\nstructure = "NaCl"\n[fit]\nfree = ["scale"]\n'
     (tmp_path / "fit.toml").write_text(text)
     with pytest.warns(pk.PdfkitWarning):
