@@ -176,7 +176,7 @@ def test_a_list_of_data_works() -> None:
     same = [replace(pdf, name="salt at 300 K") for pdf in named]
     assert [one.name for one in fit(pk.Model(SALT, X), same, free=["scale"]).datasets] == ["data1", "data2"]
     assert [one.name for one in fit(pk.Model(SALT, X), tuple(named[:1]), free=["scale"]).datasets] == [""]
-    for wrong, words in (([], "no data"), ([R], "read it with pdfkit.read_pdf"), (3.0, "data is of type float: give a PDF")):
+    for wrong, words in (([], "no data"), ([R], "read it with pdfkit.read_pdf"), (3.0, "data is of type float")):
         with pytest.raises(pk.PdfkitError, match=words):
             fit(pk.Model(SALT, X), wrong, free=["scale"])  # type: ignore[arg-type]
 
@@ -587,6 +587,11 @@ def test_wildcards_free_what_can_be_refined() -> None:
 def test_options_of_the_wrong_kind_are_named(options: dict[str, object], words: str) -> None:
     with pytest.raises(pk.PdfkitError, match=words):
         fit(NICKEL, NICKEL(R), free=["scale"], **options)  # type: ignore[arg-type]
+
+
+def test_a_fit_without_evaluations_is_refused() -> None:
+    with pytest.raises(pk.PdfkitError, match="at least 1 evaluation"):
+        pk.FitSettings(max_nfev=0)
 
 
 def test_a_start_that_cannot_be_is_refused_whatever_the_limits() -> None:
