@@ -499,7 +499,7 @@ def test_build_command(tmp_path: Path) -> None:
         (lambda: pk.build.rod(ZB, 10, 20, axis="d"), "axis = 'd' is not known"),
         (lambda: pk.build.rod(ZB, 10, 20, axis=[0, 0, 0]), "is not a direction"),
         (lambda: pk.build.core_shell(ZB, {"S": "Se"}, 20, 10), "leave room for a shell"),
-        (lambda: pk.build.core_shell(ZB, {"O": "Se"}, 10, 20), "the core's elements are Cd, S"),
+        (lambda: pk.build.core_shell(ZB, {"O": "Se"}, 10, 20), "but the elements of the core are Cd, S"),
         (lambda: pk.build.core_shell(ZB, "Ni", 10, 20), "does not fit a core of Cd, S"),
         (lambda: pk.build.tetrahedron(WZ, 5), "CdS_wurtzite is not"),
         (lambda: pk.build.tetrahedron("CaF2", 5), "CaF2 is not"),
