@@ -266,7 +266,7 @@ def test_candidates_come_one_by_one() -> None:
         ("Cd3Xx2", {}, "'Xx' is not an element"),
         ("Cd3000S2000", {}, "too large for a search"),
         ("Pb37S20", {}, "no bond length is known for Pb–S: give bond="),
-        ("Cd37S20", {"families": ["cubic"]}, "stacking 'cubic' is none"),
+        ("Cd37S20", {"families": ["cubic"]}, "stacking 'cubic' is not understood"),
         ("Cd37S20", {"stackings": ["AAB"]}, "A on A"),
         ("Cd37S20", {"stackings": 40}, "stackings = 40 is outside"),
         ("Cd37S20", {"near": 3}, "near = 3 is outside"),
