@@ -270,7 +270,7 @@ def test_candidates_come_one_by_one() -> None:
         ("Cd37S20", {"stackings": ["AAB"]}, "A on A"),
         ("Cd37S20", {"stackings": 40}, "stackings = 40 is outside"),
         ("Cd37S20", {"near": 3}, "near = 3 is outside"),
-        ("Cd37S20", {"near": 0, "complete": False}, "neither complete nor near-complete"),
+        ("Cd37S20", {"near": 0, "complete": False}, "complete = False and near = 0 leave no candidates"),
         ("Cd37S20", {"seed": 1.5}, "seed = 1.5 is not whole"),
         ("Cd37S20", {"seed": None}, "seed = None is not a number"),
         ("Cd37S20", {"limit": 0}, "limit = 0 is outside"),
