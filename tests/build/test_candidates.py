@@ -275,7 +275,7 @@ def test_candidates_come_one_by_one() -> None:
         ("Cd37S20", {"seed": None}, "seed = None is not a number"),
         ("Cd37S20", {"limit": 0}, "limit = 0 is outside"),
         ("Cd37S20", {"bond": -1}, "bond = -1 is outside"),
-        ("Cd37S20", {"cell": (4, 3)}, "give a_h and h in Å, and u"),
+        ("Cd37S20", {"cell": (4, 3)}, "a_h and h in Å, and u"),
         ("Cd37S20", {"effort": 0}, "effort = 0 is outside"),
     ],
 )
