@@ -427,10 +427,10 @@ def _warm(files: dict[str, bytes], folder: Path) -> None:
     """Read every valid file once: imports and compiled code are then there in every child; none may be refused."""
     import matplotlib
 
-    import pdfkit.cli
+    from pdfkit.cli.app import app
 
     matplotlib.use("Agg")
-    assert pdfkit.cli.app is not None
+    assert app is not None
     folder.mkdir()
     here = Path.cwd()
     os.chdir(folder)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from pdfkit.errors import ReadError
+
 TOOL = Path(__file__).with_name("fuzz.py")
 
 
@@ -53,7 +55,7 @@ def test_the_tool_sees_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     def leaves(name: str) -> None:
         Path("half.gr").write_text("1 2")
-        raise fuzz.ReadError("a.gr", "no")
+        raise ReadError("a.gr", "no")
 
     monkeypatch.setattr(fuzz, "_read", leaves)
     assert "half.gr" in fuzz.attack(fuzz.Case(0, "read", "a.gr", b"1 2")).fault
