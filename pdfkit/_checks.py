@@ -122,6 +122,13 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
+def instance(name: str, value: Any, kind: type[Any], remedy: str) -> Any:
+    """Return `value` if it is of the kind; otherwise say what it is, and what to give."""
+    if not isinstance(value, kind):
+        raise PdfkitError(f"{name} is {short(value)}: give {remedy}", key=name)
+    return value
+
+
 def names(what: str, given: Any) -> tuple[str, ...]:
     """Return a list of names as a tuple; one word is one name, not its letters."""
     if isinstance(given, str):

@@ -50,6 +50,11 @@ __all__ = [
     "write_pattern",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 POLARISATIONS = ("none", "unpolarised")
 # Gaussians end at ±8σ (1e-14), and their sums alias as little.
 _REACH = 8.0

@@ -21,9 +21,10 @@ import numpy as np
 
 from pdfkit import _checks, transforms
 from pdfkit._checks import Array
+from pdfkit._expressions import whole_name
 from pdfkit._terminal import captured
 from pdfkit.data.covariance import Covariance
-from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.least_squares import refit
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model.params import ParameterMap
@@ -32,13 +33,19 @@ from pdfkit.results.result import DatasetFit, FitResult
 
 __all__ = ["Covariance", "Profile", "Replicas", "band", "bootstrap", "profile", "sample"]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Progress = Callable[[int, int], None]
 
 
 def _known(result: FitResult, name: str) -> int:
-    if name not in result.free:
-        raise ParameterError(f"{name} was not free in this fit: nearest are {nearest(name, result.free)}")
-    return result.free.index(name)
+    try:
+        return result.free.index(whole_name(result.free, name))
+    except ParameterError as error:
+        raise ParameterError(f"{name} was not free in this fit: {error}", key=name) from None
 
 
 def band(result: FitResult) -> dict[str, Array]:
@@ -129,6 +136,7 @@ def profile(
     ± 1.00 standard errors
     """
     index = _known(result, name)
+    name = result.free[index]
     points = int(_checks.number("points", points, low=3, high=1001))
     sigma = math.sqrt(result.covariance[index, index])
     if not math.isfinite(sigma):
@@ -296,6 +304,8 @@ def sample(
     """
     if importlib.util.find_spec("emcee") is None:
         raise PdfkitError("sampling needs the package emcee: install it, or use profile() or bootstrap()")
+    if burn >= steps:
+        raise PdfkitError(f"steps = {steps} and burn = {burn}: take more steps than are left out at the beginning")
     import lmfit
 
     problem = Residuals(result.problem, ParameterMap.of(result.params))

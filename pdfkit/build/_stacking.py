@@ -195,13 +195,9 @@ def _structure(obj: Any) -> Structure:
     if (found := Structure.of(obj)) is not None:
         return found
     if isinstance(obj, str | PathLike):
-        from pdfkit.io.structures import available_structures, load_structure, read_structure
+        from pdfkit.io.structures import read_or_load
 
-        if str(obj) in available_structures() and not Path(obj).exists():
-            return load_structure(str(obj))
-        if isinstance(obj, str) and not Path(obj).exists() and Path(obj).suffix == "":
-            return load_structure(obj)
-        return read_structure(obj)
+        return read_or_load(obj)
     kind = f"{type(obj).__module__}.{type(obj).__name__}"
     hint = "it has no cell" if isinstance(obj, Particle) else f"{kind} is not one"
     raise PdfkitError(f"a particle is cut from a crystal and {hint}: give a Structure, its name or file, or a stacking")

@@ -85,6 +85,7 @@ class PDF(Arithmetic):
         set_(self, "G", _same_length("G", self.G, "r", self.r))
         if self.dG is not None:
             set_(self, "dG", _positive("dG", _same_length("dG", self.dG, "r", self.r)))
+        _checks.instance("instrument", self.instrument, Instrument, "a pdfkit.Instrument(probe='X', …)")
         set_(self, "header", _frozen_header(self.header))
 
     def crop(self, rmin: float | None = None, rmax: float | None = None) -> PDF:

@@ -202,6 +202,7 @@ def compare(
     [('zincblende', 0.0), ('wurtzite', 0.6)]
     """
     free = _checks.names("free", free)
+    _checks.instance("models", models, Mapping, 'models by name, such as {"one": model_1, "two": model_2}')
     names = {key: tuple(parameters(model)) for key, model in models.items()}
     for pattern in (*free, *(ties or {}), *(bounds or {})):
         if not any(_has(known, pattern) for known in names.values()):

@@ -88,7 +88,7 @@ def fit(
     a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
-    settings = settings or FitSettings()
+    settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
     whole = _weighable(model, data, use_errors)
     models, said = resolved(model, whole)
     if params is None:

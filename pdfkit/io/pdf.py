@@ -220,6 +220,7 @@ def write_pdf(
     >>> bool((back.G == data.G).all()), back.instrument == data.instrument
     (True, True)
     """
+    _checks.instance("pdf", pdf, PDF, "a PDF, after the name of the file")
     form = form_of(path, kind) if format is None else _checks.choice("format", format, FORMATS)
     if form != "pdfgui":
         write_text(path, pdf_text(path, pdf, kind, form, composition, rho0))

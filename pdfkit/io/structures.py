@@ -90,6 +90,10 @@ def is_for_ase(path: AnyPath) -> bool:
     return _reader(path) is _read_ase
 
 
+# Endings of measured data, which nobody means as structures.
+DATA = (".gr", ".sq", ".fq", ".iq", ".xye", ".chi")
+
+
 def _read_pdb(path: AnyPath) -> Structure:
     from pdfkit.io.pdb import read_pdb
 
@@ -97,6 +101,8 @@ def _read_pdb(path: AnyPath) -> Structure:
 
 
 def _read_ase(path: AnyPath) -> Structure:
+    if Path(path).suffix.lower() in DATA:
+        raise ReadError(path, "by its ending this is measured data, not a structure: use read_pdf or read_sq")
     from pdfkit.io.foreign import read_ase
 
     return read_ase(path)
@@ -120,6 +126,16 @@ def available_structures() -> tuple[str, ...]:
     ['CdS_wurtzite', 'CdS_zincblende', 'CdSe_wurtzite', 'CdSe_zincblende']
     """
     return tuple(sorted(path.stem for path in _folder().glob("*.cif")))
+
+
+def read_or_load(path: AnyPath, block: str | None = None) -> Structure:
+    """Return the structure of a file, or the one of that name that comes with pdfkit, where there is no such file."""
+    if Path(path).exists() or (Path(path).suffix and str(path) not in available_structures()):
+        return read_structure(path, block=block)
+    if str(path) in available_structures():
+        return load_structure(str(path))
+    near = nearest(str(path), available_structures())
+    raise ReadError(path, f"there is no such file, and no structure of that name in pdfkit: the nearest are {near}")
 
 
 def load_structure(name: str) -> Structure:

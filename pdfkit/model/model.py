@@ -79,7 +79,9 @@ class Model:
         strengths: Mapping[str, float] | None = None,
     ) -> None:
         set_ = object.__setattr__
-        set_(self, "phases", tuple(phases) if isinstance(phases, Sequence) else (phases,))
+        set_(self, "phases", tuple(phases) if isinstance(phases, list | tuple) else (phases,))
+        for phase in self.phases:
+            _checks.instance("a phase of the model", phase, Phase, "a Crystal, Cluster or Stacked")
         set_(self, "instrument", instrument)
         if isinstance(convention, str):
             _checks.choice("convention", convention, tuple(CONVENTIONS))

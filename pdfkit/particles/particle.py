@@ -206,6 +206,8 @@ class Particle:
             return replace(obj, **options)  # type: ignore[return-value]
         if isinstance(obj, Structure):
             return cls._from_cell(obj, **options)
+        if isinstance(obj, str | PathLike):
+            raise PdfkitError(f"{str(obj)!r} is a name, not a particle: give it to from_file of Cluster or Particle")
         kind = f"{type(obj).__module__}.{type(obj).__name__}"
         if kind.startswith("ase."):
             from pdfkit.structure.convert import particle_names

@@ -268,6 +268,11 @@ def updated(phase: Phase, values: Mapping[str, float]) -> dict[str, float]:
     out = {name: q.value for name, q in known.items()}
     for key, value in values.items():
         if key not in known:
-            raise ParameterError(f"{phase.name}.{key} does not exist: nearest are {nearest(key, known)}", key=key)
-        out[key] = known[key].sensible(float(value), f"{phase.name}.{key}")
+            whole = nearest(f"{phase.name}.{key}", (f"{phase.name}.{name}" for name in known))
+            raise ParameterError(f"{phase.name}.{key} does not exist: nearest are {whole}", key=key)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ParameterError(f"{phase.name}.{key} = {_checks.short(value)}: give a number", key=key) from None
+        out[key] = known[key].sensible(number, f"{phase.name}.{key}")
     return out

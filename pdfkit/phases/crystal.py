@@ -39,7 +39,7 @@ from pdfkit.phases._lists import (
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
 from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, plain_word, quantities_of, updated
-from pdfkit.shapes import Bulk
+from pdfkit.shapes import Bulk, Shape
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
@@ -60,7 +60,7 @@ class Crystal(Phase):
 
     Parameters
     ----------
-    structure : the crystal (`pdfkit.Structure`).
+    structure : the crystal: a `pdfkit.Structure`, `ase.Atoms` or `diffpy.structure.Structure`.
     name : starts the names of its parameters ("zb" gives zb.a, zb.Cd.Uiso, zb.scale…). Default: that of the file
         ("CdSe wz.cif" gives CdSe_wz), or the structure's title if that is short, else its elements.
     shape : γ₀(r) of the particles (`pdfkit.Sphere(30)`, …); Bulk() for a macroscopic crystal.
@@ -96,6 +96,7 @@ class Crystal(Phase):
     ions: Any = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "structure", as_structure(self.structure))
         if self.ions:
             from pdfkit.phases.ions import ionic_structure
 
@@ -106,6 +107,7 @@ class Crystal(Phase):
         object.__setattr__(self, "rcut", _checks.number("rcut", self.rcut, low=0.0))
         if self.shape is None:
             object.__setattr__(self, "shape", Bulk())
+        _checks.instance("shape", self.shape, Shape, "a shape, such as pdfkit.Sphere(30)")
 
     def _stem(self) -> str:
         title = self.structure.title
@@ -123,12 +125,7 @@ class Crystal(Phase):
         from pdfkit.io.structures import with_symmetry
 
         found = (options.pop("symmetry", ""), options.pop("tolerance", TOLERANCE))
-        structure = Structure.of(obj)
-        if structure is None:
-            kind = f"{type(obj).__module__}.{type(obj).__name__}"
-            raise PdfkitError(
-                f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure"
-            )
+        structure = as_structure(obj)
         structure = with_symmetry(structure, *found)
         if anisotropic:
             structure = structure.with_anisotropic(None if anisotropic is True else list(anisotropic))
@@ -143,10 +140,9 @@ class Crystal(Phase):
         block : the data block of a CIF that has several. Options as for `from_structure`. Raises ReadError for a file
         that cannot be read.
         """
-        from pdfkit.io.structures import available_structures, load_structure, read_structure
+        from pdfkit.io.structures import read_or_load
 
-        shipped = str(path) in available_structures() and not Path(path).exists()
-        structure = load_structure(str(path)) if shipped else read_structure(path, block=block)
+        structure = read_or_load(path, block=block)
         return cls.from_structure(structure, name=name or plain_word(Path(path).stem), **options)
 
     # --- parameters ------------------------------------------------------------------------------------------------
@@ -427,6 +423,19 @@ class Crystal(Phase):
         site = self._atoms.site[self._atoms.first]
         before = np.searchsorted(np.sort(self._atoms.site), site)
         return float((self._atoms.site.size - before).sum())
+
+
+def as_structure(obj: Any) -> Structure:
+    """Return a pdfkit Structure of one, of `ase.Atoms`, or of a `diffpy.structure.Structure`."""
+    if isinstance(obj, str | PathLike):
+        raise PdfkitError(f"{_checks.short(obj)} is a name, not a structure: give it to Crystal.from_file")
+    structure = Structure.of(obj)
+    if structure is None:
+        kind = f"{type(obj).__module__}.{type(obj).__name__}"
+        raise PdfkitError(
+            f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure"
+        )
+    return structure
 
 
 def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -87,6 +87,7 @@ def fit(
     >>> figure.axes[0].get_legend_handles_labels()[1]
     ['data', 'fit, $R_w$ = 0.000', 'difference']
     """
+    _checks.instance("result", result, FitResult, "what pdfkit.fit returns")
     kind = format_of(path)
     several = len(result.datasets[0].model.phases) > 1
     shares = [one.phase_curves() if several else {} for one in result.datasets]
@@ -233,6 +234,8 @@ def pdf(
     kind = format_of(path)
     if not pdfs:
         raise PdfkitError("there is nothing to plot: give at least one PDF")
+    for one in pdfs:
+        _checks.instance("what is plotted", one, PDF, "one PDF, or several one after the other: pdf(a, b)")
     shifts = _shifts(pdfs, 0.0 if offset is None and difference else offset)
     curves = [(_label(pdfs, k), one.r, one.G, shift) for k, (one, shift) in enumerate(zip(pdfs, shifts, strict=True))]
     if difference:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit.data.curves import PDF
@@ -71,6 +72,7 @@ class Problem:
     @classmethod
     def of(cls, data: PDF, fit: ScreenFit) -> Problem:
         """Return the problem that the range of `fit` makes of the data. PdfkitError where no data are in it."""
+        _checks.instance("data", data, PDF, "a PDF, as read_pdf returns it, after the candidates")
         return cls(data.crop(fit.rmin, fit.rmax), fit)
 
     def digest(self) -> str:

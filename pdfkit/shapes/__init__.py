@@ -50,6 +50,11 @@ __all__ = [
     "volume_mean",
 ]
 
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 SHAPES: Mapping[str, type[Shape]] = MappingProxyType(
     {shape.kind: shape for shape in (Bulk, Sphere, LognormalSpheres, Spheroid, Shell, Sheet, Rod, Stepcut, Tabulated)}
 )

@@ -11,6 +11,7 @@ from itertools import chain, islice
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath, write_text
@@ -105,7 +106,7 @@ def write_cif(path: AnyPath, structure: Structure) -> None:
     ...     print(pk.read_structure(f"{folder}/dot.cif").spacegroup)
     P 63 m c
     """
-    write_text(path, format_cif(structure))
+    write_text(path, format_cif(_checks.instance("structure", structure, Structure, "a Structure (phase.structure)")))
 
 
 def format_cif(structure: Structure, errors: Array | None = None) -> str:
