@@ -648,7 +648,7 @@ def test_positions_in_other_units_are_told_too(scale: float, said: str | None, t
 def test_a_curve_too_large_for_any_g_of_r_is_remarked(tmp_path: Path) -> None:
     path = tmp_path / "counts.gr"
     pk.io.write_columns(path, ["r", "G"], [R, 3e5 * np.cos(R)])
-    with pytest.warns(pk.PdfkitWarning, match="no G"):
+    with pytest.warns(pk.PdfkitWarning, match=r"too large for G\(r\)"):
         pk.read_pdf(path)
 
 

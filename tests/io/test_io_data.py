@@ -6,6 +6,7 @@ The files of tests/data hold the G(r) and the S(Q) of the formulas below, with t
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import math
 import os
 import re
@@ -625,6 +626,7 @@ def test_pdfgui_finds_what_it_looks_for(tmp_path):
 @pytest.mark.peer
 def test_pdffit2_reads_what_is_written(tmp_path, capfd):
     pdffit2 = pytest.importorskip("diffpy.pdffit2")
+    pdffit2.redirect_stdout(io.StringIO())
     pdf = PDF(R, G, DG, instrument=Instrument("X", qmax=19.0))
     write_pdf(tmp_path / "a.gr", pdf)
     peer = pdffit2.PdfFit()

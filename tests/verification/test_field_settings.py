@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from dataclasses import replace
@@ -516,6 +517,7 @@ def test_curves_on_the_nyquist_grid_are_those_of_pdffit2(rmin: float, qmax: floa
 
     write_stru(tmp_path / "ni.stru", NICKEL.phases[0].structure)  # type: ignore[attr-defined]
     step = math.pi / qmax
+    pdffit2.redirect_stdout(io.StringIO())
     program = pdffit2.PdfFit()
     program.read_struct(str(tmp_path / "ni.stru"))
     program.alloc("X", qmax, 0.04, rmin, rmin + step * 199, 200)
