@@ -339,7 +339,7 @@ def test_measured_curves_are_left_alone() -> None:
 
 def test_messages_are_short(tmp_path: Path) -> None:
     for kind in OF_R:
-        path = curves.curve(tmp_path, kind, "a.gr", [f"# r {'x' * 150}(r)"])
+        path = curves.curve(tmp_path, kind=kind, file="a.gr", lines=[f"# r {'x' * 150}(r)"])
         with pytest.raises(ReadError) as caught:
             pk.read_pdf(path)
         assert len(caught.value.message) < 500

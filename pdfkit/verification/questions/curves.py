@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,37 +87,45 @@ def values_of_Q(kind: str, Q: Array, formula: str) -> Array:
     return np.asarray(forms[kind])
 
 
-def curve(
-    folder: Path,
-    kind: str | Sequence[str],
-    file: str,
-    lines: Sequence[str] = (),
-    formula: str = "Al",
-    start: float = 0.01,
-    stop: float = 20.0,
-    step: float = 0.01,
-    of: str = "r",
-    scale: float = 1.0,
-    x_scale: float = 1.0,
-    zeros: int = 0,
-    errors: bool = False,
-    add: float = 0.0,
-) -> Path:
-    """Write columns x, values…, then `zeros` columns of 0 and one of errors; `lines` stand above them.
+@dataclass(frozen=True)
+class Columns:
+    """A file of columns x, values…, then `zeros` columns of 0 and one of errors; `lines` stand above them.
 
-    scale, x_scale : factors on values and x, for files in nm. add : a constant on the values. {n} in a line is the
-    number of points.
+    x goes from `start` to `stop` by `step`; `of` says whether it is r or Q. scale, x_scale : factors on values and x,
+    for files in nm. add : a constant on the values. {n} in a line is the number of points.
     """
-    x = np.round(np.arange(start, stop + step / 2, step), 10)
-    kinds = [kind] if isinstance(kind, str) else list(kind)
-    make = values_of_r if of == "r" else values_of_Q
-    columns = [x * x_scale, *(make(one, x, formula) * scale + add for one in kinds), *(0 * x for _ in range(zeros))]
-    if errors:
-        columns.append(0.01 + 0 * x)
-    head = "".join(line.replace("{n}", str(x.size)) + "\n" for line in lines)
-    rows = "\n".join(" ".join(map(repr, row)) for row in np.column_stack(columns).tolist())
-    path = folder / file
-    path.write_text(head + rows + "\n", encoding="utf-8")
+
+    kind: str | Sequence[str]
+    file: str
+    lines: Sequence[str] = ()
+    formula: str = "Al"
+    start: float = 0.01
+    stop: float = 20.0
+    step: float = 0.01
+    of: str = "r"
+    scale: float = 1.0
+    x_scale: float = 1.0
+    zeros: int = 0
+    errors: bool = False
+    add: float = 0.0
+
+    def table(self) -> Array:
+        """Return the columns (n, k)."""
+        x = np.round(np.arange(self.start, self.stop + self.step / 2, self.step), 10)
+        make = values_of_r if self.of == "r" else values_of_Q
+        kinds = [self.kind] if isinstance(self.kind, str) else self.kind
+        values = [make(one, x, self.formula) * self.scale + self.add for one in kinds]
+        rest = [0 * x] * self.zeros + [0.01 + 0 * x] * self.errors
+        return np.column_stack([x * self.x_scale, *values, *rest])
+
+
+def curve(folder: Path, **of: Any) -> Path:
+    """Write the file that `Columns` describes into a folder."""
+    asked = Columns(**of)
+    table = asked.table()
+    head = "".join(line.replace("{n}", str(len(table))) + "\n" for line in asked.lines)
+    path = folder / asked.file
+    path.write_text(head + "\n".join(" ".join(map(repr, row)) for row in table.tolist()) + "\n", encoding="utf-8")
     return path
 
 
