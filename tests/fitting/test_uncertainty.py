@@ -90,7 +90,7 @@ def test_samples_scatter_as_the_errors_say() -> None:
 
 
 def test_names_and_numbers_that_cannot_be() -> None:
-    with pytest.raises(ParameterError, match=r"zb\.b was not free in this fit: nearest are zb\.a"):
+    with pytest.raises(ParameterError, match=r"zb\.b was not free in this fit: .*nearest are zb\.a"):
         uncertainty.profile(noisy(), "zb.b")
     with pytest.raises(pk.PdfkitError, match="points = 1 is outside"):
         uncertainty.profile(noisy(), "zb.a", points=1)
