@@ -31,7 +31,9 @@ def simulate(
     qdamp: Annotated[float, o.QDAMP] = 0.0,
     qbroad: Annotated[float, o.QBROAD] = 0.0,
     window: Annotated[str, o.WINDOW] = "none",
-    scattering: Annotated[str, typer.Option(help="Form factors: constant or q-dependent.")] = "constant",
+    scattering: Annotated[
+        str | None, typer.Option(help="Form factors: q-dependent (default) or constant, as PDFgui has them.")
+    ] = None,
     wavelength: o.Wavelength = None,
     energy: Annotated[float | None, typer.Option(help="Energy of the X-rays in keV, in place of --wavelength.")] = None,
     anomalous: Annotated[

@@ -45,7 +45,8 @@ class Instrument:
     qbroad : Å⁻¹; peaks broaden as σ² → σ²(1 + qbroad²·r²) (with delta1, delta2 in the same bracket).
     window : modification function M(Q), one of `pdfkit.transforms.sine.WINDOWS` (`pdfkit.transforms.window`).
     window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
-    scattering : strengths "constant" (f at Q = 0) or "q-dependent" (f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial).
+    scattering : of X-rays and electrons: "q-dependent" (default), f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial, which is what
+        division by ⟨f(Q)⟩² leaves in data; or "constant", f at Q = 0, as in PDFgui and DiffPy-CMI.
     wavelength : Å, or None where it is not known; it is kept, and needed by `anomalous` only (12.3984/energy in keV).
     anomalous : whether models have the anomalous terms of X-rays at that wavelength, f = f₀(Q) + f′ + if″ with weights
         Re(f_a f_b*)/|⟨f⟩|² (`pdfkit.scattering.anomalous`). False leaves it open: a fit uses them if data or model do.
@@ -75,7 +76,7 @@ class Instrument:
     qbroad: float = 0.0
     window: str = "none"
     window_width: float | None = None
-    scattering: str = "constant"
+    scattering: str = "q-dependent"
     wavelength: float | None = None
     anomalous: bool = False
     given: tuple[str, ...] = field(default=(), compare=False, repr=False)
@@ -190,7 +191,8 @@ class Instrument:
         if self.window != "none":
             parts.append(f"window {self.window}" + (f" {self.window_width:g} Å" if self.window_width else ""))
         parts += [f"{name} {getattr(self, name):.4g}" for name in ("qdamp", "qbroad") if getattr(self, name)]
-        return ", ".join(parts if self.scattering == "constant" else [*parts, f"{self.scattering} scattering"])
+        parts += ["constant scattering"] if self.scattering == "constant" and self.probe != "N" else []
+        return ", ".join(parts)
 
     def _repr_html_(self) -> str:
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "given"}

@@ -67,9 +67,14 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
     models, remarks = {}, []
     heard = {word for pdf in data.values() for word in pdf.instrument.given} & {"qdamp"}
     for name, pdf in data.items():
-        own = pdf.instrument
+        own = model.convention.of_data(pdf.instrument)
         lends = not belongs and own.probe in (None, known.probe)
         title = name or pdf.name or "the data"
+        if own != pdf.instrument:
+            remarks.append(
+                f"{title}: the scattering strengths of these data depend on Q; convention {model.convention.cut!r} "
+                "has constant ones"
+            )
         try:
             used = _merged(own, known, lends=lends, resonant=lends or not belongs)
         except PdfkitError as error:

@@ -329,7 +329,7 @@ def _fitted(residuals: Residuals, values: Array) -> tuple[DatasetFit, ...]:
         model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
         # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
         G = model.evaluator(s.data.r, s.posed.start)(model.values)[0]
-        calc = PDF(s.data.r, G, instrument=model.instrument.complete())
+        calc = PDF(s.data.r, G, instrument=model.instrument_used.complete())
         fits.append(DatasetFit(s.name, model, s.data, s.posed.start, calc, tuple(s.evaluate.messages)))
     return tuple(fits)
 

@@ -178,7 +178,7 @@ def write_fgr(path: AnyPath, result: FitResult, dataset: str | None = None) -> N
     one = _dataset(result, dataset)
     dG = np.ones(len(one.data)) if one.data.dG is None else one.data.dG
     head = ["History written by pdfkit: a fit in the format of PDFgui", "##### PDFgui"]
-    head += [*instrument_lines(one.model.instrument), f"rw={result.rw!r}", "##### start data"]
+    head += [*instrument_lines(one.model.instrument_used), f"rw={result.rw!r}", "##### start data"]
     columns = (one.data.r, one.calc.G, np.zeros(dG.size), dG, one.difference)
     write_text(path, _rows([*head, "#L r(A) G(r) d_r d_Gr Gdiff"], columns))
 

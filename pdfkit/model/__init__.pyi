@@ -1,4 +1,4 @@
-from .evaluate import Convention as Convention
+from .convention import Convention as Convention
 from .model import Model as Model
 from .params import Parameters as Parameters
 from .restraints import BondRestraint as BondRestraint

@@ -3,15 +3,15 @@
 A cut at Qmax is the convolution of the odd extension of G with K(r) = (1/π)∫M(Q)cos(Qr)dQ. Its samples on a uniform
 grid are exact as long as no part of G aliases into |Q| < Qmax, so the grid is as coarse as the narrowest peak allows:
 exp[−σ²(2π/h − Qmax)²/2] < 1.3e-9 (and h ≤ π/(1.6 Qmax), for the resampling). The sum runs over lags of the exact
-kernel (not over a discrete filter), so nothing folds back and Qmax need not be a multiple of anything. The one
-thing that is not band-limited is the knee of γ₀ (and of rγ₀ at 0): it aliases by about 1e-6 of max|G|. Peaks beyond
-the last r asked for are included up to `ripple_range` further and faded out smoothly over it.
+kernel (not over a discrete filter), so nothing folds back and Qmax need not be a multiple of anything. Weights that
+are smooth in Q blur a curve over `WEIGHT_RANGE` at the most: they multiply its transform, which has room for that.
+The one thing that is not band-limited is the knee of γ₀ (and of rγ₀ at 0): it aliases by about 1e-6 of max|G|. Peaks
+beyond the last r asked for are included up to `ripple_range` further and faded out smoothly over it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +21,7 @@ from pdfkit import _machine
 from pdfkit._checks import Array, IntArray
 from pdfkit.data.instrument import Instrument
 from pdfkit.kernels import peaks as kernels
+from pdfkit.kernels import sines
 
 # exp(−6.4²/2) = 1.3e-9: what a Gaussian's transform may still be where the grid begins to alias.
 ALIAS = 6.4
@@ -44,8 +45,8 @@ def choose_step(sigma: float, qmax: float) -> float:
 class Grid:
     """Nodes k·step for k = 0…count − 1, and how to get from there to `r`.
 
-    taper (count,): fades the part beyond the last r; band: highest Q the node values hold, Å⁻¹; period: length of
-    the sine transform; first, taps, pad: resampling onto r (see `resample`).
+    taper (count,): fades the part beyond the last r; period: length of the sine transform, whose Q are kπ/(period·step)
+    for k = 0…period − 1; sine (period,) = sin(πj/period); first, taps, pad: resampling onto r (see `resample`).
     """
 
     step: float
@@ -53,26 +54,30 @@ class Grid:
     nodes: Array
     taper: Array
     period: int
+    sine: Array
     pad: int
     first: IntArray
     taps: Array
 
-    def transform(self, curves: Array) -> Array:
-        """Sine transform of node values (…, count), zero-padded to the period."""
+    def add_transform(self, curves: Array, weights: Array, out: Array) -> None:
+        """Add Σ_c weights[c] × sine transform of curves[c] to out (nq, ≤ period).
+
+        curves (ncurves, nq, ≤ period), the first point at 0; weights (ncurves, period).
+        """
         from scipy import fft
 
-        shape = (*curves.shape[:-1], self.period - 1)
-        padded = np.zeros(shape)
-        padded[..., : self.count - 1] = curves[..., 1:]
-        return np.asarray(fft.dst(padded, type=1, axis=-1, overwrite_x=True))
+        flat = np.ascontiguousarray(curves.reshape(-1, curves.shape[-1]))
+        rows = sines.occupied(flat)
+        for low in range(0, rows.size, AT_ONCE):
+            some = rows[low : low + AT_ONCE]
+            folded = np.empty((some.size, self.period))
+            sines.fold(flat, some, self.sine, folded)
+            sines.add_sines(fft.rfft(folded), some, curves.shape[1], weights, out)
 
     def back(self, spectrum: Array) -> Array:
-        """Inverse of `transform`: node values (…, count), 0 at r = 0."""
-        from scipy import fft
-
-        values = fft.idst(spectrum, type=1, axis=-1, overwrite_x=True)
-        out = np.zeros((*spectrum.shape[:-1], self.count))
-        out[..., 1:] = values[..., : self.count - 1]
+        """Node values (n, count) of what was transformed: spectrum (n, period)."""
+        out = np.zeros((spectrum.shape[0], self.count))
+        self.add_transform(spectrum[None], np.full((1, self.count), 0.5 / self.period), out)
         return out
 
     def resample(self, curves: Array) -> Array:
@@ -87,6 +92,10 @@ class Grid:
         return out.reshape(*lead, self.first.size)
 
 
+# Å: how far the transform of f_a f_b/⟨f⟩² reaches (1e-12 of it is left: LaB6, NaCl, SrTiO3, X-rays and electrons).
+WEIGHT_RANGE = 10.0
+# Curves transformed together: more would not stay in the processor's cache.
+AT_ONCE = 32
 # Å over which a model is faded out at least where Q below qmin is cut: faster, the fading would leak into it.
 QMIN_RANGE = 40.0
 # Pairs (before symmetry) up to which the range of ripples may grow: a few ms of work an evaluation.
@@ -145,18 +154,26 @@ def _build(buffer: bytes, step: float, band: float, extra: float, end: float) ->
     for low in range(0, r.size, 4096):
         part = slice(low, low + 4096)
         taps[part] = _taps(position[part, None] - (first[part, None] + np.arange(2 * half)), half)
-    from scipy import fft
-
+    # Lags reach from the last node to the last that is asked for, and the weights blur beyond.
+    period = _even(count + math.ceil((end + WEIGHT_RANGE) / step) + half)
     return Grid(
         step=step,
         count=count,
         nodes=nodes,
         taper=taper,
-        period=fft.next_fast_len(2 * count, real=True),
+        period=period,
+        sine=np.sin(math.pi / period * np.arange(period)),
         pad=pad,
         first=first + pad,
         taps=taps,
     )
+
+
+def _even(count: int) -> int:
+    """Return an even length of at least `count` for which FFTs are fast."""
+    from scipy import fft
+
+    return 2 * int(fft.next_fast_len((count + 1) // 2, real=True))
 
 
 def _taps(offset: Array, half: int) -> Array:
@@ -176,34 +193,16 @@ def fade(t: Array) -> Array:
     return np.asarray(1.0 - t**4 * (35.0 - 84.0 * t + 70.0 * t**2 - 20.0 * t**3))
 
 
-def cut_spectrum(
-    step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None = None
-) -> Array:
-    """Return what the sine transform of a grid's nodes is multiplied with to cut at Qmin…Qmax (period − 1,).
-
-    `weight(Q)` multiplies the modification function: the Q-dependent weights of a partial.
-    """
+def cut_spectrum(step: float, period: int, instrument: Instrument) -> Array:
+    """Return what the sine transform of a grid's nodes is multiplied with to cut at Qmin…Qmax (period,)."""
     from scipy import fft
-
-    lags = _cut_lags(step, period, instrument, weight)
-    return np.asarray(step * fft.dct(lags, type=1)[1:-1])
-
-
-def _cut_lags(step: float, period: int, instrument: Instrument, weight: Callable[[Array], Array] | None) -> Array:
-    from pdfkit import transforms
 
     end = _cut_end(step, _qmax(instrument))
     if end <= instrument.qmin:
-        return np.zeros(period + 1)
-    if weight is None:
-        window = (instrument.window, _qmax(instrument), instrument.window_width)
-        return _plain_lags(step, period, instrument.qmin, end, *window)
-
-    def modified(q: Array) -> Array:
-        m = transforms.window(instrument.window, q, _qmax(instrument), instrument.window_width)
-        return np.asarray(m * weight(q))
-
-    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), instrument.qmin, end, modified)
+        return np.zeros(period)
+    window = (instrument.window, _qmax(instrument), instrument.window_width)
+    lags = _plain_lags(step, period, instrument.qmin, end, *window)
+    return np.asarray(step * fft.dct(lags, type=1)[:-1])
 
 
 def _cut_end(step: float, qmax: float) -> float:

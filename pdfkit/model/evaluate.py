@@ -1,7 +1,8 @@
 """From numbers to G(r): peaks of every phase on one grid, envelopes, the Q cut, resampling, and the derivatives.
 
 Order (Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r), × scale, summed over
-phases, then the cut at Qmin…Qmax with M(Q). Every step is linear or a product, so derivatives follow the same path.
+phases, then the cut at Qmin…Qmax with M(Q), where weights that depend on Q multiply the transform of the curve of every
+pair of species. Every step is linear or a product, so derivatives follow the same path.
 """
 
 from __future__ import annotations
@@ -21,51 +22,13 @@ from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
+from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
-from pdfkit.model.weights import PairWeights, cut_weights
+from pdfkit.model.weights import PairWeights, QWeights
 from pdfkit.phases.base import Composition, Peaks, Phase
 from pdfkit.shapes import Whole
 
-
-@dataclass(frozen=True)
-class Convention:
-    """Where programs differ: the prefactor of a peak, where the envelopes come, and where peaks end.
-
-    prefactor : "pair" divides a peak by its distance r_ij (exact for Gaussian displacements), "grid" by r.
-    envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
-    reach : peaks end at this many σ.
-    cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
-        Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
-        some 1e-3 of max|G|, and of per cents at the first points, where the filter of "pdffit2" begins). That is where
-        the data begin, as for PDFfit2 itself; of data that begin at r = 0, which it cannot take, the last point below
-        the range of the fit, as PDFgui crops them. Grids need not lie on multiples of their step.
-
-    Example
-    -------
-    >>> import numpy as np
-    >>> import pdfkit as pk
-    >>> from pdfkit.model import Convention
-    >>> r, nickel = np.arange(2, 10, 0.01), pk.Crystal.from_file("Ni", name="ni")
-    >>> pair, grid = (
-    ...     pk.Model(nickel, pk.Instrument(probe="X", qmax=25), Convention(prefactor=which))(r).G
-    ...     for which in ("pair", "grid")
-    ... )
-    >>> print(f"{abs(grid - pair).max() / pair.max():.1%} at {r[abs(grid - pair).argmax()]:.2f} Å")  # a flank
-    2.3% at 2.38 Å
-    """
-
-    prefactor: str = "pair"
-    envelope: str = "before-cut"
-    reach: float = 7.0
-    cut: str = "exact"
-
-    def __post_init__(self) -> None:
-        _checks.choice("cut", self.cut, ("exact", "pdffit2", "diffpy-cmi"))
-        _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
-        _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
-        object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))
-
-
+NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
 MOST_EXTRA = 100.0
 # Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
@@ -115,17 +78,17 @@ class Evaluator:
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
-        self._spectra: dict[Any, Array] = {}
+        self._spectra: dict[float, Array] = {}
+        self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
         self._weights: dict[Any, PairWeights] = {}
+        self._q_weights: dict[Any, QWeights] = {}
         self._last_varied: tuple[Array, list[_Varied]] = (np.zeros(0), [])
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
         plain = replace(self.instrument, qmin=0.0, qmax=None, scattering="constant", window="none")
-        if self.instrument != replace(plain, qmax=self.instrument.qmax):
-            raise PdfkitError(
-                f"convention {program!r} does not support qmin, window or Q-dependent scattering: leave them out"
-            )
+        if replace(self.instrument, scattering="constant") != replace(plain, qmax=self.instrument.qmax):
+            raise PdfkitError(f"convention {program!r} does not support qmin or window: leave them out")
         wide = filters.filter_range(self.r, self._qmax, program, begin)
         # PDFfit2's grid has no r = 0, where G is 0.
         self._zero = bool(self.r[0] < 0.5 * wide[0])
@@ -143,15 +106,10 @@ class Evaluator:
             tangents = np.zeros((values.size, 0))
         self._refuse_senseless(values)
         blocks = self._blocks(values, tangents, split=False, weighted=True)
-        if self._cut_last and self.instrument.scattering == "constant":
-            # One cut for the sum of all phases.
-            grid = blocks[0].grid
-            total = np.zeros((1, 1 + tangents.shape[1], grid.count))
-            for block in blocks:
-                block.envelop(block.curves, grid.nodes, block.taper, total)
-            out = grid.resample(_cut(grid, total, blocks[0].spectra)[0])
+        if self._cut_last:
+            out = self._cut_together(blocks, tangents.shape[1])
         else:
-            out = np.asarray(sum(self._uncut(block).sum(axis=0) for block in blocks))
+            out = np.asarray(sum(self._uncut(block)[0] for block in blocks))
             if self._filter and self._before:
                 out = self._filtered(out)
         out = self._asked(out)
@@ -171,6 +129,20 @@ class Evaluator:
                 out[block.name, pair] = self._asked(curve[0])
         return out
 
+    def _cut_together(self, blocks: list[_Block], nq: int) -> Array:
+        """Return G and its derivatives (1 + nq, nr): all that has one weight is added before it is transformed."""
+        grid = blocks[0].grid
+        out = np.zeros((1, 1 + nq, grid.period))
+        alike: dict[int, list[_Block]] = {}
+        for block in blocks:
+            alike.setdefault(id(block if block.weights.changes else block.weights), []).append(block)
+        for some in alike.values():
+            curves = np.zeros((some[0].curves.shape[0], 1 + nq, grid.count))
+            for block in some:
+                block.envelop(block.curves, grid.nodes, block.taper, curves)
+            _add_weighted(some[0], curves, some[0].active, out)
+        return grid.resample(grid.back(out[0]))
+
     def _finish(self, block: _Block) -> Array:
         """Return a block's curves on r (npairs, 1 + nq, nr): envelopes and cut in the order of the convention."""
         curves = self._uncut(block)
@@ -180,11 +152,10 @@ class Evaluator:
         """Return what `_finish` does, short of another program's filter where that comes last."""
         grid = block.grid
         if self._cut_last:
-            curves = block.enveloped(block.curves, grid.nodes, block.taper)
-            return grid.resample(_cut(grid, curves, block.spectra, block.dspectra))
+            return grid.resample(_cut(block, block.enveloped(block.curves, grid.nodes, block.taper), block.active))
         curves = block.curves
         if self._terminated:
-            curves = _cut(grid, curves * block.taper, block.spectra, block.dspectra)
+            curves = _cut(block, curves * block.taper, np.arange(block.active.size))
         curves = grid.resample(curves)
         if not self._terminated:
             curves -= block.found.baseline(self.r, block.slope)
@@ -263,7 +234,8 @@ class Evaluator:
 
     def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:
         found, nq = part.found, part.active.size
-        in_q = self.instrument.scattering == "q-dependent" and weighted
+        # The only species has the weight 1 at every Q.
+        in_q = self._in_q and weighted and len(found.composition.elements) > 1
         weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
         slope = np.empty((len(found.pairs), 1 + nq))
         slope[:, 0] = found.rho0 * weights.share
@@ -283,15 +255,10 @@ class Evaluator:
         if not by_pair:
             curves[..., 1:] /= grid.nodes[1:]
             curves[..., 0] = 0.0
-        spectra = np.zeros((0, 0))
-        dspectra: dict[int, Array] = {}
         if self._terminated:
             curves -= found.baseline(grid.nodes, slope)
-            if in_q:
-                spectra, dspectra = self._weighted_spectra(grid, found.composition, part.active)
-            else:
-                spectra = self._plain_spectrum(grid)
-        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, spectra, dspectra)
+        about = self._weights_in_q(grid, found.composition if in_q else None)
+        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, split)
 
     def _portions(self, part: _Part, grid: Grid) -> Iterable[slice]:
         """Return the peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
@@ -320,20 +287,23 @@ class Evaluator:
             self._weights[key] = out
         return out
 
-    def _plain_spectrum(self, grid: Grid) -> Array:
+    def _weights_in_q(self, grid: Grid, composition: Composition | None) -> QWeights:
+        """Return the cut times the weights of pairs that depend on Q; None for the cut alone."""
+        fixed = composition is None or not composition.tangents.any()
+        key = (grid.step, *((composition.elements, composition.fractions.tobytes()) if composition else ()))
+        if not self._terminated:
+            return NO_WEIGHTS
+        if fixed and key in self._q_weights:
+            return self._q_weights[key]
         if grid.step not in self._spectra:
-            self._spectra[grid.step] = model_cut.cut_spectrum(grid.step, grid.period, self.instrument)[None]
-        return self._spectra[grid.step]
-
-    def _weighted_spectra(
-        self, grid: Grid, composition: Composition, active: IntArray
-    ) -> tuple[Array, dict[int, Array]]:
-        """Return the cut of each partial times its Q-dependent weight, and its derivatives with the composition."""
-        c, dc = composition.fractions, composition.tangents
-        strengths = tuple(sorted(self.strengths.items()))
-        key = (grid.step, grid.period, self.instrument, strengths, composition.elements, tuple(c.tolist()))
-        changed = np.flatnonzero(dc.any(axis=1)).tolist()
-        return cut_weights(*key), {int(active[q]): cut_weights(*key, tuple(dc[q].tolist())) for q in changed}
+            self._spectra[grid.step] = model_cut.cut_spectrum(grid.step, grid.period, self.instrument)
+        cut = self._spectra[grid.step]
+        out = QWeights(cut[None], {})
+        if composition is not None:
+            out = QWeights.of(composition, self.instrument, self.strengths, grid, cut)
+        if fixed:
+            self._q_weights[key] = out
+        return out
 
 
 @dataclass(frozen=True)
@@ -411,8 +381,8 @@ class _Block:
     slope: Array
     active: IntArray
     envelope: _Envelope
-    spectra: Array
-    dspectra: dict[int, Array]
+    weights: QWeights
+    split: bool
 
     @property
     def taper(self) -> Array:
@@ -433,14 +403,23 @@ class _Block:
         return out
 
 
-def _cut(grid: Grid, curves: Array, spectra: Array, dspectra: Mapping[int, Array] | None = None) -> Array:
-    """Cut node curves (npairs, 1 + nq, n) at Qmin…Qmax; spectra (1 or npairs, period − 1)."""
-    transformed = grid.transform(curves)
-    extra = {q: transformed[:, 0] * spectrum for q, spectrum in (dspectra or {}).items()}
-    transformed *= spectra[:, None]
-    for q, spectrum in extra.items():
-        transformed[:, 1 + q] += spectrum
-    return grid.back(transformed)
+def _cut(block: _Block, curves: Array, directions: IntArray) -> Array:
+    """Cut node curves (npairs, nq, count) with the weights of their pairs: each if split, else their sum (1, …)."""
+    grid, count = block.grid, curves.shape[0] if block.split else 1
+    out = np.zeros((count, curves.shape[1], grid.period))
+    _add_weighted(block, curves, directions, out)
+    return grid.back(out.reshape(-1, grid.period)).reshape(count, -1, grid.count)
+
+
+def _add_weighted(block: _Block, curves: Array, directions: IntArray, out: Array) -> None:
+    """Add the transform of curves × weights to out (npairs or 1, nq, period); directions: of the active ones in out."""
+    weights = block.weights
+    for k in range(out.shape[0]):
+        some = slice(k, k + 1) if block.split else slice(None)
+        block.grid.add_transform(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
+        for q, change in weights.changes.items():
+            row = 1 + int(directions[q])
+            block.grid.add_transform(curves[some, :1], change[some], out[k, row : row + 1])
 
 
 def _narrowest(found: Peaks) -> float:

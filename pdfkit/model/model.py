@@ -21,7 +21,8 @@ from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.model import cut
-from pdfkit.model.evaluate import Convention, Evaluator
+from pdfkit.model.convention import Convention
+from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
 from pdfkit.phases.ions import scattering_remarks
@@ -49,7 +50,8 @@ class Model:
 
     Raises
     ------
-    PdfkitError : two phases of one name, no probe or qmax, Q-dependent scattering without a finite qmax.
+    PdfkitError : two phases of one name, no probe or qmax, Q-dependent scattering asked for by name without a finite
+        qmax or in the convention of another program.
 
     Calling the model with r gives a `PDF`; `pdfkit.parameters(model)` lists its numbers; `with_values` changes them.
 
@@ -107,8 +109,7 @@ class Model:
             raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (math.inf for no termination)")
         if self.instrument.qmin > 0 and self.instrument.qmax == math.inf:
             raise PdfkitError("qmin needs a finite qmax: give qmax= in Å⁻¹, or qmin=0")
-        if self.instrument.scattering == "q-dependent" and self.instrument.qmax == math.inf:
-            raise PdfkitError("scattering='q-dependent' needs a finite qmax: form factors f(Q) act in Q space")
+        self.convention.scattering_of(self.instrument)  # refuses what cannot be
 
     def _repr_html_(self) -> str:
         rows = [(phase.kind, phase.heading, f"{len(phase.quantities)} numbers") for phase in self.phases]
@@ -196,6 +197,19 @@ class Model:
         """
         return scattering_remarks(self.phases, self.instrument, self.strengths)
 
+    @property
+    def instrument_used(self) -> Instrument:
+        """The instrument with the scattering strengths that curves have: those of another program are constant.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> phase, measured = pk.Crystal.from_file("CeO2"), pk.Instrument(probe="X", qmax=25)
+        >>> [pk.Model(phase, measured, like).instrument_used.scattering for like in ("pdfkit", "pdffit2")]
+        ['q-dependent', 'constant']
+        """
+        return replace(self.instrument, scattering=self.convention.scattering_of(self.instrument))
+
     # --- curves ----------------------------------------------------------------------------------------------------
 
     def __call__(self, r: Array) -> PDF:
@@ -215,7 +229,7 @@ class Model:
         G, _ = evaluate(self.values)
         for message in evaluate.messages:
             warnings.warn(message, PdfkitWarning, stacklevel=2)
-        return PDF(r, G, instrument=self.instrument.complete(), name="calculated")
+        return PDF(r, G, instrument=self.instrument_used.complete(), name="calculated")
 
     def evaluator(self, r: Array, begin: float | None = None, end: float | None = None) -> Evaluator:
         """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`, `end`: see `Evaluator`.
@@ -256,7 +270,7 @@ class Model:
         out: dict[str, Array] = {}
         for (phase, _), G in parts.items():
             out[phase] = out.get(phase, 0.0) + G
-        return {name: PDF(r, G, instrument=self.instrument.complete(), name=name) for name, G in out.items()}
+        return {name: PDF(r, G, instrument=self.instrument_used.complete(), name=name) for name, G in out.items()}
 
     def partials(self, r: Array, *, weighted: bool = True, begin: float | None = None) -> dict[tuple[str, str], PDF]:
         """Return G_ab on r by species pair, summed over phases.
@@ -281,16 +295,16 @@ class Model:
         out: dict[tuple[str, str], Array] = {}
         for (_, pair), G in self.evaluator(r, begin).parts(self.values, weighted=weighted).items():
             out[pair] = out.get(pair, 0.0) + G
-        about = self.instrument.complete()
+        about = self.instrument_used.complete()
         return {pair: PDF(r, G, instrument=about, name="–".join(pair)) for pair, G in sorted(out.items())}
 
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
 
-        With Q-dependent scattering each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q. G is computed
-        to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over its last
-        fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises PdfkitError for a
-        Q that is not positive.
+        With Q-dependent scattering (the default) each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q.
+        G is computed to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over
+        its last fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises
+        PdfkitError for a Q that is not positive.
 
         Example
         -------
@@ -313,7 +327,8 @@ class Model:
         _machine.need(200.0 * extent / step, f"S(Q) to {Q[-1]:g} Å⁻¹ from G(r) to {extent:.4g} Å", "lower Q or rmax")
         r = step * np.arange(1, math.ceil(extent / step) + 1)
         fade = cut.fade((r / extent - 0.8) / 0.2) if whole > rmax else np.ones(r.size)
-        if self.instrument.scattering == "q-dependent":
+        about = self.instrument
+        if about.probe != "N" and about.scattering == "q-dependent" and not self.convention.constant:
             F = self._weighted_F(r, fade, Q, free)
         else:
             F = transforms.inverse_sine_transform(r, self.with_instrument(free)(r).G * fade, Q)

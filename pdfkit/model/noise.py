@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,9 +36,15 @@ def simulate(
     noise = _checks.number("noise", noise, low=0.0)
     G = model(r).G
     if noise == 0:
-        return PDF(r, G, instrument=model.instrument, name=name)
+        return PDF(r, G, instrument=_told(model), name=name)
     G = G + noise * _unit_noise(r, model.instrument, seed)
-    return PDF(r, G, np.full(r.size, noise), instrument=model.instrument, name=name)
+    return PDF(r, G, np.full(r.size, noise), instrument=_told(model), name=name)
+
+
+def _told(model: Model) -> Instrument:
+    """Return the instrument of a model; that of X-rays and electrons says which scattering strengths were taken."""
+    used = model.instrument_used
+    return used if used.probe == "N" else replace(used, given=(*used.given, "scattering"))
 
 
 def grid(rmin: float, rmax: float, rstep: float) -> Array:

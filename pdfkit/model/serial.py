@@ -19,7 +19,7 @@ import numpy as np
 from pdfkit._checks import short
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
-from pdfkit.model.evaluate import Convention
+from pdfkit.model.convention import Convention
 from pdfkit.model.model import Model
 from pdfkit.model.restraints import BondRestraint, ValueRestraint
 from pdfkit.shapes import SHAPES
@@ -133,8 +133,9 @@ def from_plain(plain: Any) -> Any:
     if kind is None:
         raise PdfkitError(f"type {short(tag)} is not known: update pdfkit, or save again")
     known = {f.name for f in fields(kind) if f.init}
-    if tag == "instrument" and "weights" in plain:  # its name in older files
+    if tag == "instrument":  # older files say weights, or nothing of what was the default then
         plain = {"scattering" if key == "weights" else key: one for key, one in plain.items()}
+        plain = {"scattering": "constant", **plain}
     values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
     unknown = sorted(set(values) - known)
     if unknown:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -14,39 +14,63 @@ from pdfkit import scattering
 from pdfkit._checks import Array
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
-from pdfkit.model import cut
+from pdfkit.model.cut import Grid
 from pdfkit.phases.base import Composition
 
 
 @lru_cache(maxsize=64)
-def cut_weights(
+def _amplitudes(
     step: float,
     period: int,
-    instrument: Instrument,
-    strengths: tuple[tuple[str, float], ...],
     elements: tuple[str, ...],
-    fractions: tuple[float, ...],
-    tangent: tuple[float, ...] | None = None,
-) -> Array:
-    """Spectra (npairs, period − 1) of f_a f_b/⟨f⟩², or of its derivative −2 f_a f_b ⟨f⟩˙/⟨f⟩³ along `tangent`.
+    about: tuple[str | None, float | None],
+    strengths: tuple[tuple[str, float], ...],
+) -> Any:
+    """Return f (n, period) at the Q of the transform of a grid; beyond the tables, what they end with."""
+    Q = np.minimum(math.pi / (period * step) * np.arange(period), scattering.QMAX_TABLES)
+    return form_factors(
+        elements, Instrument(about[0], wavelength=about[1], anomalous=about[1] is not None), dict(strengths), Q
+    )
 
-    Complex f: Re(f_a f_b*)/|⟨f⟩|², and −2 Re(f_a f_b*) Re(⟨f⟩˙⟨f⟩*)/|⟨f⟩|⁴.
-    """
 
-    def weight(a: int, b: int) -> Callable[[Array], Array]:
-        def of(q: Array) -> Array:
-            f = form_factors(elements, instrument, dict(strengths), q)
-            mean = np.array(fractions) @ f
-            square = scattering.product(mean, mean)
-            out = scattering.product(f[a], f[b]) / square
-            if tangent is None:
-                return np.asarray(out)
-            return np.asarray(-2.0 * out * scattering.product(np.array(tangent) @ f, mean) / square)
+@dataclass(frozen=True)
+class QWeights:
+    """What the transform of every pair's curve is multiplied with, (npairs, period); `changes`: by direction."""
 
-        return of
+    at: Array
+    changes: Mapping[int, Array]
 
-    pairs = combinations_with_replacement(range(len(elements)), 2)
-    return np.array([cut.cut_spectrum(step, period, instrument, weight(a, b)) for a, b in pairs])
+    @classmethod
+    def of(
+        cls, composition: Composition, instrument: Instrument, strengths: Mapping[str, float], grid: Grid, cut: Array
+    ) -> QWeights:
+        """Re(f_a f_b*)/|⟨f⟩|² × cut (period,) and −2 Re(f_a f_b*) Re(⟨f⟩˙⟨f⟩*)/|⟨f⟩|⁴ × cut.
+
+        Raises PdfkitError where ⟨f⟩ vanishes at some Q up to Qmax, which only strengths of one's own can make.
+        """
+        c, dc = composition.fractions, composition.tangents
+        about = (instrument.probe, instrument.resonant)
+        f = _amplitudes(grid.step, grid.period, composition.elements, about, tuple(sorted(strengths.items())))
+        mean = c @ f
+        _refuse_zero(mean, f, grid, instrument)
+        square = scattering.product(mean, mean)
+        first, second = _pairs_of(c.size)
+        at = scattering.product(f[first], f[second]) / square * cut
+        changed = np.flatnonzero(dc.any(axis=1)).tolist()
+        return cls(at, {q: -2.0 * at * (scattering.product(dc[q] @ f, mean) / square) for q in changed})
+
+
+def _refuse_zero(mean: Any, f: Any, grid: Grid, instrument: Instrument) -> None:
+    reach = math.ceil((instrument.qmax or 0.0) * grid.step * grid.period / math.pi) + 1
+    size = np.abs(mean[:reach]) / np.abs(f[:, :reach]).max(axis=0)
+    turns = mean.real[0] * mean.real[:reach] <= 0.0
+    bad = (size < 1e-9) | (turns if not np.iscomplexobj(mean) else False)
+    if bad.any():
+        Q = math.pi / (grid.period * grid.step) * int(np.argmax(bad))
+        raise PdfkitError(
+            f"the mean scattering strength is 0 at Q = {Q:.3g} Å⁻¹: G(r) is not defined there; "
+            "correct the strengths, or take scattering='constant'"
+        )
 
 
 def form_factors(

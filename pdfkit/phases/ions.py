@@ -81,7 +81,8 @@ def strengths_used(phase: Phase, instrument: Instrument, strengths: Mapping[str,
     if probe == "N":
         return "neutron scattering lengths (bound, coherent, from periodictable)"
     terms = shown_terms(list(phase.composition()), instrument, strengths)
-    what = "form factors" if scattering == "q-dependent" else f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
+    constant = f"strengths at Q = 0 ({'Z' if probe == 'X' else 'f'})"
+    what = "form factors f(Q)" if scattering == "q-dependent" else constant
     ions = [name for name in phase.composition() if name.endswith(("+", "-"))]
     if ions:
         return f"{what.replace('(Z)', '(electrons)')} of ions: {', '.join(ions)}{terms}"

@@ -176,9 +176,10 @@ class Recipe:
         """
         read = [self._at("data", i, entry.read, "file") for i, entry in enumerate(self.data)]
         phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
-        models = [self._at("data", i, partial(self._model, phases, pdf.instrument)) for i, pdf in enumerate(read)]
+        models = [self._at("data", i, partial(self._model, phases, i, pdf.instrument)) for i, pdf in enumerate(read)]
         # A recipe says all there is to say of each of its data sets: nothing of one goes for another.
-        read = [replace(pdf, instrument=pdf.instrument.complete()) for pdf in read]
+        told = [one.instrument_used.complete() for one in models]
+        read = [replace(pdf, instrument=instrument) for pdf, instrument in zip(read, told, strict=True)]
         model = models[0]
         if len(read) == 1:
             return model, read[0]
@@ -191,12 +192,15 @@ class Recipe:
         """
         phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
         about = [self._at("data", i, entry.expected, "file") for i, entry in enumerate(self.data)]
-        found = [self._at("data", i, partial(self._model, phases, one)) for i, one in enumerate(about)]
+        found = [self._at("data", i, partial(self._model, phases, i, one)) for i, one in enumerate(about)]
         return {entry.name: model for entry, model in zip(self.data, found, strict=True)}
 
-    def _model(self, phases: Sequence[Any], instrument: Instrument) -> Model:
-        from pdfkit.model.model import Model
+    def _model(self, phases: Sequence[Any], index: int, instrument: Instrument) -> Model:
+        from pdfkit.model.model import CONVENTIONS, Model
 
+        # What the file says of strengths gives way to the convention; what the recipe says is refused.
+        if "scattering" not in self.data[index].instrument:
+            instrument = CONVENTIONS[self.convention].of_data(instrument)
         return Model(phases, instrument, self.convention)
 
     def _at(self, kind: str, index: int, action: Callable[[], Any], usual: str = "") -> Any:

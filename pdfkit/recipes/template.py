@@ -25,7 +25,7 @@ qdamp = {qdamp!s:<26}# damping of the instrument, from a standard such as Ni or 
 # qbroad = 0.0                    # broadening of the instrument
 window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
-# scattering = "constant"         # form factors at Q = 0; "q-dependent" takes f(Q) into account
+# scattering = "q-dependent"      # form factors f(Q) of X-rays and electrons; "constant": those at Q = 0, as in PDFgui
 # wavelength = 0.1836             # of the X-rays in Å, if the header does not have it: needed by
 # anomalous = true                # f = f0(Q) + f' + if", the anomalous terms of xraylib at that wavelength
 # r_unit = "A"                    # "nm" for files in nm

@@ -116,7 +116,7 @@ def _seconds(seconds: float) -> str:
 def _measured(one: DatasetFit) -> str:
     """Return probe, Q range and window of a data set in a line."""
     warmth = [] if one.data.temperature is None else [f"{one.data.temperature:g} K"]
-    return ", ".join([one.model.instrument.summary(), *warmth])
+    return ", ".join([one.model.instrument_used.summary(), *warmth])
 
 
 def _datasets(result: FitResult) -> Section:
@@ -155,7 +155,7 @@ def _parameters(result: FitResult) -> list[Section]:
 def _strengths(result: FitResult, phase: Phase) -> tuple[str, ...]:
     """Return the line that says with which scattering strengths a phase was calculated."""
     models = [one.model for one in result.datasets if phase.name in {p.name for p in one.model.phases}]
-    used = dict.fromkeys(strengths_used(phase, model.instrument, model.strengths) for model in models)
+    used = dict.fromkeys(strengths_used(phase, model.instrument_used, model.strengths) for model in models)
     own = any(one.model.strengths for one in result.datasets)
     return (f"scattering: {'; '.join(used)}{', and the strengths given to the model' if own else ''}",) if used else ()
 

@@ -158,7 +158,7 @@ def _free_name(phase: str) -> str:
 
 def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
     """Return what was fitted, as lines that `read_columns` and `read_pdf` understand."""
-    instrument = one.model.instrument
+    instrument = one.model.instrument_used
     lines = [
         f"fit of G(r) by pdfkit {version('pdfkit-scattering')}",
         f"date = {datetime.now().astimezone().isoformat(timespec='seconds')}",

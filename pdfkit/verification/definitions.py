@@ -35,8 +35,8 @@ def checks() -> list[Check]:
             Check(TOPIC, f"{name} crystal", "all partials G_ab(r), of max|G|", 2e-9, resampled, partial(_crystal, k))
             for k, name in enumerate(("cubic", "hexagonal", "triclinic"))
         ),
-        Check(TOPIC, "cut at Qmax", "Lorch window, of max|G|", 2e-6, _KNEE, partial(_cut, "lorch")),
-        Check(TOPIC, "f(Q) weights", "each partial weighted in Q, of max|G|", 2e-6, _KNEE, _q_weights),
+        Check(TOPIC, "cut at Qmax", "Lorch window, constant weights, of max|G|", 2e-6, _KNEE, partial(_cut, "lorch")),
+        Check(TOPIC, "f(Q) weights", "the default: partials weighted in Q, of max|G|", 2e-6, _KNEE, _q_weights),
         Check(TOPIC, "Debye sum, direct", "I(Q) of Cd35S20, relative", 1e-11, "rounding", partial(_debye, "direct")),
         Check(
             TOPIC,
@@ -81,7 +81,7 @@ def _cut(kind: str) -> float:
     out_r, fine = grid(0.7, 20.0, 0.3), grid(0.0, 16.0, 0.005)
     whole = Model(crystal, UNCUT)(fine).G
     expected = naive.cut(fine, whole, 15.0, out_r, lambda q: window(kind, q, 15.0))
-    found = Model(crystal, Instrument(probe="X", qmax=15.0, window=kind))(out_r).G
+    found = Model(crystal, Instrument(probe="X", qmax=15.0, window=kind, scattering="constant"))(out_r).G
     return worst(found, expected, float(np.abs(whole).max()))
 
 
@@ -97,7 +97,7 @@ def _q_weights() -> float:
             return np.asarray(f[a] * f[b] / (0.5 * f["Cd"] + 0.5 * f["S"]) ** 2)
 
         expected += share * naive.cut(fine, part.G, 15.0, out_r, weight)
-    model = Model(crystal, Instrument(probe="X", qmax=15.0, scattering="q-dependent"))
+    model = Model(crystal, Instrument(probe="X", qmax=15.0))
     return worst(model(out_r).G, expected)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.kernels import deposit, linear, pairs, peaks
+from pdfkit.kernels import deposit, linear, pairs, peaks, sines
 from pdfkit.structure import Site
 
 CELL = pk.Structure(
@@ -163,3 +163,20 @@ def test_least_reach_bounds_how_far_a_list_of_pairs_is_complete() -> None:
         assert reach > 25.0
     assert pairs.least_reach(g0, x0, g0, x0, inverse, 30.0) == 30.0
     assert pairs.least_reach(9.0 * g0, x0, g0, x0, inverse, 30.0) == 0.0
+
+
+@pytest.mark.parametrize(("count", "period"), [(5, 12), (6, 12), (7, 12), (11, 12), (12, 12), (40, 96)])
+def test_sine_transforms(count: int, period: int) -> None:
+    rng = np.random.default_rng(3)
+    curves = rng.normal(size=(6, count))
+    curves[3] = 0.0
+    curves[:, 0] = 0.0
+    weight, out = rng.normal(size=(3, period)), np.zeros((2, period))
+    rows = sines.occupied(curves)
+    assert rows.tolist() == [0, 1, 2, 4, 5]
+    folded = np.empty((rows.size, period))
+    sines.fold(curves, rows, np.sin(math.pi / period * np.arange(period)), folded)
+    sines.add_sines(np.fft.rfft(folded), rows, 2, weight, out)
+    X = 2 * np.sin(math.pi / period * np.outer(np.arange(period), np.arange(count))) @ curves.T
+    plain = np.array([sum(weight[p] * X[:, 2 * p + q] for p in range(3)) for q in range(2)])
+    np.testing.assert_allclose(out, plain, atol=1e-12)

@@ -74,7 +74,8 @@ def test_partials_and_phases_add_up(weights: str) -> None:
 def test_cut_equals_transforming_there_and_back(window: str, qmin: float) -> None:
     crystal = pk.Crystal.from_file("CdS_zincblende", name="p", shape=pk.Sphere(15.0))
     out_r = np.linspace(0.7, 20.0, 60)
-    cut = pk.Model(crystal, pk.Instrument(probe="X", qmin=qmin, qmax=15.0, window=window))
+    # Constant weights, as those of the curve without a cut; weights in Q follow below.
+    cut = pk.Model(crystal, pk.Instrument(probe="X", qmin=qmin, qmax=15.0, window=window, scattering="constant"))
     fine = np.arange(0, 3200) * 0.005
     whole = pk.Model(crystal, bulk())(fine).G
     expected = naive.cut(fine, whole, qmin, 15.0, out_r, lambda q: transforms.window(window, q, 15.0))

@@ -302,9 +302,10 @@ def test_charges_that_are_not_taken_are_said(tmp_path: Path) -> None:
     model = pk.Model(pk.Cluster.from_file(file, name="p"), pk.Instrument(probe="X", qmax=20.0))
     assert model.phases[0].particle.elements == ("Cd", "S")
     used = strengths_used(model.phases[0], model.instrument, model.strengths)
-    assert used == "strengths at Q = 0 (Z) of neutral atoms (the file states Cd2+, S2-: ions = true uses these charges)"
-    ions = pk.Cluster.from_file(file, name="p", ions=True)
-    assert strengths_used(ions, model.instrument, {}) == "strengths at Q = 0 (electrons) of ions: Cd2+, S2-"
+    assert used == "form factors f(Q) of neutral atoms (the file states Cd2+, S2-: ions = true uses these charges)"
+    ions, constant = pk.Cluster.from_file(file, name="p", ions=True), replace(model.instrument, scattering="constant")
+    assert strengths_used(ions, model.instrument, {}) == "form factors f(Q) of ions: Cd2+, S2-"
+    assert strengths_used(ions, constant, {}) == "strengths at Q = 0 (electrons) of ions: Cd2+, S2-"
 
 
 def test_phases_tell_what_they_are() -> None:

@@ -214,7 +214,7 @@ def test_the_commented_keys_of_the_template_are_true_too(tmp_path: Path) -> None
     recipe = load_recipe(written(tmp_path, text))
     assert len(recipe.restraints) == 2
     assert (recipe.prefix, recipe.out, recipe.max_nfev) == ("run1-", tmp_path / "results", 100)
-    assert recipe.data[0].instrument == {"window_width": 0.5, "scattering": "constant", "anomalous": True}
+    assert recipe.data[0].instrument == {"window_width": 0.5, "scattering": "q-dependent", "anomalous": True}
 
 
 @settings(max_examples=25)
