@@ -31,6 +31,7 @@ from pdfkit.particles.counting import count_pairs
 from pdfkit.phases import _pairs
 from pdfkit.phases import cluster as phase_of_cluster
 from pdfkit.phases import stacked as phase_of_stack
+from pdfkit.phases.base import Broadening
 
 N = 1024  # three rows of this stay in the first cache
 TURNS = 50
@@ -260,7 +261,7 @@ def large_floors(p: dict[str, float]) -> list[Floor]:
 def plain_peaks(phase: Any, rmax: float) -> Any:
     """The peaks of a phase at its own values, without derivatives."""
     values = np.array([q.value for q in phase.quantities])
-    return phase.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), rmax)
+    return phase.peaks(values, np.zeros((values.size, 0)), Broadening.none(0), rmax)
 
 
 def other_floors(p: dict[str, float]) -> list[Floor]:

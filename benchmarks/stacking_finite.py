@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 import pdfkit as pk
+from pdfkit.phases.base import Broadening
 
 # No distance of these lies on the edge of a bin.
 A, H, U = 4.2987, 3.5113, 0.3763
@@ -42,7 +43,7 @@ BIN = 0.005
 def expected(phase: pk.Stacked, diameter: float) -> dict[tuple[int, int], float]:
     """(pair, bin of d) → pairs i < j of a sphere."""
     values = np.array([q.value for q in phase.quantities])
-    found = phase.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), diameter)
+    found = phase.peaks(values, np.zeros((values.size, 0)), Broadening.none(0), diameter)
     out: dict[tuple[int, int], float] = {}
     atoms = found.rho0 * math.pi / 6.0 * diameter**3
     for (d, _, w), pair in zip(found.peak.tolist(), found.pair.tolist(), strict=True):

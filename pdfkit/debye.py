@@ -6,7 +6,8 @@
 | S(Q) | [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² | `structure_function` |
 | G(r) | (2/π)∫Q[S(Q) − 1]M(Q) sin(Qr) dQ over Qmin…Qmax | `pdf` |
 
-σ_ij² = (U_i + U_j)(1 − δ₁/r − δ₂/r² + qbroad²r²) + the variance of the bin. Two methods give the same sums:
+σ_ij² = (U_i + U_j)(1 − δ₁/r − δ₂/r² + qbroad²r²) + resolution²r² + the variance of the bin. Two methods give the
+same sums:
 
 - "direct": one term per bin of distances and Q.
 - "grid": the bins as Gaussian peaks on a grid of r, whose sine sum is taken at all Q at once. Narrow peaks are widened
@@ -79,7 +80,14 @@ class Motion:
 AT_REST = Motion()
 
 
-def peaks_of(table: PairTable, motion: Motion = AT_REST, *, qbroad: float = 0.0, qdamp: float = 0.0) -> Array:
+def peaks_of(
+    table: PairTable,
+    motion: Motion = AT_REST,
+    *,
+    qbroad: float = 0.0,
+    qdamp: float = 0.0,
+    resolution: float = 0.0,
+) -> Array:
     """Return the bins of a table as peaks (m, 3) = d, σ², w (Å, Å², number of pairs i < j).
 
     The bin's variance v goes into σ², and d is the mean − v/mean: the sum over the bin of sin(Qd)/(Qd) to third order
@@ -93,7 +101,7 @@ def peaks_of(table: PairTable, motion: Motion = AT_REST, *, qbroad: float = 0.0,
     mean, variance = stretch * table.distance, stretch**2 * table.variance
     bracket = 1.0 - motion.delta1 / mean - motion.delta2 / mean**2 + (qbroad * mean) ** 2
     moving = (u[first] + u[second])[table.pair]
-    out = np.column_stack([mean - variance / mean, moving * bracket + variance, table.count])
+    out = np.column_stack([mean - variance / mean, moving * bracket + (resolution * mean) ** 2 + variance, table.count])
     dropped = (bracket <= 0) & (moving > 0)
     if dropped.any():
         _warn_dropped(table, mean, dropped)
@@ -250,6 +258,7 @@ def pair_sums(
     *,
     qbroad: float = 0.0,
     qdamp: float = 0.0,
+    resolution: float = 0.0,
     method: str = "auto",
 ) -> Array:
     """Return Σ_{i<j} sin(Qr)/(Qr) exp(−σ²Q²/2) by species pair of the table: (npairs, nQ), number of pairs at Q = 0.
@@ -257,7 +266,7 @@ def pair_sums(
     Raises PdfkitError for a table that leaves out pairs beyond an rmax, Q < 0 or an unknown method.
     """
     Q = _valid(table, Q)
-    peak = peaks_of(table, motion, qbroad=qbroad, qdamp=qdamp)
+    peak = peaks_of(table, motion, qbroad=qbroad, qdamp=qdamp, resolution=resolution)
     out = sine_sums(peak, table.pair, len(table.pairs), Q, method=method)[:, 0]
     at_zero = np.bincount(table.pair, peak[:, 2], minlength=len(table.pairs))
     positive = Q > 0
@@ -350,11 +359,12 @@ def structure_function(
     wavelength: float | None = None,
     qbroad: float = 0.0,
     qdamp: float = 0.0,
+    resolution: float = 0.0,
     method: str = "auto",
 ) -> Array:
     """Return S(Q) = [I(Q)/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² (nQ,), the terms i = j cancelled exactly.
 
-    qbroad, qdamp : Å⁻¹, of an instrument (see `peaks_of`). Other parameters as for `intensity`.
+    qbroad, qdamp (Å⁻¹), resolution (ΔQ/Q) : of an instrument (see `peaks_of`). Other parameters as for `intensity`.
 
     Raises as `intensity`; PdfkitError when ⟨f⟩ vanishes.
     """
@@ -362,7 +372,8 @@ def structure_function(
     f = amplitudes(elements, Q, probe, scattering, strengths, wavelength)
     mean = _mean(table, f, elements)
     scale = 1.0 / (table.atoms.sum() * product(mean, mean))
-    sums = pair_sums(table, Q, motion, qbroad=qbroad, qdamp=qdamp, method=method)
+    shape = {"qbroad": qbroad, "qdamp": qdamp, "resolution": resolution}
+    sums = pair_sums(table, Q, motion, **shape, method=method)
     return np.asarray(1.0 + (_pair_products(table, f) * sums).sum(axis=0) * scale)
 
 
@@ -390,8 +401,8 @@ def pdf(
     """Return G(r) = (2/π)∫F(Q)M(Q) sin(Qr) dQ over qmin…qmax on `r` ((nr,) Å, increasing), F = Q[S(Q) − 1].
 
     The integral is a Gauss–Legendre sum, exact to rounding. With qmin = 0 the small-angle scattering is in it, and G
-    has no baseline; with a qmin above it, the baseline comes by itself. qdamp and qbroad shape the peaks before the
-    cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad, scattering, and
+    has no baseline; with a qmin above it, the baseline comes by itself. qdamp, qbroad and resolution shape the peaks
+    before the cut. instrument : probe (default "X"), qmax, qmin, window, qdamp, qbroad, resolution, scattering, and
     wavelength if it says anomalous.
 
     Raises as `structure_function`; PdfkitError without a finite qmax.
@@ -405,7 +416,7 @@ def pdf(
     S = structure_function(
         table, Q, elements, motion, probe=instrument.probe or "X", scattering=instrument.scattering,
         strengths=strengths, wavelength=instrument.resonant, qbroad=instrument.qbroad, qdamp=instrument.qdamp,
-        method=method,
+        resolution=instrument.resolution, method=method,
     )  # fmt: skip
     M = transforms.window(instrument.window, Q, instrument.qmax, instrument.window_width)
     G = 2.0 / math.pi * transforms.phase_sum(Q, factor * Q * (S - 1.0) * M, r).imag

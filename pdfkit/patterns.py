@@ -281,7 +281,7 @@ def debye_sq(
 ) -> SQ:
     """Return S(Q) = [I/N − ⟨f²⟩ + ⟨f⟩²]/⟨f⟩² of one particle on increasing Q (Å⁻¹).
 
-    wavelength, anomalous : as for `waxs`. Options: scattering, strengths, qbroad, qdamp, method of
+    wavelength, anomalous : as for `waxs`. Options: scattering, strengths, qbroad, qdamp, resolution, method of
     `pdfkit.debye.structure_function`. Errors as for `waxs`.
 
     Example

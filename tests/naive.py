@@ -9,7 +9,7 @@ import numpy as np
 
 
 def pairs(crystal, rmax):
-    """Yield (element_i, element_j, weight, distance, U_i + U_j along the pair) for every pair within rmax."""
+    """Yield (element_i, element_j, weight, distance, U_i + U_j along and across it) for every pair within rmax."""
     structure = crystal.structure
     full = structure.expand()
     rows = structure.basis()
@@ -29,20 +29,23 @@ def pairs(crystal, rmax):
             for v, d in zip(vectors, distances, strict=True):
                 if 0.01 < d <= rmax:
                     n = v / d
-                    yield a, b, ca * cb, d, float(n @ (ua + ub) @ n)
+                    along = float(n @ (ua + ub) @ n)
+                    yield a, b, ca * cb, d, along, 0.5 * (np.trace(ua + ub) - along)
 
 
-def g_of_r(crystal, r, strengths, *, qbroad=0.0, qdamp=0.0, prefactor="pair"):
+def g_of_r(crystal, r, strengths, *, qbroad=0.0, qdamp=0.0, resolution=0.0, prefactor="pair"):
     """Return {(a, b): G_ab} without a Q cut: the sum over pairs as it is written."""
     amount = crystal.structure.composition()
     total = sum(amount.values())
     mean = sum(n * strengths[e] for e, n in amount.items()) / total
     rho0 = total / crystal.structure.volume()
     out = {pair: np.zeros(r.size) for pair in itertools.combinations_with_replacement(sorted(amount), 2)}
-    for a, b, weight, d, u in pairs(crystal, r[-1] + 2.0):
-        s2 = u * (1 - crystal.delta1 / d - crystal.delta2 / d**2 + (qbroad * d) ** 2)
-        if d < crystal.rcut:
-            s2 *= crystal.sratio**2
+    for a, b, weight, d, u, across in pairs(crystal, r[-1] + 2.0):
+        sharp = crystal.sratio**2 if d < crystal.rcut else 1.0
+        motion = sharp * (1 - crystal.delta1 / d - crystal.delta2 / d**2)
+        shift = motion * (across - u) / d  # the mean of the distance is not the distance of the means
+        s2 = u * (motion + sharp * (qbroad * d) ** 2) + (resolution * d) ** 2 + shift**2
+        d += shift
 
         def normal(x, s2=s2):
             return np.exp(-(x**2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)

@@ -30,7 +30,7 @@ def same_position(alpha_c, alpha_h, most):
 
 
 def pairs(phase, rmax):
-    """Yield (element, element, ordered pairs per atom, d, σ²) of every lattice vector within rmax of an atom."""
+    """Yield (element, element, ordered pairs per atom, place, σ²) of every lattice vector within rmax of an atom."""
     a, h, u = phase.a_h, phase.h, phase.u or 0.0
     c, x = (phase.alpha, phase.alpha) if phase.alpha is not None else (phase.alpha_c, phase.alpha_h)
     most = math.ceil(rmax / h) + 1
@@ -48,19 +48,19 @@ def pairs(phase, rmax):
                 for v in plane + offset * shift:
                     d = math.sqrt(v @ v + z * z)
                     if 0.01 < d <= rmax and p > 0:
-                        yield one, two, p / len(sites), d, _variance(phase, one, two, abs(layer), d, z)
+                        yield one, two, p / len(sites), *_peak(phase, one, two, abs(layer), d, z)
 
 
-def _variance(phase, one, two, between, d, z):
+def _peak(phase, one, two, between, d, z):
     along = (z / d) ** 2
-    s = 0.0
-    for element in (one, two):
-        u_in, u_out = (phase.U11 if k == 0 else phase.U33 for k in range(2))
-        if element in phase.Uiso:
-            s += phase.Uiso[element]
-        else:
-            s += u_in[element] * (1 - along) + u_out[element] * along
-    return s * (1 - phase.delta1 / d - phase.delta2 / d**2) + between * phase.Ulayer * along
+    u_in = sum(phase.Uiso.get(e) or phase.U11[e] for e in (one, two))
+    u_out = sum(phase.Uiso.get(e) or phase.U33[e] for e in (one, two))
+    motion = 1 - phase.delta1 / d - phase.delta2 / d**2
+    u_in, u_out = u_in * motion, u_out * motion + between * phase.Ulayer
+    s = u_in * (1 - along) + u_out * along
+    across = 0.5 * (2 * u_in + u_out - s)
+    shift = (across - s) / d
+    return d + shift, s + shift**2
 
 
 def slab(letters, a, h, u, rmax):

@@ -546,6 +546,7 @@ def test_no_piece_follows_ctrl_c(task: str) -> None:
 def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     from pdfkit.build import _sets
     from pdfkit.particles import counting
+    from pdfkit.phases.base import Broadening
 
     stack = pk.Stacked("Cd", "S", name="st", a_h=4.1, alpha=0.3, body=pk.Sphere(40))
     particle = pk.build.sphere("CdSe_wurtzite", 40)
@@ -555,7 +556,7 @@ def test_pieces_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
         _, sets, least = _sets.find_sets("cch", 13, 28, _sets.Search(5, 0.3))
         table = pk.particles.count_pairs(particle, method="lattice")
         values, tangents = np.array([q.value for q in stack.quantities]), np.eye(len(stack.quantities))
-        peaks = stack.peaks(values, tangents, 0.01, np.zeros(len(values)), 30.0)
+        peaks = stack.peaks(values, tangents, Broadening.none(len(values)), 30.0)
         return [sets, np.array(least), table.distance, table.variance, table.count, peaks.peak, peaks.dpeak]
 
     whole = results()

@@ -262,13 +262,14 @@ def shortest_distances(structure: Structure) -> dict[str, float]:
     """Return the shortest distance (Å) of every pair of elements that has one below 8 Å."""
     import numpy as np
 
+    from pdfkit.phases.base import Broadening
     from pdfkit.phases.crystal import Crystal
 
     crystal = Crystal(structure, name="phase")
     values = np.array([q.value for q in crystal.quantities])
     reach = 4.0
     while True:
-        found = crystal.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), reach)
+        found = crystal.peaks(values, np.zeros((values.size, 0)), Broadening.none(0), reach)
         distances = [found.peak[found.pair == k, 0] for k in range(len(found.pairs))]
         if all(d.size for d in distances) or reach >= 8.0:
             break

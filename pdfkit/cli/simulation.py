@@ -30,6 +30,7 @@ def simulate(
     qmax: Annotated[float, typer.Option(help="Highest Q in Å⁻¹; inf for a transform without end.")] = float("inf"),
     qdamp: Annotated[float, o.QDAMP] = 0.0,
     qbroad: Annotated[float, o.QBROAD] = 0.0,
+    resolution: Annotated[float, o.RESOLUTION] = 0.0,
     window: Annotated[str, o.WINDOW] = "none",
     scattering: Annotated[
         str | None, typer.Option(help="Form factors: q-dependent (default) or constant, as PDFgui has them.")
@@ -90,6 +91,7 @@ def simulate(
     )
     particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
     about: dict[str, Any] = {
+        "resolution": resolution,
         "scattering": scattering,
         "wavelength": model_noise.wavelength(wavelength, energy, probe),
         "anomalous": anomalous,

@@ -17,8 +17,11 @@ from pdfkit.transforms.sine import WINDOWS
 if TYPE_CHECKING:
     pass
 
-# Å⁻¹: no measurement reaches further, and no resolution is wider.
-HIGHEST_Q, WIDEST = 1e4, 2.0
+# Å⁻¹: no measurement reaches further, and no line is wider. No ΔQ/Q leaves peaks in G(r) beyond this one.
+HIGHEST_Q, WIDEST, COARSEST = 1e4, 2.0, 0.1
+
+# What comes from one calibration: data that state one of them say that the others are 0.
+RESOLUTION = ("qdamp", "qbroad", "resolution")
 
 PROBES = ("X", "N", "E")
 
@@ -42,7 +45,10 @@ class Instrument:
     probe : "X" (X-ray), "N" (neutron) or "E" (electron); None when a file does not say.
     qmin, qmax : limits of the sine transform in Å⁻¹. `qmax=inf` means no termination, None means unknown.
     qdamp : Å⁻¹; the envelope B(r) = exp[−(qdamp·r)²/2].
-    qbroad : Å⁻¹; peaks broaden as σ² → σ²(1 + qbroad²·r²) (with delta1, delta2 in the same bracket).
+    qbroad : Å⁻¹; PDFgui's broadening, σ² → σ²(1 + qbroad²·r²) (with delta1, delta2 in the same bracket). It is right
+        for data calibrated in PDFgui with a standard as stiff as the sample; it does not carry over to a softer one.
+    resolution : ΔQ/Q, a fraction (0.4 % is 0.004), the Gaussian standard deviation of lines whose width grows with Q:
+        every σ² grows by (resolution·r)². Fitted to a standard, it holds for any sample.
     window : modification function M(Q), one of `pdfkit.transforms.sine.WINDOWS` (`pdfkit.transforms.window`).
     window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
     scattering : of X-rays and electrons: "q-dependent" (default), f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial, which is what
@@ -74,6 +80,7 @@ class Instrument:
     qmax: float | None = None
     qdamp: float = 0.0
     qbroad: float = 0.0
+    resolution: float = 0.0
     window: str = "none"
     window_width: float | None = None
     scattering: str = "q-dependent"
@@ -94,6 +101,7 @@ class Instrument:
         scattering: str | None = None,
         wavelength: float | None = None,
         anomalous: bool | None = None,
+        resolution: float | None = None,
         given: Iterable[str] | None = None,
     ) -> None:
         told = {
@@ -102,6 +110,7 @@ class Instrument:
             "qmax": qmax,
             "qdamp": qdamp,
             "qbroad": qbroad,
+            "resolution": resolution,
             "window": window,
             "window_width": window_width,
             "scattering": scattering,
@@ -122,7 +131,7 @@ class Instrument:
             _checks.choice("probe", self.probe, PROBES)
         _checks.choice("window", self.window, WINDOWS)
         _checks.choice("scattering", self.scattering, SCATTERING)
-        for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST)):
+        for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST), ("resolution", COARSEST)):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=most))
         if self.qmax is not None:
             qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)
@@ -190,7 +199,7 @@ class Instrument:
         parts.append("no Qmax" if self.qmax is None or math.isinf(self.qmax) else f"Qmax {self.qmax:g} Å⁻¹")
         if self.window != "none":
             parts.append(f"window {self.window}" + (f" {self.window_width:g} Å" if self.window_width else ""))
-        parts += [f"{name} {getattr(self, name):.4g}" for name in ("qdamp", "qbroad") if getattr(self, name)]
+        parts += [f"{name} {getattr(self, name):.4g}" for name in RESOLUTION if getattr(self, name)]
         parts += ["constant scattering"] if self.scattering == "constant" and self.probe != "N" else []
         return ", ".join(parts)
 

@@ -1,8 +1,8 @@
 """Data sets of a fit: which instrument counts for each, and which of its points.
 
-The two numbers of the resolution (qdamp, qbroad) come from one calibration, and a window goes with its width: data that
-say one of a pair say both. The instrument of a model describes data of its own probe only; and where it is that of one
-of several data sets, it does not describe the others.
+The numbers of the resolution (qdamp, qbroad, resolution) come from one calibration, and a window goes with its width:
+data that say one of them say all. The instrument of a model describes data of its own probe only; and where it is that
+of one of several data sets, it does not describe the others.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit.data.curves import PDF
-from pdfkit.data.instrument import Instrument
+from pdfkit.data.instrument import RESOLUTION, Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
 from pdfkit.results.problem import begin_of
@@ -25,7 +25,7 @@ from pdfkit.results.problem import begin_of
 
 Data = PDF | Mapping[str, PDF] | Sequence[PDF]
 
-PAIRS = (("qdamp", "qbroad"), ("window", "window_width"))
+TOGETHER = (RESOLUTION, ("window", "window_width"))
 
 # What a model cannot be without, and what belongs to the calculation as much as to the data: lent to any data set.
 ALWAYS_LENT = ("probe", "qmax", "scattering")
@@ -90,11 +90,11 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
 
 
 def _said(own: Instrument) -> set[str]:
-    """Return the names of what an instrument says, pairs completed."""
+    """Return the names of what an instrument says, with what goes with it."""
     said = set(own.given)
-    for pair in PAIRS:
-        if said & set(pair):
-            said |= set(pair)
+    for group in TOGETHER:
+        if said & set(group):
+            said |= set(group)
     return said
 
 

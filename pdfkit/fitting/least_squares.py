@@ -20,8 +20,9 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Data, in_range, named, resolved
 from pdfkit.fitting.residuals import Residuals, global_quantities
-from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters, set_correlations
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.model.restraints import Restraint
 from pdfkit.results.problem import MAX_NFEV, FitProblem, FitSettings, PosedData
 from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
@@ -59,9 +60,9 @@ def fit(
     Parameters
     ----------
     model : start values.
-    data : one PDF, or several, by name or in a list, for one fit of all (then scale, qdamp and qbroad exist once per
-        data set, "x.zb.scale"). What a PDF says of its instrument counts for it; where it is silent, what the model
-        says. A contradiction of the two is said in the remarks.
+    data : one PDF, or several, by name or in a list, for one fit of all (then scale and the numbers of the instrument
+        exist once per data set, "x.zb.scale"). What a PDF says of its instrument counts for it; where it is silent,
+        what the model says. A contradiction of the two is said in the remarks.
     rmin, rmax : Å; None for the ends of the data. Of several data sets each may have its own, by name.
     free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
     ties : name → expression of other names; the limits of what is tied hold. bounds : name → (low, high), None keeps a
@@ -96,7 +97,7 @@ def fit(
     else:
         params = params.copy()
         said += _adopt(params, models)
-    said += apply_choices(params, free, ties, bounds)
+    said += (*apply_choices(params, free, ties, bounds), *_twice_broad(params))
     low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
     sets = tuple(
         PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid))
@@ -169,8 +170,8 @@ def refit(
 def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
     """Return all parameters of a model, fixed at its values, to look at or to change before a fit.
 
-    data : what will be fitted, as for `fit`: then qdamp and qbroad are those that the data say. Names of data sets do
-    as well; a fit then takes what its data say for each qdamp and qbroad that was left as it is.
+    data : what will be fitted, as for `fit`: then the numbers of the instrument are those that the data say. Names of
+    data sets do as well; a fit then takes what its data say for each number of the instrument that was left as it is.
 
     Example
     -------
@@ -179,7 +180,7 @@ def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
     >>> params = pk.parameters(model)
     >>> print(*params)
-    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad resolution
     >>> params["ni.a"].set(vary=True, min=3.5, max=3.6)
     >>> pk.fit(model, model(np.arange(1, 10, 0.02)), params=params).free
     ('ni.a',)
@@ -195,7 +196,7 @@ def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
 
 
 def _adopt(params: Parameters, models: Mapping[str, Model]) -> tuple[str, ...]:
-    """Give qdamp and qbroad that nobody has touched the values that the data say; say which stand against them."""
+    """Give numbers of the instrument that nobody has touched what the data say; say which stand against that."""
     remarks = []
     for q in global_quantities(models):
         par = params.get(q.name)
@@ -207,6 +208,17 @@ def _adopt(params: Parameters, models: Mapping[str, Model]) -> tuple[str, ...]:
         elif par.value != q.value:
             remarks.append(f"{q.name} is fixed at {par.value:g} by params; the data or the model state {q.value:g}")
     return tuple(remarks)
+
+
+def _twice_broad(params: Parameters) -> tuple[str, ...]:
+    """Say of which data both ways of broadening are used."""
+    used = {name for name, par in params.items() if par.vary or par.expr or par.value}
+    return tuple(
+        f"{name} and {name.replace('qbroad', 'resolution')} both broaden peaks with r, and can stand for each other: "
+        "leave qbroad at 0, or resolution where the instrument was calibrated in PDFgui"
+        for name in params
+        if name.rpartition(".")[2] == "qbroad" and used >= {name, name.replace("qbroad", "resolution")}
+    )
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,18 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model.evaluate import Evaluator
-from pdfkit.model.model import INSTRUMENT_QUANTITIES, Model
+from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.phases.base import Quantity
 from pdfkit.results.problem import FitProblem, PosedData, independent_points
 
-OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01}
-"""Å⁻¹: where a fit starts a free quantity that is 0."""
+OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
+"""Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
 
 
 def is_local(name: str) -> bool:
-    """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's two."""
+    """Whether a quantity belongs to a data set, not to the sample: its scale and the instrument's own."""
     return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
 
 
@@ -280,7 +281,7 @@ class Residuals:
             params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))
 
     def leave_zero(self, params: Parameters) -> None:
-        """Start free qdamp and qbroad off 0: G depends on their squares, so at 0 nothing would move them.
+        """Start a free qdamp, qbroad or resolution off 0: G depends on their squares, so at 0 nothing would move it.
 
         The starts are those of a usual powder instrument, or half the upper bound where that is lower.
         """

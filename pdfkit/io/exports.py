@@ -21,10 +21,11 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF, SQ
-from pdfkit.data.instrument import Instrument
+from pdfkit.data.instrument import RESOLUTION, Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._functions import OF_Q, OF_R, Kind, Sample, invert, named
+from pdfkit.io._header import SPELLED
 
 if TYPE_CHECKING:
     from pdfkit.results.result import DatasetFit, FitResult
@@ -119,9 +120,9 @@ def _instrument(instrument: Instrument) -> list[str]:
     out = [] if instrument.probe is None else [f"stype = {instrument.probe}"]
     if instrument.qmax is not None:
         out.append(f"qmax = {0 if instrument.qmax == math.inf else repr(instrument.qmax)}")
-    for name in ("qmin", "qdamp", "qbroad"):
+    for name in ("qmin", *RESOLUTION):
         if value := getattr(instrument, name):
-            out.append(f"{name} = {value!r}")
+            out.append(f"{SPELLED.get(name, name)} = {value!r}")
     out += [] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]
     return out if instrument.window == "none" else [*out, f"window = {instrument.window}"]
 

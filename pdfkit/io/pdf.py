@@ -41,6 +41,7 @@ def read_pdf(
     qmax: float | None = None,
     qdamp: float | None = None,
     qbroad: float | None = None,
+    resolution: float | None = None,
     window: str | None = None,
     wavelength: float | None = None,
     r_unit: str | None = None,
@@ -106,7 +107,7 @@ def read_pdf(
     if r_unit is not None:
         _checks.choice("r_unit", r_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, window=window)
-    given |= _header.given(wavelength=wavelength)
+    given |= _header.given(resolution=resolution, wavelength=wavelength)
     asked = Asked(None if kind is None else named(kind, OF_R).name, Sample(rho0, composition), probe, r_unit)
     return opened(path, asked, given, _read)
 
@@ -251,7 +252,7 @@ def instrument_lines(instrument: Instrument) -> list[str]:
         elif name == "qmax" and value == math.inf:
             lines.append("qmax=0   no termination")
         elif value is not None:
-            lines.append(f"{name}={value}")
+            lines.append(f"{_header.SPELLED.get(name, name)}={value}")
     return lines
 
 

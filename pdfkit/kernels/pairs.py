@@ -311,22 +311,29 @@ def finish_peaks(
     dwidth: Array,
     atoms: float,
     relative: Array,
+    trace: Array,
+    dtrace: Array,
     peak: Array,
     dpeak: Array,
 ) -> int:
     """Turn sums over groups of pairs (`group_sums`) into peaks and their derivatives; return how many have no width.
 
     Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance
-    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at least). Groups of one
-    distance are exact; in a wider one the error is of third order in its width over σ. A group with a non-positive
-    bracket gets σ² = −1 and weight 0. Below the least width the derivative is 0, but where U alone is smaller, also
-    U ≤ 0, it is that of the formula.
-    Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (4,) = δ₁, δ₂, qbroad, sratio and dwidth (nq,4); relative
-    (nq,) = Ṅ/N. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
+    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + resolution²d̄² + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at
+    least). Groups of one distance are exact; in a wider one the error is of third order in its width over σ. A group
+    with a non-positive bracket gets σ² = −1 and weight 0. Below the least width the derivative is 0, but where U alone
+    is smaller, also U ≤ 0, it is that of the formula.
+    With `trace` the peak of anisotropic displacement is d̄ → d̄ + e, σ² → σ² + e², e = c·(t − 3⟨s⟩)/2d̄ for t the trace
+    of U_i + U_j and c the bracket without qbroad, times sratio²: the mean and the variance of |d + u| to second order
+    in σ²/d² for U with an axis along d. For u isotropic e = 0.
+    Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (5,) = δ₁, δ₂, qbroad, resolution, sratio and dwidth (nq,5);
+    relative (nq,) = Ṅ/N; trace (ngroups,) and dtrace (nq,ngroups), or (0,) and (nq,0). Outputs: peak (ngroups,3) = d̄,
+    σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
     Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
     """
     dropped = 0
-    delta1, delta2, qbroad, sratio = width[0], width[1], width[2], width[3]
+    delta1, delta2, qbroad, resolution, sratio = width[0], width[1], width[2], width[3], width[4]
+    shifted = trace.size > 0
     for group in range(sums.shape[0]):
         w_sum = sums[group, 1]
         wdd = sums[group, 3]
@@ -335,10 +342,14 @@ def finish_peaks(
         d = sums[group, 0] + mean_e
         spread = wdd / safe - mean_e * mean_e
         s = sums[group, 4] / safe
-        bracket = 1.0 - delta1 / d - delta2 / (d * d) + qbroad * qbroad * d * d
+        motion = 1.0 - delta1 / d - delta2 / (d * d)
+        bracket = motion + qbroad * qbroad * d * d
         sharp = sratio * sratio if d < rcut else 1.0
-        sigma2 = s * bracket * sharp + spread
-        peak[group, 0] = d
+        shift = 0.0
+        if shifted:
+            shift = max(motion, 0.0) * sharp * 0.5 * (trace[group] - 3.0 * s) / d
+        sigma2 = s * bracket * sharp + resolution * resolution * d * d + spread + shift * shift
+        peak[group, 0] = d + shift
         if bracket <= 0.0:
             dropped += 1
             peak[group, 1] = -1.0
@@ -348,7 +359,7 @@ def finish_peaks(
         peak[group, 1] = max(sigma2, SMALLEST_VARIANCE)
         weight = w_sum / atoms
         peak[group, 2] = weight
-        dbracket_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d) + 2.0 * qbroad * qbroad * d
+        dmotion_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d)
         for q in range(kind.size):
             dw = dsums[group, q, 0]
             dd = 0.0
@@ -358,13 +369,24 @@ def finish_peaks(
                 dd = (dsums[group, q, 1] - dw * mean_e) / safe
                 dspread = (dsums[group, q, 2] - dw * wdd / safe) / safe - 2.0 * mean_e * dd
                 ds = (dsums[group, q, 3] - dw * s) / safe
-            dbracket = dbracket_dd * dd
+            dmotion = dmotion_dd * dd
+            dbroad = 2.0 * qbroad * qbroad * d * dd
             dsharp = 0.0
+            dspread += 2.0 * resolution * resolution * d * dd
             if kind[q] & WIDTH:
-                dbracket += -dwidth[q, 0] / d - dwidth[q, 1] / (d * d) + 2.0 * qbroad * d * d * dwidth[q, 2]
+                dmotion += -dwidth[q, 0] / d - dwidth[q, 1] / (d * d)
+                dbroad += 2.0 * qbroad * d * d * dwidth[q, 2]
+                dspread += 2.0 * resolution * d * d * dwidth[q, 3]
                 if d < rcut:
-                    dsharp = 2.0 * sratio * dwidth[q, 3]
-            dpeak[group, q, 0] = dd
+                    dsharp = 2.0 * sratio * dwidth[q, 4]
+            dshift = 0.0
+            if shifted and motion > 0.0:
+                along = 0.5 * (trace[group] - 3.0 * s)
+                dalong = 0.5 * (dtrace[q, group] - 3.0 * ds)
+                dshift = ((dmotion * sharp + motion * dsharp) * along + motion * sharp * dalong - shift * dd) / d
+                dspread += 2.0 * shift * dshift
+            dbracket = dmotion + dbroad
+            dpeak[group, q, 0] = dd + dshift
             dpeak[group, q, 1] = ds * bracket * sharp + s * (dbracket * sharp + bracket * dsharp) + dspread
             # Where U itself is below the least width the slope is that from above, so that a fit can leave U = 0.
             if sigma2 < SMALLEST_VARIANCE <= s:

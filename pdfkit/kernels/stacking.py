@@ -72,6 +72,7 @@ def stacked_peaks(
     dchance: Array,
     fill: Array,
     dfill: Array,
+    shifted: bool,
     peak: Array,
     dpeak: Array,
 ) -> int:
@@ -80,18 +81,20 @@ def stacked_peaks(
     Formula: a shell of pairs lies at ρ² = a²·norm in the plane and z = (m + 2uτ)h above it, m layers apart, so that
     d² = ρ² + z². Its weight is mult·P₀(m) where it holds pairs at the same lateral position (A over A), and
     mult·(1 − P₀(m))/2 where it holds others. With f = z²/d² and U = U_a + U_b of the two sites,
-        σ² = [U_in(1 − f) + U_out f](1 − δ₁/d − δ₂/d² + qbroad²d²) + m·U_layer·f    (1e-4 Å² at least).
+        σ² = [U_in(1 − f) + U_out f](1 − δ₁/d − δ₂/d² + qbroad²d²) + m·U_layer·f + resolution²d²  (1e-4 Å² at least).
+    Where anisotropic displacement shifts peaks (`shifted`; see `finish_peaks`), d → d + e and σ² → σ² + e² with
+        e = [(U_out − U_in)(1 − δ₁/d − δ₂/d²) + m·U_layer](1 − 3f)/2d.
     A shell whose bracket is not positive gets σ² = −1 and weight 0; one that no pair is in gets σ² = 0.
     Shapes: norm, layers (m), bond (τ = −1, 0, 1), same (1 or 0), mult, site_a, site_b (n,); cell (3,) = a, h, u and
-    dcell (nq, 3); u (nsites, 2) = U_in, U_out and du (nq, nsites, 2); width (4,) = δ₁, δ₂, qbroad, U_layer and dwidth
-    (nq, 4); chance (nm,) = P₀ and dchance (nq, nm); fill (n,) or (0,), what a finite body leaves of each shell, and
-    dfill (nq, n) or (nq, 0); peak (n, 3) and dpeak (n, nq, 3), outputs. Units: Å, Å².
+    dcell (nq, 3); u (nsites, 2) = U_in, U_out and du (nq, nsites, 2); width (5,) = δ₁, δ₂, qbroad, resolution, U_layer
+    and dwidth (nq, 5); chance (nm,) = P₀ and dchance (nq, nm); fill (n,) or (0,), what a finite body leaves of each
+    shell, and dfill (nq, n) or (nq, 0); peak (n, 3) and dpeak (n, nq, 3), outputs. Units: Å, Å².
     Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007), for the bracket.
     """
     dropped = 0
     nq = dcell.shape[0]
     a, h, shift = cell[0], cell[1], cell[2]
-    delta1, delta2, qbroad, spread = width[0], width[1], width[2], width[3]
+    delta1, delta2, qbroad, resolution, spread = width[0], width[1], width[2], width[3], width[4]
     for n in range(norm.size):
         m = layers[n]
         height = m + 2.0 * shift * bond[n]
@@ -104,13 +107,16 @@ def stacked_peaks(
         u_in = u[i, 0] + u[j, 0]
         u_out = u[i, 1] + u[j, 1]
         s = u_in * (1.0 - f) + u_out * f
-        bracket = 1.0 - delta1 / d - delta2 / d2 + qbroad * qbroad * d2
-        sigma2 = s * bracket + m * spread * f
+        motion = 1.0 - delta1 / d - delta2 / d2
+        bracket = motion + qbroad * qbroad * d2
+        along = 0.5 * ((u_out - u_in) * max(motion, 0.0) + m * spread) if shifted else 0.0
+        moved = along * (1.0 - 3.0 * f) / d
+        sigma2 = s * bracket + m * spread * f + resolution * resolution * d2 + moved * moved
         slope = 1.0 if same[n] else -0.5
         share = chance[m] if same[n] else 0.5 * (1.0 - chance[m])
         part = fill[n] if fill.size > 0 else 1.0
         weight = mult[n] * share * part
-        peak[n, 0] = d
+        peak[n, 0] = d + moved
         counted = weight != 0.0
         for q in range(nq):
             dshare = slope * dchance[q, m]
@@ -127,16 +133,26 @@ def stacked_peaks(
             continue
         peak[n, 1] = max(sigma2, SMALLEST_VARIANCE)
         peak[n, 2] = weight
-        by_d = delta1 / d2 + 2.0 * delta2 / (d2 * d) + 2.0 * qbroad * qbroad * d
+        by_d = delta1 / d2 + 2.0 * delta2 / (d2 * d)
         for q in range(nq):
             dz = height * dcell[q, 1] + 2.0 * bond[n] * h * dcell[q, 2]
             dd = (a * norm[n] * dcell[q, 0] + z * dz) / d
             df = 2.0 * (z * dz / d2 - f * dd / d)
-            dpeak[n, q, 0] = dd
+            du_in, du_out = du[q, i, 0] + du[q, j, 0], du[q, i, 1] + du[q, j, 1]
+            dmotion = by_d * dd - dwidth[q, 0] / d - dwidth[q, 1] / d2
+            dmoved = 0.0
+            if shifted:
+                dalong = 0.5 * m * dwidth[q, 4]
+                if motion > 0.0:
+                    dalong += 0.5 * ((du_out - du_in) * motion + (u_out - u_in) * dmotion)
+                dmoved = (dalong * (1.0 - 3.0 * f) - 3.0 * along * df - moved * dd) / d
+            dpeak[n, q, 0] = dd + dmoved
             dpeak[n, q, 1] = 0.0
             if sigma2 < SMALLEST_VARIANCE <= s:
                 continue
-            ds = (du[q, i, 0] + du[q, j, 0]) * (1.0 - f) + (du[q, i, 1] + du[q, j, 1]) * f + (u_out - u_in) * df
-            dbracket = by_d * dd - dwidth[q, 0] / d - dwidth[q, 1] / d2 + 2.0 * qbroad * d2 * dwidth[q, 2]
-            dpeak[n, q, 1] = ds * bracket + s * dbracket + m * (dwidth[q, 3] * f + spread * df)
+            ds = du_in * (1.0 - f) + du_out * f + (u_out - u_in) * df
+            dbracket = dmotion + 2.0 * qbroad * d * (qbroad * dd + d * dwidth[q, 2])
+            dresolved = 2.0 * resolution * d * (resolution * dd + d * dwidth[q, 3])
+            dwhole = m * (dwidth[q, 4] * f + spread * df) + dresolved + 2.0 * moved * dmoved
+            dpeak[n, q, 1] = ds * bracket + s * dbracket + dwhole
     return dropped

@@ -12,10 +12,13 @@ from pdfkit.errors import PdfkitError
 
 @dataclass(frozen=True)
 class Convention:
-    """Where programs differ: the prefactor of a peak, where the envelopes come, and where peaks end.
+    """Where programs differ: the prefactor and place of a peak, where the envelopes come, and where peaks end.
 
     prefactor : "pair" divides a peak by its distance r_ij (exact for Gaussian displacements), "grid" by r.
     envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
+    anisotropy : "shifted" puts the peak of an anisotropic relative displacement where the mean of the distance is,
+        d + (σ⊥² − σ∥²)/d, with the variance of that distance (to second order); "none" leaves it at the distance d of
+        the mean positions. σ∥² is the variance along the pair, σ⊥² that across it, per direction; δ₁ and δ₂ act on both.
     reach : peaks end at this many σ.
     cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
         Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
@@ -42,9 +45,11 @@ class Convention:
     envelope: str = "before-cut"
     reach: float = 7.0
     cut: str = "exact"
+    anisotropy: str = "shifted"
 
     def __post_init__(self) -> None:
         _checks.choice("cut", self.cut, ("exact", "pdffit2", "diffpy-cmi"))
+        _checks.choice("anisotropy", self.anisotropy, ("shifted", "none"))
         _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
         _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
         object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks, _machine
+from pdfkit import _machine
 from pdfkit._checks import Array, IntArray
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
@@ -24,8 +24,9 @@ from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
+from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP
 from pdfkit.model.weights import PairWeights, QWeights
-from pdfkit.phases.base import Composition, Peaks, Phase
+from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
 from pdfkit.shapes import Whole
 
 NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
@@ -75,6 +76,7 @@ class Evaluator:
             ends = [5.0 * math.ceil((p.shape.extent() - self._end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
             self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
         self._terminated = instrument.terminated and not self._filter
+        self._shifted = convention.anisotropy == "shifted"
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
@@ -86,9 +88,12 @@ class Evaluator:
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
-        plain = replace(self.instrument, qmin=0.0, qmax=None, scattering="constant", window="none")
+        own: dict[str, Any] = dict.fromkeys(OURS, 0.0)
+        plain = replace(self.instrument, qmin=0.0, qmax=None, scattering="constant", window="none", **own)
         if replace(self.instrument, scattering="constant") != replace(plain, qmax=self.instrument.qmax):
-            raise PdfkitError(f"convention {program!r} does not support qmin or window: leave them out")
+            raise PdfkitError(
+                f"convention {program!r} does not support qmin, window or {' or '.join(OURS)}: leave them out"
+            )
         wide = filters.filter_range(self.r, self._qmax, program, begin)
         # PDFfit2's grid has no r = 0, where G is 0.
         self._zero = bool(self.r[0] < 0.5 * wide[0])
@@ -173,20 +178,25 @@ class Evaluator:
 
     def _refuse_senseless(self, values: Array) -> None:
         """Refuse values without sense, with the name of the first: bounds or a tie may have led there."""
+        if self._filter and values[OWN].any():
+            raise PdfkitError(
+                f"convention {self._filter!r} has no {' and no '.join(OURS)}: keep them fixed at 0; its broadening is "
+                "qbroad"
+            )
         least, most = self._sensible
         if ((values >= least) & (values <= most)).all():
             return
         quantities = [(f"{phase.name}.{q.name}", q) for phase in self.phases for q in phase.quantities]
         for (name, q), value in zip(quantities, values.tolist(), strict=False):
             q.sensible(value, name)
-        for name, value in zip(("qdamp", "qbroad"), values[-2:].tolist(), strict=True):
-            _checks.number(name, value, low=0.0)
+        for q, value in zip(INSTRUMENT_QUANTITIES.values(), values[-COUNT:].tolist(), strict=True):
+            q.sensible(value, q.name)
 
     @cached_property
     def _sensible(self) -> tuple[Array, Array]:
-        limits = [(q.least, q.most) for phase in self.phases for q in phase.quantities]
+        quantities = [*(q for phase in self.phases for q in phase.quantities), *INSTRUMENT_QUANTITIES.values()]
         largest = np.finfo(float).max  # so that NaN and infinities are outside
-        low, high = np.array([*limits, (0.0, math.inf), (0.0, math.inf)]).T
+        low, high = np.array([(q.least, q.most) for q in quantities]).T
         slack = 0.01  # a difference quotient may step beyond
         return np.maximum(low - slack, -largest), np.minimum(high + slack, largest)
 
@@ -213,15 +223,16 @@ class Evaluator:
         reach = self._end + self._extra
         if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
             reach = min(reach, max(shape.extent(), 1.0))
-        qbroad, qmin = float(values[-1]), self.instrument.qmin
-        found = phase.peaks(values[start:stop], varied.phase, qbroad, varied.qbroad, reach, qmin)
+        qbroad, resolution = values[BROADENING].tolist()
+        broadening = Broadening(qbroad, resolution, varied.broadening, self._shifted)
+        found = phase.peaks(values[start:stop], varied.phase, broadening, reach, self.instrument.qmin)
         if found.dropped:
             self.messages.append(
                 f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
                 "lower delta1 or delta2"
             )
         return _Part(
-            phase.name, found, varied.active, _Envelope(float(values[start]), shape, float(values[-2]), varied)
+            phase.name, found, varied.active, _Envelope(float(values[start]), shape, float(values[QDAMP]), varied)
         )
 
     def _grid(self, sigma: float) -> Grid:
@@ -268,7 +279,7 @@ class Evaluator:
         widest = 2.0 * self.convention.reach * math.sqrt(max(0.0, float(peak[:, 1].max()))) / grid.step
         each = 1e-7 + POINT_SECONDS * curves * min(widest, float(grid.count))
         what = f"{part.name}: summing {peak.shape[0]} peaks"
-        _machine.need_time(each * peak.shape[0], what, "lower rmax, or a U, sratio or qbroad that makes peaks too wide")
+        _machine.need_time(each * peak.shape[0], what, "lower rmax, or a U, sratio, qbroad or resolution that is large")
         return _machine.pieces(peak.shape[0], each)
 
     def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> PairWeights:
@@ -310,12 +321,13 @@ class Evaluator:
 class _Varied:
     """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, shape or qdamp.
 
-    Shapes: active (nactive,); phase (nquantities, nactive), qbroad (nactive,); scale, qdamp (nq,); shape (nparams, nq).
+    Shapes: active (nactive,); phase (nquantities, nactive), broadening (nactive, 2); scale, qdamp (nq,); shape
+    (nparams, nq).
     """
 
     active: IntArray
     phase: Array
-    qbroad: Array
+    broadening: Array
     scale: Array
     shape: Array
     qdamp: Array
@@ -326,10 +338,12 @@ class _Varied:
     def of(cls, phase: Phase, start: int, tangents: Array) -> _Varied:
         stop = start + len(phase.quantities)
         first_shape = stop - len(phase.shape.parameters)
-        active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | (tangents[-1] != 0))
-        shape, qdamp = np.array(tangents[first_shape:stop]), np.array(tangents[-2])
-        own, qbroad = np.ascontiguousarray(tangents[start:stop, active]), np.ascontiguousarray(tangents[-1, active])
-        return cls(active, own, qbroad, np.array(tangents[start]), shape, qdamp, bool(shape.any()), bool(qdamp.any()))
+        wide = tangents[BROADENING]
+        active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | wide.any(axis=0))
+        shape, qdamp = np.array(tangents[first_shape:stop]), np.array(tangents[QDAMP])
+        own, broadening = (np.ascontiguousarray(part) for part in (tangents[start:stop, active], wide[:, active].T))
+        reshapes, damps = bool(shape.any()), bool(qdamp.any())
+        return cls(active, own, broadening, np.array(tangents[start]), shape, qdamp, reshapes, damps)
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,16 @@ from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.model import cut
 from pdfkit.model.convention import Convention
 from pdfkit.model.evaluate import Evaluator
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
 from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
 from pdfkit.phases.ions import scattering_remarks
 from pdfkit.scattering import product
 
-INSTRUMENT_QUANTITIES = ("qdamp", "qbroad")
-
-
 CONVENTIONS: Mapping[str, Convention] = {
     "pdfkit": Convention(),
-    "pdffit2": Convention(prefactor="grid", reach=5.0, cut="pdffit2"),
-    "diffpy-cmi": Convention(envelope="after-cut", cut="diffpy-cmi"),
+    "pdffit2": Convention(prefactor="grid", reach=5.0, cut="pdffit2", anisotropy="none"),
+    "diffpy-cmi": Convention(envelope="after-cut", cut="diffpy-cmi", anisotropy="none"),
 }
 
 
@@ -44,7 +42,7 @@ class Model:
 
     Parameters
     ----------
-    phases : one phase or several, with different names. instrument : probe, Q range, qdamp, qbroad, window, scattering.
+    phases : one phase or several, with different names. instrument : probe, Q range, resolution, window, scattering…
     convention : "pdfkit", "pdffit2", "diffpy-cmi", or a `Convention`.
     strengths : replaces the scattering strength of elements by name (fm for neutrons), e.g. {"Cd": 4.835}.
 
@@ -61,7 +59,7 @@ class Model:
     >>> import pdfkit as pk
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.04))
     >>> print(*model.names)
-    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad resolution
     >>> pdf = model.with_values({"ni.a": 3.6})(np.arange(2.0, 3.0, 0.01))
     >>> print(f"nearest neighbours at {pdf.r[pdf.G.argmax()]:.2f} Å, a/√2 = {3.6 / 2**0.5:.2f} Å")
     nearest neighbours at 2.55 Å, a/√2 = 2.55 Å
@@ -119,13 +117,15 @@ class Model:
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        """Every number of the model with its full name: phase.what, then qdamp and qbroad."""
+        """Every number of the model with its full name: phase.what, then those of the instrument."""
         own = [(phase.name, q) for phase in self.phases for q in phase.quantities_seen_by(self.instrument.probe)]
-        out = [replace(q, name=f"{name}.{q.name}") for name, q in own]
-        damping, broadening = "envelope exp[−(qdamp·r)²/2]", "broadening of peaks with r"
-        out.append(Quantity("qdamp", self.instrument.qdamp, 0.0, 0.5, "Å⁻¹", damping, least=0.0))
-        out.append(Quantity("qbroad", self.instrument.qbroad, 0.0, 0.5, "Å⁻¹", broadening, least=0.0))
-        return tuple(out)
+        phases = [replace(q, name=f"{name}.{q.name}") for name, q in own]
+        other = self.convention.constant
+        beam = [
+            replace(q, value=getattr(self.instrument, name), refinable=not (other and name in OURS))
+            for name, q in INSTRUMENT_QUANTITIES.items()
+        ]
+        return (*phases, *beam)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class Model:
     def values(self) -> Array:
         """Values of the quantities, in the order of `names`."""
         own = [value for phase in self.phases for value in phase.values]
-        return np.array([*own, self.instrument.qdamp, self.instrument.qbroad])
+        return np.array([*own, *(getattr(self.instrument, name) for name in INSTRUMENT_QUANTITIES)])
 
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed; the ending of a name will do where no other ends so.

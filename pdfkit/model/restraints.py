@@ -10,6 +10,7 @@ import numpy as np
 from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, nearest
+from pdfkit.phases.base import Broadening
 
 if TYPE_CHECKING:
     from pdfkit.model.model import Model
@@ -102,7 +103,7 @@ class BondRestraint:
         rows = [names.index(f"{phase.name}.{q.name}") for q in phase.quantities if f"{phase.name}.{q.name}" in names]
         if len(rows) != len(phase.quantities):  # several data sets: the scale is not the phase's own, and not needed
             rows.insert(0, rows[0])
-        found = phase.peaks(values[rows], tangents[rows], 0.0, np.zeros(tangents.shape[1]), 1.5 * self.target + 2.0)
+        found = phase.peaks(values[rows], tangents[rows], Broadening.none(tangents.shape[1]), 1.5 * self.target + 2.0)
         wanted = sorted((self.first, self.second))
         which = [k for k, pair in enumerate(found.pairs) if sorted(pair) == wanted]
         if not which:

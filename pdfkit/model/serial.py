@@ -26,6 +26,12 @@ from pdfkit.shapes import SHAPES
 from pdfkit.structure.site import Site
 from pdfkit.structure.structure import Structure
 
+# What files mean that were written before there was a choice: what was done then.
+_BEFORE: Mapping[str, dict[str, Any]] = {
+    "convention": {"anisotropy": "none"},
+    "instrument": {"scattering": "constant"},
+}
+
 
 @lru_cache(maxsize=1)
 def _types() -> Mapping[str, type[Any]]:
@@ -133,9 +139,9 @@ def from_plain(plain: Any) -> Any:
     if kind is None:
         raise PdfkitError(f"type {short(tag)} is not known: update pdfkit, or save again")
     known = {f.name for f in fields(kind) if f.init}
-    if tag == "instrument":  # older files say weights, or nothing of what was the default then
+    if tag == "instrument":  # its name in older files
         plain = {"scattering" if key == "weights" else key: one for key, one in plain.items()}
-        plain = {"scattering": "constant", **plain}
+    plain = _BEFORE.get(str(tag), {}) | plain
     values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
     unknown = sorted(set(values) - known)
     if unknown:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases._constraints import Maps
@@ -134,8 +134,13 @@ class Point:
         geometry = Geometry(g, x, b)
         return cls(atoms, geometry, uiso, occ, u_max, maps.anisotropic, volume, growth, dg, db, directions)
 
-    def arguments(self, width: Array, rcut: float, dwidth: Array, amount: AtomCount) -> Arguments:
-        """Return what the pair kernels need of this point; width, rcut and dwidth as in `finish_peaks`."""
+    def arguments(
+        self, width: Array, rcut: float, dwidth: Array, amount: AtomCount, *, shifted: bool = False
+    ) -> Arguments:
+        """Return what the pair kernels need of this point; width, rcut and dwidth as in `finish_peaks`.
+
+        shifted : whether anisotropic displacement moves peaks.
+        """
         site, along = self.atoms.site, self.directions
         kind = along.kind | kernels.WIDTH * dwidth.any(axis=1) if along.kind.size else along.kind
         if self.aniso:  # U in units of the reciprocal cell: its tensors change with the cell
@@ -145,7 +150,15 @@ class Point:
         state = (g, plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
         tangents = (self.dg, along.dx, along.du_atoms, plain(self.db), along.docc_atoms)
         finish = (width, rcut, dwidth, amount.atoms, amount.relative)
-        return Arguments(state, kind, tangents, finish)
+        trace = self._traces() if shifted and self.aniso else None
+        return Arguments(state, kind, tangents, finish, trace)
+
+    def _traces(self) -> tuple[Array, Array]:
+        """Return the traces of U of every atom (natoms,), in Å², and their tangents (nq, natoms)."""
+        g, b, along = self.geometry.g, self.geometry.b, self.directions
+        trace = 3.0 * self.u[self.atoms.site] + np.einsum("nab,ba->n", b, g)
+        change = np.einsum("qnab,ba->qn", self.db, g) + np.einsum("nab,qba->qn", b, self.dg)
+        return trace, 3.0 * along.du_atoms + change
 
 
 @dataclass(frozen=True)
@@ -176,12 +189,23 @@ class AtomCount:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Arguments of the pair kernels: of the sums over pairs, and (`finish`) of what makes peaks of them."""
+    """Arguments of the pair kernels: of the sums over pairs, and (`finish`) of what makes peaks of them.
+
+    trace : traces of U (natoms,) and their tangents (nq, natoms) where they move peaks, else None.
+    """
 
     state: tuple[Any, ...]
     kind: IntArray
     tangents: tuple[Any, ...]
     finish: tuple[Any, ...]
+    trace: tuple[Array, Array] | None = None
+
+    def traces(self, i: Int32Array, j: Int32Array) -> tuple[Array, Array]:
+        """Return the traces of U_i + U_j (n,) of pairs of atoms, tangents (nq, n); none (0,), (nq, 0) without them."""
+        if self.trace is None:
+            return np.zeros(0), np.zeros((self.kind.size, 0))
+        trace, change = self.trace
+        return trace[i] + trace[j], np.ascontiguousarray(change[:, i] + change[:, j])
 
 
 def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:

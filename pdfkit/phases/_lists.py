@@ -42,16 +42,21 @@ def table_of(groups: PairGroups, args: Arguments) -> Table:
         start = groups.start[part.start : part.stop + 1]
         arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
         kernels.group_sums(*arguments)
-    return finished(sums, dsums, groups.group_pair, args)
+    first = groups.start[:-1]  # the pairs of a group are of the same two sites
+    return finished(sums, dsums, groups.group_pair, args, args.traces(groups.atom_i[first], groups.atom_j[first]))
 
 
-def finished(sums: Array, dsums: Array, pair: IntArray, args: Arguments) -> Table:
-    """Return the peaks that sums over pairs make, of the species pairs `pair` (n,)."""
+def finished(
+    sums: Array, dsums: Array, pair: IntArray, args: Arguments, traces: tuple[Array, Array] | None = None
+) -> Table:
+    """Return the peaks that sums over pairs make, of the species pairs `pair` (n,); traces : as of `finish_peaks`."""
+    trace, dtrace = traces or (np.zeros(0), np.zeros((args.kind.size, 0)))
     n, nq = dsums.shape[:2]
     peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
     dropped = 0
     for part in _machine.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
-        finish = (sums[part], dsums[part], args.kind, *args.finish, peak[part], dpeak[part])
+        some = (trace[part], np.ascontiguousarray(dtrace[:, part])) if trace.size else (trace, dtrace)
+        finish = (sums[part], dsums[part], args.kind, *args.finish, *some, peak[part], dpeak[part])
         dropped += kernels.finish_peaks(*finish)
     return Table(pair, peak, dpeak, dropped)
 

@@ -120,7 +120,7 @@ def binned_sums(
     slabs = math.ceil(each / _machine.PIECE)  # of one centre, where that alone is long work
     what, remedy = (
         f"adding {visited:.1e} pairs within {reach:.0f} Å",
-        "lower rmax, or a U or qbroad that makes peaks too wide",
+        "lower rmax, or a U, qbroad or resolution that makes peaks too wide",
     )
     _machine.need(160.0 * n * (1 + nq), what, remedy)
     _machine.need_time(each * order.centres.size, what, remedy)

@@ -34,7 +34,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError
 from pdfkit.kernels.stacking import same_position
-from pdfkit.phases.base import Derived
+from pdfkit.phases.base import Broadening, Derived
 from pdfkit.shapes import Rod, Shape, Sheet, Sphere
 
 # --- Pairs of stacked triangular layers ------------------------------------------------------------------------------
@@ -161,10 +161,10 @@ class Point:
         """Return a_h, h, u and tangents (nq, 3)."""
         return self.stacked(("a_h", "h", "u"))
 
-    def widths(self, qbroad: float, dqbroad: Array) -> tuple[Array, Array]:
-        """Return δ₁, δ₂, qbroad, U_layer and tangents (nq, 4)."""
-        value, slope = self.stacked(("delta1", "delta2", "", "Ulayer"))
-        value[2], slope[:, 2] = qbroad, dqbroad
+    def widths(self, broadening: Broadening) -> tuple[Array, Array]:
+        """Return δ₁, δ₂, qbroad, resolution, U_layer and tangents (nq, 5)."""
+        value, slope = self.stacked(("delta1", "delta2", "", "", "Ulayer"))
+        value[2:4], slope[:, 2:4] = (broadening.qbroad, broadening.resolution), broadening.tangents
         return value, slope
 
     def displacements(self) -> tuple[Array, Array]:

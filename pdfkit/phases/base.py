@@ -56,6 +56,30 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class Broadening:
+    """What decides where peaks are and how wide, besides the phase: the instrument and the convention.
+
+    qbroad (Å⁻¹) and resolution = ΔQ/Q: σ² → σ²(… + qbroad²r²) + (resolution·r)²; tangents (nq, 2), of both; shifted:
+    whether anisotropic displacement moves peaks (`Convention.anisotropy`).
+    """
+
+    qbroad: float
+    resolution: float
+    tangents: Array
+    shifted: bool
+
+    @classmethod
+    def none(cls, nq: int) -> Self:
+        """Return what leaves pairs at the distance of their atoms, as wide as these move."""
+        return cls(0.0, 0.0, np.zeros((nq, 2)), False)
+
+    def reach(self, rmax: float, variance: float, growth: float = 0.0) -> float:
+        """Return how far (Å) pairs matter to r ≤ rmax: 7σ beyond, for the largest variance and what adds to it."""
+        resolved = self.resolution * rmax / max(1.0 - 7.0 * self.resolution, 0.2)  # its own growth on the way there
+        return rmax + 7.0 * math.sqrt(max(variance * (1.0 + (self.qbroad * rmax) ** 2) + growth + resolved**2, 0.0))
+
+
+@dataclass(frozen=True)
 class Composition:
     """Species of a phase with atom fractions c_a and their tangents.
 
@@ -220,12 +244,10 @@ class Phase(ABC):
         """Return a copy with the named quantities changed; those that symmetry ties follow."""
 
     @abstractmethod
-    def peaks(
-        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
-    ) -> Peaks:
+    def peaks(self, values: Array, tangents: Array, broadening: Broadening, rmax: float, qmin: float = 0.0) -> Peaks:
         """Return the peaks of all pairs up to at least `rmax` (Å), with derivatives along `tangents`.
 
-        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
+        values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
 

@@ -19,7 +19,7 @@ from pdfkit.errors import ParameterError, PdfkitError, StructureError
 from pdfkit.kernels.peaks import stretched_peaks
 from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.particles.particle import Particle
-from pdfkit.phases.base import Composition, Peaks, Phase, Quantity, displacement, updated
+from pdfkit.phases.base import Broadening, Composition, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
 from pdfkit.structure.site import numbered_labels
 
@@ -255,20 +255,17 @@ class Cluster(Phase):
         """Return the cluster's pair distances by class, before expansion (complete up to rmax in Å; None: all)."""
         return self._memo.table(rmax, None)
 
-    def peaks(
-        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
-    ) -> Peaks:
+    def peaks(self, values: Array, tangents: Array, broadening: Broadening, rmax: float, qmin: float = 0.0) -> Peaks:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
 
-        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,). See
+        values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same. See
         `pdfkit.kernels.peaks.stretched_peaks` for the formula.
         """
         at = _Point.of(self, values, tangents)
-        sigma = math.sqrt(2.0 * float(at.u.max()) * (1.0 + (qbroad * rmax) ** 2))
-        reach = (rmax + 7.0 * sigma) / (at.stretch * (1.0 + min(at.axial, default=0.0)))
+        reach = broadening.reach(rmax, 2.0 * float(at.u.max())) / (at.stretch * (1.0 + min(at.axial, default=0.0)))
         table = self._memo.table(reach, at.axial)
-        width = np.array([at.delta1, at.delta2, qbroad])
-        dwidth = np.ascontiguousarray(np.column_stack([at.ddelta, dqbroad]))
+        width = np.array([at.delta1, at.delta2, broadening.qbroad, broadening.resolution])
+        dwidth = np.ascontiguousarray(np.column_stack([at.ddelta, broadening.tangents]))
         peak, dpeak, dropped = self._stretched(table, at, at.u, at.du, width, dwidth)
         described = ""
         if dropped:
@@ -336,7 +333,7 @@ class Cluster(Phase):
         """
         table = self._memo.coarse(at.axial)
         wide, none = np.full(at.u.size, 0.5 * BLUR**2), np.zeros_like(at.du)
-        peak, dpeak, _ = self._stretched(table, at, wide, none, np.zeros(3), np.zeros((at.nq, 3)))
+        peak, dpeak, _ = self._stretched(table, at, wide, none, np.zeros(4), np.zeros((at.nq, 4)))
         n, own = len(self.particle), np.bincount(self.particle.kind, minlength=len(self.particle.elements))
         self_peak = np.array([[0.1, BLUR**2 - 0.01 / 3.0, count / n] for count in own])
         own_pairs = [self._species_pairs.index((e, e)) for e in self.particle.elements]

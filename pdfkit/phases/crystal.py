@@ -38,7 +38,17 @@ from pdfkit.phases._lists import (
 )
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
-from pdfkit.phases.base import U_MAX, Peaks, Phase, Quantity, cell_length, plain_word, quantities_of, updated
+from pdfkit.phases.base import (
+    U_MAX,
+    Broadening,
+    Peaks,
+    Phase,
+    Quantity,
+    cell_length,
+    plain_word,
+    quantities_of,
+    updated,
+)
 from pdfkit.shapes import Bulk, Shape
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
@@ -292,25 +302,23 @@ class Crystal(Phase):
     def _atoms(self) -> Atoms:
         return Atoms.of(self.structure)
 
-    def peaks(
-        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
-    ) -> Peaks:
+    def peaks(self, values: Array, tangents: Array, broadening: Broadening, rmax: float, qmin: float = 0.0) -> Peaks:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
 
-        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
+        values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin changes nothing here. See `pdfkit.kernels.pairs.finish_peaks` for the formula.
         """
         n = len(self._structure_quantities)
         point = Point.at(self._maps, self._atoms, values[1 : 1 + n], self._directions(tangents[1 : 1 + n]))
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
-        width = np.array([delta1, delta2, qbroad, sratio])
-        dwidth = np.empty((dqbroad.size, 4))
-        dwidth[:, :2], dwidth[:, 2], dwidth[:, 3] = tangents[1 + n : 3 + n].T, dqbroad, tangents[3 + n]
-        widest = max(2.0 * point.u_max, kernels.SMALLEST_VARIANCE)
-        sigma = math.sqrt(widest * (1.0 + (qbroad * rmax) ** 2)) * max(1.0, sratio)
+        width = np.array([delta1, delta2, broadening.qbroad, broadening.resolution, sratio])
+        dwidth = np.ascontiguousarray(
+            np.column_stack([tangents[1 + n : 3 + n].T, broadening.tangents, tangents[3 + n]])
+        )
         amount = AtomCount.of(self.name, self._maps.multiplicity, point)
-        args = point.arguments(width, rcut, dwidth, amount)
-        reach = rmax + 7.0 * sigma
+        args = point.arguments(width, rcut, dwidth, amount, shifted=broadening.shifted)
+        widest = max(2.0 * point.u_max, kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
+        reach = broadening.reach(rmax, widest)
         table = self._binned(point, args, reach) or table_of(self._groups(point, values[1 : 1 + n], reach), args)
         return Peaks(
             peak=table.peak,
@@ -350,7 +358,7 @@ class Crystal(Phase):
             if element not in amount:
                 raise PdfkitError(f"{self.name} has no {element}: its elements are {', '.join(amount)}")
         values = np.array([q.value for q in self.quantities])
-        found = self.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), rmax)
+        found = self.peaks(values, np.zeros((values.size, 0)), Broadening.none(0), rmax)
         inside = (found.peak[:, 0] > rmin) & (found.peak[:, 0] <= rmax)
         wanted = found.pair == found.pairs.index(tuple(sorted((centre, neighbour))))
         # The peaks count ordered pairs per atom of the cell: of unlike elements, both orders.
@@ -413,7 +421,7 @@ class Crystal(Phase):
         if pairs < 1e5:
             return
         what = f"{self.name}: listing its pairs within {rmax:.0f} Å"
-        remedy = "lower rmax, or a U, sratio or qbroad that makes peaks too wide"
+        remedy = "lower rmax, or a U, sratio, qbroad or resolution that makes peaks too wide"
         _machine.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
         _machine.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)
 

@@ -57,6 +57,7 @@ from pdfkit.phases._stacking import (
 )
 from pdfkit.phases.base import (
     U_MAX,
+    Broadening,
     Composition,
     Derived,
     Peaks,
@@ -334,18 +335,16 @@ class Stacked(Phase):
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 
-    def peaks(
-        self, values: Array, tangents: Array, qbroad: float, dqbroad: Array, rmax: float, qmin: float = 0.0
-    ) -> Peaks:
+    def peaks(self, values: Array, tangents: Array, broadening: Broadening, rmax: float, qmin: float = 0.0) -> Peaks:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
 
-        values (n,), tangents (n, nq) in the order of `quantities`; qbroad Å⁻¹ with its tangents dqbroad (nq,).
+        values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin changes nothing here. See `pdfkit.kernels.stacking.stacked_peaks` for the formula.
         """
         at = Point({q.name: k for k, q in enumerate(self.quantities)}, self._sites, values, tangents)
         cell, dcell = at.cell()
         end = self._end(at)
-        rows = self._shells(at, qbroad, min(rmax, math.inf if end is None else end.extent(cell)))
+        rows = self._shells(at, broadening, min(rmax, math.inf if end is None else end.extent(cell)))
         chance, dchance = at.chances(rows.most)
         fill, dfill = np.zeros(0), np.zeros((at.nq, 0))
         form, dform = None, None
@@ -353,14 +352,14 @@ class Stacked(Phase):
             fill, dfill = end.share(rows, cell, dcell)
             form, dform = end.form(cell, dcell)
         peak, dpeak = np.empty((rows.norm.size, 3)), np.empty((rows.norm.size, at.nq, 3))
-        width, dwidth = at.widths(qbroad, dqbroad)
+        width, dwidth = at.widths(broadening)
         numbers = (cell, dcell, *at.displacements(), width, dwidth, chance, dchance)
         dropped = 0
         for some in _machine.pieces(rows.norm.size, PEAK_SECONDS * (1 + at.nq)):
             part = rows.part(some)
             where = (part.norm, part.layers, part.bond, part.same, part.mult, part.site_a, part.site_b)
             inside = (fill[some], np.ascontiguousarray(dfill[:, some]))
-            dropped += stacked_peaks(*where, *numbers, *inside, peak[some], dpeak[some])
+            dropped += stacked_peaks(*where, *numbers, *inside, broadening.shifted, peak[some], dpeak[some])
         rho0 = len(self._sites) / (math.sqrt(0.75) * at["a_h"] ** 2 * at["h"])
         elements, pairs, pair, fractions = self._species
         return Peaks(
@@ -377,15 +376,13 @@ class Stacked(Phase):
             dform=dform,
         )
 
-    def _shells(self, at: Point, qbroad: float, rmax: float) -> Shells:
+    def _shells(self, at: Point, broadening: Broadening, rmax: float) -> Shells:
         a, h = at["a_h"], at["h"]
-        along = at["Ulayer"] * rmax / h
-        sigma = math.sqrt(max(2.0 * at.largest * (1.0 + (qbroad * rmax) ** 2) + along, 0.0))
-        reach = rmax + 7.0 * sigma
+        reach = broadening.reach(rmax, 2.0 * at.largest, at["Ulayer"] * rmax / h)
         if reach > MOST_REACH:
             raise PdfkitError(
-                f"{self.name}: the pairs within {reach:.0f} Å do not fit in memory: lower rmax, or a U "
-                "or qbroad that makes peaks too wide"
+                f"{self.name}: the pairs within {reach:.0f} Å do not fit in memory: lower rmax, or a U, "
+                "qbroad or resolution that makes peaks too wide"
             )
         return shells(a, h, at["u"], self.u is not None, reach)
 

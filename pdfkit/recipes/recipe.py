@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfkit.data.curves import PDF
-from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
+from pdfkit.data.instrument import PROBES, RESOLUTION, SCATTERING, Instrument
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, missing, nearest, remark
 from pdfkit.io._functions import OF_R, named
 from pdfkit.recipes.tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
@@ -365,9 +365,7 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
     file = folder / table.text("file")
     if several:
         table.required("name", "a short name, because there are several [[data]]")
-    numbers = {
-        key: table.number(key) for key in ("qmin", "qmax", "qdamp", "qbroad", "wavelength", "rho0", "window_width")
-    }
+    numbers = {key: table.number(key) for key in ("qmin", "qmax", *RESOLUTION, "wavelength", "rho0", "window_width")}
     width = numbers.pop("window_width")
     options: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
     for key, allowed in (("probe", PROBES), ("window", WINDOWS), ("r_unit", ("A", "nm"))):

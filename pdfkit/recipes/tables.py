@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pdfkit.data.instrument import RESOLUTION
 from pdfkit.errors import PdfkitError, RecipeError
 from pdfkit.recipes.toml import Source, Table, is_number, kind_of
 
 if TYPE_CHECKING:
     from pdfkit.model.restraints import Restraint
 
-_READ = ("probe", "qmin", "qmax", "qdamp", "qbroad", "window", "wavelength", "r_unit", "kind", "composition", "rho0")
+_READ = ("probe", "qmin", "qmax", *RESOLUTION, "window", "wavelength", "r_unit", "kind", "composition", "rho0")
 # Numbers that only a stacked phase has.
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {

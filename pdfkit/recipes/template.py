@@ -14,7 +14,7 @@ _TEMPLATE = """\
 title = {title}
 
 # --- What was measured. For several data sets write [[data]] twice or more, each with its own name:
-# --- then scale, qdamp and qbroad exist once per data set ("xray.zb.scale"), everything else is shared.
+# --- then scale, qdamp and resolution exist once per data set ("xray.zb.scale"), everything else is shared.
 [data]
 file = {file}
 # name = "xray"                   # a short word; needed where there are several
@@ -22,7 +22,8 @@ probe = {probe:<26}# "X" (X-rays), "N" (neutrons) or "E" (electrons)
 qmin = {qmin!s:<27}# limits of the sine transform that made G(r); qmax = inf for none
 qmax = {qmax}
 qdamp = {qdamp!s:<26}# damping of the instrument, from a standard such as Ni or LaB6
-# qbroad = 0.0                    # broadening of the instrument
+# resolution = 0.0                # ΔQ/Q of the instrument, such as 0.004, from the same standard
+# qbroad = 0.0                    # instead of it, for data calibrated in PDFgui
 window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
 # scattering = "q-dependent"      # form factors f(Q) of X-rays and electrons; "constant": those at Q = 0, as in PDFgui

@@ -26,9 +26,11 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
+from pdfkit.data.instrument import RESOLUTION
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
+from pdfkit.io._header import SPELLED
 from pdfkit.io.columns import write_columns
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, write_entry
 from pdfkit.model import serial
@@ -178,8 +180,9 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
         *([] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]),
         *(["anomalous = true"] if instrument.anomalous else []),
     ]
-    if len(result.datasets) > 1:  # the parameters are called <name>.qdamp then, and readers look for the plain word
-        lines += [f"qdamp = {instrument.qdamp!r}", f"qbroad = {instrument.qbroad!r}"]
+    # Of several data sets the parameters are called <name>.qdamp, and readers look for the plain word.
+    plain = RESOLUTION if len(result.datasets) > 1 else SPELLED
+    lines += [f"{SPELLED.get(name, name)} = {getattr(instrument, name)!r}" for name in plain]
     lines += [_parameter_line(name, par) for name, par in result.params.items()]
     return [*lines, *(f"remark: {remark}" for remark in result.remarks)]
 

@@ -92,8 +92,8 @@ def worst(found: Array, expected: Array, largest: float | None = None) -> float:
 Pair = tuple[str, str]
 
 
-def crystal_pairs(crystal: Crystal, rmax: float) -> Iterator[tuple[Pair, float, Array, Array]]:
-    """Yield for every two atoms of the cell: elements, product of occupancies, distances and U_i + U_j along them."""
+def crystal_pairs(crystal: Crystal, rmax: float) -> Iterator[tuple[Pair, float, Array, Array, Array]]:
+    """Yield for every two atoms of the cell: elements, occupancies' product, distances, U_i + U_j along and across."""
     structure = crystal.structure.to_p1()
     rows = structure.basis()
     heights = 1 / np.linalg.norm(np.linalg.inv(rows), axis=0)
@@ -106,11 +106,12 @@ def crystal_pairs(crystal: Crystal, rmax: float) -> Iterator[tuple[Pair, float, 
         vectors, d = vectors[(d > 0.01) & (d <= rmax)], d[(d > 0.01) & (d <= rmax)]
         unit = vectors / d[:, None]
         along = np.einsum("pi,ij,pj->p", unit, tensors[i] + tensors[j], unit)
-        yield (a.element, b.element), a.occ * b.occ, d, along
+        across = 0.5 * (np.trace(tensors[i] + tensors[j]) - along)
+        yield (a.element, b.element), a.occ * b.occ, d, along, across
 
 
 def crystal_G(
-    crystal: Crystal, r: Array, strengths: Mapping[str, float], *, qbroad: float = 0.0, qdamp: float = 0.0
+    crystal: Crystal, r: Array, strengths: Mapping[str, float], *, qdamp: float = 0.0, resolution: float = 0.0
 ) -> dict[Pair, Array]:
     """Return the partials G_ab(r) without a cut: Gaussians of all pairs, less the baseline, times γ₀ and B(r)."""
     amount = crystal.structure.composition()
@@ -118,11 +119,13 @@ def crystal_G(
     mean = sum(n * strengths[e] for e, n in amount.items()) / total
     rho0 = total / crystal.structure.volume()
     out = {pair: np.zeros(r.size) for pair in itertools.combinations_with_replacement(sorted(amount), 2)}
-    for (a, b), occupancy, d, along in crystal_pairs(crystal, float(r[-1]) + 2.0):
-        s2 = along * (1 - crystal.delta1 / d - crystal.delta2 / d**2 + (qbroad * d) ** 2)
+    for (a, b), occupancy, d, along, across in crystal_pairs(crystal, float(r[-1]) + 2.0):
+        motion = 1 - crystal.delta1 / d - crystal.delta2 / d**2
+        shift = motion * (across - along) / d  # the mean of the distance is not the distance of the means
+        s2 = along * motion + (resolution * d) ** 2 + shift**2
         weight = occupancy * strengths[a] * strengths[b] / (total * mean**2)
         G = out[a, b] if (a, b) in out else out[b, a]
-        for one, width in zip(d, s2, strict=True):
+        for one, width in zip(d + shift, s2, strict=True):
             G += weight * peak(r, one, width)
     for (a, b), G in out.items():
         share = (1 if a == b else 2) * amount[a] * amount[b] * strengths[a] * strengths[b] / (total * mean) ** 2

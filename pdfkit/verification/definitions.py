@@ -70,8 +70,8 @@ def checks() -> list[Check]:
 def _crystal(which: int) -> float:
     crystal = crystals()[which]
     r = grid(0.01, 8.0, 0.01)
-    expected = naive.crystal_G(crystal, r, Z, qbroad=0.02, qdamp=0.03)
-    found = Model(crystal, replace(UNCUT, qdamp=0.03, qbroad=0.02)).partials(r)
+    expected = naive.crystal_G(crystal, r, Z, resolution=0.006, qdamp=0.03)
+    found = Model(crystal, replace(UNCUT, qdamp=0.03, resolution=0.006)).partials(r)
     largest = max(float(np.abs(G).max()) for G in expected.values())
     return max(worst(found[pair].G, G, largest) for pair, G in expected.items())
 
@@ -124,11 +124,11 @@ def _counts(method: str) -> float:
 
 # --- derivatives -----------------------------------------------------------------------------------------------------
 
-_SMALL = ("Uiso", "U11", "U33", "Ulayer", "qdamp", "qbroad", "expansion", "surface_Uiso")
+_SMALL = ("Uiso", "U11", "U33", "Ulayer", "qdamp", "qbroad", "resolution", "expansion", "surface_Uiso")
 
 
 def _model(kind: str) -> Model:
-    instrument = Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.02)
+    instrument = Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.02, resolution=0.005)
     if kind == "crystal":
         return Model(
             Crystal.from_file("CdS_wurtzite", name="p", delta2=2.0, shape=LognormalSpheres(20.0, 4.0)), instrument

@@ -264,10 +264,11 @@ def test_qmin_and_window_of_the_data_matter(exact: pk.FitResult) -> None:
     assert result.rw > 0.02  # Lorch data fitted without the window
 
 
-@pytest.mark.parametrize("name", ["qdamp", "qbroad"])
+@pytest.mark.parametrize("name", ["qdamp", "qbroad", "resolution"])
 def test_a_free_quantity_that_enters_squared_leaves_zero(name: str) -> None:
     ni = pk.Crystal.from_file("Ni", name="ni")
-    truth = pk.Model(ni, pk.Instrument(probe="X", qmax=20.0, qdamp=0.05 if name == "qdamp" else 0.0, qbroad=0.02))
+    about = {"qdamp": 0.05, "qbroad": 0.02} if name == "qdamp" else {name: {"qbroad": 0.02, "resolution": 0.004}[name]}
+    truth = pk.Model(ni, pk.Instrument(probe="X", qmax=20.0, **about))
     start = pk.Model(ni, replace(truth.instrument, **{name: 0.0}))
     result = pk.fit(start, truth(R), free=["scale", name])
     # Ripples from beyond the range are followed as far as the start's damping asks for: 1e-4 of max|G|.

@@ -542,6 +542,7 @@ def instruments(draw):
         qmax=draw(st.one_of(limits)),
         qdamp=draw(st.floats(0, 2)),
         qbroad=draw(st.floats(0, 2)),
+        resolution=draw(st.floats(0, 0.1)),
         window=window,
         window_width=draw(st.none() | st.floats(0.01, 5)),
         scattering=draw(st.sampled_from(SCATTERING)),

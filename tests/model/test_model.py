@@ -46,9 +46,9 @@ def crystals() -> list[pk.Crystal]:
 @pytest.mark.parametrize("crystal", crystals(), ids=["zincblende", "wurtzite-aniso", "triclinic"])
 @pytest.mark.parametrize("prefactor", ["pair", "grid"])
 def test_total_and_partials_equal_the_naive_sum(crystal: pk.Crystal, prefactor: str) -> None:
-    instrument = bulk(qdamp=0.03, qbroad=0.02)
+    instrument = bulk(qdamp=0.03, qbroad=0.02, resolution=0.006)
     model = pk.Model(crystal, instrument, Convention(prefactor=prefactor))
-    expected = naive.g_of_r(crystal, R, X, qbroad=0.02, qdamp=0.03, prefactor=prefactor)
+    expected = naive.g_of_r(crystal, R, X, qbroad=0.02, qdamp=0.03, resolution=0.006, prefactor=prefactor)
     parts = model.partials(R)
     largest = max(np.abs(G).max() for G in expected.values())
     for pair, G in expected.items():

@@ -14,7 +14,7 @@ from pdfkit.model import Convention
 from pdfkit.structure import Site
 
 R = np.arange(150, 2200) * 0.01
-SMALL = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "qdamp", "qbroad")
+SMALL = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "qdamp", "qbroad", "resolution")
 
 
 def differences(evaluate: pk.evaluate.Evaluator, values: np.ndarray, k: int, step: float) -> np.ndarray:
@@ -62,14 +62,16 @@ def phases() -> list[pk.Crystal]:
 @pytest.mark.parametrize("weights", ["constant", "q-dependent"])
 @pytest.mark.parametrize(("qmax", "window"), [(19.0, "none"), (15.0, "lorch")])
 def test_every_parameter_of_three_phases(weights: str, qmax: float, window: str) -> None:
-    instrument = pk.Instrument(probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, window=window, scattering=weights)
+    instrument = pk.Instrument(
+        probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, resolution=0.005, window=window, scattering=weights
+    )
     check(pk.Model(phases(), instrument))
 
 
 def test_without_a_cut_and_after_it() -> None:
     # A smooth shape: differences cannot be taken across the knee of γ₀ where no cut smooths it.
     tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.shapes.LognormalSpheres(20.0, 4.0))
-    check(pk.Model(tri, pk.Instrument(probe="N", qmax=math.inf, qdamp=0.03, qbroad=0.02)))
+    check(pk.Model(tri, pk.Instrument(probe="N", qmax=math.inf, qdamp=0.03, qbroad=0.02, resolution=0.005)))
     check(pk.Model(tri, pk.Instrument(probe="N", qmax=20.0, qdamp=0.03), Convention(envelope="after-cut")))
 
 
@@ -113,7 +115,7 @@ def test_binned_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.M
     empty = pk.Structure(TRICLINIC.cell, (*sites, Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
     wurtzite = pk.Crystal.from_file("CdS_wurtzite", name="wz", delta1=0.2, sratio=0.9, rcut=3.0)
     for crystal in (pk.Crystal.from_structure(empty, name="p", delta2=1.0), wurtzite):
-        model = pk.Model(crystal, pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, qbroad=0.02))
+        model = pk.Model(crystal, pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, qbroad=0.02, resolution=0.005))
         tangents = np.eye(model.values.size)
         answers = []
         for above in (0.0, math.inf):

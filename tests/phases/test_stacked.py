@@ -24,7 +24,7 @@ import pdfkit as pk
 from pdfkit.errors import ParameterError, StructureError
 from pdfkit.kernels.stacking import same_position
 from pdfkit.model import serial
-from pdfkit.phases.base import Peaks
+from pdfkit.phases.base import Broadening, Peaks
 from pdfkit.structure import Site
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -224,7 +224,7 @@ def expected_pairs(phase: pk.Stacked, volume: float, gamma0: Callable[[Any], Any
 
 def peaks_of(phase: pk.Stacked, rmax: float) -> Peaks:
     values = np.array([q.value for q in phase.quantities])
-    return phase.peaks(values, np.zeros((values.size, 0)), 0.0, np.zeros(0), rmax)
+    return phase.peaks(values, np.zeros((values.size, 0)), Broadening.none(0), rmax)
 
 
 def deviations(

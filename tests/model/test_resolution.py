@@ -1,0 +1,128 @@
+"""ΔQ/Q of the instrument: against F(Q) convolved by plain sums, carried from a standard to a sample, kept in files."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import PdfkitError
+from pdfkit.model import serial
+
+QMAX, STEP, P = 20.0, 0.004, 0.006
+R = np.arange(150, 2001) * 0.01
+BEAM = pk.Instrument(probe="X", qmax=QMAX, qdamp=0.06, scattering="constant")
+NICKEL = pk.Crystal.from_file("Ni", name="ni", delta2=2.0).with_values({"Ni.Uiso": 0.006})
+CDS = pk.Crystal.from_file("CdS_zincblende", name="zb", delta2=2.5).with_values({"Cd.Uiso": 0.012, "S.Uiso": 0.018})
+
+
+def convolved(crystal: pk.Crystal, p: float) -> pk.PDF:
+    """Return the G(r) of F(Q) convolved with Gaussians of standard deviation p·Q, by sums over a fine grid of Q."""
+    fine = 0.05 * np.arange(1, 2400)
+    Q = STEP * np.arange(round(QMAX * (1 + 8 * p) / STEP) + 4)
+    damped = pk.Model(crystal, replace(BEAM, qmax=math.inf))(fine).G
+    F = pk.transforms.inverse_sine_transform(fine, damped, Q)
+    out = []
+    for q in Q[Q <= QMAX + 1e-9]:
+        near = np.abs(Q - q) <= 8 * p * q + 1e-9
+        weight = np.exp(-0.5 * ((Q[near] - q) / max(p * q, STEP / 3)) ** 2)
+        out.append(float(weight @ F[near] / weight.sum()))
+    kept = Q[: len(out)]
+    weights = np.full(kept.size, STEP)
+    weights[[0, -1]] *= 0.5
+    return pk.PDF(R, 2 / math.pi * np.sin(np.outer(R, kept)) @ (np.array(out) * weights), instrument=replace(BEAM))
+
+
+def rw(data: pk.PDF, model: pk.Model) -> float:
+    return math.sqrt(float(((data.G - model(R).G) ** 2).sum() / (data.G**2).sum()))
+
+
+def test_lines_of_constant_ratio_add_to_the_variance() -> None:
+    data = convolved(NICKEL, P)
+    assert rw(data, pk.Model(NICKEL, replace(BEAM, resolution=P))) < 0.004
+    assert rw(data, pk.Model(NICKEL, BEAM)) > 0.08
+
+
+def test_what_is_fitted_to_a_standard_holds_for_a_softer_sample() -> None:
+    data = {one.name: replace(convolved(one, P), instrument=pk.Instrument("X", qmax=QMAX)) for one in (NICKEL, CDS)}
+    found = {}
+    for name in ("resolution", "qbroad"):
+        start = pk.Model(NICKEL, replace(BEAM, qdamp=0.05))
+        standard = pk.fit(start, data["ni"], free=["scale", "a", "Uiso", "delta2", "qdamp", name])
+        about = {key: standard.params[key].value for key in ("qdamp", name)}
+        sample = pk.Model(CDS, replace(BEAM, **about))
+        found[name] = pk.fit(sample, data["zb"], free=["scale", "a", "Uiso", "delta2"])
+        if name == "resolution":
+            assert about["resolution"] == pytest.approx(P, rel=0.02)
+    for element, U in (("Cd", 0.012), ("S", 0.018)):
+        assert found["resolution"].params[f"zb.{element}.Uiso"].value == pytest.approx(U, rel=0.01)
+        assert found["qbroad"].params[f"zb.{element}.Uiso"].value < 0.9 * U
+
+
+def test_each_data_set_has_its_own() -> None:
+    data = {key: pk.Model(NICKEL, replace(BEAM, resolution=p))(R) for key, p in (("x", 0.004), ("y", 0.008))}
+    start = {key: replace(pdf, instrument=replace(BEAM, given=())) for key, pdf in data.items()}
+    result = pk.fit(pk.Model(NICKEL, BEAM), start, free=["scale", "Uiso", "resolution"])
+    assert result.params["x.resolution"].value == pytest.approx(0.004, rel=1e-3)
+    assert result.params["y.resolution"].value == pytest.approx(0.008, rel=1e-3)
+
+
+def test_qbroad_and_resolution_at_once_are_remarked() -> None:
+    about = replace(BEAM, qbroad=0.01)
+    data = pk.Model(NICKEL, replace(about, resolution=0.003))(R)
+    both = pk.fit(pk.Model(NICKEL, about), replace(data, instrument=about), free=["scale", "resolution"])
+    assert any("qbroad and resolution" in text for text in both.remarks)
+    one = pk.fit(pk.Model(NICKEL, BEAM), replace(data, instrument=BEAM), free=["scale", "resolution"])
+    assert not any("qbroad and resolution" in text for text in one.remarks)
+
+
+@pytest.mark.parametrize("program", ["pdffit2", "diffpy-cmi"])
+def test_other_programs_have_none(program: str) -> None:
+    with pytest.raises(PdfkitError, match="resolution"):
+        pk.Model(NICKEL, replace(BEAM, resolution=0.004), program)(R)
+    plain = pk.Model(NICKEL, BEAM, program)
+    with pytest.raises(PdfkitError, match="resolution"):
+        pk.fit(plain, plain(R), free=["scale", "resolution"])
+    params = pk.parameters(plain)
+    params["resolution"].set(vary=True)
+    with pytest.raises(PdfkitError, match="resolution"):
+        pk.fit(plain, plain(R), params=params)
+
+
+@pytest.mark.parametrize("value", [-0.001, 0.4, math.nan])
+def test_what_is_no_fraction_is_refused(value: float) -> None:
+    with pytest.raises(PdfkitError, match="resolution"):
+        pk.Instrument(resolution=value)
+
+
+@pytest.mark.parametrize("name", ["mine.gr", "mine.dat"])
+def test_files_keep_it(name: str, tmp_path: Path) -> None:
+    data = pk.PDF(R, np.sin(R), instrument=pk.Instrument("X", qmax=20.0, qdamp=0.03, resolution=0.0042))
+    pk.write_pdf(tmp_path / name, data, format=None if name.endswith("gr") else "columns")
+    assert pk.read_pdf(tmp_path / name).instrument.resolution == 0.0042
+    assert "resolution 0.0042" in data.instrument.summary()
+    foreign = (tmp_path / "foreign.gr").write_text(
+        "resolution = 5\nqmax = 20\n#### start data\n1 0\n1.1 1\n1.2 0\n1.3 1\n"
+    )
+    assert foreign
+    assert pk.read_pdf(tmp_path / "foreign.gr").instrument.resolution == 0.0
+
+
+def test_models_keep_it() -> None:
+    model = pk.Model(NICKEL, replace(BEAM, resolution=0.004))
+    assert serial.loads(serial.dumps(model)).instrument.resolution == 0.004
+    older = serial.dumps(model).replace('"resolution": 0.004, ', "")
+    assert serial.loads(older).instrument.resolution == 0.0
+
+
+def test_debye_sums_have_the_same_peaks() -> None:
+    particle = pk.build.tetrahedron("CdS_zincblende", 4)
+    cluster = pk.Cluster(particle, "c", Uiso=0.01, baseline="none")
+    beam = pk.Instrument("X", qmin=0.8, qmax=20.0, resolution=0.01, scattering="q-dependent")
+    r = np.arange(1.5, 14.0, 0.05)
+    direct = pk.patterns.debye_pdf(particle, r, beam, Uiso=0.01).G
+    np.testing.assert_allclose(pk.Model(cluster, beam)(r).G, direct, rtol=0, atol=2e-3 * np.abs(direct).max())
