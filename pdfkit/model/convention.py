@@ -18,7 +18,7 @@ class Convention:
     envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
     anisotropy : "shifted" puts the peak of an anisotropic relative displacement where the mean of the distance is,
         d + (σ⊥² − σ∥²)/d, with the variance of that distance (to second order); "none" leaves it at the distance d of
-        the mean positions. σ∥² is the variance along the pair, σ⊥² that across it, per direction; δ₁ and δ₂ act on both.
+        the mean positions. σ∥² is the variance along the pair, σ⊥² that across it, per direction; δ₁, δ₂ act on both.
     reach : peaks end at this many σ.
     cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
         Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
