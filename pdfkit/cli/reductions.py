@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     *("composition", "background", "bgscale", "unit", "wavelength", "twothetazero", "probe", "qmin", "qmax"),
-    *("qmaxinst", "rpoly", "method", "rho0", "window", "extrapolate", "errors", "rmin", "rmax", "rstep"),
+    *("qmaxinst", "rpoly", "method", "rho0", "compton", "slow", "rcut", "window", "extrapolate", "errors"),
+    *("rmin", "rmax", "rstep"),
 )
 
 
@@ -50,6 +51,21 @@ def reduce(
     ] = None,
     method: Annotated[str | None, typer.Option(help="adhoc or physical.  [default: adhoc]")] = None,
     rho0: o.Density = None,
+    compton: Annotated[
+        bool | None,
+        typer.Option(
+            "--compton/--no-compton",
+            help="Of the physical method: Compton scattering is in the intensities of X-rays, or is not.",
+        ),
+    ] = None,
+    slow: Annotated[
+        float | None,
+        typer.Option(
+            help="Of the physical method: how much a factor that changes slowly with Q may be wrong; 0: not at all.  "
+            "[default: 0.05]"
+        ),
+    ] = None,
+    rcut: Annotated[float | None, typer.Option(help="No two atoms are nearer, in Å.  [default: found]")] = None,
     window: Annotated[str | None, o.WINDOW] = None,
     extrapolate: Annotated[
         str | None, typer.Option(help="F(Q) below qmin: none, linear (small particles) or quadratic.")

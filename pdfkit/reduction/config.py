@@ -86,13 +86,13 @@ def _window(value: str) -> str:
 
 
 _WORDS = ("composition", "method", "errors", "extrapolate", "window", "polarisation")
-_NUMBERS = "bgscale rpoly qmaxinst qmin qmax rmin rmax rstep wavelength twothetazero rho0 recoil absorption"
+_NUMBERS = "bgscale rpoly qmaxinst qmin qmax rmin rmax rstep wavelength twothetazero rho0 recoil absorption slow rcut"
 # The keys of a configuration: the setting that each is, and what makes a value of its text.
 _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     **{name: (name, _number) for name in _NUMBERS.split()},
     **{name: (name, str) for name in _WORDS},
     "bgscales": ("bgscale", _number),
-    "constant": ("constant", _yes),
+    **{name: (name, _yes) for name in ("constant", "compton")},
     "polarisation": ("polarisation", _number_or_word),
     "mode": ("probe", _one_of(_PROBES)),
     "dataformat": ("unit", _one_of(_FORMATS)),

@@ -80,7 +80,7 @@ def inelastic(settings: ReductionSettings, fractions: Mapping[str, float], Q: Ar
     """Return what is scattered without interference, per atom (n,)."""
     if settings.probe == "N":
         return np.full(Q.size, _incoherent(fractions))
-    if settings.probe == "E":
+    if settings.probe == "E" or not settings.compton:
         return np.zeros(Q.size)
     return _compton(fractions, Q, settings.wavelength, settings.recoil)
 

@@ -17,7 +17,9 @@ from pdfkit._checks import Array
 from pdfkit.data.covariance import Covariance
 from pdfkit.data.curves import Intensity
 from pdfkit.errors import PdfkitError
+from pdfkit.reduction import slow
 from pdfkit.reduction.corrections import Levels
+from pdfkit.reduction.lowr import Atoms
 from pdfkit.reduction.settings import ReductionSettings
 
 # --- Two methods, from net intensities to F(Q) -----------------------------------------------------------------------
@@ -28,7 +30,8 @@ class Corrected:
     """F(Q) and how it came about.
 
     F, before (without the polynomial), polynomial : (n,) Å⁻¹. scale : α of I. degree : of the polynomial, may be a
-    fraction. D (n,), L, R (n, p): δF = D·δI + L·(RᵀδI). facts : numbers for the diagnostics.
+    fraction. D (n,), L, R (n, p): δF = D·δI + L·(RᵀδI). facts : numbers for the diagnostics. open : shapes (n, q) and
+    covariance (q, q) of what the fit leaves open whatever the counts. misfit : of the fit of a slow factor.
     """
 
     F: Array
@@ -40,6 +43,8 @@ class Corrected:
     L: Array
     R: Array
     facts: dict[str, float]
+    open: tuple[Array, Array] | None = None
+    misfit: float = math.nan
 
 
 def adhoc(Q: Array, I: Array, levels: Levels, rpoly: float) -> Corrected:
@@ -58,21 +63,66 @@ def adhoc(Q: Array, I: Array, levels: Levels, rpoly: float) -> Corrected:
     return _corrected(Q, w, Q * y, [(scale, Q * x, gradient)], scale * Q / f1, rpoly, {})
 
 
-def physical(
-    Q: Array, I: Array, levels: Levels, inelastic: Array, transmission: Array, settings: ReductionSettings
-) -> Corrected:
-    """Return F = Q[αI/t − C − ⟨f²⟩]/⟨f⟩², C the inelastic scattering, t polarisation × absorption.
+@dataclass(frozen=True)
+class Physics:
+    """What goes into the physical method besides intensities, on Q (n,).
+
+    inelastic : what is scattered without interference, per atom. transmission : polarisation × absorption. atoms : what
+    scatters. variance : of the intensities, or None.
+    """
+
+    levels: Levels
+    inelastic: Array
+    transmission: Array
+    atoms: Atoms
+    variance: Array | None = None
+
+
+def physical(Q: Array, I: Array, physics: Physics, settings: ReductionSettings) -> Corrected:
+    """Return F = Q[n(Q)I/t − C − ⟨f²⟩ − b]/⟨f⟩², C the inelastic scattering, t polarisation × absorption.
+
+    n(Q), the scale α times a slow factor, and b, a constant intensity (fluorescence, multiple scattering) that is taken
+    off where `constant` says so, are those with which G = −4πρ₀r below the first peak: see `pdfkit.reduction.slow`.
+    With slow = 0, n is the constant α, see `_level`.
+    """
+    f1 = physics.levels.f1**2
+    A, B, T = Q * I / physics.transmission / f1, Q * (physics.levels.f2 + physics.inelastic) / f1, Q / f1
+    derivative = Q / (physics.transmission * f1)
+    if settings.slow == 0:
+        return _level(Q, A, B, T, derivative, settings)
+    w = np.gradient(Q)
+    high = np.where(Q[-1] * 0.6 <= Q, w, 0.0)
+    scale = float(high @ B / (high @ A))
+    if scale <= 0:
+        raise PdfkitError("the intensities have no level above their background: lower bgscale")
+    shapes = slow.basis(Q)
+    v, prior = shapes * A[:, None], slow.priors(settings.slow, scale)
+    depends = shapes * derivative[:, None]
+    if settings.constant:
+        v, prior = np.column_stack([v, -T]), np.append(prior, math.inf)
+        depends = np.column_stack([depends, np.zeros(Q.size)])
+    slope = None if settings.rho0 is None else -4 * math.pi * settings.rho0
+    problem = slow.Problem(Q, v, B, depends, prior, physics.variance, slope)
+    got = slow.found(problem, physics.atoms, settings.rcut, scale)
+    terms = [(float(t), column, g) for t, column, g in zip(got.theta, v.T, got.gradient, strict=True)]
+    factor = shapes @ got.theta[: slow.TERMS]
+    alpha = float(w @ factor / w.sum())
+    facts = {"slow factor": float(np.sqrt(w @ (factor / alpha - 1) ** 2 / w.sum())), "no atoms below": got.end}
+    facts |= {"constant": float(got.theta[-1])} if settings.constant else {}
+    done = _corrected(Q, w, B, terms, depends @ got.theta, settings.rpoly or 0.0, facts)
+    basis, back = _removal(Q, w, done.degree)
+    return replace(done, scale=alpha, open=(v - basis @ (back.T @ v), got.systematic), misfit=got.misfit)
+
+
+def _level(Q: Array, A: Array, B: Array, T: Array, derivative: Array, settings: ReductionSettings) -> Corrected:
+    """Return F = αA − B (− bT), by rules for α and b.
 
     α from ρ₀ [Krogh-Moe, Acta Cryst. 9, 951 (1956); Norman, Acta Cryst. 10, 370 (1957)]: ∫Q·F·M dQ = −2π²ρ₀, M of
     Lorch, S = 0 below Q_1. Without ρ₀: the mean of F over the upper 40 % of Q is 0; the other α, where there is one,
-    is among the facts. `constant` takes off b too, a constant intensity (fluorescence, multiple scattering), such that
-    F has no slope there either.
+    is among the facts. With a constant b, F has no slope there either.
     """
     rho0, constant = settings.rho0, settings.constant
     w = np.gradient(Q)
-    f1 = levels.f1**2
-    A, B, T = Q * I / transmission / f1, Q * (levels.f2 + inelastic) / f1, Q / f1
-    derivative = Q / (transmission * f1)
     high = np.where(Q[-1] * 0.6 <= Q, w, 0.0)
     moments = [(high, 0.0)]
     norman = None
@@ -121,8 +171,7 @@ def _corrected(
     """Return F = Σθv − B less its polynomial, for terms (θ, v, dθ/dI), D the derivative of Σθv at fixed θ."""
     before = sum((t * v for t, v, _ in terms), -B)
     degree = rpoly * (Q[-1] - Q[0]) / math.pi
-    basis, share = polynomials(Q, w, degree)
-    back = (w[:, None] * basis) * share
+    basis, back = _removal(Q, w, degree)
 
     def rest(v: Array) -> Array:
         return np.asarray(v - basis @ (back.T @ v))
@@ -131,6 +180,12 @@ def _corrected(
     L = np.stack([*basis.T, *(rest(v) for _, v, _ in terms)], axis=1)
     R = np.stack([*(-D[:, None] * back).T, *(g for _, _, g in terms)], axis=1)
     return Corrected(before - polynomial, before, polynomial, terms[0][0], degree, D, L, R, facts)
+
+
+def _removal(Q: Array, w: Array, degree: float) -> tuple[Array, Array]:
+    """Return E and R (n, k) with which F − E·(RᵀF) lacks its polynomial."""
+    basis, share = polynomials(Q, w, degree)
+    return basis, (w[:, None] * basis) * share
 
 
 def polynomials(Q: Array, w: Array, degree: float) -> tuple[Array, Array]:
@@ -210,14 +265,19 @@ def scatter(I: Array) -> Array:
 def propagated(Q: Array, found: Corrected, variance: Array) -> Covariance:
     """Return the covariance of F on Q: K·diag(variance)·Kᵀ with K = diag(D) + L·Rᵀ, as diagonal and modes.
 
-    K V Kᵀ = D²V + M·C·Mᵀ with M = [L, D·V·R] and C = [[RᵀVR, 1], [1, 0]].
+    K V Kᵀ = D²V + M·C·Mᵀ with M = [L, D·V·R] and C = [[RᵀVR, 1], [1, 0]]. What a fit leaves open is added.
     """
+    from scipy.linalg import block_diag
+
     p = found.L.shape[1]
     carried = (found.D * variance)[:, None] * found.R
     core = np.zeros((2 * p, 2 * p))
     core[:p, :p] = found.R.T @ (variance[:, None] * found.R)
     core[:p, p:] = core[p:, :p] = np.eye(p)
-    return Covariance(Q, np.ones(Q.size), found.D**2 * variance, np.concatenate([found.L, carried], axis=1), core)
+    modes = np.concatenate([found.L, carried], axis=1)
+    if found.open is not None:
+        modes, core = np.concatenate([modes, found.open[0]], axis=1), block_diag(core, found.open[1])
+    return Covariance(Q, np.ones(Q.size), found.D**2 * variance, modes, core)
 
 
 def diagonal(cov: Covariance) -> Array:

@@ -36,7 +36,8 @@ from pdfkit.errors import PdfkitError, PdfkitWarning
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.intensity import read_intensity
 from pdfkit.reduction.corrections import Levels, Net, bridged, inelastic, levels, subtract, transmission
-from pdfkit.reduction.methods import Corrected, adhoc, diagonal, noise_ratio, physical, propagated, with_errors
+from pdfkit.reduction.lowr import Atoms
+from pdfkit.reduction.methods import Corrected, Physics, adhoc, diagonal, noise_ratio, physical, propagated, with_errors
 from pdfkit.reduction.settings import ReductionOptions, ReductionSettings, settings_of
 
 
@@ -176,15 +177,20 @@ def reduce(
     probe : "X", "N" or "E"; default: what the file says, else "X".
     method : "adhoc" (S(Q) on an unknown scale, made flat by the polynomial; the rules of PDFgetX3) or "physical":
         X-rays: Compton scattering (needs the wavelength for its recoil), `polarisation` and `absorption` are taken off;
-        neutrons: incoherent scattering; the scale comes from `rho0` (atoms/Å³, Krogh-Moe and Norman) where it is given,
-        else from the level at high Q.
+        neutrons: incoherent scattering; the scale, and a slow factor, are those that make G(r) right below the first
+        peak (see `slow`).
     errors : where dI comes from: "auto", "given", "counting" (√I), "scatter" (of neighbouring points) or "none".
     window, extrapolate : defaults of `Reduction.to_pdf`.
     polarisation : "none" (corrected already), "unpolarised" (also a synchrotron, averaged over full rings):
         (1 + cos²2θ)/2, or K: (1 + K·cos²2θ)/(1 + K). absorption : μR of a capillary [Hewat, Acta Cryst. A35, 248
         (1979)], or factors on Q (n,), or a function of Q that returns them; intensities are divided by them.
     constant : find a constant intensity (fluorescence), too. recoil : exponent of the recoil factor of Compton
-        scattering: 2 for counted photons, 3 for measured energy.
+        scattering: 2 for counted photons, 3 for measured energy. compton : False where Compton scattering is not in the
+        intensities (an energy-discriminating detector, or subtracted before); neutrons and electrons have none.
+    slow : of "physical": how much, as a standard deviation, intensities may be wrong by a factor that changes slowly
+        with Q; it is found from G(r) below the first peak, and its error is in those of G(r). 0: no such factor; the
+        scale then comes from `rho0` (Krogh-Moe and Norman) where it is given, else from the level at high Q.
+    rcut : Å, no two atoms are nearer (default: found). rho0 : atoms/Å³, makes G = −4πρ₀r there.
 
     Returns
     -------
@@ -225,7 +231,10 @@ def reduce(
     _warn_of_units(net, means, asked)
     found, level = _follow(net, means, fractions, asked)
     net, words, noise = _in_band(net, found, words)
-    said = (*sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
+    doubts = _compton_remark(net, means, fractions, asked)
+    for text in doubts:
+        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=2)
+    said = (*doubts, *sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
     sq = replace(_sq(net, found, sample, asked), remarks=said)
     facts = _diagnostics(net, found, sq, asked)
     facts |= {} if asked.rho0 is None else {"expected slope": -4 * math.pi * asked.rho0}
@@ -243,12 +252,43 @@ def _follow(
         found = adhoc(net.Q, net.intensity, means, asked.rpoly or 0.0)
         return found, means.f2 / found.scale
     other, factor = inelastic(asked, fractions, net.Q), transmission(asked, net.Q)
-    found = physical(net.Q, net.intensity, means, other, factor, asked)
+    physics = Physics(means, other, factor, Atoms(fractions, asked.probe or "X"), net.variance)
+    found = physical(net.Q, net.intensity, physics, asked)
     end = float(np.mean((found.F / net.Q)[-max(5, net.Q.size // 5) :]))
     if abs(end) > 0.3:
         text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
         warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
     return found, (means.f2 + other + found.facts.get("constant", 0.0)) * factor / found.scale
+
+
+def _compton_remark(
+    net: Net, means: Levels, fractions: Mapping[str, float], asked: ReductionSettings
+) -> tuple[str, ...]:
+    """Say so where G(r) below the first peak tells that Compton scattering is in the intensities, or is not.
+
+    Both are tried on the same r; the two differ by a part of the intensity that no slow factor of some per cent makes.
+    """
+    if asked.method != "physical" or asked.probe != "X" or asked.slow == 0:
+        return ()
+    factor, atoms = transmission(asked, net.Q), Atoms(fractions, "X")
+
+    def misfit(compton: bool, rcut: float | None) -> tuple[float, float]:
+        how = replace(asked, compton=compton, rcut=rcut)
+        physics = Physics(means, inelastic(how, fractions, net.Q), factor, atoms, net.variance)
+        try:
+            done = physical(net.Q, net.intensity, physics, how)
+        except PdfkitError:
+            return math.inf, 0.0
+        return done.misfit, done.facts["no atoms below"]
+
+    other, end = misfit(not asked.compton, asked.rcut)
+    here = misfit(asked.compton, end)[0] if math.isfinite(other) else 0.0
+    # A difference of 25 is five standard deviations.
+    if here - other < 25 or here < 3 * other:
+        return ()
+    if asked.compton:
+        return ("it looks as if Compton scattering was removed already: say compton=False (--no-compton)",)
+    return ("it looks as if Compton scattering is still in the intensities: leave compton=False out",)
 
 
 def _stages(net: Net, found: Corrected, level: Array) -> dict[str, Array]:

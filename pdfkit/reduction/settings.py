@@ -45,7 +45,10 @@ _RANGES: Mapping[str, Mapping[str, Any]] = {
     "twothetazero": {},
     "rho0": {"low": 0.0, "open_low": True},
     "recoil": {"low": 0.0, "high": 3.0},
+    "slow": {"low": 0.0, "high": 0.5},
+    "rcut": {"low": 0.3, "high": 10.0},
 }
+_SWITCHES = ("constant", "compton")
 _OTHER_NAMES = {"route": "method", "mode": "probe", "formula": "composition", "dataformat": "unit"}
 
 
@@ -71,6 +74,9 @@ class ReductionOptions(TypedDict, total=False):
     absorption: Absorption | None
     constant: bool | None
     recoil: float | None
+    compton: bool | None
+    slow: float | None
+    rcut: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +105,9 @@ class ReductionSettings:
     absorption: Absorption | None = None
     constant: bool = False
     recoil: float = 2.0
+    compton: bool = True
+    slow: float = 0.05
+    rcut: float | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -107,6 +116,8 @@ class ReductionSettings:
         for name, limits in _RANGES.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _checks.number(name, getattr(self, name), **limits))
+        for name in _SWITCHES:
+            object.__setattr__(self, name, _checks.flag(name, getattr(self, name)))
         if isinstance(self.polarisation, str):
             _checks.choice("polarisation", self.polarisation, POLARISATIONS)
         transforms.window(self.window, np.zeros(1), 1.0)
@@ -159,8 +170,8 @@ class ReductionSettings:
         out["method"] = self.method
         if self.method == "physical":
             out |= {"polarisation": f"{self.polarisation}", "constant": f"{self.constant}".lower()}
-            out["recoil"] = f"{self.recoil:g}"
-            out |= {} if self.rho0 is None else {"rho0": f"{self.rho0:g}"}
+            out |= {"recoil": f"{self.recoil:g}", "compton": f"{self.compton}".lower(), "slow": f"{self.slow:g}"}
+            out |= {name: f"{getattr(self, name):g}" for name in ("rho0", "rcut") if getattr(self, name) is not None}
             out |= {"absorption": f"{self.absorption:g}"} if isinstance(self.absorption, int | float) else {}
         return out | {"extrapolate": self.extrapolate}
 
