@@ -115,9 +115,9 @@ class PairWeights:
         share = twice * c[first] * c[second]
         dshare = twice * (dc[:, first] * c[second] + c[first] * dc[:, second])
         if not weighted:
-            return cls(1 / share, np.zeros_like(dshare), np.ones_like(share), np.zeros_like(dshare))
+            return cls(1 / share, np.zeros(dshare.shape), np.ones_like(share), np.zeros(dshare.shape))
         if plain:
-            return cls(np.ones_like(share), np.zeros_like(dshare), share, dshare)
+            return cls(np.ones_like(share), np.zeros(dshare.shape), share, dshare)
         b = form_factors(composition.elements, instrument, strengths)
         mean = c @ b
         if abs(mean) < 1e-9 * np.abs(b).max():

@@ -23,7 +23,7 @@ from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import Cluster
 from pdfkit.phases.crystal import Crystal
 from pdfkit.phases.stacked import Stacked
-from pdfkit.scattering import scattering_strength
+from pdfkit.scattering import form_factor
 from pdfkit.shapes import Sphere
 from pdfkit.verification import checks as naive
 from pdfkit.verification.checks import UNCUT, Check, ball, crystals, grid, tetrahedron, worst
@@ -59,7 +59,7 @@ def checks() -> list[Check]:
         ("fit of simulated data", "a, Uiso, spdiameter come back, relative", 1e-8, _STOP, _fit),
     )
     methods: tuple[tuple[str, str, float, str, Callable[[], float]], ...] = (
-        ("cluster against Debye", "peaks in r, or F(Q) by quadrature; of max|G|", 2e-8, _ALIAS, _cluster),
+        ("cluster against Debye", "peaks and f(Q), or F(Q) by quadrature; of max|G|", 2e-8, _ALIAS, _cluster),
         ("lattice against direct", "S(Q) − 1 beyond 1 Å⁻¹, of its largest", 1e-10, _BINS, _lattice),
         ("stacked, α = 0", "zinc blende, of max|G|", 1e-10, _ROUND, _cubic),
         ("stacked, α = 1", "wurtzite, of max|G|", 1e-10, _ROUND, _hexagonal),
@@ -172,7 +172,7 @@ def _cluster() -> float:
     """A cluster's peaks in r against the Debye equation, summed over atoms by loops and transformed by quadrature."""
     particle, r, u = tetrahedron(), grid(0.5, 25.0, 0.01), {"Cd": 0.011, "S": 0.02}
     Q, w = naive.nodes(0.9, 20.0, 400)
-    f = {e: np.full(Q.size, float(scattering_strength(e, "X"))) for e in u}
+    f = {e: form_factor(e, "X", Q) for e in u}
     mean = sum(f[s] for s in particle.symbols) / len(particle)
     own = sum(f[s] ** 2 for s in particle.symbols)
     F = Q * (naive.debye(particle, f, u, Q) - own) / len(particle) / mean**2

@@ -82,7 +82,7 @@ def strengths(elements, wavelength):
 
 def test_constant_weights_of_the_partials():
     # A number partial times c_a c_b (2 − δ) Re(f_a f_b*)/|⟨f⟩|² is the contribution.
-    model = pk.Model(crystal(), XRAYS)
+    model = pk.Model(crystal(), replace(XRAYS, scattering="constant"))
     plain, weighted = model.partials(R, weighted=False), model.partials(R)
     w = expected_weights([0.5, 0.5], strengths(["Cd", "S"], HARD))
     for k, pair in enumerate([("Cd", "Cd"), ("Cd", "S"), ("S", "S")]):
@@ -182,15 +182,14 @@ def test_conventions_of_other_programs_take_them():
 def test_own_strengths_stand():
     own = {"Cd": 48.0, "S": 16.0}
     with_terms = pk.Model(crystal(), replace(XRAYS, wavelength=HC / 26.7), strengths=own)
-    plain = pk.Model(crystal(), replace(XRAYS, anomalous=False))
+    plain = pk.Model(crystal(), replace(XRAYS, anomalous=False), strengths=own)
     assert with_terms.remarks == ()
     assert np.abs(with_terms(R).G - plain(R).G).max() < 1e-12
 
 
 def test_ions_have_terms_too():
-    model = pk.Model(
-        pk.Crystal.from_file("NaCl", name="salt", ions={"Na": 1, "Cl": -1}), replace(XRAYS, wavelength=1.0, qmax=12.0)
-    )
+    salt = pk.Crystal.from_file("NaCl", name="salt", ions={"Na": 1, "Cl": -1})
+    model = pk.Model(salt, replace(XRAYS, wavelength=1.0, qmax=12.0, scattering="constant"))
     parts, numbers = model.partials(R), model.partials(R, weighted=False)
     w = expected_weights([0.5, 0.5], [10 + scattering.anomalous("Na", 1.0), 18 + scattering.anomalous("Cl", 1.0)])
     pair = ("Cl1-", "Na1+")
