@@ -49,7 +49,7 @@ def run(
     *,
     ties: dict[str, str] | None = None,
     convention: str = "pdfkit",
-    scattering: str = "constant",
+    scattering: str | None = None,
 ) -> pk.FitResult:
     model = pk.Model(phases, replace(data.instrument, scattering=scattering), convention)
     return pk.fit(model, data, rmin=rmin, rmax=rmax, free=free, ties=ties)
@@ -179,14 +179,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table only")
     markdown = parser.parse_args().markdown
-    print("| data and model | others | 1/r (as PDFgui) | pdfkit | Q-dependent weights | parameters (1/r) |")
+    print("| data and model | others | 1/r (as PDFgui) | constant weights | pdfkit | parameters (1/r) |")
     print("|---|---|---|---|---|---|")
     for row in ROWS:
-        same, ours, q = row.fit(convention="pdffit2"), row.fit(), row.fit(scattering="q-dependent")
+        same, constant, ours = row.fit(convention="pdffit2"), row.fit(scattering="constant"), row.fit()
         values = ", ".join(f"{n} {same.params[n].value:.4f} ({v:g})" for n, v in row.expected.items())
-        print(f"| {row.name} | {row.rw:.4f} {row.by} | {same.rw:.4f} | {ours.rw:.4f} | {q.rw:.4f} | {values} |")
+        print(f"| {row.name} | {row.rw:.4f} {row.by} | {same.rw:.4f} | {constant.rw:.4f} | {ours.rw:.4f} | {values} |")
         if not markdown:
-            for label, result in (("1/r", same), ("pdfkit", ours), ("Q-dependent", q)):
+            for label, result in (("1/r", same), ("constant weights", constant), ("pdfkit", ours)):
                 notes = within(row, result) + list(result.remarks) + ([] if result.converged else [result.message])
                 text = "; ".join(notes) or "within limits"
                 print(f"    {label}: {result.nfev} evaluations, {result.seconds:.2f} s; {text}")

@@ -28,6 +28,8 @@ BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("stacking", "stacking.py", ("--only", "table")),
     ("calibration", "calibration.py", ()),
     ("measured", "measured.py", ("--markdown",)),
+    ("scattering", "scattering.py", ()),
+    ("defaults", "defaults.py", ()),
 )
 
 

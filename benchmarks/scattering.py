@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -80,21 +81,27 @@ def fitted(name: str, scattering: str, data: pk.PDF) -> pk.FitResult:
     return pk.fit(start, replace(data, instrument=start.instrument), free=["scale", *cell, "Uiso"])
 
 
+def off(par: Any, truth: float) -> str:
+    """Return how far off a parameter is, in per cent and, where that is not next to nothing, in its own σ."""
+    change = par.value / truth - 1
+    if abs(change) < 5e-5:
+        return f"{100 * change:+.4f} %"
+    return f"{100 * change:+.{1 if abs(change) > 0.01 else 3}f} % ({abs(par.value - truth) / par.stderr:.0f} σ)"
+
+
 def study(which: list[str]) -> None:
-    print("| crystal | weights | light atom | scale | cell | Rw |")
+    print("| crystal | weights | light atom | scale | a | Rw |")
     print("|---|---|---|---|---|---|")
     for title in which:
-        name, light = CRYSTALS[title]
-        phase = crystal(name)
+        file, light = CRYSTALS[title]
+        phase = crystal(file)
         data = pk.PDF(R, true_curve(phase, R, QMAX, QDAMP), instrument=pk.Instrument("X", qmax=QMAX, qdamp=QDAMP))
         truth = dict(zip((q.name for q in phase.quantities), phase.values, strict=True))
         for scattering in ("constant", "q-dependent"):
-            result = fitted(name, scattering, data)
-            change = {n: result.params[f"p.{n}"].value / truth[n] - 1 for n in (light, "scale", "a")}
-            sigma = {n: abs(change[n]) * truth[n] / result.params[f"p.{n}"].stderr for n in change}
-            cells = [f"{100 * change[n]:+.4f} % ({sigma[n]:.0f} σ)" for n in change]
-            cells[0] = f"{light.split('.')[0]}: {cells[0]}"
-            print(f"| {title} | {scattering} | {' | '.join(cells)} | {result.rw:.4f} |", flush=True)
+            result = fitted(file, scattering, data)
+            cells = [off(result.params[f"p.{n}"], truth[n]) for n in (light, "scale", "a")]
+            name = f"U({light.removesuffix('.Uiso')})"
+            print(f"| {title} | {scattering} | {name} {' | '.join(cells)} | {result.rw:.4f} |", flush=True)
     print(f"\nQmax {QMAX:g} Å⁻¹, qdamp {QDAMP:g} Å⁻¹, 1.5–30 Å, no noise.")
 
 

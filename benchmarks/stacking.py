@@ -109,7 +109,7 @@ RIVALS = {
 
 
 @lru_cache(maxsize=256)
-def best(name: str, rival: str, scattering: str = "constant") -> pk.FitResult:
+def best(name: str, rival: str, scattering: str = "q-dependent") -> pk.FitResult:
     """Return the best fit of a rival model to a sample over the starts."""
     how = RIVALS[rival]
     data = measured.cdse(name)
@@ -152,14 +152,14 @@ def describe(result: pk.FitResult) -> str:
 
 def table() -> None:
     """Print the fits of all rivals to all samples."""
-    print("| data | model | free | Rw | Rw, Q-dependent | BIC | order | D / Å | corr(α, D) |")
+    print("| data | model | free | Rw, constant weights | Rw | BIC | order | D / Å | corr(α, D) |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in SAMPLES:
         bulk = name not in DIAMETER
         for key, rival in RIVALS.items():
             if bulk and key in ("body", "two", "two own", "broad"):
                 continue
-            result, q = best(name, key), best(name, key, "q-dependent")
+            result, constant = best(name, key), best(name, key, "constant")
             size = value(result, "st.spdiameter", "wz.spdiameter", "zb.spdiameter")
             rho = ""
             if {"st.alpha", "st.spdiameter"} <= set(result.free):
@@ -167,7 +167,7 @@ def table() -> None:
                 rho = f"{result.correlation[i, j]:+.2f}"
             mark = "" if result.converged else " (no fit)"
             at = f"; on bound: {', '.join(result.at_bounds)}" if result.at_bounds else ""
-            numbers = f"{len(result.free)} | {result.rw:.4f}{mark} | {q.rw:.4f} | {bic(result):.0f}"
+            numbers = f"{len(result.free)} | {constant.rw:.4f} | {result.rw:.4f}{mark} | {bic(result):.0f}"
             print(f"| {name} | {rival.label} | {numbers} | {describe(result)}{at} | {size} | {rho} |", flush=True)
 
 

@@ -230,7 +230,7 @@ def test_the_demo_fits_measured_data_and_its_recipe_reproduces_it(folder: Path, 
     found = json.loads(run.stdout)
     assert not found["simulated"]
     # What PDFfit2 gets with the same model: Rw 0.1736, diameter 36.06 Å (its conventions differ by 1 %).
-    assert found["rw"] == pytest.approx(0.1753, abs=0.001)
+    assert found["rw"] == pytest.approx(0.1734, abs=0.001)
     assert found["params"]["wz.spdiameter"]["value"] == pytest.approx(36.06, abs=0.2)
     assert Path(found["files"][-1]) == Path("pdfkit-demo", "recipe.toml")
     again, _ = run_recipe(folder / "pdfkit-demo" / "recipe.toml", folder / "again")
