@@ -77,6 +77,7 @@ def read_pdf(
       throughout.
     * Fits saved by PDFfit2 and PDFgui (`.fgr`: r, Gcalc, 0, dG, Gobs − Gcalc) give the observed G = Gcalc +
       difference. PDFfit2 writes dG = 1 where it knows none: a dG of 1 throughout is dropped.
+    * Calculations of PDFgui and PDFfit2 (by their header, or `.cgr`) have constant scattering strengths, which is remarked.
     * A qmin in the header stays in the header: reductions extrapolate F(Q) to 0 below it, and a model that cuts
       there fits measured data worse (Rw 0.211 against 0.175 for CdSe nanocrystals). The keyword cuts the model.
     * PDFgetX3's termination function `lorch` is sin(x)/x with x = π(Q − qmin)/(qmax − qmin): with qmin = 0 it
@@ -139,6 +140,9 @@ def _read(table: Table, asked: Asked, given: dict[str, Any]) -> PDF:
     instrument = _header.instrument(facts, given)
     if curve.neutrons and instrument.probe is None:
         instrument = replace(instrument, probe="N")
+    if instrument.probe != "N" and _is_calculation(table):
+        instrument = replace(instrument, scattering="constant")
+        remarks.append("calculated by PDFgui or PDFfit2: scattering strengths are constant, and models take them so")
     _note_window(header, facts, given, instrument)
     if "qmin" not in given and instrument.qmin > 0:
         header["note qmin"] = f"qmin = {instrument.qmin:g} is not applied to models; give qmin= to cut there"
@@ -158,6 +162,12 @@ def _read(table: Table, asked: Asked, given: dict[str, Any]) -> PDF:
         temperature=facts.temperature(),
         remarks=tuple(f"{name}: {text}" for text in (*remarks, *remarked, *curve.remarks)),
     )
+
+
+def _is_calculation(table: Table) -> bool:
+    """Whether this is what PDFgui ("calculation" in its header) or PDFfit2 (.cgr) calculated without data."""
+    said = any(re.match(r"#+ *PDFgui calculation", text) for _, text in table.header)
+    return said or Path(table.path).suffix.lower() == ".cgr"
 
 
 def _refuse_other_functions(table: Table, facts: _header.Facts) -> None:

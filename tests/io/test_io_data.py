@@ -911,3 +911,24 @@ def test_what_write_pdf_called_weights_is_read(tmp_path):
     assert "\nscattering=q-dependent\n" in text.replace("# ", "")
     path.write_text(text.replace("scattering=", "weights="), encoding="utf-8")
     assert read_pdf(path).instrument.scattering == "q-dependent"
+
+
+@pytest.mark.filterwarnings("ignore:.*calculated by PDFgui or PDFfit2")
+@pytest.mark.parametrize(
+    ("name", "head", "calculated"),
+    [
+        ("a.gr", ["##### PDFgui calculation", "stype=X  x-ray scattering", "qmax=20.00"], True),
+        ("a.cgr", ["stype=X  x-ray scattering", "qmax=20.00"], True),
+        ("a.gr", ["##### PDFgui", "stype=X  x-ray scattering", "qmax=20.00"], False),
+        ("a.cgr", ["##### PDFgui calculation", "stype=N  neutron scattering", "qmax=20.00"], False),
+    ],
+)
+def test_calculations_of_pdfgui_have_constant_strengths(
+    name: str, head: list[str], calculated: bool, tmp_path: Path
+) -> None:
+    lines = ["History written: Sat Nov 28 2026", *head, "##### start data", "#L r(A) G(r)"]
+    (tmp_path / name).write_text("\n".join([*lines, rows(R, G)]), encoding="utf-8")
+    pdf = read_pdf(tmp_path / name)
+    assert (pdf.instrument.scattering == "constant") is calculated
+    assert ("scattering" in pdf.instrument.given) is calculated
+    assert any("scattering strengths are constant" in remark for remark in pdf.remarks) is calculated
