@@ -77,7 +77,7 @@ def read_pdf(
       throughout.
     * Fits saved by PDFfit2 and PDFgui (`.fgr`: r, Gcalc, 0, dG, Gobs − Gcalc) give the observed G = Gcalc +
       difference. PDFfit2 writes dG = 1 where it knows none: a dG of 1 throughout is dropped.
-    * Calculations of PDFgui and PDFfit2 (by their header, or `.cgr`) have constant scattering strengths, which is remarked.
+    * Calculations of PDFgui and PDFfit2 (header, or `.cgr`) have constant scattering strengths: a remark says so.
     * A qmin in the header stays in the header: reductions extrapolate F(Q) to 0 below it, and a model that cuts
       there fits measured data worse (Rw 0.211 against 0.175 for CdSe nanocrystals). The keyword cuts the model.
     * PDFgetX3's termination function `lorch` is sin(x)/x with x = π(Q − qmin)/(qmax − qmin): with qmin = 0 it
