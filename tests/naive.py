@@ -34,7 +34,7 @@ def pairs(crystal, rmax):
 
 
 def g_of_r(crystal, r, strengths, *, qbroad=0.0, qdamp=0.0, resolution=0.0, prefactor="pair"):
-    """Return {(a, b): G_ab} without a Q cut: the sum over pairs as it is written."""
+    """Return {(a, b): G_ab} without a Q cut: the sum over pairs as it is written, each with its γ₀."""
     amount = crystal.structure.composition()
     total = sum(amount.values())
     mean = sum(n * strengths[e] for e, n in amount.items()) / total
@@ -51,11 +51,12 @@ def g_of_r(crystal, r, strengths, *, qbroad=0.0, qdamp=0.0, resolution=0.0, pref
             return np.exp(-(x**2) / (2 * s2)) / math.sqrt(2 * math.pi * s2)
 
         peak = (normal(r - d) - normal(r + d)) / d if prefactor == "pair" else normal(r - d) / r
+        weight *= crystal.shape.gamma0(np.array([d]))[0]
         out[tuple(sorted((a, b)))] += weight * strengths[a] * strengths[b] / (total * mean**2) * peak
     for (a, b), G in out.items():
         share = (1 if a == b else 2) * amount[a] * amount[b] * strengths[a] * strengths[b] / (total * mean) ** 2
-        G -= 4 * math.pi * r * rho0 * share
-        G *= crystal.scale * crystal.shape.gamma0(r) * np.exp(-((qdamp * r) ** 2) / 2)
+        G -= 4 * math.pi * r * rho0 * share * crystal.shape.gamma0(r)
+        G *= crystal.scale * np.exp(-((qdamp * r) ** 2) / 2)
     return out
 
 

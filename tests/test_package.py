@@ -255,7 +255,7 @@ def test_curves_are_shown_in_one_line() -> None:
 def asked_kinds(path: Path) -> list[str]:
     """Return the lines that ask an object which kind of phase it is, or whether it has what one kind has."""
     kinds = {"Crystal", "Cluster", "Stacked", "Phase"}
-    marks = {"structure", "particle", "refined_particle", "body", "layers", "quantities_seen_by", "derived", "files"}
+    marks = {"structure", "particle", "refined_particle", "layers", "quantities_seen_by", "derived", "files"}
     out = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:

@@ -1,4 +1,4 @@
-"""Sums of Gaussian peaks on a uniform grid with their derivatives, resampling, and peaks of a table of distances."""
+"""Sums of Gaussian peaks on a uniform grid with their derivatives, γ₀, resampling, peaks of a table of distances."""
 
 from __future__ import annotations
 
@@ -113,8 +113,60 @@ def sum_peaks(
                 a1 = amplitude * dd / s2
                 a2 = 0.5 * amplitude * ds2 / (s2 * s2)
                 row = out[row_of, 1 + q, low : high + 1]
+                if a1 == 0.0 and a2 == 0.0:  # its weight alone changes: along the size of a particle
+                    for k in range(n):
+                        row[k] += a0 * e[k]
+                    continue
                 for k in range(n):
                     row[k] += e[k] * (a0 + x[k] * (a1 + x[k] * a2))
+
+
+@kernel
+def weigh_peaks(gamma0: Array, by: Array, slope: Array, along: Array, peak: Array, dpeak: Array) -> None:
+    """Multiply the weights of peaks by γ₀ at their own distances, in place; derivatives follow.
+
+    Formula: w → γ₀w, ẇ → γ₀ẇ + w(γ₀′ḋ + Σ_k ṗ_k ∂γ₀/∂p_k). A peak of which nothing is left gets σ² = 0: there is none.
+    Shapes: gamma0, slope (n,) and by (nparams, n) = ∂γ₀/∂p at the distances; along (nparams, nq), tangents of p; peak
+    (n, 3) = d, σ², w and dpeak (n, nq, 3). Source: Gilbert, J. Appl. Cryst. 41, 554 (2008), for γ₀.
+    """
+    for p in range(peak.shape[0]):
+        left = gamma0[p] != 0.0 or slope[p] != 0.0
+        for k in range(by.shape[0]):
+            left = left or by[k, p] != 0.0
+        if not left:
+            peak[p, 1] = min(peak[p, 1], 0.0)
+            peak[p, 2] = 0.0
+            dpeak[p] = 0.0
+            continue
+        w = peak[p, 2]
+        for q in range(dpeak.shape[1]):
+            change = slope[p] * dpeak[p, q, 0]
+            for k in range(by.shape[0]):
+                change += by[k, p] * along[k, q]
+            dpeak[p, q, 2] = gamma0[p] * dpeak[p, q, 2] + w * change
+        peak[p, 2] = gamma0[p] * w
+
+
+@kernel
+def subtract_baseline(line: Array, slope: Array, dline: Array, along: Array, curves: Array) -> None:
+    """Take slope·line off `curves`, and its derivatives: slope·line˙ + slope˙·line, line˙ = Σ_k along_k·dline_k.
+
+    Shapes: line (n,) = 4πrγ₀; slope (npairs, 1 + nq) = ρ₀w_ab and its derivatives; dline (nparams, n) = ∂line/∂p and
+    along (nparams, nq), tangents of p; curves (npairs, 1 + nq, n).
+    """
+    for c in range(curves.shape[0]):
+        for q in range(curves.shape[1]):
+            row = curves[c, q]
+            if slope[c, q] != 0.0:
+                for k in range(line.size):
+                    row[k] -= slope[c, q] * line[k]
+            if q == 0:
+                continue
+            for b in range(dline.shape[0]):
+                much = slope[c, 0] * along[b, q - 1]
+                if much != 0.0:
+                    for k in range(line.size):
+                        row[k] -= much * dline[b, k]
 
 
 @kernel

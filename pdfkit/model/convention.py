@@ -12,10 +12,14 @@ from pdfkit.errors import PdfkitError
 
 @dataclass(frozen=True)
 class Convention:
-    """Where programs differ: the prefactor and place of a peak, where the envelopes come, and where peaks end.
+    """Where programs differ: prefactor and place of a peak, what γ₀ weighs, where envelopes come, where peaks end.
 
     prefactor : "pair" divides a peak by its distance r_ij (exact for Gaussian displacements), "grid" by r.
-    envelope : "before-cut" (physical) or "after-cut" (γ₀ and B multiply the curve that is already cut).
+    envelope : "before-cut" (physical) or "after-cut" (B, and γ₀ where it is one, multiply the curve already cut).
+    finite_size : "pairs" weighs every pair with γ₀ at its own distance and the baseline with γ₀(r), as the pairs of
+        real particles are; "curve" multiplies the curve by γ₀(r), as other programs do, which weighs the two flanks of
+        a peak differently: lattices of 12 to 40 Å come out too large, by 0.13 to 0.01 % at U = 0.013 Å². A `Stepcut`,
+        which no particle has, and `Bulk` are the same in both.
     anisotropy : "shifted" puts the peak of an anisotropic relative displacement where the mean of the distance is,
         d + (σ⊥² − σ∥²)/d, with the variance of that distance (to second order); "none" leaves it at the distance d of
         the mean positions. σ∥² is the variance along the pair, σ⊥² that across it, per direction; δ₁, δ₂ act on both.
@@ -46,10 +50,12 @@ class Convention:
     reach: float = 7.0
     cut: str = "exact"
     anisotropy: str = "shifted"
+    finite_size: str = "pairs"
 
     def __post_init__(self) -> None:
         _checks.choice("cut", self.cut, ("exact", "pdffit2", "diffpy-cmi"))
         _checks.choice("anisotropy", self.anisotropy, ("shifted", "none"))
+        _checks.choice("finite_size", self.finite_size, ("pairs", "curve"))
         _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
         _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
         object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))

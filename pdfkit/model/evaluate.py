@@ -1,8 +1,8 @@
 """From numbers to G(r): peaks of every phase on one grid, envelopes, the Q cut, resampling, and the derivatives.
 
-Order (Farrow et al. 2007; Gilbert 2008): pair peaks − baseline, × γ₀(r) of the phase × B(r), × scale, summed over
-phases, then the cut at Qmin…Qmax with M(Q), where weights that depend on Q multiply the transform of the curve of every
-pair of species. Every step is linear or a product, so derivatives follow the same path.
+Order (Farrow et al. 2007; Gilbert 2008): pair peaks, each × γ₀ of the phase at its distance, less the baseline × γ₀(r),
+× B(r), × scale, summed over phases, then the cut at Qmin…Qmax with M(Q), where weights that depend on Q multiply the
+transform of the curve of every pair of species. Every step is linear or a product, so derivatives follow the same path.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pdfkit.model.cut import Grid
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP
 from pdfkit.model.weights import PairWeights, QWeights
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
-from pdfkit.shapes import Whole
+from pdfkit.shapes import Bulk, Whole
 
 NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
@@ -35,6 +35,8 @@ MOST_EXTRA = 100.0
 # Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
+
+_BULK = Bulk()
 
 
 class Evaluator:
@@ -163,7 +165,7 @@ class Evaluator:
             curves = _cut(block, curves * block.taper, np.arange(block.active.size))
         curves = grid.resample(curves)
         if not self._terminated:
-            curves -= block.found.baseline(self.r, block.slope)
+            block.found.subtract_baseline(self.r, block.slope, curves)
         if self._filter and not self._before:
             curves = self._filtered(curves)
         return block.enveloped(curves, self.r, np.ones(1))
@@ -210,18 +212,23 @@ class Evaluator:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
         known, varied = self._last_varied
         if known.shape != tangents.shape or not (known == tangents).all():
-            varied = [_Varied.of(phase, start, tangents) for phase, start in self._offsets]
+            varied = [_Varied.of(phase, start, tangents, self._weighs(phase)) for phase, start in self._offsets]
             self._last_varied = tangents.copy(), varied
         return varied
 
+    def _weighs(self, phase: Phase) -> bool:
+        """Return whether γ₀ weighs the pairs of a phase."""
+        return self.convention.finite_size == "pairs" and phase.applied_shape.solid
+
     def _part(self, phase: Phase, start: int, values: Array, varied: _Varied) -> _Part:
         stop = start + len(phase.quantities)
-        shape = phase.shape
+        shape, weighs = phase.applied_shape, self._weighs(phase)
         if shape.parameters:
             own = zip(shape.parameters, values[stop - len(shape.parameters) : stop].tolist(), strict=True)
             shape = replace(shape, **{p.name: value for p, value in own})
         reach = self._end + self._extra
-        if self._before or not self.instrument.terminated:  # nothing beyond the particle can leak into the cut
+        # Nothing beyond the particle can leak into the cut.
+        if weighs or self._before or not self.instrument.terminated:
             reach = min(reach, max(shape.extent(), 1.0))
         qbroad, resolution = values[BROADENING].tolist()
         broadening = Broadening(qbroad, resolution, varied.broadening, self._shifted)
@@ -231,6 +238,8 @@ class Evaluator:
                 f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
                 "lower delta1 or delta2"
             )
+        if weighs:
+            found, shape = found.within(shape, varied.weighing, reach), _BULK
         return _Part(
             phase.name, found, varied.active, _Envelope(float(values[start]), shape, float(values[QDAMP]), varied)
         )
@@ -267,7 +276,7 @@ class Evaluator:
             curves[..., 1:] /= grid.nodes[1:]
             curves[..., 0] = 0.0
         if self._terminated:
-            curves -= found.baseline(grid.nodes, slope)
+            found.subtract_baseline(grid.nodes, slope, curves)
         about = self._weights_in_q(grid, found.composition if in_q else None)
         return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, split)
 
@@ -319,15 +328,16 @@ class Evaluator:
 
 @dataclass(frozen=True)
 class _Varied:
-    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, shape or qdamp.
+    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, γ₀(r) or qdamp.
 
-    Shapes: active (nactive,); phase (nquantities, nactive), broadening (nactive, 2); scale, qdamp (nq,); shape
-    (nparams, nq).
+    Shapes: active (nactive,); phase (nquantities, nactive), broadening (nactive, 2); weighing (nparams, nactive) of a
+    shape that weighs pairs; scale, qdamp (nq,); shape (nparams, nq) of one that multiplies the curve.
     """
 
     active: IntArray
     phase: Array
     broadening: Array
+    weighing: Array
     scale: Array
     shape: Array
     qdamp: Array
@@ -335,15 +345,16 @@ class _Varied:
     damps: bool
 
     @classmethod
-    def of(cls, phase: Phase, start: int, tangents: Array) -> _Varied:
+    def of(cls, phase: Phase, start: int, tangents: Array, weighs: bool) -> _Varied:
         stop = start + len(phase.quantities)
-        first_shape = stop - len(phase.shape.parameters)
-        wide = tangents[BROADENING]
-        active = np.flatnonzero(tangents[start + 1 : first_shape].any(axis=0) | wide.any(axis=0))
-        shape, qdamp = np.array(tangents[first_shape:stop]), np.array(tangents[QDAMP])
-        own, broadening = (np.ascontiguousarray(part) for part in (tangents[start:stop, active], wide[:, active].T))
+        first_shape = stop - len(phase.applied_shape.parameters)
+        last, wide = stop if weighs else first_shape, tangents[BROADENING]
+        active = np.flatnonzero(tangents[start + 1 : last].any(axis=0) | wide.any(axis=0))
+        shape, qdamp = np.array(tangents[last:stop]), np.array(tangents[QDAMP])
+        parts = (tangents[start:stop, active], wide[:, active].T, tangents[first_shape:last, active])
+        own, broadening, weighing = (np.ascontiguousarray(part) for part in parts)
         reshapes, damps = bool(shape.any()), bool(qdamp.any())
-        return cls(active, own, broadening, np.array(tangents[start]), shape, qdamp, reshapes, damps)
+        return cls(active, own, broadening, weighing, np.array(tangents[start]), shape, qdamp, reshapes, damps)
 
 
 @dataclass(frozen=True)

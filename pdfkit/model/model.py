@@ -31,8 +31,8 @@ from pdfkit.scattering import product
 
 CONVENTIONS: Mapping[str, Convention] = {
     "pdfkit": Convention(),
-    "pdffit2": Convention(prefactor="grid", reach=5.0, cut="pdffit2", anisotropy="none"),
-    "diffpy-cmi": Convention(envelope="after-cut", cut="diffpy-cmi", anisotropy="none"),
+    "pdffit2": Convention(prefactor="grid", reach=5.0, cut="pdffit2", anisotropy="none", finite_size="curve"),
+    "diffpy-cmi": Convention(envelope="after-cut", cut="diffpy-cmi", anisotropy="none", finite_size="curve"),
 }
 
 
@@ -321,7 +321,7 @@ class Model:
         free = replace(
             self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, scattering="constant"
         )
-        whole = max(phase.shape.extent() for phase in self.phases) + 1.0
+        whole = max(phase.applied_shape.extent() for phase in self.phases) + 1.0
         extent = min(rmax, whole)
         step = min(0.01, 0.3 * math.pi / Q[-1])
         _machine.need(200.0 * extent / step, f"S(Q) to {Q[-1]:g} Å⁻¹ from G(r) to {extent:.4g} Å", "lower Q or rmax")

@@ -28,7 +28,7 @@ from pdfkit.structure.structure import Structure
 
 # What files mean that were written before there was a choice: what was done then.
 _BEFORE: Mapping[str, dict[str, Any]] = {
-    "convention": {"anisotropy": "none"},
+    "convention": {"anisotropy": "none", "finite_size": "curve"},
     "instrument": {"scattering": "constant"},
 }
 
@@ -139,11 +139,35 @@ def from_plain(plain: Any) -> Any:
     if kind is None:
         raise PdfkitError(f"type {short(tag)} is not known: update pdfkit, or save again")
     known = {f.name for f in fields(kind) if f.init}
-    if tag == "instrument":  # its name in older files
-        plain = {"scattering" if key == "weights" else key: one for key, one in plain.items()}
-    plain = _BEFORE.get(str(tag), {}) | plain
+    plain = _BEFORE.get(str(tag), {}) | _of_before(tag, plain)
     values = {key: from_plain(one) for key, one in plain.items() if key != "type"}
     unknown = sorted(set(values) - known)
     if unknown:
         raise PdfkitError(f"{tag} has the unknown key {short(unknown[0])}: update pdfkit, or save again")
     return kind(**values)
+
+
+def _of_before(tag: Any, plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the plain form of today of what had other names in older files, with the meaning that it had."""
+    if tag == "instrument":
+        return {"scattering" if key == "weights" else key: one for key, one in plain.items()}
+    if tag == "stacked" and "body" in plain:  # a shape that weighed pairs
+        body = {} if plain["body"] is None else {"shape": plain["body"]}
+        return {key: one for key, one in plain.items() if key != "body"} | body
+    if tag == "model" and any(map(_weighed_pairs, plain["phases"])):
+        if any(map(_multiplied_curve, plain["phases"])):
+            raise PdfkitError(
+                "this file is of an older pdfkit, in which γ₀ weighed the pairs of one phase (body) and multiplied the "
+                "curve of another (shape); a model has one way for all phases now: make it again, with shapes alone"
+            )
+        return {**plain, "convention": {**plain["convention"], "finite_size": "pairs"}}
+    return plain
+
+
+def _weighed_pairs(phase: Mapping[str, Any]) -> bool:
+    return phase.get("body") is not None and phase.get("layers") is None
+
+
+def _multiplied_curve(phase: Mapping[str, Any]) -> bool:
+    shape = phase.get("shape")
+    return shape is not None and SHAPES[shape["type"]].solid

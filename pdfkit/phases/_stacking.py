@@ -4,11 +4,6 @@ Every site lies on the triangular lattice of side a_h/√3 above some layer, so 
 k = i² + ij + j². Where k is divisible by 3 the two sites have the same lateral position (A over A), else one of the
 two others, each half of the points. Shells are therefore numbered by (sites, layers between, k), once per range of r.
 
-`Body`, a particle cut anywhere out of the crystal: a displacement d stays inside for the share γ₀(d) of the volume, so
-that its shells have the weights of the crystal times γ₀ at their own distance. That is what atoms of explicit particles
-give on average. γ₀(r) × curve, as programs do it, weighs the flanks of a peak differently, which moves it by about
-σ²γ₀′/γ₀ and is found again as a lattice that is too large.
-
 `Disc`, a particle of M whole layers and diameter D about the axis of the stack: of the pairs m layers apart a share
 1 − m/M has both ends inside, and of those ρ apart in the plane the common part c(ρ/D) of two circles. Layers of a
 compound are puckered: the second sites bonded to a layer of first sites by three bonds belong to it, so that no surface
@@ -238,38 +233,6 @@ def runs(c: float, h: float, covariance: Array) -> tuple[Derived, ...]:
 
 
 # --- Finite stacks ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Body:
-    """Any shape but a step, cut anywhere; dvalues (nparams, nq): tangents of its parameters."""
-
-    shape: Shape
-    dvalues: Array
-
-    def extent(self, cell: Array) -> float:
-        """Return the distance (Å) beyond which no pair is left."""
-        return self.shape.extent()
-
-    def share(self, shells: Shells, cell: Array, dcell: Array) -> tuple[Array, Array]:
-        """Return the share of each shell that is inside (n,), and its derivatives (nq, n).
-
-        cell (3,) = a_h, h, u and dcell (nq, 3). γ₀ depends on ratios of lengths only: rγ₀′ = −Σ L·∂γ₀/∂L.
-        """
-        a, h, u = cell.tolist()
-        height = shells.layers + 2.0 * u * shells.bond
-        d2 = a * a * shells.norm + (height * h) ** 2
-        slopes = self.shape.derivatives(np.sqrt(d2))
-        by_log_d = np.zeros(d2.size)
-        for p, value, slope in zip(self.shape.parameters, self.shape.values(), slopes, strict=True):
-            if p.unit == "Å" or p.name == "stretch":
-                by_log_d -= np.where(np.isfinite(value), value, 0.0) * slope
-        by_cell = np.stack([a * shells.norm, height * height * h, 2.0 * shells.bond * height * h * h]) / d2
-        return self.shape.gamma0(np.sqrt(d2)), self.dvalues.T @ slopes + (dcell @ by_cell) * by_log_d
-
-    def form(self, cell: Array, dcell: Array) -> tuple[Shape, Array]:
-        """Return the γ₀ of the baseline and the tangents of its parameters (nparams, nq)."""
-        return self.shape, self.dvalues
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._table import shortlist, view
 from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.kernels.peaks import subtract_baseline, weigh_peaks
 from pdfkit.shapes.simple import Shape
 
 # Default limits of a fit: further away the start was wrong, or the model is.
@@ -99,8 +100,8 @@ class Peaks:
     share_ab = c_a c_b(2 − δ_ab); the scattering weights multiply it afterwards.
     Shapes: peak (n,3) = d Å, σ² Å², w; dpeak (n,nq,3); pair (n,), index into `pairs`; rho0 atoms/Å³ and drho0
     (nq,); composition. dropped: peaks whose width bracket is not positive, with the first of them described.
-    form: γ₀ of the baseline alone (where peaks end by themselves), None for 1; dform (nparams, nq), its parameters'
-    tangents.
+    form: γ₀ of the baseline, where peaks have their share of the particle in their weights, None for 1; dform
+    (nparams, nq), its parameters' tangents.
     """
 
     peak: Array
@@ -115,14 +116,37 @@ class Peaks:
     form: Shape | None = None
     dform: Array | None = None
 
-    def baseline(self, r: Array, slope: Array) -> Array:
-        """Return 4πr·γ₀(r)·slope and its derivatives: (npairs, 1 + nq, nr); slope (npairs, 1 + nq), ρ₀ w_ab."""
+    def within(self, shape: Shape, tangents: Array, reach: float) -> Peaks:
+        """Return the peaks of particles of a shape, each times γ₀ at its own distance; they replace these peaks.
+
+        tangents (nparams, nq) of the shape's parameters; reach (Å): where the curve ends. A displacement d stays inside
+        a particle for the share γ₀(d) of its volume, whatever the atoms do about their places: the width of a peak
+        plays no part in its weight.
+        """
+        distance = self.peak[:, 0]
+        if math.isinf(shape.extent()):
+            # Lists of pairs go on beyond what is asked for, which a table of γ₀ need not: those peaks are not seen.
+            distance = np.minimum(distance, reach + 8.0 * math.sqrt(max(float(self.peak[:, 1].max(initial=0.0)), 0.0)))
+        gamma0, by, slope = shape.jet(distance) if self.dpeak.size else _value(shape, distance)
+        weigh_peaks(gamma0, by, slope, tangents, self.peak, self.dpeak)
+        return replace(self, form=shape, dform=tangents)
+
+    def subtract_baseline(self, r: Array, slope: Array, curves: Array) -> None:
+        """Take 4πr·γ₀(r)·slope and its derivatives off curves (npairs, 1 + nq, nr); slope (npairs, 1 + nq), ρ₀ w_ab."""
         line = 4.0 * np.pi * r
-        if self.form is None or self.dform is None:
-            return np.asarray(slope[:, :, None] * line)
-        out = slope[:, :, None] * (line * self.form.gamma0(r))
-        out[:, 1:] += slope[:, :1, None] * (line * (self.dform.T @ self.form.derivatives(r)))
-        return np.asarray(out)
+        dline, along = np.zeros((0, r.size)), np.zeros((0, slope.shape[1] - 1))
+        if self.form is not None and self.dform is not None and self.dform.any():
+            gamma0, by = self.form.with_derivatives(r)
+            line, dline, along = line * gamma0, line * by, self.dform
+        elif self.form is not None:
+            line = line * self.form.gamma0(r)
+        subtract_baseline(line, slope, dline, along, curves)
+
+
+def _value(shape: Shape, r: Array) -> tuple[Array, Array, Array]:
+    """Return what `Shape.jet` does where no derivative is wanted."""
+    gamma0 = shape.gamma0(r)
+    return gamma0, gamma0[None][:0], gamma0
 
 
 def plain_word(text: str) -> str:
@@ -145,7 +169,7 @@ class Derived:
 class Phase(ABC):
     """What every kind of phase tells. Everything is frozen; `with_values` returns a changed copy.
 
-    name: starts the names of its parameters. shape: γ₀(r), times the curve. scale, delta1, delta2: as `quantities` say.
+    name: starts the names of its parameters. shape: γ₀(r) of its particles. scale, delta1, delta2: as `quantities` say.
     """
 
     kind: ClassVar[str]
@@ -186,6 +210,11 @@ class Phase(ABC):
     def values(self) -> tuple[float, ...]:
         """Values of the quantities, in their order."""
         return tuple(q.value for q in self.quantities)
+
+    @property
+    def applied_shape(self) -> Shape:
+        """The γ₀ that a model applies to its peaks: the shape, unless they are those of finite particles already."""
+        return self.shape  # type: ignore[no-any-return]
 
     def quantities_seen_by(self, probe: str | None) -> tuple[Quantity, ...]:
         """Return the quantities with the limits that a probe asks for."""

@@ -18,14 +18,11 @@ known derivative.
 
 Particles. A displacement d stays inside a particle for the share γ₀(d) of its volume, so that particles cut anywhere
 out of such crystals hold, on average, the pairs of the endless stack times γ₀(d): exact for spheres of any size and for
-every shape whose axes have no relation to the stack. There are two ways to say it, and a third for what ends between
-layers:
+every shape whose axes have no relation to the stack. What ends between layers is counted by layers:
 
-    shape             γ₀(r) × the curve, as all programs do it; for small particles the lattice comes out too large
-                      (by 0.05 % at 20 Å), nothing else
-    body              γ₀(d) on every pair, what atoms of explicit particles give on average
+    shape             γ₀ of particles cut anywhere, as of every phase
     layers, diameter  a platelet or rod of whole layers: its axis is that of the stack, so that directions matter
-    layers, body      a sphere of whole layers (matters below 20 Å)
+    layers, shape     a sphere of whole layers (matters below 20 Å)
 """
 
 from __future__ import annotations
@@ -46,7 +43,6 @@ from pdfkit.kernels.stacking import stacked_peaks
 from pdfkit.phases._stacking import (
     KINDS,
     Ball,
-    Body,
     Disc,
     Displacement,
     Point,
@@ -68,7 +64,7 @@ from pdfkit.phases.base import (
     quantities_of,
     updated,
 )
-from pdfkit.shapes import Bulk, Shape, Sphere, Stepcut
+from pdfkit.shapes import Bulk, Shape, Sphere
 from pdfkit.structure.site import neutral_symbol
 
 # u in a fit: ± 0.1, and what a second site can be.
@@ -97,16 +93,15 @@ class Stacked(Phase):
     Uiso : mean-square displacement (Å², default 0.01) of all elements, or by element.
     U11, U33 : in the plane of the layers and along the stack, instead of Uiso, of all elements or by element.
     Ulayer : Å²; what the variance of distances along the stack grows by with every layer between.
-    shape : γ₀(r) of the particles (`pdfkit.Sphere(30)`, …), times the curve; default Bulk().
-    body : a shape instead, whose γ₀ weighs every pair at its own distance.
+    shape : γ₀(r) of the particles (`pdfkit.Sphere(30)`, …); default Bulk().
     layers, diameter : instead, a platelet or rod of that many whole layers (puckered ones of a compound, a mean where
-        not whole) and diameter (Å; default without edges). With a `Sphere` as body: a sphere of whole layers, one or a
+        not whole) and diameter (Å; default without edges). With a `Sphere` as shape: a sphere of whole layers, one or a
         gap in its middle.
     scale : weight of the phase in the model. delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
 
     Raises
     ------
-    PdfkitError : a value out of range, alpha and alpha_c both given or none, more than one of shape, body, layers.
+    PdfkitError : a value out of range, alpha and alpha_c both given or none, a shape besides layers that is no sphere.
     StructureError : no such element, or an ion.
 
     Example
@@ -140,7 +135,6 @@ class Stacked(Phase):
     U33: Displacement = field(default_factory=dict)
     Ulayer: float = 0.0
     shape: Any = field(default_factory=Bulk)
-    body: Any = None
     layers: float | None = None
     diameter: float | None = None
     scale: float = 1.0
@@ -152,9 +146,8 @@ class Stacked(Phase):
         self._check_common()
         set_(self, "first", neutral_symbol(self.first))
         set_(self, "second", None if self.second is None else neutral_symbol(self.second))
-        for name, value in (("shape", self.shape), ("body", self.body)):
-            if value is not None and not isinstance(value, Shape):
-                raise PdfkitError(f"{name} is {_checks.short(value)}: give a shape, such as pdfkit.Sphere(30)")
+        set_(self, "shape", Bulk() if self.shape is None else self.shape)
+        _checks.instance("shape", self.shape, Shape, "a shape, such as pdfkit.Sphere(30)")
         set_(self, "Ulayer", _checks.number("Ulayer", self.Ulayer, low=0.0, high=_checks.MOST_U))
         set_(self, "a_h", _checks.number("a_h", self.a_h, low=1.0, high=20.0))
         h = math.sqrt(2 / 3) * self.a_h if self.h is None else self.h
@@ -163,7 +156,6 @@ class Stacked(Phase):
         self._check_chances()
         for kind, values in displacements(self.name, self.labels, {k: getattr(self, k) for k in KINDS}).items():
             set_(self, kind, MappingProxyType(values))
-        set_(self, "shape", Bulk() if self.shape is None else self.shape)
         self._check_ends()
 
     def _stem(self) -> str:
@@ -187,26 +179,30 @@ class Stacked(Phase):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=1.0))
 
     def _check_ends(self) -> None:
-        if isinstance(self.body, Stepcut):
-            raise PdfkitError(
-                "body cannot be a Stepcut, because no solid has that γ₀: give body=Sphere(20), or shape=Stepcut(20)"
-            )
-        ends = {"a shape": not isinstance(self.shape, Bulk), "a body": self.body, "layers": self.layers}
-        given = [name for name, there in ends.items() if there]
-        if len(given) > 1 and (given != ["a body", "layers"] or not isinstance(self.body, Sphere)):
-            raise PdfkitError(
-                f"{' and '.join(given)} both limit the particle: give one of them (layers may go with body=Sphere)"
-            )
         if self.layers is not None:
             object.__setattr__(self, "layers", _checks.number("layers", self.layers, low=1.0, high=1e6))
-            if self.body is not None and not self.layers.is_integer():
-                raise PdfkitError(f"layers = {self.layers:g} with a body: give a whole number")
+            if not isinstance(self.shape, Bulk | Sphere):
+                raise PdfkitError(
+                    f"layers and a {self.shape.kind} both limit the particle: give one of them (layers may go with "
+                    "shape=Sphere)"
+                )
+            if self._is_ball and not self.layers.is_integer():
+                raise PdfkitError(f"layers = {self.layers:g} of a sphere: give a whole number")
         if self.diameter is not None:
-            if self.layers is None or self.body is not None:
+            if self.layers is None or self._is_ball:
                 raise PdfkitError(
                     "diameter is only for a platelet: give it with layers alone, or give shape=Sphere(30) instead"
                 )
             object.__setattr__(self, "diameter", _checks.number("diameter", self.diameter, low=0.1))
+
+    @property
+    def _is_ball(self) -> bool:
+        return self.layers is not None and isinstance(self.shape, Sphere)
+
+    @property
+    def applied_shape(self) -> Shape:
+        """The shape; whole layers are counted as such."""
+        return self.shape if self.layers is None else Bulk()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _checks.reduced(self)
@@ -233,7 +229,6 @@ class Stacked(Phase):
             ),
             *self._deltas(self._shortest_distance),
             *self._platelet_quantities,
-            *quantities_of(self.body or Bulk()),
             *quantities_of(self.shape),
         )
 
@@ -275,7 +270,7 @@ class Stacked(Phase):
     def _platelet_quantities(self) -> tuple[Quantity, ...]:
         if self.layers is None:
             return ()
-        layers = Quantity("layers", self.layers, 1.0, math.inf, "", "whole layers", refinable=self.body is None)
+        layers = Quantity("layers", self.layers, 1.0, math.inf, "", "whole layers", refinable=not self._is_ball)
         if self.diameter is None:
             return (layers,)
         return layers, Quantity("diameter", self.diameter, 0.1, math.inf, "Å", "diameter of the platelet", least=0.1)
@@ -291,7 +286,7 @@ class Stacked(Phase):
     @property
     def outline(self) -> str:
         """What ends the particle."""
-        return "whole layers" if self.layers is not None else str((self.body or self.shape).kind)
+        return "whole layers" if self.layers is not None else str(self.shape.kind)
 
     def composition(self) -> dict[str, float]:
         """Return atoms by element in one layer's cell."""
@@ -311,10 +306,9 @@ class Stacked(Phase):
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed."""
         known = updated(self, values)
-        changed: dict[str, Any] = {}
-        for name in ("shape", "body"):
-            if (shape := getattr(self, name)) is not None:
-                changed[name] = replace(shape, **{p.name: known.pop(p.name) for p in shape.parameters})
+        changed: dict[str, Any] = {
+            "shape": replace(self.shape, **{p.name: known.pop(p.name) for p in self.shape.parameters})
+        }
         changed.update({name: value for name, value in known.items() if "." not in name})
         for kind in KINDS:
             changed[kind] = {label: known[f"{label}.{kind}"] for label in getattr(self, kind)}
@@ -386,15 +380,11 @@ class Stacked(Phase):
             )
         return shells(a, h, at["u"], self.u is not None, reach)
 
-    def _end(self, at: Point) -> Body | Disc | Ball | None:
-        if self.body is not None and self.layers is not None:
-            return Ball(round(self.layers), at["spdiameter"], at.d("spdiameter"))
-        if self.body is not None:
-            names = tuple(p.name for p in self.body.parameters)
-            shape = replace(self.body, **{name: at[name] for name in names})
-            return Body(shape, np.array([at.d(name) for name in names]).reshape(len(names), at.nq))
+    def _end(self, at: Point) -> Disc | Ball | None:
         if self.layers is None:
             return None
+        if self._is_ball:
+            return Ball(round(self.layers), at["spdiameter"], at.d("spdiameter"))
         diameter = math.inf if self.diameter is None else at["diameter"]
         return Disc(at["layers"], diameter, at.d("layers"), at.d("diameter"))
 
@@ -416,3 +406,7 @@ class Stacked(Phase):
         k = int(np.argmax(peak[:, 1] < 0))
         pair = self._sites[rows.site_a[k]], self._sites[rows.site_b[k]]
         return f"{self.name}: {pair[0]}–{pair[1]} at r = {peak[k, 0]:.3f} Å"
+
+
+# Files keep the old word: see `pdfkit.model.serial`.
+Stacked.__init__ = _checks.renamed(body="shape=Sphere(20)")(Stacked.__init__)  # type: ignore[method-assign]

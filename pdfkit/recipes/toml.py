@@ -124,6 +124,7 @@ _KINDS = ((bool, "true or false"), ((int, float), "a number"), (str, "text"), (l
 
 # What keys were called, by their table, and what to write now.
 RENAMED = {
+    ("[phase]", "body"): 'shape = {kind = "sphere", spdiameter = 20}',
     ("[data]", "weights"): 'scattering ("constant" or "q-dependent")',
     ("[fit]", "weights"): "use_errors (true or false)",
 }

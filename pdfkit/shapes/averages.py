@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class LognormalSpheres(Shape):
         log_r = np.log(np.maximum(r, 1e-300)) - mu
         tail = [ndtr((k * s2 - log_r) / s) for k in (3, 2, 0)]
         e1 = r * math.exp(-mu - 2.5 * s2)
-        e3 = r**3 * math.exp(-3 * mu - 4.5 * s2)
+        e3 = r * r * r * math.exp(-3 * mu - 4.5 * s2)
         return tail[0], np.asarray(e1 * tail[1]), np.asarray(e3 * tail[2])
 
     def gamma0(self, r: Array) -> Array:
@@ -72,17 +72,30 @@ class LognormalSpheres(Shape):
         return one - 1.5 * first + 0.5 * third
 
     def derivatives(self, r: Array) -> Array:
-        """Return ∂γ₀/∂(spdiameter, spsigma).
+        """Return ∂γ₀/∂(spdiameter, spsigma)."""
+        return self.with_derivatives(r)[1]
+
+    def with_derivatives(self, r: Array) -> tuple[Array, Array]:
+        """Return γ₀ and its derivatives.
 
         The boundary terms cancel because γ_sphere and its slope vanish at r = D: no 1/s is left.
         """
-        _, first, third = self._terms(np.asarray(r, dtype=np.float64))
+        one, first, third = self._terms(np.asarray(r, dtype=np.float64))
         by_mu = 1.5 * (first - third)
         by_s2 = 3.75 * first - 2.25 * third
         v = self.spsigma / self.spdiameter
         s2_by_v = 2 * v / (1 + v * v)
         by_v = (by_s2 - by_mu / 2) * s2_by_v
-        return np.stack([by_mu - v * by_v, by_v]) / self.spdiameter
+        return one - 1.5 * first + 0.5 * third, np.stack([by_mu - v * by_v, by_v]) / self.spdiameter
+
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r."""
+        return self.jet(r)[2]
+
+    def jet(self, r: Array) -> tuple[Array, Array, Array]:
+        """Return γ₀, its derivatives and its slope, from the same terms."""
+        gamma0, by_size = self.with_derivatives(r)
+        return gamma0, by_size, _slope(self.values(), by_size, r)
 
     def extent(self) -> float:
         """Return the r in Å beyond which γ₀ < 1e-12 (the volume in spheres larger than r bounds it)."""
@@ -169,6 +182,11 @@ class Spheroid(Shape):
         by_kappa = -0.75 * (rho * k1 - rho**3 * k3)
         return np.stack([by_size, by_kappa * -2.0 * self.axis_ratio**-3])
 
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r."""
+        rho, _, (j1, j3, _, _) = self._integrals(r)
+        return np.asarray(1.5 * (rho**3 * j3 - rho * j1) / r)
+
     def extent(self) -> float:
         """Return the longest diameter."""
         return self.equatorial * max(1.0, self.axis_ratio)
@@ -218,29 +236,56 @@ class Rod(Shape):
         ShapeParameter("length", "Å", SMALLEST, math.inf, "length of the cylinder (inf: no ends)", True),
     )
 
-    def _orientations(self, r: Array) -> tuple[Array, Array, Array]:
-        """Return x = r sin θ/D, z = r cos θ/L and the weights sin θ dθ at the nodes, each (n, nodes)."""
+    def _orientations(self, r: Array) -> tuple[Array, Array, Array, Array]:
+        """Return x = r sin θ/D, z = r cos θ/L, the weights sin θ dθ and √(1 − x²) at the nodes, each (n, nodes)."""
         node, weight = _double_exponential()
         r = np.maximum(r, 1e-300)
         low = np.arccos(np.minimum(self.length, r) / r)
         high = np.arcsin(np.minimum(self.diameter, r) / r)
-        span = np.maximum(high - low, 0.0)[:, None]  # nothing is left beyond the longest diagonal
+        span = np.maximum(high - low, 0.0)[:, None]
         theta = low[:, None] + span * node
-        x = np.minimum(r[:, None] * np.sin(theta) / self.diameter, 1.0)
+        sin = np.sin(theta)
+        x = np.minimum(r[:, None] * sin / self.diameter, 1.0)
         z = r[:, None] * np.cos(theta) / self.length
-        return x, z, np.sin(theta) * span * weight
+        return x, z, sin * span * weight, np.sqrt(1 - x * x)
+
+    def _inside(self, r: Array) -> tuple[Array, Any]:
+        """Return the distances below the longest diagonal, and which they are: nothing is left beyond it."""
+        r = np.asarray(r, dtype=np.float64)
+        inside = r < self.extent()
+        return r[inside], inside
 
     def gamma0(self, r: Array) -> Array:
         """Return γ₀."""
-        x, z, weight = self._orientations(np.asarray(r, dtype=np.float64))
-        return np.asarray((_circles(x) * (1 - z) * weight).sum(axis=1))
+        some, inside = self._inside(r)
+        x, z, weight, root = self._orientations(some)
+        out = np.zeros(inside.shape)
+        out[inside] = np.einsum("rn,rn->r", _circles(x, root), (1 - z) * weight)
+        return out
 
     def derivatives(self, r: Array) -> Array:
         """Return ∂γ₀/∂(diameter, length)."""
-        x, z, weight = self._orientations(np.asarray(r, dtype=np.float64))
-        by_diameter = (4 / math.pi * x * np.sqrt(1 - x * x) * (1 - z) * weight).sum(axis=1) / self.diameter
-        by_length = (_circles(x) * z * weight).sum(axis=1) / self.length
-        return np.stack([by_diameter, by_length])
+        return self.with_derivatives(r)[1]
+
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r."""
+        return self.jet(r)[2]
+
+    def with_derivatives(self, r: Array) -> tuple[Array, Array]:
+        """Return γ₀ and its derivatives from one quadrature."""
+        some, inside = self._inside(r)
+        x, z, weight, root = self._orientations(some)
+        along, common = (1 - z) * weight, _circles(x, root)
+        gamma0, by_size = np.zeros(inside.shape), np.zeros((2, *inside.shape))
+        gamma0[inside] = np.einsum("rn,rn->r", common, along)
+        by_size[0, inside] = np.einsum("rn,rn,rn->r", x, root, along) * (4 / math.pi / self.diameter)
+        by_size[1, inside] = np.einsum("rn,rn,rn->r", common, z, weight) / self.length
+        return gamma0, by_size
+
+    def jet(self, r: Array) -> tuple[Array, Array, Array]:
+        """Return γ₀, its derivatives and its slope from one quadrature."""
+        gamma0, by_size = self.with_derivatives(r)
+        return gamma0, by_size, _slope(self.values(), by_size, r)
 
     def extent(self) -> float:
         """Return the longest diagonal √(D² + L²)."""
@@ -256,6 +301,12 @@ def _double_exponential() -> tuple[Array, Array]:
     return node, np.asarray(weight / weight.sum())
 
 
-def _circles(x: Array) -> Array:
-    """Return the common fraction of two circles whose centres are `x` diameters apart, 0 ≤ x ≤ 1."""
-    return np.asarray(2 / math.pi * (np.arccos(x) - x * np.sqrt(1 - x * x)))
+def _circles(x: Array, root: Array) -> Array:
+    """Return the common fraction of two circles whose centres are `x` diameters apart, 0 ≤ x ≤ 1; root = √(1 − x²)."""
+    return np.asarray(2 / math.pi * (np.arccos(x) - x * root))
+
+
+def _slope(sizes: tuple[float, ...], by_size: Array, r: Array) -> Array:
+    """Return ∂γ₀/∂r at r > 0: γ₀ depends on r over sizes alone, so that r∂γ₀/∂r = −Σ size·∂γ₀/∂size."""
+    total = sum(size * by for size, by in zip(sizes, by_size, strict=True) if math.isfinite(size))
+    return np.asarray(-total / r)

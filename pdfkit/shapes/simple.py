@@ -58,6 +58,8 @@ class Shape(ABC):
 
     kind: ClassVar[str]
     parameters: ClassVar[tuple[ShapeParameter, ...]]
+    # Whether a particle can have this γ₀, so that it weighs pairs.
+    solid: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for p in self.parameters:
@@ -81,6 +83,29 @@ class Shape(ABC):
     def extent(self) -> float:
         """Return the r in Å beyond which γ₀ is 0 (inf if it never is)."""
 
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r at `r` > 0: (n,), Å⁻¹. A shape that does not say has it by differences."""
+        step = np.minimum(1e-4, 0.1 * r)
+        near, far = (self.gamma0(r + k * step) - self.gamma0(r - k * step) for k in (1, 2))
+        return np.asarray((8.0 * near - far) / (12.0 * step))
+
+    def with_derivatives(self, r: Array) -> tuple[Array, Array]:
+        """Return γ₀ (n,) and its derivatives to the parameters (nparams, n) at `r` ≥ 0."""
+        return self.gamma0(r), self.derivatives(r)
+
+    def jet(self, r: Array) -> tuple[Array, Array, Array]:
+        """Return γ₀ (n,), its derivatives to the parameters (nparams, n) and to r (n,) at `r` > 0.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> gamma0, by_diameter, slope = pk.Sphere(30).jet(np.array([15.0]))
+        >>> bool(np.allclose(slope, -30 * by_diameter[0] / 15))  # γ₀ depends on r/D alone
+        True
+        """
+        return *self.with_derivatives(r), self.slope(r)
+
 
 # --- Particle shapes -------------------------------------------------------------------------------------------------
 
@@ -100,6 +125,8 @@ class Bulk(Shape):
     kind: ClassVar[str] = "bulk"
     parameters: ClassVar[tuple[ShapeParameter, ...]] = ()
 
+    solid: ClassVar[bool] = False
+
     def gamma0(self, r: Array) -> Array:
         """Return ones."""
         return np.ones_like(r, dtype=np.float64)
@@ -107,6 +134,10 @@ class Bulk(Shape):
     def derivatives(self, r: Array) -> Array:
         """Return an array of no rows."""
         return np.zeros((0, np.size(r)))
+
+    def slope(self, r: Array) -> Array:
+        """Return zeros."""
+        return np.zeros_like(r, dtype=np.float64)
 
     def extent(self) -> float:
         """Return inf."""
@@ -146,12 +177,23 @@ class Sphere(Shape):
     def gamma0(self, r: Array) -> Array:
         """Return γ₀."""
         x = np.minimum(r / self.spdiameter, 1.0)
-        return np.asarray(1.0 - 1.5 * x + 0.5 * x**3)
+        return np.asarray(1.0 + x * (0.5 * (x * x) - 1.5))
 
     def derivatives(self, r: Array) -> Array:
         """Return ∂γ₀/∂spdiameter = (3/2)(x − x³)/spdiameter."""
         x = np.minimum(r / self.spdiameter, 1.0)
-        return np.atleast_2d(1.5 * (x - x**3) / self.spdiameter)
+        return np.atleast_2d(1.5 / self.spdiameter * x * (1.0 - x * x))
+
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r = −(3/2)(1 − x²)/spdiameter."""
+        return self.jet(r)[2]
+
+    def jet(self, r: Array) -> tuple[Array, Array, Array]:
+        """Return γ₀, its derivative to the diameter and its slope."""
+        x = np.minimum(r / self.spdiameter, 1.0)
+        square = x * x
+        slope = (square - 1.0) * (1.5 / self.spdiameter)
+        return 1.0 + x * (0.5 * square - 1.5), -(x * slope)[None], slope
 
     def extent(self) -> float:
         """Return the diameter."""
@@ -211,6 +253,13 @@ class Shell(Shape):
         by_diameter = by_outer / 2 if solid else (by_outer + by_inner) / 2
         return np.stack([by_diameter, np.zeros_like(r) if solid else -by_inner]) / volume
 
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r: what two spheres have in common shrinks by the disc that their surfaces cut out."""
+        r = np.asarray(r, dtype=np.float64)
+        outer, inner = self._radii()
+        discs = _disc(outer, outer, r) + _disc(inner, inner, r) - 2 * _disc(outer, inner, r)
+        return np.asarray(-discs / (4 * math.pi / 3 * (outer**3 - inner**3)))
+
     def extent(self) -> float:
         """Return the outer diameter."""
         return self.spdiameter
@@ -230,6 +279,13 @@ def _cap(a: float, b: float, r: Array) -> Array:
     # Equal spheres at r = 0: each surface counts half inside the other, the limit of both at small r.
     within = 2 * math.pi * a * a * (1.0 if a == b else 2.0 if a < b else 0.0)
     return np.asarray(np.where(r <= abs(a - b), within, part))
+
+
+def _disc(a: float, b: float, r: Array) -> Array:
+    """Return the area (Å²) of the disc whose rim two spheres of radii `a` and `b` share, centres `r` apart."""
+    d = np.clip(r, max(abs(a - b), 1e-300), max(a + b, 1e-300))
+    part = math.pi * (a * a - ((d * d + a * a - b * b) / (2 * d)) ** 2)
+    return np.where((r > abs(a - b)) & (r < a + b), part, 0.0)
 
 
 @dataclass(frozen=True)
@@ -261,6 +317,10 @@ class Sheet(Shape):
         t = self.thickness
         return np.atleast_2d(np.where(r < t, r / (2 * t * t), 1 / (2 * np.maximum(r, t))))
 
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r = −t/(2·max(r, t)²)."""
+        return np.asarray(-self.thickness / (2 * np.maximum(r, self.thickness) ** 2))
+
     def extent(self) -> float:
         """Return inf."""
         return math.inf
@@ -270,6 +330,7 @@ class Sheet(Shape):
 class Stepcut(Shape):
     """A sharp cut: γ₀ = 1 for r ≤ stepcut, 0 beyond (PDFfit2's `stepcut`); no body has this γ₀.
 
+    It always cuts the curve, never pairs: of pairs on the edge all or none would be left, and nothing says which.
     The step cannot be refined: its derivative is 0 away from it. `smoothed(h)` is what a grid of step h
     needs: the step becomes a straight ramp of width h centred on it, so each grid value is differentiable in
     stepcut.
@@ -286,6 +347,7 @@ class Stepcut(Shape):
     stepcut: float
     ramp: float = 0.0
 
+    solid: ClassVar[bool] = False
     kind: ClassVar[str] = "stepcut"
     parameters: ClassVar[tuple[ShapeParameter, ...]] = (
         ShapeParameter("stepcut", "Å", SMALLEST, math.inf, "r beyond which there are no pairs"),
@@ -309,6 +371,10 @@ class Stepcut(Shape):
         """Return ∂γ₀/∂stepcut: 1/ramp on the ramp, 0 elsewhere."""
         inside = np.abs(r - self.stepcut) < self.ramp / 2
         return np.atleast_2d(np.where(inside, 1.0 / (self.ramp or 1.0), 0.0))
+
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r, away from a step."""
+        return np.asarray(-self.derivatives(r)[0])
 
     def extent(self) -> float:
         """Return the end of the step or ramp."""
@@ -382,6 +448,10 @@ class Tabulated(Shape):
         """Return ∂γ₀/∂stretch = −(x/stretch) γ₀′(x), x = r/stretch."""
         x, slope = self._at(r, 1)
         return np.atleast_2d(-x * slope / self.stretch)
+
+    def slope(self, r: Array) -> Array:
+        """Return ∂γ₀/∂r = γ₀′(x)/stretch."""
+        return np.asarray(self._at(r, 1)[1] / self.stretch)
 
     def extent(self) -> float:
         """Return the end of a table that ends with 0, inf for any other."""

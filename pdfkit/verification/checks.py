@@ -113,7 +113,7 @@ def crystal_pairs(crystal: Crystal, rmax: float) -> Iterator[tuple[Pair, float, 
 def crystal_G(
     crystal: Crystal, r: Array, strengths: Mapping[str, float], *, qdamp: float = 0.0, resolution: float = 0.0
 ) -> dict[Pair, Array]:
-    """Return the partials G_ab(r) without a cut: Gaussians of all pairs, less the baseline, times γ₀ and B(r)."""
+    """Return the partials G_ab(r) without a cut: Gaussians of all pairs less the baseline, with γ₀, × B(r)."""
     amount = crystal.structure.composition()
     total = sum(amount.values())
     mean = sum(n * strengths[e] for e, n in amount.items()) / total
@@ -125,12 +125,12 @@ def crystal_G(
         s2 = along * motion + (resolution * d) ** 2 + shift**2
         weight = occupancy * strengths[a] * strengths[b] / (total * mean**2)
         G = out[a, b] if (a, b) in out else out[b, a]
-        for one, width in zip(d + shift, s2, strict=True):
-            G += weight * peak(r, one, width)
+        for one, width, inside in zip(d + shift, s2, crystal.shape.gamma0(d + shift), strict=True):
+            G += weight * inside * peak(r, one, width)
     for (a, b), G in out.items():
         share = (1 if a == b else 2) * amount[a] * amount[b] * strengths[a] * strengths[b] / (total * mean) ** 2
-        G -= 4 * math.pi * r * rho0 * share
-        G *= crystal.scale * crystal.shape.gamma0(r) * np.exp(-((qdamp * r) ** 2) / 2)
+        G -= 4 * math.pi * r * rho0 * share * crystal.shape.gamma0(r)
+        G *= crystal.scale * np.exp(-((qdamp * r) ** 2) / 2)
     return out
 
 

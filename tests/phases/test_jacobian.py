@@ -90,7 +90,8 @@ def test_at_zero() -> None:
     [
         pk.Sphere(18.0), pk.shapes.Shell(20.0, 4.0), pk.shapes.Sheet(9.0), pk.shapes.Rod(12.0, 30.0),
         pk.shapes.Stepcut(15.013),
-        pk.shapes.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2),
+        # Differences cannot be taken across a knot of the table that lies on a pair.
+        pk.shapes.Tabulated(np.linspace(0, 25.25, 30), np.linspace(1, 0, 30) ** 2),
     ],
     ids=lambda s: s.kind,
 )  # fmt: skip

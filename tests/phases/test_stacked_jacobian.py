@@ -26,17 +26,18 @@ DISC = pk.Stacked(
     "Cd", "S", name="st", alpha=0.35, U11=0.012, U33=0.03, Ulayer=0.003, layers=4.4, diameter=22.003, **CELL
 )  # fmt: skip
 SHEET = pk.Stacked("Cd", "S", name="st", alpha=0.35, layers=5.3, **CELL)
-BODY = pk.Stacked("Cd", "S", name="st", alpha=0.35, Uiso=0.012, body=pk.Sphere(25.003), **CELL)
-SPHEROID = replace(BODY, body=pk.shapes.Spheroid(20.0, 1.3))
-TABLE = replace(BODY, body=pk.shapes.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2))
-ROD = replace(BODY, body=pk.shapes.Rod(15.0, 40.0))
-LOGNORMAL = replace(BODY, body=pk.shapes.LognormalSpheres(16.0, 3.0))
-BALL = replace(BODY, layers=5, body=pk.Sphere(18.003))
+BODY = pk.Stacked("Cd", "S", name="st", alpha=0.35, Uiso=0.012, shape=pk.Sphere(25.003), **CELL)
+SPHEROID = replace(BODY, shape=pk.shapes.Spheroid(20.0, 1.3))
+TABLE = replace(BODY, shape=pk.shapes.Tabulated(np.linspace(0, 25, 30), np.linspace(1, 0, 30) ** 2))
+ROD = replace(BODY, shape=pk.shapes.Rod(15.0, 40.0))
+LOGNORMAL = replace(BODY, shape=pk.shapes.LognormalSpheres(16.0, 3.0))
+BALL = replace(BODY, layers=5, shape=pk.Sphere(18.003))
 # Differences cannot be taken across a knee of γ₀: at 10.6 Å, the inner diameter, there is no pair.
-SHELL = replace(BODY, body=pk.shapes.Shell(22.4, 5.9))
-DIAMOND = pk.Stacked("C", "C", name="st", a_h=2.52, alpha=0.5, U11=0.004, U33=0.006, shape=pk.Sphere(20.0))
+SHELL = replace(BODY, shape=pk.shapes.Shell(22.4, 5.9))
+# Nor where a pair is just at the end of the sphere.
+DIAMOND = pk.Stacked("C", "C", name="st", a_h=2.52, alpha=0.5, U11=0.004, U33=0.006, shape=pk.Sphere(20.03))
 METAL = pk.Stacked("Co", name="st", a_h=2.507, h=2.04, alpha_c=0.2, alpha_h=0.5, delta2=0.5, shape=pk.Sphere(20.0))
-BODIES = {s.body.kind: s for s in (BODY, SPHEROID, TABLE, ROD, LOGNORMAL, SHELL)}
+BODIES = {s.shape.kind: s for s in (BODY, SPHEROID, TABLE, ROD, LOGNORMAL, SHELL)}
 ALL = {"one": ONE, "two": TWO, "disc": DISC, "sheet": SHEET, "diamond": DIAMOND, "metal": METAL}
 
 
