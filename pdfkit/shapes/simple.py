@@ -181,8 +181,7 @@ class Sphere(Shape):
 
     def derivatives(self, r: Array) -> Array:
         """Return ∂γ₀/∂spdiameter = (3/2)(x − x³)/spdiameter."""
-        x = np.minimum(r / self.spdiameter, 1.0)
-        return np.atleast_2d(1.5 / self.spdiameter * x * (1.0 - x * x))
+        return self.jet(r)[1]
 
     def slope(self, r: Array) -> Array:
         """Return ∂γ₀/∂r = −(3/2)(1 − x²)/spdiameter."""
@@ -190,7 +189,7 @@ class Sphere(Shape):
 
     def jet(self, r: Array) -> tuple[Array, Array, Array]:
         """Return γ₀, its derivative to the diameter and its slope."""
-        x = np.minimum(r / self.spdiameter, 1.0)
+        x = np.minimum(np.asarray(r) / self.spdiameter, 1.0)
         square = x * x
         slope = (square - 1.0) * (1.5 / self.spdiameter)
         return 1.0 + x * (0.5 * square - 1.5), -(x * slope)[None], slope

@@ -401,3 +401,14 @@ def test_wrong_recipes_are_refused(kind: str, params: dict, message: str) -> Non
 def test_impossible_sizes_are_refused(build: Callable[[], Shape], message: str) -> None:
     with pytest.raises(PdfkitError, match=message):
         build()
+
+
+@pytest.mark.parametrize("shape", [*BODIES, *OTHERS], ids=named)
+def test_slopes_equal_differences(shape: Shape) -> None:
+    # Away from knees and knots, where differences of γ₀ over 1e-4 Å are good to rounding.
+    r = np.linspace(0.31, 60.0, 777)
+    gamma0, by, slope = shape.jet(r)
+    np.testing.assert_allclose(slope, Shape.slope(shape, r), rtol=0, atol=2e-9)
+    np.testing.assert_array_equal(slope, shape.slope(r))
+    np.testing.assert_array_equal(gamma0, shape.gamma0(r))
+    np.testing.assert_array_equal(by, shape.derivatives(r))
