@@ -36,6 +36,7 @@ from .patterns import waxs as waxs
 from .phases.cluster import Cluster as Cluster
 from .phases.crystal import Crystal as Crystal
 from .phases.stacked import Stacked as Stacked
+from .projects.reading import read_project as read_project
 from .recipes.recipe import load_recipe as load_recipe
 from .recipes.recipe import run_recipe as run_recipe
 from .reduction.batch import reduce_files as reduce_files

@@ -28,6 +28,9 @@ FUNCTIONS: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] 
     "sin": (math.sin, math.cos),
     "cos": (math.cos, lambda x: -math.sin(x)),
     "tan": (math.tan, lambda x: 1.0 / math.cos(x) ** 2),
+    "asin": (math.asin, lambda x: 1.0 / math.sqrt(1.0 - x**2)),
+    "acos": (math.acos, lambda x: -1.0 / math.sqrt(1.0 - x**2)),
+    "atan": (math.atan, lambda x: 1.0 / (1.0 + x**2)),
 }
 # A sum over a hundred sites fits.
 MOST_CHARACTERS, MOST_NODES, MOST_LEVELS = 2000, 800, 150

@@ -31,7 +31,7 @@ FLOORS = (
     "fitting uncertainty",
     "screening verification",
     "plot",
-    "recipes benchmarking",
+    "recipes projects benchmarking",
     "cli",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}

@@ -30,6 +30,7 @@ TOPICS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
             "Comparison",
             "run_recipe",
             "load_recipe",
+            "read_project",
             "load_result",
         ),
     ),

@@ -220,7 +220,12 @@ def read_stru(path: AnyPath) -> Structure:
     delta2, sratio, rcut, spdiameter, stepcut. Atoms whose tensor is that of an isotropic one are isotropic. Raises
     ReadError with the line of what is wrong.
     """
-    lines = read_text(path).split("\n")
+    return parse_stru(read_text(path), path)
+
+
+def parse_stru(text: str, path: AnyPath) -> Structure:
+    """Return the structure in the text of such a file; `path` is what messages call it."""
+    lines = text.split("\n")
     header = _read_header(path, lines)
     atoms = list(_pdffit_atoms(path, lines, header.read) if header.pdffit else _discus_atoms(path, lines, header))
     if not atoms:

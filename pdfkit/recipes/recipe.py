@@ -26,6 +26,7 @@ from pdfkit.transforms.sine import WINDOWS
 
 if TYPE_CHECKING:
     from pdfkit.model.model import Model
+    from pdfkit.model.params import Parameters
     from pdfkit.model.restraints import Restraint
     from pdfkit.results.result import FitResult
 
@@ -144,6 +145,7 @@ class Recipe:
     free: tuple[str, ...]
     ties: Mapping[str, str | float]
     bounds: Mapping[str, tuple[float | None, float | None]]
+    variables: Mapping[str, float] = field(default_factory=dict)
     restraints: tuple[Restraint, ...] = ()
     use_errors: bool = True
     convention: str = "pdfkit"
@@ -323,6 +325,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             free=recipe.free,
             ties=recipe.ties,
             bounds=recipe.bounds,
+            params=_with_variables(recipe, model, data),
             restraints=recipe.restraints,
             use_errors=recipe.use_errors,
             settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev),
@@ -330,6 +333,20 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
         )
     except ParameterError as error:
         raise placed(recipe.source, error, ("fit",)) from None
+
+
+def _with_variables(recipe: Recipe, model: Model, data: PDF | dict[str, PDF]) -> Parameters | None:
+    """Return the parameters of the model and the variables of the recipe; None where it has none of its own."""
+    from pdfkit.fitting.least_squares import parameters
+
+    if not recipe.variables:
+        return None
+    params = parameters(model, data)
+    for name, value in recipe.variables.items():
+        if name in params:
+            raise ParameterError(f"{name} is a parameter of the model: give the variable another name", key=name)
+        params.add(name, value=value, vary=False)
+    return params
 
 
 # --- from tables to entries ------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "rcut",
         "start",
     ),
-    "[fit]": ("free", "ties", "bounds", "restraints", "use_errors", "convention", "grid", "max_nfev"),
+    "[fit]": ("free", "variables", "ties", "bounds", "restraints", "use_errors", "convention", "grid", "max_nfev"),
     "a restraint": ("expression", "phase", "bond", "target", "sigma"),
     "[output]": ("dir", "write", "prefix"),
 }
@@ -92,8 +92,15 @@ def fit_options(table: Table) -> dict[str, Any]:
     for key, value in ties.items():
         if not isinstance(value, str) and not is_number(value):
             raise table.error("ties", f'tie of {key} is {kind_of(value)}: give an expression, such as "wz.Cd.Uiso"')
+    variables = table.flat("variables")
+    for key, value in variables.items():
+        if not key.isidentifier() or not is_number(value):
+            raise table.error(
+                "variables", f"variable {key} = {value}: give a word and its start value, such as p1 = 0.5"
+            )
     return {
         "free": table.texts("free"),
+        "variables": {key: float(value) for key, value in variables.items()},
         "ties": ties,
         "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
         "restraints": tuple(_restraints(table)),

@@ -82,6 +82,7 @@ use_errors = {use_errors:<21}# weigh points with dG where the file has it; false
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
 # grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up
+# variables = {{d = 0.5}}           # numbers of the fit alone, for ties to use; name them in free to vary them
 # restraints = [                  # soft: each adds ((value - target)/sigma)²
 #     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},
 #     {{phase = "zb", bond = ["{cation}", "{anion}"], target = 2.62, sigma = 0.02}},

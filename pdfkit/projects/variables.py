@@ -1,0 +1,66 @@
+"""Variables of PDFgui ("lat(1)", "u11(3)", "pscale") and what they are called here."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.structure.structure import NAMES_CELL, NAMES_U
+
+if TYPE_CHECKING:
+    from pdfkit.projects.project import ProjectPhase
+    from pdfkit.structure.structure import Structure
+
+OF_PHASE = ("delta1", "delta2", "sratio", "rcut", "spdiameter", "stepcut")
+OF_DATA = ("dscale", "qdamp", "qbroad")
+_CALL = re.compile(r"(lat|x|y|z|occ|u11|u22|u33|u12|u13|u23)\((\d{1,6})\)")
+
+
+def split(variable: str) -> tuple[str, int]:
+    """Return a variable's word and its index, 0 where there is none: "u11(3)" is ("U11", 3).
+
+    Raises ParameterError for what is no variable of PDFgui.
+    """
+    if variable == "pscale" or variable in OF_PHASE or variable in OF_DATA:
+        return variable, 0
+    found = _CALL.fullmatch(variable)
+    if found is None or int(found[2]) < 1 or (found[1] == "lat" and int(found[2]) > 6):
+        raise ParameterError(f"{variable[:40]!r} is not a variable of PDFgui: correct this constraint there")
+    word, index = found[1], int(found[2])
+    return (NAMES_CELL[index - 1], 0) if word == "lat" else (word.upper() if word[0] == "u" else word, index)
+
+
+def of_structure(structure: Structure, variable: str) -> float:
+    """Return the start value of a variable of a phase: that of its structure, or its header's."""
+    word, index = split(variable)
+    if word in NAMES_CELL and not index:
+        return structure.cell[NAMES_CELL.index(word)]
+    if not index:
+        default = {"pscale": 1.0, "sratio": 1.0}.get(word, 0.0)
+        return float(structure.meta.get("scale" if word == "pscale" else word, default))
+    if index > len(structure.sites):
+        raise ParameterError(
+            f"the constraint of {variable} is of atom {index}, and the phase has {len(structure.sites)}: remove it"
+        )
+    site = structure.sites[index - 1]
+    if word in NAMES_U:
+        return structure.U_tensor(index - 1)[NAMES_U.index(word)]
+    return site.occ if word == "occ" else site.xyz["xyz".index(word)]
+
+
+def diameter_in(initial: str) -> float:
+    """Return the diameter (Å) that a structure file gives in its line "shape sphere, 30"; 0 where it has none."""
+    found = re.search(r"^\s*shape\s+sphere[\s,]+([\d.eE+-]+)", initial, re.MULTILINE)
+    try:
+        return float(found[1]) if found else 0.0
+    except ValueError:
+        return 0.0
+
+
+def start_of(phase: ProjectPhase, variable: str) -> float:
+    """Return the value of a variable at the start, 0 where it cannot be had."""
+    try:
+        return phase.spdiameter if variable == "spdiameter" else of_structure(phase.structure, variable)
+    except PdfkitError:
+        return 0.0
