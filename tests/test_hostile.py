@@ -815,7 +815,7 @@ def test_a_project_of_pdfgui_is_named_and_a_way_told(name: str, tmp_path: Path) 
     with zipfile.ZipFile(tmp_path / name, "w") as project:
         project.writestr("mine/fit/dataset/ni/obs", "1 2\n")
     for reader in (pk.read_pdf, pk.read_structure, pk.read_intensity, pk.load_recipe, pk.Particle.from_file):
-        with pytest.raises(ReadError, match=r"project of PDFgui.* export .*`pdfkit recipe"):
+        with pytest.raises(ReadError, match=r"project of PDFgui.*read_project.*`pdfkit convert`"):
             reader(tmp_path / name)  # type: ignore[operator]  # all take a path
 
 

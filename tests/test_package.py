@@ -41,6 +41,7 @@ UPHILL = {
     ("data.curves", "plot"): "PDF.plot",
     ("results.result", "plot"): "FitResult.plot",
     ("io.exports", "results"): "the type of what is written",
+    ("io.exports", "projects"): "write_project",
     ("verification.questions.settings", "recipes"): "what a recipe makes of a file",
     ("verification.questions.structures", "cli"): "what `pdfkit info` says",
     ("verification.questions.intensities", "cli"): "what `pdfkit info` says",

@@ -13,6 +13,7 @@ import typer
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, fitting
 from pdfkit.cli.info import RESULTS
+from pdfkit.cli.projects import Convention, fit_project
 from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 
 
 def fit(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to fit: see `pdfkit recipe`.")],
+    recipe: Annotated[
+        Path,
+        typer.Argument(metavar="RECIPE.toml", help="What to fit: see `pdfkit recipe`. Or a project of PDFgui (.ddp3)."),
+    ],
     out: o.OutFolder = None,
+    convention: Convention = None,
 ) -> Printed:
     """Fit measured G(r) as a recipe says; write report, picture, columns, HDF5 file and refined structures.
 
@@ -35,8 +40,16 @@ def fit(
 
     A fit that does not converge, or a model that does not describe the data, is said and exits with 0; an input that
     cannot be used exits with 2.
+
+    Of a project of PDFgui every fit is repeated from its start values; the new values stand beside the recorded ones.
     """
+    from pdfkit.projects.archive import is_project
     from pdfkit.recipes.recipe import run_recipe
+
+    if is_project(recipe):
+        return fit_project(recipe, out, convention or "pdffit2")
+    if convention is not None:
+        raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a recipe says it under [fit]")
 
     with fitting() as tell:
         return of_fit(*run_recipe(_loaded(recipe), out, tell))

@@ -15,6 +15,7 @@ import typer
 from pdfkit._table import aligned
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed
+from pdfkit.cli.projects import of_project
 from pdfkit.errors import PdfkitWarning, ReadError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def info(
         str,
         typer.Argument(
             metavar="FILE",
-            help="Data, structure (or its name in `pdfkit structures`), result or recipe.",
+            help="Data, structure (or its name in `pdfkit structures`), result, recipe or PDFgui project.",
             autocompletion=o.structure_names,
         ),
     ],
@@ -57,7 +58,7 @@ def info(
         bool, typer.Option("--all", help="Show all sites and header entries, not only a screen of them.")
     ] = False,
 ) -> Printed:
-    """Say what is in a file, and by what that was decided: data, structure, result, recipe. Remarks come last."""
+    """Say what is in a file, and how that was decided: data, structure, result, recipe, project. Remarks come last."""
     more = {"unit": unit, "kind": kind, "as_": as_, "composition": composition, "rho0": rho0}
     pairs, remarks = facts(file, qmax, wavelength, everything=everything, **more)
     values = [{"name": key.strip(), "value": value} for key, value in pairs]
@@ -112,6 +113,7 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
     from pdfkit.io.structures import load_structure, read_structure
     from pdfkit.particles.particle import Particle
     from pdfkit.phases.files import kind_of, known_structure
+    from pdfkit.projects.archive import is_project
     from pdfkit.recipes.toml import STRUCTURES
 
     path = Path(known_structure(file))
@@ -128,6 +130,8 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
         return _of_result(path)
     if ending == ".toml":
         return _of_recipe(path)
+    if is_project(path):
+        return of_project(path, everything)
     return _of_data(path, options, everything)
 
 

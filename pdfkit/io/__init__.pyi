@@ -2,6 +2,7 @@ from .cif.files import write_cif as write_cif
 from .columns import read_columns as read_columns
 from .columns import write_columns as write_columns
 from .exports import write_fgr as write_fgr
+from .exports import write_project as write_project
 from .intensity import read_intensity as read_intensity
 from .pdf import read_pdf as read_pdf
 from .pdf import write_pdf as write_pdf

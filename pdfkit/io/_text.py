@@ -90,8 +90,8 @@ def binary(path: AnyPath, raw: bytes) -> str:
     """Return why a file that is no text is not read, and what to give instead."""
     if raw.startswith(b"PK\x03\x04") and (os.fspath(path).lower().endswith((".ddp", ".ddp3")) or b"/dataset/" in raw):
         return (
-            "this is a project of PDFgui, which holds fits as program objects: export its structures (.stru) and data "
-            "(.gr) in PDFgui; `pdfkit recipe data.gr` prints a recipe to begin with, whose structure is that .stru"
+            "this is a project of PDFgui: read it with pdfkit.read_project; `pdfkit fit` runs its fits again, `pdfkit "
+            "convert` writes them as recipes, structures (.stru) and data (.gr)"
         )
     if raw.startswith(b"PK\x03\x04"):
         return "this is a zip archive: unpack it, and give a file that was in it"

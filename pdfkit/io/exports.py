@@ -13,7 +13,7 @@ Every file says its kind, composition and density, so that `read_pdf` and `read_
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -182,6 +182,32 @@ def write_fgr(path: AnyPath, result: FitResult, dataset: str | None = None) -> N
     head += [*instrument_lines(one.model.instrument_used), f"rw={result.rw!r}", "##### start data"]
     columns = (one.data.r, one.calc.G, np.zeros(dG.size), dG, one.difference)
     write_text(path, _rows([*head, "#L r(A) G(r) d_r d_Gr Gdiff"], columns))
+
+
+def write_project(path: AnyPath, fits: Mapping[str, FitResult]) -> Path:
+    """Write fits, by name, as a project that PDFgui opens (.ddp3), for those who go on there.
+
+    Each has its structures with every atom of the cell, its data in range, symmetry and ties as formulas of parameters
+    @1, @2, …, start values and what was found. PDFgui's own fit of it gives what the convention "pdffit2" gives here.
+
+    Raises PdfkitError for what PDFgui does not have: phases that are no crystals, shapes other than spheres, modification
+    functions, powers in ties; WriteError when the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25), convention="pdffit2")
+    >>> result = pk.fit(model, model(np.arange(1, 10, 0.05)), free=["scale", "a"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = pk.io.write_project(f"{folder}/ni.ddp3", {"nickel": result})
+    ...     print(pk.read_project(f"{folder}/ni.ddp3").fits["nickel"].constraints["ni lat(3)"])
+    @2
+    """
+    from pdfkit.projects.making import project_of
+
+    return project_of(fits).save(path)
 
 
 def _dataset(result: FitResult, name: str | None) -> DatasetFit:

@@ -12,12 +12,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import unquote_plus
 
 from pdfkit.errors import ReadError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_bytes
 
+ENDINGS = (".ddp3", ".ddp")
 MOST_BYTES = 200_000_000
 """Of the file, and of all that is unpacked of it."""
 MOST_IN_PART = 50_000_000
@@ -60,6 +62,17 @@ class Archive:
 
     files: dict[str, bytes] = field(default_factory=dict)
     fits: dict[str, FitParts] = field(default_factory=dict)
+
+
+def is_project(path: AnyPath) -> bool:
+    """Return whether a file is a project, by its name; of an archive of another name, by what is in it."""
+    if Path(path).suffix.lower() in ENDINGS:
+        return True
+    try:
+        with Path(path).open("rb") as stream:
+            return stream.read(4) == b"PK\x03\x04" and b"/dataset/" in Path(path).read_bytes()
+    except OSError:
+        return False
 
 
 def open_archive(path: AnyPath) -> Archive:

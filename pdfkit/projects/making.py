@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdfkit import _expressions
+from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
-from pdfkit.projects.project import Curves, ProjectData, ProjectFit, ProjectParameter, ProjectPhase
+from pdfkit.projects.project import Curves, Fits, Project, ProjectData, ProjectFit, ProjectParameter, ProjectPhase
 from pdfkit.projects.recipes import stru_text
 from pdfkit.structure.structure import Structure
 
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 _SHAPES = ("bulk", "sphere", "stepcut")
 _PLAIN = ("delta1", "delta2", "sratio", "spdiameter", "stepcut")
 _ATOM = ("x", "y", "z", "u11", "u22", "u33", "u12", "u13", "u23", "occ")
+
+
+def project_of(results: Mapping[str, FitResult]) -> Project:
+    """Return a project with a fit of each result, by name. PdfkitError for what PDFgui does not have."""
+    _checks.instance("results", results, Mapping, 'results of fits by name, such as {"Ni": result}')
+    journal = "Written by pdfkit. Rw and values are those of its fits, which differ a little from PDFfit2's."
+    return Project(Fits({name: fit_of(name, result) for name, result in results.items()}), "", journal)
 
 
 def fit_of(name: str, result: FitResult) -> ProjectFit:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import pickletools
 import re
 import struct
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -112,18 +113,25 @@ def read_pickle(data: bytes, budget: Budget) -> Any:
     """
     machine = _Machine()
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(data), 1):
-            if count % 1000 == 0:
-                budget.spend(1000)
-                if count > MOST_OPCODES:
-                    raise PickleError("it is larger than any that PDFgui writes: was it made to exhaust the memory?")
-            machine.take(opcode.name, argument)
-        budget.spend(count % 1000)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python has remarks on texts that are damaged
+            _follow(machine, data, budget)
         return machine.result()
     except PickleError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, struct.error, RecursionError) as error:
         raise PickleError(f"it is damaged ({' '.join(str(error).split())[:60] or type(error).__name__})") from None
+
+
+def _follow(machine: _Machine, data: bytes, budget: Budget) -> None:
+    count = 0
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data), 1):
+        if count % 1000 == 0:
+            budget.spend(1000)
+            if count > MOST_OPCODES:
+                raise PickleError("it is larger than any that PDFgui writes: was it made to exhaust the memory?")
+        machine.take(opcode.name, argument)
+    budget.spend(count % 1000)
 
 
 _AS_IT_IS = frozenset(

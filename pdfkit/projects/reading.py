@@ -54,18 +54,16 @@ def read_project(path: AnyPath) -> Project:
     >>> import tempfile
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> from pdfkit.projects.writing import project_of
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25), convention="pdffit2")
     >>> data = model.with_values({"ni.a": 3.53})(np.arange(1, 10, 0.05))  # simulated
     >>> result = pk.fit(model, data, rmin=1.5, free=["scale", "a"])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = project_of({"nickel": result}).save(f"{folder}/ni.ddp3")  # PDFgui opens it
-    ...     project = pk.read_project(path)
+    ...     project = pk.read_project(pk.io.write_project(f"{folder}/ni.ddp3", {"nickel": result}))
     >>> fit = project.fits["nickel"]
     >>> fit.constraints["ni lat(1)"], round(fit.parameters[2].refined, 3)
     ('@2', 3.53)
-    >>> print(f"{fit.run(convention='default').rw:.3f}")  # fit.recipe(), fit.live(), fit.table() …
-    0.007
+    >>> print(f"Rw = {fit.run().rw:.4f}")  # and fit.live(), fit.recipe(), fit.table(), project.convert("folder")
+    Rw = 0.0000
     """
     archive, budget = open_archive(path), Budget()
     load = partial(_loaded, path, budget)

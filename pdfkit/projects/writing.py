@@ -1,4 +1,4 @@
-"""Projects written as files that PDFgui opens, and made of results of fits.
+"""Projects written as files that PDFgui opens.
 
 The parts are those of PDFgui 3 (`Fitting`, `FitStructure`, `FitDataSet` and their `save`); its pickles are written by
 `pickles.format_pickle`, without PDFgui.
@@ -11,10 +11,9 @@ import math
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote_plus
 
-from pdfkit import _checks
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath, write_bytes
 from pdfkit.projects import formulas
@@ -27,9 +26,6 @@ from pdfkit.projects.project import (
     ProjectPhase,
     ProjectSimulation,
 )
-
-if TYPE_CHECKING:
-    from pdfkit.results.result import FitResult
 
 _MODULE = "diffpy.pdfgui.control"
 # A fixed date: the same project gives the same file.
@@ -141,21 +137,3 @@ def _simulation(one: ProjectSimulation) -> dict[str, Any]:
     qmax = 0.0 if math.isinf(one.qmax) else one.qmax
     own = {"qmax": qmax, "qdamp": one.qdamp, "qbroad": one.qbroad, "dscale": one.dscale}
     return {**about, "stype": one.probe, **own}
-
-
-def project_of(results: Mapping[str, FitResult], name: str = "") -> Project:
-    """Return a project with a fit of each result, by name: for those who go on in PDFgui.
-
-    Phases are crystals, bulk or with a diameter; symmetry becomes formulas of the atoms of the cell. Raises PdfkitError
-    for what PDFgui does not have.
-
-    Example
-    -------
-    See `pdfkit.read_project`.
-    """
-    from pdfkit.projects.making import fit_of
-    from pdfkit.projects.project import Fits
-
-    _checks.instance("results", results, Mapping, 'results of fits by name, such as {"Ni": result}')
-    journal = "Written by pdfkit. Rw and values are those of its fits, which differ a little from PDFfit2's."
-    return Project(Fits({key: fit_of(key, result) for key, result in results.items()}), name, journal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         text = 'data = {file = "Ni.gr"}\nphase = [{name = "p", structure = "Ni"}]\nfit = {free = ["scale"]}\n'
         Path(f"{word}.toml").write_text(text.replace('"Ni"}', '"Ni", start = {a = 3.52}}' if word == "c" else '"Ni"}'))
     Q = np.arange(0.6, 15.0, 0.05)
+    shutil.copy(Path(__file__).parents[1] / "projects" / "data" / "one.ddp3", tmp_path)
     rows = zip(Q, 1000 * (2 + np.sin(3 * Q) / Q), strict=True)
     Path("x.iq").write_text("# Q I(Q)\n" + "".join(f"{q:.3f} {i:.4f}\n" for q, i in rows))
     return tmp_path
@@ -53,6 +55,7 @@ CALLS = {
     "plot": ("Ni.gr Cu.gr --difference -o two.svg", "curves"),
     "info": ("Ni.gr", "facts"),
     "recipe": ("", "recipe"),
+    "convert": ("one.ddp3 -o converted", "fits"),
     "structures": ("", "structures"),
     "pattern": ("t.xyz --saxs", "rg"),
     "build": ("tetrahedron CdS_zincblende 3 -o t.xyz", "particles"),
@@ -107,6 +110,7 @@ NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr"],
+    "convert": ["one.ddp3"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
     ("build", "limit"): ["candidates", "Cd4S"],

@@ -10,9 +10,11 @@ PDFgui 1 left them (old-style classes, byte strings, qsig and qalp, the diameter
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import struct
 import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +79,7 @@ def simulated(
     program = PdfFit()
     for text in structures:
         program.read_struct_string(text)
-    step, count = 0.05, 240
+    step, count = 0.05, int(var.get("count", 240))
     program.alloc(stype, qmax, var.get("qdamp", 0.0), begin, begin + step * (count - 1), count)
     program.setvar("qbroad", var.get("qbroad", 0.0))
     for k, text in enumerate(structures, 1):
@@ -200,6 +202,12 @@ def several_fits() -> None:
     data(again, "Ni neutrons.gr", text, 1.7, 9.0)
     start(again, {1: 3.52, 3: "=linked, formulas:3", 8: 25.0}, fixed=(8,))
 
+    fit = fitting("sharp")
+    sharp = nickel(3.524, 0.007, sharp="0.0, 0.0, 0.8, 3.0")
+    phase(fit, "Ni", nickel(sharp="0.0, 0.0, 0.9, 3.0"), **cubic(), sratio="@9")
+    data(fit, "Ni.gr", simulated([sharp], "X", 0.0, 6, count=160), 1.7, 7.0)
+    run(fit)
+
     fit = fitting("X and N")
     phase(fit, "Ni", nickel(), **cubic())
     phase(fit, "Cu", nickel(3.6, 0.006, "CU"), **cubic(4, 11, 12, 13), spdiameter="@14")
@@ -231,26 +239,27 @@ def series() -> None:
     """A temperature and a doping series, made by PDFgui's own macros."""
     from diffpy.pdfgui.control.pdfguimacros import makeDopingSeries, makeTemperatureSeries
 
-    control, here = pdfguicontrol(), Path("/tmp/series")
-    here.mkdir(exist_ok=True)
+    control, here = pdfguicontrol(), Path(tempfile.mkdtemp())
     fit = fitting("Ni")
     phase(fit, "Ni", nickel(), **cubic())
-    text = simulated([nickel(3.52, 0.005)], "X", 22.0, 10, temp=100.0)
+    text = simulated([nickel(3.52, 0.005)], "X", 22.0, 10, temp=100.0, count=180)
     data(fit, "t0.gr", text, 1.7, 9.0)
     paths = []
-    for k, (a, U) in enumerate(((3.521, 0.005), (3.526, 0.008), (3.531, 0.011))):
+    for k, (a, U) in enumerate(((3.521, 0.005), (3.531, 0.011))):
         paths.append(str(here / f"t{k}.gr"))
-        Path(paths[-1]).write_text(simulated([nickel(a, U)], "X", 22.0, 10 + k))
-    makeTemperatureSeries(control, fit, paths, [100.0, 200.0, 300.0])
+        Path(paths[-1]).write_text(simulated([nickel(a, U)], "X", 22.0, 10 + k, count=180))
+    makeTemperatureSeries(control, fit, paths, [100.0, 300.0])
     fit = fitting("NiCu")
     phase(fit, "NiCu", alloy(), **{f"lat_{i}": "@1" for i in (1, 2, 3)}, pscale="@3")
-    data(fit, "d0.gr", simulated([alloy()], "X", 22.0, 20), 1.7, 9.0)
+    data(fit, "d0.gr", simulated([alloy()], "X", 22.0, 20, count=180), 1.7, 9.0)
     paths = []
     for k, x in enumerate((0.2, 0.5)):
         paths.append(str(here / f"d{k}.gr"))
-        Path(paths[-1]).write_text(simulated([alloy(x, 3.524 + 0.09 * x)], "X", 22.0, 20 + k))
+        Path(paths[-1]).write_text(simulated([alloy(x, 3.524 + 0.09 * x)], "X", 22.0, 20 + k, count=180))
     makeDopingSeries(control, fit, "Ni", "Cu", paths, [0.2, 0.5])
-    for one in list(control.fits):
+    for name in ("Ni", "NiCu"):  # the templates
+        control.remove(control.fits[name])
+    for one in control.fits:
         one.updateParameters()
         run(one)
 
@@ -344,6 +353,7 @@ PROJECTS = {
 
 
 def main(folder: Path) -> None:
+    os.environ["LOGNAME"] = "tests"  # PDFgui writes who saved the data
     redirect_stdout(io.StringIO())
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in PROJECTS.items():

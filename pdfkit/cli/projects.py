@@ -1,0 +1,159 @@
+"""Commands on projects of PDFgui: `pdfkit convert`, and what `fit` and `info` do with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pdfkit.cli import options as o
+from pdfkit.cli.console import Printed, fitting
+from pdfkit.errors import PdfkitError
+
+if TYPE_CHECKING:
+    from pdfkit.cli.info_data import Lines
+    from pdfkit.projects.project import Project, ProjectFit
+    from pdfkit.results.result import FitResult
+
+Convention = Annotated[
+    str | None,
+    typer.Option(
+        "--convention",
+        help="Of a PDFgui project: pdffit2 (if not given) calculates as PDFfit2 does, default as pdfkit does.",
+        autocompletion=o.one_of("pdffit2", "default"),
+    ),
+]
+
+
+def convert(
+    project: Annotated[Path, typer.Argument(metavar="PROJECT.ddp3", help="A project of PDFgui, .ddp3 or .ddp.")],
+    out: o.OutFolder = None,
+    convention: Convention = None,
+) -> Printed:
+    """Write the fits of a PDFgui project as recipes, with their structures (.stru) and data (.gr).
+
+    Each fit goes into a folder of its own in --out (default: pdfkit-out/<project name>); run one with `pdfkit fit
+    <folder>/fit.toml`. With --convention pdffit2 the data are the points that PDFgui hands to PDFfit2.
+    """
+    from pdfkit.projects.reading import read_project
+
+    found = read_project(project)
+    files = found.convert(_folder(project, out), convention or "pdffit2")
+    return Printed("\n".join(map(str, files)), files, {"fits": list(found.fits)}, _remarks(found), _left_out(found))
+
+
+def _folder(project: Path, out: Path | None) -> Path:
+    return out or Path("pdfkit-out") / project.stem
+
+
+def _left_out(project: Project) -> list[str]:
+    return [f"fit {name} is left out: {fit.obstacle}" for name, fit in project.fits.items() if fit.obstacle]
+
+
+def _remarks(project: Project) -> list[str]:
+    return [f"fit {name}: {text}" for name, fit in project.fits.items() for text in fit.remarks]
+
+
+# --- fit -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Run:
+    """What comes of the fits of a project, one after the other."""
+
+    convention: str
+    out: Path
+    texts: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    values: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def take(self, word: str, fit: ProjectFit, source: Path) -> None:
+        """Fit one, and write its results into a folder of its own."""
+        from pdfkit.io._folders import folder
+        from pdfkit.recipes.outputs import Location, write_all
+        from pdfkit.recipes.recipe import WRITE
+
+        live = fit.live(self.convention)
+        with folder(self.out / word, (), [source]) as target:
+            with fitting(fit.name) as tell:
+                result = live.run(tell)
+            self.files += write_all(result, WRITE, Location(target, title=fit.name, recipe=fit.recipe(self.convention)))
+        self.texts.append(fit.table(result, self.convention))
+        self.values[fit.name] = _values(fit, result, live.found(result), self.convention)
+        if not result.converged:
+            self.warnings.append(f"fit {fit.name} did not converge: {result.message}")
+        if not result.describes:
+            self.warnings.append(f"fit {fit.name}: the model does not describe the data: Rw = {result.rw:.2f}")
+
+
+def fit_project(path: Path, out: Path | None, convention: str) -> Printed:
+    """Fit everything in a project again; a fit that lacks something, or fails, is said, and the others are done."""
+    from pdfkit.phases.base import plain_word
+    from pdfkit.projects.reading import read_project, unique
+
+    project = read_project(path)
+    run = _Run(convention, _folder(path, out))
+    left = _left_out(project)
+    failed = []
+    for word, fit in zip(unique(map(plain_word, project.fits)), project.fits.values(), strict=True):
+        try:
+            if not fit.obstacle:
+                run.take(word, fit, path)
+        except PdfkitError as error:
+            failed.append(str(error))
+    if not run.texts:
+        raise PdfkitError((failed or left or [f"{path}: the project has no fits"])[0])
+    error = f"{len(failed)} of the fits failed, the first with: {failed[0]}" if failed else ""
+    values = {"fits": run.values}
+    return Printed("\n\n".join(run.texts), run.files, values, _remarks(project), [*run.warnings, *left], error=error)
+
+
+def _values(fit: ProjectFit, result: FitResult, found: Any, convention: str) -> dict[str, Any]:
+    """Return what a program wants to know of a fit."""
+    parameters = {
+        f"@{k}": {"start": one.start, "recorded": one.refined, "fixed": one.fixed, "new": found.get(k, (None,))[0]}
+        for k, one in fit.parameters.items()
+    }
+    again = None if fit.rw is None else fit.repeated_rw(convention)
+    return {"rw_recorded": fit.rw, "rw_calculated_again": again, "rw": result.rw, "parameters": parameters}
+
+
+# --- info ------------------------------------------------------------------------------------------------------------
+
+
+def of_project(path: Path, everything: bool) -> Lines:
+    """Yield what is in a project; its parameters where there is one fit, or everything is wanted."""
+    from pdfkit.projects.reading import read_project
+
+    project = read_project(path)
+    everything = everything or len(project.fits) == 1
+    yield "kind", "project of PDFgui"
+    if project.journal:
+        yield "journal", " ".join(project.journal.split())[:200]
+    for name, fit in project.fits.items():
+        rw = "not run" if fit.rw is None else f"Rw {fit.rw:.4f}"
+        free = sum(not one.fixed for one in fit.parameters.values())
+        yield "fit", f"{name}: {rw}, {free} parameters free, {len(fit.parameters) - free} fixed"
+        for phase in fit.phases:
+            yield "  phase", f"{phase.name}: {len(phase.constraints)} constraints"
+        for one in fit.data:
+            cut = f"Qmax {one.qmax:g} Å⁻¹" if one.qmax < float("inf") else "no Qmax"
+            where = f"fitted {one.rmin:g} to {one.rmax:g} Å every {one.step:.3g} Å ({one.grid})"
+            yield "  data", f"{one.name}: {one.observed.instrument.probe}, {cut}, {where}"
+        for simulation in fit.simulations:
+            yield "  simulation", f"{simulation.name}: {simulation.rmin:g} to {simulation.rmax:g} Å"
+        for k, parameter in fit.parameters.items() if everything else ():
+            yield f"  @{k}", _of_parameter(parameter)
+        if fit.obstacle:
+            yield "remark", f"fit {name}: {fit.obstacle}"
+    for text in _remarks(project):
+        yield "remark", text
+
+
+def _of_parameter(one: Any) -> str:
+    found = "" if one.refined is None or one.fixed else f", found {one.refined:.6g}"
+    error = f" ± {one.stderr:.2g}" if found and one.stderr else ""
+    return f"{one.link or f'{one.start:.6g}'}{' fixed' if one.fixed else ''}{found}{error}"
