@@ -106,9 +106,9 @@ def fit_project(path: Path, out: Path | None, convention: str) -> Printed:
             failed.append(str(error))
     if not run.texts:
         raise PdfkitError((failed or left or [f"{path}: the project has no fits"])[0])
-    error = f"{len(failed)} of the fits failed, the first with: {failed[0]}" if failed else ""
+    fault = f"{len(failed)} of the fits failed, the first with: {failed[0]}" if failed else ""
     values = {"fits": run.values}
-    return Printed("\n\n".join(run.texts), run.files, values, _remarks(project), [*run.warnings, *left], error=error)
+    return Printed("\n\n".join(run.texts), run.files, values, _remarks(project), [*run.warnings, *left], error=fault)
 
 
 def _values(fit: ProjectFit, result: FitResult, found: Any, convention: str) -> dict[str, Any]:

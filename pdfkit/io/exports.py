@@ -190,8 +190,8 @@ def write_project(path: AnyPath, fits: Mapping[str, FitResult]) -> Path:
     Each has its structures with every atom of the cell, its data in range, symmetry and ties as formulas of parameters
     @1, @2, …, start values and what was found. PDFgui's own fit of it gives what the convention "pdffit2" gives here.
 
-    Raises PdfkitError for what PDFgui does not have: phases that are no crystals, shapes other than spheres, modification
-    functions, powers in ties; WriteError when the file cannot be written.
+    Raises PdfkitError for what PDFgui does not have (phases that are no crystals, shapes other than spheres, powers in
+    ties, modification functions), WriteError when the file cannot be written.
 
     Example
     -------
