@@ -4,7 +4,7 @@
 |---|---|---|
 | `band` | the model is linear within one standard error | one evaluation |
 | `profile` | errors are normal; the model may be curved | a fit per point |
-| `bootstrap` | nothing of the size of errors in one region of Q follows from another | a fit per replica |
+| `bootstrap` | noise of the spectrum found, or with `width` of any size in each region of Q | a fit per replica |
 | `sample` | errors are normal; any shape of the posterior | thousands of evaluations; needs emcee |
 """
 
@@ -24,14 +24,16 @@ from pdfkit._checks import Array
 from pdfkit._expressions import whole_name
 from pdfkit._terminal import captured
 from pdfkit.data.covariance import Covariance
+from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.least_squares import refit
 from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.spectrum import relative_size
 from pdfkit.model.params import ParameterMap
 from pdfkit.model.restraints import Restraint
 from pdfkit.results.result import DatasetFit, FitResult
 
-__all__ = ["Covariance", "Profile", "Replicas", "band", "bootstrap", "profile", "sample"]
+__all__ = ["Covariance", "NoiseSpectrum", "Profile", "Replicas", "band", "bootstrap", "profile", "sample"]
 
 
 def __dir__() -> list[str]:
@@ -146,7 +148,7 @@ def profile(
     best = float(result.values[index])
     par = result.params[name]
     wanted = np.clip(best + sigma * np.linspace(-sigmas, sigmas, points), par.min, par.max)
-    unit = _unit(result)
+    unit = float(_units(result)[index])
     # The fitted model follows ripples a little further or less far than the one that was fitted: 1e-4 of G, 0.1 of χ².
     least = refit(result, result.params)
     rise, rw = np.empty(points), np.empty(points)
@@ -157,8 +159,7 @@ def profile(
             params[name].set(value=float(wanted[k]), vary=False)
             found = refit(result, params)
             params = found.params.copy()
-            above = found.chi2 + found.restraint_chi2 - least.chi2 - least.restraint_chi2
-            rise[k], rw[k] = above / unit, found.rw
+            rise[k], rw[k] = (found.minimum - least.minimum) / unit, found.rw
             done += 1
             if progress is not None:
                 progress(done, points)
@@ -210,13 +211,13 @@ def bootstrap(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Replicas:
-    """Return fits to G_calc plus the misfit with random signs over blocks of Q: errors for models that are not perfect.
+    """Return fits to G_calc plus noise: drawn from the spectrum that the fit found, or the misfit with random signs.
 
-    The misfit is split into its shares from bands of Q of `width` (Å⁻¹, default two Nyquist widths 2π/(rmax − rmin)),
-    each of which keeps its size and its shape in r and gets a sign of its own (wild bootstrap). What the model misses
-    counts as if it were noise of that size there: no assumption that it is equally large at all Q. The misfit is first
-    enlarged by √[N/(N − n)], for what n parameters have taken from N independent points. Ties and weights are those of
-    the fit; so are its restraints, whose targets are drawn anew within their σ, being data too.
+    With `width`, or where the fit estimated no spectrum, the misfit is split into its shares from bands of Q of `width`
+    (Å⁻¹, default two Nyquist widths 2π/(rmax − rmin)), each of which keeps its size and its shape in r and gets a sign
+    of its own (wild bootstrap). What the model misses counts as if it were noise of that size there. The misfit is
+    first enlarged by √[N/(N − n)], for what n parameters have taken from N independent points. Ties and weights are
+    those of the fit; so are its restraints, whose targets are drawn anew within their σ, being data too.
     Source: Liu, Ann. Stat. 16, 1696 (1988); blocks as in Künsch, Ann. Stat. 17, 1217 (1989).
 
     Example
@@ -233,19 +234,28 @@ def bootstrap(
     """
     repeats = int(_checks.number("repeats", repeats, low=2, high=1e6))
     rng = np.random.default_rng(seed)
-    shares = [_shares(one, width) for one in result.datasets]
     grow = math.sqrt(result.n_independent / max(1.0, result.n_independent - len(result.free)))
+    noises = [_drawer(one, width, grow) for one in result.datasets]
     values = np.empty((repeats, len(result.free)))
     for k in range(repeats):
         data = {}
-        for one, share in zip(result.datasets, shares, strict=True):
-            signs = rng.choice((-1.0, 1.0), share.shape[0])
-            data[one.name] = replace(one.data, G=one.calc.G + grow * (signs @ share))
+        for one, draw in zip(result.datasets, noises, strict=True):
+            data[one.name] = replace(one.data, G=one.calc.G + draw(rng))
         restraints = [_drawn(one, rng) for one in result.problem.known_restraints]
         values[k] = refit(result, result.params, data, restraints).values
         if progress is not None:
             progress(k + 1, repeats)
     return Replicas(result.free, result.values, values)
+
+
+def _drawer(one: DatasetFit, width: float | None, grow: float) -> Callable[[np.random.Generator], Array]:
+    """Return what draws noise of a data set (n,): from its spectrum, or as the misfit with other signs."""
+    if one.noise is None or width is not None:
+        share = grow * _shares(one, width)
+        return lambda rng: np.asarray(rng.choice((-1.0, 1.0), share.shape[0]) @ share)
+    cov = one.noise.covariance(one.model.instrument, float(one.data.r[-1]))
+    sigma, size = cov.weight * np.sqrt(cov.variance), relative_size(one.data, one.noise)
+    return lambda rng: size * transforms.phase_sum(cov.Q, sigma * rng.standard_normal(sigma.size), one.data.r).imag
 
 
 def _drawn(restraint: Restraint, rng: np.random.Generator) -> Restraint:
@@ -309,7 +319,7 @@ def sample(
     import lmfit
 
     problem = Residuals(result.problem, ParameterMap.of(result.params))
-    unit = math.sqrt(_unit(result))
+    unit = math.sqrt(float(np.nanmean(_units(result))))
     plain = lmfit.Parameters()
     for k, name in enumerate(result.free):
         low, high = problem.mapping.low[k], problem.mapping.high[k]
@@ -327,7 +337,13 @@ def sample(
     return Replicas(result.free, result.values, chain, " ".join(told.getvalue().split()))
 
 
-def _unit(result: FitResult) -> float:
-    """Return what χ² of a fit is to be divided by, so that a rise of 1 is one standard error."""
-    unit = 1.0 if result.errors_from != "misfit" else result.reduced_chi2
-    return unit if result.whitened else unit * result.n_points / result.n_independent
+def _units(result: FitResult) -> Array:
+    """Return (n,) what χ² as it is minimised is to be divided by, for a rise of 1 to be one standard error of each.
+
+    It is the size of the misfit where that of the noise is not known, and what an uncertain spectrum adds.
+    """
+    from pdfkit.fitting.least_squares import normal_covariance
+
+    plain = normal_covariance(Residuals(result.problem, ParameterMap.of(result.params)), result.values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.diag(result.covariance) / np.diag(plain))

@@ -110,7 +110,7 @@ class Comparison:
             raise PdfkitError("there are no fits to compare: give one at least")
         _same_data(results)
         best = min(one.reduced_chi2 for one in results.values())
-        known = all(one.errors_from != "misfit" for one in results.values()) and best <= MISFIT
+        known = _have_errors(results.values()) and best <= MISFIT
         noise = "known" if known else "misfit"
         values = {name: _evidence(one, noise) for name, one in results.items()}
         order = sorted(results, key=lambda name: -values[name])
@@ -247,6 +247,12 @@ def _same_data(results: Mapping[str, FitResult]) -> None:
             )
         if one.whitened != first.whitened:
             raise PdfkitError(f"{name} and {first_name} weigh points differently: fit them with the same errors=")
+
+
+def _have_errors(results: Iterable[FitResult]) -> bool:
+    """Whether χ² of all fits is in units of errors that the data bring."""
+    sets = [(one.problem.use_errors, d.data) for one in results for d in one.datasets]
+    return all(used and (data.dG is not None or data.cov is not None) for used, data in sets)
 
 
 def _evidence(result: FitResult, noise: str) -> float:

@@ -20,6 +20,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Data, in_range, named, resolved
 from pdfkit.fitting.residuals import Residuals, global_quantities
+from pdfkit.fitting.reweighing import can_be_estimated, reweighed, uncertain_spectrum
 from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -32,6 +33,11 @@ Ends = float | None | Mapping[str, float | None]
 Progress = Callable[[int, float], None]
 
 TOLERANCE = 1e-8
+ROUGHLY = 1e-4
+"""Tolerance of a first fit, whose residual gives the weights of the next."""
+MOST_SPECTRA = 3
+SAME = 0.05
+"""Change of χ² by a second fit, beyond what is linear, up to which the spectrum before it holds: per number."""
 
 
 @_checks.renamed(
@@ -146,12 +152,34 @@ def solve(problem: FitProblem, params: Parameters, progress: Progress | None = N
     residuals.leave_zero(params)
     residuals.guess_scales(params)
     most = problem.settings.max_nfev
-    outcome = _minimise(residuals, most, progress)
+    rough = can_be_estimated(residuals)
+    outcome = _minimise(residuals, most, progress, tolerance=ROUGHLY if rough else TOLERANCE)
     if problem.restraints and problem.restraint_scale is None and not residuals.has_errors:
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
         residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)
         outcome = _minimise(residuals, most, progress, outcome)
-    return _result(residuals, params, outcome, time.perf_counter() - started)
+    said: tuple[str, ...] = ()
+    if rough and outcome.converged:
+        residuals, outcome, said = _weighed(residuals, outcome, progress)
+    return _result(residuals, params, outcome, said, time.perf_counter() - started)
+
+
+def _weighed(
+    residuals: Residuals, outcome: _Outcome, progress: Progress | None
+) -> tuple[Residuals, _Outcome, tuple[str, ...]]:
+    """Fit again, weighed by the spectrum of the residual, until the spectrum that a fit leaves is the one it had."""
+    most, said = residuals.problem.settings.max_nfev, ()  # type: tuple[int, tuple[str, ...]]
+    for _ in range(MOST_SPECTRA):
+        inside = ~_at_bounds(residuals.mapping, outcome.x)
+        better = reweighed(residuals, outcome.x, inside)
+        if better is None:  # what the data say of their errors holds, or there is no noise
+            return residuals, _minimise(residuals, most, progress, outcome), said
+        residuals, said = better
+        outcome = _minimise(residuals, most, progress, outcome)
+        far = abs(outcome.minimum - outcome.predicted) > SAME * residuals.count
+        if not outcome.converged or not far:
+            break
+    return residuals, outcome, said
 
 
 def refit(
@@ -159,11 +187,13 @@ def refit(
 ) -> FitResult:
     """Fit again from other parameters, or other data on the same r, all else as in `result`: ties, weights, restraints.
 
+    The spectrum of the noise is the one that `result` found.
+
     Raises PdfkitError when the restraints of the fit are not known any more.
     """
     problem = result.problem if data is None else result.problem.with_data(data)
     kept = problem.known_restraints if restraints is None else tuple(restraints)
-    settings = replace(problem.settings, max_nfev=MAX_NFEV)
+    settings = replace(problem.settings, max_nfev=MAX_NFEV, noise="given")
     return solve(replace(problem, restraints=kept, settings=settings), params.copy())
 
 
@@ -228,6 +258,12 @@ class _Outcome:
     converged: bool
     message: str
     factor: Array
+    predicted: float
+
+    @property
+    def minimum(self) -> float:
+        """What was minimised; `predicted` is what it would be if the model were linear from the start on."""
+        return float((self.factor[:, -1] ** 2).sum())
 
 
 class _Factor:
@@ -259,23 +295,28 @@ class _Factor:
 
 
 def _minimise(
-    residuals: Residuals, max_nfev: int, progress: Progress | None, before: _Outcome | None = None
+    residuals: Residuals,
+    max_nfev: int,
+    progress: Progress | None,
+    before: _Outcome | None = None,
+    tolerance: float = TOLERANCE,
 ) -> _Outcome:
     from scipy.optimize import least_squares
 
     factor = _Factor(residuals, progress)
     low, high = residuals.mapping.low, residuals.mapping.high
-    start = residuals.mapping.x0 if before is None else before.x
+    start = np.clip(residuals.mapping.x0 if before is None else before.x, low, high)
+    predicted = float(factor.at(start)[-1, -1] ** 2)
     found = least_squares(
         factor.residual,
-        np.clip(start, low, high),
+        start,
         factor.jacobian,
         bounds=(low, high),
         # Two thirds of the evaluations of "trf" on the measured CdSe fits, and bounds are met exactly.
         method="dogbox",
         x_scale="jac",
-        ftol=TOLERANCE,
-        xtol=TOLERANCE,
+        ftol=tolerance,
+        xtol=tolerance,
         gtol=1e-12,
         max_nfev=max_nfev,
     )
@@ -288,23 +329,24 @@ def _minimise(
     }
     nfev = factor.nfev + (before.nfev if before else 0)
     factor.progress = None  # the last step tried may not be the one taken: looking at it again is no step
-    return _Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x))
+    return _Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x), predicted)
 
 
-def _result(residuals: Residuals, params: Parameters, outcome: _Outcome, seconds: float) -> FitResult:
+def _result(
+    residuals: Residuals, params: Parameters, outcome: _Outcome, said: tuple[str, ...], seconds: float
+) -> FitResult:
     mapping, x = residuals.mapping, outcome.x
     values, tangents = mapping(x)
     on_bound = _at_bounds(mapping, x)
     held = _held(mapping, x, on_bound)
     at_bound = on_bound | held.alone
-    # Restraints, and what holds ties within limits, are rows of the factor, too, but no misfit.
-    other = residuals.restraints or mapping.at(x)[2]
-    chi2 = residuals.misfit(residuals.curves(x)) if other else float((outcome.factor[:, -1] ** 2).sum())
+    chi2 = residuals.misfit(residuals.last_curves(x))
     # Oversampled points are correlated: N points carry only N_independent, so (JᵀJ)⁻¹ is too small by their ratio.
     # The size of the error of a point comes from dG or, without it, from the misfit.
     known = residuals.count / residuals.independent
     factor = known if residuals.has_errors else chi2 / residuals.freedom
     covariance = _covariance(outcome.factor[:, :-1].T, at_bound) * factor
+    covariance += uncertain_spectrum(residuals, x, covariance)
     _write_back(params, mapping, values, covariance, propagated_errors(covariance, tangents))
     fits = _fitted(residuals, values)
     rw, reduced = _rw(residuals, fits), chi2 / residuals.count * residuals.independent / residuals.freedom
@@ -324,13 +366,14 @@ def _result(residuals: Residuals, params: Parameters, outcome: _Outcome, seconds
         nfev=outcome.nfev,
         converged=outcome.converged,
         message=outcome.message,
-        remarks=(*_verdict(rw, reduced, residuals.source), *_remarks(mapping, on_bound, held, fits, x)),
+        remarks=(*said, *_verdict(rw, reduced, residuals.source), *_remarks(mapping, on_bound, held, fits, x)),
         at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
         errors_from=residuals.source,
         fractions=phase_fractions(fits[0].model, scales),
         seconds=seconds,
         problem=problem,
         restraint_chi2=residuals.restrained(x),
+        minimum=outcome.minimum,
     )
 
 
@@ -342,7 +385,8 @@ def _fitted(residuals: Residuals, values: Array) -> tuple[DatasetFit, ...]:
         # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
         G = model.evaluator(s.data.r, s.posed.start)(model.values)[0]
         calc = PDF(s.data.r, G, instrument=model.instrument_used.complete())
-        fits.append(DatasetFit(s.name, model, s.data, s.posed.start, calc, tuple(s.evaluate.messages)))
+        messages = tuple(s.evaluate.messages)
+        fits.append(DatasetFit(s.name, model, s.data, s.posed.start, calc, messages, noise=s.posed.noise))
     return tuple(fits)
 
 
@@ -389,6 +433,12 @@ def _scales(mapping: ParameterMap, residuals: Residuals) -> list[int]:
     return [mapping.names.index(residuals.sets[0].global_name(f"{p.name}.scale")) for p in residuals.model.phases]
 
 
+def normal_covariance(residuals: Residuals, x: Array) -> Array:
+    """Return (JᵀJ)⁻¹ at x (nfree,), NaN for what is on a bound or not determined."""
+    held = _held(residuals.mapping, x, on_bound := _at_bounds(residuals.mapping, x))
+    return _covariance(residuals.factor(residuals.system(x))[:, :-1].T, on_bound | held.alone)
+
+
 def _covariance(jac: Array, at_bound: Array) -> Array:
     """(JᵀJ)⁻¹ over parameters that are not on a bound; NaN rows for those that are or that data do not determine."""
     n = jac.shape[0]
@@ -427,7 +477,7 @@ def _rw(residuals: Residuals, fits: Sequence[DatasetFit]) -> float:
     """Rw = √(Σ w(G_obs − G_calc)²/Σ w G_obs²) over all data sets."""
     top = bottom = 0.0
     for s, one in zip(residuals.sets, fits, strict=True):
-        weight = 1.0 / s.data.dG if s.has_errors and s.data.dG is not None else 1.0
+        weight = 1.0 / s.data.dG if s.source in ("cov", "dG") and s.data.dG is not None else 1.0
         top += float((((s.data.G - one.calc.G) * weight) ** 2).sum())
         bottom += float(((s.data.G * weight) ** 2).sum())
     return math.sqrt(top / bottom)

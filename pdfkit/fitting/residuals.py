@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy as np
 from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
+from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.spectrum import spectral
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model.evaluate import Evaluator
@@ -59,7 +62,7 @@ class Dataset:
 
     target (m,), weight (m,): G_obs and 1/dG (1 where there is none) at the points used; whiten: makes residuals there
     independent, None to take every point by itself. source: where the size of the errors comes from ("cov", "dG",
-    "misfit").
+    "spectrum", "misfit"). given: the same with errors as the data say, where `whiten` is that of an estimated spectrum.
     """
 
     posed: PosedData
@@ -68,6 +71,7 @@ class Dataset:
     weight: Array
     whiten: Whitening | None
     source: str
+    given: Dataset | None = None
 
     @classmethod
     def of(cls, posed: PosedData, use_errors: bool, errors: str) -> Dataset:
@@ -78,7 +82,8 @@ class Dataset:
             made = whitening(data, model.instrument, use_errors)
             # The points are some of the data's: the last may not be among them, and the model is that of all.
             evaluate = model.evaluator(data.r[made.index], end=float(data.r[-1]))
-            return cls(posed, evaluate, data.G[made.index], np.ones(made.index.size), made, made.source)
+            out = cls(posed, evaluate, data.G[made.index], np.ones(made.index.size), made, made.source)
+            return out if posed.noise is None else out.with_noise(posed.noise)
         dG = data.dG if use_errors else None
         weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
         return cls(posed, model.evaluator(data.r, posed.start), data.G, weight, None, source)
@@ -108,9 +113,19 @@ class Dataset:
         """Number of residuals."""
         return self.target.size if self.whiten is None else self.whiten.matrix.shape[0]
 
+    def with_noise(self, noise: NoiseSpectrum) -> Dataset:
+        """Return the data set weighed by a spectrum of its noise."""
+        made = spectral(self.data, self.model.instrument, noise)
+        posed = replace(self.posed, noise=noise)
+        return replace(self, posed=posed, whiten=made, source=made.source, given=self.given or self)
+
+    def raw(self, G: Array, dG: Array) -> Array:
+        """Return ∂G/∂x and G − G_obs at the points used: (nfree + 1, m)."""
+        return np.vstack([dG, G - self.target])
+
     def rows(self, G: Array, dG: Array) -> Array:
         """Return ∂f/∂x and f = (G − G_obs)/dG, whitened: (nfree + 1, count)."""
-        out = np.vstack([dG, G - self.target])
+        out = self.raw(G, dG)
         return out * self.weight if self.whiten is None else self.whiten(out)
 
     def norm2(self) -> float:
@@ -160,6 +175,7 @@ class Residuals:
         known = problem.restraint_scale
         self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
+        self._last: tuple[Array, list[tuple[Array, Array]]] | None = None
         self.wall = 1e3 * math.sqrt(sum(s.norm2() for s in self.sets)) if mapping.limits else 0.0
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
@@ -182,8 +198,9 @@ class Residuals:
 
     @property
     def source(self) -> str:
-        """Where the size of the errors comes from: "cov", "dG" or "misfit"."""
-        return self.sets[0].source if self.has_errors else "misfit"
+        """Where the size of the errors comes from: "cov", "dG", "spectrum" or "misfit"."""
+        sources = {s.source for s in self.sets}
+        return next((one for one in ("misfit", "spectrum", "dG") if one in sources), "cov")
 
     @property
     def independent(self) -> float:
@@ -230,13 +247,30 @@ class Residuals:
         Restraints, and how far ties lead beyond their limits, are the last columns.
         """
         values, tangents, beyond = self.mapping.at(x)
-        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self._curves(values, tangents), strict=True)]
-        for restraint in self.restraints:
-            value, slope = restraint.residual(self.model, self.mapping.names, values, tangents)
-            rows.append(np.append(slope, value)[:, None] * self.restraint_scale)
+        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self.last_curves(x), strict=True)]
+        rows += [self.restraint_rows(values, tangents) * self.restraint_scale] if self.restraints else []
         if beyond:
             rows.append(self.mapping.excess(beyond) * self.wall)
         return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+
+    def last_curves(self, x: Array) -> list[tuple[Array, Array]]:
+        """Return `curves(x)`, remembered for the last x."""
+        if self._last is None or not np.array_equal(self._last[0], x):
+            self._last = (x.copy(), self.curves(x))
+        return self._last[1]
+
+    def restraint_rows(self, values: Array, tangents: Array) -> Array:
+        """Return the rows of the restraints, (nfree + 1, number), in units of their σ."""
+        found = [one.residual(self.model, self.mapping.names, values, tangents) for one in self.restraints]
+        return np.array([np.append(slope, value) for value, slope in found]).T
+
+    def weighed(self, sets: list[Dataset]) -> Residuals:
+        """Return the same with other weights; a σ of a restraint is then worth as much as one of the data."""
+        out = copy(self)
+        out.sets, out.restraint_scale = sets, 1.0
+        posed = tuple(s.posed for s in sets)
+        out.problem = replace(self.problem, datasets=posed)
+        return out
 
     def restrained(self, x: Array) -> float:
         """Return the sum of squares of the restraints, in the units of the misfit."""
@@ -254,8 +288,8 @@ class Residuals:
         return out
 
     def misfit(self, curves: list[tuple[Array, Array]]) -> float:
-        """Return the weighted sum of squares without restraints."""
-        parts = zip(self.sets, curves, strict=True)
+        """Return the sum of squares without restraints, weighed with errors as the data say."""
+        parts = zip((s.given or s for s in self.sets), curves, strict=True)
         return float(sum((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum() for s, (G, _) in parts))
 
     def guess_scales(self, params: Parameters) -> None:

@@ -61,7 +61,7 @@ def whitening(data: PDF, instrument: Instrument, use_errors: bool) -> Whitening:
     In this order: the covariance of the data ("cov"); their dG with the correlation that Qmax and window cause ("dG");
     that correlation alone ("misfit": the size of the errors follows from the fit).
     """
-    index = _points(data.r, instrument.qmax or math.inf)
+    index = points(data.r, instrument.qmax or math.inf)
     r = data.r[index]
     with one_thread():
         if use_errors and data.cov is not None:
@@ -72,7 +72,7 @@ def whitening(data: PDF, instrument: Instrument, use_errors: bool) -> Whitening:
     return Whitening(index, root, "misfit")
 
 
-def _points(r: Array, qmax: float) -> IntArray:
+def points(r: Array, qmax: float) -> IntArray:
     """Every n-th point, so that they are OVERSAMPLING times denser than π/qmax or as dense as the data are."""
     step = (r[-1] - r[0]) / (r.size - 1)
     stride = max(1, math.floor(math.pi / (OVERSAMPLING * qmax * step) + 1e-9))
@@ -80,6 +80,32 @@ def _points(r: Array, qmax: float) -> IntArray:
         wanted = np.arange(r[0], r[-1] + 1e-9, math.pi / (OVERSAMPLING * qmax))
         return np.unique(np.clip(np.searchsorted(r, wanted), 0, r.size - 1))
     return np.arange(0, r.size, stride)
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The modes that data on r (m,) have room for. modes (m, k); Q (nQ,), waves (k, nQ): noise of power 1 at all Q has
+    the covariance waves·wavesᵀ in them.
+    """
+
+    modes: Array
+    Q: Array
+    waves: Array
+
+
+def band_of(r: Array, instrument: Instrument) -> Band:
+    """Return the band of data on r (m,), the points that a fit uses."""
+    return _band(r.tobytes(), instrument)
+
+
+@lru_cache(maxsize=8)
+def _band(buffer: bytes, instrument: Instrument) -> Band:
+    r = np.frombuffer(buffer)
+    white = Covariance.white(instrument, float(r[-1]))
+    waves = np.sin(np.outer(r, white.Q)) * (white.weight * np.sqrt(white.variance))
+    values, vectors = np.linalg.eigh(waves @ waves.T)
+    modes = np.ascontiguousarray(vectors[:, values > SMALLEST * values[-1]])
+    return Band(modes, white.Q, modes.T @ waves)
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,7 @@ from typing import Self
 
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
+from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
 from pdfkit.model.restraints import Restraint
@@ -30,6 +31,9 @@ class FitSettings:
     grid : "data", or with the convention "pdffit2" "nyquist": data interpolated every π/Qmax from the last point below
         rmin, as PDFgui does when asked to.
     max_nfev : evaluations before giving up.
+    noise : "estimated" takes the spectrum of the noise from the residual of a first fit, and fits again with it, where
+        residuals are made independent and enough of them are left; "given" takes noise as equal at all Q, of the size
+        that dG (or a covariance) of the data says, or else the misfit.
 
     Raises PdfkitError for any other value.
 
@@ -46,10 +50,12 @@ class FitSettings:
     errors: str = "auto"
     grid: str = "data"
     max_nfev: int = MAX_NFEV
+    noise: str = "estimated"
 
     def __post_init__(self) -> None:
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         _checks.choice("grid", self.grid, ("data", "nyquist"))
+        _checks.choice("noise", self.noise, ("estimated", "given"))
         if self.max_nfev < 1:
             raise PdfkitError(f"max_nfev = {self.max_nfev:g}: give at least 1 evaluation")
 
@@ -59,12 +65,14 @@ class PosedData:
     """One data set of a fit: the part of the data in range, and the model that they are compared with.
 
     begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
+    noise : spectrum of its noise that a fit found, which weighs its residuals; None where none was estimated.
     """
 
     name: str
     model: Model
     data: PDF
     begin: float | None
+    noise: NoiseSpectrum | None = field(default=None, kw_only=True)
 
     @property
     def start(self) -> float:
@@ -108,5 +116,5 @@ class FitProblem:
 
     def with_data(self, data: Mapping[str, PDF]) -> Self:
         """Return the problem of other data on the same r, by name."""
-        sets = (PosedData(one.name, one.model, data[one.name], one.start) for one in self.datasets)
+        sets = (PosedData(one.name, one.model, data[one.name], one.start, noise=one.noise) for one in self.datasets)
         return replace(self, datasets=tuple(sets))

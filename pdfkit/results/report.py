@@ -227,6 +227,7 @@ def _correlations(result: FitResult) -> Section:
 _WHITENED = {
     "cov": ", from the covariance of the data: residuals were made independent with it.",
     "dG": ", from dG of the data: residuals were made independent with the correlation that Qmax and window cause.",
+    "spectrum": ", from the spectrum of the residual: its power at each Q, smoothed, counts as the noise there.",
     "misfit": ": residuals were made independent with the correlation that Qmax and window cause, and scaled by the "
     "misfit, because dG is missing or was left out.",
 }
@@ -234,7 +235,12 @@ _WHITENED = {
 
 def _errors(result: FitResult) -> tuple[str, ...]:
     ratio = result.n_points / result.n_independent if result.n_independent else math.nan
-    if result.whitened:
+    if any(one.noise is not None and one.noise.shaped for one in result.datasets):
+        text = (
+            "One standard deviation, from the spectrum of the residual, which agrees with dG of the data: the spectrum "
+            "says how the noise goes with Q, dG how it goes with r."
+        )
+    elif result.whitened:
         text = "One standard deviation" + _WHITENED[result.errors_from]
     elif result.errors_from == "dG":
         text = (
@@ -246,7 +252,7 @@ def _errors(result: FitResult) -> tuple[str, ...]:
             "One standard deviation, scaled by the misfit over independent points (one every π/Qmax), because dG is "
             "missing or was left out."
         )
-    if result.errors_from != "misfit" and result.reduced_chi2 > MISFIT:
+    if result.errors_from in ("cov", "dG") and result.reduced_chi2 > MISFIT:
         warning = (
             f"Reduced χ² is {result.reduced_chi2:.3g}: the model misses more than the noise, so true errors are larger "
             f"(by about √{result.reduced_chi2:.3g}) if the errors of the data are right."

@@ -86,9 +86,11 @@ class FitResult:
     Σw(Go−Gc)², with w = 1/dG² or 1. reduced_chi2: chi2·(N_independent/N)/(N_independent − n). n_independent:
     ΣΔr·Qmax/π. converged: whether the optimiser found a minimum. restraint_chi2: Σ[(value − target)/σ]² of the
     restraints times problem.restraint_scale², as it was added to chi2. errors_from:
-    "cov" (covariance of the data), "dG" (errors of the data) or "misfit" (size from the misfit over independent
-    points). fractions: phase → {"atoms", "cells", "mass"} → (value, standard error). problem: what was asked: a
-    `FitProblem`, at the refined models.
+    "cov" (covariance of the data), "dG" (errors of the data, with the spectrum of the residual where that was
+    estimated), "spectrum" (of the residual) or "misfit" (size from the misfit over independent points). minimum: what
+    was minimised, in units of those errors; chi2 is in units of those that the data state. fractions: phase →
+    {"atoms", "cells", "mass"} → (value, standard error). problem: what was asked: a `FitProblem`, at the refined
+    models.
 
     Example
     -------
@@ -123,6 +125,7 @@ class FitResult:
     seconds: float
     problem: FitProblem
     restraint_chi2: float = 0.0
+    minimum: float = math.nan
 
     @property
     def whitened(self) -> bool:
@@ -358,7 +361,7 @@ NOISE = 2.0
 
 def describes(rw: float, reduced_chi2: float, errors_from: str) -> bool:
     """Return whether a misfit is small, or no more than known errors make (reduced χ² up to 2)."""
-    return rw <= POOR_RW or (errors_from != "misfit" and reduced_chi2 <= NOISE)
+    return rw <= POOR_RW or (errors_from in ("cov", "dG") and reduced_chi2 <= NOISE)
 
 
 def propagated(covariance: Array, tangents: Array) -> Array:

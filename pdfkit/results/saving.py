@@ -3,6 +3,7 @@
     entry/                      NXentry; title, date, program, @default leads to the curves
       data/                     NXdata: observed (± errors), calculated, difference over r
       phases/  partials/        NXdata: share of every phase, and of every pair of species in it (zb.Cd.S)
+      noise/                    NXdata: power of the noise over Q, where the fit estimated it
       parameters/               one column each: name, value, error, minimum, maximum, vary, expression, start…
       covariance/ correlation/  NXdata: matrices of the free parameters, in the order of `names`
       fit/  fractions/          Rw, χ², verdict…; fractions of atoms, cells and mass
@@ -17,6 +18,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import RESOLUTION
+from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
@@ -45,7 +48,7 @@ FORMAT_VERSION = 1
 KINDS = ("atoms", "cells", "mass")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
 # Where the size of the errors can come from.
-_SOURCES = ("cov", "dG", "misfit")
+_SOURCES = ("cov", "dG", "spectrum", "misfit")
 # No long_name for the curves beside the first: silx shows the names of fields better.
 _UNKNOWN = "unknown"
 _AGAIN = "run the fit again and save it"
@@ -231,9 +234,27 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
             errors,
         ),
         "phases": nxdata(f"phases{named}", ("r", r), {_free_name(name): Field(G, _G) for name, G in phases.items()}),
+        **({} if one.noise is None else {"noise": _noise(one.noise)}),
         "partials": nxdata(f"pairs of species{named}: they add up to the fit", ("r", r), pairs),
         "model": Group("NXcollection", model, about),
     }
+
+
+def _noise(noise: NoiseSpectrum) -> Group:
+    title = "power of the noise: if it were so at all Q, dG² would be that"
+    power = Field(noise.power, {"units": "angstrom^-4", "long_name": "power (Å⁻⁴)"})
+    axis = Field(noise.Q, {"units": "1/angstrom", "long_name": "Q (Å⁻¹)"})
+    out = nxdata(title, ("Q", axis), {"power": power})
+    about = {"stiffness": Field(noise.stiffness), "shaped": Field(noise.shaped)}
+    return replace(out, members={**out.members, **about})
+
+
+def _read_noise(group: Group) -> NoiseSpectrum | None:
+    if "noise" not in group:
+        return None
+    found = group.group("noise")
+    shaped = bool(found.number("shaped"))
+    return NoiseSpectrum(found.array("Q"), found.array("power"), found.number("stiffness"), shaped)
 
 
 def shares_of(one: DatasetFit) -> dict[tuple[str, tuple[str, str]], Array]:
@@ -287,6 +308,8 @@ def _matrix(title: str, name: str, names: tuple[str, ...], values: Array) -> Gro
 
 def _summary(result: FitResult) -> Group:
     members: dict[str, Group | Field] = {name: Field(getattr(result, name)) for name in _NUMBERS}
+    members["minimum"] = Field(result.minimum)
+    members["use_errors"] = Field(result.problem.use_errors)
     members["converged"] = Field(result.converged)
     members["describes"] = Field(result.describes)
     members["restraint_scale"] = Field(result.problem.restraint_scale or 1.0)
@@ -344,8 +367,8 @@ def _result(entry: Group) -> FitResult:
         raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: {_AGAIN}")
     problem = FitProblem(
         tuple(datasets),
-        errors != "misfit",
-        FitSettings("covariance" if numbers["whitened"] else "independent"),
+        bool(fit.number("use_errors")) if "use_errors" in fit else errors != "misfit",
+        FitSettings("covariance" if numbers["whitened"] else "independent", noise="given"),
         _read_restraints(fit),
         fit.number("restraint_scale") if "restraint_scale" in fit else 1.0,
     )
@@ -369,7 +392,8 @@ def _result(entry: Group) -> FitResult:
         fractions=_read_fractions(entry.group("fractions")),
         seconds=numbers["seconds"],
         problem=problem,
-        restraint_chi2=fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0,
+        restraint_chi2=(restraint := fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0),
+        minimum=fit.number("minimum") if "minimum" in fit else numbers["chi2"] + restraint,
     )
 
 
@@ -388,7 +412,8 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     messages = tuple(str(one) for one in about.attrs.get("messages", ()))
     name = str(about.attrs.get("name", ""))
     begin = about.attrs.get("begin")
-    one = DatasetFit(name, model, data, None if begin is None else float(begin), calc, messages)
+    start = None if begin is None else float(begin)
+    one = DatasetFit(name, model, data, start, calc, messages, noise=_read_noise(group))
     return int(about.attrs.get("position", 0)), one
 
 

@@ -203,7 +203,8 @@ def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -
         ties=ties,
         bounds=problem.fit.bounds,
         use_errors=problem.fit.use_errors,
-        settings=FitSettings(problem.fit.errors, max_nfev=problem.fit.max_nfev),
+        # Candidates are ranked by one measure of misfit, the same for all.
+        settings=FitSettings(problem.fit.errors, max_nfev=problem.fit.max_nfev, noise="given"),
     )
 
 
