@@ -88,14 +88,14 @@ def draw(kind: str, seed: int) -> Array:
     rng = np.random.default_rng(seed)
     F = sigma(kind) * rng.standard_normal(Q.size)
     if kind == "detector":
-        F = F + 0.5 * SIZE * BUMPS @ rng.standard_normal(BUMPS.shape[1])
+        F = F + 0.1 * SIZE * BUMPS @ rng.standard_normal(BUMPS.shape[1])
     return np.asarray(F @ WAVES)
 
 
 def covariance(kind: str) -> pk.uncertainty.Covariance:
     """Return the covariance of that noise."""
     modes = BUMPS if kind == "detector" else np.zeros((Q.size, 0))
-    core = (0.5 * SIZE) ** 2 * np.eye(modes.shape[1])
+    core = (0.1 * SIZE) ** 2 * np.eye(modes.shape[1])
     return pk.uncertainty.Covariance(Q, np.full(Q.size, 2.0 / np.pi * STEP), sigma(kind) ** 2, modes, core)
 
 

@@ -32,10 +32,11 @@ def data(source: pk.Model, *, seed: int, dG: bool = True, rmax: float = 12.0) ->
 
 
 @lru_cache
-def single() -> pk.FitResult:
+def single(noise: str = "estimated") -> pk.FitResult:
     """One phase, one data set with dG."""
     start = model().with_values({"zb.a": 5.81})
-    return pk.fit(start, data(model(), seed=1), rmin=1.8, free=["scale", "a", "Uiso"])
+    settings = pk.FitSettings(noise=noise)
+    return pk.fit(start, data(model(), seed=1), rmin=1.8, free=["scale", "a", "Uiso"], settings=settings)
 
 
 @lru_cache

@@ -19,7 +19,8 @@ class NoiseSpectrum:
 
     Q : (p,) Å⁻¹, from qmin to qmax. power : (p,) Å⁻⁴; noise of that power at all Q would give errors of G(r) with
     variance dG² = power, far from r = 0. stiffness : λ of the prior exp(−½λΣ(Δ²ln power)²) it was found with. shaped :
-    whether the noise is this, times dG of the data over its root mean square.
+    whether the noise is this, times dG of the data over its root mean square. weighs : whether a fit weighs with it;
+    not where what it leaves is no noise, and errors alone follow from its spectrum.
 
     Raises PdfkitError : lengths differ, fewer than 2 points, or a power that is not above 0.
 
@@ -38,6 +39,7 @@ class NoiseSpectrum:
     power: Array
     stiffness: float = 1.0
     shaped: bool = False
+    weighs: bool = True
 
     def __post_init__(self) -> None:
         for name in ("Q", "power"):

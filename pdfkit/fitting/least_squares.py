@@ -20,7 +20,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Data, in_range, named, resolved
 from pdfkit.fitting.residuals import Residuals, global_quantities
-from pdfkit.fitting.reweighing import can_be_estimated, reweighed, uncertain_spectrum
+from pdfkit.fitting.reweighing import can_be_estimated, honest, reweighed
 from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -174,8 +174,10 @@ def _weighed(
         better = reweighed(residuals, outcome.x, inside)
         if better is None:  # what the data say of their errors holds, or there is no noise
             return residuals, _minimise(residuals, most, progress, outcome), said
-        residuals, said = better
+        residuals, said = better.residuals, better.said
         outcome = _minimise(residuals, most, progress, outcome)
+        if not better.weighs:
+            break
         far = abs(outcome.minimum - outcome.predicted) > SAME * residuals.count
         if not outcome.converged or not far:
             break
@@ -346,7 +348,7 @@ def _result(
     known = residuals.count / residuals.independent
     factor = known if residuals.has_errors else chi2 / residuals.freedom
     covariance = _covariance(outcome.factor[:, :-1].T, at_bound) * factor
-    covariance += uncertain_spectrum(residuals, x, covariance)
+    covariance = honest(residuals, x, covariance)
     _write_back(params, mapping, values, covariance, propagated_errors(covariance, tangents))
     fits = _fitted(residuals, values)
     rw, reduced = _rw(residuals, fits), chi2 / residuals.count * residuals.independent / residuals.freedom

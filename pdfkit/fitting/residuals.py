@@ -114,10 +114,10 @@ class Dataset:
         return self.target.size if self.whiten is None else self.whiten.matrix.shape[0]
 
     def with_noise(self, noise: NoiseSpectrum) -> Dataset:
-        """Return the data set weighed by a spectrum of its noise."""
-        made = spectral(self.data, self.model.instrument, noise)
-        posed = replace(self.posed, noise=noise)
-        return replace(self, posed=posed, whiten=made, source=made.source, given=self.given or self)
+        """Return the data set with a spectrum of its noise, and weighed by it if it is one."""
+        given, posed = self.given or self, replace(self.posed, noise=noise)
+        whiten = spectral(self.data, self.model.instrument, noise) if noise.weighs else given.whiten
+        return replace(self, posed=posed, whiten=whiten, source="dG" if noise.shaped else "spectrum", given=given)
 
     def raw(self, G: Array, dG: Array) -> Array:
         """Return ∂G/∂x and G − G_obs at the points used: (nfree + 1, m)."""
@@ -233,6 +233,23 @@ class Residuals:
                 "the range"
             )
 
+    def held(self, x: Array) -> tuple[list[tuple[str, float, float, float]], list[tuple[Array, Array]]]:
+        """Return name, value and limits of what could vary but is fixed, and (G, dG by it) of every data set.
+
+        Where one is 0 that G depends on by its square, the derivative is that beside it.
+        """
+        mapping = self.mapping
+        away = {*mapping.free, *(index for index, _ in mapping.ties)}
+        limits = {q.name: q for q in global_quantities({s.name: s.model for s in self.sets}) if q.refinable}
+        fixed = [i for i, name in enumerate(mapping.names) if i not in away and name in limits]
+        values, tangents = mapping(x)[0].copy(), np.zeros((len(mapping.names), len(fixed)))
+        tangents[fixed, np.arange(len(fixed))] = 1.0
+        known = [(limits[mapping.names[i]], float(values[i])) for i in fixed]
+        for i in fixed:
+            off = OFF_ZERO.get(mapping.names[i].rpartition(".")[2])
+            values[i] = 0.1 * off if off and values[i] == 0.0 else values[i]
+        return [(q.name, value, q.low, q.high) for q, value in known], self._curves(values, tangents)
+
     def curves(self, x: Array, columns: Sequence[int] | None = None) -> list[tuple[Array, Array]]:
         """Return (G, dG/dx) of every data set; of the derivatives, only those for `columns` of x."""
         values, tangents = self.mapping(x)
@@ -264,10 +281,10 @@ class Residuals:
         found = [one.residual(self.model, self.mapping.names, values, tangents) for one in self.restraints]
         return np.array([np.append(slope, value) for value, slope in found]).T
 
-    def weighed(self, sets: list[Dataset]) -> Residuals:
-        """Return the same with other weights; a σ of a restraint is then worth as much as one of the data."""
+    def with_sets(self, sets: list[Dataset], restraint_scale: float) -> Residuals:
+        """Return the same with other weights."""
         out = copy(self)
-        out.sets, out.restraint_scale = sets, 1.0
+        out.sets, out.restraint_scale = sets, restraint_scale
         posed = tuple(s.posed for s in sets)
         out.problem = replace(self.problem, datasets=posed)
         return out

@@ -2,24 +2,31 @@
 
 dG (or a covariance) of the data is believed where the residual agrees with it: a reduced χ² within `BELIEVED`. A
 covariance then stays as it is; dG gives the size of the noise along r, and the residual its spectrum. Elsewhere the
-residual alone speaks, and a remark says so.
+residual alone speaks, and a remark says so. A residual that is no noise (`diagnosis`) gives errors, but no weights: the
+noise of another model would be its own.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.data.spectrum import NoiseSpectrum
+from pdfkit.fitting.diagnosis import Fixed, findings
 from pdfkit.fitting.residuals import Dataset, Residuals
-from pdfkit.fitting.spectrum import Evidence, basis_of, estimate, inflation, relative_size
+from pdfkit.fitting.spectrum import Basis, Estimate, Evidence, basis_of, estimate, inflation, relative_size
 
 BELIEVED = (0.5, 2.0)
 FEWEST = 12.0
 """Independent numbers, less parameters, from which a spectrum can be told."""
+WRONG = (
+    "errors are those of noise with the spectrum of the residual, and points are weighed alike; a model that misses "
+    "something can be wrong by more than its errors say"
+)
 NOTHING = 1e-6
 """A residual below this share of G is rounding, and no noise."""
 
@@ -33,33 +40,81 @@ def can_be_estimated(residuals: Residuals) -> bool:
     return all(s.count * share >= FEWEST for s in sets)
 
 
-def reweighed(residuals: Residuals, x: Array, inside: Array) -> tuple[Residuals, tuple[str, ...]] | None:
-    """Return the residuals weighed by the spectra that x leaves, and remarks; None where the data need none.
+@dataclass(frozen=True, eq=False)
+class Reweighed:
+    """Residuals with spectra of their noise, whether these weigh them, and remarks."""
+
+    residuals: Residuals
+    weighs: bool
+    said: tuple[str, ...]
+
+
+def reweighed(residuals: Residuals, x: Array, inside: Array) -> Reweighed | None:
+    """Return the residuals with the spectra that x leaves, and what is to be said; None where the data need none.
 
     inside (nfree,): parameters that are not on a bound.
     """
-    curves = residuals.last_curves(x)
-    if any(_is_nothing(s, G) for s, (G, _) in zip(residuals.sets, curves, strict=True)):
+    parts = list(zip(residuals.sets, residuals.last_curves(x), strict=True))
+    if any(_is_nothing(s, G) for s, (G, _) in parts):
         return None
+    judged = [_judged(residuals, s, G) for s, (G, _) in parts]
+    believed = [s.source == "cov" and not words for (s, _), (_, words) in zip(parts, judged, strict=True)]
+    if all(believed):
+        return None
+    said = [word for _, words in judged for word in words]
+    shown = _shown(residuals, x, inside, [shaped for shaped, _ in judged])
+    wrong = [word for (s, _), one in zip(parts, shown, strict=True) for word in _named(s, one[1])]
+    noises = [replace(one.noise, weighs=not wrong) for one, _ in shown]
+    sets = [s if keep else s.with_noise(n) for (s, _), keep, n in zip(parts, believed, noises, strict=True)]
+    if wrong:
+        wrong.append(WRONG)
+    scale = 1.0 if not wrong else residuals.restraint_scale
+    return Reweighed(residuals.with_sets(sets, scale), not wrong, (*said, *wrong))
+
+
+def _named(s: Dataset, words: tuple[str, ...]) -> list[str]:
+    return [f"{s.name}: {word}" if s.name else word for word in words]
+
+
+def _shown(residuals: Residuals, x: Array, inside: Array, shaped: list[bool]) -> list[tuple[Estimate, tuple[str, ...]]]:
+    """Return the spectrum of every data set and what shows that its residual is no noise."""
     columns = np.append(np.flatnonzero(inside), -1)
-    parts = list(zip(residuals.sets, curves, strict=True))
+    parts = list(zip(residuals.sets, residuals.last_curves(x), strict=True))
     white = [(s.rows(G, dG) / _unit(residuals, s, G))[columns] for s, (G, dG) in parts]
     others = [_normal(rows) for rows in white]
     if residuals.restraints:
         values, tangents = residuals.mapping(x)
         others.append(_normal(residuals.restraint_rows(values, tangents)[columns]))
     whole = np.sum(others, axis=0)
-    sets, said = [], []  # type: tuple[list[Dataset], list[str]]
+    fixed, slopes = residuals.held(x)
+    out = []
     for k, (s, (G, dG)) in enumerate(parts):
-        shaped, words = _judged(residuals, s, G)
-        said += words
-        if s.source == "cov" and not words:
-            sets.append(s)
-            continue
-        sets.append(s.with_noise(_noise(s, s.raw(G, dG)[columns], whole - others[k], shaped)))
-    if all(one is s for one, s in zip(sets, residuals.sets, strict=True)):
-        return None
-    return residuals.weighed(sets), tuple(said)
+        with one_thread():
+            lift = _lift(s, shaped[k])
+            rows = lift(s.raw(G, dG)[columns])
+            basis, rest = lift.basis, whole - others[k]
+            found = estimate(basis, Evidence.of(rows, rest[:, :-1], rest[:, -1]), s.posed.noise, shaped[k])
+            held = [Fixed(*one, slope) for one, slope in zip(fixed, lift(slopes[k][1]), strict=True)]
+            out.append((found, findings(basis, found, s.evaluate.r, held)))
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Lift:
+    """From curves at the points of a data set to numbers in its band."""
+
+    basis: Basis
+    size: Array
+
+    def __call__(self, rows: Array) -> Array:
+        return np.asarray((rows / self.size) @ self.basis.band.modes)
+
+
+def _lift(s: Dataset, shaped: bool) -> _Lift:
+    assert s.whiten is not None
+    basis = basis_of(s.data.r[s.whiten.index], s.model.instrument)
+    noise = NoiseSpectrum(basis.knots, np.ones(basis.knots.size), shaped=shaped)
+    return _Lift(basis, relative_size(s.data, noise)[s.whiten.index])
 
 
 def _is_nothing(s: Dataset, G: Array) -> bool:
@@ -101,31 +156,48 @@ def _judged(residuals: Residuals, s: Dataset, G: Array) -> tuple[bool, tuple[str
     return False, (f"{name}{what} of the data is not used: {why}{other}; errors are from the residual",)
 
 
-def _noise(s: Dataset, raw: Array, others: Array, shaped: bool) -> NoiseSpectrum:
-    assert s.whiten is not None
-    with one_thread():
-        basis = basis_of(s.data.r[s.whiten.index], s.model.instrument)
-        size = relative_size(s.data, NoiseSpectrum(basis.knots, np.ones(basis.knots.size), shaped=shaped))
-        rows = (raw / size[s.whiten.index]) @ basis.band.modes
-        return estimate(basis, Evidence.of(rows, others[:, :-1], others[:, -1]), s.posed.noise, shaped)
+def honest(residuals: Residuals, x: Array, covariance: Array) -> Array:
+    """Return the covariance (nfree, nfree) of the parameters with what spectra of noise say.
 
-
-def uncertain_spectrum(residuals: Residuals, x: Array, covariance: Array) -> Array:
-    """Return what the uncertainty of estimated spectra adds to the covariance (nfree, nfree) of the parameters."""
+    covariance : (JᵀJ)⁻¹, as a fit has it. Where spectra weigh the residuals, their own uncertainty is added; where they
+    do not, (JᵀJ)⁻¹ JᵀCJ (JᵀJ)⁻¹ with the covariance C of the noise.
+    """
     inside = np.flatnonzero(np.isfinite(np.diag(covariance)))
-    out = np.zeros_like(covariance)
-    if not inside.size:
-        return out
-    phi = covariance[np.ix_(inside, inside)]
-    for s, (_, dG) in zip(residuals.sets, residuals.last_curves(x), strict=True):
-        if s.posed.noise is None or s.whiten is None:
-            continue
-        with one_thread():
-            basis = basis_of(s.data.r[s.whiten.index], s.model.instrument)
-            size = relative_size(s.data, s.posed.noise)[s.whiten.index]
-            jac = ((dG[inside] / size) @ basis.band.modes).T
-            unit = np.sqrt(np.diag(phi))  # parameters differ much in size
-            more = inflation(basis, s.posed.noise, jac * unit, phi / np.outer(unit, unit))
-        scaled = phi / unit[None, :]
-        out[np.ix_(inside, inside)] += 2.0 * scaled @ more @ scaled.T
+    noises = [s.posed.noise for s in residuals.sets if s.posed.noise is not None]
+    if not inside.size or not noises:
+        return covariance
+    unit = np.sqrt(np.diag(covariance)[inside])  # parameters differ much in size
+    phi = covariance[np.ix_(inside, inside)] / np.outer(unit, unit)
+    parts = zip(residuals.sets, residuals.last_curves(x), strict=True)
+    slopes = [(s, dG[inside] * unit[:, None]) for s, (_, dG) in parts]
+    with one_thread():
+        if noises[0].weighs:
+            made = phi + 2.0 * phi @ np.sum([_doubt(s, rows, phi) for s, rows in slopes], axis=0) @ phi
+        else:
+            values, tangents = residuals.mapping(x)
+            of = residuals.restraint_rows(values, tangents)[inside] * unit[:, None] if residuals.restraints else None
+            prior = 0.0 if of is None else residuals.restraint_scale**4 * of @ of.T
+            made = phi @ (np.sum([_meat(s, rows) for s, rows in slopes], axis=0) + prior) @ phi
+    out = covariance.copy()
+    out[np.ix_(inside, inside)] = 0.5 * (made + made.T) * np.outer(unit, unit)
     return out
+
+
+def _doubt(s: Dataset, slopes: Array, phi: Array) -> Array:
+    if s.posed.noise is None:
+        return np.zeros_like(phi)
+    lift = _lift(s, s.posed.noise.shaped)
+    return inflation(lift.basis, s.posed.noise, lift(slopes).T, phi)
+
+
+def _meat(s: Dataset, slopes: Array) -> Array:
+    """Return JᵀCJ of a data set, in its weights."""
+    assert s.whiten is not None
+    white = s.whiten(slopes)
+    if s.posed.noise is None:
+        return np.asarray(white @ white.T)
+    lift = _lift(s, s.posed.noise.shaped)
+    back = ((white @ s.whiten.matrix) * lift.size) @ lift.basis.band.modes
+    upper = lift.basis.covariance(s.posed.noise.at(lift.basis.knots))
+    half = back @ (upper - 0.5 * np.diag(np.diag(upper))) @ back.T
+    return np.asarray(half + half.T)

@@ -37,7 +37,7 @@ SOFT, STIFF = 0.03, 1e3
 """Limits of λ."""
 WEAK = 0.5
 """Shape and rate of the gamma prior of λ."""
-STEPS = 8
+STEPS = 6
 SETTLED = 0.1
 """A step of θ below which it is settled: a tenth of an e-fold is less than its own error."""
 LONGEST = 2.0
@@ -148,13 +148,26 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """ℓ and its parts at θ: power s, P (k, k), a = P e, likelihood."""
+    """ℓ and its parts at θ: power s, C⁻¹ and P (k, k), a = P e, likelihood, hat = (JᵀC⁻¹J + K)⁻¹JᵀC⁻¹ (n, k)."""
 
     theta: Array
     power: Array
+    inverse: Array
     P: Array
     a: Array
     likelihood: float
+    hat: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A spectrum; C⁻¹, P (k, k) and a = P e (k,) with it; taken (m,): the share of each point that parameters fit."""
+
+    noise: NoiseSpectrum
+    inverse: Array
+    P: Array
+    a: Array
+    taken: Array
 
 
 def _state(basis: Basis, theta: Array, about: Evidence) -> _State:
@@ -173,7 +186,7 @@ def _state(basis: Basis, theta: Array, about: Evidence) -> _State:
     a = weighed - slopes @ moved[:, -1]
     square = about.e @ weighed - (about.J.T @ weighed + about.g) @ moved[:, -1]
     likelihood = -log_det - 0.5 * np.linalg.slogdet(information)[1] - 0.5 * float(square)
-    return _State(theta, power, inverse - slopes @ moved[:, :-1], a, likelihood)
+    return _State(theta, power, inverse, inverse - slopes @ moved[:, :-1], a, likelihood, moved[:, :-1])
 
 
 def _information(basis: Basis, power: Array, taken: Array) -> Array:
@@ -195,7 +208,7 @@ def _stiffness(basis: Basis, information: Array, pull: Array, theta: Array, stif
     return stiffness
 
 
-def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped: bool) -> NoiseSpectrum:
+def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped: bool) -> Estimate:
     """Return the most likely spectrum of the noise that a residual shows; `before` : where to start."""
     theta = basis.first_guess(about.e) if before is None else np.log(before.power)
     stiffness = 3.0 if before is None else before.stiffness
@@ -211,7 +224,9 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
         now = _better(basis, about, now, np.asarray(step * min(1.0, LONGEST / size)), stiffness)
         if size < SETTLED:
             break
-    return NoiseSpectrum(basis.knots, now.power, stiffness, shaped)
+    modes = basis.band.modes
+    taken = ((modes @ about.J) * (modes @ now.hat.T)).sum(axis=1)
+    return Estimate(NoiseSpectrum(basis.knots, now.power, stiffness, shaped), now.inverse, now.P, now.a, taken)
 
 
 def _better(basis: Basis, about: Evidence, now: _State, step: Array, stiffness: float) -> _State:

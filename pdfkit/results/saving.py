@@ -245,7 +245,7 @@ def _noise(noise: NoiseSpectrum) -> Group:
     power = Field(noise.power, {"units": "angstrom^-4", "long_name": "power (Å⁻⁴)"})
     axis = Field(noise.Q, {"units": "1/angstrom", "long_name": "Q (Å⁻¹)"})
     out = nxdata(title, ("Q", axis), {"power": power})
-    about = {"stiffness": Field(noise.stiffness), "shaped": Field(noise.shaped)}
+    about = {"stiffness": Field(noise.stiffness), "shaped": Field(noise.shaped), "weighs": Field(noise.weighs)}
     return replace(out, members={**out.members, **about})
 
 
@@ -253,8 +253,8 @@ def _read_noise(group: Group) -> NoiseSpectrum | None:
     if "noise" not in group:
         return None
     found = group.group("noise")
-    shaped = bool(found.number("shaped"))
-    return NoiseSpectrum(found.array("Q"), found.array("power"), found.number("stiffness"), shaped)
+    shaped, weighs = (bool(found.number(name)) for name in ("shaped", "weighs"))
+    return NoiseSpectrum(found.array("Q"), found.array("power"), found.number("stiffness"), shaped, weighs)
 
 
 def shares_of(one: DatasetFit) -> dict[tuple[str, tuple[str, str]], Array]:

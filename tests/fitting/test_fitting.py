@@ -133,7 +133,7 @@ def test_errors_of_the_data_are_used_and_widened() -> None:
     with_dG = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB))
     without = fitted(pk.PDF(R, G, instrument=LAB))
     ignored = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), use_errors=False)
-    assert (with_dG.errors_from, without.errors_from, ignored.errors_from) == ("dG", "misfit", "misfit")
+    assert (with_dG.errors_from, without.errors_from, ignored.errors_from) == ("dG", "spectrum", "spectrum")
     # 127 degrees of freedom: χ² per degree scatters by 12 %.
     assert with_dG.reduced_chi2 == pytest.approx(1.0, abs=0.4)
     for name in with_dG.free:

@@ -69,13 +69,14 @@ def test_covariance_of_the_data_comes_first() -> None:
     G = true_model()(R).G + noise(R, 15.0, 0.05, np.random.default_rng(8))
     cov = pk.uncertainty.Covariance.white(LAB, R[-1]).scaled(0.05**2)
     with_cov = fitted(pk.PDF(R, G, np.full(R.size, 9.0), instrument=LAB, cov=cov))
-    with_dG = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB))
+    given = pk.FitSettings(noise="given")
+    with_dG = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), settings=given)
     assert (with_cov.errors_from, with_dG.errors_from) == ("cov", "dG")
     sigma = np.sqrt(np.diag(with_dG.covariance))
     # The same spectrum: as a covariance, and as correlation × dG, which is not exact below r of about π/Qmax.
     np.testing.assert_allclose(with_cov.values, with_dG.values, rtol=0, atol=0.05 * sigma.min())
     np.testing.assert_allclose(np.sqrt(np.diag(with_cov.covariance)), sigma, rtol=0.02)
-    assert fitted(pk.PDF(R, G, instrument=LAB, cov=cov), use_errors=False).errors_from == "misfit"
+    assert fitted(pk.PDF(R, G, instrument=LAB, cov=cov), use_errors=False).errors_from == "spectrum"
 
 
 def test_where_nothing_is_known_points_stay_as_they_are() -> None:

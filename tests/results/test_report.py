@@ -143,15 +143,18 @@ def test_strong_correlations_are_named_strongest_first():
 
 def test_errors_say_where_they_come_from():
     with_dG, without = report(single()), report(two_phases())
-    assert "from dG of the data" in with_dG
-    assert "made independent with the correlation that Qmax and window cause" in with_dG.replace("\n    ", " ")
-    found = single()
+    assert "spectrum of the residual, which agrees with dG of the data" in with_dG.replace("\n    ", " ")
+    assert "from the spectrum of the residual: its power" in without.replace("\n    ", " ")
+    found = single(noise="given")
+    assert "from dG of the data" in report(found)
+    made = "made independent with the correlation that Qmax and window cause"
+    assert made in report(found).replace("\n    ", " ")
     assert found.whitened
     plain = replace(found, problem=replace(found.problem, settings=FitSettings("independent")))
     assert "widened by √" in report(plain)
     assert "scaled by the misfit" in report(replace(plain, errors_from="misfit"))
-    assert "from the covariance of the data" in report(replace(single(), errors_from="cov"))
-    assert "scaled by the misfit" in without
+    assert "from the covariance of the data" in report(replace(found, errors_from="cov"))
+    assert "scaled by the misfit" in report(replace(found, errors_from="misfit"))
     assert "reduced χ²" in with_dG
     assert "reduced χ²" not in without  # without dG it measures nothing
     assert "misses more than the noise" not in with_dG

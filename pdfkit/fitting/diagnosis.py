@@ -1,0 +1,115 @@
+"""Whether what a fit leaves is noise: two tests of the residual against its own spectrum.
+
+Noise of any spectrum is equally strong all along r, and knows nothing of the model. A wrong model leaves a residual
+that fades with its peaks, or that a parameter which was held at a wrong value would take away. Both are score tests,
+with a = P e and P of `spectrum`:
+
+| against | statistic | where the residual is noise |
+|---|---|---|
+| power that varies along r as g, a Legendre polynomial | Σ_r g(r)[q(r) − ν(r)], q = (Va)·(VCa), ν its mean | normal |
+| another value of a fixed quantity with the slope d | dᵀa/√(dᵀPd) | standard normal |
+
+The variance of the first is 2Σg²ν + ½∫(d ln s/dQ)²dQ/π ∫(dg/dr)²dr: that of independent numbers, and what a spectrum
+that is not flat adds. Source: Rao, Proc. Camb. Phil. Soc. 44, 50 (1948).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial import legendre
+
+from pdfkit._checks import Array
+from pdfkit.fitting.spectrum import Basis, Estimate
+
+DEGREES = (1, 2, 3)
+UNEVEN = 12.0
+"""χ² of the three degrees above which the residual is not equally strong along r: 0.7 % of noise."""
+HELD = 4.2
+"""Standard errors by which the residual asks for another value of a fixed quantity: 0.03 % of noise, for each."""
+ALIKE = 1e-4
+"""A slope of which no more than this share is left beside those of free parameters says nothing of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """A quantity that was held: its name, value and limits, and the derivative (k,) of the band's numbers by it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    slope: Array
+
+    def can_move(self, step: float) -> bool:
+        """Whether the limits leave room in the direction of a step."""
+        return self.value < self.high if step > 0 else self.value > self.low
+
+
+def findings(basis: Basis, found: Estimate, r: Array, fixed: Sequence[Fixed]) -> tuple[str, ...]:
+    """Return what shows that a residual is no noise, a sentence each; none where it may be."""
+    return (*_uneven(basis, found, r), *_held(found, fixed))
+
+
+def unevenness(basis: Basis, found: Estimate, r: Array) -> tuple[float, Array, Array]:
+    """Return χ² (three degrees) of power that varies along r, the power q (m,), and its mean ν (m,)."""
+    C = basis.covariance(found.noise.power)
+    C = np.triu(C) + np.triu(C, 1).T
+    modes = basis.band.modes
+    q = (modes @ found.a) * (modes @ (C @ found.a))
+    mean = (modes**2).sum(axis=1) - found.taken
+    along = 2.0 * (r - r[0]) / (r[-1] - r[0]) - 1.0
+    slope = np.gradient(np.log(found.noise.at(basis.band.Q)), basis.band.Q)
+    steep = 0.5 / math.pi * float(np.trapezoid(slope**2, basis.band.Q))
+    total = 0.0
+    for degree in DEGREES:
+        g = legendre.Legendre.basis(degree)(along)
+        g = g - (g * mean).sum() / mean.sum()
+        variance = 2.0 * (g**2 * mean).sum() + steep * float(np.trapezoid(np.gradient(g, r) ** 2, r))
+        total += float((g * (q - mean)).sum() ** 2 / variance)
+    return total, q, mean
+
+
+def _uneven(basis: Basis, found: Estimate, r: Array) -> tuple[str, ...]:
+    chi2, q, mean = unevenness(basis, found, r)
+    if chi2 < UNEVEN:
+        return ()
+    thirds = np.array_split(np.arange(r.size), 3)
+    power = [float(q[some].sum() / mean[some].sum()) for some in thirds]
+    k = int(np.argmax(power))
+    low, high = r[thirds[k][0]], r[thirds[k][-1]]
+    return (
+        f"what the model leaves is no noise: from {low:.3g} to {high:.3g} Å it has {power[k]:.2g} times the power that "
+        "noise, which is the same all along r, would have there",
+    )
+
+
+def score(found: Estimate, slope: Array) -> tuple[float, float]:
+    """Return by how many standard errors, and by how much, the residual asks to move along a slope (k,)."""
+    weighed = found.P @ slope
+    size = float(slope @ weighed)
+    pull = -float(slope @ found.a)
+    return (pull / math.sqrt(size), pull / size) if size > 0 else (0.0, 0.0)
+
+
+def _held(found: Estimate, fixed: Sequence[Fixed]) -> tuple[str, ...]:
+    asked = [(*score(found, one.slope), one) for one in fixed if _own(found, one.slope)]
+    asked = [(sigmas, step, one) for sigmas, step, one in asked if one.can_move(step)]
+    if not asked:
+        return ()
+    sigmas, step, one = max(asked, key=lambda each: abs(each[0]))
+    if abs(sigmas) < HELD:
+        return ()
+    where = "higher" if step > 0 else "lower"
+    return (
+        f"what the model leaves is no noise: it asks for a {where} {one.name} than {one.value:.4g}, where it was held, "
+        f"by {abs(sigmas):.2g} standard errors: free it, or give its right value",
+    )
+
+
+def _own(found: Estimate, slope: Array) -> bool:
+    """Whether a slope is not one that the free parameters make up together."""
+    return float(slope @ found.P @ slope) > ALIKE * float(slope @ found.inverse @ slope)
