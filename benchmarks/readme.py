@@ -26,7 +26,7 @@ BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("clusters", "clusters.py", ()),
     ("screening", "screening.py", ("--rows", "8", "--markdown")),
     ("stacking", "stacking.py", ("--only", "table")),
-    ("calibration", "calibration.py", ()),
+    ("noise", "noise.py", ()),
     ("measured", "measured.py", ("--markdown",)),
     ("scattering", "scattering.py", ()),
     ("defaults", "defaults.py", ()),

@@ -271,11 +271,11 @@ class _Outcome:
 class _Factor:
     """[J, f] at x as its triangular factor, remembered for the one x the optimiser asks about."""
 
-    def __init__(self, residuals: Residuals, progress: Progress | None) -> None:
+    def __init__(self, residuals: Residuals, progress: Progress | None, nfev: int) -> None:
         self.residuals = residuals
         self.progress = progress
-        self.norm = math.sqrt(sum(s.norm2() for s in residuals.sets))
-        self.nfev = 0
+        self.norm = math.sqrt(sum((s.given or s).norm2() for s in residuals.sets))
+        self.nfev = nfev
         self.x: Array | None = None
         self.factor = np.zeros((0, 0))
 
@@ -286,7 +286,7 @@ class _Factor:
             self.x = x.copy()
             self.nfev += 1
             if self.progress is not None:
-                self.progress(self.nfev, float(np.linalg.norm(self.factor[:, -1])) / self.norm)
+                self.progress(self.nfev, math.sqrt(self.residuals.misfit(self.residuals.last_curves(x))) / self.norm)
         return self.factor
 
     def residual(self, x: Array) -> Array:
@@ -305,7 +305,8 @@ def _minimise(
 ) -> _Outcome:
     from scipy.optimize import least_squares
 
-    factor = _Factor(residuals, progress)
+    done = before.nfev if before else 0
+    factor = _Factor(residuals, progress, done)
     low, high = residuals.mapping.low, residuals.mapping.high
     start = np.clip(residuals.mapping.x0 if before is None else before.x, low, high)
     predicted = float(factor.at(start)[-1, -1] ** 2)
@@ -320,7 +321,7 @@ def _minimise(
         ftol=tolerance,
         xtol=tolerance,
         gtol=1e-12,
-        max_nfev=max_nfev,
+        max_nfev=max(1, max_nfev - done),
     )
     words = {
         0: f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
@@ -329,7 +330,7 @@ def _minimise(
         3: "converged: parameters no longer moved",
         4: "converged: neither Rw nor parameters changed",
     }
-    nfev = factor.nfev + (before.nfev if before else 0)
+    nfev = factor.nfev
     factor.progress = None  # the last step tried may not be the one taken: looking at it again is no step
     return _Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x), predicted)
 

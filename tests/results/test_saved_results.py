@@ -87,9 +87,9 @@ def test_a_loaded_result_can_be_refined_on_and_saved_again(saved, tmp_path):
     # It starts where it ended: nothing is left to gain, but the spectrum of the noise is estimated anew, to a tenth of
     # its own error.
     assert again.rw == pytest.approx(result.rw, rel=1e-4)
-    np.testing.assert_allclose(
-        again.values, result.values, rtol=0, atol=0.05 * np.sqrt(np.diag(result.covariance).max())
-    )
+    error = np.sqrt(np.diag(result.covariance))
+    known = np.isfinite(error)
+    assert (np.abs(again.values - result.values)[known] < 0.05 * error[known]).all()
     result.save(tmp_path / "copy.h5")
     assert pk.load_result(tmp_path / "copy.h5").to_dict() == result.to_dict()
 
