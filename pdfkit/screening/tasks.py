@@ -79,7 +79,9 @@ class Problem:
         """Return a hash of all that results depend on, in the words of the first journals."""
         options = {one.name: getattr(self.fit, one.name) for one in fields(self.fit) if one.name not in ELSEWHERE}
         options["weights"] = "auto" if options.pop("use_errors") else "none"
-        about = [VERSION, options, repr(self.data.instrument).replace("scattering=", "weights=")]
+        # What instruments had not then says nothing as long as it is 0.
+        instrument = repr(self.data.instrument).replace("scattering=", "weights=").replace("resolution=0.0, ", "")
+        about = [VERSION, options, instrument]
         out = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         cov = self.data.cov
         curves = [self.data.r, self.data.G, self.data.dG]
