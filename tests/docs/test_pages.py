@@ -65,7 +65,7 @@ def test_readme_code_runs_as_a_script(number: int, folder: Path) -> None:
     assert len(found) == 3, "README.md has another number of examples than this test"
     Path("script.py").write_text(found[number], encoding="utf-8")
     printed = run("script.py")
-    wanted = ("Fit of cdse: Rw = 0.175", "1  *  Cd56Se35_tetrahedron", "")
+    wanted = ("Fit of cdse: Rw = 0.173", "1  *  Cd56Se35_tetrahedron", "")
     assert wanted[number] in printed
     if number == 0:
         assert {"fit.pdf", "fit.h5"} <= {path.name for path in folder.iterdir()}
