@@ -51,8 +51,8 @@ def test_a_model_that_cannot_fit_says_so_and_stops() -> None:
     row = next(row for row in measured.ROWS if row.name.startswith("CdSe-1"))
     result = row.fit()
     assert result.nfev <= 101
-    assert not result.converged
-    assert "stopped after" in result.message
+    # With γ₀ on pairs it comes to rest, with cells at their bounds.
+    assert {"wz.a", "wz.c", "zb.a"} <= set(result.at_bounds)
     assert not result.describes
     assert any("does not describe the data" in remark for remark in result.remarks)
 
