@@ -410,6 +410,8 @@ def pdf(
     instrument = instrument or Instrument(probe="X", scattering="q-dependent", qmax=25.0)
     if instrument.qmax is None or not math.isfinite(instrument.qmax):
         raise PdfkitError("G(r) from I(Q) needs a finite qmax: give Instrument(qmax=...)")
+    if instrument.qtail:
+        raise PdfkitError("qtail is not known to Debye sums: leave it out, or make a Model of a Cluster")
     r = _checks.grid("r", r)
     reach = float(table.distance.max(initial=0.0)) * (1 + motion.expansion) + float(np.abs(r).max())
     Q, factor = _nodes(instrument.qmin, instrument.qmax, reach)

@@ -210,7 +210,7 @@ def of_pdf(pdf: PDF) -> Lines:
         yield "Nyquist step", f"π/qmax = {nyquist:.4f} Å"
         yield "independent", f"{count:.0f} points of {r.size}"
     yield "qdamp, qbroad", f"{instrument.qdamp:g}, {instrument.qbroad:g} Å⁻¹"
-    yield "resolution", f"ΔQ/Q = {instrument.resolution:g}"
+    yield "resolution", f"ΔQ/Q = {instrument.resolution:g}, qtail = {instrument.qtail:g} Å⁻¹"
     yield "window", instrument.window
     if instrument.wavelength is not None:
         energy = f" ({instrument.energy:.5g} keV)" if instrument.probe == "X" else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli.console import Printed, named_values, progress
-from pdfkit.cli.options import QBROAD, QDAMP, RESOLUTION, Highest, Lowest, MaxQ, MinQ, Probe
+from pdfkit.cli.options import QBROAD, QDAMP, QTAIL, RESOLUTION, Highest, Lowest, MaxQ, MinQ, Probe
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def screen(
     qdamp: Annotated[float | None, QDAMP] = None,
     qbroad: Annotated[float | None, QBROAD] = None,
     resolution: Annotated[float | None, RESOLUTION] = None,
+    qtail: Annotated[float | None, QTAIL] = None,
     rmin: Lowest = None,
     rmax: Highest = None,
     free: Annotated[
@@ -122,7 +123,7 @@ def run_screen(
     from pdfkit.screening.screening import screen
     from pdfkit.screening.settings import OPTIONS
 
-    pdf = read_pdf(data, **_among(given, "probe", "qmin", "qmax", "qdamp", "qbroad", "resolution"))
+    pdf = read_pdf(data, **_among(given, "probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail"))
     source = _candidates(candidates, **_among(given, "build", "limit", "seed"))
     options = {**_among(given, *OPTIONS), "start": named_values("--start", given.get("start", ()))}
     study = None

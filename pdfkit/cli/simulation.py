@@ -31,6 +31,7 @@ def simulate(
     qdamp: Annotated[float, o.QDAMP] = 0.0,
     qbroad: Annotated[float, o.QBROAD] = 0.0,
     resolution: Annotated[float, o.RESOLUTION] = 0.0,
+    qtail: Annotated[float, o.QTAIL] = 0.0,
     window: Annotated[str, o.WINDOW] = "none",
     scattering: Annotated[
         str | None, typer.Option(help="Form factors: q-dependent (default) or constant, as PDFgui has them.")
@@ -92,6 +93,7 @@ def simulate(
     particle = _shape(shape, {key: value for key, value in given.items() if value is not None})
     about: dict[str, Any] = {
         "resolution": resolution,
+        "qtail": qtail,
         "scattering": scattering,
         "wavelength": model_noise.wavelength(wavelength, energy, probe),
         "anomalous": anomalous,

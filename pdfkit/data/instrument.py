@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     pass
 
 # Å⁻¹: no measurement reaches further, and no line is wider. No ΔQ/Q leaves peaks in G(r) beyond this one.
-HIGHEST_Q, WIDEST, COARSEST = 1e4, 2.0, 0.1
+HIGHEST_Q, WIDEST, COARSEST, LONGEST_TAIL = 1e4, 2.0, 0.1, 0.5
 
 # What comes from one calibration: data that state one of them say that the others are 0.
-RESOLUTION = ("qdamp", "qbroad", "resolution")
+RESOLUTION = ("qdamp", "qbroad", "resolution", "qtail")
 
 PROBES = ("X", "N", "E")
 
@@ -29,7 +29,7 @@ SCATTERING = ("constant", "q-dependent")
 
 _SPOKEN = {"X": "X-rays", "N": "neutrons", "E": "electrons"}
 
-_UNITS = dict.fromkeys(("qmin", "qmax", "qdamp", "qbroad"), "Å⁻¹") | {"window_width": "Å", "wavelength": "Å"}
+_UNITS = dict.fromkeys(("qmin", "qmax", "qdamp", "qbroad", "qtail"), "Å⁻¹") | {"window_width": "Å", "wavelength": "Å"}
 
 HC = 12.398419843320026  # keV Å: h·c, CODATA 2018
 
@@ -49,6 +49,8 @@ class Instrument:
         for data calibrated in PDFgui with a standard as stiff as the sample; it does not carry over to a softer one.
     resolution : ΔQ/Q, a fraction (0.4 % is 0.004), the Gaussian standard deviation of lines whose width grows with Q:
         every σ² grows by (resolution·r)². Fitted to a standard, it holds for any sample.
+    qtail : Å⁻¹; lines have an exponential tail of this length towards low Q, as moderators of pulsed neutron sources
+        and axial divergence make them; negative, towards high Q. Needs a finite qmax.
     window : modification function M(Q), one of `pdfkit.transforms.sine.WINDOWS` (`pdfkit.transforms.window`).
     window_width : Å; the width in r of `lorch-soper` and `gaussian`; None takes the default of the window.
     scattering : of X-rays and electrons: "q-dependent" (default), f_a(Q)f_b(Q)/⟨f(Q)⟩² on every partial, which is what
@@ -81,6 +83,7 @@ class Instrument:
     qdamp: float = 0.0
     qbroad: float = 0.0
     resolution: float = 0.0
+    qtail: float = 0.0
     window: str = "none"
     window_width: float | None = None
     scattering: str = "q-dependent"
@@ -102,6 +105,7 @@ class Instrument:
         wavelength: float | None = None,
         anomalous: bool | None = None,
         resolution: float | None = None,
+        qtail: float | None = None,
         given: Iterable[str] | None = None,
     ) -> None:
         told = {
@@ -111,6 +115,7 @@ class Instrument:
             "qdamp": qdamp,
             "qbroad": qbroad,
             "resolution": resolution,
+            "qtail": qtail,
             "window": window,
             "window_width": window_width,
             "scattering": scattering,
@@ -133,6 +138,7 @@ class Instrument:
         _checks.choice("scattering", self.scattering, SCATTERING)
         for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST), ("resolution", COARSEST)):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=most))
+        object.__setattr__(self, "qtail", _checks.number("qtail", self.qtail, low=-LONGEST_TAIL, high=LONGEST_TAIL))
         if self.qmax is not None:
             qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)
             object.__setattr__(self, "qmax", qmax)

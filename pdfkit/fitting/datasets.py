@@ -1,8 +1,8 @@
 """Data sets of a fit: which instrument counts for each, and which of its points.
 
-The numbers of the resolution (qdamp, qbroad, resolution) come from one calibration, and a window goes with its width:
-data that say one of them say all. The instrument of a model describes data of its own probe only; and where it is that
-of one of several data sets, it does not describe the others.
+The numbers of the resolution (qdamp, qbroad, resolution, qtail) come from one calibration, and a window goes with its
+width: data that say one of them say all. The instrument of a model describes data of its own probe only; and where it
+is that of one of several data sets, it does not describe the others.
 """
 
 from __future__ import annotations

@@ -212,7 +212,7 @@ def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
     >>> params = pk.parameters(model)
     >>> print(*params)
-    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad resolution
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad resolution qtail
     >>> params["ni.a"].set(vary=True, min=3.5, max=3.6)
     >>> pk.fit(model, model(np.arange(1, 10, 0.02)), params=params).free
     ('ni.a',)

@@ -28,7 +28,7 @@ _INLINE = re.compile(r"(?<![\w.])([A-Za-z_]\w*)\s*=\s*([^\s,;=]+)")
 _NUMBERS = {"qmin": "qmin", "qmax": "qmax", "qdamp": "qdamp|qsig", "qbroad": "qbroad|qalp"}
 # A "resolution" in a header may be that of anything.
 SPELLED = {"resolution": "qresolution"}
-_NUMBERS |= SPELLED
+_NUMBERS |= {**SPELLED, "qtail": "qtail"}
 _UNSET = ("", "none", "null", "nan", "?", "-", "unknown")
 _PROBES = {
     **dict.fromkeys(("x", "xray", "xrays", "x-ray", "x-rays", "rapdf"), "X"),

@@ -42,6 +42,7 @@ def read_pdf(
     qdamp: float | None = None,
     qbroad: float | None = None,
     resolution: float | None = None,
+    qtail: float | None = None,
     window: str | None = None,
     wavelength: float | None = None,
     r_unit: str | None = None,
@@ -108,7 +109,7 @@ def read_pdf(
     if r_unit is not None:
         _checks.choice("r_unit", r_unit, ("A", "nm"))
     given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, window=window)
-    given |= _header.given(resolution=resolution, wavelength=wavelength)
+    given |= _header.given(resolution=resolution, qtail=qtail, wavelength=wavelength)
     asked = Asked(None if kind is None else named(kind, OF_R).name, Sample(rho0, composition), probe, r_unit)
     return opened(path, asked, given, _read)
 

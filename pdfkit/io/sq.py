@@ -35,6 +35,7 @@ def read_sq(
     qdamp: float | None = None,
     qbroad: float | None = None,
     resolution: float | None = None,
+    qtail: float | None = None,
     q_unit: str | None = None,
     composition: str | None = None,
 ) -> SQ:
@@ -76,7 +77,8 @@ def read_sq(
     """
     if q_unit is not None:
         _checks.choice("q_unit", q_unit, ("A", "nm"))
-    given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad, resolution=resolution)
+    given = _header.given(probe=probe, qmin=qmin, qmax=qmax, qdamp=qdamp, qbroad=qbroad)
+    given |= _header.given(resolution=resolution, qtail=qtail)
     asked = Asked(None if kind is None else named(kind, OF_Q).name, Sample(None, composition), probe, q_unit)
     return opened(path, asked, given, _read)
 

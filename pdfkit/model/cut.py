@@ -74,6 +74,15 @@ class Grid:
             sines.fold(flat, some, self.sine, folded)
             sines.add_sines(fft.rfft(folded), some, curves.shape[1], weights, out)
 
+    def add_even_transform(self, curves: Array, weights: Array, out: Array) -> None:
+        """Do what `add_transform` does with the cosine transform: for curves whose continuation to r < 0 is even."""
+        from scipy import fft
+
+        for curve, weight in zip(curves, weights, strict=True):
+            padded = np.zeros((curve.shape[0], self.period + 1))
+            padded[:, : self.count] = curve
+            out += weight * fft.dct(padded, type=1)[:, :-1]
+
     def back(self, spectrum: Array) -> Array:
         """Node values (n, count) of what was transformed: spectrum (n, period)."""
         out = np.zeros((spectrum.shape[0], self.count))
@@ -124,7 +133,8 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     if instrument.qdamp > 0 and left > 0:  # for wide peaks at a high Qmax nothing is left
         damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
         wanted = min(wanted, damped)
-    return float(np.clip(wanted, QMIN_RANGE if instrument.qmin > 0 else 4.0, min(100.0, affordable)))
+    edge = instrument.qmin > 0 or instrument.qtail != 0  # F(Q) does not begin at 0
+    return float(np.clip(wanted, QMIN_RANGE if edge else 4.0, min(100.0, affordable)))
 
 
 def make_grid(r: Array, step: float, band: float, extra: float, end: float) -> Grid:
@@ -205,6 +215,23 @@ def cut_spectrum(step: float, period: int, instrument: Instrument) -> Array:
     return np.asarray(step * fft.dct(lags, type=1)[:-1])
 
 
+def tail_spectrum(step: float, period: int, instrument: Instrument) -> Array:
+    """Return what the cosine transform of an even curve is multiplied with to give the odd one (period,).
+
+    Formula: with E(r) even and F(Q) = ∫E(r) cos(Qr) dr, the odd curve (2/π)∫F(Q)M(Q) sin(Qr) dQ over Qmin…Qmax is the
+    convolution of E with H(r) = (1/π)∫M(Q) sin(Qr) dQ.
+    """
+    from scipy import fft
+
+    end = _cut_end(step, _qmax(instrument))
+    out = np.zeros(period)
+    if end > instrument.qmin:
+        window = (instrument.window, _qmax(instrument), instrument.window_width)
+        lags = _plain_lags(step, period, instrument.qmin, end, *window, odd=True)
+        out[1:] = step * fft.dst(lags[1:-1], type=1)
+    return out
+
+
 def _cut_end(step: float, qmax: float) -> float:
     """Return where the kernel ends: at Qmax, or at the highest Q that nodes `step` apart can hold.
 
@@ -216,12 +243,20 @@ def _cut_end(step: float, qmax: float) -> float:
 
 @lru_cache(maxsize=64)
 def _plain_lags(
-    step: float, period: int, qmin: float, end: float, window: str, qmax: float, width: float | None
+    step: float,
+    period: int,
+    qmin: float,
+    end: float,
+    window: str,
+    qmax: float,
+    width: float | None,
+    odd: bool = False,
 ) -> Array:
     from pdfkit import transforms
 
     weight = None if window == "none" else (lambda q: transforms.window(window, q, qmax, width))
-    return transforms.cut_kernel(step * np.arange(period + 1, dtype=np.float64), qmin, end, weight)
+    lags = step * np.arange(period + 1, dtype=np.float64)
+    return transforms.cut_kernel(lags, qmin, end, weight, odd=odd)
 
 
 def _qmax(instrument: Instrument) -> float:

@@ -3,6 +3,9 @@
 Order (Farrow et al. 2007; Gilbert 2008): pair peaks, each × γ₀ of the phase at its distance, less the baseline × γ₀(r),
 × B(r), × scale, summed over phases, then the cut at Qmin…Qmax with M(Q), where weights that depend on Q multiply the
 transform of the curve of every pair of species. Every step is linear or a product, so derivatives follow the same path.
+
+With an exponential tail of the lines, K(r) = 1/(1 − i·qtail·r), F′(Q) = ∫G(r)[Re K sin(Qr) + Im K cos(Qr)]dr for Q > 0:
+a second envelope, whose curve is even in r and goes through a cosine transform (`cut.tail_spectrum`).
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
-from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP
+from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
 from pdfkit.model.weights import PairWeights, QWeights
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
 from pdfkit.shapes import Bulk, Whole
@@ -82,7 +85,7 @@ class Evaluator:
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
-        self._spectra: dict[float, Array] = {}
+        self._spectra: dict[tuple[float, bool], Array] = {}
         self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
         self._weights: dict[Any, PairWeights] = {}
         self._q_weights: dict[Any, QWeights] = {}
@@ -140,14 +143,16 @@ class Evaluator:
         """Return G and its derivatives (1 + nq, nr): all that has one weight is added before it is transformed."""
         grid = blocks[0].grid
         out = np.zeros((1, 1 + nq, grid.period))
+        tailed = blocks[0].envelope.tailed
         alike: dict[int, list[_Block]] = {}
         for block in blocks:
             alike.setdefault(id(block if block.weights.changes else block.weights), []).append(block)
         for some in alike.values():
-            curves = np.zeros((some[0].curves.shape[0], 1 + nq, grid.count))
-            for block in some:
-                block.envelop(block.curves, grid.nodes, block.taper, curves)
-            _add_weighted(some[0], curves, some[0].active, out)
+            for even in (False, True)[: 1 + tailed]:
+                curves = np.zeros((some[0].curves.shape[0], 1 + nq, grid.count))
+                for block in some:
+                    block.envelop(block.curves, grid.nodes, block.taper, curves, even=even)
+                _add_weighted(some[0], curves, some[0].active, out, even=even)
         return grid.resample(grid.back(out[0]))
 
     def _finish(self, block: _Block) -> Array:
@@ -159,10 +164,10 @@ class Evaluator:
         """Return what `_finish` does, short of another program's filter where that comes last."""
         grid = block.grid
         if self._cut_last:
-            return grid.resample(_cut(block, block.enveloped(block.curves, grid.nodes, block.taper), block.active))
+            return grid.resample(_cut(block, block.active, *block.both_enveloped()))
         curves = block.curves
         if self._terminated:
-            curves = _cut(block, curves * block.taper, np.arange(block.active.size))
+            curves = _cut(block, np.arange(block.active.size), curves * block.taper)
         curves = grid.resample(curves)
         if not self._terminated:
             block.found.subtract_baseline(self.r, block.slope, curves)
@@ -212,8 +217,11 @@ class Evaluator:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
         known, varied = self._last_varied
         if known.shape != tangents.shape or not (known == tangents).all():
+            known = tangents.copy()
+            if not self._cut_last:  # nothing can have a tail there
+                tangents = np.concatenate([tangents[:QTAIL], np.zeros((1, tangents.shape[1]))])
             varied = [_Varied.of(phase, start, tangents, self._weighs(phase)) for phase, start in self._offsets]
-            self._last_varied = tangents.copy(), varied
+            self._last_varied = known, varied
         return varied
 
     def _weighs(self, phase: Phase) -> bool:
@@ -230,6 +238,10 @@ class Evaluator:
         # Nothing beyond the particle can leak into the cut.
         if weighs or self._before or not self.instrument.terminated:
             reach = min(reach, max(shape.extent(), 1.0))
+        if values[QTAIL] and not self._cut_last:
+            raise PdfkitError(
+                "qtail, a tail of lines in Q, needs a finite qmax and envelopes before the cut: leave it at 0"
+            )
         qbroad, resolution = values[BROADENING].tolist()
         broadening = Broadening(qbroad, resolution, varied.broadening, self._shifted)
         found = phase.peaks(values[start:stop], varied.phase, broadening, reach, self.instrument.qmin)
@@ -240,9 +252,8 @@ class Evaluator:
             )
         if weighs:
             found, shape = found.within(shape, varied.weighing, reach), _BULK
-        return _Part(
-            phase.name, found, varied.active, _Envelope(float(values[start]), shape, float(values[QDAMP]), varied)
-        )
+        envelope = _Envelope(float(values[start]), shape, float(values[QDAMP]), float(values[QTAIL]), varied)
+        return _Part(phase.name, found, varied.active, envelope)
 
     def _grid(self, sigma: float) -> Grid:
         step = model_cut.choose_step(sigma, self._qmax)
@@ -277,8 +288,10 @@ class Evaluator:
             curves[..., 0] = 0.0
         if self._terminated:
             found.subtract_baseline(grid.nodes, slope, curves)
-        about = self._weights_in_q(grid, found.composition if in_q else None)
-        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, split)
+        seen = found.composition if in_q else None
+        about = self._weights_in_q(grid, seen)
+        tail = self._weights_in_q(grid, seen, even=True) if part.envelope.tailed else NO_WEIGHTS
+        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, tail, split)
 
     def _portions(self, part: _Part, grid: Grid) -> Iterable[slice]:
         """Return the peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
@@ -307,17 +320,18 @@ class Evaluator:
             self._weights[key] = out
         return out
 
-    def _weights_in_q(self, grid: Grid, composition: Composition | None) -> QWeights:
-        """Return the cut times the weights of pairs that depend on Q; None for the cut alone."""
+    def _weights_in_q(self, grid: Grid, composition: Composition | None, *, even: bool = False) -> QWeights:
+        """Return the cut (of an even curve) times the weights of pairs that depend on Q; None for the cut alone."""
         fixed = composition is None or not composition.tangents.any()
-        key = (grid.step, *((composition.elements, composition.fractions.tobytes()) if composition else ()))
+        key = (grid.step, even, *((composition.elements, composition.fractions.tobytes()) if composition else ()))
         if not self._terminated:
             return NO_WEIGHTS
         if fixed and key in self._q_weights:
             return self._q_weights[key]
-        if grid.step not in self._spectra:
-            self._spectra[grid.step] = model_cut.cut_spectrum(grid.step, grid.period, self.instrument)
-        cut = self._spectra[grid.step]
+        if (grid.step, even) not in self._spectra:
+            of = model_cut.tail_spectrum if even else model_cut.cut_spectrum
+            self._spectra[grid.step, even] = of(grid.step, grid.period, self.instrument)
+        cut = self._spectra[grid.step, even]
         out = QWeights(cut[None], {})
         if composition is not None:
             out = QWeights.of(composition, self.instrument, self.strengths, grid, cut)
@@ -328,10 +342,10 @@ class Evaluator:
 
 @dataclass(frozen=True)
 class _Varied:
-    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to scale, γ₀(r) or qdamp.
+    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to its envelope.
 
     Shapes: active (nactive,); phase (nquantities, nactive), broadening (nactive, 2); weighing (nparams, nactive) of a
-    shape that weighs pairs; scale, qdamp (nq,); shape (nparams, nq) of one that multiplies the curve.
+    shape that weighs pairs; scale, qdamp, qtail (nq,); shape (nparams, nq) of one that multiplies the curve.
     """
 
     active: IntArray
@@ -341,8 +355,10 @@ class _Varied:
     scale: Array
     shape: Array
     qdamp: Array
+    qtail: Array
     reshapes: bool
     damps: bool
+    tails: bool
 
     @classmethod
     def of(cls, phase: Phase, start: int, tangents: Array, weighs: bool) -> _Varied:
@@ -350,30 +366,47 @@ class _Varied:
         first_shape = stop - len(phase.applied_shape.parameters)
         last, wide = stop if weighs else first_shape, tangents[BROADENING]
         active = np.flatnonzero(tangents[start + 1 : last].any(axis=0) | wide.any(axis=0))
-        shape, qdamp = np.array(tangents[last:stop]), np.array(tangents[QDAMP])
         parts = (tangents[start:stop, active], wide[:, active].T, tangents[first_shape:last, active])
-        own, broadening, weighing = (np.ascontiguousarray(part) for part in parts)
-        reshapes, damps = bool(shape.any()), bool(qdamp.any())
-        return cls(active, own, broadening, weighing, np.array(tangents[start]), shape, qdamp, reshapes, damps)
+        peaks = (np.ascontiguousarray(part) for part in parts)
+        envelope = [np.array(tangents[row]) for row in (start, slice(last, stop), QDAMP, QTAIL)]
+        return cls(active, *peaks, *envelope, *(bool(one.any()) for one in envelope[1:]))
 
 
 @dataclass(frozen=True)
 class _Envelope:
-    """scale·γ₀(r)·exp[−(qdamp·r)²/2] and what of it varies."""
+    """scale·γ₀(r)·exp[−(qdamp·r)²/2] × Re K or Im K, K = 1/(1 − i·qtail·r), and what of it varies."""
 
     scale: float
     shape: Any
     qdamp: float
+    qtail: float
     varied: _Varied
 
-    def at(self, r: Array, step: float) -> tuple[Array, Array, Array]:
+    @property
+    def tailed(self) -> bool:
+        """Whether Im K is not 0, or does not stay so."""
+        return self.qtail != 0.0 or self.varied.tails
+
+    def _line(self, r: Array, *, even: bool) -> tuple[Array, Array]:
+        """Return Re K or (for the even curve) Im K, and its derivative by qtail, (nr,) or (1,)."""
+        if not self.tailed:
+            return np.ones(1), np.zeros(1)
+        x = self.qtail * r
+        square = 1.0 / (1.0 + x * x)
+        if even:
+            return x * square, r * (1.0 - x * x) * square**2
+        return square, -2.0 * x * r * square**2
+
+    def at(self, r: Array, step: float, *, even: bool = False) -> tuple[Array, Array, Array]:
         """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
 
         On a grid of width `step` a sharp step becomes a ramp of one grid step, so that it can be refined.
         """
         shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
-        plain = shape.gamma0(r) * damp
+        line, slope = self._line(r, even=even)
+        whole = shape.gamma0(r) * damp
+        damp, plain = damp * line, whole * line
         varied = self.varied
         if varied.scale.size == 0:
             return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
@@ -384,6 +417,9 @@ class _Envelope:
         if varied.reshapes:
             rows.extend(self.scale * damp * shape.derivatives(r))
             along.extend(varied.shape)
+        if varied.tails:
+            rows.append(self.scale * whole * slope)
+            along.append(varied.qtail)
         return self.scale * plain, np.array(rows), np.array(along)
 
 
@@ -407,6 +443,7 @@ class _Block:
     active: IntArray
     envelope: _Envelope
     weights: QWeights
+    tail: QWeights
     split: bool
 
     @property
@@ -416,35 +453,46 @@ class _Block:
         whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
         return np.ones(1) if whole else self.grid.taper
 
-    def envelop(self, curves: Array, r: Array, taper: Array, out: Array) -> None:
-        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included."""
-        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0)
+    def envelop(self, curves: Array, r: Array, taper: Array, out: Array, *, even: bool = False) -> None:
+        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included; even: see `_Envelope`."""
+        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0, even=even)
         kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
 
-    def enveloped(self, curves: Array, r: Array, taper: Array) -> Array:
+    def enveloped(self, curves: Array, r: Array, taper: Array, *, even: bool = False) -> Array:
         """Return curves × envelope (npairs, 1 + nq, nr), all derivatives included."""
         out = np.zeros((curves.shape[0], 1 + self.envelope.varied.scale.size, r.size))
-        self.envelop(curves, r, taper, out)
+        self.envelop(curves, r, taper, out, even=even)
         return out
 
+    def both_enveloped(self) -> list[Array]:
+        """Return the curves on the nodes × envelope, and where lines have a tail the even ones."""
+        both = (False, True)[: 1 + self.envelope.tailed]
+        return [self.enveloped(self.curves, self.grid.nodes, self.taper, even=even) for even in both]
 
-def _cut(block: _Block, curves: Array, directions: IntArray) -> Array:
-    """Cut node curves (npairs, nq, count) with the weights of their pairs: each if split, else their sum (1, …)."""
+
+def _cut(block: _Block, directions: IntArray, curves: Array, tail: Array | None = None) -> Array:
+    """Cut node curves (npairs, nq, count) with the weights of their pairs: each if split, else their sum (1, …).
+
+    tail : what to add to them of even curves, of the same shape.
+    """
     grid, count = block.grid, curves.shape[0] if block.split else 1
     out = np.zeros((count, curves.shape[1], grid.period))
     _add_weighted(block, curves, directions, out)
+    if tail is not None:
+        _add_weighted(block, tail, directions, out, even=True)
     return grid.back(out.reshape(-1, grid.period)).reshape(count, -1, grid.count)
 
 
-def _add_weighted(block: _Block, curves: Array, directions: IntArray, out: Array) -> None:
+def _add_weighted(block: _Block, curves: Array, directions: IntArray, out: Array, *, even: bool = False) -> None:
     """Add the transform of curves × weights to out (npairs or 1, nq, period); directions: of the active ones in out."""
-    weights = block.weights
+    weights = block.tail if even else block.weights
+    add = block.grid.add_even_transform if even else block.grid.add_transform
     for k in range(out.shape[0]):
         some = slice(k, k + 1) if block.split else slice(None)
-        block.grid.add_transform(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
+        add(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
         for q, change in weights.changes.items():
             row = 1 + int(directions[q])
-            block.grid.add_transform(curves[some, :1], change[some], out[k, row : row + 1])
+            add(curves[some, :1], change[some], out[k, row : row + 1])
 
 
 def _narrowest(found: Peaks) -> float:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pdfkit import _checks, _expressions, _machine, transforms
+from pdfkit import _checks, _expressions, _machine
 from pdfkit._checks import Array
 from pdfkit._table import shortlist, view
 from pdfkit.data.curves import PDF, SQ
@@ -23,7 +23,7 @@ from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.model import cut
 from pdfkit.model.convention import Convention
 from pdfkit.model.evaluate import Evaluator
-from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS, QTAIL, lines_of
 from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
 from pdfkit.phases.ions import scattering_remarks
@@ -59,7 +59,7 @@ class Model:
     >>> import pdfkit as pk
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.04))
     >>> print(*model.names)
-    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad resolution
+    ni.scale ni.a ni.Ni.Uiso ni.Ni.occ ni.delta1 ni.delta2 ni.sratio ni.rcut qdamp qbroad resolution qtail
     >>> pdf = model.with_values({"ni.a": 3.6})(np.arange(2.0, 3.0, 0.01))
     >>> print(f"nearest neighbours at {pdf.r[pdf.G.argmax()]:.2f} Å, a/√2 = {3.6 / 2**0.5:.2f} Å")
     nearest neighbours at 2.55 Å, a/√2 = 2.55 Å
@@ -120,9 +120,10 @@ class Model:
         """Every number of the model with its full name: phase.what, then those of the instrument."""
         own = [(phase.name, q) for phase in self.phases for q in phase.quantities_seen_by(self.instrument.probe)]
         phases = [replace(q, name=f"{name}.{q.name}") for name, q in own]
-        other = self.convention.constant
+        tailless = self.convention.envelope != "before-cut" or not self.instrument.terminated
+        without = OURS if self.convention.constant else ("qtail",) if tailless else ()
         beam = [
-            replace(q, value=getattr(self.instrument, name), refinable=not (other and name in OURS))
+            replace(q, value=getattr(self.instrument, name), refinable=name not in without)
             for name, q in INSTRUMENT_QUANTITIES.items()
         ]
         return (*phases, *beam)
@@ -318,8 +319,9 @@ class Model:
         Q = _checks.grid("Q", Q)
         if Q[0] <= 0:
             raise PdfkitError(f"Q starts at {Q[0]:g}: S(Q) is computed at Q > 0 only, so leave lower Q out")
+        about = self.instrument
         free = replace(
-            self.instrument, qmin=0.0, qmax=math.inf, window="none", window_width=None, scattering="constant"
+            about, qmin=0.0, qmax=math.inf, window="none", window_width=None, scattering="constant", qtail=0.0
         )
         whole = max(phase.applied_shape.extent() for phase in self.phases) + 1.0
         extent = min(rmax, whole)
@@ -327,25 +329,24 @@ class Model:
         _machine.need(200.0 * extent / step, f"S(Q) to {Q[-1]:g} Å⁻¹ from G(r) to {extent:.4g} Å", "lower Q or rmax")
         r = step * np.arange(1, math.ceil(extent / step) + 1)
         fade = cut.fade((r / extent - 0.8) / 0.2) if whole > rmax else np.ones(r.size)
-        about = self.instrument
         if about.probe != "N" and about.scattering == "q-dependent" and not self.convention.constant:
             F = self._weighted_F(r, fade, Q, free)
         else:
-            F = transforms.inverse_sine_transform(r, self.with_instrument(free)(r).G * fade, Q)
-        return SQ(Q, 1.0 + F / Q, instrument=self.instrument, name="calculated")
+            F = lines_of(r, self.with_instrument(free)(r).G * fade, Q, about.qtail)
+        return SQ(Q, 1.0 + F / Q, instrument=about, name="calculated")
 
     def _weighted_F(self, r: Array, fade: Array, Q: Array, free: Instrument) -> Array:
         """Return F(Q) as the sum of uncut partials on r, each times its Q-dependent weight."""
         # With all strengths 1 the shares are c_a c_b(2 − δ_ab), without any scattering.
         ones = {element: 1.0 for phase in self.phases for element in phase.composition()}
         evaluate = Model(self.phases, free, self.convention, ones).evaluator(r)
-        parts = evaluate.parts(self.values)
+        parts = evaluate.parts(np.append(self.values[:QTAIL], 0.0))
         for message in evaluate.messages:
             warnings.warn(message, PdfkitWarning, stacklevel=3)
         phases = {phase.name: phase for phase in self.phases}
         F = np.zeros(Q.size)
         for (name, pair), G in parts.items():
-            F += transforms.inverse_sine_transform(r, G * fade, Q) * _share(phases[name], pair, self, Q)
+            F += lines_of(r, G * fade, Q, self.instrument.qtail) * _share(phases[name], pair, self, Q)
         return F
 
 

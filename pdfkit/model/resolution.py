@@ -6,6 +6,7 @@ With K(r) the transform of the line that a sharp feature of F(Q) becomes, F′(Q
 |---|---|---|
 | qdamp (Å⁻¹) | Gaussian of constant width qdamp | × exp[−(qdamp·r)²/2] |
 | resolution (ΔQ/Q) | Gaussian of width resolution·Q | σ² + (resolution·r)² of every peak |
+| qtail (Å⁻¹) | exp(−s/qtail)/qtail at Q − s, s > 0 | K(r) = 1/(1 − i·qtail·r); see `evaluate` |
 | qbroad (Å⁻¹) | none; PDFgui's way | σ² × (… + qbroad²r²) of every peak |
 """
 
@@ -13,12 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from pdfkit import transforms
+from pdfkit._checks import Array
 from pdfkit.phases.base import Quantity
 
 _QUANTITIES = (
     Quantity("qdamp", 0.0, 0.0, 0.5, "Å⁻¹", "envelope exp[−(qdamp·r)²/2]", least=0.0),
     Quantity("qbroad", 0.0, 0.0, 0.5, "Å⁻¹", "broadening of peaks with r, in proportion to their σ²", least=0.0),
     Quantity("resolution", 0.0, 0.0, 0.05, "", "ΔQ/Q; adds (resolution·r)² to every σ²", least=0.0, most=0.1),
+    Quantity("qtail", 0.0, -0.3, 0.3, "Å⁻¹", "exponential tail of lines towards low Q", least=-0.5, most=0.5),
 )
 
 INSTRUMENT_QUANTITIES: Mapping[str, Quantity] = {q.name: q for q in _QUANTITIES}
@@ -26,7 +32,16 @@ INSTRUMENT_QUANTITIES: Mapping[str, Quantity] = {q.name: q for q in _QUANTITIES}
 COUNT = len(INSTRUMENT_QUANTITIES)
 
 # Those that PDFfit2 and DiffPy-CMI do not have.
-OURS = ("resolution",)
+OURS = ("resolution", "qtail")
 
 # Where they stand among the values of a model, counted from the end.
-QDAMP, BROADENING, OWN = -COUNT, slice(1 - COUNT, 3 - COUNT or None), slice(2 - COUNT, None)
+QDAMP, BROADENING, OWN, QTAIL = -4, slice(-3, -1), slice(-2, None), -1
+
+
+def lines_of(r: Array, G: Array, Q: Array, qtail: float) -> Array:
+    """Return F(Q) = Im ∫G(r)K(r)exp(iQr) dr (nQ,) of an uncut G on uniform r, with the tail of the lines."""
+    if not qtail:
+        return transforms.inverse_sine_transform(r, G, Q)
+    K = 1.0 / (1.0 - 1j * qtail * r)
+    cosines = (r[1] - r[0]) * transforms.phase_sum(r, G * K.imag, Q).real
+    return np.asarray(transforms.inverse_sine_transform(r, G * K.real, Q) + cosines)

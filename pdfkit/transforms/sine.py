@@ -288,12 +288,14 @@ def _end_term(step: float, y: Array) -> Array:
     return np.asarray(step / 2 * np.where(near, z / 3 * (1 + z * z / 15), 1 / safe - 1 / np.tan(safe)))
 
 
-def cut_kernel(lags: Array, qmin: float, qmax: float, weight: Callable[[Array], Array] | None = None) -> Array:
+def cut_kernel(
+    lags: Array, qmin: float, qmax: float, weight: Callable[[Array], Array] | None = None, *, odd: bool = False
+) -> Array:
     """Return K(r) = (1/π)∫ weight(Q) cos(Qr) dQ over qmin…qmax at `lags` ((n,) Å): (n,), Å⁻¹.
 
     Cutting at Qmin…Qmax is the convolution of the odd extension of G with K. `weight`: a smooth function of Q
     (n,) → (n,), evaluated at the nodes of Gauss–Legendre panels short enough that K is accurate to 1e-12 of
-    ∫|weight|/π; None is 1, with the closed form [sin(Qmax r) − sin(Qmin r)]/(πr).
+    ∫|weight|/π; None is 1, with the closed form [sin(Qmax r) − sin(Qmin r)]/(πr). odd : sin(Qr) in place of cos(Qr).
 
     Raises PdfkitError unless 0 ≤ qmin < qmax < inf.
 
@@ -308,7 +310,10 @@ def cut_kernel(lags: Array, qmin: float, qmax: float, weight: Callable[[Array], 
     qmin = _checks.number("qmin", qmin, low=0.0)
     qmax = _checks.number("qmax", qmax, low=qmin, open_low=True)
     if weight is None:
-        high, low = (q / math.pi * np.sinc(q * lags / math.pi) for q in (qmax, qmin))
+        if odd:  # (1 − cos x)/x = x/2·sinc²(x/2), also where x is small
+            high, low = (0.5 * q * q * lags / math.pi * np.sinc(0.5 * q * lags / math.pi) ** 2 for q in (qmax, qmin))
+        else:
+            high, low = (q / math.pi * np.sinc(q * lags / math.pi) for q in (qmax, qmin))
         return np.asarray(high - low)
     # 32 nodes integrate cos over a phase of ±20 rad to rounding; 16 panels leave room for the weight itself.
     span = qmax - qmin
@@ -318,4 +323,5 @@ def cut_kernel(lags: Array, qmin: float, qmax: float, weight: Callable[[Array], 
     half = span / (2 * panels)
     centre = qmin + half * (2 * np.arange(panels) + 1)
     Q = (centre[:, None] + half * node).ravel()
-    return phase_sum(Q, np.tile(half * factor, panels) * weight(Q), lags).real / math.pi
+    out = phase_sum(Q, np.tile(half * factor, panels) * weight(Q), lags) / math.pi
+    return out.imag if odd else out.real

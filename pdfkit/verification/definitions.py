@@ -124,11 +124,11 @@ def _counts(method: str) -> float:
 
 # --- derivatives -----------------------------------------------------------------------------------------------------
 
-_SMALL = ("Uiso", "U11", "U33", "Ulayer", "qdamp", "qbroad", "resolution", "expansion", "surface_Uiso")
+_SMALL = ("Uiso", "U11", "U33", "Ulayer", "qdamp", "qbroad", "resolution", "qtail", "expansion", "surface_Uiso")
 
 
 def _model(kind: str) -> Model:
-    instrument = Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.02, resolution=0.005)
+    instrument = Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.02, resolution=0.005, qtail=0.03)
     if kind == "crystal":
         return Model(
             Crystal.from_file("CdS_wurtzite", name="p", delta2=2.0, shape=LognormalSpheres(20.0, 4.0)), instrument

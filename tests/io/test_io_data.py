@@ -543,6 +543,7 @@ def instruments(draw):
         qdamp=draw(st.floats(0, 2)),
         qbroad=draw(st.floats(0, 2)),
         resolution=draw(st.floats(0, 0.1)),
+        qtail=draw(st.floats(-0.5, 0.5)),
         window=window,
         window_width=draw(st.none() | st.floats(0.01, 5)),
         scattering=draw(st.sampled_from(SCATTERING)),

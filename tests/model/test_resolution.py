@@ -1,4 +1,4 @@
-"""ΔQ/Q of the instrument: against F(Q) convolved by plain sums, carried from a standard to a sample, kept in files."""
+"""Lines of the instrument: against F(Q) convolved by plain sums, carried from a standard to a sample, kept in files."""
 
 from __future__ import annotations
 
@@ -20,21 +20,37 @@ NICKEL = pk.Crystal.from_file("Ni", name="ni", delta2=2.0).with_values({"Ni.Uiso
 CDS = pk.Crystal.from_file("CdS_zincblende", name="zb", delta2=2.5).with_values({"Cd.Uiso": 0.012, "S.Uiso": 0.018})
 
 
+def sharp(crystal: pk.Crystal, Q: np.ndarray) -> np.ndarray:
+    """Return F(Q) of a crystal with lines of constant width."""
+    fine = 0.05 * np.arange(1, 2400)
+    return pk.transforms.inverse_sine_transform(fine, pk.Model(crystal, replace(BEAM, qmax=math.inf))(fine).G, Q)
+
+
 def convolved(crystal: pk.Crystal, p: float) -> pk.PDF:
     """Return the G(r) of F(Q) convolved with Gaussians of standard deviation p·Q, by sums over a fine grid of Q."""
-    fine = 0.05 * np.arange(1, 2400)
     Q = STEP * np.arange(round(QMAX * (1 + 8 * p) / STEP) + 4)
-    damped = pk.Model(crystal, replace(BEAM, qmax=math.inf))(fine).G
-    F = pk.transforms.inverse_sine_transform(fine, damped, Q)
+    F = sharp(crystal, Q)
     out = []
     for q in Q[Q <= QMAX + 1e-9]:
         near = np.abs(Q - q) <= 8 * p * q + 1e-9
         weight = np.exp(-0.5 * ((Q[near] - q) / max(p * q, STEP / 3)) ** 2)
         out.append(float(weight @ F[near] / weight.sum()))
-    kept = Q[: len(out)]
-    weights = np.full(kept.size, STEP)
+    return transformed(Q[: len(out)], np.array(out))
+
+
+def tailed(crystal: pk.Crystal, tau: float, qmin: float, window: str) -> pk.PDF:
+    """Return the G(r) of F′(Q) = ∫F(Q ± s)exp(−s/|τ|)/|τ| ds, F odd: Gauss–Laguerre over s, by sums over Q."""
+    Q = STEP * np.arange(math.ceil(qmin / STEP), round(QMAX / STEP) + 1)
+    s, w = np.polynomial.laguerre.laggauss(60)
+    near = Q[:, None] + tau * s
+    F = np.sign(near) * sharp(crystal, np.abs(near).ravel()).reshape(near.shape)
+    return transformed(Q, F @ w * pk.transforms.window(window, Q, QMAX))
+
+
+def transformed(Q: np.ndarray, F: np.ndarray) -> pk.PDF:
+    weights = np.full(Q.size, STEP)
     weights[[0, -1]] *= 0.5
-    return pk.PDF(R, 2 / math.pi * np.sin(np.outer(R, kept)) @ (np.array(out) * weights), instrument=replace(BEAM))
+    return pk.PDF(R, 2 / math.pi * np.sin(np.outer(R, Q)) @ (F * weights), instrument=replace(BEAM))
 
 
 def rw(data: pk.PDF, model: pk.Model) -> float:
@@ -61,6 +77,48 @@ def test_what_is_fitted_to_a_standard_holds_for_a_softer_sample() -> None:
     for element, U in (("Cd", 0.012), ("S", 0.018)):
         assert found["resolution"].params[f"zb.{element}.Uiso"].value == pytest.approx(U, rel=0.01)
         assert found["qbroad"].params[f"zb.{element}.Uiso"].value < 0.9 * U
+
+
+@pytest.mark.parametrize(
+    ("tau", "qmin", "window"), [(0.06, 0.0, "none"), (-0.06, 0.0, "none"), (0.06, 1.0, "none"), (-0.03, 1.0, "lorch")]
+)
+def test_tails_are_convolutions_with_an_exponential(tau: float, qmin: float, window: str) -> None:
+    data = tailed(NICKEL, tau, qmin, window)
+    model = pk.Model(NICKEL, replace(BEAM, qtail=tau, qmin=qmin, window=window))
+    assert rw(data, model) < 1e-4
+    assert rw(data, pk.Model(NICKEL, replace(model.instrument, qtail=0.0))) > 0.2
+
+
+def test_a_tail_is_found_and_takes_no_part_in_the_cell() -> None:
+    data = tailed(NICKEL, 0.06, 0.0, "none")
+    start = pk.Model(NICKEL, replace(BEAM, qdamp=0.05))
+    data = replace(data, instrument=pk.Instrument("X", qmax=QMAX))
+    without, found = (pk.fit(start, data, free=["scale", "a", "Uiso", "qdamp", *more]) for more in ([], ["qtail"]))
+    assert without.rw > 0.1
+    assert abs(without.params["ni.a"].value - 3.524) > 0.005
+    assert found.rw < 1e-4
+    assert found.params["qtail"].value == pytest.approx(0.06, abs=1e-5)
+    assert found.params["ni.a"].value == pytest.approx(3.524, abs=1e-5)
+
+
+def test_tails_of_partials_add_up_and_follow_the_weights() -> None:
+    beam = replace(BEAM, qtail=0.05, scattering="q-dependent")
+    model = pk.Model([CDS, NICKEL], beam)
+    whole = model(R).G
+    for parts in (model.partials(R), model.phase_curves(R)):
+        np.testing.assert_allclose(sum(one.G for one in parts.values()), whole, rtol=0, atol=1e-12)
+    Q = STEP * np.arange(1, round(QMAX / STEP) + 1)
+    back = transformed(Q, model.sq(Q, rmax=110.0).F)
+    assert rw(back, model) < 2e-3  # S(Q) weighs at the Q of the tail's end, as data are divided there
+
+
+def test_a_tail_needs_a_cut() -> None:
+    with pytest.raises(PdfkitError, match=r"qtail, .* needs a finite qmax"):
+        pk.Model(NICKEL, pk.Instrument("X", qmax=math.inf, qtail=0.05))(R)
+    with pytest.raises(PdfkitError, match="qtail is not known to Debye sums"):
+        pk.patterns.debye_pdf(pk.build.tetrahedron("CdS_zincblende", 4), R, replace(BEAM, qtail=0.05))
+    with pytest.raises(PdfkitError, match="qtail"):
+        pk.Instrument(qtail=0.7)
 
 
 def test_each_data_set_has_its_own() -> None:
@@ -101,10 +159,11 @@ def test_what_is_no_fraction_is_refused(value: float) -> None:
 
 @pytest.mark.parametrize("name", ["mine.gr", "mine.dat"])
 def test_files_keep_it(name: str, tmp_path: Path) -> None:
-    data = pk.PDF(R, np.sin(R), instrument=pk.Instrument("X", qmax=20.0, qdamp=0.03, resolution=0.0042))
+    data = pk.PDF(R, np.sin(R), instrument=pk.Instrument("X", qmax=20.0, qdamp=0.03, resolution=0.0042, qtail=-0.013))
     pk.write_pdf(tmp_path / name, data, format=None if name.endswith("gr") else "columns")
-    assert pk.read_pdf(tmp_path / name).instrument.resolution == 0.0042
-    assert "resolution 0.0042" in data.instrument.summary()
+    back = pk.read_pdf(tmp_path / name).instrument
+    assert (back.resolution, back.qtail) == (0.0042, -0.013)
+    assert "resolution 0.0042, qtail -0.013" in data.instrument.summary()
     foreign = (tmp_path / "foreign.gr").write_text(
         "resolution = 5\nqmax = 20\n#### start data\n1 0\n1.1 1\n1.2 0\n1.3 1\n"
     )

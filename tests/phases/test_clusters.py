@@ -155,7 +155,7 @@ def test_auto_leaves_small_angles_to_qmin() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-SMALL = ("Uiso", "qdamp", "qbroad", "resolution")
+SMALL = ("Uiso", "qdamp", "qbroad", "resolution", "qtail")
 
 
 @pytest.mark.parametrize("baseline", ["none", "sphere", "own"])
@@ -164,7 +164,7 @@ def test_jacobian_is_that_of_central_differences(baseline: str, axial: Any) -> N
     cluster = pk.Cluster(
         tetrahedron(3), "c", Uiso=0.02, surface=True, axial=axial, baseline=baseline, delta1=0.1, delta2=2.0
     )
-    model = pk.Model(cluster, replace(XRAY, qmin=0.0, qbroad=0.01, resolution=0.005))
+    model = pk.Model(cluster, replace(XRAY, qmin=0.0, qbroad=0.01, resolution=0.005, qtail=0.02))
     evaluate, values = model.evaluator(R), model.values
     _, jacobian = evaluate(values, np.eye(values.size))
     for k, name in enumerate(model.names):

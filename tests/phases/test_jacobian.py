@@ -14,7 +14,7 @@ from pdfkit.model import Convention
 from pdfkit.structure import Site
 
 R = np.arange(150, 2200) * 0.01
-SMALL = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "qdamp", "qbroad", "resolution")
+SMALL = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "qdamp", "qbroad", "resolution", "qtail")
 
 
 def differences(evaluate: pk.evaluate.Evaluator, values: np.ndarray, k: int, step: float) -> np.ndarray:
@@ -33,7 +33,7 @@ def check(model: pk.Model) -> None:
     _, jacobian = evaluate(values, np.eye(values.size))
     tested = 0
     for k, name in enumerate(model.names):
-        if name.endswith("rcut"):  # a discontinuity of the model, never refined
+        if not model.quantities[k].refinable:  # rcut, a discontinuity of the model; qtail without a cut
             continue
         last = name.split(".")[-1]
         step = 1e-5 if last in SMALL else 1e-3 if last in ("alpha", "beta", "gamma") else 1e-4 * max(1, abs(values[k]))
@@ -63,7 +63,7 @@ def phases() -> list[pk.Crystal]:
 @pytest.mark.parametrize(("qmax", "window"), [(19.0, "none"), (15.0, "lorch")])
 def test_every_parameter_of_three_phases(weights: str, qmax: float, window: str) -> None:
     instrument = pk.Instrument(
-        probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, resolution=0.005, window=window, scattering=weights
+        probe="X", qmax=qmax, qdamp=0.03, qbroad=0.02, resolution=0.005, qtail=-0.02, window=window, scattering=weights
     )
     check(pk.Model(phases(), instrument))
 
@@ -73,6 +73,11 @@ def test_without_a_cut_and_after_it() -> None:
     tri = pk.Crystal.from_structure(TRICLINIC, name="tri", delta2=1.0, shape=pk.shapes.LognormalSpheres(20.0, 4.0))
     check(pk.Model(tri, pk.Instrument(probe="N", qmax=math.inf, qdamp=0.03, qbroad=0.02, resolution=0.005)))
     check(pk.Model(tri, pk.Instrument(probe="N", qmax=20.0, qdamp=0.03), Convention(envelope="after-cut")))
+
+
+def test_a_tail_where_f_begins_above_zero() -> None:
+    check(pk.Model(phases(), pk.Instrument(probe="X", qmin=0.8, qmax=19.0, qdamp=0.03, qtail=0.05)))
+    check(pk.Model(phases()[:2], pk.Instrument(probe="X", qmax=19.0, qdamp=0.03)))  # from no tail on
 
 
 def test_at_zero() -> None:

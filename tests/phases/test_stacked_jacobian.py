@@ -12,7 +12,7 @@ from test_jacobian import R, check, differences
 import pdfkit as pk
 from pdfkit.kernels.stacking import same_position
 
-LAB = pk.Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.02, resolution=0.005)
+LAB = pk.Instrument(probe="X", qmax=19.0, qdamp=0.03, qbroad=0.02, resolution=0.005, qtail=0.02)
 CELL = {"a_h": 4.13, "h": 3.37, "delta1": 0.2, "delta2": 2.0}
 ONE = pk.Stacked(
     "Cd", "S", name="st", u=0.377, alpha=0.35, Uiso={"Cd": 0.012, "S": 0.02}, Ulayer=0.003, shape=pk.Sphere(25.003),
