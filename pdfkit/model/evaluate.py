@@ -27,7 +27,7 @@ from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
-from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
+from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL, line_of
 from pdfkit.model.weights import PairWeights, QWeights
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
 from pdfkit.shapes import Bulk, Whole
@@ -367,9 +367,11 @@ class _Varied:
         last, wide = stop if weighs else first_shape, tangents[BROADENING]
         active = np.flatnonzero(tangents[start + 1 : last].any(axis=0) | wide.any(axis=0))
         parts = (tangents[start:stop, active], wide[:, active].T, tangents[first_shape:last, active])
-        peaks = (np.ascontiguousarray(part) for part in parts)
-        envelope = [np.array(tangents[row]) for row in (start, slice(last, stop), QDAMP, QTAIL)]
-        return cls(active, *peaks, *envelope, *(bool(one.any()) for one in envelope[1:]))
+        own, broadening, weighing = (np.ascontiguousarray(part) for part in parts)
+        rows = (start, slice(last, stop), QDAMP, QTAIL)
+        scale, shape, qdamp, qtail = (np.array(tangents[row]) for row in rows)
+        kinds = (bool(one.any()) for one in (shape, qdamp, qtail))
+        return cls(active, own, broadening, weighing, scale, shape, qdamp, qtail, *kinds)
 
 
 @dataclass(frozen=True)
@@ -387,16 +389,6 @@ class _Envelope:
         """Whether Im K is not 0, or does not stay so."""
         return self.qtail != 0.0 or self.varied.tails
 
-    def _line(self, r: Array, *, even: bool) -> tuple[Array, Array]:
-        """Return Re K or (for the even curve) Im K, and its derivative by qtail, (nr,) or (1,)."""
-        if not self.tailed:
-            return np.ones(1), np.zeros(1)
-        x = self.qtail * r
-        square = 1.0 / (1.0 + x * x)
-        if even:
-            return x * square, r * (1.0 - x * x) * square**2
-        return square, -2.0 * x * r * square**2
-
     def at(self, r: Array, step: float, *, even: bool = False) -> tuple[Array, Array, Array]:
         """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
 
@@ -404,7 +396,7 @@ class _Envelope:
         """
         shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
         damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
-        line, slope = self._line(r, even=even)
+        line, slope = line_of(r, self.qtail, even=even) if self.tailed else (np.ones(1), np.zeros(1))
         whole = shape.gamma0(r) * damp
         damp, plain = damp * line, whole * line
         varied = self.varied

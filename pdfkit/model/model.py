@@ -23,7 +23,7 @@ from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.model import cut
 from pdfkit.model.convention import Convention
 from pdfkit.model.evaluate import Evaluator
-from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS, QTAIL, lines_of
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS, QTAIL, F_of
 from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
 from pdfkit.phases.ions import scattering_remarks
@@ -332,7 +332,7 @@ class Model:
         if about.probe != "N" and about.scattering == "q-dependent" and not self.convention.constant:
             F = self._weighted_F(r, fade, Q, free)
         else:
-            F = lines_of(r, self.with_instrument(free)(r).G * fade, Q, about.qtail)
+            F = F_of(r, self.with_instrument(free)(r).G * fade, Q, about.qtail)
         return SQ(Q, 1.0 + F / Q, instrument=about, name="calculated")
 
     def _weighted_F(self, r: Array, fade: Array, Q: Array, free: Instrument) -> Array:
@@ -346,7 +346,7 @@ class Model:
         phases = {phase.name: phase for phase in self.phases}
         F = np.zeros(Q.size)
         for (name, pair), G in parts.items():
-            F += lines_of(r, G * fade, Q, self.instrument.qtail) * _share(phases[name], pair, self, Q)
+            F += F_of(r, G * fade, Q, self.instrument.qtail) * _share(phases[name], pair, self, Q)
         return F
 
 

@@ -38,10 +38,19 @@ OURS = ("resolution", "qtail")
 QDAMP, BROADENING, OWN, QTAIL = -4, slice(-3, -1), slice(-2, None), -1
 
 
-def lines_of(r: Array, G: Array, Q: Array, qtail: float) -> Array:
+def line_of(r: Array, qtail: float, *, even: bool) -> tuple[Array, Array]:
+    """Return Re K(r) or (of the even curve) Im K(r), K = 1/(1 − i·qtail·r), and its derivative by qtail, (nr,) each."""
+    x = qtail * r
+    square = 1.0 / (1.0 + x * x)
+    if even:
+        return x * square, r * (1.0 - x * x) * square**2
+    return square, -2.0 * x * r * square**2
+
+
+def F_of(r: Array, G: Array, Q: Array, qtail: float) -> Array:
     """Return F(Q) = Im ∫G(r)K(r)exp(iQr) dr (nQ,) of an uncut G on uniform r, with the tail of the lines."""
     if not qtail:
         return transforms.inverse_sine_transform(r, G, Q)
-    K = 1.0 / (1.0 - 1j * qtail * r)
-    cosines = (r[1] - r[0]) * transforms.phase_sum(r, G * K.imag, Q).real
-    return np.asarray(transforms.inverse_sine_transform(r, G * K.real, Q) + cosines)
+    (sines, _), (cosines, _) = (line_of(r, qtail, even=even) for even in (False, True))
+    out = transforms.inverse_sine_transform(r, G * sines, Q)
+    return np.asarray(out + (r[1] - r[0]) * transforms.phase_sum(r, G * cosines, Q).real)
