@@ -69,6 +69,13 @@ class ProjectPhase:
 
         return parse_stru(self.initial, f"phase {self.name}")
 
+    @cached_property
+    def refined_structure(self) -> Structure | None:
+        """The structure that the fit left, None where it was not run. Raises as `structure`."""
+        from pdfkit.io.stru import parse_stru
+
+        return parse_stru(self.refined, f"phase {self.name}") if self.refined else None
+
     @property
     def sees_all(self) -> bool:
         """Whether all pairs of atoms count."""

@@ -559,6 +559,9 @@ def test_results_become_projects(tmp_path: Path) -> None:
         fit = project.fits[name]
         assert fit.rw == result.rw
         assert fit.repeated_rw() == pytest.approx(result.rw, abs=1e-6)
+        for k, free in enumerate(result.free, 1):
+            assert fit.parameters[k].refined == result.params[free].value
+            assert fit.parameters[k].stderr == pytest.approx(result.params[free].stderr, rel=0.01)
     constraints = project.fits["two phases"].constraints
     assert constraints["wz lat(2)"] == constraints["wz lat(1)"] == "@2"
     assert constraints["wz z(4)"] == f"{constraints['wz z(3)']} + 0.5"
