@@ -17,7 +17,7 @@ from pdfkit.model import Convention
 from pdfkit.results.report import uncertain
 
 # What a user got without options.
-BEFORE = Convention()
+BEFORE = Convention(anisotropy="none", finite_size="curve")
 
 
 def dots(**how: object) -> pk.FitResult:

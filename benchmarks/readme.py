@@ -30,6 +30,9 @@ BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("measured", "measured.py", ("--markdown",)),
     ("scattering", "scattering.py", ()),
     ("defaults", "defaults.py", ()),
+    ("sizes", "finite_size.py", ("--only", "crystals")),
+    ("sizes-stacks", "finite_size.py", ("--only", "stacks")),
+    ("sizes-measured", "finite_size.py", ("--only", "measured")),
 )
 
 

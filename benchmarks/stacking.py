@@ -38,7 +38,7 @@ DIAMETER = {"CdSe-1": 20.0, "CdSe-2": 25.0, "CdSe-3": 30.0, "CdSe-4": 33.0}
 def stacked(name: str, U: dict[str, float], **options: Any) -> pk.Stacked:
     """Return CdSe as a start of fits: a sphere, or no end for the bulk."""
     values: dict[str, Any] = {"a_h": 4.29, "h": 3.505, "u": 0.376, "Uiso": U, "delta2": 3.0, **options}
-    if name in DIAMETER and "body" not in values:
+    if name in DIAMETER:
         values["shape"] = pk.Sphere(DIAMETER[name])
     return pk.Stacked("Cd", "Se", name="st", **values)
 
@@ -89,10 +89,6 @@ RIVALS = {
         "two phases, own U", lambda n, U: [wurtzite(n, U), zincblende(n, U)], (*measured.CELL, *ATOMS), measured.ONE_D
     ),
     "one": Rival("stacked", lambda n, U: [stacked(n, U, alpha=0.7)], (*CELL, "alpha", *ATOMS)),
-    "body": Rival(
-        "stacked, γ₀ on pairs", lambda n, U: [stacked(n, U, alpha=0.7, body=pk.Sphere(DIAMETER[n]))],
-        (*CELL, "alpha", *ATOMS),
-    ),
     "memory": Rival(
         "stacked, two parameters", lambda n, U: [stacked(n, U, alpha_c=0.6, alpha_h=0.8)],
         (*CELL, "alpha_c", "alpha_h", *ATOMS),
@@ -157,7 +153,7 @@ def table() -> None:
     for name in SAMPLES:
         bulk = name not in DIAMETER
         for key, rival in RIVALS.items():
-            if bulk and key in ("body", "two", "two own", "broad"):
+            if bulk and key in ("two", "two own", "broad"):
                 continue
             result, constant = best(name, key), best(name, key, "constant")
             size = value(result, "st.spdiameter", "wz.spdiameter", "zb.spdiameter")
@@ -240,7 +236,7 @@ def speed() -> None:
     for weights in ("constant", "q-dependent"):
         lab = replace(measured.cdse(name).instrument, scattering=weights)
         first = 0.0
-        for key in ("zb", "wz", "one", "body", "layers", "memory"):
+        for key in ("zb", "wz", "one", "layers", "memory"):
             model = pk.Model(RIVALS[key].phases(name, STARTS[0]), lab)
             evaluate, values = model.evaluator(r), model.values
             free = [n for n in model.names if any(n.endswith(f".{f}") or n.endswith(f) for f in RIVALS[key].free)]

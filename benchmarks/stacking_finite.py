@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 
 import pdfkit as pk
+from pdfkit.model import Convention
 from pdfkit.phases.base import Broadening
 
 # No distance of these lies on the edge of a bin.
@@ -55,7 +56,7 @@ def expected(phase: pk.Stacked, diameter: float) -> dict[tuple[int, int], float]
 
 def explicit(alpha: float, diameter: float, stacks: int, seed: int = 1) -> None:
     """Print how far the mean pairs of explicit spheres are from what is expected, in standard errors."""
-    wanted = expected(stacked(alpha, body=pk.Sphere(diameter)), diameter)
+    wanted = expected(stacked(alpha, shape=pk.Sphere(diameter)), diameter)
     index = {key: k for k, key in enumerate(wanted)}
     total, squares = np.zeros(len(index)), np.zeros(len(index))
     rng = np.random.default_rng(seed)
@@ -88,15 +89,17 @@ def explicit(alpha: float, diameter: float, stacks: int, seed: int = 1) -> None:
 # --- (2) γ₀ on the curve ---------------------------------------------------------------------------------------------
 
 
-def fitted(data: pk.PDF, phase: Any, free: list[str]) -> tuple[float, dict[str, float]]:
+def fitted(
+    data: pk.PDF, phase: Any, free: list[str], convention: Convention | str = "pdfkit"
+) -> tuple[float, dict[str, float]]:
     """Return Rw over the range of the data, and the parameters found."""
-    result = pk.fit(pk.Model(phase, LAB), data, free=[*FREE, *free])
+    result = pk.fit(pk.Model(phase, LAB, convention), data, free=[*FREE, *free])
     return result.rw, {name.removeprefix("st."): float(p.value) for name, p in result.params.items()}
 
 
 def on_the_curve(alpha: float, diameter: float) -> None:
-    data = pk.Model(stacked(alpha, body=pk.Sphere(diameter)), LAB)(R).crop(1.5, diameter)
-    rw, found = fitted(data, stacked(alpha, shape=pk.Sphere(diameter)), ["spdiameter"])
+    data = pk.Model(stacked(alpha, shape=pk.Sphere(diameter)), LAB)(R).crop(1.5, diameter)
+    rw, found = fitted(data, stacked(alpha, shape=pk.Sphere(diameter)), ["spdiameter"], Convention(finite_size="curve"))
     print(
         f"| {alpha:g} | {diameter:g} | {rw:.4f} | {found['a_h'] - A:+.4f} | {found['h'] - H:+.4f} "
         f"| {found['alpha'] - alpha:+.4f} | {found['spdiameter'] - diameter:+.3f} |"
@@ -107,8 +110,8 @@ def on_the_curve(alpha: float, diameter: float) -> None:
 
 
 def whole_layers(alpha: float, diameter: float, layers: int) -> None:
-    data = pk.Model(stacked(alpha, layers=layers, body=pk.Sphere(diameter)), LAB)(R).crop(1.5, diameter)
-    start = stacked(alpha, body=pk.Sphere(diameter))
+    data = pk.Model(stacked(alpha, layers=layers, shape=pk.Sphere(diameter)), LAB)(R).crop(1.5, diameter)
+    start = stacked(alpha, shape=pk.Sphere(diameter))
     plain = pk.Model(start, LAB)(data.r).G
     rw, found = fitted(data, start, ["spdiameter"])
     print(
@@ -130,7 +133,7 @@ def platelet(alpha: float, layers: int, diameter: float) -> None:
         ("rod", rod, ["diameter", "length"]),
         ("sphere", pk.Sphere(same_volume), ["spdiameter"]),
     ):
-        rw, found = fitted(data, stacked(alpha, body=shape), free)
+        rw, found = fitted(data, stacked(alpha, shape=shape), free)
         size = ", ".join(f"{found[p.name]:.1f}" for p in shape.parameters)
         print(
             f"| {layers} × {diameter:g} Å | {alpha:g} | {label}: {size} | {rw:.3f} | {found['alpha']:.3f} |", flush=True
