@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed, fitting
+from pdfkit.cli.console import Printed, fitting, progress
 from pdfkit.cli.info import RESULTS
 from pdfkit.cli.projects import Convention, fit_project
 from pdfkit.errors import PdfkitError, ReadError, missing
@@ -71,10 +71,21 @@ def compare(
     recipes: Annotated[
         list[Path], typer.Argument(metavar="RECIPE.toml...", help="Two or more models of one data set.")
     ],
+    evidence: Annotated[
+        str,
+        typer.Option(
+            help="How ln Z is computed: laplace, about the best fit (seconds); or nested, by nested sampling of the "
+            "whole priors (minutes; needs dynesty)."
+        ),
+    ] = "laplace",
     out: Annotated[Path, o.FOLDER] = Path("pdfkit-compare"),
 ) -> Printed:
-    """Fit the same data as several recipes say, and weigh the models against each other: table, CSV and one picture."""
-    from pdfkit.fitting.comparison import Comparison
+    """Fit the same data as several recipes say, and weigh the models against each other: table, CSV and one picture.
+
+    Each model is fitted from its own start values and then from where the others ended.
+    """
+    from pdfkit.fitting.comparison import Comparison, check_method
+    from pdfkit.fitting.polishing import polished
     from pdfkit.io._atomic import write_text
     from pdfkit.io._folders import folder, publish
     from pdfkit.plot import fits
@@ -82,6 +93,7 @@ def compare(
 
     if len(recipes) < 2:
         raise PdfkitError("a comparison needs at least two recipes: name them all")
+    check_method(evidence)
     loaded = {path.stem: _loaded(path) for path in recipes}
     if len(loaded) < len(recipes):
         raise PdfkitError("two of the recipes have the same name, which is that of the model: rename one of them")
@@ -92,13 +104,16 @@ def compare(
         for name, recipe in loaded.items():
             with fitting(name) as tell:
                 results[name] = fit_recipe(recipe, tell)
-        found = Comparison.of(results)
+        with progress() as say:
+            results = polished(results, lambda what: say(f"fitting {what}"))
+            found = Comparison.of(results, evidence=evidence, progress=say)
         with publish(target) as stage:
             write_text(stage / names[0], found.table() + "\n")
             found.to_csv(stage / names[1])
             fits.comparison(found, stage / names[2], titles={name: one.title for name, one in loaded.items()})
     models = {name: result.to_dict() for name, result in results.items()}
-    return Printed(found.table(), [target / name for name in names], {"models": models, "table": found.table()})
+    values = {"models": models, "comparison": found.to_dict(), "table": found.table()}
+    return Printed(found.table(), [target / name for name in names], values)
 
 
 # --- partials --------------------------------------------------------------------------------------------------------

@@ -1,32 +1,17 @@
 """Models of one measurement side by side: which the data prefer, and by how much.
 
-Notation: the fit leaves χ² over N_ind independent residuals, with k free parameters. Band-limited data hold one
-independent point every π/Qmax (Shannon–Nyquist): residuals are made independent by their covariance, so that N_ind is
-their number, or, where points are taken by themselves, χ² = Σ[(G_obs − G_calc)/dG]²·N_ind/N with N_ind = Δr·Qmax/π.
-Where the size of the noise is not known, residuals are in units of their own.
+Each model has an evidence Z, the integral of its likelihood over its parameters, each with a flat prior between its
+bounds: `pdfkit.fitting.evidence` has the formulas, and what is done where the posterior is no normal distribution. Only
+differences mean something: Δ ln Z = ln Z(best) − ln Z, 0 for the best and larger for worse. Two models closer than 3
+(odds of 20 to 1, where "strong" begins in Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995)) cannot be told apart.
 
-| noise | formula |
-|---|---|
-| known | ln Z = −½ χ² − ½ k ln N_ind |
-| not known | ln Z = −½ N_ind ln(χ²/N_ind) − ½ k ln N_ind |
-
-Both are −½ BIC, Schwarz's limit of the Laplace approximation for priors as wide as one observation would leave them
-(Schwarz, Ann. Stat. 6, 461 (1978); Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995)), with the number of independent
-points in place of the number of points, and, in the second, the noise at its maximum likelihood. Constants common to
-all candidates are left out: only differences mean something. Two candidates closer than 3 (odds of 20 to 1, where Kass
-and Raftery's "strong" begins) cannot be told apart.
-
-A mixture is one of n(n − 1)/2 pairs of the n fitted candidates, and one among so many is sooner good by chance than one
-among n: with both kinds equally likely beforehand, a mixture's ln Z is reduced by ln[(n − 1)/2].
-
-Errors dG count as known only while the best candidate fits within them. A best reduced χ² above 2 says that something
-other than noise is wrong with every model; then small differences between large χ² would look decisive, and the
-second formula is used, where the best misfit itself is the yardstick.
+Errors dG count as known only while the best model fits within them. A best reduced χ² above 2 says that something other
+than noise is wrong with every model; then small differences between large χ² would look decisive, and the size of the
+noise is integrated out, so that the best misfit itself is the yardstick.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -37,10 +22,12 @@ import numpy as np
 
 from pdfkit import _checks, _expressions
 from pdfkit._expressions import matching
-from pdfkit._table import aligned, csv_text, frame, shortlist, view
+from pdfkit._table import aligned, csv_text, frame, shortlist, view, wrapped
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.evidence import Evidence, Likelihood, Prior, sampled
 from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.fitting.polishing import polished
 from pdfkit.model.model import Model
 from pdfkit.results.result import FitResult
 
@@ -48,7 +35,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-# --- How much the data say for a candidate ---------------------------------------------------------------------------
+# --- How much the data say for a model -------------------------------------------------------------------------------
 
 INDISTINGUISHABLE = 3.0
 """Δ ln Z below which two candidates cannot be told apart (odds of 20 to 1)."""
@@ -56,28 +43,41 @@ INDISTINGUISHABLE = 3.0
 MISFIT = 2.0
 """Reduced χ² of the best candidate above which dG is no longer the yardstick."""
 
-# A misfit of nothing but rounding has no finite logarithm: no Rw counts as smaller than this.
-SMALLEST_RW = 1e-10
+EVIDENCE = ("laplace", "nested")
+"""How ln Z is computed: about the best fit, or by nested sampling of all of the priors (dynesty)."""
+
+NEAR = 2.0
+"""Standard deviations within which a bound cuts the posterior enough to be worth a remark."""
+
+Progress = Callable[[str], None]
 
 
-def ln_evidence(chi2: float, independent: float, n_free: int, noise: str) -> float:
-    """Return ln Z up to a constant; chi2 over `independent` residuals. noise : "known" or "misfit" (see the module)."""
-    penalty = 0.5 * n_free * math.log(independent)
-    if noise == "known":
-        return -0.5 * chi2 - penalty
-    return -0.5 * independent * math.log(chi2 / independent) - penalty
+def noise_of(results: Iterable[FitResult]) -> str:
+    """Return "known" where the data bring errors and the best fit lies within them, else "misfit"."""
+    results = list(results)
+    best = min(one.reduced_chi2 for one in results)
+    return "known" if all(one.errors_from != "misfit" for one in results) and best <= MISFIT else "misfit"
+
+
+def _evidence(likelihood: Likelihood, result: FitResult, method: str, tell: Callable[[str], None]) -> Evidence:
+    if method == "laplace":
+        tell("ln Z about its best fit")
+        return sampled(likelihood, result.values)
+    from pdfkit.fitting.nested import nested
+
+    return nested(likelihood, result.values, tell=lambda n, left: tell(f"{n} evaluations, ln Z rises by {left:.2g}"))
 
 
 # --- Models of one measurement side by side --------------------------------------------------------------------------
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Fits of several models to the same data, best evidence first.
 
-    names, results; evidence (n,): ln Z less that of the best (0, then negative). noise: "known" or "misfit".
+    names, results; lnz, errors (n,): ln Z up to a constant common to all, and the standard error of its computation.
+    priors (n,): of the free parameters of each, a `Prior` with name, low and high. noise: "known" or "misfit" (its size
+    is not). method: "laplace" or "nested". remarks: what to know before trusting the differences.
 
     Example
     -------
@@ -87,65 +87,124 @@ class Comparison:
     >>> ball = pk.Model(pk.Crystal.from_file("Ni", name="ni", shape=pk.Sphere(20)), bulk.instrument)
     >>> data = ball.with_values({"ni.spdiameter": 21})(np.arange(2, 15, 0.02))  # simulated
     >>> found = pk.compare({"bulk": bulk, "ball": ball}, data, free=["scale", "spdiameter"])
-    >>> found.names, found.evidence[1] < -3  # strong evidence against bulk
+    >>> found.names, found.delta[1] > 3  # strong evidence against bulk
     (('ball', 'bulk'), True)
     >>> print(f"{found['ball'].params['ni.spdiameter'].value:.2f} Å")
     21.00 Å
+    >>> [(prior.name, prior.low, prior.given) for prior in found.priors[0]]
+    [('ni.scale', 0.0, False), ('ni.spdiameter', 0.1, False)]
     """
 
     names: tuple[str, ...]
     results: tuple[FitResult, ...]
-    evidence: tuple[float, ...]
+    lnz: tuple[float, ...]
+    errors: tuple[float, ...]
+    priors: tuple[tuple[Prior, ...], ...]
     noise: str
+    method: str = "laplace"
+    remarks: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> FitResult:
         if name not in self.names:
             raise PdfkitError(f"no model is called {name!r}: there are {', '.join(self.names)}")
         return self.results[self.names.index(name)]
 
+    @property
+    def delta(self) -> tuple[float, ...]:
+        """How far ln Z of each model lies below that of the best (n,): 0, then positive."""
+        return tuple(self.lnz[0] - one for one in self.lnz)
+
     @classmethod
-    def of(cls, results: Mapping[str, FitResult]) -> Comparison:
-        """Compare fits that were done already; PdfkitError when they are of different data."""
+    def of(
+        cls, results: Mapping[str, FitResult], *, evidence: str = "laplace", progress: Progress | None = None
+    ) -> Comparison:
+        """Compare fits that were done already; PdfkitError when they are of different data.
+
+        evidence, progress : as for `pdfkit.compare`.
+        """
         if not results:
             raise PdfkitError("there are no fits to compare: give one at least")
+        check_method(evidence)
         _same_data(results)
-        best = min(one.reduced_chi2 for one in results.values())
-        known = _have_errors(results.values()) and best <= MISFIT
-        noise = "known" if known else "misfit"
-        values = {name: _evidence(one, noise) for name, one in results.items()}
-        order = sorted(results, key=lambda name: -values[name])
-        top = values[order[0]]
-        return cls(tuple(order), tuple(results[n] for n in order), tuple(values[n] - top for n in order), noise)
+        noise = noise_of(results.values())
+        tell = progress or (lambda words: None)
+        likelihoods = {name: Likelihood.of(one, noise) for name, one in results.items()}
+        found = {}
+        for name, one in results.items():
+            found[name] = _evidence(likelihoods[name], one, evidence, lambda words, of=name: tell(f"{of}: {words}"))  # type: ignore[misc]
+        order = sorted(results, key=lambda name: -found[name].lnz)
+        return cls(
+            names=tuple(order),
+            results=tuple(results[name] for name in order),
+            lnz=tuple(found[name].lnz for name in order),
+            errors=tuple(found[name].error for name in order),
+            priors=tuple(likelihoods[name].priors for name in order),
+            noise=noise,
+            method=evidence,
+            remarks=tuple(text for name in order for text in _remarks(name, results[name], found[name])),
+        )
 
     def table(self) -> str:
-        """Return the comparison as text: Rw, reduced χ², Δ ln Z, and the parameters of each model with errors."""
-        from pdfkit.results.report import uncertain
-
-        lines = [*aligned(self._rows()), ""]
-        for name, one in zip(self.names, self.results, strict=True):
-            values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
-            lines.append(f"{name}: {', '.join(values)}")
-        return "\n".join(lines)
+        """Return the comparison as text: Rw, reduced χ², Δ ln Z, parameters with errors, priors, and remarks."""
+        text = [*aligned(self._rows()), "", *map(wrapped, self._values()), "", wrapped(self._how())]
+        text += aligned(self._priors())
+        text += ["", "remarks", *(wrapped(one, "  ") for one in self.remarks)] if self.remarks else []
+        return "\n".join(text)
 
     __str__ = table
 
     def _rows(self) -> list[tuple[str, ...]]:
-        rows: list[tuple[str, ...]] = [("model", "Rw", "χ²red" if self.noise == "known" else "", "ΔlnZ", "k", "")]
-        for name, one, evidence in zip(self.names, self.results, self.evidence, strict=True):
-            chi2 = f"{one.reduced_chi2:.3g}" if self.noise == "known" else ""
-            note = ", ".join(
-                [
-                    *([] if one.converged else ["not converged"]),
-                    *([] if one.describes else ["does not describe the data"]),
-                ]
-            )
-            if any(d.messages for d in one.datasets):
-                note = ", ".join(x for x in (note, "peaks without width were left out") if x)
-            rows.append((name, f"{one.rw:.4f}", chi2, f"{abs(evidence):.3g}", str(len(one.free)), note))
+        known = self.noise == "known"
+        rows: list[tuple[str, ...]] = [("model", "Rw", "χ²red" if known else "", "ΔlnZ", "±", "k", "")]
+        for name, one, delta, error in zip(self.names, self.results, self.delta, self.errors, strict=True):
+            notes = [] if one.converged else ["not converged"]
+            notes += [] if one.describes else ["does not describe the data"]
+            notes += ["peaks without width were left out"] * any(d.messages for d in one.datasets)
+            chi2 = f"{one.reduced_chi2:.3g}" if known else ""
+            numbers = f"{one.rw:.4f}", chi2, f"{delta:.3g}", f"{error:.1g}", str(len(one.free))
+            rows.append((name, *numbers, ", ".join(notes)))
+        return rows
+
+    def _values(self) -> list[str]:
+        """Return a line for each model: its free parameters with errors."""
+        from pdfkit.results.report import uncertain
+
+        lines = []
+        for name, one in zip(self.names, self.results, strict=True):
+            values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
+            lines.append(f"{name}: {', '.join(values)}")
+        return lines
+
+    def _how(self) -> str:
+        """Say what the evidence is, and with which noise and priors."""
+        how = {
+            "laplace": "about its best fit (Laplace's integral, corrected by importance sampling)",
+            "nested": "by nested sampling (dynesty)",
+        }[self.method]
+        size = "the errors of the data" if self.noise == "known" else "integrated out, being unknown"
+        return (
+            f"ΔlnZ: how far ln Z lies below that of the best model; below {INDISTINGUISHABLE:g} they cannot be told "
+            f"apart. ln Z is integrated {how}; the size of the noise is {size}. Priors are flat, from low to high "
+            "(* not bounded: see remarks):"
+        ).replace(" (* not bounded: see remarks)", " (*: without a bound, from the values found)" * self._open())
+
+    def _open(self) -> bool:
+        return any(not prior.given for several in self.priors for prior in several)
+
+    def _priors(self) -> list[tuple[str, ...]]:
+        """Return a row for each prior, with the models that have it."""
+        owners: dict[Prior, list[str]] = {}
+        for name, several in zip(self.names, self.priors, strict=True):
+            for prior in several:
+                owners.setdefault(prior, []).append(name)
+        rows: list[tuple[str, ...]] = [("parameter", "from", "to", "", "in")]
+        for prior, names in sorted(owners.items(), key=lambda one: one[0].name):
+            star = "" if prior.given else "*"
+            rows.append((prior.name, f"{prior.low:.6g}", f"{prior.high:.6g}", star, ", ".join(names)))
         return rows
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
-        """Write one row per model: name, rw, reduced_chi2, dlnz, free parameters with values and errors."""
+        """Write one row per model: name, Rw, reduced χ², ln Z with error, Δ ln Z, parameters with values and errors."""
         from pdfkit.io._atomic import write_text
 
         return write_text(path, csv_text(self._columns()))
@@ -154,20 +213,70 @@ class Comparison:
         """Return the same as a `pandas.DataFrame`."""
         return frame(self._columns())
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the fits as plain numbers, strings and dicts (for JSON)."""
+        rows = zip(self.names, self.lnz, self.errors, self.delta, self.priors, strict=True)
+        return {
+            "noise": self.noise,
+            "evidence": self.method,
+            "remarks": list(self.remarks),
+            "models": {
+                name: {"lnz": lnz, "lnz_error": error, "delta": delta, "priors": {p.name: [p.low, p.high] for p in own}}
+                for name, lnz, error, delta, own in rows
+            },
+        }
+
     def _repr_html_(self) -> str:
         heads, *rows = self._rows()
-        return view(shortlist(f"Comparison of {len(rows)} models", heads, rows))
+        names, *priors = self._priors()
+        return view(
+            shortlist(f"Comparison of {len(rows)} models", heads, rows),
+            shortlist(self._how(), names, priors, self.remarks),
+        )
 
     def _columns(self) -> dict[str, list[Any]]:
         results = self.results
         out: dict[str, list[Any]] = {"model": list(self.names), "rw": [one.rw for one in results]}
-        out |= {"reduced_chi2": [one.reduced_chi2 for one in results], "dlnz": list(self.evidence)}
+        out |= {"reduced_chi2": [one.reduced_chi2 for one in results], "lnz": list(self.lnz)}
+        out |= {"lnz_error": list(self.errors), "delta": list(self.delta)}
         out |= {"k": [len(one.free) for one in results], "converged": [one.converged for one in results]}
         for name in sorted({name for one in results for name in one.free}):
             found = [one.params[name] if name in one.free else None for one in results]
             out[name] = [None if par is None else float(par.value) for par in found]
             out[f"{name} error"] = [None if par is None else par.stderr for par in found]
         return out
+
+
+def check_method(evidence: str) -> None:
+    """Refuse a method that does not exist, or that this machine does not have (PdfkitError)."""
+    _checks.choice("evidence", evidence, EVIDENCE)
+    if evidence == "nested":
+        from pdfkit.fitting.nested import check_dynesty
+
+        check_dynesty()
+
+
+def _remarks(name: str, result: FitResult, found: Evidence) -> list[str]:
+    """Return what is to be known of the evidence of a model."""
+    out = [f"{name}: {text}" for text in result.remarks if text.startswith("found from")]
+    ended = [f"{one} ended on a bound" for one in result.at_bounds]
+    close = [f"{one} lies within {NEAR:g}σ of a bound" for one in _near(result)]
+    if ended or close:
+        out.append(f"{name}: {', '.join([*ended, *close])}; the integral ends there, and ln Z depends on that bound")
+    if found.remark:
+        out.append(f"{name}: {found.remark} (ln Z ± {found.error:.2g}; about the best fit alone {found.laplace:.6g})")
+    return out
+
+
+def _near(result: FitResult) -> list[str]:
+    """Return the free parameters whose bound lies within two standard errors, but not those on it."""
+    out = []
+    for name in result.free:
+        par = result.params[name]
+        room = min(par.value - par.min, par.max - par.value)
+        if par.stderr is not None and name not in result.at_bounds and room < NEAR * par.stderr:
+            out.append(name)
+    return out
 
 
 def compare(
@@ -177,18 +286,26 @@ def compare(
     free: Iterable[str],
     ties: Mapping[str, str | float] | None = None,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+    evidence: str = "laplace",
     progress: Progress | None = None,
     **options: Any,
 ) -> Comparison:
-    """Fit several models to the same data and compare them.
+    """Fit several models to the same data and compare them by their evidence Z = ∫ L(p) π(p) dp.
+
+    Each model is fitted from its own start values and then from what the others found (some n² fits), so that none
+    stands at a worse minimum. Priors π are flat between the bounds of the fit, and named in the report: where there is
+    no bound, a scale may be up to twice the sum of the scales of its model, anything else twice its value.
 
     models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
-    model does not have is left out of its fit (a tie also when it names what the model lacks). options : those of
-    `fit` (rmin, rmax, use_errors, settings). progress : called with the name of the model that is fitted next.
+    model does not have is left out of its fit (a tie also when it names what the model lacks). evidence : "laplace",
+    the integral about the best fit (300 to 1500 evaluations for each model, a second or less); "nested", by nested
+    sampling of the whole priors (10⁴ to 10⁵ evaluations, minutes; needs dynesty). options : those of `fit` (rmin,
+    rmax, use_errors, settings). progress : called with words on what is done next.
 
     Raises
     ------
-    ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models.
+    ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models; evidence="nested"
+    without dynesty.
 
     Example
     -------
@@ -202,6 +319,7 @@ def compare(
     [('zincblende', 0.0), ('wurtzite', 0.5)]
     """
     free = _checks.names("free", free)
+    check_method(evidence)
     _checks.instance("models", models, Mapping, 'models by name, such as {"one": model_1, "two": model_2}')
     names = {key: tuple(parameters(model)) for key, model in models.items()}
     for pattern in (*free, *(ties or {}), *(bounds or {})):
@@ -210,7 +328,7 @@ def compare(
     results = {}
     for key, model in models.items():
         if progress is not None:
-            progress(key)
+            progress(f"{key} from its start values")
         known = names[key]
         results[key] = fit(
             model,
@@ -220,7 +338,7 @@ def compare(
             bounds={name: limits for name, limits in (bounds or {}).items() if _has(known, name)},
             **options,
         )
-    return Comparison.of(results)
+    return Comparison.of(polished(results, progress), evidence=evidence, progress=progress)
 
 
 def _has(names: Sequence[str], pattern: str) -> bool:
@@ -247,16 +365,3 @@ def _same_data(results: Mapping[str, FitResult]) -> None:
             )
         if one.whitened != first.whitened:
             raise PdfkitError(f"{name} and {first_name} weigh points differently: fit them with the same errors=")
-
-
-def _have_errors(results: Iterable[FitResult]) -> bool:
-    """Whether χ² of all fits is in units of errors that the data bring."""
-    sets = [(one.problem.use_errors, d.data) for one in results for d in one.datasets]
-    return all(used and (data.dG is not None or data.cov is not None) for used, data in sets)
-
-
-def _evidence(result: FitResult, noise: str) -> float:
-    chi2 = result.reduced_chi2 * max(1.0, result.n_independent - len(result.free))
-    return (
-        ln_evidence(max(chi2, 1e-300), result.n_independent, len(result.free), noise) if math.isfinite(chi2) else -1e300
-    )

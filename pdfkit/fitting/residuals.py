@@ -289,6 +289,15 @@ class Residuals:
         out.problem = replace(self.problem, datasets=posed)
         return out
 
+    def at(self, x: Array) -> Array:
+        """Return the residuals (n,) alone, restraints and ties beyond their limits included, at free values x."""
+        values, tangents, beyond = self.mapping.at(x)
+        parts = [s.rows(*s.evaluate(values[rows]))[-1] for s, rows in zip(self.sets, self.rows, strict=True)]
+        known = (one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints)
+        parts += [np.array([value * self.restraint_scale]) for value in known]
+        parts += [self.mapping.excess(beyond)[-1] * self.wall] if beyond else []
+        return np.concatenate(parts)
+
     def restrained(self, x: Array) -> float:
         """Return the sum of squares of the restraints, in the units of the misfit."""
         values, tangents = self.mapping(x)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pdfkit._table import frame, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.fitting.comparison import INDISTINGUISHABLE
+from pdfkit.fitting.comparison import INDISTINGUISHABLE, Comparison
 from pdfkit.particles.particle import Particle
 from pdfkit.results.result import FitResult
 from pdfkit.screening.rows import NAN, ORDER, RankingRow, Stage, evidence_of, noise_of
@@ -115,6 +115,14 @@ class Ranking:
             first, second = (self.particle(part) for part in row.parts)
             return fit_mixture((first, second), self.problem)
         return fit_particle(self.particle(name), self.problem)
+
+    def compare(self, count: int = 5, *, evidence: str = "laplace") -> Comparison:
+        """Return a closer look at the best `count`: ln Z with its error, and priors, as `pdfkit.compare` gives them.
+
+        evidence : "laplace", or "nested" (minutes for each; needs dynesty).
+        """
+        results = {row.name: self.result(row.name) for row in self.best(count)}
+        return Comparison.of(results, evidence=evidence)
 
     def table(self, count: int = 20) -> str:
         """Return the best rows as text of at most 100 columns, the funnel, and what to know; `print(ranking)` does."""

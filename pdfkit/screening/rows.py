@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from pdfkit import _checks
-from pdfkit.fitting.comparison import MISFIT, SMALLEST_RW, ln_evidence
+from pdfkit.fitting.comparison import MISFIT
+from pdfkit.fitting.evidence import SMALLEST_RW
 from pdfkit.screening.candidates import Entry
 from pdfkit.screening.settings import Composition
 from pdfkit.screening.tasks import Record
@@ -29,8 +30,9 @@ class RankingRow:
     name, formula, atoms, family : what it is; key : a hash of its atoms. kind : "candidate", "null" or "mixture".
     stage : how far it came, "fit", "scale", "match" or "failed". rw, chi2, reduced_chi2, n_independent, n_free,
     errors_from, nfev, converged : as in `FitResult` (NaN, 0 and False where there was no fit). values : parameter →
-    (value, standard error or NaN) in the units of the model (Å, Å²), without the name of the phase. lnz, delta : ln Z
-    and how far it lies below that of the best row (see `pdfkit.screen`). indistinguishable : whether the data cannot
+    (value, standard error or NaN) in the units of the model (Å, Å²), without the name of the phase. occam : ln of the
+    part of its priors that data leave it, with noise of the size of its misfit. lnz, delta : ln Z and how far it lies
+    below that of the best row (see `pdfkit.screen`). indistinguishable : whether the data cannot
     tell it from the best. ratio : cations per anion; mass : g/mol; ratio_fits, mass_fits : whether these agree with
     what was measured, None if nothing was. remarks : why it failed, what to know. parts : names of the two candidates
     of a mixture.
@@ -64,6 +66,7 @@ class RankingRow:
     nfev: int = 0
     converged: bool = False
     values: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    occam: float = NAN
     lnz: float = NAN
     delta: float = NAN
     indistinguishable: bool = False
@@ -132,7 +135,7 @@ def mixture_row(parts: tuple[RankingRow, RankingRow], record: Record) -> Ranking
 
 # What a record says of a fit, and as what a row keeps it.
 _KEPT: Mapping[str, type[Any]] = {
-    **dict.fromkeys(("rw", "chi2", "reduced_chi2", "n_independent"), float),
+    **dict.fromkeys(("rw", "chi2", "reduced_chi2", "n_independent", "occam"), float),
     **{"n_free": int, "nfev": int, "errors_from": str, "converged": bool},
 }
 
@@ -151,12 +154,19 @@ def _with_record(row: RankingRow, stage: str, record: Record) -> RankingRow:
 
 
 def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
-    """Return ln Z of a fitted candidate, or of a mixture of two out of so many."""
-    chi2 = row.reduced_chi2 * max(1.0, row.n_independent - row.n_free)
+    """Return ln Z of a fitted candidate, or of a mixture of two out of so many.
+
+    A mixture is one of n(n − 1)/2 pairs of n candidates: with both kinds equally likely before the data, each pair is
+    less likely than each candidate by (n − 1)/2.
+    """
+    chi2 = max(row.reduced_chi2 * max(1.0, row.n_independent - row.n_free), 1e-300)
     if row.rw < SMALLEST_RW:
         chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
+    size = 0.5 * math.log(chi2 / row.n_independent)
     trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
-    return ln_evidence(max(chi2, 1e-300), row.n_independent, row.n_free, noise) - trials
+    if noise == "known":
+        return -0.5 * chi2 + row.occam - row.n_free * size - trials
+    return -row.n_independent * size + row.occam - trials
 
 
 def noise_of(rows: Iterable[RankingRow]) -> str:

@@ -110,7 +110,8 @@ def _whole(record: Mapping[str, Any]) -> bool:
     values, remarks = record["values"], record.get("remarks", [])
     if not (isinstance(values, dict) and isinstance(remarks, list) and all(isinstance(one, str) for one in remarks)):
         return False
-    return "rw" in record and _figures(record) and all(map(_pair, [*values.values(), record.get("share", [0, None])]))
+    pairs = [*values.values(), record.get("share", [0, None]), [record.get("occam", 0), None]]
+    return "rw" in record and _figures(record) and all(map(_pair, pairs))
 
 
 def _figures(record: Mapping[str, Any]) -> bool:

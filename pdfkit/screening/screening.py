@@ -53,10 +53,11 @@ def screen(
 ) -> Ranking:
     """Compare many clusters with a measured G(r) and return them in order of evidence.
 
-    The evidence is ln Z = −½ N_ind ln(χ²/N_ind) − ½ k ln N_ind (noise not known), or −½ χ² − ½ k ln N_ind (errors of
-    the data, as long as the best candidate fits within them): χ² over N_ind independent residuals (about Δr·Qmax/π),
-    k free parameters; mixtures of two of n lose ln[(n − 1)/2] because there are so many. Source: Schwarz, Ann. Stat. 6,
-    461 (1978); Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995).
+    The evidence is the integral of the likelihood over flat priors between the bounds of the parameters (a scale: up to
+    twice its value), by Laplace's formula (mixtures: by importance sampling). ln L is −½ χ² with errors of the data, as
+    long as the best candidate fits within them, else −½ N ln(χ²/N), χ² over N independent residuals (about Δr·Qmax/π);
+    mixtures of two of n lose ln[(n − 1)/2] because there are so many. `Ranking.compare` looks at the best more closely.
+    Source: Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995).
     Candidates within `threshold` of the best cannot be told apart by these data; all of them are marked.
 
     Parameters

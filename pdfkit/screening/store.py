@@ -38,7 +38,7 @@ from pdfkit.screening.tasks import Problem, check_problem
 FORMAT = "pdfkit ranking"
 FORMAT_VERSION = 1
 _TEXTS = ("name", "key", "formula", "family", "kind", "stage", "errors_from")
-_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "lnz", "delta", "ratio", "mass")
+_NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "occam", "lnz", "delta", "ratio", "mass")
 _COUNTS = ("atoms", "n_free", "nfev")
 _STATES = ("converged", "indistinguishable")
 # Whether something fits: unknown is neither.
@@ -253,7 +253,8 @@ def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
     columns: dict[str, Sequence[Any]] = {name: _texts(table, name) for name in _TEXTS}
     for name, words in (("stage", ORDER), ("kind", KINDS)):
         _known(table, name, tuple(columns[name]), words)
-    columns.update({name: table.array(name).tolist() for name in _NUMBERS})
+    numbers = [name for name in _NUMBERS if name in table or name != "occam"]  # not in files of before
+    columns.update({name: table.array(name).tolist() for name in numbers})
     columns.update({name: _counts(table, name) for name in _COUNTS})
     stored = {name: name if name in table else "same" for name in _STATES}  # "same" in files of before
     columns.update({name: table.array(word).astype(bool).tolist() for name, word in stored.items()})

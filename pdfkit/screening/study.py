@@ -121,7 +121,7 @@ def refit(study: Study, curves: Sequence[Array]) -> list[Record]:
 
 def _brief(record: Record) -> Record | None:
     """Return what the evidence needs; None for a fit that failed."""
-    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "errors_from")
+    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from")
     return None if "error" in record else {name: record[name] for name in wanted}
 
 

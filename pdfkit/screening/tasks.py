@@ -19,6 +19,7 @@ from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.evidence import occam
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.model import Model
 from pdfkit.model.params import apply_choices
@@ -35,7 +36,7 @@ from pdfkit.screening.settings import ScreenFit
 Record = dict[str, Any]
 """What is known of a candidate after a stage, in types that JSON has. "error" instead of numbers where it failed."""
 
-VERSION = 1
+VERSION = 2
 """Changed when the same settings would give other numbers: journals of another version are not continued."""
 
 # Settings that a digest leaves out: the range is that of the data, and memory changes no result.
@@ -246,6 +247,7 @@ def fit_record(result: FitResult) -> Record:
         "chi2": result.chi2,
         "reduced_chi2": result.reduced_chi2,
         "n_independent": result.n_independent,
+        "occam": occam(result),
         "errors_from": result.errors_from,
         "n_free": len(result.free),
         "nfev": result.nfev,
@@ -270,7 +272,12 @@ def _fit(particle: Particle, problem: Problem) -> Record:
 def _mixture(parts: tuple[Particle, Particle], problem: Problem) -> Record:
     result = fit_mixture(parts, problem)
     share, error = result.fractions[MIXED[0]]["atoms"]
-    return {**fit_record(result), "share": (share, error if math.isfinite(error) else None)}
+    # A scale near 0 and the U of what is hardly there make no normal distribution.
+    return {
+        **fit_record(result),
+        "occam": occam(result, drawn=True),
+        "share": (share, error if math.isfinite(error) else None),
+    }
 
 
 MIXED = ("a", "b")

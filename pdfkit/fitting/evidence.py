@@ -1,0 +1,266 @@
+"""How much data say for a model: the integral of its likelihood over its parameters, with priors that are named.
+
+    Z = ∫ L(p) π(p) dp,    π flat between the bounds of every free parameter
+
+| noise | ln L |
+|---|---|
+| known | −½ χ² |
+| not known | −½ N ln(χ²/N): the size of the noise integrated out, with the prior dσ/σ |
+
+χ² is over N independent residuals. Constants that are common to all models of the same data are left out.
+
+`laplace` takes ln L as a quadratic about the best fit, so that its integral is that of a normal distribution cut at the
+bounds:
+
+    ln Z = ln L(p̂) + ½ gᵀCg + ½ k ln 2π + ½ ln|C| + ln P − Σ ln(widths of the priors)
+
+with C⁻¹ = JᵀJ (in units of the noise), g the slope of ln L at p̂ (0 but for parameters that ended on a bound) and P the
+part of the distribution that lies within the bounds (`pdfkit.fitting.boxed`). Where the likelihood is no normal
+distribution, `sampled` corrects this by importance sampling: the mean of L/q over points drawn from q, normal
+distributions of three widths cut at the bounds. It has an error of its own, and says when it does not suffice.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.errors import PdfkitError
+from pdfkit.fitting.boxed import Boxed, ln_mean
+from pdfkit.fitting.residuals import Residuals
+from pdfkit.model.params import ParameterMap
+from pdfkit.results.result import FitResult
+
+# A misfit of nothing but rounding has no finite logarithm: no Rw counts as smaller than this.
+SMALLEST_RW = 1e-10
+
+# Added to C⁻¹ in units of the priors: what data do not determine is held by its prior. It changes ln Z by 1e-4 at most
+# where they do.
+RIDGE = 1e-3
+
+
+# Directions that are determined worse than this part of the best cannot be told from rounding.
+LEAST = 1e-13
+
+
+# --- Priors ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What a free parameter could be before the data: anything between low and high, with equal probability.
+
+    given : whether both limits are bounds of the fit; the others follow from the values that fits found.
+    """
+
+    name: str
+    low: float
+    high: float
+    given: bool = True
+
+    @property
+    def width(self) -> float:
+        """high − low."""
+        return self.high - self.low
+
+
+def priors_of(result: FitResult, mapping: ParameterMap) -> tuple[Prior, ...]:
+    """Return the priors of the free parameters of a fit.
+
+    A scale without an upper bound goes to twice the sum of all scales of a data set, anything else without a bound to
+    twice its value.
+    """
+    total = max(sum(float(phase.scale) for phase in one.model.phases) for one in result.datasets)
+    out = []
+    for name, value, low, high in zip(mapping.free_names, result.values, mapping.low, mapping.high, strict=True):
+        reach = 2.0 * (max(total, abs(value)) if name.endswith("scale") else abs(value) or 1.0)
+        ends = (float(low) if math.isfinite(low) else -reach, float(high) if math.isfinite(high) else reach)
+        out.append(Prior(name, *ends, given=bool(np.isfinite([low, high]).all())))
+    return tuple(out)
+
+
+# --- The likelihood --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Likelihood:
+    """ln L of the free parameters in units of their priors: z = (p − low)/(high − low), all of them from 0 to 1.
+
+    noise : "known", or "misfit" where its size is not.
+    """
+
+    residuals: Residuals
+    priors: tuple[Prior, ...]
+    noise: str
+
+    @classmethod
+    def of(cls, result: FitResult, noise: str) -> Likelihood:
+        """Return that of a fit. PdfkitError where its restraints were not saved."""
+        mapping = ParameterMap.of(result.params)
+        return cls(Residuals(result.problem, mapping), priors_of(result, mapping), noise)
+
+    @property
+    def low(self) -> Array:
+        """Lower limits (k,)."""
+        return np.array([one.low for one in self.priors])
+
+    @property
+    def width(self) -> Array:
+        """Widths of the priors (k,)."""
+        return np.array([one.width for one in self.priors])
+
+    def unit(self, x: Array) -> Array:
+        """Return free values as parts of the priors."""
+        return np.asarray(np.clip((x - self.low) / self.width, 0.0, 1.0))
+
+    def values(self, z: Array) -> Array:
+        """Return free values from parts of the priors."""
+        return np.asarray(self.low + z * self.width)
+
+    def _chi2(self, f: Array) -> float:
+        """Return χ² over independent residuals."""
+        known = self.residuals.independent / self.residuals.count
+        least = SMALLEST_RW**2 * sum(s.norm2() for s in self.residuals.sets)
+        return known * (float(f @ f) + least)
+
+    def _ln(self, chi2: float) -> float:
+        if self.noise == "known":
+            return -0.5 * chi2
+        n = self.residuals.independent
+        return -0.5 * n * math.log(chi2 / n)
+
+    def __call__(self, z: Array) -> float:
+        """Return ln L at z (k,); −∞ where the model cannot be computed."""
+        try:
+            chi2 = self._chi2(self.residuals.at(self.values(z)))
+        except PdfkitError:
+            return -math.inf
+        return self._ln(chi2) if math.isfinite(chi2) else -math.inf
+
+    def quadratic(self, x: Array) -> tuple[float, Array, Array]:
+        """Return ln L, its slope (k,) and C⁻¹ (k, k) at free values x, in units of the priors."""
+        rows = self.residuals.system(x)
+        if not np.isfinite(rows).all():
+            raise PdfkitError("the model of a fit is not finite at its own values: fit it again")
+        f, jac = rows[-1], rows[:-1] * self.width[:, None]
+        chi2 = self._chi2(f)
+        known = self.residuals.independent / self.residuals.count
+        weight = known if self.noise == "known" else known * self.residuals.independent / chi2
+        return self._ln(chi2), -weight * (jac @ f), weight * (jac @ jac.T)
+
+
+# --- The integral ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """ln Z of a model up to a constant, with the standard error of its computation.
+
+    laplace : what the quadratic alone gives. evaluations : of the model. remark : what to know of it, or "".
+    """
+
+    lnz: float
+    error: float
+    laplace: float
+    evaluations: int
+    remark: str = ""
+
+
+def normal(likelihood: Likelihood, x: Array) -> tuple[float, Boxed]:
+    """Return ln L at the top of the quadratic about x, and its normal distribution in units of the priors."""
+    lnl, slope, curvature = likelihood.quadratic(x)
+    covariance = _inverse(curvature)
+    shift = covariance @ slope
+    return lnl + 0.5 * float(slope @ shift), Boxed.of(likelihood.unit(x) + shift, covariance)
+
+
+def _inverse(curvature: Array) -> Array:
+    """Return the inverse of C⁻¹ with what the priors hold added; columns are scaled first, whatever their units."""
+    size = np.sqrt(np.diag(curvature) + RIDGE)
+    values, vectors = np.linalg.eigh((curvature + RIDGE * np.eye(size.size)) / np.outer(size, size))
+    whole = (vectors / np.maximum(values, LEAST)) @ vectors.T
+    return np.asarray(whole / np.outer(size, size))
+
+
+def laplace(likelihood: Likelihood, x: Array) -> float:
+    """Return ln Z of the quadratic about the best fit x."""
+    top, shape = normal(likelihood, x)
+    return top + shape.ln_size
+
+
+def occam(result: FitResult, *, drawn: bool = False) -> float:
+    """Return ln of the part of its priors that data leave a model, with noise of the size of its misfit.
+
+    ln Z is ln L at the best fit and this; smaller noise by a factor s leaves k ln s less. drawn : by importance sampling,
+    not from the quadratic alone.
+    """
+    likelihood, x = Likelihood.of(result, "misfit"), result.values
+    lnz = sampled(likelihood, x).lnz if drawn else laplace(likelihood, x)
+    return lnz - likelihood.quadratic(x)[0]
+
+
+# Standard deviations of the three distributions that points are drawn from, and their parts.
+WIDTHS, PARTS = (1.0, 1.4, 2.5), (0.5, 0.35, 0.15)
+ROUND, ROUNDS = 300, 5
+ENOUGH = 0.1
+"""Standard error of ln Z at which no more points are drawn."""
+POOR = 0.5
+"""Standard error of ln Z beyond which the integral cannot be relied on."""
+
+
+def sampled(likelihood: Likelihood, x: Array, seed: int = 0) -> Evidence:
+    """Return ln Z of the likelihood itself by importance sampling about the best fit x.
+
+    Where one round of points falls short, the next is drawn from a normal distribution with their mean and covariance.
+    """
+    top, shape = normal(likelihood, x)
+    plain = top + shape.ln_size
+    rng = np.random.default_rng(seed)
+    done, best = 0, (plain, math.inf)
+    for _ in range(ROUNDS):
+        points, ratio = _drawn(likelihood, shape, rng)
+        done += points.shape[0]
+        found = ln_mean(ratio), _error(ratio)
+        best = min(best, found, key=lambda one: one[1])
+        if best[1] <= ENOUGH:
+            break
+        shape = _learned(points, ratio, shape)
+    remark = "" if best[1] <= POOR else "its posterior is far from a normal distribution: use nested sampling"
+    return Evidence(best[0], best[1], plain, done, remark)
+
+
+def _drawn(likelihood: Likelihood, shape: Boxed, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return a round of points (n, k), and ln of L over their density (n,)."""
+    shapes = [shape.wider(width) for width in WIDTHS]
+    counts = [round(part * ROUND) for part in PARTS]
+    points = np.concatenate(
+        [one.points(rng.random((n, shape.mean.size))) for one, n in zip(shapes, counts, strict=True)]
+    )
+    logs = np.array([one.ln_density(points) + math.log(part) for one, part in zip(shapes, PARTS, strict=True)])
+    return points, np.array([likelihood(z) for z in points]) - np.logaddexp.reduce(logs, axis=0)
+
+
+def _error(ratio: Array) -> float:
+    """Return the standard error of ln of the mean of exp(ratio)."""
+    if not np.isfinite(ratio).any():
+        return math.inf
+    weight = np.exp(ratio - ratio.max())
+    return float(weight.std() / weight.mean() / math.sqrt(ratio.size))
+
+
+def _learned(points: Array, ratio: Array, before: Boxed) -> Boxed:
+    """Return a normal distribution with the mean and covariance of weighted points; the largest weights are cut."""
+    if not np.isfinite(ratio).any():
+        return before
+    cut = np.quantile(ratio[np.isfinite(ratio)], 0.95)
+    weight = np.exp(np.minimum(ratio, cut) - cut)
+    weight /= weight.sum()
+    mean = weight @ points
+    off = points - mean
+    covariance = (off * weight[:, None]).T @ off
+    effective = 1.0 / float((weight**2).sum())
+    own = effective / (effective + mean.size)
+    return Boxed.of(mean, own * covariance + (1.0 - own) * before.covariance + 1e-14 * np.eye(mean.size))

@@ -1,0 +1,153 @@
+"""Rival fits of the same data started from each other's end points, so that none of them stands at a worse minimum.
+
+A least-squares fit finds the minimum nearest to its start. What one rival found tells where others should look: a
+displacement, a diameter, a strain of the lattice mean the same in all of them. Each rival is fitted again from the end
+point of every other, and, because in X-ray data of two elements the one that moves more is easily taken for the other,
+with the U of a phase's elements exchanged. The lowest χ² is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from pdfkit.errors import PdfkitError
+from pdfkit.fitting.least_squares import refit
+from pdfkit.model.params import Parameters
+from pdfkit.results.result import FitResult
+
+# χ² has to fall by this part to count as another minimum.
+LOWER = 1e-4
+# Values this close (relative) are the same start.
+SAME = 1e-2
+
+LENGTHS = ("a", "b", "c", "a_h", "h")
+"""Lengths of lattices: what carries over from one to another is the strain, not the length."""
+
+Progress = Callable[[str], None]
+
+
+def polished(results: Mapping[str, FitResult], progress: Progress | None = None) -> dict[str, FitResult]:
+    """Return the fits of rival models after they were tried from each other's end points; n(n − 1) fits and more.
+
+    progress : called with the name of the model and where it starts. One that found a lower χ² says so in its remarks.
+    """
+    out = dict(results)
+    for key, own in results.items():
+        for where, params in _starts(key, own, results):
+            if progress is not None:
+                progress(f"{key} from {where}")
+            found = _tried(out[key], params)
+            if found is not None:
+                out[key] = _told(found, own, where)
+    return out
+
+
+def _tried(best: FitResult, params: Parameters) -> FitResult | None:
+    """Return a better fit from other start values; None where there is none."""
+    try:
+        found = refit(best, params)
+    except PdfkitError:
+        return None
+    worse = (not found.converged, sum(len(one.messages) for one in found.datasets))
+    before = (not best.converged, sum(len(one.messages) for one in best.datasets))
+    lower = _misfit(found) < (1.0 - LOWER) * _misfit(best)
+    return found if lower and worse <= before else None
+
+
+def _misfit(result: FitResult) -> float:
+    return result.chi2 + result.restraint_chi2
+
+
+def _told(found: FitResult, own: FitResult, where: str) -> FitResult:
+    """Return a fit with what was said of the first one, and where this one came from."""
+    for name, par in found.params.items():
+        par.init_value = own.params[name].init_value
+    came = f"found from {where}: from its own start values the fit ended at Rw = {own.rw:.4f}"
+    return replace(found, remarks=tuple(dict.fromkeys([came, *found.remarks])), nfev=own.nfev + found.nfev)
+
+
+# --- Other start values ----------------------------------------------------------------------------------------------
+
+
+def _starts(key: str, own: FitResult, results: Mapping[str, FitResult]) -> Iterator[tuple[str, Parameters]]:
+    """Yield other start values of a fit, each with where it comes from."""
+    for name, other in results.items():
+        if name != key and (params := _carried_over(own, other)) is not None:
+            yield f"the end point of {name}", params
+    for phase, params in _exchanged(own):
+        yield f"{phase} with the U of its elements exchanged", params
+
+
+def _carried_over(own: FitResult, other: FitResult) -> Parameters | None:
+    """Return the parameters of a fit with what another found; None where that says nothing new."""
+    params, moved = own.params.copy(), False
+    for name in own.free:
+        value = _meant(name, own, other)
+        if value is not None:
+            moved |= _set(params, name, value)
+    return params if moved else None
+
+
+def _set(params: Parameters, name: str, value: float) -> bool:
+    """Give a parameter a value within its bounds; return whether that moved it."""
+    par = params[name]
+    before = float(par.value)
+    par.value = min(max(value, par.min), par.max)
+    step, size = abs(float(par.value) - before), max(abs(before), abs(float(par.value)))
+    return step > SAME * size * (1e-2 if _is_length(name) else 1.0)
+
+
+def _is_length(name: str) -> bool:
+    return name.rpartition(".")[2] in LENGTHS
+
+
+def _meant(name: str, own: FitResult, other: FitResult) -> float | None:
+    """Return what another fit says of a parameter: of the same name, else of the same ending, the largest phase first.
+
+    Scales are found anew at every start of a fit.
+    """
+    ending = name.partition(".")[2]
+    if name.endswith("scale"):
+        return None
+    if name in other.params and _was_fitted(other, name):
+        return float(other.params[name].value)
+    alike = LENGTHS if _is_length(name) else (ending,)
+    for phase in _by_share(other):
+        for one in alike:
+            twin = f"{phase}.{one}"
+            if twin in other.params and _was_fitted(other, twin):
+                return _strained(own, name, other, twin) if _is_length(name) else float(other.params[twin].value)
+    return None
+
+
+def _was_fitted(result: FitResult, name: str) -> bool:
+    par = result.params[name]
+    return bool(par.vary or par.expr)
+
+
+def _by_share(result: FitResult) -> list[str]:
+    """Return the phases of a fit, the one with most atoms first."""
+    return sorted(result.fractions, key=lambda name: -_known(result.fractions[name]["atoms"][0]))
+
+
+def _known(value: float) -> float:
+    return value if math.isfinite(value) else 0.0
+
+
+def _strained(own: FitResult, name: str, other: FitResult, twin: str) -> float | None:
+    """Return the start value of a length, with the strain that another fit found in its own."""
+    start, before = own.params[name].init_value, other.params[twin].init_value
+    return None if not start or not before else float(start) * float(other.params[twin].value) / float(before)
+
+
+def _exchanged(own: FitResult) -> Iterator[tuple[str, Parameters]]:
+    """Yield for each phase the parameters with the fitted Uiso of two of its elements exchanged."""
+    for phase in own.fractions:
+        U = [n for n in own.free if n.startswith(f"{phase}.") and n.endswith(".Uiso")]
+        if len(U) == 2:
+            first, second = (float(own.params[n].value) for n in U)
+            params = own.params.copy()
+            if any([_set(params, U[0], second), _set(params, U[1], first)]):
+                yield phase, params
