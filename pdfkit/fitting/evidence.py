@@ -194,8 +194,8 @@ def laplace(likelihood: Likelihood, x: Array) -> float:
 def occam(result: FitResult, *, drawn: bool = False) -> float:
     """Return ln of the part of its priors that data leave a model, with noise of the size of its misfit.
 
-    ln Z is ln L at the best fit and this; smaller noise by a factor s leaves k ln s less. drawn : by importance sampling,
-    not from the quadratic alone.
+    ln Z is ln L at the best fit and this; smaller noise by a factor s leaves k ln s less. drawn : by importance
+    sampling, not from the quadratic alone.
     """
     likelihood, x = Likelihood.of(result, "misfit"), result.values
     lnz = sampled(likelihood, x).lnz if drawn else laplace(likelihood, x)
