@@ -24,7 +24,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 import pdfkit as pk
-from pdfkit.fitting.comparison import noise_of
+from pdfkit.fitting.comparison import weighed_alike, yardstick
 from pdfkit.fitting.evidence import Likelihood, laplace, sampled
 from pdfkit.fitting.nested import nested
 from pdfkit.model import noise
@@ -133,18 +133,24 @@ def fitted(problem: Problem) -> dict[str, pk.FitResult]:
     return polished(out)
 
 
+def measure(problem: Problem) -> tuple[str, dict[str, pk.FitResult]]:
+    """Return what misfits are measured by, and both fits in that measure."""
+    how, spectra = yardstick(fitted(problem))
+    return how, {name: weighed_alike(one, spectra) for name, one in fitted(problem).items()}
+
+
 def bic(result: pk.FitResult, how: str) -> float:
     """Return −½ BIC, what was printed as ln Z before."""
     n, k = result.n_independent, len(result.free)
-    chi2 = result.reduced_chi2 * (n - k)
+    chi2 = result.minimum * n / (n if result.whitened else result.n_points)
     return (-0.5 * chi2 if how == "known" else -0.5 * n * math.log(chi2 / n)) - 0.5 * k * math.log(n)
 
 
 def nested_numbers(problem: Problem, points: int) -> dict[str, list[float]]:
     """Return ln Z of both rivals by dynesty, with its error and evaluations."""
-    how = noise_of(fitted(problem).values())
+    how, results = measure(problem)
     out = {}
-    for name, result in fitted(problem).items():
+    for name, result in results.items():
         found = nested(Likelihood.of(result, how), result.values, seed=problem.seed, points=points)
         out[name] = [found.lnz, found.error, found.evaluations]
     return out
@@ -152,8 +158,7 @@ def nested_numbers(problem: Problem, points: int) -> dict[str, list[float]]:
 
 def row(problem: Problem, truth: dict[str, list[float]] | None) -> str:
     """Return a line of the table."""
-    results = fitted(problem)
-    how = noise_of(results.values())
+    how, results = measure(problem)
     both = [Likelihood.of(one, how) for one in results.values()]
     fits = list(results.values())
     plain = [laplace(one, fit.values) for one, fit in zip(both, fits, strict=True)]

@@ -5,15 +5,17 @@ bounds: `pdfkit.fitting.evidence` has the formulas, and what is done where the p
 differences mean something: Δ ln Z = ln Z(best) − ln Z, 0 for the best and larger for worse. Two models closer than 3
 (odds of 20 to 1, where "strong" begins in Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995)) cannot be told apart.
 
-Errors dG count as known only while the best model fits within them. A best reduced χ² above 2 says that something other
-than noise is wrong with every model; then small differences between large χ² would look decisive, and the size of the
-noise is integrated out, so that the best misfit itself is the yardstick.
+All models are measured by the same noise, the one that the best of them shows: where fits took the spectrum of the
+noise from their residuals, that of the best fit, with its size integrated out. Errors dG that weigh points by themselves
+count as known only while the best model fits within them. A best reduced χ² above 2 says that something other than noise
+is wrong with every model; then small differences between large χ² would look decisive, and the size is integrated out,
+too, so that the best misfit itself is the yardstick.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,9 +26,10 @@ from pdfkit import _checks, _expressions
 from pdfkit._expressions import matching
 from pdfkit._table import aligned, csv_text, frame, shortlist, view, wrapped
 from pdfkit.data.curves import PDF
+from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.evidence import Evidence, Likelihood, Prior, sampled
-from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.fitting.least_squares import fit, parameters, refit
 from pdfkit.fitting.polishing import polished
 from pdfkit.model.model import Model
 from pdfkit.results.result import FitResult
@@ -52,11 +55,29 @@ NEAR = 2.0
 Progress = Callable[[str], None]
 
 
-def noise_of(results: Iterable[FitResult]) -> str:
-    """Return "known" where the data bring errors and the best fit lies within them, else "misfit"."""
-    results = list(results)
-    best = min(one.reduced_chi2 for one in results)
-    return "known" if all(one.errors_from != "misfit" for one in results) and best <= MISFIT else "misfit"
+Noises = tuple[NoiseSpectrum | None, ...]
+
+
+def yardstick(results: Mapping[str, FitResult]) -> tuple[str, Noises]:
+    """Return what misfits are measured by, the same for all: what the best fit says of the noise.
+
+    "known" where the data bring errors that hold, else "misfit"; and the spectrum of each data set, None where points
+    are weighed as the data say.
+    """
+    best = min(results.values(), key=lambda one: one.chi2)
+    noises = tuple(one.noise for one in best.datasets)
+    used = best.problem.use_errors and all(d.data.dG is not None or d.data.cov is not None for d in best.datasets)
+    known = used and noises == (None,) * len(noises) and best.reduced_chi2 <= MISFIT
+    return "known" if known else "misfit", tuple(one if one is not None and one.weighs else None for one in noises)
+
+
+def weighed_alike(result: FitResult, noises: Noises) -> FitResult:
+    """Return a fit in the measure of another one's noise, from where it ended."""
+    sets = result.problem.datasets
+    if all(one.noise is noise for one, noise in zip(sets, noises, strict=True)):
+        return result
+    sets = tuple(replace(one, noise=noise) for one, noise in zip(sets, noises, strict=True))
+    return refit(replace(result, problem=replace(result.problem, datasets=sets)), result.params)
 
 
 def _evidence(likelihood: Likelihood, result: FitResult, method: str, tell: Callable[[str], None]) -> Evidence:
@@ -126,11 +147,12 @@ class Comparison:
             raise PdfkitError("there are no fits to compare: give one at least")
         check_method(evidence)
         _same_data(results)
-        noise = noise_of(results.values())
+        noise, spectra = yardstick(results)
         tell = progress or (lambda words: None)
-        likelihoods = {name: Likelihood.of(one, noise) for name, one in results.items()}
+        alike = {name: weighed_alike(one, spectra) for name, one in results.items()}
+        likelihoods = {name: Likelihood.of(one, noise) for name, one in alike.items()}
         found = {}
-        for name, one in results.items():
+        for name, one in alike.items():
             found[name] = _evidence(likelihoods[name], one, evidence, lambda words, of=name: tell(f"{of}: {words}"))  # type: ignore[misc]
         order = sorted(results, key=lambda name: -found[name].lnz)
         return cls(

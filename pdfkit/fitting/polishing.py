@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from pdfkit.errors import PdfkitError
-from pdfkit.fitting.least_squares import refit
+from pdfkit.fitting.least_squares import refit, solve
 from pdfkit.model.params import Parameters
 from pdfkit.results.result import FitResult
 
@@ -52,20 +52,26 @@ def _tried(best: FitResult, params: Parameters) -> FitResult | None:
         return None
     worse = (not found.converged, sum(len(one.messages) for one in found.datasets))
     before = (not best.converged, sum(len(one.messages) for one in best.datasets))
-    lower = _misfit(found) < (1.0 - LOWER) * _misfit(best)
+    lower = found.minimum < (1.0 - LOWER) * best.minimum
     return found if lower and worse <= before else None
-
-
-def _misfit(result: FitResult) -> float:
-    return result.chi2 + result.restraint_chi2
 
 
 def _told(found: FitResult, own: FitResult, where: str) -> FitResult:
     """Return a fit with what was said of the first one, and where this one came from."""
+    found = _by_its_own_noise(found, own)
     for name, par in found.params.items():
         par.init_value = own.params[name].init_value
     came = f"found from {where}: from its own start values the fit ended at Rw = {own.rw:.4f}"
     return replace(found, remarks=tuple(dict.fromkeys([came, *found.remarks])), nfev=own.nfev + found.nfev)
+
+
+def _by_its_own_noise(found: FitResult, own: FitResult) -> FitResult:
+    """Return a fit with the noise that its own residual shows, where the first fit had that of its own."""
+    if all(one.noise is None for one in own.datasets):
+        return found
+    sets = tuple(replace(one, noise=None) for one in found.problem.datasets)
+    params = found.params.copy()
+    return solve(replace(own.problem, datasets=sets, restraint_scale=None), params)
 
 
 # --- Other start values ----------------------------------------------------------------------------------------------
