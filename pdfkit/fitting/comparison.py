@@ -6,10 +6,10 @@ differences mean something: Δ ln Z = ln Z(best) − ln Z, 0 for the best and la
 (odds of 20 to 1, where "strong" begins in Kass & Raftery, J. Am. Stat. Assoc. 90, 773 (1995)) cannot be told apart.
 
 All models are measured by the same noise, the one that the best of them shows: where fits took the spectrum of the
-noise from their residuals, that of the best fit, with its size integrated out. Errors dG that weigh points by themselves
-count as known only while the best model fits within them. A best reduced χ² above 2 says that something other than noise
-is wrong with every model; then small differences between large χ² would look decisive, and the size is integrated out,
-too, so that the best misfit itself is the yardstick.
+noise from their residuals, that of the best fit, with its size integrated out. Errors dG that weigh points by
+themselves count as known only while the best model fits within them. A best reduced χ² above 2 says that something
+other than noise is wrong with every model; then small differences between large χ² would look decisive, and the size is
+integrated out, too, so that the best misfit itself is the yardstick.
 """
 
 from __future__ import annotations
