@@ -19,7 +19,7 @@ from pdfkit.io import _journal
 from pdfkit.io._atomic import WRITTEN, AnyPath
 from pdfkit.screening.candidates import Candidate
 from pdfkit.screening.settings import Progress, Tell, Work
-from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, warm_up
+from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, warm_up, weighable
 
 # --- The journal of a long computation -------------------------------------------------------------------------------
 
@@ -209,7 +209,8 @@ class Run:
     def _known(self, name: str, candidate: Candidate) -> Record | None:
         if candidate.payload is None:
             return {"error": candidate.entry.error}
-        return self.journal.get(name, candidate.entry.key)
+        known = self.journal.get(name, candidate.entry.key)
+        return known if known is None or name in ("match", "scale") or weighable(known) else None
 
 
 class Best:

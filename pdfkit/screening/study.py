@@ -29,7 +29,7 @@ from pdfkit.screening.rows import RankingRow, evidence_of
 from pdfkit.screening.run import Clock, Journal, opened
 from pdfkit.screening.settings import Work
 from pdfkit.screening.table import confusion_table
-from pdfkit.screening.tasks import Problem, Record, lost, run_chunk
+from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, weighable
 
 # Candidates this close in ln Z are the same to rounding (mirror images): the true one is not beaten by them.
 EQUAL = 1e-3
@@ -143,7 +143,7 @@ def study_confusion(
             for true, result in enumerate(results):
                 key = f"{true}.{repeat}"
                 known = journal.get("confusion", key)
-                if known is not None:
+                if known is not None and weighable(known):
                     yield Job([key], results=[known])
                     continue
                 curve = result.calc.G + noise(np.random.default_rng([seed, true, repeat]))

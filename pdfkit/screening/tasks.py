@@ -36,7 +36,7 @@ from pdfkit.screening.settings import ScreenFit
 Record = dict[str, Any]
 """What is known of a candidate after a stage, in types that JSON has. "error" instead of numbers where it failed."""
 
-VERSION = 2
+VERSION = 1
 """Changed when the same settings would give other numbers: journals of another version are not continued."""
 
 # Settings that a digest leaves out: the range is that of the data, and memory changes no result.
@@ -255,6 +255,12 @@ def fit_record(result: FitResult) -> Record:
         "values": values,
         "remarks": [*([] if result.converged else [result.message]), *result.remarks],
     }
+
+
+def weighable(record: Record) -> bool:
+    """Return whether a record says what the evidence needs; those of fits in journals of before do not."""
+    fits = record.get("fits", [record])
+    return all(fit is None or "error" in fit or "occam" in fit for fit in fits)
 
 
 def _match(particle: Particle, problem: Problem) -> Record:
