@@ -1,6 +1,8 @@
 """Reductions: against published curves, against replicas, and how fast.
 
-    python benchmarks/reduction.py                   ch05 patterns, replicas, speed
+    python benchmarks/reduction.py                   ch05 patterns, replicas, slow errors, amplitudes, filter, speed
+    python benchmarks/reduction.py --slow            what an error of 5 % that changes slowly with Q does; Compton
+    python benchmarks/reduction.py --filter          errors after a Fourier filter against 500 replicas
     python benchmarks/reduction.py --published DIR   a folder with <name>.xye (or .iq), .fq and .gr of PDFgetX3,
                                                      its settings taken from the header of the .gr
 
@@ -16,7 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,9 @@ import numpy as np
 import pdfkit as pk
 from pdfkit import scattering
 from pdfkit.data import conversion
+from pdfkit.reduction import corrections, slow
 from pdfkit.reduction.config import read_config
+from pdfkit.reduction.settings import ReductionSettings
 
 
 def shape_rw(ours: np.ndarray, theirs: np.ndarray) -> float:
@@ -112,7 +116,7 @@ def replicas(count: int) -> None:
     empty = pk.Intensity(np.linspace(0.5, 24.1, 700), np.full(700, 100.0), np.full(700, 8.0))
     r = np.arange(0.5, 20, 0.1)
     for method in ("adhoc", "physical"):
-        how = {"composition": "Ni", "method": method, "rpoly": 0.9}
+        how = {"composition": "Ni", "method": method, "rpoly": 0.9, "slow": 0.0}
         pdf = pk.reduce(sample, background=empty, **how).to_pdf(r, window="lorch")
         rng = np.random.default_rng(0)
         curves = np.empty((count, r.size))
@@ -125,6 +129,180 @@ def replicas(count: int) -> None:
         print(
             f"  {method}: {count} replicas; elements of the covariance differ by {z.std():.2f} sampling errors (rms), "
             f"{np.abs(z).max():.1f} at most; variances by a factor {np.mean(np.diag(sampled) / sigma**2):.3f}"
+        )
+
+
+# --- slow errors, Compton scattering, amplitudes ----------------------------------------------------------------------
+
+BEAM = ReductionSettings(probe="X", wavelength=0.2)
+FAR = np.arange(1.2, 20, 0.02)
+KINDS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": lambda x: 0 * x,
+    "linear": lambda x: 2 * x - 1,
+    "half a wave": lambda x: np.sin(np.pi * x),
+    "a wave": lambda x: np.sin(2 * np.pi * x),
+    "absorption": lambda x: 2 * np.exp(-2 * x**2) - 1,
+    "at the end": lambda x: x**4,
+}
+SILICA = """data_g
+_cell_length_a 7.13
+_cell_length_b 7.13
+_cell_length_c 7.13
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'F d -3 m:2'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_U_iso_or_equiv
+Si Si 0.125 0.125 0.125 0.002
+O O 0 0 0 0.002
+"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """S(Q) that is known, with Q-dependent weights."""
+
+    name: str
+    composition: str
+    rho0: float
+    sq: pk.SQ
+
+    def intensity(self, kind: str = "none", *, compton: bool = True, constant: float = 0.0) -> np.ndarray:
+        """⟨f²⟩ + ⟨f⟩²(S − 1) + Compton + a constant (of ⟨f(0)²⟩), times 1 + 5 % of a slow function."""
+        Q, fractions = self.sq.Q, scattering.parse_composition(self.composition)
+        means = corrections.levels(fractions, "X", Q)
+        I = means.f2 + means.f1**2 * (self.sq.S - 1) + constant * means.f2[0]
+        I += corrections.inelastic(BEAM, fractions, Q) if compton else 0.0
+        return 7 * I * (1 + 0.05 * KINDS[kind](Q / Q[-1]))
+
+    def pattern(self, rng: np.random.Generator, I: np.ndarray) -> pk.Intensity:
+        """Counts, 10⁵ in the middle of the pattern."""
+        counts = 1e5 / np.median(I) * I
+        dI = np.sqrt(np.maximum(counts, 1.0))
+        return pk.Intensity(self.sq.Q, counts + dI * rng.standard_normal(I.size), dI, wavelength=0.2)
+
+
+def samples() -> list[Sample]:
+    Q = np.linspace(0.6, 24, 1200)
+    out = []
+    crystals = {
+        "Ni": "Ni",
+        "CdS": "CdS_zincblende",
+        "CeO2": "CeO2",
+        "Si": "Si",
+        "LaB6": "LaB6",
+        "CdS dot": "CdS_zincblende",
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "glass.cif").write_text(SILICA, encoding="utf-8")
+        for name, file in {**crystals, "SiO2 glass": f"{folder}/glass.cif"}.items():
+            shape = {"shape": pk.Sphere(30)} if "dot" in name else {}
+            # Correlations of the glass fade with distance.
+            beam = {"qbroad": 0.7} if "glass" in name else {"qdamp": 0.03 if shape else 0.06}
+            crystal = pk.Crystal.from_file(file, name="p", **shape)
+            model = pk.Model(crystal, pk.Instrument(probe="X", qmax=60, scattering="q-dependent", **beam))
+            rho0 = crystal.structure.number_density()
+            out.append(Sample(name, name.split()[0], rho0, pk.SQ(Q, model.sq(Q).S)))
+    return out
+
+
+def slow_errors(sample: Sample) -> None:
+    """Shape Rw and amplitude of G(r) from 1.2 to 20 Å, without the slow factor and with it."""
+    wanted = sample.sq.to_pdf(FAR).G
+    for kind in KINDS:
+        row = []
+        for much in (0.0, 0.05):
+            iq = pk.Intensity(sample.sq.Q, sample.intensity(kind), wavelength=0.2)
+            G = pk.reduce(iq, composition=sample.composition, method="physical", slow=much, errors="none").to_pdf(FAR).G
+            row.append(f"Rw {shape_rw(G, wanted):.3f}, amplitude {G @ wanted / (wanted @ wanted):.3f}")
+        print(f"  {sample.name:<10} {kind:<12} before: {row[0]}   now: {row[1]}")
+
+
+def honest(sample: Sample, count: int) -> None:
+    """Rms of (Ĝ − G)/dG over replicas of counts, undisturbed and with factors drawn from the prior."""
+    r = np.arange(1.2, 15, 0.05)
+    wanted = sample.sq.to_pdf(r, window="lorch").G
+    rng = np.random.default_rng(3)
+    clean, shapes = sample.intensity(), slow.basis(sample.sq.Q)[:, 1:]
+    for words, much in (("undisturbed", 0.0), ("factors of the prior", 0.05)):
+        z = []
+        for _ in range(count):
+            n = 1 + shapes @ (slow.priors(much, 1.0)[1:] * rng.standard_normal(shapes.shape[1]))
+            done = pk.reduce(sample.pattern(rng, clean * n), composition=sample.composition, method="physical")
+            pdf = done.to_pdf(r, window="lorch")
+            z.append((pdf.G - wanted) / pdf.dG)
+        print(f"  {sample.name:<10} {words:<21} rms of (Ĝ − G)/dG {np.sqrt(np.mean(np.square(z))):.2f}")
+
+
+def compton(sample: Sample) -> None:
+    """Are data told from one another: what is remarked, and the amplitude when the setting is right and wrong."""
+    wanted = sample.sq.to_pdf(FAR).G
+    rng = np.random.default_rng(1)
+    for inside in (True, False):
+        iq = sample.pattern(rng, sample.intensity(compton=inside))
+        row = []
+        for setting in (inside, not inside):
+            done = pk.reduce(iq, composition=sample.composition, method="physical", compton=setting)
+            said = any("Compton" in text for text in done.sq.remarks)
+            G = done.to_pdf(FAR).G
+            row.append(f"{G @ wanted / (wanted @ wanted):.3f}{' (remarked)' if said else ''}")
+        words = "with" if inside else "without"
+        print(f"  {sample.name:<10} data {words} Compton: amplitude {row[0]}, with the wrong setting {row[1]}")
+
+
+def amplitudes(sample: Sample) -> None:
+    """The factor of the ad hoc amplitude, and what is estimated of it."""
+    wanted = sample.sq.to_pdf(FAR).G
+    rng = np.random.default_rng(1)
+    cases: dict[str, dict[str, object]] = {"as measured": {}, "5 % linear": {"kind": "linear"}}
+    cases |= {"no Compton": {"compton": False}, "fluorescence": {"constant": 0.02}}
+    for words, how in cases.items():
+        iq = sample.pattern(rng, sample.intensity(**how))  # type: ignore[arg-type]
+        done = pk.reduce(iq, composition=sample.composition, rho0=sample.rho0)
+        true = float(done.to_pdf(FAR).G @ wanted / (wanted @ wanted))
+        found, error = (done.diagnostics.get(name, math.nan) for name in ("amplitude", "amplitude error"))
+        off = f"off by {100 * (found / true - 1):+.1f} %, {(found - true) / error:+.1f} σ"
+        print(f"  {sample.name:<10} {words:<13} true {true:.3f}, estimated {found:.3f} ± {error:.3f}: {off}")
+
+
+def filters(count: int) -> None:
+    """Errors after the filter against replicas, and what it removes and harms."""
+    rng = np.random.default_rng(0)
+    for sample in samples():
+        end = {"Ni": 2.0, "SiO2 glass": 1.2, "LaB6": 1.3}.get(sample.name, 2.0)
+        Q, far = sample.sq.Q, np.arange(end + 0.3, 20, 0.02)
+        wrong = pk.SQ(Q, sample.sq.S + 0.05 * np.cos(0.4 * Q))
+        true = sample.sq.to_pdf(far).G
+        row = []
+        for sq in (sample.sq, wrong):
+            found = [sq, *(sq.fourier_filter(end, sample.rho0, passes=n) for n in (1, 10))]
+            row.append(", ".join(f"{np.std(one.to_pdf(far).G - true) / np.std(true):.4f}" for one in found))
+        print(f"  {sample.name:<10} off by (0, 1, 10 passes): nothing wrong {row[0]}; S + 0.05 cos(0.4 Q) {row[1]}")
+    sample, r = samples()[1], np.arange(0.5, 15, 0.1)
+    dS = 0.02 + 0.002 * sample.sq.Q
+    for passes in (1, 10):
+        exact = (
+            pk.SQ(sample.sq.Q, sample.sq.S, dS)
+            .fourier_filter(2.0, sample.rho0, passes=passes)
+            .to_pdf(r, window="lorch")
+        )
+        curves = [
+            pk.SQ(sample.sq.Q, sample.sq.S + dS * rng.standard_normal(dS.size))
+            .fourier_filter(2.0, sample.rho0, passes=passes)
+            .to_pdf(r, window="lorch")
+            .G
+            for _ in range(count)
+        ]
+        ratio = np.std(curves, axis=0) / exact.dG
+        print(
+            f"  {passes} passes, {count} replicas: spread/dG {np.sqrt(np.mean(ratio**2)):.3f}, {ratio.min():.2f} to "
+            f"{ratio.max():.2f} (sampling {1 / math.sqrt(2 * count):.3f})"
         )
 
 
@@ -160,12 +338,26 @@ def speed(files: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--published", type=Path, metavar="DIR")
+    parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--filter", action="store_true")
     parser.add_argument("--replicas", type=int, default=2000)
     parser.add_argument("--files", type=int, default=1000)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore", pk.PdfkitWarning)
     if chosen.published is not None:
         published(chosen.published)
+        return
+    whole = not (chosen.slow or chosen.filter)
+    if chosen.slow or whole:
+        print("a factor 1 + 5 % of a slow function on intensities without noise")
+        some = samples()
+        for study in (slow_errors, lambda one: honest(one, 40), compton, amplitudes):
+            for sample in some:
+                study(sample)
+    if chosen.filter or whole:
+        print("Fourier filter")
+        filters(500)
+    if not whole:
         return
     print("published with diffpy.cmi (another program, other corrections)")
     ch05()

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     *("composition", "background", "bgscale", "unit", "wavelength", "twothetazero", "probe", "qmin", "qmax"),
-    *("qmaxinst", "rpoly", "method", "rho0", "compton", "slow", "rcut", "window", "extrapolate", "errors"),
-    *("rmin", "rmax", "rstep"),
+    *("qmaxinst", "rpoly", "method", "rho0", "compton", "slow", "rcut", "filter_passes", "absolute", "anomalous"),
+    *("window", "extrapolate", "errors", "rmin", "rmax", "rstep"),
 )
 
 
@@ -66,6 +66,19 @@ def reduce(
         ),
     ] = None,
     rcut: Annotated[float | None, typer.Option(help="No two atoms are nearer, in Å.  [default: found]")] = None,
+    filter_passes: Annotated[
+        int | None,
+        typer.Option(
+            "--filter", help="Passes of the Fourier filter of G(r) below rcut, such as 1.  [default: 0]", min=0
+        ),
+    ] = None,
+    absolute: Annotated[
+        bool | None,
+        typer.Option("--absolute", help="Of the adhoc method: divide by the factor of the amplitude; needs --rho0."),
+    ] = None,
+    anomalous: Annotated[
+        bool | None, typer.Option("--anomalous", help="Add f′ and f″ of X-rays; needs the wavelength.")
+    ] = None,
     window: Annotated[str | None, o.WINDOW] = None,
     extrapolate: Annotated[
         str | None, typer.Option(help="F(Q) below qmin: none, linear (small particles) or quadratic.")

@@ -98,6 +98,23 @@ class Covariance:
         """Return the covariance of the points of Q that are kept ((n,) of truth values)."""
         return Covariance(self.Q[keep], self.weight[keep], self.variance[keep], self.modes[keep], self.core)
 
+    def less(self, E: Array, B: Array) -> Covariance:
+        """Return the covariance of F − E·(BᵀF) (E, B: (n, k)), exactly; it is that of F with weight 1."""
+        carried, M = self.variance[:, None] * B, self.modes
+        k, p = E.shape[1], M.shape[1]
+        core = np.zeros((2 * k + p, 2 * k + p))
+        core[:k, :k] = B.T @ carried
+        core[:k, k : 2 * k] = core[k : 2 * k, :k] = -np.eye(k)
+        core[2 * k :, 2 * k :] = self.core
+        modes = np.concatenate([E, carried, M - E @ (B.T @ M)], axis=1)
+        return Covariance(self.Q, self.weight, self.variance, modes, core)
+
+    def deviations(self) -> Array:
+        """Return the standard deviations of F (n,)."""
+        total = self.variance + np.einsum("kp,pq,kq->k", self.modes, self.core, self.modes, optimize=True)
+        # Where a fit took all that a point had to say, rounding may leave less than nothing.
+        return np.asarray(np.sqrt(np.maximum(total, 1e-12 * self.variance)))
+
     def plus(self, other: Covariance) -> Covariance:
         """Return the covariance of a sum or difference of two curves with independent errors, exactly.
 

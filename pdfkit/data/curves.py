@@ -137,6 +137,27 @@ class PDF(Arithmetic):
 
         return pdf(self, path=path, **options)
 
+    def fourier_filter(self, rcut: float, rho0: float | None = None, *, passes: int = 1) -> PDF:
+        """Return G(r) without what it has below rcut (Å) besides −4πρ₀r, and without what that does further out.
+
+        As `SQ.fourier_filter`, for a G(r) from 0 to at least twice rcut with a known Qmax. Of a G(r) with a window, the
+        product F·M is filtered. Errors follow where there is a `cov`; dG alone is left as it is, with a remark.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> pdf, rho0 = model(np.arange(0.0, 20, 0.01)), pk.load_structure("Ni").number_density()
+        >>> bad = 1.0 * pdf + 3 * pdf.r * np.exp(-((pdf.r / 0.5) ** 2))  # a ripple where no atoms are
+        >>> good = bad.fourier_filter(2.0, rho0)
+        >>> bool(np.std((good.G - pdf.G)[pdf.r < 1.5]) < 0.3 * np.std((bad.G - pdf.G)[pdf.r < 1.5]))
+        True
+        """
+        from pdfkit.data.filtering import filtered_pdf
+
+        return filtered_pdf(self, rcut, rho0, passes)
+
     def g(self, rho0: float) -> Array:
         """Return g(r) = 1 + G(r)/(4πrρ₀), ρ₀ in atoms/Å³ (NaN at r = 0). [Faber–Ziman; g → 1 at large r]"""
         rho0 = _checks.number("rho0", rho0, low=0.0, open_low=True)
@@ -220,6 +241,37 @@ class SQ(Arithmetic):
         known = self.dS is not None or self.cov is not None
         lost = ("dS is left out: values interpolated in Q do not have independent errors",) if known else ()
         return replace(self, **{**values, "dS": None}, cov=None, remarks=(*self.remarks, *lost))
+
+    def fourier_filter(self, rcut: float, rho0: float | None = None, *, passes: int = 1) -> SQ:
+        """Return S(Q) without what its G(r) has below rcut (Å) besides −4πρ₀r (ρ₀ in atoms/Å³), where no two atoms are.
+
+        F(Q) − ∫₀^rcut [G(r) + 4πρ₀r] sin(Qr) dr, the filter of PyStoG; `passes` > 1 repeat that, as Glassure does, all
+        in one step. Without rho0 the slope of G below rcut is kept. Below the first Q, S is taken to be 0, as in a
+        crystal.
+
+        It is linear, so dS, and cov, which the result has, are exact. What a sharp Qmax leaves below rcut goes, too:
+        at one pass 0.0001 to 0.003 of the rms of G further out, at a hundred up to 0.02. Choose rcut 0.3 Å or more
+        below the first peak.
+
+        Raises PdfkitError for an rcut or a number of passes that is not positive.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> Q, rho0 = np.arange(0.5, 24, 0.02), pk.load_structure("CdS_zincblende").number_density()
+        >>> true = model.sq(Q)
+        >>> wrong = pk.SQ(Q, true.S + 0.05 * np.cos(0.4 * Q))  # an error that changes slowly with Q
+        >>> right = wrong.fourier_filter(2.0, rho0, passes=10)
+        >>> r = np.arange(2.3, 20, 0.01)
+        >>> off = [float(np.std(sq.to_pdf(r).G - true.to_pdf(r).G)) for sq in (wrong, right)]
+        >>> off[1] < 0.3 * off[0]
+        True
+        """
+        from pdfkit.data.filtering import filtered_sq
+
+        return filtered_sq(self, rcut, rho0, passes)
 
     @property
     def F(self) -> Array:

@@ -16,7 +16,7 @@ _FORMATS = {"qa": "A-1", "qnm": "nm-1", "twotheta": "2theta"}
 _PROBES = {"sas": "X", "x-ray": "X", **{word: probe for probe, word in MODES.items()}}
 # What PDFgetX3 keeps besides: no number of a reduction depends on it.
 _IGNORED = {"version", "outputtype", "outputtypes", "output", "outputs", "interact", "plot", "verbose", "force"}
-_IGNORED |= {"datapath", "find", "pattern", "createsrcdir", "digest", "errorsource"}
+_IGNORED |= {"datapath", "find", "pattern", "createsrcdir", "digest", "errorsource", "amplitude"}
 
 
 def read_config(path: AnyPath) -> dict[str, Any]:
@@ -86,13 +86,14 @@ def _window(value: str) -> str:
 
 
 _WORDS = ("composition", "method", "errors", "extrapolate", "window", "polarisation")
-_NUMBERS = "bgscale rpoly qmaxinst qmin qmax rmin rmax rstep wavelength twothetazero rho0 recoil absorption slow rcut"
+_NUMBERS = "bgscale rpoly qmaxinst qmin qmax rmin rmax rstep wavelength twothetazero"
+_NUMBERS += " rho0 recoil absorption slow rcut filter_passes"
 # The keys of a configuration: the setting that each is, and what makes a value of its text.
 _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     **{name: (name, _number) for name in _NUMBERS.split()},
     **{name: (name, str) for name in _WORDS},
     "bgscales": ("bgscale", _number),
-    **{name: (name, _yes) for name in ("constant", "compton")},
+    **{name: (name, _yes) for name in ("constant", "compton", "absolute", "anomalous")},
     "polarisation": ("polarisation", _number_or_word),
     "mode": ("probe", _one_of(_PROBES)),
     "dataformat": ("unit", _one_of(_FORMATS)),

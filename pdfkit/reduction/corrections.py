@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,11 @@ class Levels:
     f2: Array
 
 
-def levels(fractions: Mapping[str, float], probe: str, Q: Array) -> Levels:
-    """Return ⟨f⟩ and ⟨f²⟩ on Q (Å⁻¹); PdfkitError for a null-scattering mixture or Q beyond the tables."""
+def levels(fractions: Mapping[str, float], probe: str, Q: Array, wavelength: float | None = None) -> Levels:
+    """Return ⟨f⟩ and ⟨f²⟩ on Q (Å⁻¹), with a wavelength |⟨f⟩| and ⟨|f|²⟩ of f = f₀ + f′ + if″.
+
+    Raises PdfkitError for a null-scattering mixture or Q beyond the tables.
+    """
     if probe != "N" and Q[-1] > scattering.QMAX_TABLES:
         raise PdfkitError(
             f"Q reaches {Q[-1]:g} Å⁻¹, beyond the tables of form factors ({scattering.QMAX_TABLES:.0f}): is Q in nm⁻¹? "
@@ -39,8 +43,11 @@ def levels(fractions: Mapping[str, float], probe: str, Q: Array) -> Levels:
         )
     names = list(fractions)
     c = np.array([fractions[name] for name in names])
-    f = np.stack([scattering.form_factor(name, probe, Q) for name in names])
-    return Levels(scattering._mean(c, f, names), np.tensordot(c, f**2, axes=1))
+    f: Any = np.stack([scattering.form_factor(name, probe, Q) for name in names])
+    if wavelength is not None:
+        f = f + np.array([scattering.anomalous(name, wavelength) for name in names])[:, None]
+    mean = scattering._mean(c, f, names)
+    return Levels(mean if wavelength is None else np.abs(mean), np.tensordot(c, scattering.product(f, f), axes=1))
 
 
 def _incoherent(fractions: Mapping[str, float]) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -57,7 +58,13 @@ class LowR:
 
 
 def low_r(Q: Array, atoms: Atoms, end: float) -> LowR:
-    """Return what there is to know below `end` (Å) of F on Q (n,)."""
+    """Return what there is to know below `end` (Å) of F on Q (n,); the last few are kept."""
+    return _low_r(Q.tobytes(), tuple(atoms.fractions.items()), atoms.probe, end)
+
+
+@lru_cache(maxsize=8)
+def _low_r(points: bytes, fractions: tuple[tuple[str, float], ...], probe: str, end: float) -> LowR:
+    Q, atoms = np.frombuffer(points), Atoms(dict(fractions), probe)
     step = math.pi / (2 * float(Q[-1]))
     r: Array = step * np.arange(1, max(3, int(end / step)) + 1, dtype=np.float64)
     W = transform(Q, r)

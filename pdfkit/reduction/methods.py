@@ -16,11 +16,13 @@ from pdfkit import transforms
 from pdfkit._checks import Array
 from pdfkit.data.covariance import Covariance
 from pdfkit.data.curves import Intensity
+from pdfkit.data.filtering import Filter
 from pdfkit.errors import PdfkitError
 from pdfkit.reduction import slow
 from pdfkit.reduction.corrections import Levels
 from pdfkit.reduction.lowr import Atoms
 from pdfkit.reduction.settings import ReductionSettings
+from pdfkit.reduction.slow import Solution
 
 # --- Two methods, from net intensities to F(Q) -----------------------------------------------------------------------
 
@@ -30,8 +32,9 @@ class Corrected:
     """F(Q) and how it came about.
 
     F, before (without the polynomial), polynomial : (n,) Å⁻¹. scale : α of I. degree : of the polynomial, may be a
-    fraction. D (n,), L, R (n, p): δF = D·δI + L·(RᵀδI). facts : numbers for the diagnostics. open : shapes (n, q) and
-    covariance (q, q) of what the fit leaves open whatever the counts. misfit : of the fit of a slow factor.
+    fraction. D (n,), L, R (n, p): δF = D·δI + L·(RᵀδI). facts : numbers for the diagnostics. removal : E, R (n, k)
+    with which F − E·(RᵀF) lacks its polynomial. open : shapes (n, q) and covariance (q, q) of what the fit leaves open
+    whatever the counts. fit : of a slow factor.
     """
 
     F: Array
@@ -43,8 +46,9 @@ class Corrected:
     L: Array
     R: Array
     facts: dict[str, float]
+    removal: tuple[Array, Array]
     open: tuple[Array, Array] | None = None
-    misfit: float = math.nan
+    fit: Solution | None = None
 
 
 def adhoc(Q: Array, I: Array, levels: Levels, rpoly: float) -> Corrected:
@@ -110,8 +114,8 @@ def physical(Q: Array, I: Array, physics: Physics, settings: ReductionSettings) 
     facts = {"slow factor": float(np.sqrt(w @ (factor / alpha - 1) ** 2 / w.sum())), "no atoms below": got.end}
     facts |= {"constant": float(got.theta[-1])} if settings.constant else {}
     done = _corrected(Q, w, B, terms, depends @ got.theta, settings.rpoly or 0.0, facts)
-    basis, back = _removal(Q, w, done.degree)
-    return replace(done, scale=alpha, open=(v - basis @ (back.T @ v), got.systematic), misfit=got.misfit)
+    basis, back = done.removal
+    return replace(done, scale=alpha, open=(v - basis @ (back.T @ v), got.systematic), fit=got)
 
 
 def _level(Q: Array, A: Array, B: Array, T: Array, derivative: Array, settings: ReductionSettings) -> Corrected:
@@ -171,7 +175,8 @@ def _corrected(
     """Return F = Σθv − B less its polynomial, for terms (θ, v, dθ/dI), D the derivative of Σθv at fixed θ."""
     before = sum((t * v for t, v, _ in terms), -B)
     degree = rpoly * (Q[-1] - Q[0]) / math.pi
-    basis, back = _removal(Q, w, degree)
+    basis, share = polynomials(Q, w, degree)
+    back = (w[:, None] * basis) * share
 
     def rest(v: Array) -> Array:
         return np.asarray(v - basis @ (back.T @ v))
@@ -179,13 +184,7 @@ def _corrected(
     polynomial = before - rest(before)
     L = np.stack([*basis.T, *(rest(v) for _, v, _ in terms)], axis=1)
     R = np.stack([*(-D[:, None] * back).T, *(g for _, _, g in terms)], axis=1)
-    return Corrected(before - polynomial, before, polynomial, terms[0][0], degree, D, L, R, facts)
-
-
-def _removal(Q: Array, w: Array, degree: float) -> tuple[Array, Array]:
-    """Return E and R (n, k) with which F − E·(RᵀF) lacks its polynomial."""
-    basis, share = polynomials(Q, w, degree)
-    return basis, (w[:, None] * basis) * share
+    return Corrected(before - polynomial, before, polynomial, terms[0][0], degree, D, L, R, facts, (basis, back))
 
 
 def polynomials(Q: Array, w: Array, degree: float) -> tuple[Array, Array]:
@@ -280,11 +279,14 @@ def propagated(Q: Array, found: Corrected, variance: Array) -> Covariance:
     return Covariance(Q, np.ones(Q.size), found.D**2 * variance, modes, core)
 
 
-def diagonal(cov: Covariance) -> Array:
-    """Return the standard deviations of F (n,): the roots of the diagonal of what `propagated` returns."""
-    total = cov.variance + np.einsum("kp,pq,kq->k", cov.modes, cov.core, cov.modes, optimize=True)
-    # Where a fit took all that a point had to say, rounding may leave less than nothing.
-    return np.asarray(np.sqrt(np.maximum(total, 1e-12 * cov.variance)))
+def filtered(found: Corrected, low_r: Filter) -> Corrected:
+    """Return what the method found with what is below rcut filtered out, in F and in its derivatives."""
+    F = low_r(found.F)
+    L = np.concatenate([low_r(found.L), -low_r.E], axis=1)
+    R = np.concatenate([found.R, found.D[:, None] * low_r.B], axis=1)
+    left = None if found.open is None else (low_r(found.open[0]), found.open[1])
+    facts = {**found.facts, "filtered": float(np.sqrt(np.mean((F - found.F) ** 2) / np.mean(F**2)))}
+    return replace(found, F=F, polynomial=found.before - F, L=L, R=R, open=left, facts=facts)
 
 
 def noise_ratio(Q: Array, F: Array, variance: Array) -> float | None:

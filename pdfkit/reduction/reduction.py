@@ -23,22 +23,28 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit._table import facts, frame
 from pdfkit.data import advice
 from pdfkit.data.curves import PDF, SQ, Intensity
+from pdfkit.data.filtering import Filter, low_r_filter
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError, PdfkitWarning
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.intensity import read_intensity
+from pdfkit.reduction.amplitude import amplitude, made_absolute
 from pdfkit.reduction.corrections import Levels, Net, bridged, inelastic, levels, subtract, transmission
-from pdfkit.reduction.lowr import Atoms
-from pdfkit.reduction.methods import Corrected, Physics, adhoc, diagonal, noise_ratio, physical, propagated, with_errors
+from pdfkit.reduction.lowr import Atoms, foot
+from pdfkit.reduction.methods import Corrected, Physics, adhoc, filtered, noise_ratio, physical, propagated, with_errors
 from pdfkit.reduction.settings import ReductionOptions, ReductionSettings, settings_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,12 +153,23 @@ class Reduction:
             pdf = replace(pdf, instrument=replace(pdf.instrument, qmin=0.0))
         return replace(pdf, header={**keep, **pdf.header}, remarks=self.sq.remarks)
 
+    def to_dataframe(self) -> DataFrame:
+        """Return Q, S, its errors and every stage as a `pandas.DataFrame`, a row a point."""
+        errors = {} if self.dS is None else {"dS": self.dS}
+        return frame({"Q": self.Q, "S": self.S, **errors, **self.stages})
+
+    def _repr_html_(self) -> str:
+        shown = {name: f"{value:.5g}" for name, value in self.diagnostics.items()}
+        heading = f"Reduction: {self.sq.name or 'pattern'}, {self.sq.composition}, {self.settings['method']}"
+        return facts(heading, shown | {"errors": self.settings["errorsource"]}, self.sq.remarks)
+
     def __str__(self) -> str:
         """One fact per line."""
         n, Q = len(self.sq), self.sq.Q
         lines = [f"{self.sq.name or 'pattern'}: {n} points, Q = {Q[0]:.4g} to {Q[-1]:.4g} Å⁻¹, {self.sq.composition}"]
         lines += [f"  {name:<22} {value:.5g}" for name, value in self.diagnostics.items()]
-        return "\n".join([*lines, f"  {'errors':<22} {self.settings['errorsource']}"])
+        lines.append(f"  {'errors':<22} {self.settings['errorsource']}")
+        return "\n".join([*lines, f"  {'amplitude':<22} {self.settings['amplitude']}"])
 
 
 def reduce(
@@ -190,15 +207,22 @@ def reduce(
     slow : of "physical": how much, as a standard deviation, intensities may be wrong by a factor that changes slowly
         with Q; it is found from G(r) below the first peak, and its error is in those of G(r). 0: no such factor; the
         scale then comes from `rho0` (Krogh-Moe and Norman) where it is given, else from the level at high Q.
-    rcut : Å, no two atoms are nearer (default: found). rho0 : atoms/Å³, makes G = −4πρ₀r there.
+    rcut : Å, no two atoms are nearer (default: found). rho0 : atoms/Å³, makes G = −4πρ₀r there; of a structure,
+        `number_density()`.
+    filter_passes : of the Fourier filter that takes out what G(r) has below rcut, after all else (`SQ.fourier_filter`);
+        0: none, 1: as in PyStoG. absolute : divide what "adhoc" gives by the factor of its amplitude (needs `rho0`).
+    anomalous : add f′ and f″ of X-rays of the wavelength.
 
     Returns
     -------
-    Reduction, with `diagnostics`: "scale" α; "degree"; "background share" of the intensity; "removed", the polynomial
-    relative to F (rms); "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the
-    first peak (of the ad hoc method behind rpoly: smaller, the polynomial has taken its part) and "expected slope"
-    −4πρ₀; "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 105 Å over
-    what the errors make it: far below 1 the errors are too large; above 1 they are too small, or order reaches so far.
+    Reduction. The amplitude of the ad hoc method is not absolute: 0.2 to 1 of the truth, which remarks and the header
+    say; with `rho0` the factor is estimated, "amplitude" ± "amplitude error" of the `diagnostics`. The others: "scale"
+    α; "degree"; "background share" of the intensity; "removed", the polynomial relative to F (rms); "filtered", what
+    the Fourier filter changed relative to F (rms); "slow factor" (rms from its mean) and "no atoms below" (Å) of the
+    physical method; "high-Q level", the mean of S over the last fifth of Q; "low-r slope" of G/r in Å⁻³ below the first
+    peak (of the ad hoc method behind rpoly: smaller, the polynomial has taken its part) and "expected slope" −4πρ₀;
+    "first peak" in Å; "points bridged" in gaps; "noise ratio", the noise of G(r) between 60 and 105 Å over what the
+    errors make it: far below 1 the errors are too large; above 1 they are too small, or order reaches so far.
 
     Raises
     ------
@@ -227,21 +251,25 @@ def reduce(
     net, words, bridges = _net(sample.crop(low, last), empty, asked)
     low, high = max(low, float(net.Q[0])), min(high, float(net.Q[-1]))
     asked = replace(asked, qmin=low, qmax=high, qmaxinst=last)
-    means = levels(fractions, asked.probe or "X", net.Q)
+    means = levels(fractions, asked.probe or "X", net.Q, asked.wavelength if asked.anomalous else None)
     _warn_of_units(net, means, asked)
     found, level = _follow(net, means, fractions, asked)
     net, words, noise = _in_band(net, found, words)
-    doubts = _compton_remark(net, means, fractions, asked)
+    found, scale = _on_scale(net, means, found, asked)
+    if asked.filter_passes:
+        found = filtered(found, _low_r_filter(net.Q, found, asked))
+    doubts = _compton_remark(net, means, fractions, asked) or _slow_remark(found, asked)
     for text in doubts:
         warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=2)
+    doubts += () if scale == "absolute" else (f"the amplitude of G(r) is {scale}",)
     said = (*doubts, *sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
     sq = replace(_sq(net, found, sample, asked), remarks=said)
-    facts = _diagnostics(net, found, sq, asked)
-    facts |= {} if asked.rho0 is None else {"expected slope": -4 * math.pi * asked.rho0}
-    facts |= {"points bridged": float(bridges)} if bridges else {}
-    facts |= {} if noise is None else {"noise ratio": noise}
-    header = asked.header() | {"errors": words.split()[0].rstrip(",;"), "errorsource": words}
-    return Reduction(sq, low, high, _stages(net, found, level), facts, header, asked.window, asked.extrapolate)
+    numbers = _diagnostics(net, found, sq, asked)
+    numbers |= {} if asked.rho0 is None else {"expected slope": -4 * math.pi * asked.rho0}
+    numbers |= {"points bridged": float(bridges)} if bridges else {}
+    numbers |= {} if noise is None else {"noise ratio": noise}
+    header = asked.header() | {"errors": words.split()[0].rstrip(",;"), "errorsource": words, "amplitude": scale}
+    return Reduction(sq, low, high, _stages(net, found, level), numbers, header, asked.window, asked.extrapolate)
 
 
 def _follow(
@@ -259,6 +287,18 @@ def _follow(
         text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
         warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
     return found, (means.f2 + other + found.facts.get("constant", 0.0)) * factor / found.scale
+
+
+def _slow_remark(found: Corrected, asked: ReductionSettings) -> tuple[str, ...]:
+    """Say so where the factor on the intensities is far beyond what is expected of one."""
+    much = found.facts.get("slow factor", 0.0)
+    if much <= 2 * asked.slow or asked.method != "physical":
+        return ()
+    return (
+        f"the intensities are those of the composition times a factor that changes with Q by {100 * much:.0f} %, "
+        f"more than slow={asked.slow:g} expects: look for what is not corrected (background, absorption, "
+        "polarisation, fluorescence); the amplitude of G(r) may be wrong",
+    )
 
 
 def _compton_remark(
@@ -279,7 +319,7 @@ def _compton_remark(
             done = physical(net.Q, net.intensity, physics, how)
         except PdfkitError:
             return math.inf, 0.0
-        return done.misfit, done.facts["no atoms below"]
+        return (math.inf, 0.0) if done.fit is None else (done.fit.misfit, done.fit.end)
 
     other, end = misfit(not asked.compton, asked.rcut)
     here = misfit(asked.compton, end)[0] if math.isfinite(other) else 0.0
@@ -289,6 +329,39 @@ def _compton_remark(
     if asked.compton:
         return ("it looks as if Compton scattering was removed already: say compton=False (--no-compton)",)
     return ("it looks as if Compton scattering is still in the intensities: leave compton=False out",)
+
+
+def _on_scale(net: Net, means: Levels, found: Corrected, asked: ReductionSettings) -> tuple[Corrected, str]:
+    """Return what was found, on an absolute scale where that is asked for, and what its amplitude is, in words."""
+    if asked.method != "adhoc":
+        return found, "absolute"
+    relative = "relative: the adhoc method leaves a factor open, of 0.2 to 1"
+    if asked.rho0 is None:
+        return found, f"{relative}; give rho0 to have it estimated"
+    got = amplitude(net, means, found, asked)
+    if got is None:
+        if asked.absolute:
+            raise PdfkitError(
+                "the factor of the amplitude cannot be told from these data: leave absolute out, or correct the "
+                "intensities (background, polarisation, absorption)",
+                key="absolute",
+            )
+        return found, f"{relative}; these data do not tell it"
+    facts = {**found.facts, "amplitude": got[0], "amplitude error": got[1]}
+    if asked.absolute:
+        return made_absolute(replace(found, facts=facts), *got), "absolute"
+    return replace(
+        found, facts=facts
+    ), f"relative: {got[0]:.3f} ± {got[1]:.3f} of the absolute one (absolute=True divides)"
+
+
+def _low_r_filter(Q: Array, found: Corrected, asked: ReductionSettings) -> Filter:
+    """Return the filter of what is below rcut; the slope is −4πρ₀ where the amplitude is absolute, else what it is."""
+    end = (
+        asked.rcut or found.facts.get("no atoms below") or foot(Q, found.F, Atoms(asked.fractions, asked.probe or "X"))
+    )
+    known = asked.method == "physical" or asked.absolute
+    return low_r_filter(Q, end, asked.rho0 if known else None, asked.filter_passes)
 
 
 def _stages(net: Net, found: Corrected, level: Array) -> dict[str, Array]:
@@ -369,7 +442,7 @@ def _sq(net: Net, found: Corrected, sample: Intensity, asked: ReductionSettings)
     Q = net.Q
     if net.variance is not None:
         cov = propagated(Q, found, net.variance)
-        dS = np.maximum(diagonal(cov), 1e-300) / np.maximum(Q, 1e-6)
+        dS = np.maximum(cov.deviations(), 1e-300) / np.maximum(Q, 1e-6)
     # F = 0 at Q = 0, where S is not known: 1 stands for it.
     S = 1.0 + np.divide(found.F, Q, out=np.zeros(Q.size), where=Q > 0)
     header = {key: value for key, value in sample.header.items() if key.startswith("note")}

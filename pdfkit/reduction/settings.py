@@ -47,8 +47,9 @@ _RANGES: Mapping[str, Mapping[str, Any]] = {
     "recoil": {"low": 0.0, "high": 3.0},
     "slow": {"low": 0.0, "high": 0.5},
     "rcut": {"low": 0.3, "high": 10.0},
+    "filter_passes": {"low": 0, "high": 10000},
 }
-_SWITCHES = ("constant", "compton")
+_SWITCHES = ("constant", "compton", "absolute", "anomalous")
 _OTHER_NAMES = {"route": "method", "mode": "probe", "formula": "composition", "dataformat": "unit"}
 
 
@@ -77,6 +78,9 @@ class ReductionOptions(TypedDict, total=False):
     compton: bool | None
     slow: float | None
     rcut: float | None
+    filter_passes: int | None
+    absolute: bool | None
+    anomalous: bool | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +112,9 @@ class ReductionSettings:
     compton: bool = True
     slow: float = 0.05
     rcut: float | None = None
+    filter_passes: int = 0
+    absolute: bool = False
+    anomalous: bool = False
 
     def __post_init__(self) -> None:
         for name, allowed in _CHOICES.items():
@@ -118,6 +125,11 @@ class ReductionSettings:
                 object.__setattr__(self, name, _checks.number(name, getattr(self, name), **limits))
         for name in _SWITCHES:
             object.__setattr__(self, name, _checks.flag(name, getattr(self, name)))
+        if self.filter_passes != int(self.filter_passes):
+            raise PdfkitError(f"filter_passes = {self.filter_passes:g}: give a whole number", key="filter_passes")
+        object.__setattr__(self, "filter_passes", int(self.filter_passes))
+        if self.absolute and self.rho0 is None and self.method == "adhoc":
+            raise PdfkitError("absolute needs the number density: give rho0= in atoms/Å³", key="absolute")
         if isinstance(self.polarisation, str):
             _checks.choice("polarisation", self.polarisation, POLARISATIONS)
         transforms.window(self.window, np.zeros(1), 1.0)
@@ -132,6 +144,8 @@ class ReductionSettings:
             rpoly=usual if self.rpoly is None else self.rpoly,
             wavelength=self.wavelength or sample.wavelength,
         )
+        if found.anomalous and (found.wavelength is None or found.probe != "X"):
+            raise PdfkitError("anomalous terms are those of X-rays of a wavelength: give wavelength=", key="anomalous")
         angles = found.polarisation != "none" or isinstance(found.absorption, int | float)
         if angles and found.wavelength is None:
             raise PdfkitError(
@@ -171,8 +185,10 @@ class ReductionSettings:
         if self.method == "physical":
             out |= {"polarisation": f"{self.polarisation}", "constant": f"{self.constant}".lower()}
             out |= {"recoil": f"{self.recoil:g}", "compton": f"{self.compton}".lower(), "slow": f"{self.slow:g}"}
-            out |= {name: f"{getattr(self, name):g}" for name in ("rho0", "rcut") if getattr(self, name) is not None}
             out |= {"absorption": f"{self.absorption:g}"} if isinstance(self.absorption, int | float) else {}
+        out |= {name: f"{getattr(self, name):g}" for name in ("rho0", "rcut") if getattr(self, name) is not None}
+        out |= {"filter_passes": f"{self.filter_passes}"} if self.filter_passes else {}
+        out |= {name: "true" for name in ("absolute", "anomalous") if getattr(self, name)}
         return out | {"extrapolate": self.extrapolate}
 
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit import scattering
+from pdfkit import scattering, transforms
 from pdfkit import scattering as _scattering
 from pdfkit.cli.reductions import reduce_command
 from pdfkit.data import conversion
+from pdfkit.data.filtering import low_r_filter
 from pdfkit.errors import ReadError
 from pdfkit.reduction import corrections as setup
 from pdfkit.reduction import methods as errors_of
@@ -187,9 +188,18 @@ def test_data_tell_whether_compton_scattering_is_in_them(truth: pk.SQ, inside: b
         wrong = pk.reduce(iq, composition="Ni", compton=not inside, **PHYSICS)
     assert any(words in text for text in wrong.to_pdf().remarks)
     right = pk.reduce(iq, composition="Ni", compton=inside, **PHYSICS)
-    assert not right.sq.remarks
+    assert not any(words in text for text in right.sq.remarks)
     assert right.diagnostics["scale"] == pytest.approx(1 / 7, rel=0.003)
     assert right.settings["compton"] == f"{inside}".lower()
+
+
+def test_a_factor_that_is_not_slow_or_small_is_said(truth: pk.SQ) -> None:
+    # Half of the level at high Q is missing: no detector that is off by 5 %.
+    iq = as_measured(truth)
+    with pytest.warns(pk.PdfkitWarning, match="factor that changes with Q by"):
+        done = pk.reduce(replace(iq, I=iq.I * np.exp(-Q / 24)), composition="Ni", **PHYSICS)
+    assert done.diagnostics["slow factor"] > 0.1
+    assert any("slow=0.05 expects" in text for text in done.to_pdf().remarks)
 
 
 def test_the_first_peak_may_be_too_weak_to_be_seen() -> None:
@@ -222,7 +232,7 @@ def test_physical_finds_a_constant(truth: pk.SQ) -> None:
 
 def test_what_else_falls_with_Q_is_said(truth: pk.SQ) -> None:
     with pytest.warns(pk.PdfkitWarning, match=r"S\(Q\) ends at"):
-        pk.reduce(measured(truth, 0.0, np.exp(-((Q / 15) ** 2))), composition="Ni", method="physical")
+        pk.reduce(measured(truth, 0.0, np.exp(-((Q / 15) ** 2))), composition="Ni", method="physical", slow=0.0)
 
 
 def test_physical_for_neutrons_takes_the_incoherent_level_off(truth: pk.SQ) -> None:
@@ -245,6 +255,160 @@ def test_compton_scattering_goes_from_none_to_all_electrons() -> None:
     recoil = setup.inelastic(ReductionSettings(wavelength=0.2, recoil=2.0), {"Ni": 1.0}, q) / np.maximum(free, 1e-300)
     shift = 2 * 0.02426 * (24 * 0.2 / (4 * math.pi)) ** 2
     assert recoil[4] == pytest.approx((0.2 / (0.2 + shift)) ** 2, rel=1e-4)
+
+
+# --- the amplitude of the ad hoc method, and the Fourier filter ---
+
+
+@pytest.mark.parametrize(("inside", "more"), [(True, 0.0), (False, 0.0), (True, 15.0)])
+def test_the_factor_of_an_ad_hoc_amplitude_is_estimated_and_taken_off_on_request(
+    truth: pk.SQ, inside: bool, more: float
+) -> None:
+    inelastic = setup.inelastic(ReductionSettings(probe="X", wavelength=LAMBDA), {"Ni": 1.0}, Q)
+    iq = replace(measured(truth, inelastic * inside + more), wavelength=LAMBDA)
+    iq = replace(iq, I=100 * iq.I, dI=10 * iq.dI)
+    r = np.arange(120, 2000, 2) * 0.01
+    wanted = truth.to_pdf(r).G
+    done = pk.reduce(iq, composition="Ni", rho0=RHO0)
+    true = float(done.to_pdf(r).G @ wanted / (wanted @ wanted))
+    assert true < 0.5
+    found, error = done.diagnostics["amplitude"], done.diagnostics["amplitude error"]
+    assert found == pytest.approx(true, rel=0.03)
+    assert abs(found - true) < 2.5 * error
+    assert f"{found:.3f} ± {error:.3f}" in done.to_pdf().remarks[0]
+    assert "relative" in done.to_pdf().header["amplitude"]
+    absolute = pk.reduce(iq, composition="Ni", rho0=RHO0, absolute=True)
+    np.testing.assert_allclose(absolute.F * found, done.F, atol=1e-9)
+    assert absolute.settings["amplitude"] == "absolute"
+    assert not any("amplitude" in text for text in absolute.sq.remarks)
+    # Its error is that of a common factor, and in those of F.
+    assert absolute.sq.cov is not None
+    assert absolute.sq.cov.modes.shape[1] == done.sq.cov.modes.shape[1] + 1
+
+
+def test_without_a_density_the_amplitude_is_said_to_be_open(truth: pk.SQ) -> None:
+    done = pk.reduce(measured(truth, 30.0), composition="Ni")
+    assert "give rho0" in done.to_pdf().remarks[0]
+    assert "amplitude" not in done.diagnostics
+    with pytest.raises(pk.PdfkitError, match="absolute needs the number density") as error:
+        pk.reduce(measured(truth, 30.0), composition="Ni", absolute=True)
+    assert error.value.key == "absolute"
+
+
+def test_n_passes_of_the_filter_are_one_step() -> None:
+    rng = np.random.default_rng(0)
+    F, w = rng.standard_normal(Q.size), transforms.trapezoids(Q)
+    node, width = np.polynomial.legendre.leggauss(60)
+    r, dr = 0.75 * (node + 1), 0.75 * width
+    waves = np.sin(np.outer(Q, r))
+    below = np.linspace(0, Q[0], 100)
+    unseen = -2 / math.pi * np.sin(np.outer(r, below)) @ (transforms.trapezoids(below) * below)
+    for passes in (1, 4):
+        expected = F
+        for _ in range(passes):
+            G = 2 / math.pi * (w * expected) @ waves + unseen
+            expected = expected - waves @ (dr * (G + 4 * math.pi * RHO0 * r))
+        np.testing.assert_allclose(low_r_filter(Q, 1.5, RHO0, passes)(F), expected, atol=1e-7)
+    # Without ρ₀ the slope stays: a straight line below rcut is no error.
+    kept = low_r_filter(Q, 1.5)
+    G = 2 / math.pi * (w * F) @ waves + unseen
+    slope = float((r * dr) @ G / ((r * dr) @ r))
+    np.testing.assert_allclose(kept(F), F - waves @ (dr * (G - slope * r)), atol=1e-7)
+
+
+@pytest.mark.parametrize("method", ["adhoc", "physical"])
+def test_the_derivative_and_the_covariance_of_a_filtered_reduction(truth: pk.SQ, method: str) -> None:
+    q, levels = Q[::20], setup.levels({"Ni": 1.0}, "X", Q[::20])
+    I0 = measured(truth, 20.0).I[::20]
+
+    def run(I: np.ndarray):
+        if method == "adhoc":
+            found = adhoc(q, I, levels, 0.9)
+        else:
+            physics = Physics(levels, np.full(q.size, 3.0), np.ones(q.size), Atoms({"Ni": 1.0}, "X"))
+            found = physical(q, I, physics, ReductionSettings(rho0=RHO0, slow=0.0))
+        return errors_of.filtered(found, low_r_filter(q, 1.8, RHO0 if method == "physical" else None, 3))
+
+    there = run(I0)
+    K = np.diag(there.D) + there.L @ there.R.T
+    for k in range(0, q.size, 9):
+        step = np.zeros(q.size)
+        step[k] = 1e-4 * I0[k]
+        numeric = (run(I0 + step).F - run(I0 - step).F) / (2 * step[k])
+        np.testing.assert_allclose(K[:, k], numeric, atol=1e-6 * np.abs(K).max())
+    np.testing.assert_allclose(there.F, there.before - there.polynomial, atol=1e-12)
+
+
+def test_errors_after_a_filter_are_those_of_replicas(truth: pk.SQ) -> None:
+    rng = np.random.default_rng(3)
+    dS = 0.02 + 0.002 * Q
+    r = np.arange(0.5, 15, 0.1)
+    sq = pk.SQ(Q, truth.S, dS, truth.instrument)
+    for start in (sq, sq.fourier_filter(1.5, RHO0)):  # independent errors, and correlated ones
+        exact = start.fourier_filter(2.0, RHO0, passes=2).to_pdf(r, window="lorch")
+        curves = []
+        for _ in range(150):
+            noisy = pk.SQ(Q, truth.S + dS * rng.standard_normal(Q.size))
+            noisy = noisy if start is sq else noisy.fourier_filter(1.5, RHO0)
+            curves.append(noisy.fourier_filter(2.0, RHO0, passes=2).to_pdf(r, window="lorch").G)
+        z = np.std(curves, axis=0) / exact.dG
+        assert np.sqrt(np.mean(z**2)) == pytest.approx(1.0, abs=0.05)
+        assert np.abs(z - 1).max() < 0.3  # 150 replicas: 0.06 each
+
+
+def test_a_curve_in_hand_is_filtered_as_its_structure_function(truth: pk.SQ) -> None:
+    bad = pk.SQ(Q, truth.S + 0.1 * np.cos(0.4 * Q), np.full(Q.size, 0.02), truth.instrument)
+    r = np.arange(0, 4000) * 0.01
+    through_Q = bad.fourier_filter(2.0, RHO0).to_pdf(r)
+    in_hand = bad.to_pdf(r).fourier_filter(2.0, RHO0)
+    assert np.abs(in_hand.G - through_Q.G).max() < 2e-3 * np.abs(through_Q.G).max()
+    np.testing.assert_allclose(in_hand.dG[50:], through_Q.dG[50:], rtol=1e-6)
+    far, true = r > 2.3, truth.to_pdf(r).G
+    off = [np.std((pdf.G - true)[far]) for pdf in (bad.to_pdf(r), through_Q)]
+    assert off[1] < 0.7 * off[0]
+    bare = replace(bad.to_pdf(r), cov=None).fourier_filter(2.0)
+    assert "before the Fourier filter" in bare.remarks[-1]
+    with pytest.raises(pk.PdfkitError, match="needs it from 0"):
+        bad.to_pdf(r).crop(1.0, 20.0).fourier_filter(2.0)
+    with pytest.raises(pk.PdfkitError, match="needs the Qmax"):
+        pk.PDF(r, true).fourier_filter(2.0)
+
+
+def test_a_reduction_filters_below_the_first_peak(truth: pk.SQ) -> None:
+    iq = measured(truth, 20.0 + Q)
+    plain = pk.reduce(iq, composition="Ni", rpoly=0.0)
+    done = pk.reduce(iq, composition="Ni", rpoly=0.0, filter_passes=5)
+    expected = plain.sq.fourier_filter(2.0, passes=5)
+    assert np.std(done.F - expected.F) < 0.1 * np.std(done.F - plain.F)  # the end of r was found: about 2.2 Å
+    given = pk.reduce(iq, composition="Ni", rpoly=0.0, filter_passes=5, rcut=2.0)
+    np.testing.assert_allclose(given.F, expected.F, atol=1e-9)
+    np.testing.assert_allclose(given.dS, expected.dS, rtol=1e-6)
+    assert given.settings["filter_passes"] == "5"
+    assert given.diagnostics["filtered"] > 0.1
+
+
+def test_anomalous_terms_change_the_level(truth: pk.SQ) -> None:
+    plain, with_terms = (setup.levels({"Ni": 0.5, "S": 0.5}, "X", Q, wave) for wave in (None, 1.54))
+    f = [scattering.form_factor(name, "X", Q) + scattering.anomalous(name, 1.54) for name in ("Ni", "S")]
+    np.testing.assert_allclose(with_terms.f1, np.abs((f[0] + f[1]) / 2))
+    np.testing.assert_allclose(with_terms.f2, (np.abs(f[0]) ** 2 + np.abs(f[1]) ** 2) / 2)
+    assert np.abs(with_terms.f2 / plain.f2 - 1).max() > 0.1
+    with pytest.raises(pk.PdfkitError, match="give wavelength="):
+        pk.reduce(measured(truth, 3.0), composition="Ni", anomalous=True)
+    assert (
+        pk.reduce(measured(truth, 3.0), composition="Ni", anomalous=True, wavelength=0.2).settings["anomalous"]
+        == "true"
+    )
+
+
+def test_a_reduction_is_shown_and_tabulated(truth: pk.SQ) -> None:
+    done = pk.reduce(measured(truth, 30.0), composition="Ni")
+    shown = done._repr_html_()
+    assert "first peak" in shown
+    assert "amplitude of G(r) is relative" in shown
+    table = done.to_dataframe()
+    assert list(table.columns)[:3] == ["Q", "S", "dS"]
+    np.testing.assert_array_equal(table["net"], done.stages["net"])
 
 
 # --- errors ---
@@ -283,7 +447,7 @@ def test_the_derivative_is_that_of_central_differences(truth: pk.SQ, case: str) 
     dense = np.diag(cov.variance) + cov.modes @ cov.core @ cov.modes.T
     left = 0.0 if there.open is None else there.open[0] @ there.open[1] @ there.open[0].T
     np.testing.assert_allclose(dense, K @ np.diag(variance) @ K.T + left, atol=1e-10 * dense.max())
-    np.testing.assert_allclose(errors_of.diagonal(cov), np.sqrt(np.diag(dense)), rtol=1e-7)
+    np.testing.assert_allclose(cov.deviations(), np.sqrt(np.diag(dense)), rtol=1e-7)
 
 
 def replicas(count: int, sample: pk.Intensity, empty: pk.Intensity, r: np.ndarray, seed: int, **how: object) -> tuple:
