@@ -29,6 +29,7 @@ BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("noise", "noise.py", ()),
     ("measured", "measured.py", ("--markdown",)),
     ("scattering", "scattering.py", ()),
+    ("resolution", "resolution.py", ()),
     ("defaults", "defaults.py", ()),
     ("sizes", "finite_size.py", ("--only", "crystals")),
     ("sizes-stacks", "finite_size.py", ("--only", "stacks")),
