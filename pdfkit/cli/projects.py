@@ -113,11 +113,13 @@ def fit_project(path: Path, out: Path | None, convention: str) -> Printed:
 
 def _values(fit: ProjectFit, result: FitResult, found: Any, convention: str) -> dict[str, Any]:
     """Return what a program wants to know of a fit."""
+    from pdfkit.projects.tables import calculated_again
+
     parameters = {
         f"@{k}": {"start": one.start, "recorded": one.refined, "fixed": one.fixed, "new": found.get(k, (None,))[0]}
         for k, one in fit.parameters.items()
     }
-    again = None if fit.rw is None else fit.repeated_rw(convention)
+    again, _ = calculated_again(fit, convention)
     return {"rw_recorded": fit.rw, "rw_calculated_again": again, "rw": result.rw, "parameters": parameters}
 
 

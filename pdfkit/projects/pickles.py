@@ -35,7 +35,7 @@ class PickleError(ValueError):
 class Budget:
     """Opcodes that are left for all pickles of a file."""
 
-    left: int = 15_000_000
+    left: int = 40_000_000
 
     def spend(self, count: int) -> None:
         """Take opcodes from it. PickleError when there are none left."""

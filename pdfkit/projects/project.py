@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pdfkit._checks import Array
-from pdfkit._table import Section, shortlist, view
+from pdfkit._table import Section, frame, shortlist, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, nearest
 from pdfkit.projects import formulas
 from pdfkit.projects.grids import grid_name, sampled
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from pdfkit.projects.live import LiveFit
     from pdfkit.results.result import FitResult
     from pdfkit.structure.structure import Structure
@@ -270,6 +272,16 @@ class Project:
 
     def _repr_html_(self) -> str:
         return view(*(fit._section() for fit in self.fits.values()))
+
+    def columns(self) -> dict[str, list[Any]]:
+        """Return what is recorded as columns, a fit a row: Rw, temperature, doping, values of @1, @2, … of a series."""
+        from pdfkit.projects.tables import columns_of
+
+        return columns_of(self)
+
+    def to_dataframe(self) -> DataFrame:
+        """Return `columns` as a `pandas.DataFrame`."""
+        return frame(self.columns())
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the project as a .ddp3 file that PDFgui opens. Raises WriteError where that cannot be."""

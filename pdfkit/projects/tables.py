@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pdfkit._table import aligned, wrapped
+from pdfkit._table import aligned, by_column, wrapped
+from pdfkit.errors import PdfkitError
 from pdfkit.projects import formulas
 
 if TYPE_CHECKING:
-    from pdfkit.projects.project import ProjectFit
+    from pdfkit.projects.project import Project, ProjectFit
     from pdfkit.results.result import FitResult
 
 
@@ -28,6 +29,16 @@ def rows_of(fit: ProjectFit) -> list[tuple[str, ...]]:
     ]
 
 
+def columns_of(project: Project) -> dict[str, list[Any]]:
+    """Return what is recorded of every fit as columns: fit, rw, what its first data set is of, @1, @2, …"""
+    rows = [
+        {"fit": name, "rw": fit.rw, **(fit.data[0].metadata if fit.data else {})}
+        | {f"@{k}": one.best for k, one in fit.parameters.items()}
+        for name, fit in project.fits.items()
+    ]
+    return by_column(rows, ("fit", "rw"))
+
+
 def comparison(fit: ProjectFit, result: FitResult | None, convention: str) -> str:
     """Return the table of a fit, with the values that a new result found beside the recorded ones."""
     found = {} if result is None else fit.live(convention).found(result)
@@ -38,11 +49,21 @@ def comparison(fit: ProjectFit, result: FitResult | None, convention: str) -> st
     return "\n".join([_heading(fit, result, convention), *lines, *(wrapped(f"Remark: {one}") for one in fit.remarks)])
 
 
+def calculated_again(fit: ProjectFit, convention: str) -> tuple[float | None, str]:
+    """Return Rw of the recorded parameters, and why there is none: a fit may have left values that are not possible."""
+    if fit.rw is None:
+        return None, ""
+    try:
+        return fit.repeated_rw(convention), ""
+    except PdfkitError as error:
+        return None, f"the recorded parameters cannot be calculated with: {error}"
+
+
 def _heading(fit: ProjectFit, result: FitResult | None, convention: str) -> str:
     parts = ["not run" if fit.rw is None else f"Rw recorded {fit.rw:.5f}"]
     if result is not None:
-        if fit.rw is not None:
-            parts.append(f"calculated again {fit.repeated_rw(convention):.5f}")
+        again, why = calculated_again(fit, convention)
+        parts += [f"calculated again {again:.5f}" if again is not None else why] if fit.rw is not None else []
         parts.append(f"fitted again {result.rw:.5f}, convention {convention}")
     return f"{fit.name}: {', '.join(parts)}"
 

@@ -127,20 +127,24 @@ def _datasets(result: FitResult) -> Section:
     return Section("data sets (Rw without weights)", tuple(rows))
 
 
+VARIABLES = "variables of the fit"
+
+
 def _parameters(result: FitResult) -> list[Section]:
-    """Return one section per phase, per data set, and for the instrument."""
+    """Return one section per phase, per data set, for the instrument, and for what belongs to the fit alone."""
     several = len(result.datasets) > 1
     phases = {phase.name: phase for phase in result.datasets[0].model.phases}
     sets = {one.name for one in result.datasets} if several else set()
     groups: dict[str, list[tuple[str, Any]]] = {}
     for name, par in result.params.items():
         head, _, rest = name.partition(".")
-        owner = head if head in phases or head in sets else ""
-        groups.setdefault(owner, []).append((rest if owner else name, par))
+        own = head in phases or head in sets
+        owner = head if own else "" if par.user_data else VARIABLES
+        groups.setdefault(owner, []).append((rest if own else name, par))
     out = []
     derived = result.derived()
     for owner, members in groups.items():
-        heading = f"data set {owner}" if owner else "instrument"
+        heading = {"": "instrument", VARIABLES: VARIABLES}.get(owner, f"data set {owner}")
         if owner in phases:
             heading = phases[owner].heading
         rows = [_row(name, par, result) for name, par in members if par.vary or par.expr]

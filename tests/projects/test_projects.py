@@ -232,6 +232,27 @@ def test_the_table_has_both_values() -> None:
     assert lines[2].split()[6:8] == ["3.53", "3.52411"]
 
 
+def test_recorded_values_that_cannot_be_are_said_and_the_fit_is_run() -> None:
+    from dataclasses import replace
+
+    fit = read("series.ddp3").fits["NiCu-0.2000"]
+    (phase,) = fit.phases
+    phase = replace(phase, constraints={**phase.constraints, **{f"occ({i})": "@5" for i in range(1, 5)}})
+    occupancy = replace(fit.parameters[3], number=5, start=0.8, refined=1.3)
+    fit = replace(fit, phases=(phase,), parameters={**fit.parameters, 5: occupancy})
+    text = fit.table(fit.run())
+    assert "the recorded parameters cannot be calculated with" in text
+    assert "fitted again" in text
+
+
+def test_a_series_is_a_table() -> None:
+    columns = read("series.ddp3").columns()
+    assert columns["fit"] == ["Ni-T1=100", "Ni-T2=300", "NiCu-0.2000", "NiCu-0.5000"]
+    assert columns["temperature"][:2] == [100.0, 300.0]
+    assert columns["@1"][0] < columns["@1"][1]
+    assert columns["@2"][2] is None
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
