@@ -46,14 +46,15 @@ class FitParts:
     name: str
     files: dict[str, bytes] = field(default_factory=dict)
     branches: dict[str, list[Part]] = field(default_factory=lambda: {kind: [] for kind in _BRANCHES})
+    last: dict[tuple[str, str], Part] = field(default_factory=dict)
 
     def take(self, branch: str, name: str, key: str, data: bytes) -> None:
         """Add a file. Where two phases have one name, the second begins with the file that comes first."""
-        known = [part for part in self.branches[branch] if part.name == name]
-        if not known or (key == _FIRST[branch] and key in known[-1].files):
-            known.append(Part(name))
-            self.branches[branch].append(known[-1])
-        known[-1].files[key] = data
+        part = self.last.get((branch, name))
+        if part is None or (key == _FIRST[branch] and key in part.files):
+            part = self.last[branch, name] = Part(name)
+            self.branches[branch].append(part)
+        part.files[key] = data
 
 
 @dataclass

@@ -13,6 +13,8 @@ from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 
+# Points, and characters of a header, beyond which a text is no G(r).
+MOST_POINTS, _HEADER = 500_000, 100_000
 _NUMBER = r"([-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?)"
 _START = re.compile(r"^#+ start data[^\n]*\n(?:[ \t]*#[^\n]*\n)*", re.MULTILINE)
 _METADATA = re.compile(r"^#+ +metadata\b[^\n]*$", re.MULTILINE)
@@ -33,7 +35,7 @@ def read_observed(text: str, name: str) -> Observed:
     """Return the data in the text that PDFgui keeps of them. PdfkitError for a text that holds none."""
     found = _START.search(text)
     header, body = (text[: found.start()], text[found.end() :]) if found else _split(text)
-    top, _, below = header.partition("\n# metadata")
+    top, _, below = header[:_HEADER].partition("\n# metadata")
     said = {key.lower(): float(value) for key, value in _PAIR.findall(top)}
     metadata = {key: float(value) for key, value in _PAIR.findall(below)}
     metadata = {key: value for key, value in metadata.items() if math.isfinite(value)}
@@ -50,7 +52,7 @@ def read_observed(text: str, name: str) -> Observed:
 
 def _split(text: str) -> tuple[str, str]:
     """Return header and rows of a file that does not say where they start: at the first line with a number."""
-    first = re.search(rf"^\s*{_NUMBER}", text, re.MULTILINE)
+    first = re.search(rf"^[ \t]*{_NUMBER}", text, re.MULTILINE)
     return (text, "") if first is None else (text[: first.start()], text[first.start() :])
 
 
@@ -62,6 +64,8 @@ def _probe(header: str) -> str:
 
 
 def _columns(body: str, name: str) -> tuple[Array, Array, Array | None]:
+    if body.count("\n") > MOST_POINTS:
+        raise PdfkitError(f"the data of {name} have more than {MOST_POINTS} points: is this the right file?")
     rows = [line.split() for line in body.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     try:
         r, G = (np.array([float(row[k]) for row in rows]) for k in (0, 1))

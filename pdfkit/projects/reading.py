@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
+from pdfkit._expressions import MOST_CHARACTERS
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.projects import formulas, pickles
@@ -29,13 +30,15 @@ from pdfkit.projects.project import (
     ProjectSimulation,
     used_numbers,
 )
-from pdfkit.projects.variables import diameter_in, start_of
+from pdfkit.projects.variables import diameter_in, starts_of
 
 T = TypeVar("T")
 Load = Callable[[str, bytes], Any]
 
 # What variables were called in PDFgui 1.
 _OLD = {"gamma": "delta1", "delta": "delta2", "srat": "sratio", "qsig": "qdamp", "qalp": "qbroad"}
+MOST_FITS, MOST_CONSTRAINTS, _REPORT = 5_000, 50_000, 200_000
+
 _FITTED = ("dscale", "qdamp", "qbroad")
 
 
@@ -67,7 +70,10 @@ def read_project(path: AnyPath) -> Project:
     """
     archive, budget = open_archive(path), Budget()
     load = partial(_loaded, path, budget)
-    read = [_guarded(path, name, partial(_fit, parts, load)) for name, parts in _in_order(archive)]
+    parts = _in_order(archive)
+    if len(parts) > MOST_FITS:
+        raise ReadError(path, f"it has more than {MOST_FITS} fits: was it made to exhaust the memory?")
+    read = [_guarded(path, name, partial(_fit, one, load)) for name, one in parts]
     fits = _linked(_with_names(read))
     journal = archive.files.get("journal", b"").decode("utf-8", "replace")
     return Project(Fits(fits), Path(path).stem, journal)
@@ -98,20 +104,22 @@ def _in_order(archive: Archive) -> list[tuple[str, FitParts]]:
     """Return the fits in the order of the list that the project has of them; a fit without parts is empty."""
     if "fits" not in archive.files:
         return [(parts.name, parts) for parts in archive.fits.values()]
-    names = [name for name in archive.files["fits"].decode("utf-8", "replace").splitlines() if name]
+    names = [name for name in archive.files["fits"].decode("utf-8", "replace").splitlines() if name][: MOST_FITS + 1]
     found = [archive.fits.get(quote_plus(name)) or archive.fits.get(name) for name in names]
     return [(name, parts or FitParts(name)) for name, parts in zip(names, found, strict=True)]
 
 
 def unique(names: Iterable[str]) -> list[str]:
     """Return names that differ: a repeated "Ni" becomes "Ni_2"."""
-    out: list[str] = []
+    out: dict[str, None] = {}
+    tried: dict[str, int] = {}
     for name in names:
-        new, k = name, 2
+        new = name
         while new in out:
-            new, k = f"{name}_{k}", k + 1
-        out.append(new)
-    return out
+            tried[name] = tried.get(name, 1) + 1
+            new = f"{name}_{tried[name]}"
+        out[new] = None
+    return list(out)
 
 
 def _with_names(fits: list[ProjectFit]) -> dict[str, ProjectFit]:
@@ -165,12 +173,18 @@ def _formulas(part: Part, where: str, load: Load) -> dict[str, str]:
     """Return the formulas of a phase or a data set by variable."""
     if "constraints" not in part.files:
         return {}
+    stored = table(load(f"{where}/constraints", part.files["constraints"]))
+    if len(stored) > MOST_CONSTRAINTS:
+        raise PickleError(f"{_plain(part.name)} has more than {MOST_CONSTRAINTS} constraints: is this the right file?")
     out = {}
-    for variable, record in table(load(f"{where}/constraints", part.files["constraints"])).items():
+    for variable, record in stored.items():
         if not isinstance(record, Record) or record.name != pickles.CONSTRAINT or not isinstance(variable, str):
             raise PickleError(f"{_plain(part.name)} has a constraint that is none of PDFgui's")
         name = text(variable).replace(" ", "")
-        out[_OLD.get(name, name)] = text(record.fields.get("formula"))
+        formula = record.fields.get("formula")
+        if not isinstance(formula, str) or len(formula) > MOST_CHARACTERS:
+            raise PickleError(f"the formula of {name[:40]} is none of PDFgui's: it is no text, or longer than any")
+        out[_OLD.get(name, name)] = text(formula)
     return out
 
 
@@ -248,11 +262,11 @@ def _result(parts: FitParts, load: Load) -> tuple[float | None, str]:
     stored = load(f"{parts.name}/result", parts.files["result"])
     if not isinstance(stored, tuple) or len(stored) != 2:
         raise PickleError("the result is not a number and a text, as PDFgui writes it")
-    report = stored[1] if isinstance(stored[1], str) else ""
+    report = stored[1][:_REPORT] if isinstance(stored[1], str) else ""
     return number(stored[0]), "\n".join(text(line) for line in report.splitlines())
 
 
-_ERROR = re.compile(r"(\d+):\s+\S+(?:\s+\(([\d.eE+-]+)\))?")
+_ERROR = re.compile(r"\b(\d{1,9}):\s+\S+(?:\s+\(([\d.eE+-]+)\))?")
 
 
 def _errors(report: str) -> dict[int, float]:
@@ -301,8 +315,8 @@ def _guesses(fit: ProjectFit) -> dict[int, float]:
     """Return the start values that PDFgui gives parameters when they are first used."""
     out: dict[int, float] = {}
     for phase in fit.phases:
-        for variable, formula in phase.constraints.items():
-            out = formulas.guess(formula, start_of(phase, variable)) | out
+        for variable, start in starts_of(phase).items():
+            out = formulas.guess(phase.constraints[variable], start) | out
     for one in fit.data:
         known = {"dscale": one.dscale, "qdamp": one.observed.instrument.qdamp, "qbroad": one.observed.instrument.qbroad}
         for variable, formula in one.constraints.items():
@@ -343,4 +357,8 @@ def _followed(fits: Mapping[str, ProjectFit], name: str, k: int) -> float:
 def _target(parameter: ProjectParameter) -> tuple[str, int]:
     """Return fit and number that a link such as "=fit" or "=fit:3" names."""
     name, colon, last = parameter.link.removeprefix("=").rpartition(":")
-    return (name, int(last)) if colon and last.isdecimal() else (parameter.link.removeprefix("="), parameter.number)
+    return (
+        (name, int(last))
+        if colon and last.isdecimal() and len(last) < 10
+        else (parameter.link.removeprefix("="), parameter.number)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pdfkit.errors import ParameterError, PdfkitError
@@ -51,16 +52,19 @@ def of_structure(structure: Structure, variable: str) -> float:
 
 def diameter_in(initial: str) -> float:
     """Return the diameter (Å) that a structure file gives in its line "shape sphere, 30"; 0 where it has none."""
-    found = re.search(r"^\s*shape\s+sphere[\s,]+([\d.eE+-]+)", initial, re.MULTILINE)
+    found = re.search(r"^[ \t]*shape[ \t]+sphere[ \t,]+([\d.eE+-]+)", initial, re.MULTILINE)
     try:
         return float(found[1]) if found else 0.0
     except ValueError:
         return 0.0
 
 
-def start_of(phase: ProjectPhase, variable: str) -> float:
-    """Return the value of a variable at the start, 0 where it cannot be had."""
-    try:
-        return phase.spdiameter if variable == "spdiameter" else of_structure(phase.structure, variable)
-    except PdfkitError:
-        return 0.0
+def starts_of(phase: ProjectPhase) -> dict[str, float]:
+    """Return the value at the start of each variable that has a formula, 0 where it cannot be had."""
+    out = dict.fromkeys(phase.constraints, 0.0)
+    with suppress(PdfkitError):
+        structure = phase.structure
+        for variable in out:
+            with suppress(PdfkitError):
+                out[variable] = of_structure(structure, variable)
+    return out | ({"spdiameter": phase.spdiameter} if "spdiameter" in out else {})

@@ -132,7 +132,8 @@ def _observed(one: ProjectData) -> str:
 
 def _simulation(one: ProjectSimulation) -> dict[str, Any]:
     """Return a simulation that PDFgui has still to run."""
-    count = round((one.rmax - one.rmin) / one.step) + 1 if one.step > 0 else 0
+    steps = (one.rmax - one.rmin) / one.step if one.step > 0 else 0.0
+    count = round(steps) + 1 if 0 <= steps < 1e6 else 0
     about = {"rmin": one.rmin, "rmax": one.rmax, "rstep": one.step, "rlen": count, "rcalc": [], "Gcalc": []}
     qmax = 0.0 if math.isinf(one.qmax) else one.qmax
     own = {"qmax": qmax, "qdamp": one.qdamp, "qbroad": one.qbroad, "dscale": one.dscale}

@@ -345,6 +345,31 @@ def test_a_longer_directory_than_the_end_says_is_refused(tmp_path: Path) -> None
     refused(tmp_path / "x.ddp3", "more files than any project")
 
 
+def test_parts_without_end_are_refused_soon(tmp_path: Path) -> None:
+    begin = time.process_time()
+    good = "##### start data\n1 2\n2 3\n"
+    constraint = Instance("diffpy.pdfgui.control.constraint", "Constraint", {"formula": "@1" + "+@1" * 5000})
+    for parts, words in (
+        ({"fits": b"a\n" * 5_000_000}, "more than 5000 fits"),
+        ({"fit/dataset/d/obs": b"##### start data\n" + b"1 2\n" * 2_000_000}, "more than 500000 points"),
+        ({"fit/dataset/d/obs": b"\n" * 2_000_000}, "are not in the project"),
+        ({"fit/dataset/d/obs": b"#" * 2_000_000}, "are not in the project"),
+        ({"fit/dataset/d/obs": b"a = 1e5 " * 1_000_000}, "are not in the project"),
+        (
+            {"fit/structure/s/initial": b"x", "fit/structure/s/constraints": format_pickle({"x(1)": constraint})},
+            "longer",
+        ),
+    ):
+        refused(project(tmp_path, parts), words)
+    result = format_pickle((0.1, "Refinement parameters :" + "9" * 2_000_000 + "1:" * 100_000))
+    structure = b"\n" * 2_000_000 + b" shape" * 100_000
+    parts = {"fit/result": result, "fit/structure/s/initial": structure, "fit/dataset/d/obs": good.encode()}
+    assert pk.read_project(project(tmp_path, parts)).fits[0].rw == 0.1
+    many = {f"fit/structure/s{k}/initial": b"" for k in range(4000)}
+    assert len(pk.read_project(project(tmp_path, many)).fits[0].phases) == 4000
+    assert time.process_time() - begin < 30
+
+
 def test_names_that_lead_elsewhere_lead_nowhere(tmp_path: Path) -> None:
     good = pk.read_project(Path(__file__).parent / "data" / "one.ddp3")
     path = tmp_path / "x.ddp3"
