@@ -114,9 +114,11 @@ def _seconds(seconds: float) -> str:
 
 
 def _measured(one: DatasetFit) -> str:
-    """Return probe, Q range and window of a data set in a line."""
+    """Return probe, Q range and window of a data set in a line, and where γ₀ does not weigh pairs."""
     warmth = [] if one.data.temperature is None else [f"{one.data.temperature:g} K"]
-    return ", ".join([one.model.instrument_used.summary(), *warmth])
+    finite = any(phase.applied_shape.solid for phase in one.model.phases)
+    curve = ["γ₀(r) times the curve"] if finite and one.model.convention.finite_size == "curve" else []
+    return ", ".join([one.model.instrument_used.summary(), *warmth, *curve])
 
 
 def _datasets(result: FitResult) -> Section:

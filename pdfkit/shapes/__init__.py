@@ -2,8 +2,8 @@
 
 γ₀(r) is the fraction of a particle's volume that stays inside it when shifted by r, averaged over directions:
 1 at r = 0, 0 beyond the longest chord, slope −S/(4V) at r = 0 (surface over volume), ∫4πr²γ₀ dr = V. A phase
-of finite particles has G(r) = γ₀(r) G_bulk(r) [Gilbert 2008, Usher et al. 2018]. Lengths are *diameters*, in
-Å.
+of finite particles has the pairs of the crystal, each with γ₀ at its own distance [Gilbert 2008, Usher et al. 2018].
+Lengths are *diameters*, in Å.
 
     shape             parameters              form
     Bulk              –                       1

@@ -100,6 +100,15 @@ def test_programs_multiply_the_curve_and_a_step_always_does() -> None:
         Convention(finite_size="both")
 
 
+def test_a_report_says_where_the_curve_is_multiplied() -> None:
+    data = pk.Model(zinc_blende(pk.Sphere(20.0)), BEAM)(R)
+    for convention, said in (("pdfkit", False), (CURVE, True)):
+        result = pk.fit(pk.Model(zinc_blende(pk.Sphere(20.0)), BEAM, convention), data, free=["scale", "a"])
+        assert ("γ₀(r) times the curve" in str(result)) is said
+    bulk = pk.fit(pk.Model(zinc_blende(pk.shapes.Bulk()), BEAM, CURVE), data, free=["scale", "a"])
+    assert "γ₀(r)" not in str(bulk)
+
+
 def test_the_two_ways_meet_in_large_particles() -> None:
     pairs, curve = (pk.Model(zinc_blende(pk.Sphere(3000.0)), BEAM, how)(R).G for how in (Convention(), CURVE))
     np.testing.assert_allclose(pairs, curve, rtol=0, atol=2e-4 * np.abs(curve).max())  # ∝ σ²/(D·Å)
