@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -81,7 +82,8 @@ class Problem:
         options = {one.name: getattr(self.fit, one.name) for one in fields(self.fit) if one.name not in ELSEWHERE}
         options["weights"] = "auto" if options.pop("use_errors") else "none"
         # What instruments had not then says nothing as long as it is 0.
-        instrument = repr(self.data.instrument).replace("scattering=", "weights=").replace("resolution=0.0, ", "")
+        instrument = re.sub(r"(resolution|qtail)=0\.0, ", "", repr(self.data.instrument))
+        instrument = instrument.replace("scattering=", "weights=")
         about = [VERSION, options, instrument]
         out = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         cov = self.data.cov
