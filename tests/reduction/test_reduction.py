@@ -977,6 +977,24 @@ def test_the_command_line_takes_every_word_of_a_reduction(folder: Path) -> None:
     header = (folder / "out" / "a.gr").read_text(encoding="utf-8")
     assert "extrapolate = linear" in header
     assert "errors = scatter" in header
+    words = [
+        "--method",
+        "physical",
+        "--no-compton",
+        "--slow",
+        "0.03",
+        "--rcut",
+        "1.8",
+        "--filter",
+        "1",
+        "--rho0",
+        "0.09",
+    ]
+    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    assert done.returncode == 0, done.stderr
+    again = read_config(folder / "out" / "a.gr")
+    asked = {"compton": False, "slow": 0.03, "rcut": 1.8, "filter_passes": 1, "rho0": 0.09}
+    assert {name: again[name] for name in asked} == asked
     wrong = subprocess.run(
         [*command, "--extrapolate", "cubic"], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120
     )
