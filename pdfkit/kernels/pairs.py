@@ -313,6 +313,8 @@ def finish_peaks(
     relative: Array,
     trace: Array,
     dtrace: Array,
+    atom_i: Int32Array,
+    atom_j: Int32Array,
     peak: Array,
     dpeak: Array,
 ) -> int:
@@ -324,11 +326,11 @@ def finish_peaks(
     with a non-positive bracket gets σ² = −1 and weight 0. Below the least width the derivative is 0, but where U alone
     is smaller, also U ≤ 0, it is that of the formula.
     With `trace` the peak of anisotropic displacement is d̄ → d̄ + e, σ² → σ² + e², e = c·(t − 3⟨s⟩)/2d̄ for t the trace
-    of U_i + U_j and c the bracket without qbroad, times sratio²: the mean and the variance of |d + u| to second order
-    in σ²/d² for U with an axis along d. For u isotropic e = 0.
+    of U_i + U_j (the same for all pairs of a group) and c the bracket without qbroad, times sratio²: the mean and the
+    variance of |d + u| to second order in σ²/d² for U with an axis along d. For u isotropic e = 0.
     Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (5,) = δ₁, δ₂, qbroad, resolution, sratio and dwidth (nq,5);
-    relative (nq,) = Ṅ/N; trace (ngroups,) and dtrace (nq,ngroups), or (0,) and (nq,0). Outputs: peak (ngroups,3) = d̄,
-    σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
+    relative (nq,) = Ṅ/N; trace (natoms,) of U and dtrace (nq,natoms), or (0,) and (nq,0); atom_i, atom_j (ngroups,) of
+    a pair of each group. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
     Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
     """
     dropped = 0
@@ -346,8 +348,10 @@ def finish_peaks(
         bracket = motion + qbroad * qbroad * d * d
         sharp = sratio * sratio if d < rcut else 1.0
         shift = 0.0
+        along = 0.0
         if shifted:
-            shift = max(motion, 0.0) * sharp * 0.5 * (trace[group] - 3.0 * s) / d
+            along = 0.5 * (trace[atom_i[group]] + trace[atom_j[group]] - 3.0 * s)
+            shift = max(motion, 0.0) * sharp * along / d
         sigma2 = s * bracket * sharp + resolution * resolution * d * d + spread + shift * shift
         peak[group, 0] = d + shift
         if bracket <= 0.0:
@@ -381,8 +385,7 @@ def finish_peaks(
                     dsharp = 2.0 * sratio * dwidth[q, 4]
             dshift = 0.0
             if shifted and motion > 0.0:
-                along = 0.5 * (trace[group] - 3.0 * s)
-                dalong = 0.5 * (dtrace[q, group] - 3.0 * ds)
+                dalong = 0.5 * (dtrace[q, atom_i[group]] + dtrace[q, atom_j[group]] - 3.0 * ds)
                 dshift = ((dmotion * sharp + motion * dsharp) * along + motion * sharp * dalong - shift * dd) / d
                 dspread += 2.0 * shift * dshift
             dbracket = dmotion + dbroad

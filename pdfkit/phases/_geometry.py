@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit._checks import Array, Int32Array, IntArray
+from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases._constraints import Maps
@@ -158,7 +158,7 @@ class Point:
         g, b, along = self.geometry.g, self.geometry.b, self.directions
         trace = 3.0 * self.u[self.atoms.site] + np.einsum("nab,ba->n", b, g)
         change = np.einsum("qnab,ba->qn", self.db, g) + np.einsum("nab,qba->qn", b, self.dg)
-        return trace, 3.0 * along.du_atoms + change
+        return trace, np.ascontiguousarray(3.0 * along.du_atoms + change)
 
 
 @dataclass(frozen=True)
@@ -199,13 +199,6 @@ class Arguments:
     tangents: tuple[Any, ...]
     finish: tuple[Any, ...]
     trace: tuple[Array, Array] | None = None
-
-    def traces(self, i: Int32Array, j: Int32Array) -> tuple[Array, Array]:
-        """Return the traces of U_i + U_j (n,) of pairs of atoms, tangents (nq, n); none (0,), (nq, 0) without them."""
-        if self.trace is None:
-            return np.zeros(0), np.zeros((self.kind.size, 0))
-        trace, change = self.trace
-        return trace[i] + trace[j], np.ascontiguousarray(change[:, i] + change[:, j])
 
 
 def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:

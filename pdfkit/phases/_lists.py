@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdfkit import _machine
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits
 from pdfkit.phases._geometry import Arguments, Directions, Point
@@ -43,20 +43,21 @@ def table_of(groups: PairGroups, args: Arguments) -> Table:
         arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
         kernels.group_sums(*arguments)
     first = groups.start[:-1]  # the pairs of a group are of the same two sites
-    return finished(sums, dsums, groups.group_pair, args, args.traces(groups.atom_i[first], groups.atom_j[first]))
+    atoms = (groups.atom_i[first], groups.atom_j[first]) if args.trace else None
+    return finished(sums, dsums, groups.group_pair, args, atoms)
 
 
 def finished(
-    sums: Array, dsums: Array, pair: IntArray, args: Arguments, traces: tuple[Array, Array] | None = None
+    sums: Array, dsums: Array, pair: IntArray, args: Arguments, atoms: tuple[Int32Array, Int32Array] | None = None
 ) -> Table:
-    """Return the peaks that sums over pairs make, of the species pairs `pair` (n,); traces : as of `finish_peaks`."""
-    trace, dtrace = traces or (np.zeros(0), np.zeros((args.kind.size, 0)))
+    """Return the peaks that sums over pairs make, of species pairs `pair` (n,); atoms (n,): of a pair of each group."""
+    trace = args.trace or (np.zeros(0), np.zeros((args.kind.size, 0)))
+    i, j = atoms or (np.zeros(0, dtype=np.int32),) * 2
     n, nq = dsums.shape[:2]
     peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
     dropped = 0
     for part in _machine.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
-        some = (trace[part], np.ascontiguousarray(dtrace[:, part])) if trace.size else (trace, dtrace)
-        finish = (sums[part], dsums[part], args.kind, *args.finish, *some, peak[part], dpeak[part])
+        finish = (sums[part], dsums[part], args.kind, *args.finish, *trace, i[part], j[part], peak[part], dpeak[part])
         dropped += kernels.finish_peaks(*finish)
     return Table(pair, peak, dpeak, dropped)
 
