@@ -367,6 +367,8 @@ def _digest(path: str, task: _Task) -> str:
         # A function cannot be compared: such results are never taken for those of another run.
         return f"none-{secrets.token_hex(14)}"
     what = [__version__, repr(settings), repr(task.r)]
+    if task.settings.method == "physical":
+        what.append(f"slow {task.settings.slow:g}")  # a default that results of before did not have
     what += ["" if name is None else journal.file_digest(name) for name in (path, task.background)]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:32]
 
