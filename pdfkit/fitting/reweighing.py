@@ -172,7 +172,10 @@ def honest(residuals: Residuals, x: Array, covariance: Array) -> Array:
     slopes = [(s, dG[inside] * unit[:, None]) for s, (_, dG) in parts]
     with one_thread():
         if noises[0].weighs:
-            made = phi + 2.0 * phi @ np.sum([_doubt(s, rows, phi) for s, rows in slopes], axis=0) @ phi
+            doubts = [_doubt(s, rows, phi) for s, rows in slopes if s.posed.noise is not None]
+            made = phi + 2.0 * phi @ np.sum([more for more, _ in doubts], axis=0) @ phi
+            wide = np.sqrt(1.0 + np.sum([vary for _, vary in doubts], axis=0))  # the diagonal of phi is 1
+            made = made * np.outer(wide, wide)
         else:
             values, tangents = residuals.mapping(x)
             of = residuals.restraint_rows(values, tangents)[inside] * unit[:, None] if residuals.restraints else None
@@ -183,9 +186,8 @@ def honest(residuals: Residuals, x: Array, covariance: Array) -> Array:
     return out
 
 
-def _doubt(s: Dataset, slopes: Array, phi: Array) -> Array:
-    if s.posed.noise is None:
-        return np.zeros_like(phi)
+def _doubt(s: Dataset, slopes: Array, phi: Array) -> tuple[Array, Array]:
+    assert s.posed.noise is not None
     lift = _lift(s, s.posed.noise.shaped)
     return inflation(lift.basis, s.posed.noise, lift(slopes).T, phi)
 

@@ -10,8 +10,9 @@ K being what restraints and other data sets say of the parameters. A smooth spec
 −½λ Σ(Δ²θ)², with λ by its own marginal likelihood (Fellner–Schall) under a weak prior. Steps are Fisher's, with
 Whittle's information. The window smears the spectrum by its kernel; C knows that.
 
-A spectrum from few numbers is uncertain. The covariance of the parameters is therefore enlarged by twice the first
-order of that, 2ΦΛΦ, Λ = Σ_ij W_ij (∂_iC C⁻¹J)ᵀ P (∂_jC C⁻¹J), W = cov θ.
+A spectrum from few numbers is uncertain. The covariance Φ of the parameters is therefore enlarged by twice the first
+order of that, 2ΦΛΦ, Λ = Σ_ij W_ij (∂_iC C⁻¹J)ᵀ P (∂_jC C⁻¹J), W = cov θ, and each variance by 1 + var(Φ_kk)/Φ_kk²,
+which makes the mean square of (p̂ − p)/σ that of a normal number and not that of Student's t.
 Sources: Patterson & Thompson, Biometrika 58, 545 (1971); Kenward & Roger, Biometrics 53, 983 (1997); Wood & Fasiolo,
 Biometrics 73, 1071 (2017); Whittle, J. R. Stat. Soc. B 15, 125 (1953).
 """
@@ -244,8 +245,8 @@ def _better(basis: Basis, about: Evidence, now: _State, step: Array, stiffness: 
     return now
 
 
-def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array) -> Array:
-    """Return Λ (n, n): what the uncertainty of the spectrum adds, twice as ΦΛΦ, to the covariance Φ of parameters.
+def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array) -> tuple[Array, Array]:
+    """Return Λ (n, n), and the variance (n,) of the diagonal of Φ, from the uncertainty of the spectrum.
 
     jac (k, n): derivatives in the band; covariance (n, n): Φ.
     """
@@ -269,7 +270,10 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     moved = np.tensordot(each, _posterior_root(basis, noise, factor, slopes, covariance), (1, 0)).reshape(k, -1)
     along = slopes.T @ moved
     both = moved.T @ moved - along.T @ covariance @ along  # of (n, p) columns: only equal p count
-    return np.asarray(np.einsum("ajbj->ab", both.reshape(n, -1, n, moved.shape[1] // n)))
+    p = moved.shape[1] // n
+    extra = np.einsum("ajbj->ab", both.reshape(n, p, n, p))
+    slope = np.einsum("ia,abp,bi->ip", covariance, along.reshape(n, n, p), covariance, optimize=True)
+    return np.asarray(extra), np.asarray((slope**2).sum(axis=1))
 
 
 def _posterior_root(basis: Basis, noise: NoiseSpectrum, factor: Array, slopes: Array, covariance: Array) -> Array:
