@@ -29,10 +29,12 @@ class NoiseSpectrum:
     >>> import numpy as np
     >>> import pdfkit as pk
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20))
-    >>> data = pk.simulate(model, 1.5, 20, noise=0.1)  # white noise: the same at all Q
+    >>> r, Q = np.arange(1.5, 20, 0.02), np.arange(0.05, 20, 0.05)
+    >>> F = 0.1 * Q / 20 * np.random.default_rng(1).standard_normal(Q.size)  # noise that grows with Q
+    >>> data = pk.PDF(r, model(r).G + F @ np.sin(np.outer(Q, r)), instrument=model.instrument)
     >>> noise = pk.fit(model, data, free=["scale", "a"]).datasets[0].noise
-    >>> bool(0.05 < np.sqrt(noise.at(10.0)) < 0.2), noise.shaped
-    (True, False)
+    >>> bool(2 < noise.at(16.0) / noise.at(8.0) < 8), noise.shaped, noise.weighs  # (16/8)² = 4
+    (True, False, True)
     """
 
     Q: Array

@@ -21,6 +21,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Data, in_range, named, resolved
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, honest, reweighed
+from pdfkit.fitting.whitening import possible
 from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -96,8 +97,10 @@ def fit(
     """
     started = time.perf_counter()
     settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
-    whole = _weighable(model, data, use_errors)
+    whole = _whole(model, data, use_errors)
     models, said = resolved(model, whole)
+    use_errors, without = _usable(whole, models, settings, use_errors)
+    said += without
     if params is None:
         params = make_parameters(global_quantities(models))
     else:
@@ -114,21 +117,36 @@ def fit(
     return replace(result, remarks=remarks, seconds=time.perf_counter() - started)
 
 
-def _weighable(model: Model, data: Data, use_errors: bool) -> dict[str, PDF]:
-    """Return the data sets by name; refuses some with errors and some without, which cannot be weighed together."""
+def _whole(model: Model, data: Data, use_errors: bool) -> dict[str, PDF]:
+    """Return the data sets by name."""
     _checks.flag("use_errors", use_errors)
     if not isinstance(model, Model):
         raise PdfkitError(
             f"the model is of type {type(model).__name__}: make one with pdfkit.Model(phases, instrument)"
         )
-    whole = named(model, data)
-    without = [name for name, pdf in whole.items() if pdf.dG is None]
-    if use_errors and 0 < len(without) < len(whole):
-        raise PdfkitError(
-            f"{', '.join(without)[:80]} has no errors dG, and other data sets have: give it dG (a third column of the "
-            "file), or weigh all points alike with use_errors=False (in a recipe, under [fit]: use_errors = false)"
+    return named(model, data)
+
+
+def _usable(
+    data: Mapping[str, PDF], models: Mapping[str, Model], settings: FitSettings, use_errors: bool
+) -> tuple[bool, tuple[str, ...]]:
+    """Return whether errors of the data are used, and a remark: some with and some without have no common measure.
+
+    Where the spectrum of each residual is that measure, none are; elsewhere this is refused.
+    """
+    without = [name for name, pdf in data.items() if pdf.dG is None]
+    if not use_errors or not 0 < len(without) < len(data):
+        return use_errors, ()
+    names = ", ".join(without)[:80]
+    estimated = settings.noise == "estimated" and settings.errors != "independent"
+    if estimated and all(possible(one) for one in models.values()):
+        return False, (
+            f"{names} has no errors dG, and those of other data sets are not used either: residuals tell all",
         )
-    return whole
+    raise PdfkitError(
+        f"{names} has no errors dG, and other data sets have: give it dG (a third column of the "
+        "file), or weigh all points alike with use_errors=False (in a recipe, under [fit]: use_errors = false)"
+    )
 
 
 def _ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | None]:

@@ -19,6 +19,7 @@ from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.diagnosis import Fixed, findings
 from pdfkit.fitting.residuals import Dataset, Residuals
 from pdfkit.fitting.spectrum import Basis, Estimate, Evidence, basis_of, estimate, inflation, relative_size
+from pdfkit.results.result import POOR_RW
 
 BELIEVED = (0.5, 2.0)
 FEWEST = 12.0
@@ -27,6 +28,7 @@ WRONG = (
     "errors are those of noise with the spectrum of the residual, and points are weighed alike; a model that misses "
     "something can be wrong by more than its errors say"
 )
+POOR = f"what the model leaves is more than {POOR_RW:g} of the data: that is taken for a misfit, not for noise"
 NOTHING = 1e-6
 """A residual below this share of G is rounding, and no noise."""
 
@@ -64,12 +66,19 @@ def reweighed(residuals: Residuals, x: Array, inside: Array) -> Reweighed | None
     said = [word for _, words in judged for word in words]
     shown = _shown(residuals, x, inside, [shaped for shaped, _ in judged])
     wrong = [word for (s, _), one in zip(parts, shown, strict=True) for word in _named(s, one[1])]
+    for (s, (G, _)), (shaped, _), keep in zip(parts, judged, believed, strict=True):
+        if not (shaped or keep) and _is_poor(s, G):
+            wrong += _named(s, (POOR,))
     noises = [replace(one.noise, weighs=not wrong) for one, _ in shown]
     sets = [s if keep else s.with_noise(n) for (s, _), keep, n in zip(parts, believed, noises, strict=True)]
     if wrong:
         wrong.append(WRONG)
     scale = 1.0 if not wrong else residuals.restraint_scale
     return Reweighed(residuals.with_sets(sets, scale), not wrong, (*said, *wrong))
+
+
+def _is_poor(s: Dataset, G: Array) -> bool:
+    return float(((G - s.target) ** 2).sum()) > POOR_RW**2 * float((s.target**2).sum())
 
 
 def _named(s: Dataset, words: tuple[str, ...]) -> list[str]:

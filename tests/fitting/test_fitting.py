@@ -282,11 +282,14 @@ def test_no_damping_is_found_where_there_is_none() -> None:
     assert result.params["qdamp"].value < 1e-3
 
 
-def test_data_with_and_without_errors_are_refused_with_a_way_out() -> None:
-    G = true_model()(R).G
+def test_data_with_and_without_errors_need_a_common_measure() -> None:
+    G = true_model()(R).G + noise(R, 15.0, 0.05, np.random.default_rng(4))
     data = {"a": pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), "b": pk.PDF(R, G, instrument=LAB)}
     with pytest.raises(pk.PdfkitError, match=r"b has no errors dG, .* use_errors=False"):
-        pk.fit(start(), data)
+        pk.fit(start(), data, free=["zb.a"], settings=pk.FitSettings(noise="given"))
+    result = pk.fit(start(), data, free=FREE, ties=TIES)
+    assert result.errors_from == "spectrum"
+    assert any(one.startswith("b has no errors dG, and those of other data sets") for one in result.remarks)
 
 
 def test_a_result_keeps_its_problem(tmp_path: Path) -> None:
