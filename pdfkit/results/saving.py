@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,8 @@ from pdfkit.io.columns import write_columns
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, write_entry
 from pdfkit.model import serial
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters, set_correlations
+from pdfkit.model.params import Parameters, make_parameters, set_correlations
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
 from pdfkit.model.restraints import BondRestraint, Restraint, ValueRestraint
 from pdfkit.results.problem import FitProblem, FitSettings
 from pdfkit.results.result import DatasetFit, FitResult, Uncertain
@@ -359,6 +360,7 @@ def _result(entry: Group) -> FitResult:
     datasets = [one for _, one in sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])]
     if not datasets:
         raise ReadError(entry.source, f"it holds no data: {_AGAIN}")
+    _complete(params, datasets)
     fit = entry.group("fit")
     numbers = {name: fit.number(name) for name in _NUMBERS}
     if below := [name for name, value in numbers.items() if value < 0]:
@@ -395,6 +397,14 @@ def _result(entry: Group) -> FitResult:
         restraint_chi2=(restraint := fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0),
         minimum=fit.number("minimum") if "minimum" in fit else numbers["chi2"] + restraint,
     )
+
+
+def _complete(params: Parameters, datasets: Sequence[DatasetFit]) -> None:
+    """Add what an instrument had no number for when the file was written, fixed at what was done then: 0."""
+    names = {f"{one.name}.{name}" if len(datasets) > 1 else name: name for one in datasets for name in OURS}
+    new = (replace(INSTRUMENT_QUANTITIES[short], name=name) for name, short in names.items() if name not in params)
+    for name, par in make_parameters(new).items():
+        params[name] = par
 
 
 def _read_dataset(group: Group) -> tuple[int, DatasetFit]:

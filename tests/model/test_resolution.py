@@ -178,6 +178,18 @@ def test_models_keep_it() -> None:
     assert serial.loads(older).instrument.resolution == 0.0
 
 
+def test_results_of_before_are_fitted_again(tmp_path: Path) -> None:
+    model = pk.Model(NICKEL, BEAM)
+    result = pk.fit(model, model.with_values({"ni.a": 3.53})(R), free=["scale", "a"])
+    params = result.params.copy()
+    for name in ("resolution", "qtail"):
+        params.pop(name)
+    back = pk.load_result(replace(result, params=params).save(tmp_path / "old.h5"))
+    assert (back.params["resolution"].value, back.params["qtail"].vary) == (0.0, False)
+    again = pk.fit(back.model, back.datasets[0].data, params=back.params)
+    assert again.params["ni.a"].value == pytest.approx(3.53, abs=1e-6)
+
+
 def test_debye_sums_have_the_same_peaks() -> None:
     particle = pk.build.tetrahedron("CdS_zincblende", 4)
     cluster = pk.Cluster(particle, "c", Uiso=0.01, baseline="none")
