@@ -455,7 +455,7 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
 
 def test_build_command(tmp_path: Path) -> None:
     report = build_particle("tetrahedron", ZB, [5], tmp_path / "t.xyz", trim=None)
-    assert str(report) == f"{tmp_path / 't.xyz'}: Cd35S20, 55 atoms, zincblende, Td, 16.50 Å across"
+    assert report.text == f"{tmp_path / 't.xyz'}: Cd35S20, 55 atoms, zincblende, Td, 16.50 Å across"
     assert pk.Particle.from_file(tmp_path / "t.xyz").formula == "Cd35S20"
     for shape, sizes, options in (
         ("sphere", [12.0], {"trim": 2, "centre": "anion"}),
