@@ -26,8 +26,8 @@ from pdfkit.model.params import Parameters
 from pdfkit.phases.base import plain_word
 from pdfkit.phases.crystal import Crystal
 from pdfkit.projects import formulas
+from pdfkit.projects.formulas import of_structure, split
 from pdfkit.projects.project import Progress, ProjectData, ProjectFit, ProjectPhase
-from pdfkit.projects.variables import of_structure, split
 from pdfkit.results.problem import FitSettings
 from pdfkit.results.result import FitResult
 from pdfkit.structure import symmetry
@@ -35,25 +35,16 @@ from pdfkit.structure.structure import NAMES_CELL, NAMES_U, Structure
 
 CONVENTIONS = ("pdffit2", "default")
 
-# Neutron lengths (fm) of PDFfit2, which are those of 1992, where the present ones differ by more than 1 in 1000.
+# Neutron lengths (fm) as PDFfit2 has them, where those of today differ by more than 2 in 10,000.
 _LENGTHS = {
-    "He": 3.263,
-    "Li": -1.903,
-    "Tc": 6.83,
-    "Pd": 5.916,
-    "Cd": 4.835,
-    "Pr": 4.585,
-    "Nd": 7.695,
-    "Pm": 12.64,
-    "Sm": 0.005,
-    "Eu": 5.33,
-    "Gd": 9.52,
-    "Dy": 16.93,
-    "Ta": 6.917,
-    "Re": 9.22,
-    "Os": 10.72,
-    "Ir": 10.63,
-}
+    "He": 3.263, "Li": -1.903, "B": 5.304, "O": 5.8054, "Na": 3.632, "Ar": 1.9096, "K": 3.672, "Ca": 4.702,
+    "Sc": 12.11, "V": -0.44314, "Fe": 9.452, "Co": 2.492, "Ni": 10.31, "Br": 6.792, "Kr": 7.812, "Rb": 7.082,
+    "Sr": 7.022, "Y": 7.752, "Zr": 7.163, "Tc": 6.83, "Ru": 7.022, "Rh": 5.904, "Pd": 5.916, "Cd": 4.835,
+    "Sn": 6.2252, "Sb": 5.573, "Te": 5.682, "I": 5.282, "Xe": 4.694, "Cs": 5.422, "Ba": 5.073, "La": 8.244,
+    "Ce": 4.842, "Pr": 4.585, "Nd": 7.695, "Pm": 12.64, "Sm": 0.005, "Eu": 5.33, "Gd": 9.52, "Tb": 7.342,
+    "Dy": 16.93, "Ho": 8.443, "Er": 7.792, "Tm": 7.073, "Yb": 12.413, "Lu": 7.213, "Ta": 6.917, "Re": 9.22,
+    "Os": 10.72, "Ir": 10.63, "Au": 7.907, "Bi": 8.5322, "D": 6.674,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,7 +102,7 @@ class LiveFit:
         for name, value in self.variables.items():
             params.add(name, value=value, vary=False)
         for k, name in self.names.items():  # the scale of a second data set is not that of the model
-            params[name].value = self.source.parameters[k].start
+            params[name].value = _unsigned(name, self.source.parameters[k].start)
         return params
 
     def run(self, progress: Progress | None = None) -> FitResult:
@@ -143,8 +134,7 @@ class LiveFit:
         """Return the model of each data set at values of the parameters."""
         out = {}
         for name, pdf in self.sets.items():
-            own = (one for one in self.targets if one.data in ("", name))
-            known = {one.quantity: formulas.evaluate(one.formula, values) for one in own}
+            known = self.values(name, values)
             constant = self.convention == "pdffit2" or math.isinf(pdf.instrument.qmax or math.inf)
             about = _measured(pdf, {key: known.pop(key) for key in ("qdamp", "qbroad") if key in known}, constant)
             phases = [_moved(phase, known) for phase in self.crystals]
@@ -152,14 +142,27 @@ class LiveFit:
         return out
 
     def rw(self, values: Mapping[int, float]) -> float:
-        """Return Rw over all data sets at values of the parameters, without a fit."""
+        """Return Rw over all data sets at values of the parameters, without a fit.
+
+        Values need not be possible ones: PDFfit2 has no limits, and may have left an occupancy of 1.1.
+        """
         top = bottom = 0.0
-        for name, model in self.models(values).items():
+        start = {k: one.start for k, one in self.source.parameters.items()}
+        for name, model in self.models(start).items():
             pdf = self.sets[name].crop(self.rmin[name], self.rmax[name])
+            known = self.values(name, values)
+            full = [known.get(word, value) for word, value in zip(model.names, model.values, strict=True)]
+            G, _ = model.evaluator(pdf.r)(np.array(full))
             weight = np.ones(len(pdf)) if pdf.dG is None else 1.0 / pdf.dG
-            top += float((((pdf.G - model(pdf.r).G) * weight) ** 2).sum())
+            top += float((((pdf.G - G) * weight) ** 2).sum())
             bottom += float(((pdf.G * weight) ** 2).sum())
         return math.sqrt(top / bottom)
+
+    def values(self, name: str, values: Mapping[int, float]) -> dict[str, float]:
+        """Return what the formulas of a data set, and of all, give at values of the parameters."""
+        own = (one for one in self.targets if one.data in ("", name))
+        known = {one.quantity: formulas.evaluate(one.formula, values) for one in own}
+        return {word: _unsigned(word, value) for word, value in known.items()}
 
 
 def live(fit: ProjectFit, convention: str) -> LiveFit:
@@ -340,6 +343,11 @@ class _Making:
             elif one.data and one.quantity.endswith(".scale"):  # not that of the model
                 out[one.name] = repr(formulas.evaluate(one.formula, self.start))
         return out
+
+
+def _unsigned(word: str, value: float) -> float:
+    """Return a value as it counts: of qdamp and qbroad the square does, and PDFfit2 may leave them negative."""
+    return abs(value) if word.rpartition(".")[2] in ("qdamp", "qbroad") else value
 
 
 def _named(convention: str) -> str:

@@ -42,8 +42,8 @@ def read_observed(text: str, name: str) -> Observed:
     instrument = Instrument(
         probe=_probe(top),
         qmax=said.get("qmax") or math.inf,  # PDFgui's 0 means that nothing is cut
-        qdamp=said.get("qdamp", said.get("qsig", 0.001)),
-        qbroad=said.get("qbroad", said.get("qalp", 0.0)),
+        qdamp=abs(said.get("qdamp", said.get("qsig", 0.001))),  # their squares count
+        qbroad=abs(said.get("qbroad", said.get("qalp", 0.0))),
     )
     r, G, dG = _columns(body, name)
     pdf = PDF(r, G, dG, instrument=instrument, name=name, temperature=metadata.get("temperature"))

@@ -16,6 +16,7 @@ from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.projects import formulas, pickles
 from pdfkit.projects.archive import Archive, FitParts, Part, open_archive
+from pdfkit.projects.formulas import diameter_in, starts_of
 from pdfkit.projects.observed import read_observed
 from pdfkit.projects.pickles import Budget, PickleError, Record, number, numbers, read_pickle, table, text
 from pdfkit.projects.project import (
@@ -30,7 +31,6 @@ from pdfkit.projects.project import (
     ProjectSimulation,
     used_numbers,
 )
-from pdfkit.projects.variables import diameter_in, starts_of
 
 T = TypeVar("T")
 Load = Callable[[str, bytes], Any]
@@ -193,7 +193,7 @@ def _data(part: Part, where: str, load: Load) -> ProjectData:
     stored = table(load(f"{where}/calc", part.files["calc"])) if "calc" in part.files else {}
     start = {k: number(v) for k, v in table(stored.get("initial", {})).items() if k in _FITTED and v is not None}
     refined = {k: number(v) for k, v in table(stored.get("refined", {})).items() if k in _FITTED and v is not None}
-    about: dict[str, Any] = {key: start[key] for key in ("qdamp", "qbroad") if key in start}
+    about: dict[str, Any] = {key: abs(start[key]) for key in ("qdamp", "qbroad") if key in start}
     observed = seen.pdf if not about else replace(seen.pdf, instrument=replace(seen.pdf.instrument, **about))
     r = observed.r
     rmin, rmax, step = (_number_or(stored.get(key), 0.0) for key in ("fitrmin", "fitrmax", "fitrstep"))

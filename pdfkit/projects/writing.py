@@ -96,7 +96,7 @@ def _of_phase(phase: ProjectPhase) -> Iterator[tuple[str, bytes | str]]:
 
 def _with_diameter(phase: ProjectPhase) -> str:
     """Return the structure, with the diameter that an old project kept with its data."""
-    from pdfkit.projects.variables import diameter_in
+    from pdfkit.projects.formulas import diameter_in
 
     if phase.spdiameter == diameter_in(phase.initial):
         return phase.initial

@@ -21,10 +21,10 @@ import pdfkit as pk
 from pdfkit.cli import app
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, WriteError
 from pdfkit.projects import formulas
+from pdfkit.projects.formulas import split
 from pdfkit.projects.making import project_of
 from pdfkit.projects.pickles import format_pickle
 from pdfkit.projects.project import Project, ProjectFit
-from pdfkit.projects.variables import split
 from pdfkit.recipes.recipe import fit_recipe, load_recipe
 
 DATA = Path(__file__).parent / "data"
@@ -230,6 +230,18 @@ def test_the_table_has_both_values() -> None:
     assert lines[1].split() == ["sets", "start", "recorded", "error", "new", "error"]
     assert lines[2].split()[:5] == ["@1", "Ni", "lat(1)", "and", "2"]
     assert lines[2].split()[6:8] == ["3.53", "3.52411"]
+
+
+def test_signs_that_do_not_count_are_no_obstacle(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    fit = read("one.ddp3").fits[0]
+    left = replace(fit.parameters[5], start=-0.02, refined=-fit.parameters[5].best)
+    negative = replace(fit, parameters={**fit.parameters, 5: left})
+    assert negative.repeated_rw() == fit.repeated_rw()
+    assert negative.run().rw == pytest.approx(0.03238, abs=1e-5)
+    path = changed(tmp_path, with_text("/obs", b"qbroad=0.01", b"qbroad=-0.01"))
+    assert pk.read_project(path).fits[0].data[0].observed.instrument.qbroad == 0.01
 
 
 def test_recorded_values_that_cannot_be_are_said_and_the_fit_is_run() -> None:
