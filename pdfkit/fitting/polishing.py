@@ -39,8 +39,8 @@ def polished(results: Mapping[str, FitResult], progress: Progress | None = None)
             if progress is not None:
                 progress(f"{key} from {where}")
             found = _tried(out[key], params)
-            if found is not None:
-                out[key] = _told(found, own, where)
+            if found is not None and (told := _told(found, own, where)).chi2 < (1.0 - LOWER) * out[key].chi2:
+                out[key] = told
     return out
 
 
