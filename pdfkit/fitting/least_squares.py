@@ -187,12 +187,14 @@ def _weighed(
 ) -> tuple[Residuals, _Outcome, tuple[str, ...]]:
     """Fit again, weighed by the spectrum of the residual, until the spectrum that a fit leaves is the one it had."""
     most, said = residuals.problem.settings.max_nfev, ()  # type: tuple[int, tuple[str, ...]]
+    scale = residuals.restraint_scale
     for _ in range(MOST_SPECTRA):
         inside = ~_at_bounds(residuals.mapping, outcome.x)
         better = reweighed(residuals, outcome.x, inside)
         if better is None:  # what the data say of their errors holds, or there is no noise
             return residuals, _minimise(residuals, most, progress, outcome), said
         residuals, said = better.residuals, better.said
+        residuals.restraint_scale = 1.0 if better.weighs else scale
         outcome = _minimise(residuals, most, progress, outcome)
         if not better.weighs:
             break

@@ -281,10 +281,10 @@ class Residuals:
         found = [one.residual(self.model, self.mapping.names, values, tangents) for one in self.restraints]
         return np.array([np.append(slope, value) for value, slope in found]).T
 
-    def with_sets(self, sets: list[Dataset], restraint_scale: float) -> Residuals:
+    def with_sets(self, sets: list[Dataset]) -> Residuals:
         """Return the same with other weights."""
         out = copy(self)
-        out.sets, out.restraint_scale = sets, restraint_scale
+        out.sets = sets
         posed = tuple(s.posed for s in sets)
         out.problem = replace(self.problem, datasets=posed)
         return out

@@ -73,8 +73,7 @@ def reweighed(residuals: Residuals, x: Array, inside: Array) -> Reweighed | None
     sets = [s if keep else s.with_noise(n) for (s, _), keep, n in zip(parts, believed, noises, strict=True)]
     if wrong:
         wrong.append(WRONG)
-    scale = 1.0 if not wrong else residuals.restraint_scale
-    return Reweighed(residuals.with_sets(sets, scale), not wrong, (*said, *wrong))
+    return Reweighed(residuals.with_sets(sets), not wrong, (*said, *wrong))
 
 
 def _is_poor(s: Dataset, G: Array) -> bool:

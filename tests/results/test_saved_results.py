@@ -19,6 +19,7 @@ from simulated_fits import ALL, model, several, single, two_phases
 
 import pdfkit as pk
 from pdfkit.errors import ReadError, WriteError
+from pdfkit.fitting.least_squares import refit
 from pdfkit.io import hdf5
 from pdfkit.model import serial
 from pdfkit.shapes import SHAPES
@@ -92,6 +93,21 @@ def test_a_loaded_result_can_be_refined_on_and_saved_again(saved, tmp_path):
     assert (np.abs(again.values - result.values)[known] < 0.05 * error[known]).all()
     result.save(tmp_path / "copy.h5")
     assert pk.load_result(tmp_path / "copy.h5").to_dict() == result.to_dict()
+
+
+def test_a_file_of_before_is_read_with_the_weights_of_before(tmp_path):
+    before = single(noise="given")
+    path = before.save(tmp_path / "old.h5")
+    with h5py.File(path, "r+") as file:  # what files had no word for
+        for name in ("minimum", "use_errors"):
+            del file[f"entry/fit/{name}"]
+    result = pk.load_result(path)
+    assert (result.errors_from, result.datasets[0].noise, result.problem.settings.noise) == ("dG", None, "given")
+    assert result.problem.use_errors
+    assert result.minimum == pytest.approx(before.minimum)
+    again = refit(result, result.params)
+    np.testing.assert_allclose(again.values, before.values, rtol=1e-6)
+    np.testing.assert_allclose(again.covariance, before.covariance, rtol=1e-4, atol=1e-12)
 
 
 def every_model() -> list[pk.Model]:
