@@ -59,7 +59,7 @@ def read_project(path: AnyPath) -> Project:
     >>> import pdfkit as pk
     >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25), convention="pdffit2")
     >>> data = model.with_values({"ni.a": 3.53})(np.arange(1, 10, 0.05))  # simulated
-    >>> result = pk.fit(model, data, rmin=1.5, free=["scale", "a"])
+    >>> result = pk.fit(model, data, free=["scale", "a"])
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     project = pk.read_project(pk.io.write_project(f"{folder}/ni.ddp3", {"nickel": result}))
     >>> fit = project.fits["nickel"]
