@@ -15,15 +15,18 @@ from typing import Any
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import RESOLUTION, Instrument
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.whitening import possible
 from pdfkit.model.model import Model
-from pdfkit.results.problem import begin_of
+from pdfkit.results.problem import FitSettings, begin_of
 
 # --- Which instrument counts for each data set of a fit --------------------------------------------------------------
 
 Data = PDF | Mapping[str, PDF] | Sequence[PDF]
+Ends = float | None | Mapping[str, float | None]
 
 TOGETHER = (RESOLUTION, ("window", "window_width"))
 
@@ -144,6 +147,48 @@ def _borrowed(title: str, own: Instrument, used: Instrument) -> list[str]:
 
 def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def by_name(model: Model, data: Data, use_errors: bool) -> dict[str, PDF]:
+    """Return the data sets by name."""
+    _checks.flag("use_errors", use_errors)
+    if not isinstance(model, Model):
+        raise PdfkitError(
+            f"the model is of type {type(model).__name__}: make one with pdfkit.Model(phases, instrument)"
+        )
+    return named(model, data)
+
+
+def usable(
+    data: Mapping[str, PDF], models: Mapping[str, Model], settings: FitSettings, use_errors: bool
+) -> tuple[bool, tuple[str, ...]]:
+    """Return whether errors of the data are used, and a remark: some with and some without have no common measure.
+
+    Where the spectrum of each residual is that measure, none are; elsewhere this is refused.
+    """
+    without = [name for name, pdf in data.items() if pdf.dG is None]
+    if not use_errors or not 0 < len(without) < len(data):
+        return use_errors, ()
+    names = ", ".join(without)[:80]
+    estimated = settings.noise == "estimated" and settings.errors != "independent"
+    if estimated and all(possible(one) for one in models.values()):
+        return False, (
+            f"{names} has no errors dG, and those of other data sets are not used either: residuals tell all",
+        )
+    raise PdfkitError(
+        f"{names} has no errors dG, and other data sets have: give it dG (a third column of the "
+        "file), or weigh all points alike with use_errors=False (in a recipe, under [fit]: use_errors = false)"
+    )
+
+
+def ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | None]:
+    """Return an end of the range of every data set."""
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(data, given)
+    unknown = [name for name in given if name not in data]
+    if unknown:
+        raise PdfkitError(f"{what} names {unknown[0]!r}: the data sets are {', '.join(data) or 'one without a name'}")
+    return {name: given.get(name) for name in data}
 
 
 # --- The part of a data set that a fit uses --------------------------------------------------------------------------

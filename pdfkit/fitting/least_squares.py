@@ -17,11 +17,9 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
-from pdfkit.errors import PdfkitError
-from pdfkit.fitting.datasets import Data, in_range, named, resolved
+from pdfkit.fitting.datasets import Data, Ends, by_name, ends, in_range, named, resolved, usable
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, honest, reweighed
-from pdfkit.fitting.whitening import possible
 from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -30,7 +28,6 @@ from pdfkit.results.problem import MAX_NFEV, FitProblem, FitSettings, PosedData
 from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
 Bounds = Mapping[str, tuple[float | None, float | None]]
-Ends = float | None | Mapping[str, float | None]
 Progress = Callable[[int, float], None]
 
 TOLERANCE = 1e-8
@@ -97,9 +94,9 @@ def fit(
     """
     started = time.perf_counter()
     settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
-    whole = _whole(model, data, use_errors)
+    whole = by_name(model, data, use_errors)
     models, said = resolved(model, whole)
-    use_errors, without = _usable(whole, models, settings, use_errors)
+    use_errors, without = usable(whole, models, settings, use_errors)
     said += without
     if params is None:
         params = make_parameters(global_quantities(models))
@@ -107,7 +104,7 @@ def fit(
         params = params.copy()
         said += _adopt(params, models)
     said += (*apply_choices(params, free, ties, bounds), *_twice_broad(params))
-    low, high = _ends("rmin", rmin, whole), _ends("rmax", rmax, whole)
+    low, high = ends("rmin", rmin, whole), ends("rmax", rmax, whole)
     sets = tuple(
         PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid))
         for name, pdf in whole.items()
@@ -115,48 +112,6 @@ def fit(
     result = solve(FitProblem(sets, use_errors, settings, tuple(restraints)), params, progress)
     remarks = tuple(dict.fromkeys([*said, *result.remarks]))
     return replace(result, remarks=remarks, seconds=time.perf_counter() - started)
-
-
-def _whole(model: Model, data: Data, use_errors: bool) -> dict[str, PDF]:
-    """Return the data sets by name."""
-    _checks.flag("use_errors", use_errors)
-    if not isinstance(model, Model):
-        raise PdfkitError(
-            f"the model is of type {type(model).__name__}: make one with pdfkit.Model(phases, instrument)"
-        )
-    return named(model, data)
-
-
-def _usable(
-    data: Mapping[str, PDF], models: Mapping[str, Model], settings: FitSettings, use_errors: bool
-) -> tuple[bool, tuple[str, ...]]:
-    """Return whether errors of the data are used, and a remark: some with and some without have no common measure.
-
-    Where the spectrum of each residual is that measure, none are; elsewhere this is refused.
-    """
-    without = [name for name, pdf in data.items() if pdf.dG is None]
-    if not use_errors or not 0 < len(without) < len(data):
-        return use_errors, ()
-    names = ", ".join(without)[:80]
-    estimated = settings.noise == "estimated" and settings.errors != "independent"
-    if estimated and all(possible(one) for one in models.values()):
-        return False, (
-            f"{names} has no errors dG, and those of other data sets are not used either: residuals tell all",
-        )
-    raise PdfkitError(
-        f"{names} has no errors dG, and other data sets have: give it dG (a third column of the "
-        "file), or weigh all points alike with use_errors=False (in a recipe, under [fit]: use_errors = false)"
-    )
-
-
-def _ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | None]:
-    """Return an end of the range of every data set."""
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(data, given)
-    unknown = [name for name in given if name not in data]
-    if unknown:
-        raise PdfkitError(f"{what} names {unknown[0]!r}: the data sets are {', '.join(data) or 'one without a name'}")
-    return {name: given.get(name) for name in data}
 
 
 def solve(problem: FitProblem, params: Parameters, progress: Progress | None = None) -> FitResult:
