@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pdfkit._table import aligned, by_column, wrapped
+from pdfkit._table import aligned, by_column, shortened, wrapped
 from pdfkit.errors import PdfkitError
 from pdfkit.projects import formulas
 
@@ -74,7 +74,8 @@ def _what_is_set(fit: ProjectFit) -> Mapping[int, str]:
     for variable, formula in fit.constraints.items():
         for k in formulas.indices(formula):
             out.setdefault(k, []).append(variable)
-    return {k: names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") for k, names in out.items()}
+    more = {k: f" and {len(names) - 1} more" if len(names) > 1 else "" for k, names in out.items()}
+    return {k: shortened(names[0], 26) + more[k] for k, names in out.items()}
 
 
 def _shown(value: float | None, digits: int = 6) -> str:
