@@ -186,6 +186,22 @@ def test_pdffit2_itself_repeats_what_is_recorded(name: str, fit: str) -> None:
     assert rw == pytest.approx(one.rw, abs=1e-5)
 
 
+@pytest.mark.peer
+def test_neutron_lengths_are_those_of_pdffit2() -> None:
+    from pdfkit.projects.live import _LENGTHS
+    from pdfkit.scattering import scattering_strength
+
+    pdffit2 = pytest.importorskip("diffpy.pdffit2", reason="PDFfit2 has no wheel here")
+    pdffit2.redirect_stdout(io.StringIO())
+    try:
+        program = pdffit2.PdfFit()
+        for element in ("H", "D", "Li", "C", "O", "Ti", "Ni", "Cd", "Sm", "Nd", "Pb", "U"):
+            ours = _LENGTHS.get(element, scattering_strength(element, "N"))
+            assert ours == pytest.approx(program.get_scat("N", element), rel=1e-6), element
+    finally:
+        pdffit2.redirect_stdout(sys.stdout)
+
+
 def _with_pdffit2(program: Any, fit: ProjectFit) -> float:
     from pdfkit.projects.writing import _with_diameter
 
