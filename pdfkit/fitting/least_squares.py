@@ -34,6 +34,8 @@ TOLERANCE = 1e-8
 ROUGHLY = 1e-4
 """Tolerance of a first fit, whose residual gives the weights of the next."""
 MOST_SPECTRA = 3
+NEAR = 1e-5
+"""Share of its span from a limit where a tied parameter is on it: a wall is met only to where Rw stands still."""
 SAME = 0.05
 """Change of χ² by a second fit, beyond what is linear, up to which the spectrum before it holds: per number."""
 
@@ -391,7 +393,7 @@ def _held(mapping: ParameterMap, x: Array, on_bound: Any) -> _Held:
     names, remarks = [], []
     expressions = dict(mapping.ties)
     for limit in mapping.limits:
-        value, tiny = float(values[limit.index]), 1e-6 * limit.unit
+        value, tiny = float(values[limit.index]), NEAR * limit.unit
         moved_by = (beyond[limit.index][1] if limit.index in beyond else tangents[limit.index]) != 0
         inside = limit.low + tiny < value < limit.high - tiny
         if inside or not (moved_by & ~on_bound).any():
