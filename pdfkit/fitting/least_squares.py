@@ -346,7 +346,7 @@ def _result(
         nfev=outcome.nfev,
         converged=outcome.converged,
         message=outcome.message,
-        remarks=(*said, *_verdict(rw, reduced, residuals.source), *_remarks(mapping, on_bound, held, fits, x)),
+        remarks=(*_verdict(rw, reduced, residuals.source), *said, *_remarks(mapping, on_bound, held, fits, x)),
         at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
         errors_from=residuals.source,
         fractions=phase_fractions(fits[0].model, scales),
