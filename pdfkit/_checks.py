@@ -93,8 +93,9 @@ def number(
     high: float = math.inf,
     open_low: bool = False,
     finite: bool = True,
+    remedy: str = "",
 ) -> float:
-    """Return `value` as a float within [low, high] (low excluded with `open_low`); a clear error otherwise."""
+    """Return `value` as a float within [low, high] (low excluded with `open_low`); an error with a remedy otherwise."""
     try:
         out = float(value)
     except (TypeError, ValueError):
@@ -105,7 +106,8 @@ def number(
         raise PdfkitError(f"{name} = {out} is not finite: give a number", key=name)
     if out < low or out > high or (open_low and out == low):
         bracket = "(" if open_low else "["
-        raise PdfkitError(f"{name} = {out:g} is outside {bracket}{low:g}, {high:g}]", key=name)
+        beyond = f"{name} = {out:g} is outside {bracket}{low:g}, {high:g}]"
+        raise PdfkitError(f"{beyond}: {remedy}" if remedy else beyond, key=name)
     return out
 
 

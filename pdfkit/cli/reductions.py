@@ -127,10 +127,11 @@ _SHOWN = 12
 
 @dataclass(frozen=True)
 class ReduceReport:
-    """Rows of a batch, and its folder."""
+    """Rows of a batch, its folder, and whether the amplitude of G(r) is relative."""
 
     folder: Path
     rows: tuple[Reduced, ...]
+    relative: bool = False
 
     @property
     def failed(self) -> tuple[Reduced, ...]:
@@ -163,6 +164,7 @@ class ReduceReport:
             row = self.rows[0]
             facts = [f"  {name:<22} {value:.5g}" for name, value in row.diagnostics.items()]
             head = f"{row.file}: {row.status}" + (f" ({row.message})" if row.message else "")
+            facts += [f"  the amplitude of G(r) is relative: {self._remedy}"] if self.relative else []
             return "\n".join([head, *facts, *(f"  warning: {text}" for text in row.warnings)])
         lines = [_line(row) for row in self.rows if row.status == "failed" or len(self.rows) <= _SHOWN]
         counts = {word: sum(row.status == word for row in self.rows) for word in ("done", "kept", "failed")}
@@ -170,6 +172,13 @@ class ReduceReport:
         total = ", ".join(f"{n} {word}" for word, n in counts.items() if n)
         lines.append(f"{len(self.rows)} files: {total}" + (f"; {warned} with warnings" if warned else ""))
         return "\n".join([*lines, str(self.folder / "reductions.csv")])
+
+    @property
+    def _remedy(self) -> str:
+        known = any("amplitude" in row.diagnostics for row in self.rows)
+        return (
+            "the factor above of the true one; --absolute divides by it" if known else "--rho0 has the factor estimated"
+        )
 
 
 def _line(row: Reduced) -> str:
@@ -230,7 +239,8 @@ def reduce_command(
         progress=progress,
         **known,
     )
-    report = ReduceReport(folder, tuple(rows))
+    relative = known.get("method", "adhoc") == "adhoc" and not known.get("absolute")
+    report = ReduceReport(folder, tuple(rows), relative)
     if len(report.failed) == len(rows):
         more = "" if len(rows) == 1 else f" (and none of the {len(rows) - 1} other files could be reduced)"
         raise PdfkitError(rows[0].message + more)

@@ -34,7 +34,8 @@ def simulate(
     qtail: Annotated[float, o.QTAIL] = 0.0,
     window: Annotated[str, o.WINDOW] = "none",
     scattering: Annotated[
-        str | None, typer.Option(help="Form factors: q-dependent (default) or constant, as PDFgui has them.")
+        str | None,
+        typer.Option(help="Form factors: q-dependent (default with --qmax) or constant, as PDFgui has them."),
     ] = None,
     wavelength: o.Wavelength = None,
     energy: Annotated[float | None, typer.Option(help="Energy of the X-rays in keV, in place of --wavelength.")] = None,

@@ -136,8 +136,11 @@ class Instrument:
             _checks.choice("probe", self.probe, PROBES)
         _checks.choice("window", self.window, WINDOWS)
         _checks.choice("scattering", self.scattering, SCATTERING)
-        for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST), ("resolution", COARSEST)):
+        for name, most in (("qmin", HIGHEST_Q), ("qdamp", WIDEST), ("qbroad", WIDEST)):
             object.__setattr__(self, name, _checks.number(name, getattr(self, name), low=0.0, high=most))
+        fraction = "it is a fraction, so that 0.4 % is 0.004"
+        resolution = _checks.number("resolution", self.resolution, low=0.0, high=COARSEST, remedy=fraction)
+        object.__setattr__(self, "resolution", resolution)
         object.__setattr__(self, "qtail", _checks.number("qtail", self.qtail, low=-LONGEST_TAIL, high=LONGEST_TAIL))
         if self.qmax is not None:
             qmax = _checks.number("qmax", self.qmax, low=0.0, open_low=True, finite=False)

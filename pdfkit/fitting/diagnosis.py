@@ -82,8 +82,8 @@ def _uneven(basis: Basis, found: Estimate, r: Array) -> tuple[str, ...]:
     k = int(np.argmax(power))
     low, high = r[thirds[k][0]], r[thirds[k][-1]]
     return (
-        f"what the model leaves is no noise: from {low:.3g} to {high:.3g} Å it has {power[k]:.2g} times the power that "
-        "noise, which is the same all along r, would have there",
+        f"the residual is more than noise: from {low:.3g} to {high:.3g} Å it has {power[k]:.2g} times the power that "
+        "noise, equally strong along r, would have",
     )
 
 
@@ -105,7 +105,7 @@ def _held(found: Estimate, fixed: Sequence[Fixed]) -> tuple[str, ...]:
         return ()
     where = "higher" if step > 0 else "lower"
     return (
-        f"what the model leaves is no noise: it asks for a {where} {one.name} than {one.value:.4g}, where it was held, "
+        f"the residual is more than noise: it asks for a {where} {one.name} than {one.value:.4g}, where it was held, "
         f"by {abs(sigmas):.2g} standard errors: free it, or give its right value",
     )
 

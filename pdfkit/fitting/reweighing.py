@@ -25,10 +25,10 @@ BELIEVED = (0.5, 2.0)
 FEWEST = 12.0
 """Independent numbers, less parameters, from which a spectrum can be told."""
 WRONG = (
-    "errors are those of noise with the spectrum of the residual, and points are weighed alike; a model that misses "
-    "something can be wrong by more than its errors say"
+    "so points are weighed alike, and errors take the whole residual for noise; what the model misses can put values "
+    "off by more than that"
 )
-POOR = f"what the model leaves is more than {POOR_RW:g} of the data: that is taken for a misfit, not for noise"
+POOR = f"the residual is more than {POOR_RW:g} of the data: that is taken for a misfit, not for noise"
 NOTHING = 1e-6
 """A residual below this share of G is rounding, and no noise."""
 

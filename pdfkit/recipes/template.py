@@ -23,8 +23,8 @@ qmin = {qmin!s:<27}# limits of the sine transform that made G(r); qmax = inf for
 qmax = {qmax}
 qdamp = {qdamp!s:<26}# damping of the instrument, from a standard such as Ni or LaB6
 # resolution = 0.0                # ΔQ/Q of the instrument, such as 0.004, from the same standard
-# qtail = 0.0                     # exponential tail of lines towards low Q, as of pulsed neutrons
-# qbroad = 0.0                    # instead of it, for data calibrated in PDFgui
+# qbroad = 0.0                    # in place of resolution, for data calibrated in PDFgui
+# qtail = 0.0                     # exponential tail of lines towards low Q in Å⁻¹, as of pulsed neutrons
 window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann", "welch", "gaussian"
 # window_width = 0.5              # width in r of "lorch-soper" and "gaussian"
 # scattering = "q-dependent"      # form factors f(Q) of X-rays and electrons; "constant": those at Q = 0, as in PDFgui

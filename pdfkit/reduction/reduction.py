@@ -39,7 +39,7 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io.intensity import read_intensity
 from pdfkit.reduction.amplitude import amplitude, made_absolute
 from pdfkit.reduction.corrections import Levels, Net, bridged, inelastic, levels, subtract, transmission
-from pdfkit.reduction.lowr import Atoms, foot
+from pdfkit.reduction.lowr import Atoms, foot, nearest_possible
 from pdfkit.reduction.methods import Corrected, Physics, adhoc, filtered, noise_ratio, physical, propagated, with_errors
 from pdfkit.reduction.settings import ReductionOptions, ReductionSettings, settings_of
 
@@ -256,9 +256,11 @@ def reduce(
     found, level = _follow(net, means, fractions, asked)
     net, words, noise = _in_band(net, found, words)
     found, scale = _on_scale(net, means, found, asked)
+    doubts = _idle_remark(asked)
     if asked.filter_passes:
+        doubts += _filter_remark(net, found, sample, asked)
         found = filtered(found, _low_r_filter(net.Q, found, asked))
-    doubts = _compton_remark(net, means, fractions, asked) or _slow_remark(found, asked)
+    doubts += _compton_remark(net, means, fractions, asked) or _slow_remark(found, asked)
     for text in doubts:
         warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=2)
     doubts += () if scale == "absolute" else (f"the amplitude of G(r) is {scale}",)
@@ -287,6 +289,30 @@ def _follow(
         text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
         warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
     return found, (means.f2 + other + found.facts.get("constant", 0.0)) * factor / found.scale
+
+
+_PHYSICAL = ("polarisation", "absorption", "constant", "recoil", "compton", "slow")
+
+
+def _idle_remark(asked: ReductionSettings) -> tuple[str, ...]:
+    """Say which settings are those of the other method, and change nothing."""
+    if asked.method == "physical":
+        return ("absolute has no effect: the amplitude of method='physical' is absolute",) if asked.absolute else ()
+    idle = [name for name in _PHYSICAL if name in asked.given() and (name != "slow" or asked.slow > 0)]
+    idle += ["rcut"] if asked.rcut is not None and not asked.filter_passes and asked.rho0 is None else []
+    verb = "has" if len(idle) == 1 else "have"
+    return (f"{', '.join(idle)} {verb} no effect on the ad hoc method: give method='physical' too",) if idle else ()
+
+
+def _filter_remark(net: Net, found: Corrected, sample: Intensity, asked: ReductionSettings) -> tuple[str, ...]:
+    """Say so where the first peak of G(r) lies below the end of the Fourier filter that was asked for."""
+    peak = _first_peak(_sq(replace(net, variance=None), found, sample, asked), asked)[1]
+    if peak is None or asked.rcut is None or not nearest_possible(asked.fractions) <= peak <= asked.rcut:
+        return ()
+    return (
+        f"the Fourier filter takes out the first peak of G(r), at {peak:.3g} Å: give rcut below it, unless no two "
+        f"atoms are nearer than {asked.rcut:g} Å",
+    )
 
 
 def _slow_remark(found: Corrected, asked: ReductionSettings) -> tuple[str, ...]:
@@ -328,7 +354,7 @@ def _compton_remark(
         return ()
     if asked.compton:
         return ("it looks as if Compton scattering was removed already: say compton=False (--no-compton)",)
-    return ("it looks as if Compton scattering is still in the intensities: leave compton=False out",)
+    return ("it looks as if Compton scattering is still in the intensities: leave compton=False (--no-compton) out",)
 
 
 def _on_scale(net: Net, means: Levels, found: Corrected, asked: ReductionSettings) -> tuple[Corrected, str]:
@@ -455,11 +481,7 @@ def _diagnostics(net: Net, found: Corrected, sq: SQ, asked: ReductionSettings) -
     out["background share"] = float(net.background.sum() / net.raw.sum())
     out["removed"] = rms[0] / max(rms[1], 1e-300)
     out["high-Q level"] = float(sq.S[sq.Q[-1] - 0.2 * (sq.Q[-1] - sq.Q[0]) < sq.Q].mean())
-    bare = replace(sq, dS=None, cov=None)
-    # Lorch's window: what is looked for are a slope and a peak, not ripples.
-    reach = min(8.0, 0.99 * math.pi / float(np.diff(sq.Q).max()))
-    pdf = bare.to_pdf(np.arange(0.02, reach, 0.02), qmin=asked.qmin, qmax=asked.qmax, window="lorch")
-    peak = advice.first_peak(pdf.r, pdf.G)
+    pdf, peak = _first_peak(replace(sq, dS=None, cov=None), asked)
     if peak is not None:
         out["first peak"] = peak
         behind = asked.rpoly or 0.0 if asked.method == "adhoc" else 0.0
@@ -467,3 +489,10 @@ def _diagnostics(net: Net, found: Corrected, sq: SQ, asked: ReductionSettings) -
         if slope is not None:
             out["low-r slope"] = slope
     return {name: float(value) for name, value in out.items()}
+
+
+def _first_peak(bare: SQ, asked: ReductionSettings) -> tuple[PDF, float | None]:
+    """Return G(r) to 8 Å and its first peak; with Lorch's window, since neither slope nor peak are to be ripples."""
+    reach = min(8.0, 0.99 * math.pi / float(np.diff(bare.Q).max()))
+    pdf = bare.to_pdf(np.arange(0.02, reach, 0.02), qmin=asked.qmin, qmax=asked.qmax, window="lorch")
+    return pdf, advice.first_peak(pdf.r, pdf.G)

@@ -387,6 +387,25 @@ def test_a_reduction_filters_below_the_first_peak(truth: pk.SQ) -> None:
     assert given.diagnostics["filtered"] > 0.1
 
 
+def test_a_filter_that_reaches_the_first_peak_says_so(truth: pk.SQ) -> None:
+    with pytest.warns(pk.PdfkitWarning, match=r"takes out the first peak of G\(r\), at 2\.49 Å"):
+        done = pk.reduce(measured(truth, 0.0 * Q), composition="Ni", filter_passes=1, rcut=3.0)
+    assert any("first peak" in text for text in done.sq.remarks)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"compton": False}, "compton has no effect on the ad hoc method"),
+        ({"slow": 0.1, "rcut": 2.0}, "slow, rcut have no effect"),
+        ({"method": "physical", "compton": False, "absolute": True}, "absolute has no effect"),
+    ],
+)
+def test_settings_of_the_other_method_are_said(truth: pk.SQ, settings: dict[str, object], words: str) -> None:
+    with pytest.warns(pk.PdfkitWarning, match=words):
+        pk.reduce(measured(truth, 0.0 * Q), composition="Ni", **settings)
+
+
 def test_anomalous_terms_change_the_level(truth: pk.SQ) -> None:
     plain, with_terms = (setup.levels({"Ni": 0.5, "S": 0.5}, "X", Q, wave) for wave in (None, 1.54))
     f = [scattering.form_factor(name, "X", Q) + scattering.anomalous(name, 1.54) for name in ("Ni", "S")]
@@ -975,6 +994,7 @@ def test_the_command_line_takes_every_word_of_a_reduction(folder: Path) -> None:
     done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
     assert done.returncode == 0, done.stderr
     header = (folder / "out" / "a.gr").read_text(encoding="utf-8")
+    assert "the amplitude of G(r) is relative: --rho0 has the factor estimated" in done.stdout
     assert "extrapolate = linear" in header
     assert "errors = scatter" in header
     words = [
