@@ -131,7 +131,7 @@ def told(path: Path) -> set[float]:
         found.add(round(float(pk.load_result(path / "fit.h5").data.r[-1])))
     if (path / "report.txt").exists():
         found.update(
-            round(float(end)) for end in re.findall(r"to (\d+(?:\.\d+)?) Å", (path / "report.txt").read_text())
+            round(float(end)) for end in re.findall(r", r = \S+ to (\S+) Å", (path / "report.txt").read_text())
         )
     if (path / "columns.txt").exists():
         found.add(round(float(pk.io.read_columns(path / "columns.txt")[1][-1, 0])))

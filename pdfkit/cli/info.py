@@ -283,6 +283,7 @@ def shortest_distances(structure: Structure) -> dict[str, float]:
 
 
 def _of_result(path: Path) -> Lines:
+    from pdfkit.results.report import measured_with
     from pdfkit.results.saving import load_result
 
     result = load_result(path)
@@ -293,6 +294,7 @@ def _of_result(path: Path) -> Lines:
     for one in result.datasets:
         r = one.data.r
         yield "data", f"{one.name or one.data.name}: {r.size} points, {r[0]:g} to {r[-1]:g} Å"
+        yield "  measured with", measured_with(one)
     yield "phases", ", ".join(phase.name for phase in result.datasets[0].model.phases)
     for name in result.free:
         par = result.params[name]

@@ -159,9 +159,9 @@ def _judged(residuals: Residuals, s: Dataset, G: Array) -> tuple[bool, tuple[str
     name = f"{s.name}: " if s.name else ""
     than = "smaller" if chi2 < 1 else "larger"
     ratio = math.sqrt(chi2 if chi2 > 1 else 1.0 / max(chi2, 1e-300))
-    why = f"what the model leaves is {ratio:.3g} times {than} than it says (reduced χ² {chi2:.3g})"
-    other = ", be it that the data say too little or that the model misses more than noise" if chi2 > 1 else ""
-    return False, (f"{name}{what} of the data is not used: {why}{other}; errors are from the residual",)
+    why = f"the residual is {ratio:.3g} times {than} than it says (reduced χ² {chi2:.3g})"
+    other = ": it is too small, or the model misses something" if chi2 > 1 else ""
+    return False, (f"{name}{what} of the data is not used, because {why}{other}; errors are from the residual",)
 
 
 def honest(residuals: Residuals, x: Array, covariance: Array) -> Array:

@@ -106,14 +106,14 @@ def _head(result: FitResult) -> list[str]:
     if not result.describes:
         verdict += "; BUT THE MODEL DOES NOT DESCRIBE THE DATA: do not trust its parameters"
     lines = [f"Fit{of}: Rw = {result.rw:.4f}{plain}, r = {rmin:.4g} to {rmax:.4g} Å", verdict, counts]
-    return [*lines, _measured(one)] if single else lines
+    return [*lines, measured_with(one)] if single else lines
 
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def _measured(one: DatasetFit) -> str:
+def measured_with(one: DatasetFit) -> str:
     """Return probe, Q range and window of a data set in a line, and where γ₀ does not weigh pairs."""
     warmth = [] if one.data.temperature is None else [f"{one.data.temperature:g} K"]
     finite = any(phase.applied_shape.solid for phase in one.model.phases)
@@ -125,7 +125,7 @@ def _datasets(result: FitResult) -> Section:
     rows = [("name", "Rw", "r (Å)", "points", "measured with")]
     for one in result.datasets:
         span = f"{one.data.r[0]:.4g} to {one.data.r[-1]:.4g}"
-        rows.append((one.name, f"{one.rw:.4f}", span, str(len(one.data)), _measured(one)))
+        rows.append((one.name, f"{one.rw:.4f}", span, str(len(one.data)), measured_with(one)))
     return Section("data sets (Rw without weights)", tuple(rows))
 
 

@@ -86,7 +86,7 @@ def test_errors_of_the_data_that_the_residual_contradicts_are_not_used(size: flo
     data = measured("growing", 3)
     plain, told = fitted(data), fitted(replace(data, dG=np.full(R.size, size)))
     (remark,) = [one for one in told.remarks if "not used" in one]
-    assert remark.startswith("dG of the data is not used: what the model leaves is ")
+    assert remark.startswith("dG of the data is not used, because the residual is ")
     assert ("smaller" if size == 1.0 else "larger") in remark
     assert told.errors_from == "spectrum"
     np.testing.assert_allclose(np.diag(told.covariance), np.diag(plain.covariance), rtol=0.02)
