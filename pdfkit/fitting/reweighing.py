@@ -159,8 +159,8 @@ def _judged(residuals: Residuals, s: Dataset, G: Array) -> tuple[bool, tuple[str
     name = f"{s.name}: " if s.name else ""
     than = "smaller" if chi2 < 1 else "larger"
     ratio = math.sqrt(chi2 if chi2 > 1 else 1.0 / max(chi2, 1e-300))
-    why = f"the residual is {ratio:.3g} times {than} than it says (reduced χ² {chi2:.3g})"
-    other = ": it is too small, or the model misses something" if chi2 > 1 else ""
+    why = f"the residual is {ratio:.3g} times {than} than that says (reduced χ² {chi2:.3g})"
+    other = ": errors of the data are too small, or the model misses something" if chi2 > 1 else ""
     return False, (f"{name}{what} of the data is not used, because {why}{other}; errors are from the residual",)
 
 
