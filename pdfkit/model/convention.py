@@ -23,6 +23,8 @@ class Convention:
     anisotropy : "shifted" puts the peak of an anisotropic relative displacement where the mean of the distance is,
         d + (σ⊥² − σ∥²)/d, with the variance of that distance (to second order); "none" leaves it at the distance d of
         the mean positions. σ∥² is the variance along the pair, σ⊥² that across it, per direction; δ₁, δ₂ act on both.
+    mixture : "sample" divides phases of different composition by ⟨f(Q)⟩² of the whole sample, as data are, where
+        scattering depends on Q and envelopes come before the cut; "phase" divides each by its own.
     reach : peaks end at this many σ.
     cut : "exact" convolves with the kernel of the cut; "pdffit2" and "diffpy-cmi" zero the Fourier components above
         Qmax as those programs do, on a padded grid, which moves Qmax to a multiple of their step in Q (differences of
@@ -51,11 +53,13 @@ class Convention:
     cut: str = "exact"
     anisotropy: str = "shifted"
     finite_size: str = "pairs"
+    mixture: str = "sample"
 
     def __post_init__(self) -> None:
         _checks.choice("cut", self.cut, ("exact", "pdffit2", "diffpy-cmi"))
         _checks.choice("anisotropy", self.anisotropy, ("shifted", "none"))
         _checks.choice("finite_size", self.finite_size, ("pairs", "curve"))
+        _checks.choice("mixture", self.mixture, ("sample", "phase"))
         _checks.choice("prefactor", self.prefactor, ("pair", "grid"))
         _checks.choice("envelope", self.envelope, ("before-cut", "after-cut"))
         object.__setattr__(self, "reach", _checks.number("reach", self.reach, low=3.0, high=20.0))

@@ -2,7 +2,8 @@
 
 Order (Farrow et al. 2007; Gilbert 2008): pair peaks, each × γ₀ of the phase at its distance, less the baseline × γ₀(r),
 × B(r), × scale, summed over phases, then the cut at Qmin…Qmax with M(Q), where weights that depend on Q multiply the
-transform of the curve of every pair of species. Every step is linear or a product, so derivatives follow the same path.
+transform of the curve of every pair of species, and phases of different composition share one ⟨f(Q)⟩ (`mixture`).
+Every step is linear or a product, so derivatives follow the same path.
 
 With an exponential tail of the lines, K(r) = 1/(1 − i·qtail·r), F′(Q) = ∫G(r)[Re K sin(Qr) + Im K cos(Qr)]dr for Q > 0:
 a second envelope, whose curve is even in r and goes through a cosine transform (`cut.tail_spectrum`).
@@ -27,8 +28,10 @@ from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
-from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL, line_of
-from pdfkit.model.weights import PairWeights, QWeights
+from pdfkit.model.envelope import Envelope, Varied
+from pdfkit.model.mixture import Factor, Mean, factors
+from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
+from pdfkit.model.weights import PairWeights, QWeights, mean_amplitude
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
 from pdfkit.shapes import Bulk, Whole
 
@@ -89,7 +92,7 @@ class Evaluator:
         self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
         self._weights: dict[Any, PairWeights] = {}
         self._q_weights: dict[Any, QWeights] = {}
-        self._last_varied: tuple[Array, list[_Varied]] = (np.zeros(0), [])
+        self._last_varied: tuple[Array, list[Varied]] = (np.zeros(0), [])
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -144,15 +147,22 @@ class Evaluator:
         grid = blocks[0].grid
         out = np.zeros((1, 1 + nq, grid.period))
         tailed = blocks[0].envelope.tailed
-        alike: dict[int, list[_Block]] = {}
+        alike: dict[Any, list[_Block]] = {}
         for block in blocks:
-            alike.setdefault(id(block if block.weights.changes else block.weights), []).append(block)
+            weights = block if block.weights.changes else block.weights
+            own = (id(weights), block.factor and block.found.composition.elements)
+            alike.setdefault(own, []).append(block)
         for some in alike.values():
+            factor = some[0].factor
+            sums = out if factor is None else np.zeros_like(out)
             for even in (False, True)[: 1 + tailed]:
                 curves = np.zeros((some[0].curves.shape[0], 1 + nq, grid.count))
                 for block in some:
                     block.envelop(block.curves, grid.nodes, block.taper, curves, even=even)
-                _add_weighted(some[0], curves, some[0].active, out, even=even)
+                _add_weighted(some[0], curves, some[0].active, sums, even=even)
+            if factor is not None:
+                factor.apply(sums[0])
+                out += sums
         return grid.resample(grid.back(out[0]))
 
     def _finish(self, block: _Block) -> Array:
@@ -181,7 +191,25 @@ class Evaluator:
         both = zip(self._offsets, self._all_varied(tangents), strict=True)
         parts = [self._part(phase, start, values, varied) for (phase, start), varied in both]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
-        return [self._block(part, grid, split=split, weighted=weighted) for part in parts]
+        blocks = [self._block(part, grid, split=split, weighted=weighted) for part in parts]
+        return self._mixed(blocks) if self._mixes and weighted else blocks
+
+    @cached_property
+    def _mixes(self) -> bool:
+        """Whether phases may differ in composition, and ⟨f(Q)⟩ of the sample is not that of each."""
+        return self._in_q and self._cut_last and len(self.phases) > 1 and self.convention.mixture == "sample"
+
+    def _mixed(self, blocks: list[_Block]) -> list[_Block]:
+        """Return the blocks with what ⟨f(Q)⟩² of the whole sample leaves on each; as they are if all are alike."""
+        if all(_alike(block, blocks[0]) for block in blocks[1:]):
+            return blocks
+        means = [self._mean(block) for block in blocks]
+        return [replace(block, factor=one) for block, one in zip(blocks, factors(means), strict=True)]
+
+    def _mean(self, block: _Block) -> Mean:
+        composition, envelope = block.found.composition, block.envelope
+        f, changes = mean_amplitude(composition, self.instrument, self.strengths, block.grid)
+        return Mean(envelope.scale, f, envelope.varied.scale, {int(block.active[q]): one for q, one in changes.items()})
 
     def _refuse_senseless(self, values: Array) -> None:
         """Refuse values without sense, with the name of the first: bounds or a tie may have led there."""
@@ -213,14 +241,14 @@ class Evaluator:
         counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
         return list(zip(self.phases, counts.tolist()[:-1], strict=True))
 
-    def _all_varied(self, tangents: Array) -> list[_Varied]:
+    def _all_varied(self, tangents: Array) -> list[Varied]:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
         known, varied = self._last_varied
         if known.shape != tangents.shape or not (known == tangents).all():
             known = tangents.copy()
             if not self._cut_last:  # nothing can have a tail there
                 tangents = np.concatenate([tangents[:QTAIL], np.zeros((1, tangents.shape[1]))])
-            varied = [_Varied.of(phase, start, tangents, self._weighs(phase)) for phase, start in self._offsets]
+            varied = [Varied.of(phase, start, tangents, self._weighs(phase)) for phase, start in self._offsets]
             self._last_varied = known, varied
         return varied
 
@@ -228,7 +256,7 @@ class Evaluator:
         """Return whether γ₀ weighs the pairs of a phase."""
         return self.convention.finite_size == "pairs" and phase.applied_shape.solid
 
-    def _part(self, phase: Phase, start: int, values: Array, varied: _Varied) -> _Part:
+    def _part(self, phase: Phase, start: int, values: Array, varied: Varied) -> _Part:
         stop = start + len(phase.quantities)
         shape, weighs = phase.applied_shape, self._weighs(phase)
         if shape.parameters:
@@ -252,7 +280,7 @@ class Evaluator:
             )
         if weighs:
             found, shape = found.within(shape, varied.weighing, reach), _BULK
-        envelope = _Envelope(float(values[start]), shape, float(values[QDAMP]), float(values[QTAIL]), varied)
+        envelope = Envelope(float(values[start]), shape, float(values[QDAMP]), float(values[QTAIL]), varied)
         return _Part(phase.name, found, varied.active, envelope)
 
     def _grid(self, sigma: float) -> Grid:
@@ -341,86 +369,11 @@ class Evaluator:
 
 
 @dataclass(frozen=True)
-class _Varied:
-    """What nq tangents do to one phase: to its peaks those in `active` alone, the others to its envelope.
-
-    Shapes: active (nactive,); phase (nquantities, nactive), broadening (nactive, 2); weighing (nparams, nactive) of a
-    shape that weighs pairs; scale, qdamp, qtail (nq,); shape (nparams, nq) of one that multiplies the curve.
-    """
-
-    active: IntArray
-    phase: Array
-    broadening: Array
-    weighing: Array
-    scale: Array
-    shape: Array
-    qdamp: Array
-    qtail: Array
-    reshapes: bool
-    damps: bool
-    tails: bool
-
-    @classmethod
-    def of(cls, phase: Phase, start: int, tangents: Array, weighs: bool) -> _Varied:
-        stop = start + len(phase.quantities)
-        first_shape = stop - len(phase.applied_shape.parameters)
-        last, wide = stop if weighs else first_shape, tangents[BROADENING]
-        active = np.flatnonzero(tangents[start + 1 : last].any(axis=0) | wide.any(axis=0))
-        parts = (tangents[start:stop, active], wide[:, active].T, tangents[first_shape:last, active])
-        own, broadening, weighing = (np.ascontiguousarray(part) for part in parts)
-        rows = (start, slice(last, stop), QDAMP, QTAIL)
-        scale, shape, qdamp, qtail = (np.array(tangents[row]) for row in rows)
-        kinds = (bool(one.any()) for one in (shape, qdamp, qtail))
-        return cls(active, own, broadening, weighing, scale, shape, qdamp, qtail, *kinds)
-
-
-@dataclass(frozen=True)
-class _Envelope:
-    """scale·γ₀(r)·exp[−(qdamp·r)²/2] × Re K or Im K, K = 1/(1 − i·qtail·r), and what of it varies."""
-
-    scale: float
-    shape: Any
-    qdamp: float
-    qtail: float
-    varied: _Varied
-
-    @property
-    def tailed(self) -> bool:
-        """Whether Im K is not 0, or does not stay so."""
-        return self.qtail != 0.0 or self.varied.tails
-
-    def at(self, r: Array, step: float, *, even: bool = False) -> tuple[Array, Array, Array]:
-        """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
-
-        On a grid of width `step` a sharp step becomes a ramp of one grid step, so that it can be refined.
-        """
-        shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
-        damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
-        line, slope = line_of(r, self.qtail, even=even) if self.tailed else (np.ones(1), np.zeros(1))
-        whole = shape.gamma0(r) * damp
-        damp, plain = damp * line, whole * line
-        varied = self.varied
-        if varied.scale.size == 0:
-            return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
-        rows, along = [plain], [varied.scale]
-        if varied.damps:
-            rows.append(-self.scale * self.qdamp * r**2 * plain)
-            along.append(varied.qdamp)
-        if varied.reshapes:
-            rows.extend(self.scale * damp * shape.derivatives(r))
-            along.extend(varied.shape)
-        if varied.tails:
-            rows.append(self.scale * whole * slope)
-            along.append(varied.qtail)
-        return self.scale * plain, np.array(rows), np.array(along)
-
-
-@dataclass(frozen=True)
 class _Part:
     name: str
     found: Peaks
     active: IntArray
-    envelope: _Envelope
+    envelope: Envelope
 
 
 @dataclass(frozen=True)
@@ -433,10 +386,11 @@ class _Block:
     curves: Array
     slope: Array
     active: IntArray
-    envelope: _Envelope
+    envelope: Envelope
     weights: QWeights
     tail: QWeights
     split: bool
+    factor: Factor | None = None
 
     @property
     def taper(self) -> Array:
@@ -446,7 +400,7 @@ class _Block:
         return np.ones(1) if whole else self.grid.taper
 
     def envelop(self, curves: Array, r: Array, taper: Array, out: Array, *, even: bool = False) -> None:
-        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included; even: see `_Envelope`."""
+        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included; even: see `Envelope`."""
         value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0, even=even)
         kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
 
@@ -472,6 +426,9 @@ def _cut(block: _Block, directions: IntArray, curves: Array, tail: Array | None 
     _add_weighted(block, curves, directions, out)
     if tail is not None:
         _add_weighted(block, tail, directions, out, even=True)
+    if block.factor is not None:
+        for spectrum in out:
+            block.factor.apply(spectrum)
     return grid.back(out.reshape(-1, grid.period)).reshape(count, -1, grid.count)
 
 
@@ -485,6 +442,14 @@ def _add_weighted(block: _Block, curves: Array, directions: IntArray, out: Array
         for q, change in weights.changes.items():
             row = 1 + int(directions[q])
             add(curves[some, :1], change[some], out[k, row : row + 1])
+
+
+def _alike(block: _Block, other: _Block) -> bool:
+    """Whether two phases have and keep the same fractions of the same species."""
+    one, another = block.found.composition, other.found.composition
+    if one.elements != another.elements or one.tangents.any() or another.tangents.any():
+        return False
+    return block.weights is other.weights or bool(np.abs(one.fractions - another.fractions).max() < 1e-12)
 
 
 def _narrowest(found: Peaks) -> float:

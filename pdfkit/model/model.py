@@ -23,6 +23,7 @@ from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.model import cut
 from pdfkit.model.convention import Convention
 from pdfkit.model.evaluate import Evaluator
+from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS, QTAIL, F_of
 from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
@@ -302,7 +303,7 @@ class Model:
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).
 
-        With Q-dependent scattering (the default) each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² of its phase at every Q.
+        With Q-dependent scattering (the default) each partial has Re(f_a(Q)f_b*(Q))/|⟨f(Q)⟩|² at every Q, ⟨f⟩ of all.
         G is computed to the end of the largest particle, or, where that is beyond rmax (Å), to rmax and faded out over
         its last fifth: Bragg peaks of a bulk crystal come out 2π/rmax wide. `.F` of the result is F(Q). Raises
         PdfkitError for a Q that is not positive.
@@ -344,16 +345,31 @@ class Model:
         for message in evaluate.messages:
             warnings.warn(message, PdfkitWarning, stacklevel=3)
         phases = {phase.name: phase for phase in self.phases}
+        on = dict(zip(phases, self._mixture(Q), strict=True))
         F = np.zeros(Q.size)
         for (name, pair), G in parts.items():
-            F += F_of(r, G * fade, Q, self.instrument.qtail) * _share(phases[name], pair, self, Q)
+            F += F_of(r, G * fade, Q, self.instrument.qtail) * _share(phases[name], pair, self, Q) * on[name]
         return F
+
+    def _mixture(self, Q: Array) -> list[Array]:
+        """Return what ⟨f(Q)⟩² of the whole sample leaves on each phase at Q, (nQ,) each."""
+        if self.convention.mixture == "phase":
+            return [np.ones(Q.size)] * len(self.phases)
+        from_zero, fixed = np.append(0.0, Q), np.zeros(0)
+        means = [Mean(phase.scale, _mean(phase, self, from_zero), fixed, {}) for phase in self.phases]
+        return [one.at[1:] for one in factors(means)]
 
 
 def _share(phase: Phase, pair: tuple[str, str], model: Model, Q: Array) -> Array:
     """Return Re(f_a f_b*)/|⟨f⟩|² (nQ,) of a pair of species in a phase."""
     amount = phase.composition()
     f = form_factors(tuple(amount), model.instrument, model.strengths, Q)
-    mean = np.array(list(amount.values())) @ f / sum(amount.values())
+    mean = _mean(phase, model, Q)
     first, second = (list(amount).index(one) for one in pair)
     return np.asarray(product(f[first], f[second]) / product(mean, mean))
+
+
+def _mean(phase: Phase, model: Model, Q: Array) -> Any:
+    amount = phase.composition()
+    f = form_factors(tuple(amount), model.instrument, model.strengths, Q)
+    return np.array(list(amount.values())) @ f / sum(amount.values())

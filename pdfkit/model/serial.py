@@ -28,7 +28,7 @@ from pdfkit.structure.structure import Structure
 
 # What files mean that were written before there was a choice: what was done then.
 _BEFORE: Mapping[str, dict[str, Any]] = {
-    "convention": {"anisotropy": "none", "finite_size": "curve"},
+    "convention": {"anisotropy": "none", "finite_size": "curve", "mixture": "phase"},
     "instrument": {"scattering": "constant"},
 }
 

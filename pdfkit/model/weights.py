@@ -60,6 +60,17 @@ class QWeights:
         return cls(at, {q: -2.0 * at * (scattering.product(dc[q] @ f, mean) / square) for q in changed})
 
 
+def mean_amplitude(
+    composition: Composition, instrument: Instrument, strengths: Mapping[str, float], grid: Grid
+) -> tuple[Any, dict[int, Any]]:
+    """Return ⟨f⟩ (period,) of a phase at the Q of the transform of a grid, and its changes by direction."""
+    about = (instrument.probe, instrument.resonant)
+    f = _amplitudes(grid.step, grid.period, composition.elements, about, tuple(sorted(strengths.items())))
+    tangents = composition.tangents
+    changed = np.flatnonzero(tangents.any(axis=1)).tolist()
+    return composition.fractions @ f, {q: tangents[q] @ f for q in changed}
+
+
 def _refuse_zero(mean: Any, f: Any, grid: Grid, instrument: Instrument) -> None:
     reach = math.ceil((instrument.qmax or 0.0) * grid.step * grid.period / math.pi) + 1
     size = np.abs(mean[:reach]) / np.abs(f[:, :reach]).max(axis=0)

@@ -168,3 +168,72 @@ def test_data_of_form_factors_give_the_truth(name: str, light: str) -> None:
     for what in ("scale", "a", light):
         assert found["q-dependent"].params[f"p.{what}"].value == pytest.approx(truth[what], rel=1e-3)
     assert found["constant"].params[f"p.{light}"].value > 1.2 * truth[light]
+
+
+# --- phases of different composition ---------------------------------------------------------------------------------
+
+
+def ceria_and_gold(**choices: str) -> pk.Model:
+    phases = [pk.Crystal.from_file("CeO2", name="ceria", scale=0.6), pk.Crystal.from_file("Au", name="au", scale=0.5)]
+    about = pk.Instrument(probe="X", qmax=20.0, qdamp=0.12)
+    return pk.Model(phases, about, Convention(**choices))  # type: ignore[arg-type]
+
+
+def plain_mixture(model: pk.Model, r: np.ndarray) -> np.ndarray:
+    """G of a sample by plain sums: F = Σ x_p Σ_ab (f_a f_b) F_ab / ⟨f⟩², ⟨f⟩ of all its atoms; f(0) of the tables."""
+    about, fine = model.instrument, 0.01 * np.arange(5600)
+    nodes, share = np.polynomial.legendre.leggauss(800)
+    Q = np.append(0.0, 0.5 * about.qmax * (nodes + 1))
+    there = np.sin(np.outer(Q, fine)) * (0.01 * np.exp(-((about.qdamp * fine) ** 2) / 2))
+    amounts = [phase.composition() for phase in model.phases]
+    f = {e: STUDY.form_factor(e, "X", Q) for amount in amounts for e in amount}
+    means = [sum(n * f[e] for e, n in amount.items()) / sum(amount.values()) for amount in amounts]
+    x = np.array([phase.scale / mean[0] ** 2 for phase, mean in zip(model.phases, means, strict=True)])
+    whole = sum(n * mean for n, mean in zip(x / x.sum(), means, strict=True))
+    total = 0.0
+    for phase, n in zip(model.phases, x * whole[0] ** 2, strict=True):
+        for (a, b), G in STUDY.plain_partials(phase, fine, 55.0).items():
+            total = total + n * (there @ G) * f[a] * f[b] / whole**2
+    return np.sin(np.outer(r, Q[1:])) @ (share * about.qmax / np.pi * total[1:])
+
+
+def test_phases_of_a_sample_are_divided_by_one_mean_strength() -> None:
+    model, r = ceria_and_gold(), np.arange(150, 1000) * 0.02
+    expected, own = plain_mixture(model, r), ceria_and_gold(mixture="phase")(r).G
+    np.testing.assert_allclose(model(r).G, expected, rtol=0, atol=3e-4 * np.abs(expected).max())
+    assert np.abs(own - expected).max() > 0.05 * np.abs(expected).max()
+    parts = model.partials(r)
+    np.testing.assert_allclose(sum(p.G for p in parts.values()), model(r).G, rtol=0, atol=1e-12)
+
+
+def test_phases_of_one_composition_are_as_each_alone() -> None:
+    phases = [pk.Crystal.from_file(f"CdS_{kind}", name=kind, scale=0.5) for kind in ("zincblende", "wurtzite")]
+    together, alone = pk.Model(phases, X)(R).G, sum(pk.Model(phase, X)(R).G for phase in phases)
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-3 * np.abs(alone).max())  # how far ripples are followed
+
+
+def test_derivatives_of_a_mixture() -> None:
+    model = ceria_and_gold().with_values({"ceria.O.occ": 0.9})
+    evaluate, at = model.evaluator(R), model.values
+    wanted = [model.names.index(name) for name in ("ceria.scale", "au.scale", "ceria.O.occ", "ceria.a", "au.Au.Uiso")]
+    found = evaluate(at, np.eye(at.size)[:, wanted])[1]
+    for row, k in zip(found, wanted, strict=True):
+        step = 1e-5 * np.eye(at.size)[k]
+        difference = (evaluate(at + step)[0] - evaluate(at - step)[0]) / 2e-5
+        np.testing.assert_allclose(row, difference, atol=1e-6 * np.abs(difference).max(), rtol=0)
+
+
+def test_sq_of_a_mixture_is_that_of_its_curve() -> None:
+    model, r, Q = ceria_and_gold(), np.arange(150, 1000) * 0.02, np.arange(0.005, 20.0, 0.01)
+    G = np.sin(np.outer(r, Q)) @ (model.sq(Q).F * 0.01 * 2 / np.pi)
+    np.testing.assert_allclose(G, model(r).G, rtol=0, atol=2e-3 * np.abs(G).max())
+
+
+def test_a_mixture_without_scales_is_nothing_and_files_of_before_had_each_its_own_mean() -> None:
+    model = ceria_and_gold()
+    assert not model.with_values({"ceria.scale": 0.0, "au.scale": 0.0})(R).G.any()
+    silent = serial.dumps(model).replace(', "mixture": "sample"', "").replace('"mixture": "sample", ', "")
+    assert serial.loads(silent).convention.mixture == "phase"
+    assert serial.loads(serial.dumps(model)).convention.mixture == "sample"
+    with pytest.raises(pk.PdfkitError, match="mixture"):
+        Convention(mixture="both")
