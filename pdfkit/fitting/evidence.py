@@ -214,33 +214,40 @@ POOR = 0.5
 def sampled(likelihood: Likelihood, x: Array, seed: int = 0) -> Evidence:
     """Return ln Z of the likelihood itself by importance sampling about the best fit x.
 
-    Where one round of points falls short, the next is drawn from a normal distribution with their mean and covariance.
+    Where one round of points falls short, the next is drawn from a normal distribution with the mean and covariance of
+    those so far. All count, over the mean of the densities that they were drawn from: a round that misses a part of the
+    posterior cannot hide what another has seen (Cornuet, Marin, Mira & Robert, Scand. J. Stat. 39, 798 (2012)).
     """
     top, shape = normal(likelihood, x)
-    plain = top + shape.ln_size
-    rng = np.random.default_rng(seed)
-    done, best = 0, (plain, math.inf)
-    for _ in range(ROUNDS):
-        points, ratio = _drawn(likelihood, shape, rng)
-        done += points.shape[0]
-        found = ln_mean(ratio), _error(ratio)
-        best = min(best, found, key=lambda one: one[1])
-        if best[1] <= ENOUGH:
+    rng, plain = np.random.default_rng(seed), top + shape.ln_size
+    shapes, points, values = [shape], np.empty((0, x.size)), np.empty(0)
+    while True:
+        fresh = _drawn(shapes[-1], rng)
+        points, values = np.concatenate([points, fresh]), np.append(values, [likelihood(z) for z in fresh])
+        densities = [_ln_density(one, points) for one in shapes]
+        ratio = values - np.logaddexp.reduce(densities, axis=0) + math.log(len(shapes))
+        error = _error(ratio)
+        if error <= ENOUGH or len(shapes) == ROUNDS or not math.isfinite(error):
             break
-        shape = _learned(points, ratio, shape)
-    remark = "" if best[1] <= POOR else "its posterior is far from a normal distribution: use nested sampling"
-    return Evidence(best[0], best[1], plain, done, remark)
+        shapes.append(_learned(points, ratio, shapes[-1]))
+    lnz = ln_mean(ratio) if math.isfinite(error) else plain
+    remark = "" if error <= POOR else "its posterior is far from a normal distribution: use nested sampling"
+    return Evidence(lnz, error, plain, values.size, remark)
 
 
-def _drawn(likelihood: Likelihood, shape: Boxed, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Return a round of points (n, k), and ln of L over their density (n,)."""
-    shapes = [shape.wider(width) for width in WIDTHS]
-    counts = [round(part * ROUND) for part in PARTS]
-    points = np.concatenate(
-        [one.points(rng.random((n, shape.mean.size))) for one, n in zip(shapes, counts, strict=True)]
+def _drawn(shape: Boxed, rng: np.random.Generator) -> Array:
+    """Return a round of points (n, k)."""
+    wider = zip(WIDTHS, PARTS, strict=True)
+    return np.concatenate(
+        [shape.wider(width).points(rng.random((round(part * ROUND), shape.mean.size))) for width, part in wider]
     )
-    logs = np.array([one.ln_density(points) + math.log(part) for one, part in zip(shapes, PARTS, strict=True)])
-    return points, np.array([likelihood(z) for z in points]) - np.logaddexp.reduce(logs, axis=0)
+
+
+def _ln_density(shape: Boxed, points: Array) -> Array:
+    """Return ln of the density (n,) of a round at points (n, k)."""
+    wider = zip(WIDTHS, PARTS, strict=True)
+    logs = [shape.wider(width).ln_density(points) + math.log(part) for width, part in wider]
+    return np.asarray(np.logaddexp.reduce(logs, axis=0))
 
 
 def _error(ratio: Array) -> float:
@@ -253,8 +260,6 @@ def _error(ratio: Array) -> float:
 
 def _learned(points: Array, ratio: Array, before: Boxed) -> Boxed:
     """Return a normal distribution with the mean and covariance of weighted points; the largest weights are cut."""
-    if not np.isfinite(ratio).any():
-        return before
     cut = np.quantile(ratio[np.isfinite(ratio)], 0.95)
     weight = np.exp(np.minimum(ratio, cut) - cut)
     weight /= weight.sum()

@@ -28,8 +28,8 @@ _WRONG = 20.0
 _MEANING = 0.01
 # A constant has to make the sum of squares smaller by this.
 _OCCAM = 4.0
-# Å⁻¹: lower Q tell little of an amplitude, and the polynomial has taken of them.
-_START = 2.0
+# Å: the range of peaks that are compared.
+_PEAKS = 20.0
 
 
 def amplitude(net: Net, means: Levels, found: Corrected, asked: ReductionSettings) -> tuple[float, float] | None:
@@ -78,16 +78,24 @@ def _compared(net: Net, means: Levels, found: Corrected, asked: ReductionSetting
     # Nothing scatters less than nothing.
     if done is None or done.open is None or done.fit is None or done.facts.get("constant", 0.0) < 0:
         return 0.0, 0.0, math.inf
-    weight = np.where(net.Q > _START, transforms.trapezoids(net.Q), 0.0)
-    E, R = found.removal
-    F = done.F - E @ (R.T @ done.F)
-    along = weight * F / float(weight @ F**2)
+    along = _in_peaks(net.Q, done.F, done.fit.end)
     factor, shift = float(along @ found.F), along @ done.open[0]
     variance = factor**2 * (float(shift @ done.open[1] @ shift) + _MEANING**2)
     if net.variance is not None:
-        by_counts = _pulled(found, along) - factor * _pulled(done, along - R @ (E.T @ along))
+        by_counts = _pulled(found, along) - factor * _pulled(done, along)
         variance += float(by_counts**2 @ net.variance)
     return factor, math.sqrt(variance), done.fit.misfit + _OCCAM * asked.constant
+
+
+def _in_peaks(Q: Array, F: Array, end: float) -> Array:
+    """Return the weights (n,) with which another F, times them, is the part of the peaks of this one that it has.
+
+    That is the least-squares factor between the two G(r) from `end` to 20 Å: at smaller r a polynomial was taken off.
+    """
+    r = np.arange(end, _PEAKS, math.pi / float(Q[-1]))
+    sines = np.sin(np.outer(r, Q)) * transforms.trapezoids(Q)
+    G = sines @ F
+    return np.asarray(G @ sines / float(G @ G))
 
 
 def _pulled(found: Corrected, along: Array) -> Array:
