@@ -276,6 +276,27 @@ def test_ctrl_c_stops_workers_and_the_next_run_goes_on(prepared: Path, what: str
     assert what == "screen" or len(done) == 40
 
 
+def test_ctrl_c_stops_nested_sampling_and_leaves_nothing(prepared: Path) -> None:
+    pytest.importorskip("dynesty")
+    command = [*PDFKIT, "compare", "new.toml", "fixed.toml", "--evidence", "nested", "--out", "out"]
+    usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - ignored in the background
+    with subprocess.Popen(
+        command, cwd=prepared, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=usual
+    ) as process:
+        before = b""
+        while process.poll() is None and b"evaluations" not in before:
+            assert process.stderr is not None
+            before += os.read(process.stderr.fileno(), 4096)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert b"interrupted" in said
+    assert b"Traceback" not in said
+    seconds_until_gone(process.pid)
+    assert not (prepared / "out" / "comparison.txt").exists()
+    assert not list(prepared.glob("**/.pdfkit*"))
+
+
 def rows(folder: Path) -> list[list[str]]:
     """Return the table without its column of seconds."""
     lines = (folder / "reductions.csv").read_text(encoding="utf-8").splitlines()

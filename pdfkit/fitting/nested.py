@@ -15,7 +15,9 @@ import importlib.util
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Self
 
 import numpy as np
@@ -98,12 +100,19 @@ def nested(likelihood: Likelihood, x: Array, seed: int = 0, points: int = POINTS
 
     start, k = Start.of(likelihood, x), len(likelihood.priors)
 
+    stopped = ExitStack()
+
     def ln_ratio(z: Array) -> float:
-        return max(likelihood(z) - start.ln_density(z), -1e300)
+        try:
+            return max(likelihood(z) - start.ln_density(z), -1e300)
+        except BaseException:  # dynesty would print where it was when somebody stopped it
+            stopped.enter_context(redirect_stderr(StringIO()))
+            stopped.enter_context(redirect_stdout(StringIO()))
+            raise
 
     # Points of ellipsoids about the live ones in few dimensions, walks from them in many.
     how = {"sample": "unif", "bootstrap": 0, "enlarge": 1.3} if k < MANY else {"sample": "rwalk"}
-    with warnings.catch_warnings():
+    with stopped, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on its own settings
         sampler = NestedSampler(ln_ratio, start.points, k, nlive=points, rstate=np.random.default_rng(seed), **how)
         for one in sampler.sample(dlogz=LEFT, add_live=True):

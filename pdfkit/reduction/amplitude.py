@@ -24,7 +24,7 @@ from pdfkit.reduction.slow import Solution
 
 # Sum of squares per point, above which nothing is to be learned.
 _WRONG = 20.0
-# The factor is a little another in Q than in r, as a part of F is taken off.
+# Of the factor: it is a little another at other r and Q, as what changes slowly with Q is not taken off by it.
 _MEANING = 0.01
 # A constant has to make the sum of squares smaller by this.
 _OCCAM = 4.0

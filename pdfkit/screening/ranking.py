@@ -119,6 +119,7 @@ class Ranking:
     def compare(self, count: int = 5, *, evidence: str = "laplace") -> Comparison:
         """Return a closer look at the best `count`: ln Z with its error, and priors, as `pdfkit.compare` gives them.
 
+        A mixture counts as this one pair here; the ranking takes off ln((n − 1)/2), there being n(n − 1)/2 of them.
         evidence : "laplace", or "nested" (minutes for each; needs dynesty).
         """
         results = {row.name: self.result(row.name) for row in self.best(count)}

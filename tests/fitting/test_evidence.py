@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 import math
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,9 @@ from pdfkit.fitting.evidence import Likelihood, laplace, sampled
 from pdfkit.fitting.polishing import polished
 from pdfkit.model.noise import simulate
 
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+study = pytest.importorskip("evidence")
 Floats = NDArray[np.float64]
 LAB = pk.Instrument(probe="X", qmax=16.0, qdamp=0.03)
 
@@ -167,6 +172,23 @@ def test_nested_sampling_without_dynesty_is_refused(monkeypatch: pytest.MonkeyPa
         pk.compare({"one": model}, data, free="scale", evidence="nested")
     with pytest.raises(pk.PdfkitError, match="evidence"):
         pk.compare({"one": model}, data, free="scale", evidence="bic")
+
+
+DYNESTY = json.loads((BENCHMARKS / "evidence.json").read_text())
+"""ln Z, its standard error and evaluations by dynesty 3.1.0: `python benchmarks/evidence.py --nested`."""
+
+
+@pytest.mark.parametrize("name", ["correlated motion", "a cluster, or a mixture", "a mixture"])
+def test_differences_are_those_of_dynesty(name: str) -> None:
+    """Within three errors of both computations, and within 0.9: one is asked for."""
+    problem = next(one for one in study.PROBLEMS if one.name == name)
+    how, results = study.measure(problem)
+    found = {key: sampled(Likelihood.of(one, how), one.values) for key, one in results.items()}
+    (first, e1, _), (second, e2, _) = (DYNESTY[name][key] for key in found)
+    ours = found[problem.first].lnz - found[problem.second].lnz
+    error = math.hypot(e1, e2, *(one.error for one in found.values()))
+    assert error < 0.35
+    assert ours == pytest.approx(first - second, abs=min(3 * error, 0.9))
 
 
 # --- what changes nothing --------------------------------------------------------------------------------------------

@@ -72,6 +72,17 @@ def test_rows_hold_what_a_fit_of_the_candidate_gives(ranking: pk.Ranking, data: 
     assert direct.rw == pytest.approx(ranking[0].rw, rel=1e-6)
 
 
+def test_a_closer_look_at_the_best_says_the_same(ranking: pk.Ranking) -> None:
+    """But for the number of pairs that a ranking takes off mixtures: ln of (n − 1)/2."""
+    pairs = math.log((sum(row.stage == "fit" and row.kind != "mixture" for row in ranking) - 1) / 2)
+    found, rows = ranking.compare(3), ranking.best(3)
+    assert found.names == tuple(row.name for row in rows)
+    assert [one.rw for one in found.results] == [row.rw for row in rows]
+    assert found.delta == pytest.approx([row.delta - pairs * (row.kind == "mixture") for row in rows], abs=0.6)
+    assert max(found.errors) <= 0.5
+    assert {prior.name.rpartition(".")[2] for prior in found.priors[0]} >= {"scale", "expansion", "Uiso"}
+
+
 def laplace_by_hand(result: pk.FitResult, noise: str) -> float:
     """Laplace's integral of a fit without parameters near a bound, from its report alone."""
     n, k = result.n_independent, len(result.free)
