@@ -320,7 +320,7 @@ def compare(
 
     models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
     model does not have is left out of its fit (a tie also when it names what the model lacks). evidence : "laplace",
-    the integral about the best fit (300 to 1500 evaluations for each model, a second or less); "nested", by nested
+    the integral about the best fit (300 to 3000 evaluations for each model, a second or less); "nested", by nested
     sampling of the whole priors (10⁴ to 10⁵ evaluations, minutes; needs dynesty). options : those of `fit` (rmin,
     rmax, use_errors, settings). progress : called with words on what is done next.
 

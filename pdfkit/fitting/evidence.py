@@ -204,7 +204,7 @@ def occam(result: FitResult, *, drawn: bool = False) -> float:
 
 # Standard deviations of the three distributions that points are drawn from, and their parts.
 WIDTHS, PARTS = (1.0, 1.4, 2.5), (0.5, 0.35, 0.15)
-ROUND, ROUNDS = 300, 5
+ROUND, ROUNDS = 300, 10
 ENOUGH = 0.1
 """Standard error of ln Z at which no more points are drawn."""
 POOR = 0.5

@@ -122,7 +122,7 @@ def test_a_posterior_that_is_not_normal_is_corrected() -> None:
     found = sampled(likelihood, result.values)
     assert found.lnz == pytest.approx(exact, abs=4 * found.error + 0.02)
     assert found.error < 0.1
-    assert found.evaluations <= 1500
+    assert found.evaluations <= 3000
 
 
 def test_a_bent_posterior_is_not_cut_short() -> None:
@@ -143,7 +143,7 @@ def test_a_bent_posterior_is_not_cut_short() -> None:
     exact = float(values.max() + np.log(simpson(simpson(np.exp(values - values.max()), x=spreads), x=diameters)))
     found = [sampled(likelihood, result.values, seed) for seed in range(3)]
     assert max(abs(one.lnz - exact) for one in found) < 0.75
-    assert max(one.evaluations for one in found) <= 1500
+    assert max(one.evaluations for one in found) <= 3000
 
 
 def test_nested_sampling_gives_the_same_integral() -> None:
