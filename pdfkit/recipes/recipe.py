@@ -148,6 +148,7 @@ class Recipe:
     variables: Mapping[str, float] = field(default_factory=dict)
     restraints: tuple[Restraint, ...] = ()
     use_errors: bool = True
+    noise: str = "estimated"
     convention: str = "pdfkit"
     grid: str = "data"
     max_nfev: int = 100
@@ -328,7 +329,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             params=_with_variables(recipe, model, data),
             restraints=recipe.restraints,
             use_errors=recipe.use_errors,
-            settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev),
+            settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise=recipe.noise),
             progress=progress,
         )
     except ParameterError as error:

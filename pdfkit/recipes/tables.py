@@ -42,7 +42,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "rcut",
         "start",
     ),
-    "[fit]": ("free", "variables", "ties", "bounds", "restraints", "use_errors", "convention", "grid", "max_nfev"),
+    "[fit]": ("free", "variables", "ties", "bounds", "restraints", "use_errors", "noise", "convention", "grid", "max_nfev"),
     "a restraint": ("expression", "phase", "bond", "target", "sigma"),
     "[output]": ("dir", "write", "prefix"),
 }
@@ -105,6 +105,7 @@ def fit_options(table: Table) -> dict[str, Any]:
         "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
         "restraints": tuple(_restraints(table)),
         "use_errors": table.flag("use_errors", True),
+        "noise": table.choice("noise", ("estimated", "given"), "estimated"),
         "convention": table.choice("convention", tuple(CONVENTIONS), "pdfkit"),
         "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),
