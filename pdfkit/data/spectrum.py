@@ -15,10 +15,10 @@ from pdfkit.errors import PdfkitError
 
 @dataclass(frozen=True, eq=False)
 class NoiseSpectrum:
-    """Power of the noise over Q, linear in √(Q − Q₁) between its points.
+    """Power of the noise over Q, linear between its points.
 
     Q : (p,) Å⁻¹, from qmin to qmax. power : (p,) Å⁻⁴; noise of that power at all Q would give errors of G(r) with
-    variance dG² = power, far from r = 0. stiffness : λ of the prior exp(−½λΣ(Δ²ln power)²) it was found with. shaped :
+    variance dG² = power, far from r = 0. stiffness : λ of the prior of Δ²ln power it was found with. shaped :
     whether the noise is this, times dG of the data over its root mean square. weighs : whether a fit weighs with it;
     not where what it leaves is no noise, and errors alone follow from its spectrum.
 
@@ -53,8 +53,7 @@ class NoiseSpectrum:
 
     def at(self, Q: float | Array) -> Array:
         """Return the power at Q; at the ends beyond them."""
-        stretched = np.sqrt(np.maximum(np.asarray(Q, dtype=np.float64) - self.Q[0], 0.0))
-        return np.asarray(np.interp(stretched, np.sqrt(self.Q - self.Q[0]), self.power))
+        return np.asarray(np.interp(Q, self.Q, self.power))
 
     def covariance(self, instrument: Instrument, rmax: float) -> Covariance:
         """Return the covariance of G(r) that follows (without dG of the data), valid up to rmax (Å)."""

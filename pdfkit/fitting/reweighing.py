@@ -208,6 +208,6 @@ def _meat(s: Dataset, slopes: Array) -> Array:
         return np.asarray(white @ white.T)
     lift = _lift(s, s.posed.noise.shaped)
     back = ((white @ s.whiten.matrix) * lift.size) @ lift.basis.band.modes
-    upper = lift.basis.covariance(s.posed.noise.at(lift.basis.knots))
+    upper = lift.basis.covariance(s.posed.noise.at(lift.basis.knots), slow=False)
     half = back @ (upper - 0.5 * np.diag(np.diag(upper))) @ back.T
     return np.asarray(half + half.T)

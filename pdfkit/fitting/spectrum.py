@@ -2,12 +2,14 @@
 
 In the band of the data (`whitening.Band`) the residual is e = noise − J·δ with the noise ~ N(0, C), C = Σ_j s_j M_j:
 hat functions of Q, M_j = U·diag(N_j)·Uᵀ, times powers s_j = exp θ_j. The parameters' columns J are projected out
-exactly, so that what they have taken from the residual counts:
+exactly, so that what they have taken from the residual counts, and so is an error that is slow in Q and ends at the cut
+(polynomials of F, as a normalisation leaves them; they ring at the frequency Qmax along all of r):
 
     ℓ(θ) = −½ ln|C| − ½ ln|JᵀC⁻¹J + K| − ½ eᵀP e,   P = C⁻¹ − C⁻¹J (JᵀC⁻¹J + K)⁻¹ JᵀC⁻¹,
 
 K being what restraints and other data sets say of the parameters. A smooth spectrum is more likely than a rough one:
-−½λ Σ(Δ²θ)², with λ by its own marginal likelihood (Fellner–Schall) under a weak prior. Steps are Fisher's, with
+−½λ Σ wΔ²θ², with λ by its own marginal likelihood (Fellner–Schall) under a weak prior. w = 2/(1 + λ(Δ²θ)²) lets it bend
+sharply at few places (a Cauchy prior, as edges of detectors ask for). Steps are Fisher's, with
 Whittle's information. The window smears the spectrum by its kernel; C knows that.
 
 A spectrum from few numbers is uncertain. The covariance Φ of the parameters is therefore enlarged by twice the first
@@ -24,6 +26,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial import legendre
 
 from pdfkit._checks import Array, IntArray
 from pdfkit._machine import one_thread
@@ -32,15 +35,19 @@ from pdfkit.data.instrument import Instrument
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.whitening import Band, Whitening, band_of, points
 
-MOST_KNOTS = 20
-NUMBERS_PER_KNOT = 6
+MOST_KNOTS = 24
+NUMBERS_PER_KNOT = 4
+SLOW = 2
+"""Odd polynomials of F that errors may have on top of noise."""
+FREELY = 1e3
+"""Their power over that of noise."""
 SOFT, STIFF = 0.03, 1e3
 """Limits of λ."""
 WEAK = 0.5
 """Shape and rate of the gamma prior of λ."""
 STEPS = 6
-SETTLED = 0.1
-"""A step of θ below which it is settled: a tenth of an e-fold is less than its own error."""
+SETTLED = 0.2
+"""A step of θ below which it is settled: a fifth of an e-fold is less than its own error."""
 LONGEST = 2.0
 RANGE = 1e-8
 """Smallest variance as a share of the mean one."""
@@ -51,7 +58,8 @@ class Basis:
     """What turns powers at the knots into a covariance in the band, kept for data on the same r.
 
     knots (p,): Q. hats (p, nQ). packed (p, k(k+1)/2): upper triangles of M_j. taper (2q, k): tapered sine and cosine
-    transforms, and expected (q,): their squares for white noise. rough (p, p): Δ²ᵀΔ². density: modes per node of Q.
+    transforms, and expected (q,): their squares for white noise. bend (p − 2, p): Δ². density: modes per node of Q.
+    slow (k, SLOW): what errors that are slow in Q leave in the band, orthonormal; errors: slow·slowᵀ, packed.
     """
 
     band: Band
@@ -62,22 +70,28 @@ class Basis:
     twice: Array
     taper: Array
     expected: Array
-    rough: Array
+    bend: Array
     density: float
+    slow: Array
+    errors: Array
 
-    def covariance(self, power: Array) -> Array:
-        """Return the upper triangle of C (k, k) for powers (p,) at the knots."""
+    def covariance(self, power: Array, *, slow: bool = True) -> Array:
+        """Return the upper triangle of C (k, k) for powers (p,) at the knots; slow: with errors that are slow in Q."""
         k = self.band.modes.shape[1]
         out = np.zeros(k * k)
         out[self.place] = power @ self.packed
-        out = out.reshape(k, k)
-        diagonal = np.diag_indices(k)
-        out[diagonal] += RANGE * out[diagonal].mean()
-        return out
+        out[:: k + 1] += RANGE * out[:: k + 1].mean()
+        if slow:
+            out[self.place] += FREELY * power.mean() * self.errors
+        return out.reshape(k, k)
 
     def traces(self, matrix: Array) -> Array:
         """Return tr(matrix·M_j) for a symmetric matrix (k, k)."""
         return np.asarray(self.packed @ (matrix.ravel()[self.place] * self.twice))
+
+    def squares(self, a: Array) -> Array:
+        """Return aᵀM_j a for a (k,)."""
+        return np.asarray(self.hats @ (a @ self.band.waves) ** 2)
 
     def first_guess(self, e: Array) -> Array:
         """Return ln power from the tapered periodogram of e (k,), averaged under each hat."""
@@ -100,17 +114,29 @@ def _basis(buffer: bytes, instrument: Instrument) -> Basis:
     k = band.modes.shape[1]
     p = int(np.clip(k // NUMBERS_PER_KNOT, 4, MOST_KNOTS))
     low, high = instrument.qmin, instrument.qmax or math.inf
-    knots = low + (high - low) * np.linspace(0.0, 1.0, p) ** 2
-    stretched, at = np.sqrt(band.Q - low), np.sqrt(knots - low)
-    hats = np.array([np.interp(stretched, at, one) for one in np.eye(p)])
+    even = np.linspace(0.0, 1.0, p)
+    knots = low + (high - low) * 0.5 * (even + even**2)
+    hats = np.array([np.interp(band.Q, knots, one) for one in np.eye(p)])
     rows, columns = np.triu_indices(k)
     place = rows * k + columns
     packed = np.array([((band.waves * hat) @ band.waves.T).ravel()[place] for hat in hats])
     taper, expected = _taper(r, band)
-    second = np.diff(np.eye(p), 2, axis=0)
+    bend = np.diff(np.eye(p), 2, axis=0)
     density = (r[-1] - r[0]) / math.pi * (band.Q[1] - band.Q[0])
     twice = np.where(rows == columns, 1.0, 2.0)
-    return Basis(band, knots, hats, packed, place, twice, taper, expected, second.T @ second, float(density))
+    slow = _slow(r, band, instrument)
+    errors = (slow @ slow.T).ravel()[place]
+    return Basis(band, knots, hats, packed, place, twice, taper, expected, bend, float(density), slow, errors)
+
+
+def _slow(r: Array, band: Band, instrument: Instrument) -> Array:
+    """Return what odd polynomials of F, times the window, leave in the band."""
+    from pdfkit import transforms
+
+    qmax = instrument.qmax or math.inf
+    M = transforms.window(instrument.window, band.Q, qmax, instrument.window_width)
+    F = np.array([M * legendre.Legendre.basis(2 * n + 1)(band.Q / qmax) for n in range(SLOW)])
+    return np.asarray(np.linalg.qr(band.modes.T @ (np.sin(np.outer(r, band.Q)) @ F.T))[0])
 
 
 def _taper(r: Array, band: Band) -> tuple[Array, Array]:
@@ -198,13 +224,20 @@ def _information(basis: Basis, power: Array, taken: Array) -> Array:
     return np.asarray(whole * np.outer(scale, scale) + 1e-9 * np.eye(power.size))
 
 
+def _penalty(basis: Basis, theta: Array, stiffness: float) -> Array:
+    """Return the curvature (p, p) of the prior of θ, as of a normal one that agrees with it there."""
+    weight = 2.0 * stiffness / (1.0 + stiffness * (basis.bend @ theta) ** 2)
+    return np.asarray(basis.bend.T @ (weight[:, None] * basis.bend))
+
+
 def _stiffness(basis: Basis, information: Array, pull: Array, theta: Array, stiffness: float) -> float:
     """Return λ for which the roughness of the next θ is what its prior and its error make (Fellner and Schall)."""
     for _ in range(3):
-        spread = np.linalg.inv(information + stiffness * basis.rough)
-        after = theta + spread @ (pull - stiffness * basis.rough @ theta)
-        bends = theta.size - 2 - stiffness * float((spread * basis.rough).sum())
-        roughness = float(after @ basis.rough @ after)
+        penalty = _penalty(basis, theta, stiffness)
+        spread = np.linalg.inv(information + penalty)
+        after = theta + spread @ (pull - penalty @ theta)
+        bends = theta.size - 2 - float((spread * penalty).sum())
+        roughness = float(after @ penalty @ after) / stiffness
         stiffness = float(np.clip((max(bends, 1e-3) + WEAK) / (roughness + WEAK), SOFT, STIFF))
     return stiffness
 
@@ -216,13 +249,13 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
     now = _state(basis, theta, about)
     for _ in range(STEPS):
         taken = 0.5 * now.power * basis.traces(now.P)
-        pull = 0.5 * now.power * basis.traces(np.outer(now.a, now.a)) - taken
+        pull = 0.5 * now.power * basis.squares(now.a) - taken
         information = _information(basis, now.power, taken)
         stiffness = _stiffness(basis, information, pull, now.theta, stiffness)
-        penalty = stiffness * basis.rough
+        penalty = _penalty(basis, now.theta, stiffness)
         step = np.linalg.solve(information + penalty, pull - penalty @ now.theta)
         size = float(np.abs(step).max())
-        now = _better(basis, about, now, np.asarray(step * min(1.0, LONGEST / size)), stiffness)
+        now = _better(basis, about, now, np.asarray(step * min(1.0, LONGEST / size)), penalty)
         if size < SETTLED:
             break
     modes = basis.band.modes
@@ -230,11 +263,11 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
     return Estimate(NoiseSpectrum(basis.knots, now.power, stiffness, shaped), now.inverse, now.P, now.a, taken)
 
 
-def _better(basis: Basis, about: Evidence, now: _State, step: Array, stiffness: float) -> _State:
+def _better(basis: Basis, about: Evidence, now: _State, step: Array, penalty: Array) -> _State:
     """Return the state a step further, or as much of the step as makes the spectrum more likely."""
 
     def worth(one: _State) -> float:
-        return one.likelihood - 0.5 * stiffness * float(one.theta @ basis.rough @ one.theta)
+        return one.likelihood - 0.5 * float(one.theta @ penalty @ one.theta)
 
     least = worth(now)
     for _ in range(5):
@@ -250,9 +283,9 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
 
     jac (k, n): derivatives in the band; covariance (n, n): Φ.
     """
-    from scipy.linalg import cholesky, solve_triangular
+    from scipy.linalg import solve_triangular
 
-    factor = cholesky(basis.covariance(noise.power), lower=False, check_finite=False)  # C = RᵀR
+    factor = _factor(basis, noise)
 
     def white(columns: Array) -> Array:
         return np.asarray(solve_triangular(factor, columns, trans="T", check_finite=False))
@@ -263,11 +296,11 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     k, n = slopes.shape
     columns = []
     for hat, power in zip(basis.hats, noise.power, strict=True):
-        some = hat > 0
+        some = slice(int(np.argmax(hat > 0)), hat.size - int(np.argmax(hat[::-1] > 0)))
         columns.append(basis.band.waves[:, some] @ (power * hat[some, None] * inner[some]))
     each = white(np.concatenate(columns, axis=1)).reshape(k, -1, n)
     # W = RRᵀ: the sum over i and j is one over the columns of R.
-    moved = np.tensordot(each, _posterior_root(basis, noise, factor, slopes, covariance), (1, 0)).reshape(k, -1)
+    moved = np.tensordot(each, _posterior_root(basis, noise, inner, covariance), (1, 0)).reshape(k, -1)
     along = slopes.T @ moved
     both = moved.T @ moved - along.T @ covariance @ along  # of (n, p) columns: only equal p count
     p = moved.shape[1] // n
@@ -276,16 +309,21 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     return np.asarray(extra), np.asarray((slope**2).sum(axis=1))
 
 
-def _posterior_root(basis: Basis, noise: NoiseSpectrum, factor: Array, slopes: Array, covariance: Array) -> Array:
-    """Return R (p, p) with RRᵀ = cov θ."""
-    from scipy.linalg.lapack import dpotri, dtrtrs
+@lru_cache(maxsize=4)
+def _factor(basis: Basis, noise: NoiseSpectrum) -> Array:
+    """Return R (k, k), upper, C = RᵀR."""
+    from scipy.linalg import cholesky
 
-    upper, _ = dpotri(factor, lower=0)
-    upper = np.triu(upper)
-    left, _ = dtrtrs(factor, slopes)
-    P = upper + np.triu(upper, 1).T - left @ covariance @ left.T
-    information = _information(basis, noise.power, 0.5 * noise.power * basis.traces(P))
-    values, vectors = np.linalg.eigh(np.linalg.inv(information + noise.stiffness * basis.rough))
+    return np.asarray(cholesky(basis.covariance(noise.at(basis.knots)), lower=False, check_finite=False))
+
+
+def _posterior_root(basis: Basis, noise: NoiseSpectrum, inner: Array, covariance: Array) -> Array:
+    """Return R (p, p) with RRᵀ = cov θ; inner (nQ, n): what parameters are in Q, weighed with C⁻¹."""
+    share = noise.power[:, None] * basis.hats / (noise.power @ basis.hats)
+    theirs = 0.5 * noise.power * (basis.hats @ ((inner @ covariance) * inner).sum(axis=1))
+    information = _information(basis, noise.power, 0.5 * basis.density * share.sum(axis=1) - theirs)
+    penalty = _penalty(basis, np.log(noise.power), noise.stiffness)
+    values, vectors = np.linalg.eigh(np.linalg.inv(information + penalty))
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
@@ -298,12 +336,11 @@ def relative_size(data: PDF, noise: NoiseSpectrum) -> Array:
 
 def spectral(data: PDF, instrument: Instrument, noise: NoiseSpectrum) -> Whitening:
     """Return what whitens residuals whose noise has that spectrum: L⁻¹Vᵀ, C = LLᵀ in the band V."""
-    from scipy.linalg import cholesky, solve_triangular
+    from scipy.linalg import solve_triangular
 
     index = points(data.r, instrument.qmax or math.inf)
     with one_thread():
         basis = basis_of(data.r[index], instrument)
-        factor = cholesky(basis.covariance(noise.at(basis.knots)), lower=False, check_finite=False)
-        matrix = solve_triangular(factor, basis.band.modes.T, trans="T", check_finite=False)
+        matrix = solve_triangular(_factor(basis, noise), basis.band.modes.T, trans="T", check_finite=False)
     size = relative_size(data, noise)[index]
     return Whitening(index, np.ascontiguousarray(matrix / size), "dG" if noise.shaped else "spectrum")

@@ -11,7 +11,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.fitting.spectrum import basis_of, spectral
+from pdfkit.fitting.spectrum import SLOW, basis_of, spectral
 
 LAB = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, scattering="constant")
 R = np.arange(150, 2001, 2) * 0.01
@@ -77,8 +77,23 @@ def test_whitening_with_a_spectrum_makes_its_noise_independent() -> None:
     made = spectral(data, LAB, noise)
     cov = noise.covariance(LAB, float(R[-1])).matrix(R[made.index])
     white = made.matrix @ cov @ made.matrix.T
+    values = np.linalg.eigvalsh(white)
     # Both are sums over nodes of Q, which do not lie alike.
-    np.testing.assert_allclose(white, np.eye(len(white)), rtol=0, atol=1e-3)
+    np.testing.assert_allclose(values[SLOW:], 1.0, rtol=0, atol=1e-3)
+    # Of what errors that are slow in Q can be, next to nothing counts.
+    assert (values[:SLOW] < 0.05).all(), values[:SLOW]
+
+
+def test_a_slow_error_that_ends_at_the_cut_is_no_structure() -> None:
+    def off(size: float) -> pk.FitResult:
+        F = size * Q / Q[-1] * (1.0 - 0.5 * (Q / Q[-1]) ** 2)  # what a wrong normalisation leaves
+        data = measured("growing", 12)
+        return fitted(replace(data, G=data.G + F @ WAVES))
+
+    none, some = off(0.0), off(0.3)
+    assert not wrong(some)
+    # It rings along all of r with six times the noise there is at the cut, and moves nothing by a quarter of its error.
+    assert (np.abs(some.values - none.values) < 0.25 * np.sqrt(np.diag(none.covariance))).all()
 
 
 @pytest.mark.parametrize("size", [0.001, 1.0])
@@ -128,6 +143,23 @@ def test_a_wrong_structure_is_seen_in_what_it_leaves() -> None:
     alike = fitted(data, settings=pk.FitSettings(noise="given"))
     assert result.rw == pytest.approx(alike.rw, rel=1e-6)
     np.testing.assert_allclose(result.values, alike.values, rtol=1e-4)
+
+
+def test_lines_in_q_are_no_noise() -> None:
+    lab = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, scattering="constant")
+    r = np.arange(150, 3001, 2) * 0.01
+    ni = pk.Model(pk.Crystal.from_file("Ni", name="ni"), lab)
+    waves = 2.0 / np.pi * STEP * np.sin(np.outer(Q, r))
+    noise = SIGMA["growing"] * np.random.default_rng(13).standard_normal(Q.size)
+    other = ni.with_values({"ni.a": 3.62})(r).G  # another crystal of which 4 % are there
+
+    def remarks(share: float) -> list[str]:
+        data = pk.PDF(r, (1 - share) * ni(r).G + share * other + noise @ waves, instrument=lab)
+        free = ["scale", "a", "Uiso", "delta2", "qdamp", "qbroad"]
+        return [one for one in pk.fit(ni, data, free=free).remarks if "is no noise" in one]
+
+    assert remarks(0.0) == []
+    assert any("narrow lines" in one for one in remarks(0.04))
 
 
 def test_data_without_noise_are_taken_as_before() -> None:
