@@ -3,7 +3,7 @@
 500 noisy sets each of four kinds of noise, on a two-phase CdS dot with G(r) from 1.5 to 25 Å and Qmax = 20 Å⁻¹. For
 each kind and parameter: the spread of (p̂ − p)/σ, which should be 1; the share of sets within 1σ and 1.96σ, which should
 be 68 % and 95 %; how much p̂ scatters, relative to fits that know the covariance of the noise exactly; and the share of
-fits with the remark that what they leave is no noise, which is wrong here.
+fits with the remark that what they leave is more than noise, which is wrong here.
 
 Rows: "estimated", what a fit does with G(r) alone; "equal at all Q", the same weights at all Q and the size from the
 misfit, as before; "counted", a point every π/Qmax instead of correlations; "known", given the covariance.
@@ -163,7 +163,7 @@ def table(kind: str, outcomes: dict[str, Outcome]) -> list[str]:
         z = one.pulls
         within = [100 * (np.abs(z) < level).mean(axis=0) for level in (1.0, 1.96)]
         cells = [kind, name, ends(z.std(axis=0)), *(f"{ends(w, '.0f')} %" for w in within)]
-        warned = sum(any("is no noise" in remark for remark in some) for some in one.remarks) / len(one.remarks)
+        warned = sum(any("is more than noise" in remark for remark in some) for some in one.remarks) / len(one.remarks)
         cells += [ends(one.values.std(axis=0) / best), f"{100 * warned:.1f} %", f"{1e3 * one.seconds:.0f} ms"]
         rows.append(f"| {' | '.join(cells)} |")
     return rows

@@ -114,7 +114,7 @@ def _in_lines(basis: Basis, found: Estimate) -> tuple[str, ...]:
     if sigmas < LINES:
         return ()
     return (
-        f"what the model leaves is no noise: in Q it stands in narrow lines, most at {Q:.3g} Å⁻¹, as peaks of a "
+        f"the residual is more than noise: in Q it stands in narrow lines, most at {Q:.3g} Å⁻¹, as peaks of a "
         "crystal do that the model does not have or has elsewhere",
     )
 
