@@ -125,6 +125,7 @@ def test_a_posterior_that_is_not_normal_is_corrected() -> None:
     assert found.evaluations <= 3000
 
 
+@pytest.mark.slow
 def test_a_bent_posterior_is_not_cut_short() -> None:
     """Mean and spread of spheres, of which data see little but one combination: a bent ridge down to no spread at all.
 
