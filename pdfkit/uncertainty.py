@@ -342,7 +342,7 @@ def _units(result: FitResult) -> Array:
 
     It is the size of the misfit where that of the noise is not known, and what an uncertain spectrum adds.
     """
-    from pdfkit.fitting.least_squares import normal_covariance
+    from pdfkit.fitting.assembly import normal_covariance
 
     plain = normal_covariance(Residuals(result.problem, ParameterMap.of(result.params)), result.values)
     with np.errstate(invalid="ignore"):
