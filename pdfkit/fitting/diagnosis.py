@@ -24,7 +24,8 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from pdfkit._checks import Array
-from pdfkit.fitting.spectrum import Basis, Estimate
+from pdfkit.fitting.basis import Basis
+from pdfkit.fitting.spectrum import Estimate
 
 DEGREES = (1, 2, 3)
 UNEVEN = 12.0
@@ -62,10 +63,8 @@ def findings(basis: Basis, found: Estimate, r: Array, fixed: Sequence[Fixed]) ->
 
 def unevenness(basis: Basis, found: Estimate, r: Array) -> tuple[float, Array, Array]:
     """Return χ² (three degrees) of power that varies along r, the power q (m,), and its mean ν (m,)."""
-    C = basis.covariance(found.noise.power)
-    C = np.triu(C) + np.triu(C, 1).T
     modes = basis.band.modes
-    q = (modes @ found.a) * (modes @ (C @ found.a))
+    q = (modes @ found.a) * (modes @ found.rest)  # C a is the rest
     mean = (modes**2).sum(axis=1) - found.taken - ((modes @ basis.slow) ** 2).sum(axis=1)
     along = 2.0 * (r - r[0]) / (r[-1] - r[0]) - 1.0
     slope = np.gradient(np.log(found.noise.at(basis.band.Q)), basis.band.Q)
@@ -95,18 +94,24 @@ def _uneven(basis: Basis, found: Estimate, r: Array) -> tuple[str, ...]:
 
 def lines(basis: Basis, found: Estimate) -> tuple[float, float]:
     """Return by how many standard errors power is more uneven from one Q to the next than noise, and where most."""
-    k, nodes = basis.band.waves.shape
-    stride = max(1, 2 * nodes // (3 * k))
-    waves = basis.band.waves[:, ::stride]
-    size = np.maximum((waves * (found.P @ waves)).sum(axis=0), 1e-300)
-    square = (found.a @ waves) ** 2 / size
+    waves, Q, k = basis.lines, basis.fine, basis.lines.shape[0]
+    square = (found.a @ waves) ** 2 / _sizes(basis, found)
     window = np.ones(2 * round(NEAR * square.size / k) + 1)
     if window.size > square.size:
         return 0.0, 0.0
     near = np.convolve(square, window, "same") / np.convolve(np.ones(square.size), window, "same")
     ratio = square / np.maximum(near, 1e-300)
     noise = 3.0 - 6.0 / (2 * NEAR + 3)
-    return math.sqrt(k / 24.0) * float((ratio**2).mean() - noise), float(basis.band.Q[::stride][np.argmax(ratio)])
+    return math.sqrt(k / 24.0) * float((ratio**2).mean() - noise), float(Q[np.argmax(ratio)])
+
+
+def _sizes(basis: Basis, found: Estimate) -> Array:
+    """Return wᵀPw of each wave. But for what parameters take, and for its own size, it goes slowly with Q."""
+    waves, Q = basis.lines, basis.fine
+    norm = (waves**2).sum(axis=0)
+    some = np.append(np.arange(0, Q.size - 1, 3), Q.size - 1)
+    known = np.interp(Q, Q[some], found.known(waves[:, some]) / norm[some]) * norm
+    return np.asarray(np.maximum(known - found.shared(waves), ALIKE * known))
 
 
 def _in_lines(basis: Basis, found: Estimate) -> tuple[str, ...]:
@@ -119,17 +124,18 @@ def _in_lines(basis: Basis, found: Estimate) -> tuple[str, ...]:
     )
 
 
-def score(found: Estimate, slope: Array) -> tuple[float, float]:
-    """Return by how many standard errors, and by how much, the residual asks to move along a slope (k,)."""
-    weighed = found.P @ slope
-    size = float(slope @ weighed)
-    pull = -float(slope @ found.a)
-    return (pull / math.sqrt(size), pull / size) if size > 0 else (0.0, 0.0)
-
-
 def _held(found: Estimate, fixed: Sequence[Fixed]) -> tuple[str, ...]:
-    asked = [(*score(found, one.slope), one) for one in fixed if _own(found, one.slope)]
-    asked = [(sigmas, step, one) for sigmas, step, one in asked if one.can_move(step)]
+    if not fixed:
+        return ()
+    slopes = np.column_stack([one.slope for one in fixed])
+    known = found.known(slopes)
+    own = known - found.shared(slopes)
+    pull = -(found.a @ slopes)
+    asked = [
+        (force / math.sqrt(size), force / size, one)
+        for force, size, all_of_it, one in zip(pull, own, known, fixed, strict=True)
+        if size > ALIKE * all_of_it and one.can_move(force)
+    ]
     if not asked:
         return ()
     sigmas, step, one = max(asked, key=lambda each: abs(each[0]))
@@ -140,8 +146,3 @@ def _held(found: Estimate, fixed: Sequence[Fixed]) -> tuple[str, ...]:
         f"the residual is more than noise: it asks for a {where} {one.name} than {one.value:.4g}, where it was held, "
         f"by {abs(sigmas):.2g} standard errors: free it, or give its right value",
     )
-
-
-def _own(found: Estimate, slope: Array) -> bool:
-    """Whether a slope is not one that the free parameters make up together."""
-    return float(slope @ found.P @ slope) > ALIKE * float(slope @ found.inverse @ slope)

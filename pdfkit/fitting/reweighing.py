@@ -16,9 +16,10 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.data.spectrum import NoiseSpectrum
+from pdfkit.fitting.basis import Basis, basis_of
 from pdfkit.fitting.diagnosis import Fixed, findings
 from pdfkit.fitting.residuals import Dataset, Residuals
-from pdfkit.fitting.spectrum import Basis, Estimate, Evidence, basis_of, estimate, inflation, relative_size
+from pdfkit.fitting.spectrum import Estimate, Evidence, estimate, inflation, relative_size
 from pdfkit.results.result import POOR_RW
 
 BELIEVED = (0.5, 2.0)
@@ -208,6 +209,5 @@ def _meat(s: Dataset, slopes: Array) -> Array:
         return np.asarray(white @ white.T)
     lift = _lift(s, s.posed.noise.shaped)
     back = ((white @ s.whiten.matrix) * lift.size) @ lift.basis.band.modes
-    upper = lift.basis.covariance(s.posed.noise.at(lift.basis.knots), slow=False)
-    half = back @ (upper - 0.5 * np.diag(np.diag(upper))) @ back.T
-    return np.asarray(half + half.T)
+    waves = back @ lift.basis.band.waves
+    return np.asarray((waves * s.posed.noise.at(lift.basis.band.Q)) @ waves.T)

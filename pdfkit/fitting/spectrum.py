@@ -1,16 +1,16 @@
 """The spectrum of the noise, estimated from the residual of a fit by restricted maximum likelihood.
 
-In the band of the data (`whitening.Band`) the residual is e = noise − J·δ with the noise ~ N(0, C), C = Σ_j s_j M_j:
-hat functions of Q, M_j = U·diag(N_j)·Uᵀ, times powers s_j = exp θ_j. The parameters' columns J are projected out
-exactly, so that what they have taken from the residual counts, and so is an error that is slow in Q and ends at the cut
-(polynomials of F, as a normalisation leaves them; they ring at the frequency Qmax along all of r):
+In the band of the data the residual is e = noise − J·δ with the noise ~ N(0, C), C = Σ_j s_j M_j of `basis`, times
+powers s_j = exp θ_j. The parameters' columns J are projected out exactly, so that what they have taken from the
+residual counts:
 
     ℓ(θ) = −½ ln|C| − ½ ln|JᵀC⁻¹J + K| − ½ eᵀP e,   P = C⁻¹ − C⁻¹J (JᵀC⁻¹J + K)⁻¹ JᵀC⁻¹,
 
 K being what restraints and other data sets say of the parameters. A smooth spectrum is more likely than a rough one:
 −½λ Σ wΔ²θ², with λ by its own marginal likelihood (Fellner–Schall) under a weak prior. w = 2/(1 + λ(Δ²θ)²) lets it bend
 sharply at few places (a Cauchy prior, as edges of detectors ask for). Steps are Fisher's, with
-Whittle's information. The window smears the spectrum by its kernel; C knows that.
+Whittle's information, from the most likely spectrum of a tapered periodogram. The window smears the spectrum by its
+kernel; C knows that. For long curves C is that of stretches of r, one by one (`basis`): a composite likelihood.
 
 A spectrum from few numbers is uncertain. The covariance Φ of the parameters is therefore enlarged by twice the first
 order of that, 2ΦΛΦ, Λ = Σ_ij W_ij (∂_iC C⁻¹J)ᵀ P (∂_jC C⁻¹J), W = cov θ, and each variance by 1 + var(Φ_kk)/Φ_kk²,
@@ -26,126 +26,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.polynomial import legendre
 
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.fitting.whitening import Band, Whitening, band_of, points
+from pdfkit.fitting.basis import EVERY, Basis, Stretch, basis_of
+from pdfkit.fitting.whitening import Whitening, points
 
-MOST_KNOTS = 24
-NUMBERS_PER_KNOT = 4
-SLOW = 2
-"""Odd polynomials of F that errors may have on top of noise."""
-FREELY = 1e3
-"""Their power over that of noise."""
 SOFT, STIFF = 0.03, 1e3
 """Limits of λ."""
+USUAL = 3.0
+"""λ of a first guess."""
 WEAK = 0.5
 """Shape and rate of the gamma prior of λ."""
 STEPS = 6
-SETTLED = 0.2
-"""A step of θ below which it is settled: a fifth of an e-fold is less than its own error."""
-LONGEST = 2.0
-RANGE = 1e-8
-"""Smallest variance as a share of the mean one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Basis:
-    """What turns powers at the knots into a covariance in the band, kept for data on the same r.
-
-    knots (p,): Q. hats (p, nQ). packed (p, k(k+1)/2): upper triangles of M_j. taper (2q, k): tapered sine and cosine
-    transforms, and expected (q,): their squares for white noise. bend (p − 2, p): Δ². density: modes per node of Q.
-    slow (k, SLOW): what errors that are slow in Q leave in the band, orthonormal; errors: slow·slowᵀ, packed.
-    """
-
-    band: Band
-    knots: Array
-    hats: Array
-    packed: Array
-    place: IntArray
-    twice: Array
-    taper: Array
-    expected: Array
-    bend: Array
-    density: float
-    slow: Array
-    errors: Array
-
-    def covariance(self, power: Array, *, slow: bool = True) -> Array:
-        """Return the upper triangle of C (k, k) for powers (p,) at the knots; slow: with errors that are slow in Q."""
-        k = self.band.modes.shape[1]
-        out = np.zeros(k * k)
-        out[self.place] = power @ self.packed
-        out[:: k + 1] += RANGE * out[:: k + 1].mean()
-        if slow:
-            out[self.place] += FREELY * power.mean() * self.errors
-        return out.reshape(k, k)
-
-    def traces(self, matrix: Array) -> Array:
-        """Return tr(matrix·M_j) for a symmetric matrix (k, k)."""
-        return np.asarray(self.packed @ (matrix.ravel()[self.place] * self.twice))
-
-    def squares(self, a: Array) -> Array:
-        """Return aᵀM_j a for a (k,)."""
-        return np.asarray(self.hats @ (a @ self.band.waves) ** 2)
-
-    def first_guess(self, e: Array) -> Array:
-        """Return ln power from the tapered periodogram of e (k,), averaged under each hat."""
-        both = self.taper @ e
-        half = both.size // 2
-        ratio = (both[:half] ** 2 + both[half:] ** 2) / self.expected
-        hats = self.hats[:, ::2]
-        return np.asarray(np.log(np.maximum(hats @ ratio / hats.sum(axis=1), 1e-300)))
-
-
-def basis_of(r: Array, instrument: Instrument) -> Basis:
-    """Return the basis for data on r (m,), the points that a fit uses."""
-    return _basis(r.tobytes(), instrument)
-
-
-@lru_cache(maxsize=8)
-def _basis(buffer: bytes, instrument: Instrument) -> Basis:
-    r = np.frombuffer(buffer)
-    band = band_of(r, instrument)
-    k = band.modes.shape[1]
-    p = int(np.clip(k // NUMBERS_PER_KNOT, 4, MOST_KNOTS))
-    low, high = instrument.qmin, instrument.qmax or math.inf
-    even = np.linspace(0.0, 1.0, p)
-    knots = low + (high - low) * 0.5 * (even + even**2)
-    hats = np.array([np.interp(band.Q, knots, one) for one in np.eye(p)])
-    rows, columns = np.triu_indices(k)
-    place = rows * k + columns
-    packed = np.array([((band.waves * hat) @ band.waves.T).ravel()[place] for hat in hats])
-    taper, expected = _taper(r, band)
-    bend = np.diff(np.eye(p), 2, axis=0)
-    density = (r[-1] - r[0]) / math.pi * (band.Q[1] - band.Q[0])
-    twice = np.where(rows == columns, 1.0, 2.0)
-    slow = _slow(r, band, instrument)
-    errors = (slow @ slow.T).ravel()[place]
-    return Basis(band, knots, hats, packed, place, twice, taper, expected, bend, float(density), slow, errors)
-
-
-def _slow(r: Array, band: Band, instrument: Instrument) -> Array:
-    """Return what odd polynomials of F, times the window, leave in the band."""
-    from pdfkit import transforms
-
-    qmax = instrument.qmax or math.inf
-    M = transforms.window(instrument.window, band.Q, qmax, instrument.window_width)
-    F = np.array([M * legendre.Legendre.basis(2 * n + 1)(band.Q / qmax) for n in range(SLOW)])
-    return np.asarray(np.linalg.qr(band.modes.T @ (np.sin(np.outer(r, band.Q)) @ F.T))[0])
-
-
-def _taper(r: Array, band: Band) -> tuple[Array, Array]:
-    """Return Hann-tapered transforms at every other node of Q, which leak little of high Q into low Q."""
-    step = (r[-1] - r[0]) / (r.size - 1)
-    hann = np.sin(np.pi * (r - r[0] + 0.5 * step) / (r[-1] - r[0] + step)) ** 2
-    transform = (np.exp(1j * np.outer(band.Q[::2], r)) * hann) @ band.modes
-    expected = (np.abs(transform @ band.waves) ** 2).sum(axis=1)
-    return np.vstack([transform.real, transform.imag]), np.maximum(expected, 1e-300)
+SETTLED = 1.5
+"""Square of a step of θ in units of its errors, summed, below which it is the last: each moves by a fifth of one."""
+LONGEST = 3.0
+GUESSES = 12
+UNSEEN = 0.2
+"""What the mean power about a knot counts in a guess: where leaks from elsewhere drown the noise, nothing else does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,45 +77,104 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """ℓ and its parts at θ: power s, C⁻¹ and P (k, k), a = P e, likelihood, hat = (JᵀC⁻¹J + K)⁻¹JᵀC⁻¹ (n, k)."""
+    """ℓ at θ, powers s, and for each stretch a = P e (k,) and the upper triangle of P (k, k) there."""
 
     theta: Array
     power: Array
-    inverse: Array
-    P: Array
-    a: Array
     likelihood: float
-    hat: Array
+    parts: tuple[tuple[Stretch, Array, Array], ...]
+
+    def taken(self) -> Array:
+        """Return ½ s_j tr(P M_j) (p,)."""
+        return np.asarray(0.5 * self.power * np.sum([one.traces(P) for one, _, P in self.parts], axis=0))
+
+    def squares(self) -> Array:
+        """Return ½ s_j aᵀM_j a (p,)."""
+        return np.asarray(0.5 * self.power * np.sum([one.squares(a) for one, a, _ in self.parts], axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class _Likelihood:
+    """ℓ as a function of θ; rows: J and e of each stretch, (k, n + 1)."""
+
+    basis: Basis
+    about: Evidence
+    rows: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, basis: Basis, about: Evidence) -> _Likelihood:
+        both = np.column_stack([about.J, about.e])
+        return cls(basis, about, tuple(one.part @ both for one in basis.stretches))
+
+    def at(self, theta: Array) -> _State:
+        power, about, n = np.exp(theta), self.about, self.about.J.shape[1]
+        solved = [_solved(one, power, rows) for one, rows in zip(self.basis.stretches, self.rows, strict=True)]
+        normal = np.sum([rows.T @ weighed for rows, (_, weighed, _) in zip(self.rows, solved, strict=True)], axis=0)
+        pull = normal[:n, n] + about.g
+        root = np.linalg.cholesky(normal[:n, :n] + about.K)
+        half = np.linalg.solve(root, pull)
+        moved = np.linalg.solve(root.T, half)
+        parts = []
+        for one, (inverse, weighed, _) in zip(self.basis.stretches, solved, strict=True):
+            slopes = np.linalg.solve(root, weighed[:, :n].T)
+            parts.append((one, weighed[:, n] - weighed[:, :n] @ moved, inverse - slopes.T @ slopes))
+        log_det = sum(each for _, _, each in solved) + float(np.log(np.diag(root)).sum())
+        square = float(normal[n, n] - half @ half)
+        return _State(theta, power, -log_det - 0.5 * square, tuple(parts))
+
+
+def _solved(one: Stretch, power: Array, rows: Array) -> tuple[Array, Array, float]:
+    """Return the upper triangle of C⁻¹ (k, k) of a stretch, C⁻¹·rows and ½ ln|C|."""
+    from scipy.linalg.blas import dsymm
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    factor, _ = dpotrf(one.covariance(power).T, lower=1, overwrite_a=1)
+    log_det = float(np.log(np.diag(factor)).sum())
+    lower, _ = dpotri(factor, lower=1, overwrite_c=1)
+    return lower.T, dsymm(1.0, lower, rows, lower=1), log_det
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A spectrum; C⁻¹, P (k, k) and a = P e (k,) with it; taken (m,): the share of each point that parameters fit."""
+    """A spectrum, and the products that it makes with all of a residual.
+
+    upper (k, k): R, C = RᵀR. slopes (k, n): C⁻¹J. root (n, n): lower triangular, of JᵀC⁻¹J + K. rest (k,): the residual
+    less what parameters can still take. a (k,): P e = C⁻¹ rest. taken (m,): the share of each point that they fit.
+    """
 
     noise: NoiseSpectrum
-    inverse: Array
-    P: Array
+    upper: Array
+    slopes: Array
+    root: Array
+    rest: Array
     a: Array
     taken: Array
 
+    @classmethod
+    def of(cls, basis: Basis, noise: NoiseSpectrum, about: Evidence) -> Estimate:
+        """Make it of a residual whose noise has that spectrum."""
+        from scipy.linalg import cho_solve
 
-def _state(basis: Basis, theta: Array, about: Evidence) -> _State:
-    from scipy.linalg.lapack import dpotrf, dpotri
+        upper = _factor(basis, noise.power.tobytes())
+        n = about.J.shape[1]
+        weighed = cho_solve((upper, False), np.column_stack([about.J, about.e]), check_finite=False)
+        information = about.J.T @ weighed[:, :n] + about.K
+        moved = np.linalg.solve(information, np.column_stack([weighed[:, :n].T, about.J.T @ weighed[:, n] + about.g]))
+        rest = about.e - about.J @ moved[:, -1]
+        modes = basis.band.modes
+        taken = ((modes @ about.J) * (modes @ moved[:, :-1].T)).sum(axis=1)
+        a = weighed[:, n] - weighed[:, :n] @ moved[:, -1]
+        return cls(noise, upper, weighed[:, :n], np.linalg.cholesky(information), rest, a, taken)
 
-    power = np.exp(theta)
-    factor, _ = dpotrf(basis.covariance(power).T, lower=1, overwrite_a=1)
-    log_det = float(np.log(np.diag(factor)).sum())
-    lower, _ = dpotri(factor, lower=1)
-    inverse = np.tril(lower)
-    inverse = inverse + np.tril(inverse, -1).T
-    slopes = inverse @ about.J
-    information = about.J.T @ slopes + about.K
-    weighed = inverse @ about.e
-    moved = np.linalg.solve(information, np.column_stack([slopes.T, about.J.T @ weighed + about.g]))
-    a = weighed - slopes @ moved[:, -1]
-    square = about.e @ weighed - (about.J.T @ weighed + about.g) @ moved[:, -1]
-    likelihood = -log_det - 0.5 * np.linalg.slogdet(information)[1] - 0.5 * float(square)
-    return _State(theta, power, inverse, inverse - slopes @ moved[:, :-1], a, likelihood, moved[:, :-1])
+    def known(self, columns: Array) -> Array:
+        """Return wᵀC⁻¹w of every column w."""
+        from scipy.linalg import solve_triangular
+
+        return np.asarray((solve_triangular(self.upper, columns, trans="T", check_finite=False) ** 2).sum(axis=0))
+
+    def shared(self, columns: Array) -> Array:
+        """Return wᵀ(C⁻¹ − P)w of every column w: the part of that which the parameters have."""
+        return np.asarray((np.linalg.solve(self.root, self.slopes.T @ columns) ** 2).sum(axis=0))
 
 
 def _information(basis: Basis, power: Array, taken: Array) -> Array:
@@ -244,26 +205,53 @@ def _stiffness(basis: Basis, information: Array, pull: Array, theta: Array, stif
 
 def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped: bool) -> Estimate:
     """Return the most likely spectrum of the noise that a residual shows; `before` : where to start."""
-    theta = basis.first_guess(about.e) if before is None else np.log(before.power)
-    stiffness = 3.0 if before is None else before.stiffness
-    now = _state(basis, theta, about)
+    theta = _guess(basis, about) if before is None else np.log(before.power)
+    stiffness = USUAL if before is None else before.stiffness
+    likelihood = _Likelihood.of(basis, about)
+    now = likelihood.at(theta)
     for _ in range(STEPS):
-        taken = 0.5 * now.power * basis.traces(now.P)
-        pull = 0.5 * now.power * basis.squares(now.a) - taken
+        taken = now.taken()
+        pull = now.squares() - taken
         information = _information(basis, now.power, taken)
         stiffness = _stiffness(basis, information, pull, now.theta, stiffness)
         penalty = _penalty(basis, now.theta, stiffness)
         step = np.linalg.solve(information + penalty, pull - penalty @ now.theta)
-        size = float(np.abs(step).max())
-        now = _better(basis, about, now, np.asarray(step * min(1.0, LONGEST / size)), penalty)
-        if size < SETTLED:
+        long = float(np.abs(step).max())
+        now = _better(likelihood, now, np.asarray(step * min(1.0, LONGEST / long)), penalty)
+        if float(step @ (information + penalty) @ step) < SETTLED:
             break
-    modes = basis.band.modes
-    taken = ((modes @ about.J) * (modes @ now.hat.T)).sum(axis=1)
-    return Estimate(NoiseSpectrum(basis.knots, now.power, stiffness, shaped), now.inverse, now.P, now.a, taken)
+    return Estimate.of(basis, NoiseSpectrum(basis.knots, now.power, stiffness, shaped), about)
 
 
-def _better(basis: Basis, about: Evidence, now: _State, step: Array, penalty: Array) -> _State:
+def _guess(basis: Basis, about: Evidence) -> Array:
+    """Return θ from the tapered periodogram, whose numbers are taken for independent (Whittle).
+
+    What leaks from one Q to another under the taper is in their expected values, and so is what parameters took.
+    """
+    lost = np.linalg.qr(np.column_stack([about.J, basis.slow]))[0]
+    seen = np.column_stack([about.e - basis.slow @ (basis.slow.T @ about.e), lost])
+    square = ((basis.taper @ seen) ** 2).sum(axis=0)
+    left = np.maximum(1.0 - square[:, 1:].sum(axis=1) / basis.tapered, 0.05)
+    expected = left[:, None] * basis.expected
+    worth = 0.5 * EVERY * basis.density * left
+    share = expected / expected.sum(axis=0)
+    mean = np.log(np.maximum((square[:, 0] / expected.sum(axis=1)) @ share, 1e-300))
+    theta = mean
+    for _ in range(GUESSES):
+        parts = expected * np.exp(theta)
+        power = parts.sum(axis=1)
+        parts /= power[:, None]
+        information = (parts * worth[:, None]).T @ parts + UNSEEN * np.eye(theta.size)
+        pull = parts.T @ (worth * (square[:, 0] / power - 1.0)) + UNSEEN * (mean - theta)
+        penalty = _penalty(basis, theta, USUAL)
+        step = np.linalg.solve(information + penalty, pull - penalty @ theta)
+        theta = theta + np.clip(step, -LONGEST, LONGEST)
+        if np.abs(step).max() < 0.1:
+            break
+    return np.asarray(theta)
+
+
+def _better(likelihood: _Likelihood, now: _State, step: Array, penalty: Array) -> _State:
     """Return the state a step further, or as much of the step as makes the spectrum more likely."""
 
     def worth(one: _State) -> float:
@@ -271,7 +259,7 @@ def _better(basis: Basis, about: Evidence, now: _State, step: Array, penalty: Ar
 
     least = worth(now)
     for _ in range(5):
-        then = _state(basis, now.theta + step, about)
+        then = likelihood.at(now.theta + step)
         if worth(then) >= least - 1e-9:
             return then
         step = step / 2.0
@@ -285,7 +273,7 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     """
     from scipy.linalg import solve_triangular
 
-    factor = _factor(basis, noise)
+    factor = _factor(basis, noise.at(basis.knots).tobytes())
 
     def white(columns: Array) -> Array:
         return np.asarray(solve_triangular(factor, columns, trans="T", check_finite=False))
@@ -295,9 +283,9 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     inner = basis.band.waves.T @ weighed
     k, n = slopes.shape
     columns = []
-    for hat, power in zip(basis.hats, noise.power, strict=True):
-        some = slice(int(np.argmax(hat > 0)), hat.size - int(np.argmax(hat[::-1] > 0)))
-        columns.append(basis.band.waves[:, some] @ (power * hat[some, None] * inner[some]))
+    for j, power in enumerate(noise.power):
+        some = basis.support(j)
+        columns.append(basis.band.waves[:, some] @ (power * basis.hats[j, some, None] * inner[some]))
     each = white(np.concatenate(columns, axis=1)).reshape(k, -1, n)
     # W = RRᵀ: the sum over i and j is one over the columns of R.
     moved = np.tensordot(each, _posterior_root(basis, noise, inner, covariance), (1, 0)).reshape(k, -1)
@@ -310,11 +298,11 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
 
 
 @lru_cache(maxsize=4)
-def _factor(basis: Basis, noise: NoiseSpectrum) -> Array:
-    """Return R (k, k), upper, C = RᵀR."""
+def _factor(basis: Basis, power: bytes) -> Array:
+    """Return R (k, k), upper, C = RᵀR, for powers at the knots."""
     from scipy.linalg import cholesky
 
-    return np.asarray(cholesky(basis.covariance(noise.at(basis.knots)), lower=False, check_finite=False))
+    return np.asarray(cholesky(basis.whole.covariance(np.frombuffer(power)), lower=False, check_finite=False))
 
 
 def _posterior_root(basis: Basis, noise: NoiseSpectrum, inner: Array, covariance: Array) -> Array:
@@ -341,6 +329,8 @@ def spectral(data: PDF, instrument: Instrument, noise: NoiseSpectrum) -> Whiteni
     index = points(data.r, instrument.qmax or math.inf)
     with one_thread():
         basis = basis_of(data.r[index], instrument)
-        matrix = solve_triangular(_factor(basis, noise), basis.band.modes.T, trans="T", check_finite=False)
+        matrix = solve_triangular(
+            _factor(basis, noise.at(basis.knots).tobytes()), basis.band.modes.T, trans="T", check_finite=False
+        )
     size = relative_size(data, noise)[index]
     return Whitening(index, np.ascontiguousarray(matrix / size), "dG" if noise.shaped else "spectrum")

@@ -11,7 +11,9 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.fitting.spectrum import SLOW, basis_of, spectral
+from pdfkit.fitting import basis
+from pdfkit.fitting.basis import SLOW, basis_of
+from pdfkit.fitting.spectrum import Evidence, estimate, spectral
 
 LAB = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, scattering="constant")
 R = np.arange(150, 2001, 2) * 0.01
@@ -82,6 +84,42 @@ def test_whitening_with_a_spectrum_makes_its_noise_independent() -> None:
     np.testing.assert_allclose(values[SLOW:], 1.0, rtol=0, atol=1e-3)
     # Of what errors that are slow in Q can be, next to nothing counts.
     assert (values[:SLOW] < 0.05).all(), values[:SLOW]
+
+
+@pytest.mark.parametrize("kind", SIGMA)
+def test_stretches_of_r_tell_what_the_whole_tells(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(numbers: int, stretches: int) -> tuple[np.ndarray, np.ndarray]:
+        monkeypatch.setattr(basis, "LONG", numbers)
+        basis._basis.cache_clear()
+        result = fitted(measured(kind, 14))
+        used = spectral(measured(kind, 14), LAB, result.datasets[0].noise).index
+        assert len(basis_of(R[used], LAB).stretches) == stretches
+        return np.log(result.datasets[0].noise.power), np.sqrt(np.diag(result.covariance))
+
+    (whole, errors), (parts, others) = found(1000, 1), found(39, 3)
+    basis._basis.cache_clear()
+    # Five numbers or so tell a power, to 60 %, and errors are known to 10 %: that costs a small part of it.
+    assert np.sqrt(((whole - parts) ** 2).mean()) < 0.25
+    np.testing.assert_allclose(others, errors, rtol=0.1)
+
+
+def test_products_with_the_projected_inverse_are_those_of_matrices() -> None:
+    own = basis_of(R[::8], LAB)
+    k = own.band.modes.shape[1]
+    rng = np.random.default_rng(15)
+    about = Evidence.of(rng.standard_normal((4, k)), np.diag([0.1, 0.2, 0.3]), np.array([0.3, -0.2, 0.1]))
+    found = estimate(own, about, None, False)
+    C = own.whole.covariance(found.noise.power)
+    C = np.triu(C) + np.triu(C, 1).T
+    inverse = np.linalg.inv(C)
+    inner = np.linalg.inv(about.J.T @ inverse @ about.J + about.K)
+    P = inverse - inverse @ about.J @ inner @ about.J.T @ inverse
+    w = rng.standard_normal((k, 5))
+    np.testing.assert_allclose(found.known(w), (w * (inverse @ w)).sum(axis=0), rtol=1e-8)
+    np.testing.assert_allclose(found.known(w) - found.shared(w), (w * (P @ w)).sum(axis=0), rtol=1e-8)
+    a = P @ about.e - inverse @ about.J @ inner @ about.g
+    np.testing.assert_allclose(found.a, a, rtol=0, atol=1e-8 * np.abs(a).max())
+    np.testing.assert_allclose(C @ found.a, found.rest, rtol=0, atol=1e-8 * np.abs(found.rest).max())
 
 
 def test_a_slow_error_that_ends_at_the_cut_is_no_structure() -> None:
