@@ -30,7 +30,7 @@ from pdfkit.fitting.least_squares import refit
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.spectrum import relative_size
 from pdfkit.model.params import ParameterMap
-from pdfkit.model.restraints import Restraint
+from pdfkit.model.restraints import Restrained, Restraint
 from pdfkit.results.result import DatasetFit, FitResult
 
 __all__ = ["Covariance", "NoiseSpectrum", "Profile", "Replicas", "band", "bootstrap", "profile", "sample"]
@@ -259,12 +259,8 @@ def _drawer(one: DatasetFit, width: float | None, grow: float) -> Callable[[np.r
 
 
 def _drawn(restraint: Restraint, rng: np.random.Generator) -> Restraint:
-    """Return a restraint with a target drawn from its own σ; one that has neither is kept as it is."""
-    known: Any = restraint
-    if not hasattr(known, "target") or not hasattr(known, "sigma"):
-        return restraint
-    drawn: Restraint = replace(known, target=known.target + known.sigma * rng.standard_normal())
-    return drawn
+    """Return a restraint with targets drawn from its own σ; one that cannot tell them is kept as it is."""
+    return restraint.drawn(rng) if isinstance(restraint, Restrained) else restraint
 
 
 def _shares(one: DatasetFit, width: float | None) -> Array:

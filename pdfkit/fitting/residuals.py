@@ -279,7 +279,8 @@ class Residuals:
     def restraint_rows(self, values: Array, tangents: Array) -> Array:
         """Return the rows of the restraints, (nfree + 1, number), in units of their σ."""
         found = [one.residual(self.model, self.mapping.names, values, tangents) for one in self.restraints]
-        return np.array([np.append(slope, value) for value, slope in found]).T
+        rows = [np.column_stack([np.atleast_2d(slope), np.atleast_1d(value)]) for value, slope in found]
+        return np.concatenate(rows).T
 
     def with_sets(self, sets: list[Dataset]) -> Residuals:
         """Return the same with other weights."""
@@ -294,7 +295,7 @@ class Residuals:
         values, tangents, beyond = self.mapping.at(x)
         parts = [s.rows(*s.evaluate(values[rows]))[-1] for s, rows in zip(self.sets, self.rows, strict=True)]
         known = (one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints)
-        parts += [np.array([value * self.restraint_scale]) for value in known]
+        parts += [np.atleast_1d(value * self.restraint_scale) for value in known]
         parts += [self.mapping.excess(beyond)[-1] * self.wall] if beyond else []
         return np.concatenate(parts)
 
@@ -302,7 +303,7 @@ class Residuals:
         """Return the sum of squares of the restraints, in the units of the misfit."""
         values, tangents = self.mapping(x)
         found = [one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints]
-        return float(sum(value**2 for value in found)) * self.restraint_scale**2
+        return float(sum(np.square(value).sum() for value in found)) * self.restraint_scale**2
 
     @staticmethod
     def factor(rows: Array) -> Array:

@@ -21,7 +21,7 @@ from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.model.convention import Convention
 from pdfkit.model.model import Model
-from pdfkit.model.restraints import BondRestraint, ValueRestraint
+from pdfkit.model.restraints import AngleRestraint, BondRestraint, ValueRestraint
 from pdfkit.shapes import SHAPES
 from pdfkit.structure.site import Site
 from pdfkit.structure.structure import Structure
@@ -37,6 +37,7 @@ _BEFORE: Mapping[str, dict[str, Any]] = {
 def _types() -> Mapping[str, type[Any]]:
     """Return what a text may hold, by the tag it bears there. A new kind of phase is one line here."""
     from pdfkit.data.covariance import Covariance
+    from pdfkit.model.bond_valence import BondValenceRestraint
     from pdfkit.particles.particle import Lattice, Particle
     from pdfkit.phases.cluster import Cluster
     from pdfkit.phases.crystal import Crystal
@@ -56,6 +57,8 @@ def _types() -> Mapping[str, type[Any]]:
         "site": Site,
         "value restraint": ValueRestraint,
         "bond restraint": BondRestraint,
+        "angle restraint": AngleRestraint,
+        "bond valence restraint": BondValenceRestraint,
         **SHAPES,
     }
 

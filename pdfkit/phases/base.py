@@ -280,6 +280,23 @@ class Phase(ABC):
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
 
+    @property
+    def placed(self) -> Any | None:
+        """The phase itself where its atoms have places and labels, as in a crystal: what bonds and angles need."""
+        return None
+
+    def shortest(
+        self, pair: tuple[str, str], values: Array, tangents: Array, reach: float
+    ) -> tuple[float, Array] | None:
+        """Return the shortest distance (Å) of two species within reach, and its derivatives; None if there is none."""
+        found = self.peaks(values, tangents, Broadening.none(tangents.shape[1]), reach)
+        which = [k for k, one in enumerate(found.pairs) if sorted(one) == sorted(pair)]
+        index = np.flatnonzero(np.isin(found.pair, which))
+        if not index.size:
+            return None
+        nearest_peak = index[np.argmin(found.peak[index, 0])]
+        return float(found.peak[nearest_peak, 0]), found.dpeak[nearest_peak, :, 0]
+
     def _scale(self) -> Quantity:
         return Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0)
 

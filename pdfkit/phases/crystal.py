@@ -20,7 +20,7 @@ from pdfkit import _checks, _machine, scattering
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _pairs
+from pdfkit.phases import _bonds, _pairs
 from pdfkit.phases import _pairs as phases_pairs
 from pdfkit.phases._constraints import Maps
 from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point
@@ -309,7 +309,7 @@ class Crystal(Phase):
         qmin changes nothing here. See `pdfkit.kernels.pairs.finish_peaks` for the formula.
         """
         n = len(self._structure_quantities)
-        point = Point.at(self._maps, self._atoms, values[1 : 1 + n], self._directions(tangents[1 : 1 + n]))
+        point = self.located(values, tangents)
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
         width = np.array([delta1, delta2, broadening.qbroad, broadening.resolution, sratio])
         dwidth = np.ascontiguousarray(
@@ -331,6 +331,22 @@ class Crystal(Phase):
             dropped=table.dropped,
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
+
+    @property
+    def placed(self) -> Self:
+        """The crystal."""
+        return self
+
+    def shortest(
+        self, pair: tuple[str, str], values: Array, tangents: Array, reach: float
+    ) -> tuple[float, Array] | None:
+        """Return the shortest distance (Å) of two elements or labels within reach, and its derivatives, or None."""
+        return _bonds.shortest(self, pair, self.located(values, tangents), reach)
+
+    def located(self, values: Array, tangents: Array) -> Point:
+        """Return metric and atoms at values (n,) of the quantities, with derivatives along tangents (n, nq)."""
+        n = len(self._structure_quantities)
+        return Point.at(self._maps, self._atoms, values[1 : 1 + n], self._directions(tangents[1 : 1 + n]))
 
     def _directions(self, tangents: Array) -> Directions:
         """Return the directions of tangents (n, nq): a fit asks for the same ones at every step."""

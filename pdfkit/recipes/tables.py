@@ -54,7 +54,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "grid",
         "max_nfev",
     ),
-    "a restraint": ("expression", "phase", "bond", "target", "sigma"),
+    "a restraint": ("expression", "phase", "bond", "angle", "valence", "r0", "target", "min", "max", "sigma"),
     "[output]": ("dir", "write", "prefix"),
 }
 WRITE = ("report", "picture", "columns", "hdf5", "structures")
@@ -142,25 +142,47 @@ def _restraints(table: Table) -> list[Restraint]:
 
 
 def _restraint(source: Source, raw: Any, index: int) -> Restraint:
-    from pdfkit.model.restraints import BondRestraint, ValueRestraint
-
     table = Table(source, raw, ("fit", "restraints", index), "a restraint", KEYS["a restraint"])
-    for key in ("target", "sigma"):
-        table.required(key, "a number")
-    target, sigma = float(table.number("target") or 0.0), float(table.number("sigma") or 0.0)
+    table.required("sigma", "a number")
     try:
-        if "bond" not in table:
-            table.required("expression", 'names and arithmetic ("wz.c/wz.a"), or a bond = ["Cd", "Se"] of a phase')
-            return ValueRestraint(table.text("expression"), target, sigma)
-        table.required("phase", "the name of the phase that holds the bond")
-        bond = table.texts("bond")
-        if len(bond) != 2:
-            raise table.wrong("bond", 'two elements, such as ["Cd", "Se"]')
-        return BondRestraint(table.text("phase"), bond[0], bond[1], target, sigma)
+        return _made(table)
     except RecipeError:
         raise
     except PdfkitError as error:
         raise placed(source, error, table.where) from None
+
+
+def _made(table: Table) -> Restraint:
+    """Return the restraint of a table: of an expression, a bond, an angle or valences."""
+    from pdfkit.model.bond_valence import BondValenceRestraint
+    from pdfkit.model.restraints import AngleRestraint, BondRestraint, ValueRestraint
+
+    sigma = table.number("sigma") or 0.0
+    if "valence" in table:
+        phase = table.required("phase", "the name of the phase whose atoms have these valences")
+        valence = table.flat("valence")
+        for name, value in valence.items():
+            if not is_number(value):
+                raise table.error("valence", f"valence of {name} is {kind_of(value)}: give a number, such as 2")
+        return BondValenceRestraint(phase, valence, sigma, table.flat("r0"))
+    kind = next((kind for kind in ("bond", "angle") if kind in table), "")
+    if not kind:
+        table.required(
+            "expression",
+            'names and arithmetic ("wz.c/wz.a"), or a bond = ["Cd", "Se"], an angle or valences of a phase',
+        )
+        table.required("target", "a number")
+        return ValueRestraint(table.text("expression"), table.number("target") or 0.0, sigma)
+    table.required("phase", f"the name of the phase that holds the {kind}")
+    if not {"min", "max"} & table.raw.keys():
+        table.required("target", "a number, or limits min and max")
+    atoms, count = table.texts(kind), {"bond": 2, "angle": 3}[kind]
+    if len(atoms) != count:
+        example = ["Cd", "Se", "Cd"][:count]
+        raise table.wrong(kind, f"{('two', 'three')[count - 2]} elements, such as {example}".replace("'", '"'))
+    make: Any = BondRestraint if kind == "bond" else AngleRestraint
+    limits = {"low": table.number("min"), "high": table.number("max")}
+    return make(table.text("phase"), *atoms, table.number("target"), sigma, **limits)  # type: ignore[no-any-return]
 
 
 def outputs_to_write(table: Table) -> tuple[str, ...]:

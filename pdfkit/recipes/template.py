@@ -87,7 +87,9 @@ use_errors = {use_errors:<21}# weigh points with dG where the file has it; false
 # variables = {{d = 0.5}}           # numbers of the fit alone, for ties to use; name them in free to vary them
 # restraints = [                  # soft: each adds ((value - target)/sigma)²
 #     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},
-#     {{phase = "zb", bond = ["{cation}", "{anion}"], target = 2.62, sigma = 0.02}},
+#     {{phase = "zb", bond = ["{cation}", "{anion}"], target = 2.62, sigma = 0.02}},      # Å; or min =, max =
+#     {{phase = "wz", angle = ["{anion}", "{cation}", "{anion}"], min = 100, max = 120, sigma = 1}},
+#     {{phase = "wz", valence = {{{cation} = 2, {anion} = -2}}, sigma = 0.1, r0 = {{"{cation}-{anion}" = 2.4}}}},
 # ]
 
 [fit.ties]                        # a parameter follows an expression of others

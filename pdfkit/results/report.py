@@ -81,6 +81,7 @@ def sections(result: FitResult) -> list[Section]:
         out.append(_datasets(result))
     out += _parameters(result)
     out.append(_fractions(result))
+    out += _restraints(result)
     out.append(_correlations(result))
     out.append(Section("errors", lines=_errors(result)))
     if result.remarks:
@@ -210,6 +211,29 @@ def _fractions(result: FitResult) -> Section:
         rows.append((phase, *(uncertain(*table[kind]) for kind in kinds)))
     several = f" (from the scales of {result.datasets[0].name})" if len(result.datasets) > 1 else ""
     return Section(f"phase fractions{several}", tuple(rows))
+
+
+def _restraints(result: FitResult) -> list[Section]:
+    """Return what restraints speak of, with what they pull, and the instability index of phases whose valences do."""
+    from pdfkit.model.bond_valence import BondValenceRestraint, instability
+    from pdfkit.model.restraints import Restrained
+
+    names, values = tuple(result.params), np.array([par.value for par in result.params.values()])
+    own = [one for one in result.restraints or () if isinstance(one, Restrained)]
+    model, still = result.datasets[0].model, np.zeros((values.size, 0))
+    terms = [(one, one.terms(model, names, values, still)) for one in own]
+    rows = [
+        (term.what, f"{term.value:.5g}", term.unit, term.wanted, f"{term.sigma:g}", f"{term.pull:+.2f}")
+        for _, found in terms
+        for term in found
+    ]
+    valences: dict[str, list[Any]] = {}
+    for one, found in terms:
+        if isinstance(one, BondValenceRestraint):
+            valences.setdefault(one.phase, []).extend(found)
+    lines = [f"global instability index of {name}: {instability(found):.3f} v.u." for name, found in valences.items()]
+    heads = (("", "value", "unit", "wanted", "σ", "pull/σ"),) if rows else ()
+    return [Section("restraints", (*heads, *rows), tuple(lines))]
 
 
 def _correlations(result: FitResult) -> Section:

@@ -40,7 +40,7 @@ from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
-from pdfkit.model.restraints import BondRestraint, Restraint, ValueRestraint
+from pdfkit.model.restraints import Restrained, Restraint
 from pdfkit.results.problem import FitProblem, FitSettings
 from pdfkit.results.result import DatasetFit, FitResult, Uncertain
 
@@ -334,7 +334,7 @@ def _restraints(result: FitResult) -> str:
 def _read_restraints(fit: Group) -> tuple[Restraint, ...] | None:
     text = fit.text("restraints") if "restraints" in fit else "[]"
     found: tuple[Restraint, ...] | None = None if text == _UNKNOWN else serial.loads(text)
-    if found is not None and not all(isinstance(one, ValueRestraint | BondRestraint) for one in found):
+    if found is not None and not all(isinstance(one, Restrained) for one in found):
         raise ReadError(fit.source, f"its restraints cannot be read: {_AGAIN}")
     return found
 

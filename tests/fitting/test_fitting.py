@@ -168,7 +168,7 @@ def test_restraints_pull() -> None:
     assert bond.params["zb.a"].value * math.sqrt(3) / 4 == pytest.approx(2.60, abs=1e-3)
     with pytest.raises(ParameterError, match="nearest are"):
         fitted(data, restraints=[pk.ValueRestraint("wz.q", 1.0, 0.1)])
-    with pytest.raises(ParameterError, match="no such pair"):
+    with pytest.raises(ParameterError, match="no such element"):
         fitted(data, restraints=[pk.BondRestraint("zb", "Cd", "Te", 2.6, 0.1)])
 
 
