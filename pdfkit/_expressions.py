@@ -122,34 +122,44 @@ def names(text: str) -> frozenset[str]:
 def matching(known: Iterable[str], pattern: str) -> list[str]:
     """Return the names that equal `pattern` or end in it after a dot; * and ? are wildcards.
 
-    "a" gives zb.a and wz.a, "Cd.Uiso" gives zb.Cd.Uiso, "wz.*" everything of wz. ParameterError when nothing fits.
+    "a" gives zb.a and wz.a, "Cd.Uiso" gives zb.Cd.Uiso, "wz.*" everything of wz, "wz.Uiso" the Uiso of all sites of wz.
+    ParameterError when nothing fits.
     """
     known = list(known)
-    if found := [name for name in known if fnmatch.fnmatchcase(f".{name}", f"*.{pattern}")]:
-        return found
+    head, _, rest = pattern.partition(".")
+    for words in (f"*.{pattern}", *([f".{head}.*.{rest}"] if rest else [])):
+        if found := [name for name in known if fnmatch.fnmatchcase(f".{name}", words)]:
+            return found
     endings = {".".join(name.split(".")[k:]) for name in known for k in range(name.count(".") + 1)}
     raise ParameterError(
         f"no parameter is called {pattern!r}: nearest are {nearest(pattern, sorted(endings))}", key=pattern
     )
 
 
-def whole_name(known: Iterable[str], ending: str) -> str:
+def whole_name(known: Iterable[str], ending: str, like: str = "") -> str:
     """Return the one name that equals `ending` or ends in it after a dot: "a" is zb.a where no other phase has an a.
+
+    like : of several, the name that says the same of another phase is meant: "wz.Uiso" like zb.Cd.Uiso is wz.Cd.Uiso.
 
     Raises ParameterError when no name fits, or several do, with these.
     """
     known = list(known)
     found = [ending] if ending in known else matching(known, ending)
+    if len(found) > 1 and like:
+        rest = like.partition(".")[2]
+        alike = [name for name in found if name.partition(".")[2] == rest]
+        found = alike if len(alike) == 1 else found
     if len(found) > 1:
         several = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
-        raise ParameterError(f"{ending!r} may be any of {several}: write one of these", key=ending)
+        whose = f" for {like}" if like else ""
+        raise ParameterError(f"{ending!r} may be any of {several}{whose}: write one of these", key=ending)
     return found[0]
 
 
 @lru_cache(maxsize=4096)
-def written_out(text: str, known: tuple[str, ...]) -> str:
+def written_out(text: str, known: tuple[str, ...], like: str = "") -> str:
     """Return the expression with its names in full, where it has endings of them. Raises as `whole_name`."""
-    whole = {name: whole_name(known, name) for name in sorted(names(text) - set(known))}
+    whole = {name: whole_name(known, name, like) for name in sorted(names(text) - set(known))}
     tree = copy.deepcopy(parse(text))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):

@@ -221,13 +221,18 @@ def apply_choices(
     Returns remarks on what could not be done as it was said. Raises ParameterError for names that do not exist,
     quantities that cannot be refined, limits in the wrong order, ties to themselves.
     """
-    for pattern in _checks.names("free", free):
-        for name in _refinable(params, pattern):
-            params[name].vary = True
+    freed = {pattern: _refinable(params, pattern) for pattern in _checks.names("free", free)}
+    for name in (name for names in freed.values() for name in names):
+        params[name].vary = True
+    tied = set()
     for pattern, expression in _items("ties", ties, '{"zb.a": "1.414*wz.a"}'):
-        _tie(params, pattern, str(expression))
+        tied.update(_tie(params, pattern, str(expression)))
     _check_cycles(params)
-    remarks = []
+    remarks = [
+        f"{pattern} is both free and tied to {params[names[0]].expr}: the tie holds"
+        for pattern, names in freed.items()
+        if tied.issuperset(names)
+    ]
     for pattern, pair in _items("bounds", bounds, '{"zb.a": (5.9, 6.2)}'):
         low, high = _pair(pattern, pair)
         remarks += [_set_bounds(params[name], low, high) for name in matching(params, pattern)]
@@ -260,23 +265,31 @@ def _pair(pattern: str, pair: Any) -> tuple[float | None, float | None]:
         ) from None
 
 
-def _tie(params: Parameters, pattern: str, expression: str) -> None:
-    """Tie every parameter that the pattern names; one that the expression is, word for word, is tied already."""
-    try:
-        expression = _expressions.written_out(expression, tuple(params))
-    except ParameterError as error:
-        raise ParameterError(f"tie {pattern} = {expression}: {error}", key=pattern) from None
-    used = _expressions.names(expression)
-    names = matching(params, pattern)
-    itself = sorted(used & set(names))
-    if itself and (len(names) == 1 or expression.strip() != itself[0]):
+def _tie(params: Parameters, pattern: str, expression: str) -> list[str]:
+    """Tie every parameter that the pattern names, and return them; one that the expression is stays as it is.
+
+    An ending in the expression that several names have means, for each, the one of the same rest: "zb.Uiso" =
+    "wz.Uiso" ties zb.Cd.Uiso to wz.Cd.Uiso, and zb.Se.Uiso to wz.Se.Uiso.
+    """
+    known = tuple(params)
+    names, tied = matching(known, pattern), {}
+    for name in names:
+        try:
+            tied[name] = _expressions.written_out(expression, known, name)
+        except ParameterError as error:
+            raise ParameterError(f"tie {pattern} = {expression}: {error}", key=pattern) from None
+    same = [name for name in names if tied[name].strip() == name] if len(names) > 1 else []
+    others = {name: text for name, text in tied.items() if name not in same}
+    itself = [name for name, text in others.items() if name in _expressions.names(text)]
+    if itself or not others:
         raise ParameterError(
-            f"tie {pattern} = {expression} ties {itself[0]} to itself: use another parameter, or leave it out",
+            f"tie {pattern} = {expression} ties {(itself or same)[0]} to itself: use another parameter, or leave it "
+            "out",
             key=pattern,
         )
-    for name in names:
-        if name not in itself:
-            params[name].expr = expression
+    for name, text in others.items():
+        params[name].expr = text
+    return list(others)
 
 
 def _set_bounds(par: Any, low: float | None, high: float | None) -> str:

@@ -124,10 +124,11 @@ class Crystal(Phase):
         return title if 0 < len(title) <= 20 else "".join(self.structure.composition())
 
     @classmethod
-    def from_structure(cls, obj: Any, *, name: str = "", anisotropic: Any = False, **options: Any) -> Self:
+    def from_structure(cls, obj: Any, *, name: str = "", anisotropic: Any = None, **options: Any) -> Self:
         """Return a phase of a pdfkit Structure, an `ase.Atoms` or a `diffpy.structure.Structure`.
 
-        `anisotropic` turns isotropic sites into anisotropic ones: True for all, or a list of labels.
+        `anisotropic` makes sites anisotropic: True for all, or a list of labels; False makes all isotropic, with the
+        mean Ueq of a tensor as Uiso. Without it sites stay as they are.
         `symmetry="find"` looks for the space group that the atoms have within `tolerance` (default 0.01 Å; see
         `Structure.find_symmetry`). Other options are the fields of the class. Values a PDFfit file carries (delta1,
         delta2, sratio, rcut, shape) are taken unless given.
@@ -137,8 +138,7 @@ class Crystal(Phase):
         found = (options.pop("symmetry", ""), options.pop("tolerance", TOLERANCE))
         structure = as_structure(obj)
         structure = with_symmetry(structure, *found)
-        if anisotropic:
-            structure = structure.with_anisotropic(None if anisotropic is True else list(anisotropic))
+        structure = _with_tensors(structure, anisotropic)
         cls._check_options(options, "structure")
         return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
 
@@ -460,6 +460,15 @@ def as_structure(obj: Any) -> Structure:
             f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure"
         )
     return structure
+
+
+def _with_tensors(structure: Structure, anisotropic: Any) -> Structure:
+    """Return the structure with six numbers or one for the displacements of its sites, as `from_structure` says."""
+    if anisotropic is None:
+        return structure
+    if isinstance(anisotropic, bool):
+        return structure.with_anisotropic() if anisotropic else structure.with_isotropic()
+    return structure.with_anisotropic(_checks.names("anisotropic", anisotropic))
 
 
 def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delt
 # sratio = 1.0                    # or: widths × sratio where r < rcut
 # rcut = 0.0
 # scale = 1.0                     # a free scale finds its own start value
-# anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]
+# anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]; false: Uiso for all
 # block = "phase_2"                # of a CIF that has several data blocks
 # ions = true                     # X-rays see the ions whose charges the file states, or {{ Na = 1, Cl = -1 }}
 # symmetry = "find"                # look for the space group where a file lists every atom (.stru, ase, databases),

@@ -248,6 +248,18 @@ class Structure:
             sites[i] = replace(sites[i], U=self.U_tensor(i), isotropic=False)
         return replace(self, sites=tuple(sites))
 
+    def with_isotropic(self) -> Structure:
+        """Return a copy whose anisotropic sites have one Uiso each, the mean of their tensor (Ueq), and say so."""
+        changed = [i for i, site in enumerate(self.sites) if not site.isotropic]
+        if not changed:
+            return self
+        sites = list(self.sites)
+        for i in changed:
+            sites[i] = replace(sites[i], U=(self.Uequiv(i),), isotropic=True)
+        labels = ", ".join(sites[i].label for i in changed[:6]) + (", …" if len(changed) > 6 else "")
+        text = f"isotropic as asked: {labels} had tensors, and have their mean Ueq as Uiso"
+        return replace(self, sites=tuple(sites), remarks=(*self.remarks, text))
+
     def to_p1(self) -> Structure:
         """Return the same crystal with every atom of the cell explicit, labelled Cd1, Cd2 …"""
         return self.supercell((1, 1, 1))

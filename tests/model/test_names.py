@@ -102,3 +102,63 @@ def test_one_word_is_one_name(one: pk.Model) -> None:
         pk.fit(one, data, free=3)
     with pytest.raises(pk.PdfkitError, match="transfrom"):
         bench("transfrom")
+
+
+@pytest.fixture(scope="module")
+def dots() -> pk.Model:
+    shapes = {"shape": pk.Sphere(30.0)}
+    zb = pk.Crystal.from_file("CdS_zincblende", name="zb", **shapes)
+    return pk.Model([zb, pk.Crystal.from_file("CdS_wurtzite", name="wz", **shapes)], LAB)
+
+
+@pytest.mark.parametrize(
+    ("ties", "expected"),
+    [
+        ({"wz.spdiameter": "zb.spdiameter"}, {"wz.spdiameter": "zb.spdiameter"}),
+        ({"*.spdiameter": "zb.spdiameter"}, {"wz.spdiameter": "zb.spdiameter"}),
+        ({"spdiameter": "zb.spdiameter"}, {"wz.spdiameter": "zb.spdiameter"}),
+        ({"wz.Uiso": "zb.Uiso"}, {"wz.Cd.Uiso": "zb.Cd.Uiso", "wz.S.Uiso": "zb.S.Uiso"}),
+        ({"Uiso": "zb.Uiso"}, {"wz.Cd.Uiso": "zb.Cd.Uiso", "wz.S.Uiso": "zb.S.Uiso"}),
+        ({"wz.Uiso": "1.2*zb.Uiso"}, {"wz.Cd.Uiso": "1.2 * zb.Cd.Uiso", "wz.S.Uiso": "1.2 * zb.S.Uiso"}),
+        ({"wz.Uiso": "zb.Cd.Uiso"}, {"wz.Cd.Uiso": "zb.Cd.Uiso", "wz.S.Uiso": "zb.Cd.Uiso"}),
+        ({"wz.a": 4.2, "wz.c": "1.633*wz.a"}, {"wz.a": "4.2", "wz.c": "1.633*wz.a"}),
+    ],
+)
+def test_ties_are_sentences(dots: pk.Model, ties: dict[str, str | float], expected: dict[str, str]) -> None:
+    """What stands on the right means, for each name on the left, the one that says the same of its phase."""
+    data = dots(R)
+    found = pk.fit(dots, data, free=["scale"], ties=ties, settings=pk.FitSettings(max_nfev=1)).params
+    assert {name: par.expr for name, par in found.items() if par.expr} == expected
+
+
+@pytest.mark.parametrize(
+    ("ties", "words"),
+    [
+        ({"wz.a": "Uiso"}, "'Uiso' may be any of zb.Cd.Uiso, .* for wz.a: write one of these"),
+        ({"zb.a": "wz.c", "wz.c": "zb.a"}, "ties form a circle: zb.a -> wz.c -> zb.a"),
+        ({"zb.Uiso": "zb.Uiso"}, "zb.Cd.Uiso to itself"),
+        ({"Uiso": "0.9*zb.Cd.Uiso"}, "zb.Cd.Uiso to itself"),
+        ({"wz.U11": "zb.Uiso"}, "no parameter is called 'wz.U11'"),
+    ],
+)
+def test_ties_without_a_sense_are_refused_by_name(dots: pk.Model, ties: dict[str, str], words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        pk.fit(dots, dots(R), free=["scale"], ties=ties)
+
+
+def test_a_tie_wins_over_free_and_keeps_its_bounds(dots: pk.Model) -> None:
+    data = dots.with_values({"zb.spdiameter": 28.0, "wz.spdiameter": 28.0})(R)
+    free = ["scale", "zb.spdiameter", "wz.spdiameter"]
+    ties = {"wz.spdiameter": "zb.spdiameter"}
+    result = pk.fit(dots, data, free=free, ties=ties, bounds={"wz.spdiameter": (29.0, 40.0)})
+    assert "wz.spdiameter" not in result.free
+    assert "wz.spdiameter is both free and tied to zb.spdiameter: the tie holds" in result.remarks
+    assert result.params["wz.spdiameter"].value == pytest.approx(29.0, abs=0.01)
+    said = pk.fit(dots, data, free=["scale", "spdiameter"], ties=ties).remarks
+    assert not any("the tie holds" in text for text in said)  # an ending frees the other
+
+
+def test_an_ending_may_say_its_phase(dots: pk.Model) -> None:
+    result = pk.fit(dots, dots(R), free=["scale", "zb.Uiso"], bounds={"zb.Uiso": (0.001, 0.05)})
+    assert result.free == ("zb.scale", "zb.Cd.Uiso", "zb.S.Uiso", "wz.scale")
+    assert result.params["zb.S.Uiso"].max == 0.05

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -115,3 +116,28 @@ def test_other_programs_shift_nothing() -> None:
         assert CONVENTIONS[program].anisotropy == "none"
     with pytest.raises(PdfkitError, match="anisotropy"):
         Convention(anisotropy="some")
+
+
+def test_sites_with_tensors_are_made_isotropic_where_that_is_asked_for(tmp_path: Path) -> None:
+    """anisotropic = false: Uiso is a third of the trace, in Python and in a recipe, and that is said."""
+    tensors = pk.load_structure("CdS_wurtzite").with_anisotropic()
+    sites = [replace(site, U=(0.01, 0.01, 0.025, 0.005, 0.0, 0.0)) for site in tensors.sites]
+    file = tmp_path / "wz.cif"
+    pk.write_cif(file, replace(tensors, sites=tuple(sites)))
+    words = "isotropic as asked: Cd, S had tensors, and have their mean Ueq as Uiso"
+    text = '[data]\nfile = "x.gr"\n[[phase]]\nstructure = "wz.cif"\nanisotropic = {}\n[fit]\nfree = "scale"\n'
+    (tmp_path / "fit.toml").write_text(text.format("false"))
+    for phase in (
+        pk.Crystal.from_file(file, anisotropic=False),
+        pk.load_recipe(tmp_path / "fit.toml").phases[0].build(),
+    ):
+        names = [q.name for q in phase.quantities]
+        assert "Cd.Uiso" in names
+        assert "Cd.U11" not in names
+        assert phase.structure.sites[0].Uiso == pytest.approx(0.015, abs=1e-12)
+        assert words in phase.remarks
+    assert "Cd.U33" in [q.name for q in pk.Crystal.from_file(file).quantities]  # as the file says
+    again = pk.Crystal.from_file("CdS_wurtzite", anisotropic=False)
+    assert again.remarks == pk.Crystal.from_file("CdS_wurtzite").remarks
+    one = pk.Crystal.from_file("CdS_wurtzite", anisotropic="S")
+    assert [q.name for q in one.quantities if "U" in q.name] == ["Cd.Uiso", "S.U11", "S.U33"]
