@@ -89,7 +89,23 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
             if heard - _said(used):
                 remarks.append(f"{title}: neither the data nor the model state qdamp; {used.qdamp:g} is used")
         models[name] = model if used == known else _measured(model, used, title, remarks)
+        remarks += _constant(title, models[name])
     return models, tuple(remarks)
+
+
+def _constant(title: str, model: Model) -> list[str]:
+    """Say where scattering strengths that depend on Q are the rule, and cannot be had."""
+    about, convention = model.instrument, model.convention
+    elements = {element for phase in model.phases for element in phase.composition()} - set(model.strengths)
+    if len(elements) < 2 or about.scattering == "constant" or about.probe == "N" or convention.constant:
+        return []
+    if convention.scattering_of(about) != "constant":
+        return []
+    return [
+        f"{title}: without a finite qmax the scattering strengths are those at Q = 0; measured data have those that "
+        'depend on Q, and displacements of light atoms come out too large: give qmax, or scattering="constant" if '
+        "constant ones are meant"
+    ]
 
 
 def _said(own: Instrument) -> set[str]:

@@ -312,3 +312,20 @@ def test_a_result_keeps_its_problem(tmp_path: Path) -> None:
             np.testing.assert_allclose(one.values, result.values, atol=1e-4)
     with pytest.raises(ParameterError, match="FitSettings"):
         pk.fit(model, data, free=["scale"], max_nfev=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "instrument", "said"),
+    [
+        ("CdS_zincblende", pk.Instrument(probe="X", qmax=math.inf), True),
+        ("CdS_zincblende", pk.Instrument(probe="X", qmax=math.inf, scattering="constant"), False),
+        ("CdS_zincblende", pk.Instrument(probe="X", qmax=25.0), False),
+        ("CdS_zincblende", pk.Instrument(probe="N", qmax=math.inf), False),
+        ("Ni", pk.Instrument(probe="X", qmax=math.inf), False),
+    ],
+)
+def test_strengths_that_cannot_depend_on_q_are_said(name: str, instrument: pk.Instrument, said: bool) -> None:
+    of = pk.Model(pk.Crystal.from_file(name, name="one"), instrument)
+    r = np.arange(1.5, 8.0, 0.02)
+    remarks = pk.fit(of, pk.PDF(r, of(r).G, instrument=instrument), free=["scale"]).remarks
+    assert any("without a finite qmax the scattering strengths are those at Q = 0" in one for one in remarks) == said
