@@ -47,6 +47,8 @@ def _known(result: FitResult, name: str) -> int:
     try:
         return result.free.index(whole_name(result.free, name))
     except ParameterError as error:
+        if name in result.held:
+            raise ParameterError(f"{name} has no error: {result.held[name]}", key=name) from None
         raise ParameterError(f"{name} was not free in this fit: {error}", key=name) from None
 
 

@@ -11,12 +11,16 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
+from pdfkit.fitting.ambiguous import not_told
+from pdfkit.fitting.bounds import at_bounds, on_bound
 from pdfkit.fitting.minimiser import Outcome
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import honest
-from pdfkit.model.params import ParameterMap, Parameters, set_correlations
+from pdfkit.model.params import ParameterMap, Parameters, is_held, set_correlations
 from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
+UNTOLD = 1e-10
+"""Singular value, relative to the largest, of combinations of parameters that the data do not determine."""
 NEAR = 1e-5
 """Share of its span from a limit where a tied parameter is on it: a wall is met only to where Rw stands still."""
 
@@ -56,7 +60,13 @@ def assembled(
         nfev=outcome.nfev,
         converged=outcome.converged,
         message=outcome.message,
-        remarks=(*_verdict(rw, reduced, residuals.source), *said, *_remarks(mapping, on_bound, held, fits, x)),
+        remarks=(
+            *_verdict(rw, reduced, residuals.source),
+            *said,
+            *(par.user_data["held"] for par in params.values() if is_held(par)),
+            *not_told(params, mapping.free_names, covariance, at_bound, fits),
+            *_remarks(params, mapping, on_bound, held, fits, x),
+        ),
         at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
         errors_from=residuals.source,
         fractions=phase_fractions(fits[0].model, scales),
@@ -140,17 +150,13 @@ def _covariance(jac: Array, at_bound: Array) -> Array:
         return out
     size = size[size > 0]
     _, s, vt = np.linalg.svd((jac[inside] / size[:, None]).T, full_matrices=False)
-    if s[-1] < 1e-10 * s[0]:
-        s = np.where(s < 1e-10 * s[0], math.nan, s)
-    scaled = vt.T / s
-    out[np.ix_(inside, inside)] = (scaled @ scaled.T) / np.outer(size, size)
+    told = s >= UNTOLD * s[0]
+    scaled = vt[told].T / s[told]
+    part = (scaled @ scaled.T) / np.outer(size, size)
+    spoilt = (np.abs(vt[~told]) > 1e-6).any(axis=0)
+    part[spoilt] = part[:, spoilt] = math.nan
+    out[np.ix_(inside, inside)] = part
     return out
-
-
-def at_bounds(mapping: ParameterMap, x: Array) -> Any:
-    """Return which of the free values x (nfree,) are on a bound."""
-    span = np.where(np.isfinite(mapping.high - mapping.low), mapping.high - mapping.low, np.maximum(np.abs(x), 1.0))
-    return np.asarray((x - mapping.low < 1e-6 * span) | (mapping.high - x < 1e-6 * span))
 
 
 def _write_back(params: Parameters, mapping: ParameterMap, values: Array, covariance: Array, stderr: Array) -> None:
@@ -175,16 +181,12 @@ def _rw(residuals: Residuals, fits: Sequence[DatasetFit]) -> float:
 
 
 def _remarks(
-    mapping: ParameterMap, at_bound: Array, held: _Held, fits: Sequence[DatasetFit], x: Array
+    params: Parameters, mapping: ParameterMap, at_bound: Array, held: _Held, fits: Sequence[DatasetFit], x: Array
 ) -> tuple[str, ...]:
     """Say in words what a user should know before trusting the numbers."""
     out = []
     for k in np.flatnonzero(at_bound):
-        name, side = (
-            mapping.free_names[k],
-            "lower" if x[k] - mapping.low[k] < mapping.high[k] - x[k] else "upper",
-        )
-        out.append(f"{name} ended on its {side} bound {x[k]:g}: it has no error; widen the bound or fix it")
+        out.append(on_bound(params[mapping.free_names[k]], float(x[k]), max(float(one.data.r[-1]) for one in fits)))
     out.extend(held.remarks)
     for one in fits:
         out.extend(one.messages)

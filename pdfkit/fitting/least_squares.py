@@ -14,8 +14,10 @@ from typing import Any
 
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
-from pdfkit.fitting.assembly import assembled, at_bounds
+from pdfkit.fitting.assembly import assembled
+from pdfkit.fitting.bounds import at_bounds
 from pdfkit.fitting.datasets import Data, Ends, by_name, ends, in_range, named, resolved, usable
+from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
@@ -121,9 +123,12 @@ def solve(problem: FitProblem, params: Parameters, progress: Progress | None = N
     residuals.check()
     residuals.leave_zero(params)
     residuals.guess_scales(params)
+    residuals = hold(residuals, params)
     most = problem.settings.max_nfev
     rough = can_be_estimated(residuals)
     outcome = minimise(residuals, most, progress, tolerance=ROUGHLY if rough else TOLERANCE)
+    if (other := hold_others(residuals, params, outcome.x)) is not None:
+        residuals, outcome = other, minimise(other, most, progress, replace(outcome, x=other.mapping.x0))
     if problem.restraints and problem.restraint_scale is None and not residuals.has_errors:
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
         residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)

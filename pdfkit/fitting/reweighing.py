@@ -190,8 +190,11 @@ def honest(residuals: Residuals, x: Array, covariance: Array) -> Array:
             of = residuals.restraint_rows(values, tangents)[inside] * unit[:, None] if residuals.restraints else None
             prior = 0.0 if of is None else residuals.restraint_scale**4 * of @ of.T
             made = phi @ (np.sum([_meat(s, rows) for s, rows in slopes], axis=0) + prior) @ phi
+    made = 0.5 * (made + made.T)
+    rounded = np.diag(made) <= 0.0  # nothing but rounding is left of what the data hardly tell
+    made[rounded] = made[:, rounded] = math.nan
     out = covariance.copy()
-    out[np.ix_(inside, inside)] = 0.5 * (made + made.T) * np.outer(unit, unit)
+    out[np.ix_(inside, inside)] = made * np.outer(unit, unit)
     return out
 
 

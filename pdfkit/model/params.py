@@ -334,6 +334,11 @@ def possible(par: Any) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def is_held(par: Any) -> bool:
+    """Return whether a fit held a parameter because it has no effect."""
+    return not par.vary and "held" in (par.user_data or {})
+
+
 def is_default(par: Any) -> bool:
     """Return whether the limits of a parameter are still those it was made with."""
     made = (par.user_data or {}).get("made")

@@ -12,6 +12,7 @@ import numpy as np
 
 from pdfkit._table import Section, view, wrapped
 from pdfkit._terminal import plain
+from pdfkit.model.params import is_held
 from pdfkit.phases.base import Phase
 from pdfkit.phases.ions import strengths_used
 from pdfkit.results.result import DatasetFit, FitResult
@@ -142,7 +143,7 @@ def _parameters(result: FitResult) -> list[Section]:
     for name, par in result.params.items():
         head, _, rest = name.partition(".")
         own = head in phases or head in sets
-        owner = head if own else "" if par.user_data else VARIABLES
+        owner = head if own else "" if "unit" in (par.user_data or {}) else VARIABLES
         groups.setdefault(owner, []).append((rest if own else name, par))
     out = []
     derived = result.derived()
@@ -150,7 +151,7 @@ def _parameters(result: FitResult) -> list[Section]:
         heading = {"": "instrument", VARIABLES: VARIABLES}.get(owner, f"data set {owner}")
         if owner in phases:
             heading = phases[owner].heading
-        rows = [_row(name, par, result) for name, par in members if par.vary or par.expr]
+        rows = [_row(name, par, result) for name, par in members if par.vary or par.expr or is_held(par)]
         used = _strengths(result, phases[owner]) if owner in phases else ()
         fixed = ", ".join(_fixed(name, par) for name, par in members if _is_worth_naming(name, par))
         heads = (("parameter", "value", "unit", "start", "limits", ""),) if rows else ()
@@ -174,10 +175,10 @@ def _row(name: str, par: Any, result: FitResult) -> tuple[str, ...]:
         on_limit = ", ON LIMIT" if par.name in result.at_bounds else ""
         return name, value, unit, "", "", f"tied to {par.expr}{on_limit}"
     start = "" if par.init_value is None else f"{float(par.init_value):.6g}"
-    note = ""
+    note = "held: no effect" if is_held(par) else ""
     if par.name in result.at_bounds:
         note = "ON BOUND"
-    elif par.stderr is None:
+    elif par.stderr is None and par.vary:
         note = "not determined"
     return name, value, unit, start, _limits(par.min, par.max), note
 
@@ -194,7 +195,7 @@ def _limits(low: float, high: float) -> str:
 
 def _is_worth_naming(name: str, par: Any) -> bool:
     neutral = _NEUTRAL.get(name.rsplit(".", 1)[-1])
-    return not (par.vary or par.expr) and (neutral is None or float(par.value) != neutral)
+    return not (par.vary or par.expr or is_held(par)) and (neutral is None or float(par.value) != neutral)
 
 
 def _fixed(name: str, par: Any) -> str:

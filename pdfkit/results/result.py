@@ -16,7 +16,7 @@ from pdfkit._table import frame
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters
+from pdfkit.model.params import Parameters, is_held
 from pdfkit.model.restraints import Restraint
 from pdfkit.model.weights import form_factors
 from pdfkit.results.problem import FitProblem, PosedData
@@ -138,6 +138,25 @@ class FitResult:
         return self.problem.restraints
 
     @property
+    def held(self) -> dict[str, str]:
+        """What was to be free, but has no effect and was held at its start value: name → why, in a sentence.
+
+        It is not among `free`, and has no error.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_wurtzite", name="wz"), pk.Instrument(probe="X", qmax=25))
+        >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale", "z"])
+        >>> result.free, list(result.held)
+        (('wz.scale', 'wz.Cd.z'), ['wz.S.z'])
+        >>> print(result.held["wz.S.z"].partition(";")[0])
+        the origin of P 63 m c floats along c: wz.S.z is held at 0.377
+        """
+        return {name: str(par.user_data["held"]) for name, par in self.params.items() if is_held(par)}
+
+    @property
     def describes(self) -> bool:
         """Whether the model describes the data: Rw up to 0.4, or a misfit that known errors explain.
 
@@ -239,6 +258,7 @@ class FitResult:
             "errors_from": self.errors_from,
             "whitened": self.whitened,
             "seconds": self.seconds,
+            "held": self.held,
             "params": {
                 name: {
                     "value": float(p.value),

@@ -4,7 +4,7 @@
       data/                     NXdata: observed (± errors), calculated, difference over r
       phases/  partials/        NXdata: share of every phase, and of every pair of species in it (zb.Cd.S)
       noise/                    NXdata: power of the noise over Q, where the fit estimated it
-      parameters/               one column each: name, value, error, minimum, maximum, vary, expression, start…
+      parameters/               one column each: name, value, error, minimum, maximum, vary, expression, start, held…
       covariance/ correlation/  NXdata: matrices of the free parameters, in the order of `names`
       fit/  fractions/          Rw, χ², verdict…; fractions of atoms, cells and mass
       model/                    the refined model as JSON (what `load_result` reads) and every phase as CIF
@@ -38,7 +38,7 @@ from pdfkit.io.columns import write_columns
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, write_entry
 from pdfkit.model import serial
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters, make_parameters, set_correlations
+from pdfkit.model.params import Parameters, is_held, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
 from pdfkit.model.restraints import Restrained, Restraint
 from pdfkit.results.problem import FitProblem, FitSettings
@@ -194,8 +194,8 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
 def _parameter_line(name: str, par: Any) -> str:
     unit = str((par.user_data or {}).get("unit", ""))
     error = "" if par.stderr is None else f" ± {float(par.stderr):.3g}"
-    state = f", tied to {par.expr}" if par.expr else ", refined" if par.vary else ", fixed"
-    return f"{name} = {float(par.value)!r}{error}{f' {unit}' if unit else ''}{state}"
+    state = f"tied to {par.expr}" if par.expr else "refined" if par.vary else "held" if is_held(par) else "fixed"
+    return f"{name} = {float(par.value)!r}{error}{f' {unit}' if unit else ''}, {state}"
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -289,6 +289,7 @@ def _parameters(params: Parameters) -> Group:
         "start": Field([_number(p.init_value) for p in params.values()]),
         "unit": Field([str(one.get("unit", "")) for one in about]),
         "meaning": Field([str(one.get("meaning", "")) for one in about]),
+        "held": Field([str(par.user_data["held"]) if is_held(par) else "" for par in params.values()]),
         "refinable": Field([bool(one.get("refinable", True)) for one in about]),
     }
     made = [one.get("made", (math.nan,) * 3) for one in about]
@@ -432,7 +433,7 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
     units, meanings = table.texts("unit"), table.texts("meaning")
     columns = ("value", "error", "minimum", "maximum", "vary", "start", "refinable")
     numbers = [table.array(column) for column in columns]
-    params = Parameters()
+    params, held = Parameters(), _held(table)
     rows = zip(names, expressions, units, meanings, *numbers, strict=True)
     limits = {key: _rows_of(table, columns_of) for key, columns_of in (("made", _MADE), ("possible", _POSSIBLE))}
     for name, _, unit, meaning, value, error, low, high, vary, start, refinable in rows:
@@ -440,7 +441,7 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
         par.stderr = None if math.isnan(error) else float(error)
         par.init_value = None if math.isnan(start) else float(start)
         known = {key: values[name] for key, values in limits.items() if name in values}
-        par.user_data = {"unit": unit, "meaning": meaning, "refinable": bool(refinable), **known}
+        par.user_data = {"unit": unit, "meaning": meaning, "refinable": bool(refinable), **known, **held.get(name, {})}
         params[name] = par
     for name, expression, error in zip(names, expressions, numbers[1], strict=True):
         if expression:
@@ -454,6 +455,12 @@ def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> 
         )
     set_correlations(params, free, covariance)
     return params
+
+
+def _held(table: Group) -> dict[str, dict[str, str]]:
+    """Return why parameters were held, by name; files of older versions do not say."""
+    words = table.texts("held") if "held" in table else ()
+    return {name: {"held": why} for name, why in zip(table.texts("name"), words, strict=False) if why}
 
 
 def _rows_of(table: Group, columns: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
