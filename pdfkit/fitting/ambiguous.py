@@ -13,7 +13,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.fitting.determined import units
-from pdfkit.fitting.undetermined import listed
+from pdfkit.fitting.undetermined import listed, shortened
 from pdfkit.model.params import Parameters
 from pdfkit.results.report import uncertain
 from pdfkit.results.result import DatasetFit
@@ -56,7 +56,7 @@ def _groups(covariance: Array, unit: Array, some: IntArray) -> list[list[int]]:
     """Return the parameters of each combination of some of them that is not told, the worst first."""
     values, vectors = np.linalg.eigh(covariance[np.ix_(some, some)] / np.outer(unit[some], unit[some]))
     large = [np.abs(vectors[:, k]) for k in np.flatnonzero(values > 1.0)[::-1]]
-    return [some[v > PART * v.max()].tolist() for v in large]
+    return [[int(some[k]) for k in np.argsort(-v) if v[k] > PART * v.max()] for v in large]
 
 
 def _is_endless(params: Parameters, name: str, sigma: float, fits: Sequence[DatasetFit]) -> bool:
@@ -85,10 +85,9 @@ def _is_idle(params: Parameters, name: str) -> bool:
 
 
 def _flat(names: Sequence[str]) -> str:
-    shown = listed(list(names)) if len(names) <= 3 else f"{listed(list(names[:2]))} and {len(names) - 2} others"
     has = "has" if len(names) == 1 else "have"
     return (
-        f"{shown} {has} no error: the fit ended where by symmetry the misfit has no slope, or where they stand for "
+        f"{shortened(names)} {has} no error: the fit ended where by symmetry the misfit has no slope, or where they stand for "
         "each other: start from values beside these, or fix some"
     )
 
@@ -98,7 +97,7 @@ def _sentence(params: Parameters, names: Sequence[str], covariance: Array) -> st
         sigma = math.sqrt(covariance[0, 0])
         return f"the data do not tell {names[0]}: it could be anything within its error of {sigma:.2g}; fix it"
     if len(names) > 2:
-        return f"the data do not tell {listed(list(names))} apart: fix or tie one of them, or add a restraint"
+        return f"the data do not tell {shortened(names)} apart: fix or tie one of them, or add a restraint"
     first, second = names
     slope = -covariance[0, 1] / covariance[1, 1]
     error = math.sqrt(max(covariance[0, 0] + slope * covariance[0, 1], 0.0))

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from pdfkit._checks import Array
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model.params import Parameters
-from pdfkit.phases.base import Phase
-from pdfkit.phases.crystal import Crystal
 
-AXES = {"x": "a", "y": "b", "z": "c"}
 FEW = 3
 """So many names can be read in a sentence; of more, their number is said."""
 
@@ -32,6 +26,11 @@ class Combination:
         return {name.rpartition(".")[2] for name in (self.name, *self.others)}
 
     @property
+    def steps(self) -> dict[str, float]:
+        """By how much all of them move, by what their names are within a phase."""
+        return {name.partition(".")[2]: step for name, step in {self.name: 1.0, **self.others}.items()}
+
+    @property
     def owners(self) -> set[str]:
         """What the names of all of them start with."""
         return {name.partition(".")[0] for name in (self.name, *self.others)}
@@ -44,12 +43,8 @@ def reason(one: Combination, residuals: Residuals, params: Parameters) -> str:
     phase = phases.get(one.name.partition(".")[0])
     if not one.others:
         return f"{one.name} has no effect on what is fitted{_why_idle(one.name, params)}: it is held at {one.value:.6g}"
-    if along := _floating(one, phase):
-        assert isinstance(phase, Crystal)
-        return (
-            f"the origin of {phase.structure.spacegroup} floats along {along}: {held}; move it and {_others(one)} "
-            "together and nothing changes"
-        )
+    if phase is not None and len(one.owners) == 1 and (shift := phase.shift_of(one.steps)):
+        return f"{shift}: {held}; move it and {_others(one)} together and nothing changes"
     if one.endings == {"scale"}:
         return (
             f"{listed(sorted({one.name, *one.others}))} stand for each other, as the curves of their phases are the "
@@ -73,29 +68,13 @@ def _why_idle(name: str, params: Parameters) -> str:
     return ""
 
 
-def _floating(one: Combination, phase: Phase | None) -> str:
-    """Return along what a crystal can be shifted as a whole, "c" or "[1 1 1]"; "" where a combination is no shift."""
-    if not isinstance(phase, Crystal) or len(one.owners) > 1 or not one.endings <= set(AXES):
-        return ""
-    site = one.name.rpartition(".")[0]
-    moved = {one.name: 1.0, **one.others}
-    shift = np.array([moved.get(f"{site}.{letter}", 0.0) for letter in AXES])
-    along = phase.structure.rotations.mean(axis=0) @ shift
-    size = np.abs(along).max()
-    if size < 1e-6:
-        return ""
-    return _axis(along / along[np.argmax(np.abs(along))])
-
-
-def _axis(along: Array) -> str:
-    for axis, name in zip(np.eye(3), AXES.values(), strict=True):
-        if np.allclose(along, axis, atol=1e-4):
-            return name
-    return f"[{' '.join(f'{part:.3g}' for part in along + 0.0)}]"
-
-
 def _others(one: Combination) -> str:
     return listed(list(one.others)) if len(one.others) <= FEW else f"{len(one.others)} others that are free"
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return "a, b and c", or "a, b and 5 others"."""
+    return listed(list(names)) if len(names) <= FEW else listed([*names[: FEW - 1], f"{len(names) - FEW + 1} others"])
 
 
 def listed(names: list[str]) -> str:

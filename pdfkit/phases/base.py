@@ -245,6 +245,10 @@ class Phase(ABC):
         """The ions that its file states, where it scatters as neutral atoms all the same."""
         return ""
 
+    def shift_of(self, steps: Mapping[str, float]) -> str:
+        """Return along what steps of quantities shift it as a whole, as half a sentence; "" where they are no shift."""
+        return ""
+
     def derived(self, covariance: Array | None = None) -> tuple[Derived, ...]:
         """Return numbers that follow from the refined ones. covariance : (n, n) of `quantities`, 0 where fixed."""
         return ()

@@ -50,6 +50,7 @@ from pdfkit.phases.base import (
     updated,
 )
 from pdfkit.shapes import Bulk, Shape
+from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
@@ -227,6 +228,15 @@ class Crystal(Phase):
     def stated_charges(self) -> str:
         """The ions that the structure states, four at the most."""
         return ", ".join(list(dict.fromkeys(site.symbol for site in self.structure.sites if site.charge))[:4])
+
+    def shift_of(self, steps: Mapping[str, float]) -> str:
+        """Return along which axis steps of coordinates shift all atoms; "" where they are no shift, or another atom."""
+        label, _, letter = next(iter(steps)).rpartition(".")
+        if letter not in NAMES_XYZ or any(name.rpartition(".")[2] not in NAMES_XYZ for name in steps):
+            return ""
+        shift = np.array([steps.get(f"{label}.{letter}", 0.0) for letter in NAMES_XYZ])
+        along = symmetry.floating_axis(self.structure.rotations, shift)
+        return f"the origin of {self.structure.spacegroup} floats along {along}" if along else ""
 
     def files(self, covariance: Array | None = None) -> dict[str, str]:
         """Return the structure as CIF, with standard uncertainties."""

@@ -127,6 +127,22 @@ def _check_group(rotations: bytes, translations: bytes) -> None:
             )
 
 
+def floating_axis(rotations: IntArray, shift: Array) -> str:
+    """Return "a", "b", "c" or a direction "[1 1 1]": the part of a shift (3,) that all rotations leave; "" for none.
+
+    Shifts along it leave a structure what it is: nothing in the cell is its origin there.
+    """
+    along = rotations.mean(axis=0) @ shift
+    largest = along[np.argmax(np.abs(along))]
+    if abs(largest) < 1e-6 * np.abs(shift).max():
+        return ""
+    parts = along / largest
+    for axis, name in zip(np.eye(3), "abc", strict=True):
+        if np.allclose(parts, axis, atol=1e-4):
+            return name
+    return f"[{' '.join(f'{part:.3g}' for part in parts + 0.0)}]"
+
+
 def keys(R: IntArray, t: Array) -> IntArray:
     """Return one integer for each operation; translations count to 1/2400 of the cell."""
     digits = (R.reshape(len(R), 9) + 1) @ (3 ** np.arange(9))
