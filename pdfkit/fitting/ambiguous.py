@@ -87,8 +87,8 @@ def _is_idle(params: Parameters, name: str) -> bool:
 def _flat(names: Sequence[str]) -> str:
     has = "has" if len(names) == 1 else "have"
     return (
-        f"{shortened(names)} {has} no error: the fit ended where by symmetry the misfit has no slope, or where they stand for "
-        "each other: start from values beside these, or fix some"
+        f"{shortened(names)} {has} no error: the fit ended where by symmetry the misfit has no slope, or where they "
+        "stand for each other: start from values beside these, or fix some"
     )
 
 
