@@ -40,6 +40,8 @@ UPHILL = {
     ("particles.particle", "io"): "Particle.from_file",
     ("data.curves", "plot"): "PDF.plot",
     ("results.result", "plot"): "FitResult.plot",
+    ("results.result", "fitting"): "FitResult.refit",
+    ("fitting.continued", "recipes"): "+c and -delta2, as on the command line",
     ("io.exports", "results"): "the type of what is written",
     ("io.exports", "projects"): "write_project",
     ("verification.questions.settings", "recipes"): "what a recipe makes of a file",

@@ -68,8 +68,9 @@ def of_fit(result: FitResult, files: list[Path], title: str = "", note: str = ""
 
 
 def compare(
-    recipes: Annotated[
-        list[Path], typer.Argument(metavar="RECIPE.toml...", help="Two or more models of one data set.")
+    fits: Annotated[
+        list[Path],
+        typer.Argument(metavar="FIT...", help="Two or more models of one data set: recipes, or results (.h5)."),
     ],
     evidence: Annotated[
         str,
@@ -80,40 +81,52 @@ def compare(
     ] = "laplace",
     out: Annotated[Path, o.FOLDER] = Path("pdfkit-compare"),
 ) -> Printed:
-    """Fit the same data as several recipes say, and weigh the models against each other: table, CSV and one picture.
+    """Weigh models of the same data against each other: table, CSV and one picture.
 
-    Each model is fitted from its own start values and then from where the others ended.
+    Recipes are fitted, each from its own start values and then from where the others ended; results stay as they are.
+    Results of other data, ranges or weights are refused.
     """
-    from pdfkit.fitting.comparison import Comparison, check_method
+    from pdfkit.fitting.comparison import Comparison, check_method, same_data
     from pdfkit.fitting.polishing import polished
     from pdfkit.io._atomic import write_text
     from pdfkit.io._folders import folder, publish
-    from pdfkit.plot import fits
+    from pdfkit.plot import fits as pictures
     from pdfkit.recipes.recipe import fit_recipe
+    from pdfkit.results.saving import load_result
 
-    if len(recipes) < 2:
-        raise PdfkitError("a comparison needs at least two recipes: name them all")
+    if len(fits) < 2:
+        raise PdfkitError("a comparison needs at least two fits, recipes or results: name them all")
     check_method(evidence)
-    loaded = {path.stem: _loaded(path) for path in recipes}
-    if len(loaded) < len(recipes):
-        raise PdfkitError("two of the recipes have the same name, which is that of the model: rename one of them")
-    inputs = [file for recipe in loaded.values() for file in (recipe.path, *recipe.inputs())]
+    files = _by_title(fits)
+    finished = {name: load_result(file) for name, file in files.items() if is_hdf5(file)}
+    loaded = {name: _loaded(file) for name, file in files.items() if name not in finished}
+    inputs = [*fits, *(file for recipe in loaded.values() for file in recipe.inputs())]
     names = ("comparison.txt", "comparison.csv", "comparison.png")
     with folder(out, names, inputs) as target:
         results = {}
-        for name, recipe in loaded.items():
+        for name in files:
             with fitting(name) as tell:
-                results[name] = fit_recipe(recipe, tell)
+                results[name] = finished.get(name) or fit_recipe(loaded[name], tell)
+        same_data(results)
         with progress() as say:
-            results = polished(results, lambda what: say(f"fitting {what}"))
+            results = polished(results, lambda what: say(f"fitting {what}"), finished)
             found = Comparison.of(results, evidence=evidence, progress=say)
         with publish(target) as stage:
             write_text(stage / names[0], found.table() + "\n")
             found.to_csv(stage / names[1])
-            fits.comparison(found, stage / names[2], titles={name: one.title for name, one in loaded.items()})
+            titles = {name: loaded[name].title if name in loaded else "" for name in files}
+            pictures.comparison(found, stage / names[2], titles=titles)
     models = {name: result.to_dict() for name, result in results.items()}
     values = {"models": models, "comparison": found.to_dict(), "table": found.table()}
     return Printed(found.table(), [target / name for name in names], values)
+
+
+def _by_title(files: Sequence[Path]) -> dict[str, Path]:
+    """Return files by what their models are called: their own names, or those of their folders where these are alike."""
+    for titles in ([one.stem for one in files], [one.resolve().parent.name for one in files]):
+        if len(set(titles)) == len(files):
+            return dict(zip(titles, files, strict=True))
+    raise PdfkitError("two of the fits have the same name, which is that of the model: rename one of them")
 
 
 # --- partials --------------------------------------------------------------------------------------------------------

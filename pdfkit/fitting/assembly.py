@@ -86,7 +86,10 @@ def _fitted(residuals: Residuals, values: Array) -> tuple[DatasetFit, ...]:
         G = model.evaluator(s.data.r, s.posed.start)(model.values)[0]
         calc = PDF(s.data.r, G, instrument=model.instrument_used.complete())
         messages = tuple(s.evaluate.messages)
-        fits.append(DatasetFit(s.name, model, s.data, s.posed.start, calc, messages, noise=s.posed.noise))
+        posed = s.posed
+        fits.append(
+            DatasetFit(s.name, model, s.data, posed.start, calc, messages, noise=posed.noise, whole=posed.whole)
+        )
     return tuple(fits)
 
 

@@ -14,6 +14,7 @@ integrated out, too, so that the best misfit itself is the yardstick.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -32,6 +33,7 @@ from pdfkit.fitting.evidence import Evidence, Likelihood, Prior, sampled
 from pdfkit.fitting.least_squares import fit, parameters, refit
 from pdfkit.fitting.polishing import polished
 from pdfkit.model.model import Model
+from pdfkit.results.report import uncertain
 from pdfkit.results.result import FitResult
 
 if TYPE_CHECKING:
@@ -51,6 +53,9 @@ EVIDENCE = ("laplace", "nested")
 
 NEAR = 2.0
 """Standard deviations within which a bound cuts the posterior enough to be worth a remark."""
+
+MOST_COLUMNS = 3
+"""Models whose parameters stand side by side on a screen."""
 
 Progress = Callable[[str], None]
 
@@ -146,7 +151,7 @@ class Comparison:
         if not results:
             raise PdfkitError("there are no fits to compare: give one at least")
         check_method(evidence)
-        _same_data(results)
+        same_data(results)
         noise, spectra = yardstick(results)
         tell = progress or (lambda words: None)
         alike = {name: weighed_alike(one, spectra) for name, one in results.items()}
@@ -168,7 +173,7 @@ class Comparison:
 
     def table(self) -> str:
         """Return the comparison as text: Rw, reduced χ², Δ ln Z, parameters with errors, priors, and remarks."""
-        text = [*aligned(self._rows()), "", *map(wrapped, self._values()), "", wrapped(self._how())]
+        text = [*aligned(self._rows()), "", *self._values(), "", wrapped(self._how())]
         text += aligned(self._priors())
         text += ["", "remarks", *(wrapped(one, "  ") for one in self.remarks)] if self.remarks else []
         return "\n".join(text)
@@ -188,13 +193,13 @@ class Comparison:
         return rows
 
     def _values(self) -> list[str]:
-        """Return a line for each model: its free parameters with errors."""
-        from pdfkit.results.report import uncertain
-
+        """Return the parameters with errors: side by side where there is room, else a line for each model."""
+        if len(self.names) <= MOST_COLUMNS:
+            return aligned(side_by_side(dict(zip(self.names, self.results, strict=True))))
         lines = []
         for name, one in zip(self.names, self.results, strict=True):
             values = (f"{n} {uncertain(float(one.params[n].value), one.params[n].stderr)}" for n in one.free)
-            lines.append(f"{name}: {', '.join(values)}")
+            lines.append(wrapped(f"{name}: {', '.join(values)}"))
         return lines
 
     def _how(self) -> str:
@@ -269,6 +274,41 @@ class Comparison:
         return out
 
 
+def side_by_side(results: Mapping[str, FitResult]) -> list[tuple[str, ...]]:
+    """Return a row for each parameter that is free or tied in any of the fits, with its value in each.
+
+    Of two fits the last column has the difference, second less first, in the larger of the two errors.
+    """
+    fits = list(results.values())
+    names = dict.fromkeys(n for one in fits for n, par in one.params.items() if par.vary or par.expr)
+    two = len(fits) == 2
+    rows: list[tuple[str, ...]] = [("parameter", *results, *(["difference"] if two else []))]
+    for name in names:
+        pars = [dict.get(one.params, name) for one in fits]
+        sigmas = None if not two or None in pars else in_sigmas(*pars)
+        rows.append((name, *map(_shown, pars), *([_difference_of(sigmas)] if two else [])))
+    return rows
+
+
+def _difference_of(sigmas: float | None) -> str:
+    return "" if sigmas is None else f"{sigmas:+.1f}σ".replace("-", "−")
+
+
+def _shown(par: Any) -> str:
+    if par is None:
+        return "–"
+    note = "" if par.vary else " tied" if par.expr else " fixed"
+    return f"{uncertain(float(par.value), par.stderr)}{note}"
+
+
+def in_sigmas(old: Any, new: Any) -> float | None:
+    """Return the way from one value of a parameter to another in the larger of its errors; None without any."""
+    errors = [par.stderr for par in (old, new) if par.stderr is not None and math.isfinite(par.stderr)]
+    if not errors or max(errors) == 0.0:
+        return None
+    return float((new.value - old.value) / max(errors))
+
+
 def check_method(evidence: str) -> None:
     """Refuse a method that does not exist, or that this machine does not have (PdfkitError)."""
     _checks.choice("evidence", evidence, EVIDENCE)
@@ -302,10 +342,10 @@ def _near(result: FitResult) -> list[str]:
 
 
 def compare(
-    models: Mapping[str, Model],
-    data: PDF,
+    models: Mapping[str, Model | FitResult],
+    data: PDF | None = None,
     *,
-    free: Iterable[str],
+    free: Iterable[str] = (),
     ties: Mapping[str, str | float] | None = None,
     bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
     evidence: str = "laplace",
@@ -318,7 +358,8 @@ def compare(
     stands at a worse minimum. Priors π are flat between the bounds of the fit, and named in the report: where there is
     no bound, a scale may be up to twice the sum of the scales of its model, anything else twice its value.
 
-    models : by name, with their start values. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
+    models : by name, with their start values; or results of fits, which stay as they are. data : None where all are
+    results. free, ties, bounds : as for `pdfkit.fit`, for all models together: what a
     model does not have is left out of its fit (a tie also when it names what the model lacks). evidence : "laplace",
     the integral about the best fit (300 to 3000 evaluations for each model, a second or less); "nested", by nested
     sampling of the whole priors (10⁴ to 10⁵ evaluations, minutes; needs dynesty). options : those of `fit` (rmin,
@@ -326,8 +367,8 @@ def compare(
 
     Raises
     ------
-    ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models; evidence="nested"
-    without dynesty.
+    ParameterError : a name in free, ties or bounds that no model has. PdfkitError : no models, or no data for them;
+    results of other data, ranges or weights; evidence="nested" without dynesty.
 
     Example
     -------
@@ -343,24 +384,34 @@ def compare(
     free = _checks.names("free", free)
     check_method(evidence)
     _checks.instance("models", models, Mapping, 'models by name, such as {"one": model_1, "two": model_2}')
-    names = {key: tuple(parameters(model)) for key, model in models.items()}
+    done = {key: one for key, one in models.items() if isinstance(one, FitResult)}
+    todo = {key: one for key, one in models.items() if isinstance(one, Model)}
+    if len(done) + len(todo) < len(models):
+        key = next(key for key in models if key not in done and key not in todo)
+        raise PdfkitError(f"{key} is of type {type(models[key]).__name__}: give models, or results of fits")
+    if todo and data is None:
+        raise PdfkitError(f"there are no data to fit {next(iter(todo))} to: give a PDF")
+    names = {key: tuple(parameters(model)) for key, model in todo.items()}
     for pattern in (*free, *(ties or {}), *(bounds or {})):
         if not any(_has(known, pattern) for known in names.values()):
-            raise ParameterError(f"no parameter of any model is called {pattern!r}: check its spelling")
-    results = {}
-    for key, model in models.items():
+            raise ParameterError(f"no parameter of any model is called {pattern!r}: check its spelling", key=pattern)
+    fitted = {}
+    for key, model in todo.items():
         if progress is not None:
             progress(f"{key} from its start values")
         known = names[key]
-        results[key] = fit(
+        fitted[key] = fit(
             model,
-            data,
+            data,  # type: ignore[arg-type]
             free=[pattern for pattern in free if _has(known, pattern)],
             ties={name: tie for name, tie in (ties or {}).items() if _has(known, name) and _can(known, tie)},
             bounds={name: limits for name, limits in (bounds or {}).items() if _has(known, name)},
             **options,
         )
-    return Comparison.of(polished(results, progress), evidence=evidence, progress=progress)
+    results = {key: fitted.get(key) or done[key] for key in models}
+    if results:
+        same_data(results)
+    return Comparison.of(polished(results, progress, done), evidence=evidence, progress=progress)
 
 
 def _has(names: Sequence[str], pattern: str) -> bool:
@@ -374,16 +425,37 @@ def _can(names: Sequence[str], tie: str | float) -> bool:
     return all(_has(names, name) for name in _expressions.names(str(tie)))
 
 
-def _same_data(results: Mapping[str, FitResult]) -> None:
+def same_data(results: Mapping[str, FitResult]) -> None:
+    """Refuse fits of other data, ranges or weights than the first, and say which of these differ (PdfkitError)."""
     first_name, first = next(iter(results.items()))
     for name, one in results.items():
-        same = len(one.datasets) == len(first.datasets) and all(
-            a.data.r.size == b.data.r.size and np.array_equal(a.data.r, b.data.r) and np.array_equal(a.data.G, b.data.G)
-            for a, b in zip(one.datasets, first.datasets, strict=False)
-        )
-        if not same:
+        if differ := _difference(one, first):
+            raise PdfkitError(f"{name} and {first_name} {differ}: their evidence cannot be compared")
+        if one.whitened != first.whitened or one.problem.use_errors != first.problem.use_errors:
+            how = " and ".join(_weighing(fit) for fit in (one, first))
             raise PdfkitError(
-                f"{name} and {first_name} were fitted to different data or ranges: their evidence cannot be compared"
+                f"{name} and {first_name} weigh points differently ({how}): fit them with the same errors= and "
+                "use_errors="
             )
-        if one.whitened != first.whitened:
-            raise PdfkitError(f"{name} and {first_name} weigh points differently: fit them with the same errors=")
+
+
+def _difference(one: FitResult, other: FitResult) -> str:
+    """Return how the data of two fits differ, "" where they do not."""
+    if len(one.datasets) != len(other.datasets):
+        return f"have {len(one.datasets)} and {len(other.datasets)} data sets"
+    for a, b in zip(one.datasets, other.datasets, strict=True):
+        which = f" of {a.name}" if a.name else ""
+        ends = [(float(pdf.r[0]), float(pdf.r[-1])) for pdf in (a.data, b.data)]
+        if not np.allclose(ends[0], ends[1], rtol=0.0, atol=1e-9):
+            shown = " and ".join(f"{low:.6g} to {high:.6g} Å" for low, high in ends)
+            return f"were fitted in different ranges{which}, {shown}"
+        if not np.array_equal(a.data.r, b.data.r):
+            return f"were fitted at different r{which}"
+        if not np.array_equal(a.data.G, b.data.G):
+            return f"were fitted to different data{which}"
+    return ""
+
+
+def _weighing(result: FitResult) -> str:
+    errors = "by the errors of the data" if result.problem.use_errors else "all alike"
+    return f"{errors}, {'made independent' if result.whitened else 'by themselves'}"

@@ -105,7 +105,7 @@ def fit(
     said += (*apply_choices(params, free, ties, bounds), *_twice_broad(params))
     low, high = ends("rmin", rmin, whole), ends("rmax", rmax, whole)
     sets = tuple(
-        PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid))
+        PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
         for name, pdf in whole.items()
     )
     result = solve(FitProblem(sets, use_errors, settings, tuple(restraints)), params, progress)

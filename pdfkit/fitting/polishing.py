@@ -9,7 +9,7 @@ with the U of a phase's elements exchanged. The lowest χ² is kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
 from pdfkit.errors import PdfkitError
@@ -28,13 +28,18 @@ LENGTHS = ("a", "b", "c", "a_h", "h")
 Progress = Callable[[str], None]
 
 
-def polished(results: Mapping[str, FitResult], progress: Progress | None = None) -> dict[str, FitResult]:
+def polished(
+    results: Mapping[str, FitResult], progress: Progress | None = None, finished: Collection[str] = ()
+) -> dict[str, FitResult]:
     """Return the fits of rival models after they were tried from each other's end points; n(n − 1) fits and more.
 
+    finished : names of fits that stay as they are.
     progress : called with the name of the model and where it starts. One that found a lower χ² says so in its remarks.
     """
     out = dict(results)
     for key, own in results.items():
+        if key in finished:
+            continue
         for where, params in _starts(key, own, results):
             if progress is not None:
                 progress(f"{key} from {where}")

@@ -221,7 +221,7 @@ def apply_choices(
     Returns remarks on what could not be done as it was said. Raises ParameterError for names that do not exist,
     quantities that cannot be refined, limits in the wrong order, ties to themselves.
     """
-    freed = {pattern: _refinable(params, pattern) for pattern in _checks.names("free", free)}
+    freed = {pattern: refinable(params, pattern) for pattern in _checks.names("free", free)}
     for name in (name for names in freed.values() for name in names):
         params[name].vary = True
     tied = set()
@@ -239,7 +239,7 @@ def apply_choices(
     return tuple(filter(None, remarks))
 
 
-def _refinable(params: Parameters, pattern: str) -> list[str]:
+def refinable(params: Parameters, pattern: str) -> list[str]:
     """Return the names that a pattern frees: of those that wildcards find, the ones that can be refined."""
     names = matching(params, pattern)
     fixed = [name for name in names if not (params[name].user_data or {}).get("refinable", True)]

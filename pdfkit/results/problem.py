@@ -66,6 +66,7 @@ class PosedData:
 
     begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
     noise : spectrum of its noise that a fit found, which weighs its residuals; None where none was estimated.
+    whole : the data as they were given, before the crop; None where they were not kept.
     """
 
     name: str
@@ -73,6 +74,7 @@ class PosedData:
     data: PDF
     begin: float | None
     noise: NoiseSpectrum | None = field(default=None, kw_only=True)
+    whole: PDF | None = field(default=None, kw_only=True)
 
     @property
     def start(self) -> float:

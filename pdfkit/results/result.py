@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -241,6 +241,41 @@ class FitResult:
         # Of several data sets each has its own scale: no structure, and nothing that is derived, rests on it.
         rows = [mapping.names.index(n) if n in mapping.names else 0 for n in names]
         return propagated(self.covariance, tangents[rows])
+
+    def refit(
+        self,
+        *,
+        free: Iterable[str] | None = None,
+        ties: Mapping[str, str | float] | None = None,
+        bounds: Mapping[str, tuple[float | None, float | None]] | None = None,
+        data: PDF | Mapping[str, PDF] | Sequence[PDF] | None = None,
+        rmin: float | Mapping[str, float | None] | None = None,
+        rmax: float | Mapping[str, float | None] | None = None,
+        progress: Callable[[int, float], None] | None = None,
+    ) -> FitResult:
+        """Fit again from where this fit ended, all else as it was: data, range, ties, bounds, restraints, weights.
+
+        free : changes of what varies, ["+c", "-delta2"], or a new list; what was tied and is named here varies by
+        itself. ties, bounds : as for `pdfkit.fit`, on top of those that are there. data : other data (a PDF, or by
+        name), in the same range unless rmin, rmax (Å) say otherwise. progress : called with (evaluations, rw).
+
+        Raises ParameterError as `pdfkit.fit`; PdfkitError for a range beyond the data that were kept, and for
+        restraints that could not be saved.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> data = model.with_values({"ni.a": 3.53})(np.arange(1, 20, 0.02))  # simulated
+        >>> first = pk.fit(model, data, rmax=10, free=["scale", "a"])
+        >>> again = first.refit(free=["+Uiso"], rmax=15)
+        >>> again.free, f"{again.data.r[-1]:.2f} Å"
+        (('ni.scale', 'ni.a', 'ni.Ni.Uiso'), '15.00 Å')
+        """
+        from pdfkit.fitting.continued import continued
+
+        return continued(self, free=free, ties=ties, bounds=bounds, data=data, rmin=rmin, rmax=rmax, progress=progress)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""

@@ -223,6 +223,8 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
         for ending, text in part.files().items():
             note = {"type": Field(f"chemical/x-{ending}"), "data": Field(text)}
             model[f"{ending}_{part.name}"] = Group("NXnote", note)
+    if one.whole is not None and one.whole.cov is None and not np.array_equal(one.whole.r, one.data.r):
+        model |= {f"whole_{name}": Field(values) for name, values in _curves_of(one.whole).items()}
     named = f" ({one.name})" if one.name else ""
     about: dict[str, Any] = {"name": one.name, "position": position, "messages": list(one.messages)}
     if one.begin is not None:
@@ -239,6 +241,11 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
         "partials": nxdata(f"pairs of species{named}: they add up to the fit", ("r", r), pairs),
         "model": Group("NXcollection", model, about),
     }
+
+
+def _curves_of(pdf: PDF) -> dict[str, Array]:
+    """Return r, G and, where they are known, dG of a curve."""
+    return {"r": pdf.r, "G": pdf.G, **({} if pdf.dG is None else {"dG": pdf.dG})}
 
 
 def _noise(noise: NoiseSpectrum) -> Group:
@@ -312,6 +319,8 @@ def _summary(result: FitResult) -> Group:
     members: dict[str, Group | Field] = {name: Field(getattr(result, name)) for name in _NUMBERS}
     members["minimum"] = Field(result.minimum)
     members["use_errors"] = Field(result.problem.use_errors)
+    members["noise"] = Field(result.problem.settings.noise)
+    members["grid"] = Field(result.problem.settings.grid)
     members["converged"] = Field(result.converged)
     members["describes"] = Field(result.describes)
     members["restraint_scale"] = Field(result.problem.restraint_scale or 1.0)
@@ -371,7 +380,7 @@ def _result(entry: Group) -> FitResult:
     problem = FitProblem(
         tuple(datasets),
         bool(fit.number("use_errors")) if "use_errors" in fit else errors != "misfit",
-        FitSettings("covariance" if numbers["whitened"] else "independent", noise="given"),
+        _settings(fit, datasets, bool(numbers["whitened"])),
         _read_restraints(fit),
         fit.number("restraint_scale") if "restraint_scale" in fit else 1.0,
     )
@@ -400,6 +409,14 @@ def _result(entry: Group) -> FitResult:
     )
 
 
+def _settings(fit: Group, datasets: Sequence[DatasetFit], whitened: bool) -> FitSettings:
+    """Return the settings of a fit; files of before say neither the grid nor how noise was found."""
+    found = any(one.noise is not None for one in datasets)
+    noise = fit.text("noise") if "noise" in fit else "estimated" if found else "given"
+    grid = fit.text("grid") if "grid" in fit else "data"
+    return FitSettings("covariance" if whitened else "independent", grid, noise=noise)
+
+
 def _complete(params: Parameters, datasets: Sequence[DatasetFit]) -> None:
     """Add what an instrument had no number for when the file was written, fixed at what was done then: 0."""
     names = {f"{one.name}.{name}" if len(datasets) > 1 else name: name for one in datasets for name in OURS}
@@ -424,7 +441,11 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     name = str(about.attrs.get("name", ""))
     begin = about.attrs.get("begin")
     start = None if begin is None else float(begin)
-    one = DatasetFit(name, model, data, start, calc, messages, noise=_read_noise(group))
+    whole = None
+    if "whole_r" in about:
+        dG = about.array("whole_dG") if "whole_dG" in about else None
+        whole = PDF(about.array("whole_r"), about.array("whole_G"), dG, **{**facts, "cov": None})
+    one = DatasetFit(name, model, data, start, calc, messages, noise=_read_noise(group), whole=whole)
     return int(about.attrs.get("position", 0)), one
 
 
