@@ -65,7 +65,7 @@ def test_table_and_files_name_every_model(found: pk.Comparison, tmp_path: Path) 
 def test_what_cannot_be_compared_is_refused(found: pk.Comparison) -> None:
     data = noise.simulate(pk.Model(ZB, LAB), 1.5, 12.0, 0.02, 0.05, 4)
     other = pk.fit(pk.Model(ZB, LAB), data, free=["scale"])
-    with pytest.raises(pk.PdfkitError, match="different ranges, 1.5 to 12 Å and 1.8 to 20 Å"):
+    with pytest.raises(pk.PdfkitError, match=r"different ranges, 1\.5 to 12 Å and 1.8 to 20 Å"):
         pk.Comparison.of({"a": found.results[0], "b": other})
     twin = replace(found.results[0].datasets[0].data, G=found.results[0].datasets[0].data.G * 1.01)
     changed = pk.fit(pk.Model(ZB, LAB), twin, free=["scale"])
