@@ -122,7 +122,7 @@ def compare(
 
 
 def _by_title(files: Sequence[Path]) -> dict[str, Path]:
-    """Return files by what their models are called: their own names, or those of their folders where these are alike."""
+    """Return files by what their models are called: their own names, or where these are alike their folders."""
     for titles in ([one.stem for one in files], [one.resolve().parent.name for one in files]):
         if len(set(titles)) == len(files):
             return dict(zip(titles, files, strict=True))
