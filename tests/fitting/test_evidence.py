@@ -152,7 +152,7 @@ def test_nested_sampling_gives_the_same_integral() -> None:
     result = pk.fit(pk.Model(stacked(0.2), LAB), measured(zincblende(), sigma=0.2), free=["alpha", "spdiameter"])
     likelihood = Likelihood.of(result, "known")
     told: list[int] = []
-    found = nested.nested(likelihood, result.values, points=150, tell=lambda count, left: told.append(count))
+    found = nested.nested(likelihood, result.values, points=80, tell=lambda count, left: told.append(count))
     assert found.lnz == pytest.approx(on_a_grid(likelihood, result.values, 49, 9.0), abs=4 * found.error)
     assert told == sorted(told)
     assert len(told) > 3
