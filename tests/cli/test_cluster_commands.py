@@ -1,23 +1,35 @@
-"""Clusters on the command line, as processes: what each command writes, and one line for what it cannot use."""
+"""Clusters on the command line: what each command writes, and one line for what it cannot use."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import io
+import signal
 import subprocess
-import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import pdfkit as pk
+from pdfkit.cli import app
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "pdfkit", *arguments], cwd=folder, capture_output=True, text=True, env=environment
-    )
+    """Run the command in this process (as one of its own: test_cli); what it changes of the process is put back."""
+    out, err = io.StringIO(), io.StringIO()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        patch.setattr("sys.argv", ["pdfkit", *arguments])
+        patch.setenv("COLUMNS", "200")
+        patch.setenv("NO_COLOR", "1")
+        patch.chdir(folder)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+            app.main()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    return subprocess.CompletedProcess(list(arguments), int(end.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def fails(*arguments: str, folder: Path) -> str:
