@@ -14,12 +14,14 @@ from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, fitting, progress
 from pdfkit.cli.info import RESULTS
 from pdfkit.cli.projects import Convention, fit_project
+from pdfkit.cli.proposing import Free, Preset, QDamp, fit_files, proposed
 from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array
     from pdfkit.data.curves import PDF
     from pdfkit.model.model import Model
+    from pdfkit.recipes.proposal import Wishes
     from pdfkit.recipes.recipe import Recipe
     from pdfkit.results.result import FitResult
 
@@ -27,16 +29,32 @@ if TYPE_CHECKING:
 
 
 def fit(
-    recipe: Annotated[
-        Path,
-        typer.Argument(metavar="RECIPE.toml", help="What to fit: see `pdfkit recipe`. Or a project of PDFgui (.ddp3)."),
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Data and structures (files, or names from `pdfkit structures`), in any order; or a recipe (.toml); "
+            "or a project of PDFgui (.ddp3).",
+            autocompletion=o.structure_names,
+        ),
     ],
     out: o.OutFolder = None,
     convention: Convention = None,
+    preset: Preset = None,
+    free: Free = None,
+    probe: o.Probe = None,
+    qmax: o.MaxQ = None,
+    qdamp: QDamp = None,
+    rmin: o.Lowest = None,
+    rmax: o.Highest = None,
 ) -> Printed:
-    """Fit measured G(r) as a recipe says; write report, picture, columns, HDF5 file and refined structures.
+    """Fit measured G(r), of data and structures or as a recipe says; write report, picture, columns and structures.
 
-    Results go to --out, else to the dir of the recipe's output table, else to pdfkit-out/<recipe name>.
+    Of data and structures a recipe is proposed: range, Qmax, what varies, particles or bulk. It is saved as fit.toml
+    beside the results, with what was assumed in comments; change it and run it again with pdfkit fit. Several
+    structures are phases of one sample, several data sets are fitted together.
+
+    Results go to --out, else to the dir of the recipe's output table, else to pdfkit-out/<name of recipe or data>.
 
     A fit that does not converge, or a model that does not describe the data, is said and exits with 0; an input that
     cannot be used exits with 2.
@@ -44,15 +62,34 @@ def fit(
     Of a project of PDFgui every fit is repeated from its start values; the new values stand beside the recorded ones.
     """
     from pdfkit.projects.archive import is_project
+    from pdfkit.recipes.proposal import Wishes
     from pdfkit.recipes.recipe import run_recipe
 
-    if is_project(recipe):
-        return fit_project(recipe, out, convention or "pdffit2")
+    wishes = Wishes(preset, probe, qmax, qdamp, rmin, rmax, tuple(free or ()))
+    first = files[0]
+    if len(files) == 1 and is_project(first):
+        _only_of_data(wishes, first)
+        return fit_project(first, out, convention or "pdffit2")
     if convention is not None:
         raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a recipe says it under [fit]")
+    if any(file.suffix == ".toml" for file in files) or (len(files) == 1 and first.exists() and is_hdf5(first)):
+        if len(files) > 1:
+            raise PdfkitError("a recipe names its own data and structures: give it alone")
+        _only_of_data(wishes, first)
+        with fitting() as tell:
+            return of_fit(*run_recipe(_loaded(first), out, tell))
+    return fit_files(files, out, wishes)
 
-    with fitting() as tell:
-        return of_fit(*run_recipe(_loaded(recipe), out, tell))
+
+def _only_of_data(wishes: Wishes, file: Path) -> None:
+    """Refuse options that change what is proposed where a file says all itself."""
+    from pdfkit.recipes.proposal import Wishes
+
+    if wishes != Wishes():
+        raise PdfkitError(
+            f"{file.name} says itself what to fit: --preset, --free, --probe, --qmax, --qdamp, --rmin and --rmax are "
+            "for data and structures; change the file instead"
+        )
 
 
 def of_fit(result: FitResult, files: list[Path], title: str = "", note: str = "", **values: Any) -> Printed:
@@ -323,23 +360,51 @@ def _curves(file: Path, found: Any, alone: bool) -> list[PDF]:
 
 
 def recipe(
-    data: Annotated[str, typer.Argument(metavar="[DATA.gr]", help="The data file that it is to name.")] = "data.gr",
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FILE...]",
+            help="Data and structures to propose a fit for; or the name that the data of the example are to have.",
+            autocompletion=o.structure_names,
+        ),
+    ] = None,
     out: o.OutFile = None,
+    preset: Preset = None,
+    free: Free = None,
+    probe: o.Probe = None,
+    qmax: o.MaxQ = None,
+    qdamp: QDamp = None,
+    rmin: o.Lowest = None,
+    rmax: o.Highest = None,
 ) -> Printed:
-    """Print a commented recipe to start from: wurtzite and zinc blende in one nanoparticle.
+    """Print the recipe that `pdfkit fit DATA STRUCTURE` would run, to be changed; with --out, write it to that file.
 
-    With --out it is written to that file instead.
+    Without a structure: a commented recipe to start from, wurtzite and zinc blende in one nanoparticle, with every key.
     """
     from pdfkit.io._atomic import write_text
+    from pdfkit.recipes.proposal import Wishes
+    from pdfkit.recipes.written import recipe_of
+
+    wishes = Wishes(preset, probe, qmax, qdamp, rmin, rmax, tuple(free or ()))
+    files = files or []
+    if out is not None and out.exists():
+        raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")
+    folder = out.parent if out is not None else Path()
+    if out is not None and os.path.realpath(out) in {
+        os.path.realpath(one) for file in files for one in (file, folder / file)
+    }:
+        raise PdfkitError(f"{out} is the name of the data: give the recipe another, such as fit.toml")
+    plan = proposed(files, wishes) if len(files) > 1 or wishes != Wishes() else None
+    text = _example(files, out) if plan is None else recipe_of(plan, folder)
+    remarks = [] if plan is None else list(plan.assumed)
+    if out is None:
+        return Printed(text.rstrip("\n"), values={"recipe": text})
+    write_text(out, text)
+    return Printed(files=[out], values={"recipe": text}, remarks=remarks)
+
+
+def _example(files: Sequence[Path], out: Path | None) -> str:
     from pdfkit.recipes.template import recipe_template
 
-    if out is None:
-        text = recipe_template(data)
-        return Printed(text.rstrip("\n"), values={"recipe": text})
-    if out.exists():
-        raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")
-    if os.path.realpath(out) in {os.path.realpath(data), os.path.realpath(out.parent / data)}:
-        raise PdfkitError(f"{out} is the name of the data: give the recipe another, such as fit.toml")
-    text = recipe_template(data, name=out.name)
-    write_text(out, text)
-    return Printed(files=[out], values={"recipe": text})
+    data = str(files[0]) if files else "data.gr"
+    return recipe_template(data) if out is None else recipe_template(data, name=out.name)

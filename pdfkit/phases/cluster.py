@@ -239,6 +239,10 @@ class Cluster(Phase):
             out.__dict__[name] = getattr(self, name)
         return out
 
+    def nearest_bond(self, probe: str = "X") -> float:
+        """Return the smallest distance (Å) of two atoms, whatever the probe."""
+        return self._memo.shortest
+
     def refined_particle(self) -> Particle:
         """Return the atoms as expanded about their centre: what to write to a file after a fit."""
         factors = (1.0 + self.expansion) * (1.0 + np.array(self.axial or (0.0, 0.0, 0.0)))

@@ -177,13 +177,13 @@ class Crystal(Phase):
         return (
             self._scale(),
             *self._structure_quantities,
-            *self._deltas(self._shortest_bond(probe or "X")),
+            *self._deltas(self.nearest_bond(probe or "X")),
             Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut", least=0.01),
             Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False, least=0.0),
             *quantities_of(self.shape),
         )
 
-    def _shortest_bond(self, probe: str) -> float:
+    def nearest_bond(self, probe: str = "X") -> float:
         """Return the distance (Å) within which pairs first add up to `A_BOND`: the nearest bond that the probe sees."""
         known = self.__dict__.setdefault("_bonds", {})
         if probe not in known:

@@ -36,7 +36,10 @@ def _another_kind(path: AnyPath) -> str:
         rows = len(read_table(path).data)
     except ReadError:
         return ""
-    return f"this is data ({rows} rows of numbers), not a recipe: `pdfkit recipe {name.name} -o fit.toml` writes one"
+    return (
+        f"this is data ({rows} rows of numbers), not a recipe: `pdfkit recipe {name.name} STRUCTURE -o fit.toml` "
+        "writes one"
+    )
 
 
 @dataclass(frozen=True)

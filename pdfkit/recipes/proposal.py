@@ -1,0 +1,332 @@
+"""From data and structures to a fit: what a fit of these files should be, with every assumption said.
+
+`propose` looks at headers, first peaks and symmetry, and lets quick fits decide about size; `written.recipe_of` makes a
+recipe of it. Nothing is read or written here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pdfkit import _checks
+from pdfkit.data.advice import first_peak
+from pdfkit.data.band import band_limit
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.phases.base import plain_word
+from pdfkit.recipes.inputs import Inputs
+from pdfkit.recipes.recipe import PhaseEntry
+
+PRESETS = ("calibrate", "nanocrystal", "two-phase", "bulk")
+# Å: bulk crystals say all there is to say of themselves within this range.
+FAR = 50.0
+# Å: what measurements of total scattering resolve at the least, between a first peak and where its foot begins.
+FOOT = 0.9
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a user said beside the files; None and () where nothing.
+
+    free : changes of what varies (`pdfkit.recipes.changes`).
+    """
+
+    preset: str | None = None
+    probe: str | None = None
+    qmax: float | None = None
+    qdamp: float | None = None
+    rmin: float | None = None
+    rmax: float | None = None
+    free: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.preset is not None:
+            _checks.choice("preset", self.preset, PRESETS)
+
+    def options(self) -> dict[str, Any]:
+        """Return what a reader is told of the data."""
+        known = {"probe": self.probe, "qmax": self.qmax, "qdamp": self.qdamp}
+        return {key: value for key, value in known.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """One data set: its file, what is said of it (keys of [data]) and why, key by key."""
+
+    file: Path
+    name: str
+    pdf: PDF
+    values: Mapping[str, Any]
+    why: Mapping[str, str]
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The range of the fit in Å."""
+        return self.values["rmin"], self.values["rmax"]
+
+    def with_value(self, key: str, value: Any, why: str) -> DataPlan:
+        """Return the plan with another value."""
+        return replace(self, values={**self.values, key: value}, why={**self.why, key: why})
+
+    def measured(self) -> PDF:
+        """Return the data as the plan says that they were measured."""
+        known = {key: value for key, value in self.values.items() if key in _OF_INSTRUMENT}
+        given = (*self.pdf.instrument.given, *known)
+        return replace(self.pdf, instrument=replace(self.pdf.instrument, **known, given=given))
+
+
+_OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution")
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A fit that is proposed: data, phases, what varies, ties and limits; `assumed`: sentences on what files left open.
+
+    why : of phases and of what is free, by name of the phase or "free".
+    """
+
+    title: str
+    data: tuple[DataPlan, ...]
+    phases: tuple[PhaseEntry, ...]
+    free: tuple[str, ...] = ()
+    ties: Mapping[str, str] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    why: Mapping[str, str] = field(default_factory=dict)
+
+
+def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:
+    """Return the fit to propose for data and structures.
+
+    Raises PdfkitError where what is missing cannot be told from the files, or where data and structures do not belong
+    together.
+    """
+    from pdfkit.recipes import sizing
+    from pdfkit.recipes.freedom import freed
+
+    wishes = wishes or Wishes()
+    phases, why, said = _phases(given, wishes)
+    built = [entry.build() for entry in phases]
+    data, more = _data(given, built, wishes)
+    base = Proposal(_title(data, built), data, phases, assumed=(*said, *more), why=why)
+    sized = sizing.sized(freed(base, built), wishes)
+    return _changed(sized, wishes) if wishes.free else sized
+
+
+def _title(data: Iterable[DataPlan], phases: Iterable[Any]) -> str:
+    return f"{', '.join(one.file.stem for one in data)}: {' + '.join(phase.name for phase in phases)}"
+
+
+def _changed(plan: Proposal, wishes: Wishes) -> Proposal:
+    from pdfkit.recipes.changes import changed
+
+    names = sorted(parameter_names(plan, [entry.build() for entry in plan.phases]))
+    return replace(plan, free=changed(plan.free, wishes.free, names))
+
+
+def parameter_names(plan: Proposal, built: Iterable[Any]) -> set[str]:
+    """Return the names of all parameters of a proposed fit."""
+    from pdfkit.fitting.least_squares import parameters
+    from pdfkit.model.model import Model
+
+    model = Model(list(built), plan.data[0].measured().instrument)
+    several = len(plan.data) > 1
+    return set(parameters(model, [one.name for one in plan.data] if several else [""]))
+
+
+# --- phases ----------------------------------------------------------------------------------------------------------
+
+
+def _phases(given: Inputs, wishes: Wishes) -> tuple[tuple[PhaseEntry, ...], dict[str, str], list[str]]:
+    """Return the phases with their start values, why, and what is to be said of them."""
+    structures = dict(given.structures)
+    if wishes.preset == "two-phase" and len(structures) == 1:
+        structures |= _partner(*structures.items())
+    entries: list[PhaseEntry] = []
+    why: dict[str, str] = {}
+    said: list[str] = []
+    taken = {plain_word(path.stem) for path in given.data} if len(given.data) > 1 else set()
+    for word, phase in structures.items():
+        name = _own_name(plain_word(Path(word).stem), {*taken, *(entry.name for entry in entries)})
+        options, text = _symmetry(phase)
+        said += [f"{Path(word).name}: {one}" for one in text]
+        entry = PhaseEntry(name, word, Path(), options, {}, "")
+        entries.append(replace(entry, start=_start(entry.build())))
+        why[name] = "; ".join(text)
+    return tuple(entries), why, said
+
+
+def _partner(known: tuple[str, Any]) -> dict[str, Any]:
+    """Return the other of zinc blende and wurtzite of the same elements, from the structures that come with pdfkit."""
+    from pdfkit.io.structures import available_structures
+    from pdfkit.phases.crystal import Crystal
+
+    word, phase = known
+    elements = set(phase.structure.composition()) if phase.kind == "crystal" else set()
+    for name in available_structures():
+        other = Crystal.from_file(name)
+        if set(other.structure.composition()) == elements and len(other.structure.rotations) != len(
+            phase.structure.rotations
+        ):
+            return {name: other}
+    raise PdfkitError(
+        f"--preset two-phase: no second structure of {'–'.join(sorted(elements)) or word} comes with pdfkit: name two "
+        "structures"
+    )
+
+
+def _own_name(name: str, taken: set[str]) -> str:
+    k = 2
+    found = name
+    while found in taken:
+        found, k = f"{name}_{k}", k + 1
+    return found
+
+
+def _symmetry(phase: Any) -> tuple[dict[str, Any], list[str]]:
+    """Return the option that finds the space group of a cell whose atoms are merely listed, where they have one."""
+    if phase.kind != "crystal" or len(phase.structure.rotations) > 1 or len(phase.structure.sites) < 2:
+        return {}, []
+    try:
+        found = phase.structure.find_symmetry()
+    except PdfkitError:
+        return {}, []
+    if len(found.rotations) == 1:
+        return {}, []
+    atoms = len(phase.structure.sites)
+    return {"symmetry": "find"}, [f"its {atoms} atoms, listed without symmetry, have space group {found.spacegroup}"]
+
+
+def _start(phase: Any) -> dict[str, float]:
+    """Return start values: delta2 where atoms are bonded, and U where the file's is none that atoms have."""
+    known = {q.name: q.value for q in phase.quantities}
+    out = {name: 0.008 for name, value in known.items() if name.endswith("Uiso") and not 0.002 < value < 0.04}
+    delta2 = known.get("delta2", 0.0)
+    if delta2 == 0 and known.get("delta1", 0.0) == 0:
+        out["delta2"] = round(0.3 * phase.nearest_bond() ** 2, 2)
+    return out
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def _data(given: Inputs, phases: list[Any], wishes: Wishes) -> tuple[tuple[DataPlan, ...], list[str]]:
+    said: list[str] = []
+    names: list[str] = []
+    plans = []
+    for path, pdf in given.data.items():
+        names.append(_own_name(plain_word(path.stem), set(names)))
+        plan, more = _one(path, names[-1], pdf, phases, wishes)
+        unit = given.units.get(path)
+        plan = plan.with_value("r_unit", unit, "as the file has it") if unit else plan
+        plans.append(plan)
+        said += [f"{path.name}: {text}" for text in more]
+    return tuple(plans), said
+
+
+def _one(path: Path, name: str, pdf: PDF, phases: list[Any], wishes: Wishes) -> tuple[DataPlan, list[str]]:
+    _refuse_nothing(path, pdf)
+    own = pdf.instrument
+    said = _against(pdf, phases)
+    values: dict[str, Any] = {"probe": own.probe or "X"}
+    told = "asked for" if wishes.probe else "from the header"
+    why = {"probe": told if own.probe else "assumed: the header does not say"}
+    if own.probe is None:
+        said.append("the header does not say what was scattered: X-rays are assumed (--probe N for neutrons)")
+    qmax, how, assumed = _qmax(pdf, wishes)
+    values["qmax"], why["qmax"] = qmax, how
+    said += [assumed] * bool(assumed)
+    for key in ("qdamp", "qbroad", "resolution", "qtail"):
+        if key in own.given and (key == "qdamp" or getattr(own, key)):
+            values[key] = getattr(own, key)
+            why[key] = "asked for" if key == "qdamp" and wishes.qdamp is not None else "from the header"
+    plan = DataPlan(path, name, pdf, values, why)
+    plan, more = _ranged(plan, phases, wishes)
+    return plan, [*said, *more]
+
+
+def _refuse_nothing(path: Path, pdf: PDF) -> None:
+    if not pdf.G.any() or float(pdf.G.std()) == 0:
+        raise PdfkitError(f"{path.name} holds no signal: G(r) is {pdf.G[0]:g} throughout; give data with peaks")
+
+
+def _qmax(pdf: PDF, wishes: Wishes) -> tuple[float, str, str]:
+    """Return Qmax, where it is from, and what is to be said of it."""
+    known = pdf.instrument.qmax
+    if known is not None and known > 0:
+        return known, "asked for" if wishes.qmax is not None else "from the header", ""
+    found, how = band_limit(pdf)
+    shown = "no cut" if math.isinf(found) else f"Qmax {found:g}"
+    return found, f"estimated: {how}", f"the header has no Qmax; {how}, so {shown} is taken (--qmax to change it)"
+
+
+def _against(pdf: PDF, phases: list[Any]) -> list[str]:
+    """Say where the composition that a header states and the structures do not go together."""
+    foreign, absent = elements_apart(pdf, phases)
+    parts = [f"the structures hold {', '.join(foreign)} besides"] * bool(foreign)
+    parts += [f"no structure holds {', '.join(absent)}"] * bool(absent)
+    return [f"the header's composition is {pdf.composition}: {', and '.join(parts)}; is it right?"] if parts else []
+
+
+def elements_apart(pdf: PDF, phases: list[Any]) -> tuple[list[str], list[str]]:
+    """Return the elements of the phases that the header's composition lacks, and those that only it has."""
+    from pdfkit.structure.formulas import formula
+
+    try:
+        stated = {element for element, _ in formula(pdf.composition or "")}
+    except PdfkitError:
+        return [], []
+    held = {element for phase in phases for element in elements_of(phase)}
+    return (sorted(held - stated), sorted(stated - held)) if stated else ([], [])
+
+
+def elements_of(phase: Any) -> set[str]:
+    """Return the elements of a phase."""
+    if phase.kind == "cluster":
+        return set(phase.particle.composition())
+    return {site.element for site in phase.structure.sites}
+
+
+def _ranged(plan: DataPlan, phases: list[Any], wishes: Wishes) -> tuple[DataPlan, list[str]]:
+    """Return the plan with the range of the fit: from the foot of the first peak to where data or order end."""
+    pdf, probe = plan.pdf, plan.values["probe"]
+    bond = min(phase.nearest_bond(probe) for phase in phases)
+    first, last = float(pdf.r[0]), float(pdf.r[-1])
+    rmin = max(round(max(bond - FOOT, 0.55 * bond), 1), math.ceil(first * 10) / 10)
+    said = []
+    peak = first_peak(pdf.r, pdf.G)
+    if peak is not None and peak < bond - 0.45 and plan.values["qmax"] > 8:
+        said.append(f"the first strong peak is at {peak:.2f} Å, the nearest atoms of the structure are at {bond:.2f} Å")
+    far = _farthest(pdf, phases)
+    rmax = math.floor(min(last, far) * 10) / 10
+    why = {
+        "rmin": f"the nearest bond is at {bond:.2f} Å",
+        "rmax": "the end of the data" if last <= far else "far enough",
+    }
+    for key, wish in (("rmin", wishes.rmin), ("rmax", wishes.rmax)):
+        if wish is not None:
+            why[key] = "asked for"
+    rmin, rmax = (wishes.rmin if wishes.rmin is not None else rmin), (wishes.rmax or rmax)
+    if rmax > last:
+        said.append(f"the data end at {last:.2f} Å: nothing is fitted from there to rmax = {rmax:g} Å")
+    if not rmin < rmax or not ((pdf.r >= rmin) & (pdf.r <= rmax)).any():
+        raise PdfkitError(
+            f"{plan.file.name}: no data from {rmin:g} to {rmax:g} Å (they go from {first:g} to {last:g} Å): give "
+            "--rmin and --rmax"
+        )
+    plan = plan.with_value("rmin", rmin, why["rmin"])
+    return plan.with_value("rmax", rmax, why["rmax"]), said
+
+
+def _farthest(pdf: PDF, phases: list[Any]) -> float:
+    """Return up to where (Å) a fit makes sense: a bulk range, less for large cells; a cluster and what is about it."""
+    if all(phase.kind == "cluster" for phase in phases):
+        return max(15.0, *(float(phase.particle.extent()) + 3.0 for phase in phases))
+    atoms = max(
+        (float(phase.structure.multiplicities().sum()) for phase in phases if phase.kind == "crystal"), default=1
+    )
+    return FAR if atoms <= 60 else 30.0 if atoms <= 400 else 20.0

@@ -1,0 +1,120 @@
+"""A proposed fit as the text of a recipe, whose comments say where each number is from."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdfkit.recipes.template import quoted
+
+if TYPE_CHECKING:
+    from pdfkit.recipes.proposal import DataPlan, Proposal
+    from pdfkit.recipes.recipe import PhaseEntry
+
+_KEYS = ("r_unit", "probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "rmin", "rmax")
+_UNITS = {"qmin": "Å⁻¹", "qmax": "Å⁻¹", "qdamp": "Å⁻¹", "qbroad": "Å⁻¹", "resolution": "ΔQ/Q", "qtail": "Å⁻¹"}
+_UNITS |= {"rmin": "Å", "rmax": "Å"}
+_WIDTH = 33
+_SEAL = re.compile(r"^# unchanged: ([0-9a-f]{16})\n", re.MULTILINE)
+
+
+def recipe_of(plan: Proposal, folder: str | os.PathLike[str], *, here: bool = False) -> str:
+    """Return the text of a recipe that lies in `folder`: paths start there. here : results go beside it."""
+    lines = ["# A fit proposed by pdfkit from data and structures. Change what you know better, and run it again:"]
+    lines += ["# pdfkit fit this-file.toml"]
+    for text in plan.assumed:
+        lines += ["#", *textwrap.wrap(text, 112, initial_indent="# * ", subsequent_indent="#   ")]
+    lines += [f"title = {quoted(plan.title)}", ""]
+    for one in plan.data:
+        lines += [*_data(one, folder, several=len(plan.data) > 1), ""]
+    for entry in plan.phases:
+        lines += [*_phase(entry, folder, plan.why), ""]
+    lines += _fit(plan)
+    lines += ["", "[output]", 'dir = "."'] if here else []
+    return sealed("\n".join(lines) + "\n")
+
+
+def sealed(text: str) -> str:
+    """Return a text that says whether it was changed: its first line holds a digest of the rest."""
+    return f"# unchanged: {_digest(text)}\n{text}"
+
+
+def is_untouched(text: str) -> bool:
+    """Return whether a text is as `sealed` made it."""
+    found = _SEAL.match(text)
+    return bool(found) and _digest(text[found.end() :]) == found[1]  # type: ignore[union-attr, index]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def relative(file: str | Path, folder: str | os.PathLike[str]) -> str:
+    """Return the path of a file from a folder, whole where they lie on different drives."""
+    try:
+        return Path(os.path.relpath(os.path.realpath(file), os.path.realpath(folder))).as_posix()
+    except ValueError:
+        return str(Path(file).resolve())
+
+
+def _line(key: str, value: Any, why: str = "") -> str:
+    text = f"{key} = {_value(value)}"
+    return f"{text:<{_WIDTH}} # {why}" if why else text
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return "inf" if math.isinf(value) else repr(float(value))
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
+    return f"[{', '.join(map(_value, value))}]"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quoted(name)
+
+
+def _data(one: DataPlan, folder: str | os.PathLike[str], *, several: bool) -> list[str]:
+    lines = ["[[data]]", _line("file", relative(one.file, folder))]
+    lines += [_line("name", one.name)] * several
+    for key in _KEYS:
+        if key in one.values:
+            why = ", ".join(part for part in (_UNITS.get(key, ""), one.why.get(key, "")) if part)
+            lines.append(_line(key, one.values[key], why))
+    return lines
+
+
+def _phase(entry: PhaseEntry, folder: str | os.PathLike[str], why: Mapping[str, str]) -> list[str]:
+    file = entry.folder / entry.structure
+    place = relative(file, folder) if file.is_file() else entry.structure
+    lines = ["[[phase]]", _line("name", entry.name), _line("structure", place, why.get(entry.name, ""))]
+    for key, value in entry.options.items():
+        if key == "shape":
+            shape = {"kind": value.kind, **dict(zip((p.name for p in value.parameters), value.values(), strict=True))}
+            lines.append(_line("shape", shape, "Å, a start"))
+        else:
+            lines.append(_line(key, value))
+    if entry.start:
+        lines.append(_line("start", dict(entry.start), "Å², where the file has none that serves"))
+    return lines
+
+
+def _fit(plan: Proposal) -> list[str]:
+    lines = ["[fit]", f"free = [{', '.join(map(quoted, plan.free))}]"]
+    if plan.ties:
+        lines += ["", "[fit.ties]"]
+        lines += [f"{quoted(name)} = {quoted(other)}" for name, other in plan.ties.items()]
+    if plan.bounds:
+        lines += ["", "[fit.bounds]"]
+        lines += [f"{quoted(name)} = {_value(list(pair))}" for name, pair in plan.bounds.items()]
+    return lines
