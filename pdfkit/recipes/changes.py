@@ -32,10 +32,10 @@ def changed(free: Sequence[str], words: Iterable[str], names: Sequence[str] = ()
             key=signed[0],
         )
     out = tuple(dict.fromkeys(free if signed else changes))
+    for word in changes if names else ():
+        matching(names, word.lstrip(SIGNS))
     for word in signed:
         name = word[1:]
-        if names:
-            matching(names, name)
         out = (*out, name) if word[0] == "+" and name not in out else out
         out = _without(out, name, names) if word[0] == "-" else out
     if not out:

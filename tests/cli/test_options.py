@@ -109,7 +109,7 @@ WRONG = {
 NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
-    "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr"],
+    "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
     "convert": ["one.ddp3"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
@@ -208,9 +208,9 @@ def test_a_missing_file_is_told_the_nearest_in_its_folder(folder: Path) -> None:
     ("line", "words"),
     [
         ("build sphere CdS 20", "the nearest are CdS_wurtzite, CdS_zincblende"),
-        ("fit Ni.gr", "this is data (140 rows of numbers), not a recipe: `pdfkit recipe Ni.gr -o fit.toml` writes one"),
+        ("fit Ni.gr", "Ni.gr is data and needs a structure beside it"),
         ("compare Ni.gr a.toml", "this is data"),
-        ("fit Ni.cif", "this is a structure, not a recipe"),
+        ("fit Ni.cif", "no data to fit among Ni.cif"),
         ("fit old.h5", "this is a result, not a recipe"),
         ("pattern Ni.cif --xrd", "Ni.cif is a crystal without end"),
         ("pattern CdS_zincblende", "pdfkit build sphere CdS_zincblende 40"),
