@@ -41,6 +41,16 @@ ALIKE = 1e-4
 """A slope of which no more than this share is left beside those of free parameters says nothing of its own."""
 
 
+RIVAL = 0.6
+"""Share of the largest number of standard errors from which on another quantity may be the reason as well."""
+MOST = 3
+"""So many of these are named."""
+BROAD = ("resolution", "qbroad")
+"""The two ways to have peaks broaden with r, of which the one that is used is named, or the first."""
+INSTRUMENT = ("qdamp", "qtail")
+"""What else the instrument does."""
+
+
 @dataclass(frozen=True, eq=False)
 class Fixed:
     """A quantity that was held: its name, value and limits, and the derivative (k,) of the band's numbers by it."""
@@ -51,9 +61,18 @@ class Fixed:
     high: float
     slope: Array
 
+    @property
+    def kind(self) -> str:
+        """The last word of its name."""
+        return self.name.rpartition(".")[2]
+
     def can_move(self, step: float) -> bool:
         """Whether the limits leave room in the direction of a step."""
         return self.value < self.high if step > 0 else self.value > self.low
+
+
+Asked = tuple[float, float, Fixed]
+"""By how many standard errors, and by how much, the residual asks for another value, and of what."""
 
 
 def findings(basis: Basis, found: Estimate, r: Array, fixed: Sequence[Fixed]) -> tuple[str, ...]:
@@ -131,18 +150,36 @@ def _held(found: Estimate, fixed: Sequence[Fixed]) -> tuple[str, ...]:
     known = found.known(slopes)
     own = known - found.shared(slopes)
     pull = -(found.a @ slopes)
-    asked = [
-        (force / math.sqrt(size), force / size, one)
+    asked: list[Asked] = [
+        (float(force) / math.sqrt(size), float(force) / float(size), one)
         for force, size, all_of_it, one in zip(pull, own, known, fixed, strict=True)
         if size > ALIKE * all_of_it and one.can_move(force)
     ]
-    if not asked:
+    ranked = _ranked(asked)
+    if not ranked:
         return ()
-    sigmas, step, one = max(asked, key=lambda each: abs(each[0]))
-    if abs(sigmas) < HELD:
-        return ()
+    sigmas, step, one = ranked[0]
     where = "higher" if step > 0 else "lower"
+    others = " or ".join(f"{other.name} ({abs(size):.2g})" for size, _, other in ranked[1:MOST])
+    advice = (
+        f"; so it does for {others}: free the one that is not known, the instrument first" if others else ": free it"
+    )
     return (
         f"the residual is more than noise: it asks for a {where} {one.name} than {one.value:.4g}, where it was held, "
-        f"by {abs(sigmas):.2g} standard errors: free it, or give its right value",
+        f"by {abs(sigmas):.2g} standard errors{advice}, or give its right value",
     )
+
+
+def _ranked(asked: Sequence[Asked]) -> list[Asked]:
+    """Return the values that the residual asks for about as much as for any, first what the instrument does.
+
+    What one quantity would take away, others would in part: peaks that broaden with r look much like correlated motion,
+    which narrows those at low r.
+    """
+    most = max((abs(sigmas) for sigmas, _, _ in asked), default=0.0)
+    near = [each for each in asked if abs(each[0]) >= max(HELD, RIVAL * most)]
+    broad = [each for each in near if each[2].kind in BROAD]
+    first = max(broad, key=lambda each: (each[2].value != 0.0, each[2].kind == BROAD[0]), default=None)
+    left = [each for each in near if each not in broad]
+    left.sort(key=lambda each: (each[2].kind not in INSTRUMENT, -abs(each[0])))
+    return left if first is None else [first, *left]
