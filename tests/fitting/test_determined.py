@@ -312,6 +312,19 @@ def test_a_bound_of_the_users_own_has_none() -> None:
     assert on_bound(par, 4.2, 15.0).endswith("upper bound 4.2: it has no error; widen the bound or fix it")
 
 
+def test_a_residual_asks_for_the_instrument_first() -> None:
+    """Nickel whose instrument broadens peaks: delta1 would take away as much, and is not the reason."""
+    model = pk.Model(crystal("Ni", "ni"), INSTRUMENT)
+    r = np.arange(1.5, 30, 0.02)
+    data = simulated(model, {"resolution": 0.006}, r, 0.1)
+    result = pk.fit(model, data, free=["scale", "a", "Uiso"])
+    (said,) = [text for text in result.remarks if "asks for" in text]
+    assert "asks for a higher resolution than 0" in said
+    assert "so it does for" in said
+    assert "ni.delta1" in said
+    assert said.endswith("free the one that is not known, the instrument first, or give its right value")
+
+
 def test_a_size_on_its_upper_bound_is_as_good_as_endless() -> None:
     model = pk.Model(crystal("Ni", "ni", shape=pk.Sphere(100)), INSTRUMENT)
     par = pk.parameters(model)["ni.spdiameter"]
