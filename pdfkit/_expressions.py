@@ -51,13 +51,17 @@ class _DottedNames(ast.NodeTransformer):
 def parse(text: str) -> ast.Expression:
     """Return the syntax tree of `text` with dotted names as single names; ParameterError if it is not arithmetic."""
     if len(text) > MOST_CHARACTERS:
-        raise ParameterError(f"expression {_short(text)} is longer than {MOST_CHARACTERS} characters: shorten it")
+        raise ParameterError(
+            f"expression {_short(text)} is longer than {MOST_CHARACTERS} characters: shorten it", key=text
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python has remarks on text that is refused below
             tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ParameterError(f"expression {_short(text)} is not arithmetic: write for example 1.633*wz.a") from None
+        raise ParameterError(
+            f"expression {_short(text)} is not arithmetic: write for example 1.633*wz.a", key=text
+        ) from None
     _check_size(tree, text)
     tree = ast.fix_missing_locations(ast.Expression(_DottedNames().visit(tree.body)))
     _check(tree.body, text)
@@ -75,7 +79,8 @@ def _check_size(tree: ast.AST, text: str) -> None:
         nodes, depth = nodes + len(level), depth + 1
         if nodes > MOST_NODES or depth > MOST_LEVELS:
             raise ParameterError(
-                f"expression {_short(text)} has more than {MOST_NODES} symbols or {MOST_LEVELS} levels: simplify it"
+                f"expression {_short(text)} has more than {MOST_NODES} symbols or {MOST_LEVELS} levels: simplify it",
+                key=text,
             )
         inner = (child for node in level for child in ast.iter_child_nodes(node))
         level = [node for node in inner if not isinstance(node, ast.operator | ast.unaryop | ast.expr_context)]
@@ -88,7 +93,7 @@ def _check(node: ast.AST, text: str) -> None:
         case ast.Constant(value=int() | float() as value):
             if _as_float(value) < math.inf:
                 return
-            raise ParameterError(f"expression {_short(text)} has a number that is too large: simplify it")
+            raise ParameterError(f"expression {_short(text)} has a number that is too large: simplify it", key=text)
         case ast.Name():
             return
         case ast.UnaryOp(op=ast.USub() | ast.UAdd(), operand=operand):
@@ -99,7 +104,8 @@ def _check(node: ast.AST, text: str) -> None:
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             return _check(argument, text)
     raise ParameterError(
-        f"expression {_short(text)} uses more than numbers, names, + - * / ** and {', '.join(FUNCTIONS)}: simplify it"
+        f"expression {_short(text)} uses more than numbers, names, + - * / ** and {', '.join(FUNCTIONS)}: simplify it",
+        key=text,
     )
 
 
@@ -178,11 +184,13 @@ def evaluate(text: str, values: Mapping[str, float]) -> Dual:
         if not all(map(math.isfinite, (value, *slopes.values()))):
             raise OverflowError("it is not finite")
     except KeyError as error:
-        raise ParameterError(f"expression {_short(text)} names {error.args[0]!r}, which is not a parameter") from None
+        raise ParameterError(
+            f"expression {_short(text)} names {error.args[0]!r}, which is not a parameter", key=str(error.args[0])
+        ) from None
     except (ZeroDivisionError, ValueError, OverflowError) as error:
         why = "too large" if isinstance(error, OverflowError) else str(error)
         raise ParameterError(
-            f"expression {_short(text)} has no value here ({why}): change it, or the start values"
+            f"expression {_short(text)} has no value here ({why}): change it, or the start values", key=text
         ) from None
     return value, slopes
 

@@ -308,17 +308,20 @@ def plot(
     kind: o.CurveKind = None,
     composition: o.Composition = None,
     rho0: o.Density = None,
+    unit: o.Unit = None,
 ) -> Printed:
     """Draw G(r) of one or several files in one picture, or a fit with its difference curve.
 
     Of a result among several files its calculated G(r) is drawn; of a result alone, with --rmin or --rmax, data, model
     and difference in that range.
     """
+    from pdfkit._checks import choice
     from pdfkit.io._atomic import check_target
 
     target = out or Path(f"{files[0].stem}.png")
     check_target(target, files)
-    about: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0}
+    r_unit = None if unit is None else choice("unit", unit, ("A", "nm"))
+    about: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0, "r_unit": r_unit}
     read = [_read(file, about) for file in files]
     curves = [one for file, found in zip(files, read, strict=True) for one in _curves(file, found, len(files) == 1)]
     if difference and len(curves) != 2:

@@ -28,20 +28,60 @@ Convention = Annotated[
 
 
 def convert(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT.ddp3", help="A project of PDFgui, .ddp3 or .ddp.")],
+    project: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROJECT.ddp3|RESULT.h5", help="A project of PDFgui, .ddp3 or .ddp; or a result of a fit."
+        ),
+    ],
     out: o.OutFolder = None,
     convention: Convention = None,
 ) -> Printed:
     """Write the fits of a PDFgui project as recipes, with their structures (.stru) and data (.gr).
 
+    Of a result, the other way: refined structures (.stru with standard uncertainties), fit curves (.fgr), and a project
+    (.ddp3) to go on with in PDFgui.
+
     Each fit goes into a folder of its own in --out (default: pdfkit-out/<project name>); run one with `pdfkit fit
     <folder>/fit.toml`. With --convention pdffit2 the data are the points that PDFgui hands to PDFfit2.
     """
+    from pdfkit.cli.fits import is_hdf5
     from pdfkit.projects.reading import read_project
 
+    if is_hdf5(project):
+        if convention is not None:
+            raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a result has its own")
+        return _for_pdfgui(project, _folder(project, out))
     found = read_project(project)
     files = found.convert(_folder(project, out), convention or "pdffit2")
     return Printed("\n".join(map(str, files)), files, {"fits": list(found.fits)}, _remarks(found), _left_out(found))
+
+
+def _for_pdfgui(path: Path, out: Path) -> Printed:
+    """Write a result as PDFgui and PDFfit2 read it; what they do not have is said, and the rest is written."""
+    from pdfkit.io._atomic import write_text
+    from pdfkit.io._folders import folder, publish
+    from pdfkit.io.exports import write_fgr, write_project
+    from pdfkit.projects.recipes import stru_text
+    from pdfkit.results.saving import load_result
+
+    result = load_result(path)
+    phases: list[Any] = list(result.datasets[0].model.phases)
+    texts = {f"{one.name}.stru": stru_text(one, result.covariance_of(one)) for one in phases if one.kind == "crystal"}
+    left = [f"phase {one.name} is {one.kind}, and no .stru is written of it" for one in phases if one.kind != "crystal"]
+    curves = {f"{one.name or path.stem}.fgr": one.name or None for one in result.datasets}
+    name = f"{path.stem}.ddp3"
+    with folder(out, [*texts, *curves, name], [path]) as target, publish(target) as stage:
+        for file, text in texts.items():
+            write_text(stage / file, text)
+        for file, data in curves.items():
+            write_fgr(stage / file, result, data)
+        try:
+            write_project(stage / name, {path.stem: result})
+        except PdfkitError as error:
+            left, name = [*left, f"no project is written: {error}"], ""
+    files = [target / file for file in (*texts, *curves, name) if file]
+    return Printed("\n".join(map(str, files)), files, {"rw": result.rw}, warnings=left)
 
 
 def _folder(project: Path, out: Path | None) -> Path:

@@ -116,7 +116,7 @@ class ValueRestraint(Restrained):
         try:
             expression = _expressions.written_out(self.expression, names)
         except ParameterError as error:
-            raise ParameterError(f"restraint {self.expression}: {error}") from None
+            raise ParameterError(f"restraint {self.expression}: {error}", key=self.expression) from None
         value, slopes = _expressions.evaluate(expression, dict(zip(names, values.tolist(), strict=True)))
         gradient = np.zeros(tangents.shape[1])
         for name, slope in slopes.items():
@@ -168,7 +168,8 @@ class BondRestraint(Restrained):
         if found is None:
             raise ParameterError(
                 f"a restraint names the bond {self.first}–{self.second}, but phase {self.phase} has no such pair "
-                f"within {reach:g} Å: correct its elements or target"
+                f"within {reach:g} Å: correct its elements or target",
+                key=self.first,
             )
         what = f"{self.phase}: {self.first}–{self.second}"
         return [Term(what, "Å", found[0], *_limits(self), self.sigma, found[1])]
@@ -230,7 +231,8 @@ class AngleRestraint(Restrained):
         if not first.i.size:
             raise ParameterError(
                 f"a restraint names the angle {self.first}–{self.centre}–{self.last}, but phase {self.phase} has no "
-                "such angle between bonds: correct its atoms"
+                "such angle between bonds: correct its atoms",
+                key=self.centre,
             )
         theta, _ = _bonds.angles(_bonds.generic(phase), first, second)
         distinct = np.unique(np.column_stack([first.i, np.round(theta, 7)]), axis=0, return_index=True)[1]
@@ -261,7 +263,8 @@ def at_phase(
     known = {phase.name: phase for phase in model.phases}
     if name not in known:
         raise ParameterError(
-            f"a restraint names the phase {name!r}, which the model does not have: nearest are {nearest(name, known)}"
+            f"a restraint names the phase {name!r}, which the model does not have: nearest are {nearest(name, known)}",
+            key=name,
         )
     phase = known[name]
     position = {one: k for k, one in enumerate(names)}

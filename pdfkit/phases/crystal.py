@@ -7,7 +7,7 @@ U11 where site symmetry ties the others. Everything else follows from them linea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from os import PathLike
@@ -240,23 +240,22 @@ class Crystal(Phase):
 
     def files(self, covariance: Array | None = None) -> dict[str, str]:
         """Return the structure as CIF, with standard uncertainties."""
-        from pdfkit.io.cif.files import format_cif
+        from pdfkit.io.cif.files import format_cif, refined_numbers
 
-        return {"cif": format_cif(self.structure, None if covariance is None else self._errors(covariance))}
+        errors = None if covariance is None else self.errors(covariance, refined_numbers)
+        return {"cif": format_cif(self.structure, errors)}
 
-    def _errors(self, covariance: Array) -> Array:
-        """Return √diag(J C Jᵀ) of the numbers of the CIF, J by small steps: NaN where what they rest on is unknown."""
-        from pdfkit.io.cif.files import refined_numbers
-
-        here = refined_numbers(self.structure)
+    def errors(self, covariance: Array, numbers: Callable[[Structure], Array]) -> Array:
+        """Return √diag(J C Jᵀ) of numbers of the structure, J by small steps: NaN where unknown ones count."""
+        here = numbers(self.structure)
         structural = {q.name for q in self._structure_quantities}
         moved = [k for k, q in enumerate(self.quantities) if q.name in structural and covariance[k, k] != 0]
         J = np.zeros((here.size, len(moved)))
         for column, q in enumerate(self.quantities[k] for k in moved):
             step = 1e-6 * max(abs(q.value), 1e-3)
             step = -step if q.value + step > q.most else step
-            there = refined_numbers(self.with_values({q.name: q.value + step}).structure)
-            J[:, column] = (there - here) / step
+            change = numbers(self.with_values({q.name: q.value + step}).structure) - here
+            J[:, column] = (change - np.round(change)) / step  # an atom may have left its cell
         J[np.abs(J) < 1e-6] = 0.0  # what does not move at all
         C = covariance[np.ix_(moved, moved)]
         unknown = ~np.isfinite(np.diag(C))

@@ -17,9 +17,9 @@ import numpy as np
 from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
+from pdfkit.io.stru import listed_numbers
 from pdfkit.projects.project import Curves, Fits, Project, ProjectData, ProjectFit, ProjectParameter, ProjectPhase
 from pdfkit.projects.recipes import stru_text
-from pdfkit.structure.structure import Structure
 
 if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
@@ -131,7 +131,7 @@ def _phase(phase: Any, result: FitResult, formulas: Mapping[str, str]) -> Projec
 
 def _of_atoms(phase: Crystal, formulas: Mapping[str, str]) -> dict[str, str]:
     """Return the formulas of cell and atoms that follow from those of the quantities of a crystal."""
-    here = _numbers(phase.structure)
+    here = listed_numbers(phase.structure)
     slopes = {name: _slope(phase, name, here) for name in formulas}
     values = {q.name: q.value for q in phase.quantities}
     out = {}
@@ -143,13 +143,6 @@ def _of_atoms(phase: Crystal, formulas: Mapping[str, str]) -> dict[str, str]:
     return out
 
 
-def _numbers(structure: Structure) -> Array:
-    """Return cell, then x, y, z, U11 … U23, occupancy of every atom of the cell."""
-    p1 = structure.to_p1()
-    atoms = [(*site.xyz, *p1.U_tensor(i), site.occ) for i, site in enumerate(p1.sites)]
-    return np.array([*p1.cell, *(value for atom in atoms for value in atom)])
-
-
 def _names(atoms: int) -> list[str]:
     cell = [f"lat({k})" for k in range(1, 7)]
     return cell + [f"{word}({i})" for i in range(1, atoms + 1) for word in _ATOM]
@@ -159,7 +152,7 @@ def _slope(phase: Crystal, name: str, here: Array) -> Array:
     quantity = next(q for q in phase.quantities if q.name == name)
     step = 1e-3 * (abs(quantity.value) or 1.0)
     step = -step if quantity.value + step > quantity.most else step
-    there = _numbers(phase.with_values({name: quantity.value + step}).structure)
+    there = listed_numbers(phase.with_values({name: quantity.value + step}).structure)
     change = there - here
     change[6:] -= np.where(np.tile(np.arange(10) < 3, (here.size - 6) // 10), np.round(change[6:]), 0.0)  # whole cells
     return np.asarray(change / step)
@@ -203,4 +196,4 @@ def _data(one: DatasetFit, formulas: Mapping[str, str], several: bool) -> Projec
 
 def _observed(one: DatasetFit) -> Any:
     about = replace(one.model.instrument, qmax=one.model.instrument.qmax or math.inf)
-    return replace(one.data, instrument=about)
+    return replace(one.data if one.whole is None else one.whole, instrument=about)

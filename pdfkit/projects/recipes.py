@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
@@ -75,13 +76,17 @@ def _number(value: float) -> str:
     return "inf" if math.isinf(value) else repr(float(value))
 
 
-def stru_text(phase: Crystal) -> str:
-    """Return a phase as a PDFfit file, with the numbers that its header has room for."""
-    from pdfkit.io.stru import format_stru
+def stru_text(phase: Crystal, covariance: Array | None = None) -> str:
+    """Return a phase as a PDFfit file, with the numbers that its header has room for.
+
+    covariance : of the quantities of the phase (`FitResult.covariance_of`), for standard uncertainties.
+    """
+    from pdfkit.io.stru import format_stru, listed_numbers
 
     own = {name: getattr(phase, name) for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
     shape = {p.name: value for p, value in zip(phase.shape.parameters, phase.shape.values(), strict=True)}
-    return format_stru(replace(phase.structure, meta={**own, **shape}))
+    errors = None if covariance is None else phase.errors(covariance, listed_numbers)
+    return format_stru(replace(phase.structure, meta={**own, **shape}), errors)
 
 
 def convert(project: Project, folder: AnyPath, convention: str) -> list[Path]:

@@ -57,7 +57,7 @@ class FitSettings:
         _checks.choice("grid", self.grid, ("data", "nyquist"))
         _checks.choice("noise", self.noise, ("estimated", "given"))
         if self.max_nfev < 1:
-            raise PdfkitError(f"max_nfev = {self.max_nfev:g}: give at least 1 evaluation")
+            raise PdfkitError(f"max_nfev = {self.max_nfev:g}: give at least 1 evaluation", key="max_nfev")
 
 
 @dataclass(frozen=True, eq=False)

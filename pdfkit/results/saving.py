@@ -371,6 +371,8 @@ def _result(entry: Group) -> FitResult:
     if not datasets:
         raise ReadError(entry.source, f"it holds no data: {_AGAIN}")
     _complete(params, datasets)
+    for one in datasets:
+        _check_model(entry, params, one, len(datasets) > 1)
     fit = entry.group("fit")
     numbers = {name: fit.number(name) for name in _NUMBERS}
     if below := [name for name, value in numbers.items() if value < 0]:
@@ -407,6 +409,18 @@ def _result(entry: Group) -> FitResult:
         restraint_chi2=(restraint := fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0),
         minimum=fit.number("minimum") if "minimum" in fit else numbers["chi2"] + restraint,
     )
+
+
+def _check_model(entry: Group, params: Parameters, one: DatasetFit, several: bool) -> None:
+    """Refuse a file whose parameters are not those of its own model: somebody changed one of the two."""
+    for name, value in zip(one.model.names, one.model.values, strict=True):
+        own = f"{one.name}.{name}"
+        par = dict.get(params, own) if several and own in params else dict.get(params, name)
+        if par is not None and not math.isclose(float(par.value), float(value), rel_tol=1e-6, abs_tol=1e-9):
+            raise ReadError(
+                entry.source,
+                f"its parameter {par.name} = {float(par.value):.8g} is not that of its model, {value:.8g}: {_AGAIN}",
+            )
 
 
 def _settings(fit: Group, datasets: Sequence[DatasetFit], whitened: bool) -> FitSettings:

@@ -269,6 +269,22 @@ def test_plot_draws_files_and_results_together(folder: Path, monkeypatch: pytest
     assert [one.name for one in two] == ["Ni", "Cu"]
 
 
+def test_plot_takes_the_unit_that_its_advice_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """r in nm without a label: the message names --unit, and with it the curve is drawn in Å."""
+    from pdfkit import plot
+
+    pdf = pk.read_pdf("Ni.gr")
+    rows = (f"{r / 10:.5f} {G * 100:.6f}" for r, G in zip(pdf.r, pdf.G, strict=True))
+    Path("nm.gr").write_text("\n".join(["#L r(nm) G(A^-2)", *rows]) + "\n")
+    done = RUNNER.invoke(app.app, ["plot", "nm.gr", "-o", "p.png"])
+    assert "--unit nm" in str(done.exception)
+    drawn: list[Any] = []
+    monkeypatch.setattr(plot, "pdf", lambda *curves, path, **how: drawn.extend(curves))
+    done = RUNNER.invoke(app.app, ["plot", "nm.gr", "--unit", "nm", "-o", "p.png"])
+    assert done.exit_code == 0, done.exception
+    assert drawn[0].r[-1] == pytest.approx(pdf.r[-1], abs=1e-3)
+
+
 # --- completion ------------------------------------------------------------------------------------------------------
 
 

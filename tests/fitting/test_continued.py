@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.errors import ParameterError
+from pdfkit.errors import ParameterError, ReadError
 from pdfkit.fitting.changes import Changes
 from pdfkit.fitting.comparison import side_by_side
 from pdfkit.model import noise
@@ -191,3 +191,11 @@ def test_two_data_sets_keep_their_own_ranges(tmp_path: Path) -> None:
         saved.refit(data=pair["x"])
     only = saved.refit(data={"y": pair["x"]})
     assert only.params["y.ni.scale"].value == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_file_whose_parameters_are_not_those_of_its_model_is_refused(first: pk.FitResult, tmp_path: Path) -> None:
+    params = first.params.copy()
+    params["wz.a"].value += 0.001
+    file = replace(first, params=params).save(tmp_path / "changed.h5")
+    with pytest.raises(ReadError, match=r"parameter wz\.a = .* is not that of its model"):
+        pk.load_result(file)

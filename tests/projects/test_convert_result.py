@@ -1,0 +1,92 @@
+"""A result written for PDFgui: structures with standard uncertainties, curves, a project; each reads back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import pdfkit as pk
+from pdfkit.cli.app import app
+from pdfkit.io.stru import format_stru, listed_numbers
+from pdfkit.projects.recipes import stru_text
+
+LAB = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03)
+R = np.arange(1.0, 16.0, 0.02)
+
+
+def fitted() -> pk.FitResult:
+    """Return a fit of two phases in a sphere, one with tensors, one with a shared site and a tied U."""
+    wz = pk.Crystal.from_file("CdSe_wurtzite", name="wz", anisotropic=True, shape=pk.Sphere(31.0), delta2=1.7)
+    zb = pk.Crystal.from_file("CdSe_zincblende", name="zb", shape=pk.Sphere(31.0), delta2=1.7)
+    zb = zb.with_values({"Cd.occ": 0.9})
+    model = pk.Model([wz, zb], LAB)
+    truth = {"wz.a": 4.311234567, "wz.c": 7.0123, "wz.Se.z": 0.3761234, "wz.Cd.U33": 0.0213, "zb.a": 6.0712345}
+    rng = np.random.default_rng(3)
+    clean = model.with_values(truth)(R)
+    data = pk.PDF(R, clean.G + rng.normal(0, 0.05, R.size), instrument=LAB)
+    free = ["scale", "a", "c", "Se.z", "wz.U11", "wz.U33", "zb.Cd.Uiso"]
+    return pk.fit(model, data, rmin=1.5, rmax=12.0, free=free, ties={"zb.Se.Uiso": "zb.Cd.Uiso"})
+
+
+@pytest.fixture(scope="module")
+def result() -> pk.FitResult:
+    return fitted()
+
+
+def test_a_structure_reads_back_to_the_same_curve(result: pk.FitResult, tmp_path: Path) -> None:
+    for phase in result.model.phases:
+        (tmp_path / f"{phase.name}.stru").write_text(stru_text(phase, result.covariance_of(phase)))
+        again = pk.Crystal.from_file(tmp_path / f"{phase.name}.stru")
+        before, now = (pk.Model(one, result.model.instrument_used)(R).G for one in (phase, again))
+        np.testing.assert_allclose(now, before, rtol=0, atol=1e-10)
+        assert again.shape == phase.shape
+
+
+def test_standard_uncertainties_stand_in_their_lines(result: pk.FitResult) -> None:
+    wz = result.model.phases[0]
+    lines = stru_text(wz, result.covariance_of(wz)).splitlines()
+    (cell,) = [line for line in lines if line.startswith("dcell")]
+    errors = [float(word) for word in cell.replace(",", " ").split()[1:]]
+    sigma = {name: result.params[f"wz.{name}"].stderr for name in ("a", "c", "Cd.U33", "Se.z")}
+    assert errors == pytest.approx([sigma["a"], sigma["a"], sigma["c"], 0, 0, 0], abs=1e-6)
+    first = lines.index("atoms") + 1
+    atom = [[float(word) for word in line.split()] for line in lines[first + 1 : first + 6]]
+    assert atom[2][2] == pytest.approx(sigma["Cd.U33"], rel=1e-3)
+    assert atom[0][:2] == [0.0, 0.0]  # fixed by symmetry
+    selenium = next(k for k, line in enumerate(lines) if line.startswith("SE"))
+    assert float(lines[selenium + 1].split()[2]) == pytest.approx(sigma["Se.z"], rel=1e-3)
+    plain = format_stru(wz.structure)
+    assert "dcell  0.000000, 0.000000, 0.000000" in plain
+    assert listed_numbers(wz.structure).size == 6 + 10 * 4
+
+
+def test_a_result_becomes_files_of_pdfgui(result: pk.FitResult, tmp_path: Path) -> None:
+    saved = result.save(tmp_path / "dots.h5")
+    done = CliRunner().invoke(app, ["convert", str(saved), "--out", str(tmp_path / "gui"), "--json"])
+    assert done.exit_code == 0, done.output
+    names = sorted(Path(file).name for file in json.loads(done.stdout)["files"])
+    assert names == ["dots.ddp3", "dots.fgr", "wz.stru", "zb.stru"]
+    back = pk.read_pdf(tmp_path / "gui/dots.fgr")
+    np.testing.assert_allclose(back.G, result.data.G, atol=1e-12)
+    fit = pk.read_project(tmp_path / "gui/dots.ddp3").fits["dots"]
+    # The data are whole, and the range is that of the fit.
+    assert (fit.data[0].observed.r[0], fit.data[0].observed.r[-1]) == pytest.approx((R[0], R[-1]))
+    assert (fit.data[0].rmin, fit.data[0].rmax) == pytest.approx((1.5, 12.0))
+
+
+def test_what_pdfgui_does_not_have_is_said(tmp_path: Path) -> None:
+    model = pk.Model(_pair(), LAB)
+    saved = pk.fit(model, model(R), free=["scale"]).save(tmp_path / "small.h5")
+    done = CliRunner().invoke(app, ["convert", str(saved), "--out", str(tmp_path / "gui")])
+    assert done.exit_code == 0, done.output
+    assert "no .stru is written of it" in done.output
+    assert "no project is written" in done.output
+    assert sorted(file.name for file in (tmp_path / "gui").iterdir()) == ["small.fgr"]
+
+
+def _pair() -> pk.Cluster:
+    return pk.Cluster(pk.Particle.of(["Cd", "Se", "Cd"], [[0, 0, 0], [0, 0, 2.6], [0, 2.6, 2.6]]), "au")
