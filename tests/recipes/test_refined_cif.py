@@ -76,7 +76,7 @@ def test_it_reads_back_within_its_uncertainties(tmp_path: Path, name, free, opti
     (phase,) = result.model.phases
     again = pk.read_structure(written(result, tmp_path))
     exact, read = refined_numbers(phase.structure), refined_numbers(again)
-    errors = phase._errors(result.covariance_of(phase))
+    errors = phase.errors(result.covariance_of(phase), refined_numbers)
     assert np.count_nonzero(errors) >= len(free) - 1
     # Two digits of the error: half of the last digit is 1/20 of the smallest error of two digits, "10".
     np.testing.assert_array_less(np.abs(read - exact), 0.051 * errors + 1e-12)
@@ -87,7 +87,7 @@ def test_it_reads_back_within_its_uncertainties(tmp_path: Path, name, free, opti
 def test_uncertainties_of_what_follows_are_propagated():
     result = refined("TiO2_anatase", ["scale", "a", "c", "O.z", "U11", "U33"], anisotropic=True)
     (phase,) = result.model.phases
-    errors = phase._errors(result.covariance_of(phase))
+    errors = phase.errors(result.covariance_of(phase), refined_numbers)
     names = [f"p.Ti.U{k}" for k in ("11", "33")]
     rows = [result.free.index(name) for name in names]
     C = result.covariance[np.ix_(rows, rows)]
