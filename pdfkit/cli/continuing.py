@@ -11,17 +11,11 @@ from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
     from pdfkit.data.curves import PDF
+    from pdfkit.recipes.proposal import Wishes
     from pdfkit.results.result import FitResult
 
 
-def fit_again(
-    path: Path,
-    data: Sequence[Path] = (),
-    out: Path | None = None,
-    free: Sequence[str] = (),
-    rmin: float | None = None,
-    rmax: float | None = None,
-) -> Printed:
+def fit_again(results: Sequence[Path], data: Sequence[Path], out: Path | None, wishes: Wishes) -> Printed:
     """Fit the data of a result, or others, from where that ended; write what a fit writes into a new folder."""
     from pdfkit.fitting.changes import Changes
     from pdfkit.io._folders import folder
@@ -29,15 +23,17 @@ def fit_again(
     from pdfkit.recipes.recipe import WRITE
     from pdfkit.results.saving import load_result
 
-    before = load_result(path)
-    new = _new_data(before, data)
-    target = out or unused(path)
+    path = results[0]
+    if len(results) > 1:
+        raise PdfkitError("a fit goes on from one result: give one, or weigh several with pdfkit compare")
+    new = _new_data(path, data, wishes)
+    before, target = load_result(path), out or unused(path)
     if target.resolve() == path.parent.resolve():
         raise PdfkitError(f"{target} holds {path.name}, which would be replaced: give --out another folder")
     with folder(target, (), [path, *data]) as made:
         digests = {str(file): digest(file) for file in (path, *data)}
         with fitting() as tell:
-            after = before.refit(free=free or None, data=new, rmin=rmin, rmax=rmax, progress=tell)
+            after = before.refit(free=wishes.free or None, data=new, rmin=wishes.rmin, rmax=wishes.rmax, progress=tell)
         found = Changes.of(before, after)
         files = write_all(after, WRITE, Location(made, title=f"Taken up from {path}", digests=digests))
     return _printed(after, found, files, path)
@@ -51,11 +47,22 @@ def _printed(after: FitResult, found: Any, files: list[Path], path: Path) -> Pri
     return Printed(f"{after}\n\n{found.section().text()}", files, values, values.pop("remarks"), warnings)
 
 
-def _new_data(before: FitResult, files: Sequence[Path]) -> list[PDF] | None:
-    """Return other data; what their headers do not say is taken from the fit."""
+def _new_data(path: Path, files: Sequence[Path], wishes: Wishes) -> list[PDF] | None:
+    """Return other data; what neither their headers nor the options say is taken from the fit."""
     from pdfkit.io.pdf import read_pdf
+    from pdfkit.recipes.toml import STRUCTURES
 
-    return [read_pdf(file) for file in files] or None
+    known = wishes.options()
+    if wishes.preset is not None or (known and not files):
+        option = "preset" if wishes.preset is not None else next(iter(known))
+        raise PdfkitError(
+            f"--{option} is not for {path.name}, which says it itself: --free, --rmin and --rmax change a fit"
+        )
+    if strange := [file for file in files if file.suffix.lower() in (*STRUCTURES, ".toml")]:
+        raise PdfkitError(
+            f"{path.name} has structures of its own: leave {strange[0].name} out, or fit it without the result"
+        )
+    return [read_pdf(file, **known) for file in files] or None
 
 
 def unused(path: Path) -> Path:

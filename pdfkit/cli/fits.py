@@ -34,7 +34,7 @@ def fit(
         typer.Argument(
             metavar="FILE...",
             help="Data and structures (files, or names from `pdfkit structures`), in any order; or a recipe (.toml); "
-            "or a project of PDFgui (.ddp3).",
+            "or a project of PDFgui (.ddp3); or a result (.h5) to go on from, with or without other data.",
             autocompletion=o.structure_names,
         ),
     ],
@@ -60,7 +60,11 @@ def fit(
     cannot be used exits with 2.
 
     Of a project of PDFgui every fit is repeated from its start values; the new values stand beside the recorded ones.
+
+    Of a result the fit goes on from where it ended, with its own data, ties, bounds and weights, and what changed is
+    said: pdfkit fit fit.h5 --free +c --rmax 30. Its results go into a folder of their own, <that of the first>-2.
     """
+    from pdfkit.cli.continuing import fit_again
     from pdfkit.projects.archive import is_project
     from pdfkit.recipes.proposal import Wishes
     from pdfkit.recipes.recipe import run_recipe
@@ -72,7 +76,9 @@ def fit(
         return fit_project(first, out, convention or "pdffit2")
     if convention is not None:
         raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a recipe says it under [fit]")
-    if any(file.suffix == ".toml" for file in files) or (len(files) == 1 and first.exists() and is_hdf5(first)):
+    if results := [file for file in files if file.is_file() and is_hdf5(file)]:
+        return fit_again(results, [file for file in files if file not in results], out, wishes)
+    if any(file.suffix == ".toml" for file in files):
         if len(files) > 1:
             raise PdfkitError("a recipe names its own data and structures: give it alone")
         _only_of_data(wishes, first)
