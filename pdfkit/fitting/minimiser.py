@@ -1,23 +1,40 @@
-"""The local minimiser: `scipy.optimize.least_squares` (trust region, bounds) on residuals and their Jacobian.
+"""The local minimiser: damped steps within the bounds, from residuals f and their Jacobian J.
 
-It is handed the triangular factor of [J, f] instead of the thousands of rows: norms, gradients and steps are the same,
-and its own work no longer depends on N.
+A step is the least value of ½‖f + Jy‖² + ½yᵀSy + ½λ‖y‖² inside the bounds, each parameter in units of its column of J
+(Levenberg 1944, Marquardt 1963): a parameter that meets a bound stops there, the others go on. S is what JᵀJ misses
+(`steps`), used from the step on that it would have foretold better. The fit has converged when the undamped step from
+where it stands would not lower χ² by more than a share of `tolerance`: no way down is left, along a bound or away from
+it. Parameters are then within √(tolerance·N) of their standard errors, N the independent points.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import PdfkitError
 from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.steps import learnt, least
 
 Progress = Callable[[int, float], None]
 
-TOLERANCE = 1e-8
+TOLERANCE = 1e-10
+FIRST_DAMPING = 1e-2
+SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e8
+ROUNDING = 1e-20
+"""Share of ΣG²/dG² below which χ² is rounding."""
+STILL = 1e-8
+"""A step that would change the curve by no more than this share of the residual is none."""
+LEVEL = 1e-4
+"""Share of χ² that may seem to be left where steps are as small as that: the slope itself is rounding."""
+EASED = 1e-10
+FLAT = 1e-3
+"""Smallest curvature, as a share of that of JᵀJ, that a learnt one may have."""
 
 
 @dataclass(frozen=True)
@@ -37,32 +54,173 @@ class Outcome:
         return float((self.factor[:, -1] ** 2).sum())
 
 
-class _Factor:
-    """[J, f] at x as its triangular factor, remembered for the one x the optimiser asks about."""
+@dataclass(frozen=True, eq=False)
+class Point:
+    """The linearised problem at x (nfree,): rows (n + 1, m) are ∂f/∂x of n `columns` of x, then f."""
 
-    def __init__(self, residuals: Residuals, progress: Progress | None, nfev: int) -> None:
-        self.residuals = residuals
-        self.progress = progress
-        self.norm = math.sqrt(sum((s.given or s).norm2() for s in residuals.sets))
-        self.nfev = nfev
-        self.x: Array | None = None
-        self.factor = np.zeros((0, 0))
+    x: Array
+    rows: Array
 
-    def at(self, x: Array) -> Array:
-        """Return the triangular factor of [J, f] at x."""
-        if self.x is None or not np.array_equal(x, self.x):
-            self.factor = self.residuals.factor(self.residuals.system(x))
-            self.x = x.copy()
-            self.nfev += 1
-            if self.progress is not None:
-                self.progress(self.nfev, math.sqrt(self.residuals.misfit(self.residuals.last_curves(x))) / self.norm)
-        return self.factor
+    @cached_property
+    def cost(self) -> float:
+        """χ²."""
+        return float(self.rows[-1] @ self.rows[-1])
 
-    def residual(self, x: Array) -> Array:
-        return np.asarray(self.at(x)[:, -1])
+    @cached_property
+    def slope(self) -> Array:
+        """Jᵀf (n,)."""
+        return np.asarray(self.rows[:-1] @ self.rows[-1])
 
-    def jacobian(self, x: Array) -> Array:
-        return np.asarray(self.at(x)[:, :-1])
+    @cached_property
+    def normal(self) -> Array:
+        """JᵀJ (n, n)."""
+        return np.asarray(self.rows[:-1] @ self.rows[:-1].T)
+
+    @cached_property
+    def unit(self) -> Array:
+        """Sizes of the columns of J (n,), 1 for what has no effect."""
+        size = np.sqrt(np.diag(self.normal))
+        return np.where(size > 0, size, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is minimised: rows of the linearised problem as a function of x, its bounds, and which of x may move.
+
+    tiny: χ² that counts as nothing.
+    """
+
+    system: Callable[[Array], Array]
+    low: Array
+    high: Array
+    columns: IntArray
+    tiny: float = 0.0
+
+    def at(self, x: Array) -> Point:
+        """Return the problem at x."""
+        return Point(x, self.system(x)[np.append(self.columns, -1)])
+
+
+@dataclass
+class Descent:
+    """A minimisation under way: where it stands, what it learnt, how far steps are trusted."""
+
+    task: Task
+    here: Point
+    nfev: int = 1
+    damping: float = FIRST_DAMPING
+    missing: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    uses_missing: bool = False
+    state: str = ""
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.here.rows).all():
+            raise PdfkitError("the fit ran into numbers that are not finite: check start values and bounds")
+        n = self.task.columns.size
+        self.missing = np.zeros((n, n))
+
+    @classmethod
+    def begin(cls, task: Task, x: Array, damping: float = FIRST_DAMPING) -> Descent:
+        """Return one that stands at x, or at the bounds where x is beyond."""
+        return cls(task, task.at(np.clip(x, task.low, task.high)), damping=damping)
+
+    @property
+    def converged(self) -> bool:
+        """Whether no way down is left."""
+        return self.state in ("level", "still")
+
+    def run(self, most: int, tolerance: float) -> Descent:
+        """Go on until χ² would not fall by a share of `tolerance`, or `most` evaluations were made in all."""
+        self.state = ""
+        while not self.state:
+            left = self._left()
+            if left <= max(tolerance * self.here.cost, self.task.tiny):
+                self.state = "level"
+            elif self.nfev >= most:
+                self.state = "stopped"
+            elif not self._step(most):
+                below = left <= LEVEL * self.here.cost
+                self.state = "stopped" if self.nfev >= most else "still" if below else "stuck"
+        return self
+
+    def _left(self) -> float:
+        """Return by how much the undamped step would lower χ²."""
+        scaled, slope = self._scaled(self.here.normal), self.here.slope / self.here.unit
+        y = least(scaled + EASED * np.eye(slope.size), slope, *self._limits())
+        return -_change(scaled, slope, y)
+
+    def _scaled(self, matrix: Array) -> Array:
+        return np.asarray(matrix / np.outer(self.here.unit, self.here.unit))
+
+    def _limits(self) -> tuple[Array, Array]:
+        task, which = self.task, self.task.columns
+        beyond = (task.low - self.here.x, task.high - self.here.x)
+        return beyond[0][which] * self.here.unit, beyond[1][which] * self.here.unit
+
+    def _step(self, most: int) -> bool:
+        """Take a step that lowers χ²; return whether one was found."""
+        normal, missing = self._scaled(self.here.normal), self._scaled(self.missing)
+        slope, limits, more = self.here.slope / self.here.unit, self._limits(), 2.0
+        used = _positive(normal + missing) if self.uses_missing else normal
+        while self.nfev < most and self.damping < LARGEST_DAMPING:
+            y = least(used + self.damping * np.eye(slope.size), slope, *limits)
+            if float(np.abs(y).max()) <= STILL * math.sqrt(self.here.cost):
+                return False
+            there = self._tried(y)
+            gain = self.here.cost - there.cost
+            if gain > 0:  # not where numbers are not finite either
+                foretold = [-_change(one, slope, y) for one in (normal, normal + missing)]
+                self._trust(gain, -_change(used, slope, y))
+                self._learn(there)
+                self.uses_missing = abs(foretold[1] - gain) < abs(foretold[0] - gain)
+                self.here = there
+                return True
+            self.damping, more = max(self.damping, 1e-6) * more, 2.0 * more
+        return False
+
+    def _tried(self, y: Array) -> Point:
+        x = self.here.x.copy()
+        x[self.task.columns] += y / self.here.unit
+        self.nfev += 1
+        return self.task.at(np.clip(x, self.task.low, self.task.high))
+
+    def _trust(self, gain: float, foretold: float) -> None:
+        """Damp less after a step that kept its promise, more after one that did not."""
+        if gain > 0.75 * foretold:
+            self.damping = max(self.damping / 5.0, SMALLEST_DAMPING)
+        elif gain < 0.25 * foretold:
+            self.damping *= 4.0
+
+    def _learn(self, there: Point) -> None:
+        here = self.here
+        if here.rows.shape == there.rows.shape:  # ties beyond their limits add rows
+            step = (there.x - here.x)[self.task.columns]
+            old = here.rows[:-1] @ there.rows[-1]
+            self.missing = learnt(self.missing, step, there.slope - here.slope, there.slope - old)
+
+
+def _change(curvature: Array, slope: Array, y: Array) -> float:
+    return float(2.0 * slope @ y + y @ curvature @ y)
+
+
+def _positive(matrix: Array) -> Array:
+    """Return a matrix with its curvature lifted, where it has none in some direction."""
+    lowest = float(np.linalg.eigvalsh(matrix)[0])
+    return matrix if lowest >= FLAT else matrix + (FLAT - lowest) * np.eye(matrix.shape[0])
+
+
+def task_of(residuals: Residuals, watch: Callable[[Array, Array], None] | None = None) -> Task:
+    """Return the whole fit as a task; `watch` is called with x and the rows of each evaluation."""
+
+    def system(x: Array) -> Array:
+        rows = residuals.system(x)
+        if watch is not None:
+            watch(x, rows)
+        return rows
+
+    mapping = residuals.mapping
+    norm2 = sum(s.norm2() for s in residuals.sets)
+    return Task(system, mapping.low, mapping.high, np.arange(len(mapping.free)), ROUNDING * norm2)
 
 
 def minimise(
@@ -73,33 +231,35 @@ def minimise(
     tolerance: float = TOLERANCE,
 ) -> Outcome:
     """Minimise residuals from where `before` ended, or from the start values of their mapping."""
-    from scipy.optimize import least_squares
-
     done = before.nfev if before else 0
-    factor = _Factor(residuals, progress, done)
-    low, high = residuals.mapping.low, residuals.mapping.high
-    start = np.clip(residuals.mapping.x0 if before is None else before.x, low, high)
-    predicted = float(factor.at(start)[-1, -1] ** 2)
-    found = least_squares(
-        factor.residual,
-        start,
-        factor.jacobian,
-        bounds=(low, high),
-        # Two thirds of the evaluations of "trf" on the measured CdSe fits, and bounds are met exactly.
-        method="dogbox",
-        x_scale="jac",
-        ftol=tolerance,
-        xtol=tolerance,
-        gtol=1e-12,
-        max_nfev=max(1, max_nfev - done),
-    )
+    x = residuals.mapping.x0 if before is None else before.x
+    descent = Descent.begin(task_of(residuals, _watched(residuals, progress, done)), x)
+    predicted = float(residuals.factor(descent.here.rows.copy())[-1, -1] ** 2)
+    descent.run(max(1, max_nfev - done), tolerance)
+    found = residuals.factor(descent.here.rows.copy())
+    return Outcome(descent.here.x, done + descent.nfev, descent.converged, said(descent, max_nfev), found, predicted)
+
+
+def _watched(residuals: Residuals, progress: Progress | None, done: int) -> Callable[[Array, Array], None] | None:
+    """Return what tells `progress` of each evaluation."""
+    if progress is None:
+        return None
+    norm = math.sqrt(sum((s.given or s).norm2() for s in residuals.sets))
+    count = [done]
+
+    def watch(x: Array, rows: Array) -> None:
+        count[0] += 1
+        progress(count[0], math.sqrt(residuals.misfit(residuals.last_curves(x))) / norm)
+
+    return watch
+
+
+def said(descent: Descent, max_nfev: int) -> str:
+    """Return how a minimisation ended, in words."""
     words = {
-        0: f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
-        1: "converged: the gradient vanished",
-        2: "converged: Rw no longer improved",
-        3: "converged: parameters no longer moved",
-        4: "converged: neither Rw nor parameters changed",
+        "level": "converged: Rw no longer improved",
+        "still": "converged: parameters no longer moved",
+        "stopped": f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
+        "stuck": "stopped where no step improves Rw, although its slope says that one should: set bounds, or free less",
     }
-    nfev = factor.nfev
-    factor.progress = None  # the last step tried may not be the one taken: looking at it again is no step
-    return Outcome(found.x, nfev, found.status > 0, words[found.status], factor.at(found.x), predicted)
+    return words[descent.state]

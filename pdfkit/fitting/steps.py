@@ -1,0 +1,78 @@
+"""Steps of the local minimiser: the least value of a quadratic within limits, and what its curvature misses.
+
+χ² = ‖f‖² has the second derivatives 2(JᵀJ + Σ fᵢ∇²fᵢ). A model that misses something leaves large residuals f, and then
+the second term is no small one: steps from JᵀJ alone overshoot, again and again. It is learnt from step to step, by the
+secant update of Dennis, Gay and Welsch, ACM Trans. Math. Softw. 7, 348 (1981).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdfkit._checks import Array
+
+UPHILL = 1e-12
+"""Share of the steepest slope below which a limit does not hold a quantity back."""
+
+
+def least(curvature: Array, slope: Array, low: Array, high: Array) -> Array:
+    """Return the y (n,) within low ≤ 0 ≤ high where slope·y + ½ yᵀ·curvature·y is least.
+
+    curvature (n, n): positive definite. Limits are taken one after the other, and let go where the slope leads inside.
+    """
+    y = np.zeros(slope.size)
+    held = ((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0))
+    tiny = UPHILL * float(np.abs(slope).max(initial=0.0))
+    for _ in range(4 * y.size + 4):
+        step = _to_least(curvature, slope, y, held) - y
+        share, k = _room(y, step, low, high)
+        y = y + min(share, 1.0) * step
+        if share < 1.0:
+            y[k], held[k] = (high if step[k] > 0 else low)[k], True
+            continue
+        inward = np.where(held, _inward(slope + curvature @ y, y, low, high), 0.0)
+        k = int(np.argmax(inward))
+        if inward[k] <= tiny:
+            break
+        held[k] = False
+    return y
+
+
+def _to_least(curvature: Array, slope: Array, y: Array, held: NDArray[np.bool_]) -> Array:
+    """Return where the quadratic is least, what is held staying where it is."""
+    free, fixed = np.flatnonzero(~held), np.flatnonzero(held)
+    out = y.copy()
+    if free.size:
+        pull = slope[free] + curvature[np.ix_(free, fixed)] @ y[fixed]
+        out[free] = -np.linalg.solve(curvature[np.ix_(free, free)], pull)
+    return out
+
+
+def _room(y: Array, step: Array, low: Array, high: Array) -> tuple[float, int]:
+    """Return what share of a step is within the limits, and which of them is met first."""
+    ahead = np.where(step > 0, high, low) - y
+    share = np.full(y.size, np.inf)
+    np.divide(ahead, step, out=share, where=step != 0)
+    k = int(np.argmin(share))
+    return max(float(share[k]), 0.0), k
+
+
+def _inward(slope: Array, y: Array, low: Array, high: Array) -> Array:
+    """Return how steeply it goes down from limits into the inside."""
+    return np.where(low < high, np.where(y <= low, -slope, np.where(y >= high, slope, 0.0)), 0.0)
+
+
+def learnt(missing: Array, step: Array, change: Array, misses: Array) -> Array:
+    """Return Σ fᵢ∇²fᵢ (n, n) after a step s, which changed the slope of ½χ² by `change`, and Jᵀf at one f by `misses`.
+
+    The least change of its size that is symmetric and explains the step, after the old one was sized to it.
+    """
+    along = float(step @ change)
+    if along <= 0.0:
+        return missing
+    size = abs(float(step @ missing @ step))
+    old = missing * min(1.0, abs(float(step @ misses)) / size) if size > 0 else missing
+    rest = misses - old @ step
+    twice = np.outer(rest, change) + np.outer(change, rest)
+    return np.asarray(old + twice / along - float(rest @ step) * np.outer(change, change) / along**2)
