@@ -21,6 +21,7 @@ from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
+from pdfkit.fitting.search import SEARCHES, Found, staged
 from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -54,6 +55,7 @@ def fit(
     restraints: Sequence[Restraint] = (),
     use_errors: bool = True,
     settings: FitSettings | None = None,
+    search: str = "staged",
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a model to measured data and return the result as a value.
@@ -74,7 +76,10 @@ def fit(
     restraints : soft restraints (`Restraint`, `BondRestraint`).
     use_errors : weigh with the errors that the data bring (dG or a covariance); False: all points alike.
     settings : what is rarely changed: how errors of points go together, the grid, the evaluations before giving up
-        (`FitSettings`). progress : called with (evaluations, rw).
+        (`FitSettings`).
+    search : "staged" finds the cell at short distances first where the start values are far off, and tries the other
+        minima that are near (U of two elements exchanged, ...); "plain" is one local fit from the start values.
+    progress : called with (evaluations, rw).
 
     Raises
     ------
@@ -92,6 +97,7 @@ def fit(
     a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
+    _checks.choice("search", search, SEARCHES)
     settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
     whole = by_name(model, data, use_errors)
     models, said = resolved(model, whole)
@@ -108,12 +114,14 @@ def fit(
         PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
         for name, pdf in whole.items()
     )
-    result = solve(FitProblem(sets, use_errors, settings, tuple(restraints)), params, progress)
+    result = solve(FitProblem(sets, use_errors, settings, tuple(restraints)), params, progress, search)
     remarks = tuple(dict.fromkeys([*said, *result.remarks]))
     return replace(result, remarks=remarks, seconds=time.perf_counter() - started)
 
 
-def solve(problem: FitProblem, params: Parameters, progress: Progress | None = None) -> FitResult:
+def solve(
+    problem: FitProblem, params: Parameters, progress: Progress | None = None, search: str = "plain"
+) -> FitResult:
     """Fit a problem from parameters, which take the values found."""
     started = time.perf_counter()
     mapping = ParameterMap.of(params)
@@ -126,7 +134,12 @@ def solve(problem: FitProblem, params: Parameters, progress: Progress | None = N
     residuals = hold(residuals, params)
     most = problem.settings.max_nfev
     rough = can_be_estimated(residuals)
-    outcome = minimise(residuals, most, progress, tolerance=ROUGHLY if rough else TOLERANCE)
+    tolerance = ROUGHLY if rough else TOLERANCE
+    if search == "staged":
+        found = staged(residuals, most, progress, tolerance)
+    else:
+        found = Found(minimise(residuals, most, progress, tolerance=tolerance))
+    outcome = found.outcome
     if (other := hold_others(residuals, params, outcome.x)) is not None:
         residuals, outcome = other, minimise(other, most, progress, replace(outcome, x=other.mapping.x0))
     if problem.restraints and problem.restraint_scale is None and not residuals.has_errors:
@@ -136,7 +149,7 @@ def solve(problem: FitProblem, params: Parameters, progress: Progress | None = N
     said: tuple[str, ...] = ()
     if rough and outcome.converged:
         residuals, outcome, said = _weighed(residuals, outcome, progress)
-    return assembled(residuals, params, outcome, said, time.perf_counter() - started)
+    return assembled(residuals, params, outcome, (*found.said, *said), time.perf_counter() - started)
 
 
 def _weighed(

@@ -47,10 +47,14 @@ class Outcome:
     message: str
     factor: Array
     predicted: float
+    searched: int = 0
 
     @property
     def minimum(self) -> float:
-        """What was minimised; `predicted` is what it would be if the model were linear from the start on."""
+        """What was minimised; `predicted` is what it would be if the model were linear from the start on.
+
+        `searched` of the nfev evaluations looked for where to begin.
+        """
         return float((self.factor[:, -1] ** 2).sum())
 
 
@@ -231,16 +235,30 @@ def minimise(
     tolerance: float = TOLERANCE,
 ) -> Outcome:
     """Minimise residuals from where `before` ended, or from the start values of their mapping."""
-    done = before.nfev if before else 0
+    done, searched = (before.nfev, before.searched) if before else (0, 0)
     x = residuals.mapping.x0 if before is None else before.x
-    descent = Descent.begin(task_of(residuals, _watched(residuals, progress, done)), x)
+    descent = Descent.begin(task_of(residuals, watched(residuals, progress, done)), x)
     predicted = float(residuals.factor(descent.here.rows.copy())[-1, -1] ** 2)
-    descent.run(max(1, max_nfev - done), tolerance)
-    found = residuals.factor(descent.here.rows.copy())
-    return Outcome(descent.here.x, done + descent.nfev, descent.converged, said(descent, max_nfev), found, predicted)
+    descent.run(max(1, max_nfev - (done - searched)), tolerance)
+    return outcome_of(residuals, descent, max_nfev, searched, done - searched, predicted)
 
 
-def _watched(residuals: Residuals, progress: Progress | None, done: int) -> Callable[[Array, Array], None] | None:
+def outcome_of(
+    residuals: Residuals, descent: Descent, max_nfev: int, searched: int, done: int = 0, predicted: float = math.nan
+) -> Outcome:
+    """Return where a descent ended; searched: evaluations beside it, done: those before it."""
+    words = {
+        "level": "converged: Rw no longer improved",
+        "still": "converged: parameters no longer moved",
+        "stopped": f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
+        "stuck": "stopped where no step improves Rw, although its slope says that one should: set bounds, or free less",
+    }
+    factor = residuals.factor(descent.here.rows.copy())
+    nfev = searched + done + descent.nfev
+    return Outcome(descent.here.x, nfev, descent.converged, words[descent.state], factor, predicted, searched)
+
+
+def watched(residuals: Residuals, progress: Progress | None, done: int = 0) -> Callable[[Array, Array], None] | None:
     """Return what tells `progress` of each evaluation."""
     if progress is None:
         return None
@@ -252,14 +270,3 @@ def _watched(residuals: Residuals, progress: Progress | None, done: int) -> Call
         progress(count[0], math.sqrt(residuals.misfit(residuals.last_curves(x))) / norm)
 
     return watch
-
-
-def said(descent: Descent, max_nfev: int) -> str:
-    """Return how a minimisation ended, in words."""
-    words = {
-        "level": "converged: Rw no longer improved",
-        "still": "converged: parameters no longer moved",
-        "stopped": f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
-        "stuck": "stopped where no step improves Rw, although its slope says that one should: set bounds, or free less",
-    }
-    return words[descent.state]
