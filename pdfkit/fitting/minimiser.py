@@ -213,13 +213,12 @@ def _positive(matrix: Array) -> Array:
     return matrix if lowest >= FLAT else matrix + (FLAT - lowest) * np.eye(matrix.shape[0])
 
 
-def task_of(residuals: Residuals, watch: Callable[[Array, Array], None] | None = None) -> Task:
-    """Return the whole fit as a task; `watch` is called with x and the rows of each evaluation."""
+def task_of(residuals: Residuals, watch: Watch) -> Task:
+    """Return the whole fit as a task; `watch` sees each evaluation."""
 
     def system(x: Array) -> Array:
         rows = residuals.system(x)
-        if watch is not None:
-            watch(x, rows)
+        watch(x)
         return rows
 
     mapping = residuals.mapping
@@ -237,7 +236,7 @@ def minimise(
     """Minimise residuals from where `before` ended, or from the start values of their mapping."""
     done, searched = (before.nfev, before.searched) if before else (0, 0)
     x = residuals.mapping.x0 if before is None else before.x
-    descent = Descent.begin(task_of(residuals, watched(residuals, progress, done)), x)
+    descent = Descent.begin(task_of(residuals, Watch(residuals, progress, done)), x)
     predicted = float(residuals.factor(descent.here.rows.copy())[-1, -1] ** 2)
     descent.run(max(1, max_nfev - (done - searched)), tolerance)
     return outcome_of(residuals, descent, max_nfev, searched, done - searched, predicted)
@@ -258,15 +257,22 @@ def outcome_of(
     return Outcome(descent.here.x, nfev, descent.converged, words[descent.state], factor, predicted, searched)
 
 
-def watched(residuals: Residuals, progress: Progress | None, done: int = 0) -> Callable[[Array, Array], None] | None:
-    """Return what tells `progress` of each evaluation."""
-    if progress is None:
-        return None
-    norm = math.sqrt(sum((s.given or s).norm2() for s in residuals.sets))
-    count = [done]
+class Watch:
+    """Counts evaluations, and tells `progress` of each: its number, and Rw there."""
 
-    def watch(x: Array, rows: Array) -> None:
-        count[0] += 1
-        progress(count[0], math.sqrt(residuals.misfit(residuals.last_curves(x))) / norm)
+    def __init__(self, residuals: Residuals, progress: Progress | None, done: int = 0) -> None:
+        self.residuals, self.progress, self.count = residuals, progress, done
+        self.norm = math.sqrt(sum((s.given or s).norm2() for s in residuals.sets))
 
-    return watch
+    def __call__(self, x: Array) -> None:
+        """Count an evaluation of the whole fit, at x."""
+        self.count += 1
+        if self.progress is not None:
+            misfit = self.residuals.misfit(self.residuals.last_curves(x))
+            self.progress(self.count, math.sqrt(misfit) / self.norm)
+
+    def of_part(self, rw: float) -> None:
+        """Count an evaluation of a part of the data."""
+        self.count += 1
+        if self.progress is not None:
+            self.progress(self.count, rw)

@@ -39,11 +39,10 @@ class Rival:
 
 @dataclass(frozen=True)
 class Race:
-    """How a race ended: the best minimum, what led to it, and evaluations of all that ran."""
+    """How a race ended: the best minimum, and what led to it."""
 
     best: Descent
     words: str
-    nfev: int
 
 
 def displacements(names: tuple[str, ...]) -> dict[str, dict[str, dict[str, int]]]:
@@ -96,24 +95,21 @@ def _with(x: Array, columns: list[int], values: Array) -> Array:
 
 def raced(task: Task, names: tuple[str, ...], scales: IntArray, ended: Descent) -> Race:
     """Return the best minimum among where a fit ended and its rivals, and theirs in turn."""
-    best, words, nfev = ended, "", 0
+    best, words = ended, ""
     for _ in range(ROUNDS):
         short: list[tuple[float, int, str, Descent]] = []
         for rival in rivals(names, best.here.x, task.low, task.high):
             x, _ = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
             descent = Descent.begin(task, x).run(SHORT, ROUGHLY)
-            nfev += 1 + descent.nfev
             short.append((descent.here.cost, len(short), rival.words, descent))
         better = None
         for cost, _, said, descent in sorted(short)[:2]:
             if cost > NEAR * best.here.cost:
                 break
-            before = descent.nfev
             descent.run(LONG, ROUGHLY)
-            nfev += descent.nfev - before
             if descent.here.cost < (1.0 - ROUGHLY) * (better or best).here.cost:
                 better, words = descent, said
         if better is None:
             break
         best = better
-    return Race(best, words, nfev)
+    return Race(best, words)

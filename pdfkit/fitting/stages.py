@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.fitting.minimiser import Descent, Task
+from pdfkit.fitting.minimiser import Descent, Task, Watch
 from pdfkit.fitting.residuals import Dataset, Residuals
 from pdfkit.fitting.whitening import possible
 
@@ -98,31 +98,27 @@ def _smeared(s: Dataset, end: float, width: float) -> tuple[Dataset, Array]:
     return short, kernel / (np.linalg.norm(short.target @ kernel) or 1.0)
 
 
-def cell_found(residuals: Residuals, x: Array, tell: Callable[[], None]) -> tuple[Array, int]:
-    """Return x with the cell and scales that short distances ask for, and the number of evaluations.
-
-    `tell` is called at each.
-    """
+def cell_found(residuals: Residuals, x: Array, watch: Watch) -> Array | None:
+    """Return x with the cell and scales that short distances ask for; None where there are none, or no cell is free."""
     scales, lengths = scales_of(residuals), lengths_of(residuals)
     begin = max(float(s.posed.data.r[0]) for s in residuals.sets)
     if not lengths.size or begin > FARTHEST_BEGIN:
-        return x, 0
-    nfev, columns = 0, np.union1d(scales, lengths)
-    low, high = residuals.mapping.low, residuals.mapping.high
+        return None
+    columns, low, high = np.union1d(scales, lengths), residuals.mapping.low, residuals.mapping.high
     longest = max(float(s.posed.data.r[-1]) for s in residuals.sets)
     for k, (end, width) in enumerate(STAGES):
         if k and end >= longest:
             break
-        system = _told(Smeared(residuals, end, width).system, tell)
+        system = _told(Smeared(residuals, end, width), watch)
         x, _ = projected(system, x, scales, low, high)
-        descent = Descent.begin(Task(system, low, high, columns), x).run(MOST, ROUGHLY)
-        x, nfev = descent.here.x, nfev + 1 + descent.nfev
-    return x, nfev
+        x = Descent.begin(Task(system, low, high, columns), x).run(MOST, ROUGHLY).here.x
+    return x
 
 
-def _told(system: System, tell: Callable[[], None]) -> System:
-    def told(x: Array) -> Array:
-        tell()
-        return system(x)
+def _told(smeared: Smeared, watch: Watch) -> System:
+    def system(x: Array) -> Array:
+        rows = smeared.system(x)
+        watch.of_part(float(np.linalg.norm(rows[-1])) / math.sqrt(len(smeared.parts)))
+        return rows
 
-    return told
+    return system
