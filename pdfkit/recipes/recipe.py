@@ -149,6 +149,7 @@ class Recipe:
     restraints: tuple[Restraint, ...] = ()
     use_errors: bool = True
     noise: str = "estimated"
+    search: str = "staged"
     convention: str = "pdfkit"
     grid: str = "data"
     max_nfev: int = 100
@@ -330,6 +331,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             restraints=recipe.restraints,
             use_errors=recipe.use_errors,
             settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise=recipe.noise),
+            search=recipe.search,
             progress=progress,
         )
     except ParameterError as error:

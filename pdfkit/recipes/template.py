@@ -81,6 +81,7 @@ delta2 = 3.0
 free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
 use_errors = {use_errors:<21}# weigh points with dG where the file has it; false: all points alike
 # noise = "estimated"             # its spectrum from the residual of a first fit; "given": from dG or the misfit alone
+# search = "staged"               # the cell first, then other minima near by; "plain": one fit from the start values
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
 # grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up

@@ -170,7 +170,7 @@ def test_options_of_data_and_phase_reach_the_model(folder: Path) -> None:
 def test_ties_bounds_and_restraints(folder: Path) -> None:
     text = NICKEL.replace(
         "[output]",
-        'use_errors = false\nnoise = "given"\nmax_nfev = 7\nconvention = "diffpy-cmi"\n'
+        'use_errors = false\nnoise = "given"\nsearch = "plain"\nmax_nfev = 7\nconvention = "diffpy-cmi"\n'
         'ties = {ni.Ni.occ = "1", qbroad = 0.01}\n'
         "bounds = {a = [3.5, 3.6], Ni.Uiso = {min = 0.001}, scale = {max = 9}}\n"
         'restraints = [{expression = "ni.a", target = 3.5, sigma = 0.1},\n'
@@ -185,6 +185,7 @@ def test_ties_bounds_and_restraints(folder: Path) -> None:
     )
     assert (recipe.use_errors, recipe.max_nfev, recipe.convention) == (False, 7, "diffpy-cmi")
     assert (recipe.noise, load_recipe(written(folder, NICKEL)).noise) == ("given", "estimated")
+    assert (recipe.search, load_recipe(written(folder, NICKEL)).search) == ("plain", "staged")
 
 
 def test_structures_are_taken_from_beside_the_recipe(folder: Path) -> None:

@@ -1,0 +1,91 @@
+"""The minimum is found: from cells that are far off, with U of two elements exchanged, beside bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.optimize import lsq_linear
+
+import pdfkit as pk
+from pdfkit.fitting.minimiser import Descent, Task
+from pdfkit.fitting.steps import least
+from pdfkit.model import noise
+
+LAB = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03)
+NI = pk.Model(pk.Crystal.from_file("Ni", name="ni"), LAB)
+FREE = ["scale", "a", "Uiso"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_least_value_of_a_quadratic_within_limits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    A, b = rng.normal(size=(12, 6)), rng.normal(size=12)
+    low, high = -rng.uniform(0, 0.3, 6), rng.uniform(0, 0.3, 6)
+    low[0] = high[1] = 0.0
+    y = least(A.T @ A, A.T @ b, low, high)
+    assert y == pytest.approx(lsq_linear(A, -b, (low - 1e-15, high + 1e-15), method="bvls").x, abs=1e-9)
+
+
+def test_a_model_that_misses_much_is_fitted_in_few_steps() -> None:
+    # ½Σf² with curvature of f against its size: steps from JᵀJ alone zigzag (their contraction is 0.9 in size).
+    def system(x: np.ndarray) -> np.ndarray:
+        f = np.array([x[0], x[1] - 1.0, 3.0 + 0.15 * x[0] ** 2 + 0.1 * x[1] ** 2])
+        J = np.array([[1.0, 0.0, 0.3 * x[0]], [0.0, 1.0, 0.2 * x[1]]])
+        return np.vstack([J, f])
+
+    task = Task(system, np.full(2, -9.0), np.full(2, 9.0), np.arange(2))
+    descent = Descent.begin(task, np.array([2.0, -2.0])).run(40, 1e-12)
+    J, f = system(descent.here.x)[:-1], system(descent.here.x)[-1]
+    assert descent.converged
+    assert descent.nfev < 16
+    assert np.abs(J @ f).max() < 1e-5
+
+
+@pytest.mark.parametrize("share", [0.955, 1.045])
+def test_a_cell_that_is_far_off_is_found_at_short_distances(share: float) -> None:
+    data = noise.simulate(NI.with_values({"ni.Ni.Uiso": 0.005}), 1.5, 50.0, 0.02, 0.05, 1)
+    start = NI.with_values({"ni.a": 3.524 * share, "ni.Ni.Uiso": 0.0015})
+    found = pk.fit(start, data, free=FREE)
+    assert found.params["ni.a"].value == pytest.approx(3.524, abs=1e-3)
+    assert found.converged
+    assert pk.fit(start, data, free=FREE, search="plain").rw > 5 * found.rw
+
+
+def test_from_a_good_start_the_search_changes_nothing_and_costs_little() -> None:
+    data = noise.simulate(NI.with_values({"ni.Ni.Uiso": 0.005}), 1.5, 30.0, 0.02, 0.05, 2)
+    staged, plain = (pk.fit(NI, data, free=["scale", "a", "Uiso"], search=one) for one in ("staged", "plain"))
+    sigma = np.sqrt(np.diag(plain.covariance))
+    assert (np.abs(staged.values - plain.values) < 1e-3 * sigma).all()
+    assert staged.nfev <= plain.nfev + 2
+    assert staged.remarks == plain.remarks
+
+
+def test_a_search_goes_the_same_way_every_time() -> None:
+    data = noise.simulate(NI, 1.5, 20.0, 0.02, 0.05, 3)
+    start = NI.with_values({"ni.a": 3.65})
+    one, two = (pk.fit(start, data, free=["scale", "a", "Uiso"]) for _ in range(2))
+    assert one.values.tolist() == two.values.tolist()
+    assert one.nfev == two.nfev
+
+
+def test_data_without_short_distances_are_fitted_as_before() -> None:
+    data = noise.simulate(NI, 20.0, 30.0, 0.02, 0.05, 4)
+    result = pk.fit(NI.with_values({"ni.a": 3.53}), data, free=["scale", "a"])
+    assert result.params["ni.a"].value == pytest.approx(3.524, abs=2e-3)
+
+
+def test_a_diameter_beyond_its_bound_ends_there_and_all_else_at_its_best() -> None:
+    dot = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb", shape=pk.Sphere(22.0), delta2=2.0), LAB)
+    data = noise.simulate(dot, 1.5, 25.0, 0.02, 0.02, 5)
+    start = dot.with_values({"zb.spdiameter": 12.0, "zb.a": 5.75})
+    free = ["scale", "a", "Uiso", "delta2", "spdiameter"]
+    result = pk.fit(start, data, free=free, bounds={"spdiameter": (10.0, 21.0)})
+    assert result.converged
+    assert result.at_bounds == ("zb.spdiameter",)
+    fixed = pk.fit(dot.with_values({"zb.spdiameter": 21.0}), data, free=free[:-1], search="plain")
+    assert result.rw == pytest.approx(fixed.rw, rel=1e-3)
+
+
+def test_an_unknown_search_is_refused() -> None:
+    with pytest.raises(pk.PdfkitError, match="search"):
+        pk.fit(NI, NI(np.arange(1, 10, 0.02)), free=["a"], search="everywhere")
