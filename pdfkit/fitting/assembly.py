@@ -13,6 +13,7 @@ from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.fitting.ambiguous import not_told
 from pdfkit.fitting.bounds import at_bounds, on_bound
+from pdfkit.fitting.determined import units
 from pdfkit.fitting.minimiser import Outcome
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import honest
@@ -41,6 +42,9 @@ def assembled(
     factor = known if residuals.has_errors else chi2 / residuals.freedom
     covariance = _covariance(outcome.factor[:, :-1].T, at_bound) * factor
     covariance = honest(residuals, x, covariance)
+    with np.errstate(divide="ignore"):
+        errors = math.sqrt(factor) / np.linalg.norm(outcome.factor[:, :-1], axis=0)
+    ended, rmax = np.array(mapping.free_names)[on_bound], max(float(s.data.r[-1]) for s in residuals.sets)
     _write_back(params, mapping, values, covariance, propagated_errors(covariance, tangents))
     fits = _fitted(residuals, values)
     rw, reduced = _rw(residuals, fits), chi2 / residuals.count * residuals.independent / residuals.freedom
@@ -65,7 +69,8 @@ def assembled(
             *said,
             *(par.user_data["held"] for par in params.values() if is_held(par)),
             *not_told(params, mapping.free_names, covariance, at_bound, fits),
-            *_remarks(params, mapping, on_bound, held, fits, x),
+            *_ended(params, ended.tolist(), x[on_bound], errors[on_bound], rmax),
+            *_remarks(held, fits),
         ),
         at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
         errors_from=residuals.source,
@@ -183,14 +188,16 @@ def _rw(residuals: Residuals, fits: Sequence[DatasetFit]) -> float:
     return math.sqrt(top / bottom)
 
 
-def _remarks(
-    params: Parameters, mapping: ParameterMap, at_bound: Array, held: _Held, fits: Sequence[DatasetFit], x: Array
-) -> tuple[str, ...]:
+def _ended(params: Parameters, names: Sequence[str], x: Array, errors: Array, rmax: float) -> tuple[str, ...]:
+    """Return what is said of parameters on a bound at x (n,). errors (n,) : what they would have, all else fixed."""
+    told = errors < units(params, names)
+    rows = zip(names, x.tolist(), told.tolist(), strict=True)
+    return tuple(on_bound(params[name], value, rmax, told=seen) for name, value, seen in rows)
+
+
+def _remarks(held: _Held, fits: Sequence[DatasetFit]) -> tuple[str, ...]:
     """Say in words what a user should know before trusting the numbers."""
-    out = []
-    for k in np.flatnonzero(at_bound):
-        out.append(on_bound(params[mapping.free_names[k]], float(x[k]), max(float(one.data.r[-1]) for one in fits)))
-    out.extend(held.remarks)
+    out = list(held.remarks)
     for one in fits:
         out.extend(one.messages)
         out.extend(one.data.remarks)

@@ -53,10 +53,16 @@ OF_KIND = {
 FROM_START = "so far from the start value either that or the model is wrong: start nearer, or give wider bounds"
 
 
-def on_bound(par: Any, value: float, rmax: float) -> str:
-    """Return a sentence on a parameter that ended on a bound. rmax (Å) : where the data end."""
+HARDLY = "the data hardly tell it, so this says nothing: fix it at a value that is known otherwise"
+
+
+def on_bound(par: Any, value: float, rmax: float, *, told: bool = True) -> str:
+    """Return a sentence on a parameter that ended on a bound.
+
+    rmax (Å) : where the data end. told : whether they would say something of it, all else fixed.
+    """
     side = "lower" if value - par.min < par.max - value else "upper"
-    return f"{par.name} ended on its {side} bound {value:g}: {_meaning(par, value, side, rmax)}"
+    return f"{par.name} ended on its {side} bound {value:g}: {_meaning(par, value, side, rmax) if told else HARDLY}"
 
 
 def _meaning(par: Any, value: float, side: str, rmax: float) -> str:

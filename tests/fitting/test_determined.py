@@ -306,6 +306,17 @@ def test_each_bound_has_a_meaning(name: str, value: float, words: str) -> None:
     assert words in on_bound(par, value, 15.0)
 
 
+def test_a_bound_says_nothing_of_atoms_that_are_hardly_seen() -> None:
+    """Hydrogen beside tungsten, in X-rays."""
+    sites = [Site("W", "W", (0, 0, 0)), Site("H", "H", (0.3, 0.2, 0.24))]
+    model = pk.Model(pk.Crystal(pk.Structure((4.6, 5.1, 5.8, 90, 90, 90), sites), name="p"), INSTRUMENT)
+    result = pk.fit(model, simulated(model, size=0.3), free=["scale", "W.Uiso", "H.Uiso"])
+    said = [text for text in result.remarks if "p.H.Uiso" in text]
+    assert said
+    assert all("the data hardly tell it" in text or "the data do not tell p.H.Uiso" in text for text in said)
+    assert not any("p.W.Uiso" in text for text in result.remarks)
+
+
 def test_a_bound_of_the_users_own_has_none() -> None:
     par = pk.parameters(pk.Model(crystal("CdS_wurtzite", "wz"), INSTRUMENT))["wz.a"]
     par.set(min=4.1, max=4.2)
