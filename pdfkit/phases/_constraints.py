@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from pdfkit import _expressions
 from pdfkit._checks import Array
+from pdfkit.phases.base import U_MAX, Quantity, cell_length
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
 # Entries up to which a dense product beats the overhead of a sparse one.
@@ -122,3 +123,29 @@ class _LinearBlock:
     @classmethod
     def identity(cls) -> _LinearBlock:
         return cls(("occ",), np.ones((1, 1)), np.zeros(1))
+
+
+def structure_quantities(structure: Structure, maps: Maps) -> tuple[Quantity, ...]:
+    """Return what symmetry leaves free of a structure: its cell, and position, displacement and occupancy of sites."""
+    out = [_cell_quantity(name, structure.cell[NAMES_CELL.index(name)]) for name in maps.cell_free]
+    for i, site in enumerate(structure.sites):
+        for name in maps.xyz_free[i]:
+            x = site.xyz[NAMES_XYZ.index(name)]
+            out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
+        if site.isotropic:
+            U = Quantity("", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
+            out.append(replace(U, name=f"{site.label}.Uiso"))
+        else:
+            for name in maps.u_free[i]:
+                low, least = (1e-5, 0.0) if name in NAMES_U[:3] else (-U_MAX, -math.inf)
+                U = Quantity("", site.U[NAMES_U.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
+                out.append(replace(U, name=f"{site.label}.{name}", least=least))
+        out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
+    return tuple(out)
+
+
+def _cell_quantity(name: str, value: float) -> Quantity:
+    if name in ("a", "b", "c"):
+        return cell_length(name, value)
+    low, high = max(20.0, value - 10), min(160.0, value + 10)
+    return Quantity(name, value, low, high, "°", "cell angle", least=1.0, most=179.0)

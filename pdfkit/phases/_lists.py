@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits
 from pdfkit.phases._geometry import Arguments, Directions, Point
 from pdfkit.phases._orbits import Geometry, PairGroups, Reference
+from pdfkit.phases.base import Quantity
 
 if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 # Bytes and seconds that a listed pair takes: to find and sort it, and for each curve and derivative.
 PAIR_BYTES, PAIR_SECONDS = 120.0, 4e-7
 CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
+# How much further than asked for a list is made at the reference values before it is made at the present ones.
+FARTHEST = 1.1
 
 
 @dataclass(frozen=True)
@@ -114,3 +119,43 @@ def groups_at(key: Key, reference: tuple[float, ...], reach: float) -> PairGroup
         atoms.pair,
         symmetric=crystal.structure.rotations.shape[0] > 1,
     )
+
+
+def listed_pairs(crystal: Crystal, point: Point, free: Array, rmax: float) -> PairGroups:
+    """Return pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list.
+
+    Near the structure that is the structure's own; elsewhere, where its list would have to be much longer, that of the
+    values `free`; where even that does not do (long cells), those values themselves.
+    """
+    _afford(crystal.name, 4.19 * rmax**3 * crystal._listed / point.volume, 1 + point.directions.kind.size, rmax)
+    start = float(math.ceil(rmax * 1.02))
+    for reference in _references(crystal, free):
+        here, reach = reference_at(crystal._key, reference), start
+        while reach <= FARTHEST * start:
+            if here.covers(point.geometry, rmax, reach):
+                return groups_at(crystal._key, reference, reach)
+            reach = float(math.ceil(reach * 1.05))
+    return groups_at(crystal._key, tuple(free.tolist()), start)
+
+
+def _references(crystal: Crystal, free: Array) -> Iterator[tuple[float, ...]]:
+    yield crystal._reference
+    yield tuple(rounded(q, value) for q, value in zip(crystal._structure_quantities, free.tolist(), strict=True))
+
+
+def rounded(q: Quantity, value: float) -> float:
+    """Reference value of a quantity for pair enumeration: cell lengths to 1 %, angles to 1°, positions to 0.01."""
+    if q.unit == "°":
+        return round(value)
+    if q.name in ("a", "b", "c"):
+        return math.exp(round(math.log(value) / 0.01) * 0.01)
+    return round(value, 2)
+
+
+def _afford(name: str, pairs: float, curves: int, rmax: float) -> None:
+    if pairs < 1e5:
+        return
+    what = f"{name}: listing its pairs within {rmax:.0f} Å"
+    remedy = "lower rmax, or a U, sratio, qbroad or resolution that makes peaks too wide"
+    _machine.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
+    _machine.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from pdfkit.phases._geometry import Arguments, Atoms
 from pdfkit.phases._orbits import Geometry
 from pdfkit.structure.site import Site
 from pdfkit.structure.species import covalent_radius
+
+if TYPE_CHECKING:
+    from pdfkit.phases._molecules import Molecules
 
 # --- Peaks of a large cell -------------------------------------------------------------------------------------------
 
@@ -162,8 +165,16 @@ OVERLAP = 0.6
 """Partly occupied atoms nearer than this share of their covalent radii stand for one another."""
 
 
-def shortest(geometry: Geometry, atoms: Atoms, sites: Sequence[Site], strengths: Sequence[float]) -> float:
+def shortest(
+    geometry: Geometry,
+    atoms: Atoms,
+    sites: Sequence[Site],
+    strengths: Sequence[float],
+    molecules: Molecules | None,
+) -> float:
     """Return the distance (Å) within which pairs first add up to `A_BOND`; strengths (nsites,) at Q = 0.
+
+    molecules : those whose own pairs do not count.
 
     Where nothing adds up to that (one atom scatters, the others hardly), the nearest pair that is one.
     """
@@ -173,7 +184,7 @@ def shortest(geometry: Geometry, atoms: Atoms, sites: Sequence[Site], strengths:
     norm = float((count * b).sum()) ** 2 / max(float((count * occ).sum()), 1e-12)
     reach = float(np.cbrt(math.sqrt(np.linalg.det(geometry.g)) / atoms.site.size))
     while True:
-        distance, weight = _pairs(geometry, atoms, sites, b, count, reach)
+        distance, weight = _pairs(geometry, atoms, sites, b, count, reach, molecules)
         total = np.cumsum(weight) / max(norm, 1e-300)
         if total.size and total[-1] >= A_BOND:
             return float(distance[int(np.searchsorted(total, A_BOND))])
@@ -183,20 +194,29 @@ def shortest(geometry: Geometry, atoms: Atoms, sites: Sequence[Site], strengths:
 
 
 def _pairs(
-    geometry: Geometry, atoms: Atoms, sites: Sequence[Site], b: Array, count: Array, reach: float
+    geometry: Geometry,
+    atoms: Atoms,
+    sites: Sequence[Site],
+    b: Array,
+    count: Array,
+    reach: float,
+    molecules: Molecules | None,
 ) -> tuple[Array, Array]:
     """Return distances (Å) in order, and count·b·b of each ordered pair, without pairs that are none."""
     i, j, shift = _orbits.enumerate_pairs(geometry, reach, atoms.first, atoms.site)
+    if molecules is not None:
+        kept = ~molecules.hold(i, j, shift)
+        i, j, shift = i[kept], j[kept], shift[kept]
     delta = geometry.x[j] + shift - geometry.x[i]
     distance = np.sqrt(np.einsum("pa,ab,pb->p", delta, geometry.g, delta))
     s, t = atoms.site[i], atoms.site[j]
     weight = np.where(s == t, 1.0, 2.0) * count[s] * b[s] * b[t]
     order = np.argsort(distance)
-    order = order[~_exclusive(sites, s, t, distance)[order]]
+    order = order[~exclusive(sites, s, t, distance)[order]]
     return distance[order], weight[order]
 
 
-def _exclusive(sites: Sequence[Site], s: IntArray, t: IntArray, distance: Array) -> Any:
+def exclusive(sites: Sequence[Site], s: IntArray, t: IntArray, distance: Array) -> Any:
     """Return which pairs are of partly occupied atoms that cannot both be there."""
     occ = np.array([site.occ for site in sites])
     if (occ >= 1.0).all():

@@ -302,6 +302,8 @@ class Phase(ABC):
         return float(found.peak[nearest_peak, 0]), found.dpeak[nearest_peak, :, 0]
 
     def _scale(self) -> Quantity:
+        if self.scale < 0:  # what is taken away, such as a molecule that a crystal has with other widths
+            return Quantity("scale", self.scale, -math.inf, 0.0, "", "weight of the phase, taken away", most=0.0)
         return Quantity("scale", self.scale, 0.0, math.inf, "", "weight of the phase", least=0.0)
 
     def _deltas(self, bond: float) -> tuple[Quantity, Quantity]:

@@ -7,7 +7,7 @@ U11 where site symmetry ties the others. Everything else follows from them linea
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from os import PathLike
@@ -16,35 +16,31 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pdfkit import _checks, _machine, scattering
+from pdfkit import _checks, scattering
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _bonds, _pairs
+from pdfkit.phases import _bonds, _molecules, _pairs
 from pdfkit.phases import _pairs as phases_pairs
-from pdfkit.phases._constraints import Maps
+from pdfkit.phases._constraints import Maps, structure_quantities
 from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point
 from pdfkit.phases._lists import (
-    CURVE_BYTES,
-    CURVE_SECONDS,
     PAIR_BYTES,
-    PAIR_SECONDS,
     Key,
     Table,
     finished,
-    groups_at,
-    reference_at,
+    listed_pairs,
+    rounded,
     table_of,
 )
+from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
 from pdfkit.phases.base import (
-    U_MAX,
     Broadening,
     Peaks,
     Phase,
     Quantity,
-    cell_length,
     plain_word,
     quantities_of,
     updated,
@@ -52,7 +48,7 @@ from pdfkit.phases.base import (
 from pdfkit.shapes import Bulk, Shape
 from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
-from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
+from pdfkit.structure.structure import NAMES_XYZ, Structure
 
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
 # symmetry. Elsewhere it would not pay.
@@ -61,8 +57,6 @@ MERGE_ABOVE = 2
 MOST_REMEMBERED = 50_000
 # Bytes of a list above which bins are taken, whether they pay or not.
 MOST_LISTED = 1e9
-# How much further than asked for a list is made at the reference values before it is made at the present ones.
-FARTHEST = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +74,11 @@ class Crystal(Phase):
     sratio, rcut : σ is multiplied by sratio where r < rcut (Å).
     ions : scatter X-rays as ions: True for the charges that the structure states, or {"Na": 1, "Cl": -1}.
         Default False, neutral atoms.
+    molecules : "find" for the groups of bonded atoms that end, or lists of the labels of their atoms, one for each kind
+        of molecule: pairs within a molecule then have a width of their own, and delta1, delta2 and sratio act on the
+        others. Default "", none.
+    inner : mean-square displacement (Å²) within molecules, of all atoms or by element {"C": 0.001, "H": 0.005}; it is
+        the parameter inner.Uiso, or inner.C.Uiso…
 
     Raises
     ------
@@ -105,6 +104,8 @@ class Crystal(Phase):
     sratio: float = 1.0
     rcut: float = 0.0
     ions: Any = False
+    molecules: Any = ""
+    inner: Any = _molecules.U_INNER
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "structure", as_structure(self.structure))
@@ -119,6 +120,10 @@ class Crystal(Phase):
         if self.shape is None:
             object.__setattr__(self, "shape", Bulk())
         _checks.instance("shape", self.shape, Shape, "a shape, such as pdfkit.Sphere(30)")
+        object.__setattr__(self, "molecules", _molecules.checked(self.molecules))
+        object.__setattr__(self, "inner", _molecules.checked_inner(self.inner))
+        if self.molecules:
+            _molecules.check_labels(self)
 
     def _stem(self) -> str:
         title = self.structure.title
@@ -167,7 +172,8 @@ class Crystal(Phase):
     def values(self) -> tuple[float, ...]:
         """Values of the quantities, in their order: without limits, which take a search for the nearest bond."""
         own = (q.value for q in self._structure_quantities)
-        return (self.scale, *own, self.delta1, self.delta2, self.sratio, self.rcut, *self.shape.values())
+        inner = (q.value for q in self._inner)
+        return (self.scale, *own, self.delta1, self.delta2, self.sratio, self.rcut, *inner, *self.shape.values())
 
     def quantities_seen_by(self, probe: str | None) -> tuple[Quantity, ...]:
         """Return the quantities with the limits that a probe asks for.
@@ -180,6 +186,7 @@ class Crystal(Phase):
             *self._deltas(self.nearest_bond(probe or "X")),
             Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut", least=0.01),
             Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False, least=0.0),
+            *self._inner,
             *quantities_of(self.shape),
         )
 
@@ -188,7 +195,13 @@ class Crystal(Phase):
         known = self.__dict__.setdefault("_bonds", {})
         if probe not in known:
             strengths = [_strength(site.element, probe) for site in self.structure.sites]
-            known[probe] = phases_pairs.shortest(self._geometry, self._atoms, self.structure.sites, strengths)
+            known[probe] = phases_pairs.shortest(
+                self._geometry,
+                self._atoms,
+                self.structure.sites,
+                strengths,
+                self._molecules if self.molecules else None,
+            )
         return float(known[probe])
 
     @cached_property
@@ -198,21 +211,7 @@ class Crystal(Phase):
 
     @cached_property
     def _structure_quantities(self) -> tuple[Quantity, ...]:
-        out = [_cell_quantity(name, self.structure.cell[NAMES_CELL.index(name)]) for name in self._maps.cell_free]
-        for i, site in enumerate(self.structure.sites):
-            for name in self._maps.xyz_free[i]:
-                x = site.xyz[NAMES_XYZ.index(name)]
-                out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
-            if site.isotropic:
-                U = Quantity("", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
-                out.append(replace(U, name=f"{site.label}.Uiso"))
-            else:
-                for name in self._maps.u_free[i]:
-                    low, least = (1e-5, 0.0) if name in NAMES_U[:3] else (-U_MAX, -math.inf)
-                    U = Quantity("", site.U[NAMES_U.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
-                    out.append(replace(U, name=f"{site.label}.{name}", least=least))
-            out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
-        return tuple(out)
+        return structure_quantities(self.structure, self._maps)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -222,7 +221,8 @@ class Crystal(Phase):
     @property
     def outline(self) -> str:
         """Space group and shape."""
-        return f"{self.structure.spacegroup}, {self.shape.kind}".removeprefix(", ")
+        molecules = f", molecules {self._molecules.formulas}" if self.molecules else ""
+        return f"{self.structure.spacegroup}, {self.shape.kind}{molecules}".removeprefix(", ")
 
     @property
     def stated_charges(self) -> str:
@@ -268,7 +268,9 @@ class Crystal(Phase):
 
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement of a site."""
-        return max(2.0 * min(min(site.U[:3]) for site in self.structure.sites), kernels.SMALLEST_VARIANCE)
+        inner = [q.value for q in self._inner if q.value > 0.0]
+        smallest = min([min(site.U[:3]) for site in self.structure.sites] + inner)
+        return max(2.0 * smallest, kernels.SMALLEST_VARIANCE)
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""
@@ -284,8 +286,13 @@ class Crystal(Phase):
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
         out = type(self)(structure, self.name, shape, **own)
         object.__setattr__(out, "ions", self.ions)  # the structure has them
-        # What follows from symmetry alone is the same in the copy.
-        for name in ("_maps", "_atoms", "_key"):
+        if self.molecules:
+            inner = [known[q.name] for q in self._inner]
+            by_element = isinstance(self.inner, Mapping)
+            object.__setattr__(out, "molecules", self.molecules)
+            object.__setattr__(out, "inner", dict(zip(self.inner, inner, strict=True)) if by_element else inner[0])
+        # What follows from symmetry alone is the same in the copy, and so is what is bonded.
+        for name in ("_maps", "_atoms", "_key", *(("_molecules", "_inner_pairs") if self.molecules else ())):
             out.__dict__[name] = getattr(self, name)
         return out
 
@@ -304,6 +311,19 @@ class Crystal(Phase):
     @cached_property
     def _maps(self) -> Maps:
         return Maps.of(self.structure)
+
+    @cached_property
+    def _molecules(self) -> Molecules:
+        return Molecules.of(self)
+
+    @cached_property
+    def _inner(self) -> tuple[Quantity, ...]:
+        """The widths within molecules."""
+        return _molecules.inner_quantities(self.inner) if self.molecules else ()
+
+    @cached_property
+    def _inner_pairs(self) -> PairGroups:
+        return self._molecules.pairs(self._atoms, self._maps.multiplicity)
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 
@@ -326,9 +346,12 @@ class Crystal(Phase):
         )
         amount = AtomCount.of(self.name, self._maps.multiplicity, point)
         args = point.arguments(width, rcut, dwidth, amount, shifted=broadening.shifted)
-        widest = max(2.0 * point.u_max, kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
+        own = slice(5 + n, 5 + n + len(self._inner))
+        widest = max(2.0 * max(point.u_max, *values[own], 0.0), kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
         reach = broadening.reach(rmax, widest)
-        table = self._binned(point, args, reach) or table_of(self._groups(point, values[1 : 1 + n], reach), args)
+        table = self._binned(point, args, reach) or table_of(listed_pairs(self, point, values[1 : 1 + n], reach), args)
+        if self.molecules:
+            table = _molecules.with_inner(table, self, args, (values[own], tangents[own]))
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
@@ -416,39 +439,11 @@ class Crystal(Phase):
 
     @cached_property
     def _reference(self) -> tuple[float, ...]:
-        return tuple(_rounded(q, q.value) for q in self._structure_quantities)
+        return tuple(rounded(q, q.value) for q in self._structure_quantities)
 
     @cached_property
     def _key(self) -> Key:
         return Key(self)
-
-    def _groups(self, point: Point, free: Array, rmax: float) -> PairGroups:
-        """Pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list.
-
-        Near the structure that is the structure's own; elsewhere, where its list would have to be much longer, that of
-        the values `free`; where even that does not do (long cells), those values themselves.
-        """
-        self._afford(4.19 * rmax**3 * self._listed / point.volume, 1 + point.directions.kind.size, rmax)
-        start = float(math.ceil(rmax * 1.02))
-        for reference in self._references(free):
-            here, reach = reference_at(self._key, reference), start
-            while reach <= FARTHEST * start:
-                if here.covers(point.geometry, rmax, reach):
-                    return groups_at(self._key, reference, reach)
-                reach = float(math.ceil(reach * 1.05))
-        return groups_at(self._key, tuple(free.tolist()), start)
-
-    def _references(self, free: Array) -> Iterator[tuple[float, ...]]:
-        yield self._reference
-        yield tuple(_rounded(q, value) for q, value in zip(self._structure_quantities, free.tolist(), strict=True))
-
-    def _afford(self, pairs: float, curves: int, rmax: float) -> None:
-        if pairs < 1e5:
-            return
-        what = f"{self.name}: listing its pairs within {rmax:.0f} Å"
-        remedy = "lower rmax, or a U, sratio, qbroad or resolution that makes peaks too wide"
-        _machine.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
-        _machine.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)
 
     @cached_property
     def _listed(self) -> float:
@@ -494,28 +489,12 @@ def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _cell_quantity(name: str, value: float) -> Quantity:
-    if name in ("a", "b", "c"):
-        return cell_length(name, value)
-    low, high = max(20.0, value - 10), min(160.0, value + 10)
-    return Quantity(name, value, low, high, "°", "cell angle", least=1.0, most=179.0)
-
-
 @lru_cache(maxsize=256)
 def _strength(element: str, probe: str) -> float:
     try:
         return scattering.scattering_strength(element, probe)
     except PdfkitError:  # what has no strength is refused where a curve is asked for
         return 1.0
-
-
-def _rounded(q: Quantity, value: float) -> float:
-    """Reference value of a quantity for pair enumeration: cell lengths to 1 %, angles to 1°, positions to 0.01."""
-    if q.unit == "°":
-        return round(value)
-    if q.name in ("a", "b", "c"):
-        return math.exp(round(math.log(value) / 0.01) * 0.01)
-    return round(value, 2)
 
 
 def _describe_dropped(crystal: Crystal, table: Table) -> str:

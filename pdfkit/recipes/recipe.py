@@ -19,7 +19,18 @@ from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import PROBES, RESOLUTION, SCATTERING, Instrument
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, missing, nearest, remark
 from pdfkit.io._functions import OF_R, named
-from pdfkit.recipes.tables import HOME, KEYS, STACKED, WRITE, fit_options, outputs_to_write, placed, prefix_of, shape
+from pdfkit.recipes.tables import (
+    HOME,
+    KEYS,
+    STACKED,
+    WRITE,
+    fit_options,
+    molecules,
+    outputs_to_write,
+    placed,
+    prefix_of,
+    shape,
+)
 from pdfkit.recipes.template import recipe_template
 from pdfkit.recipes.toml import Source, Table, is_number, kind_of
 from pdfkit.transforms.sine import WINDOWS
@@ -457,6 +468,7 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
     if "ions" in table:
         flag = table.raw["ions"]
         options["ions"] = flag if isinstance(flag, bool) else table.flat("ions")
+    options |= molecules(table)
     if "shape" in table:
         options["shape"] = shape(table)
     start = table.flat("start")

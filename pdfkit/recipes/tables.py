@@ -34,6 +34,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "baseline",
         "anisotropic",
         "ions",
+        "molecules",
+        "inner",
         "shape",
         "scale",
         "delta1",
@@ -93,6 +95,24 @@ def shape(table: Table) -> Any:
         return from_kind(**raw)
     except PdfkitError as error:
         raise placed(table.source, error, (*table.where, "shape")) from None
+
+
+def molecules(table: Table) -> dict[str, Any]:
+    """Return what a [phase] table says of molecules, as options of its phase."""
+    out: dict[str, Any] = {}
+    if "molecules" in table:
+        raw = table.raw["molecules"]
+        lists = raw if isinstance(raw, list) and all(isinstance(one, list) for one in raw) else [raw]
+        words = raw == "find" or all(isinstance(one, list) and all(isinstance(w, str) for w in one) for one in lists)
+        if not raw or not words:
+            raise table.wrong(
+                "molecules", '"find", or the labels of the atoms of a molecule, such as ["C1", "O1", "O2"]'
+            )
+        out["molecules"] = raw
+    if "inner" in table:
+        by_element = isinstance(table.raw["inner"], Mapping)
+        out["inner"] = table.flat("inner") if by_element else table.number("inner")
+    return out
 
 
 def fit_options(table: Table) -> dict[str, Any]:

@@ -49,6 +49,8 @@ delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delt
 # sratio = 1.0                    # or: widths × sratio where r < rcut
 # rcut = 0.0
 # scale = 1.0                     # a free scale finds its own start value
+# molecules = "find"              # pairs in a molecule have an own width, inner.Uiso; or labels: [["C1", "O1", "O2"]]
+# inner = 0.002                   # Å², its start; by element {{C = 0.001, H = 0.005}}
 # anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]; false: Uiso for all
 # block = "phase_2"                # of a CIF that has several data blocks
 # ions = true                     # X-rays see the ions whose charges the file states, or {{ Na = 1, Cl = -1 }}

@@ -468,7 +468,7 @@ def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str
         share = parts / total if total > 0 else np.full(parts.size, math.nan)
         # d(share_i)/d(scale_j) = w_j(δ_ij − share_i)/total
         slope = np.array(weights) * (np.eye(parts.size) - share[:, None]) / (total or math.nan)
-        error = np.sqrt(np.einsum("ij,jk,ik->i", slope, scale_covariance, slope))
+        error = np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", slope, scale_covariance, slope), 0.0))
         for phase, value, sigma in zip(model.phases, share, error, strict=True):
             out[phase.name][kind] = (float(value), float(sigma))
     return out
