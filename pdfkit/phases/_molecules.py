@@ -64,8 +64,8 @@ class Molecules:
                 )
         return cls(number, cell, _formulas(crystal, number))
 
-    def hold(self, i: IntArray, j: IntArray, shift: IntArray) -> Any:
-        """Return which pairs (atom i, atom j `shift` cells away) are of one molecule."""
+    def hold(self, i: Any, j: Any, shift: Any) -> Any:
+        """Return which pairs i, j (n,), the atom j `shift` (n, 3) cells away, are of one molecule."""
         inside = (self.number[i] >= 0) & (self.number[i] == self.number[j])
         return inside & (shift == self.cell[j] - self.cell[i]).all(axis=1)
 

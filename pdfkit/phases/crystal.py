@@ -74,11 +74,9 @@ class Crystal(Phase):
     sratio, rcut : σ is multiplied by sratio where r < rcut (Å).
     ions : scatter X-rays as ions: True for the charges that the structure states, or {"Na": 1, "Cl": -1}.
         Default False, neutral atoms.
-    molecules : "find" for the groups of bonded atoms that end, or lists of the labels of their atoms, one for each kind
-        of molecule: pairs within a molecule then have a width of their own, and delta1, delta2 and sratio act on the
-        others. Default "", none.
-    inner : mean-square displacement (Å²) within molecules, of all atoms or by element {"C": 0.001, "H": 0.005}; it is
-        the parameter inner.Uiso, or inner.C.Uiso…
+    molecules : "find" for groups of bonded atoms, or lists of the labels of their atoms, one for each kind of molecule:
+        pairs within one have a width of their own; delta1, delta2 and sratio act on the others. Default "", none.
+    inner : Å², mean-square displacement (inner.Uiso) within molecules, or by element {"C": 0.001, "H": 0.005}.
 
     Raises
     ------
@@ -195,13 +193,8 @@ class Crystal(Phase):
         known = self.__dict__.setdefault("_bonds", {})
         if probe not in known:
             strengths = [_strength(site.element, probe) for site in self.structure.sites]
-            known[probe] = phases_pairs.shortest(
-                self._geometry,
-                self._atoms,
-                self.structure.sites,
-                strengths,
-                self._molecules if self.molecules else None,
-            )
+            where = (self._geometry, self._atoms, self.structure.sites, strengths)
+            known[probe] = phases_pairs.shortest(*where, self._molecules if self.molecules else None)
         return float(known[probe])
 
     @cached_property
