@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from pdfkit._checks import Array
 from pdfkit.data.advice import _smoothed, _spectrum, examine
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
@@ -24,19 +25,25 @@ def band_limit(pdf: PDF) -> tuple[float, str]:
 
     Raises PdfkitError where the spectrum reaches to the end of what the points in r can hold.
     """
-    cut = examine(pdf).qmax_cut
-    if cut is not None:
-        return round(cut, 1), f"F(Q) of these data ends at {cut:.1f} Å⁻¹"
     top = min(_LIMIT, math.pi / float(np.diff(pdf.r).max()))
     if len(pdf) < 50 or top < 3.0:
         raise _unknown(pdf, "there are too few points, or they lie too far apart, to tell it from them")
     Q = np.arange(0.2, top, math.pi / (2 * (pdf.r[-1] - pdf.r[0])))
     power = _smoothed(Q, _spectrum(pdf.r, pdf.G, Q), 0.8)
+    cut = examine(pdf).qmax_cut
+    if cut is not None and _is_end(Q, power, cut):
+        return round(cut, 1), f"F(Q) of these data ends at {cut:.1f} Å⁻¹"
     quiet = np.flatnonzero(power > _FLOOR * power.max())
     if not quiet.size or Q[quiet[-1]] > 0.75 * top:
         raise _unknown(pdf, f"their points, π/{top:.3g} Å apart, are too sparse to see where F(Q) ends")
     fades = float(Q[quiet[-1]])
     return math.inf, f"F(Q) of these data fades by {fades:.0f} Å⁻¹ and no cut is seen"
+
+
+def _is_end(Q: Array, power: Array, cut: float) -> bool:
+    """Return whether nothing comes back beyond a steep fall of the power, as reflections do behind a gap."""
+    before, beyond = power[(cut - 1.0 < Q) & (cut > Q)], power[cut + 0.8 < Q]
+    return bool(before.size and beyond.size > 5 and beyond.max() < 0.2 * before.mean())
 
 
 def _unknown(pdf: PDF, why: str) -> PdfkitError:

@@ -337,6 +337,8 @@ def growth(r: Array, y: Array) -> tuple[int, float] | None:
     best: tuple[float, int, float] | None = None
     for power in (0, 1, 2):
         ratio = 3 * _integral(r, r ** (2 - power) * y)[part] / r[part] ** 3
+        if ratio.min() <= 0:
+            return None
         trend = abs(float(np.polyfit(logs, np.log(ratio), 1)[0]))
         if best is None or trend < best[0]:
             best = (trend, power, float(ratio.mean()))

@@ -188,7 +188,8 @@ def damped(plan: Proposal, *more: str) -> Proposal:
     data = []
     for one in plan.data:
         if "qdamp" not in one.values:
-            one = one.with_value("qdamp", USUAL, "a start: the header has none")
+            said = one.pdf.instrument.qdamp
+            one = one.with_value("qdamp", said or USUAL, f"a start: the header has {'this' if said else 'none'}")
             one = one.with_value("resolution", 0.001, "a start") if more else one
         data.append(one)
     return replace(plan, data=tuple(data), free=(*plan.free, *names))

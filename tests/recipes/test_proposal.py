@@ -1,0 +1,201 @@
+"""Fits proposed for data and structures: simulated, so that the truth is known."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.data.band import band_limit
+from pdfkit.errors import PdfkitError
+from pdfkit.recipes.inputs import inputs
+from pdfkit.recipes.proposal import Proposal, Wishes, propose
+from pdfkit.recipes.recipe import load_recipe, run_recipe
+from pdfkit.recipes.written import is_untouched, recipe_of
+
+R = np.arange(0.02, 30.0, 0.02)
+
+
+def measured(
+    folder: Path, phases, name: str = "data.gr", *, head: tuple[str, ...] = (), noise: float = 0.002, **instrument
+) -> Path:
+    """Write simulated data with only those lines of a header that are asked for."""
+    about = {"probe": "X", "qmax": 22.0, "qdamp": 0.03} | instrument
+    G = pk.Model(phases, pk.Instrument(**about))(R).G
+    G = G + noise * np.abs(G).max() * np.random.default_rng(7).normal(size=R.size)
+    path = folder / name
+    pk.io.write_columns(path, ["r", "G"], [R, G], list(head))
+    return path
+
+
+def ran(folder: Path, files: list, wishes: Wishes | None = None) -> tuple[Proposal, pk.FitResult, Path]:
+    wishes = wishes or Wishes()
+    plan = propose(inputs(files, **wishes.options()), wishes)
+    out = folder / "out"
+    out.mkdir(exist_ok=True)
+    recipe = out / "fit.toml"
+    recipe.write_text(recipe_of(plan, out, here=True))
+    return plan, run_recipe(recipe)[0], recipe
+
+
+FULL = ("mode = xray", "qmax = 22", "qdamp = 0.03")
+
+
+def test_bulk_crystal_of_a_cell_two_percent_off(tmp_path):
+    true = pk.Crystal.from_file("CeO2", name="c", delta2=2.0).with_values({"Ce.Uiso": 0.004, "O.Uiso": 0.011})
+    data = measured(tmp_path, true, head=FULL)
+    cell = 1.02 * true.structure.cell[0]
+    pk.write_cif(tmp_path / "start.cif", true.with_values({"a": cell, "Ce.Uiso": 0.05, "O.Uiso": 0.001}).structure)
+    plan, result, _ = ran(tmp_path, [data, tmp_path / "start.cif"])
+    assert plan.phases[0].options.get("shape") is None
+    assert "qdamp" not in plan.free
+    assert result.params["start.a"].value == pytest.approx(true.structure.cell[0], abs=5e-4)
+    assert result.params["start.Ce.Uiso"].value == pytest.approx(0.004, abs=3e-4)
+    assert result.params["start.O.Uiso"].value == pytest.approx(0.011, abs=2e-3)
+
+
+def test_particles_are_seen_where_qdamp_is_known(tmp_path):
+    true = pk.Crystal.from_file("Au", name="au", shape=pk.Sphere(26.0), delta2=2.0)
+    plan, result, _ = ran(tmp_path, ["Au", measured(tmp_path, true, head=FULL)])
+    assert "spdiameter" in plan.free
+    assert result.params["Au.spdiameter"].value == pytest.approx(26.0, abs=0.3)
+
+
+def test_particles_and_damping_are_told_apart_by_data_with_little_noise(tmp_path):
+    true = pk.Crystal.from_file("Au", name="au", shape=pk.Sphere(24.0), delta2=2.0)
+    plan, result, _ = ran(tmp_path, [measured(tmp_path, true, head=FULL[:2]), "Au"])
+    assert {"qdamp", "spdiameter"} <= set(plan.free)
+    assert result.params["Au.spdiameter"].value == pytest.approx(24.0, abs=0.5)
+    assert result.params["qdamp"].value == pytest.approx(0.03, abs=0.005)
+    assert any("qdamp" in text and "calibration" in text for text in plan.assumed)
+
+
+def test_a_bulk_sample_without_qdamp_has_it_free(tmp_path):
+    true = pk.Crystal.from_file("Ni", name="ni", delta2=2.0)
+    plan, result, _ = ran(tmp_path, [measured(tmp_path, true, head=FULL[:2]), "Ni"])
+    assert "qdamp" in plan.free
+    assert "spdiameter" not in plan.free
+    assert result.params["qdamp"].value == pytest.approx(0.03, abs=1e-3)
+
+
+def test_an_empty_header_is_estimated_and_said(tmp_path):
+    true = pk.Crystal.from_file("Ni", name="ni", delta2=2.0)
+    plan, _, recipe = ran(tmp_path, [measured(tmp_path, true, noise=0.0005), "Ni"])
+    assert plan.data[0].values["qmax"] == pytest.approx(22.0, abs=0.15)
+    said = " ".join(plan.assumed)
+    assert "X-rays are assumed" in said
+    assert "no Qmax" in said
+    assert "estimated" in recipe.read_text()
+
+
+def test_wishes_count_before_headers(tmp_path):
+    data = measured(tmp_path, pk.Crystal.from_file("Ni", name="ni"), head=FULL)
+    wishes = Wishes(qmax=21.0, qdamp=0.02, rmin=2.0, rmax=40.0, probe="N", free=("-delta2",))
+    with pytest.warns(pk.PdfkitWarning, match="header"):
+        plan = propose(inputs([data, "Ni"], **wishes.options()), wishes)
+    values = plan.data[0].values
+    assert [values[key] for key in ("probe", "qmax", "qdamp", "rmin", "rmax")] == ["N", 21.0, 0.02, 2.0, 40.0]
+    assert "delta2" not in plan.free
+    assert any("the data end at" in text for text in plan.assumed)
+
+
+def test_the_saved_recipe_gives_the_same_result(tmp_path):
+    data = measured(tmp_path, pk.Crystal.from_file("Ni", name="ni"), head=FULL)
+    plan, result, recipe = ran(tmp_path, [data, "Ni"])
+    again = run_recipe(recipe)[0]
+    assert is_untouched(recipe.read_text())
+    assert not is_untouched(recipe.read_text() + "\n")
+    assert again.values.tolist() == result.values.tolist()
+    assert load_recipe(recipe).data[0].file.resolve() == data.resolve()
+    assert plan.title == "data: Ni"
+
+
+def test_two_phases_of_the_same_elements_share_what_small_data_cannot_tell(tmp_path):
+    ball = pk.Sphere(30.0)
+    true = [pk.Crystal.from_file(f"CdSe_{kind}", name=kind[0], shape=ball) for kind in ("wurtzite", "zincblende")]
+    data = measured(tmp_path, true, head=FULL)
+    wishes = Wishes(preset="two-phase")
+    plan = propose(inputs([data, "CdSe_wurtzite"]), wishes)
+    assert [entry.structure for entry in plan.phases] == ["CdSe_wurtzite", "CdSe_zincblende"]
+    assert plan.ties["CdSe_zincblende.spdiameter"] == "CdSe_wurtzite.spdiameter"
+    assert plan.ties["CdSe_zincblende.Cd.Uiso"] == "CdSe_wurtzite.Cd.Uiso"
+    assert "CdSe_wurtzite.Se.z" in plan.free
+    assert "CdSe_wurtzite.Cd.z" not in plan.free
+    assert any("origin" in text for text in plan.assumed)
+
+
+def test_neutrons_in_nanometres(tmp_path):
+    true = pk.Crystal.from_file("Si", name="si", delta2=2.0)
+    G = pk.Model(true, pk.Instrument(probe="N", qmax=22.0, qdamp=0.02))(R).G
+    data = tmp_path / "nm.gr"
+    pk.io.write_columns(data, ["r(nm)", "G(nm^-2)"], [R / 10, 100 * G], ["mode = neutron", "qmax = 22", "qdamp = 0.02"])
+    plan, result, recipe = ran(tmp_path, [data, "Si"])
+    assert plan.data[0].values["probe"] == "N"
+    assert 'r_unit = "nm"' in recipe.read_text()
+    assert result.params["Si.a"].value == pytest.approx(true.structure.cell[0], abs=2e-4)
+
+
+@pytest.mark.filterwarnings("ignore:symmetry found")
+def test_atoms_that_are_merely_listed_get_their_space_group(tmp_path):
+    true = pk.Crystal.from_file("NaCl", name="n")
+    data = measured(tmp_path, true, head=FULL)
+    pk.write_cif(tmp_path / "p1.cif", true.structure.to_p1())
+    plan, result, _ = ran(tmp_path, [data, tmp_path / "p1.cif"])
+    assert plan.phases[0].options["symmetry"] == "find"
+    assert len(result.free) < 7
+
+
+def test_calibration_frees_damping_and_resolution_whatever_the_header_says(tmp_path):
+    true = pk.Crystal.from_file("Ni", name="ni", delta2=2.0)
+    data = measured(tmp_path, true, head=FULL)
+    _, result, _ = ran(tmp_path, [data, "Ni"], Wishes(preset="calibrate"))
+    assert result.params["qdamp"].value == pytest.approx(0.03, abs=1e-3)
+    assert "resolution" in result.free
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["Ni"], "no data to fit"),
+        (["{data}"], "needs a structure"),
+        (["{data}", "Ni", "Ni"], "given twice"),
+        (["{data}", "Ni", "{twin}"], "same structure"),
+        (["{data}", "Nickle"], "neither a file nor a structure"),
+        (["{data}", "none.cif"], "none.cif"),
+        (["{flat}", "Ni"], "no signal"),
+        (["{other}", "CdSe_wurtzite"], "of Ni by its header"),
+        (["{coarse}", "Ni"], "state no Qmax"),
+    ],
+)
+def test_refusals_say_what_to_do(tmp_path, files, message):
+    nickel = pk.Crystal.from_file("Ni", name="ni")
+    names = {
+        "data": measured(tmp_path, nickel, head=FULL),
+        "other": measured(tmp_path, nickel, "other.gr", head=(*FULL, "composition = Ni")),
+        "twin": tmp_path / "twin.cif",
+        "flat": tmp_path / "flat.gr",
+        "coarse": tmp_path / "coarse.gr",
+    }
+    pk.write_cif(names["twin"], pk.load_structure("Ni"))
+    pk.io.write_columns(names["flat"], ["r", "G"], [R, 0 * R], list(FULL))
+    r = np.arange(0.2, 30, math.pi / 22)
+    G = pk.Model(nickel, pk.Instrument(probe="X", qmax=22.0))(r).G
+    pk.io.write_columns(names["coarse"], ["r", "G"], [r, G], [])
+    with pytest.raises(PdfkitError, match=message):
+        propose(inputs([name.format(**names) for name in files]))
+
+
+@pytest.mark.parametrize("qmax", [14.0, 20.0, 28.0])
+def test_qmax_is_told_by_the_spectrum(qmax):
+    pdf = pk.Model(pk.Crystal.from_file("CdS_wurtzite"), pk.Instrument(probe="X", qmax=qmax))(R)
+    assert band_limit(pdf)[0] == pytest.approx(qmax, abs=0.25)  # 2π/30 Å is what 30 Å resolve
+
+
+def test_where_f_fades_an_estimate_changes_nothing():
+    soft = pk.Crystal.from_file("Ni", name="ni").with_values({"Ni.Uiso": 0.03})
+    whole = pk.Model(soft, pk.Instrument(probe="X", qmax=math.inf))(R)
+    cut = pk.Model(soft, pk.Instrument(probe="X", qmax=band_limit(whole)[0]))(R)
+    assert np.abs(cut.G - whole.G).max() < 2e-3 * np.abs(whole.G).max()
