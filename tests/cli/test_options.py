@@ -211,7 +211,7 @@ def test_a_missing_file_is_told_the_nearest_in_its_folder(folder: Path) -> None:
         ("fit Ni.gr", "Ni.gr is data and needs a structure beside it"),
         ("compare Ni.gr a.toml", "this is data"),
         ("fit Ni.cif", "no data to fit among Ni.cif"),
-        ("fit old.h5", "this is a result, not a recipe"),
+        ("fit old.h5", "damaged HDF5"),
         ("pattern Ni.cif --xrd", "Ni.cif is a crystal without end"),
         ("pattern CdS_zincblende", "pdfkit build sphere CdS_zincblende 40"),
         ("plot Ni.gr --difference", "give two files"),
