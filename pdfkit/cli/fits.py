@@ -14,7 +14,7 @@ from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, fitting, progress
 from pdfkit.cli.info import RESULTS
 from pdfkit.cli.projects import Convention, fit_project
-from pdfkit.cli.proposing import Free, Preset, QDamp, fit_files, proposed
+from pdfkit.cli.proposing import Free, Preset, QDamp, Searching, Starts, fit_files, proposed, searched
 from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def fit(
     qdamp: QDamp = None,
     rmin: o.Lowest = None,
     rmax: o.Highest = None,
+    search: Searching = None,
+    starts: Starts = None,
 ) -> Printed:
     """Fit measured G(r), of data and structures or as a recipe says; write report, picture, columns and structures.
 
@@ -73,6 +75,8 @@ def fit(
     first = files[0]
     if len(files) == 1 and is_project(first):
         _only_of_data(wishes, first)
+        if search is not None or starts is not None:
+            raise PdfkitError("--search and --starts are for data, structures and recipes, not for projects of PDFgui")
         return fit_project(first, out, convention or "pdffit2")
     if convention is not None:
         raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a recipe says it under [fit]")
@@ -82,9 +86,11 @@ def fit(
         if len(files) > 1:
             raise PdfkitError("a recipe names its own data and structures: give it alone")
         _only_of_data(wishes, first)
+        recipe = _loaded(first)
+        recipe = replace(recipe, search=searched(recipe.search, search, starts))
         with fitting() as tell:
-            return of_fit(*run_recipe(_loaded(first), out, tell))
-    return fit_files(files, out, wishes)
+            return of_fit(*run_recipe(recipe, out, tell))
+    return fit_files(files, out, wishes, searched("plain", search, starts))
 
 
 def _only_of_data(wishes: Wishes, file: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,8 @@ from pdfkit.errors import PdfkitError
 if TYPE_CHECKING:
     from pdfkit.recipes.proposal import Proposal, Wishes
     from pdfkit.results.result import FitResult
+
+Search = str | Mapping[str, Any]
 
 PRESETS = ("calibrate", "nanocrystal", "two-phase", "bulk")
 NAME = "fit.toml"
@@ -37,6 +39,15 @@ Free = Annotated[
     typer.Option("--free", metavar="NAMES", help="What varies: +c,-delta2 changes the proposal, scale,a replaces it."),
 ]
 QDamp = Annotated[float | None, o.QDAMP]
+Searching = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        help="plain: one fit from the start values. thorough: from many starts; all minima are listed.",
+        autocompletion=o.one_of("plain", "thorough"),
+    ),
+]
+Starts = Annotated[int | None, typer.Option("--starts", help="Most starts of --search thorough. Default: 40.", min=1)]
 
 
 def proposed(files: Sequence[Path], wishes: Wishes) -> Proposal:
@@ -49,7 +60,21 @@ def proposed(files: Sequence[Path], wishes: Wishes) -> Proposal:
         return propose(inputs(files, **wishes.options()), wishes)
 
 
-def fit_files(files: Sequence[Path], out: Path | None, wishes: Wishes) -> Printed:
+def searched(own: Search, search: str | None, starts: int | None) -> Search:
+    """Return the search of a command line in place of a recipe's own, whose ranges a thorough one keeps."""
+    from pdfkit.fitting.starts import is_from_many
+
+    ranges = dict(own) if isinstance(own, Mapping) else {}
+    asked: Search = own if search is None else ranges if search == "thorough" and ranges else search
+    many = is_from_many(asked)
+    if starts is None:
+        return asked
+    if not many:
+        raise PdfkitError("--starts is for a search from many starts: write --search thorough beside it")
+    return {**(asked if isinstance(asked, Mapping) else {}), "starts": starts}
+
+
+def fit_files(files: Sequence[Path], out: Path | None, wishes: Wishes, search: Search) -> Printed:
     """Propose a fit, save its recipe beside the results, and run it."""
     from pdfkit.cli.fits import of_fit
     from pdfkit.io._atomic import write_text
@@ -57,7 +82,7 @@ def fit_files(files: Sequence[Path], out: Path | None, wishes: Wishes) -> Printe
     from pdfkit.recipes.recipe import run_recipe
     from pdfkit.recipes.written import recipe_of
 
-    plan = proposed(files, wishes)
+    plan = replace(proposed(files, wishes), search=search)
     where = out or Path("pdfkit-out") / plan.data[0].file.stem
     _keep_edited(where / NAME)
     with folder(where, [NAME], files) as target:

@@ -21,7 +21,8 @@ from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
-from pdfkit.fitting.search import SEARCHES, Found, staged
+from pdfkit.fitting.search import Found, staged
+from pdfkit.fitting.starts import Search
 from pdfkit.model.model import Model
 from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -55,7 +56,7 @@ def fit(
     restraints: Sequence[Restraint] = (),
     use_errors: bool = True,
     settings: FitSettings | None = None,
-    search: str = "staged",
+    search: str | Mapping[str, Any] = "staged",
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit a model to measured data and return the result as a value.
@@ -79,6 +80,9 @@ def fit(
         (`FitSettings`).
     search : "staged" finds the cell at short distances first where the start values are far off, and tries the other
         minima that are near (U of two elements exchanged, ...); "plain" is one local fit from the start values.
+        "thorough" starts from many places about them (cells ±5 %, U × 0.3–3, diameters × 0.5–2 …) and lists the
+        distinct minima in `result.minima`; so does a dict of ranges by endings of names, {"a": (3.4, 3.6)}, with all
+        else at its start value, and beside them "starts" (at most, 40), "seed" (0), "workers" (1).
     progress : called with (evaluations, rw).
 
     Raises
@@ -97,8 +101,8 @@ def fit(
     a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
-    _checks.choice("search", search, SEARCHES)
     settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
+    asked = Search.of(search)
     whole = by_name(model, data, use_errors)
     models, said = resolved(model, whole)
     use_errors, without = usable(whole, models, settings, use_errors)
@@ -114,7 +118,13 @@ def fit(
         PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
         for name, pdf in whole.items()
     )
-    result = solve(FitProblem(sets, use_errors, settings, tuple(restraints)), params, progress, search)
+    problem = FitProblem(sets, use_errors, settings, tuple(restraints))
+    if asked is None:
+        result = solve(problem, params, progress, str(search))
+    else:
+        from pdfkit.fitting.thorough import thorough
+
+        result = thorough(problem, params, asked, progress)
     remarks = tuple(dict.fromkeys([*said, *result.remarks]))
     return replace(result, remarks=remarks, seconds=time.perf_counter() - started)
 

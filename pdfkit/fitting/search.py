@@ -17,7 +17,6 @@ from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.rivals import raced
 from pdfkit.fitting.stages import cell_found, projected, scales_of
 
-SEARCHES = ("staged", "plain")
 DESCRIBED = 0.15
 """Rw of start values, with the best scales, from which the cell is right."""
 ROUGHLY = 1e-4

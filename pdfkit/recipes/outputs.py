@@ -50,7 +50,7 @@ def planned(recipe: Recipe) -> list[str]:
     """Return the names of the files that a recipe will write."""
     many = len(recipe.data) > 1
     names = {
-        "report": ["report.txt"],
+        "report": ["report.txt", *(["minima.csv"] if recipe.search != "plain" else [])],
         "picture": ["fit.png"],
         "columns": [f"columns_{one.name}.txt" for one in recipe.data] if many else ["columns.txt"],
         "hdf5": ["fit.h5"],
@@ -64,7 +64,7 @@ def _report(result: FitResult, where: Location) -> Iterable[Path]:
 
     path = where.file("report.txt")
     write_text(path, plain("\n\n".join([*([where.title] if where.title else []), str(result)]) + "\n"))
-    return [path]
+    return [path, result.minima.to_csv(where.file("minima.csv"))] if result.minima else [path]
 
 
 def _picture(result: FitResult, where: Location) -> Iterable[Path]:

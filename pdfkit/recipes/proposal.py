@@ -86,7 +86,7 @@ _OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution")
 class Proposal:
     """A fit that is proposed: data, phases, what varies, ties and limits; `assumed`: sentences on what files left open.
 
-    why : of phases and of what is free, by name of the phase or "free".
+    why : of phases and of what is free, by name of the phase or "free". search : as for `pdfkit.fit`.
     """
 
     title: str
@@ -97,6 +97,7 @@ class Proposal:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
+    search: str | Mapping[str, Any] = "plain"
 
 
 def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:

@@ -158,6 +158,7 @@ class Recipe:
     bounds: Mapping[str, tuple[float | None, float | None]]
     variables: Mapping[str, float] = field(default_factory=dict)
     restraints: tuple[Restraint, ...] = ()
+    search: str | Mapping[str, Any] = "plain"
     use_errors: bool = True
     noise: str = "estimated"
     search: str = "staged"

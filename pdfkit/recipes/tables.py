@@ -50,6 +50,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "ties",
         "bounds",
         "restraints",
+        "search",
         "use_errors",
         "noise",
         "search",
@@ -71,7 +72,7 @@ def placed(source: Source, error: PdfkitError, where: tuple[str | int, ...], usu
     """
     key = error.key or usual
     for name in (key, key.partition(".")[2]):
-        for keys in ((name,), ("start", name)):
+        for keys in ((name,), ("start", name), ("search", name)):
             if name and source.line(*where, *keys) != source.line(*where):
                 return source.error(str(error), *where, *keys)
     return source.error(str(error), *where, value=key or None)
@@ -136,6 +137,7 @@ def fit_options(table: Table) -> dict[str, Any]:
         "ties": ties,
         "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
         "restraints": tuple(_restraints(table)),
+        "search": _search(table),
         "use_errors": table.flag("use_errors", True),
         "noise": table.choice("noise", ("estimated", "given"), "estimated"),
         "search": table.choice("search", ("staged", "plain"), "staged"),
@@ -143,6 +145,20 @@ def fit_options(table: Table) -> dict[str, Any]:
         "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),
     }
+
+
+def _search(table: Table) -> str | dict[str, Any]:
+    """Return the search of a [fit] table: a word, or ranges of starts by names with `starts` and `seed` beside them."""
+    from pdfkit.fitting.starts import SEARCHES, Search
+
+    if isinstance(table.raw.get("search", ""), str):
+        return table.choice("search", SEARCHES, "plain")
+    found = table.flat("search")
+    try:
+        Search.of(found)
+    except PdfkitError as error:
+        raise placed(table.source, error, (*table.where, "search")) from None
+    return found
 
 
 def _bound(table: Table, key: str, value: Any) -> tuple[float | None, float | None]:

@@ -87,6 +87,7 @@ use_errors = {use_errors:<21}# weigh points with dG where the file has it; false
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
 # grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up
+# search = "plain"                # "thorough": from many starts, all minima listed; or ranges, see [fit.search]
 # variables = {{d = 0.5}}           # numbers of the fit alone, for ties to use; name them in free to vary them
 # restraints = [                  # soft: each adds ((value - target)/sigma)²
 #     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},
@@ -103,6 +104,11 @@ use_errors = {use_errors:<21}# weigh points with dG where the file has it; false
 
 [fit.bounds]                      # [low, high], {{min = low}} or {{max = high}}; sane defaults hold otherwise
 spdiameter = [5, 500]
+
+# [fit.search]                    # starts in these ranges in place of the usual ones; a fit from many starts
+# spdiameter = [15, 60]
+# starts = 40                     # at most
+# seed = 0
 
 [output]
 {output}# dir = "results"                 # where results go; without it, pdfkit-out/<name of this file>

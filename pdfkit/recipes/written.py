@@ -111,6 +111,8 @@ def _phase(entry: PhaseEntry, folder: str | os.PathLike[str], why: Mapping[str, 
 
 def _fit(plan: Proposal) -> list[str]:
     lines = ["[fit]", f"free = [{', '.join(map(quoted, plan.free))}]"]
+    if plan.search != "plain":
+        lines.append(f"search = {_search(plan.search)}")
     if plan.ties:
         lines += ["", "[fit.ties]"]
         lines += [f"{quoted(name)} = {quoted(other)}" for name, other in plan.ties.items()]
@@ -118,3 +120,11 @@ def _fit(plan: Proposal) -> list[str]:
         lines += ["", "[fit.bounds]"]
         lines += [f"{quoted(name)} = {_value(list(pair))}" for name, pair in plan.bounds.items()]
     return lines
+
+
+def _search(search: str | Mapping[str, Any]) -> str:
+    """Return a search as TOML: a word, or an inline table of ranges and numbers."""
+    if isinstance(search, str):
+        return quoted(search)
+    pairs = ((name, list(value) if isinstance(value, tuple | list) else value) for name, value in search.items())
+    return f"{{ {', '.join(f'{quoted(name)} = {value}' for name, value in pairs)} }}"

@@ -85,6 +85,8 @@ def sections(result: FitResult) -> list[Section]:
     out += _restraints(result)
     out.append(_correlations(result))
     out.append(Section("errors", lines=_errors(result)))
+    if result.minima:
+        out.append(Section("minima", tuple(result.minima.rows()), (f"{result.minima.words()}.",)))
     if result.remarks:
         out.append(Section("remarks", lines=result.remarks))
     return [section for section in out if section.rows or section.lines]

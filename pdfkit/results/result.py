@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, is_held
 from pdfkit.model.restraints import Restraint
 from pdfkit.model.weights import form_factors
+from pdfkit.results.minima import Minima
 from pdfkit.results.problem import FitProblem, PosedData
 from pdfkit.structure.species import atomic_mass
 
@@ -90,7 +91,8 @@ class FitResult:
     estimated), "spectrum" (of the residual) or "misfit" (size from the misfit over independent points). minimum: what
     was minimised, in units of those errors; chi2 is in units of those that the data state. fractions: phase →
     {"atoms", "cells", "mass"} → (value, standard error). problem: what was asked: a `FitProblem`, at the refined
-    models.
+    models. minima: those that a search found (`pdfkit.results.minima`), the best first; minima[1].params starts a fit
+    at the second.
 
     Example
     -------
@@ -126,6 +128,7 @@ class FitResult:
     problem: FitProblem
     restraint_chi2: float = 0.0
     minimum: float = math.nan
+    minima: Minima = field(default_factory=Minima)
 
     @property
     def whitened(self) -> bool:
@@ -317,6 +320,7 @@ class FitResult:
                 {"name": d.name, "rw": d.rw, "points": len(d.data), "rmin": d.data.r[0], "rmax": d.data.r[-1]}
                 for d in self.datasets
             ],
+            **({"minima": self.minima.to_dict()} if self.minima else {}),
         }
 
     def save(self, path: str | PathLike[str], *, recipe: str = "", digests: Mapping[str, str] | None = None) -> Path:

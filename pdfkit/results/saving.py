@@ -7,6 +7,7 @@
       parameters/               one column each: name, value, error, minimum, maximum, vary, expression, start, held…
       covariance/ correlation/  NXdata: matrices of the free parameters, in the order of `names`
       fit/  fractions/          Rw, χ², verdict…; fractions of atoms, cells and mass
+      minima/                   those that a search found, a row each: Rw, χ², how often reached, ln Z, free values
       model/                    the refined model as JSON (what `load_result` reads) and every phase as CIF
       recipe/ inputs/ versions/ what was asked for, SHA-256 of the input files, versions of the programs
 
@@ -41,6 +42,7 @@ from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, is_held, make_parameters, set_correlations
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
 from pdfkit.model.restraints import Restrained, Restraint
+from pdfkit.results.minima import Minima, Minimum
 from pdfkit.results.problem import FitProblem, FitSettings
 from pdfkit.results.result import DatasetFit, FitResult, Uncertain
 
@@ -89,6 +91,8 @@ def save_result(
     entry["correlation"] = _matrix("correlation of the free parameters", "correlation", result.free, result.correlation)
     entry["fit"] = _summary(result)
     entry["fractions"] = _fractions(result.fractions)
+    if result.minima:
+        entry["minima"] = _minima(result.minima)
     if recipe:
         entry["recipe"] = Group("NXnote", {"type": Field("text/plain"), "data": Field(recipe)})
     if digests:
@@ -357,6 +361,17 @@ def _fractions(fractions: Mapping[str, Mapping[str, Uncertain]]) -> Group:
     return Group("NXcollection", columns)
 
 
+def _minima(minima: Minima) -> Group:
+    members: dict[str, Group | Field] = {
+        name: Field([getattr(one, name) for one in minima]) for name in ("rw", "chi2", "reached", "dlnz", "differs")
+    }
+    members["names"] = Field(list(minima[0].free))
+    members["values"] = Field(np.array([one.values for one in minima]))
+    members["at_bounds"] = Field([" ".join(one.at_bounds) for one in minima])
+    members |= {name: Field(getattr(minima, name)) for name in ("starts", "given_up", "seed", "stopped")}
+    return Group("NXcollection", members)
+
+
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
@@ -408,6 +423,7 @@ def _result(entry: Group) -> FitResult:
         problem=problem,
         restraint_chi2=(restraint := fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0),
         minimum=fit.number("minimum") if "minimum" in fit else numbers["chi2"] + restraint,
+        minima=_read_minima(entry, params),
     )
 
 
@@ -429,6 +445,33 @@ def _settings(fit: Group, datasets: Sequence[DatasetFit], whitened: bool) -> Fit
     noise = fit.text("noise") if "noise" in fit else "estimated" if found else "given"
     grid = fit.text("grid") if "grid" in fit else "data"
     return FitSettings("covariance" if whitened else "independent", grid, noise=noise)
+
+
+def _read_minima(entry: Group, params: Parameters) -> Minima:
+    """Return the minima that a search found, with parameters to start from."""
+    if "minima" not in entry:
+        return Minima()
+    table = entry.group("minima")
+    free, values = table.texts("names"), table.array("values", 2)
+    columns = [table.array(name).tolist() for name in ("rw", "chi2", "reached", "dlnz")]
+    found = [
+        Minimum(rw, chi2, int(reached), dlnz, words, free, _moved(params, free, row), tuple(bounds.split()))
+        for rw, chi2, reached, dlnz, words, bounds, row in zip(
+            *columns, table.texts("differs"), table.texts("at_bounds"), values.tolist(), strict=True
+        )
+    ]
+    starts, given_up, seed = (int(table.number(name)) for name in ("starts", "given_up", "seed"))
+    return Minima(tuple(found), starts, given_up, seed, bool(table.number("stopped")))
+
+
+def _moved(params: Parameters, free: Sequence[str], values: Sequence[float]) -> Parameters:
+    """Return parameters at other values, whose errors and correlations are not known."""
+    out: Parameters = params.copy()
+    for par in out.values():
+        par.stderr = par.correl = None
+    for name, value in zip(free, values, strict=True):
+        out[name].value = value
+    return out
 
 
 def _complete(params: Parameters, datasets: Sequence[DatasetFit]) -> None:

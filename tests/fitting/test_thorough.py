@@ -1,0 +1,338 @@
+"""Fits from many starts: ranges, the race, distinct minima, what is said of them, and that they are kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import ParameterError, RecipeError
+from pdfkit.fitting import thorough as searching
+from pdfkit.fitting.race import Place, Race, own, same
+from pdfkit.fitting.starts import Search, points, ranges_of
+from pdfkit.model import noise
+from pdfkit.model.params import apply_choices
+from pdfkit.results.minima import Minima, differences, unseen
+from pdfkit.results.result import FitResult
+
+INSTRUMENT = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03)
+FREE = ["scale", "a", "Uiso"]
+TRUTH = {"zb.a": 6.06, "zb.Cd.Uiso": 0.010, "zb.Se.Uiso": 0.040}
+
+
+def model() -> pk.Model:
+    return pk.Model(pk.Crystal.from_file("CdSe_zincblende", name="zb"), INSTRUMENT)
+
+
+@lru_cache
+def data() -> pk.PDF:
+    """CdSe of which Se moves more than Cd: the other way round is a minimum as well."""
+    return noise.simulate(model().with_values(TRUTH), 1.5, 14.0, 0.05, noise=0.05, seed=3)
+
+
+def wrong_way() -> pk.Model:
+    return model().with_values({"zb.a": 6.07, "zb.Cd.Uiso": 0.05, "zb.Se.Uiso": 0.008})
+
+
+@lru_cache
+def plain() -> FitResult:
+    return pk.fit(wrong_way(), data(), free=FREE, search="plain")
+
+
+@lru_cache
+def found() -> FitResult:
+    return pk.fit(wrong_way(), data(), free=FREE, search="thorough")
+
+
+def params(**bounds: tuple[float, float]) -> pk.Parameters:
+    out = pk.parameters(model(), data())
+    apply_choices(out, FREE, bounds=bounds)
+    return out
+
+
+# --- ranges ----------------------------------------------------------------------------------------------------------
+
+
+def test_usual_ranges() -> None:
+    known = {one.name: one for one in ranges_of(params(), Search())}
+    assert list(known) == ["zb.a", "zb.Cd.Uiso", "zb.Se.Uiso"]
+    a = params()["zb.a"].value
+    assert (known["zb.a"].low, known["zb.a"].high) == pytest.approx((0.95 * a, 1.05 * a))
+    U = [params()[f"zb.{element}.Uiso"].value for element in ("Cd", "Se")]
+    assert (known["zb.Cd.Uiso"].low, known["zb.Cd.Uiso"].high) == pytest.approx((0.3 * min(U), 3 * max(U)))
+    assert known["zb.Cd.Uiso"].log
+    assert not known["zb.a"].log
+
+
+def test_usual_ranges_end_at_bounds() -> None:
+    (a,) = (one for one in ranges_of(params(a=(6.0, 6.1)), Search()) if one.name == "zb.a")
+    assert (a.low, a.high) == (6.0, 6.1)
+
+
+def test_named_ranges_are_found_by_endings_and_alone() -> None:
+    search = Search.of({"Uiso": (0.005, 0.06), "starts": 8, "seed": 4})
+    assert search is not None
+    assert [one.name for one in ranges_of(params(), search)] == ["zb.Cd.Uiso", "zb.Se.Uiso"]
+    names = ("zb.scale", "zb.a", "zb.Cd.Uiso", "zb.Se.Uiso")
+    made = points(ranges_of(params(), search), np.array([1.0, 6.05, 0.01, 0.01]), names, search)
+    assert made.shape == (8, 4)
+    assert (made[:, 1] == 6.05).all()
+    assert (made[:, 2:] >= 0.005).all()
+    assert (made[:, 2:] <= 0.06).all()
+    # Evenly in the logarithm: every eighth of the range has one start.
+    parts = np.log(made[:, 2] / 0.005) / math.log(12.0)
+    assert sorted(np.floor(8 * parts).astype(int)) == list(range(8))
+
+
+def test_points_do_not_depend_on_their_number() -> None:
+    ranges = ranges_of(params(), Search())
+    x0, names = np.ones(4), ("zb.scale", "zb.a", "zb.Cd.Uiso", "zb.Se.Uiso")
+    few, many = (points(ranges, x0, names, Search(starts=n)) for n in (5, 40))
+    assert (few == many[:5]).all()
+    assert (few != points(ranges, x0, names, Search(starts=5, seed=1))).any()
+
+
+@pytest.mark.parametrize(
+    ("search", "words"),
+    [
+        ("through", "search = 'through' is not known"),
+        (3, "search = 3 is not known"),
+        ({"a": (6.1, 6.0)}, "the range of a in search, 6.1 to 6, is empty"),
+        ({"a": (6.0, 6.0)}, "is empty"),
+        ({"a": 6.0}, "is not two numbers"),
+        ({"a": (6.0, math.inf)}, "is empty"),
+        ({"qdamp": (0.01, 0.05)}, "qdamp is fixed"),
+        ({"b": (5.0, 6.0)}, "no parameter is called 'b'"),
+        ({"Uiso": (-0.01, 0.02)}, "leads beyond its bounds"),
+        ({"starts": 0}, "starts of search is 0"),
+        ({"seed": -1}, "seed of search is -1"),
+        ({"workers": 1.5}, "workers of search is 1.5"),
+    ],
+)
+def test_searches_that_are_refused(search: Any, words: str) -> None:
+    with pytest.raises(ParameterError, match=words):
+        pk.fit(model(), data(), free=FREE, search=search)
+
+
+def test_a_range_of_something_tied_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"zb.Se.Uiso is tied to zb.Cd.Uiso"):
+        pk.fit(model(), data(), free=FREE, ties={"Se.Uiso": "Cd.Uiso"}, search={"Se.Uiso": (0.01, 0.02)})
+
+
+# --- the search ------------------------------------------------------------------------------------------------------
+
+
+def test_the_plain_fit_ends_in_the_other_minimum() -> None:
+    U = plain().params
+    assert U["zb.Cd.Uiso"].value > 2 * U["zb.Se.Uiso"].value
+    assert not plain().minima
+
+
+def test_the_best_minimum_is_found_and_the_other_listed() -> None:
+    result = found()
+    assert result.rw < 0.9 * plain().rw
+    for name, value in TRUTH.items():
+        assert abs(result.params[name].value - value) < 4 * result.params[name].stderr
+    best, *others = result.minima
+    assert best.differs == ""
+    assert best.dlnz == 0.0
+    assert best.values == pytest.approx(result.values)
+    other = min(others, key=lambda one: abs(one.rw - plain().rw))
+    assert other.rw == pytest.approx(plain().rw, rel=0.02)
+    assert "Uiso of Cd and Se exchanged in zb" in other.differs
+    assert other.dlnz < -3.0
+    assert [one.rw for one in result.minima] == sorted(one.rw for one in result.minima)
+    assert sum(one.reached for one in result.minima) + result.minima.given_up == result.minima.starts
+    assert result.params["zb.a"].init_value == 6.07
+
+
+def test_the_same_seed_finds_the_same() -> None:
+    again = pk.fit(wrong_way(), data(), free=FREE, search={"seed": 0})
+    assert (again.values == found().values).all()
+    assert again.minima.to_dict() == found().minima.to_dict()
+
+
+def test_a_minimum_starts_another_fit() -> None:
+    other = next(one for one in found().minima if "exchanged" in one.differs)
+    before = other.values.copy()
+    again = pk.fit(model(), data(), free=FREE, params=other.params)
+    assert again.rw == pytest.approx(other.rw, rel=0.03)  # by the noise that its own residual shows
+    assert again.params["zb.Cd.Uiso"].value > 2 * again.params["zb.Se.Uiso"].value
+    assert (other.values == before).all()
+
+
+@pytest.mark.slow
+def test_workers_find_the_same() -> None:
+    with_two = pk.fit(wrong_way(), data(), free=FREE, search={"workers": 2, "starts": 8})
+    alone = pk.fit(wrong_way(), data(), free=FREE, search={"starts": 8})
+    assert with_two.values == pytest.approx(alone.values, rel=1e-5)
+    assert [one.reached for one in with_two.minima] == [one.reached for one in alone.minima]
+
+
+def test_a_search_that_is_interrupted_has_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = []
+
+    def interrupted(*arguments: Any) -> Any:
+        rounds.append(1)
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+        return whole(*arguments)
+
+    whole = searching._round
+    monkeypatch.setattr(searching, "_round", interrupted)
+    result = pk.fit(wrong_way(), data(), free=FREE, search="thorough")
+    assert result.minima.stopped
+    assert result.minima.starts == searching.ROUND
+    assert result.rw <= plain().rw * 1.001
+    assert "the search was interrupted" in str(result)
+
+
+def test_restraints_hold_in_a_search() -> None:
+    restraint = pk.ValueRestraint("zb.a", 6.10, 1e-5)
+    result = pk.fit(wrong_way(), data(), free=FREE, restraints=[restraint], search={"starts": 8})
+    assert result.params["zb.a"].value == pytest.approx(6.10, abs=1e-3)
+
+
+def test_several_data_sets() -> None:
+    sets = {"x": data(), "y": data().crop(None, 10.0)}
+    result = pk.fit(wrong_way(), sets, free=FREE, search={"starts": 8})
+    assert result.params["zb.Se.Uiso"].value > result.params["zb.Cd.Uiso"].value
+    assert result.minima[0].free == result.free
+
+
+def test_progress_tells_of_a_search() -> None:
+    seen: list[tuple[int, float]] = []
+    pk.fit(wrong_way(), data(), free=FREE, search={"starts": 8}, progress=lambda n, rw: seen.append((n, rw)))
+    assert seen[-1][0] > 8
+    assert seen[-1][1] < 0.9 * plain().rw
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def race() -> Race:
+    result = found()
+    return Race.of(result.problem, result.params)
+
+
+def test_places_in_one_valley_are_one() -> None:
+    whole = race()
+    best = whole.to_the_end(found().values)
+    sigma = np.array([found().params[name].stderr for name in found().free])
+    near = best.x + 0.05 * sigma
+    f = whole.whole.at(near)
+    assert own([best], near, float(f @ f)) is best
+    assert same(whole.whole, best, Place(near, float(f @ f), best.factor))
+
+
+def test_places_in_two_valleys_are_two() -> None:
+    whole = race()
+    best, other = (whole.to_the_end(one.values) for one in found().minima[:2])
+    assert own([best], other.x, other.cost) is None
+    assert not same(whole.whole, best, other)
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+def test_chance_of_something_unseen() -> None:
+    assert unseen(1, 1) == 1.0
+    assert unseen(2, 4) == pytest.approx(0.5)
+    assert unseen(3, 16) == pytest.approx(0.05)
+    assert unseen(9, 3) == 1.0
+
+
+def test_words_for_what_differs() -> None:
+    best = {"wz.Cd.Uiso": 0.01, "wz.Se.Uiso": 0.04, "wz.spdiameter": 33.0, "wz.a": 4.3}
+    sigma = {"wz.Cd.Uiso": 0.001, "wz.Se.Uiso": 0.001, "wz.spdiameter": 0.5, "wz.a": 0.001}
+    units = {"wz.spdiameter": "Å"}
+    other = {**best, "wz.Cd.Uiso": 0.04, "wz.Se.Uiso": 0.01, "wz.spdiameter": 31.2}
+    said = differences(best, other, sigma, units)
+    assert said == "Uiso of Cd and Se exchanged in wz; wz.spdiameter 31.2 for 33 Å"
+    assert differences(best, best, sigma, units) == "nothing by more than its error"
+    two = {"wz.Cd.Uiso": 0.01, "zb.Cd.Uiso": 0.04}
+    assert differences(two, {"wz.Cd.Uiso": 0.05, "zb.Cd.Uiso": 0.02}, {}, {}) == "Cd.Uiso of wz and zb exchanged"
+
+
+def test_remarks_on_minima() -> None:
+    first, second = found().minima[:2]
+    from dataclasses import replace
+
+    near = Minima((first, replace(second, dlnz=-1.0)), 16)
+    assert any("the data do not tell" in one for one in searching._remarks(near))
+    assert not list(searching._remarks(Minima((first, replace(second, dlnz=-9.0)), 16)))
+    bound = Minima((replace(first, at_bounds=("zb.a",)), replace(second, dlnz=-9.0)), 16)
+    assert any("nothing on a bound is number 1" in one for one in searching._remarks(bound))
+
+
+def test_the_report_lists_minima() -> None:
+    text = str(found())
+    assert "minima" in text
+    assert "exchanged in zb" in text
+    assert f"{found().minima.starts} starts (seed 0)" in text
+
+
+# --- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def test_minima_are_saved_and_read(tmp_path: Path) -> None:
+    back = pk.load_result(found().save(tmp_path / "fit.h5"))
+    assert back.minima.to_dict() == found().minima.to_dict()
+    assert back.minima[1].params["zb.a"].value == found().minima[1].params["zb.a"].value
+    assert str(back) == str(found())
+    assert not pk.load_result(plain().save(tmp_path / "plain.h5")).minima
+
+
+def test_minima_in_json_and_csv(tmp_path: Path) -> None:
+    table = json.loads(json.dumps(found().to_dict(), allow_nan=False))["minima"]
+    assert len(table["found"]) == len(found().minima)
+    with found().minima.to_csv(tmp_path / "minima.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["rw"]) for row in rows] == [one.rw for one in found().minima]
+    assert float(rows[0]["zb.a"]) == found().values[found().free.index("zb.a")]
+
+
+RECIPE = """
+data = {{file = "cdse.gr"}}
+phase = [{{name = "zb", structure = "CdSe_zincblende"}}]
+output = {{write = ["report"]}}
+
+[fit]
+free = ["scale", "a", "Uiso"]
+{search}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "starts"),
+    [
+        ('search = "thorough"', None),
+        ("[fit.search]\nUiso = [0.005, 0.06]\nstarts = 8\nseed = 2", 8),
+        ("[fit.search]\nCd.Uiso = [0.005, 0.06]\nstarts = 8", 8),
+    ],
+)
+def test_recipes_search(tmp_path: Path, text: str, starts: int | None) -> None:
+    pk.write_pdf(tmp_path / "cdse.gr", data())
+    (tmp_path / "fit.toml").write_text(RECIPE.format(search=text), encoding="utf-8")
+    result, files = pk.run_recipe(tmp_path / "fit.toml", out=tmp_path / "out")
+    assert [file.name for file in files] == ["report.txt", "minima.csv"]
+    assert starts is None or result.minima.starts <= starts
+    assert result.params["zb.Se.Uiso"].value > result.params["zb.Cd.Uiso"].value
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('search = "all"', 8), ("[fit.search]\na = [6.1, 6.0]", 9), ("[fit.search]\nqdamp = [0.01, 0.05]", 9)],
+)
+def test_recipes_that_search_wrongly_are_refused_with_a_line(tmp_path: Path, text: str, line: int) -> None:
+    pk.write_pdf(tmp_path / "cdse.gr", data())
+    (tmp_path / "fit.toml").write_text(RECIPE.format(search=text), encoding="utf-8")
+    with pytest.raises(RecipeError, match=rf"line {line}"):
+        pk.run_recipe(tmp_path / "fit.toml", out=tmp_path / "out")
