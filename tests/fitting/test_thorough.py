@@ -336,3 +336,38 @@ def test_recipes_that_search_wrongly_are_refused_with_a_line(tmp_path: Path, tex
     (tmp_path / "fit.toml").write_text(RECIPE.format(search=text), encoding="utf-8")
     with pytest.raises(RecipeError, match=rf"line {line}"):
         pk.run_recipe(tmp_path / "fit.toml", out=tmp_path / "out")
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> Any:
+    from typer.testing import CliRunner
+
+    from pdfkit.cli import app
+
+    return CliRunner().invoke(app.app, ["fit", *arguments])
+
+
+def test_the_command_line_searches(tmp_path: Path) -> None:
+    pk.write_pdf(tmp_path / "cdse.gr", data())
+    file = tmp_path / "fit.toml"
+    file.write_text(RECIPE.format(search=""), encoding="utf-8")
+    run = command(str(file), "--search", "thorough", "--starts", "8", "--out", str(tmp_path / "out"), "--json")
+    assert json.loads(run.stdout)["minima"]["starts"] == 8
+    assert (tmp_path / "out" / "minima.csv").is_file()
+    run = command(str(file), "--starts", "8", "--out", str(tmp_path / "other"))
+    assert run.exit_code == 2
+    assert "--search thorough" in run.stderr
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_proposed_recipe_keeps_the_search() -> None:
+    from pdfkit.cli.proposing import searched
+    from pdfkit.recipes.written import _search
+
+    assert searched("plain", None, None) == "plain"
+    assert searched({"a": (6.0, 6.1)}, "thorough", 8) == {"a": (6.0, 6.1), "starts": 8}
+    assert searched({"a": (6.0, 6.1)}, "plain", None) == "plain"
+    assert _search("thorough") == '"thorough"'
+    assert _search({"a": (6.0, 6.1), "starts": 8}) == '{ "a" = [6.0, 6.1], "starts" = 8 }'
