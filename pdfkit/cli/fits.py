@@ -90,7 +90,7 @@ def fit(
         recipe = replace(recipe, search=searched(recipe.search, search, starts))
         with fitting() as tell:
             return of_fit(*run_recipe(recipe, out, tell))
-    return fit_files(files, out, wishes, searched("plain", search, starts))
+    return fit_files(files, out, wishes, searched("staged", search, starts))
 
 
 def _only_of_data(wishes: Wishes, file: Path) -> None:

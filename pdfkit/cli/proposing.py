@@ -43,8 +43,9 @@ Searching = Annotated[
     str | None,
     typer.Option(
         "--search",
-        help="plain: one fit from the start values. thorough: from many starts; all minima are listed.",
-        autocompletion=o.one_of("plain", "thorough"),
+        help="staged (default): short distances first, and rivals nearby. plain: one fit from the start values. "
+        "thorough: from many starts; all minima are listed.",
+        autocompletion=o.one_of("staged", "plain", "thorough"),
     ),
 ]
 Starts = Annotated[int | None, typer.Option("--starts", help="Most starts of --search thorough. Default: 40.", min=1)]

@@ -86,7 +86,7 @@ def thorough(problem: FitProblem, params: Parameters, search: Search, progress: 
     Ctrl-C ends the search, not the fit: the best so far is returned, and the report says that it was interrupted.
     """
     ranges = ranges_of(params, search)
-    plain = solve(_without_noise(problem), params.copy(), progress)
+    plain = solve(_without_noise(problem), params.copy(), progress, "staged")
     race = Race.of(
         _without_noise(plain.problem), plain.params, guess=not any(one.name.endswith("scale") for one in ranges)
     )

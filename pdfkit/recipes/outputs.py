@@ -48,9 +48,11 @@ def write_all(result: FitResult, what: Sequence[str], where: Location) -> list[P
 
 def planned(recipe: Recipe) -> list[str]:
     """Return the names of the files that a recipe will write."""
+    from pdfkit.fitting.starts import is_from_many
+
     many = len(recipe.data) > 1
     names = {
-        "report": ["report.txt", *(["minima.csv"] if recipe.search != "plain" else [])],
+        "report": ["report.txt", *(["minima.csv"] if is_from_many(recipe.search) else [])],
         "picture": ["fit.png"],
         "columns": [f"columns_{one.name}.txt" for one in recipe.data] if many else ["columns.txt"],
         "hdf5": ["fit.h5"],

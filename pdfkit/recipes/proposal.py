@@ -97,7 +97,7 @@ class Proposal:
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
-    search: str | Mapping[str, Any] = "plain"
+    search: str | Mapping[str, Any] = "staged"
 
 
 def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:

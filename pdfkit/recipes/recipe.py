@@ -158,10 +158,9 @@ class Recipe:
     bounds: Mapping[str, tuple[float | None, float | None]]
     variables: Mapping[str, float] = field(default_factory=dict)
     restraints: tuple[Restraint, ...] = ()
-    search: str | Mapping[str, Any] = "plain"
+    search: str | Mapping[str, Any] = "staged"
     use_errors: bool = True
     noise: str = "estimated"
-    search: str = "staged"
     convention: str = "pdfkit"
     grid: str = "data"
     max_nfev: int = 100

@@ -50,7 +50,6 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "ties",
         "bounds",
         "restraints",
-        "search",
         "use_errors",
         "noise",
         "search",
@@ -140,7 +139,6 @@ def fit_options(table: Table) -> dict[str, Any]:
         "search": _search(table),
         "use_errors": table.flag("use_errors", True),
         "noise": table.choice("noise", ("estimated", "given"), "estimated"),
-        "search": table.choice("search", ("staged", "plain"), "staged"),
         "convention": table.choice("convention", tuple(CONVENTIONS), "pdfkit"),
         "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),
@@ -152,7 +150,7 @@ def _search(table: Table) -> str | dict[str, Any]:
     from pdfkit.fitting.starts import SEARCHES, Search
 
     if isinstance(table.raw.get("search", ""), str):
-        return table.choice("search", SEARCHES, "plain")
+        return table.choice("search", SEARCHES, "staged")
     found = table.flat("search")
     try:
         Search.of(found)

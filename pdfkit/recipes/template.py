@@ -83,11 +83,11 @@ delta2 = 3.0
 free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
 use_errors = {use_errors:<21}# weigh points with dG where the file has it; false: all points alike
 # noise = "estimated"             # its spectrum from the residual of a first fit; "given": from dG or the misfit alone
-# search = "staged"               # the cell first, then other minima near by; "plain": one fit from the start values
+# search = "staged"               # the cell first, then other minima near by; "plain": one fit from the start
+#                                 # values; "thorough": many starts, all minima listed
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
 # grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up
-# search = "plain"                # "thorough": from many starts, all minima listed; or ranges, see [fit.search]
 # variables = {{d = 0.5}}           # numbers of the fit alone, for ties to use; name them in free to vary them
 # restraints = [                  # soft: each adds ((value - target)/sigma)²
 #     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},

@@ -111,7 +111,7 @@ def _phase(entry: PhaseEntry, folder: str | os.PathLike[str], why: Mapping[str, 
 
 def _fit(plan: Proposal) -> list[str]:
     lines = ["[fit]", f"free = [{', '.join(map(quoted, plan.free))}]"]
-    if plan.search != "plain":
+    if plan.search != "staged":
         lines.append(f"search = {_search(plan.search)}")
     if plan.ties:
         lines += ["", "[fit.ties]"]

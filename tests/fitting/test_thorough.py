@@ -24,7 +24,7 @@ from pdfkit.results.result import FitResult
 
 INSTRUMENT = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03)
 FREE = ["scale", "a", "Uiso"]
-TRUTH = {"zb.a": 6.06, "zb.Cd.Uiso": 0.010, "zb.Se.Uiso": 0.040}
+TRUTH = {"zb.a": 6.06, "zb.Cd.Uiso": 0.016, "zb.Se.Uiso": 0.028}
 
 
 def model() -> pk.Model:
@@ -34,11 +34,11 @@ def model() -> pk.Model:
 @lru_cache
 def data() -> pk.PDF:
     """CdSe of which Se moves more than Cd: the other way round is a minimum as well."""
-    return noise.simulate(model().with_values(TRUTH), 1.5, 14.0, 0.05, noise=0.05, seed=3)
+    return noise.simulate(model().with_values(TRUTH), 1.5, 14.0, 0.05, noise=0.15, seed=3)
 
 
 def wrong_way() -> pk.Model:
-    return model().with_values({"zb.a": 6.07, "zb.Cd.Uiso": 0.05, "zb.Se.Uiso": 0.008})
+    return model().with_values({"zb.a": 6.07, "zb.Cd.Uiso": 0.03, "zb.Se.Uiso": 0.012})
 
 
 @lru_cache
@@ -131,7 +131,7 @@ def test_a_range_of_something_tied_is_refused() -> None:
 
 def test_the_plain_fit_ends_in_the_other_minimum() -> None:
     U = plain().params
-    assert U["zb.Cd.Uiso"].value > 2 * U["zb.Se.Uiso"].value
+    assert U["zb.Cd.Uiso"].value > U["zb.Se.Uiso"].value
     assert not plain().minima
 
 
@@ -162,9 +162,9 @@ def test_the_same_seed_finds_the_same() -> None:
 def test_a_minimum_starts_another_fit() -> None:
     other = next(one for one in found().minima if "exchanged" in one.differs)
     before = other.values.copy()
-    again = pk.fit(model(), data(), free=FREE, params=other.params)
+    again = pk.fit(model(), data(), free=FREE, params=other.params, search="plain")
     assert again.rw == pytest.approx(other.rw, rel=0.03)  # by the noise that its own residual shows
-    assert again.params["zb.Cd.Uiso"].value > 2 * again.params["zb.Se.Uiso"].value
+    assert again.params["zb.Cd.Uiso"].value > again.params["zb.Se.Uiso"].value
     assert (other.values == before).all()
 
 
