@@ -25,6 +25,7 @@ from pdfkit.io._atomic import AnyPath, write_bytes
 from pdfkit.io._text import read_bytes
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAP = b"GCOL\x01\0\0\0"
 # A result holds a few thousand points: what is larger than this is something else, and would fill the memory.
 MAX_BYTES = 1_000_000_000
 MAX_ELEMENTS = 20_000_000
@@ -237,6 +238,8 @@ def read_nexus(path: AnyPath) -> Group:
     data = read_bytes(path, MAX_BYTES)
     if not data.startswith(SIGNATURE):
         raise ReadError(path, "not an HDF5 file: give one that was saved from a fit")
+    if not _heaps_end(data):
+        raise ReadError(path, "damaged HDF5 (a heap of texts has no end): was it written and copied completely?")
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             return _read_group(file, _Room(str(path), len(data)), "/", 0)
@@ -245,6 +248,27 @@ def read_nexus(path: AnyPath) -> Group:
     except Exception as error:  # a damaged file can raise whatever comes along
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise ReadError(path, f"damaged HDF5 ({reason}): was it written and copied completely?") from None
+
+
+def _heaps_end(data: bytes) -> bool:
+    """Return whether the heaps that hold texts can be walked to their ends: on one that cannot, the library turns on
+    and on.
+
+    A heap is "GCOL", a version, its size (8 bytes) and objects: index, references, size (8 bytes), content. Index 0 is
+    what is free, its size that of its head, too (HDF5 File Format Specification, III.E).
+    """
+    at = data.find(HEAP)
+    while at >= 0:
+        end = at + int.from_bytes(data[at + 8 : at + 16], "little")
+        here = at + 16
+        while here + 16 <= min(end, len(data)):
+            size = int.from_bytes(data[here + 8 : here + 16], "little")
+            step = 16 + (size + 7) // 8 * 8 if any(data[here : here + 2]) else size
+            if not 16 <= step <= end - here:
+                return False
+            here += step
+        at = data.find(HEAP, at + 4)
+    return True
 
 
 class _Room:

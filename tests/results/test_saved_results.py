@@ -335,6 +335,19 @@ def test_flipped_bytes_are_refused_or_harmless(saved, tmp_path_factory, seed):
     np.testing.assert_array_equal(result.calc.G, single().calc.G)
 
 
+@pytest.mark.parametrize("size", [0, 2**64 - 1])
+def test_a_heap_without_an_end_is_refused(saved, tmp_path, size):
+    """On a free space of no size the HDF5 library walks on and on."""
+    raw = bytearray(saved["single"].read_bytes())
+    here = raw.index(b"GCOL") + 16
+    while any(raw[here : here + 2]):
+        here += 16 + (int.from_bytes(raw[here + 8 : here + 16], "little") + 7) // 8 * 8
+    raw[here + 8 : here + 16] = size.to_bytes(8, "little")
+    path = tmp_path / "endless.h5"
+    path.write_bytes(raw)
+    assert "has no end" in refused(path)
+
+
 PLACES = (
     "entry/data/observed", "entry/data/r", "entry/model/json", "entry/model/data_about", "entry/parameters/value",
     "entry/parameters/expression", "entry/covariance/names", "entry/fit/rw", "entry/fit/message",
