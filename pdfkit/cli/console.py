@@ -227,11 +227,27 @@ class _Lines:
             sys.stderr.flush()
 
 
+class Fitting:
+    """Called with (evaluations, Rw) during a fit; `names` says which part of a plan is under way."""
+
+    def __init__(self, tell: Callable[[str], None], of: str) -> None:
+        self.tell, self.of, self.part = tell, of, ""
+
+    def names(self, part: str) -> None:
+        """Say what is fitted next."""
+        self.part = part
+
+    def __call__(self, nfev: int, rw: float) -> None:
+        """Show how far the fit is."""
+        what = ", ".join(filter(None, (self.of, self.part)))
+        self.tell(f"fitting{what and ' '}{what}: evaluation {nfev}, Rw {rw:.4f}")
+
+
 @contextmanager
-def fitting(of: str = "") -> Iterator[Callable[[int, float], None]]:
-    """Give the function (evaluations, Rw) to call during a fit."""
+def fitting(of: str = "") -> Iterator[Fitting]:
+    """Give what to call with (evaluations, Rw) during a fit."""
     with progress() as tell:
-        yield lambda nfev, rw: tell(f"fitting{of and ' '}{of}: evaluation {nfev}, Rw {rw:.4f}")
+        yield Fitting(tell, of)
 
 
 @contextmanager

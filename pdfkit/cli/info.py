@@ -313,5 +313,8 @@ def _of_recipe(path: Path) -> Lines:
         yield "data", f"{entry.name} {entry.file}".strip()
     for phase in recipe.phases:
         yield "phase", f"{phase.name}: {phase.structure}"
+    for k, stage in enumerate(recipe.stages):
+        ends = "".join(f", {end} {value:g} Å" for end in ("rmin", "rmax") if (value := getattr(stage, end)) is not None)
+        yield f"stage {k + 1}", f"{', '.join(stage.free)}{ends}"
     yield "free", ", ".join(recipe.free)
     yield "results", str(recipe.folder)

@@ -24,8 +24,10 @@ from pdfkit.recipes.tables import (
     KEYS,
     STACKED,
     WRITE,
+    Stage,
     fit_options,
     molecules,
+    ordered,
     outputs_to_write,
     placed,
     prefix_of,
@@ -156,6 +158,7 @@ class Recipe:
     free: tuple[str, ...]
     ties: Mapping[str, str | float]
     bounds: Mapping[str, tuple[float | None, float | None]]
+    stages: tuple[Stage, ...] = ()
     variables: Mapping[str, float] = field(default_factory=dict)
     restraints: tuple[Restraint, ...] = ()
     search: str | Mapping[str, Any] = "staged"
@@ -282,7 +285,8 @@ def run_recipe(
 ) -> tuple[FitResult, list[Path]]:
     """Fit what a recipe describes and write its outputs; return the result and the files.
 
-    out : folder of the outputs, instead of the recipe's. progress : called with (evaluations, Rw).
+    out : folder of the outputs, instead of the recipe's. progress : called with (evaluations, Rw), and its method
+    `names`, where it has one, with the stage of a plan that is next.
 
     Raises
     ------
@@ -325,20 +329,20 @@ def run_recipe(
 def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = None) -> FitResult:
     """Fit what a recipe describes without writing anything."""
     from pdfkit.fitting.least_squares import fit
+    from pdfkit.recipes.stages import prepared, ranges
     from pdfkit.results.problem import FitSettings
 
     model, data = recipe.build()
-    several = len(recipe.data) > 1
     try:
-        return fit(
+        begun = prepared(recipe, model, data, _with_variables(recipe, model, data), progress)
+        result = fit(
             model,
             data,
-            rmin={one.name: one.rmin for one in recipe.data} if several else recipe.data[0].rmin,
-            rmax={one.name: one.rmax for one in recipe.data} if several else recipe.data[0].rmax,
+            **ranges(recipe),
             free=recipe.free,
             ties=recipe.ties,
             bounds=recipe.bounds,
-            params=_with_variables(recipe, model, data),
+            params=begun.params,
             restraints=recipe.restraints,
             use_errors=recipe.use_errors,
             settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise=recipe.noise),
@@ -347,6 +351,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
         )
     except ParameterError as error:
         raise placed(recipe.source, error, ("fit",)) from None
+    return replace(result, remarks=tuple(dict.fromkeys([*begun.said, *result.remarks])))
 
 
 def _with_variables(recipe: Recipe, model: Model, data: PDF | dict[str, PDF]) -> Parameters | None:
@@ -411,8 +416,7 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
         if not isinstance(extra["anomalous"], bool):
             raise table.wrong("anomalous", "true or false (the number is wavelength, in Å)")
     rmin, rmax = table.number("rmin"), table.number("rmax")
-    if rmin is not None and rmax is not None and not rmin < rmax:
-        raise table.error("rmin", f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
+    ordered(table, rmin, rmax)
     try:
         if "kind" in options:
             named(options["kind"], OF_R)

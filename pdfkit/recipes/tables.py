@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pdfkit.data.instrument import RESOLUTION
@@ -46,6 +47,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "[fit]": (
         "free",
+        "stage",
         "variables",
         "ties",
         "bounds",
@@ -57,11 +59,21 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "grid",
         "max_nfev",
     ),
+    "a stage": ("rmin", "rmax", "free"),
     "a restraint": ("expression", "phase", "bond", "angle", "valence", "r0", "target", "min", "max", "sigma"),
     "[output]": ("dir", "write", "prefix"),
 }
 WRITE = ("report", "picture", "columns", "hdf5", "structures")
 HOME = {key: table for table in ("[data]", "[phase]", "[fit]", "[output]") for key in KEYS[table]}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A fit before the last one: what varies, and its range in Å (None for that of the data sets)."""
+
+    free: tuple[str, ...]
+    rmin: float | None = None
+    rmax: float | None = None
 
 
 def placed(source: Source, error: PdfkitError, where: tuple[str | int, ...], usual: str = "") -> RecipeError:
@@ -132,6 +144,7 @@ def fit_options(table: Table) -> dict[str, Any]:
             )
     return {
         "free": table.texts("free"),
+        "stages": tuple(_stages(table)),
         "variables": {key: float(value) for key, value in variables.items()},
         "ties": ties,
         "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
@@ -157,6 +170,33 @@ def _search(table: Table) -> str | dict[str, Any]:
     except PdfkitError as error:
         raise placed(table.source, error, (*table.where, "search")) from None
     return found
+
+
+def _stages(table: Table) -> list[Stage]:
+    """Return the stages of a [fit] table: one table or an array of them."""
+    raw = table.raw.get("stage", [])
+    if not isinstance(raw, list | Mapping):
+        raise table.wrong("stage", "tables [[fit.stage]], each with free, and rmin or rmax")
+    rows = raw if isinstance(raw, list) else [raw]
+    return [
+        _stage(Table(table.source, one, ("fit", "stage", i), "a stage", KEYS["a stage"], HOME))
+        for i, one in enumerate(rows)
+    ]
+
+
+def _stage(table: Table) -> Stage:
+    table.required("free", 'the parameters that vary in it, such as ["scale", "a"]')
+    free, rmin, rmax = table.texts("free"), table.number("rmin"), table.number("rmax")
+    if not free:
+        raise table.error("free", 'nothing is free in this stage: give free = ["scale", "a"], or leave it out')
+    ordered(table, rmin, rmax)
+    return Stage(free, rmin, rmax)
+
+
+def ordered(table: Table, rmin: float | None, rmax: float | None) -> None:
+    """Refuse a range that ends before it begins."""
+    if rmin is not None and rmax is not None and not rmin < rmax:
+        raise table.error("rmin", f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them")
 
 
 def _bound(table: Table, key: str, value: Any) -> tuple[float | None, float | None]:

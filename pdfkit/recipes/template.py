@@ -81,6 +81,7 @@ delta2 = 3.0
 [fit]
 # Names are matched by their ending: "a" is wz.a and zb.a, "{cation}.Uiso" that of both phases, "wz.*" all of wz.
 free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
+# stage = [{{rmax = 6, free = ["scale", "a"]}}]   # fits before this one, in order; or as tables [[fit.stage]]
 use_errors = {use_errors:<21}# weigh points with dG where the file has it; false: all points alike
 # noise = "estimated"             # its spectrum from the residual of a first fit; "given": from dG or the misfit alone
 # search = "staged"               # the cell first, then other minima near by; "plain": one fit from the start

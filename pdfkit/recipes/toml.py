@@ -99,7 +99,7 @@ class Source:
         if not where or headers[0][0] > 0:
             best = (None, headers[0][0], where)
         for (line, path), (after, _) in pairwise(headers):
-            if len(path) > depth and where[: len(path)] == path:
+            if len(path) > depth and (where[: len(path)] == path or path == (*where, 0)):
                 depth = len(path)
                 best = (line, after, where[depth:])
         return best
