@@ -56,7 +56,7 @@ def two_phase_fit(rmax: float) -> Prepared:
     model = two_phases(START, "pdffit2")
 
     def run() -> FitResult:
-        return fit(model, data, rmin=1.0, rmax=rmax, free=FREE, ties=TIES)
+        return fit(model, data, rmin=1.0, rmax=rmax, free=FREE, ties=TIES, search="plain")
 
     def pdffit2() -> Rival:
         theirs = rivals.pdffit2_fit(model, START, data, 1.0, rmax)

@@ -126,7 +126,8 @@ def fit(
 
         result = thorough(problem, params, asked, progress)
     remarks = tuple(dict.fromkeys([*said, *result.remarks]))
-    return replace(result, remarks=remarks, seconds=time.perf_counter() - started)
+    told = search if isinstance(search, str) or asked is None else asked.to_dict()
+    return replace(result, remarks=remarks, search=told, seconds=time.perf_counter() - started)
 
 
 def solve(

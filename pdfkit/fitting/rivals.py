@@ -102,14 +102,14 @@ def raced(task: Task, names: tuple[str, ...], scales: IntArray, ended: Descent) 
             x, _ = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
             descent = Descent.begin(task, x).run(SHORT, ROUGHLY)
             short.append((descent.here.cost, len(short), rival.words, descent))
-        better = None
+        better, told = None, ""
         for cost, _, said, descent in sorted(short)[:2]:
             if cost > NEAR * best.here.cost:
                 break
             descent.run(LONG, ROUGHLY)
             if descent.here.cost < (1.0 - ROUGHLY) * (better or best).here.cost:
-                better, words = descent, said
+                better, told = descent, said
         if better is None:
             break
-        best = better
+        best, words = better, f"{words}, then with {told}" if words else told
     return Race(best, words)

@@ -36,13 +36,17 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     watch = Watch(residuals, progress)
     task, scales = task_of(residuals, watch), scales_of(residuals)
     descent = Descent.begin(task, _begun(residuals, task, watch)).run(max_nfev, max(ROUGHLY, tolerance))
-    words, first = "", descent.here.cost
+    words, first = "", descent.here.x
     if descent.converged:
         race = raced(task, residuals.mapping.free_names, scales, descent)
         descent, words = race.best.run(race.best.nfev + max_nfev, tolerance), race.words
-    rw = math.sqrt(first / sum(s.norm2() for s in residuals.sets))
-    said = (f"found from {words}: from the start values the fit ended at Rw = {rw:.4f}",) if words else ()
+    said = (_said(residuals, first, words),) if words else ()
     return Found(outcome_of(residuals, descent, max_nfev, watch.count - descent.nfev), said)
+
+
+def _said(residuals: Residuals, first: Array, words: str) -> str:
+    rw = math.sqrt(residuals.misfit(residuals.curves(first)) / sum((s.given or s).norm2() for s in residuals.sets))
+    return f"found from the minimum that the fit reached first, Rw = {rw:.4f}, with {words}"
 
 
 def _begun(residuals: Residuals, task: Task, watch: Watch) -> Array:

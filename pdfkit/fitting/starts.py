@@ -65,6 +65,11 @@ class Search:
         ranges = {key: _pair(key, pair) for key, pair in search.items() if key not in counts}
         return cls(ranges, **{key: int(value) for key, value in counts.items()})
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `of` makes the same search of."""
+        about = {"starts": self.starts, "seed": self.seed, "workers": self.workers}
+        return {**{key: list(pair) for key, pair in self.ranges.items()}, **about}
+
 
 def is_from_many(search: Any) -> bool:
     """Return whether a search that `fit` is asked for has many starts. ParameterError for what is no search."""

@@ -126,6 +126,7 @@ class LiveFit:
             ties=self.ties,
             params=self.params(),
             settings=self.settings,
+            search="plain",  # the minimum that PDFgui's start values lead to
             progress=progress,
         )
         return replace(result, remarks=(*self.source.remarks, *self.remarks, *result.remarks))

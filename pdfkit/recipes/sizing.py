@@ -268,6 +268,7 @@ def _fitted(plan: Proposal) -> FitResult:
         free=_few(plan.free),
         ties=plan.ties,
         settings=FitSettings(noise="given"),
+        search="plain",
     )
 
 

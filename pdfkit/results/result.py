@@ -92,7 +92,7 @@ class FitResult:
     was minimised, in units of those errors; chi2 is in units of those that the data state. fractions: phase →
     {"atoms", "cells", "mass"} → (value, standard error). problem: what was asked: a `FitProblem`, at the refined
     models. minima: those that a search found (`pdfkit.results.minima`), the best first; minima[1].params starts a fit
-    at the second.
+    at the second. search: how the minimum was looked for, as `fit` was told.
 
     Example
     -------
@@ -129,6 +129,7 @@ class FitResult:
     restraint_chi2: float = 0.0
     minimum: float = math.nan
     minima: Minima = field(default_factory=Minima)
+    search: str | Mapping[str, Any] = "plain"
 
     @property
     def whitened(self) -> bool:
@@ -289,6 +290,7 @@ class FitResult:
             "n_points": self.n_points,
             "n_independent": self.n_independent,
             "nfev": self.nfev,
+            "search": self.search,
             "converged": self.converged,
             "describes": self.describes,
             "message": self.message,

@@ -16,6 +16,7 @@ A fit of several data sets has data, phases, partials and model once per data se
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -324,6 +325,7 @@ def _summary(result: FitResult) -> Group:
     members["minimum"] = Field(result.minimum)
     members["use_errors"] = Field(result.problem.use_errors)
     members["noise"] = Field(result.problem.settings.noise)
+    members["search"] = Field(json.dumps(result.search))
     members["grid"] = Field(result.problem.settings.grid)
     members["converged"] = Field(result.converged)
     members["describes"] = Field(result.describes)
@@ -424,7 +426,20 @@ def _result(entry: Group) -> FitResult:
         restraint_chi2=(restraint := fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0),
         minimum=fit.number("minimum") if "minimum" in fit else numbers["chi2"] + restraint,
         minima=_read_minima(entry, params),
+        search=_read_search(fit),
     )
+
+
+def _read_search(fit: Group) -> str | dict[str, Any]:
+    """Return how the minimum was looked for; fits of before were one local fit."""
+    text = fit.text("search") if "search" in fit else '"plain"'
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, str | dict):
+        raise ReadError(fit.source, f"its search {text!r} is none: {_AGAIN}")
+    return found
 
 
 def _check_model(entry: Group, params: Parameters, one: DatasetFit, several: bool) -> None:

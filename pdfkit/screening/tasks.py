@@ -210,6 +210,7 @@ def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -
         use_errors=problem.fit.use_errors,
         # Candidates are ranked by one measure of misfit, the same for all.
         settings=FitSettings(problem.fit.errors, max_nfev=problem.fit.max_nfev, noise="given"),
+        search="plain",
     )
 
 

@@ -237,7 +237,7 @@ def test_a_rival_that_starts_badly_is_fitted_from_where_the_other_ended() -> Non
     data = measured(zincblende(), sigma=0.05)
     lost = pk.Model(zincblende(a=6.2), LAB)
     models = {"good": pk.Model(zincblende(), LAB), "lost": lost}
-    how = {"free": ["scale", "a"], "bounds": {"a": (5.5, 6.5)}}
+    how = {"free": ["scale", "a"], "bounds": {"a": (5.5, 6.5)}, "search": "plain"}
     alone = pk.fit(lost, data, **how)
     found = pk.compare(models, data, **how)
     assert alone.rw > 1.5 * found["good"].rw

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
@@ -84,6 +86,15 @@ def test_a_diameter_beyond_its_bound_ends_there_and_all_else_at_its_best() -> No
     assert result.at_bounds == ("zb.spdiameter",)
     fixed = pk.fit(dot.with_values({"zb.spdiameter": 21.0}), data, free=free[:-1], search="plain")
     assert result.rw == pytest.approx(fixed.rw, rel=1e-3)
+
+
+def test_a_result_keeps_how_it_was_found(tmp_path: Path) -> None:
+    data = noise.simulate(NI, 1.5, 10.0, 0.02, 0.05, 6)
+    for search in ("staged", "plain"):
+        result = pk.fit(NI, data, free=FREE, search=search)
+        again = pk.load_result(result.save(tmp_path / f"{search}.h5"))
+        assert again.search == result.search == result.to_dict()["search"] == search
+    assert again.refit(free=["a"]).search == "plain"
 
 
 def test_an_unknown_search_is_refused() -> None:

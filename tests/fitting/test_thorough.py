@@ -370,3 +370,11 @@ def test_a_proposed_recipe_keeps_the_search() -> None:
     assert searched({"a": (6.0, 6.1)}, "plain", None) == "plain"
     assert _search("thorough") == '"thorough"'
     assert _search({"a": (6.0, 6.1), "starts": 8}) == '{ "a" = [6.0, 6.1], "starts" = 8 }'
+
+
+def test_a_search_is_kept_so_that_it_can_be_made_again(tmp_path: Path) -> None:
+    search = {"a": (5.9, 6.2), "starts": np.int64(2)}
+    result = pk.fit(model(), data(), free=["scale", "a"], search=search)
+    again = pk.load_result(result.save(tmp_path / "fit.h5")).search
+    assert again == result.search == {"a": [5.9, 6.2], "starts": 2, "seed": 0, "workers": 1}
+    assert Search.of(again) == Search.of(search)

@@ -73,7 +73,8 @@ def test_covariance_of_the_data_comes_first() -> None:
     with_dG = fitted(pk.PDF(R, G, np.full(R.size, 0.05), instrument=LAB), settings=given)
     assert (with_cov.errors_from, with_dG.errors_from) == ("cov", "dG")
     sigma = np.sqrt(np.diag(with_dG.covariance))
-    # The same spectrum: as a covariance, and as correlation × dG, which is not exact below r of about π/Qmax.
+    # The same spectrum: as a covariance, and as correlation × dG, which is not exact below r of about π/Qmax. That
+    # moves each value by a small part of its own error (values of other units have smaller ones).
     assert (np.abs(with_cov.values - with_dG.values) < 1e-3 * sigma).all()
     np.testing.assert_allclose(np.sqrt(np.diag(with_cov.covariance)), sigma, rtol=0.02)
     assert fitted(pk.PDF(R, G, instrument=LAB, cov=cov), use_errors=False).errors_from == "spectrum"
