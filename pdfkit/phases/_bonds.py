@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pdfkit import scattering
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import ParameterError, nearest
+from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.phases import _orbits
 from pdfkit.phases._geometry import Point
 from pdfkit.phases._orbits import Geometry
@@ -104,3 +106,12 @@ def shortest(crystal: Crystal, pair: tuple[str, str], point: Point, reach: float
     nearest_pair = np.argmin(np.einsum("na,ab,nb->n", delta, point.geometry.g, delta))
     distance, slope = bonds[np.array([nearest_pair])].lengths(point)
     return float(distance[0]), slope[0]
+
+
+@lru_cache(maxsize=256)
+def strength(element: str, probe: str) -> float:
+    """Return how strongly an atom scatters, 1 where nothing is known: that is refused where a curve is asked for."""
+    try:
+        return scattering.scattering_strength(element, probe)
+    except PdfkitError:
+        return 1.0

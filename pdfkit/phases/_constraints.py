@@ -13,6 +13,7 @@ import numpy as np
 from pdfkit import _expressions
 from pdfkit._checks import Array
 from pdfkit.phases.base import U_MAX, Quantity, cell_length
+from pdfkit.structure.mixing import leaders
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
 # Entries up to which a dense product beats the overhead of a sparse one.
@@ -21,7 +22,10 @@ SMALL = 10_000
 
 @dataclass(frozen=True)
 class Maps:
-    """full = matrix·free + constant, for cell (6), positions (nsites·3), displacements (nsites·6), occupancies."""
+    """full = matrix·free + constant, for cell (6), positions (nsites·3), displacements (nsites·6), occupancies.
+
+    A site that shares the place of another has no free numbers but its occupancy: it follows those of the other.
+    """
 
     cell_free: tuple[str, ...]
     xyz_free: tuple[tuple[str, ...], ...]
@@ -42,32 +46,35 @@ class Maps:
             _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(NAMES_U, structure.U_constraints(i))
             for i, s in enumerate(structure.sites)
         ]
-        blocks = [(cell, 0)]
-        for i in range(n):
+        blocks: list[tuple[_LinearBlock, int, int | None]] = [(cell, 0, None)]
+        lead_of = leaders(structure)
+        for i, lead in enumerate(lead_of):
+            followed = None if lead == i else lead
             blocks += [
-                (xyz[i], 6 + 3 * i),
-                (u[i], 6 + 3 * n + 6 * i),
-                (_LinearBlock.identity(), 6 + 9 * n + i),
+                (xyz[i], 6 + 3 * i, None if followed is None else 6 + 3 * lead),
+                (u[i], 6 + 3 * n + 6 * i, None if followed is None else 6 + 3 * n + 6 * lead),
+                (_LinearBlock.identity(), 6 + 9 * n + i, None),
             ]
         from scipy import sparse
 
         constant = np.zeros(6 + 10 * n)
         rows, columns, entries = [], [], []
-        column = 0
-        for block, row in blocks:
+        column, begins = 0, {}  # type: int, dict[int, int]
+        for block, row, followed in blocks:
             filled = np.nonzero(block.matrix)
+            begins[row] = column if followed is None else begins[followed]
             rows.append(filled[0] + row)
-            columns.append(filled[1] + column)
+            columns.append(filled[1] + begins[row])
             entries.append(block.matrix[filled])
             constant[row : row + block.constant.size] = block.constant
-            column += len(block.free)
+            column += len(block.free) if followed is None else 0
         matrix = sparse.csr_array(
             (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (6 + 10 * n, column)
         )
         return cls(
             cell.free,
-            tuple(b.free for b in xyz),
-            tuple(b.free for b in u),
+            tuple(b.free if lead == i else () for i, (b, lead) in enumerate(zip(xyz, lead_of, strict=True))),
+            tuple(b.free if lead == i else () for i, (b, lead) in enumerate(zip(u, lead_of, strict=True))),
             tuple(s.isotropic for s in structure.sites),
             not all(s.isotropic for s in structure.sites),
             matrix,
@@ -132,7 +139,7 @@ def structure_quantities(structure: Structure, maps: Maps) -> tuple[Quantity, ..
         for name in maps.xyz_free[i]:
             x = site.xyz[NAMES_XYZ.index(name)]
             out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
-        if site.isotropic:
+        if maps.u_free[i] == ("Uiso",):
             U = Quantity("", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
             out.append(replace(U, name=f"{site.label}.Uiso"))
         else:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pdfkit import _checks, scattering
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
@@ -48,6 +48,7 @@ from pdfkit.phases.base import (
 from pdfkit.shapes import Bulk, Shape
 from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
+from pdfkit.structure.mixing import Mix, mixed
 from pdfkit.structure.structure import NAMES_XYZ, Structure
 
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
@@ -128,11 +129,16 @@ class Crystal(Phase):
         return title if 0 < len(title) <= 20 else "".join(self.structure.composition())
 
     @classmethod
-    def from_structure(cls, obj: Any, *, name: str = "", anisotropic: Any = None, **options: Any) -> Self:
+    def from_structure(
+        cls, obj: Any, *, name: str = "", anisotropic: Any = None, mix: Mix | None = None, **options: Any
+    ) -> Self:
         """Return a phase of a pdfkit Structure, an `ase.Atoms` or a `diffpy.structure.Structure`.
 
         `anisotropic` makes sites anisotropic: True for all, or a list of labels; False makes all isotropic, with the
         mean Ueq of a tensor as Uiso. Without it sites stay as they are.
+        `mix` puts several elements on sites, {"As1": {"As": 0.9, "P": 0.1}}: occupancies by element, of sum 1 at the
+        most. They share position and U, so that As1.x, As1.Uiso, As1.occ and P1.occ are parameters; a tie
+        "P1.occ" = "1 - As1.occ" keeps the site full.
         `symmetry="find"` looks for the space group that the atoms have within `tolerance` (default 0.01 Å; see
         `Structure.find_symmetry`). Other options are the fields of the class. Values a PDFfit file carries (delta1,
         delta2, sratio, rcut, shape) are taken unless given.
@@ -143,6 +149,8 @@ class Crystal(Phase):
         structure = as_structure(obj)
         structure = with_symmetry(structure, *found)
         structure = _with_tensors(structure, anisotropic)
+        if mix:
+            structure = mixed(structure, mix)
         cls._check_options(options, "structure")
         return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
 
@@ -192,7 +200,7 @@ class Crystal(Phase):
         """Return the distance (Å) within which pairs first add up to `A_BOND`: the nearest bond that the probe sees."""
         known = self.__dict__.setdefault("_bonds", {})
         if probe not in known:
-            strengths = [_strength(site.element, probe) for site in self.structure.sites]
+            strengths = [_bonds.strength(site.element, probe) for site in self.structure.sites]
             where = (self._geometry, self._atoms, self.structure.sites, strengths)
             known[probe] = phases_pairs.shortest(*where, self._molecules if self.molecules else None)
         return float(known[probe])
@@ -480,14 +488,6 @@ def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     elif float(meta.get("stepcut", 0.0)) > 0:
         out["shape"] = Stepcut(float(meta["stepcut"]))
     return out
-
-
-@lru_cache(maxsize=256)
-def _strength(element: str, probe: str) -> float:
-    try:
-        return scattering.scattering_strength(element, probe)
-    except PdfkitError:  # what has no strength is refused where a curve is asked for
-        return 1.0
 
 
 def _describe_dropped(crystal: Crystal, table: Table) -> str:

@@ -26,6 +26,7 @@ from pdfkit.recipes.tables import (
     WRITE,
     Stage,
     fit_options,
+    mix,
     molecules,
     ordered,
     outputs_to_write,
@@ -472,7 +473,7 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
     if "ions" in table:
         flag = table.raw["ions"]
         options["ions"] = flag if isinstance(flag, bool) else table.flat("ions")
-    options |= molecules(table)
+    options |= mix(table) | molecules(table)
     if "shape" in table:
         options["shape"] = shape(table)
     start = table.flat("start")

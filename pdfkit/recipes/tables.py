@@ -35,6 +35,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "baseline",
         "anisotropic",
         "ions",
+        "mix",
         "molecules",
         "inner",
         "shape",
@@ -107,6 +108,18 @@ def shape(table: Table) -> Any:
         return from_kind(**raw)
     except PdfkitError as error:
         raise placed(table.source, error, (*table.where, "shape")) from None
+
+
+def mix(table: Table) -> dict[str, Any]:
+    """Return what a [phase] table says of elements that share a site, as an option of its phase."""
+    raw = table.raw.get("mix", {})
+    if not isinstance(raw, Mapping) or not all(
+        isinstance(one, Mapping) and one and all(map(is_number, one.values())) for one in raw.values()
+    ):
+        raise table.error(
+            "mix", "mix is not a table of elements with occupancies: write { As1 = { As = 0.9, P = 0.1 } }"
+        )
+    return {"mix": raw} if raw else {}
 
 
 def molecules(table: Table) -> dict[str, Any]:

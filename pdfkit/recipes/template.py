@@ -52,6 +52,7 @@ delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delt
 # molecules = "find"              # pairs in a molecule have an own width, inner.Uiso; or labels: [["C1", "O1", "O2"]]
 # inner = 0.002                   # Å², its start; by element {{C = 0.001, H = 0.005}}
 # anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]; false: Uiso for all
+# mix = {{ "{cation}" = {{ {cation} = 0.9, Zn = 0.1 }} }}   # several elements on a site, which share position and U
 # block = "phase_2"                # of a CIF that has several data blocks
 # ions = true                     # X-rays see the ions whose charges the file states, or {{ Na = 1, Cl = -1 }}
 # symmetry = "find"                # look for the space group where a file lists every atom (.stru, ase, databases),

@@ -52,7 +52,7 @@ def supercell(structure: Structure, n: Sequence[int]) -> Structure:
     for shift in shifts:
         for i, xyz, tensor in zip(atoms.site, (wrapped + shift) / np.array(repeats), U, strict=True):
             site = structure.sites[i]
-            sites.append(replace(site, label=next(labels), xyz=_triple(xyz), U=tensor))
+            sites.append(replace(site, label=next(labels), xyz=_triple(xyz), U=tensor, shares=""))
     cell = (*(length * k for length, k in zip(structure.cell[:3], repeats, strict=True)), *structure.cell[3:])
     return type(structure)(cell, tuple(sites), title=structure.title, meta=structure.meta)
 

@@ -134,6 +134,7 @@ class Site:
         said here; false keeps U, U, U, 0, 0, 0 as a tensor.
     charge : of the ion in electrons, 0 where none is given. ionic : whether the ion scatters X-rays as such: its
         element is then called "Cd2+", a species of its own.
+    shares : label of the site on the same place whose position and U this one has, in fits as well: `mix` of a crystal.
 
     Raises
     ------
@@ -158,6 +159,7 @@ class Site:
     isotropic: bool = True
     charge: float = 0
     ionic: bool = False
+    shares: str = ""
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
