@@ -48,7 +48,7 @@ from pdfkit.phases.base import (
 from pdfkit.shapes import Bulk, Shape
 from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
-from pdfkit.structure.mixing import Mix, mixed
+from pdfkit.structure.mixing import mixed
 from pdfkit.structure.structure import NAMES_XYZ, Structure
 
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
@@ -130,7 +130,7 @@ class Crystal(Phase):
 
     @classmethod
     def from_structure(
-        cls, obj: Any, *, name: str = "", anisotropic: Any = None, mix: Mix | None = None, **options: Any
+        cls, obj: Any, *, name: str = "", anisotropic: Any = None, mix: Any = None, **options: Any
     ) -> Self:
         """Return a phase of a pdfkit Structure, an `ase.Atoms` or a `diffpy.structure.Structure`.
 

@@ -55,7 +55,7 @@ def sized(plan: Proposal, wishes: Wishes) -> Proposal:
     longest = max(plan.data, key=lambda one: one.range[1] - one.range[0])
     known = "qdamp" in longest.values
     if not _crystals(plan):
-        return plan if known else _usual(plan)
+        return lacking(plan if known else _usual(plan))
     tested = replace(plan, data=(longest,))
     if known:
         out, rw = _by_known(plan, tested, wishes)
@@ -165,6 +165,35 @@ def _usual(plan: Proposal) -> Proposal:
     out = _held(plan, USUAL)
     said = f"the header has no qdamp: {USUAL:g} Å⁻¹ is assumed, usual for X-rays (--qdamp from a calibration)"
     return replace(out, assumed=(*out.assumed, said))
+
+
+# --- small angles ----------------------------------------------------------------------------------------------------
+
+# Å⁻¹: where measurements usually begin, with 0 for what holds the small angles, too.
+QMIN = (0.0, 0.5, 0.8, 1.0)
+
+
+def lacking(plan: Proposal) -> Proposal:
+    """Return the plan of clusters with Qmin of data whose header has none, where they lack small angles.
+
+    A cluster is computed with its small angles, which show as a slow wave of G(r): quick fits without those below a few
+    Qmin say whether the data have them. The best must gain 5 % in Rw.
+    """
+    data, said = [], []
+    for one in plan.data:
+        if not any(entry.is_cluster() for entry in plan.phases) or "qmin" in one.pdf.instrument.given:
+            data.append(one)
+            continue
+        found = {q: trial(replace(plan, data=(one.with_value("qmin", q, ""),))).rw for q in QMIN}
+        best = min(found, key=lambda q: found[q])
+        if found[best] > GAIN * found[0.0]:
+            data.append(one)
+            continue
+        each = ", ".join(f"{rw:.3f} at {q:g}" for q, rw in found.items())
+        why = f"the header has no Qmin; without small angles the fit has Rw {each}, so Qmin {best:g} Å⁻¹ is taken"
+        said.append(f"{one.file.name}: {why} (change qmin in the recipe if it is known)")
+        data.append(one.with_value("qmin", best, f"estimated: Rw {each}"))
+    return replace(plan, data=tuple(data), assumed=(*plan.assumed, *said))
 
 
 # --- changes of a plan -----------------------------------------------------------------------------------------------

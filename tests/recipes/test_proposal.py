@@ -199,3 +199,23 @@ def test_where_f_fades_an_estimate_changes_nothing():
     whole = pk.Model(soft, pk.Instrument(probe="X", qmax=math.inf))(R)
     cut = pk.Model(soft, pk.Instrument(probe="X", qmax=band_limit(whole)[0]))(R)
     assert np.abs(cut.G - whole.G).max() < 2e-3 * np.abs(whole.G).max()
+
+
+@pytest.mark.parametrize("qmin", [0.0, 0.9])
+def test_clusters_are_fitted_without_the_small_angles_that_data_lack(tmp_path, qmin):
+    gold = pk.build.sphere("Au", 14.0)
+    true = pk.Cluster(gold, name="au", Uiso=0.008)
+    r = np.arange(0.02, 18.0, 0.02)
+    G = pk.Model(true, pk.Instrument(probe="X", qmin=qmin, qmax=22.0, qdamp=0.03))(r).G
+    G = G + 0.002 * np.abs(G).max() * np.random.default_rng(7).normal(size=r.size)
+    pk.io.write_columns(tmp_path / "au.gr", ["r", "G"], [r, G], list(FULL))
+    pk.io.write_xyz(tmp_path / "au.xyz", gold)
+    plan = propose(inputs([tmp_path / "au.gr", tmp_path / "au.xyz"]))
+    said = [text for text in plan.assumed if "no Qmin" in text]
+    if qmin == 0.0:
+        assert "qmin" not in plan.data[0].values
+        assert not said
+    else:
+        assert plan.data[0].values["qmin"] in (0.8, 1.0)
+        assert "at 0.8" in said[0]
+        assert "qmin = " in recipe_of(plan, tmp_path)
