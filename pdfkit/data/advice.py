@@ -16,6 +16,7 @@ from pdfkit.transforms import sine
 
 # Å: no two nuclei are nearer (H–H 0.74); a maximum below is a ripple.
 _NEAREST = 0.7
+_FADES = "F(Q) fades to 0 at qmax as with a window (lorch?), but the header has none: give window="
 
 
 def first_peak(r: Array, G: Array) -> float | None:
@@ -56,7 +57,8 @@ class Advice:
 
     qmax_cut : Å⁻¹, where F(Q) ends. qmax_noise : Å⁻¹, where F(Q) turns to noise. nyquist : Å, π/qmax.
     independent : number of points. noise : Å⁻², of G(r). first_peak : Å. coherence : Å, where ripples sink into noise;
-    `reaches_end`: they do not. warnings : in words.
+    `reaches_end`: they do not. warnings : in words. fades : F(Q) goes to 0 at qmax as a window makes it, and the
+    header has none. elsewhere : F(Q) does not end where the header says.
     """
 
     qmax_cut: float | None
@@ -68,6 +70,8 @@ class Advice:
     coherence: float | None
     reaches_end: bool
     warnings: tuple[str, ...]
+    fades: bool = False
+    elsewhere: bool = False
 
 
 def examine(pdf: PDF) -> Advice:
@@ -95,6 +99,7 @@ def examine(pdf: PDF) -> Advice:
     coherence, reaches = _coherence(rms_r, rms, noise, quiet)
     turn = None if qmax is None or coherence is None else _turns_to_noise(r, G, Q[qmax >= Q], coherence)
     nyquist = None if qmax is None else math.pi / qmax
+    warnings = _warnings(pdf, cut, Q, qmax, None if reaches else coherence)
     return Advice(
         qmax_cut=cut,
         qmax_noise=turn,
@@ -104,7 +109,9 @@ def examine(pdf: PDF) -> Advice:
         first_peak=first_peak(r, G),
         coherence=coherence,
         reaches_end=reaches,
-        warnings=tuple(_warnings(pdf, cut, Q, qmax, None if reaches else coherence)),
+        warnings=tuple(warnings),
+        fades=_FADES in warnings,
+        elsewhere=_ends_elsewhere(pdf, cut),
     )
 
 
@@ -195,9 +202,7 @@ def _turns_to_noise(r: Array, G: Array, Q: Array, coherence: float) -> float | N
 def _warnings(pdf: PDF, cut: float | None, Q: Array, qmax: float | None, order: float | None) -> list[str]:
     out = []
     given = pdf.instrument.qmax
-    fades = pdf.instrument.window != "none"  # F sinks into noise before it ends
-    allowed = (0.1 if fades else 0.03) * (given or 0.0)
-    if cut is not None and given is not None and math.isfinite(given) and abs(cut - given) > max(0.4, allowed):
+    if _ends_elsewhere(pdf, cut):
         out.append(f"F(Q) ends at {cut:.1f} Å⁻¹ and the header says qmax = {given:g}: which is right?")
     if cut is not None and given is None:
         out.append(f"qmax is not in the file; F(Q) ends at {cut:.1f} Å⁻¹: give qmax= near that")
@@ -208,6 +213,14 @@ def _warnings(pdf: PDF, cut: float | None, Q: Array, qmax: float | None, order: 
     if pdf.instrument.qdamp == 0 and pdf.r[-1] > 20:
         out.append("qdamp is 0: take it from a fit of a standard (Ni, LaB6, CeO2), or sizes come out too small")
     return out
+
+
+def _ends_elsewhere(pdf: PDF, cut: float | None) -> bool:
+    given = pdf.instrument.qmax
+    if cut is None or given is None or not math.isfinite(given):
+        return False
+    fades = pdf.instrument.window != "none"  # F sinks into noise before it ends
+    return abs(cut - given) > max(0.4, (0.1 if fades else 0.03) * given)
 
 
 def _window_warning(pdf: PDF, Q: Array, qmax: float, order: float | None) -> list[str]:
@@ -232,7 +245,7 @@ def _window_warning(pdf: PDF, Q: Array, qmax: float, order: float | None) -> lis
     cliff, drop = level[3] - (slope * centre[3] + offset), level[3] - level[2]
     window = pdf.instrument.window
     if window == "none" and cliff < (-1.2 if noise else -2.0) and drop < -2.0:
-        return ["F(Q) fades to 0 at qmax as with a window (lorch?), but the header has none: give window="]
+        return [_FADES]
     if window in ("lorch", "hann", "lorch-soper") and drop > -0.7:
         return [f"F(Q) does not fade towards qmax as the window {window} makes it: is window= right?"]
     return []

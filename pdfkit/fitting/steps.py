@@ -53,7 +53,8 @@ def _room(y: Array, step: Array, low: Array, high: Array) -> tuple[float, int]:
     """Return what share of a step is within the limits, and which of them is met first."""
     ahead = np.where(step > 0, high, low) - y
     share = np.full(y.size, np.inf)
-    np.divide(ahead, step, out=share, where=step != 0)
+    with np.errstate(over="ignore"):  # a limit that is that far is none
+        np.divide(ahead, step, out=share, where=step != 0)
     k = int(np.argmin(share))
     return max(float(share[k]), 0.0), k
 

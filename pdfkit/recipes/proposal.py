@@ -79,7 +79,7 @@ class DataPlan:
         return replace(self.pdf, instrument=replace(self.pdf.instrument, **known, given=given))
 
 
-_OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution")
+_OF_INSTRUMENT = ("probe", "qmin", "qmax", "window", "qdamp", "qbroad", "resolution")
 
 
 @dataclass(frozen=True)
@@ -106,14 +106,16 @@ def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:
     Raises PdfkitError where what is missing cannot be told from the files, or where data and structures do not belong
     together.
     """
-    from pdfkit.recipes import sizing
+    from pdfkit.recipes import silence, sizing
     from pdfkit.recipes.freedom import freed
 
     wishes = wishes or Wishes()
     phases, why, said = _phases(given, wishes)
     built = [entry.build() for entry in phases]
     data, more = _data(given, built, wishes)
-    base = Proposal(_title(data, built), data, phases, assumed=(*said, *more), why=why)
+    base = Proposal(_title(data, built), data, phases, why=why)
+    data, heard = silence.heard(freed(base, built), wishes)
+    base = replace(base, data=data, assumed=(*said, *more, *heard))
     sized = sizing.sized(freed(base, built), wishes)
     return _changed(sized, wishes) if wishes.free else sized
 
@@ -236,8 +238,6 @@ def _one(path: Path, name: str, pdf: PDF, phases: list[Any], wishes: Wishes) -> 
     values: dict[str, Any] = {"probe": own.probe or "X"}
     told = "asked for" if wishes.probe else "from the header"
     why = {"probe": told if own.probe else "assumed: the header does not say"}
-    if own.probe is None:
-        said.append("the header does not say what was scattered: X-rays are assumed (--probe N for neutrons)")
     qmax, how, assumed = _qmax(pdf, wishes)
     values["qmax"], why["qmax"] = qmax, how
     said += [assumed] * bool(assumed)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 USUAL, MOST = 0.04, 0.075
 # What a fit must gain in Rw to be taken for more than another number that varies.
 GAIN = 0.95
+# What must be gained to believe in a size that is badly known, or in a damping beyond what is usual.
+CLEAR = 0.85
 # σ(D)/D up to which data tell size and damping apart by the shape of their decays alone.
 APART = 0.05
 # Diameters beyond this many times the range are as good as infinite.
@@ -118,37 +120,59 @@ def _by_unknown(plan: Proposal, tested: Proposal, wishes: Wishes) -> tuple[Propo
     if wishes.preset == "bulk":
         return _damped_bulk(plan, tested, bulk), bulk.rw
     both = trial(with_spheres(damped(tested)))
-    apart = both.diameter_error() < APART and both.values.get("qdamp", 0.0) <= MOST and both.rw < GAIN * bulk.rw
-    small = apart and both.diameter() < BEYOND * tested.data[0].range[1]
-    if not small and qdamp <= MOST and wishes.preset != "nanocrystal":
-        return _damped_bulk(plan, tested, bulk), bulk.rw
-    if small:
+    if _told_apart(tested, bulk, both):
         said = (
             f"the header has no qdamp; it varies with the diameter, which the decay of G(r) tells apart here "
             f"({_diameters(both)}; a calibration and --qdamp are safer)"
         )
         out = damped(with_spheres(plan, both))
         return replace(out, assumed=(*out.assumed, said), why={**out.why, "shape": said}), both.rw
-    return _usual_spheres(plan, tested, qdamp)
+    if qdamp <= MOST and wishes.preset != "nanocrystal":
+        return _damped_bulk(plan, tested, bulk, both), bulk.rw
+    return _usual_spheres(plan, tested, bulk, wishes)
 
 
-def _damped_bulk(plan: Proposal, tested: Proposal, bulk: Trial) -> Proposal:
-    """Return the proposal of a bulk sample whose damping is the instrument's."""
+def _told_apart(tested: Proposal, bulk: Trial, both: Trial) -> bool:
+    """Return whether data tell that particles end: the diameter is well known, or nothing else comes near the fit."""
+    if both.diameter() >= BEYOND * tested.data[0].range[1] or both.rw >= GAIN * bulk.rw:
+        return False
+    if both.diameter_error() < APART and both.values.get("qdamp", 0.0) <= MOST:
+        return True
+    return both.rw < CLEAR * min(bulk.rw, trial(damped(tested, "resolution")).rw)
+
+
+def _damped_bulk(plan: Proposal, tested: Proposal, bulk: Trial, both: Trial | None = None) -> Proposal:
+    """Return the proposal of a bulk sample whose damping is the instrument's; both : particles, if they were tried."""
     sharper = trial(damped(tested, "resolution"))
-    both = sharper.rw < GAIN * bulk.rw
-    words = "qdamp and resolution vary" if both else "qdamp varies"
+    blurred = sharper.rw < GAIN * bulk.rw
+    words = "qdamp and resolution vary" if blurred else "qdamp varies"
+    qdamp = bulk.values.get("qdamp", 0.0)
     said = (
-        f"the header has no qdamp: {words}, as of a bulk sample (qdamp {bulk.values.get('qdamp', 0.0):.3f}); particles "
-        "that end would look alike: give --qdamp from a calibration (--preset calibrate on Ni) to tell"
+        f"the header has no qdamp: {words}, as of a bulk sample (qdamp {qdamp:.3f}"
+        f"{', more than most instruments have' if qdamp > MOST else ''}); {_alike(bulk, both)}: give --qdamp from a "
+        "calibration (--preset calibrate on Ni) to tell"
     )
-    plan = damped(plan, *(("resolution",) if both else ()))
+    plan = damped(plan, *(("resolution",) if blurred else ()))
     return replace(plan, assumed=(*plan.assumed, said), why={**plan.why, "shape": "bulk, " + words})
 
 
-def _usual_spheres(plan: Proposal, tested: Proposal, qdamp: float) -> tuple[Proposal, float]:
-    """Return the proposal of particles under a usual damping, and say what others would make of them."""
+def _alike(bulk: Trial, both: Trial | None) -> str:
+    """Return what particles would be that look like a bulk sample under a damping."""
+    if both is None or both.rw >= GAIN * bulk.rw or both.diameter() > 1e3:
+        return "particles that end would look alike"
+    return f"spheres of {_diameters(both)} would look alike, or better (Rw {both.rw:.3f}, as bulk {bulk.rw:.3f})"
+
+
+def _usual_spheres(plan: Proposal, tested: Proposal, bulk: Trial, wishes: Wishes) -> tuple[Proposal, float]:
+    """Return the proposal of particles under a usual damping, and say what others would make of them.
+
+    Where a bulk sample under a strong damping is far better, it is that, unless particles were asked for.
+    """
+    qdamp = bulk.values.get("qdamp", 0.0)
     found = {value: trial(with_spheres(_held(tested, value))) for value in (0.0, USUAL, 0.06)}
     best = found[USUAL]
+    if wishes.preset != "nanocrystal" and bulk.rw < CLEAR * min(one.rw for one in found.values()):
+        return _damped_bulk(plan, tested, bulk), bulk.rw
     ends = [f"{_diameters(found[value])} at {value:g}" for value in (0.0, 0.06)]
     why = f" (as bulk qdamp would be {qdamp:.2f}, more than instruments have)" if qdamp > MOST else ""
     said = (

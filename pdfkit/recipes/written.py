@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pdfkit.recipes.proposal import DataPlan, Proposal
     from pdfkit.recipes.recipe import PhaseEntry
 
-_KEYS = ("r_unit", "probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "rmin", "rmax")
+_KEYS = ("r_unit", "probe", "qmin", "qmax", "window", "qdamp", "qbroad", "resolution", "qtail", "rmin", "rmax")
 _UNITS = {"qmin": "Å⁻¹", "qmax": "Å⁻¹", "qdamp": "Å⁻¹", "qbroad": "Å⁻¹", "resolution": "ΔQ/Q", "qtail": "Å⁻¹"}
 _UNITS |= {"rmin": "Å", "rmax": "Å"}
 _WIDTH = 33

@@ -28,6 +28,11 @@ def test_the_least_value_of_a_quadratic_within_limits(seed: int) -> None:
     assert y == pytest.approx(lsq_linear(A, -b, (low - 1e-15, high + 1e-15), method="bvls").x, abs=1e-9)
 
 
+def test_a_limit_that_is_far_away_stops_no_step() -> None:
+    y = least(np.eye(2), np.array([1.0, 1e-300]), np.array([-0.5, -1e10]), np.array([0.5, 1e10]))
+    assert y[0] == pytest.approx(-0.5)
+
+
 def test_a_model_that_misses_much_is_fitted_in_few_steps() -> None:
     # ½Σf² with curvature of f against its size: steps from JᵀJ alone zigzag (their contraction is 0.9 in size).
     def system(x: np.ndarray) -> np.ndarray:

@@ -81,6 +81,50 @@ def test_a_bulk_sample_without_qdamp_has_it_free(tmp_path):
     assert result.params["qdamp"].value == pytest.approx(0.03, abs=1e-3)
 
 
+def test_lorchs_window_is_seen_where_the_header_is_silent(tmp_path):
+    true = pk.Crystal.from_file("Ni", name="ni").with_values({"Ni.Uiso": 0.0055})
+    plan, result, recipe = ran(tmp_path, [measured(tmp_path, true, head=FULL, window="lorch"), "Ni"])
+    assert plan.data[0].values["window"] == "lorch"
+    assert result.params["Ni.Uiso"].value == pytest.approx(0.0055, abs=3e-4)
+    assert any("Lorch" in text for text in plan.assumed)
+    assert 'window = "lorch"' in recipe.read_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*header says")
+def test_a_qmax_that_the_data_contradict_is_not_believed(tmp_path):
+    data = measured(tmp_path, pk.Crystal.from_file("Ni", name="ni"), head=("mode = xray", "qmax = 30", "qdamp = 0.03"))
+    plan = propose(inputs([data, "Ni"]))
+    assert plan.data[0].values["qmax"] == pytest.approx(22.0, abs=0.2)
+    assert any("30 by the header" in text for text in plan.assumed)
+    wishes = Wishes(qmax=30.0)
+    asked = propose(inputs([data, "Ni"], **wishes.options()), wishes)
+    assert asked.data[0].values["qmax"] == 30.0
+    assert any("as asked for: is it right?" in text for text in asked.assumed)
+
+
+def test_neutrons_are_told_by_the_fit_where_the_header_is_silent(tmp_path):
+    data = measured(
+        tmp_path, pk.Crystal.from_file("TiO2_rutile", name="t"), head=("qmax = 22", "qdamp = 0.03"), probe="N"
+    )
+    plan = propose(inputs([data, "TiO2_rutile"]))
+    assert plan.data[0].values["probe"] == "N"
+    assert any("neutrons fit far better" in text for text in plan.assumed)
+
+
+def test_a_strong_damping_of_a_bulk_sample_is_no_sphere(tmp_path):
+    true = pk.Crystal.from_file("Ni", name="ni")
+    plan = propose(inputs([measured(tmp_path, true, head=FULL[:2], qdamp=0.09), "Ni"]))
+    assert "qdamp" in plan.free
+    assert "spdiameter" not in plan.free
+    assert any("more than most instruments have" in text for text in plan.assumed)
+
+
+def test_particles_larger_than_the_range_are_seen_though_their_size_is_badly_known(tmp_path):
+    true = pk.Crystal.from_file("CdSe_zincblende", name="c", shape=pk.Sphere(45.0))
+    plan = propose(inputs([measured(tmp_path, true, head=FULL[:2], noise=0.003), "CdSe_zincblende"]))
+    assert {"qdamp", "spdiameter"} <= set(plan.free)
+
+
 def test_an_empty_header_is_estimated_and_said(tmp_path):
     true = pk.Crystal.from_file("Ni", name="ni", delta2=2.0)
     plan, _, recipe = ran(tmp_path, [measured(tmp_path, true, noise=0.0005), "Ni"])
