@@ -41,7 +41,7 @@ def assembled(
     known = residuals.count / residuals.independent
     factor = known if residuals.has_errors else chi2 / residuals.freedom
     covariance = _covariance(outcome.factor[:, :-1].T, at_bound) * factor
-    covariance = honest(residuals, x, covariance)
+    covariance = honest(residuals, x, covariance, factor)
     with np.errstate(divide="ignore"):
         errors = math.sqrt(factor) / np.linalg.norm(outcome.factor[:, :-1], axis=0)
     ended, rmax = np.array(mapping.free_names)[on_bound], max(float(s.data.r[-1]) for s in residuals.sets)

@@ -429,6 +429,10 @@ def same_data(results: Mapping[str, FitResult]) -> None:
     """Refuse fits of other data, ranges or weights than the first, and say which of these differ (PdfkitError)."""
     first_name, first = next(iter(results.items()))
     for name, one in results.items():
+        if one.problem.settings.weights:
+            raise PdfkitError(
+                f"{name} was fitted with weights of its data sets, and evidence knows none: fit it without them"
+            )
         if differ := _difference(one, first):
             raise PdfkitError(f"{name} and {first_name} {differ}: their evidence cannot be compared")
         if one.whitened != first.whitened or one.problem.use_errors != first.problem.use_errors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -61,6 +61,23 @@ def _with_names(model: Model, data: Any) -> dict[str, PDF]:
     taken = {phase.name for phase in model.phases}
     usable = all(word.isidentifier() and word not in taken for word in words) and len(set(words)) == len(words)
     return dict(zip(words if usable else [f"data{k}" for k in range(1, len(sets) + 1)], sets, strict=True))
+
+
+def weighed(settings: FitSettings, names: Iterable[str]) -> tuple[FitSettings, tuple[str, ...]]:
+    """Return the settings with the weights of data sets that a fit has, and what is to be said of them.
+
+    Raises PdfkitError for a data set that does not exist.
+    """
+    known = list(names)
+    if not settings.weights:
+        return settings, ()
+    if len(known) == 1:
+        said = "the weight of the only data set has no effect: it says how much one counts against others"
+        return replace(settings, weights={}), (said,)
+    for name in settings.weights:
+        if name not in known:
+            raise PdfkitError(f"weights name {name!r}: the data sets are {', '.join(known)}", key="weights")
+    return settings, ()
 
 
 def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], tuple[str, ...]]:

@@ -23,7 +23,7 @@ distributions of three widths cut at the bounds. It has an error of its own, and
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -100,7 +100,9 @@ class Likelihood:
     def of(cls, result: FitResult, noise: str) -> Likelihood:
         """Return that of a fit. PdfkitError where its restraints were not saved."""
         mapping = ParameterMap.of(result.params)
-        return cls(Residuals(result.problem, mapping), priors_of(result, mapping), noise)
+        # A likelihood knows the noise of data sets and no other weights.
+        plain = replace(result.problem, settings=replace(result.problem.settings, weights={}))
+        return cls(Residuals(plain, mapping), priors_of(result, mapping), noise)
 
     @property
     def low(self) -> Array:

@@ -16,7 +16,7 @@ from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
-from pdfkit.fitting.datasets import Data, Ends, by_name, ends, in_range, named, resolved, usable
+from pdfkit.fitting.datasets import Data, Ends, by_name, ends, in_range, named, resolved, usable, weighed
 from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.residuals import Residuals, global_quantities
@@ -106,7 +106,8 @@ def fit(
     whole = by_name(model, data, use_errors)
     models, said = resolved(model, whole)
     use_errors, without = usable(whole, models, settings, use_errors)
-    said += without
+    settings, unweighed = weighed(settings, whole)
+    said += (*without, *unweighed)
     if params is None:
         params = make_parameters(global_quantities(models))
     else:

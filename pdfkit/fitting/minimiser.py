@@ -222,7 +222,7 @@ def task_of(residuals: Residuals, watch: Watch) -> Task:
         return rows
 
     mapping = residuals.mapping
-    norm2 = sum(s.norm2() for s in residuals.sets)
+    norm2 = residuals.norm2()
     return Task(system, mapping.low, mapping.high, np.arange(len(mapping.free)), ROUNDING * norm2)
 
 

@@ -172,11 +172,12 @@ class Residuals:
         self.sets, errors = _prepared(problem, len(mapping.free))
         self.problem = replace(problem, settings=replace(problem.settings, errors=errors))
         self.model = self.sets[0].model
+        self.weights = [problem.settings.weights.get(s.name, 1.0) for s in self.sets]
         known = problem.restraint_scale
         self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
         self._last: tuple[Array, list[tuple[Array, Array]]] | None = None
-        self.wall = 1e3 * math.sqrt(sum(s.norm2() for s in self.sets)) if mapping.limits else 0.0
+        self.wall = 1e3 * math.sqrt(self.norm2()) if mapping.limits else 0.0
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
         for s in self.sets:
@@ -190,6 +191,22 @@ class Residuals:
     def count(self) -> int:
         """Number of residuals of all data sets."""
         return sum(s.count for s in self.sets)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether data sets have more say in the minimum than their errors give them."""
+        return any(weight != 1.0 for weight in self.weights)
+
+    def norm2(self) -> float:
+        """Return Σ(G_obs/dG)² of all data sets with their weights: what is minimised of a model that is 0."""
+        return sum(weight * s.norm2() for s, weight in zip(self.sets, self.weights, strict=True))
+
+    def _rows(self, curves: list[tuple[Array, Array]]) -> list[Array]:
+        """Return the rows of each data set, times the root of its weight."""
+        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, curves, strict=True)]
+        if not self.weighted:
+            return rows
+        return [math.sqrt(weight) * one for one, weight in zip(rows, self.weights, strict=True)]
 
     @property
     def has_errors(self) -> bool:
@@ -264,7 +281,7 @@ class Residuals:
         Restraints, and how far ties lead beyond their limits, are the last columns.
         """
         values, tangents, beyond = self.mapping.at(x)
-        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self.last_curves(x), strict=True)]
+        rows = self._rows(self.last_curves(x))
         rows += [self.restraint_rows(values, tangents) * self.restraint_scale] if self.restraints else []
         if beyond:
             rows.append(self.mapping.excess(beyond) * self.wall)
@@ -293,7 +310,8 @@ class Residuals:
     def at(self, x: Array) -> Array:
         """Return the residuals (n,) alone, restraints and ties beyond their limits included, at free values x."""
         values, tangents, beyond = self.mapping.at(x)
-        parts = [s.rows(*s.evaluate(values[rows]))[-1] for s, rows in zip(self.sets, self.rows, strict=True)]
+        curves = [s.evaluate(values[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+        parts = [rows[-1] for rows in self._rows(curves)]
         known = (one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints)
         parts += [np.atleast_1d(value * self.restraint_scale) for value in known]
         parts += [self.mapping.excess(beyond)[-1] * self.wall] if beyond else []
@@ -329,8 +347,7 @@ class Residuals:
         if not columns or used_in_ties:
             return
         x = self.mapping.x0
-        parts = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, self.curves(x, columns), strict=True)]
-        rows = np.concatenate(parts, axis=1)
+        rows = np.concatenate(self._rows(self.curves(x, columns)), axis=1)
         basis, f = rows[:-1].T, rows[-1]
         if not np.isfinite(basis).all() or not basis.any():
             return

@@ -165,37 +165,60 @@ def _judged(residuals: Residuals, s: Dataset, G: Array) -> tuple[bool, tuple[str
     return False, (f"{name}{what} of the data is not used, because {why}{other}; errors are from the residual",)
 
 
-def honest(residuals: Residuals, x: Array, covariance: Array) -> Array:
+def honest(residuals: Residuals, x: Array, covariance: Array, factor: float) -> Array:
     """Return the covariance (nfree, nfree) of the parameters with what spectra of noise say.
 
-    covariance : (JᵀJ)⁻¹, as a fit has it. Where spectra weigh the residuals, their own uncertainty is added; where they
-    do not, (JᵀJ)⁻¹ JᵀCJ (JᵀJ)⁻¹ with the covariance C of the noise.
+    covariance : (JᵀWJ)⁻¹·factor, as a fit has it, with the weights W of data sets. Where these differ it becomes
+    (JᵀWJ)⁻¹ JᵀW²J (JᵀWJ)⁻¹·factor: a weight moves the minimum, and makes no data better. Where spectra weigh the
+    residuals, their own uncertainty is added; where they do not, (JᵀWJ)⁻¹ JᵀWCWJ (JᵀWJ)⁻¹ with the covariance C of the
+    noise.
     """
     inside = np.flatnonzero(np.isfinite(np.diag(covariance)))
     noises = [s.posed.noise for s in residuals.sets if s.posed.noise is not None]
-    if not inside.size or not noises:
+    if not inside.size or not (noises or residuals.weighted):
         return covariance
     unit = np.sqrt(np.diag(covariance)[inside])  # parameters differ much in size
     phi = covariance[np.ix_(inside, inside)] / np.outer(unit, unit)
     parts = zip(residuals.sets, residuals.last_curves(x), strict=True)
     slopes = [(s, dG[inside] * unit[:, None]) for s, (_, dG) in parts]
+    squares, of = [weight**2 for weight in residuals.weights], _of_restraints(residuals, x, inside, unit)
     with one_thread():
-        if noises[0].weighs:
-            doubts = [_doubt(s, rows, phi) for s, rows in slopes if s.posed.noise is not None]
-            made = phi + 2.0 * phi @ np.sum([more for more, _ in doubts], axis=0) @ phi
-            wide = np.sqrt(1.0 + np.sum([vary for _, vary in doubts], axis=0))  # the diagonal of phi is 1
-            made = made * np.outer(wide, wide)
+        if noises and not noises[0].weighs:
+            meat = [more * _meat(s, rows) for more, (s, rows) in zip(squares, slopes, strict=True)]
+            made = phi @ (np.sum(meat, axis=0) + residuals.restraint_scale**4 * of @ of.T) @ phi
         else:
-            values, tangents = residuals.mapping(x)
-            of = residuals.restraint_rows(values, tangents)[inside] * unit[:, None] if residuals.restraints else None
-            prior = 0.0 if of is None else residuals.restraint_scale**4 * of @ of.T
-            made = phi @ (np.sum([_meat(s, rows) for s, rows in slopes], axis=0) + prior) @ phi
+            made = _sandwich(residuals, slopes, of, phi, factor) if residuals.weighted else phi
+            doubts = [
+                (square * more, vary)
+                for square, (s, rows) in zip(squares, slopes, strict=True)
+                if s.posed.noise is not None
+                for more, vary in [_doubt(s, rows, phi)]
+            ]
+            if doubts:
+                made = made + 2.0 * phi @ np.sum([more for more, _ in doubts], axis=0) @ phi
+                wide = np.sqrt(1.0 + np.sum([vary for _, vary in doubts], axis=0))  # the diagonal of phi is 1
+                made = made * np.outer(wide, wide)
     made = 0.5 * (made + made.T)
     rounded = np.diag(made) <= 0.0  # nothing but rounding is left of what the data hardly tell
     made[rounded] = made[:, rounded] = math.nan
     out = covariance.copy()
     out[np.ix_(inside, inside)] = made * np.outer(unit, unit)
     return out
+
+
+def _of_restraints(residuals: Residuals, x: Array, inside: Array, unit: Array) -> Array:
+    """Return the derivatives (n, number) of restraints in units of their σ, none where there are none."""
+    if not residuals.restraints:
+        return np.zeros((inside.size, 0))
+    values, tangents = residuals.mapping(x)
+    return np.asarray(residuals.restraint_rows(values, tangents)[inside] * unit[:, None])
+
+
+def _sandwich(residuals: Residuals, slopes: list[tuple[Dataset, Array]], of: Array, phi: Array, factor: float) -> Array:
+    """Return φ JᵀW²J φ/factor (n, n) of φ = (JᵀWJ)⁻¹·factor: independent residuals of variance `factor`."""
+    white = [s.rows(np.zeros_like(s.target), rows)[:-1] for s, rows in slopes]
+    meat = [weight**2 * rows @ rows.T for weight, rows in zip(residuals.weights, white, strict=True)]
+    return np.asarray(phi @ (np.sum(meat, axis=0) + residuals.restraint_scale**2 * of @ of.T) @ phi / factor)
 
 
 def _doubt(s: Dataset, slopes: Array, phi: Array) -> tuple[Array, Array]:

@@ -52,7 +52,7 @@ def _said(residuals: Residuals, first: Array, words: str) -> str:
 def _begun(residuals: Residuals, task: Task, watch: Watch) -> Array:
     """Return where the whole fit begins."""
     x, cost = _projected(residuals, task, np.clip(residuals.mapping.x0, task.low, task.high))
-    if cost < DESCRIBED**2 * sum(s.norm2() for s in residuals.sets):
+    if cost < DESCRIBED**2 * residuals.norm2():
         return x
     found = cell_found(residuals, x, watch)
     if found is None:

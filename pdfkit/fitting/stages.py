@@ -75,7 +75,10 @@ class Smeared:
 
     def __init__(self, residuals: Residuals, end: float, width: float) -> None:
         self.mapping = residuals.mapping
-        self.parts = [(*_smeared(s, end, width), rows) for s, rows in zip(residuals.sets, residuals.rows, strict=True)]
+        self.parts = []
+        for s, rows, weight in zip(residuals.sets, residuals.rows, residuals.weights, strict=True):
+            short, kernel = _smeared(s, end, width)
+            self.parts.append((short, math.sqrt(weight) * kernel, rows))
 
     def system(self, x: Array) -> Array:
         """Return the rows of the linearised problem (nfree + 1, n)."""

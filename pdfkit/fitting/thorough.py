@@ -113,7 +113,7 @@ def _without_noise(problem: FitProblem) -> FitProblem:
 def _search(found: Found, starts: Array, search: Search, progress: Progress | None) -> None:
     """Run starts in rounds until a new minimum is improbable; a round at least."""
     race, text = found.race, found.race.params.dumps()
-    norm = math.sqrt(sum(s.norm2() for s in race.whole.sets))
+    norm = math.sqrt(race.whole.norm2())
     with Pool(None, search.workers) as pool:
         for first in range(0, len(starts), ROUND):
             some = list(starts[first : first + ROUND])

@@ -33,6 +33,7 @@ from pdfkit.recipes.tables import (
     placed,
     prefix_of,
     shape,
+    weight,
 )
 from pdfkit.recipes.template import recipe_template
 from pdfkit.recipes.toml import Source, Table, is_number, kind_of
@@ -49,7 +50,7 @@ __all__ = ["KEYS", "WRITE", "DataEntry", "PhaseEntry", "Recipe", "load_recipe", 
 
 @dataclass(frozen=True)
 class DataEntry:
-    """One [data] table: the file, what its reader is told, and the range to fit (Å)."""
+    """One [data] table: the file, what its reader is told, the range to fit (Å), and what its χ² is multiplied with."""
 
     file: Path
     name: str
@@ -57,6 +58,7 @@ class DataEntry:
     instrument: Mapping[str, Any]
     rmin: float | None
     rmax: float | None
+    weight: float = 1.0
 
     def read(self) -> PDF:
         """Return the data, all of them. ReadError or PdfkitError when they, or any in range, cannot be had."""
@@ -330,8 +332,7 @@ def run_recipe(
 def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = None) -> FitResult:
     """Fit what a recipe describes without writing anything."""
     from pdfkit.fitting.least_squares import fit
-    from pdfkit.recipes.stages import prepared, ranges
-    from pdfkit.results.problem import FitSettings
+    from pdfkit.recipes.stages import prepared, ranges, settings_of
 
     model, data = recipe.build()
     try:
@@ -346,7 +347,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
             params=begun.params,
             restraints=recipe.restraints,
             use_errors=recipe.use_errors,
-            settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise=recipe.noise),
+            settings=settings_of(recipe, recipe.noise),
             search=recipe.search,
             progress=progress,
         )
@@ -427,7 +428,7 @@ def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
         Instrument(**about)
     except PdfkitError as error:
         raise placed(table.source, error, table.where) from None
-    return DataEntry(file, table.text("name"), options, extra, rmin, rmax)
+    return DataEntry(file, table.text("name"), options, extra, rmin, rmax, weight(table))
 
 
 # What only a cluster has: the key, the type of its value and what that is in words.

@@ -13,6 +13,7 @@ from pdfkit.recipes.tables import Stage, placed
 if TYPE_CHECKING:
     from pdfkit.model.params import Parameters
     from pdfkit.recipes.recipe import Recipe
+    from pdfkit.results.problem import FitSettings
     from pdfkit.results.result import FitResult
 
 Progress = Callable[[int, float], None]
@@ -34,6 +35,14 @@ def ranges(recipe: Recipe, stage: Stage | None = None) -> dict[str, Any]:
         own = {one.name: getattr(one, end) if asked is None else asked for one in recipe.data}
         out[end] = own if len(own) > 1 else next(iter(own.values()))
     return out
+
+
+def settings_of(recipe: Recipe, noise: str) -> FitSettings:
+    """Return the settings of a fit of a recipe."""
+    from pdfkit.results.problem import FitSettings
+
+    weights = {one.name: one.weight for one in recipe.data if one.weight != 1.0}
+    return FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise=noise, weights=weights)
 
 
 def prepared(
@@ -70,7 +79,6 @@ def _run(
 ) -> FitResult:
     """Return one local fit of what a stage frees, without the spectrum of the noise, which the last fit finds."""
     from pdfkit.fitting.least_squares import fit
-    from pdfkit.results.problem import FitSettings
 
     return fit(
         model,
@@ -82,7 +90,7 @@ def _run(
         params=params,
         restraints=recipe.restraints,
         use_errors=recipe.use_errors,
-        settings=FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise="given"),
+        settings=settings_of(recipe, "given"),
         search="plain",
         progress=progress,
     )

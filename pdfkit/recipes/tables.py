@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ _READ = ("probe", "qmin", "qmax", *RESOLUTION, "window", "wavelength", "r_unit",
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "the recipe": ("title", "data", "phase", "fit", "output"),
-    "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax"),
+    "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax", "weight"),
     "[phase]": (
         "name",
         "structure",
@@ -108,6 +109,14 @@ def shape(table: Table) -> Any:
         return from_kind(**raw)
     except PdfkitError as error:
         raise placed(table.source, error, (*table.where, "shape")) from None
+
+
+def weight(table: Table) -> float:
+    """Return what a [data] table says of how much it counts, 1 where it says nothing."""
+    value = table.number("weight")
+    if value is not None and not 0 < value < math.inf:
+        raise table.error("weight", f"weight = {value:g} in [data]: give a number above 0, or leave the data set out")
+    return 1.0 if value is None else value
 
 
 def mix(table: Table) -> dict[str, Any]:

@@ -36,6 +36,7 @@ window = {window:<25}# "none", "lorch", "lorch-unscaled", "lorch-soper", "hann",
 # rho0 = 0.04                     # and by its number density in atoms/Å³
 rmin = {rmin!s:<27}# range to fit
 rmax = {rmax}
+# weight = 1.0                    # of several data sets: what its χ² is multiplied with in what is minimised
 # Left out, probe to window come from the header of the file.
 
 # --- What it is made of: one [[phase]] table each. Parameters are called phase.what: wz.a, wz.Cd.Uiso, wz.spdiameter.

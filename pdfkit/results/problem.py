@@ -34,6 +34,8 @@ class FitSettings:
     noise : "estimated" takes the spectrum of the noise from the residual of a first fit, and fits again with it, where
         residuals are made independent and enough of them are left; "given" takes noise as equal at all Q, of the size
         that dG (or a covariance) of the data says, or else the misfit.
+    weights : by the name of a data set, what its χ² is multiplied with in what is minimised; 1 where nothing is said.
+        Errors, χ² and Rw of the result are those of the data all the same.
 
     Raises PdfkitError for any other value.
 
@@ -51,13 +53,27 @@ class FitSettings:
     grid: str = "data"
     max_nfev: int = MAX_NFEV
     noise: str = "estimated"
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         _checks.choice("grid", self.grid, ("data", "nyquist"))
         _checks.choice("noise", self.noise, ("estimated", "given"))
+        if not isinstance(self.weights, Mapping):
+            raise PdfkitError('weights are a table of data sets: give {"x": 2}', key="weights")
+        object.__setattr__(self, "weights", {name: checked_weight(name, one) for name, one in self.weights.items()})
         if self.max_nfev < 1:
             raise PdfkitError(f"max_nfev = {self.max_nfev:g}: give at least 1 evaluation", key="max_nfev")
+
+
+def checked_weight(name: str, value: float) -> float:
+    """Return the weight of a data set; PdfkitError for one that is not above 0."""
+    weight = _checks.number(f"weight of {name}", value)
+    if not weight > 0:
+        raise PdfkitError(
+            f"weight of {name} is {weight:g}: give a number above 0, or leave the data set out", key="weight"
+        )
+    return weight
 
 
 @dataclass(frozen=True, eq=False)

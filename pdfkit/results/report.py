@@ -126,10 +126,12 @@ def measured_with(one: DatasetFit) -> str:
 
 
 def _datasets(result: FitResult) -> Section:
-    rows = [("name", "Rw", "r (Å)", "points", "measured with")]
+    weights = result.problem.settings.weights
+    rows = [("name", "Rw", "r (Å)", "points", *(["weight"] if weights else []), "measured with")]
     for one in result.datasets:
+        own = [f"{weights.get(one.name, 1.0):g}"] if weights else []
         span = f"{one.data.r[0]:.4g} to {one.data.r[-1]:.4g}"
-        rows.append((one.name, f"{one.rw:.4f}", span, str(len(one.data)), measured_with(one)))
+        rows.append((one.name, f"{one.rw:.4f}", span, str(len(one.data)), *own, measured_with(one)))
     return Section("data sets (Rw without weights)", tuple(rows))
 
 

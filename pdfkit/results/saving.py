@@ -327,6 +327,8 @@ def _summary(result: FitResult) -> Group:
     members["noise"] = Field(result.problem.settings.noise)
     members["search"] = Field(json.dumps(result.search))
     members["grid"] = Field(result.problem.settings.grid)
+    weights = result.problem.settings.weights
+    members["weights"] = Field([float(weights.get(one.name, 1.0)) for one in result.datasets])
     members["converged"] = Field(result.converged)
     members["describes"] = Field(result.describes)
     members["restraint_scale"] = Field(result.problem.restraint_scale or 1.0)
@@ -459,7 +461,9 @@ def _settings(fit: Group, datasets: Sequence[DatasetFit], whitened: bool) -> Fit
     found = any(one.noise is not None for one in datasets)
     noise = fit.text("noise") if "noise" in fit else "estimated" if found else "given"
     grid = fit.text("grid") if "grid" in fit else "data"
-    return FitSettings("covariance" if whitened else "independent", grid, noise=noise)
+    known = fit.array("weights").tolist() if "weights" in fit else [1.0] * len(datasets)
+    weights = {one.name: weight for one, weight in zip(datasets, known, strict=True) if weight != 1.0}
+    return FitSettings("covariance" if whitened else "independent", grid, noise=noise, weights=weights)
 
 
 def _read_minima(entry: Group, params: Parameters) -> Minima:
