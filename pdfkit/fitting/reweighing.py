@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
 from pdfkit._machine import one_thread
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.basis import Basis, basis_of
@@ -206,7 +206,7 @@ def honest(residuals: Residuals, x: Array, covariance: Array, factor: float) -> 
     return out
 
 
-def _of_restraints(residuals: Residuals, x: Array, inside: Array, unit: Array) -> Array:
+def _of_restraints(residuals: Residuals, x: Array, inside: IntArray, unit: Array) -> Array:
     """Return the derivatives (n, number) of restraints in units of their σ, none where there are none."""
     if not residuals.restraints:
         return np.zeros((inside.size, 0))
