@@ -92,7 +92,7 @@ def check_target(path: AnyPath, inputs: Iterable[AnyPath] = ()) -> Path:
         raise WriteError(f"{path}: cannot be written (read-only): make it writable, or give another name")
     for one in inputs:
         if _is_same(target, one):
-            raise WriteError(f"{path}: this output would overwrite the input {one}: give another name")
+            raise WriteError(f"{path}: this output would overwrite the input {one}: give another name or folder")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise WriteError(
             f"{path}: cannot be written (no permission, or a read-only disk): check {target.parent}, or write elsewhere"
