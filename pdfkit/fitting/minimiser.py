@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
@@ -33,6 +34,11 @@ STILL = 1e-8
 LEVEL = 1e-4
 """Share of χ² that may seem to be left where steps are as small as that: the slope itself is rounding."""
 EASED = 1e-10
+DRIFTING, DRIFT = 20, 1e-4
+"""So many steps together have to lower χ² by this share: else parameters drift where the data do not tell them."""
+IDLE = 1e-3
+"""Least size of a column over the range of its parameter, as a share of the largest: slopes that vanish by symmetry
+say nothing of how far a step may go."""
 FLAT = 1e-3
 """Smallest curvature, as a share of that of JᵀJ, that a learnt one may have."""
 
@@ -60,10 +66,15 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """The linearised problem at x (nfree,): rows (n + 1, m) are ∂f/∂x of n `columns` of x, then f."""
+    """The linearised problem at x (nfree,): rows (n + 1, m) are ∂f/∂x of n `columns` of x, then f.
+
+    span (n,): width of the range of each, ∞ where it has none.
+    """
 
     x: Array
     rows: Array
+    columns: IntArray
+    span: Array
 
     @cached_property
     def cost(self) -> float:
@@ -82,9 +93,23 @@ class Point:
 
     @cached_property
     def unit(self) -> Array:
-        """Sizes of the columns of J (n,), 1 for what has no effect."""
-        size = np.sqrt(np.diag(self.normal))
-        return np.where(size > 0, size, 1.0)
+        """Sizes of the columns of J (n,), none of them nothing."""
+        size, least = self.sizes
+        return np.where(size > least, size, np.where(least > 0, least, 1.0))
+
+    @cached_property
+    def idle(self) -> NDArray[np.bool_]:
+        """Which columns have next to no effect here (n,)."""
+        size, least = self.sizes
+        return np.asarray(size <= least)
+
+    @cached_property
+    def sizes(self) -> tuple[Array, Array]:
+        """Sizes of the columns of J (n,), and the least that say how far a step may go (n,)."""
+        size, ranged = np.sqrt(np.diag(self.normal)), np.isfinite(self.span)
+        span = np.where(ranged, self.span, np.abs(self.x[self.columns]))
+        most = IDLE * float((size * span).max(initial=0.0))
+        return size, np.where(ranged, most / np.where(ranged, self.span, 1.0), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +127,12 @@ class Task:
 
     def at(self, x: Array) -> Point:
         """Return the problem at x."""
-        return Point(x, self.system(x)[np.append(self.columns, -1)])
+        return Point(x, self.system(x)[np.append(self.columns, -1)], self.columns, self.span[self.columns])
+
+    @cached_property
+    def span(self) -> Array:
+        """Widths of the ranges (nfree,), ∞ where there is none."""
+        return np.where(self.high > self.low, self.high - self.low, np.inf)
 
 
 @dataclass
@@ -135,13 +165,16 @@ class Descent:
 
     def run(self, most: int, tolerance: float) -> Descent:
         """Go on until χ² would not fall by a share of `tolerance`, or `most` evaluations were made in all."""
-        self.state = ""
+        self.state, costs = "", []  # type: str, list[float]
         while not self.state:
+            costs.append(self.here.cost)
             left = self._left()
             if left <= max(tolerance * self.here.cost, self.task.tiny):
                 self.state = "level"
             elif self.nfev >= most:
                 self.state = "stopped"
+            elif len(costs) > DRIFTING and costs[-DRIFTING] - costs[-1] < DRIFT * costs[-1]:
+                self.state = "drifting"
             elif not self._step(most):
                 below = left <= LEVEL * self.here.cost
                 self.state = "stopped" if self.nfev >= most else "still" if below else "stuck"
@@ -250,6 +283,8 @@ def outcome_of(
         "level": "converged: Rw no longer improved",
         "still": "converged: parameters no longer moved",
         "stopped": f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
+        "drifting": "stopped where Rw hardly improves while parameters go on moving: the data do not tell all of them: "
+        "free fewer, or tie some",
         "stuck": "stopped where no step improves Rw, although its slope says that one should: set bounds, or free less",
     }
     factor = residuals.factor(descent.here.rows.copy())

@@ -116,8 +116,22 @@ class Dataset:
     def with_noise(self, noise: NoiseSpectrum) -> Dataset:
         """Return the data set with a spectrum of its noise, and weighed by it if it is one."""
         given, posed = self.given or self, replace(self.posed, noise=noise)
-        whiten = spectral(self.data, self.model.instrument, noise) if noise.weighs else given.whiten
+        # Errors of the data that are not believed weigh no points either.
+        alike = given.whiten if noise.shaped else given.alike()
+        whiten = spectral(self.data, self.model.instrument, noise) if noise.weighs else alike
         return replace(self, posed=posed, whiten=whiten, source="dG" if noise.shaped else "spectrum", given=given)
+
+    def alike(self) -> Whitening | None:
+        """Return what weighs points alike, by the mean variance that the data say."""
+        if self.whiten is None or self.source == "misfit":
+            return self.whiten
+        made, r = whitening(self.data, self.model.instrument, False), self.data.r[self.whiten.index]
+        cov, dG = self.data.cov, self.data.dG
+        if self.source == "cov" and cov is not None:
+            said = float(np.diag(cov.matrix(r)).mean())
+        else:
+            said = 1.0 if dG is None else float((dG**2).mean())
+        return replace(made, matrix=made.matrix / math.sqrt(said))
 
     def raw(self, G: Array, dG: Array) -> Array:
         """Return ∂G/∂x and G − G_obs at the points used: (nfree + 1, m)."""

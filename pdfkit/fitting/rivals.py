@@ -7,6 +7,7 @@ and a few evaluations; only one that gets near goes on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -14,7 +15,7 @@ from itertools import combinations
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.fitting.minimiser import Descent, Task
+from pdfkit.fitting.minimiser import Descent, Point, Task
 from pdfkit.fitting.stages import projected
 
 APART = 3.0
@@ -27,6 +28,12 @@ ROUGHLY = 1e-3
 NEAR = 1.15
 """A rival goes on while its χ² is below that of the best times this."""
 ROUNDS = 3
+FEW_SITES = 4
+"""Sites of a phase up to which each pair of them is tried."""
+OFF, MOVES = 0.01, 2
+"""How far atoms are moved off symmetric places, in fractions of the cell, and how often."""
+PERFECT = 1e10
+"""χ² that needs no rival, in those that are rounding: Rw = 1e-5."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def rivals(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterato
     """Yield the rivals of an end point x."""
     found = displacements(names)
     for phase, sites in found.items():
-        for (one, first), (other, second) in combinations(sites.items(), 2):
+        for (one, first), (other, second) in combinations(_groups(sites).items(), 2):
             if first.keys() == second.keys():
                 yield from _apart(f"the U of {one} and {other} in {phase}", x, first, second)
     if len(found) > 1:
@@ -75,16 +82,52 @@ def rivals(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterato
                 yield Rival(f"another {name}", _with(x, [k], np.array([other_end])))
 
 
-def _apart(what: str, x: Array, first: dict[str, int], second: dict[str, int]) -> Iterator[Rival]:
+Columns = dict[str, list[int]]
+
+
+def _groups(sites: dict[str, dict[str, int]]) -> dict[str, Columns]:
+    """Return the columns of each site, by component; of many sites, those of each element together."""
+    out: dict[str, Columns] = {}
+    for label, words in sites.items():
+        found = re.match("[A-Z][a-z]?", label) if len(sites) > FEW_SITES else None
+        group = out.setdefault(found.group() if found else label, {})
+        for word, k in words.items():
+            group.setdefault(word, []).append(k)
+    return out
+
+
+def _apart(what: str, x: Array, first: Columns, second: Columns) -> Iterator[Rival]:
     """Yield two sites with their displacements exchanged, and where they are alike, drawn apart either way."""
-    a, b = [first[word] for word in first], [second[word] for word in first]
-    ratio = x[a] / x[b]
-    if max(ratio.max(), 1.0 / ratio.min()) > APART**0.5:
-        yield Rival(f"{what} exchanged", _with(x, a + b, np.concatenate([x[b], x[a]])))
-    if max(ratio.max(), 1.0 / ratio.min()) < APART:
-        mean, root = np.sqrt(x[a] * x[b]), APART**0.5
-        yield Rival(f"{what} apart", _with(x, a + b, np.concatenate([mean * root, mean / root])))
-        yield Rival(f"{what} apart", _with(x, a + b, np.concatenate([mean / root, mean * root])))
+    ratio = {word: _mean(x[first[word]]) / _mean(x[second[word]]) for word in first}
+    most = max(max(one, 1.0 / one) for one in ratio.values())
+    if most > APART**0.5:
+        yield Rival(f"{what} exchanged", _drawn(x, first, second, {word: 1.0 / one for word, one in ratio.items()}))
+    if most < APART:
+        for wanted in (APART, 1.0 / APART):
+            factors = {word: (wanted / one) ** 0.5 for word, one in ratio.items()}
+            yield Rival(f"{what} apart", _drawn(x, first, second, factors))
+
+
+def _mean(values: Array) -> float:
+    return float(np.exp(np.log(np.maximum(values, 1e-6)).mean()))
+
+
+def _drawn(x: Array, first: Columns, second: Columns, factors: dict[str, float]) -> Array:
+    """Return x with the displacements of the first times a factor, and those of the second divided by it."""
+    out = x.copy()
+    for word, factor in factors.items():
+        out[first[word]] *= factor
+        out[second[word]] /= factor
+    return out
+
+
+def moved_off(names: tuple[str, ...], point: Point) -> Iterator[Rival]:
+    """Yield atoms moved off places where by symmetry the misfit has no slope: a saddle as well as a minimum."""
+    places = np.array([name.rpartition(".")[2] in ("x", "y", "z") for name in names])
+    columns = np.flatnonzero(places & point.idle)
+    for seed in range(MOVES if columns.size else 0):
+        step = OFF * np.random.default_rng(seed).choice([-1.0, 1.0], columns.size)
+        yield Rival("atoms off their symmetric places", _with(point.x, columns.tolist(), point.x[columns] + step))
 
 
 def _with(x: Array, columns: list[int], values: Array) -> Array:
@@ -96,9 +139,9 @@ def _with(x: Array, columns: list[int], values: Array) -> Array:
 def raced(task: Task, names: tuple[str, ...], scales: IntArray, ended: Descent) -> Race:
     """Return the best minimum among where a fit ended and its rivals, and theirs in turn."""
     best, words = ended, ""
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if ended.here.cost > PERFECT * task.tiny else 0):
         short: list[tuple[float, int, str, Descent]] = []
-        for rival in rivals(names, best.here.x, task.low, task.high):
+        for rival in (*moved_off(names, best.here), *rivals(names, best.here.x, task.low, task.high)):
             x, _ = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
             descent = Descent.begin(task, x).run(SHORT, ROUGHLY)
             short.append((descent.here.cost, len(short), rival.words, descent))

@@ -37,7 +37,7 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     task, scales = task_of(residuals, watch), scales_of(residuals)
     descent = Descent.begin(task, _begun(residuals, task, watch)).run(max_nfev, max(ROUGHLY, tolerance))
     words, first = "", descent.here.x
-    if descent.converged:
+    if descent.converged or descent.state == "drifting":
         race = raced(task, residuals.mapping.free_names, scales, descent)
         descent, words = race.best.run(race.best.nfev + max_nfev, tolerance), race.words
     said = (_said(residuals, first, words),) if words else ()

@@ -287,3 +287,13 @@ def test_a_spectrum_of_noise_must_make_sense() -> None:
     for Q_, power in (([1, 2], [1.0]), ([1], [1.0]), ([2, 1], [1.0, 1.0]), ([1, 2], [1.0, 0.0])):
         with pytest.raises(pk.PdfkitError, match="a spectrum of noise needs"):
             NoiseSpectrum(np.array(Q_, dtype=float), np.array(power))
+
+
+def test_a_covariance_that_is_not_believed_weighs_no_points() -> None:
+    """A model that misses much, and a covariance that believes one end of the spectrum a thousand times more."""
+    wrong = replace(measured("equal", 3), G=measured("equal", 3).G * np.exp(-0.1 * R))
+    cov = pk.uncertainty.Covariance(Q, np.full(Q.size, 2.0 / np.pi * STEP), 1e-8 * np.exp(Q))
+    given, alike = fitted(replace(wrong, cov=cov)), fitted(wrong)
+    assert any("points are weighed alike" in one for one in given.remarks)
+    for name in alike.free:
+        assert given.params[name].value == pytest.approx(alike.params[name].value, rel=1e-5)

@@ -10,6 +10,7 @@ from scipy.optimize import lsq_linear
 
 import pdfkit as pk
 from pdfkit.fitting.minimiser import Descent, Task
+from pdfkit.fitting.rivals import rivals
 from pdfkit.fitting.steps import least
 from pdfkit.model import noise
 
@@ -105,3 +106,28 @@ def test_a_result_keeps_how_it_was_found(tmp_path: Path) -> None:
 def test_an_unknown_search_is_refused() -> None:
     with pytest.raises(pk.PdfkitError, match="search"):
         pk.fit(NI, NI(np.arange(1, 10, 0.02)), free=["a"], search="everywhere")
+
+
+def test_many_sites_have_rivals_by_element_and_a_perfect_fit_has_none() -> None:
+    labels = [f"{element}{k}" for element in ("Zn", "S") for k in range(8)]
+    names = tuple(f"p.{label}.Uiso" for label in labels)
+    x = np.repeat([0.004, 0.016], 8)
+    found = list(rivals(names, x, np.full(16, 1e-4), np.full(16, 0.2)))
+    assert [one.words for one in found] == ["the U of Zn and S in p exchanged"]
+    np.testing.assert_allclose(found[0].x, np.repeat([0.016, 0.004], 8))
+
+
+def test_a_fit_leaves_a_place_where_symmetry_takes_the_slope_away() -> None:
+    cell = (3.9, 3.9, 4.15, 90, 90, 90)
+
+    def model(z: float) -> pk.Model:
+        places = [(0, 0, 0), (0.5, 0.5, 0.5 + z), (0.5, 0.5, 2.5 * z), (0.5, 0, 0.5 + 3 * z), (0, 0.5, 0.5 + 3 * z)]
+        structure = pk.Structure.from_arrays(cell, ["Pb", "Ti", "O", "O", "O"], places, U=0.006)
+        return pk.Model(pk.Crystal(structure, name="p"), pk.Instrument(probe="X", qmax=24, qdamp=0.03))
+
+    data = model(0.04)(np.arange(1.5, 15, 0.02))
+    free = ["scale", "Ti1.z", "O1.z", "O2.z", "O3.z"]
+    plain, found = (pk.fit(model(0.0), data, free=free, search=search) for search in ("plain", "staged"))
+    assert plain.rw > 0.25
+    assert found.converged
+    assert found.rw < 0.25 * plain.rw
