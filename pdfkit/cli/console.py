@@ -61,7 +61,13 @@ def command(function: Callable[..., Printed]) -> Callable[..., None]:
     last = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson)
     run.__signature__ = about.replace(parameters=[*about.parameters.values(), last])  # type: ignore[attr-defined]
     run.__annotations__ = {name: one.annotation for name, one in about.parameters.items()} | {"json": AsJson}
+    run.__doc__ = _unwrapped(function.__doc__ or "")
     return run
+
+
+def _unwrapped(text: str) -> str:
+    """Return a text with each paragraph on one line, for a help that breaks lines where the terminal does."""
+    return "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
 
 
 def _print(name: str, found: Printed, remarks: Sequence[str], as_json: bool) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfkit.cli.console import Printed, fitting
+from pdfkit.cli.proposing import Search
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from pdfkit.results.result import FitResult
 
 
-def fit_again(results: Sequence[Path], data: Sequence[Path], out: Path | None, wishes: Wishes) -> Printed:
+def fit_again(
+    results: Sequence[Path], data: Sequence[Path], out: Path | None, wishes: Wishes, search: Search
+) -> Printed:
     """Fit the data of a result, or others, from where that ended; write what a fit writes into a new folder."""
     from pdfkit.fitting.changes import Changes
     from pdfkit.io._folders import folder
@@ -33,7 +37,9 @@ def fit_again(results: Sequence[Path], data: Sequence[Path], out: Path | None, w
     with folder(target, (), [path, *data]) as made:
         digests = {str(file): digest(file) for file in (path, *data)}
         with fitting() as tell:
-            after = before.refit(free=wishes.free or None, data=new, rmin=wishes.rmin, rmax=wishes.rmax, progress=tell)
+            after = before.refit(
+                free=wishes.free or None, data=new, rmin=wishes.rmin, rmax=wishes.rmax, search=search, progress=tell
+            )
         found = Changes.of(before, after)
         files = write_all(after, WRITE, Location(made, title=f"Taken up from {path}", digests=digests))
     return _printed(after, found, files, path)
@@ -69,7 +75,8 @@ def unused(path: Path) -> Path:
     """Return the folder for results of a fit that goes on: that of the first with a number behind it, not there yet."""
     here = path.parent.name in ("", ".", "..")
     home = Path("pdfkit-out") / path.stem if here else path.parent
-    k = 2
+    first = home.with_name(re.sub(r"(?<=.)-\d+$", "", home.name))
+    home, k = (first if first.is_dir() else home), 2  # after Ni-2 comes Ni-3, but CdSe-4 is the name of a sample
     while (found := home.with_name(f"{home.name}-{k}")).exists():
         k += 1
     return found

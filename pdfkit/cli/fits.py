@@ -34,7 +34,7 @@ def fit(
         typer.Argument(
             metavar="FILE...",
             help="Data and structures (files, or names from `pdfkit structures`), in any order; or a recipe (.toml); "
-            "or a project of PDFgui (.ddp3); or a result (.h5) to go on from, with or without other data.",
+            "or a PDFgui project (.ddp3); or a result (.h5) to go on from, with or without other data.",
             autocompletion=o.structure_names,
         ),
     ],
@@ -50,21 +50,22 @@ def fit(
     search: Searching = None,
     starts: Starts = None,
 ) -> Printed:
-    """Fit measured G(r), of data and structures or as a recipe says; write report, picture, columns and structures.
+    """Fit measured G(r), from data and structures or as a recipe says; write report, picture, columns and structures.
 
-    Of data and structures a recipe is proposed: range, Qmax, what varies, particles or bulk. It is saved as fit.toml
-    beside the results, with what was assumed in comments; change it and run it again with pdfkit fit. Several
-    structures are phases of one sample, several data sets are fitted together.
+    For data and structures, a recipe is proposed: range, Qmax, what varies, particles or bulk. It is saved as fit.toml
+    beside the results, with what was assumed in its comments; change it and run it again with pdfkit fit. Several
+    structures are phases of one sample; several data sets are fitted together.
+
+    For a result, the fit goes on from where it ended, with the same data, ties, bounds and weights, and the report ends
+    with what changed: pdfkit fit fit.h5 --free +c --rmax 30. The new results go into a folder beside the old one, with
+    a number behind its name.
+
+    For a PDFgui project, every fit is repeated from its start values; the new values stand beside the recorded ones.
 
     Results go to --out, else to the dir of the recipe's output table, else to pdfkit-out/<name of recipe or data>.
 
-    A fit that does not converge, or a model that does not describe the data, is said and exits with 0; an input that
-    cannot be used exits with 2.
-
-    Of a project of PDFgui every fit is repeated from its start values; the new values stand beside the recorded ones.
-
-    Of a result the fit goes on from where it ended, with its own data, ties, bounds and weights, and what changed is
-    said: pdfkit fit fit.h5 --free +c --rmax 30. Its results go into a folder of their own, <that of the first>-2.
+    A fit that does not converge, or a model that does not describe the data, is said in a warning, and the exit code is
+    0; it is 2 for an input that cannot be used.
     """
     from pdfkit.cli.continuing import fit_again
     from pdfkit.projects.archive import is_project
@@ -81,7 +82,9 @@ def fit(
     if convention is not None:
         raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a recipe says it under [fit]")
     if results := [file for file in files if file.is_file() and is_hdf5(file)]:
-        return fit_again(results, [file for file in files if file not in results], out, wishes)
+        return fit_again(
+            results, [file for file in files if file not in results], out, wishes, searched("plain", search, starts)
+        )
     if any(file.suffix == ".toml" for file in files):
         if len(files) > 1:
             raise PdfkitError("a recipe names its own data and structures: give it alone")
@@ -191,7 +194,7 @@ def partials(
         ),
     ],
     model: Annotated[
-        bool, typer.Option("--model", help="Of a recipe: do not fit, take its start values; needs no data.")
+        bool, typer.Option("--model", help="Do not fit a recipe, take its start values; needs no data.")
     ] = False,
     probe: Annotated[str, o.PROBE] = "X",
     qmax: Annotated[float, o.QMAX] = float("inf"),
@@ -412,14 +415,28 @@ def recipe(
     plan = proposed(files, wishes) if len(files) > 1 or wishes != Wishes() else None
     text = _example(files, out) if plan is None else recipe_of(plan, folder)
     remarks = [] if plan is None else list(plan.assumed)
+    warnings = [_OF_EXAMPLE.format(files[0])] if plan is None and files and files[0].is_file() else []
     if out is None:
-        return Printed(text.rstrip("\n"), values={"recipe": text})
+        return Printed(text.rstrip("\n"), values={"recipe": text}, warnings=warnings)
     write_text(out, text)
-    return Printed(files=[out], values={"recipe": text}, remarks=remarks)
+    return Printed(files=[out], values={"recipe": text}, remarks=remarks, warnings=warnings)
+
+
+_OF_EXAMPLE = (
+    "phases and ranges are those of an example, CdSe nanocrystals: name the structure of your sample as well, pdfkit "
+    "recipe {} STRUCTURE, and the recipe is made for it"
+)
 
 
 def _example(files: Sequence[Path], out: Path | None) -> str:
-    from pdfkit.recipes.template import recipe_template
+    """Return the commented recipe, with what the header of data says where there are some."""
+    from pdfkit.io.pdf import read_pdf
+    from pdfkit.recipes.template import Example, recipe_template
 
-    data = str(files[0]) if files else "data.gr"
-    return recipe_template(data) if out is None else recipe_template(data, name=out.name)
+    data = files[0] if files else Path("data.gr")
+    own = read_pdf(data).instrument if data.is_file() else None
+    keys = ("probe", "qmin", "qmax", "qdamp", "window")
+    known = {key: getattr(own, key) for key in keys if own is not None and key in own.given}
+    example = Example(**{key: value for key, value in known.items() if value is not None})
+    name = {} if out is None else {"name": out.name}
+    return recipe_template(data, example=example, **name)

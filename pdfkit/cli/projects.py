@@ -21,7 +21,7 @@ Convention = Annotated[
     str | None,
     typer.Option(
         "--convention",
-        help="Of a PDFgui project: pdffit2 (if not given) calculates as PDFfit2 does, default as pdfkit does.",
+        help="For a PDFgui project: pdffit2 (if not given) calculates as PDFfit2 does, default as pdfkit does.",
         autocompletion=o.one_of("pdffit2", "default"),
     ),
 ]
@@ -31,19 +31,20 @@ def convert(
     project: Annotated[
         Path,
         typer.Argument(
-            metavar="PROJECT.ddp3|RESULT.h5", help="A project of PDFgui, .ddp3 or .ddp; or a result of a fit."
+            metavar="PROJECT.ddp3|RESULT.h5", help="A PDFgui project (.ddp3 or .ddp), or a result of a fit (.h5)."
         ),
     ],
     out: o.OutFolder = None,
     convention: Convention = None,
 ) -> Printed:
-    """Write the fits of a PDFgui project as recipes, with their structures (.stru) and data (.gr).
+    """Write the fits of a PDFgui project as recipes, or a result of pdfkit as files for PDFgui.
 
-    Of a result, the other way: refined structures (.stru with standard uncertainties), fit curves (.fgr), and a project
+    From a project: each fit goes into a folder of its own in --out (default: pdfkit-out/<project name>), with its
+    structures (.stru) and data (.gr); run one with `pdfkit fit <folder>/fit.toml`. With --convention pdffit2 the data
+    are the points that PDFgui hands to PDFfit2.
+
+    From a result (.h5): refined structures (.stru with standard uncertainties), fit curves (.fgr), and a project
     (.ddp3) to go on with in PDFgui.
-
-    Each fit goes into a folder of its own in --out (default: pdfkit-out/<project name>); run one with `pdfkit fit
-    <folder>/fit.toml`. With --convention pdffit2 the data are the points that PDFgui hands to PDFfit2.
     """
     from pdfkit.cli.fits import is_hdf5
     from pdfkit.projects.reading import read_project

@@ -29,22 +29,27 @@ Preset = Annotated[
     str | None,
     typer.Option(
         "--preset",
-        help="Of data and structures: calibrate (qdamp and resolution from a standard), nanocrystal, two-phase, bulk. "
-        "Default: what describes the data.",
+        help="What data and structures are: calibrate (a standard, which gives qdamp and resolution), nanocrystal, "
+        "two-phase, bulk. Default: what describes the data.",
         autocompletion=o.one_of(*PRESETS),
     ),
 ]
 Free = Annotated[
     list[str] | None,
-    typer.Option("--free", metavar="NAMES", help="What varies: +c,-delta2 changes the proposal, scale,a replaces it."),
+    typer.Option(
+        "--free",
+        metavar="NAMES",
+        help="What varies: +c,-delta2 adds and removes, scale,a replaces the list. Write --free=-delta2 for a list "
+        "that begins with a minus.",
+    ),
 ]
 QDamp = Annotated[float | None, o.QDAMP]
 Searching = Annotated[
     str | None,
     typer.Option(
         "--search",
-        help="staged (default): short distances first, and rivals nearby. plain: one fit from the start values. "
-        "thorough: from many starts; all minima are listed.",
+        help="How the minimum is looked for. staged (default): the cell at short distances first, then minima nearby. "
+        "plain: one fit from the start values. thorough: from many starts; all minima are listed.",
         autocompletion=o.one_of("staged", "plain", "thorough"),
     ),
 ]
@@ -63,8 +68,10 @@ def proposed(files: Sequence[Path], wishes: Wishes) -> Proposal:
 
 def searched(own: Search, search: str | None, starts: int | None) -> Search:
     """Return the search of a command line in place of a recipe's own, whose ranges a thorough one keeps."""
-    from pdfkit.fitting.starts import is_from_many
+    from pdfkit._checks import choice
+    from pdfkit.fitting.starts import SEARCHES, is_from_many
 
+    search = None if search is None else choice("search", search, SEARCHES)
     ranges = dict(own) if isinstance(own, Mapping) else {}
     asked: Search = own if search is None else ranges if search == "thorough" and ranges else search
     many = is_from_many(asked)

@@ -9,10 +9,11 @@ from typing import Any
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
-from pdfkit.fitting.datasets import Ends, ends, in_range, resolved, usable
+from pdfkit.fitting.datasets import Ends, beyond, ends, in_range, resolved, usable
 from pdfkit.fitting.least_squares import Bounds, solve
 from pdfkit.fitting.minimiser import Progress
 from pdfkit.fitting.residuals import global_quantities
+from pdfkit.fitting.starts import Search
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, apply_choices, possible, refinable
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
@@ -32,6 +33,7 @@ def continued(
     data: Any = None,
     rmin: Ends = None,
     rmax: Ends = None,
+    search: str | Mapping[str, Any] = "plain",
     progress: Progress | None = None,
 ) -> FitResult:
     """Fit again from where a fit ended; see `FitResult.refit`."""
@@ -42,6 +44,7 @@ def continued(
     problem = result.problem
     models, about = _models(result, fresh)
     said += (*about, *_measured_anew(params, models, fresh))
+    said += beyond(high, {one.name: fresh.get(one.name) or one.whole or one.data for one in problem.datasets})
     settings = _settings(result, bool(fresh))
     sets = tuple(
         _posed(one, models[one.name], fresh.get(one.name), (low[one.name], high[one.name]), settings.grid)
@@ -57,7 +60,13 @@ def continued(
         restraints=problem.known_restraints,
         restraint_scale=None if moved else problem.restraint_scale,
     )
-    found = solve(asked, params, progress)
+    many = Search.of(search)
+    if many is None:
+        found = solve(asked, params, progress, str(search))
+    else:
+        from pdfkit.fitting.thorough import thorough
+
+        found = thorough(asked, params, many, progress)
     return replace(found, remarks=tuple(dict.fromkeys([*said, *without, *found.remarks])))
 
 

@@ -28,6 +28,9 @@ from pdfkit.results.problem import FitSettings, begin_of
 Data = PDF | Mapping[str, PDF] | Sequence[PDF]
 Ends = float | None | Mapping[str, float | None]
 
+_SHORT = 0.5
+"""Å by which data may end before rmax without a word."""
+
 TOGETHER = (RESOLUTION, ("window", "window_width"))
 
 # What a model cannot be without, and what belongs to the calculation as much as to the data: lent to any data set.
@@ -222,6 +225,17 @@ def ends(what: str, given: Ends, data: Mapping[str, PDF]) -> dict[str, float | N
     if unknown:
         raise PdfkitError(f"{what} names {unknown[0]!r}: the data sets are {', '.join(data) or 'one without a name'}")
     return {name: given.get(name) for name in data}
+
+
+def beyond(high: Mapping[str, float | None], data: Mapping[str, PDF]) -> tuple[str, ...]:
+    """Say of which data sets rmax lies beyond the end."""
+    said = []
+    for name, pdf in data.items():
+        rmax, last = high[name], float(pdf.r[-1])
+        if rmax is not None and last + _SHORT < rmax < math.inf:
+            of = f" of {name}" if name else ""
+            said.append(f"the data{of} end at {last:.2f} Å: nothing is fitted from there to rmax = {rmax:g} Å")
+    return tuple(said)
 
 
 # --- The part of a data set that a fit uses --------------------------------------------------------------------------

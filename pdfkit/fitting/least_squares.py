@@ -16,7 +16,7 @@ from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
-from pdfkit.fitting.datasets import Data, Ends, by_name, ends, in_range, named, resolved, usable, weighed
+from pdfkit.fitting.datasets import Data, Ends, beyond, by_name, ends, in_range, named, resolved, usable, weighed
 from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.residuals import Residuals, global_quantities
@@ -115,6 +115,7 @@ def fit(
         said += _adopt(params, models)
     said += (*apply_choices(params, free, ties, bounds), *_twice_broad(params))
     low, high = ends("rmin", rmin, whole), ends("rmax", rmax, whole)
+    said += beyond(high, whole)
     sets = tuple(
         PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
         for name, pdf in whole.items()

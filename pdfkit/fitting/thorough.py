@@ -87,6 +87,7 @@ def thorough(problem: FitProblem, params: Parameters, search: Search, progress: 
     """
     ranges = ranges_of(params, search)
     plain = solve(_without_noise(problem), params.copy(), progress, "staged")
+    ranges = tuple(one for one in ranges if one.name in plain.free)  # what the data do not determine is held
     race = Race.of(
         _without_noise(plain.problem), plain.params, guess=not any(one.name.endswith("scale") for one in ranges)
     )

@@ -39,7 +39,9 @@ def changed(free: Sequence[str], words: Iterable[str], names: Sequence[str] = ()
         out = (*out, name) if word[0] == "+" and name not in out else out
         out = _without(out, name, names) if word[0] == "-" else out
     if not out:
-        raise ParameterError(f"{', '.join(changes)}: nothing is left that varies: keep at least the scale")
+        raise ParameterError(
+            f"{', '.join(changes) or 'an empty list'}: nothing is left that varies: keep at least the scale"
+        )
     return out
 
 

@@ -21,7 +21,8 @@ _KEYS = ("r_unit", "probe", "qmin", "qmax", "window", "qdamp", "qbroad", "resolu
 _UNITS = {"qmin": "Å⁻¹", "qmax": "Å⁻¹", "qdamp": "Å⁻¹", "qbroad": "Å⁻¹", "resolution": "ΔQ/Q", "qtail": "Å⁻¹"}
 _UNITS |= {"rmin": "Å", "rmax": "Å"}
 _WIDTH = 33
-_SEAL = re.compile(r"^# unchanged: ([0-9a-f]{16})\n", re.MULTILINE)
+_SEALED = "# This line tells pdfkit whether the file was changed; then it is not written over: "
+_SEAL = re.compile(rf"^{re.escape(_SEALED)}([0-9a-f]{{16}})\n\Z", re.MULTILINE)
 
 
 def recipe_of(plan: Proposal, folder: str | os.PathLike[str], *, here: bool = False) -> str:
@@ -41,14 +42,14 @@ def recipe_of(plan: Proposal, folder: str | os.PathLike[str], *, here: bool = Fa
 
 
 def sealed(text: str) -> str:
-    """Return a text that says whether it was changed: its first line holds a digest of the rest."""
-    return f"# unchanged: {_digest(text)}\n{text}"
+    """Return a text that tells whether it was changed: its last line holds a digest of the rest."""
+    return f"{text}\n{_SEALED}{_digest(text)}\n"
 
 
 def is_untouched(text: str) -> bool:
     """Return whether a text is as `sealed` made it."""
-    found = _SEAL.match(text)
-    return bool(found) and _digest(text[found.end() :]) == found[1]  # type: ignore[union-attr, index]
+    found = _SEAL.search(text)
+    return found is not None and _digest(text[: found.start() - 1]) == found[1]
 
 
 def _digest(text: str) -> str:
@@ -105,7 +106,7 @@ def _phase(entry: PhaseEntry, folder: str | os.PathLike[str], why: Mapping[str, 
         else:
             lines.append(_line(key, value))
     if entry.start:
-        lines.append(_line("start", dict(entry.start), "Å², where the file has none that serves"))
+        lines.append(_line("start", dict(entry.start), "start values, where the file has none that serves"))
     return lines
 
 

@@ -255,13 +255,15 @@ class FitResult:
         data: PDF | Mapping[str, PDF] | Sequence[PDF] | None = None,
         rmin: float | Mapping[str, float | None] | None = None,
         rmax: float | Mapping[str, float | None] | None = None,
+        search: str | Mapping[str, Any] = "plain",
         progress: Callable[[int, float], None] | None = None,
     ) -> FitResult:
         """Fit again from where this fit ended, all else as it was: data, range, ties, bounds, restraints, weights.
 
         free : changes of what varies, ["+c", "-delta2"], or a new list; what was tied and is named here varies by
         itself. ties, bounds : as for `pdfkit.fit`, on top of those that are there. data : other data (a PDF, or by
-        name), in the same range unless rmin, rmax (Å) say otherwise. progress : called with (evaluations, rw).
+        name), in the same range unless rmin, rmax (Å) say otherwise. search : as for `pdfkit.fit`; unless asked for,
+        one local fit from where this one ended. progress : called with (evaluations, rw).
 
         Raises ParameterError as `pdfkit.fit`; PdfkitError for a range beyond the data that were kept, and for
         restraints that could not be saved.
@@ -279,7 +281,17 @@ class FitResult:
         """
         from pdfkit.fitting.continued import continued
 
-        return continued(self, free=free, ties=ties, bounds=bounds, data=data, rmin=rmin, rmax=rmax, progress=progress)
+        return continued(
+            self,
+            free=free,
+            ties=ties,
+            bounds=bounds,
+            data=data,
+            rmin=rmin,
+            rmax=rmax,
+            search=search,
+            progress=progress,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the curves as plain numbers, strings and dicts (for JSON)."""

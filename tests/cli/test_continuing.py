@@ -57,7 +57,8 @@ def test_words_data_and_folders(folder: Path) -> None:
     assert told["changes"]["rw_before"] == pk.load_result("runs/ni/fit.h5").rw
     assert told["changes"]["delta_bic"] > -5  # one parameter less, at its best value
     assert {Path(file).parent.name for file in told["files"]} == {"ni-2"}
-    assert unused(Path("runs/ni/fit.h5")) == Path("runs/ni-3")
+    assert unused(Path("runs/ni/fit.h5")) == unused(Path("runs/ni-2/fit.h5")) == Path("runs/ni-3")
+    assert unused(Path("runs/CdSe-4/fit.h5")) == Path("runs/CdSe-4-2")
     done = RUNNER.invoke(app, ["fit", "runs/ni/fit.h5", "warm.gr", "-o", "warm"])
     assert done.exit_code == 0, done.exception
     assert pk.load_result("warm/fit.h5").params["ni.a"].value == pytest.approx(3.54, abs=0.002)
@@ -68,11 +69,21 @@ def test_words_data_and_folders(folder: Path) -> None:
     assert {file.name for file in Path("both").iterdir()} == {"comparison.txt", "comparison.csv", "comparison.png"}
 
 
+def test_a_result_goes_on_with_a_search(folder: Path) -> None:
+    done = RUNNER.invoke(app, ["fit", "runs/ni/fit.h5", "--search", "thorough", "--starts", "2", "-o", "many"])
+    assert done.exit_code == 0, done.exception
+    minima = pk.load_result("many/fit.h5").minima
+    assert minima.starts == 2
+    assert minima[0].params["ni.a"].value == pytest.approx(3.53, abs=0.002)
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
         ("fit runs/ni/fit.h5 --free +b", "no parameter is called 'b'"),
         ("fit runs/ni/fit.h5 -o runs/ni", "holds fit.h5, which would be replaced"),
+        ("fit runs/ni/fit.h5 --search througher", "choose one of staged, plain, thorough"),
+        ("fit runs/ni/fit.h5 --starts 3", "--starts is for a search from many starts"),
         ("fit runs/ni/fit.h5 --qmax 20", "--qmax is not for fit.h5"),
         ("fit runs/ni/fit.h5 --preset bulk", "--preset is not for fit.h5"),
         ("fit runs/ni/fit.h5 runs/ni/fit.h5", "a fit goes on from one result"),

@@ -342,3 +342,13 @@ def test_every_argument_and_option_has_its_help_in_words(name: str) -> None:
         assert parameter.help, f"{name} {parameter.name}"
         assert parameter.help.split("  [")[0].rstrip().endswith((".", "`", ")", "…")), f"{name}: {parameter.help}"
         assert not re.fullmatch(r"Å.{0,4}\.?", parameter.help), f"{name} {parameter.name} has a unit for a help"
+
+
+def test_a_recipe_for_data_alone_has_what_their_header_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = pk.Model(pk.Crystal.from_file("Ni"), pk.Instrument(probe="N", qmax=25.0, qdamp=0.03))
+    monkeypatch.chdir(tmp_path)
+    pk.write_pdf("ni.gr", model(np.arange(1.0, 4.0, 0.05)))
+    done = RUNNER.invoke(app.app, ["recipe", "ni.gr"])
+    assert done.exit_code == 0, done.exception
+    assert all(line in done.output for line in ('probe = "N"', "qmax = 25.0\n", "qdamp = 0.03 "))
+    assert "those of an example" in done.output

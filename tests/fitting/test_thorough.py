@@ -200,6 +200,17 @@ def test_restraints_hold_in_a_search() -> None:
     assert result.params["zb.a"].value == pytest.approx(6.10, abs=1e-3)
 
 
+def test_what_is_held_is_not_searched() -> None:
+    """The origin of a polar group floats: one z is held, whatever ranges are named."""
+    wz = pk.Crystal.from_file("CdS_wurtzite", name="wz")
+    polar = pk.Model(wz, INSTRUMENT)
+    curve = polar.with_values({"wz.S.z": 0.38})(np.arange(1.5, 8.0, 0.05))
+    result = pk.fit(polar, curve, free=["scale", "z"], search={"S.z": (0.35, 0.4), "starts": 2})
+    assert list(result.held) == ["wz.S.z"]
+    assert result.rw < 1e-3
+    assert set(result.minima[0].free) == {"wz.scale", "wz.Cd.z"}
+
+
 def test_several_data_sets() -> None:
     sets = {"x": data(), "y": data().crop(None, 10.0)}
     result = pk.fit(wrong_way(), sets, free=FREE, search={"starts": 8})
