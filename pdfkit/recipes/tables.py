@@ -198,17 +198,19 @@ def _stages(table: Table) -> list[Stage]:
     """Return the stages of a [fit] table: one table or an array of them."""
     raw = table.raw.get("stage", [])
     if not isinstance(raw, list | Mapping):
-        raise table.wrong("stage", "tables [[fit.stage]], each with free, and rmin or rmax")
+        raise table.wrong("stage", "tables [[fit.stage]], each with rmin, rmax or free")
     rows = raw if isinstance(raw, list) else [raw]
     return [
-        _stage(Table(table.source, one, ("fit", "stage", i), "a stage", KEYS["a stage"], HOME))
+        _stage(Table(table.source, one, ("fit", "stage", i), "a stage", KEYS["a stage"], HOME), table.texts("free"))
         for i, one in enumerate(rows)
     ]
 
 
-def _stage(table: Table) -> Stage:
-    table.required("free", 'the parameters that vary in it, such as ["scale", "a"]')
-    free, rmin, rmax = table.texts("free"), table.number("rmin"), table.number("rmax")
+def _stage(table: Table, usual: tuple[str, ...]) -> Stage:
+    """Return one stage; `usual`: what varies where it does not say."""
+    free, rmin, rmax = table.texts("free", usual), table.number("rmin"), table.number("rmax")
+    if not {"free", "rmin", "rmax"} & set(table.raw):
+        raise table.source.error("a stage says nothing: give rmin, rmax or free", *table.where)
     if not free:
         raise table.error("free", 'nothing is free in this stage: give free = ["scale", "a"], or leave it out')
     ordered(table, rmin, rmax)

@@ -120,12 +120,17 @@ def test_ties_hold_in_every_stage_and_data_sets_keep_their_ranges(folder: Path) 
 WRONG = [
     ("rmax = 6", "rmax = 6\nrmin = 7", 17, "rmin = 7 is not below rmax = 6"),
     ('free = "a"', "free = []", 21, "nothing is free in this stage"),
-    ('free = "a"', "", 19, "a stage lacks free"),
     ("rmax = 6", "rmaxx = 6", 16, "a stage has no key 'rmaxx': the nearest is rmax"),
     ("rmax = 6", "ties = 6", 16, "it belongs in [fit]"),
     ('free = "a"', 'free = "b"', 21, "no parameter is called 'b'"),
     ("rmin = 2", "rmin = 13.99", 20, "no data between"),
+    ('rmin = 2\nfree = "a"', "", 19, "a stage says nothing"),
 ]
+
+
+def test_a_stage_without_free_varies_what_the_fit_does(folder: Path) -> None:
+    recipe = load_recipe(written(folder, RECIPE.replace('free = "a"', "", 1)))
+    assert recipe.stages[1] == Stage(("scale", "Uiso"), 2.0, None)
 
 
 @pytest.mark.parametrize(("old", "new", "line", "words"), WRONG, ids=[words for *_, words in WRONG])
