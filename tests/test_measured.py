@@ -67,14 +67,12 @@ def test_parts_of_a_measured_fit_add_up() -> None:
 
 
 def test_a_rival_of_measured_dots_is_not_judged_by_its_worse_minimum() -> None:
-    """CdSe-4, two phases with their own U: from these start values a fit ends at Rw 0.167, and 0.165 and less exist."""
+    """CdSe-4, two phases with their own U: minima at Rw 0.167 and more exist, and the search of a fit passes them."""
     stacking = pytest.importorskip("stacking")
     data, rivals = measured.cdse("CdSe-4"), ("two own", "one")
     phases = {name: stacking.RIVALS[name].phases("CdSe-4", stacking.STARTS[0]) for name in rivals}
     models = {name: pk.Model(several, data.instrument) for name, several in phases.items()}
     free = list(dict.fromkeys(key for name in rivals for key in stacking.RIVALS[name].free))
     found = pk.compare(models, data, free=free, ties=measured.ONE_D, rmin=1.5, rmax=40.0)
-    said = next(text for text in found.remarks if text.startswith("two own: found from"))
-    assert float(said.rpartition("Rw = ")[2]) > 0.166
     assert found["two own"].rw < 0.1653
     assert found.names[0] == "one"

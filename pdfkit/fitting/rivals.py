@@ -22,11 +22,13 @@ APART = 3.0
 """Ratio of two U from which exchanging them is enough; those nearer are drawn apart to it, both ways."""
 DIFFUSE = 4.0
 """Factor by which the U of a phase beside another are made larger or smaller."""
-SHORT, LONG = 5, 25
+STIFF = 0.75
+"""Share of its range beyond which delta2 leaves neighbours next to no width: less of it is a rival."""
+FIRST, SHORT, LONG = 3, 5, 25
 ROUGHLY = 1e-3
 """Share by which χ² has to be lower to count, and tolerance of a rival."""
-NEAR = 1.15
-"""A rival goes on while its χ² is below that of the best times this."""
+HOPELESS, POOR, NEAR = 3.0, 2.0, 1.15
+"""A rival goes on while its χ² is below that of the best times this: at its start, after FIRST steps, after SHORT."""
 ROUNDS = 3
 FEW_SITES = 4
 """Sites of a phase up to which each pair of them is tried."""
@@ -38,10 +40,11 @@ PERFECT = 1e10
 
 @dataclass(frozen=True)
 class Rival:
-    """Another start: x (nfree,), and what was done to get there, in words."""
+    """Another start: x (nfree,), and what was done to get there, in words; patient: however high χ² is there."""
 
     words: str
     x: Array
+    patient: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,17 @@ def rivals(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterato
             columns = [k for words in sites.values() for k in words.values()]
             yield Rival(f"larger U of {phase}", _with(x, columns, x[columns] * DIFFUSE))
             yield Rival(f"smaller U of {phase}", _with(x, columns, x[columns] / DIFFUSE))
-        for k, name in enumerate(names):
-            if name.endswith(".delta2"):
-                share = (x[k] - low[k]) / (high[k] - low[k])
-                other_end = low[k] + (0.9 if share < 0.5 else 0.05) * (high[k] - low[k])
-                yield Rival(f"another {name}", _with(x, [k], np.array([other_end])))
+    for k, name in enumerate(names):
+        if name.endswith(".delta2"):
+            share = (x[k] - low[k]) / (high[k] - low[k])
+            if len(found) > 1:
+                yield _of_share(name, x, k, low[k], high[k], 0.9 if share < 0.5 else 0.05)
+            elif share > STIFF:
+                yield _of_share(name, x, k, low[k], high[k], 0.5)
+
+
+def _of_share(name: str, x: Array, k: int, low: float, high: float, share: float) -> Rival:
+    return Rival(f"another {name}", _with(x, [k], np.array([low + share * (high - low)])))
 
 
 Columns = dict[str, list[int]]
@@ -127,7 +136,9 @@ def moved_off(names: tuple[str, ...], point: Point) -> Iterator[Rival]:
     columns = np.flatnonzero(places & point.idle)
     for seed in range(MOVES if columns.size else 0):
         step = OFF * np.random.default_rng(seed).choice([-1.0, 1.0], columns.size)
-        yield Rival("atoms off their symmetric places", _with(point.x, columns.tolist(), point.x[columns] + step))
+        yield Rival(
+            "atoms off their symmetric places", _with(point.x, columns.tolist(), point.x[columns] + step), patient=True
+        )
 
 
 def _with(x: Array, columns: list[int], values: Array) -> Array:
@@ -136,15 +147,25 @@ def _with(x: Array, columns: list[int], values: Array) -> Array:
     return out
 
 
+def _short(task: Task, rival: Rival, scales: IntArray, best: float) -> Descent | None:
+    """Return a rival after a few evaluations; None for one that stays far above the best χ²."""
+    x, cost = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
+    if cost > HOPELESS * best and not rival.patient:
+        return None
+    descent = Descent.begin(task, x).run(FIRST, ROUGHLY)
+    poor = descent.here.cost > POOR * best and not rival.patient
+    return None if poor else descent.run(SHORT, ROUGHLY)
+
+
 def raced(task: Task, names: tuple[str, ...], scales: IntArray, ended: Descent) -> Race:
     """Return the best minimum among where a fit ended and its rivals, and theirs in turn."""
     best, words = ended, ""
     for _ in range(ROUNDS if ended.here.cost > PERFECT * task.tiny else 0):
         short: list[tuple[float, int, str, Descent]] = []
         for rival in (*moved_off(names, best.here), *rivals(names, best.here.x, task.low, task.high)):
-            x, _ = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
-            descent = Descent.begin(task, x).run(SHORT, ROUGHLY)
-            short.append((descent.here.cost, len(short), rival.words, descent))
+            descent = _short(task, rival, scales, best.here.cost)
+            if descent is not None:
+                short.append((descent.here.cost, len(short), rival.words, descent))
         better, told = None, ""
         for cost, _, said, descent in sorted(short)[:2]:
             if cost > NEAR * best.here.cost:

@@ -94,6 +94,15 @@ def test_a_diameter_beyond_its_bound_ends_there_and_all_else_at_its_best() -> No
     assert result.rw == pytest.approx(fixed.rw, rel=1e-3)
 
 
+def test_neighbours_that_move_together_are_a_rival_of_those_that_do_not() -> None:
+    # delta2 near the square of the bond leaves neighbours no width; a smaller one, and larger U, may fit better.
+    low, high = np.zeros(4), np.array([1.0, 0.3, 0.3, 6.8])
+    names = ("zb.scale", "zb.Cd.Uiso", "zb.Se.Uiso", "zb.delta2")
+    tried = {one.words: one.x for one in rivals(names, np.array([0.1, 0.05, 0.03, 6.2]), low, high)}
+    assert tried["another zb.delta2"].tolist() == [0.1, 0.05, 0.03, 3.4]
+    assert not any("delta2" in one.words for one in rivals(names, np.array([0.1, 0.05, 0.03, 2.0]), low, high))
+
+
 def test_a_result_keeps_how_it_was_found(tmp_path: Path) -> None:
     data = noise.simulate(NI, 1.5, 10.0, 0.02, 0.05, 6)
     for search in ("staged", "plain"):
