@@ -145,7 +145,8 @@ def matching(known: Iterable[str], pattern: str) -> list[str]:
 def whole_name(known: Iterable[str], ending: str, like: str = "") -> str:
     """Return the one name that equals `ending` or ends in it after a dot: "a" is zb.a where no other phase has an a.
 
-    like : of several, the name that says the same of another phase is meant: "wz.Uiso" like zb.Cd.Uiso is wz.Cd.Uiso.
+    like : of several, the name that says the same of another phase is meant: "wz.Uiso" like zb.Cd.Uiso is wz.Cd.Uiso;
+    else the same word of the same phase or data set: "Se.Uiso" like zb.Cd.Uiso is zb.Se.Uiso.
 
     Raises ParameterError when no name fits, or several do, with these.
     """
@@ -154,12 +155,18 @@ def whole_name(known: Iterable[str], ending: str, like: str = "") -> str:
     if len(found) > 1 and like:
         rest = like.partition(".")[2]
         alike = [name for name in found if name.partition(".")[2] == rest]
-        found = alike if len(alike) == 1 else found
+        beside = [name for name in found if _ends(name) == _ends(like) and name != like]
+        found = next((one for one in (alike, beside) if len(one) == 1), found)
     if len(found) > 1:
         several = ", ".join(found[:6]) + (", …" if len(found) > 6 else "")
         whose = f" for {like}" if like else ""
         raise ParameterError(f"{ending!r} may be any of {several}{whose}: write one of these", key=ending)
     return found[0]
+
+
+def _ends(name: str) -> tuple[str, str]:
+    """Return what a name starts with, a phase or a data set, and its last word."""
+    return name.partition(".")[0], name.rpartition(".")[2]
 
 
 @lru_cache(maxsize=4096)

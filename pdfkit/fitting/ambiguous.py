@@ -38,7 +38,10 @@ def not_told(
     nowhere = np.isnan(variance) & np.logical_not(at_bound)
     unknown = [name for name, none in zip(names, nowhere, strict=True) if none and not _is_idle(params, name)]
     known = np.flatnonzero(np.isfinite(variance))
+    lost = [name for name in unknown if _is_endless(params, name, math.inf, fits)]  # so long that 1/length has no slope
+    unknown = [name for name in unknown if name not in lost]
     said = [_flat(unknown)] if unknown else []
+    said += [_leave_out(params, name, fits) for name in lost]
     endless = [k for k in known.tolist() if _is_endless(params, names[k], math.sqrt(variance[k]), fits)]
     said += [_leave_out(params, names[k], fits) for k in endless]
     groups = _groups(covariance, unit, np.setdiff1d(known, endless))

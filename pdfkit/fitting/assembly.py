@@ -20,8 +20,10 @@ from pdfkit.fitting.reweighing import honest
 from pdfkit.model.params import ParameterMap, Parameters, is_held, set_correlations
 from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
-UNTOLD = 1e-10
+UNTOLD = 1e-8
 """Singular value, relative to the largest, of combinations of parameters that the data do not determine."""
+NONSENSE = 1e5
+"""Range of a parameter in units of which an error is none: its derivative is the rounding of one that vanishes."""
 NEAR = 1e-5
 """Share of its span from a limit where a tied parameter is on it: a wall is met only to where Rw stands still."""
 
@@ -41,7 +43,7 @@ def assembled(
     known = residuals.count / residuals.independent
     factor = known if residuals.has_errors else chi2 / residuals.freedom
     covariance = _covariance(outcome.factor[:, :-1].T, at_bound) * factor
-    covariance = honest(residuals, x, covariance, factor)
+    covariance = _without_nonsense(honest(residuals, x, covariance, factor), units(params, mapping.free_names))
     with np.errstate(divide="ignore"):
         errors = math.sqrt(factor) / np.linalg.norm(outcome.factor[:, :-1], axis=0)
     ended, rmax = np.array(mapping.free_names)[on_bound], max(float(s.data.r[-1]) for s in residuals.sets)
@@ -164,6 +166,14 @@ def _covariance(jac: Array, at_bound: Array) -> Array:
     spoilt = (np.abs(vt[~told]) > 1e-6).any(axis=0)
     part[spoilt] = part[:, spoilt] = math.nan
     out[np.ix_(inside, inside)] = part
+    return out
+
+
+def _without_nonsense(covariance: Array, unit: Array) -> Array:
+    """Return a covariance without errors that are rounding: so far beyond what parameters could differ by at all."""
+    nonsense = np.sqrt(np.diag(covariance)) > NONSENSE * unit
+    out = covariance.copy()
+    out[nonsense] = out[:, nonsense] = math.nan
     return out
 
 

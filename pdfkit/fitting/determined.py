@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ WEIGHT = 0.5
 """Share of the largest part in a combination that a parameter must have to hold it still."""
 BESIDE = 0.2
 """How far beside, as a share of what parameters could differ by, derivatives that vanish by symmetry have come back."""
+SIDES = 4
+"""Directions in which it is looked beside: on one side of a start a tie may keep the scale of a phase at 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +107,8 @@ def _range(name: str, par: object) -> float:
 def hold(residuals: Residuals, params: Parameters, first: Sequence[str] = ()) -> Residuals:
     """Hold what has no effect where a fit starts; return the residuals of what is left, the same if that is all.
 
-    What is held varies no more in `params`, and says why ("held" in its user_data). first : names to hold rather than
-    others. Raises ParameterError where nothing is left.
+    What is held varies no more in `params`, has the value it was given (`first`: names to hold rather than others, and
+    these where they are), and says why ("held" in its user_data). Raises ParameterError where nothing is left.
     """
     for par in params.values():
         if par.vary and "held" in (par.user_data or {}):  # by a fit before, of which nothing says that it still holds
@@ -114,12 +117,17 @@ def hold(residuals: Residuals, params: Parameters, first: Sequence[str] = ()) ->
     if not found:
         return residuals
     for name, words in found.items():
-        params[name].vary = False
+        params[name].value, params[name].vary = _value(params[name], first), False
         params[name].user_data = {**(params[name].user_data or {}), "held": words}
     left = Residuals(residuals.problem, ParameterMap.of(params))
     if not left.mapping.free:
         raise ParameterError(f"nothing that is free has any effect: {'; '.join(found.values())}")
     return left
+
+
+def _value(par: Any, first: Sequence[str]) -> float:
+    """Return the value at which a parameter is held: the one it was given, before scales were guessed."""
+    return float(par.value if par.name in first or par.init_value is None else par.init_value)
 
 
 def hold_others(residuals: Residuals, params: Parameters, x: Array) -> Residuals | None:
@@ -150,17 +158,28 @@ def null_space(residuals: Residuals, params: Parameters, x: Array) -> NullSpace:
 def beside(residuals: Residuals, params: Parameters, x: Array) -> NullSpace | None:
     """Return the combinations without effect at values beside x (n,), where no symmetry makes derivatives vanish.
 
-    None where the model cannot be computed there.
+    Of several such places the one where there are fewest; None where the model cannot be computed in any.
     """
-    mapping = residuals.mapping
-    step = BESIDE * units(params, mapping.free_names) * np.random.default_rng(0).uniform(0.5, 1.0, x.size)
-    step[1::2] *= -1.0
-    room = (x + step > mapping.low) & (x + step < mapping.high)
-    there = np.clip(x + np.where(room, step, -step), mapping.low, mapping.high)
-    try:
-        return null_space(Residuals(residuals.problem, mapping), params, there)
-    except PdfkitError:
-        return None
+    mapping, rng, fewest = residuals.mapping, np.random.default_rng(0), None
+    size = BESIDE * units(params, mapping.free_names) * rng.uniform(0.5, 1.0, x.size)
+    for sign in _signs(x.size):
+        step = size * sign
+        room = (x + step > mapping.low) & (x + step < mapping.high)
+        there = np.clip(x + np.where(room, step, -step), mapping.low, mapping.high)
+        try:
+            found = null_space(Residuals(residuals.problem, mapping), params, there)
+        except PdfkitError:
+            continue
+        fewest = found if fewest is None or found.count < fewest.count else fewest
+        if found.count == 0:
+            break
+    return fewest
+
+
+def _signs(n: int) -> Iterator[Array]:
+    """Yield directions (n,) of ±1: in turn, the opposite, and others."""
+    yield from (first := np.where(np.arange(n) % 2, -1.0, 1.0), -first)
+    yield from np.random.default_rng(1).choice([-1.0, 1.0], (SIDES - 2, n))
 
 
 def _without_effect(residuals: Residuals, params: Parameters, first: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -177,4 +196,5 @@ def _without_effect(residuals: Residuals, params: Parameters, first: Sequence[st
     pivots = found.pivots(order)
     for k, steps in zip(pivots, found.combinations(pivots).T, strict=True):
         others = {name: float(step) for name, step in zip(names, steps, strict=True) if step and name != names[k]}
-        yield names[k], reason(Combination(names[k], float(x[k]), others), residuals, params)
+        value = _value(params[names[k]], first)
+        yield names[k], reason(Combination(names[k], value, others), residuals, params)

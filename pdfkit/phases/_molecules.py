@@ -93,7 +93,7 @@ class Molecules:
 def checked(given: Any) -> str | tuple[tuple[str, ...], ...]:
     """Return "find", or lists of labels; one list of labels is one kind of molecule."""
     if isinstance(given, str):
-        return _checks.choice("molecules", given, ("", "find"))
+        return given and _checks.choice("molecules", given, ("find",))
     flat = [one for one in given if isinstance(one, str)]
     lists = [given] if flat and len(flat) == len(given) else given
     return tuple(_checks.names("molecules", one) for one in lists)
@@ -189,7 +189,24 @@ def _groups(crystal: Crystal) -> list[list[int]]:
     """Return the sites of each kind of molecule that the crystal names."""
     if crystal.molecules == "find":
         return [list(range(len(crystal.structure.sites)))]
-    return [sorted({int(k) for name in names for k in _bonds.sites_of(crystal, name)}) for names in crystal.molecules]
+    groups = [sorted({int(k) for name in names for k in _sites_of(crystal, name)}) for names in crystal.molecules]
+    twice = [k for k, count in Counter(k for group in groups for k in group).items() if count > 1]
+    if twice:
+        raise PdfkitError(
+            f"{crystal.name}: {crystal.structure.sites[twice[0]].label} is in two of the lists of molecules: a site is "
+            "of one kind of molecule only, so leave it out of the others",
+            key="molecules",
+        )
+    return groups
+
+
+def _sites_of(crystal: Crystal, name: str) -> IntArray:
+    """Return the sites that one of the lists names."""
+    try:
+        return _bonds.sites_of(crystal, name)
+    except PdfkitError as error:
+        words = str(error).replace("a restraint names", "molecules name", 1)
+        raise PdfkitError(words, key="molecules") from None
 
 
 def _found(crystal: Crystal, sites: IntArray, number: IntArray, cell: IntArray) -> bool:

@@ -13,6 +13,7 @@ import pytest
 import pdfkit as pk
 from pdfkit.benchmarking import bench
 from pdfkit.errors import ParameterError
+from pdfkit.model.params import apply_choices
 
 R = np.arange(1.5, 8.0, 0.02)
 LAB = pk.Instrument(probe="X", qmax=20.0)
@@ -121,6 +122,7 @@ def dots() -> pk.Model:
         ({"Uiso": "zb.Uiso"}, {"wz.Cd.Uiso": "zb.Cd.Uiso", "wz.S.Uiso": "zb.S.Uiso"}),
         ({"wz.Uiso": "1.2*zb.Uiso"}, {"wz.Cd.Uiso": "1.2 * zb.Cd.Uiso", "wz.S.Uiso": "1.2 * zb.S.Uiso"}),
         ({"wz.Uiso": "zb.Cd.Uiso"}, {"wz.Cd.Uiso": "zb.Cd.Uiso", "wz.S.Uiso": "zb.Cd.Uiso"}),
+        ({"Cd.Uiso": "S.Uiso"}, {"zb.Cd.Uiso": "zb.S.Uiso", "wz.Cd.Uiso": "wz.S.Uiso"}),
         ({"wz.a": 4.2, "wz.c": "1.633*wz.a"}, {"wz.a": "4.2", "wz.c": "1.633*wz.a"}),
     ],
 )
@@ -129,6 +131,12 @@ def test_ties_are_sentences(dots: pk.Model, ties: dict[str, str | float], expect
     data = dots(R)
     found = pk.fit(dots, data, free=["scale"], ties=ties, settings=pk.FitSettings(max_nfev=1)).params
     assert {name: par.expr for name, par in found.items() if par.expr} == expected
+
+
+def test_scales_are_tied_within_each_data_set(dots: pk.Model) -> None:
+    params = pk.parameters(dots, ["x", "n"])
+    apply_choices(params, ties={"wz.scale": "2*zb.scale"})
+    assert {params[f"{one}.wz.scale"].expr for one in "xn"} == {"2 * x.zb.scale", "2 * n.zb.scale"}
 
 
 @pytest.mark.parametrize(

@@ -253,3 +253,15 @@ def test_molecules_in_solution_add_up() -> None:
 
 def _nothing() -> pk.phases.base.Broadening:
     return pk.phases.base.Broadening.none(0)
+
+
+def test_lists_of_molecules_that_share_a_site_are_refused() -> None:
+    with pytest.raises(PdfkitError, match="H1 is in two of the lists of molecules"):
+        pk.Crystal(water(), "m", molecules=[["O", "H1"], ["H1", "H2"]])
+
+
+def test_words_that_are_no_molecules_are_refused() -> None:
+    with pytest.raises(PdfkitError, match="molecules = 'fnd' is not known: choose one of find"):
+        pk.Crystal(water(), "m", molecules="fnd")
+    with pytest.raises(PdfkitError, match=r"^molecules name Q, but phase m has no such element"):
+        pk.Crystal(water(), "m", molecules=["O", "Q"])
