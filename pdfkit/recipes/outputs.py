@@ -78,7 +78,7 @@ def _picture(result: FitResult, where: Location) -> Iterable[Path]:
 
 
 def _columns(result: FitResult, where: Location) -> Iterable[Path]:
-    from pdfkit.results.saving import write_fit_columns
+    from pdfkit.results.columns import write_fit_columns
 
     return write_fit_columns(where.file("columns.txt"), result)
 

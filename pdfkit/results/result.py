@@ -63,7 +63,7 @@ class DatasetFit(PosedData):
         Shares: a column for each phase ("zb") and for each pair of species in it ("zb:Cd-S"); either set adds up to
         Gcalc.
         """
-        from pdfkit.results.saving import columns_of
+        from pdfkit.results.columns import columns_of
 
         return frame(columns_of(self))
 
@@ -407,7 +407,7 @@ class FitResult:
         >>> print(*names, values.shape)
         r Gobs Gcalc Gdiff zb zb:Cd-Cd zb:Cd-S zb:S-S (450, 8)
         """
-        from pdfkit.results.saving import write_fit_columns
+        from pdfkit.results.columns import write_fit_columns
 
         return write_fit_columns(path, self)
 

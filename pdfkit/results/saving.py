@@ -1,4 +1,4 @@
-"""Fit results on disk: HDF5 in NeXus form, there and back, and plain columns.
+"""Fit results on disk: HDF5 in NeXus form, there and back.
 
     entry/                      NXentry; title, date, program, @default leads to the curves
       data/                     NXdata: observed (± errors), calculated, difference over r
@@ -21,44 +21,43 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import lmfit
 import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
-from pdfkit.data.instrument import RESOLUTION
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
-from pdfkit.io._header import SPELLED
-from pdfkit.io.columns import write_columns
-from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, version, write_entry
+from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_entry
 from pdfkit.model import serial
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters, is_held, make_parameters, set_correlations
+from pdfkit.model.params import Parameters, make_parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
 from pdfkit.model.restraints import Restrained, Restraint
-from pdfkit.results.minima import Minima, Minimum
+from pdfkit.results.columns import free_name, shares_of
 from pdfkit.results.problem import FitProblem, FitSettings
-from pdfkit.results.result import DatasetFit, FitResult, Uncertain
+from pdfkit.results.result import DatasetFit, FitResult
+from pdfkit.results.tables import (
+    AGAIN,
+    fractions_group,
+    minima_group,
+    parameters_group,
+    read_fractions,
+    read_minima,
+    read_parameters,
+)
 
 FORMAT = "pdfkit fit result"
 FORMAT_VERSION = 1
-KINDS = ("atoms", "cells", "mass")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_points", "n_independent", "nfev", "seconds", "whitened")
 # Where the size of the errors can come from.
 _SOURCES = ("cov", "dG", "spectrum", "misfit")
 # No long_name for the curves beside the first: silx shows the names of fields better.
 _UNKNOWN = "unknown"
-_AGAIN = "run the fit again and save it"
-# What a parameter was made with, and what it can be at all.
-_MADE = ("made_value", "made_minimum", "made_maximum")
-_POSSIBLE = ("least", "most")
 _G = {"units": "angstrom^-2"}
 _LABELLED = {**_G, "long_name": "G (Å⁻²)"}
 _R = {"units": "angstrom", "long_name": "r (Å)"}
@@ -87,13 +86,13 @@ def save_result(
         for k, one in enumerate(datasets):
             entry[f"dataset_{one.name}"] = Group("NXsubentry", _dataset(k, one), {"default": "data"})
         default = f"dataset_{datasets[0].name}"
-    entry["parameters"] = _parameters(result.params)
+    entry["parameters"] = parameters_group(result.params)
     entry["covariance"] = _matrix("covariance of the free parameters", "covariance", result.free, result.covariance)
     entry["correlation"] = _matrix("correlation of the free parameters", "correlation", result.free, result.correlation)
     entry["fit"] = _summary(result)
-    entry["fractions"] = _fractions(result.fractions)
+    entry["fractions"] = fractions_group(result.fractions)
     if result.minima:
-        entry["minima"] = _minima(result.minima)
+        entry["minima"] = minima_group(result.minima)
     if recipe:
         entry["recipe"] = Group("NXnote", {"type": Field("text/plain"), "data": Field(recipe)})
     if digests:
@@ -134,73 +133,7 @@ def load_result(path: AnyPath) -> FitResult:
         raise
     except Exception as error:  # lmfit and the constructors raise whatever comes along
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ReadError(path, f"this file does not hold a whole fit result ({reason}): {_AGAIN}") from None
-
-
-def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
-    """Write the curves of a fit as text; see `FitResult.write_columns`."""
-    file = Path(path)
-    several = len(result.datasets) > 1
-    out = []
-    for one in result.datasets:
-        target = file.with_name(f"{file.stem}_{one.name}{file.suffix}") if several else file
-        columns = columns_of(one)
-        write_columns(target, list(columns), list(columns.values()), _column_header(result, one))
-        out.append(target)
-    return tuple(out)
-
-
-def columns_of(one: DatasetFit) -> dict[str, Array]:
-    """Return r, Gobs, Gcalc, Gdiff, dG if measured, and the shares of phases and pairs of species in Gcalc, by name."""
-    out = {"r": one.data.r, "Gobs": one.data.G, "Gcalc": one.calc.G, "Gdiff": one.difference}
-    if one.data.dG is not None:
-        out["dG"] = one.data.dG
-    shares = shares_of(one)
-    for phase in one.model.phases:
-        out[_free_name(phase.name)] = np.sum([G for (name, _), G in shares.items() if name == phase.name], axis=0)
-    out.update({f"{phase}:{a}-{b}": G for (phase, (a, b)), G in shares.items()})
-    return out
-
-
-def _free_name(phase: str) -> str:
-    """Return the name of a phase's curve; a phase may bear the name of one of the curves beside it."""
-    return f"{phase}_phase" if phase in ("r", "title", "Gobs", "Gcalc", "Gdiff", "dG") else phase
-
-
-def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
-    """Return what was fitted, as lines that `read_columns` and `read_pdf` understand."""
-    instrument = one.model.instrument_used
-    lines = [
-        f"fit of G(r) by pdfkit {version('pdfkit-scattering')}",
-        f"date = {datetime.now().astimezone().isoformat(timespec='seconds')}",
-        f"data = {one.data.name or one.name or 'unnamed'}",
-        f"verdict = {result.message}",
-        f"rw = {result.rw:.6g}",
-        f"rw_unweighted = {one.rw:.6g}",
-        f"reduced_chi2 = {result.reduced_chi2:.6g}",
-        f"n_points = {result.n_points}",
-        f"n_independent = {result.n_independent:.6g}",
-        f"errors_from = {result.errors_from}",
-        f"stype = {instrument.probe}",
-        f"qmin = {instrument.qmin!r}",
-        *([f"qmax = {instrument.qmax!r}"] if math.isfinite(instrument.qmax or math.inf) else []),
-        f"window = {instrument.window}",
-        f"scattering = {instrument.scattering}",
-        *([] if instrument.wavelength is None else [f"wavelength = {instrument.wavelength!r}"]),
-        *(["anomalous = true"] if instrument.anomalous else []),
-    ]
-    # Of several data sets the parameters are called <name>.qdamp, and readers look for the plain word.
-    plain = RESOLUTION if len(result.datasets) > 1 else SPELLED
-    lines += [f"{SPELLED.get(name, name)} = {getattr(instrument, name)!r}" for name in plain]
-    lines += [_parameter_line(name, par) for name, par in result.params.items()]
-    return [*lines, *(f"remark: {remark}" for remark in result.remarks)]
-
-
-def _parameter_line(name: str, par: Any) -> str:
-    unit = str((par.user_data or {}).get("unit", ""))
-    error = "" if par.stderr is None else f" ± {float(par.stderr):.3g}"
-    state = f"tied to {par.expr}" if par.expr else "refined" if par.vary else "held" if is_held(par) else "fixed"
-    return f"{name} = {float(par.value)!r}{error}{f' {unit}' if unit else ''}, {state}"
+        raise ReadError(path, f"this file does not hold a whole fit result ({reason}): {AGAIN}") from None
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -241,7 +174,7 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
             {name: Field(G, _LABELLED if name == "observed" else _G) for name, G in curves.items()},
             errors,
         ),
-        "phases": nxdata(f"phases{named}", ("r", r), {_free_name(name): Field(G, _G) for name, G in phases.items()}),
+        "phases": nxdata(f"phases{named}", ("r", r), {free_name(name): Field(G, _G) for name, G in phases.items()}),
         **({} if one.noise is None else {"noise": _noise(one.noise)}),
         "partials": nxdata(f"pairs of species{named}: they add up to the fit", ("r", r), pairs),
         "model": Group("NXcollection", model, about),
@@ -270,11 +203,6 @@ def _read_noise(group: Group) -> NoiseSpectrum | None:
     return NoiseSpectrum(found.array("Q"), found.array("power"), found.number("stiffness"), shaped, weighs)
 
 
-def shares_of(one: DatasetFit) -> dict[tuple[str, tuple[str, str]], Array]:
-    """Return the share in G_calc of every phase and species pair on the data's r; they add up to it."""
-    return one.model.evaluator(one.data.r, one.begin).parts(one.model.values)
-
-
 def _about(data: PDF) -> str:
     """Return what a PDF knows besides its curve, as JSON."""
     about = {
@@ -286,33 +214,6 @@ def _about(data: PDF) -> str:
         "cov": data.cov,
     }
     return serial.dumps(about)
-
-
-def _parameters(params: Parameters) -> Group:
-    about = [p.user_data if isinstance(p.user_data, Mapping) else {} for p in params.values()]
-    columns: dict[str, Group | Field] = {
-        "name": Field(list(params)),
-        "value": Field([float(p.value) for p in params.values()]),
-        "error": Field([_number(p.stderr) for p in params.values()], {"long_name": "standard error, NaN where none"}),
-        "minimum": Field([_number(p.min) for p in params.values()]),
-        "maximum": Field([_number(p.max) for p in params.values()]),
-        "vary": Field([bool(p.vary) for p in params.values()]),
-        "expression": Field([p.expr or "" for p in params.values()], {"long_name": "tied to"}),
-        "start": Field([_number(p.init_value) for p in params.values()]),
-        "unit": Field([str(one.get("unit", "")) for one in about]),
-        "meaning": Field([str(one.get("meaning", "")) for one in about]),
-        "held": Field([str(par.user_data["held"]) if is_held(par) else "" for par in params.values()]),
-        "refinable": Field([bool(one.get("refinable", True)) for one in about]),
-    }
-    made = [one.get("made", (math.nan,) * 3) for one in about]
-    at_all = [one.get("possible", (math.nan,) * 2) for one in about]
-    for columns_of, values in ((_MADE, made), (_POSSIBLE, at_all)):
-        columns |= {name: Field([float(row[k]) for row in values]) for k, name in enumerate(columns_of)}
-    return Group("NXcollection", columns)
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)
 
 
 def _matrix(title: str, name: str, names: tuple[str, ...], values: Array) -> Group:
@@ -353,27 +254,8 @@ def _read_restraints(fit: Group) -> tuple[Restraint, ...] | None:
     text = fit.text("restraints") if "restraints" in fit else "[]"
     found: tuple[Restraint, ...] | None = None if text == _UNKNOWN else serial.loads(text)
     if found is not None and not all(isinstance(one, Restrained) for one in found):
-        raise ReadError(fit.source, f"its restraints cannot be read: {_AGAIN}")
+        raise ReadError(fit.source, f"its restraints cannot be read: {AGAIN}")
     return found
-
-
-def _fractions(fractions: Mapping[str, Mapping[str, Uncertain]]) -> Group:
-    columns: dict[str, Group | Field] = {"phase": Field(list(fractions))}
-    for kind in KINDS:
-        columns[kind] = Field(np.array([table[kind][0] for table in fractions.values()], dtype=float))
-        columns[f"{kind}_errors"] = Field(np.array([table[kind][1] for table in fractions.values()], dtype=float))
-    return Group("NXcollection", columns)
-
-
-def _minima(minima: Minima) -> Group:
-    members: dict[str, Group | Field] = {
-        name: Field([getattr(one, name) for one in minima]) for name in ("rw", "chi2", "reached", "dlnz", "differs")
-    }
-    members["names"] = Field(list(minima[0].free))
-    members["values"] = Field(np.array([one.values for one in minima]))
-    members["at_bounds"] = Field([" ".join(one.at_bounds) for one in minima])
-    members |= {name: Field(getattr(minima, name)) for name in ("starts", "given_up", "seed", "stopped")}
-    return Group("NXcollection", members)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -382,22 +264,22 @@ def _minima(minima: Minima) -> Group:
 def _result(entry: Group) -> FitResult:
     free = entry.group("covariance").texts("names")
     covariance = entry.group("covariance").array("covariance", 2)
-    params = _read_parameters(entry.group("parameters"), free, covariance)
+    params = read_parameters(entry.group("parameters"), free, covariance)
     groups = [entry] if "data" in entry else [
         entry.group(name) for name in entry.members if name.startswith("dataset_")
     ]  # fmt: skip
     datasets = [one for _, one in sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])]
     if not datasets:
-        raise ReadError(entry.source, f"it holds no data: {_AGAIN}")
+        raise ReadError(entry.source, f"it holds no data: {AGAIN}")
     _complete(params, datasets)
     for one in datasets:
         _check_model(entry, params, one, len(datasets) > 1)
     fit = entry.group("fit")
     numbers = {name: fit.number(name) for name in _NUMBERS}
     if below := [name for name, value in numbers.items() if value < 0]:
-        raise ReadError(entry.source, f"{below[0]} of the fit is below 0: {_AGAIN}")
+        raise ReadError(entry.source, f"{below[0]} of the fit is below 0: {AGAIN}")
     if (errors := fit.text("errors_from")) not in _SOURCES:
-        raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: {_AGAIN}")
+        raise ReadError(entry.source, f"errors_from {errors[:40]!r} is not known: {AGAIN}")
     problem = FitProblem(
         tuple(datasets),
         bool(fit.number("use_errors")) if "use_errors" in fit else errors != "misfit",
@@ -422,12 +304,12 @@ def _result(entry: Group) -> FitResult:
         remarks=fit.texts("remarks"),
         at_bounds=fit.texts("at_bounds"),
         errors_from=errors,
-        fractions=_read_fractions(entry.group("fractions")),
+        fractions=read_fractions(entry.group("fractions")),
         seconds=numbers["seconds"],
         problem=problem,
         restraint_chi2=(restraint := fit.number("restraint_chi2") if "restraint_chi2" in fit else 0.0),
         minimum=fit.number("minimum") if "minimum" in fit else numbers["chi2"] + restraint,
-        minima=_read_minima(entry, params),
+        minima=read_minima(entry, params),
         search=_read_search(fit),
     )
 
@@ -440,7 +322,7 @@ def _read_search(fit: Group) -> str | dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, str | dict):
-        raise ReadError(fit.source, f"its search {text!r} is none: {_AGAIN}")
+        raise ReadError(fit.source, f"its search {text!r} is none: {AGAIN}")
     return found
 
 
@@ -452,7 +334,7 @@ def _check_model(entry: Group, params: Parameters, one: DatasetFit, several: boo
         if par is not None and not math.isclose(float(par.value), float(value), rel_tol=1e-6, abs_tol=1e-9):
             raise ReadError(
                 entry.source,
-                f"its parameter {par.name} = {float(par.value):.8g} is not that of its model, {value:.8g}: {_AGAIN}",
+                f"its parameter {par.name} = {float(par.value):.8g} is not that of its model, {value:.8g}: {AGAIN}",
             )
 
 
@@ -464,33 +346,6 @@ def _settings(fit: Group, datasets: Sequence[DatasetFit], whitened: bool) -> Fit
     known = fit.array("weights").tolist() if "weights" in fit else [1.0] * len(datasets)
     weights = {one.name: weight for one, weight in zip(datasets, known, strict=True) if weight != 1.0}
     return FitSettings("covariance" if whitened else "independent", grid, noise=noise, weights=weights)
-
-
-def _read_minima(entry: Group, params: Parameters) -> Minima:
-    """Return the minima that a search found, with parameters to start from."""
-    if "minima" not in entry:
-        return Minima()
-    table = entry.group("minima")
-    free, values = table.texts("names"), table.array("values", 2)
-    columns = [table.array(name).tolist() for name in ("rw", "chi2", "reached", "dlnz")]
-    found = [
-        Minimum(rw, chi2, int(reached), dlnz, words, free, _moved(params, free, row), tuple(bounds.split()))
-        for rw, chi2, reached, dlnz, words, bounds, row in zip(
-            *columns, table.texts("differs"), table.texts("at_bounds"), values.tolist(), strict=True
-        )
-    ]
-    starts, given_up, seed = (int(table.number(name)) for name in ("starts", "given_up", "seed"))
-    return Minima(tuple(found), starts, given_up, seed, bool(table.number("stopped")))
-
-
-def _moved(params: Parameters, free: Sequence[str], values: Sequence[float]) -> Parameters:
-    """Return parameters at other values, whose errors and correlations are not known."""
-    out: Parameters = params.copy()
-    for par in out.values():
-        par.stderr = par.correl = None
-    for name, value in zip(free, values, strict=True):
-        out[name].value = value
-    return out
 
 
 def _complete(params: Parameters, datasets: Sequence[DatasetFit]) -> None:
@@ -507,7 +362,7 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
     model = serial.loads(about.text("json"))
     facts = serial.data_facts(about.text("data_about"))
     if not isinstance(model, Model):
-        raise ReadError(group.source, f"{about.where} holds no model: {_AGAIN}")
+        raise ReadError(group.source, f"{about.where} holds no model: {AGAIN}")
     curves = group.group("data")
     r = curves.array("r")
     errors = curves.array("observed_errors") if "observed_errors" in curves else None
@@ -523,54 +378,3 @@ def _read_dataset(group: Group) -> tuple[int, DatasetFit]:
         whole = PDF(about.array("whole_r"), about.array("whole_G"), dG, **{**facts, "cov": None})
     one = DatasetFit(name, model, data, start, calc, messages, noise=_read_noise(group), whole=whole)
     return int(about.attrs.get("position", 0)), one
-
-
-def _read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> Parameters:
-    names, expressions = table.texts("name"), table.texts("expression")
-    units, meanings = table.texts("unit"), table.texts("meaning")
-    columns = ("value", "error", "minimum", "maximum", "vary", "start", "refinable")
-    numbers = [table.array(column) for column in columns]
-    params, held = Parameters(), _held(table)
-    rows = zip(names, expressions, units, meanings, *numbers, strict=True)
-    limits = {key: _rows_of(table, columns_of) for key, columns_of in (("made", _MADE), ("possible", _POSSIBLE))}
-    for name, _, unit, meaning, value, error, low, high, vary, start, refinable in rows:
-        par = lmfit.Parameter(name, value=float(value), vary=bool(vary), min=float(low), max=float(high))
-        par.stderr = None if math.isnan(error) else float(error)
-        par.init_value = None if math.isnan(start) else float(start)
-        known = {key: values[name] for key, values in limits.items() if name in values}
-        par.user_data = {"unit": unit, "meaning": meaning, "refinable": bool(refinable), **known, **held.get(name, {})}
-        params[name] = par
-    for name, expression, error in zip(names, expressions, numbers[1], strict=True):
-        if expression:
-            params[name].expr = expression
-            params[name].stderr = None if math.isnan(error) else float(error)
-    if sorted(free) != sorted(name for name in params if params[name].vary and not params[name].expr):
-        raise ReadError(table.source, f"its covariance is not that of its free parameters: {_AGAIN}")
-    if covariance.shape != (len(free), len(free)):
-        raise ReadError(
-            table.source, f"its covariance has shape {covariance.shape} for {len(free)} free parameters: {_AGAIN}"
-        )
-    set_correlations(params, free, covariance)
-    return params
-
-
-def _held(table: Group) -> dict[str, dict[str, str]]:
-    """Return why parameters were held, by name; files of older versions do not say."""
-    words = table.texts("held") if "held" in table else ()
-    return {name: {"held": why} for name, why in zip(table.texts("name"), words, strict=False) if why}
-
-
-def _rows_of(table: Group, columns: tuple[str, ...]) -> dict[str, tuple[float, ...]]:
-    """Return numbers by parameter, of those that have them; files of older versions have none."""
-    if any(column not in table for column in columns):
-        return {}
-    rows = zip(*(table.array(column).tolist() for column in columns), strict=True)
-    return {name: row for name, row in zip(table.texts("name"), rows, strict=True) if not math.isnan(row[0])}
-
-
-def _read_fractions(table: Group) -> dict[str, dict[str, Uncertain]]:
-    columns = {kind: (table.array(kind), table.array(f"{kind}_errors")) for kind in KINDS}
-    return {
-        phase: {kind: (float(value[i]), float(error[i])) for kind, (value, error) in columns.items()}
-        for i, phase in enumerate(table.texts("phase"))
-    }
