@@ -5,6 +5,9 @@ A step is the least value of ½‖f + Jy‖² + ½yᵀSy + ½λ‖y‖² inside 
 (`steps`), used from the step on that it would have foretold better. The fit has converged when the undamped step from
 where it stands would not lower χ² by more than a share of `tolerance`: no way down is left, along a bound or away from
 it. Parameters are then within √(tolerance·N) of their standard errors, N the independent points.
+
+Why not `scipy.optimize.least_squares`: where JᵀJ misses most of the curvature and bounds are near, its "dogbox" crept:
+measured CdSe dots stood at Rw 0.1663 after 200 evaluations, with a way down to 0.1643 in one full step.
 """
 
 from __future__ import annotations
