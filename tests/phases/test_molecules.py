@@ -82,8 +82,9 @@ def test_pairs_of_a_molecule_are_as_wide_as_they_should_be(crystal: pk.Crystal) 
     assert np.abs(found - wanted).max() < 1e-6 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("scattering", ["constant", "q-dependent"])
-@pytest.mark.parametrize("crystal", crystals())
+@pytest.mark.parametrize(
+    ("crystal", "scattering"), [(crystals()[0], "constant"), *((one, "q-dependent") for one in crystals())]
+)
 def test_derivatives(crystal: pk.Crystal, scattering: str) -> None:
     instrument = replace(LAB, qmax=19.0, qbroad=0.02, resolution=0.005, qdamp=0.03, scattering=scattering)
     check(pk.Model(crystal, instrument))

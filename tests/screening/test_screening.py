@@ -395,8 +395,8 @@ def test_mixtures_of_a_single_candidate_pay_for_their_parameters(ranking: pk.Ran
         assert row.n_free == best.n_free + 2
         assert row.delta > 0
         assert all(part in [one.name for one in ranking] for part in row.parts)
-    # The mixture with the true candidate fits a little better, and not enough to pay for two parameters.
-    assert min(row.chi2 for row in mixed) < best.chi2
+    # With its second share at 0 a mixture is the true candidate, to rounding: what little it may gain does not pay.
+    assert min(row.chi2 for row in mixed) <= best.chi2 * (1.0 + 1e-9)
     assert ranking.result(mixed[0].name).rw == mixed[0].rw
 
 
