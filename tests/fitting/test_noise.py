@@ -72,20 +72,6 @@ def test_errors_are_right_and_estimates_as_good_as_they_can_be(kind: str) -> Non
     assert {one.errors_from for one in results} == {"spectrum"}
 
 
-def test_a_covariance_with_noise_that_rises_to_an_edge_is_believed() -> None:
-    weight = np.full(Q.size, 2.0 / np.pi * STEP)
-    sigma = 0.1 * np.exp((Q - 20.0) / 2.0)  # the variance grows 5·10⁸-fold: most of G is known far better than its end
-    cov = pk.uncertainty.Covariance(Q, weight, sigma**2)
-    noise = [sigma * np.random.default_rng(seed).standard_normal(Q.size) for seed in range(30)]
-    results = [fitted(pk.PDF(R, clean() + F @ WAVES, instrument=LAB, cov=cov)) for F in noise]
-    assert {one.errors_from for one in results} == {"cov"}
-    values = dict(zip(model().names, model().values, strict=True))
-    truth = np.array([values[name] for name in results[0].free])
-    pulls = np.array([(one.values - truth) / np.sqrt(np.diag(one.covariance)) for one in results])
-    # Three errors of the spread of 30 numbers; it was 0.4 to 0.9, and 22 of the 30 not believed, with a floor too high.
-    np.testing.assert_allclose(np.sqrt((pulls**2).mean(axis=0)), 1.0, rtol=0, atol=3 / math.sqrt(60))
-
-
 def test_whitening_with_a_spectrum_makes_its_noise_independent() -> None:
     data = measured("growing", 1)
     knots = basis_of(data.r, LAB).knots
