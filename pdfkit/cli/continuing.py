@@ -38,7 +38,13 @@ def fit_again(
         digests = {str(file): digest(file) for file in (path, *data)}
         with fitting() as tell:
             after = before.refit(
-                free=wishes.free or None, data=new, rmin=wishes.rmin, rmax=wishes.rmax, search=search, progress=tell
+                free=wishes.free or None,
+                ties=wishes.ties or None,
+                data=new,
+                rmin=wishes.rmin,
+                rmax=wishes.rmax,
+                search=search,
+                progress=tell,
             )
         found = Changes.of(before, after)
         files = write_all(after, WRITE, Location(made, title=f"Taken up from {path}", digests=digests))
@@ -59,10 +65,10 @@ def _new_data(path: Path, files: Sequence[Path], wishes: Wishes) -> list[PDF] | 
     from pdfkit.recipes.toml import STRUCTURES
 
     known = wishes.options()
-    if wishes.preset is not None or (known and not files):
-        option = "preset" if wishes.preset is not None else next(iter(known))
+    own = ["preset"] * (wishes.preset is not None) + ["molecules"] * wishes.molecules
+    if unfit := [*own, *([] if files else known)]:
         raise PdfkitError(
-            f"--{option} is not for {path.name}, which says it itself: --free, --rmin and --rmax change a fit"
+            f"--{unfit[0]} is not for {path.name}, which says it itself: --free, --tie, --rmin and --rmax change a fit"
         )
     if strange := [file for file in files if file.suffix.lower() in (*STRUCTURES, ".toml")]:
         raise PdfkitError(

@@ -14,7 +14,24 @@ from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, fitting, progress
 from pdfkit.cli.info import RESULTS
 from pdfkit.cli.projects import Convention, fit_project
-from pdfkit.cli.proposing import Free, Preset, QDamp, Searching, Starts, fit_files, proposed, searched
+from pdfkit.cli.proposing import (
+    Free,
+    Highest,
+    Lowest,
+    MaxQ,
+    MinQ,
+    Molecules,
+    Preset,
+    Probe,
+    QDamp,
+    Searching,
+    Starts,
+    Tie,
+    fit_files,
+    proposed,
+    searched,
+    wished,
+)
 from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
@@ -42,11 +59,14 @@ def fit(
     convention: Convention = None,
     preset: Preset = None,
     free: Free = None,
-    probe: o.Probe = None,
-    qmax: o.MaxQ = None,
+    tie: Tie = None,
+    molecules: Molecules = False,
+    probe: Probe = None,
+    qmin: MinQ = None,
+    qmax: MaxQ = None,
     qdamp: QDamp = None,
-    rmin: o.Lowest = None,
-    rmax: o.Highest = None,
+    rmin: Lowest = None,
+    rmax: Highest = None,
     search: Searching = None,
     starts: Starts = None,
 ) -> Printed:
@@ -69,10 +89,10 @@ def fit(
     """
     from pdfkit.cli.continuing import fit_again
     from pdfkit.projects.archive import is_project
-    from pdfkit.recipes.proposal import Wishes
     from pdfkit.recipes.recipe import run_recipe
 
-    wishes = Wishes(preset, probe, qmax, qdamp, rmin, rmax, tuple(free or ()))
+    data = {"probe": probe, "qmin": qmin, "qmax": qmax, "qdamp": qdamp, "rmin": rmin, "rmax": rmax}
+    wishes = wished(preset, free, tie, molecules=molecules, **data)
     first = files[0]
     if len(files) == 1 and is_project(first):
         _only_of_data(wishes, first)
@@ -102,8 +122,8 @@ def _only_of_data(wishes: Wishes, file: Path) -> None:
 
     if wishes != Wishes():
         raise PdfkitError(
-            f"{file.name} says itself what to fit: --preset, --free, --probe, --qmax, --qdamp, --rmin and --rmax are "
-            "for data and structures; change the file instead"
+            f"{file.name} says itself what to fit: --preset, --free, --tie, --molecules, --probe, --qmin, --qmax, "
+            "--qdamp, --rmin and --rmax are for data and structures; change the file instead"
         )
 
 
@@ -389,11 +409,14 @@ def recipe(
     out: o.OutFile = None,
     preset: Preset = None,
     free: Free = None,
-    probe: o.Probe = None,
-    qmax: o.MaxQ = None,
+    tie: Tie = None,
+    molecules: Molecules = False,
+    probe: Probe = None,
+    qmin: MinQ = None,
+    qmax: MaxQ = None,
     qdamp: QDamp = None,
-    rmin: o.Lowest = None,
-    rmax: o.Highest = None,
+    rmin: Lowest = None,
+    rmax: Highest = None,
 ) -> Printed:
     """Print the recipe that `pdfkit fit DATA STRUCTURE` would run, to be changed; with --out, write it to that file.
 
@@ -403,7 +426,8 @@ def recipe(
     from pdfkit.recipes.proposal import Wishes
     from pdfkit.recipes.written import recipe_of
 
-    wishes = Wishes(preset, probe, qmax, qdamp, rmin, rmax, tuple(free or ()))
+    data = {"probe": probe, "qmin": qmin, "qmax": qmax, "qdamp": qdamp, "rmin": rmin, "rmax": rmax}
+    wishes = wished(preset, free, tie, molecules=molecules, **data)
     files = files or []
     if out is not None and out.exists():
         raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")

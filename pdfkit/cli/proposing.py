@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,10 +26,22 @@ NAME = "fit.toml"
 # Rw above which a standard does not calibrate anything.
 _ROUGH = 0.15
 
+# Panels of the help.
+_VARIES, _DATA, _MINIMUM = "What is fitted", "The data", "How the minimum is looked for"
+
+
+def _among(panel: str, option: Any, text: str = "") -> Any:
+    """Return an option that stands in a panel of the help, with other words where there are some."""
+    out = copy(option)
+    out.rich_help_panel, out.help = panel, text or option.help
+    return out
+
+
 Preset = Annotated[
     str | None,
     typer.Option(
         "--preset",
+        rich_help_panel=_VARIES,
         help="What data and structures are: calibrate (a standard, which gives qdamp and resolution), nanocrystal, "
         "two-phase, bulk. Default: what describes the data.",
         autocompletion=o.one_of(*PRESETS),
@@ -39,21 +52,57 @@ Free = Annotated[
     typer.Option(
         "--free",
         metavar="NAMES",
+        rich_help_panel=_VARIES,
         help="What varies: +c,-delta2 adds and removes, scale,a replaces the list. Write --free=-delta2 for a list "
         "that begins with a minus.",
     ),
 ]
-QDamp = Annotated[float | None, o.QDAMP]
+Tie = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tie",
+        metavar="NAME=OTHER",
+        rich_help_panel=_VARIES,
+        help='What follows what: --tie "wz.spdiameter = zb.spdiameter"; endings of names do, and expressions. Several '
+        "times for several ties.",
+    ),
+]
+Molecules = Annotated[
+    bool,
+    typer.Option(
+        "--molecules",
+        rich_help_panel=_VARIES,
+        help="The crystal is of molecules: distances within them get a width of their own, inner.Uiso.",
+    ),
+]
+Probe = Annotated[str | None, _among(_DATA, o.PROBE)]
+MinQ = Annotated[float | None, _among(_DATA, o.QMIN, "Q in Å⁻¹ below which models are cut, as the data were.")]
+MaxQ = Annotated[float | None, _among(_DATA, o.QMAX)]
+QDamp = Annotated[float | None, _among(_DATA, o.QDAMP)]
+Lowest = Annotated[float | None, _among(_DATA, o.RMIN)]
+Highest = Annotated[float | None, _among(_DATA, o.RMAX)]
 Searching = Annotated[
     str | None,
     typer.Option(
         "--search",
+        rich_help_panel=_MINIMUM,
         help="How the minimum is looked for. staged (default): the cell at short distances first, then minima nearby. "
         "plain: one fit from the start values. thorough: from many starts; all minima are listed.",
         autocompletion=o.one_of("staged", "plain", "thorough"),
     ),
 ]
-Starts = Annotated[int | None, typer.Option("--starts", help="Most starts of --search thorough. Default: 40.", min=1)]
+Starts = Annotated[
+    int | None,
+    typer.Option("--starts", help="Most starts of --search thorough. Default: 40.", min=1, rich_help_panel=_MINIMUM),
+]
+
+
+def wished(preset: str | None, free: Sequence[str] | None, tie: Sequence[str] | None, **others: Any) -> Wishes:
+    """Return what the options of a command line ask for."""
+    from pdfkit.recipes.changes import tie_of
+    from pdfkit.recipes.proposal import Wishes
+
+    return Wishes(preset, free=tuple(free or ()), ties=dict(map(tie_of, tie or ())), **others)
 
 
 def proposed(files: Sequence[Path], wishes: Wishes) -> Proposal:

@@ -1,9 +1,11 @@
-"""What a command line changes of the parameters that vary: `--free +c,-delta2`, or a new list, `--free scale,a`."""
+"""What a command line changes of a fit: what varies, `--free +c,-delta2` or a new list, `--free scale,a`; and ties,
+`--tie "wz.spdiameter = zb.spdiameter"`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from pdfkit import _expressions
 from pdfkit._expressions import matching
 from pdfkit.errors import ParameterError, nearest
 
@@ -68,3 +70,49 @@ def _without(free: tuple[str, ...], name: str, names: Sequence[str]) -> tuple[st
     if not touched:
         raise ParameterError(f"-{name}: {name} does not vary; what does: {nearest(name, free)}", key=name)
     return tuple(out)
+
+
+# --- ties ------------------------------------------------------------------------------------------------------------
+
+
+def tie_of(word: str) -> tuple[str, str]:
+    """Return what is tied, and to what, of "wz.spdiameter = zb.spdiameter". ParameterError for another form."""
+    name, _, expression = (part.strip() for part in word.partition("="))
+    if not name or not expression or "=" in expression:
+        raise ParameterError(
+            f'{word!r} is no tie: write NAME = EXPRESSION, such as "wz.spdiameter = zb.spdiameter"', key=word
+        )
+    return name, expression
+
+
+def untied(ties: Mapping[str, str], words: Iterable[str], names: Sequence[str]) -> dict[str, str]:
+    """Return ties without those of names that "+name" frees, where all that it names is tied.
+
+    >>> untied({"zb.Cd.Uiso": "wz.Cd.Uiso"}, ["+zb.Cd.Uiso"], ["wz.Cd.Uiso", "zb.Cd.Uiso"])
+    {}
+    """
+    freed = [matching(names, word[1:]) for word in split(words) if word[0] == "+"]
+    loose = {name for found in freed if all(name in ties for name in found) for name in found}
+    return {name: other for name, other in ties.items() if name not in loose}
+
+
+def retied(
+    free: tuple[str, ...], ties: Mapping[str, str], asked: Mapping[str, str], names: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return what varies and what is tied, with other ties, which take the place of those of the same names.
+
+    A tie that would close a circle with a new one is taken away, and what it tied varies.
+
+    >>> retied(("zb.a",), {"wz.a": "zb.a"}, {"zb.a": "wz.a"}, ["zb.a", "wz.a"])
+    (('zb.a', 'wz.a'), {'zb.a': 'wz.a'})
+    """
+    tied = {name for pattern in asked for name in matching(names, pattern)}
+    words = {word for text in asked.values() for word in _expressions.names(text)}
+    leaders = {name for word in words for name in matching(names, word)}
+    kept = {name: other for name, other in ties.items() if name not in tied}
+    circles = [name for name in kept if name in leaders - tied and tied & _expressions.names(kept[name])]
+    varies = {name for pattern in free for name in matching(names, pattern)}
+    return (
+        (*free, *(name for name in circles if name not in varies)),
+        {**{name: other for name, other in kept.items() if name not in circles}, **asked},
+    )

@@ -32,16 +32,20 @@ FOOT = 0.9
 class Wishes:
     """What a user said beside the files; None and () where nothing.
 
-    free : changes of what varies (`pdfkit.recipes.changes`).
+    free, ties : changes of what varies, and of what follows what (`pdfkit.recipes.changes`). molecules : whether pairs
+    within molecules have a width of their own.
     """
 
     preset: str | None = None
     probe: str | None = None
+    qmin: float | None = None
     qmax: float | None = None
     qdamp: float | None = None
     rmin: float | None = None
     rmax: float | None = None
     free: tuple[str, ...] = ()
+    ties: Mapping[str, str] = field(default_factory=dict)
+    molecules: bool = False
 
     def __post_init__(self) -> None:
         if self.preset is not None:
@@ -49,7 +53,7 @@ class Wishes:
 
     def options(self) -> dict[str, Any]:
         """Return what a reader is told of the data."""
-        known = {"probe": self.probe, "qmax": self.qmax, "qdamp": self.qdamp}
+        known = {"probe": self.probe, "qmin": self.qmin, "qmax": self.qmax, "qdamp": self.qdamp}
         return {key: value for key, value in known.items() if value is not None}
 
 
@@ -117,7 +121,7 @@ def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:
     data, heard = silence.heard(freed(base, built), wishes)
     base = replace(base, data=data, assumed=(*said, *more, *heard))
     sized = sizing.sized(freed(base, built), wishes)
-    return _changed(sized, wishes) if wishes.free else sized
+    return _changed(sized, wishes) if wishes.free or wishes.ties else sized
 
 
 def _title(data: Iterable[DataPlan], phases: Iterable[Any]) -> str:
@@ -125,20 +129,24 @@ def _title(data: Iterable[DataPlan], phases: Iterable[Any]) -> str:
 
 
 def _changed(plan: Proposal, wishes: Wishes) -> Proposal:
-    from pdfkit.recipes.changes import changed
+    """Return the proposal with other parameters free or tied; ParameterError where a fit could not be told so."""
+    from pdfkit.model.params import apply_choices
+    from pdfkit.recipes.changes import changed, retied, untied
 
-    names = sorted(parameter_names(plan, [entry.build() for entry in plan.phases]))
-    return replace(plan, free=changed(plan.free, wishes.free, names))
+    params = _parameters(plan)
+    names = sorted(params)
+    free = changed(plan.free, wishes.free, names) if wishes.free else plan.free
+    free, ties = retied(free, untied(plan.ties, wishes.free, names), wishes.ties, names)
+    apply_choices(params, free, ties)
+    return replace(plan, free=free, ties=ties)
 
 
-def parameter_names(plan: Proposal, built: Iterable[Any]) -> set[str]:
-    """Return the names of all parameters of a proposed fit."""
+def _parameters(plan: Proposal) -> Any:
     from pdfkit.fitting.least_squares import parameters
     from pdfkit.model.model import Model
 
-    model = Model(list(built), plan.data[0].measured().instrument)
-    several = len(plan.data) > 1
-    return set(parameters(model, [one.name for one in plan.data] if several else [""]))
+    model = Model([entry.build() for entry in plan.phases], plan.data[0].measured().instrument)
+    return parameters(model, [one.name for one in plan.data] if len(plan.data) > 1 else [""])
 
 
 # --- phases ----------------------------------------------------------------------------------------------------------
@@ -156,11 +164,28 @@ def _phases(given: Inputs, wishes: Wishes) -> tuple[tuple[PhaseEntry, ...], dict
     for word, phase in structures.items():
         name = _own_name(plain_word(Path(word).stem), {*taken, *(entry.name for entry in entries)})
         options, text = _symmetry(phase)
+        options |= _molecules(phase) if wishes.molecules else {}
         said += [f"{Path(word).name}: {one}" for one in text]
         entry = PhaseEntry(name, word, Path(), options, {}, "")
         entries.append(replace(entry, start=_start(entry.build())))
         why[name] = "; ".join(text)
+    if wishes.molecules and not any("molecules" in entry.options for entry in entries):
+        raise PdfkitError(
+            "--molecules: no structure here holds molecules, groups of bonded atoms that end: leave it out, or name "
+            "their atoms in a recipe (molecules under phase)"
+        )
     return tuple(entries), why, said
+
+
+def _molecules(phase: Any) -> dict[str, Any]:
+    """Return the option that finds the molecules of a crystal, where it has some."""
+    if phase.kind != "crystal":
+        return {}
+    try:
+        replace(phase, molecules="find")
+    except PdfkitError:
+        return {}
+    return {"molecules": "find"}
 
 
 def _partner(known: tuple[str, Any]) -> dict[str, Any]:
@@ -241,10 +266,10 @@ def _one(path: Path, name: str, pdf: PDF, phases: list[Any], wishes: Wishes) -> 
     qmax, how, assumed = _qmax(pdf, wishes)
     values["qmax"], why["qmax"] = qmax, how
     said += [assumed] * bool(assumed)
-    for key in ("qdamp", "qbroad", "resolution", "qtail"):
+    for key in ("qmin", "qdamp", "qbroad", "resolution", "qtail"):
         if key in own.given and (key == "qdamp" or getattr(own, key)):
             values[key] = getattr(own, key)
-            why[key] = "asked for" if key == "qdamp" and wishes.qdamp is not None else "from the header"
+            why[key] = "asked for" if getattr(wishes, key, None) is not None else "from the header"
     plan = DataPlan(path, name, pdf, values, why)
     plan, more = _ranged(plan, phases, wishes)
     return plan, [*said, *more]

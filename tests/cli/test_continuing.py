@@ -81,6 +81,9 @@ def test_a_result_goes_on_with_a_search(folder: Path) -> None:
     ("line", "words"),
     [
         ("fit runs/ni/fit.h5 --free +b", "no parameter is called 'b'"),
+        ("fit runs/ni/fit.h5 --tie ni.a", "'ni.a' is no tie: write NAME = EXPRESSION"),
+        ("fit runs/ni/fit.h5 --molecules", "--molecules is not for fit.h5"),
+        ("fit runs/ni/fit.h5 --qmin 1", "--qmin is not for fit.h5"),
         ("fit runs/ni/fit.h5 -o runs/ni", "holds fit.h5, which would be replaced"),
         ("fit runs/ni/fit.h5 --search througher", "choose one of staged, plain, thorough"),
         ("fit runs/ni/fit.h5 --starts 3", "--starts is for a search from many starts"),

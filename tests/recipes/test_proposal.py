@@ -171,6 +171,60 @@ def test_two_phases_of_the_same_elements_share_what_small_data_cannot_tell(tmp_p
     assert any("origin" in text for text in plan.assumed)
 
 
+def test_ties_that_are_asked_for_are_in_the_recipe_and_replace_those_proposed(tmp_path):
+    ball = pk.Sphere(30.0)
+    true = [pk.Crystal.from_file(f"CdSe_{kind}", name=kind[0], shape=ball) for kind in ("wurtzite", "zincblende")]
+    files = [measured(tmp_path, true, head=FULL), "CdSe_wurtzite", "CdSe_zincblende"]
+    asked = {
+        "CdSe_wurtzite.spdiameter": "CdSe_zincblende.spdiameter",
+        "CdSe_zincblende.a": "1.41*CdSe_wurtzite.a",
+    }
+    plan, result, recipe = ran(tmp_path, files, Wishes(qmin=0.7, free=("+CdSe_zincblende.Cd.Uiso",), ties=asked))
+    assert plan.ties["CdSe_wurtzite.spdiameter"] == "CdSe_zincblende.spdiameter"
+    assert {"CdSe_zincblende.spdiameter", "CdSe_zincblende.Cd.Uiso"}.isdisjoint(plan.ties)
+    assert {"CdSe_zincblende.spdiameter", "CdSe_zincblende.Cd.Uiso"} <= set(result.free)
+    assert result.params["CdSe_zincblende.a"].value == pytest.approx(1.41 * result.params["CdSe_wurtzite.a"].value)
+    assert "qmin = 0.7" in recipe.read_text()
+
+
+def test_a_tie_of_what_does_not_exist_is_refused_before_a_recipe_is_made(tmp_path):
+    data = measured(tmp_path, pk.Crystal.from_file("Ni", name="ni"), head=FULL)
+    with pytest.raises(PdfkitError, match="no parameter is called 'c'"):
+        propose(inputs([data, "Ni"]), Wishes(ties={"Ni.a": "c"}))
+
+
+CO2 = """data_CO2
+_cell_length_a 5.624
+_cell_length_b 5.624
+_cell_length_c 5.624
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_symmetry_space_group_name_H-M 'P a -3'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_U_iso_or_equiv
+C C 0 0 0 0.02
+O O 0.11857 0.11857 0.11857 0.03
+"""
+
+
+def test_molecules_are_found_where_they_are_asked_for(tmp_path):
+    (tmp_path / "ice.cif").write_text(CO2)
+    true = pk.Crystal.from_file(tmp_path / "ice.cif", name="ice", molecules="find", inner=0.0015)
+    data = measured(tmp_path, true, head=FULL)
+    plan, result, recipe = ran(tmp_path, [data, tmp_path / "ice.cif"], Wishes(molecules=True))
+    assert plan.phases[0].options["molecules"] == "find"
+    assert 'molecules = "find"' in recipe.read_text()
+    assert result.params["ice.inner.Uiso"].value == pytest.approx(0.0015, abs=2e-4)
+    with pytest.raises(PdfkitError, match="--molecules: no structure here holds molecules"):
+        propose(inputs([data, "Ni"]), Wishes(molecules=True))
+
+
 def test_neutrons_in_nanometres(tmp_path):
     true = pk.Crystal.from_file("Si", name="si", delta2=2.0)
     G = pk.Model(true, pk.Instrument(probe="N", qmax=22.0, qdamp=0.02))(R).G
