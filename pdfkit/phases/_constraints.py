@@ -1,4 +1,8 @@
-"""Space-group constraints as one sparse linear map from free quantities to cell, positions, U and occupancies."""
+"""Space-group constraints as one sparse linear map from free quantities to cell, positions, U and occupancies.
+
+Sites of rigid molecules have no positions of their own: the map gives where each molecule is and how it is turned, and
+from these and the cell their positions follow.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdfkit import _expressions
 from pdfkit._checks import Array
 from pdfkit.phases.base import U_MAX, Quantity, cell_length
+from pdfkit.structure import symmetry
 from pdfkit.structure.mixing import leaders
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
+
+if TYPE_CHECKING:
+    from pdfkit.phases._bodies import Body
 
 # Entries up to which a dense product beats the overhead of a sparse one.
 SMALL = 10_000
@@ -22,9 +30,10 @@ SMALL = 10_000
 
 @dataclass(frozen=True)
 class Maps:
-    """full = matrix·free + constant, for cell (6), positions (nsites·3), displacements (nsites·6), occupancies.
+    """full = matrix·free + constant: cell (6), positions (nsites·3), displacements (nsites·6), occupancies, poses.
 
     A site that shares the place of another has no free numbers but its occupancy: it follows those of the other.
+    bodies : rigid molecules, of 7 numbers each (poses); the positions of their sites follow from these.
     """
 
     cell_free: tuple[str, ...]
@@ -35,29 +44,36 @@ class Maps:
     matrix: Any  # scipy.sparse.csr_array: a cell of 2,000 free atoms would need gigabytes as a dense one
     constant: Array
     multiplicity: Array
+    bodies: tuple[Body, ...] = ()
 
     @classmethod
-    def of(cls, structure: Structure) -> Maps:
-        """Collect the space-group constraints of a structure into one linear map."""
+    def of(cls, structure: Structure, bodies: tuple[Body, ...] = ()) -> Maps:
+        """Collect the space-group constraints of a structure, and of rigid molecules, into one linear map."""
         n = len(structure.sites)
-        cell = _LinearBlock.of(NAMES_CELL, structure.cell_constraints())
-        xyz = [_LinearBlock.of(NAMES_XYZ, structure.position_constraints(i)) for i in range(n)]
+        placed = {site for body in bodies for site in body.sites.tolist()}
+        cell = LinearBlock.of(NAMES_CELL, structure.cell_constraints())
+        xyz = [
+            LinearBlock.none(3) if i in placed else LinearBlock.of(NAMES_XYZ, structure.position_constraints(i))
+            for i in range(n)
+        ]
         u = [
-            _LinearBlock.isotropic() if s.isotropic else _LinearBlock.of(NAMES_U, structure.U_constraints(i))
+            LinearBlock.isotropic() if s.isotropic else LinearBlock.of(NAMES_U, structure.U_constraints(i))
             for i, s in enumerate(structure.sites)
         ]
-        blocks: list[tuple[_LinearBlock, int, int | None]] = [(cell, 0, None)]
+        blocks: list[tuple[LinearBlock, int, int | None]] = [(cell, 0, None)]
         lead_of = leaders(structure)
         for i, lead in enumerate(lead_of):
             followed = None if lead == i else lead
             blocks += [
                 (xyz[i], 6 + 3 * i, None if followed is None else 6 + 3 * lead),
                 (u[i], 6 + 3 * n + 6 * i, None if followed is None else 6 + 3 * n + 6 * lead),
-                (_LinearBlock.identity(), 6 + 9 * n + i, None),
+                (LinearBlock.identity(), 6 + 9 * n + i, None),
             ]
+        blocks += [(body.block, 6 + 10 * n + 7 * k, None) for k, body in enumerate(bodies)]
         from scipy import sparse
 
-        constant = np.zeros(6 + 10 * n)
+        size = 6 + 10 * n + 7 * len(bodies)
+        constant = np.zeros(size)
         rows, columns, entries = [], [], []
         column, begins = 0, {}  # type: int, dict[int, int]
         for block, row, followed in blocks:
@@ -69,7 +85,7 @@ class Maps:
             constant[row : row + block.constant.size] = block.constant
             column += len(block.free) if followed is None else 0
         matrix = sparse.csr_array(
-            (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (6 + 10 * n, column)
+            (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (size, column)
         )
         return cls(
             cell.free,
@@ -80,37 +96,45 @@ class Maps:
             matrix,
             constant,
             structure.multiplicities().astype(float),
+            bodies,
         )
 
-    def apply(self, free: Array) -> tuple[Array, Array, Array, Array]:
-        """Return cell (6,), positions (nsites,3), displacements (nsites,6) and occupancies (nsites,)."""
-        return self.split(self._quickest @ free + self.constant)
+    def apply(self, free: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Return cell (6,), positions (nsites,3), displacements (nsites,6), occupancies (nsites,) and poses (nb,7)."""
+        cell, xyz, u, occ, poses = self.split(self._quickest @ free + self.constant)
+        for body, pose in zip(self.bodies, poses, strict=True):
+            xyz[body.sites] = body.placed(symmetry.to_fractional(cell.tolist()), pose)
+        return cell, xyz, u, occ, poses
 
     @cached_property
     def _quickest(self) -> Any:
         """The matrix in the form whose products take the least time."""
         return self.matrix.toarray() if math.prod(self.matrix.shape) < SMALL else self.matrix
 
-    def split(self, full: Array) -> tuple[Array, Array, Array, Array]:
-        """Cut the full vector (or vectors, on the first axis) into its four parts."""
+    def split(self, full: Array) -> tuple[Array, Array, Array, Array, Array]:
+        """Cut the full vector (or vectors, on the first axis) into its five parts."""
         n = len(self.xyz_free)
         lead = full.shape[:-1]
         return (
             full[..., :6],
             full[..., 6 : 6 + 3 * n].reshape(*lead, n, 3),
             full[..., 6 + 3 * n : 6 + 9 * n].reshape(*lead, n, 6),
-            full[..., 6 + 9 * n :],
+            full[..., 6 + 9 * n : 6 + 10 * n],
+            full[..., 6 + 10 * n :].reshape(*lead, len(self.bodies), 7),
         )
 
 
 @dataclass(frozen=True)
-class _LinearBlock:
+class LinearBlock:
+    """Some numbers as matrix·free + constant, with the names of the free ones."""
+
     free: tuple[str, ...]
     matrix: Array
     constant: Array
 
     @classmethod
-    def of(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> _LinearBlock:
+    def of(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> LinearBlock:
+        """Return what expressions of some of the names leave free."""
         free = tuple(name for name in names if name not in constraints)
         zero = dict.fromkeys(names, 0.0)
         constant, matrix = np.zeros(len(names)), np.zeros((len(names), len(free)))
@@ -124,16 +148,23 @@ class _LinearBlock:
         return cls(free, matrix, constant)
 
     @classmethod
-    def isotropic(cls) -> _LinearBlock:
+    def isotropic(cls) -> LinearBlock:
+        """Return the tensor of Uiso."""
         return cls(("Uiso",), np.array([[1.0], [0], [0], [0], [0], [0]]), np.zeros(6))
 
     @classmethod
-    def identity(cls) -> _LinearBlock:
+    def identity(cls) -> LinearBlock:
+        """Return an occupancy."""
         return cls(("occ",), np.ones((1, 1)), np.zeros(1))
 
+    @classmethod
+    def none(cls, n: int) -> LinearBlock:
+        """Return n numbers of which none is free."""
+        return cls((), np.zeros((n, 0)), np.zeros(n))
 
-def structure_quantities(structure: Structure, maps: Maps) -> tuple[Quantity, ...]:
-    """Return what symmetry leaves free of a structure: its cell, and position, displacement and occupancy of sites."""
+
+def structure_quantities(structure: Structure, maps: Maps, poses: Array) -> tuple[Quantity, ...]:
+    """Return what symmetry leaves free: the cell, position, displacement and occupancy of sites, poses of bodies."""
     out = [_cell_quantity(name, structure.cell[NAMES_CELL.index(name)]) for name in maps.cell_free]
     for i, site in enumerate(structure.sites):
         for name in maps.xyz_free[i]:
@@ -148,6 +179,7 @@ def structure_quantities(structure: Structure, maps: Maps) -> tuple[Quantity, ..
                 U = Quantity("", site.U[NAMES_U.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
                 out.append(replace(U, name=f"{site.label}.{name}", least=least))
         out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
+    out += [q for body, pose in zip(maps.bodies, poses, strict=True) for q in body.quantities(pose)]
     return tuple(out)
 
 

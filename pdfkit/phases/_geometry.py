@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
+from pdfkit.phases._bodies import stretch_of
 from pdfkit.phases._constraints import Maps
 from pdfkit.phases._orbits import Geometry
 from pdfkit.phases.base import Composition
+from pdfkit.structure import symmetry
 from pdfkit.structure.structure import Structure
 from pdfkit.structure.symmetry import VOIGT
 
@@ -58,9 +60,9 @@ class Atoms:
 class Directions:
     """What tangents of the free values do to the crystal, as far as it does not depend on where the crystal is.
 
-    Shapes: dcell (nq,6); dx (nq,natoms,3) fractional; full (nq,nsites,6), tangents of U; du, docc (nq,nsites) of the
-    isotropic sites and occupancies; du_atoms, docc_atoms (nq,natoms) the same by atom; kind (nq,), the bits of
-    `pdfkit.kernels.pairs` that change.
+    Shapes: dcell (nq,6); dx (nq,natoms,3) fractional, of rigid molecules once `moved`; full (nq,nsites,6),
+    tangents of U; du, docc (nq,nsites) of the isotropic sites and occupancies; du_atoms, docc_atoms (nq,natoms) the
+    same by atom; kind (nq,), the bits of `pdfkit.kernels.pairs` that change; dposes (nq,nbodies,7).
     """
 
     dcell: Array
@@ -71,13 +73,14 @@ class Directions:
     du_atoms: Array
     docc_atoms: Array
     kind: IntArray
+    dposes: Array
 
     @classmethod
     def of(cls, maps: Maps, atoms: Atoms, tangents: Array) -> Directions:
         """Follow tangents (nfree, nq) through the constraints to every atom."""
         nq, site = tangents.shape[1], atoms.site
         moved = (maps.matrix @ tangents).T if nq else np.zeros((0, maps.constant.size))
-        dcell, dxyz, full, docc = maps.split(moved)
+        dcell, dxyz, full, docc, dposes = maps.split(moved)
         dx = (atoms.rotation @ dxyz[:, site][..., None])[..., 0] if nq else np.zeros((0, site.size, 3))
         iso = np.array(maps.isotropic)
         du = np.where(iso, full[:, :, 0], 0.0)
@@ -88,10 +91,23 @@ class Directions:
             (kernels.UISO, du),
             (kernels.UANISO, full[:, ~iso]),
             (kernels.OCCUPANCY, docc),
+            (kernels.POSITION, dposes),
+            (kernels.POSITION, dcell if maps.bodies else dcell[:, :0]),
         ):
             kind |= bit * tangent.any(axis=tuple(range(1, tangent.ndim)))
         plain = np.ascontiguousarray
-        return cls(dcell, plain(dx), full, du, docc, plain(du[:, site]), plain(docc[:, site]), kind)
+        return cls(dcell, plain(dx), full, du, docc, plain(du[:, site]), plain(docc[:, site]), kind, dposes)
+
+    def moved(self, maps: Maps, atoms: Atoms, cell: Array, dg: Array, poses: Array) -> Directions:
+        """Return the directions with what rigid molecules do at a point: it depends on the cell and on their turns."""
+        if not maps.bodies or not self.kind.size:
+            return self
+        inverse = symmetry.to_fractional(cell.tolist())
+        stretch, dxyz = stretch_of(inverse, dg), np.zeros((self.kind.size, atoms.first.size, 3))
+        for k, body in enumerate(maps.bodies):
+            dxyz[:, body.sites] = body.moving(inverse, stretch, poses[k], self.dposes[:, k])
+        dx = self.dx + (atoms.rotation @ dxyz[:, atoms.site][..., None])[..., 0]
+        return replace(self, dx=np.ascontiguousarray(dx))
 
 
 @dataclass(frozen=True)
@@ -117,10 +133,11 @@ class Point:
     @classmethod
     def at(cls, maps: Maps, atoms: Atoms, free: Array, directions: Directions) -> Point:
         """Evaluate the crystal at `free` (nfree,) along the directions."""
-        cell, xyz, u, occ = maps.apply(free)
+        cell, xyz, u, occ, poses = maps.apply(free)
         nq = directions.kind.size
         rot, site = atoms.rotation, atoms.site
         g, dg, volume, growth = metric(cell, directions.dcell)
+        directions = directions.moved(maps, atoms, cell, dg, poses)
         x = (rot @ xyz[site][:, :, None])[:, :, 0] + atoms.translation
         uiso = u[:, 0]
         b, db, u_max = np.zeros((1, 3, 3)), np.zeros((nq, 1, 3, 3)), 0.0

@@ -75,7 +75,8 @@ class Key:
         atoms, maps = crystal._atoms, crystal._maps
         matrix = (maps.matrix.indptr, maps.matrix.indices, maps.matrix.data, maps.constant)
         arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.pair, *matrix)
-        self.identity = (*(array.tobytes() for array in arrays), maps.isotropic)
+        bodies = (array for one in maps.bodies for array in (one.sites, one.geometry, one.back, one.shift))
+        self.identity = (*(array.tobytes() for array in (*arrays, *bodies)), maps.isotropic)
         self.hash = hash(self.identity)
 
     def __hash__(self) -> int:

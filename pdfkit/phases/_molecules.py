@@ -144,7 +144,7 @@ def with_inner(table: Table, crystal: Crystal, args: Arguments, inner: tuple[Arr
     inner: U_inner by quantity (n,), and its tangents (n, nq).
     """
     groups = crystal._inner_pairs
-    before, after = table_of(groups, args), table_of(groups, _rigid(crystal, args, *inner))
+    before, after = table_of(groups, args), table_of(groups, _sharp(crystal, args, *inner))
     dropped = table.dropped - _undrop(table, before)
     before.peak[:, 2] *= -1.0
     before.dpeak[:, :, 2] *= -1.0
@@ -165,7 +165,7 @@ def _undrop(table: Table, before: Table) -> int:
     return int(same.sum())
 
 
-def _rigid(crystal: Crystal, args: Arguments, values: Array, tangents: Array) -> Arguments:
+def _sharp(crystal: Crystal, args: Arguments, values: Array, tangents: Array) -> Arguments:
     """Return the arguments of the kernels for pairs of molecules: other U, no correlated motion, no sharpening."""
     site = crystal._atoms.site
     g, x, _, _, occ, _ = args.state

@@ -20,10 +20,10 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _bonds, _molecules, _pairs
-from pdfkit.phases import _pairs as phases_pairs
+from pdfkit.phases import _bodies, _bonds, _molecules, _pairs
+from pdfkit.phases._bodies import Body
 from pdfkit.phases._constraints import Maps, structure_quantities
-from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point
+from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point, metric
 from pdfkit.phases._lists import (
     PAIR_BYTES,
     Key,
@@ -36,6 +36,7 @@ from pdfkit.phases._lists import (
 from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
+from pdfkit.phases._sources import as_structure, from_meta, with_tensors
 from pdfkit.phases.base import (
     Broadening,
     Peaks,
@@ -78,6 +79,9 @@ class Crystal(Phase):
     molecules : "find" for groups of bonded atoms, or lists of the labels of their atoms, one for each kind of molecule:
         pairs within one have a width of their own; delta1, delta2 and sratio act on the others. Default "", none.
     inner : Å², mean-square displacement (inner.Uiso) within molecules, or by element {"C": 0.001, "H": 0.005}.
+    rigid : True moves each of the molecules as one body: mol1.x, mol1.y, mol1.z (its centre, fractional), mol1.rx,
+        mol1.ry, mol1.rz (°, rotation vector about Cartesian axes, a ∥ x, b in the xy plane, from how it is read) and
+        mol1.size (1 as read), as far as symmetry leaves them, in place of the positions of its atoms.
 
     Raises
     ------
@@ -105,6 +109,7 @@ class Crystal(Phase):
     ions: Any = False
     molecules: Any = ""
     inner: Any = _molecules.U_INNER
+    rigid: Any = False  # of a copy that moved: (rx, ry, rz, size) by molecule
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "structure", as_structure(self.structure))
@@ -123,6 +128,9 @@ class Crystal(Phase):
         object.__setattr__(self, "inner", _molecules.checked_inner(self.inner))
         if self.molecules:
             _molecules.check_labels(self)
+        object.__setattr__(self, "rigid", _bodies.checked(self.rigid))
+        if self.rigid:
+            self._turned(self._poses)
 
     def _stem(self) -> str:
         title = self.structure.title
@@ -148,11 +156,11 @@ class Crystal(Phase):
         found = (options.pop("symmetry", ""), options.pop("tolerance", TOLERANCE))
         structure = as_structure(obj)
         structure = with_symmetry(structure, *found)
-        structure = _with_tensors(structure, anisotropic)
+        structure = with_tensors(structure, anisotropic)
         if mix:
             structure = mixed(structure, mix)
         cls._check_options(options, "structure")
-        return cls(structure=structure, name=name, **{**_from_meta(structure.meta), **options})
+        return cls(structure=structure, name=name, **{**from_meta(structure.meta), **options})
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], *, name: str = "", block: str | None = None, **options: Any) -> Self:
@@ -202,17 +210,17 @@ class Crystal(Phase):
         if probe not in known:
             strengths = [_bonds.strength(site.element, probe) for site in self.structure.sites]
             where = (self._geometry, self._atoms, self.structure.sites, strengths)
-            known[probe] = phases_pairs.shortest(*where, self._molecules if self.molecules else None)
+            known[probe] = _pairs.shortest(*where, self._molecules if self.molecules else None)
         return float(known[probe])
 
     @cached_property
     def _geometry(self) -> Geometry:
-        free = np.array([q.value for q in self._structure_quantities])
-        return Point.at(self._maps, self._atoms, free, self._directions(np.zeros((free.size, 0)))).geometry
+        g = metric(np.array(self.structure.cell), np.zeros((0, 6)))[0]
+        return Geometry(g, self.structure.positions(), np.zeros((1, 3, 3)))
 
     @cached_property
     def _structure_quantities(self) -> tuple[Quantity, ...]:
-        return structure_quantities(self.structure, self._maps)
+        return structure_quantities(self.structure, self._maps, self._poses)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -222,7 +230,8 @@ class Crystal(Phase):
     @property
     def outline(self) -> str:
         """Space group and shape."""
-        molecules = f", molecules {self._molecules.formulas}" if self.molecules else ""
+        rigid = "rigid " if self.rigid else ""
+        molecules = f", {rigid}molecules {self._molecules.formulas}" if self.molecules else ""
         return f"{self.structure.spacegroup}, {self.shape.kind}{molecules}".removeprefix(", ")
 
     @property
@@ -280,9 +289,9 @@ class Crystal(Phase):
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed; those that symmetry ties follow."""
         known = updated(self, values)
-        structure = self.structure
+        structure, poses = self.structure, self._poses
         if any(q.name in values for q in self._structure_quantities):
-            structure = self._moved(np.array([known[q.name] for q in self._structure_quantities]))
+            structure, poses = self._moved(np.array([known[q.name] for q in self._structure_quantities]))
         shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
         out = type(self)(structure, self.name, shape, **own)
@@ -293,12 +302,20 @@ class Crystal(Phase):
             object.__setattr__(out, "molecules", self.molecules)
             object.__setattr__(out, "inner", dict(zip(self.inner, inner, strict=True)) if by_element else inner[0])
         # What follows from symmetry alone is the same in the copy, and so is what is bonded.
-        for name in ("_maps", "_atoms", "_key", *(("_molecules", "_inner_pairs") if self.molecules else ())):
+        for name in ("_bodies", "_maps", "_atoms", "_key", *(("_molecules", "_inner_pairs") if self.molecules else ())):
             out.__dict__[name] = getattr(self, name)
+        out._turned(poses)
         return out
 
-    def _moved(self, free: Array) -> Structure:
-        cell, xyz, u, occ = self._maps.apply(free)
+    def _turned(self, poses: Array) -> None:
+        """Note where rigid molecules are, of which positions alone do not tell how they are turned."""
+        self.__dict__["_poses"] = poses
+        if self._bodies:
+            turns = {body.name: tuple(pose[3:].tolist()) for body, pose in zip(self._bodies, poses, strict=True)}
+            object.__setattr__(self, "rigid", turns)
+
+    def _moved(self, free: Array) -> tuple[Structure, Array]:
+        cell, xyz, u, occ, poses = self._maps.apply(free)
         sites = tuple(
             site.moved(
                 tuple(xyz[i].tolist()),
@@ -307,11 +324,20 @@ class Crystal(Phase):
             )
             for i, site in enumerate(self.structure.sites)
         )
-        return self.structure.moved(tuple(cell.tolist()), sites)
+        return self.structure.moved(tuple(cell.tolist()), sites), poses
 
     @cached_property
     def _maps(self) -> Maps:
-        return Maps.of(self.structure)
+        return Maps.of(self.structure, self._bodies)
+
+    @cached_property
+    def _bodies(self) -> tuple[Body, ...]:
+        return _bodies.bodies_of(self)
+
+    @cached_property
+    def _poses(self) -> Array:
+        """Where rigid molecules are and how they are turned (n, 7)."""
+        return np.array([body.pose for body in self._bodies]).reshape(-1, 7)
 
     @cached_property
     def _molecules(self) -> Molecules:
@@ -452,42 +478,6 @@ class Crystal(Phase):
         site = self._atoms.site[self._atoms.first]
         before = np.searchsorted(np.sort(self._atoms.site), site)
         return float((self._atoms.site.size - before).sum())
-
-
-def as_structure(obj: Any) -> Structure:
-    """Return a pdfkit Structure of one, of `ase.Atoms`, or of a `diffpy.structure.Structure`."""
-    if isinstance(obj, str | PathLike):
-        raise PdfkitError(f"{_checks.short(obj)} is a name, not a structure: give it to Crystal.from_file")
-    structure = Structure.of(obj)
-    if structure is None:
-        kind = f"{type(obj).__module__}.{type(obj).__name__}"
-        raise PdfkitError(
-            f"{kind} is not a structure: give a pdfkit Structure, ase.Atoms or diffpy.structure.Structure"
-        )
-    return structure
-
-
-def _with_tensors(structure: Structure, anisotropic: Any) -> Structure:
-    """Return the structure with six numbers or one for the displacements of its sites, as `from_structure` says."""
-    if anisotropic is None:
-        return structure
-    if isinstance(anisotropic, bool):
-        return structure.with_anisotropic() if anisotropic else structure.with_isotropic()
-    return structure.with_anisotropic(_checks.names("anisotropic", anisotropic))
-
-
-def _from_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Phase options that a PDFfit structure file carries."""
-    from pdfkit.shapes import Sphere, Stepcut
-
-    out: dict[str, Any] = {
-        key: float(meta[key]) for key in ("scale", "delta1", "delta2", "sratio", "rcut") if key in meta
-    }
-    if float(meta.get("spdiameter", 0.0)) > 0:
-        out["shape"] = Sphere(float(meta["spdiameter"]))
-    elif float(meta.get("stepcut", 0.0)) > 0:
-        out["shape"] = Stepcut(float(meta["stepcut"]))
-    return out
 
 
 def _describe_dropped(crystal: Crystal, table: Table) -> str:

@@ -219,11 +219,7 @@ class Structure:
     def position_constraints(self, which: int | str) -> dict[str, str]:
         """Return the dependent ones of x, y, z of a site by the free ones ({"y": "2*x", "z": "0.25"})."""
         R, t, n = self._site_symmetry(which)
-        solution = symmetry.position_solution(R, t, n)
-        return {
-            NAMES_XYZ[i]: symmetry.expression({NAMES_XYZ[k]: float(c) for k, c in terms.items()}, float(constant))
-            for i, (terms, constant) in solution.items()
-        }
+        return symmetry.expressions(symmetry.position_solution(R, t, n), NAMES_XYZ)
 
     def U_constraints(self, which: int | str) -> dict[str, str]:
         """Return the dependent ones of U11 … U23 of a site by the free ones ({"U12": "0.5*U11"})."""

@@ -44,6 +44,11 @@ def basis(cell: Sequence[float]) -> Array:
     return np.array([[a, 0, 0], [b * cg, b * sg, 0], [c * cx, c * cy, c * cz]])
 
 
+def to_fractional(cell: Sequence[float]) -> Array:
+    """Return the (3, 3) matrix that makes fractional coordinates of Cartesian ones (Å): A⁻¹, A the columns a, b, c."""
+    return np.asarray(np.linalg.inv(basis(cell).T), dtype=float)
+
+
 def cell_of(metric: Array) -> tuple[float, ...]:
     """Return (a, b, c, α, β, γ) in Å and degrees of a (3, 3) metric G_ij = a_i·a_j in Å²."""
     a, b, c = np.sqrt(np.diag(metric))
@@ -272,6 +277,14 @@ def expression(terms: dict[str, float], constant: float) -> str:
         else:
             text = f"-{size}" if c < 0 else size
     return text
+
+
+def expressions(solution: Solution, names: Sequence[str]) -> dict[str, str]:
+    """Return the dependent unknowns of a solution as expressions of the free ones, by their names."""
+    return {
+        names[i]: expression({names[k]: float(c) for k, c in terms.items()}, float(constant))
+        for i, (terms, constant) in solution.items()
+    }
 
 
 def number(value: float) -> str:
