@@ -64,6 +64,11 @@ def _check(result: FitResult) -> None:
             raise PdfkitError(
                 f"phase {phase.name} is {phase.kind}, {phase.outline}: PDFgui has crystals, bulk or with a diameter"
             )
+        if phase.rigid:
+            raise PdfkitError(
+                f"phase {phase.name} has rigid molecules, which PDFgui does not know: its .stru has where the fit left "
+                "their atoms"
+            )
     if len(phases) > 1 and len(result.datasets) > 1:
         raise PdfkitError(
             "several phases have a scale of their own in each of several data sets, and one for all in PDFgui: write a "

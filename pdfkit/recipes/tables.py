@@ -39,6 +39,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "mix",
         "molecules",
         "inner",
+        "rigid",
         "shape",
         "scale",
         "delta1",
@@ -146,6 +147,8 @@ def molecules(table: Table) -> dict[str, Any]:
     if "inner" in table:
         by_element = isinstance(table.raw["inner"], Mapping)
         out["inner"] = table.flat("inner") if by_element else table.number("inner")
+    if "rigid" in table:
+        out["rigid"] = table.flag("rigid", False)
     return out
 
 
