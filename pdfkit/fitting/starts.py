@@ -19,7 +19,7 @@ LENGTHS = ("a", "b", "c", "a_h", "h")
 STARTS = 40
 
 # What follows is the part of a start value, or what is added to it; the first that fits counts.
-_PARTS = {**dict.fromkeys(LENGTHS, (0.95, 1.05)), "expansion": (0.98, 1.02), "axial": (0.98, 1.02), "size": (0.98, 1.02)}
+_PARTS = {**dict.fromkeys(LENGTHS, (0.95, 1.05)), **dict.fromkeys(("expansion", "axial", "size"), (0.98, 1.02))}
 _BESIDE = {**dict.fromkeys("xyz", 0.02), **dict.fromkeys(("rx", "ry", "rz"), 15.0), "u": 0.02, "occ": 0.3}
 _WHOLE = {
     "delta1": (0.0, 2.5),

@@ -52,7 +52,7 @@ delta2 = 3.0                      # correlated motion: peaks sharpen as 1 - delt
 # scale = 1.0                     # a free scale finds its own start value
 # molecules = "find"              # pairs in a molecule have an own width, inner.Uiso; or labels: [["C1", "O1", "O2"]]
 # inner = 0.002                   # Å², its start; by element {{C = 0.001, H = 0.005}}
-# rigid = true                    # molecules move as bodies: mol1.x, y, z, mol1.rx, ry, rz (turns in degrees), mol1.size
+# rigid = true                    # molecules move as bodies: mol1.x, y, z, mol1.rx, ry, rz (turns in °), mol1.size
 # anisotropic = true              # U11 ... for every site, or for a list of labels: ["{cation}"]; false: Uiso for all
 # mix = {{ "{cation}" = {{ {cation} = 0.9, Zn = 0.1 }} }}   # several elements on a site, which share position and U
 # block = "phase_2"                # of a CIF that has several data blocks
