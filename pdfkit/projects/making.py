@@ -64,7 +64,7 @@ def _check(result: FitResult) -> None:
             raise PdfkitError(
                 f"phase {phase.name} is {phase.kind}, {phase.outline}: PDFgui has crystals, bulk or with a diameter"
             )
-        if phase.rigid:
+        if getattr(phase, "rigid", False):
             raise PdfkitError(
                 f"phase {phase.name} has rigid molecules, which PDFgui does not know: its .stru has where the fit left "
                 "their atoms"
