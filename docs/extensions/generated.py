@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from topics import MODULES, NAMESPACES, TOPICS
@@ -238,14 +239,25 @@ def run(path: Path, mark: Path, key: str) -> None:
     """Run one notebook in its own folder; an error in a cell ends the build."""
     import nbformat
     from nbclient import NotebookClient
+    from traitlets.config import Config
 
     book = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        book, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    )
-    client.execute(env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(TOP)})
+    with TemporaryDirectory(prefix="pdfkit-") as folder:
+        client = NotebookClient(
+            book,
+            timeout=300,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(path.parent)}},
+            config=Config({"KernelManager": sockets(folder)}),
+        )
+        client.execute(env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(TOP)})
     nbformat.write(book, BOOKS / path.name)
     mark.write_text(key, encoding="utf-8")
+
+
+def sockets(folder: str) -> dict[str, str]:
+    """Return how a kernel is spoken to: through files of its own, since two that start together can get one TCP port."""
+    return {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" else {}
 
 
 def unrun() -> None:
