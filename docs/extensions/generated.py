@@ -256,7 +256,7 @@ def run(path: Path, mark: Path, key: str) -> None:
 
 
 def sockets(folder: str) -> dict[str, str]:
-    """Return how a kernel is spoken to: through files of its own, since two that start together can get one TCP port."""
+    """Return how a kernel is spoken to: by files of its own, since two that start together can get one TCP port."""
     return {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" else {}
 
 

@@ -136,13 +136,14 @@ def fit_files(files: Sequence[Path], out: Path | None, wishes: Wishes, search: S
     from pdfkit.cli.fits import of_fit
     from pdfkit.io._atomic import write_text
     from pdfkit.io._folders import folder
+    from pdfkit.recipes.outputs import planned
     from pdfkit.recipes.recipe import run_recipe
     from pdfkit.recipes.written import recipe_of
 
     plan = replace(proposed(files, wishes), search=search)
     where = out or Path("pdfkit-out") / plan.data[0].file.stem
     _keep_edited(where / NAME)
-    with folder(where, [NAME], files) as target:
+    with folder(where, [NAME, *planned(plan)], files) as target:
         recipe = write_text(target / NAME, recipe_of(plan, target, here=True))
         with fitting() as tell:
             result, written = run_recipe(recipe, None, tell)

@@ -246,6 +246,8 @@ def folder(path: AnyPath, names: Sequence[str] = (), inputs: Iterable[AnyPath] =
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=target):
             pass
+    except FileExistsError:
+        raise WriteError(f"{target} is a file, and results need a folder: choose another with --out") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise WriteError(f"folder {target} cannot be written ({reason}): choose another with --out") from None

@@ -45,6 +45,8 @@ _UNIT_AFTER_SLASH = re.compile(
     r"(?: (?=barn|[ÅA][\^\-⁻]|sr\b|atom|nm[\^\-⁻]))?/?)+(?=[\s,;]|$)"
 )
 _COMMENTS = ("#", "!", "%")
+# First bytes of gzip, bzip2, xz and Zstandard.
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,8 @@ def binary(path: AnyPath, raw: bytes) -> str:
         )
     if raw.startswith(b"PK\x03\x04"):
         return "this is a zip archive: unpack it, and give a file that was in it"
+    if raw.startswith(_COMPRESSED):
+        return "the file is compressed: unpack it first, for instance with gunzip, and give what was in it"
     return "the file is binary: give a text file with columns of numbers"
 
 

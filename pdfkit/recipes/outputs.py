@@ -15,6 +15,7 @@ from pdfkit._terminal import plain
 from pdfkit.io._folders import publish
 
 if TYPE_CHECKING:
+    from pdfkit.recipes.proposal import Proposal
     from pdfkit.recipes.recipe import Recipe
     from pdfkit.results.result import FitResult
 
@@ -46,8 +47,8 @@ def write_all(result: FitResult, what: Sequence[str], where: Location) -> list[P
     return [where.folder / file.name for file in files]
 
 
-def planned(recipe: Recipe) -> list[str]:
-    """Return the names of the files that a recipe will write."""
+def planned(recipe: Recipe | Proposal) -> list[str]:
+    """Return the names of the files that a recipe, or one that is proposed, will write."""
     from pdfkit.fitting.starts import is_from_many
 
     many = len(recipe.data) > 1

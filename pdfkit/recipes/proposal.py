@@ -10,16 +10,15 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pdfkit import _checks
-from pdfkit.data.advice import first_peak
-from pdfkit.data.band import band_limit
+from pdfkit.data.advice import band_limit, first_peak
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.phases.base import plain_word
 from pdfkit.recipes.inputs import Inputs
-from pdfkit.recipes.recipe import PhaseEntry
+from pdfkit.recipes.recipe import WRITE, PhaseEntry
 
 PRESETS = ("calibrate", "nanocrystal", "two-phase", "bulk")
 # Å: bulk crystals say all there is to say of themselves within this range.
@@ -90,8 +89,12 @@ _OF_INSTRUMENT = ("probe", "qmin", "qmax", "window", "qdamp", "qbroad", "resolut
 class Proposal:
     """A fit that is proposed: data, phases, what varies, ties and limits; `assumed`: sentences on what files left open.
 
-    why : of phases and of what is free, by name of the phase or "free". search : as for `pdfkit.fit`.
+    why : of phases and of what is free, by name of the phase or "free". search : as for `pdfkit.fit`. prefix, write :
+    of the files of results, as every recipe has them that does not say otherwise.
     """
+
+    prefix: ClassVar[str] = ""
+    write: ClassVar[tuple[str, ...]] = WRITE
 
     title: str
     data: tuple[DataPlan, ...]
@@ -336,10 +339,13 @@ def _ranged(plan: DataPlan, phases: list[Any], wishes: Wishes) -> tuple[DataPlan
     for key, wish in (("rmin", wishes.rmin), ("rmax", wishes.rmax)):
         if wish is not None:
             why[key] = "asked for"
-    rmin, rmax = (wishes.rmin if wishes.rmin is not None else rmin), (wishes.rmax or rmax)
+    rmin = rmin if wishes.rmin is None else wishes.rmin
+    rmax = rmax if wishes.rmax is None else wishes.rmax
     if rmax > last:
         said.append(f"the data end at {last:.2f} Å: nothing is fitted from there to rmax = {rmax:g} Å")
-    if not rmin < rmax or not ((pdf.r >= rmin) & (pdf.r <= rmax)).any():
+    if not rmin < rmax:
+        raise PdfkitError(f"rmin is {rmin:g} Å and rmax {rmax:g} Å: a range ends above where it begins: correct --rmax")
+    if not ((pdf.r >= rmin) & (pdf.r <= rmax)).any():
         raise PdfkitError(
             f"{plan.file.name}: no data from {rmin:g} to {rmax:g} Å (they go from {first:g} to {last:g} Å): give "
             "--rmin and --rmax"

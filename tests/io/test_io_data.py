@@ -365,6 +365,7 @@ def test_damage_is_named_by_line(write, text, line, says):
         (b"", "empty"),
         (b" \n\n", "empty"),
         (b"PK\x03\x04\x00\x00" + bytes(range(256)), "zip archive"),
+        (b"\x1f\x8b\x08\x00" + bytes(range(256)), "unpack it first, for instance with gunzip"),
         (b"\x89PNG\r\n\x1a\n" + bytes(range(256)), "binary"),
         (b"\xff\xfe\x00", "UTF-16"),
         (b"only words\nin this file\n", "no rows"),

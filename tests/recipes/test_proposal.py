@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import pdfkit as pk
-from pdfkit.data.band import band_limit
+from pdfkit.cli.app import app
+from pdfkit.data.advice import band_limit
 from pdfkit.errors import PdfkitError
 from pdfkit.recipes.inputs import inputs
 from pdfkit.recipes.proposal import Proposal, Wishes, propose
@@ -317,3 +319,25 @@ def test_clusters_are_fitted_without_the_small_angles_that_data_lack(tmp_path, q
         assert plan.data[0].values["qmin"] in (0.8, 1.0)
         assert "at 0.8" in said[0]
         assert "qmin = " in recipe_of(plan, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rmin", "rmax", "words"),
+    [(9.0, 3.0, "rmin is 9 Å and rmax 3 Å"), (None, 0.0, "rmax 0 Å"), (40.0, 50.0, "no data from 40 to 50 Å")],
+)
+def test_a_range_without_data_is_refused(tmp_path, rmin, rmax, words):
+    data = measured(tmp_path, pk.Crystal.from_file("Ni"), head=FULL)
+    with pytest.raises(PdfkitError, match=words):
+        propose(inputs([data, "Ni"]), Wishes(rmin=rmin, rmax=rmax))
+
+
+def test_results_that_would_replace_an_input_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nickel = pk.Crystal.from_file("Ni", name="ni")
+    measured(tmp_path, nickel, head=FULL)
+    pk.write_cif(tmp_path / "Ni.cif", nickel.structure)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for out, words in ((".", "would overwrite the input Ni.cif"), ("data.gr", "data.gr is a file")):
+        refused = CliRunner().invoke(app, ["fit", "data.gr", "Ni.cif", "--out", out])
+        assert words in str(refused.exception)
+        assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
