@@ -16,13 +16,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pdfkit._terminal import one_line, plain_json, show
 from pdfkit.cli.options import AsJson
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
+
+if TYPE_CHECKING:
+    from pdfkit.results.result import FitResult
 
 LONGEST = 480  # characters of a message
 MOST = 12  # files that are listed under a text
@@ -46,6 +49,13 @@ class Printed:
     warnings: Sequence[str] = ()
     code: int = 0
     error: str = ""
+
+
+def faults(result: FitResult, of: str = "") -> list[str]:
+    """Return what is wrong with a fit; of : what it is called, where there are several."""
+    out = [] if result.converged else [f"{of or 'the fit'} did not converge: {result.message}"]
+    lead = f"{of}: " if of else ""
+    return out + [f"{lead}the model does not describe the data: Rw = {result.rw:.2f}"] * (not result.describes)
 
 
 def command(function: Callable[..., Printed]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdfkit.cli.console import Printed, fitting
+from pdfkit.cli.console import Printed, faults, fitting
 from pdfkit.cli.proposing import Search
 from pdfkit.errors import PdfkitError
 
@@ -52,11 +52,8 @@ def fit_again(
 
 
 def _printed(after: FitResult, found: Any, files: list[Path], path: Path) -> Printed:
-    warnings = [] if after.converged else [f"the fit did not converge: {after.message}"]
-    if not after.describes:
-        warnings.append(f"the model does not describe the data: Rw = {after.rw:.2f}")
     values = {**after.to_dict(), "changes": found.to_dict(), "from": str(path)}
-    return Printed(f"{after}\n\n{found.section().text()}", files, values, values.pop("remarks"), warnings)
+    return Printed(f"{after}\n\n{found.section().text()}", files, values, values.pop("remarks"), faults(after))
 
 
 def _new_data(path: Path, files: Sequence[Path], wishes: Wishes) -> list[PDF] | None:

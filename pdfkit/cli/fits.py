@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed, fitting, progress
+from pdfkit.cli.console import Printed, faults, fitting, progress
 from pdfkit.cli.info import RESULTS
 from pdfkit.cli.projects import Convention, fit_project
 from pdfkit.cli.proposing import (
@@ -129,14 +129,9 @@ def _only_of_data(wishes: Wishes, file: Path) -> None:
 
 def of_fit(result: FitResult, files: list[Path], title: str = "", note: str = "", **values: Any) -> Printed:
     """Return what to print of a fit; what is wrong with it is a warning."""
-    warnings = [note] * bool(note)
-    if not result.converged:
-        warnings.append(f"the fit did not converge: {result.message}")
-    if not result.describes:
-        warnings.append(f"the model does not describe the data: Rw = {result.rw:.2f}")
     values |= result.to_dict()
     text = "\n\n".join(part for part in (title, str(result)) if part)
-    return Printed(text, files, values, values.pop("remarks"), warnings)
+    return Printed(text, files, values, values.pop("remarks"), [*[note] * bool(note), *faults(result)])
 
 
 def compare(
@@ -195,6 +190,10 @@ def compare(
 
 def _by_title(files: Sequence[Path]) -> dict[str, Path]:
     """Return files by what their models are called: their own names, or where these are alike their folders."""
+    places = [file.resolve() for file in files]
+    for k, file in enumerate(files):
+        if places[k] in places[:k]:
+            raise PdfkitError(f"{file} is given twice: a comparison is of different fits; name another one")
     for titles in ([one.stem for one in files], [one.resolve().parent.name for one in files]):
         if len(set(titles)) == len(files):
             return dict(zip(titles, files, strict=True))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed, fitting
+from pdfkit.cli.console import Printed, faults, fitting
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
@@ -124,10 +124,7 @@ class _Run:
             self.files += write_all(result, WRITE, Location(target, title=fit.name, recipe=fit.recipe(self.convention)))
         self.texts.append(fit.table(result, self.convention))
         self.values[fit.name] = _values(fit, result, live.found(result), self.convention)
-        if not result.converged:
-            self.warnings.append(f"fit {fit.name} did not converge: {result.message}")
-        if not result.describes:
-            self.warnings.append(f"fit {fit.name}: the model does not describe the data: Rw = {result.rw:.2f}")
+        self.warnings += faults(result, f"fit {fit.name}")
 
 
 def fit_project(path: Path, out: Path | None, convention: str) -> Printed:

@@ -231,7 +231,10 @@ class Comparison:
         return rows
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
-        """Write one row per model: name, Rw, reduced χ², ln Z with error, Δ ln Z, parameters with values and errors."""
+        """Write one row per model: name, Rw, reduced χ², ln Z with error, Δ ln Z, parameters with values and errors.
+
+        held : names of what was to be free but has no effect.
+        """
         from pdfkit.io._atomic import write_text
 
         return write_text(path, csv_text(self._columns()))
@@ -267,6 +270,7 @@ class Comparison:
         out |= {"reduced_chi2": [one.reduced_chi2 for one in results], "lnz": list(self.lnz)}
         out |= {"lnz_error": list(self.errors), "delta": list(self.delta)}
         out |= {"k": [len(one.free) for one in results], "converged": [one.converged for one in results]}
+        out |= {"held": [" ".join(one.held) for one in results]}
         for name in sorted({name for one in results for name in one.free}):
             found = [one.params[name] if name in one.free else None for one in results]
             out[name] = [None if par is None else float(par.value) for par in found]

@@ -91,13 +91,16 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         dict.__setitem__(self, key, par)
 
     def columns(self) -> dict[str, list[Any]]:
-        """Return the parameters as columns: name, value, stderr, unit, min, max, vary, expr, start."""
+        """Return the parameters as columns: name, value, stderr, min, max, vary, expr, start, unit, held.
+
+        held : why a fit held what was to be free, in a sentence; "" of all others.
+        """
         units = [str((par.user_data or {}).get("unit", "")) for par in self.values()]
         names = {"value": "value", "stderr": "stderr", "min": "min", "max": "max", "vary": "vary", "expr": "expr"}
         own = {
             name: [getattr(par, of) for par in self.values()] for name, of in (*names.items(), ("start", "init_value"))
         }
-        return {"name": list(self), **own, "unit": units}
+        return {"name": list(self), **own, "unit": units, "held": list(map(why_held, self.values()))}
 
     def to_dataframe(self) -> DataFrame:
         """Return the parameters as a `pandas.DataFrame`, one a row."""
@@ -105,7 +108,7 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
 
     def _repr_html_(self) -> str:
         table = self.columns()
-        state = [expr or ("free" if vary else "fixed") for expr, vary in zip(table["expr"], table["vary"], strict=True)]
+        state = [par.expr or ("free" if par.vary else "held" if is_held(par) else "fixed") for par in self.values()]
         digits = {"value": 7, "stderr": 2, "min": 5, "max": 5}
         numbers = [[_number(value, count) for value in table[name]] for name, count in digits.items()]
         rows = list(zip(table["name"], *numbers[:2], table["unit"], *numbers[2:], state, strict=True))
@@ -337,6 +340,11 @@ def possible(par: Any) -> tuple[float, float]:
 def is_held(par: Any) -> bool:
     """Return whether a fit held a parameter because it has no effect."""
     return not par.vary and "held" in (par.user_data or {})
+
+
+def why_held(par: Any) -> str:
+    """Return why a fit held a parameter, "" where it did not."""
+    return str(par.user_data["held"]) if is_held(par) else ""
 
 
 def is_default(par: Any) -> bool:

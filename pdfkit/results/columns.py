@@ -15,7 +15,7 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io._header import SPELLED
 from pdfkit.io.columns import write_columns
 from pdfkit.io.hdf5 import version
-from pdfkit.model.params import is_held
+from pdfkit.model.params import why_held
 
 if TYPE_CHECKING:
     from pdfkit.results.result import DatasetFit, FitResult
@@ -83,7 +83,8 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
 def _parameter_line(name: str, par: Any) -> str:
     unit = str((par.user_data or {}).get("unit", ""))
     error = "" if par.stderr is None else f" ± {float(par.stderr):.3g}"
-    state = f"tied to {par.expr}" if par.expr else "refined" if par.vary else "held" if is_held(par) else "fixed"
+    held = why_held(par)
+    state = f"tied to {par.expr}" if par.expr else "refined" if par.vary else f"held: {held}" if held else "fixed"
     return f"{name} = {float(par.value)!r}{error}{f' {unit}' if unit else ''}, {state}"
 
 

@@ -16,7 +16,7 @@ from pdfkit._table import frame
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters, is_held
+from pdfkit.model.params import Parameters, why_held
 from pdfkit.model.restraints import Restraint
 from pdfkit.model.weights import form_factors
 from pdfkit.results.minima import Minima
@@ -158,7 +158,7 @@ class FitResult:
         >>> print(result.held["wz.S.z"].partition(";")[0])
         the origin of P 63 m c floats along c: wz.S.z is held at 0.377
         """
-        return {name: str(par.user_data["held"]) for name, par in self.params.items() if is_held(par)}
+        return {name: why for name, par in self.params.items() if (why := why_held(par))}
 
     @property
     def describes(self) -> bool:
@@ -319,6 +319,7 @@ class FitResult:
                     "max": _finite(p.max),
                     "vary": bool(p.vary),
                     "expr": p.expr,
+                    **({"held": why} if (why := why_held(p)) else {}),
                 }
                 for name, p in self.params.items()
             },
@@ -359,7 +360,7 @@ class FitResult:
         return save_result(path, self, recipe=recipe, digests=digests)
 
     def to_dataframe(self) -> DataFrame:
-        """Return the parameters as a `pandas.DataFrame`: name, value, stderr, min, max, vary, expr, start, unit.
+        """Return the parameters as a `pandas.DataFrame`: name, value, stderr, min, max, vary, expr, start, unit, held.
 
         The curves are `result.datasets[0].to_dataframe()`. PdfkitError where pandas is not installed.
 

@@ -12,7 +12,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.errors import ReadError
 from pdfkit.io.hdf5 import Field, Group
-from pdfkit.model.params import Parameters, is_held, set_correlations
+from pdfkit.model.params import Parameters, set_correlations, why_held
 from pdfkit.results.minima import Minima, Minimum
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def parameters_group(params: Parameters) -> Group:
         "start": Field([_number(p.init_value) for p in params.values()]),
         "unit": Field([str(one.get("unit", "")) for one in about]),
         "meaning": Field([str(one.get("meaning", "")) for one in about]),
-        "held": Field([str(par.user_data["held"]) if is_held(par) else "" for par in params.values()]),
+        "held": Field(list(map(why_held, params.values()))),
         "refinable": Field([bool(one.get("refinable", True)) for one in about]),
     }
     made = [one.get("made", (math.nan,) * 3) for one in about]

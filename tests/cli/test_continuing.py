@@ -94,7 +94,8 @@ def test_a_result_goes_on_with_a_search(folder: Path) -> None:
         ("fit runs/ni/fit.h5 new.cif", "has structures of its own"),
         ("fit runs/ni/fit.h5 --convention pdffit2", "is for projects of PDFgui"),
         ("compare runs/ni/fit.h5", "at least two fits"),
-        ("compare runs/ni/fit.h5 runs/ni/fit.h5", "the same name"),
+        ("compare runs/ni/fit.h5 runs/ni/fit.h5", "runs/ni/fit.h5 is given twice: a comparison is of different fits"),
+        ("compare runs/ni/fit.h5 runs/../runs/ni/fit.h5", "is given twice"),
     ],
 )
 def test_what_is_not_clear_is_refused(folder: Path, line: str, words: str) -> None:

@@ -14,6 +14,7 @@ from pdfkit.errors import ParameterError
 from pdfkit.fitting.ambiguous import not_told
 from pdfkit.fitting.bounds import on_bound
 from pdfkit.fitting.determined import NullSpace
+from pdfkit.results.report import report_html
 from pdfkit.structure import Site
 from pdfkit.structure.operations import tabulated_operations
 
@@ -70,6 +71,19 @@ def test_the_origin_of_wurtzite_floats_along_c() -> None:
     fixed = pk.fit(model, data, free=["scale", "a", "c", "Cd.z", "Uiso"])
     assert np.allclose(fixed.values, result.values, rtol=1e-9)
     assert np.allclose(fixed.covariance, result.covariance)
+
+
+def test_all_outputs_say_what_was_held_and_why(tmp_path: Path) -> None:
+    model = pk.Model(crystal("CdS_wurtzite", "wz"), INSTRUMENT)
+    result = pk.fit(model, simulated(model, {"wz.S.z": 0.38}), free=["scale", "z"])
+    ((name, why),) = result.held.items()
+    assert why in report_html(result)
+    table = result.to_dataframe().set_index("name")
+    assert table.held[table.held != ""].to_dict() == result.held
+    assert result.to_dict()["params"][name]["held"] == why
+    (columns,) = result.write_columns(tmp_path / "fit.txt")
+    assert f"{name} = 0.377, held: {why}" in columns.read_text(encoding="utf-8")
+    assert pk.Comparison.of({"one": result, "two": result}).to_dataframe()["held"].tolist() == [name, name]
 
 
 @pytest.mark.parametrize("symbol", POLAR)
