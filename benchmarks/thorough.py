@@ -13,7 +13,6 @@ import json
 import statistics
 import time
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +42,12 @@ def row(name: str, runs: list[dict[str, Any]]) -> str:
     best = min(BEST.get(name, np.inf), *(one["rw"] for one in runs), np.inf)
     share = sum(one["rw"] <= best * (1 + NEAR) for one in runs) / len(runs)
     starts, nfev, seconds = (statistics.median(one[key] for one in runs) for key in ("starts", "nfev", "seconds"))
-    minima, lost = (statistics.median(some) for some in ([len(one["found"]) for one in runs], _lost(runs)))
+    minima, lost = (statistics.median(len(one[key]) for one in runs) for key in ("found", "given_up"))
     highest = max(one["rw"] for one in runs)
     return (
         f"| {name} | {best:.4f} | {share:.0%} of {len(runs)} | {highest:.4f} | {starts:.0f} | {nfev:.0f} | "
         f"{seconds:.1f} | {minima:.0f} | {lost:.0f} |"
     )
-
-
-def _lost(runs: Iterable[dict[str, Any]]) -> list[int]:
-    return [one["given_up"] for one in runs]
 
 
 def kept(log: Path) -> dict[str, dict[int, dict[str, Any]]]:

@@ -244,19 +244,18 @@ class _Lines:
 
 
 class Fitting:
-    """Called with (evaluations, Rw) during a fit; `names` says which part of a plan is under way."""
+    """Called with (evaluations, Rw) during a fit; `names` says what of it is under way."""
 
     def __init__(self, tell: Callable[[str], None], of: str) -> None:
-        self.tell, self.of, self.part = tell, of, ""
+        self.tell, self.of, self.part = tell, of, "fitting"
 
     def names(self, part: str) -> None:
-        """Say what is fitted next."""
+        """Say what is done next, such as "looking for the cell"."""
         self.part = part
 
     def __call__(self, nfev: int, rw: float) -> None:
         """Show how far the fit is."""
-        what = ", ".join(filter(None, (self.of, self.part)))
-        self.tell(f"fitting{what and ' '}{what}: evaluation {nfev}, Rw {rw:.4f}")
+        self.tell(f"{', '.join(filter(None, (self.of, self.part)))}: evaluation {nfev}, Rw {rw:.4f}")
 
 
 @contextmanager

@@ -83,7 +83,8 @@ def fit(
         "thorough" starts from many places about them (cells ±5 %, U × 0.3–3, diameters × 0.5–2 …) and lists the
         distinct minima in `result.minima`; so does a dict of ranges by endings of names, {"a": (3.4, 3.6)}, with all
         else at its start value, and beside them "starts" (at most, 40), "seed" (0), "workers" (1).
-    progress : called with (evaluations, rw).
+    progress : called with (evaluations, rw), and its method `names`, where it has one, with what is done next: "looking
+        for the cell", "fitting", "trying minima nearby", "start 7 of 24" …
 
     Raises
     ------

@@ -295,6 +295,12 @@ def outcome_of(
     return Outcome(descent.here.x, nfev, descent.converged, words[descent.state], factor, predicted, searched)
 
 
+def announce(progress: Progress | None, what: str) -> None:
+    """Tell a progress what is done next, if it has a method `names` for that."""
+    if (tell := getattr(progress, "names", None)) is not None:
+        tell(what)
+
+
 class Watch:
     """Counts evaluations, and tells `progress` of each: its number, and Rw there."""
 

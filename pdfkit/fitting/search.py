@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.fitting.minimiser import TOLERANCE, Descent, Outcome, Progress, Task, Watch, outcome_of, task_of
+from pdfkit.fitting.minimiser import TOLERANCE, Descent, Outcome, Progress, Task, Watch, announce, outcome_of, task_of
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.rivals import raced
 from pdfkit.fitting.stages import cell_found, projected, scales_of
@@ -35,10 +35,14 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     """Return the minimum that stages and rivals lead to."""
     watch = Watch(residuals, progress)
     task, scales = task_of(residuals, watch), scales_of(residuals)
-    descent = Descent.begin(task, _begun(residuals, task, watch)).run(max_nfev, max(ROUGHLY, tolerance))
+    begun = _begun(residuals, task, watch)
+    announce(progress, "fitting")
+    descent = Descent.begin(task, begun).run(max_nfev, max(ROUGHLY, tolerance))
     words, first = "", descent.here.x
     if descent.converged or descent.state == "drifting":
+        announce(progress, "trying minima nearby")
         race = raced(task, residuals.mapping.free_names, scales, descent)
+        announce(progress, "fitting")
         descent, words = race.best.run(race.best.nfev + max_nfev, tolerance), race.words
     said = (_said(residuals, first, words),) if words else ()
     return Found(outcome_of(residuals, descent, max_nfev, watch.count - descent.nfev), said)
@@ -54,6 +58,7 @@ def _begun(residuals: Residuals, task: Task, watch: Watch) -> Array:
     x, cost = _projected(residuals, task, np.clip(residuals.mapping.x0, task.low, task.high))
     if cost < DESCRIBED**2 * residuals.norm2():
         return x
+    announce(watch.progress, "looking for the cell")
     found = cell_found(residuals, x, watch)
     if found is None:
         return x

@@ -20,7 +20,7 @@ from pdfkit._workers import Job, Pool
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.evidence import Likelihood, Prior, laplace, priors_of
 from pdfkit.fitting.least_squares import refit, solve
-from pdfkit.fitting.minimiser import Progress
+from pdfkit.fitting.minimiser import Progress, announce
 from pdfkit.fitting.race import FLAT, Place, Race, own, raced, same, tried
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.starts import Search, is_displacement, is_size, points, ranges_of
@@ -41,13 +41,13 @@ ALIKE = 3.0
 
 @dataclass
 class Found:
-    """Minima so far, with how many starts reached each; starts and evaluations made, starts given up."""
+    """Minima so far, with how many starts reached each; starts and evaluations made; χ² of the starts given up."""
 
     race: Race
     places: list[Place] = field(default_factory=list)
     reached: list[int] = field(default_factory=list)
     starts: int = 0
-    given_up: int = 0
+    given_up: list[float] = field(default_factory=list)
     nfev: int = 0
     stopped: bool = False
 
@@ -68,7 +68,7 @@ class Found:
         self.nfev += place.nfev
         self.starts += count
         if place.given_up:
-            self.given_up += count
+            self.given_up += [place.cost] * count
             return
         for k, one in enumerate(self.places):
             if one.x is place.x or same(self.race.whole, one, place):
@@ -99,11 +99,13 @@ def thorough(problem: FitProblem, params: Parameters, search: Search, progress: 
         while found.starts < len(starts):
             _search(found, starts[found.starts :], search, progress)
             best = found.best
+            announce(progress, "trying moves from the best minima")
             _move(found, names)
             if found.best.cost > (1.0 - FLAT) * best.cost:
                 break
     except KeyboardInterrupt:
         found.stopped = True
+    announce(progress, "comparing minima")
     return _finished(problem, plain, found, search)
 
 
@@ -118,26 +120,61 @@ def _search(found: Found, starts: Array, search: Search, progress: Progress | No
     with Pool(None, search.workers) as pool:
         for first in range(0, len(starts), ROUND):
             some = list(starts[first : first + ROUND])
-            for place in _round(pool, race, text, tuple(found.places), some):
+            told = _Told(progress, found.starts, found.starts - first + len(starts), found.nfev, found.best.cost, norm)
+            for place in _round(pool, race, text, tuple(found.places), some, told):
                 found.add(place)
-            if progress is not None:
-                progress(found.nfev, math.sqrt(found.best.cost) / norm)
             if found.over:
                 return
 
 
-def _round(pool: Pool, race: Race, text: str, known: Sequence[Place], some: list[Array]) -> list[Place]:
+@dataclass
+class _Told:
+    """Tells `progress` of each start that begins, or comes back from where it was computed, and how low the best is."""
+
+    progress: Progress | None
+    done: int
+    total: int
+    nfev: int
+    best: float
+    norm: float
+
+    def begins(self) -> None:
+        """Name the next start."""
+        self.done += 1
+        announce(self.progress, f"start {min(self.done, self.total)} of {self.total}")
+
+    def ended(self, place: Place) -> None:
+        """Count what a start took."""
+        self.nfev, self.best = self.nfev + place.nfev, min(self.best, place.cost)
+        if self.progress is not None:
+            self.progress(self.nfev, math.sqrt(self.best) / self.norm)
+
+
+def _round(pool: Pool, race: Race, text: str, known: Sequence[Place], some: list[Array], told: _Told) -> list[Place]:
     """Return where a round of starts ends, in their order, whoever computes them."""
     if not pool.own:
-        return [tried(race, x, known) for x in some]
+        return [_one(race, x, known, told) for x in some]
     arguments = (text, race.whole.problem, race.guess, known)
     jobs: Iterator[Job[Place]] = (Job([k], arguments, (x,)) for k, x in enumerate(some))
 
     def lost(k: int, words: str) -> Place:
         return Place(some[k], math.inf, np.zeros((0, 0)), 0, given_up=True)
 
-    places = {job.items[0]: found[0] for job, found in pool.run(raced, jobs, lost)}
+    places: dict[int, Place] = {}
+    told.begins()
+    for job, ends in pool.run(raced, jobs, lost):
+        places[job.items[0]] = ends[0]
+        told.ended(ends[0])
+        if len(places) < len(some):
+            told.begins()
     return [places[k] for k in range(len(some))]
+
+
+def _one(race: Race, x: Array, known: Sequence[Place], told: _Told) -> Place:
+    told.begins()
+    place = tried(race, x, known)
+    told.ended(place)
+    return place
 
 
 # --- Moves that data are known to confuse ----------------------------------------------------------------------------
@@ -202,11 +239,17 @@ def _finished(problem: FitProblem, plain: FitResult, found: Found, search: Searc
     fits[lowest] = best
     nfev += best.nfev + sum(one.nfev for one in fits if one is not best)
     kept = _distinct(best, fits, reached)
-    minima = Minima(_described(best, kept), found.starts, found.given_up, search.seed, found.stopped)
+    minima = Minima(_described(best, kept), found.starts, _given_up(found), search.seed, found.stopped)
     for name, par in best.params.items():
         par.init_value = plain.params[name].init_value
     remarks = tuple(dict.fromkeys([*best.remarks, *_remarks(minima)]))
     return replace(best, minima=minima, remarks=remarks, nfev=nfev)
+
+
+def _given_up(found: Found) -> tuple[float, ...]:
+    """Return Rw of the starts that were given up, in order."""
+    norm2 = found.race.whole.norm2()
+    return tuple(sorted(math.sqrt(cost / norm2) for cost in found.given_up))
 
 
 def _at(plain: FitResult, x: Array) -> Parameters:
@@ -264,7 +307,9 @@ def _described(best: FitResult, kept: Sequence[tuple[FitResult, int]]) -> tuple[
 
 
 def _evidence(fits: Sequence[FitResult]) -> list[float]:
-    """Return ln Z of each about its own minimum, with the same priors for all."""
+    """Return ln Z of each about its own minimum, with the same priors for all; NaN where data sets have weights."""
+    if any(one.problem.settings.weights for one in fits):  # a likelihood knows the noise, and no other weights
+        return [math.nan for _ in fits]
     noise = "known" if all(one.problem.use_errors and one.errors_from in ("cov", "dG") for one in fits) else "misfit"
     mappings = [ParameterMap.of(one.params) for one in fits]
     priors = [priors_of(one, mapping) for one, mapping in zip(fits, mappings, strict=True)]

@@ -289,7 +289,7 @@ def run_recipe(
     """Fit what a recipe describes and write its outputs; return the result and the files.
 
     out : folder of the outputs, instead of the recipe's. progress : called with (evaluations, Rw), and its method
-    `names`, where it has one, with the stage of a plan that is next.
+    `names`, where it has one, with what is done next ("fitting stage 1 of 2").
 
     Raises
     ------

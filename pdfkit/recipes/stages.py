@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, ReadError, RecipeError
+from pdfkit.fitting.minimiser import announce
 from pdfkit.recipes.tables import Stage, placed
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def prepared(
     """
     said = []
     for k, stage in enumerate(recipe.stages):
-        _name(progress, f"stage {k + 1} of {len(recipe.stages)}")
+        announce(progress, f"fitting stage {k + 1} of {len(recipe.stages)}")
         try:
             result = _run(recipe, stage, model, data, params, progress)
         except (ReadError, RecipeError):
@@ -64,14 +65,8 @@ def prepared(
         said.append(_line(k + 1, stage, result))
         params = _still(result.params.copy())
     if said:
-        _name(progress, "the whole")
+        announce(progress, "fitting the whole")
     return Prepared(params, tuple(said))
-
-
-def _name(progress: Progress | None, part: str) -> None:
-    """Tell a progress that wants to know what is fitted next."""
-    if (tell := getattr(progress, "names", None)) is not None:
-        tell(part)
 
 
 def _run(

@@ -56,13 +56,14 @@ class Minimum:
 class Minima(Sequence[Minimum]):
     """The distinct minima of a search, best first; an ordinary fit has none.
 
-    starts : how many were made. given_up : how many of them ended far above the best and were not followed. seed : of
-    the starts. stopped : whether the search was interrupted.
+    starts : how many were made. given_up : Rw of those that ended far above the best (χ² more than three times its) and
+    were not followed; they are not among the minima. seed : of the starts. stopped : whether the search was
+    interrupted.
     """
 
     found: tuple[Minimum, ...] = ()
     starts: int = 0
-    given_up: int = 0
+    given_up: tuple[float, ...] = ()
     seed: int = 0
     stopped: bool = False
 
@@ -88,7 +89,8 @@ class Minima(Sequence[Minimum]):
     def words(self) -> str:
         """Return in a sentence what was searched, and how sure it is that nothing was missed."""
         many = "1 minimum" if len(self) == 1 else f"{len(self)} minima"
-        poor = f", {self.given_up} ended far above the best" if self.given_up else ""
+        lost = len(self.given_up)
+        poor = f", {lost} ended far above it and were given up{_range(self.given_up)}" if lost else ""
         end = "; the search was interrupted" if self.stopped else ""
         share = self.found[0].reached / self.starts if self.starts else 0.0
         return (
@@ -108,8 +110,9 @@ class Minima(Sequence[Minimum]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and text (for JSON)."""
-        about = {name: getattr(self, name) for name in ("starts", "given_up", "seed", "stopped", "unseen")}
-        return {**about, "found": [one.to_dict() for one in self.found]}
+        about = {name: getattr(self, name) for name in ("starts", "seed", "stopped", "unseen")}
+        given_up = [rw if math.isfinite(rw) else None for rw in self.given_up]
+        return {**about, "given_up": given_up, "found": [one.to_dict() for one in self.found]}
 
     def to_csv(self, path: str | PathLike[str]) -> Path:
         """Write a table, a minimum a row: Rw, χ², how often reached, Δ ln Z, words, free values. WriteError if not."""
@@ -123,6 +126,11 @@ class Minima(Sequence[Minimum]):
             about = [one.rw, one.chi2, one.reached, one.dlnz, " ".join(one.at_bounds), one.differs]
             writer.writerow([*about, *one.values.tolist()])
         return write_text(Path(path), text.getvalue())
+
+
+def _range(rw: Sequence[float]) -> str:
+    known = [one for one in rw if math.isfinite(one)]
+    return f" (Rw {min(known):.2f} to {max(known):.2f})" if known else ""
 
 
 def unseen(minima: int, starts: int) -> float:

@@ -263,7 +263,7 @@ class FitResult:
         free : changes of what varies, ["+c", "-delta2"], or a new list; what was tied and is named here varies by
         itself. ties, bounds : as for `pdfkit.fit`, on top of those that are there. data : other data (a PDF, or by
         name), in the same range unless rmin, rmax (Å) say otherwise. search : as for `pdfkit.fit`; unless asked for,
-        one local fit from where this one ended. progress : called with (evaluations, rw).
+        one local fit from where this one ended. progress : as for `pdfkit.fit`.
 
         Raises ParameterError as `pdfkit.fit`; PdfkitError for a range beyond the data that were kept, and for
         restraints that could not be saved.

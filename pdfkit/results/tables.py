@@ -123,7 +123,9 @@ def minima_group(minima: Minima) -> Group:
     members["names"] = Field(list(minima[0].free))
     members["values"] = Field(np.array([one.values for one in minima]))
     members["at_bounds"] = Field([" ".join(one.at_bounds) for one in minima])
-    members |= {name: Field(getattr(minima, name)) for name in ("starts", "given_up", "seed", "stopped")}
+    members |= {name: Field(getattr(minima, name)) for name in ("starts", "seed", "stopped")}
+    members["given_up"] = Field(len(minima.given_up))
+    members["given_up_rw"] = Field(np.array(minima.given_up, dtype=float))
     return Group("NXcollection", members)
 
 
@@ -140,7 +142,9 @@ def read_minima(entry: Group, params: Parameters) -> Minima:
             *columns, table.texts("differs"), table.texts("at_bounds"), values.tolist(), strict=True
         )
     ]
-    starts, given_up, seed = (int(table.number(name)) for name in ("starts", "given_up", "seed"))
+    starts, seed = (int(table.number(name)) for name in ("starts", "seed"))
+    unknown = [math.nan] * int(table.number("given_up"))  # files of older versions have no more than their number
+    given_up = tuple(table.array("given_up_rw").tolist() if "given_up_rw" in table else unknown)
     return Minima(tuple(found), starts, given_up, seed, bool(table.number("stopped")))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def test_the_best_minimum_is_found_and_the_other_listed() -> None:
     assert "Uiso of Cd and Se exchanged in zb" in other.differs
     assert other.dlnz < -3.0
     assert [one.rw for one in result.minima] == sorted(one.rw for one in result.minima)
-    assert sum(one.reached for one in result.minima) + result.minima.given_up == result.minima.starts
+    assert sum(one.reached for one in result.minima) + len(result.minima.given_up) == result.minima.starts
     assert result.params["zb.a"].init_value == 6.07
 
 
@@ -225,6 +226,52 @@ def test_progress_tells_of_a_search() -> None:
     assert seen[-1][1] < 0.9 * plain().rw
 
 
+class Names:
+    """A progress that wants to know what is done next."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def names(self, what: str) -> None:
+        self.seen.append(what)
+
+    def __call__(self, nfev: int, rw: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_names_what_is_done(workers: int) -> None:
+    told = Names()
+    start = wrong_way().with_values({"zb.a": 6.3})
+    pk.fit(start, data(), free=FREE, search={"starts": 3, "workers": workers}, progress=told)
+    assert told.seen == [
+        *("looking for the cell", "fitting", "trying minima nearby", "fitting"),
+        *("start 1 of 3", "start 2 of 3", "start 3 of 3", "trying moves from the best minima", "comparing minima"),
+    ]
+
+
+def test_starts_that_are_given_up_are_counted_with_their_rw(tmp_path: Path) -> None:
+    whole = race()
+    gathered, norm2 = searching.Found(whole), whole.whole.norm2()
+    for rw in (0.6, 0.5, math.inf):
+        gathered.add(Place(found().values, rw**2 * norm2, np.zeros((0, 0)), 5, given_up=True))
+    poor = searching._given_up(gathered)
+    assert poor == pytest.approx((0.5, 0.6, math.inf))
+    result = replace(found(), minima=replace(found().minima, given_up=poor))
+    assert "3 ended far above it and were given up (Rw 0.50 to 0.60)" in " ".join(str(result).split())
+    assert pk.load_result(result.save(tmp_path / "fit.h5")).minima.given_up == poor
+    assert json.loads(json.dumps(result.to_dict()["minima"]["given_up"], allow_nan=False))[2] is None
+
+
+def test_fits_with_weights_of_data_sets_have_no_evidence() -> None:
+    sets = {"x": data(), "y": data().crop(None, 10.0)}
+    settings = pk.FitSettings(weights={"y": 0.2})
+    result = pk.fit(wrong_way(), sets, free=FREE, search={"starts": 4}, settings=settings)
+    assert len(result.minima) > 1
+    assert all(math.isnan(one.dlnz) for one in result.minima)
+    assert not any("ln Z" in text for text in result.remarks)
+
+
 # --- places ----------------------------------------------------------------------------------------------------------
 
 
@@ -274,8 +321,6 @@ def test_words_for_what_differs() -> None:
 
 def test_remarks_on_minima() -> None:
     first, second = found().minima[:2]
-    from dataclasses import replace
-
     near = Minima((first, replace(second, dlnz=-1.0)), 16)
     assert any("the data do not tell" in one for one in searching._remarks(near))
     assert not list(searching._remarks(Minima((first, replace(second, dlnz=-9.0)), 16)))

@@ -103,7 +103,8 @@ def test_progress_names_the_stage(folder: Path) -> None:
     seen: list[str] = []
     fit_recipe(load_recipe(written(folder, RECIPE)), Fitting(seen.append, ""))
     order = list(dict.fromkeys(text.partition(":")[0] for text in seen))
-    assert order == ["fitting stage 1 of 2", "fitting stage 2 of 2", "fitting the whole"]
+    assert order[:3] == ["fitting stage 1 of 2", "fitting stage 2 of 2", "fitting the whole"]
+    assert set(order[3:]) <= {"looking for the cell", "fitting", "trying minima nearby"}
 
 
 def test_ties_hold_in_every_stage_and_data_sets_keep_their_ranges(folder: Path) -> None:
