@@ -110,48 +110,6 @@ def least_reach(g: Array, x: Array, g0: Array, x0: Array, inverse: Array, reach:
 
 
 @kernel
-def pair_projections(
-    atom_i: Int32Array,
-    atom_j: Int32Array,
-    shift: Int32Array,
-    g: Array,
-    x: Array,
-    b: Array,
-    aniso: bool,
-    out: Array,
-) -> None:
-    """Fill out[p] = (d², vᵀ(Bᵢ + Bⱼ)v/d²) with v = gΔ, Δ = x_j + n − x_i, for every enumerated pair.
-
-    The second number is 0 unless `aniso`.
-
-    Shapes: atom_i, atom_j (p,); shift (p,3); g (3,3); x (natoms,3); b (natoms,3,3); out (p,2). Units: Å², Å².
-    """
-    for p in range(atom_i.size):
-        i = atom_i[p]
-        j = atom_j[p]
-        d0 = x[j, 0] + shift[p, 0] - x[i, 0]
-        d1 = x[j, 1] + shift[p, 1] - x[i, 1]
-        d2 = x[j, 2] + shift[p, 2] - x[i, 2]
-        v0 = g[0, 0] * d0 + g[0, 1] * d1 + g[0, 2] * d2
-        v1 = g[1, 0] * d0 + g[1, 1] * d1 + g[1, 2] * d2
-        v2 = g[2, 0] * d0 + g[2, 1] * d1 + g[2, 2] * d2
-        rr = d0 * v0 + d1 * v1 + d2 * v2
-        out[p, 0] = rr
-        out[p, 1] = 0.0
-        if not aniso:
-            continue
-        s = (
-            (b[i, 0, 0] + b[j, 0, 0]) * v0 * v0
-            + (b[i, 1, 1] + b[j, 1, 1]) * v1 * v1
-            + (b[i, 2, 2] + b[j, 2, 2]) * v2 * v2
-            + 2.0 * (b[i, 0, 1] + b[j, 0, 1]) * v0 * v1
-            + 2.0 * (b[i, 0, 2] + b[j, 0, 2]) * v0 * v2
-            + 2.0 * (b[i, 1, 2] + b[j, 1, 2]) * v1 * v2
-        )
-        out[p, 1] = s / rr
-
-
-@kernel
 def group_sums(
     start: IntArray,
     atom_i: Int32Array,

@@ -167,10 +167,10 @@ class Point:
         state = (g, plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
         tangents = (self.dg, along.dx, along.du_atoms, plain(self.db), along.docc_atoms)
         finish = (width, rcut, dwidth, amount.atoms, amount.relative)
-        trace = self._traces() if shifted and self.aniso else None
+        trace = self.traces() if shifted and self.aniso else None
         return Arguments(state, kind, tangents, finish, trace)
 
-    def _traces(self) -> tuple[Array, Array]:
+    def traces(self) -> tuple[Array, Array]:
         """Return the traces of U of every atom (natoms,), in Å², and their tangents (nq, natoms)."""
         g, b, along = self.geometry.g, self.geometry.b, self.directions
         trace = 3.0 * self.u[self.atoms.site] + np.einsum("nab,ba->n", b, g)

@@ -13,9 +13,10 @@ import numpy as np
 from pdfkit import _machine
 from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _orbits
-from pdfkit.phases._geometry import Arguments, Directions, Point
-from pdfkit.phases._orbits import Geometry, PairGroups, Reference
+from pdfkit.phases import _orbits, _spaces
+from pdfkit.phases._geometry import Arguments, Point
+from pdfkit.phases._orbits import PairGroups, Reference
+from pdfkit.phases._spaces import Space
 from pdfkit.phases.base import Quantity
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ PAIR_BYTES, PAIR_SECONDS = 120.0, 4e-7
 CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
 # How much further than asked for a list is made at the reference values before it is made at the present ones.
 FARTHEST = 1.1
+# Pairs among which equal ones are looked for before all are compared, and how many of them make that pay.
+SAMPLE, PAYS = 2e4, 1.25
 
 
 @dataclass(frozen=True)
@@ -89,54 +92,68 @@ class Key:
 @lru_cache(maxsize=16)
 def reference_at(key: Key, reference: tuple[float, ...]) -> Reference:
     """Return the crystal at reference values of its quantities."""
-    still = Directions.of(key.crystal._maps, key.crystal._atoms, np.zeros((len(reference), 0)))
-    geometry = Point.at(key.crystal._maps, key.crystal._atoms, np.array(reference), still).geometry
+    geometry = _spaces.still(key.crystal, np.array(reference)).geometry
     return Reference(geometry.g, geometry.x)
 
 
 @lru_cache(maxsize=16)
 def groups_at(key: Key, reference: tuple[float, ...], reach: float) -> PairGroups:
-    """Return the pairs within reach (Å) at reference values, grouped."""
-    crystal = key.crystal
-    atoms = crystal._atoms
-    base = np.array(reference)
-    still = Directions.of(crystal._maps, atoms, np.zeros((base.size, 0)))
-    rng = np.random.default_rng(20)
-    cells = len(crystal._maps.cell_free)
-
-    def at(k: int) -> Geometry:
-        moved = base.copy()
-        if k:
-            moved[:cells] *= 1.0 + 0.02 * rng.random(cells)
-            moved[cells:] += 0.01 * rng.random(base.size - cells)
-        return Point.at(crystal._maps, atoms, moved, still).geometry
-
-    return _orbits.group_pairs(
-        at,
-        reach,
-        atoms.first,
-        atoms.site,
-        np.array(crystal._maps.multiplicity, dtype=np.int64),
-        atoms.pair,
-        symmetric=crystal.structure.rotations.shape[0] > 1,
-    )
+    """Return the pairs within reach (Å) at reference values; what symmetry makes equal is one."""
+    crystal, base = key.crystal, np.array(reference)
+    atoms, multiplicity = crystal._atoms, np.array(crystal._maps.multiplicity, dtype=np.int64)
+    here = _spaces.still(crystal, base)
+    pairs = _orbits.listed(here.geometry, reach, atoms.first, atoms.site, multiplicity, atoms.pair)
+    if crystal.structure.rotations.shape[0] == 1:
+        return pairs
+    return _orbits.merged(pairs, [_spaces.still(crystal, _spaces.anywhere(crystal, base, k)) for k in (1, 2)])
 
 
-def listed_pairs(crystal: Crystal, point: Point, free: Array, rmax: float) -> PairGroups:
+@lru_cache(maxsize=16)
+def merged_at(key: Key, space: Space, reference: tuple[float, ...], reach: float) -> PairGroups:
+    """Return the same pairs with those made one that are equal in all of a space."""
+    return _orbits.merged(groups_at(key, reference, reach), space.points(key.crystal))
+
+
+@lru_cache(maxsize=64)
+def likeness(key: Key, space: Space, reach: float) -> float:
+    """Return how many pairs there are for each that differs in a space, of those within reach (Å)."""
+    pairs = groups_at(key, tuple(space.base.tolist()), reach)
+    return pairs.mult.size / max(1, _orbits.merged(pairs, space.points(key.crystal)).mult.size)
+
+
+def space_of(crystal: Crystal, free: Array, tangents: Array, visited: float) -> tuple[Space | None, float]:
+    """Return the space of values (n,) and tangents (n, nq), and how many pairs there are for each that differs there.
+
+    visited: pairs for each Å³ of reach. None and 1 where it would not pay to make equal pairs one.
+    """
+    space = _spaces.spaces_of(crystal._key).find(free, tangents)
+    if space is None:
+        return None, 1.0
+    alike = likeness(crystal._key, space, float(math.ceil((SAMPLE / visited) ** (1 / 3))))
+    return (space, alike) if alike > PAYS else (None, 1.0)
+
+
+def listed_pairs(crystal: Crystal, point: Point, free: Array, rmax: float, space: Space | None) -> PairGroups:
     """Return pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list.
 
     Near the structure that is the structure's own; elsewhere, where its list would have to be much longer, that of the
-    values `free`; where even that does not do (long cells), those values themselves.
+    values `free`; where even that does not do (long cells), those values themselves. space: pairs equal in it are one.
     """
     _afford(crystal.name, 4.19 * rmax**3 * crystal._listed / point.volume, 1 + point.directions.kind.size, rmax)
+    key, (reference, reach) = crystal._key, _complete(crystal, point, free, rmax)
+    return groups_at(key, reference, reach) if space is None else merged_at(key, space, reference, reach)
+
+
+def _complete(crystal: Crystal, point: Point, free: Array, rmax: float) -> tuple[tuple[float, ...], float]:
+    """Return reference values, and how far (Å) a list made there must go to hold all pairs within rmax."""
     start = float(math.ceil(rmax * 1.02))
     for reference in _references(crystal, free):
         here, reach = reference_at(crystal._key, reference), start
         while reach <= FARTHEST * start:
             if here.covers(point.geometry, rmax, reach):
-                return groups_at(crystal._key, reference, reach)
+                return reference, reach
             reach = float(math.ceil(reach * 1.05))
-    return groups_at(crystal._key, tuple(free.tolist()), start)
+    return tuple(free.tolist()), start
 
 
 def _references(crystal: Crystal, free: Array) -> Iterator[tuple[float, ...]]:

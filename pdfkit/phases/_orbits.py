@@ -1,26 +1,28 @@
-"""Pairs of a crystal, grouped once so that each group has one distance and one width whatever the parameters.
+"""Pairs of a crystal, grouped once so that each group has one distance and one width wherever its numbers may go.
 
-Grouping needs no space-group algebra: every symmetry-independent parameter is moved to a generic value (an irrational
-amount away), and pairs of the same two sites that still have the same distance and the same projected displacement
-there have them everywhere. This finds the orbits of the space group, the pair (i, j) and its mirror image (j, i), and
-the degeneracies of cubic and hexagonal lattices (330 and 411) alike.
+Grouping needs no space-group algebra: every number that may move is moved to a generic value (an irrational amount
+away), and pairs that still have the same distance and the same projected displacement there, at two such points, have
+them everywhere. Where all symmetry-independent numbers move, this finds the orbits of the space group, the pair (i, j)
+and its mirror image (j, i), and the degeneracies of cubic and hexagonal lattices (330 and 411) alike. Where a fit moves
+fewer (`_spaces`), it finds what these leave equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit._machine import pieces
+from pdfkit.kernels import merging
 from pdfkit.kernels import pairs as kernels
 
-# Numbers of the generic point agree to this within a group. Rounding is 1e-14; a chance coincidence of two different
-# groups at 1e-9 relative is caught by the second generic point.
-SAME = 1e-9
+if TYPE_CHECKING:
+    from pdfkit.phases._geometry import Point
 
 
 @dataclass(frozen=True)
@@ -84,62 +86,44 @@ def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: In
     return atom_i, atom_j, shift
 
 
-def group_pairs(
-    at: Callable[[int], Geometry],
-    rmax: float,
-    centres: IntArray,
-    site: IntArray,
-    site_mult: IntArray,
-    pair: IntArray,
-    symmetric: bool,
+def listed(
+    geometry: Geometry, rmax: float, centres: IntArray, site: IntArray, mult: IntArray, pair: IntArray
 ) -> PairGroups:
-    """Enumerate the pairs of a crystal within rmax (Å) and group those that symmetry makes equal.
+    """Return every pair of a crystal within rmax (Å), a group of its own.
 
-    `at(0)` is the crystal itself, `at(1)` and `at(2)` generic points near it; centres: the first atom of each site;
-    site (natoms,): site of each atom; site_mult (nsites,): atoms per site; pair (nsites, nsites): species pair.
-    Without symmetry (`symmetric=False`) every pair is a group of its own.
+    centres: the first atom of each site; site (natoms,): site of each atom; mult (nsites,): atoms per site; pair
+    (nsites, nsites): species pair.
     """
-    here = at(0)
-    atom_i, atom_j, shift = enumerate_pairs(here, rmax, centres, site)
+    atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site)
     s_i, s_j = site[atom_i], site[atom_j]
-    if symmetric and atom_i.size:
-        keys = [s_i * site_mult.size + s_j]
-        for k in (1, 2):
-            generic = at(k)
-            aniso = bool(generic.b.any())
-            out = np.empty((atom_i.size, 2))
-            kernels.pair_projections(atom_i, atom_j, shift, generic.g, generic.x, generic.b, aniso, out)
-            keys += [_labels(out[:, 0]), _labels(out[:, 1])] if aniso else [_labels(out[:, 0])]
-        order = np.lexsort(keys)
-        new = np.zeros(order.size, dtype=bool)
-        new[0] = True
-        for key in keys:
-            sorted_key = key[order]
-            new[1:] |= sorted_key[1:] != sorted_key[:-1]
-        first = np.flatnonzero(new)
-        count = np.diff(np.append(first, order.size)).astype(float)
-        # One pair stands for its whole group: the others are its images.
-        chosen = order[first]
-        atom_i, atom_j, shift = atom_i[chosen], atom_j[chosen], shift[chosen]
-        s_i, s_j = s_i[chosen], s_j[chosen]
-    else:
-        count = np.ones(atom_i.size)
-    mult = np.asarray(count * site_mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
-    return PairGroups(
-        start=np.arange(atom_i.size + 1, dtype=np.int64),
-        atom_i=atom_i,
-        atom_j=atom_j,
-        shift=shift,
-        mult=mult,
-        group_pair=pair[s_i, s_j],
+    many = np.asarray(mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
+    return PairGroups(np.arange(atom_i.size + 1, dtype=np.int64), atom_i, atom_j, shift, many, pair[s_i, s_j])
+
+
+def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:
+    """Return the groups, each of one pair, with those made one that are equal at all of the points.
+
+    One pair stands for its whole group, whose number is its `mult`.
+    """
+    site, aniso = points[0].atoms.site, points[0].aniso
+    states = (
+        np.array([point.geometry.g for point in points]),
+        np.array([point.geometry.x for point in points]),
+        np.array([point.u[site] for point in points]),
+        np.array([point.geometry.b for point in points]),
+        np.array([point.traces()[0] if aniso else np.zeros(site.size) for point in points]),
+        np.array([point.occ[site] for point in points]),
     )
-
-
-def _labels(values: Array) -> IntArray:
-    """Number the distinct values (equal within SAME, relative): sorted runs, so that no bin edge can split one."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    gap = np.diff(ordered) > SAME * np.maximum(np.abs(ordered[1:]), 1e-6)
-    labels = np.empty(values.size, dtype=np.int64)
-    labels[order] = np.concatenate(([0], np.cumsum(gap)))
-    return labels
+    marks = np.empty((groups.mult.size, 2))
+    merging.mark_pairs(groups.atom_i, groups.atom_j, groups.shift, *states, aniso, marks)
+    first, total = np.empty(groups.mult.size, dtype=np.int64), np.empty(groups.mult.size)
+    count = merging.merge_marks(marks, groups.group_pair, groups.mult, first, total)
+    kept = first[:count]
+    return PairGroups(
+        np.arange(count + 1, dtype=np.int64),
+        groups.atom_i[kept],
+        groups.atom_j[kept],
+        groups.shift[kept],
+        total[:count].copy(),
+        groups.group_pair[kept],
+    )

@@ -31,12 +31,14 @@ from pdfkit.phases._lists import (
     finished,
     listed_pairs,
     rounded,
+    space_of,
     table_of,
 )
 from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._pairs import Order
 from pdfkit.phases._sources import as_structure, from_meta, with_tensors
+from pdfkit.phases._spaces import Space
 from pdfkit.phases.base import (
     Broadening,
     Peaks,
@@ -55,6 +57,8 @@ from pdfkit.structure.structure import NAMES_XYZ, Structure
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
 # symmetry. Elsewhere it would not pay.
 MERGE_ABOVE = 2
+# Pairs that no operation makes equal: with fewer, or more, those that a fit keeps equal are not looked for.
+FEW, MANY = 1e3, 3e6
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
 # Bytes of a list above which bins are taken, whether they pay or not.
@@ -376,7 +380,10 @@ class Crystal(Phase):
         own = slice(5 + n, 5 + n + len(self._inner))
         widest = max(2.0 * max(point.u_max, *values[own], 0.0), kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
         reach = broadening.reach(rmax, widest)
-        table = self._binned(point, args, reach) or table_of(listed_pairs(self, point, values[1 : 1 + n], reach), args)
+        free = slice(1, 1 + n)
+        space, alike = self._space(values[free], tangents[free], reach)
+        table = self._binned(point, args, reach, alike)
+        table = table or table_of(listed_pairs(self, point, values[free], reach, space), args)
         if self.molecules:
             table = _molecules.with_inner(table, self, args, (values[own], tangents[own]))
         return Peaks(
@@ -440,12 +447,22 @@ class Crystal(Phase):
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
 
-    def _binned(self, point: Point, args: Arguments, reach: float) -> Table | None:
-        """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs."""
+    def _space(self, values: Array, tangents: Array, reach: float) -> tuple[Space | None, float]:
+        """Return where values (n,) may go along tangents (n, nq), and how many pairs are equal there to each."""
+        cube = reach**3
+        if self._distinct_pairs * cube < FEW or self._visited * cube > MANY or tangents.size > MOST_REMEMBERED:
+            return None, 1.0
+        return space_of(self, values, tangents, self._visited)
+
+    def _binned(self, point: Point, args: Arguments, reach: float, alike: float) -> Table | None:
+        """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs.
+
+        alike : how many pairs are equal to each.
+        """
         atoms = self._atoms
-        pairs = self._distinct_pairs * reach**3
+        pairs = self._distinct_pairs * reach**3 / alike
         bins = MERGE_ABOVE * reach / _pairs.BIN_R
-        visited = 4.19 * reach**3 * self._listed / point.volume
+        visited = self._visited * reach**3
         many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
         if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
             return None
@@ -459,6 +476,11 @@ class Crystal(Phase):
         """Pairs that no operation makes equal, near enough, over the cube (Å³) of how far they reach."""
         operations = self.structure.rotations.shape[0]
         return float(2.09 * self._atoms.site.size**2 / operations / self.structure.volume())
+
+    @cached_property
+    def _visited(self) -> float:
+        """Pairs that are listed before any are made one, near enough, over the cube (Å³) of how far they reach."""
+        return float(4.19 * self._listed / self.structure.volume())
 
     @cached_property
     def _order(self) -> Order:

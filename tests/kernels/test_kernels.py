@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.kernels import deposit, linear, pairs, peaks, sines
+from pdfkit.kernels import deposit, linear, merging, pairs, peaks, sines
 from pdfkit.structure import Site
 
 CELL = pk.Structure(
@@ -47,7 +47,7 @@ def test_lattice_pairs_visits_every_pair_once(rmax: float) -> None:
     assert set(found) == brute_pairs(rmax)
 
 
-def test_pair_projections() -> None:
+def test_numbers_of_a_pair() -> None:
     rng = np.random.default_rng(1)
     rows = CELL.basis()
     g, x = rows @ rows.T, np.array(CELL.positions())
@@ -57,14 +57,16 @@ def test_pair_projections() -> None:
     b = np.ascontiguousarray(U * np.outer(star, star))
     i, j = np.array([0, 1], dtype=np.int32), np.array([1, 2], dtype=np.int32)
     shift = np.array([[1, 0, -1], [0, 2, 1]], dtype=np.int32)
-    out = np.empty((2, 2))
-    pairs.pair_projections(i, j, shift, g, x, b, True, out)
+    u, trace, occ, marks = rng.uniform(size=3), rng.uniform(size=3), rng.uniform(size=3), np.empty((2, 2))
+    merging.mark_pairs(i, j, shift, *(one[None] for one in (g, x, u, b, trace, occ)), True, marks)
     for p in range(2):
         v = (x[j[p]] + shift[p] - x[i[p]]) @ rows
         n = v / np.linalg.norm(v)
         # CIF convention: U_cart = A N U N Aᵀ with the cell vectors as columns of A and N = diag(a*).
         cartesian = [rows.T @ b[k] @ rows for k in (i[p], j[p])]
-        np.testing.assert_allclose(out[p], [v @ v, n @ sum(cartesian) @ n], rtol=1e-12)
+        rest = merging.OF_S * (u[i[p]] + u[j[p]] + n @ sum(cartesian) @ n)
+        rest += merging.OF_TRACE * (trace[i[p]] + trace[j[p]]) + merging.OF_OCCUPANCY * occ[i[p]] * occ[j[p]]
+        np.testing.assert_allclose(marks[p], [v @ v, rest], rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (4, 40), (15, 300)])

@@ -1,0 +1,168 @@
+"""Pairs that a fit keeps equal are one: the same curves and derivatives, wherever the numbers of the fit go."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import pdfkit as pk
+from pdfkit.io.structures import load_structure
+from pdfkit.phases import _lists, _spaces, crystal
+from pdfkit.phases.base import Broadening
+from pdfkit.structure import Structure
+
+R = np.arange(100, 1600) * 0.01
+
+
+def in_p1(structure: Structure, repeats: tuple[int, int, int] = (1, 1, 1), aniso: bool = False) -> Structure:
+    """List every atom of a crystal, or of a block of its cells, as files without symmetry do."""
+    full, elements, xyz = structure.expand(), [], []
+    for shift in np.ndindex(*repeats):
+        for k, i in enumerate(full.site):
+            x = (full.rotation[k] @ np.array(structure.sites[i].xyz) + full.translation[k]) % 1.0
+            xyz.append((x + shift) / repeats)
+            elements.append(structure.sites[i].element)
+    cell = (*(a * n for a, n in zip(structure.cell[:3], repeats, strict=True)), *structure.cell[3:])
+    tensors = [0.008 if element == elements[0] else 0.013 for element in elements]
+    out = Structure.from_arrays(cell, elements, np.array(xyz), U=tensors)
+    return out.with_anisotropic() if aniso else out
+
+
+def columns(model: pk.Model, *groups: tuple[str, ...]) -> np.ndarray:
+    """Return tangents along which all quantities whose names begin and end as said move together."""
+    out = np.zeros((model.values.size, len(groups)))
+    for k, (start, *ends) in enumerate(groups):
+        for row, name in enumerate(model.names):
+            out[row, k] = name.startswith(start) and any(name.endswith(end) for end in ends)
+    return out
+
+
+def cubic(model: pk.Model, isotropic: bool = True) -> np.ndarray:
+    """Return the tangents of zinc blende."""
+    ends = (".Uiso",) if isotropic else (".U11", ".U22", ".U33")
+    return columns(model, ("p.scale", ""), ("p.", ".a", ".b", ".c"), ("p.Cd", *ends), ("p.S", *ends), ("p.delta2", ""))
+
+
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no two pairs of a crystal in P1 be one."""
+    monkeypatch.setattr(crystal, "FEW", math.inf)
+
+
+def together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for equal pairs however few there are."""
+    monkeypatch.setattr(crystal, "FEW", 0.0)
+    monkeypatch.setattr(_lists, "PAYS", 0.0)
+    for known in (_spaces.spaces_of, _lists.likeness, _lists.merged_at):
+        known.cache_clear()
+
+
+def peaks_of(phase: pk.Crystal, values: np.ndarray, tangents: np.ndarray, rmax: float = 30.0) -> int:
+    found = phase.peaks(values, tangents, Broadening.none(tangents.shape[1]), rmax)
+    return int(found.peak.shape[0])
+
+
+def same(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> None:
+    for mine, theirs in ((one[0][None], other[0][None]), (one[1], other[1])):
+        scale = np.abs(theirs).max(axis=1, initial=0.1)
+        assert (np.abs(mine - theirs).max(axis=1, initial=0.0) <= 1e-10 * scale).all()
+
+
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_atoms_without_symmetry_cost_what_the_cubic_crystal_costs_under_its_ties(isotropic: bool) -> None:
+    zb = load_structure("CdS_zincblende")
+    with_symmetry = pk.Crystal.from_structure(zb, name="p", anisotropic=not isotropic)
+    listed = pk.Crystal.from_structure(in_p1(zb, aniso=not isotropic), name="p")
+    model = pk.Model(listed, pk.Instrument(probe="X", qmax=25.0))
+    n, nq = len(listed.quantities), 5
+    values, tangents = model.values[:n], cubic(model, isotropic)[:n]
+    few = peaks_of(with_symmetry, np.array(with_symmetry.values), np.zeros((len(with_symmetry.values), nq)))
+    assert peaks_of(listed, values, tangents) == pytest.approx(few, rel=0.1)
+    assert peaks_of(listed, values, np.zeros((n, 0))) == pytest.approx(few, rel=0.1)
+    # A fit that moves one atom pulls its pairs apart, and no others.
+    loose = np.column_stack([tangents, np.eye(n)[[q.name for q in listed.quantities].index("S1.x")]])
+    assert few < peaks_of(listed, values, loose) < 20 * few
+
+
+@given(seed=st.integers(0, 10**6), aniso=st.booleans(), repeats=st.integers(1, 2))
+@settings(max_examples=12)
+def test_equal_pairs_are_summed_as_one_by_one(seed: int, aniso: bool, repeats: int) -> None:
+    """Random crystals, some sites of them alike, along random ties, from random places, near and far."""
+    rng = np.random.default_rng(seed)
+    source = load_structure(["CdS_zincblende", "CdS_wurtzite", "TiO2_rutile", "Ni"][rng.integers(4)])
+    structure = in_p1(source, (1, 1, repeats), aniso)
+    phase = pk.Crystal.from_structure(structure, name="p", delta2=1.0, sratio=0.9, rcut=3.0, shape=pk.Sphere(20.0))
+    model = pk.Model(phase, pk.Instrument(probe="X", qmax=22.0, qdamp=0.03, qbroad=0.02))
+    evaluate, n = model.evaluator(R), model.values.size
+    names = np.array(model.names)
+    ties = [columns(model, ("p.", end)) for end in (".a", ".c", ".Uiso", ".U11", ".U23", ".x", ".occ")]
+    alone = np.eye(n)[:, rng.permutation([k for k in range(n) if model.quantities[k].refinable])[:3]]
+    mixed = alone @ rng.normal(size=(3, 2)) * np.where(np.char.find(names, "U") > 0, 0.01, 0.1)[:, None]
+    tangents = np.column_stack([columns(model, ("p.", ".a", ".b", ".c")), *ties, mixed][rng.integers(3) :])
+    size = 1e-3 * rng.normal(size=tangents.shape[1])
+    places = [model.values, model.values + tangents @ size, model.values + 1e-3 * mixed[:, 0] - 2e-3 * tangents[:, 0]]
+    with pytest.MonkeyPatch.context() as patch:
+        apart(patch)
+        expected = [evaluate(values, tangents) for values in places]
+    with pytest.MonkeyPatch.context() as patch:
+        together(patch)
+        for values, one in zip(places, expected, strict=True):
+            same(evaluate(values), (one[0], np.zeros((0, R.size))))
+            same(evaluate(values, tangents), one)
+
+
+def test_a_tie_that_is_not_linear_leaves_no_wrong_pair_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions on a circle: values leave every space that few directions span, and directions turn."""
+    together(monkeypatch)
+    model = pk.Model(
+        pk.Crystal.from_structure(in_p1(load_structure("Ni")), name="p"), pk.Instrument(probe="X", qmax=25.0)
+    )
+    evaluate, k = model.evaluator(R), [model.names.index(name) for name in ("p.Ni2.x", "p.Ni3.y")]
+    start = model.values.copy()
+
+    def at(angle: float) -> tuple[np.ndarray, np.ndarray]:
+        values, tangents = start.copy(), np.zeros((start.size, 1))
+        values[k] += 0.05 * np.array([np.cos(angle) - 1.0, np.sin(angle)])
+        tangents[k, 0] = 0.05 * np.array([-np.sin(angle), np.cos(angle)])
+        return values, tangents
+
+    angles = np.linspace(0.0, 3.0, 30)
+    mine = [evaluate(*at(angle)) for angle in angles]
+    apart(monkeypatch)
+    for angle, one in zip(angles, mine, strict=True):
+        same(one, evaluate(*at(angle)))
+
+
+def test_a_walk_through_all_values_does_not_look_for_equal_pairs_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    together(monkeypatch)
+    phase = pk.Crystal.from_structure(in_p1(load_structure("CdS_zincblende")), name="p")
+    values = np.array(phase.values)
+    rng, looked = np.random.default_rng(1), []
+    inner = _spaces.Space.around
+    monkeypatch.setattr(_spaces.Space, "around", lambda *a: looked.append(1) or inner(*a))
+    for _ in range(100):
+        peaks_of(phase, values * (1.0 + 1e-4 * rng.normal(size=values.size)), np.zeros((values.size, 0)), 10.0)
+    assert len(looked) < 25
+
+
+def test_a_scan_of_one_number_is_one_space() -> None:
+    """What is asked for without directions, along a line, is soon known to be a line."""
+    spaces = _spaces.Spaces(np.full(4, 0.01))
+    found = [spaces.find(np.array([1.0, 2.0, 3.0, 4.0 + 0.1 * k]), np.zeros((4, 0))) for k in range(12)]
+    assert found[5] is found[-1] is not None
+    assert found[-1].basis.shape == (4, 1)
+
+
+def test_a_space_holds_what_its_directions_reach_and_nothing_else() -> None:
+    spaces = _spaces.Spaces(np.full(3, 0.01))
+    base, along = np.array([5.0, 5.0, 0.2]), np.array([[1.0], [1.0], [0.0]])
+    space = spaces.find(base, along)
+    assert space is not None
+    assert spaces.find(base + 0.3 * along[:, 0], -2.0 * along) is space
+    assert spaces.find(base + 0.3 * along[:, 0], np.zeros((3, 0))) is space
+    assert not space.holds(base + np.array([0.0, 0.0, 1e-9]))
+    assert spaces.find(base + np.array([0.0, 0.0, 1e-9]), along) is not space
+    assert spaces.find(base, np.eye(3)) is None
