@@ -29,7 +29,7 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.least_squares import refit
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.spectrum import relative_size
-from pdfkit.model.params import ParameterMap
+from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.restraints import Restrained, Restraint
 from pdfkit.results.result import DatasetFit, FitResult
 

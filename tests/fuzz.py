@@ -38,7 +38,7 @@ import numpy as np
 
 import pdfkit as pk
 from pdfkit.benchmarking import timing
-from pdfkit.io.stru import write_stru
+from pdfkit.io.stru_text import write_stru
 
 SECONDS, GIGABYTES, CHARACTERS = 5.0, 1.0, 500
 DEAF = 60.0

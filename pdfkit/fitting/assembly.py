@@ -17,7 +17,8 @@ from pdfkit.fitting.determined import units
 from pdfkit.fitting.minimiser import Outcome
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import honest
-from pdfkit.model.params import ParameterMap, Parameters, is_held, set_correlations
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.params import Parameters, is_held, set_correlations
 from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
 
 UNTOLD = 1e-8

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.model.params import ParameterMap
+from pdfkit.model.mapping import ParameterMap
 
 
 def at_bounds(mapping: ParameterMap, x: Array) -> Any:

@@ -20,7 +20,8 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.bounds import at_bounds
 from pdfkit.fitting.residuals import OFF_ZERO, Residuals
 from pdfkit.fitting.undetermined import Combination, reason
-from pdfkit.model.params import ParameterMap, Parameters, is_held
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.params import Parameters, is_held
 
 EXACT = 1e-9
 """Singular value, relative to the largest, of what has no effect: null vectors have 1e-15, others more than 1e-6."""

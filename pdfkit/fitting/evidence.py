@@ -31,7 +31,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.boxed import Boxed, ln_mean
 from pdfkit.fitting.residuals import Residuals
-from pdfkit.model.params import ParameterMap
+from pdfkit.model.mapping import ParameterMap
 from pdfkit.results.result import FitResult
 
 # A misfit of nothing but rounding has no finite logarithm: no Rw counts as smaller than this.

@@ -23,8 +23,9 @@ from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
 from pdfkit.fitting.search import Found, staged
 from pdfkit.fitting.starts import Search
+from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
-from pdfkit.model.params import ParameterMap, Parameters, apply_choices, is_default, make_parameters
+from pdfkit.model.params import Parameters, apply_choices, is_default, make_parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.model.restraints import Restraint
 from pdfkit.results.problem import MAX_NFEV, FitProblem, FitSettings, PosedData

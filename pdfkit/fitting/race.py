@@ -19,7 +19,8 @@ from pdfkit.errors import PdfkitError
 from pdfkit.fitting.minimiser import Outcome, minimise
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.starts import is_displacement, is_size
-from pdfkit.model.params import ParameterMap, Parameters
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.params import Parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.results.problem import FitProblem
 

@@ -18,8 +18,9 @@ from pdfkit.fitting.spectrum import spectral
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model.evaluate import Evaluator
+from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
-from pdfkit.model.params import ParameterMap, Parameters
+from pdfkit.model.params import Parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.phases.base import Quantity
 from pdfkit.results.problem import FitProblem, PosedData, independent_points

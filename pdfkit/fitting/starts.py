@@ -12,7 +12,8 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit.errors import ParameterError, nearest
-from pdfkit.model.params import ParameterMap, Parameters
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.params import Parameters
 
 SEARCHES = ("staged", "plain", "thorough")
 LENGTHS = ("a", "b", "c", "a_h", "h")

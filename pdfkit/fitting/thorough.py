@@ -24,7 +24,8 @@ from pdfkit.fitting.minimiser import Progress, announce
 from pdfkit.fitting.race import FLAT, Place, Race, own, raced, same, tried
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.starts import Search, is_displacement, is_size, points, ranges_of
-from pdfkit.model.params import ParameterMap, Parameters
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.params import Parameters
 from pdfkit.results.minima import UNSEEN, Minima, Minimum, differences, unseen
 from pdfkit.results.problem import FitProblem
 from pdfkit.results.result import FitResult

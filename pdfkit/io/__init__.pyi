@@ -8,7 +8,7 @@ from .pdf import read_pdf as read_pdf
 from .pdf import write_pdf as write_pdf
 from .sq import read_sq as read_sq
 from .sq import write_sq as write_sq
-from .stru import write_stru as write_stru
+from .stru_text import write_stru as write_stru
 from .structures import available_structures as available_structures
 from .structures import load_structure as load_structure
 from .structures import read_structure as read_structure

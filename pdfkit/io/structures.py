@@ -13,7 +13,8 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
 from pdfkit.io.cif.files import read_cif, write_cif
 from pdfkit.io.rmc import read_rmc6f
-from pdfkit.io.stru import read_stru, write_stru
+from pdfkit.io.stru import read_stru
+from pdfkit.io.stru_text import write_stru
 from pdfkit.structure.structure import Structure
 
 __all__ = ["available_structures", "load_structure", "read_structure", "write_cif", "write_stru"]

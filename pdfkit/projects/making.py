@@ -17,7 +17,7 @@ import numpy as np
 from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
-from pdfkit.io.stru import listed_numbers
+from pdfkit.io.stru_text import listed_numbers
 from pdfkit.projects.project import Curves, Fits, Project, ProjectData, ProjectFit, ProjectParameter, ProjectPhase
 from pdfkit.projects.recipes import stru_text
 

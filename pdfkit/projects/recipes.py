@@ -81,7 +81,7 @@ def stru_text(phase: Crystal, covariance: Array | None = None) -> str:
 
     covariance : of the quantities of the phase (`FitResult.covariance_of`), for standard uncertainties.
     """
-    from pdfkit.io.stru import format_stru, listed_numbers
+    from pdfkit.io.stru_text import format_stru, listed_numbers
 
     own = {name: getattr(phase, name) for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
     shape = {p.name: value for p, value in zip(phase.shape.parameters, phase.shape.values(), strict=True)}

@@ -237,7 +237,7 @@ class FitResult:
 
     def covariance_of(self, phase: Phase) -> Array:
         """Return the covariance (n, n) of the quantities of a phase: 0 where one is fixed, NaN where it is unknown."""
-        from pdfkit.model.params import ParameterMap
+        from pdfkit.model.mapping import ParameterMap
 
         mapping = ParameterMap.of(self.params)
         tangents = mapping(self.values)[1]

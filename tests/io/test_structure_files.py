@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError, WriteError
 from pdfkit.io.cif.files import write_cif
-from pdfkit.io.stru import write_stru
+from pdfkit.io.stru_text import write_stru
 from pdfkit.io.structures import available_structures, load_structure, read_structure
 from pdfkit.structure import symmetry as structure_symmetry
 from pdfkit.structure.operations import format_operation, identify, parse_operations, table, tabulated_operations

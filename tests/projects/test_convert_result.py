@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import pdfkit as pk
 from pdfkit.cli.app import app
-from pdfkit.io.stru import format_stru, listed_numbers
+from pdfkit.io.stru_text import format_stru, listed_numbers
 from pdfkit.projects.recipes import stru_text
 
 LAB = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03)

@@ -15,7 +15,7 @@ from ase.build import bulk
 import pdfkit as pk
 from pdfkit.cli.info import of_structure
 from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
-from pdfkit.io.stru import write_stru
+from pdfkit.io.stru_text import write_stru
 from pdfkit.structure import symmetry
 from pdfkit.structure.site import Site
 from pdfkit.structure.structure import Structure

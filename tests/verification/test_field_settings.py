@@ -517,7 +517,7 @@ def test_the_nyquist_grid_is_that_of_pdfgui() -> None:
 @pytest.mark.parametrize(("rmin", "qmax"), [(1.99, 25.0), (1.49, 19.0), (0.57, 30.0), (2.03, 12.0), (1.0, 22.5)])
 def test_curves_on_the_nyquist_grid_are_those_of_pdffit2(rmin: float, qmax: float, tmp_path: Path) -> None:
     pdffit2 = pytest.importorskip("diffpy.pdffit2")
-    from pdfkit.io.stru import write_stru
+    from pdfkit.io.stru_text import write_stru
 
     write_stru(tmp_path / "ni.stru", NICKEL.phases[0].structure)  # type: ignore[attr-defined]
     step = math.pi / qmax

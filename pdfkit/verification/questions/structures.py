@@ -120,7 +120,7 @@ def value_of_G(path: Path, r: float, instrument: Mapping[str, Any], **options: A
 def written_and_read(path: Path, ask: str, to: str, **options: Any) -> Any:
     """Return the answer to another question about the file that pdfkit writes of it (`to`: its name)."""
     from pdfkit.io.cif.files import write_cif
-    from pdfkit.io.stru import write_stru
+    from pdfkit.io.stru_text import write_stru
 
     target = path.parent / to
     structure: Structure = read_structure(path, **options)
