@@ -34,6 +34,10 @@ def convert(
             metavar="PROJECT.ddp3|RESULT.h5", help="A PDFgui project (.ddp3 or .ddp), or a result of a fit (.h5)."
         ),
     ],
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Of a result: only this file, which ends in .res, .fgr or .ddp3."),
+    ] = None,
     out: o.OutFolder = None,
     convention: Convention = None,
 ) -> Printed:
@@ -43,8 +47,9 @@ def convert(
     structures (.stru) and data (.gr); run one with `pdfkit fit <folder>/fit.toml`. With --convention pdffit2 the data
     are the points that PDFgui hands to PDFfit2.
 
-    From a result (.h5): refined structures (.stru with standard uncertainties), fit curves (.fgr), and a project
-    (.ddp3) to go on with in PDFgui.
+    From a result (.h5): refined structures (.stru with standard uncertainties), fit curves (.fgr), the text that
+    PDFgui exports (.res), and a project (.ddp3) to go on with in PDFgui; or one of these files alone, pdfkit convert
+    fit.h5 ni.res.
     """
     from pdfkit.cli.fits import is_hdf5
     from pdfkit.projects.reading import read_project
@@ -52,10 +57,30 @@ def convert(
     if is_hdf5(project):
         if convention is not None:
             raise PdfkitError(f"--convention {convention} is for projects of PDFgui: a result has its own")
-        return _for_pdfgui(project, _folder(project, out))
+        return _for_pdfgui(project, _folder(project, out)) if file is None else _alone(project, file, out)
+    if file is not None:
+        raise PdfkitError(f"{file}: a project becomes a folder of recipes, not one file: give --out a folder")
     found = read_project(project)
     files = found.convert(_folder(project, out), convention or "pdffit2")
     return Printed("\n".join(map(str, files)), files, {"fits": list(found.fits)}, _remarks(found), _left_out(found))
+
+
+def _alone(path: Path, file: Path, out: Path | None) -> Printed:
+    """Write one file of a result, in the form that its ending says."""
+    from pdfkit.io._atomic import check_target
+    from pdfkit.io.exports import write_fgr, write_project, write_res
+    from pdfkit.results.saving import load_result
+
+    writers: dict[str, Any] = {".res": write_res, ".fgr": write_fgr, ".ddp3": write_project}
+    kind = file.suffix.lower()
+    if kind not in writers:
+        raise PdfkitError(f"{file}: a result is written as one file for PDFgui in .res, .fgr or .ddp3: end it so")
+    if out is not None:
+        raise PdfkitError(f"{file} says where to write, and --out a folder: give one of the two")
+    check_target(file, [path])
+    result = load_result(path)
+    writers[kind](file, {path.stem: result} if kind == ".ddp3" else result)
+    return Printed(files=[file], values={"rw": result.rw})
 
 
 def _for_pdfgui(path: Path, out: Path) -> Printed:
@@ -64,12 +89,14 @@ def _for_pdfgui(path: Path, out: Path) -> Printed:
     from pdfkit.io._folders import folder, publish
     from pdfkit.io.exports import write_fgr, write_project
     from pdfkit.projects.recipes import stru_text
+    from pdfkit.projects.summary import res_text
     from pdfkit.results.saving import load_result
 
     result = load_result(path)
     phases: list[Any] = list(result.datasets[0].model.phases)
     texts = {f"{one.name}.stru": stru_text(one, result.covariance_of(one)) for one in phases if one.kind == "crystal"}
     left = [f"phase {one.name} is {one.kind}, and no .stru is written of it" for one in phases if one.kind != "crystal"]
+    texts |= {} if left else {f"{path.stem}.res": res_text(result)}
     curves = {f"{one.name or path.stem}.fgr": one.name or None for one in result.datasets}
     name = f"{path.stem}.ddp3"
     with folder(out, [*texts, *curves, name], [path]) as target, publish(target) as stage:

@@ -3,6 +3,7 @@ from .columns import read_columns as read_columns
 from .columns import write_columns as write_columns
 from .exports import write_fgr as write_fgr
 from .exports import write_project as write_project
+from .exports import write_res as write_res
 from .intensity import read_intensity as read_intensity
 from .pdf import read_pdf as read_pdf
 from .pdf import write_pdf as write_pdf

@@ -184,6 +184,29 @@ def write_fgr(path: AnyPath, result: FitResult, dataset: str | None = None) -> N
     write_text(path, _rows([*head, "#L r(A) G(r) d_r d_Gr Gdiff"], columns))
 
 
+def write_res(path: AnyPath, result: FitResult) -> None:
+    """Write a fit as the text that PDFgui exports, a .res file: phases, data, parameters, with standard errors.
+
+    Raises PdfkitError for phases that are no crystals, WriteError when the file cannot be written.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> result = pk.fit(model, model(np.arange(1, 10, 0.02)), free=["scale"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pk.io.write_res(f"{folder}/ni.res", result)
+    ...     print(Path(folder, "ni.res").read_text().splitlines()[7])
+     Scale factor           : 1
+    """
+    from pdfkit.projects.summary import res_text
+
+    write_text(path, res_text(result))
+
+
 def write_project(path: AnyPath, fits: Mapping[str, FitResult]) -> Path:
     """Write fits, by name, as a project that PDFgui opens (.ddp3), for those who go on there.
 

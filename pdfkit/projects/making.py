@@ -20,6 +20,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.io.stru_text import listed_numbers
 from pdfkit.projects.project import Curves, Fits, Project, ProjectData, ProjectFit, ProjectParameter, ProjectPhase
 from pdfkit.projects.recipes import stru_text
+from pdfkit.projects.summary import res_text
 
 if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
@@ -45,16 +46,7 @@ def fit_of(name: str, result: FitResult) -> ProjectFit:
     phases = tuple(_phase(phase, result, formulas) for phase in result.datasets[0].model.phases)
     data = tuple(_data(one, formulas, len(result.datasets) > 1) for one in result.datasets)
     parameters = {k: _parameter(k, result.params[free]) for free, k in numbers.items()}
-    return ProjectFit(name, phases, data, parameters, result.rw, f"{result}\n\n{_report(parameters)}")
-
-
-def _report(parameters: Mapping[int, ProjectParameter]) -> str:
-    """Return values and errors of the parameters in the words of PDFfit2's reports, which `read_project` looks for."""
-    lines = [" Refinement parameters :"]
-    for k, one in parameters.items():
-        error = "" if one.stderr is None else f" ({one.stderr:.3g})"
-        lines.append(f"  {k}: {one.best:.9g}{error}")
-    return "\n".join(lines) + "\n"
+    return ProjectFit(name, phases, data, parameters, result.rw, res_text(result))
 
 
 def _check(result: FitResult) -> None:

@@ -69,13 +69,74 @@ def test_a_result_becomes_files_of_pdfgui(result: pk.FitResult, tmp_path: Path) 
     done = CliRunner().invoke(app, ["convert", str(saved), "--out", str(tmp_path / "gui"), "--json"])
     assert done.exit_code == 0, done.output
     names = sorted(Path(file).name for file in json.loads(done.stdout)["files"])
-    assert names == ["dots.ddp3", "dots.fgr", "wz.stru", "zb.stru"]
+    assert names == ["dots.ddp3", "dots.fgr", "dots.res", "wz.stru", "zb.stru"]
     back = pk.read_pdf(tmp_path / "gui/dots.fgr")
     np.testing.assert_allclose(back.G, result.data.G, atol=1e-12)
     fit = pk.read_project(tmp_path / "gui/dots.ddp3").fits["dots"]
     # The data are whole, and the range is that of the fit.
     assert (fit.data[0].observed.r[0], fit.data[0].observed.r[-1]) == pytest.approx((R[0], R[-1]))
     assert (fit.data[0].rmin, fit.data[0].rmax) == pytest.approx((1.5, 12.0))
+    assert fit.report == (tmp_path / "gui/dots.res").read_text().rstrip("\n")
+    for k, name in enumerate(result.free, 1):
+        assert fit.parameters[k].best == pytest.approx(result.params[name].value, rel=1e-8)
+        assert fit.parameters[k].stderr == pytest.approx(result.params[name].stderr, rel=5e-3)
+
+
+def test_a_res_has_the_headings_of_pdffit2_and_the_numbers_of_the_fit(result: pk.FitResult, tmp_path: Path) -> None:
+    pk.io.write_res(tmp_path / "dots.res", result)
+    text = (tmp_path / "dots.res").read_text()
+    recorded = pk.read_project(Path(__file__).parent / "data/one.ddp3")
+    theirs = next(iter(recorded.fits.values())).report
+    heads = ("PDF REFINEMENT", "PHASE 1", "Lattice parameters     :", "Atom positions & occupancies :", "Rw - value  ")
+    heads += (
+        "Anisotropic temperature factors :",
+        "DATA SET : 1",
+        "Refinement parameters :",
+        "Correlations greater than 0.8",
+    )
+    for words in heads:
+        assert words in text
+        assert words in theirs
+    a = result.params["wz.a"]
+    (cell, *_) = [line for line in text.splitlines() if "Lattice parameters" in line]
+    assert f"{a.value:.6g} ({a.stderr:.2g})" in cell
+    # Every atom of both cells, with what the fit knows of it: four of wurtzite, eight of zinc blende.
+    atoms = [line for line in text.splitlines() if line.startswith(("   CD", "   SE"))]
+    assert len(atoms) == 2 * (4 + 8)
+    z = result.params["wz.Se.z"]
+    assert f"{z.value:.6g} ({z.stderr:.2g})" in next(line for line in atoms if line.startswith("   SE"))
+    assert f"Rw - value           : {result.rw:.6g}" in text
+    assert f"  @{len(result.free)} {result.free[-1]}" in text
+
+
+@pytest.mark.parametrize("name", ["ni.res", "ni.fgr", "ni.ddp3"])
+def test_one_file_is_written_where_it_is_named(
+    result: pk.FitResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result.save("dots.h5")
+    done = CliRunner().invoke(app, ["convert", "dots.h5", name])
+    assert done.exit_code == 0, done.output
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["dots.h5", name])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dots.h5", "ni.txt"], "in .res, .fgr or .ddp3"),
+        (["dots.h5", "ni.res", "--out", "x"], "give one of the two"),
+        (["one.ddp3", "ni.res"], "a project becomes a folder of recipes"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused(
+    result: pk.FitResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result.save("dots.h5")
+    Path("one.ddp3").write_bytes((Path(__file__).parent / "data/one.ddp3").read_bytes())
+    done = CliRunner().invoke(app, ["convert", *words])
+    assert said in str(done.exception)
+    assert not Path("ni.res").exists()
 
 
 def test_what_pdfgui_does_not_have_is_said(tmp_path: Path) -> None:
