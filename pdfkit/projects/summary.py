@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit.errors import PdfkitError
-from pdfkit.io.stru import listed_numbers
+from pdfkit.io.stru_text import listed_numbers
 
 if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
