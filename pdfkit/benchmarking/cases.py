@@ -370,7 +370,9 @@ def cases() -> dict[str, Case]:
         Case("reduction", "reduction of 3,000 points to G(r)", partial(_fits, "reduction")),
         Case("screening", "screening, clusters a second in one process", partial(_fits, "screening")),
     ]
-    return {case.name: case for case in [*_crystal_cases(), *small, *_cluster_cases(), *rest]}
+    from pdfkit.benchmarking import cells  # what makes them is here
+
+    return {case.name: case for case in [*_crystal_cases(), *small, *cells.cases(), *_cluster_cases(), *rest]}
 
 
 def child(name: str, program: str) -> None:

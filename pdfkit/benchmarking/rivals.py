@@ -11,7 +11,7 @@ import importlib.util
 import io
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import count
 from typing import Any
@@ -88,6 +88,47 @@ def pdffit2_fit(model: Model, start: Mapping[str, float], data: PDF, rmin: float
         return np.array([np.sqrt(((calc - seen) ** 2).sum() / (seen**2).sum())])
 
     return run
+
+
+def pdffit2_ties(
+    model: Model, groups: Sequence[Sequence[str]], data: PDF, rmin: float, rmax: float
+) -> Callable[[], Array]:
+    """Return what fits one crystal in P1 to data in PDFfit2; quantities of a group keep their ratios; answer (Rw,)."""
+    phase, known = model.phases[0], dict(zip(model.names, model.values.tolist(), strict=True))
+
+    def run() -> Array:
+        program, at = _pdffit(), model.instrument
+        program.add_structure(phase.structure.to_diffpy())  # type: ignore[attr-defined]  # crystals only
+        program.read_data_lists("X", at.qmax, at.qdamp, data.r.tolist(), data.G.tolist())
+        program.setvar("qbroad", at.qbroad)
+        program.setvar("delta2", known["p.delta2"])
+        program.setvar("pscale", known["p.scale"])
+        program.pdfrange(1, rmin, rmax)
+        labels = [site.label for site in phase.structure.sites]  # type: ignore[attr-defined]
+        for k, names in enumerate(groups, 1):
+            for name in names:
+                for variable in _variables(program, name.removeprefix("p."), labels):
+                    ratio = program.getvar(variable) / known[names[0]]
+                    program.constrain(variable, f"{ratio!r}*@{k}")
+            program.setpar(k, known[names[0]])
+        program.refine()
+        calc, seen = np.array(program.getpdf_fit()), np.array(program.getpdf_obs())
+        return np.array([np.sqrt(((calc - seen) ** 2).sum() / (seen**2).sum())])
+
+    return run
+
+
+def _variables(program: Any, name: str, labels: Sequence[str]) -> list[Any]:
+    """Return PDFfit2's names of a quantity of ours, in P1."""
+    label, _, what = name.rpartition(".")
+    if not label:
+        lattice = {"a": 1, "b": 2, "c": 3}
+        return [program.lat(lattice[what])] if what in lattice else ["pscale" if what == "scale" else what]
+    atom = labels.index(label) + 1
+    if what != "Uiso":
+        return [getattr(program, what.lower())(atom)]
+    tensor = (program.u11, program.u22, program.u33, program.u12, program.u13, program.u23)
+    return [u(atom) for u in tensor if program.getvar(u(atom))]  # of oblique axes, too, in proportion
 
 
 def _constrain(program: Any, start: Mapping[str, float]) -> None:

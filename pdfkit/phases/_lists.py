@@ -133,13 +133,18 @@ def space_of(crystal: Crystal, free: Array, tangents: Array, visited: float) -> 
     return (space, alike) if alike > PAYS else (None, 1.0)
 
 
-def listed_pairs(crystal: Crystal, point: Point, free: Array, rmax: float, space: Space | None) -> PairGroups:
+def listed_pairs(
+    crystal: Crystal, point: Point, free: Array, rmax: float, where: tuple[Space | None, float]
+) -> PairGroups:
     """Return pairs complete to rmax, enumerated at a rounded reference so that nearby parameters share one list.
 
     Near the structure that is the structure's own; elsewhere, where its list would have to be much longer, that of the
-    values `free`; where even that does not do (long cells), those values themselves. space: pairs equal in it are one.
+    values `free`; where even that does not do (long cells), those values themselves. where: of `space_of`; pairs
+    equal in the space are one.
     """
-    _afford(crystal.name, 4.19 * rmax**3 * crystal._listed / point.volume, 1 + point.directions.kind.size, rmax)
+    space, alike = where
+    curves = (1 + point.directions.kind.size) / alike
+    _afford(crystal.name, 4.19 * rmax**3 * crystal._listed / point.volume, curves, rmax)
     key, (reference, reach) = crystal._key, _complete(crystal, point, free, rmax)
     return groups_at(key, reference, reach) if space is None else merged_at(key, space, reference, reach)
 
@@ -170,7 +175,7 @@ def rounded(q: Quantity, value: float) -> float:
     return round(value, 2)
 
 
-def _afford(name: str, pairs: float, curves: int, rmax: float) -> None:
+def _afford(name: str, pairs: float, curves: float, rmax: float) -> None:
     if pairs < 1e5:
         return
     what = f"{name}: listing its pairs within {rmax:.0f} Å"

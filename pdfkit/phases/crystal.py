@@ -57,7 +57,8 @@ from pdfkit.structure.structure import NAMES_XYZ, Structure
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
 # symmetry. Elsewhere it would not pay.
 MERGE_ABOVE = 2
-# Pairs that no operation makes equal: with fewer, or more, those that a fit keeps equal are not looked for.
+# Pairs that no operation makes equal: with fewer, or with more to look at than bins of isotropic displacements cost,
+# those that a fit keeps equal are not looked for.
 FEW, MANY = 1e3, 3e6
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
@@ -381,9 +382,9 @@ class Crystal(Phase):
         widest = max(2.0 * max(point.u_max, *values[own], 0.0), kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
         reach = broadening.reach(rmax, widest)
         free = slice(1, 1 + n)
-        space, alike = self._space(values[free], tangents[free], reach)
-        table = self._binned(point, args, reach, alike)
-        table = table or table_of(listed_pairs(self, point, values[free], reach, space), args)
+        where = self._space(values[free], tangents[free], reach)
+        table = self._binned(point, args, reach, where[1])
+        table = table or table_of(listed_pairs(self, point, values[free], reach, where), args)
         if self.molecules:
             table = _molecules.with_inner(table, self, args, (values[own], tangents[own]))
         return Peaks(
@@ -450,7 +451,8 @@ class Crystal(Phase):
     def _space(self, values: Array, tangents: Array, reach: float) -> tuple[Space | None, float]:
         """Return where values (n,) may go along tangents (n, nq), and how many pairs are equal there to each."""
         cube = reach**3
-        if self._distinct_pairs * cube < FEW or self._visited * cube > MANY or tangents.size > MOST_REMEMBERED:
+        many = self._visited * cube > MANY and not self._maps.anisotropic
+        if self._distinct_pairs * cube < FEW or many or tangents.size > MOST_REMEMBERED:
             return None, 1.0
         return space_of(self, values, tangents, self._visited)
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import pdfkit as pk
-from pdfkit.benchmarking import bench, cases, rivals, runner, timing
+from pdfkit.benchmarking import bench, cases, cells, rivals, runner, timing
 from pdfkit.benchmarking import report as benchmarking_report
 from pdfkit.benchmarking.cases import Case, Prepared, Rival
 from pdfkit.benchmarking.report import BenchReport, BenchRow
@@ -186,3 +186,18 @@ def test_a_folder_that_is_missing_is_found_before_the_measuring(
     done = CliRunner().invoke(app.app, ["bench", "-o", str(tmp_path / "file" / "o")])
     assert isinstance(done.exception, pk.PdfkitError)
     assert "cannot be written" in str(done.exception)
+
+
+@pytest.mark.parametrize("aniso", [False, True])
+def test_listed_cells_are_fitted_by_both_programs_alike(aniso: bool) -> None:
+    name, difference, bound, _ = checked = cells.jacobian(8, aniso, 8.0).check()  # type: ignore[misc]
+    assert difference <= bound, checked
+    assert name
+    prepared = cells.whole_fit(8, aniso, 8.0)
+    assert prepared.run().rw < 0.05
+    if rivals.installed(rivals.PDFFIT2):
+        rival = prepared.rivals[rivals.PDFFIT2]()
+        assert cases.relative(rival.mine(), rival.run()) <= rival.bound
+    known = cases.cases()
+    assert {f"listed-{n}-{kind}-fit" for n in cells.CELLS for kind in ("iso", "aniso")} <= set(known)
+    assert list(cells.tied(cells._model(48, aniso)))[2:4] == ["p.a", "p.c"]
