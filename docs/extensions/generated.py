@@ -73,18 +73,23 @@ def parameters(name: str, command: Any) -> list[str]:
     """Return usage and a table of the parameters of a command."""
     shown = [one for one in command.params if one.name != "help" and not getattr(one, "hidden", False)]
     arguments = [one for one in shown if one.param_type_name == "argument"]
-    metavars = " ".join(one.metavar or one.name.upper() for one in arguments)
+    metavars = " ".join(f"{called(one)}..." if one.nargs == -1 else called(one) for one in arguments)
     rows = [f"| {cell(spelled(one))} | {cell(explained(one))} |" for one in shown]
     table = ["| argument or option | what it says |", "|---|---|", *rows] if rows else []
     return ["```bash", f"{name} [OPTIONS] {metavars}".rstrip(), "```", "", *table]
 
 
+def called(one: Any) -> str:
+    """Return the word that stands for the value of a parameter."""
+    return str(one.metavar or one.name.upper())
+
+
 def spelled(one: Any) -> str:
     """Return how a parameter is written."""
     if one.param_type_name == "argument":
-        return f"`{one.metavar or one.name.upper()}`"
+        return f"`{called(one)}`"
     names = [*one.opts, *one.secondary_opts]
-    value = "" if one.is_flag else f" {one.metavar or one.name.upper()}"
+    value = "" if one.is_flag else f" {called(one)}"
     return ", ".join(f"`{text}{value if text == names[-1] else ''}`" for text in names)
 
 

@@ -215,7 +215,7 @@ def build(
         ),
     ],
     sizes: Annotated[
-        list[float] | None, typer.Argument(metavar="SIZE...", help="Lengths in Å; of tetrahedra, atoms along an edge.")
+        list[float] | None, typer.Argument(metavar="SIZE", help="Lengths in Å; of tetrahedra, atoms along an edge.")
     ] = None,
     centre: Annotated[
         str | None, typer.Option(help="What is in the centre: anion, cation, bond, void, or an element.")

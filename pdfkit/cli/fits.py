@@ -49,7 +49,7 @@ def fit(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...",
+            metavar="FILE",
             help="Data and structures (files, or names from `pdfkit structures`), in any order; or a recipe (.toml); "
             "or a PDFgui project (.ddp3); or a result (.h5) to go on from, with or without other data.",
             autocompletion=o.structure_names,
@@ -137,7 +137,7 @@ def of_fit(result: FitResult, files: list[Path], title: str = "", note: str = ""
 def compare(
     fits: Annotated[
         list[Path],
-        typer.Argument(metavar="FIT...", help="Two or more models of one data set: recipes, or results (.h5)."),
+        typer.Argument(metavar="FIT", help="Two or more models of one data set: recipes, or results (.h5)."),
     ],
     evidence: Annotated[
         str,
@@ -322,7 +322,7 @@ def _loaded(path: Path) -> Recipe:
 
 def plot(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="G(r) files and results of fits (.h5), in one picture.")
+        list[Path], typer.Argument(metavar="FILE", help="G(r) files and results of fits (.h5), in one picture.")
     ],
     offset: Annotated[
         float | None,
@@ -400,7 +400,7 @@ def recipe(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE...]",
+            metavar="FILE",
             help="Data and structures to propose a fit for; or the name that the data of the example are to have.",
             autocompletion=o.structure_names,
         ),

@@ -30,7 +30,7 @@ _SETTINGS = (
 
 def reduce(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILE...", help="Intensities (.iq, .chi, .xy, .xye, …) or patterns.")
+        list[str] | None, typer.Argument(metavar="FILE", help="Intensities (.iq, .chi, .xy, .xye, …) or patterns.")
     ] = None,
     composition: o.Composition = None,
     background: Annotated[

@@ -36,7 +36,7 @@ def screen(
     data: Annotated[Path, typer.Argument(metavar="DATA.gr", help="Measured G(r).")],
     candidates: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CANDIDATE...", help="Structure files (xyz, CIF, …), or folders of them."),
+        typer.Argument(metavar="CANDIDATE", help="Structure files (xyz, CIF, …), or folders of them."),
     ] = None,
     build: Annotated[
         list[str] | None,

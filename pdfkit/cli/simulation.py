@@ -20,7 +20,7 @@ def simulate(
     structures: Annotated[
         list[str],
         typer.Argument(
-            metavar="STRUCTURE...",
+            metavar="STRUCTURE",
             help="Structure files, or names from `pdfkit structures`.",
             autocompletion=o.structure_names,
         ),

@@ -18,6 +18,7 @@ from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.io.stru_text import listed_numbers
+from pdfkit.projects.grids import observed_step
 from pdfkit.projects.project import Curves, Fits, Project, ProjectData, ProjectFit, ProjectParameter, ProjectPhase
 from pdfkit.projects.recipes import stru_text
 from pdfkit.projects.summary import res_text
@@ -177,11 +178,11 @@ def _data(one: DatasetFit, formulas: Mapping[str, str], several: bool) -> Projec
     scale = f"{lead}{phase.name}.scale"
     if several and scale in formulas:
         own["dscale"] = formulas[scale]
-    r = one.data.r
+    r, observed = one.data.r, _observed(one)
     return ProjectData(
         name,
-        _observed(one),
-        float(r[0]),
+        observed,
+        float(r[0]) + 0.5 * observed_step(observed),  # PDFgui begins at the last point below
         float(r[-1]),
         float(r[-1] - r[0]) / max(r.size - 1, 1),
         constraints=own,

@@ -73,9 +73,10 @@ def test_a_result_becomes_files_of_pdfgui(result: pk.FitResult, tmp_path: Path) 
     back = pk.read_pdf(tmp_path / "gui/dots.fgr")
     np.testing.assert_allclose(back.G, result.data.G, atol=1e-12)
     fit = pk.read_project(tmp_path / "gui/dots.ddp3").fits["dots"]
-    # The data are whole, and the range is that of the fit.
+    # The data are whole, and the range is that of the fit: PDFgui takes the last point below where it begins.
     assert (fit.data[0].observed.r[0], fit.data[0].observed.r[-1]) == pytest.approx((R[0], R[-1]))
-    assert (fit.data[0].rmin, fit.data[0].rmax) == pytest.approx((1.5, 12.0))
+    assert (fit.data[0].rmin, fit.data[0].rmax) == pytest.approx((1.5 + 0.5 * (R[1] - R[0]), 12.0))
+    assert fit.data[0].sampled().r[0] == pytest.approx(1.5)
     assert fit.report == (tmp_path / "gui/dots.res").read_text().rstrip("\n")
     for k, name in enumerate(result.free, 1):
         assert fit.parameters[k].best == pytest.approx(result.params[name].value, rel=1e-8)
@@ -137,6 +138,17 @@ def test_files_that_cannot_be_written_are_refused(
     done = CliRunner().invoke(app, ["convert", *words])
     assert said in str(done.exception)
     assert not Path("ni.res").exists()
+
+
+def test_the_rw_of_a_fit_in_its_convention_is_repeated_from_its_project(tmp_path: Path) -> None:
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), LAB, convention="pdffit2")
+    r = np.arange(1501) * 0.01
+    clean = model.with_values({"a": 3.53})(r).G
+    whole = pk.PDF(r, clean + np.random.default_rng(1).normal(0, 0.05, r.size), instrument=LAB)
+    result = pk.fit(model, whole, rmin=1.5, rmax=12.0, free=["scale", "a", "Uiso"], search="plain")
+    pk.io.write_project(tmp_path / "ni.ddp3", {"ni": result})
+    again = pk.read_project(tmp_path / "ni.ddp3").fits["ni"]
+    assert again.run().rw == pytest.approx(result.rw, abs=1e-6)
 
 
 def test_what_pdfgui_does_not_have_is_said(tmp_path: Path) -> None:
