@@ -52,6 +52,7 @@ from .screening.screening import screen as screen
 from .screening.study import Confusion as Confusion
 from .shapes.simple import Sphere as Sphere
 from .structure.structure import Structure as Structure
+from .trajectories.trajectory import read_trajectory as read_trajectory
 from .verification.report import verify as verify
 
 __version__: str

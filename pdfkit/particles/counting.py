@@ -248,25 +248,25 @@ def _direct(particle: Particle, labels: IntArray, rmax: float, threads: int) -> 
     whose = f"{particle.name or particle.formula}: counting pairs in bins up to {reach:.3g} Å"
     _machine.need(24.0 * reach / WIDTH * (len(pairs) + 2 * threads), whose, "give a lower rmax, or remove a far atom")
     bins = int(reach / WIDTH + 1e-6) + 1
-    columns = [_Columns.of(particle.xyz[labels == c], reach, extent) for c in range(atoms.size)]
+    columns = [Columns.of(particle.xyz[labels == c], reach, extent) for c in range(atoms.size)]
     jobs = []
     for pair, (a, b) in enumerate(pairs):
         rows = int(atoms[a])
         work_of = float(rows) * float(atoms[b])
         parts = max(1, min(4 * threads, int(work_of / THREAD_PAIRS)), math.ceil(work_of / PIECE_PAIRS))
-        for low, high in _blocks(rows, parts, triangular=a == b):
+        for low, high in blocks(rows, parts, triangular=a == b):
             jobs.append((pair, columns[a], columns[b], low, high, a == b))
 
-    def work(job: tuple[int, _Columns, _Columns, int, int, bool]) -> tuple[int, Array]:
+    def work(job: tuple[int, Columns, Columns, int, int, bool]) -> tuple[int, Array]:
         pair, rows, other, low, high, same = job
         out = np.zeros((bins, 3))
         kernels.distance_histogram(rows.xyz, other.rows, other.layout, other.start, low, high, same, reach, WIDTH, out)
         return pair, out
 
-    return _from_histograms(_run(work, jobs, threads), len(pairs), bins, pairs, atoms, rmax, "direct")
+    return _from_histograms(in_threads(work, jobs, threads), len(pairs), bins, pairs, atoms, rmax, "direct")
 
 
-def _blocks(rows: int, parts: int, *, triangular: bool) -> list[tuple[int, int]]:
+def blocks(rows: int, parts: int, *, triangular: bool) -> list[tuple[int, int]]:
     """Return row ranges of about equal work; row i of a triangle meets the rows − i that follow."""
     t = np.arange(parts + 1) / parts
     edges = rows * (1.0 - np.sqrt(1.0 - t)) if triangular else rows * t
@@ -282,7 +282,7 @@ def _diameter(particle: Particle) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _Columns:
+class Columns:
     """Atoms of one class sorted into columns, flat cells on top of each other.
 
     xyz (m, 3); rows (3, m + LANES), the same with room to read beyond; layout (8,) and start (ncells + 1,) as the
@@ -295,7 +295,8 @@ class _Columns:
     start: IntArray
 
     @classmethod
-    def of(cls, xyz: Array, rmax: float, extent: float) -> _Columns:
+    def of(cls, xyz: Array, rmax: float, extent: float) -> Columns:
+        """Sort positions (m, 3) for searches within rmax (Å); extent (Å): an upper bound of their distances."""
         low, size = xyz.min(axis=0), np.ptp(xyz, axis=0)
         # Where everything is within reach of everything, cells would only cost.
         edge = float(size.max()) + 1.0 if rmax >= extent else min(max(rmax, 3.0), EDGE)
@@ -312,7 +313,7 @@ class _Columns:
         return cls(np.ascontiguousarray(xyz[order]), rows, layout, start.astype(np.int64))
 
 
-def _run(work: Any, jobs: list[Any], threads: int, halt: Event | None = None) -> Any:
+def in_threads(work: Any, jobs: list[Any], threads: int, halt: Event | None = None) -> Any:
     """Do the jobs, in threads where there are several; the kernels release the lock. `halt` is set when given up."""
     if len(jobs) == 1 or threads == 1:
         yield from map(work, jobs)
@@ -392,7 +393,7 @@ def _lattice(particle: Particle, labels: IntArray, threads: int) -> PairTable:
     def spectrum(group: int) -> Any:
         return _spectrum(cells[code == group], spans, shape, halt)
 
-    spectra = dict(zip(groups, _run(spectrum, groups, threads, halt), strict=True))
+    spectra = dict(zip(groups, in_threads(spectrum, groups, threads, halt), strict=True))
 
     def work(both: tuple[int, int]) -> tuple[int, Array]:
         (a, i), (b, j) = (divmod(group, 4096) for group in both)
@@ -405,7 +406,7 @@ def _lattice(particle: Particle, labels: IntArray, threads: int) -> PairTable:
         return pairs.index((a, b)), out
 
     jobs = list(combinations_with_replacement(groups, 2))
-    return _from_histograms(_run(work, jobs, threads, halt), len(pairs), bins, pairs, atoms, math.inf, "lattice")
+    return _from_histograms(in_threads(work, jobs, threads, halt), len(pairs), bins, pairs, atoms, math.inf, "lattice")
 
 
 def _spectrum(cells: IntArray, spans: IntArray, shape: tuple[int, ...], halt: Event) -> Any:

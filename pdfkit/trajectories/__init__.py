@@ -1,0 +1,1 @@
+"""Boxes and trajectories: G(r) and g(r) of periodic snapshots, averaged as they are read."""
