@@ -50,6 +50,11 @@ TOPICS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ("saxs", "waxs", "powder_pattern"),
     ),
     (
+        "simulations",
+        "Boxes and trajectories of simulations",
+        ("read_trajectory",),
+    ),
+    (
         "checks",
         "Checks, errors and warnings",
         ("verify", "PdfkitError", "PdfkitWarning"),

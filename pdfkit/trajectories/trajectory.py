@@ -27,6 +27,8 @@ from pdfkit.trajectories.sources import Sources, is_path, of_frame
 
 # Change by the outer half of the margin (part of max|G|) from which on it is said; what lies beyond does half of that.
 RIPPLE = 1e-2
+QMAX = 25.0
+"""Å⁻¹: where curves are cut if nothing is said of the measurement that they are for."""
 # Atoms/Å³: nothing is denser but under pressures of stars; positions in nm are a thousand times.
 DENSEST = 0.5
 
@@ -98,7 +100,7 @@ class Trajectory:
         Parameters
         ----------
         qmax, qmin, qdamp, qbroad, resolution, window, scattering, wavelength, anomalous : those of `Instrument`;
-            qmax is needed unless Uiso is given. probe : "X" (default), "N" or "E".
+            qmax is 25 Å⁻¹ unless given, which is said; inf needs a Uiso. probe : "X" (default), "N" or "E".
         Uiso : Å², one for all or {"Cd": 0.01}, default 0. strengths : replaces scattering strengths, as in `Model`.
         blocks : least number of blocks of consecutive frames from whose spread dG comes (there are up to twice as
             many); with fewer frames each is a block. Errors grow by what longer blocks show, so that they hold for
@@ -150,10 +152,11 @@ class Trajectory:
         Uiso: Any = 0.0,
         strengths: Mapping[str, float] | None = None,
         probe: str = "X",
+        qmax: float | None = None,
         **about: Any,
     ) -> tuple[PDF, dict[tuple[str, str], PDF]]:
         """Return G(r) and its partials at once; see `pdf`."""
-        r, instrument = grid(rmin, rmax, rstep), Instrument(probe, **about)
+        r, instrument = grid(rmin, rmax, rstep), Instrument(probe, qmax=QMAX if qmax is None else qmax, **about)
         elements = self._elements()
         made = Curves(r, elements, instrument, _displacements(Uiso, elements), dict(strengths or {}))
         counted = self._counted(made.reach, WIDTH, blocks, tell)
@@ -161,6 +164,7 @@ class Trajectory:
         some = zip([means.mean, *means.blocks], [means.density, *means.densities], strict=True)
         found = made.of([Bins(sums, counted.width, counted.atoms, density) for sums, density in some])
         said = (*counted.remarks, *_beyond_half(rmax, counted), *self._sharp(made, counted, found[0]))
+        said += (f"qmax was not given: {QMAX:g} Å⁻¹ is taken; give that of the measurement",) * (qmax is None)
         said += ("qbroad widens what Uiso gives, and no motion of the frames: give resolution= in its place",) * bool(
             instrument.qbroad and not made.U.any()
         )
@@ -340,7 +344,8 @@ def _header(counted: Counted) -> dict[str, str]:
     if len(means.blocks) > 1:
         out["blocks"] = f"{len(means.blocks)} of {means.each}"
         known = means.frames >= 2 * BLOCKS
-        out["independent_frames"] = f"{means.independent:.1f}" if known else "not known from so few, taken as all"
+        few = "too few to know how far they depend on each other"
+        out["independent_frames"] = f"as good as {means.independent:.1f} independent ones" if known else few
     return out
 
 
@@ -383,7 +388,7 @@ def read_trajectory(
     ...     pk.load_structure("NaCl").to_ase().repeat(4).write(f"{folder}/run.xyz")
     ...     pdf = pk.read_trajectory(f"{folder}/run.xyz").pdf(rmax=8, qmax=20, Uiso=0.015)
     >>> pdf.header["frames"], pdf.header["rho0"], len(pdf)
-    ('1', '0.04458993', 800)
+    ('1', '0.04456785', 800)
     """
     sources = tuple(path) if isinstance(path, list | tuple) else (path,)
     if not sources:

@@ -62,6 +62,7 @@ CALLS = {
     "screen": ("t.gr t.xyz --workers 1 --qmax 18 --rmax 10 -o screened", "best"),
     "reduce": ("x.iq -s Ni --qmax 14 --rpoly 0.9", "reductions"),
     "compare": ("a.toml c.toml -o compared", "models"),
+    "trajectory": ("t.xyz --cell 20 --qmax 15 --rmax 6 -o run.gr", "frames"),
     "verify": ("--topic", "rows"),
     "bench": ("--list", "cases"),
 }
@@ -104,13 +105,13 @@ WRONG = {
     "probe": "Y", "window": "none-such", "scattering": "heavy", "shape": "spere", "kind": "Q", "unit": "ell",
     "as_": "poem", "composition": "Xx", "outputs": "gif", "values": "Uiso", "centre": "Qq", "axis": "d",
     "background": "none.iq", "config": "none.cfg", "start": "Uiso", "null": "Nikel", "shell": "Nikel",
-    "out": "Ni.gr/below/it.png", "build": "Xx3",
+    "out": "Ni.gr/below/it.png", "build": "Xx3", "species": "CA", "cell": "large", "topology": "none.pdb",
 }  # fmt: skip
 NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
-    "convert": ["one.ddp3"],
+    "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "20"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
     ("build", "limit"): ["candidates", "Cd4S"],

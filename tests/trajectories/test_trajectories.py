@@ -345,7 +345,9 @@ def test_positions_in_nm_are_noticed() -> None:
 def test_options_that_make_no_sense(frames: list[ase.Atoms]) -> None:
     one = pk.read_trajectory(frames[:1])
     with pytest.raises(PdfkitError, match="give qmax="):
-        one.pdf()
+        one.pdf(qmax=np.inf)
+    with pytest.warns(PdfkitWarning, match="qmax was not given: 25"):
+        assert one.pdf(rmax=6).instrument.qmax == 25
     with pytest.raises(PdfkitError, match="Uiso is given for 'Cd'"):
         one.pdf(qmax=20, Uiso={"Cd": 0.1})
     with pytest.raises(PdfkitError, match="step"):
