@@ -62,7 +62,7 @@ def _new_data(path: Path, files: Sequence[Path], wishes: Wishes) -> list[PDF] | 
     from pdfkit.recipes.toml import STRUCTURES
 
     known = wishes.options()
-    own = ["preset"] * (wishes.preset is not None) + ["molecules"] * wishes.molecules
+    own = ["preset"] * (wishes.preset is not None) + ["molecules"] * wishes.molecules + ["rigid"] * wishes.rigid
     if unfit := [*own, *([] if files else known)]:
         raise PdfkitError(
             f"--{unfit[0]} is not for {path.name}, which says it itself: --free, --tie, --rmin and --rmax change a fit"

@@ -24,6 +24,7 @@ from pdfkit.cli.proposing import (
     Preset,
     Probe,
     QDamp,
+    Rigid,
     Searching,
     Starts,
     Tie,
@@ -61,6 +62,7 @@ def fit(
     free: Free = None,
     tie: Tie = None,
     molecules: Molecules = False,
+    rigid: Rigid = False,
     probe: Probe = None,
     qmin: MinQ = None,
     qmax: MaxQ = None,
@@ -92,7 +94,7 @@ def fit(
     from pdfkit.recipes.recipe import run_recipe
 
     data = {"probe": probe, "qmin": qmin, "qmax": qmax, "qdamp": qdamp, "rmin": rmin, "rmax": rmax}
-    wishes = wished(preset, free, tie, molecules=molecules, **data)
+    wishes = wished(preset, free, tie, molecules=molecules, rigid=rigid, **data)
     first = files[0]
     if len(files) == 1 and is_project(first):
         _only_of_data(wishes, first)
@@ -122,8 +124,8 @@ def _only_of_data(wishes: Wishes, file: Path) -> None:
 
     if wishes != Wishes():
         raise PdfkitError(
-            f"{file.name} says itself what to fit: --preset, --free, --tie, --molecules, --probe, --qmin, --qmax, "
-            "--qdamp, --rmin and --rmax are for data and structures; change the file instead"
+            f"{file.name} says itself what to fit: --preset, --free, --tie, --molecules, --rigid, --probe, --qmin, "
+            "--qmax, --qdamp, --rmin and --rmax are for data and structures; change the file instead"
         )
 
 
@@ -410,6 +412,7 @@ def recipe(
     free: Free = None,
     tie: Tie = None,
     molecules: Molecules = False,
+    rigid: Rigid = False,
     probe: Probe = None,
     qmin: MinQ = None,
     qmax: MaxQ = None,
@@ -426,7 +429,7 @@ def recipe(
     from pdfkit.recipes.written import recipe_of
 
     data = {"probe": probe, "qmin": qmin, "qmax": qmax, "qdamp": qdamp, "rmin": rmin, "rmax": rmax}
-    wishes = wished(preset, free, tie, molecules=molecules, **data)
+    wishes = wished(preset, free, tie, molecules=molecules, rigid=rigid, **data)
     files = files or []
     if out is not None and out.exists():
         raise PdfkitError(f"{out} exists: give another name, so that no recipe of yours is lost")

@@ -75,6 +75,14 @@ Molecules = Annotated[
         help="The crystal is of molecules: distances within them get a width of their own, inner.Uiso.",
     ),
 ]
+Rigid = Annotated[
+    bool,
+    typer.Option(
+        "--rigid",
+        rich_help_panel=_VARIES,
+        help="The same, and each molecule moves as one body: mol1.x, mol1.rx (a turn in °)... in place of its atoms.",
+    ),
+]
 Probe = Annotated[str | None, _among(_DATA, o.PROBE)]
 MinQ = Annotated[float | None, _among(_DATA, o.QMIN, "Q in Å⁻¹ below which models are cut, as the data were.")]
 MaxQ = Annotated[float | None, _among(_DATA, o.QMAX)]

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 # In this order free names are written.
 ENDINGS = (
-    *("scale", "expansion", "a", "b", "c", "alpha", "beta", "gamma", "x", "y", "z"),
+    *("scale", "expansion", "a", "b", "c", "alpha", "beta", "gamma", "x", "y", "z", "rx", "ry", "rz"),
     *("Uiso", "U11", "U22", "U33", "U12", "U13", "U23", "delta1", "delta2", "spdiameter"),
 )
+_PLACES = ("x", "y", "z", "rx", "ry", "rz")
 _CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _U = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23")
 # Share of all scattering below which an element is not seen, such as H by X-rays.
@@ -103,10 +104,10 @@ def _origin(phase: Any) -> list[tuple[str, str]]:
     R = np.asarray(phase.structure.rotations)
     polar = [axis for k, axis in enumerate("xyz") if (R[:, :, k] == np.eye(3, dtype=int)[k]).all()]
     names = {q.name for q in phase.quantities}
-    heavy = sorted(phase.structure.sites, key=lambda site: -_number(site.element))
-    for site in heavy:
-        if polar and all(f"{site.label}.{axis}" in names for axis in polar):
-            return [(site.label, axis) for axis in polar]
+    heavy = [site.label for site in sorted(phase.structure.sites, key=lambda site: -_number(site.element))]
+    for label in (*heavy, *(phase.rigid or ())):
+        if polar and all(f"{label}.{axis}" in names for axis in polar):
+            return [(label, axis) for axis in polar]
     return []
 
 
@@ -166,7 +167,7 @@ def _affordable(plan: Proposal, free: list[str], ties: dict[str, str]) -> tuple[
     count = len([name for name in free if name not in ties])
     if count <= _PER_POINT * points:
         return free, []
-    kept = [name for name in free if name.rpartition(".")[2] not in ("x", "y", "z", "U12", "U13", "U23")]
+    kept = [name for name in free if name.rpartition(".")[2] not in (*_PLACES, "U12", "U13", "U23")]
     if len(kept) == len(free):
         return free, []
     return kept, [

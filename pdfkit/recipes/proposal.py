@@ -32,7 +32,7 @@ class Wishes:
     """What a user said beside the files; None and () where nothing.
 
     free, ties : changes of what varies, and of what follows what (`pdfkit.recipes.changes`). molecules : whether pairs
-    within molecules have a width of their own.
+    within molecules have a width of their own. rigid : whether these move as bodies.
     """
 
     preset: str | None = None
@@ -45,6 +45,7 @@ class Wishes:
     free: tuple[str, ...] = ()
     ties: Mapping[str, str] = field(default_factory=dict)
     molecules: bool = False
+    rigid: bool = False
 
     def __post_init__(self) -> None:
         if self.preset is not None:
@@ -167,28 +168,28 @@ def _phases(given: Inputs, wishes: Wishes) -> tuple[tuple[PhaseEntry, ...], dict
     for word, phase in structures.items():
         name = _own_name(plain_word(Path(word).stem), {*taken, *(entry.name for entry in entries)})
         options, text = _symmetry(phase)
-        options |= _molecules(phase) if wishes.molecules else {}
+        options |= _molecules(phase, wishes)
         said += [f"{Path(word).name}: {one}" for one in text]
         entry = PhaseEntry(name, word, Path(), options, {}, "")
         entries.append(replace(entry, start=_start(entry.build())))
         why[name] = "; ".join(text)
-    if wishes.molecules and not any("molecules" in entry.options for entry in entries):
+    if (wishes.molecules or wishes.rigid) and not any("molecules" in entry.options for entry in entries):
         raise PdfkitError(
-            "--molecules: no structure here holds molecules, groups of bonded atoms that end: leave it out, or name "
-            "their atoms in a recipe (molecules under phase)"
+            f"--{'rigid' if wishes.rigid else 'molecules'}: no structure here holds molecules, groups of bonded atoms "
+            "that end: leave it out, or name their atoms in a recipe (molecules under phase)"
         )
     return tuple(entries), why, said
 
 
-def _molecules(phase: Any) -> dict[str, Any]:
-    """Return the option that finds the molecules of a crystal, where it has some."""
-    if phase.kind != "crystal":
+def _molecules(phase: Any, wishes: Wishes) -> dict[str, Any]:
+    """Return the options that find the molecules of a crystal, where that is wished and it has some."""
+    if phase.kind != "crystal" or not (wishes.molecules or wishes.rigid):
         return {}
     try:
         replace(phase, molecules="find")
     except PdfkitError:
         return {}
-    return {"molecules": "find"}
+    return {"molecules": "find", "rigid": True} if wishes.rigid else {"molecules": "find"}
 
 
 def _partner(known: tuple[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,10 @@ import pdfkit as pk
 from pdfkit.errors import PdfkitError, RecipeError
 from pdfkit.model.serial import dumps, loads
 from pdfkit.phases._bodies import left_jacobian, rotation
+from pdfkit.recipes import freedom
+from pdfkit.recipes.inputs import inputs
+from pdfkit.recipes.proposal import Wishes, propose
+from pdfkit.recipes.written import recipe_of
 from pdfkit.results.report import report
 from pdfkit.structure import Site
 from pdfkit.structure.symmetry import basis
@@ -389,7 +393,7 @@ def test_recipes_have_rigid_molecules(tmp_path: Path) -> None:
     pk.write_pdf(tmp_path / "x.gr", pk.Model(true, replace(LAB, scattering="q-dependent"))(R))
     path = tmp_path / "fit.toml"
     path.write_text(RECIPE.format("rigid = true"), encoding="utf-8")
-    result, *_ = pk.run_recipe(path)
+    result, *_ = pk.run_recipe(path, tmp_path / "out")
     assert result.params["m.mol1.rx"].value == pytest.approx(1.0, abs=0.01)
     assert result.params["m.mol1.x"].value == pytest.approx(0.022, abs=1e-4)
     for text, words in (("rigid = 1", "true or false"), ("rigd = true", "rigid")):
@@ -397,3 +401,29 @@ def test_recipes_have_rigid_molecules(tmp_path: Path) -> None:
         with pytest.raises(RecipeError, match=words) as caught:
             pk.load_recipe(path).build()
         assert caught.value.line == 8
+
+
+def test_one_line_moves_molecules_as_bodies(tmp_path: Path) -> None:
+    pk.write_cif(tmp_path / "m.cif", MADE["CO2 anywhere"][0])
+    true = CRYSTALS["CO2 anywhere"].with_values({"mol1.ry": 1.0, "mol1.x": 0.103, "a": 6.02})
+    pk.write_pdf(tmp_path / "x.gr", pk.Model(true, replace(LAB, scattering="q-dependent", qdamp=0.03))(R))
+    plan = propose(inputs([tmp_path / "x.gr", tmp_path / "m.cif"]), Wishes(rigid=True))
+    assert plan.phases[0].options == {"molecules": "find", "rigid": True}
+    assert {"x", "y", "z", "ry", "rz"} <= set(plan.free)
+    (tmp_path / "fit.toml").write_text(recipe_of(plan, tmp_path), encoding="utf-8")
+    result, *_ = pk.run_recipe(tmp_path / "fit.toml", tmp_path / "out")
+    assert result.params["m.mol1.ry"].value == pytest.approx(1.0, abs=0.01)
+    assert result.params["m.mol1.x"].value == pytest.approx(0.103, abs=1e-4)
+    with pytest.raises(PdfkitError, match="--rigid: no structure here holds molecules"):
+        propose(inputs([tmp_path / "x.gr", "Ni"]), Wishes(rigid=True))
+
+
+def test_the_floating_origin_is_held_by_a_molecule() -> None:
+    """In R 3 nothing tells where along z everything is: a proposal holds it, a fit that frees it says so."""
+    crystal = CRYSTALS["a ring about a threefold axis"]
+    assert freedom._origin(crystal) == [("mol1", "z")]
+    data = pk.Model(crystal, LAB)(np.arange(1.0, 9.0, 0.04))
+    start = pk.Model(crystal.with_values({"a": 12.02, "mol1.rz": 1.0}), LAB)
+    result = pk.fit(start, data, free=["scale", "a", "mol1.z", "mol1.rz"])
+    assert result.params["m.mol1.rz"].value == pytest.approx(0.0, abs=1e-3)
+    assert "m.mol1.z has no effect on what is fitted" in str(result)
