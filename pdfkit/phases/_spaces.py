@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from pdfkit.phases._lists import Key
     from pdfkit.phases.crystal import Crystal
 
-# Numbers move so far to a generic point: lengths and angles by this share, all others by 0.01.
-FAR_CELL, FAR = 0.02, 0.01
+# Numbers move so far to a generic point: lengths and angles by this share, turns of molecules so many degrees (pairs
+# may be equal to first order in these), all others by 0.01.
+FAR_CELL, FAR_TURN, FAR = 0.02, 0.5, 0.01
 # In units of that, what is rounding: positions to 1e-12.
 SLACK = 1e-10
 # Spaces that are kept, and how many of late were new before everything is taken to move: spaces then cost more than
@@ -128,7 +129,7 @@ def _generic(n: int, k: int) -> Array:
 
 def _scale(crystal: Crystal, values: Array) -> Array:
     """Return how far each quantity moves to a generic point."""
-    scale = np.full(values.size, FAR)
+    scale = np.where([q.unit == "°" for q in crystal._structure_quantities], FAR_TURN, FAR)
     cells = len(crystal._maps.cell_free)
     scale[:cells] = FAR_CELL * values[:cells]
     return scale

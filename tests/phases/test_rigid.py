@@ -184,6 +184,22 @@ def inner_distances(crystal: pk.Crystal) -> list[np.ndarray]:
     return out
 
 
+def test_pairs_that_a_turn_parts_slowly_are_parted() -> None:
+    """Squares in a tetragonal cell: d² of neighbours along a and b are equal but for the square of a turn about x."""
+    square = 1.02 * np.array([(1, 0, 0), (0, 1, 0), (-1, 0, 0), (0, -1, 0)])
+    crystal = rigid(structure("P 1", (5.5, 5.5, 4.5, 90, 90, 90), [((0, 0, 0), square, "CCCC")]))
+    model = pk.Model(crystal, LAB)
+    evaluate = model.evaluator(R)
+    k = list(model.names).index("m.mol1.rx")
+    for degrees in (0.0, 0.3, 17.0):
+        G, _ = evaluate(
+            np.where(np.arange(len(model.names)) == k, degrees, model.values), np.eye(len(model.names))[:, [k]]
+        )
+        there = crystal.with_values({"mol1.rx": degrees}).structure
+        expected = pk.Model(pk.Crystal(there, "m", molecules="find"), LAB)(R).G
+        assert np.abs(G - expected).max() < 1e-9 * np.abs(expected).max()
+
+
 def test_atoms_are_where_the_formula_puts_them() -> None:
     """x = c + s A⁻¹ R(ω) g, with rotations by scipy; without a word of `molecules` the curve is that of these atoms."""
     crystal = CRYSTALS["benzene"].with_values(
