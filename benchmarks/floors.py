@@ -160,13 +160,11 @@ def crystal_floors(p: dict[str, float]) -> list[Floor]:
 
     value()
     rows = []
-    run, args = caught(pairs, "group_sums", value)
-    n = args[1].size
-    rows.append(
-        Floor("group_sums", "pairs", n, best(run), "a root, 32 B of a list in cache", p["root"] + 4 * p["product"])
-    )
+    run, args = caught(pairs, "pair_numbers", value)
+    n, least = args[0].size, p["root"] + 4 * p["product"]
+    rows.append(Floor("pair_numbers", "pairs", n, best(run), "a root, 32 B of a list in cache", least))
     run, args = caught(pairs, "finish_peaks", value)
-    rows.append(Floor("finish_peaks", "peaks", n, best(run), "8 numbers in and out", 8 * p["addition"]))
+    rows.append(Floor("finish_peaks", "peaks", n, best(run), "7 numbers in and out", 7 * p["addition"]))
     run, args = caught(peaks, "sum_peaks", value)
     peak, step, reach = args[0], args[5], args[6]
     points = float((2 * reach * np.sqrt(peak[:, 1]) / step).sum()) / n

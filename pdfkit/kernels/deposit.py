@@ -92,7 +92,7 @@ def deposit_pairs(
     axes; moving t (nq,natoms,3), change of x at constant cell; du, docc (nq,natoms). Of the layers n3 of cells those
     with n3 mod slabs = slab are taken, so that long work can be done in pieces.
     Outputs, added to: sums (nclasses·nbins, 4) = ΣW, 0, ΣWv, ΣWs, nbins = sums.shape[0]/nclasses > rmax/h + 1, as
-    `finish_peaks` takes them; dsums (nclasses·nbins, nq, 4), their derivatives.
+    `bin_numbers` takes them; dsums (nclasses·nbins, nq, 4), their derivatives.
     Units: Å, Å². Source: as for `lattice_pairs`.
     """
     natoms, nq = x.shape[0], du.shape[0]

@@ -1,7 +1,8 @@
 """Which atoms lie within a distance of each other in a crystal, and what those distances are.
 
-`lattice_pairs` enumerates; `group_sums` and `finish_peaks` turn enumerated pairs into peaks (position, variance,
-weight) and their directional derivatives. Positions are fractional; the metric tensor g gives d² = Δᵀ g Δ.
+`lattice_pairs` enumerates; `pair_numbers` (or `bin_numbers`) and `finish_peaks` turn pairs (or bins of them) into peaks
+(position, variance, weight) and their directional derivatives. Positions are fractional; with the metric tensor g,
+d² = Δᵀ g Δ.
 """
 
 from __future__ import annotations
@@ -110,8 +111,7 @@ def least_reach(g: Array, x: Array, g0: Array, x0: Array, inverse: Array, reach:
 
 
 @kernel
-def group_sums(
-    start: IntArray,
+def pair_numbers(
     atom_i: Int32Array,
     atom_j: Int32Array,
     shift: Int32Array,
@@ -128,229 +128,194 @@ def group_sums(
     du: Array,
     db: Array,
     docc: Array,
-    sums: Array,
-    dsums: Array,
+    trace: Array,
+    dtrace: Array,
+    numbers: Array,
+    changes: Array,
 ) -> None:
-    """Sum weight, distance and displacement over groups of pairs, with derivatives along `kind.size` directions.
+    """Fill in distance, displacement, weight and trace of pairs, and how these change along `kind.size` directions.
 
-    Formula: w = mult·occᵢ·occⱼ, d = |Δ|, s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d² with v = gΔ; a group gives d₀ (its first
-    distance), Σw, Σwe, Σwe², Σws with e = d − d₀, so that a group of equal distances has variance exactly 0 (Σws is
-    plain s where Σw = 0: an empty group still needs a width, because occupancy derivatives act there).
-    Shapes: start (ngroups+1,) offsets into the pairs; atom_i, atom_j, mult (npairs,); shift (npairs,3); g (3,3);
-    x (natoms,3); u, occ (natoms,); b (natoms,3,3), used if `aniso`. A direction q has the kinds of change that its
-    bits in kind[q] name, and tangents dg (nq,3,3), dx (nq,natoms,3), du, docc (nq,natoms), db (nq,natoms,3,3).
-    Outputs: sums (ngroups,5); dsums (ngroups,nq,4), the derivatives of all but d₀. Units: Å, Å².
+    Formula: d = |Δ|, s = uᵢ + uⱼ + vᵀ(Bᵢ + Bⱼ)v/d² with v = gΔ, w = mult·occᵢ·occⱼ, t = traceᵢ + traceⱼ.
+    Shapes: atom_i, atom_j, mult (n,); shift (n,3); g (3,3); x (natoms,3); u, occ (natoms,); b (natoms,3,3), used if
+    `aniso`. A direction q has the kinds of change that its bits in kind[q] name, and tangents dg (nq,3,3),
+    dx (nq,natoms,3), du, docc (nq,natoms), db (nq,natoms,3,3); trace (natoms,) of U and dtrace (nq,natoms), or (0,) and
+    (nq,0), for t = 0. Outputs: numbers (n,4) = d, s, w, t; changes (n,nq,4). Units: Å, Å².
     """
     nq = kind.size
-    acc = np.zeros((nq, 4))
-    # Cell directions of isotropic crystals need only two tensors a group, however many directions there are.
-    tensors = np.zeros((2, 6))
-    any_cell = False
-    any_pair = False
+    shifted = trace.size > 0
+    # Symmetric matrices as 11, 22, 33, 12, 13, 23.
+    metrics, turned = np.empty((nq, 6)), np.empty((nq, x.shape[0] if aniso else 0, 6))
     for q in range(nq):
-        cell_only = kind[q] & CELL and not aniso
-        any_cell = any_cell or cell_only
-        any_pair = any_pair or (kind[q] & ~(WIDTH | CELL)) != 0 or (kind[q] & CELL and aniso)
+        for m in range(6):
+            row, column = (m, m) if m < 3 else ((0, m - 2) if m < 5 else (1, 2))
+            metrics[q, m] = dg[q, row, column]
+            for i in range(turned.shape[1]):
+                turned[q, i, m] = db[q, i, row, column]
     g00, g01, g02, g11, g12, g22 = g[0, 0], g[0, 1], g[0, 2], g[1, 1], g[1, 2], g[2, 2]
-    for group in range(start.size - 1):
-        w_sum = 0.0
-        wd = 0.0
-        wdd = 0.0
-        ws = 0.0
-        acc[:] = 0.0
-        if any_cell:
-            tensors[:] = 0.0
-        s = 0.0
-        # Moments are taken about the first distance, so that a group of equal distances has variance exactly 0.
-        origin = 0.0
-        for p in range(start[group], start[group + 1]):
-            i = np.uint32(atom_i[p])  # unsigned: a negative index need not be looked for
-            j = np.uint32(atom_j[p])
-            d0 = x[j, 0] + shift[p, 0] - x[i, 0]
-            d1 = x[j, 1] + shift[p, 1] - x[i, 1]
-            d2 = x[j, 2] + shift[p, 2] - x[i, 2]
-            v0 = g00 * d0 + g01 * d1 + g02 * d2
-            v1 = g01 * d0 + g11 * d1 + g12 * d2
-            v2 = g02 * d0 + g12 * d1 + g22 * d2
-            rr = d0 * v0 + d1 * v1 + d2 * v2
-            d = math.sqrt(rr)
-            s = u[i] + u[j]
-            s_aniso = 0.0
-            bv0 = 0.0
-            bv1 = 0.0
-            bv2 = 0.0
-            if aniso:
-                b01 = b[i, 0, 1] + b[j, 0, 1]
-                b02 = b[i, 0, 2] + b[j, 0, 2]
-                b12 = b[i, 1, 2] + b[j, 1, 2]
-                bv0 = (b[i, 0, 0] + b[j, 0, 0]) * v0 + b01 * v1 + b02 * v2
-                bv1 = b01 * v0 + (b[i, 1, 1] + b[j, 1, 1]) * v1 + b12 * v2
-                bv2 = b02 * v0 + b12 * v1 + (b[i, 2, 2] + b[j, 2, 2]) * v2
-                s_aniso = (v0 * bv0 + v1 * bv1 + v2 * bv2) / rr
-                s += s_aniso
-            if p == start[group]:
-                origin = d
-            e = d - origin
-            w = mult[p] * occ[i] * occ[j]
-            w_sum += w
-            wd += w * e
-            wdd += w * e * e
-            ws += w * s
-            if any_cell:
-                half = 0.5 * w / d
-                t0 = half * d0
-                t1 = half * d1
-                t2 = half * d2
-                products = (t0 * d0, t1 * d1, t2 * d2, 2.0 * t0 * d1, 2.0 * t0 * d2, 2.0 * t1 * d2)
-                for m in range(6):
-                    tensors[0, m] += products[m]
-                    tensors[1, m] += 2.0 * e * products[m]
-            if not any_pair:
-                continue
-            for q in range(nq):
-                what = kind[q]
-                dd = 0.0
-                ds = 0.0
-                dw = 0.0
-                if what & POSITION or (aniso and what & CELL):
-                    t0 = dx[q, j, 0] - dx[q, i, 0]
-                    t1 = dx[q, j, 1] - dx[q, i, 1]
-                    t2 = dx[q, j, 2] - dx[q, i, 2]
-                    # tangent of v = gΔ
-                    a0 = g00 * t0 + g01 * t1 + g02 * t2
-                    a1 = g01 * t0 + g11 * t1 + g12 * t2
-                    a2 = g02 * t0 + g12 * t1 + g22 * t2
-                    if aniso:
-                        a0 += dg[q, 0, 0] * d0 + dg[q, 0, 1] * d1 + dg[q, 0, 2] * d2
-                        a1 += dg[q, 1, 0] * d0 + dg[q, 1, 1] * d1 + dg[q, 1, 2] * d2
-                        a2 += dg[q, 2, 0] * d0 + dg[q, 2, 1] * d1 + dg[q, 2, 2] * d2
-                    drr = t0 * v0 + t1 * v1 + t2 * v2 + d0 * a0 + d1 * a1 + d2 * a2
-                    dd = 0.5 * drr / d
-                    if aniso:
-                        ds += (2.0 * (a0 * bv0 + a1 * bv1 + a2 * bv2) - s_aniso * drr) / rr
-                if what & UISO:
-                    ds += du[q, i] + du[q, j]
-                if what & UANISO:
-                    for m in range(3):
-                        vm = v0 if m == 0 else (v1 if m == 1 else v2)
-                        for n in range(3):
-                            vn = v0 if n == 0 else (v1 if n == 1 else v2)
-                            ds += (db[q, i, m, n] + db[q, j, m, n]) * vm * vn / rr
-                if what & OCCUPANCY:
-                    dw = mult[p] * (docc[q, i] * occ[j] + occ[i] * docc[q, j])
-                acc[q, 0] += dw
-                acc[q, 1] += dw * e + w * dd
-                acc[q, 2] += dw * e * e + 2.0 * w * e * dd
-                acc[q, 3] += dw * s + w * ds
-
-        sums[group, 0] = origin
-        sums[group, 1] = w_sum
-        sums[group, 2] = wd
-        sums[group, 3] = wdd
-        sums[group, 4] = ws if w_sum != 0.0 else s
+    for p in range(mult.size):
+        i = np.uint32(atom_i[p])  # type: ignore[assignment]  # unsigned: a negative index need not be looked for
+        j = np.uint32(atom_j[p])
+        d0 = x[j, 0] + shift[p, 0] - x[i, 0]
+        d1 = x[j, 1] + shift[p, 1] - x[i, 1]
+        d2 = x[j, 2] + shift[p, 2] - x[i, 2]
+        v0 = g00 * d0 + g01 * d1 + g02 * d2
+        v1 = g01 * d0 + g11 * d1 + g12 * d2
+        v2 = g02 * d0 + g12 * d1 + g22 * d2
+        rr = d0 * v0 + d1 * v1 + d2 * v2
+        d = math.sqrt(rr)
+        s = u[i] + u[j]
+        along, per = 0.0, 1.0 / rr
+        w0, w1, w2 = 0.0, 0.0, 0.0  # 2(Bᵢ + Bⱼ)v/d²
+        h0, h1, h2 = 0.0, 0.0, 0.0  # g times that
+        if aniso:
+            b01, b02, b12 = b[i, 0, 1] + b[j, 0, 1], b[i, 0, 2] + b[j, 0, 2], b[i, 1, 2] + b[j, 1, 2]
+            w0 = 2.0 * per * ((b[i, 0, 0] + b[j, 0, 0]) * v0 + b01 * v1 + b02 * v2)
+            w1 = 2.0 * per * (b01 * v0 + (b[i, 1, 1] + b[j, 1, 1]) * v1 + b12 * v2)
+            w2 = 2.0 * per * (b02 * v0 + b12 * v1 + (b[i, 2, 2] + b[j, 2, 2]) * v2)
+            along = 0.5 * (v0 * w0 + v1 * w1 + v2 * w2)
+            s += along
+            h0 = g00 * w0 + g01 * w1 + g02 * w2
+            h1 = g01 * w0 + g11 * w1 + g12 * w2
+            h2 = g02 * w0 + g12 * w1 + g22 * w2
+        numbers[p, 0] = d
+        numbers[p, 1] = s
+        numbers[p, 2] = mult[p] * occ[i] * occ[j]
+        numbers[p, 3] = trace[i] + trace[j] if shifted else 0.0
+        half = 0.5 / d
         for q in range(nq):
-            if kind[q] & CELL and not aniso:
-                for m in range(6):
-                    k = m if m < 3 else (0 if m < 5 else 1)
-                    n = m if m < 3 else (m - 2 if m < 5 else 2)
-                    acc[q, 1] += tensors[0, m] * dg[q, k, n]
-                    acc[q, 2] += tensors[1, m] * dg[q, k, n]
-            for m in range(4):
-                dsums[group, q, m] = acc[q, m]
+            what = kind[q]
+            drr, ds, dw = 0.0, 0.0, 0.0
+            if what & CELL:
+                m0, m1, m2, m3, m4, m5 = (
+                    metrics[q, 0], metrics[q, 1], metrics[q, 2], metrics[q, 3], metrics[q, 4], metrics[q, 5]
+                )  # fmt: skip
+                drr = d0 * (m0 * d0 + 2.0 * (m3 * d1 + m4 * d2)) + d1 * (m1 * d1 + 2.0 * m5 * d2) + m2 * d2 * d2
+                if aniso:
+                    ds = w0 * (m0 * d0 + m3 * d1 + m4 * d2)
+                    ds += w1 * (m3 * d0 + m1 * d1 + m5 * d2) + w2 * (m4 * d0 + m5 * d1 + m2 * d2)
+            if what & POSITION:
+                t0, t1, t2 = dx[q, j, 0] - dx[q, i, 0], dx[q, j, 1] - dx[q, i, 1], dx[q, j, 2] - dx[q, i, 2]
+                drr += 2.0 * (t0 * v0 + t1 * v1 + t2 * v2)
+                ds += t0 * h0 + t1 * h1 + t2 * h2
+            if what & UANISO and aniso:
+                k0, k1 = turned[q, i, 0] + turned[q, j, 0], turned[q, i, 1] + turned[q, j, 1]
+                k2, k3 = turned[q, i, 2] + turned[q, j, 2], turned[q, i, 3] + turned[q, j, 3]
+                k4, k5 = turned[q, i, 4] + turned[q, j, 4], turned[q, i, 5] + turned[q, j, 5]
+                turn = v0 * (k0 * v0 + 2.0 * (k3 * v1 + k4 * v2)) + v1 * (k1 * v1 + 2.0 * k5 * v2) + k2 * v2 * v2
+                ds += per * turn
+            if what & UISO:
+                ds += du[q, i] + du[q, j]
+            if what & OCCUPANCY:
+                dw = mult[p] * (docc[q, i] * occ[j] + occ[i] * docc[q, j])
+            changes[p, q, 0] = half * drr
+            changes[p, q, 1] = ds - along * per * drr
+            changes[p, q, 2] = dw
+            changes[p, q, 3] = dtrace[q, i] + dtrace[q, j] if shifted else 0.0
+
+
+@kernel
+def bin_numbers(sums: Array, dsums: Array, numbers: Array, changes: Array) -> None:
+    """Fill in mean distance, displacement, weight and spread of bins of pairs, and how these change.
+
+    Formula: d̄ = d₀ + Σwe/Σw, ⟨s⟩ = Σws/Σw, Σw, ⟨e²⟩ − ⟨e⟩². The error is of third order in the width of a bin over σ.
+    Shapes: sums (n,5) = d₀, Σw, Σwe, Σwe², Σws with e = d − d₀, and dsums (n,nq,4), derivatives of all but d₀.
+    Outputs: numbers (n,4), changes (n,nq,4). Units: Å, Å².
+    """
+    for k in range(sums.shape[0]):
+        w = sums[k, 1]
+        per = 1.0 / w if w != 0.0 else 1.0
+        mean, square, s = sums[k, 2] * per, sums[k, 3] * per, sums[k, 4] * per
+        numbers[k, 0] = sums[k, 0] + mean
+        numbers[k, 1] = s
+        numbers[k, 2] = w
+        numbers[k, 3] = square - mean * mean
+        for q in range(dsums.shape[1]):
+            dw = dsums[k, q, 0]
+            dd = (dsums[k, q, 1] - dw * mean) * per
+            changes[k, q, 0] = dd
+            changes[k, q, 1] = (dsums[k, q, 3] - dw * s) * per
+            changes[k, q, 2] = dw
+            changes[k, q, 3] = (dsums[k, q, 2] - dw * square) * per - 2.0 * mean * dd
 
 
 @kernel
 def finish_peaks(
-    sums: Array,
-    dsums: Array,
+    numbers: Array,
+    changes: Array,
+    shifted: bool,
     kind: IntArray,
     width: Array,
     rcut: float,
     dwidth: Array,
     atoms: float,
     relative: Array,
-    trace: Array,
-    dtrace: Array,
-    atom_i: Int32Array,
-    atom_j: Int32Array,
     peak: Array,
     dpeak: Array,
 ) -> int:
-    """Turn sums over groups of pairs (`group_sums`) into peaks and their derivatives; return how many have no width.
+    """Turn the numbers of pairs, or of bins of them, into peaks with derivatives; return how many have no width.
 
-    Formula: position d̄ = d₀ + Σwe/Σw, weight Σw/N with N = atoms, variance
-    σ² = ⟨s⟩·(1 − δ₁/d̄ − δ₂/d̄² + qbroad²d̄²)·(sratio² if d̄ < rcut) + resolution²d̄² + ⟨e²⟩ − ⟨e⟩² (1e-4 Å² at
-    least). Groups of one distance are exact; in a wider one the error is of third order in its width over σ. A group
+    Formula: position d, weight w/N with N = atoms, variance
+    σ² = s·(1 − δ₁/d − δ₂/d² + qbroad²d²)·(sratio² if d < rcut) + resolution²d² + spread (1e-4 Å² at least). A peak
     with a non-positive bracket gets σ² = −1 and weight 0. Below the least width the derivative is 0, but where U alone
     is smaller, also U ≤ 0, it is that of the formula.
-    With `trace` the peak of anisotropic displacement is d̄ → d̄ + e, σ² → σ² + e², e = c·(t − 3⟨s⟩)/2d̄ for t the trace
-    of U_i + U_j (the same for all pairs of a group) and c the bracket without qbroad, times sratio²: the mean and the
-    variance of |d + u| to second order in σ²/d² for U with an axis along d. For u isotropic e = 0.
-    Shapes: sums (ngroups,5); dsums (ngroups,nq,4); width (5,) = δ₁, δ₂, qbroad, resolution, sratio and dwidth (nq,5);
-    relative (nq,) = Ṅ/N; trace (natoms,) of U and dtrace (nq,natoms), or (0,) and (nq,0); atom_i, atom_j (ngroups,) of
-    a pair of each group. Outputs: peak (ngroups,3) = d̄, σ², weight; dpeak (ngroups,nq,3). Units: Å, Å².
-    Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
+    If `shifted` the peak of anisotropic displacement is d → d + e, σ² → σ² + e², e = c·(t − 3s)/2d for t the trace of
+    U_i + U_j and c the bracket without qbroad, times sratio²: the mean and the variance of |d + u| to second order in
+    σ²/d² for U with an axis along d. For u isotropic e = 0.
+    Shapes: numbers (n,4) = d, s, w, and the spread or, if `shifted`, t; changes (n,nq,4); width (5,) = δ₁, δ₂, qbroad,
+    resolution, sratio and dwidth (nq,5); relative (nq,) = Ṅ/N. Outputs: peak (n,3) = d, σ², weight; dpeak (n,nq,3).
+    Units: Å, Å². Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007) for the bracket.
     """
     dropped = 0
     delta1, delta2, qbroad, resolution, sratio = width[0], width[1], width[2], width[3], width[4]
-    shifted = trace.size > 0
-    for group in range(sums.shape[0]):
-        w_sum = sums[group, 1]
-        wdd = sums[group, 3]
-        safe = w_sum if w_sum != 0.0 else 1.0
-        mean_e = sums[group, 2] / safe
-        d = sums[group, 0] + mean_e
-        spread = wdd / safe - mean_e * mean_e
-        s = sums[group, 4] / safe
-        motion = 1.0 - delta1 / d - delta2 / (d * d)
+    for p in range(numbers.shape[0]):
+        d, s, w = numbers[p, 0], numbers[p, 1], numbers[p, 2]
+        per = 1.0 / d
+        motion = 1.0 - delta1 * per - delta2 * per * per
         bracket = motion + qbroad * qbroad * d * d
         sharp = sratio * sratio if d < rcut else 1.0
         shift = 0.0
         along = 0.0
+        spread = numbers[p, 3]
         if shifted:
-            along = 0.5 * (trace[atom_i[group]] + trace[atom_j[group]] - 3.0 * s)
-            shift = max(motion, 0.0) * sharp * along / d
-        sigma2 = s * bracket * sharp + resolution * resolution * d * d + spread + shift * shift
-        peak[group, 0] = d + shift
+            along = 0.5 * (numbers[p, 3] - 3.0 * s)
+            shift = max(motion, 0.0) * sharp * along * per
+            spread = shift * shift
+        sigma2 = s * bracket * sharp + resolution * resolution * d * d + spread
+        peak[p, 0] = d + shift
         if bracket <= 0.0:
             dropped += 1
-            peak[group, 1] = -1.0
-            peak[group, 2] = 0.0
-            dpeak[group] = 0.0
+            peak[p, 1] = -1.0
+            peak[p, 2] = 0.0
+            dpeak[p] = 0.0
             continue
-        peak[group, 1] = max(sigma2, SMALLEST_VARIANCE)
-        weight = w_sum / atoms
-        peak[group, 2] = weight
-        dmotion_dd = delta1 / (d * d) + 2.0 * delta2 / (d * d * d)
+        peak[p, 1] = max(sigma2, SMALLEST_VARIANCE)
+        weight = w / atoms
+        peak[p, 2] = weight
+        dmotion_dd = (delta1 + 2.0 * delta2 * per) * per * per
+        # Where U itself is below the least width the slope is that from above, so that a fit can leave U = 0.
+        still = sigma2 < SMALLEST_VARIANCE <= s
         for q in range(kind.size):
-            dw = dsums[group, q, 0]
-            dd = 0.0
-            dspread = 0.0
-            ds = 0.0
-            if w_sum != 0.0:
-                dd = (dsums[group, q, 1] - dw * mean_e) / safe
-                dspread = (dsums[group, q, 2] - dw * wdd / safe) / safe - 2.0 * mean_e * dd
-                ds = (dsums[group, q, 3] - dw * s) / safe
+            dd = changes[p, q, 0]
+            ds = changes[p, q, 1]
             dmotion = dmotion_dd * dd
             dbroad = 2.0 * qbroad * qbroad * d * dd
             dsharp = 0.0
-            dspread += 2.0 * resolution * resolution * d * dd
+            dspread = 2.0 * resolution * resolution * d * dd
             if kind[q] & WIDTH:
-                dmotion += -dwidth[q, 0] / d - dwidth[q, 1] / (d * d)
+                dmotion -= (dwidth[q, 0] + dwidth[q, 1] * per) * per
                 dbroad += 2.0 * qbroad * d * d * dwidth[q, 2]
                 dspread += 2.0 * resolution * d * d * dwidth[q, 3]
                 if d < rcut:
                     dsharp = 2.0 * sratio * dwidth[q, 4]
             dshift = 0.0
-            if shifted and motion > 0.0:
-                dalong = 0.5 * (dtrace[q, atom_i[group]] + dtrace[q, atom_j[group]] - 3.0 * ds)
-                dshift = ((dmotion * sharp + motion * dsharp) * along + motion * sharp * dalong - shift * dd) / d
+            if not shifted:
+                dspread += changes[p, q, 3]
+            elif motion > 0.0:
+                dalong = 0.5 * (changes[p, q, 3] - 3.0 * ds)
+                dshift = ((dmotion * sharp + motion * dsharp) * along + motion * sharp * dalong - shift * dd) * per
                 dspread += 2.0 * shift * dshift
-            dbracket = dmotion + dbroad
-            dpeak[group, q, 0] = dd + dshift
-            dpeak[group, q, 1] = ds * bracket * sharp + s * (dbracket * sharp + bracket * dsharp) + dspread
-            # Where U itself is below the least width the slope is that from above, so that a fit can leave U = 0.
-            if sigma2 < SMALLEST_VARIANCE <= s:
-                dpeak[group, q, 1] = 0.0
-            dpeak[group, q, 2] = dw / atoms - weight * relative[q]
+            dvariance = ds * bracket * sharp + s * ((dmotion + dbroad) * sharp + bracket * dsharp) + dspread
+            dpeak[p, q, 0] = dd + dshift
+            dpeak[p, q, 1] = 0.0 if still else dvariance
+            dpeak[p, q, 2] = changes[p, q, 2] / atoms - weight * relative[q]
     return dropped

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdfkit import _machine
-from pdfkit._checks import Array, Int32Array, IntArray
+from pdfkit._checks import Array, IntArray
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _orbits, _spaces
 from pdfkit.phases._geometry import Arguments, Point
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Bytes and seconds that a listed pair takes: to find and sort it, and for each curve and derivative.
 PAIR_BYTES, PAIR_SECONDS = 120.0, 4e-7
 CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
+# Pairs, for each curve and derivative, whose numbers are at hand at a time: 1 MB.
+CACHED = 2**15
 # How much further than asked for a list is made at the reference values before it is made at the present ones.
 FARTHEST = 1.1
 # Pairs among which equal ones are looked for before all are compared, and how many of them make that pay.
@@ -43,30 +45,38 @@ class Table:
 
 def table_of(groups: PairGroups, args: Arguments) -> Table:
     """Return the peaks of a list of pairs."""
-    n, nq = groups.start.size - 1, args.kind.size
-    sums, dsums = np.empty((n, 5)), np.empty((n, nq, 4))
-    pairs = (groups.atom_i, groups.atom_j, groups.shift, groups.mult)
-    for part in _machine.pieces(n, CURVE_SECONDS * (1 + nq)):
-        start = groups.start[part.start : part.stop + 1]
-        arguments = (start, *pairs, *args.state, args.kind, *args.tangents, sums[part], dsums[part])
-        kernels.group_sums(*arguments)
-    first = groups.start[:-1]  # the pairs of a group are of the same two sites
-    atoms = (groups.atom_i[first], groups.atom_j[first]) if args.trace else None
-    return finished(sums, dsums, groups.group_pair, args, atoms)
-
-
-def finished(
-    sums: Array, dsums: Array, pair: IntArray, args: Arguments, atoms: tuple[Int32Array, Int32Array] | None = None
-) -> Table:
-    """Return the peaks that sums over pairs make, of species pairs `pair` (n,); atoms (n,): of a pair of each group."""
     trace = args.trace or (np.zeros(0), np.zeros((args.kind.size, 0)))
-    i, j = atoms or (np.zeros(0, dtype=np.int32),) * 2
-    n, nq = dsums.shape[:2]
-    peak, dpeak = np.empty((n, 3)), np.empty((n, nq, 3))
-    dropped = 0
-    for part in _machine.pieces(n, 0.5 * CURVE_SECONDS * (1 + nq)):
-        finish = (sums[part], dsums[part], args.kind, *args.finish, *trace, i[part], j[part], peak[part], dpeak[part])
-        dropped += kernels.finish_peaks(*finish)
+    rest = (*args.state, args.kind, *args.tangents, *trace)
+
+    def fill(part: slice, numbers: Array, changes: Array) -> None:
+        pairs = (groups.atom_i[part], groups.atom_j[part], groups.shift[part], groups.mult[part])
+        arguments: tuple[Any, ...] = (*pairs, *rest, numbers, changes)
+        kernels.pair_numbers(*arguments)
+
+    return _finished(fill, groups.group_pair, args)
+
+
+def binned_table(sums: Array, dsums: Array, pair: IntArray, args: Arguments) -> Table:
+    """Return the peaks that sums over bins of pairs make, of species pairs `pair` (n,)."""
+
+    def fill(part: slice, numbers: Array, changes: Array) -> None:
+        kernels.bin_numbers(sums[part], dsums[part], numbers, changes)
+
+    return _finished(fill, pair, args)
+
+
+def _finished(fill: Callable[[slice, Array, Array], None], pair: IntArray, args: Arguments) -> Table:
+    """Return the peaks of n pairs or bins, of which `fill` gives the numbers of a few at a time."""
+    n, nq = pair.size, args.kind.size
+    peak, dpeak, dropped = np.empty((n, 3)), np.empty((n, nq, 3)), 0
+    # What lies between two kernels stays in the cache.
+    size = max(1, min(n, CACHED // (1 + nq)))
+    numbers, changes = np.empty((size, 4)), np.empty((size, nq, 4))
+    for low in range(0, n, size):
+        part, own = slice(low, min(low + size, n)), slice(0, min(size, n - low))
+        fill(part, numbers[own], changes[own])
+        rest = (args.trace is not None, args.kind, *args.finish, peak[part], dpeak[part])
+        dropped += kernels.finish_peaks(numbers[own], changes[own], *rest)
     return Table(pair, peak, dpeak, dropped)
 
 

@@ -81,7 +81,6 @@ class Molecules:
         i, j = i[kept], j[kept]
         s, t = atoms.site[i], atoms.site[j]
         return PairGroups(
-            start=np.arange(i.size + 1, dtype=np.int64),
             atom_i=i.astype(np.int32),
             atom_j=j.astype(np.int32),
             shift=(self.cell[j] - self.cell[i]).astype(np.int32),

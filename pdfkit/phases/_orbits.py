@@ -53,12 +53,11 @@ class Reference:
 
 @dataclass(frozen=True)
 class PairGroups:
-    """Enumerated pairs in group order. Group k holds pairs start[k]…start[k+1]−1, all of sites (site_i, site_j).
+    """Pairs (atom_i, atom_j, shift), each of which stands for all that are equal to it: `mult` of them in the cell.
 
-    `mult` is the number of pairs in the cell that a stored pair stands for.
+    group_pair : the species pair of each.
     """
 
-    start: IntArray
     atom_i: Int32Array
     atom_j: Int32Array
     shift: Int32Array
@@ -97,7 +96,7 @@ def listed(
     atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site)
     s_i, s_j = site[atom_i], site[atom_j]
     many = np.asarray(mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
-    return PairGroups(np.arange(atom_i.size + 1, dtype=np.int64), atom_i, atom_j, shift, many, pair[s_i, s_j])
+    return PairGroups(atom_i, atom_j, shift, many, pair[s_i, s_j])
 
 
 def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:
@@ -120,7 +119,6 @@ def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:
     count = merging.merge_marks(marks, groups.group_pair, groups.mult, first, total)
     kept = first[:count]
     return PairGroups(
-        np.arange(count + 1, dtype=np.int64),
         groups.atom_i[kept],
         groups.atom_j[kept],
         groups.shift[kept],

@@ -105,7 +105,7 @@ def _halved(xyz: Array, index: IntArray) -> IntArray:
 def binned_sums(
     order: Order, classes: Classes, atoms: Atoms, args: Arguments, reach: float, pairs: float, visited: float
 ) -> tuple[Array, Array, IntArray]:
-    """Return sums (n,5), dsums (n,nq,4), as of `group_sums`, and pair (n,) of the bins up to reach (Å) in use.
+    """Return sums (n,5), dsums (n,nq,4), as of `bin_numbers`, and pair (n,) of the bins up to reach (Å) in use.
 
     `pairs`: about how many there are that no operation makes equal; visited: those that are added one by one.
     """

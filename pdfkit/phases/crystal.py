@@ -28,7 +28,7 @@ from pdfkit.phases._lists import (
     PAIR_BYTES,
     Key,
     Table,
-    finished,
+    binned_table,
     listed_pairs,
     rounded,
     space_of,
@@ -471,7 +471,7 @@ class Crystal(Phase):
         classes = _pairs.Classes.of(atoms, point.u)
         if pairs < bins * classes.pair.size and not many:
             return None
-        return finished(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
+        return binned_table(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
 
     @cached_property
     def _distinct_pairs(self) -> float:
