@@ -13,11 +13,14 @@ import typer
 
 def completed(incomplete: str, names: Iterable[str]) -> list[str]:
     """Return the names that begin as typed, and the files and folders that do."""
-    files = (f"{path}/" if path.is_dir() else str(path) for path in Path().glob(f"{incomplete}*")) if incomplete else ()
+    known = [name for name in names if name.startswith(incomplete)]
+    if not incomplete:
+        return known
     try:
-        return [*(name for name in names if name.startswith(incomplete)), *sorted(files)]
+        found = [f"{path}/" if path.is_dir() else str(path) for path in Path().glob(f"{incomplete}*")]
     except (OSError, ValueError, NotImplementedError):  # no pattern, such as "/tmp/**x"
-        return [name for name in names if name.startswith(incomplete)]
+        return known
+    return [*known, *sorted(found)]
 
 
 def structure_names(incomplete: str) -> list[str]:

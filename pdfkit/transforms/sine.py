@@ -264,11 +264,11 @@ def _sine_integral(x: Array, f: Array, y: Array, names: tuple[str, str]) -> Arra
             f"{names[1]} = {reach:g} is beyond π/step = {limit:g}: steps of {step.max():g} in {names[0]} "
             f"do not determine it; stop {names[1]} there, or give {names[0]} in smaller steps"
         )
-    out = phase_sum(x, trapezoids(x) * f, y).imag
     left, right = np.concatenate([[0.0], step]), np.concatenate([step, [0.0]])
     ends = np.flatnonzero((np.abs(right - left) > 0.01 * np.maximum(left, right)) & (f != 0))
     what = f"a transform of {x.size} points, whose steps change at {ends.size}, onto {y.size}"
     _machine.need_time(_END_SECONDS * ends.size * y.size, what, f"give {names[0]} in equal steps")
+    out = phase_sum(x, trapezoids(x) * f, y).imag
     for i in ends:
         out += f[i] * np.cos(x[i] * y) * (_end_term(right[i], y) - _end_term(left[i], y))
     return np.asarray(out)

@@ -113,7 +113,7 @@ def _live(case: str) -> float:
     try:
         from diffpy import pdffit2
     except ImportError:
-        raise NotInstalledError("not installed (CPython 3.11)") from None
+        raise NotInstalledError("not installed (Python 3.11)") from None
     cut = case == "anisotropic"
     instrument = Instrument(probe="X", qmax=22.0 if cut else math.inf, qdamp=0.03, qbroad=0.015)
     r = grid(1.0, 25.0, 0.01)
