@@ -102,8 +102,10 @@ class Maps:
     def apply(self, free: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return cell (6,), positions (nsites,3), displacements (nsites,6), occupancies (nsites,) and poses (nb,7)."""
         cell, xyz, u, occ, poses = self.split(self._quickest @ free + self.constant)
-        for body, pose in zip(self.bodies, poses, strict=True):
-            xyz[body.sites] = body.placed(symmetry.to_fractional(cell.tolist()), pose)
+        if self.bodies:
+            inverse = symmetry.to_fractional(cell.tolist())
+            for body, pose in zip(self.bodies, poses, strict=True):
+                xyz[body.sites] = body.placed(inverse, pose)
         return cell, xyz, u, occ, poses
 
     @cached_property

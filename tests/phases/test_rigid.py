@@ -388,6 +388,8 @@ def test_only_crystals_have_rigid_molecules() -> None:
     with pytest.raises(PdfkitError, match="option 'rigid' of a Cluster is not known"):
         pk.Cluster.from_file(pk.io.available_clusters()[0], rigid=True)
     mixed = pk.structure.mixing.mixed(benzene_with_argon(), {"C1": {"C": 0.5, "N": 0.5}})
+    moved = rigid(mixed).with_values({"mol1.rz": 8.0}).structure.sites
+    assert moved[0].xyz == next(site for site in moved if site.element == "N").xyz
     with pytest.raises(PdfkitError, match="share a place"):
         pk.Crystal(mixed, "m", molecules=[[f"C{k}" for k in range(1, 7)]], rigid=True)
 
