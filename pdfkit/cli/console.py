@@ -55,7 +55,21 @@ def faults(result: FitResult, of: str = "") -> list[str]:
     """Return what is wrong with a fit; of : what it is called, where there are several."""
     out = [] if result.converged else [f"{of or 'the fit'} did not converge: {result.message}"]
     lead = f"{of}: " if of else ""
-    return out + [f"{lead}the model does not describe the data: Rw = {result.rw:.2f}"] * (not result.describes)
+    out += [f"{lead}the model does not describe the data: Rw = {result.rw:.2f}"] * (not result.describes)
+    names = [name.rpartition(".")[0] for name in result.at_bounds for text in result.remarks if _is_absent(name, text)]
+    if result.describes and names:
+        out.append(
+            f"{lead}the data do not show {', '.join(dict.fromkeys(names))} where the structure has them: is this the "
+            f"structure of the sample (Rw = {result.rw:.2f})?"
+        )
+    return out
+
+
+def _is_absent(name: str, remark: str) -> bool:
+    """Return whether a remark says that the U of a site grew without an end, as that of atoms that are not there."""
+    from pdfkit.fitting.bounds import NOT_THERE
+
+    return remark.startswith(f"{name} ended") and NOT_THERE in remark
 
 
 def command(function: Callable[..., Printed]) -> Callable[..., None]:
@@ -131,7 +145,9 @@ def _remarks() -> Iterator[list[str]]:
 
     def keep(message: Warning | str, category: type[Warning], *about: Any, **more: Any) -> None:
         if issubclass(category, PdfkitWarning):
-            found.append(one_line(str(message)))
+            if (text := one_line(str(message))) in found:  # a file that is read again says the same again
+                return
+            found.append(text)
         usual(message, category, *about, **more)
 
     warnings.showwarning = keep

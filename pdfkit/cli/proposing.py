@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed, fitting, progress
+from pdfkit.cli.console import Printed, faults, fitting, progress
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def fit_files(files: Sequence[Path], out: Path | None, wishes: Wishes, search: S
         recipe = write_text(target / NAME, recipe_of(plan, target, here=True))
         with fitting() as tell:
             result, written = run_recipe(recipe, None, tell)
-    printed = of_fit(result, [where / NAME, *written], _assumed(plan), assumed=list(plan.assumed))
+    title = "\n\n".join(filter(None, (_doubts(result), _assumed(plan))))
+    printed = of_fit(result, [where / NAME, *written], title, assumed=list(plan.assumed))
     return _calibrated(printed, result) if wishes.preset == "calibrate" else printed
 
 
@@ -168,6 +169,11 @@ def _keep_edited(recipe: Path) -> None:
         raise PdfkitError(
             f"{recipe} was changed by hand and would be lost: run it (pdfkit fit {recipe}), or give another --out"
         )
+
+
+def _doubts(result: FitResult) -> str:
+    """Return what is wrong with a fit, to stand above everything else."""
+    return "\n".join(textwrap.fill(f"LOOK FIRST: {text}", 100, subsequent_indent="  ") for text in faults(result))
 
 
 def _assumed(plan: Proposal) -> str:

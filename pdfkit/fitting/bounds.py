@@ -17,6 +17,11 @@ def at_bounds(mapping: ParameterMap, x: Array) -> Any:
     return np.asarray((x - mapping.low < 1e-6 * span) | (mapping.high - x < 1e-6 * span))
 
 
+NOT_THERE = (
+    "atoms do not move so far: the data have no peaks where the model has them, so look at the structure or the start "
+    "values"
+)
+
 OF_KIND = {
     (
         "scale",
@@ -31,8 +36,7 @@ OF_KIND = {
     (
         "U",
         "upper",
-    ): "atoms do not move so far: the data have no peaks where the model has them, so look at the structure "
-    "or the start values",
+    ): NOT_THERE,
     ("occ", "upper"): "as far as the data tell the site is full: fix it there",
     ("occ", "lower"): "the data have no use for atoms on this site: leave it out",
     ("delta", "lower"): "correlated motion of this form is not seen: fix it at 0",

@@ -10,7 +10,7 @@ that lists and bins of pairs know nothing of molecules. The variance of an inner
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 SLACK = 0.4
 """Å that a bond may be longer than the sum of two covalent radii."""
+
+MOST_PARTS = 7
+"""Molecules that share a place have occupancies of such parts: two orientations, four, six."""
 
 U_INNER = 0.002
 """Å²: mean-square displacement within molecules where none is given."""
@@ -263,17 +266,25 @@ def _bonded(crystal: Crystal, geometry: Geometry, sites: IntArray) -> tuple[IntA
 
 
 def _formulas(crystal: Crystal, number: IntArray) -> str:
-    """Return how many molecules of which formula there are in the cell."""
-    species = [base(site.element) for site in crystal.structure.sites]
-    found: Counter[str] = Counter()
+    """Return how many molecules of which formula there are in the cell; atoms of half a site are half atoms."""
+    sites = crystal.structure.sites
+    found: dict[str, float] = {}
     for one in range(number.max(initial=-1) + 1):
-        atoms = Counter(species[s] for s in crystal._atoms.site[number == one])
-        found[_formula(atoms)] += 1
-    return ", ".join(f"{count} {formula}" for formula, count in found.items())
+        amounts: Counter[str] = Counter()
+        for s in crystal._atoms.site[number == one]:
+            amounts[base(sites[s].element)] += sites[s].occ
+        whole = next((n for n in range(1, MOST_PARTS) if _is_whole(n, amounts.values())), 1)
+        formula = _formula({element: round(whole * amount, 2) for element, amount in amounts.items()})
+        found[formula] = found.get(formula, 0.0) + 1.0 / whole
+    return ", ".join(f"{round(count, 2):g} {formula}" for formula, count in found.items())
 
 
-def _formula(atoms: Mapping[str, int]) -> str:
+def _is_whole(n: int, amounts: Iterable[float]) -> bool:
+    return all(abs(n * amount - round(n * amount)) < 0.02 * n for amount in amounts)
+
+
+def _formula(atoms: Mapping[str, float]) -> str:
     """Return a formula with carbon and hydrogen first (Hill)."""
     first: Sequence[str] = ("C", "H") if "C" in atoms else ()
     order = sorted(atoms, key=lambda e: (first.index(e) if e in first else 2, e))
-    return "".join(f"{e}{atoms[e] if atoms[e] > 1 else ''}" for e in order)
+    return "".join(f"{e}{'' if atoms[e] == 1 else f'{atoms[e]:g}'}" for e in order)

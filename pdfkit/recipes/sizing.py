@@ -28,6 +28,7 @@ APART = 0.05
 BEYOND = 3.0
 # Rw above which a structure does not describe the data at all.
 NOTHING = 0.5
+HOPELESS = 0.9
 _MANY = 12
 
 
@@ -64,7 +65,8 @@ def sized(plan: Proposal, wishes: Wishes) -> Proposal:
     else:
         out, rw = _by_unknown(plan, tested, wishes)
     _refuse_foreign(plan, rw)
-    return out
+    _refuse_turned(tested, rw)
+    return _doubted(out, tested, rw) if known and wishes.preset != "calibrate" else out
 
 
 def _crystals(plan: Proposal) -> list[PhaseEntry]:
@@ -85,6 +87,19 @@ def _refuse_foreign(plan: Proposal, rw: float) -> None:
             )
 
 
+def _refuse_turned(tested: Proposal, rw: float) -> None:
+    """Refuse data whose sign is turned: nothing describes them, and the same model describes their negative."""
+    if rw < HOPELESS:
+        return
+    (one,) = tested.data
+    turned = trial(replace(tested, data=(replace(one, pdf=replace(one.pdf, G=-one.pdf.G)),)))
+    if turned.rw < NOTHING:
+        raise PdfkitError(
+            f"{one.file.name} has the wrong sign: the fit has Rw {turned.rw:.2f} with -G(r), "
+            f"{rw:.2f} with G(r) as it is; turn the sign of its values"
+        )
+
+
 # --- the resolution is known -----------------------------------------------------------------------------------------
 
 
@@ -102,6 +117,24 @@ def _by_known(plan: Proposal, tested: Proposal, wishes: Wishes) -> tuple[Proposa
     said = [f"the shape is a sphere: {text}"]
     said += [f"{name}: qdamp is 0: if that is no calibration, diameters come out too small" for name in zero]
     return replace(plan, assumed=(*plan.assumed, *said), why={**plan.why, "shape": text}), ball.rw
+
+
+def _doubted(plan: Proposal, tested: Proposal, rw: float) -> Proposal:
+    """Return the plan, and where another qdamp would describe the data far better, say so."""
+    (one,) = tested.data
+    value = one.values["qdamp"]
+    start = replace(tested, data=(one.with_value("qdamp", USUAL, ""),), free=(*tested.free, "qdamp"))
+    round_ones = any("shape" in entry.options for entry in plan.phases)
+    found = min((trial(start), *([trial(with_spheres(start))] if round_ones else [])), key=lambda each: each.rw)
+    better = found.values.get("qdamp", value)
+    if found.rw >= CLEAR * rw or better > MOST:
+        return plan
+    said = (
+        f"{one.file.name}: qdamp is {value:g} ({one.why.get('qdamp', 'given')}), and with qdamp free the fit "
+        f"would have Rw {found.rw:.3f} at qdamp {better:.3f} in place of {rw:.3f}: is it right? Measure a "
+        "standard to tell (--preset calibrate)"
+    )
+    return replace(plan, assumed=(said, *plan.assumed))
 
 
 def _of_bulk(plan: Proposal, bulk: Trial, ball: Trial) -> Proposal:

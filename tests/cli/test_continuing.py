@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -75,6 +76,19 @@ def test_a_result_goes_on_with_a_search(folder: Path) -> None:
     minima = pk.load_result("many/fit.h5").minima
     assert minima.starts == 2
     assert minima[0].params["ni.a"].value == pytest.approx(3.53, abs=0.002)
+
+
+def test_what_is_wrong_with_a_fit_stands_above_it(folder: Path) -> None:
+    other = pk.Crystal.from_file("NaCl", name="salt").with_values({"a": 5.411})
+    ceria = pk.Crystal.from_file("CeO2", name="c").with_values({"Ce.Uiso": 0.004, "O.Uiso": 0.01})
+    lab = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03)
+    pk.write_pdf("ceria.gr", pk.Model(ceria, lab)(np.arange(0.5, 20.0, 0.02)))
+    pk.write_cif("salt.cif", other.structure)
+    done = RUNNER.invoke(app, ["fit", "ceria.gr", "salt.cif"])
+    assert done.exit_code == 0, done.output
+    said = "the data do not show salt.Na where the structure has them: is this the structure of the sample"
+    text = " ".join(done.stdout.split())
+    assert text.startswith(f"LOOK FIRST: {said}")
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,20 @@ def test_bins_of_pairs_know_nothing_of_molecules() -> None:
     assert np.abs(one - other).max() < 1e-5 * np.abs(one).max()
 
 
+@pytest.mark.parametrize(
+    ("sites", "words"),
+    [
+        ([("C", 0.094, 0.5), ("O", 0.0935, 0.5)], "1 CO"),  # head to tail about an inversion centre
+        ([("C", 0.0, 0.25), ("O", 0.195, 0.25)], "0.25 CO2"),  # a guest in a quarter of the cells
+    ],
+)
+def test_atoms_of_part_of_a_site_are_parts_of_atoms(sites: list[tuple[str, float, float]], words: str) -> None:
+    own = [Site(element, element, (x, 0, 0), occ, U=0.02) for element, x, occ in sites]
+    R, t = np.array([np.eye(3), -np.eye(3)], dtype=int), np.zeros((2, 3))
+    crystal = pk.Crystal(pk.Structure((6.0, 5.0, 5.0, 90, 90, 90), own, "P -1", R, t), "m", molecules="find")
+    assert crystal.heading.endswith(f"molecules {words})")
+
+
 def test_who_belongs_to_whom() -> None:
     crystal = crystals()[0]
     assert crystal.heading == "m (C4 O8, P a -3, bulk, molecules 4 CO2)"

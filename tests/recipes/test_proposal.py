@@ -227,6 +227,23 @@ def test_molecules_are_found_where_they_are_asked_for(tmp_path):
         propose(inputs([data, "Ni"]), Wishes(molecules=True))
 
 
+def test_a_qdamp_that_cannot_be_right_is_said_first(tmp_path):
+    data = measured(tmp_path, pk.Crystal.from_file("Ni", name="ni"), head=("mode = xray", "qmax = 22", "qdamp = 0.09"))
+    plan = propose(inputs([data, "Ni"]))
+    assert "data.gr: qdamp is 0.09 (from the header), and with qdamp free the fit would have Rw" in plan.assumed[0]
+    assert "at qdamp 0.030" in plan.assumed[0]
+    right = measured(tmp_path, pk.Crystal.from_file("Ni", name="ni"), "right.gr", head=FULL)
+    assert not any("qdamp" in text for text in propose(inputs([right, "Ni"])).assumed)
+
+
+def test_data_of_the_wrong_sign_are_refused(tmp_path):
+    data = measured(tmp_path, pk.Crystal.from_file("CeO2", name="c"), head=FULL)
+    pdf = pk.read_pdf(data)
+    pk.io.write_columns(tmp_path / "turned.gr", ["r", "G"], [pdf.r, -pdf.G], list(FULL))
+    with pytest.raises(PdfkitError, match=r"turned\.gr has the wrong sign: the fit has Rw 0\.0\d with -G"):
+        propose(inputs([tmp_path / "turned.gr", "CeO2"]))
+
+
 def test_neutrons_in_nanometres(tmp_path):
     true = pk.Crystal.from_file("Si", name="si", delta2=2.0)
     G = pk.Model(true, pk.Instrument(probe="N", qmax=22.0, qdamp=0.02))(R).G
