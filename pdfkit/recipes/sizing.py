@@ -29,6 +29,8 @@ BEYOND = 3.0
 # Rw above which a structure does not describe the data at all.
 NOTHING = 0.5
 HOPELESS = 0.9
+# qdamp as near as this (relative) to the known one is no other.
+SAME = 0.1
 _MANY = 12
 
 
@@ -127,7 +129,7 @@ def _doubted(plan: Proposal, tested: Proposal, rw: float) -> Proposal:
     round_ones = any("shape" in entry.options for entry in plan.phases)
     found = min((trial(start), *([trial(with_spheres(start))] if round_ones else [])), key=lambda each: each.rw)
     better = found.values.get("qdamp", value)
-    if found.rw >= CLEAR * rw or better > MOST:
+    if found.rw >= CLEAR * rw or better > MOST or abs(better - value) < SAME * value:
         return plan
     said = (
         f"{one.file.name}: qdamp is {value:g} ({one.why.get('qdamp', 'given')}), and with qdamp free the fit "
