@@ -76,9 +76,7 @@ class Spaces:
         """Return a space with values (n,) inside and tangents (n, nq) along it; None where everything may move."""
         self.new *= 1.0 - FORGETS
         key = (tangents.shape, tangents.tobytes())
-        if key not in self.along:
-            self._look(key, tangents)
-        along, spaces = self.along[key]
+        along, spaces = self.along.get(key) or self._look(key, tangents)  # another thread may clear what is known
         for space in spaces:
             if space.holds(values):
                 return space
@@ -90,13 +88,16 @@ class Spaces:
         self.along.clear()
         return space if space.basis.shape[1] < values.size else None
 
-    def _look(self, key: tuple[tuple[int, ...], bytes], tangents: Array) -> None:
+    def _look(self, key: tuple[tuple[int, ...], bytes], tangents: Array) -> tuple[Array, tuple[Space, ...]]:
+        """Return tangents as changes of size 1, in units of scale, and the spaces known that they do not leave."""
         if len(self.along) > 2 * KEPT:
             self.along.clear()
         changes = tangents / self.scale[:, None]
         size = np.sqrt((changes * changes).sum(axis=0))
         along = changes[:, size > 0.0] / size[size > 0.0]
-        self.along[key] = along, tuple(space for space in self.kept if space.spans(along))
+        found = along, tuple(space for space in self.kept if space.spans(along))
+        self.along[key] = found
+        return found
 
     def _hull(self, values: Array, along: Array) -> Array:
         """Return the directions; of late also those to the spaces known, where there was no end of new ones."""

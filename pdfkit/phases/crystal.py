@@ -57,9 +57,8 @@ from pdfkit.structure.structure import NAMES_XYZ, Structure
 # Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
 # symmetry. Elsewhere it would not pay.
 MERGE_ABOVE = 2
-# Pairs that no operation makes equal: with fewer, or with more to look at than bins of isotropic displacements cost,
-# those that a fit keeps equal are not looked for.
-FEW, MANY = 1e3, 3e6
+# Pairs that no operation makes equal: with fewer, those that a fit keeps equal are not looked for.
+FEW = 1e3
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
 # Bytes of a list above which bins are taken, whether they pay or not.
@@ -451,7 +450,7 @@ class Crystal(Phase):
     def _space(self, values: Array, tangents: Array, reach: float) -> tuple[Space | None, float]:
         """Return where values (n,) may go along tangents (n, nq), and how many pairs are equal there to each."""
         cube = reach**3
-        many = self._visited * cube > MANY and not self._maps.anisotropic
+        many = self._visited * cube * PAIR_BYTES > MOST_LISTED and not self._maps.anisotropic
         if self._distinct_pairs * cube < FEW or many or tangents.size > MOST_REMEMBERED:
             return None, 1.0
         return space_of(self, values, tangents, self._visited)
