@@ -334,6 +334,8 @@ def test_copies_and_text_keep_how_molecules_are_turned(tmp_path: Path) -> None:
     assert report(saved) == report(result)
     assert "mol1.rx" in report(saved)
     np.testing.assert_allclose(saved.model(R).G, result.calc.G, atol=1e-9)
+    with pytest.raises(PdfkitError, match="rigid molecules, which PDFgui does not know"):
+        pk.io.write_project(tmp_path / "fit.ddp3", {"fit": result})
 
 
 def test_a_cif_has_the_atoms_where_they_went(tmp_path: Path) -> None:
