@@ -56,7 +56,7 @@ class Trajectory:
     >>> import pdfkit as pk
     >>> box = pk.load_structure("NaCl").to_ase().repeat(4)
     >>> trajectory = pk.read_trajectory([box])
-    >>> pdf = trajectory.pdf(rmax=8, qmax=20, Uiso=0.015)
+    >>> pdf = trajectory.pdf(rmax=3.5, qmax=20, Uiso=0.015)
     >>> print(f"Na–Cl at {pdf.r[pdf.G.argmax()]:.2f} Å")
     Na–Cl at 2.82 Å
     """
@@ -78,7 +78,7 @@ class Trajectory:
         >>> import pdfkit as pk
         >>> for box, species in pk.read_trajectory([pk.load_structure("NaCl").to_ase()]).boxes():
         ...     print(f"{box.volume:.1f} Å³,", *(species[k] for k in box.kind))
-        179.4 Å³, Na Na Na Na Cl Cl Cl Cl
+        179.5 Å³, Na Na Na Na Cl Cl Cl Cl
         """
         return self.sources.boxes([])
 
@@ -121,9 +121,9 @@ class Trajectory:
         >>> for _ in range(4):  # nickel whose atoms are 0.08 Å off along x, y and z
         ...     frames.append(pk.load_structure("Ni").to_ase().repeat(5))
         ...     frames[-1].positions += rng.normal(scale=0.08, size=(500, 3))
-        >>> pdf = pk.read_trajectory(frames).pdf(rmax=8, qmax=20, probe="N")
+        >>> pdf = pk.read_trajectory(frames).pdf(rmax=3.0, qmax=20, probe="N")
         >>> print(f"{pdf.G.max():.1f} ± {pdf.dG[pdf.G.argmax()]:.1f} Å⁻² at {pdf.r[pdf.G.argmax()]:.2f} Å")
-        9.7 ± 0.1 Å⁻² at 2.49 Å
+        13.8 ± 0.1 Å⁻² at 2.49 Å
         """
         return self.curves(rmin, rmax, rstep, blocks=blocks, tell=tell, **about)[0]
 
@@ -136,7 +136,7 @@ class Trajectory:
         -------
         >>> import pdfkit as pk
         >>> trajectory = pk.read_trajectory([pk.load_structure("NaCl").to_ase().repeat(4)])
-        >>> list(trajectory.partials(rmax=8, qmax=20))
+        >>> list(trajectory.partials(rmax=8, qmax=20, Uiso=0.015))
         [('Cl', 'Cl'), ('Cl', 'Na'), ('Na', 'Na')]
         """
         return self.curves(rmin, rmax, rstep, **about)[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import os
 import tracemalloc
@@ -18,6 +19,7 @@ import pdfkit as pk
 from pdfkit import PdfkitError, PdfkitWarning
 from pdfkit.errors import ReadError, StructureError
 from pdfkit.particles.boxes import Box, box_pairs
+from pdfkit.trajectories import trajectory
 from pdfkit.trajectories.averages import Averaging
 from pdfkit.trajectories.curves import Bins, Curves
 
@@ -44,6 +46,12 @@ def frames() -> list[ase.Atoms]:
 @pytest.fixture(scope="module")
 def known(frames: list[ase.Atoms]) -> pk.PDF:
     return pk.read_trajectory(frames).pdf(rmax=10, qmax=20, rstep=0.05)
+
+
+def test_examples_of_methods_print_what_they_say() -> None:
+    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    done = doctest.testmod(trajectory, optionflags=options)
+    assert (done.failed, done.attempted > 20) == (0, True)
 
 
 # --- against crystals ------------------------------------------------------------------------------------------------
