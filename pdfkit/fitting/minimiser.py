@@ -119,7 +119,7 @@ class Point:
 class Task:
     """What is minimised: rows of the linearised problem as a function of x, its bounds, and which of x may move.
 
-    tiny: χ² that counts as nothing.
+    tiny: χ² that counts as nothing. flaw: 0 for an x that may be a proper minimum, more where physics ends.
     """
 
     system: Callable[[Array], Array]
@@ -127,6 +127,7 @@ class Task:
     high: Array
     columns: IntArray
     tiny: float = 0.0
+    flaw: Callable[[Array], int] = lambda x: 0  # noqa: E731
 
     def at(self, x: Array) -> Point:
         """Return the problem at x."""
@@ -259,7 +260,7 @@ def task_of(residuals: Residuals, watch: Watch) -> Task:
 
     mapping = residuals.mapping
     norm2 = residuals.norm2()
-    return Task(system, mapping.low, mapping.high, np.arange(len(mapping.free)), ROUNDING * norm2)
+    return Task(system, mapping.low, mapping.high, np.arange(len(mapping.free)), ROUNDING * norm2, residuals.flaw)
 
 
 def minimise(

@@ -7,29 +7,39 @@ and a few evaluations; only one that gets near goes on.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.fitting.minimiser import Descent, Point, Task
-from pdfkit.fitting.stages import projected
+from pdfkit.fitting.stages import LENGTHS, projected
 
 APART = 3.0
 """Ratio of two U from which exchanging them is enough; those nearer are drawn apart to it, both ways."""
 DIFFUSE = 4.0
-"""Factor by which the U of a phase beside another are made larger or smaller."""
+"""Factor by which the U of a phase beside another are made smaller."""
 STIFF = 0.75
 """Share of its range beyond which delta2 leaves neighbours next to no width: less of it is a rival."""
+LESS = 0.8
+"""Share of delta1 or delta2 that is tried where a pair has lost its width."""
 FIRST, SHORT, LONG = 3, 5, 25
 ROUGHLY = 1e-3
 """Share by which χ² has to be lower to count, and tolerance of a rival."""
 HOPELESS, POOR, NEAR = 3.0, 2.0, 1.15
 """A rival goes on while its χ² is below that of the best times this: at its start, after FIRST steps, after SHORT."""
+LOST = 2
+"""Flaw of a point where the model leaves out a peak."""
+LOWER = 0.01
+"""Share by which a rival has to be lower after SHORT steps to be taken without a look at the others."""
 ROUNDS = 3
+FLAWED = (1.0, 1.3, 1.5)
+"""How many times χ² counts where a minimum is proper, stands where physics ends, or has lost a peak."""
 FEW_SITES = 4
 """Sites of a phase up to which each pair of them is tried."""
 OFF, MOVES = 0.01, 2
@@ -40,11 +50,15 @@ PERFECT = 1e10
 
 @dataclass(frozen=True)
 class Rival:
-    """Another start: x (nfree,), and what was done to get there, in words; patient: however high χ² is there."""
+    """Another start: x (nfree,), and what was done to get there, in words.
+
+    hopeless: multiple of the best χ² from which it is left at once. held: what stays there until all else has moved.
+    """
 
     words: str
     x: Array
-    patient: bool = False
+    hopeless: float = HOPELESS
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,29 +80,47 @@ def displacements(names: tuple[str, ...]) -> dict[str, dict[str, dict[str, int]]
     return out
 
 
+def with_widths(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterator[Rival]:
+    """Yield what gives pairs their widths back, where an end point has lost some: less of each delta, held at first.
+
+    Also cells that stand on a bound, back in the middle.
+    """
+    for k, name in enumerate(names):
+        if name.rpartition(".")[2] in ("delta1", "delta2"):
+            yield Rival(f"less {name}", _with(x, [k], LESS * x[k : k + 1]), math.inf, held=(k,))
+    lengths = np.array([name.rpartition(".")[2] in LENGTHS for name in names])
+    ended = np.flatnonzero(lengths & ((x <= low) | (x >= high)))
+    if ended.size:
+        yield Rival("cells off their bounds", _with(x, ended.tolist(), 0.5 * (low + high)[ended]), math.inf)
+
+
 def rivals(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterator[Rival]:
     """Yield the rivals of an end point x."""
     found = displacements(names)
+    several = len(found) > 1
+    yield from _diffuse_exchanged(found, x)
+    for k, name in enumerate(names):
+        if name.endswith(".delta2"):
+            share = (x[k] - low[k]) / (high[k] - low[k])
+            shares = [0.8 if several else 0.5] if share > STIFF else []
+            for one in shares + [0.9 if share < 0.5 else 0.05] * several:
+                yield Rival(f"another {name}", _with(x, [k], np.array([low[k] + one * (high[k] - low[k])])))
     for phase, sites in found.items():
         for (one, first), (other, second) in combinations(_groups(sites).items(), 2):
             if first.keys() == second.keys():
                 yield from _apart(f"the U of {one} and {other} in {phase}", x, first, second)
-    if len(found) > 1:
-        for phase, sites in found.items():
-            columns = [k for words in sites.values() for k in words.values()]
-            yield Rival(f"larger U of {phase}", _with(x, columns, x[columns] * DIFFUSE))
-            yield Rival(f"smaller U of {phase}", _with(x, columns, x[columns] / DIFFUSE))
-    for k, name in enumerate(names):
-        if name.endswith(".delta2"):
-            share = (x[k] - low[k]) / (high[k] - low[k])
-            if len(found) > 1:
-                yield _of_share(name, x, k, low[k], high[k], 0.9 if share < 0.5 else 0.05)
-            elif share > STIFF:
-                yield _of_share(name, x, k, low[k], high[k], 0.5)
+    for phase, sites in found.items() if several else ():
+        columns = [k for words in sites.values() for k in words.values()]
+        yield Rival(f"smaller U of {phase}", _with(x, columns, x[columns] / DIFFUSE))
 
 
-def _of_share(name: str, x: Array, k: int, low: float, high: float, share: float) -> Rival:
-    return Rival(f"another {name}", _with(x, [k], np.array([low + share * (high - low)])))
+def _diffuse_exchanged(found: Any, x: Array) -> Iterator[Rival]:
+    """Yield two phases with the displacements of their sites exchanged: which of them is diffuse."""
+    for (one, first), (other, second) in combinations(found.items(), 2):
+        a, b = ([k for words in sites.values() for k in words.values()] for sites in (first, second))
+        ratio = _mean(x[b]) / _mean(x[a])
+        if len(a) == len(b) and max(ratio, 1.0 / ratio) > APART**0.5:
+            yield Rival(f"the U of {one} and {other} exchanged", _with(x, [*a, *b], x[[*b, *a]]), 2.0 * HOPELESS)
 
 
 Columns = dict[str, list[int]]
@@ -137,7 +169,7 @@ def moved_off(names: tuple[str, ...], point: Point) -> Iterator[Rival]:
     for seed in range(MOVES if columns.size else 0):
         step = OFF * np.random.default_rng(seed).choice([-1.0, 1.0], columns.size)
         yield Rival(
-            "atoms off their symmetric places", _with(point.x, columns.tolist(), point.x[columns] + step), patient=True
+            "atoms off their symmetric places", _with(point.x, columns.tolist(), point.x[columns] + step), math.inf
         )
 
 
@@ -147,13 +179,21 @@ def _with(x: Array, columns: list[int], values: Array) -> Array:
     return out
 
 
+def _score(descent: Descent) -> float:
+    """Return χ² of where a descent stands, more where that means nothing: a proper minimum nearly as low wins."""
+    return descent.here.cost * FLAWED[descent.task.flaw(descent.here.x)]
+
+
 def _short(task: Task, rival: Rival, scales: IntArray, best: float) -> Descent | None:
     """Return a rival after a few evaluations; None for one that stays far above the best χ²."""
     x, cost = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
-    if cost > HOPELESS * best and not rival.patient:
+    if cost > rival.hopeless * best:
         return None
+    if rival.held:
+        others = replace(task, columns=np.setdiff1d(task.columns, rival.held))
+        x = Descent.begin(others, x).run(LONG, ROUGHLY).here.x
     descent = Descent.begin(task, x).run(FIRST, ROUGHLY)
-    poor = descent.here.cost > POOR * best and not rival.patient
+    poor = descent.here.cost > POOR * best and rival.hopeless < math.inf
     return None if poor else descent.run(SHORT, ROUGHLY)
 
 
@@ -161,19 +201,33 @@ def raced(task: Task, names: tuple[str, ...], scales: IntArray, ended: Descent) 
     """Return the best minimum among where a fit ended and its rivals, and theirs in turn."""
     best, words = ended, ""
     for _ in range(ROUNDS if ended.here.cost > PERFECT * task.tiny else 0):
-        short: list[tuple[float, int, str, Descent]] = []
-        for rival in (*moved_off(names, best.here), *rivals(names, best.here.x, task.low, task.high)):
-            descent = _short(task, rival, scales, best.here.cost)
-            if descent is not None:
-                short.append((descent.here.cost, len(short), rival.words, descent))
-        better, told = None, ""
-        for cost, _, said, descent in sorted(short)[:2]:
-            if cost > NEAR * best.here.cost:
-                break
-            descent.run(LONG, ROUGHLY)
-            if descent.here.cost < (1.0 - ROUGHLY) * (better or best).here.cost:
-                better, told = descent, said
+        better, told = _better(task, names, scales, best)
         if better is None:
             break
         best, words = better, f"{words}, then with {told}" if words else told
     return Race(best, words)
+
+
+def _better(task: Task, names: tuple[str, ...], scales: IntArray, best: Descent) -> tuple[Descent | None, str]:
+    """Return the first rival that is better, else one of the two nearest that becomes so; and what led there."""
+    score, near = _score(best), []  # type: float, list[tuple[float, int, str, Descent]]
+    flaw = task.flaw(best.here.x)
+    where = (names, best.here.x, task.low, task.high)
+    lost = with_widths(*where) if flaw == LOST else ()
+    for rival in (*lost, *moved_off(names, best.here), *rivals(*where)):
+        descent = _short(task, rival, scales, score)
+        if descent is None:
+            continue
+        if (reached := _score(descent)) < (1.0 - LOWER) * score and _is_better(descent, score):
+            return descent, rival.words
+        if flaw and task.flaw(descent.here.x) < flaw or reached < (not flaw) * NEAR * score:
+            near.append((reached, len(near), rival.words, descent))
+    for _, _, words, descent in sorted(near)[:2]:
+        if _is_better(descent, score):
+            return descent, words
+    return None, ""
+
+
+def _is_better(descent: Descent, score: float) -> bool:
+    """Go on with a descent, and return whether it gets below a score."""
+    return _score(descent.run(LONG, ROUGHLY)) < (1.0 - ROUGHLY) * score

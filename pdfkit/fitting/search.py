@@ -39,7 +39,7 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     announce(progress, "fitting")
     descent = Descent.begin(task, begun).run(max_nfev, max(ROUGHLY, tolerance))
     words, first = "", descent.here.x
-    if descent.converged or descent.state == "drifting":
+    if descent.state != "stopped":
         announce(progress, "trying minima nearby")
         race = raced(task, residuals.mapping.free_names, scales, descent)
         announce(progress, "fitting")
