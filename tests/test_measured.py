@@ -76,3 +76,21 @@ def test_a_rival_of_measured_dots_is_not_judged_by_its_worse_minimum() -> None:
     found = pk.compare(models, data, free=free, ties=measured.ONE_D, rmin=1.5, rmax=40.0)
     assert found["two own"].rw < 0.1653
     assert found.names[0] == "one"
+
+
+def test_a_minimum_without_a_peak_is_left_for_one_with_all_peaks() -> None:
+    minima = pytest.importorskip("minima")
+    case = next(one for one in minima.CASES if one.name == "CdSe-2, one phase, U11 ≠ U33")
+    data = case.data()
+    model = pk.Model(case.phases(), data.instrument)
+
+    def fitted(start: int, search: str) -> pk.FitResult:
+        params = minima.parameters(case, model, data, np.random.default_rng([minima.SEED, start]))
+        return pk.fit(model, data, params=params, rmin=case.rmin, rmax=case.rmax, search=search)
+
+    plain, found = fitted(0, "plain"), fitted(1, "staged")
+    assert any("left out" in one for one in plain.remarks)
+    assert any("no better than a higher one" in one for one in plain.remarks)
+    assert plain.rw < found.rw < 1.1 * plain.rw
+    assert not any("left out" in one for one in found.remarks)
+    assert any("a minimum with all peaks wins" in one for one in found.remarks)

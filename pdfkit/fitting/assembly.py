@@ -25,6 +25,7 @@ UNTOLD = 1e-8
 """Singular value, relative to the largest, of combinations of parameters that the data do not determine."""
 NONSENSE = 1e5
 """Range of a parameter in units of which an error is none: its derivative is the rounding of one that vanishes."""
+WITHOUT = "Rw of a model that leaves out peaks is no better than a higher one of a model that has them all"
 NEAR = 1e-5
 """Share of its span from a limit where a tied parameter is on it: a wall is met only to where Rw stands still."""
 
@@ -211,6 +212,7 @@ def _remarks(held: _Held, fits: Sequence[DatasetFit]) -> tuple[str, ...]:
     out = list(held.remarks)
     for one in fits:
         out.extend(one.messages)
+        out.extend([WITHOUT] if one.messages else [])
         out.extend(one.data.remarks)
         out.extend(text for phase in one.model.phases for text in phase.remarks)
         out.extend(one.model.remarks)

@@ -189,8 +189,8 @@ def _short(task: Task, rival: Rival, scales: IntArray, best: float) -> Descent |
     x, cost = projected(task.system, np.clip(rival.x, task.low, task.high), scales, task.low, task.high)
     if cost > rival.hopeless * best:
         return None
-    if rival.held:
-        others = replace(task, columns=np.setdiff1d(task.columns, rival.held))
+    others = replace(task, columns=np.setdiff1d(task.columns, rival.held))
+    if rival.held and others.columns.size:
         x = Descent.begin(others, x).run(LONG, ROUGHLY).here.x
     descent = Descent.begin(task, x).run(FIRST, ROUGHLY)
     poor = descent.here.cost > POOR * best and rival.hopeless < math.inf

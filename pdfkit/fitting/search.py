@@ -38,19 +38,31 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     begun = _begun(residuals, task, watch)
     announce(progress, "fitting")
     descent = Descent.begin(task, begun).run(max_nfev, max(ROUGHLY, tolerance))
-    words, first = "", descent.here.x
+    words, first, flaw = "", descent.here.x, 0
     if descent.state != "stopped":
+        flaw = residuals.flaw(first)
         announce(progress, "trying minima nearby")
         race = raced(task, residuals.mapping.free_names, scales, descent)
         announce(progress, "fitting")
         descent, words = race.best.run(race.best.nfev + max_nfev, tolerance), race.words
-    said = (_said(residuals, first, words),) if words else ()
+    said: tuple[str, ...] = ()
+    if words:
+        said = (_said(residuals, first, words, flaw if flaw > residuals.flaw(descent.here.x) else 0),)
     return Found(outcome_of(residuals, descent, max_nfev, watch.count - descent.nfev), said)
 
 
-def _said(residuals: Residuals, first: Array, words: str) -> str:
+LEFT = (
+    "",
+    " That had a U or delta at the end of what is possible, which says nothing of the sample: a proper minimum wins",
+    " There a pair of atoms had no width, and the model left its peak out: a minimum with all peaks wins",
+)
+
+
+def _said(residuals: Residuals, first: Array, words: str, flaw: int) -> str:
+    """Say what the fit reached first, and what was wrong with it, by the flaw that the end point has no more."""
     rw = math.sqrt(residuals.misfit(residuals.curves(first)) / sum((s.given or s).norm2() for s in residuals.sets))
-    return f"found from the minimum that the fit reached first, Rw = {rw:.4f}, with {words}"
+    dot = "." if flaw else ""
+    return f"found from the minimum that the fit reached first, Rw = {rw:.4f}, with {words}{dot}{LEFT[flaw]}"
 
 
 def _begun(residuals: Residuals, task: Task, watch: Watch) -> Array:

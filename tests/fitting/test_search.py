@@ -10,7 +10,7 @@ from scipy.optimize import lsq_linear
 
 import pdfkit as pk
 from pdfkit.fitting.minimiser import Descent, Task
-from pdfkit.fitting.rivals import rivals
+from pdfkit.fitting.rivals import raced, rivals, with_widths
 from pdfkit.fitting.steps import least
 from pdfkit.model import noise
 
@@ -140,3 +140,36 @@ def test_a_fit_leaves_a_place_where_symmetry_takes_the_slope_away() -> None:
     assert plain.rw > 0.25
     assert found.converged
     assert found.rw < 0.25 * plain.rw
+
+
+def test_which_of_two_phases_is_diffuse_is_a_rival() -> None:
+    names = ("wz.Cd.Uiso", "wz.S.Uiso", "zb.Cd.Uiso", "zb.S.Uiso")
+    x = np.array([0.01, 0.02, 0.1, 0.2])
+    tried = {one.words: one.x for one in rivals(names, x, np.full(4, 1e-4), np.full(4, 0.3))}
+    assert tried["the U of wz and zb exchanged"].tolist() == [0.1, 0.2, 0.01, 0.02]
+    x[2:] = x[:2]
+    assert not any("wz and zb" in one.words for one in rivals(names, x, np.full(4, 1e-4), np.full(4, 0.3)))
+
+
+def test_a_pair_without_width_gets_it_back_and_cells_leave_their_bounds() -> None:
+    names, low, high = ("zb.a", "zb.S.Uiso", "zb.delta2"), np.array([5.5, 1e-4, 0.0]), np.array([6.1, 0.3, 6.4])
+    less, cells = with_widths(names, np.array([5.5, 0.01, 6.0]), low, high)
+    assert less.x.tolist() == pytest.approx([5.5, 0.01, 4.8])
+    assert less.held == (2,)
+    assert cells.x.tolist() == pytest.approx([5.8, 0.01, 6.0])
+    assert [one.words for one in with_widths(names, np.array([5.8, 0.01, 6.0]), low, high)] == ["less zb.delta2"]
+
+
+@pytest.mark.parametrize(("flaw", "left"), [(0, 6.4), (1, 3.0), (2, 3.0)])
+def test_a_minimum_that_means_nothing_loses_against_a_proper_one_nearly_as_low(flaw: int, left: float) -> None:
+    # χ² = 1 at delta2 = 6.4, 1.1 at 3.0, with a hill between.
+    def system(x: np.ndarray) -> np.ndarray:
+        z, slope = x[0], -0.05 / 3.4
+        return np.array([[slope, 0.2 * (2.0 * z - 9.4)], [1.0 + slope * (z - 6.4), 0.2 * (z - 3.0) * (z - 6.4)]])
+
+    task = Task(system, np.zeros(1), np.full(1, 6.8), np.arange(1), flaw=lambda x: flaw * bool(x[0] > 5.0))
+    ended = Descent.begin(task, np.array([6.5])).run(40, 1e-8)
+    assert ended.here.x[0] == pytest.approx(6.4, abs=0.1)
+    race = raced(task, ("p.delta2",), np.zeros(0, dtype=np.int64), ended)
+    assert race.best.here.x[0] == pytest.approx(left, abs=0.1)
+    assert bool(race.words) == (left < 5.0)
