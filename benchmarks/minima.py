@@ -3,7 +3,7 @@
 Measured data of the `examples` extra are fitted from random starts: lengths of cells ±5 % (each by itself), U × 0.3–3
 (log-uniform, each by itself), diameters × 0.5–2, everything else at its usual start. Share: fits whose Rw is within
 1e-3 (relative) of the best minimum that was ever found for the set. A minimum where the model left out peaks, for they
-had no width, is none. Time: median, as a multiple of the plain fits'. With `--log FILE` finished sets are not done again.
+had no width, is none. Time: median, as a multiple of the plain fits'. With `--log FILE` finished sets are kept.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ class Task:
     high: Array
     columns: IntArray
     tiny: float = 0.0
-    flaw: Callable[[Array], int] = lambda x: 0  # noqa: E731
+    flaw: Callable[[Array], int] = lambda x: 0
 
     def at(self, x: Array) -> Point:
         """Return the problem at x."""

@@ -319,9 +319,10 @@ class Residuals:
 
         Such a minimum says nothing of the sample; 0 for a proper one.
         """
-        self.curves(x, ())
-        if any(s.evaluate.messages for s in self.sets):
-            return 2
+        if any(kind_of(name) == "delta" for name in self.mapping.free_names):
+            self.curves(x, ())
+            if any(s.evaluate.messages for s in self.sets):
+                return 2
         at_edge = self.mapping.high - x < AT_EDGE * (self.mapping.high - self.mapping.low)
         return int(at_edge[self.edges].any())
 

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -69,9 +68,13 @@ class Race:
     words: str
 
 
-def displacements(names: tuple[str, ...]) -> dict[str, dict[str, dict[str, int]]]:
+Sites = dict[str, dict[str, int]]
+"""The column of each component of U of each site."""
+
+
+def displacements(names: tuple[str, ...]) -> dict[str, Sites]:
     """Return the columns of displacements: phase → site → component ("Uiso", "U11"…) → column."""
-    out: dict[str, dict[str, dict[str, int]]] = {}
+    out: dict[str, Sites] = {}
     for k, name in enumerate(names):
         site, _, word = name.rpartition(".")
         if word in ("Uiso", "U11", "U22", "U33") and "." in site:
@@ -102,9 +105,8 @@ def rivals(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterato
     for k, name in enumerate(names):
         if name.endswith(".delta2"):
             share = (x[k] - low[k]) / (high[k] - low[k])
-            shares = [0.8 if several else 0.5] if share > STIFF else []
-            for one in shares + [0.9 if share < 0.5 else 0.05] * several:
-                yield Rival(f"another {name}", _with(x, [k], np.array([low[k] + one * (high[k] - low[k])])))
+            for part in _other_shares(share, several):
+                yield Rival(f"another {name}", _with(x, [k], np.array([low[k] + part * (high[k] - low[k])])))
     for phase, sites in found.items():
         for (one, first), (other, second) in combinations(_groups(sites).items(), 2):
             if first.keys() == second.keys():
@@ -114,7 +116,13 @@ def rivals(names: tuple[str, ...], x: Array, low: Array, high: Array) -> Iterato
         yield Rival(f"smaller U of {phase}", _with(x, columns, x[columns] / DIFFUSE))
 
 
-def _diffuse_exchanged(found: Any, x: Array) -> Iterator[Rival]:
+def _other_shares(share: float, several: bool) -> list[float]:
+    """Return the shares of its range at which delta2 is tried: less where it is stiff, of two phases the other end."""
+    less = [0.8 if several else 0.5] if share > STIFF else []
+    return [*less, 0.9 if share < 0.5 else 0.05] if several else less
+
+
+def _diffuse_exchanged(found: dict[str, Sites], x: Array) -> Iterator[Rival]:
     """Yield two phases with the displacements of their sites exchanged: which of them is diffuse."""
     for (one, first), (other, second) in combinations(found.items(), 2):
         a, b = ([k for words in sites.values() for k in words.values()] for sites in (first, second))
@@ -126,7 +134,7 @@ def _diffuse_exchanged(found: Any, x: Array) -> Iterator[Rival]:
 Columns = dict[str, list[int]]
 
 
-def _groups(sites: dict[str, dict[str, int]]) -> dict[str, Columns]:
+def _groups(sites: Sites) -> dict[str, Columns]:
     """Return the columns of each site, by component; of many sites, those of each element together."""
     out: dict[str, Columns] = {}
     for label, words in sites.items():
@@ -220,7 +228,8 @@ def _better(task: Task, names: tuple[str, ...], scales: IntArray, best: Descent)
             continue
         if (reached := _score(descent)) < (1.0 - LOWER) * score and _is_better(descent, score):
             return descent, rival.words
-        if flaw and task.flaw(descent.here.x) < flaw or reached < (not flaw) * NEAR * score:
+        # From a minimum that means nothing, only what leads out of it.
+        if task.flaw(descent.here.x) < flaw if flaw else reached < NEAR * score:
             near.append((reached, len(near), rival.words, descent))
     for _, _, words, descent in sorted(near)[:2]:
         if _is_better(descent, score):
