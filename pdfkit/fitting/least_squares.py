@@ -125,6 +125,10 @@ def fit(
     problem = FitProblem(sets, use_errors, settings, tuple(restraints))
     if asked is None:
         result = solve(problem, params, progress, str(search))
+        if search == "staged" and len(model.phases) > 1:
+            from pdfkit.fitting.twins import said_of_twins
+
+            said += said_of_twins(result)
     else:
         from pdfkit.fitting.thorough import thorough
 

@@ -13,7 +13,7 @@ measured CdSe dots stood at Rw 0.1663 after 200 evaluations, with a way down to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.residuals import Residuals
-from pdfkit.fitting.steps import learnt, least
+from pdfkit.fitting.steps import Secant, learnt, least, lifted, missed, upward
 
 Progress = Callable[[int, float], None]
 
@@ -37,13 +37,24 @@ STILL = 1e-8
 LEVEL = 1e-4
 """Share of χ² that may seem to be left where steps are as small as that: the slope itself is rounding."""
 EASED = 1e-10
+CREEPING, CREEP = 8, 0.1
+"""So many steps that together lower χ² by no more than this, in the unit of its errors, creep along a valley: the fit
+has converged where by all that was learnt of the curvature no more is to be gained either."""
 DRIFTING, DRIFT = 20, 1e-4
 """So many steps together have to lower χ² by this share: else parameters drift where the data do not tell them."""
 IDLE = 1e-3
 """Least size of a column over the range of its parameter, as a share of the largest: slopes that vanish by symmetry
 say nothing of how far a step may go."""
-FLAT = 1e-3
-"""Smallest curvature, as a share of that of JᵀJ, that a learnt one may have."""
+LATE = 20
+"""Evaluations after which curvature is learnt from all places that were tried."""
+CHANCE = 4.0
+"""Mean gain by a free parameter, over that of one without use, from which on a model explains something of the data."""
+NOTHING = (
+    "stopped where the model explains nothing of the data, no more than no model would: look at the cell and the other "
+    "start values, at the range and the instrument"
+)
+PAST, MEMORY = 60, 2**26
+"""So many places that were tried are remembered, in as many bytes at most."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,11 @@ class Point:
         return np.asarray(self.rows[:-1] @ self.rows[:-1].T)
 
     @cached_property
+    def scaled(self) -> Array:
+        """JᵀJ in units (n, n)."""
+        return np.asarray(self.normal / np.outer(self.unit, self.unit))
+
+    @cached_property
     def unit(self) -> Array:
         """Sizes of the columns of J (n,), none of them nothing."""
         size, least = self.sizes
@@ -119,7 +135,8 @@ class Point:
 class Task:
     """What is minimised: rows of the linearised problem as a function of x, its bounds, and which of x may move.
 
-    tiny: χ² that counts as nothing. flaw: 0 for an x that may be a proper minimum, more where physics ends.
+    tiny: χ² that counts as nothing; creep: share of χ² that is far below its errors. flaw: 0 for an x that may be a
+    proper minimum, more where physics ends.
     """
 
     system: Callable[[Array], Array]
@@ -128,6 +145,7 @@ class Task:
     columns: IntArray
     tiny: float = 0.0
     flaw: Callable[[Array], int] = lambda x: 0
+    creep: float = DRIFT
 
     def at(self, x: Array) -> Point:
         """Return the problem at x."""
@@ -147,9 +165,10 @@ class Descent:
     here: Point
     nfev: int = 1
     damping: float = FIRST_DAMPING
-    missing: Array = field(default_factory=lambda: np.zeros((0, 0)))
     uses_missing: bool = False
     state: str = ""
+    past: list[Point] = field(default_factory=list)
+    missing: Array = field(init=False)
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.here.rows).all():
@@ -165,11 +184,11 @@ class Descent:
     @property
     def converged(self) -> bool:
         """Whether no way down is left."""
-        return self.state in ("level", "still")
+        return self.state in ("level", "still", "valley")
 
     def run(self, most: int, tolerance: float) -> Descent:
         """Go on until χ² would not fall by a share of `tolerance`, or `most` evaluations were made in all."""
-        self.state, costs = "", []  # type: str, list[float]
+        self.state, costs, creep = "", [], self.task.creep  # type: str, list[float], float
         while not self.state:
             costs.append(self.here.cost)
             left = self._left()
@@ -177,21 +196,22 @@ class Descent:
                 self.state = "level"
             elif self.nfev >= most:
                 self.state = "stopped"
-            elif len(costs) > DRIFTING and costs[-DRIFTING] - costs[-1] < DRIFT * costs[-1]:
+            elif self.late and _creeps(costs, CREEPING, creep) and self._left(self.missing) <= creep * costs[-1]:
+                self.state = "valley"
+            elif _creeps(costs, DRIFTING, DRIFT):
                 self.state = "drifting"
             elif not self._step(most):
                 below = left <= LEVEL * self.here.cost
                 self.state = "stopped" if self.nfev >= most else "still" if below else "stuck"
         return self
 
-    def _left(self) -> float:
-        """Return by how much the undamped step would lower χ²."""
-        scaled, slope = self._scaled(self.here.normal), self.here.slope / self.here.unit
-        y = least(scaled + EASED * np.eye(slope.size), slope, *self._limits())
-        return -_change(scaled, slope, y)
-
-    def _scaled(self, matrix: Array) -> Array:
-        return np.asarray(matrix / np.outer(self.here.unit, self.here.unit))
+    def _left(self, missing: Array | None = None) -> float:
+        """Return by how much the undamped step would lower χ², by JᵀJ alone or with what it misses."""
+        curvature, slope = self.here.scaled, self.here.slope / self.here.unit
+        if missing is not None:
+            curvature = upward(curvature + missing / np.outer(self.here.unit, self.here.unit))
+        y = least(curvature + EASED * np.eye(slope.size), slope, *self._limits())
+        return -_change(curvature, slope, y)
 
     def _limits(self) -> tuple[Array, Array]:
         task, which = self.task, self.task.columns
@@ -200,22 +220,24 @@ class Descent:
 
     def _step(self, most: int) -> bool:
         """Take a step that lowers χ²; return whether one was found."""
-        normal, missing = self._scaled(self.here.normal), self._scaled(self.missing)
-        slope, limits, more = self.here.slope / self.here.unit, self._limits(), 2.0
-        used = _positive(normal + missing) if self.uses_missing else normal
+        normal, slope = self.here.scaled, self.here.slope / self.here.unit
+        scale, limits, more = np.outer(self.here.unit, self.here.unit), self._limits(), 2.0
         while self.nfev < most and self.damping < LARGEST_DAMPING:
+            mend = upward if self.late else lifted
+            used = mend(normal + self.missing / scale) if self.uses_missing else normal
             y = least(used + self.damping * np.eye(slope.size), slope, *limits)
             if float(np.abs(y).max()) <= STILL * math.sqrt(self.here.cost):
                 return False
             there = self._tried(y)
             gain = self.here.cost - there.cost
+            if gain > 0 or self.late:
+                simple, full = (abs(gain + _change(one, slope, y)) for one in (normal, normal + self.missing / scale))
+                self.uses_missing = full < simple
             if gain > 0:  # not where numbers are not finite either
-                foretold = [-_change(one, slope, y) for one in (normal, normal + missing)]
                 self._trust(gain, -_change(used, slope, y))
-                self._learn(there)
-                self.uses_missing = abs(foretold[1] - gain) < abs(foretold[0] - gain)
-                self.here = there
+                self._learn(there, self.here)
                 return True
+            self._learn(self.here, there)
             self.damping, more = max(self.damping, 1e-6) * more, 2.0 * more
         return False
 
@@ -232,22 +254,40 @@ class Descent:
         elif gain < 0.25 * foretold:
             self.damping *= 4.0
 
-    def _learn(self, there: Point) -> None:
-        here = self.here
-        if here.rows.shape == there.rows.shape:  # ties beyond their limits add rows
-            step = (there.x - here.x)[self.task.columns]
-            old = here.rows[:-1] @ there.rows[-1]
-            self.missing = learnt(self.missing, step, there.slope - here.slope, there.slope - old)
+    @property
+    def late(self) -> bool:
+        """Whether it is long under way."""
+        return self.nfev > LATE
+
+    def _learn(self, here: Point, other: Point) -> None:
+        """Stand here, and learn what another place tells of it."""
+        room = max(2, min(PAST, MEMORY // here.rows.nbytes))
+        if np.isfinite(other.rows).all():
+            self.past = [other, *self.past][:room]
+        if self.late:
+            secants = _secants(here, self.past)
+            self.missing = missed(secants, here.slope.size) * np.outer(here.unit, here.unit)
+        elif here is not self.here and here.rows.shape == other.rows.shape:  # ties beyond their limits add rows
+            step, old = (here.x - other.x)[here.columns], other.rows[:-1] @ here.rows[-1]
+            self.missing = learnt(self.missing, step, here.slope - other.slope, here.slope - old)
+        self.here = here
+
+
+def _secants(here: Point, past: list[Point]) -> Iterator[Secant]:
+    """Yield steps from here to past places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
+    for there in past:
+        step = (there.x - here.x)[here.columns] * here.unit
+        if there.rows.shape == here.rows.shape and step.any():
+            yield step, (there.rows[:-1] @ here.rows[-1] - here.slope) / here.unit
+
+
+def _creeps(costs: list[float], steps: int, creep: float) -> bool:
+    """Whether so many steps together lowered χ² by no more than a share of it."""
+    return len(costs) > steps and costs[-1 - steps] - costs[-1] < creep * costs[-1]
 
 
 def _change(curvature: Array, slope: Array, y: Array) -> float:
     return float(2.0 * slope @ y + y @ curvature @ y)
-
-
-def _positive(matrix: Array) -> Array:
-    """Return a matrix with its curvature lifted, where it has none in some direction."""
-    lowest = float(np.linalg.eigvalsh(matrix)[0])
-    return matrix if lowest >= FLAT else matrix + (FLAT - lowest) * np.eye(matrix.shape[0])
 
 
 def task_of(residuals: Residuals, watch: Watch) -> Task:
@@ -259,8 +299,8 @@ def task_of(residuals: Residuals, watch: Watch) -> Task:
         return rows
 
     mapping = residuals.mapping
-    norm2 = residuals.norm2()
-    return Task(system, mapping.low, mapping.high, np.arange(len(mapping.free)), ROUNDING * norm2, residuals.flaw)
+    every, creep = np.arange(len(mapping.free)), min(CREEP / residuals.freedom, 10.0 * DRIFT)
+    return Task(system, mapping.low, mapping.high, every, ROUNDING * residuals.norm2(), residuals.flaw, creep)
 
 
 def minimise(
@@ -286,14 +326,29 @@ def outcome_of(
     words = {
         "level": "converged: Rw no longer improved",
         "still": "converged: parameters no longer moved",
+        "valley": "converged: Rw no longer improved, though parameters that the data hardly tell still moved",
         "stopped": f"stopped after {max_nfev} evaluations without converging: start nearer, free less, or set bounds",
         "drifting": "stopped where Rw hardly improves while parameters go on moving: the data do not tell all of them: "
         "free fewer, or tie some",
         "stuck": "stopped where no step improves Rw, although its slope says that one should: set bounds, or free less",
     }
     factor = residuals.factor(descent.here.rows.copy())
-    nfev = searched + done + descent.nfev
-    return Outcome(descent.here.x, nfev, descent.converged, words[descent.state], factor, predicted, searched)
+    nfev, useful = searched + done + descent.nfev, explains(residuals, descent.here.cost)
+    return Outcome(
+        descent.here.x,
+        nfev,
+        descent.converged and useful,
+        words[descent.state] if useful else NOTHING,
+        factor,
+        predicted,
+        searched,
+    )
+
+
+def explains(residuals: Residuals, cost: float) -> bool:
+    """Whether a fit that ended at χ² = cost lowers it by more than its free parameters would lower that of noise."""
+    size, free = residuals.norm2(), len(residuals.mapping.free)
+    return (size - cost) * residuals.freedom > CHANCE * free * cost
 
 
 def announce(progress: Progress | None, what: str) -> None:

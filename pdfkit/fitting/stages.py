@@ -22,7 +22,7 @@ from pdfkit.fitting.whitening import possible
 STAGES = ((8.0, 0.4), (14.0, 0.2))
 """End of the range and width of the Gaussian, Å."""
 FARTHEST_BEGIN = 5.0
-"""Data that begin beyond this (Å) have no short distances."""
+"""Data that begin beyond this (Å) have no short distances: their cell is found by a scan (`scan`)."""
 STEP = 0.06
 """Å between the points where smeared curves are calculated."""
 MOST, ROUGHLY = 12, 1e-3
@@ -102,12 +102,17 @@ def _smeared(s: Dataset, end: float, width: float) -> tuple[Dataset, Array]:
 
 
 def cell_found(residuals: Residuals, x: Array, watch: Watch) -> Array | None:
-    """Return x with the cell and scales that short distances ask for; None where there are none, or no cell is free."""
+    """Return x with the cell and scales that the shortest distances ask for; None where no cell is free."""
     scales, lengths = scales_of(residuals), lengths_of(residuals)
-    begin = max(float(s.posed.data.r[0]) for s in residuals.sets)
-    if not lengths.size or begin > FARTHEST_BEGIN:
+    if not lengths.size:
         return None
+    begin = max(float(s.posed.data.r[0]) for s in residuals.sets)
     columns, low, high = np.union1d(scales, lengths), residuals.mapping.low, residuals.mapping.high
+    if begin > FARTHEST_BEGIN:
+        from pdfkit.fitting.scan import PIECE, WIDTH, scanned
+
+        system = _told(Smeared(residuals, begin + PIECE, WIDTH), watch)
+        return scanned(Task(system, low, high, columns), x, scales, lengths, begin + PIECE)
     longest = max(float(s.posed.data.r[-1]) for s in residuals.sets)
     for k, (end, width) in enumerate(STAGES):
         if k and end >= longest:

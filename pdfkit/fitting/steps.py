@@ -3,17 +3,29 @@
 χ² = ‖f‖² has the second derivatives 2(JᵀJ + Σ fᵢ∇²fᵢ). A model that misses something leaves large residuals f, and then
 the second term is no small one: steps from JᵀJ alone overshoot, again and again. It is learnt from step to step, by the
 secant update of Dennis, Gay and Welsch, ACM Trans. Math. Softw. 7, 348 (1981).
+
+Where symmetry takes the slopes of f away the second term is all there is, in as many directions as atoms can move. A
+fit that is long under way learns it from the Jacobians of all places that were tried, also of those where χ² was no
+lower: from x to x + d the Jacobian changes by ∇²f·d, so that each tells Σ fᵢ∇²fᵢ·d for the f of now.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdfkit._checks import Array
 
+Secant = tuple[Array, Array]
+
 UPHILL = 1e-12
 """Share of the steepest slope below which a limit does not hold a quantity back."""
+FLAT = 1e-3
+"""Smallest curvature, as a share of that of JᵀJ, that a learnt one may have."""
+NEW = 0.3
+"""Share of a step that must be across all nearer ones for it to tell anything."""
 
 
 def least(curvature: Array, slope: Array, low: Array, high: Array) -> Array:
@@ -77,3 +89,32 @@ def learnt(missing: Array, step: Array, change: Array, misses: Array) -> Array:
     rest = misses - old @ step
     twice = np.outer(rest, change) + np.outer(change, rest)
     return np.asarray(old + twice / along - float(rest @ step) * np.outer(change, change) / along**2)
+
+
+def lifted(curvature: Array) -> Array:
+    """Return a curvature (n, n) with all of it lifted, where it has none in some direction."""
+    lowest = float(np.linalg.eigvalsh(curvature)[0])
+    return curvature if lowest >= FLAT else curvature + (FLAT - lowest) * np.eye(curvature.shape[0])
+
+
+def upward(curvature: Array) -> Array:
+    """Return a curvature (n, n) with every part taken upwards, and none less than `FLAT`.
+
+    The step is then downhill on a saddle too, as long along a ridge as into a bowl that is as steep.
+    """
+    values, vectors = np.linalg.eigh(curvature)
+    return np.asarray((vectors * np.maximum(np.abs(values), FLAT)) @ vectors.T)
+
+
+def missed(secants: Iterable[Secant], n: int) -> Array:
+    """Return Σ fᵢ∇²fᵢ (n, n): symmetric, as the nearest `secants` (d, Σ fᵢ∇²fᵢ·d) ask for, and least across them."""
+    steps, changes = np.zeros((2, 0, n))
+    for d, y in sorted(secants, key=lambda one: float(one[0] @ one[0])):
+        along = steps @ d
+        rest = d - along @ steps
+        size = float(np.linalg.norm(rest))
+        if size > NEW * float(np.linalg.norm(d)):
+            steps = np.vstack([steps, rest / size])
+            changes = np.vstack([changes, (y - along @ changes) / size])
+    half, both = changes.T @ steps, steps @ changes.T
+    return np.asarray(half + half.T - steps.T @ (0.5 * (both + both.T)) @ steps)

@@ -312,6 +312,22 @@ def test_two_phases_that_start_the_same_are_not_held() -> None:
     assert sum(result.params[f"{one}.scale"].value for one in ("one", "two")) == pytest.approx(2.0, abs=0.02)
 
 
+def test_two_phases_of_one_structure_are_weighed_against_one() -> None:
+    one, two = (
+        pk.Model(crystal("Ni", "one"), INSTRUMENT),
+        pk.Model([crystal("Ni", "one"), crystal("Ni", "two")], INSTRUMENT),
+    )
+    result = pk.fit(two, simulated(one), free=["scale", "a", "Uiso"])
+    (said,) = [text for text in result.remarks if "the same structure" in text]
+    assert said.startswith(("one and two are the same", "two and one are the same"))
+    assert "ln Z is for one phase" in said
+    data = simulated(two, {"one.a": 3.50, "two.a": 3.55})
+    result = pk.fit(two.with_values({"one.a": 3.51, "two.a": 3.54}), data, free=["scale", "a", "Uiso"])
+    (said,) = [text for text in result.remarks if "the same structure" in text]
+    assert "ln Z is for both" in said
+    assert not any("same structure" in text for text in pk.fit(two, data, free=["scale"], search="plain").remarks)
+
+
 def test_a_well_determined_fit_has_nothing_said() -> None:
     model = pk.Model(crystal("CdS_wurtzite", "wz", shape=pk.Sphere(30)), INSTRUMENT)
     r = np.arange(1.5, 28, 0.02)

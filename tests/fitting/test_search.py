@@ -11,7 +11,7 @@ from scipy.optimize import lsq_linear
 import pdfkit as pk
 from pdfkit.fitting.minimiser import Descent, Task
 from pdfkit.fitting.rivals import raced, rivals, with_widths
-from pdfkit.fitting.steps import least
+from pdfkit.fitting.steps import least, missed
 from pdfkit.model import noise
 
 LAB = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03)
@@ -32,6 +32,18 @@ def test_the_least_value_of_a_quadratic_within_limits(seed: int) -> None:
 def test_a_limit_that_is_far_away_stops_no_step() -> None:
     y = least(np.eye(2), np.array([1.0, 1e-300]), np.array([-0.5, -1e10]), np.array([0.5, 1e10]))
     assert y[0] == pytest.approx(-0.5)
+
+
+def test_curvature_that_jacobians_miss_is_learnt_from_any_places() -> None:
+    rng = np.random.default_rng(0)
+    S = rng.normal(size=(5, 5))
+    S = S + S.T
+    steps = np.eye(5) + 0.3 * rng.uniform(-1, 1, (5, 5))
+    assert missed([(d, S @ d) for d in steps], 5) == pytest.approx(S, abs=1e-9)
+    few = missed([(d, S @ d) for d in steps[:2]], 5)
+    assert few == pytest.approx(few.T)
+    assert few @ steps[:2].T == pytest.approx(S @ steps[:2].T)
+    assert missed([], 3).tolist() == np.zeros((3, 3)).tolist()
 
 
 def test_a_model_that_misses_much_is_fitted_in_few_steps() -> None:
@@ -80,6 +92,30 @@ def test_data_without_short_distances_are_fitted_as_before() -> None:
     data = noise.simulate(NI, 20.0, 30.0, 0.02, 0.05, 4)
     result = pk.fit(NI.with_values({"ni.a": 3.53}), data, free=["scale", "a"])
     assert result.params["ni.a"].value == pytest.approx(3.524, abs=2e-3)
+
+
+@pytest.mark.parametrize("share", [0.96, 0.98, 1.01, 1.04])
+def test_a_cell_without_short_distances_is_found_by_a_scan(share: float) -> None:
+    data = noise.simulate(NI.with_values({"ni.Ni.Uiso": 0.006}), 20.0, 50.0, 0.02, 0.05, 3)
+    found = pk.fit(NI.with_values({"ni.a": 3.524 * share}), data, free=FREE)
+    assert found.converged
+    assert found.params["ni.a"].value == pytest.approx(3.524, abs=5 * found.params["ni.a"].stderr)
+
+
+def test_two_lengths_are_found_by_a_scan() -> None:
+    model = pk.Model(pk.Crystal.from_file("CdS_wurtzite", name="wz"), LAB)
+    data = noise.simulate(model, 20.0, 32.0, 0.02, 0.05, 3)
+    start = model.with_values({"wz.a": 4.1348 * 1.025, "wz.c": 6.749 * 0.96})
+    found = pk.fit(start, data, free=["scale", "a", "c", "Uiso"])
+    assert [found.params[f"wz.{one}"].value for one in "ac"] == pytest.approx([4.1348, 6.749], abs=2e-3)
+
+
+def test_a_model_that_explains_nothing_has_not_converged() -> None:
+    data = noise.simulate(NI, 20.0, 50.0, 0.02, 0.05, 3)
+    result = pk.fit(NI.with_values({"ni.a": 3.45}), data, free=FREE, search="plain")
+    assert result.rw > 0.99
+    assert not result.converged
+    assert "explains nothing of the data" in result.message
 
 
 def test_a_diameter_beyond_its_bound_ends_there_and_all_else_at_its_best() -> None:
