@@ -1,4 +1,4 @@
-"""Phases of one structure with nearly one cell: what the data say for both, against one of them.
+"""Phases of one structure: what the data say for both, against one of them.
 
 A second phase that differs from the first in its values alone always takes up some noise, and then its errors look
 small: what is said of it must come from the evidence. The fit without it is one local fit more.
@@ -13,13 +13,12 @@ import numpy as np
 
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.least_squares import refit
-from pdfkit.fitting.stages import LENGTHS
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
 from pdfkit.results.result import FitResult
 
-CLOSE = 0.02
-"""Largest difference of cells that a second phase of the same structure may be used to broaden, as a share of them."""
+STRONG = 5.0
+"""ln Z for both phases from which on nothing is said."""
 R = np.arange(1.5, 8.0, 0.1)
 """Where curves are compared, Å."""
 SAME = 1e-9
@@ -28,21 +27,17 @@ MOST_TOLD = 100.0
 
 
 def twins(model: Model) -> Iterator[tuple[str, str]]:
-    """Yield pairs of phases whose curves are the same where their values are, and whose lengths are close."""
+    """Yield pairs of phases whose curves are the same where their values are."""
     values = dict(zip(model.names, model.values, strict=True))
     for one, two in combinations([phase.name for phase in model.phases], 2):
         first, second = (_own(values, name) for name in (one, two))
-        if first.keys() == second.keys() and _are_close(first, second) and _are_same(model, one, two, first):
+        if first.keys() == second.keys() and _are_same(model, one, two, first):
             yield one, two
 
 
 def _own(values: dict[str, float], phase: str) -> dict[str, float]:
     """Return the values of a phase by their names within it."""
     return {name.removeprefix(f"{phase}."): value for name, value in values.items() if name.startswith(f"{phase}.")}
-
-
-def _are_close(first: dict[str, float], second: dict[str, float]) -> bool:
-    return all(abs(second[name] - first[name]) <= CLOSE * first[name] for name in first if name in LENGTHS)
 
 
 def _are_same(model: Model, one: str, two: str, first: dict[str, float]) -> bool:
@@ -53,7 +48,7 @@ def _are_same(model: Model, one: str, two: str, first: dict[str, float]) -> bool
 
 
 def said_of_twins(result: FitResult) -> tuple[str, ...]:
-    """Return a sentence on each pair of phases of one structure whose scales were both fitted."""
+    """Return a sentence on each pair of phases of one structure, both fitted, that the data do not clearly ask for."""
     pairs = twins(result.datasets[0].model) if len(result.datasets) == 1 else iter(())
     return tuple(text for one, two in pairs if (text := _sentence(result, one, two)))
 
@@ -73,11 +68,14 @@ def _sentence(result: FitResult, one: str, two: str) -> str:
         found = Comparison.of({"both": result, "one": alone})
     except PdfkitError:
         return ""
-    size = f"by {found.delta[1]:.2g}" if found.delta[1] < MOST_TOLD else f"by more than {MOST_TOLD:.0f}"
-    end = f"one phase, {size}: leave {two} out" if found.names[0] == "one" else f"both, {size}"
+    more, for_one = found.delta[1], found.names[0] == "one"
+    if more > STRONG and not for_one:
+        return ""
+    size = f"by {more:.2g}" if more < MOST_TOLD else f"by more than {MOST_TOLD:.0f}"
     return (
-        f"{one} and {two} are the same structure with nearly the same cell: without {two} Rw is {alone.rw:.4f} in "
-        f"place of {result.rw:.4f}, and ln Z is for {end}"
+        f"{one} and {two} are the same structure, and can stand for each other: without {two} Rw is {alone.rw:.4f} in "
+        f"place of {result.rw:.4f}, and ln Z is for {'one phase' if for_one else 'both'}, {size}"
+        f"{f': leave {two} out' if for_one else ''}"
     )
 
 

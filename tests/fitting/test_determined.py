@@ -319,13 +319,13 @@ def test_two_phases_of_one_structure_are_weighed_against_one() -> None:
     )
     result = pk.fit(two, simulated(one), free=["scale", "a", "Uiso"])
     (said,) = [text for text in result.remarks if "the same structure" in text]
-    assert said.startswith(("one and two are the same", "two and one are the same"))
+    assert said.startswith("one and two are the same structure")
     assert "ln Z is for one phase" in said
     data = simulated(two, {"one.a": 3.50, "two.a": 3.55})
-    result = pk.fit(two.with_values({"one.a": 3.51, "two.a": 3.54}), data, free=["scale", "a", "Uiso"])
-    (said,) = [text for text in result.remarks if "the same structure" in text]
-    assert "ln Z is for both" in said
-    assert not any("same structure" in text for text in pk.fit(two, data, free=["scale"], search="plain").remarks)
+    start = two.with_values({"one.a": 3.51, "two.a": 3.54})
+    result = pk.fit(start, data, free=["scale", "a", "Uiso"])
+    assert result.converged
+    assert not any("the same structure" in text for text in result.remarks)
 
 
 def test_a_well_determined_fit_has_nothing_said() -> None:
