@@ -4,6 +4,11 @@ A cell that is 5 % wrong puts a peak at 50 Å where its neighbours belong, and n
 it is 0.4 Å off, and when data and model are both smeared by 0.4 Å the misfit of such a cell still slopes towards the
 right one. Smearing is a weighted sum over r, so it acts on residuals and Jacobian alike and nothing of the model needs
 to change. Only lengths of cells and scales move there, which is all that such curves tell.
+
+Data that begin far out have no such distances. At 25 Å a cell that is 1 % wrong puts peaks where others belong, at
+any smearing that leaves peaks, so that no slope leads to the right one. But a piece of a few Å is cheap: lengths go by
+steps that move its peaks by less than their width, all in proportion first and then each by itself, with the best
+scales, and the best places are fitted.
 """
 
 from __future__ import annotations
@@ -22,10 +27,16 @@ from pdfkit.fitting.whitening import possible
 STAGES = ((8.0, 0.4), (14.0, 0.2))
 """End of the range and width of the Gaussian, Å."""
 FARTHEST_BEGIN = 5.0
-"""Data that begin beyond this (Å) have no short distances: their cell is found by a scan (`scan`)."""
+"""Data that begin beyond this (Å) have no short distances."""
 STEP = 0.06
 """Å between the points where smeared curves are calculated."""
 MOST, ROUGHLY = 12, 1e-3
+PIECE, WIDTH = 8.0, 0.15
+"""Length of the piece and width of the Gaussian that smears it, Å."""
+FAR = 0.05
+"""How far lengths are looked for on either side, as a share of them."""
+BEST, ROUNDS = 3, 2
+"""Places of a scan that are fitted, and how often each length goes by itself."""
 LENGTHS = ("a", "b", "c", "a_h", "h", "expansion")
 
 System = Callable[[Array], Array]
@@ -109,8 +120,6 @@ def cell_found(residuals: Residuals, x: Array, watch: Watch) -> Array | None:
     begin = max(float(s.posed.data.r[0]) for s in residuals.sets)
     columns, low, high = np.union1d(scales, lengths), residuals.mapping.low, residuals.mapping.high
     if begin > FARTHEST_BEGIN:
-        from pdfkit.fitting.scan import PIECE, WIDTH, scanned
-
         system = _told(Smeared(residuals, begin + PIECE, WIDTH), watch)
         return scanned(Task(system, low, high, columns), x, scales, lengths, begin + PIECE)
     longest = max(float(s.posed.data.r[-1]) for s in residuals.sets)
@@ -130,3 +139,36 @@ def _told(smeared: Smeared, watch: Watch) -> System:
         return rows
 
     return system
+
+
+def factors(end: float) -> Array:
+    """Return by what lengths are multiplied (n,), for a piece that ends at `end` (Å): nearest to 1 first."""
+    step = WIDTH / end
+    n = round(FAR / step)
+    out = 1.0 + step * np.arange(-n, n + 1)
+    return np.asarray(out[np.argsort(np.abs(out - 1.0), kind="stable")])
+
+
+def scanned(task: Task, x: Array, scales: IntArray, lengths: IntArray, end: float) -> Array:
+    """Return x (nfree,) with the lengths and scales where the misfit of a piece is least. task: that of the piece."""
+    every = factors(end)
+    found = _along(task, x, scales, lengths, every)[:BEST]
+    for _ in range(ROUNDS if lengths.size > 1 else 0):
+        for one in lengths:
+            some = [
+                place for _, start in found for place in _along(task, start, scales, lengths[lengths == one], every)
+            ]
+            found = sorted(some, key=lambda place: place[0])[:BEST]
+    ended = [Descent.begin(task, start).run(MOST, ROUGHLY).here for _, start in found]
+    return min(ended, key=lambda point: point.cost).x
+
+
+def _along(task: Task, x: Array, scales: IntArray, moved: IntArray, every: Array) -> list[tuple[float, Array]]:
+    """Return χ² and x with some lengths multiplied by each factor, the best first."""
+    out = []
+    for factor in every:
+        there = x.copy()
+        there[moved] = np.clip(x[moved] * factor, task.low[moved], task.high[moved])
+        there, cost = projected(task.system, there, scales, task.low, task.high)
+        out.append((cost, there))
+    return sorted(out, key=lambda place: place[0])

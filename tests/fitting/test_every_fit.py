@@ -1,0 +1,89 @@
+"""Fits of every kind: staged never ends above plain, nor above the truth, and another minimiser finds no way down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+import pdfkit as pk
+from pdfkit.fitting.residuals import Residuals
+from pdfkit.model import noise
+from pdfkit.model.params import ParameterMap
+
+LAB = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03)
+
+
+def model(*names: str, instrument: pk.Instrument = LAB, **options: Any) -> pk.Model:
+    return pk.Model([pk.Crystal.from_file(name, name=name.lower()[:2], **options) for name in names], instrument)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model at its true values, where the fit starts, what varies, and how it is fitted.
+
+    prepared: how far χ² at one place may differ between fits from different starts. What two phases of different
+    composition are divided by is set up at the start values, and moves curves by 1e-5 of their size.
+    """
+
+    truth: pk.Model
+    start: dict[str, float]
+    free: list[str]
+    ends: tuple[float, float] = (1.5, 15.0)
+    noise: float = 0.05
+    options: dict[str, Any] = field(default_factory=dict)
+    prepared: float = 1e-6
+
+
+NI, ZB, WZ = model("Ni"), model("CdS_zincblende"), model("CdS_wurtzite")
+BASIC = ["scale", "a", "Uiso"]
+CASES = {
+    "one parameter": Case(NI, {"a": 3.58}, ["a"]),
+    "at the truth": Case(NI, {}, BASIC),
+    "very noisy": Case(NI, {"a": 3.58}, BASIC, noise=3.0),
+    "to 5 Å": Case(NI, {"a": 3.58}, BASIC, ends=(1.5, 5.0)),
+    "neutrons": Case(model("Ni", instrument=pk.Instrument(probe="N", qmax=22.0)), {"a": 3.58}, BASIC),
+    "PDFfit2": Case(NI, {"a": 3.58}, BASIC, options={"convention": "pdffit2"}),
+    "tied U": Case(ZB, {"a": 5.95}, BASIC, options={"ties": {"cd.S.Uiso": "2*cd.Cd.Uiso"}}),
+    "restrained": Case(ZB, {"a": 5.95}, BASIC, options={"restraints": [pk.ValueRestraint("cd.S.Uiso", 0.02, 0.001)]}),
+    "anisotropic": Case(
+        model("CdS_wurtzite", anisotropic=True), {"a": 4.2, "c": 6.65}, ["scale", "a", "c", "U11", "U33"]
+    ),
+    "position": Case(WZ, {"a": 4.2, "S.z": 0.39}, [*BASIC, "c", "S.z"]),
+    "two phases": Case(model("Ni", "CdS_zincblende"), {"ni.a": 3.58, "cd.a": 5.75}, BASIC, prepared=1e-3),
+    "dG": Case(NI, {"a": 3.58}, BASIC, options={"dG": 0.1}),
+    "grid": Case(NI, {"a": 3.58}, BASIC, options={"convention": "pdffit2", "settings": pk.FitSettings(grid="nyquist")}),
+}
+
+
+def results(case: Case) -> list[pk.FitResult]:
+    """Return the fits: staged and plain from the start, plain from the truth."""
+    options = dict(case.options)
+    truth = case.truth
+    if convention := options.pop("convention", None):
+        truth = replace(truth, convention=convention)
+    data = noise.simulate(truth, *case.ends, 0.02, case.noise, 7)
+    if size := options.pop("dG", None):
+        data = replace(data, dG=np.full(len(data), size))
+    settings = replace(options.pop("settings", pk.FitSettings()), noise="given")
+    fits = ((case.start, "staged"), (case.start, "plain"), ({}, "plain"))
+    return [
+        pk.fit(truth.with_values(values), data, free=case.free, search=search, settings=settings, **options)
+        for values, search in fits
+    ]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_staged_ends_in_the_lowest_minimum_and_converged_means_it(name: str) -> None:
+    staged, plain, true = results(CASES[name])
+    assert staged.converged
+    assert staged.minimum <= plain.minimum * (1 + 1e-6)
+    assert staged.minimum <= true.minimum * (1 + CASES[name].prepared)
+    mapping = ParameterMap.of(staged.params)
+    residuals = Residuals(staged.problem, mapping)
+    inside = np.clip(staged.values, mapping.low + 1e-12, mapping.high - 1e-12)
+    again = least_squares(residuals.at, inside, bounds=(mapping.low, mapping.high), x_scale="jac", xtol=1e-12)
+    assert float((residuals.at(inside) ** 2).sum()) <= 2 * again.cost * (1 + 1e-6)
