@@ -12,7 +12,7 @@ from scipy.optimize import least_squares
 import pdfkit as pk
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model import noise
-from pdfkit.model.params import ParameterMap
+from pdfkit.model.mapping import ParameterMap
 
 LAB = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03)
 
