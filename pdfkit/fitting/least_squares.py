@@ -18,7 +18,7 @@ from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
 from pdfkit.fitting.datasets import Data, Ends, beyond, by_name, ends, in_range, named, resolved, usable, weighed
 from pdfkit.fitting.determined import hold, hold_others
-from pdfkit.fitting.minimiser import TOLERANCE, Outcome, Progress, minimise
+from pdfkit.fitting.minimiser import NOTHING, TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
 from pdfkit.fitting.search import Found, staged
@@ -166,7 +166,7 @@ def solve(
         residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)
         outcome = minimise(residuals, most, progress, outcome)
     said: tuple[str, ...] = ()
-    if rough and outcome.converged:
+    if rough and (outcome.converged or outcome.message == NOTHING):  # a rival may start from there, and be weighed so
         residuals, outcome, said = _weighed(residuals, outcome, progress)
     return assembled(residuals, params, outcome, (*found.said, *said), time.perf_counter() - started)
 
