@@ -94,3 +94,17 @@ def test_a_minimum_without_a_peak_is_left_for_one_with_all_peaks() -> None:
     assert plain.rw < found.rw < 1.1 * plain.rw
     assert not any("left out" in one for one in found.remarks)
     assert any("a minimum with all peaks wins" in one for one in found.remarks)
+
+
+def test_a_search_from_many_starts_ranks_as_the_default_does() -> None:
+    minima = pytest.importorskip("minima")
+    case = next(one for one in minima.CASES if one.name == "CdSe-2, one phase, Uiso")
+    data = case.data()
+    model = pk.Model(case.phases(), data.instrument)
+    params = minima.parameters(case, model, data, np.random.default_rng([minima.SEED, 1]))
+    found = pk.fit(model, data, params=params, rmin=case.rmin, rmax=case.rmax, search={"starts": 16})
+    assert found.rw == pytest.approx(minima.BEST[case.name], rel=1e-3)
+    lower = next(one for one in found.minima if one.rw < 0.95 * found.rw)
+    assert lower.flaws == ("leaves out the peak of Cd–Se in wz",)
+    assert not found.minima[0].flaws
+    assert any("a lower Rw exists, 0.2989" in one for one in found.remarks)

@@ -15,13 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.flaws import flaw
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.steps import Secant, learnt, least, lifted, missed, upward
 
@@ -300,7 +301,7 @@ def task_of(residuals: Residuals, watch: Watch) -> Task:
 
     mapping = residuals.mapping
     every, creep = np.arange(len(mapping.free)), min(CREEP / residuals.freedom, 10.0 * DRIFT)
-    return Task(system, mapping.low, mapping.high, every, ROUNDING * residuals.norm2(), residuals.flaw, creep)
+    return Task(system, mapping.low, mapping.high, every, ROUNDING * residuals.norm2(), partial(flaw, residuals), creep)
 
 
 def minimise(

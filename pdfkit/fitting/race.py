@@ -16,6 +16,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.flaws import FLAWED, flaw
 from pdfkit.fitting.minimiser import Outcome, minimise
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.starts import is_displacement, is_size
@@ -43,18 +44,24 @@ FLAT = 2e-4
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where a fit ended: x (nfree,), what was minimised, and the triangular factor of [J, f] there."""
+    """Where a fit ended: x (nfree,), what was minimised, the triangular factor of [J, f] there, its `flaw`."""
 
     x: Array
     cost: float
     factor: Array
     nfev: int = 0
     given_up: bool = False
+    flaw: int = 0
 
     @classmethod
-    def of(cls, outcome: Outcome, *, given_up: bool = False) -> Place:
+    def of(cls, outcome: Outcome, *, given_up: bool = False, flaw: int = 0) -> Place:
         """Return the place where a minimisation ended."""
-        return cls(outcome.x, outcome.minimum, outcome.factor, outcome.nfev, given_up)
+        return cls(outcome.x, outcome.minimum, outcome.factor, outcome.nfev, given_up, flaw)
+
+    @property
+    def height(self) -> float:
+        """What was minimised, more where that means nothing: a proper minimum nearly as low is better."""
+        return self.cost * FLAWED[self.flaw]
 
     def predicted(self, x: Array) -> float:
         """Return what is minimised at x, were it a parabola with its least value here."""
@@ -89,7 +96,7 @@ class Race:
 
     def run(self, x: Array, known: Sequence[Place]) -> Place:
         """Return where a start ends; at a known minimum, that place itself."""
-        nfev, best = 0, min((one.cost for one in known), default=math.inf)
+        nfev, best = 0, min((one.height for one in known), default=math.inf)
         for k, stage in enumerate(self.stages):
             x, used = self._staged(stage, x if k else self._broad(x))
             nfev += used
@@ -109,7 +116,8 @@ class Race:
     def to_the_end(self, start: Outcome | Array) -> Place:
         """Return the minimum that is reached from a start without stages."""
         before = start if isinstance(start, Outcome) else Outcome(start, 0, False, "", np.zeros((0, 0)), 0.0)
-        return Place.of(self._local(before, before.nfev + self.whole.problem.settings.max_nfev, FINE))
+        outcome = self._local(before, before.nfev + self.whole.problem.settings.max_nfev, FINE)
+        return Place.of(outcome, flaw=flaw(self.whole, outcome.x))
 
     def _local(self, before: Outcome, most: int, tolerance: float) -> Outcome:
         return minimise(self.whole, most, None, before, tolerance)

@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pdfkit import _checks, _expressions
-from pdfkit._checks import Array, IntArray
+from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
-from pdfkit.fitting.bounds import kind_of
 from pdfkit.fitting.spectrum import spectral
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
@@ -28,11 +27,6 @@ from pdfkit.results.problem import FitProblem, PosedData, independent_points
 
 OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 """Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
-
-EDGE = 0.9
-"""Share of a default upper bound from which one is taken for it: that of delta moves with the cell."""
-AT_EDGE = 1e-3
-"""Share of its range from the upper bound within which a quantity is at its edge."""
 
 
 def is_local(name: str) -> bool:
@@ -313,26 +307,6 @@ class Residuals:
         if self._last is None or not np.array_equal(self._last[0], x):
             self._last = (x.copy(), self.curves(x))
         return self._last[1]
-
-    def flaw(self, x: Array) -> int:
-        """Return 2 where the model leaves out peaks without width at x, 1 where a quantity stands where physics ends.
-
-        Such a minimum says nothing of the sample; 0 for a proper one.
-        """
-        if any(kind_of(name) == "delta" for name in self.mapping.free_names):
-            self.curves(x, ())
-            if any(s.evaluate.messages for s in self.sets):
-                return 2
-        at_edge = self.mapping.high - x < AT_EDGE * (self.mapping.high - self.mapping.low)
-        return int(at_edge[self.edges].any())
-
-    @property
-    def edges(self) -> IntArray:
-        """Which free values are U or delta whose upper bound is the default one, where physics ends, or near it."""
-        limits = {q.name: q.high for q in global_quantities({s.name: s.model for s in self.sets})}
-        rows = zip(self.mapping.free_names, self.mapping.high, strict=True)
-        found = [kind_of(name) in ("U", "delta") and high >= EDGE * limits.get(name, math.inf) for name, high in rows]
-        return np.flatnonzero(found)
 
     def restraint_rows(self, values: Array, tangents: Array) -> Array:
         """Return the rows of the restraints, (nfree + 1, number), in units of their σ."""

@@ -16,6 +16,7 @@ from itertools import combinations
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit.fitting.flaws import FLAWED, LOST
 from pdfkit.fitting.minimiser import Descent, Point, Task
 from pdfkit.fitting.stages import LENGTHS, projected
 
@@ -32,13 +33,9 @@ ROUGHLY = 1e-3
 """Share by which χ² has to be lower to count, and tolerance of a rival."""
 HOPELESS, POOR, NEAR = 3.0, 2.0, 1.15
 """A rival goes on while its χ² is below that of the best times this: at its start, after FIRST steps, after SHORT."""
-LOST = 2
-"""Flaw of a point where the model leaves out a peak."""
 LOWER = 0.01
 """Share by which a rival has to be lower after SHORT steps to be taken without a look at the others."""
 ROUNDS = 3
-FLAWED = (1.0, 1.3, 1.5)
-"""How many times χ² counts where a minimum is proper, stands where physics ends, or has lost a peak."""
 FEW_SITES = 4
 """Sites of a phase up to which each pair of them is tried."""
 OFF, MOVES = 0.01, 2

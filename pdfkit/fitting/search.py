@@ -40,14 +40,14 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     descent = Descent.begin(task, begun).run(max_nfev, max(ROUGHLY, tolerance))
     words, first, flaw = "", descent.here.x, 0
     if descent.state != "stopped":
-        flaw = residuals.flaw(first)
+        flaw = task.flaw(first)
         announce(progress, "trying minima nearby")
         race = raced(task, residuals.mapping.free_names, scales, descent)
         announce(progress, "fitting")
         descent, words = race.best.run(race.best.nfev + max_nfev, tolerance), race.words
     said: tuple[str, ...] = ()
     if words:
-        said = (_said(residuals, first, words, flaw if flaw > residuals.flaw(descent.here.x) else 0),)
+        said = (_said(residuals, first, words, flaw if flaw > task.flaw(descent.here.x) else 0),)
     return Found(outcome_of(residuals, descent, max_nfev, watch.count - descent.nfev), said)
 
 

@@ -19,6 +19,7 @@ from pdfkit._checks import Array
 from pdfkit._workers import Job, Pool
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.evidence import Likelihood, Prior, laplace, priors_of
+from pdfkit.fitting.flaws import FLAWED, flaw, flaws
 from pdfkit.fitting.least_squares import refit, solve
 from pdfkit.fitting.minimiser import Progress, announce
 from pdfkit.fitting.race import FLAT, Place, Race, own, raced, same, tried
@@ -54,8 +55,8 @@ class Found:
 
     @property
     def best(self) -> Place:
-        """The lowest place."""
-        return min(self.places, key=lambda one: one.cost)
+        """The best place: a proper one, unless one that means nothing is much lower."""
+        return min(self.places, key=lambda one: one.height)
 
     @property
     def over(self) -> bool:
@@ -102,7 +103,7 @@ def thorough(problem: FitProblem, params: Parameters, search: Search, progress: 
             best = found.best
             announce(progress, "trying moves from the best minima")
             _move(found, names)
-            if found.best.cost > (1.0 - FLAT) * best.cost:
+            if found.best.height > (1.0 - FLAT) * best.height:
                 break
     except KeyboardInterrupt:
         found.stopped = True
@@ -186,7 +187,7 @@ def _move(found: Found, names: Sequence[str]) -> None:
     done: list[Place] = []
     bare = replace(found.race, stages=())
     while True:
-        fresh = [one for one in sorted(found.places, key=lambda p: p.cost)[:MOVED_FROM] if not _among(one, done)]
+        fresh = [one for one in sorted(found.places, key=lambda p: p.height)[:MOVED_FROM] if not _among(one, done)]
         if not fresh or len(done) >= 2 * MOVED_FROM:
             return
         done.append(fresh[0])
@@ -228,7 +229,7 @@ def _swapped(x: Array, i: int, j: int) -> Array:
 
 def _finished(problem: FitProblem, plain: FitResult, found: Found, search: Search) -> FitResult:
     """Return the best fit, with the minima beside it."""
-    order = sorted(range(len(found.places)), key=lambda k: found.places[k].cost)[:MOST_MINIMA]
+    order = sorted(range(len(found.places)), key=lambda k: found.places[k].height)[:MOST_MINIMA]
     reached = [found.reached[k] for k in order]
     starts = [_at(plain, found.places[k].x) for k in order]
     best, nfev = solve(problem, starts[0].copy()), found.nfev
@@ -262,8 +263,16 @@ def _at(plain: FitResult, x: Array) -> Parameters:
 
 
 def _height(result: FitResult) -> float:
-    """Return χ² in the errors of the data with that of restraints: without these, Rw in other units."""
+    """Return χ² in the errors of the data with that of restraints, more where such a minimum means nothing."""
+    return _chi2(result) * FLAWED[flaw(_residuals(result), result.values)]
+
+
+def _chi2(result: FitResult) -> float:
     return result.chi2 + result.restraint_chi2
+
+
+def _residuals(result: FitResult) -> Residuals:
+    return Residuals(result.problem, ParameterMap.of(result.params))
 
 
 def _alike(best: FitResult, starts: Sequence[Parameters]) -> list[FitResult]:
@@ -273,7 +282,7 @@ def _alike(best: FitResult, starts: Sequence[Parameters]) -> list[FitResult]:
 
 def _distinct(best: FitResult, fits: Sequence[FitResult], reached: Sequence[int]) -> list[tuple[FitResult, int]]:
     """Return fits that are not the same minimum as a lower one, the best first, with how many starts reached them."""
-    residuals = Residuals(best.problem, ParameterMap.of(best.params))
+    residuals = _residuals(best)
     places: list[Place] = []
     out: list[tuple[FitResult, int]] = []
     for fit, n in sorted(zip(fits, reached, strict=True), key=lambda pair: (pair[0] is not best, _height(pair[0]))):
@@ -303,7 +312,8 @@ def _described(best: FitResult, kept: Sequence[tuple[FitResult, int]]) -> tuple[
         values = dict(zip(one.free, one.values.tolist(), strict=True))
         words = "" if one is best else differences(own_values, values, sigma, units)
         params = one.params.copy()
-        out.append(Minimum(one.rw, _height(one), n, z - lnz[0], words, one.free, params, one.at_bounds))
+        wrong = one.at_bounds, flaws(_residuals(one), one.values)
+        out.append(Minimum(one.rw, _chi2(one), n, z - lnz[0], words, one.free, params, *wrong))
     return tuple(out)
 
 
@@ -329,7 +339,14 @@ def _evidence(fits: Sequence[FitResult]) -> list[float]:
 
 def _remarks(minima: Minima) -> Iterator[str]:
     """Yield what is to be known of the minima beside the best."""
-    near = [k for k, one in enumerate(minima) if k and abs(one.dlnz) <= ALIKE]
+    lower = [k for k, one in enumerate(minima) if one.flaws and one.chi2 < minima[0].chi2]
+    if lower:
+        number, one = lower[0], minima[lower[0]]
+        yield (
+            f"a lower Rw exists, {one.rw:.4f} of minimum {number}, but that says nothing of the sample "
+            f"({', '.join(one.flaws)})"
+        )
+    near = [k for k, one in enumerate(minima) if k and abs(one.dlnz) <= ALIKE and k not in lower]
     if near:
         numbers = ", ".join(map(str, near))
         several = f"minima {numbers} stand" if len(near) > 1 else f"minimum {numbers} stands"
@@ -337,7 +354,7 @@ def _remarks(minima: Minima) -> Iterator[str]:
             f"the data do not tell the best minimum from others: {several} within {ALIKE:g} of its ln Z (see minima): "
             f"{minima[near[0]].differs}"
         )
-    likelier = [k for k, one in enumerate(minima) if one.dlnz > ALIKE]
+    likelier = [k for k, one in enumerate(minima) if one.dlnz > ALIKE and k not in lower]
     if likelier:
         yield (
             f"minimum {likelier[0]} is more probable than the one of lowest Rw (ln Z {minima[likelier[0]].dlnz:+.1f}): "

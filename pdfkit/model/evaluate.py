@@ -49,7 +49,8 @@ class Evaluator:
     """G(r) of phases on fixed r, for any values of their quantities, with directional derivatives.
 
     Holds only tables that follow from r and the instrument: what it returns depends on its arguments alone.
-    `messages` are remarks on the last call (peaks left out). `begin` (Å): where the data begin, if before r; it matters
+    `messages` are remarks on the last call (peaks left out), `lost` the first pair of each phase that was left out
+    ("wz: Cd–Se"). `begin` (Å): where the data begin, if before r; it matters
     only to the convention "pdffit2", whose filter starts there. `end` (Å): where they end, if beyond r; peaks and
     ripples are followed as if r went on to there.
     """
@@ -71,6 +72,7 @@ class Evaluator:
         self.r = np.array(r)
         self._end = max(float(self.r[-1]), -math.inf if end is None else end)
         self.messages: list[str] = []
+        self.lost: list[str] = []
         self._qmax = math.inf if instrument.qmax is None else instrument.qmax
         self._inside, self._zero = slice(None), False
         self._filter = ""
@@ -187,7 +189,7 @@ class Evaluator:
 
     def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
         """Return every phase's curves on the shared grid, before envelope and cut."""
-        self.messages = []
+        self.messages, self.lost = [], []
         both = zip(self._offsets, self._all_varied(tangents), strict=True)
         parts = [self._part(phase, start, values, varied) for (phase, start), varied in both]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
@@ -274,6 +276,7 @@ class Evaluator:
         broadening = Broadening(qbroad, resolution, varied.broadening, self._shifted)
         found = phase.peaks(values[start:stop], varied.phase, broadening, reach, self.instrument.qmin)
         if found.dropped:
+            self.lost.append(found.first_dropped.partition(" at ")[0])
             self.messages.append(
                 f"{found.dropped} peaks have no positive width and were left out (first: {found.first_dropped}): "
                 "lower delta1 or delta2"

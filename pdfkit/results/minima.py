@@ -27,7 +27,9 @@ class Minimum:
     """A minimum: Rw, χ² (with that of restraints), how many starts reached it, and ln Z less that of the best.
 
     differs : what distinguishes it from the best, in words; "" for the best. free : names of what varied. params :
-    Parameters with the values found, to start another fit from. at_bounds : names of those on a bound.
+    Parameters with the values found, to start another fit from. at_bounds : names of those on a bound. flaws : why it
+    says nothing of the sample, in words: a peak is left out, U or delta stands where physics ends. χ² of such a minimum
+    counts 1.5 or 1.3 times in the order.
     """
 
     rw: float
@@ -38,6 +40,7 @@ class Minimum:
     free: tuple[str, ...]
     params: Parameters
     at_bounds: tuple[str, ...] = ()
+    flaws: tuple[str, ...] = ()
 
     @property
     def values(self) -> Array:
@@ -49,7 +52,7 @@ class Minimum:
         about = {name: getattr(self, name) for name in ("rw", "chi2", "reached", "differs")}
         dlnz = self.dlnz if math.isfinite(self.dlnz) else None
         values = dict(zip(self.free, self.values.tolist(), strict=True))
-        return {**about, "dlnz": dlnz, "at_bounds": list(self.at_bounds), "values": values}
+        return {**about, "dlnz": dlnz, "at_bounds": list(self.at_bounds), "flaws": list(self.flaws), "values": values}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +107,10 @@ class Minima(Sequence[Minimum]):
         for k, one in enumerate(self.found):
             dlnz = f"{one.dlnz:+.1f}".replace("-", "−") if math.isfinite(one.dlnz) else ""
             differs = one.differs or "the best"
-            bound = f"; on a bound: {', '.join(one.at_bounds)}" if one.at_bounds else ""
-            out.append((str(k), f"{one.rw:.4f}", f"{one.reached} of {self.starts}", dlnz, differs + bound))
+            bounds = [name for name in one.at_bounds if ended(name) not in one.flaws]
+            bound = [f"on a bound: {', '.join(bounds)}"] if bounds else []
+            words = "; ".join([differs, *one.flaws, *bound])
+            out.append((str(k), f"{one.rw:.4f}", f"{one.reached} of {self.starts}", dlnz, words))
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -121,9 +126,10 @@ class Minima(Sequence[Minimum]):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         names = self.found[0].free if self.found else ()
-        writer.writerow(["rw", "chi2", "reached", "delta_lnz", "at_bounds", "differs", *names])
+        writer.writerow(["rw", "chi2", "reached", "delta_lnz", "at_bounds", "flaws", "differs", *names])
         for one in self.found:
-            about = [one.rw, one.chi2, one.reached, one.dlnz, " ".join(one.at_bounds), one.differs]
+            wrong = " ".join(one.at_bounds), "; ".join(one.flaws)
+            about = [one.rw, one.chi2, one.reached, one.dlnz, *wrong, one.differs]
             writer.writerow([*about, *one.values.tolist()])
         return write_text(Path(path), text.getvalue())
 
@@ -142,6 +148,24 @@ def unseen(minima: int, starts: int) -> float:
     if starts < 2:
         return 1.0
     return min(1.0, minima * (minima + 1) / (starts * (starts - 1)))
+
+
+# --- What is wrong ---------------------------------------------------------------------------------------------------
+
+
+def left_out(pair: str) -> str:
+    """Return in words that the model leaves out the peak of a pair ("wz: Cd–Se")."""
+    phase, _, names = pair.partition(": ")
+    return f"leaves out the peak of {names} in {phase}"
+
+
+def ended(name: str) -> str:
+    """Return in words that a quantity stands on its bound ("wz.Cd.Uiso")."""
+    where, _, what = name.rpartition(".")
+    phase, _, site = where.partition(".")
+    if not site:
+        return f"{what} of {phase} at its bound"
+    return f"{'U' if what == 'Uiso' else what} of {site} in {phase} at its bound"
 
 
 # --- What distinguishes ----------------------------------------------------------------------------------------------

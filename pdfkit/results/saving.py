@@ -7,7 +7,7 @@
       parameters/               one column each: name, value, error, minimum, maximum, vary, expression, start, held…
       covariance/ correlation/  NXdata: matrices of the free parameters, in the order of `names`
       fit/  fractions/          Rw, χ², verdict…; fractions of atoms, cells and mass
-      minima/                   those that a search found, a row each: Rw, χ², how often reached, ln Z, free values
+      minima/                   those that a search found, a row each: Rw, χ², how often reached, ln Z, flaws, values
       model/                    the refined model as JSON (what `load_result` reads) and every phase as CIF
       recipe/ inputs/ versions/ what was asked for, SHA-256 of the input files, versions of the programs
 

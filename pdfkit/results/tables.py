@@ -123,6 +123,7 @@ def minima_group(minima: Minima) -> Group:
     members["names"] = Field(list(minima[0].free))
     members["values"] = Field(np.array([one.values for one in minima]))
     members["at_bounds"] = Field([" ".join(one.at_bounds) for one in minima])
+    members["flaws"] = Field(["; ".join(one.flaws) for one in minima])
     members |= {name: Field(getattr(minima, name)) for name in ("starts", "seed", "stopped")}
     members["given_up"] = Field(len(minima.given_up))
     members["given_up_rw"] = Field(np.array(minima.given_up, dtype=float))
@@ -136,10 +137,13 @@ def read_minima(entry: Group, params: Parameters) -> Minima:
     table = entry.group("minima")
     free, values = table.texts("names"), table.array("values", 2)
     columns = [table.array(name).tolist() for name in ("rw", "chi2", "reached", "dlnz")]
+    bounds = [tuple(one.split()) for one in table.texts("at_bounds")]
+    none = [""] * len(bounds)  # files of older versions do not tell flaws
+    flaws = [tuple(filter(None, one.split("; "))) for one in (table.texts("flaws") if "flaws" in table else none)]
     found = [
-        Minimum(rw, chi2, int(reached), dlnz, words, free, _moved(params, free, row), tuple(bounds.split()))
-        for rw, chi2, reached, dlnz, words, bounds, row in zip(
-            *columns, table.texts("differs"), table.texts("at_bounds"), values.tolist(), strict=True
+        Minimum(rw, chi2, int(reached), dlnz, words, free, _moved(params, free, row), *wrong)
+        for rw, chi2, reached, dlnz, words, row, *wrong in zip(
+            *columns, table.texts("differs"), values.tolist(), bounds, flaws, strict=True
         )
     ]
     starts, seed = (int(table.number(name)) for name in ("starts", "seed"))

@@ -20,7 +20,7 @@ from pdfkit.fitting.race import Place, Race, own, same
 from pdfkit.fitting.starts import Search, points, ranges_of
 from pdfkit.model import noise
 from pdfkit.model.params import apply_choices
-from pdfkit.results.minima import Minima, differences, unseen
+from pdfkit.results.minima import Minima, differences, ended, left_out, unseen
 from pdfkit.results.result import FitResult
 
 INSTRUMENT = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03)
@@ -326,6 +326,40 @@ def test_remarks_on_minima() -> None:
     assert not list(searching._remarks(Minima((first, replace(second, dlnz=-9.0)), 16)))
     bound = Minima((replace(first, at_bounds=("zb.a",)), replace(second, dlnz=-9.0)), 16)
     assert any("nothing on a bound is number 1" in one for one in searching._remarks(bound))
+
+
+def flawed() -> FitResult:
+    """The same, with a lower minimum that says nothing."""
+    first, second = found().minima[:2]
+    words = (left_out("zb: Cd–Se"), ended("zb.Se.Uiso"))
+    lower = replace(second, chi2=0.9 * first.chi2, dlnz=5.0, flaws=words, at_bounds=("zb.a", "zb.Se.Uiso"))
+    return replace(found(), minima=Minima((first, lower), 16))
+
+
+def test_minima_that_say_nothing_are_told_everywhere(tmp_path: Path) -> None:
+    result = flawed()
+    words = "leaves out the peak of Cd–Se in zb; U of Se in zb at its bound"
+    assert result.minima.rows()[2][-1].endswith(f"; {words}; on a bound: zb.a")
+    assert words in " ".join(str(result).split())
+    assert words.split("; ") == result.to_dict()["minima"]["found"][1]["flaws"]
+    with result.minima.to_csv(tmp_path / "minima.csv").open(encoding="utf-8") as stream:
+        assert [row["flaws"] for row in csv.DictReader(stream)] == ["", words]
+    back = pk.load_result(result.save(tmp_path / "fit.h5"))
+    assert [one.flaws for one in back.minima] == [(), tuple(words.split("; "))]
+    (said,) = searching._remarks(result.minima)
+    assert said.startswith("a lower Rw exists, ")
+    assert "says nothing of the sample (leaves out the peak of Cd–Se in zb" in said
+    assert ended("wz.delta2") == "delta2 of wz at its bound"
+
+
+def test_a_proper_minimum_is_the_best_place_though_a_flawed_one_is_lower() -> None:
+    gathered = searching.Found(race())
+    for x, cost, kind in ((1.0, 1.2, 0), (2.0, 1.0, 1), (3.0, 0.9, 2)):
+        place = Place(np.full(4, x), cost, np.eye(5), flaw=kind)
+        gathered.places.append(place)
+    assert gathered.best.x[0] == 1.0
+    gathered.places[0] = replace(gathered.places[0], cost=1.4)
+    assert gathered.best.x[0] == 2.0
 
 
 def test_the_report_lists_minima() -> None:
