@@ -241,8 +241,8 @@ def studied(case: Case, searches: list[str], starts: int) -> str:
     lowest = min((one.rw for some in runs.values() for one in some if not one.lost), default=float("inf"))
     best = BEST.get(case.name, lowest)
     lost = min((one.rw for some in runs.values() for one in some if one.lost and one.rw < best), default=None)
-    words = f"; lower without a peak: {lost:.4f}" * (lost is not None)
-    words += f"; lower: {lowest:.5f}" * (lowest < best * (1 - NEAR))
+    words = f"; lower without a peak: {lost:.4f}" if lost is not None else ""
+    words += f"; lower: {lowest:.5f}" if lowest < best * (1 - NEAR) else ""
     usual = statistics.median(one.seconds for one in runs[searches[0]])
     cells = [cell(some, best, usual) for some in runs.values()]
     return " | ".join([f"| {case.name}", f"{best:.4f}{words}", *cells]) + " |"
