@@ -1,4 +1,4 @@
-"""Which pairs of a crystal are equal: one look at each of them, without sorting.
+"""Which pairs of a crystal are equal: one look at each of them, without sorting; and which are nearly so.
 
 A pair is its numbers at one or two points of parameter space. Those that agree in all of them are counted together;
 where to look for one that agrees is said by a hash of the first number, the squared distance.
@@ -131,4 +131,35 @@ def merge_marks(marks: Array, kind: IntArray, mult: Array, first: IntArray, tota
             total[count] = 0.0
             count += 1
         total[found] += mult[p]
+    return count
+
+
+@kernel
+def near_groups(order: IntArray, distance: Array, width: Array, marks: Array, label: IntArray) -> int:
+    """Label pairs (n,) that differ by rounding with the number of their group; return how many groups there are.
+
+    A group is what is at most `width` of its first pair farther away, with marks that differ by 1 at most from its own.
+    Shapes: order (n,), which sorts distance (n,); width (n,); marks (n, m); label (n,), filled. Units: Å.
+    """
+    first = np.empty(order.size, dtype=np.int64)
+    count, oldest = 0, 0
+    widest = width.max()
+    for k in range(order.size):
+        p = order[k]
+        while oldest < count and distance[first[oldest]] < distance[p] - widest:
+            oldest += 1
+        found = -1
+        for group in range(count - 1, oldest - 1, -1):
+            q = first[group]
+            same = distance[p] - distance[q] <= width[q]
+            for m in range(marks.shape[1]):
+                same = same and abs(marks[p, m] - marks[q, m]) <= 1.0
+            if same:
+                found = group
+                break
+        if found < 0:
+            found = count
+            first[count] = p
+            count += 1
+        label[p] = found
     return count

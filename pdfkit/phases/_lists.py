@@ -13,7 +13,7 @@ import numpy as np
 from pdfkit import _machine
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases import _orbits, _spaces
+from pdfkit.phases import _orbits, _rounding, _spaces
 from pdfkit.phases._geometry import Arguments, Point
 from pdfkit.phases._orbits import PairGroups, Reference
 from pdfkit.phases._spaces import Space
@@ -43,17 +43,24 @@ class Table:
     dropped: int
 
 
-def table_of(groups: PairGroups, args: Arguments) -> Table:
-    """Return the peaks of a list of pairs."""
+def table_of(groups: PairGroups, args: Arguments, at: tuple[Array, Array] | None = None) -> Table:
+    """Return the peaks of a list of pairs; at: values (n,) and tangents (n, nq), for means of groups."""
     trace = args.trace or (np.zeros(0), np.zeros((args.kind.size, 0)))
     rest = (*args.state, args.kind, *args.tangents, *trace)
+    means = groups.means
+    place = means.place(*at) if means and at else None
 
     def fill(part: slice, numbers: Array, changes: Array) -> None:
         pairs = (groups.atom_i[part], groups.atom_j[part], groups.shift[part], groups.mult[part])
         arguments: tuple[Any, ...] = (*pairs, *rest, numbers, changes)
         kernels.pair_numbers(*arguments)
+        if means and place:
+            means.add(part, place, args.trace is not None, numbers, changes)
 
-    return _finished(fill, groups.group_pair, args)
+    table = _finished(fill, groups.group_pair, args)
+    if means:
+        means.widen(table.peak)
+    return table
 
 
 def binned_table(sums: Array, dsums: Array, pair: IntArray, args: Arguments) -> Table:
@@ -119,16 +126,21 @@ def groups_at(key: Key, reference: tuple[float, ...], reach: float) -> PairGroup
 
 
 @lru_cache(maxsize=16)
-def merged_at(key: Key, space: Space, reference: tuple[float, ...], reach: float) -> PairGroups:
-    """Return the same pairs with those made one that are equal in all of a space."""
-    return _orbits.merged(groups_at(key, reference, reach), space.points(key.crystal))
+def merged_at(key: Key, space: Space, reference: tuple[float, ...], reach: float, near: tuple[int, ...]) -> PairGroups:
+    """Return the same pairs with those made one that are equal in all of a space, or but for rounding.
+
+    near : in whole steps along the vectors of the space, the point where rounding is looked at.
+    """
+    found = _orbits.merged(groups_at(key, reference, reach), space.points(key.crystal))
+    return _rounding.joined(found, key.crystal, space.moved(near))
 
 
 @lru_cache(maxsize=64)
 def likeness(key: Key, space: Space, reach: float) -> float:
     """Return how many pairs there are for each that differs in a space, of those within reach (Å)."""
     pairs = groups_at(key, tuple(space.base.tolist()), reach)
-    return pairs.mult.size / max(1, _orbits.merged(pairs, space.points(key.crystal)).mult.size)
+    found = _orbits.merged(pairs, space.points(key.crystal))
+    return pairs.mult.size / max(1, found.mult.size) * _rounding.alike(found, key.crystal, space)
 
 
 def space_of(crystal: Crystal, free: Array, tangents: Array, visited: float) -> tuple[Space | None, float]:
@@ -156,7 +168,9 @@ def listed_pairs(
     curves = (1 + point.directions.kind.size) / alike
     _afford(crystal.name, 4.19 * rmax**3 * crystal._listed / point.volume, curves, rmax)
     key, (reference, reach) = crystal._key, _complete(crystal, point, free, rmax)
-    return groups_at(key, reference, reach) if space is None else merged_at(key, space, reference, reach)
+    return (
+        groups_at(key, reference, reach) if space is None else merged_at(key, space, reference, reach, space.near(free))
+    )
 
 
 def _complete(crystal: Crystal, point: Point, free: Array, rmax: float) -> tuple[tuple[float, ...], float]:

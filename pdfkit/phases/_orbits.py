@@ -23,6 +23,7 @@ from pdfkit.kernels import pairs as kernels
 
 if TYPE_CHECKING:
     from pdfkit.phases._geometry import Point
+    from pdfkit.phases._rounding import Means
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Reference:
 class PairGroups:
     """Pairs (atom_i, atom_j, shift), each of which stands for all that are equal to it: `mult` of them in the cell.
 
-    group_pair : the species pair of each.
+    group_pair : the species pair of each. means : how the mean of a group differs from the pair that stands for it,
+    where pairs are equal but for rounding (`_rounding`).
     """
 
     atom_i: Int32Array
@@ -63,6 +65,7 @@ class PairGroups:
     shift: Int32Array
     mult: Array
     group_pair: IntArray
+    means: Means | None = None
 
 
 def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: IntArray) -> tuple[Int32Array, ...]:

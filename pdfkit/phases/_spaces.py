@@ -9,7 +9,7 @@ leaves it (a tie that is not linear, another start) costs another look at the pa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -55,12 +55,23 @@ class Space:
         """Whether values (n,) are in it."""
         return self.spans((values - self.base) / self.scale)
 
+    def near(self, values: Array) -> tuple[int, ...]:
+        """Return the whole steps along its vectors that come nearest to values (n,)."""
+        return tuple(int(step) for step in np.round(self.basis.T @ ((values - self.base) / self.scale)))
+
+    def moved(self, steps: tuple[int, ...]) -> Space:
+        """Return the space with its base moved by steps along its vectors."""
+        return replace(self, base=self.base + self.scale * (self.basis @ np.array(steps))) if any(steps) else self
+
     def points(self, crystal: Crystal) -> list[Point]:
         """Return the crystal at two generic points, or at the only one there is."""
         if not self.basis.shape[1]:
             return [still(crystal, self.base)]
-        far = [self.scale * (self.basis @ _generic(self.basis.shape[1], k)) for k in (1, 2)]
-        return [still(crystal, self.base + one) for one in far]
+        return [still(crystal, values) for values in self.far(self.base)]
+
+    def far(self, values: Array) -> list[Array]:
+        """Return two generic points of the space near values (n,)."""
+        return [values + self.scale * (self.basis @ _generic(self.basis.shape[1], k)) for k in (1, 2)]
 
 
 class Spaces:

@@ -383,7 +383,9 @@ class Crystal(Phase):
         free = slice(1, 1 + n)
         where = self._space(values[free], tangents[free], reach)
         table = self._binned(point, args, reach, where[1])
-        table = table or table_of(listed_pairs(self, point, values[free], reach, where), args)
+        if table is None:
+            pairs = listed_pairs(self, point, values[free], reach, where)
+            table = table_of(pairs, args, (values[free], tangents[free]))
         if self.molecules:
             table = _molecules.with_inner(table, self, args, (values[own], tangents[own]))
         return Peaks(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,3 +167,44 @@ def test_a_space_holds_what_its_directions_reach_and_nothing_else() -> None:
     assert not space.holds(base + np.array([0.0, 0.0, 1e-9]))
     assert spaces.find(base + np.array([0.0, 0.0, 1e-9]), along) is not space
     assert spaces.find(base, np.eye(3)) is None
+
+
+def rounded(structure: Structure, digits: int, cartesian: bool) -> Structure:
+    """Write the coordinates of every atom with so many digits, as fractions of the cell or in Å."""
+    rows = structure.basis() if cartesian else np.eye(3)
+    xyz = np.round(np.array([site.xyz for site in structure.sites]) @ rows, digits) @ np.linalg.inv(rows)
+    cell = tuple(round(value, digits) for value in structure.cell)
+    moved = [replace(site, xyz=tuple(x)) for site, x in zip(structure.sites, xyz.tolist(), strict=True)]
+    return replace(structure, cell=cell, sites=tuple(moved))
+
+
+@pytest.mark.parametrize(("digits", "cartesian", "most"), [(5, False, 3.0), (5, True, 1.1), (6, False, 1.1)])
+@pytest.mark.parametrize("aniso", [False, True])
+def test_pairs_that_differ_by_rounding_are_one(digits: int, cartesian: bool, most: float, aniso: bool) -> None:
+    """Coordinates as files have them: curves and derivatives are those of every pair by itself, at these numbers."""
+    source = in_p1(load_structure("CdS_wurtzite"), (2, 2, 1), aniso)
+    listed = pk.Crystal.from_structure(rounded(source, digits, cartesian), name="p", delta2=1.0)
+    instrument = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03)
+    model, exact = pk.Model(listed, instrument), pk.Crystal.from_structure(source, name="p")
+    exact_values = np.array(exact.values)
+    ends = (".U11", ".U22", ".U33") if aniso else (".Uiso",)
+    groups = [("p.scale", ""), ("p.", ".a", ".b"), ("p.", ".c"), ("p.Cd", *ends), ("p.S", *ends), ("p.S", ".z")]
+    tangents, n = columns(model, *groups), len(listed.quantities)
+    away = model.values + tangents @ [0.1, 0.03, 0.05, 1e-3, -1e-3, 5e-4]
+    evaluate = model.evaluator(R)
+    with pytest.MonkeyPatch.context() as patch:
+        together(patch)
+        few = [peaks_of(exact, exact_values, tangents[:n, :k]) for k in (0, 6)]
+        together(patch)
+        found = [evaluate(model.values), evaluate(model.values, tangents), evaluate(away, tangents)]
+        counts = [peaks_of(listed, model.values[:n], tangents[:n, :k]) for k in (0, 6)]
+    assert counts[0] < most * few[0]
+    assert counts[1] < most * few[1]
+    with pytest.MonkeyPatch.context() as patch:
+        apart(patch)
+        patch.setattr(crystal, "MERGE_ABOVE", math.inf)
+        plain, here, there = evaluate(model.values), evaluate(model.values, tangents), evaluate(away, tangents)
+    for (value, change), (true, slope) in zip(found, (plain, here, there), strict=True):
+        assert np.abs(value - true).max() < 1e-9 * np.abs(true).max()
+        if change.size:
+            assert (np.abs(change - slope).max(axis=1) < 1e-7 * np.abs(slope).max(axis=1)).all()
