@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -125,10 +126,12 @@ class _Lines:
 def _lines(path: Path) -> Iterator[_Lines]:
     opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8", errors="replace") as stream:
+        with opened(path, "rt", encoding="utf-8-sig", errors="replace") as stream:
             yield _Lines(path, stream)
     except EOFError:
         raise CutOffError("compressed data") from None
+    except zlib.error as error:
+        raise ReadError(path, f"its compressed data are damaged ({error}): pack the file again") from None
     except OSError as error:
         raise ReadError(path, f"{error.strerror or error}: this file cannot be read") from None
 

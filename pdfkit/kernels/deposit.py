@@ -38,6 +38,21 @@ def block_spheres(x: Array, spheres: Array) -> None:
 
 
 @kernel
+def any_image(c: Array, r2: float, o1: float, o2: float, o3: float, slab: int, slabs: int) -> bool:
+    """Whether an image (o + c·n)² ≤ r2 of a place o exists in the layers n3 of a slab; names as in `deposit_pairs`."""
+    low3, high3 = row_limits(r2, o3, 1.0 / c[2, 2], 0.0)
+    for n3 in range(low3 + (slab - low3) % slabs, high3 + 1, slabs):
+        left3 = max(r2 - (o3 + c[2, 2] * n3) ** 2, 0.0)
+        low2, high2 = row_limits(left3, o2 + c[1, 2] * n3, 1.0 / c[1, 1], 0.0)
+        for n2 in range(low2, high2 + 1):
+            left2 = max(left3 - (o2 + c[1, 2] * n3 + c[1, 1] * n2) ** 2, 0.0)
+            low1, high1 = row_limits(left2, o1 + c[0, 2] * n3 + c[0, 1] * n2, 1.0 / c[0, 0], 0.0)
+            if low1 <= high1:
+                return True
+    return False
+
+
+@kernel
 def add_change(
     low: Array, high: Array, d: float, f: float, h: float, s: float, dw: float, wd: float, wds: float
 ) -> None:
@@ -122,6 +137,11 @@ def deposit_pairs(
     for centre in range(centres.size):
         i = centres[centre]
         for block in range(i // BLOCK, nblocks):
+            radius = spheres[block, 3]
+            r2block = (rmax + radius + 1e-9) ** 2
+            o1, o2, o3 = (spheres[block, 0] - x[i, 0]), (spheres[block, 1] - x[i, 1]), (spheres[block, 2] - x[i, 2])
+            if not any_image(c, r2block, o1, o2, o3, slab, slabs):  # most blocks of a box much longer than rmax
+                continue
             low = max(i, block * BLOCK)
             size = min(natoms, (block + 1) * BLOCK) - low
             for a in range(size):
@@ -145,9 +165,6 @@ def deposit_pairs(
                     if into.any():
                         active[a, nactive[a]] = q
                         nactive[a] += 1
-            radius = spheres[block, 3]
-            r2block = (rmax + radius + 1e-9) ** 2
-            o1, o2, o3 = (spheres[block, 0] - x[i, 0]), (spheres[block, 1] - x[i, 1]), (spheres[block, 2] - x[i, 2])
             low3, high3 = row_limits(r2block, o3, per3, 0.0)
             for n3 in range(low3 + (slab - low3) % slabs, high3 + 1, slabs):
                 t3 = c33 * n3

@@ -31,13 +31,17 @@ class Atoms:
     elements: tuple[str, ...]
     species_of_site: Array
     pairs: tuple[tuple[str, str], ...]
-    pair: IntArray
+    species: IntArray
+    lookup: IntArray
+
+    def pair(self, i: Any, j: Any) -> Any:
+        """Return the species pair of sites i and j, arrays of indices; a table of all sites would be gigabytes."""
+        return self.lookup[self.species[i], self.species[j]]
 
     @classmethod
     def of(cls, structure: Structure) -> Atoms:
         """Expand a structure's asymmetric unit."""
         full = structure.expand()
-        n = len(structure.sites)
         elements = tuple(sorted({s.element for s in structure.sites}))
         index = np.array([elements.index(s.element) for s in structure.sites])
         pairs = [(i, j) for i in range(len(elements)) for j in range(i, len(elements))]
@@ -46,13 +50,14 @@ class Atoms:
             lookup[i, j] = lookup[j, i] = k
         return cls(
             site=np.array(full.site, dtype=np.int64),
-            first=np.array([int(np.argmax(full.site == i)) for i in range(n)], dtype=np.int64),
+            first=np.unique(full.site, return_index=True)[1].astype(np.int64),
             rotation=np.array(full.rotation, dtype=float),
             translation=np.array(full.translation, dtype=float),
             elements=elements,
             species_of_site=(index[None, :] == np.arange(len(elements))[:, None]).astype(float),
             pairs=tuple((elements[i], elements[j]) for i, j in pairs),
-            pair=lookup[index[:, None], index],
+            species=index,
+            lookup=lookup,
         )
 
 

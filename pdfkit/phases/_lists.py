@@ -94,7 +94,7 @@ class Key:
         self.crystal = crystal
         atoms, maps = crystal._atoms, crystal._maps
         matrix = (maps.matrix.indptr, maps.matrix.indices, maps.matrix.data, maps.constant)
-        arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.pair, *matrix)
+        arrays = (atoms.site, atoms.rotation, atoms.translation, atoms.species, *matrix)
         bodies = (array for one in maps.bodies for array in (one.sites, one.geometry, one.back, one.shift))
         self.identity = (*(array.tobytes() for array in (*arrays, *bodies)), maps.isotropic)
         self.hash = hash(self.identity)

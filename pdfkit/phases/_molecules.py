@@ -88,7 +88,7 @@ class Molecules:
             atom_j=j.astype(np.int32),
             shift=(self.cell[j] - self.cell[i]).astype(np.int32),
             mult=multiplicity[s] * np.where(s == t, 1.0, 2.0),
-            group_pair=atoms.pair[s, t],
+            group_pair=atoms.pair(s, t),
         )
 
 

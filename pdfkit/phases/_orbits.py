@@ -9,7 +9,7 @@ fewer (`_spaces`), it finds what these leave equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -89,17 +89,22 @@ def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: In
 
 
 def listed(
-    geometry: Geometry, rmax: float, centres: IntArray, site: IntArray, mult: IntArray, pair: IntArray
+    geometry: Geometry,
+    rmax: float,
+    centres: IntArray,
+    site: IntArray,
+    mult: IntArray,
+    pair: Callable[[IntArray, IntArray], IntArray],
 ) -> PairGroups:
     """Return every pair of a crystal within rmax (Å), a group of its own.
 
-    centres: the first atom of each site; site (natoms,): site of each atom; mult (nsites,): atoms per site; pair
-    (nsites, nsites): species pair.
+    centres: the first atom of each site; site (natoms,): site of each atom; mult (nsites,): atoms per site; pair:
+    gives the species pairs of sites i and j.
     """
     atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site)
     s_i, s_j = site[atom_i], site[atom_j]
     many = np.asarray(mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
-    return PairGroups(atom_i, atom_j, shift, many, pair[s_i, s_j])
+    return PairGroups(atom_i, atom_j, shift, many, pair(s_i, s_j))
 
 
 def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:

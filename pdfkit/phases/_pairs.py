@@ -63,13 +63,14 @@ class Classes:
     @classmethod
     def of(cls, atoms: Atoms, u: Array) -> Classes:
         """Sort sites with isotropic displacements u (nsites,) by element and u, and their pairs by BIN_LNS."""
-        species = np.argmax(atoms.species_of_site, axis=0)
-        _, first, kind_of = np.unique(np.column_stack([species, u]), axis=0, return_index=True, return_inverse=True)
+        _, first, kind_of = np.unique(
+            np.column_stack([atoms.species, u]), axis=0, return_index=True, return_inverse=True
+        )
         s = np.maximum(u[first][:, None] + u[first], SMALLEST_VARIANCE)
         place = np.floor(np.log(s) / BIN_LNS).astype(np.int64)
         place -= place.min()
         span = int(place.max()) + 1
-        key = atoms.pair[first[:, None], first] * span + place
+        key = atoms.pair(first[:, None], first) * span + place
         found = np.bincount(key.ravel()) > 0
         number = np.cumsum(found) - 1
         return cls(kind_of.ravel().astype(np.int64), number[key], np.flatnonzero(found) // span)

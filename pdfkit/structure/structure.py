@@ -180,11 +180,11 @@ class Structure:
 
     def index(self, which: int | str) -> int:
         """Return the index of a site given by index or label; StructureError when there is no such site."""
+        if not isinstance(which, str) and 0 <= which < len(self.sites):
+            return int(which)
         labels = [site.label for site in self.sites]
         if isinstance(which, str) and which in labels:
             return labels.index(which)
-        if not isinstance(which, str) and 0 <= which < len(labels):
-            return int(which)
         raise StructureError(f"no site {which!r}: the sites are {', '.join(labels[:20])}")
 
     def U_tensor(self, which: int | str) -> tuple[float, ...]:

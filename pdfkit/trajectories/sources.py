@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,6 +17,9 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io.frames import CutOffError, Frame, frame_of, frames_of
 from pdfkit.particles.boxes import Box
 from pdfkit.structure.species import species as species_of
+
+VACUUM = 10.0
+"""Å without an atom across a whole box that are taken for vacuum: pores of frameworks are narrower."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +55,8 @@ class Sources:
         for number, (word, frame) in enumerate(islice(self._frames(said), self.start, self.stop, self.step), 1):
             if frame.names != names:
                 names, found = frame.names, _kinds(word, frame.names, self.species)
+                if number == 1:
+                    said += _left_out(word, names, found[1], self.species)
             elements, kind = found
             there = kind >= 0
             cell = self._cell(f"{word}, frame {number},", frame)
@@ -58,6 +64,8 @@ class Sources:
                 box = Box(cell, frame.xyz[there], kind[there])
             except StructureError as error:
                 raise of_frame(number, error) from None
+            if number == 1:
+                said += _empty(box)
             yield box, elements
 
     def _frames(self, said: list[str]) -> Iterator[tuple[str, Frame]]:
@@ -125,6 +133,38 @@ def _kinds(source: str, names: list[str], mapping: Mapping[str, str]) -> tuple[t
         raise PdfkitError(f"{source}: species leaves no atoms: correct it")
     place = {name: elements.index(one) if one else -1 for name, one in meant.items()}
     return elements, np.fromiter(map(place.__getitem__, names), dtype=np.int64, count=len(names))
+
+
+def _left_out(source: str, names: list[str], kind: IntArray, mapping: Mapping[str, str]) -> list[str]:
+    """Return what is said of atoms that are left out without being asked to, and of names that no atom has."""
+    said = []
+    counts = Counter(name for name, one in zip(names, kind.tolist(), strict=True) if one < 0 and name not in mapping)
+    if counts:
+        many = ", ".join(f"{n} {name}" for name, n in counts.items())
+        said.append(
+            f"{source}: {many} are vacancies by their name and left out; say what they are with species= if not"
+        )
+    unknown = [name for name in mapping if name not in names]
+    if unknown:
+        said.append(
+            f"{source}: species= names {', '.join(unknown[:5])}, but no atom is called that: the names are "
+            f"{', '.join(list(dict.fromkeys(names))[:8])}"
+        )
+    return said
+
+
+def _empty(box: Box) -> list[str]:
+    """Return what is said of a box with vacuum, of which ρ₀ is not the density of what is in it."""
+    fraction = np.sort(box.xyz @ np.linalg.inv(box.cell) % 1.0, axis=0)
+    gaps = np.diff(fraction, axis=0, append=fraction[:1] + 1.0).max(axis=0) * box.heights
+    widest = int(np.argmax(gaps))
+    # An atom of its own in a cell is not beside vacuum.
+    if gaps[widest] < VACUUM or gaps[widest] > 0.99 * box.heights[widest]:
+        return []
+    return [
+        f"the box is empty over {gaps[widest]:.3g} Å along {'abc'[widest]}, as of a slab or a drop: ρ₀ is that of the "
+        "whole box, and G(r) that of layers or drops which repeat with it, not of the material"
+    ]
 
 
 def _meant(name: str, mapping: Mapping[str, str]) -> str:

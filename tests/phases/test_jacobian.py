@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -138,3 +139,28 @@ def test_binned_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.M
         largest = np.abs(dplain).max(axis=1)
         for k, name in enumerate(model.names):
             assert np.abs(dbinned[k] - dplain[k]).max() <= 1e-3 * max(largest[k], 1e-9), name
+
+
+def test_bins_of_a_long_cell_hold_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most blocks of its atoms are out of reach of an atom, also of all their images."""
+    rng, n = np.random.default_rng(3), 200
+    xyz = (np.arange(n)[:, None] * [1 / 3, 2 / 3, 1 / n] + rng.uniform(0.0, 0.1, (n, 3)) * [1, 1, 0.03]) % 1.0
+    long = pk.Structure.from_arrays((5.1, 4.8, 200.0, 80.0, 100.0, 110.0), ["Cd", "S"] * (n // 2), xyz, U=0.01)
+    model = pk.Model(pk.Crystal.from_structure(long, name="p"), pk.Instrument(probe="X", qmax=20.0))
+    G = []
+    for above in (0.0, math.inf):
+        monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", above)
+        G.append(model.evaluator(SHORT)(model.values)[0])
+    assert 0 < np.abs(G[0] - G[1]).max() <= 2e-6 * np.abs(G[1]).max()
+
+
+def test_memory_of_a_phase_grows_with_its_sites() -> None:
+    xyz = np.stack(np.meshgrid(*[np.arange(14) / 14] * 3), axis=-1).reshape(-1, 3)
+    crystal = pk.Crystal.from_structure(pk.Structure.from_arrays((45.0,) * 3 + (90.0,) * 3, ["Ni"] * 2744, xyz, U=0.01))
+    assert len(crystal.structure.sites) == 2744
+    tracemalloc.start()
+    try:
+        assert crystal._atoms.first.tolist() == list(range(2744))
+        assert tracemalloc.get_traced_memory()[1] < 4e6  # a table of pairs of sites would be 60 MB
+    finally:
+        tracemalloc.stop()

@@ -322,6 +322,37 @@ def test_sites_without_mass_are_left_out(frames: list[ase.Atoms], known: pk.PDF)
     np.testing.assert_array_equal(found.G, known.G)
 
 
+def test_what_is_left_out_or_empty_without_being_asked_for_is_said(frames: list[ase.Atoms]) -> None:
+    dummies, slab = frames[0].copy(), frames[0].copy()
+    dummies.symbols[dummies.symbols == "Na"] = "X"
+    with pytest.warns(pk.PdfkitWarning, match=r"frames: 256 X are vacancies by their name and left out"):
+        pk.read_trajectory([dummies]).rdf(rmax=5.0)
+    with pytest.warns(pk.PdfkitWarning, match=r"species= names na, but no atom is called that: the names are Na, Cl"):
+        pk.read_trajectory([frames[0]], species={"na": "D"}).rdf(rmax=5.0)
+    slab.center(vacuum=8.0, axis=2)
+    with pytest.warns(pk.PdfkitWarning, match=r"empty over 1\d\.?\d* Å along c"):
+        pk.read_trajectory([slab]).rdf(rmax=5.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [(lambda data: data[:800] + bytes(50) + data[850:], "compressed data are damaged"), (lambda data: b"1" + data, "")],
+)
+def test_damaged_archives_are_refused(change: Any, text: str, frames: list[ase.Atoms], tmp_path: Path) -> None:
+    path = tmp_path / "run.xyz.gz"
+    ase.io.write(path, frames[:1], format="extxyz")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(pk.PdfkitError, match=text or "cannot be read"):
+        pk.read_trajectory(path).rdf(rmax=5.0)
+
+
+def test_a_mark_of_unicode_is_no_text(frames: list[ase.Atoms], tmp_path: Path) -> None:
+    path = tmp_path / "run.xyz"
+    ase.io.write(path, frames[:1], format="extxyz")
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert pk.read_trajectory(path).rdf(rmax=5.0).neighbours("Na", "Cl", 3.4) > 5.0
+
+
 def test_frames_of_other_atoms_are_refused(frames: list[ase.Atoms]) -> None:
     with pytest.raises(StructureError, match="frame 2 has the atoms Cl256 Na255, and the first Cl256 Na256"):
         pk.read_trajectory([frames[0], frames[1][1:]]).pdf(qmax=20, rmax=6)
