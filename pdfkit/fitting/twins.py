@@ -27,9 +27,9 @@ MOST_TOLD = 100.0
 
 
 def twins(model: Model) -> Iterator[tuple[str, str]]:
-    """Yield pairs of phases whose curves are the same where their values are."""
+    """Yield pairs of phases whose curves are the same where their values are; what is taken away has no twin."""
     values = dict(zip(model.names, model.values, strict=True))
-    for one, two in combinations([phase.name for phase in model.phases], 2):
+    for one, two in combinations([phase.name for phase in model.phases if phase.scale >= 0.0], 2):
         first, second = (_own(values, name) for name in (one, two))
         if first.keys() == second.keys() and _are_same(model, one, two, first):
             yield one, two

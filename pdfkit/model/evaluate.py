@@ -84,6 +84,7 @@ class Evaluator:
             # Clusters are followed to their end, so that nothing of them is faded out.
             # In steps of 5 Å, so that clusters of nearly equal size share their tables.
             ends = [5.0 * math.ceil((p.shape.extent() - self._end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
+            ends += [phase.sharp_range() - self._end for phase in phases]
             self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
         self._terminated = instrument.terminated and not self._filter
         self._shifted = convention.anisotropy == "shifted"

@@ -4,7 +4,9 @@ Atoms within the sum of their covalent radii and 0.4 Å are bonded (the rule of 
 what is bonded to its own translated image is a network, no molecule. Pairs of one molecule get the widths that U_inner
 says, in place of those of Uᵢ + Uⱼ: they are taken off the peaks of the crystal and put back with their own width, so
 that lists and bins of pairs know nothing of molecules. The variance of an inner pair is
-σ² = (U_inner,i + U_inner,j)(1 + qbroad²d²) + resolution²d²; correlated motion acts between molecules.
+σ² = (U_inner,i + U_inner,j)(1 + qbroad²d²) + resolution²d²; correlated motion acts between molecules. A
+molecule is there as a whole, as often as its largest occupancy c: a pair in it counts by cᵢcⱼ/c, not by cᵢcⱼ, unless it
+holds atoms that exclude each other.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from pdfkit.phases._geometry import Arguments, Atoms
 from pdfkit.phases._lists import Table, table_of
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases.base import Quantity, displacement
+from pdfkit.structure.mixing import SAME_PLACE
 from pdfkit.structure.species import NOBLE, base, covalent_radius
 
 if TYPE_CHECKING:
@@ -44,12 +47,15 @@ U_INNER = 0.002
 class Molecules:
     """The molecule of each atom of the cell, −1 for none, and the cell where its atom is: number (n,), cell (n, 3).
 
-    formulas: what there is, "4 CO2".
+    formulas: what there is, "4 CO2". together (n,): whether the atoms of the molecule of an atom can all be there at a
+    time. rivals: two sites of a molecule that cannot, "O1 and O2", or "".
     """
 
     number: IntArray
     cell: IntArray
     formulas: str
+    together: Any
+    rivals: str
 
     @classmethod
     def of(cls, crystal: Crystal) -> Molecules:
@@ -65,12 +71,18 @@ class Molecules:
                     "end through the crystal; name the labels of the atoms of a molecule, or leave molecules out",
                     key="molecules",
                 )
-        return cls(number, cell, _formulas(crystal, number))
+        return cls(number, cell, _formulas(crystal, number), *_together(crystal, number, cell))
 
     def hold(self, i: Any, j: Any, shift: Any) -> Any:
         """Return which pairs i, j (n,), the atom j `shift` (n, 3) cells away, are of one molecule."""
         inside = (self.number[i] >= 0) & (self.number[i] == self.number[j])
         return inside & (shift == self.cell[j] - self.cell[i]).all(axis=1)
+
+    def longest(self, geometry: Geometry) -> float:
+        """Return the longest distance (Å) of two atoms in a molecule, or what it is at the most where that is long."""
+        x = (geometry.x + self.cell) @ np.linalg.cholesky(geometry.g)
+        members = (x[self.number == one] for one in range(self.number.max(initial=-1) + 1))
+        return max(float(np.linalg.norm(np.ptp(one, axis=0))) for one in members)
 
     def pairs(self, atoms: Atoms, multiplicity: Array) -> PairGroups:
         """Return the pairs of each site's first atom with the others of its molecule, as lists of pairs have them."""
@@ -150,6 +162,7 @@ def with_inner(table: Table, crystal: Crystal, args: Arguments, inner: tuple[Arr
     dropped = table.dropped - _undrop(table, before)
     before.peak[:, 2] *= -1.0
     before.dpeak[:, :, 2] *= -1.0
+    _count_together(after, crystal, args)
     tables = (table, before, after)
     return Table(
         np.concatenate([one.pair for one in tables]),
@@ -157,6 +170,32 @@ def with_inner(table: Table, crystal: Crystal, args: Arguments, inner: tuple[Arr
         np.concatenate([one.dpeak for one in tables]),
         dropped,
     )
+
+
+def _count_together(table: Table, crystal: Crystal, args: Arguments) -> None:
+    """Weigh the pairs of a molecule that is there as often as c, its largest occupancy, by cᵢcⱼ/c in place of cᵢcⱼ."""
+    occ, docc = args.state[4], args.tangents[4]
+    if (occ == 1.0).all() and not docc.any():
+        return
+    number = np.where(crystal._molecules.together, crystal._molecules.number, -1)
+    largest, dlargest = _largest(number, occ, docc)
+    one = number[crystal._inner_pairs.atom_i]
+    changed = (one >= 0) & (largest[one] > 0.0)
+    factor = np.where(changed, 1.0 / np.where(changed, largest[one], 1.0), 1.0)
+    dfactor = -(factor**2) * changed * dlargest[:, one]
+    table.dpeak[:, :, 2] = factor[:, None] * table.dpeak[:, :, 2] + table.peak[:, 2, None] * dfactor.T
+    table.peak[:, 2] *= factor
+
+
+def _largest(number: IntArray, occ: Array, docc: Array) -> tuple[Array, Array]:
+    """Return the largest occupancy in molecules, and its tangents: the mean of both sides where two are as large."""
+    largest = np.zeros(number.max(initial=-1) + 2)  # the last: of atoms in none
+    np.maximum.at(largest, number, occ)
+    first = np.flatnonzero(occ == largest[number])
+    up, down = (np.full((largest.size, docc.shape[0]), end) for end in (-np.inf, np.inf))
+    np.maximum.at(up, number[first], docc[:, first].T)
+    np.minimum.at(down, number[first], docc[:, first].T)
+    return largest, 0.5 * (np.where(np.isfinite(up), up, 0.0) + np.where(np.isfinite(down), down, 0.0)).T
 
 
 def _undrop(table: Table, before: Table) -> int:
@@ -226,6 +265,24 @@ def _found(crystal: Crystal, sites: IntArray, number: IntArray, cell: IntArray) 
             last += 1
             number[members] = last
     return last > before
+
+
+def _together(crystal: Crystal, number: IntArray, cell: IntArray) -> tuple[Any, str]:
+    """Return whether the atoms of the molecule of each atom can be there at a time, and sites that cannot, or ""."""
+    sites, site = crystal.structure.sites, crystal._atoms.site
+    together, rivals = np.ones(number.size, dtype=bool), ""
+    partial = np.array([one.occ < 1.0 for one in sites])[site]
+    x = (crystal._geometry.x + cell) @ np.linalg.cholesky(crystal._geometry.g)
+    for one in np.unique(number[partial & (number >= 0)]).tolist():
+        atoms = np.flatnonzero(partial & (number == one))
+        i, j = np.triu_indices(atoms.size, 1)
+        d = np.linalg.norm(x[atoms[i]] - x[atoms[j]], axis=1)
+        excluded = _pairs.exclusive(sites, site[atoms[i]], site[atoms[j]], d)
+        together[number == one] = not excluded.any()
+        apart = np.flatnonzero(excluded & (d > SAME_PLACE))  # on one place it is an atom, of two elements
+        if apart.size and not rivals:
+            rivals = " and ".join(dict.fromkeys(sites[site[atoms[k[apart[0]]]]].label for k in (i, j)))
+    return together, rivals
 
 
 def _walk(first: int, bonds: tuple[IntArray, IntArray, IntArray], seen: Any, cell: IntArray) -> tuple[list[int], bool]:

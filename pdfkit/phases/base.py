@@ -268,6 +268,10 @@ class Phase(ABC):
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement."""
 
+    def sharp_range(self) -> float:
+        """Return up to which distance (Å) there may be narrower pairs than distant ones."""
+        return 0.0
+
     @abstractmethod
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them."""

@@ -239,7 +239,7 @@ class Cluster(Phase):
             out.__dict__[name] = getattr(self, name)
         return out
 
-    def nearest_bond(self, probe: str = "X") -> float:
+    def nearest_bond(self, probe: str = "X", *, inside: bool = False) -> float:
         """Return the smallest distance (Å) of two atoms, whatever the probe."""
         return self._memo.shortest
 

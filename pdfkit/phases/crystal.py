@@ -208,14 +208,17 @@ class Crystal(Phase):
             *quantities_of(self.shape),
         )
 
-    def nearest_bond(self, probe: str = "X") -> float:
-        """Return the distance (Å) within which pairs first add up to `A_BOND`: the nearest bond that the probe sees."""
-        known = self.__dict__.setdefault("_bonds", {})
-        if probe not in known:
+    def nearest_bond(self, probe: str = "X", *, inside: bool = False) -> float:
+        """Return the distance (Å) within which pairs first add up to `A_BOND`: the nearest bond that the probe sees.
+
+        inside : of those in molecules, too. Without them it is the nearest that correlated motion acts on.
+        """
+        known, left_out = self.__dict__.setdefault("_bonds", {}), bool(self.molecules) and not inside
+        if (probe, left_out) not in known:
             strengths = [_bonds.strength(site.element, probe) for site in self.structure.sites]
             where = (self._geometry, self._atoms, self.structure.sites, strengths)
-            known[probe] = _pairs.shortest(*where, self._molecules if self.molecules else None)
-        return float(known[probe])
+            known[probe, left_out] = _pairs.shortest(*where, self._molecules if left_out else None)
+        return float(known[probe, left_out])
 
     @cached_property
     def _geometry(self) -> Geometry:
@@ -228,8 +231,16 @@ class Crystal(Phase):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was assumed when the structure was read."""
-        return self.structure.remarks
+        """What was assumed when the structure was read, and of molecules that are several in one."""
+        rivals = self._molecules.rivals if self.molecules else ""
+        if not rivals:
+            return self.structure.remarks
+        return (
+            *self.structure.remarks,
+            f"{self.name}: a molecule holds partly occupied atoms that exclude each other ({rivals}): its orientations "
+            "cannot be told apart, so that distances in it count by the product of occupancies, as if each atom were "
+            "there or not by chance; list each orientation as a molecule of its own, in a lower symmetry if need be",
+        )
 
     @property
     def outline(self) -> str:
@@ -282,9 +293,12 @@ class Crystal(Phase):
 
     def typical_variance(self) -> float:
         """Return σ² (Å²) of the narrowest distant pairs: twice the smallest displacement of a site."""
-        inner = [q.value for q in self._inner if q.value > 0.0]
-        smallest = min([min(site.U[:3]) for site in self.structure.sites] + inner)
+        smallest = min(min(site.U[:3]) for site in self.structure.sites)
         return max(2.0 * smallest, kernels.SMALLEST_VARIANCE)
+
+    def sharp_range(self) -> float:
+        """Return the longest distance (Å) in molecules: their pairs may be narrower than distant ones."""
+        return self._molecules.longest(self._geometry) if self.molecules else 0.0
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""

@@ -236,7 +236,9 @@ def _symmetry(phase: Any) -> tuple[dict[str, Any], list[str]]:
 def _start(phase: Any) -> dict[str, float]:
     """Return start values: delta2 where atoms are bonded, and U where the file's is none that atoms have."""
     known = {q.name: q.value for q in phase.quantities}
-    out = {name: 0.008 for name, value in known.items() if name.endswith("Uiso") and not 0.002 < value < 0.04}
+    most = 0.15 if getattr(phase, "molecules", "") else 0.04
+    sites = {name: U for name, U in known.items() if name.endswith("Uiso") and not name.startswith("inner.")}
+    out = {name: 0.008 for name, U in sites.items() if not 0.002 < U < most}
     delta2 = known.get("delta2", 0.0)
     if delta2 == 0 and known.get("delta1", 0.0) == 0:
         out["delta2"] = round(0.3 * phase.nearest_bond() ** 2, 2)
@@ -324,7 +326,7 @@ def elements_of(phase: Any) -> set[str]:
 def _ranged(plan: DataPlan, phases: list[Any], wishes: Wishes) -> tuple[DataPlan, list[str]]:
     """Return the plan with the range of the fit: from the foot of the first peak to where data or order end."""
     pdf, probe = plan.pdf, plan.values["probe"]
-    bond = min(phase.nearest_bond(probe) for phase in phases)
+    bond = min(phase.nearest_bond(probe, inside=True) for phase in phases)
     first, last = float(pdf.r[0]), float(pdf.r[-1])
     rmin = max(round(max(bond - FOOT, 0.55 * bond), 1), math.ceil(first * 10) / 10)
     said = []
