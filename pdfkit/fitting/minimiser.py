@@ -96,6 +96,11 @@ class Point:
         """χ²."""
         return float(self.rows[-1] @ self.rows[-1])
 
+    def predicted(self, x: Array) -> float:
+        """Return χ² at x (nfree,), were residuals linear from here on."""
+        step = (x - self.x)[self.columns]
+        return self.cost + float(2.0 * self.slope @ step + step @ self.normal @ step)
+
     @cached_property
     def slope(self) -> Array:
         """Jᵀf (n,)."""

@@ -1,9 +1,9 @@
 """Rival fits of the same data started from each other's end points, so that none of them stands at a worse minimum.
 
 A least-squares fit finds the minimum nearest to its start. What one rival found tells where others should look: a
-displacement, a diameter, a strain of the lattice mean the same in all of them. Each rival is fitted again from the end
-point of every other, and, because in X-ray data of two elements the one that moves more is easily taken for the other,
-with the U of a phase's elements exchanged. The lowest χ² is kept.
+displacement, a diameter, a strain of the lattice (not its length) mean the same in all of them. Each rival is tried
+from the end point of every other, and from its own with the U of a phase's elements exchanged, as any search tries a
+move (`rivals`). The lowest χ² is kept.
 """
 
 from __future__ import annotations
@@ -12,8 +12,18 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
+
+from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.least_squares import refit, solve
+from pdfkit.fitting.minimiser import Watch, task_of
+from pdfkit.fitting.moves import Rival, exchanged
+from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.rivals import NEAR, tried
+from pdfkit.fitting.stages import scales_of
+from pdfkit.fitting.starts import LENGTHS
+from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.params import Parameters
 from pdfkit.results.result import FitResult
 
@@ -22,8 +32,8 @@ LOWER = 1e-4
 # Values this close (relative) are the same start.
 SAME = 1e-2
 
-LENGTHS = ("a", "b", "c", "a_h", "h")
-"""Lengths of lattices: what carries over from one to another is the strain, not the length."""
+FAR = 1e3
+"""Multiple of χ² from which the end point of another fit says nothing."""
 
 Progress = Callable[[str], None]
 
@@ -40,25 +50,38 @@ def polished(
     for key, own in results.items():
         if key in finished:
             continue
-        for where, params in _starts(key, own, results):
+        for rival in _rivals(key, own, results):
             if progress is not None:
-                progress(f"{key} from {where}")
-            found = _tried(out[key], params)
-            if found is not None and (told := _told(found, own, where)).chi2 < (1.0 - LOWER) * out[key].chi2:
+                progress(f"{key} from {rival.words}")
+            found = _tried(out[key], rival)
+            if found is not None and (told := _told(found, own, rival.words)).chi2 < (1.0 - LOWER) * out[key].chi2:
                 out[key] = told
     return out
 
 
-def _tried(best: FitResult, params: Parameters) -> FitResult | None:
-    """Return a better fit from other start values; None where there is none."""
+def _tried(best: FitResult, rival: Rival) -> FitResult | None:
+    """Return a better fit by way of a rival of where one ended; None where there is none."""
+    residuals = Residuals(best.problem, ParameterMap.of(best.params))
+    task = task_of(residuals, Watch(residuals, None))
     try:
-        found = refit(best, params)
+        here = task.at(best.values)
+        descent = tried(task, rival, scales_of(residuals), here.cost, [here])
+        if descent is None or descent.here.cost > NEAR * here.cost:
+            return None
+        found = refit(best, _at(best, descent.here.x))
     except PdfkitError:
         return None
     worse = (not found.converged, sum(len(one.messages) for one in found.datasets))
     before = (not best.converged, sum(len(one.messages) for one in best.datasets))
     lower = found.minimum < (1.0 - LOWER) * best.minimum
     return found if lower and worse <= before else None
+
+
+def _at(result: FitResult, x: Array) -> Parameters:
+    params: Parameters = result.params.copy()
+    for name, value in zip(result.free, x.tolist(), strict=True):
+        params[name].value = value
+    return params
 
 
 def _told(found: FitResult, own: FitResult, where: str) -> FitResult:
@@ -82,13 +105,12 @@ def _by_its_own_noise(found: FitResult, own: FitResult) -> FitResult:
 # --- Other start values ----------------------------------------------------------------------------------------------
 
 
-def _starts(key: str, own: FitResult, results: Mapping[str, FitResult]) -> Iterator[tuple[str, Parameters]]:
-    """Yield other start values of a fit, each with where it comes from."""
+def _rivals(key: str, own: FitResult, results: Mapping[str, FitResult]) -> Iterator[Rival]:
+    """Yield what a fit is tried from: the end points of the others, and its own with U of two elements exchanged."""
     for name, other in results.items():
         if name != key and (params := _carried_over(own, other)) is not None:
-            yield f"the end point of {name}", params
-    for phase, params in _exchanged(own):
-        yield f"{phase} with the U of its elements exchanged", params
+            yield Rival(f"the end point of {name}", np.array([float(params[n].value) for n in own.free]), FAR)
+    yield from exchanged(own.free, own.values)
 
 
 def _carried_over(own: FitResult, other: FitResult) -> Parameters | None:
@@ -151,14 +173,3 @@ def _strained(own: FitResult, name: str, other: FitResult, twin: str) -> float |
     """Return the start value of a length, with the strain that another fit found in its own."""
     start, before = own.params[name].init_value, other.params[twin].init_value
     return None if not start or not before else float(start) * float(other.params[twin].value) / float(before)
-
-
-def _exchanged(own: FitResult) -> Iterator[tuple[str, Parameters]]:
-    """Yield for each phase the parameters with the fitted Uiso of two of its elements exchanged."""
-    for phase in own.fractions:
-        U = [n for n in own.free if n.startswith(f"{phase}.") and n.endswith(".Uiso")]
-        if len(U) == 2:
-            first, second = (float(own.params[n].value) for n in U)
-            params = own.params.copy()
-            if any([_set(params, U[0], second), _set(params, U[1], first)]):
-                yield phase, params

@@ -19,6 +19,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.fitting.flaws import FLAWED, flaw
 from pdfkit.fitting.minimiser import Outcome, minimise
 from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.rivals import FLAT, is_in_valley
 from pdfkit.fitting.starts import is_displacement, is_size
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.params import Parameters
@@ -35,11 +36,6 @@ ROUGH, ROUGHLY = 12, 1e-2
 FINE = 1e-7
 HOPELESS = 3.0
 """χ² as a multiple of the best at which a start that no longer improves is given up."""
-NEAR = 0.05
-"""Part of χ² by which a start may lie above a minimum, on the parabola that this predicts, to count as its own."""
-TRUE = 0.3
-FLAT = 2e-4
-"""Relative change of χ² that is none: of Rw half as much."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,12 +153,8 @@ class Race:
 
 
 def own(known: Sequence[Place], x: Array, cost: float) -> Place | None:
-    """Return the known minimum in whose valley x stands: near above it, and as high as its parabola says."""
-    for place in known:
-        rise = place.predicted(x) - place.cost
-        if rise <= NEAR * place.cost and abs(cost - place.cost - rise) <= TRUE * rise + FLAT * place.cost:
-            return place
-    return None
+    """Return the known minimum in whose valley x stands."""
+    return next((place for place in known if is_in_valley(place, x, cost)), None)
 
 
 def same(residuals: Residuals, one: Place, other: Place) -> bool:

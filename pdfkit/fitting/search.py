@@ -21,6 +21,10 @@ DESCRIBED = 0.15
 """Rw of start values, with the best scales, from which the cell is right."""
 ROUGHLY = 1e-4
 """Tolerance of a minimum before its rivals are tried."""
+SHARE = 2.0
+"""Evaluations that rivals may take, as a multiple of those of the first fit."""
+FEWEST = 2.5
+"""Evaluations of a fit per free value, from a usual start: what it counts for where it took fewer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ def staged(residuals: Residuals, max_nfev: int, progress: Progress | None, toler
     if descent.state != "stopped":
         flaw = task.flaw(first)
         announce(progress, "trying minima nearby")
-        race = raced(task, residuals.mapping.free_names, scales, descent)
+        most = SHARE * max(watch.count, FEWEST * task.columns.size)
+        race = raced(task, residuals.mapping.free_names, scales, descent, most)
         announce(progress, "fitting")
         descent, words = race.best.run(race.best.nfev + max_nfev, tolerance), race.words
     said: tuple[str, ...] = ()

@@ -2,8 +2,8 @@
 
 Starts fill the ranges evenly (`starts`) and race each other (`race`) in rounds. After each round the chance that one
 more start would find a new minimum is estimated from how many were found; below 5 % the search is over. From the best,
-moves that data of two elements are known to confuse are tried: U exchanged between elements or phases, U11 with U33,
-shares of two phases, other sizes. Every minimum is fitted once more in the measure of the noise that the best shows.
+moves that data are known to confuse are tried (`moves`, `rivals`), as in the default search and some more. Every
+minimum is fitted once more in the measure of the noise that the best shows.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 
 import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit._workers import Job, Pool
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting import moves, rivals
 from pdfkit.fitting.evidence import Likelihood, Prior, laplace, priors_of
 from pdfkit.fitting.flaws import FLAWED, flaw, flaws
 from pdfkit.fitting.least_squares import refit, solve
-from pdfkit.fitting.minimiser import Progress, announce
-from pdfkit.fitting.race import FLAT, Place, Race, own, raced, same, tried
+from pdfkit.fitting.minimiser import Progress, Watch, announce, task_of
+from pdfkit.fitting.moves import Rival
+from pdfkit.fitting.race import Place, Race, own, raced, same, tried
 from pdfkit.fitting.residuals import Residuals
-from pdfkit.fitting.starts import Search, is_displacement, is_size, points, ranges_of
+from pdfkit.fitting.rivals import FLAT
+from pdfkit.fitting.stages import scales_of
+from pdfkit.fitting.starts import Search, points, ranges_of
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.params import Parameters
 from pdfkit.results.minima import UNSEEN, Minima, Minimum, differences, unseen
@@ -36,7 +39,6 @@ LEAST_STARTS = 16
 MOST_MINIMA = 20
 """Minima that are fitted to the end and listed."""
 MOVED_FROM = 3
-SIZES = (0.7, 1.4)
 ALIKE = 3.0
 """Difference of ln Z up to which data do not tell two minima apart."""
 
@@ -102,7 +104,7 @@ def thorough(problem: FitProblem, params: Parameters, search: Search, progress: 
             _search(found, starts[found.starts :], search, progress)
             best = found.best
             announce(progress, "trying moves from the best minima")
-            _move(found, names)
+            _move(found)
             if found.best.height > (1.0 - FLAT) * best.height:
                 break
     except KeyboardInterrupt:
@@ -182,46 +184,30 @@ def _one(race: Race, x: Array, known: Sequence[Place], told: _Told) -> Place:
 # --- Moves that data are known to confuse ----------------------------------------------------------------------------
 
 
-def _move(found: Found, names: Sequence[str]) -> None:
-    """Try moves from the lowest minima; from a better one that they lead to, again."""
+def _move(found: Found) -> None:
+    """Try moves from the best minima; from a better one that they lead to, again."""
     done: list[Place] = []
-    bare = replace(found.race, stages=())
+    bare, watch = replace(found.race, stages=()), Watch(found.race.whole, None)
+    task, scales = task_of(bare.whole, watch), scales_of(bare.whole)
     while True:
         fresh = [one for one in sorted(found.places, key=lambda p: p.height)[:MOVED_FROM] if not _among(one, done)]
         if not fresh or len(done) >= 2 * MOVED_FROM:
             return
         done.append(fresh[0])
-        for x in moves(fresh[0].x, names, bare.whole.mapping):
-            found.add(tried(bare, x, found.places), count=False)
+        for rival in _moves(bare.whole.mapping, fresh[0].x):
+            watch.count = 0
+            if (descent := rivals.tried(task, rival, scales, found.best.height, found.places)) is not None:
+                found.add(tried(bare, descent.here.x, found.places), count=False)
+            found.nfev += watch.count
 
 
 def _among(place: Place, done: Sequence[Place]) -> bool:
     return any(place is one for one in done)
 
 
-def moves(x: Array, names: Sequence[str], mapping: ParameterMap) -> Iterator[Array]:
-    """Yield other start values near x (nfree,): what is exchanged, and other sizes."""
-    for i, j in combinations(range(len(names)), 2):
-        if _rivals(names[i], names[j]):
-            yield np.clip(_swapped(x, i, j), mapping.low, mapping.high)
-    sizes = [k for k, name in enumerate(names) if is_size(name)]
-    for part in SIZES if sizes else ():
-        moved = x.copy()
-        moved[sizes] *= part
-        yield np.clip(moved, mapping.low, mapping.high)
-
-
-def _rivals(a: str, b: str) -> bool:
-    """Return whether two quantities are confused: U of a phase or of a site, and scales."""
-    one, other = a.split("."), b.split(".")
-    alike = len(one) == len(other) and sum(x != y for x, y in zip(one, other, strict=True)) == 1
-    return alike and ((is_displacement(a) and is_displacement(b)) or one[-1] == other[-1] == "scale")
-
-
-def _swapped(x: Array, i: int, j: int) -> Array:
-    out = x.copy()
-    out[[i, j]] = x[[j, i]]
-    return out
+def _moves(mapping: ParameterMap, x: Array) -> Iterator[Rival]:
+    yield from moves.rivals(mapping.free_names, x, mapping.low, mapping.high)
+    yield from moves.further(mapping.free_names, x)
 
 
 # --- The answer ------------------------------------------------------------------------------------------------------

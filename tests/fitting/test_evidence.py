@@ -247,11 +247,11 @@ def test_a_rival_that_starts_badly_is_fitted_from_where_the_other_ended() -> Non
 
 
 def test_the_end_of_one_rival_is_kept_where_no_other_is_better() -> None:
-    data = measured(zincblende(), sigma=0.05)
-    results = {"zb": pk.fit(pk.Model(zincblende(), LAB), data, free=["scale", "a", "Uiso"])}
+    dots = zincblende(**{"Cd.Uiso": 0.01, "S.Uiso": 0.04})
+    results = {"zb": pk.fit(pk.Model(dots, LAB), measured(dots, sigma=0.05), free=["scale", "a", "Uiso"])}
     said: list[str] = []
     assert polished(results, said.append)["zb"] is results["zb"]
-    assert said == ["zb from zb with the U of its elements exchanged"]
+    assert said == ["zb from the U of Cd and S in zb exchanged"]
 
 
 # --- one convention --------------------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ from scipy.optimize import lsq_linear
 
 import pdfkit as pk
 from pdfkit.fitting.minimiser import Descent, Task
-from pdfkit.fitting.rivals import raced, rivals, with_widths
+from pdfkit.fitting.moves import Rival, further, rivals, with_widths
+from pdfkit.fitting.rivals import LONG, is_in_valley, raced, tried
+from pdfkit.fitting.search import FEWEST
 from pdfkit.fitting.steps import least, missed
 from pdfkit.model import noise
 
@@ -209,3 +211,94 @@ def test_a_minimum_that_means_nothing_loses_against_a_proper_one_nearly_as_low(f
     race = raced(task, ("p.delta2",), np.zeros(0, dtype=np.int64), ended)
     assert race.best.here.x[0] == pytest.approx(left, abs=0.1)
     assert bool(race.words) == (left < 5.0)
+
+
+class Hills:
+    """χ² of one value with a minimum of 1.0 at 1, one of 0.2 at 4, and a hill between; counts evaluations."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        self.count += 1
+        z = x[0]
+        part = min(max((z - 1.0) / 3.0, 0.0), 1.0)
+        f = np.array([0.5 * (z - 1.0) * (z - 4.0), np.sqrt(1.0 - 0.8 * part**2 * (3.0 - 2.0 * part))])
+        return np.array([[0.5 * (2.0 * z - 5.0), -0.8 * part * (1.0 - part) / f[1]], f])
+
+
+def at_one(hills: Hills) -> tuple[Task, Descent]:
+    task = Task(hills, np.zeros(1), np.full(1, 9.0), np.arange(1))
+    return task, Descent.begin(task, np.array([0.5])).run(40, 1e-9)
+
+
+NO_SCALES = np.zeros(0, dtype=np.int64)
+
+
+def test_a_rival_that_comes_back_is_left_and_one_that_does_not_is_followed() -> None:
+    task, ended = at_one(Hills())
+    assert ended.here.x[0] == pytest.approx(1.0, abs=0.1)
+    back, other = (Rival("a move", np.array([x])) for x in (1.3, 4.3))
+    known = [ended.here]
+    assert tried(task, back, NO_SCALES, ended.here.cost, known) is None
+    assert tried(task, back, NO_SCALES, ended.here.cost, []) is not None
+    found = tried(task, other, NO_SCALES, ended.here.cost, known)
+    assert found is not None
+    assert found.here.x[0] == pytest.approx(4.0, abs=0.1)
+    assert tried(task, Rival("a move", np.array([8.5])), NO_SCALES, ended.here.cost, known) is None
+
+
+def test_a_parabola_says_what_is_in_the_valley_of_a_minimum() -> None:
+    task, ended = at_one(Hills())
+    near, far = (task.at(ended.here.x + step) for step in (0.02, 3.0))
+    assert ended.here.predicted(near.x) == pytest.approx(near.cost, rel=1e-3)
+    assert is_in_valley(ended.here, near.x, near.cost)
+    assert not is_in_valley(ended.here, far.x, far.cost)
+
+
+@pytest.mark.parametrize("most", [0.0, 4.0, 1e9])
+def test_rivals_are_tried_within_a_budget(most: float) -> None:
+    hills = Hills()
+    task, ended = at_one(hills)
+    before = hills.count
+    race = raced(task, ("p.delta2",), NO_SCALES, ended, most)
+    assert hills.count - before == 0 if most == 0.0 else hills.count - before <= most + LONG
+    assert (race.words == "") == (most == 0.0 or race.best is ended)
+
+
+def test_the_default_costs_at_most_three_fits_whatever_the_rivals() -> None:
+    """Two phases of dots with their own U and delta2: some fifteen rivals."""
+    phases = [
+        pk.Crystal.from_file(f"CdS_{kind}", name=name, shape=pk.Sphere(26.0), delta2=2.0)
+        for kind, name in (("zincblende", "zb"), ("wurtzite", "wz"))
+    ]
+    model = pk.Model(phases, LAB)
+    data = noise.simulate(model.with_values({"wz.scale": 0.5, "zb.S.Uiso": 0.03}), 1.5, 15.0, 0.02, 0.05, 7)
+    free = ["scale", "a", "c", "Uiso", "delta2"]
+    said: list[str] = []
+    found = pk.fit(model, data, free=free, progress=Told(said))
+    first = int(said[said.index("trying minima nearby") - 1])
+    assert found.nfev <= 3.0 * max(first, FEWEST * len(found.free)) + 2 * LONG
+
+
+class Told:
+    """A progress that keeps the number of evaluations, and what is done next."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+
+    def names(self, what: str) -> None:
+        self.said.append(what)
+
+    def __call__(self, nfev: int, rw: float) -> None:
+        self.said.append(str(nfev))
+
+
+def test_in_a_long_search_shares_and_sizes_and_components_move_as_well() -> None:
+    names = ("wz.scale", "zb.scale", "wz.Cd.U11", "wz.Cd.U33", "zb.Cd.U11", "wz.spdiameter")
+    found = {one.words: one.x.tolist() for one in further(names, np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))}
+    assert found["wz.scale and zb.scale exchanged"] == [2.0, 1.0, 3.0, 4.0, 5.0, 6.0]
+    assert found["wz.Cd.U11 and wz.Cd.U33 exchanged"] == [1.0, 2.0, 4.0, 3.0, 5.0, 6.0]
+    assert found["wz.Cd.U11 and zb.Cd.U11 exchanged"] == [1.0, 2.0, 5.0, 4.0, 3.0, 6.0]
+    assert found["sizes times 0.7"][-1] == pytest.approx(4.2)
+    assert len(found) == 5
