@@ -483,6 +483,10 @@ class Crystal(Phase):
         many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
         if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
             return None
+        if not args.kind.size and len(self.structure.rotations) == 1 and atoms.site.size >= _pairs.MANY_ATOMS:
+            counted = _pairs.counted_sums(atoms, args, reach)
+            if counted is not None:
+                return binned_table(*counted, args)
         classes = _pairs.Classes.of(atoms, point.u)
         if pairs < bins * classes.pair.size and not many:
             return None
