@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 import pdfkit as pk
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model import noise
+from pdfkit.model.bond_valence import BondValenceRestraint
 from pdfkit.model.mapping import ParameterMap
 
 LAB = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03)
@@ -25,8 +26,9 @@ def model(*names: str, instrument: pk.Instrument = LAB, **options: Any) -> pk.Mo
 class Case:
     """A model at its true values, where the fit starts, what varies, and how it is fitted.
 
-    prepared: how far χ² at one place may differ between fits from different starts. What two phases of different
-    composition are divided by is set up at the start values, and moves curves by 1e-5 of their size.
+    prepared: how far χ² at one place may differ between fits from different starts. How far beyond the range peaks are
+    followed for their ripples (`cut.ripple_range`) is set by U, cell and qdamp at the start of a fit: cells 2 % off
+    move curves by 1e-5 of their size, and U of Ni of 0.01 in place of 0.005 Å² by 3e-3.
     """
 
     truth: pk.Model
@@ -40,6 +42,7 @@ class Case:
 
 NI, ZB, WZ = model("Ni"), model("CdS_zincblende"), model("CdS_wurtzite")
 BASIC = ["scale", "a", "Uiso"]
+CUBE = pk.Particle.of(["Au"] * 64, 2.9 * np.stack(np.meshgrid(*[np.arange(4.0)] * 3), axis=-1).reshape(-1, 3))
 CASES = {
     "one parameter": Case(NI, {"a": 3.58}, ["a"]),
     "at the truth": Case(NI, {}, BASIC),
@@ -55,6 +58,33 @@ CASES = {
     "position": Case(WZ, {"a": 4.2, "S.z": 0.39}, [*BASIC, "c", "S.z"]),
     "two phases": Case(model("Ni", "CdS_zincblende"), {"ni.a": 3.58, "cd.a": 5.75}, BASIC, prepared=1e-3),
     "dG": Case(NI, {"a": 3.58}, BASIC, options={"dG": 0.1}),
+    "DiffPy-CMI": Case(NI, {"a": 3.58}, BASIC, options={"convention": "diffpy-cmi"}),
+    "stacked": Case(
+        pk.Model(pk.Stacked("Cd", "S", name="st", a_h=4.12, alpha=0.4), LAB),
+        {"a_h": 4.25, "h": 3.42, "alpha": 0.5},
+        ["scale", "a_h", "st.h", "alpha", "Uiso"],
+    ),
+    "cluster": Case(
+        pk.Model(pk.Cluster.from_structure(CUBE, name="cl", Uiso=0.006), LAB),
+        {"expansion": 0.02},
+        ["scale", "expansion", "Uiso"],
+        noise=0.01,
+    ),
+    "bond valences": Case(
+        WZ,
+        {"a": 4.2, "S.z": 0.39},
+        [*BASIC, "c", "S.z"],
+        options={"restraints": [BondValenceRestraint("cd", {"Cd": 2, "S": -2}, 0.1)]},
+    ),
+    "two data sets": Case(
+        NI,
+        {"a": 3.58},
+        BASIC,
+        options={
+            "measured": {"x": LAB, "n": pk.Instrument(probe="N", qmax=18.0, qdamp=0.02)},
+            "settings": pk.FitSettings(weights={"n": 4.0}),
+        },
+    ),
     "grid": Case(NI, {"a": 3.58}, BASIC, options={"convention": "pdffit2", "settings": pk.FitSettings(grid="nyquist")}),
 }
 
@@ -65,9 +95,14 @@ def results(case: Case) -> list[pk.FitResult]:
     truth = case.truth
     if convention := options.pop("convention", None):
         truth = replace(truth, convention=convention)
-    data = noise.simulate(truth, *case.ends, 0.02, case.noise, 7)
+    measured = options.pop("measured", {"": truth.instrument})
+    sets = {
+        name: noise.simulate(truth.with_instrument(one), *case.ends, 0.02, case.noise, 7)
+        for name, one in measured.items()
+    }
     if size := options.pop("dG", None):
-        data = replace(data, dG=np.full(len(data), size))
+        sets = {name: replace(one, dG=np.full(len(one), size)) for name, one in sets.items()}
+    data = sets if len(sets) > 1 else sets[""]
     settings = replace(options.pop("settings", pk.FitSettings()), noise="given")
     fits = ((case.start, "staged"), (case.start, "plain"), ({}, "plain"))
     return [
@@ -87,3 +122,12 @@ def test_staged_ends_in_the_lowest_minimum_and_converged_means_it(name: str) -> 
     inside = np.clip(staged.values, mapping.low + 1e-12, mapping.high - 1e-12)
     again = least_squares(residuals.at, inside, bounds=(mapping.low, mapping.high), x_scale="jac", xtol=1e-12)
     assert float((residuals.at(inside) ** 2).sum()) <= 2 * again.cost * (1 + 1e-6)
+
+
+def test_few_evaluations_end_a_staged_fit_and_are_said() -> None:
+    data = noise.simulate(WZ, 1.5, 15.0, 0.02, 0.05, 7)
+    start = WZ.with_values({"a": 4.3, "S.z": 0.36, "Cd.Uiso": 0.03})
+    few = pk.fit(start, data, free=[*BASIC, "c", "S.z"], settings=pk.FitSettings(max_nfev=3, noise="given"))
+    assert not few.converged
+    assert "stopped after 3 evaluations" in few.message
+    assert few.minimum < pk.fit(start, data, free=["scale"], search="plain").minimum
