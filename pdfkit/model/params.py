@@ -230,15 +230,23 @@ def apply_choices(
     for pattern, expression in _items("ties", ties, '{"zb.a": "1.414*wz.a"}'):
         tied.update(_tie(params, pattern, str(expression)))
     _check_cycles(params)
-    remarks = [
-        f"{pattern} is both free and tied to {params[names[0]].expr}: the tie holds"
-        for pattern, names in freed.items()
-        if tied.issuperset(names)
-    ]
+    followers = (name for names in freed.values() if tied.issuperset(names) for name in names)
+    remarks = [_freed_and_tied(params, name) for name in dict.fromkeys(followers)]
     for pattern, pair in _items("bounds", bounds, '{"zb.a": (5.9, 6.2)}'):
         low, high = _pair(pattern, pair)
         remarks += [_set_bounds(params[name], low, high) for name in matching(params, pattern)]
     return tuple(filter(None, remarks))
+
+
+def _freed_and_tied(params: Parameters, name: str) -> str:
+    """Say what becomes of a freed parameter that follows others; one that nothing else frees is freed in its place."""
+    expression, leader = params[name].expr, params[name]
+    while leader.expr and len(found := _expressions.names(leader.expr)) == 1:
+        leader = params[next(iter(found))]
+    if leader.expr or leader.vary or not (leader.user_data or {}).get("refinable", True):
+        return f"{name} is both free and tied to {expression}: the tie holds"
+    leader.vary = True
+    return f"{name} is both free and tied to {expression}: {leader.name}, which nothing else frees, varies for it"
 
 
 def refinable(params: Parameters, pattern: str) -> list[str]:

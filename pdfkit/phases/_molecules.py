@@ -71,7 +71,8 @@ class Molecules:
                     "end through the crystal; name the labels of the atoms of a molecule, or leave molecules out",
                     key="molecules",
                 )
-        return cls(number, cell, _formulas(crystal, number), *_together(crystal, number, cell))
+        together, rivals = _together(crystal, number, cell)
+        return cls(number, cell, _formulas(crystal, np.where(together, number, -1), number), together, rivals)
 
     def hold(self, i: Any, j: Any, shift: Any) -> Any:
         """Return which pairs i, j (n,), the atom j `shift` (n, 3) cells away, are of one molecule."""
@@ -322,15 +323,21 @@ def _bonded(crystal: Crystal, geometry: Geometry, sites: IntArray) -> tuple[IntA
     return i[order], j[order], shift[order]
 
 
-def _formulas(crystal: Crystal, number: IntArray) -> str:
-    """Return how many molecules of which formula there are in the cell; atoms of half a site are half atoms."""
+def _formulas(crystal: Crystal, together: IntArray, number: IntArray) -> str:
+    """Return how many molecules of which formula there are in the cell.
+
+    Those of `together` are there as often as their largest occupancy; in others atoms of half a site are half atoms.
+    """
     sites = crystal.structure.sites
     found: dict[str, float] = {}
     for one in range(number.max(initial=-1) + 1):
         amounts: Counter[str] = Counter()
-        for s in crystal._atoms.site[number == one]:
+        members = crystal._atoms.site[number == one]
+        for s in members:
             amounts[base(sites[s].element)] += sites[s].occ
-        whole = next((n for n in range(1, MOST_PARTS) if _is_whole(n, amounts.values())), 1)
+        whole: float = next((n for n in range(1, MOST_PARTS) if _is_whole(n, amounts.values())), 1)
+        if (together == one).any():
+            whole = 1.0 / max(max(sites[s].occ for s in members), 0.01)
         formula = _formula({element: round(whole * amount, 2) for element, amount in amounts.items()})
         found[formula] = found.get(formula, 0.0) + 1.0 / whole
     return ", ".join(f"{round(count, 2):g} {formula}" for formula, count in found.items())

@@ -166,6 +166,16 @@ def test_a_tie_wins_over_free_and_keeps_its_bounds(dots: pk.Model) -> None:
     assert not any("the tie holds" in text for text in said)  # an ending frees the other
 
 
+def test_what_is_freed_and_tied_to_a_fixed_number_frees_that(dots: pk.Model) -> None:
+    """Else "free the diameter of wz, which is that of zb" would fit none."""
+    data = dots.with_values({"zb.spdiameter": 28.0, "wz.spdiameter": 28.0})(R)
+    ties = {"wz.spdiameter": "zb.spdiameter"}
+    result = pk.fit(dots, data, free=["scale", "wz.spdiameter"], ties=ties, search="plain")
+    assert result.params["wz.spdiameter"].value == pytest.approx(28.0, abs=0.01)
+    assert "zb.spdiameter" in result.free
+    assert any("zb.spdiameter, which nothing else frees, varies for it" in text for text in result.remarks)
+
+
 def test_an_ending_may_say_its_phase(dots: pk.Model) -> None:
     result = pk.fit(dots, dots(R), free=["scale", "zb.Uiso"], bounds={"zb.Uiso": (0.001, 0.05)})
     assert result.free == ("zb.scale", "zb.Cd.Uiso", "zb.S.Uiso", "wz.scale")

@@ -112,6 +112,7 @@ def test_a_molecule_is_there_as_a_whole() -> None:
         found = pk.Model(one, plain)(r).G
         assert np.abs(found - wanted).max() < 1e-6 * np.abs(wanted).max(), occ
         assert one.remarks == ()
+        assert one.heading.endswith("0.5 CO2)") == (occ[2] == 0.5)
 
 
 def test_orientations_in_one_molecule_are_said() -> None:
