@@ -436,11 +436,12 @@ class Crystal(Phase):
             return Directions.of(self._maps, self._atoms, tangents)
         key = (tangents.shape, tangents.tobytes())
         known = self._known_directions
-        if key not in known:
+        found = known.get(key)  # another thread may clear what is known at any time
+        if found is None:
             if len(known) > 8:
                 known.clear()
-            known[key] = Directions.of(self._maps, self._atoms, tangents)
-        return known[key]
+            found = known[key] = Directions.of(self._maps, self._atoms, tangents)
+        return found
 
     @cached_property
     def _known_directions(self) -> dict[tuple[tuple[int, ...], bytes], Directions]:

@@ -164,3 +164,13 @@ def test_memory_of_a_phase_grows_with_its_sites() -> None:
         assert tracemalloc.get_traced_memory()[1] < 4e6  # a table of pairs of sites would be 60 MB
     finally:
         tracemalloc.stop()
+
+
+def test_directions_that_another_thread_forgets_are_found_again() -> None:
+    class Forgetful(dict):  # type: ignore[type-arg]
+        def __setitem__(self, key: object, value: object) -> None:
+            pass
+
+    crystal = pk.Crystal.from_file("Ni", name="ni")
+    crystal.__dict__["_known_directions"] = Forgetful()
+    assert crystal._directions(np.eye(len(crystal._structure_quantities))).kind.any()
