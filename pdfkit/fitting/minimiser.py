@@ -48,6 +48,9 @@ IDLE = 1e-3
 say nothing of how far a step may go."""
 LATE = 20
 """Evaluations after which curvature is learnt from all places that were tried."""
+UNLIKE = 10.0 / IDLE
+"""Ratio of the sizes of a column at two places from which on one tells nothing of the other: a diameter that runs away
+from data of a bulk sample has less and less of an effect."""
 CHANCE = 4.0
 """Mean gain by a free parameter, over that of one without use, from which on a model explains something of the data."""
 NOTHING = (
@@ -118,9 +121,10 @@ class Point:
 
     @cached_property
     def unit(self) -> Array:
-        """Sizes of the columns of J (n,), none of them nothing."""
+        """Sizes of the columns of J (n,), none of them nothing: without effect and range, a step is as long as x."""
         size, least = self.sizes
-        return np.where(size > least, size, np.where(least > 0, least, 1.0))
+        whole = 1.0 / np.maximum(np.abs(self.x[self.columns]), 1.0)
+        return np.where(size > least, size, np.where(least > 0, least, whole))
 
     @cached_property
     def idle(self) -> NDArray[np.bool_]:
@@ -283,8 +287,13 @@ def _secants(here: Point, past: list[Point]) -> Iterator[Secant]:
     """Yield steps from here to past places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
     for there in past:
         step = (there.x - here.x)[here.columns] * here.unit
-        if there.rows.shape == here.rows.shape and step.any():
+        if there.rows.shape == here.rows.shape and step.any() and _alike(here.unit, there.unit):
             yield step, (there.rows[:-1] @ here.rows[-1] - here.slope) / here.unit
+
+
+def _alike(one: Array, other: Array) -> bool:
+    """Return whether columns have like sizes at two places, or would have, had symmetry not taken slopes away."""
+    return bool((np.maximum(one, other) < UNLIKE * np.minimum(one, other)).all())
 
 
 def _creeps(costs: list[float], steps: int, creep: float) -> bool:

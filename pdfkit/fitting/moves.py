@@ -34,6 +34,12 @@ FEW_SITES = 4
 """Sites of a phase up to which each pair of them is tried."""
 OFF, MOVES = 0.01, 2
 """How far atoms are moved off symmetric places, in fractions of the cell, and how often."""
+RATIOS = tuple(n**power for n in (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0) for power in (-0.5, 0.5))
+"""Ratios of two lengths of a cell whose metric is one of higher symmetry: cubes along various axes, hexagons."""
+SLIGHT = 0.03
+"""Relative distance from them up to which a cell is strained as well the other way."""
+STRAINED = 10.0
+"""Multiple of the best χ² from which such a cell is left at once: from a wrong one the right one is nearer."""
 SIZES = (0.7, 1.4)
 """What all sizes are multiplied by."""
 
@@ -188,6 +194,27 @@ def _drawn(x: Array, first: Columns, second: Columns, factors: dict[str, float])
         out[first[word]] *= factor
         out[second[word]] /= factor
     return out
+
+
+def mirrored(names: Sequence[str], x: Array) -> Iterator[Rival]:
+    """Yield cells strained the other way, of metrics that are nearly those of a higher symmetry.
+
+    c/a a little above that of a cube splits peaks as one a little below does, but for how many distances go each way.
+    """
+    cells: dict[str, dict[str, int]] = {}
+    for k, name in enumerate(names):
+        phase, _, word = name.rpartition(".")
+        if word in ("a", "b", "c"):
+            cells.setdefault(phase, {})[word] = k
+    for phase, lengths in cells.items():
+        for (one, i), (other, j) in combinations(lengths.items(), 2):
+            ratio = min(RATIOS, key=lambda each: abs(math.log(each * x[i] / x[j])))
+            strain = ratio * x[i] / x[j]
+            if 0 < abs(math.log(strain)) < SLIGHT:
+                share = 0.5 if len(lengths) > 2 else 1 / 3  # b follows a where there are two
+                moved = np.array([x[i] * strain ** (-2 * share), x[j] * strain ** (2 - 2 * share)])
+                words = f"{other}/{one} of {phase} on the other side of {ratio:.4g}"
+                yield Rival(words, _with(x, [i, j], moved), STRAINED)
 
 
 def moved_off(names: Sequence[str], point: Point) -> Iterator[Rival]:

@@ -16,7 +16,7 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.fitting.flaws import AT_EDGE, FLAWED, LOST
 from pdfkit.fitting.minimiser import Descent, Task
-from pdfkit.fitting.moves import Rival, moved_off, rivals, with_widths
+from pdfkit.fitting.moves import Rival, mirrored, moved_off, rivals, with_widths
 from pdfkit.fitting.stages import projected
 
 FIRST, SHORT, LONG = 3, 4, 25
@@ -141,6 +141,7 @@ def _moves(names: Sequence[str], best: Descent, flaw: int) -> Iterator[Rival]:
     if flaw == LOST:
         yield from with_widths(*where)
     yield from moved_off(names, best.here)
+    yield from mirrored(names, best.here.x)
     on_edge = flaw * (best.task.high - best.here.x < AT_EDGE * best.task.span) > 0
     # What stands on an edge is moved first: most often that leads out of a minimum that means nothing.
     yield from sorted(rivals(*where), key=lambda one: not (one.x < best.here.x)[on_edge].any())

@@ -15,6 +15,7 @@ from pdfkit.fitting.rivals import LONG, is_in_valley, raced, tried
 from pdfkit.fitting.search import FEWEST
 from pdfkit.fitting.steps import least, missed
 from pdfkit.model import noise
+from pdfkit.results.problem import FitSettings
 
 LAB = pk.Instrument(probe="X", qmax=25.0, qdamp=0.03)
 NI = pk.Model(pk.Crystal.from_file("Ni", name="ni"), LAB)
@@ -139,6 +140,39 @@ def test_neighbours_that_move_together_are_a_rival_of_those_that_do_not() -> Non
     tried = {one.words: one.x for one in rivals(names, np.array([0.1, 0.05, 0.03, 6.2]), low, high)}
     assert tried["another zb.delta2"].tolist() == [0.1, 0.05, 0.03, 3.4]
     assert not any("delta2" in one.words for one in rivals(names, np.array([0.1, 0.05, 0.03, 2.0]), low, high))
+
+
+@pytest.mark.parametrize("strain", [0.988, 1.012])
+def test_a_tetragonal_cell_of_nearly_cubic_metric_leaves_the_wrong_side(tmp_path: Path, strain: float) -> None:
+    def cell(ratio: float) -> pk.Model:
+        c = 3.6 * ratio
+        text = f"data_t\n_cell_length_a 2.5456\n_cell_length_b 2.5456\n_cell_length_c {c}\n_cell_angle_alpha 90\n"
+        text += "_cell_angle_beta 90\n_cell_angle_gamma 90\n_symmetry_space_group_name_H-M 'I 4/m m m'\nloop_\n"
+        text += "_atom_site_label\n_atom_site_fract_x\n_atom_site_fract_y\n_atom_site_fract_z\n"
+        text += "_atom_site_U_iso_or_equiv\nCu 0 0 0 0.006\n"
+        (tmp_path / "t.cif").write_text(text, encoding="utf-8")
+        return pk.Model(pk.Crystal.from_file(tmp_path / "t.cif", name="t"), LAB)
+
+    data = noise.simulate(cell(strain), 1.5, 30.0, 0.02, 0.05, 6)
+    free = ["scale", "a", "c", "Uiso"]
+    start = cell(1 / strain)
+    assert abs(pk.fit(start, data, free=free, search="plain").params["t.c"].value / 3.6 - strain) > 0.01
+    found = pk.fit(start, data, free=free)
+    assert found.params["t.c"].value == pytest.approx(3.6 * strain, abs=2e-3)
+    assert any("c/a of t on the other side of 1.414" in text for text in found.remarks)
+
+
+@pytest.mark.parametrize("share", [1.0, 1.02])
+def test_a_diameter_that_runs_away_from_bulk_data_leaves_the_fit_in_order(share: float) -> None:
+    # Its column fades to nothing on the way to 1e150 Å; squares of such steps are beyond what numbers hold.
+    lab = pk.Instrument(probe="X", qmax=25.0, qdamp=0.04)
+    bulk = pk.Model(pk.Crystal.from_file("CeO2", name="p"), lab)
+    data = noise.simulate(bulk, 1.5, 30.0, 0.01, 0.02, 2)
+    ball = pk.Model(pk.Crystal.from_file("CeO2", name="p", shape=pk.Sphere(18.0)), lab)
+    start, free = ball.with_values({"p.a": 5.411 * share}), [*FREE, "delta2", "spdiameter"]
+    found = pk.fit(start, data, free=free, search="plain", settings=FitSettings(noise="given"))
+    assert found.params["p.a"].value == pytest.approx(5.411, abs=1e-3)
+    assert found.params["p.spdiameter"].value > 1e3
 
 
 def test_a_result_keeps_how_it_was_found(tmp_path: Path) -> None:
