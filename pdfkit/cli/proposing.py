@@ -155,7 +155,7 @@ def fit_files(files: Sequence[Path], out: Path | None, wishes: Wishes, search: S
         recipe = write_text(target / NAME, recipe_of(plan, target, here=True))
         with fitting() as tell:
             result, written = run_recipe(recipe, None, tell)
-    title = "\n\n".join(filter(None, (_doubts(result), _assumed(plan))))
+    title = "\n\n".join(filter(None, (_doubts(plan, result), _assumed(plan))))
     printed = of_fit(result, [where / NAME, *written], title, assumed=list(plan.assumed))
     return _calibrated(printed, result) if wishes.preset == "calibrate" else printed
 
@@ -171,16 +171,18 @@ def _keep_edited(recipe: Path) -> None:
         )
 
 
-def _doubts(result: FitResult) -> str:
-    """Return what is wrong with a fit, to stand above everything else."""
-    return "\n".join(textwrap.fill(f"LOOK FIRST: {text}", 100, subsequent_indent="  ") for text in faults(result))
+def _doubts(plan: Proposal, result: FitResult) -> str:
+    """Return what is wrong with a fit, or with what was fitted, to stand above everything else."""
+    wrong = [*faults(result), *plan.doubts]
+    return "\n".join(textwrap.fill(f"LOOK FIRST: {text}", 100, subsequent_indent="  ") for text in wrong)
 
 
 def _assumed(plan: Proposal) -> str:
     """Return what was assumed, as text for people."""
-    if not plan.assumed:
+    said = [text for text in plan.assumed if text not in plan.doubts]
+    if not said:
         return ""
-    lines = [textwrap.fill(text, 100, initial_indent="  - ", subsequent_indent="    ") for text in plan.assumed]
+    lines = [textwrap.fill(text, 100, initial_indent="  - ", subsequent_indent="    ") for text in said]
     return "\n".join(["Assumed (fit.toml says it beside each number):", *lines])
 
 

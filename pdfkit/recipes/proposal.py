@@ -90,6 +90,7 @@ _OF_INSTRUMENT = ("probe", "qmin", "qmax", "window", "qdamp", "qbroad", "resolut
 class Proposal:
     """A fit that is proposed: data, phases, what varies, ties and limits; `assumed`: sentences on what files left open.
 
+    doubts : those of them that say that a structure is not of the sample.
     why : of phases and of what is free, by name of the phase or "free". search : as for `pdfkit.fit`. prefix, write :
     of the files of results, as every recipe has them that does not say otherwise.
     """
@@ -104,6 +105,7 @@ class Proposal:
     ties: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     assumed: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     why: Mapping[str, str] = field(default_factory=dict)
     search: str | Mapping[str, Any] = "staged"
 
@@ -121,7 +123,7 @@ def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:
     phases, why, said = _phases(given, wishes)
     built = [entry.build() for entry in phases]
     data, more = _data(given, built, wishes)
-    base = Proposal(_title(data, built), data, phases, why=why)
+    base = Proposal(_title(data, built), data, phases, doubts=_foreign(data, built), why=why)
     data, heard = silence.heard(freed(base, built), wishes)
     base = replace(base, data=data, assumed=(*said, *more, *heard))
     sized = sizing.sized(freed(base, built), wishes)
@@ -302,6 +304,12 @@ def _against(pdf: PDF, phases: list[Any]) -> list[str]:
     parts = [f"the structures hold {', '.join(foreign)} besides"] * bool(foreign)
     parts += [f"no structure holds {', '.join(absent)}"] * bool(absent)
     return [f"the header's composition is {pdf.composition}: {', and '.join(parts)}; is it right?"] if parts else []
+
+
+def _foreign(data: Iterable[DataPlan], phases: list[Any]) -> tuple[str, ...]:
+    """Return what `_against` says of data whose header lacks elements that the structures hold."""
+    found = [one for one in data if elements_apart(one.pdf, phases)[0]]
+    return tuple(f"{one.file.name}: {text}" for one in found for text in _against(one.pdf, phases))
 
 
 def elements_apart(pdf: PDF, phases: list[Any]) -> tuple[list[str], list[str]]:

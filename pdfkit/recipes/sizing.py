@@ -333,14 +333,19 @@ def _diameters(found: Trial) -> str:
 
 
 def trial(plan: Proposal) -> Trial:
-    """Return what a quick fit of a plan of one data set finds: without the spectrum of its noise."""
-    result = _fitted(plan)
+    """Return what a quick fit of a plan of one data set finds: without the spectrum of its noise.
+
+    One that ends nowhere may have begun with a cell that is too far off: it is looked for then.
+    """
+    result = _fitted(plan, "plain")
+    if result.rw > NOTHING:
+        result = min(result, _fitted(plan, "staged"), key=lambda each: each.rw)
     kept = [name for name, par in result.params.items() if par.vary or par.expr]
     errors = {name: result.params[name].stderr for name in kept if result.params[name].stderr}
     return Trial(result.rw, {name: float(result.params[name].value) for name in kept}, errors)
 
 
-def _fitted(plan: Proposal) -> FitResult:
+def _fitted(plan: Proposal, search: str) -> FitResult:
     from pdfkit.fitting.least_squares import fit
     from pdfkit.model.model import Model
     from pdfkit.results.problem import FitSettings
@@ -356,7 +361,7 @@ def _fitted(plan: Proposal) -> FitResult:
         free=_few(plan.free),
         ties=plan.ties,
         settings=FitSettings(noise="given"),
-        search="plain",
+        search=search,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 import pdfkit as pk
 from pdfkit.cli.app import app
+from pdfkit.cli.proposing import _assumed, _doubts
 from pdfkit.data.advice import band_limit
 from pdfkit.errors import PdfkitError
 from pdfkit.recipes.inputs import inputs
@@ -358,3 +360,23 @@ def test_results_that_would_replace_an_input_are_refused_before_anything_is_writ
         refused = CliRunner().invoke(app, ["fit", "data.gr", "Ni.cif", "--out", out])
         assert words in str(refused.exception)
         assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_structure_of_other_elements_than_the_header_names_is_said_above_all(tmp_path):
+    nickel = pk.Crystal.from_file("Ni", name="n")
+    plan = propose(inputs([measured(tmp_path, nickel, head=(*FULL, "composition = Ni")), "Cu"]), Wishes(rmax=12.0))
+    result = SimpleNamespace(converged=True, describes=True, at_bounds=(), remarks=(), rw=0.02)
+    said = " ".join(_doubts(plan, result).split())
+    assert said.startswith("LOOK FIRST: data.gr: the header's composition is Ni: the structures hold Cu besides")
+    assert "composition" not in _assumed(plan)
+    assert any("composition" in text for text in plan.assumed)
+
+
+def test_quick_fits_find_cells_that_are_far_off_before_they_decide_on_sizes(tmp_path):
+    true = pk.Crystal.from_file("TiO2_anatase", name="t")
+    data = measured(tmp_path, true, head=FULL[:2])
+    a, _, c = true.structure.cell[:3]
+    pk.write_cif(tmp_path / "start.cif", true.with_values({"a": 1.04 * a, "c": 1.04 * c}).structure)
+    plan = propose(inputs([data, tmp_path / "start.cif"]))
+    assert "qdamp" in plan.free
+    assert "spdiameter" not in plan.free
