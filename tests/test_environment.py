@@ -83,6 +83,31 @@ def test_a_cache_that_is_full_or_damaged_stops_nothing(monkeypatch: pytest.Monke
         assert compiled(2.0) == 6.0
 
 
+def test_what_the_owner_of_an_installation_compiled_serves_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import importlib.util
+
+    import numba
+
+    source = tmp_path / "installed" / "thrice.py"
+    source.parent.mkdir()
+    source.write_text("def thrice(x):\n    return 3.0 * x\n")
+    spec = importlib.util.spec_from_file_location("thrice", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", "")
+    assert _jit.kernel(module.thrice)(2.0) == 6.0
+    assert list(source.parent.glob("__pycache__/*.nbc"))
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path / "own"))
+    compiled = _jit.kernel(module.thrice)
+    assert compiled(2.0) == 6.0
+    assert sum(compiled.stats.cache_hits.values()) == 1  # type: ignore[attr-defined]  # numba's dispatcher
+    assert not list((tmp_path / "own").rglob("*.nbc"))
+    assert compiled(2) == 6.0  # of a type that nobody compiled for
+    assert len(list((tmp_path / "own").rglob("*.nbc"))) == 1
+
+
 # --- systems that lack something -------------------------------------------------------------------------------------
 
 

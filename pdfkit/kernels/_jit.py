@@ -6,12 +6,15 @@ threads enter parallel kernels. Sums may be reassociated (vector units), which m
 infinity keep their meaning.
 
 Where nothing can be cached (installation and home read-only, disk full) kernels are compiled in each process, and that
-is said once. A cache that is damaged is as good as none.
+is said once. A cache that is damaged is as good as none. What the owner of an installation compiled lies beside it and
+serves everyone, also those who cannot write there: numba alone would only look where it can write.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -30,11 +33,29 @@ def kernel(function: F) -> F:
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
     try:
         compiled = numba.njit(cache=True, **options)(function)
+        _sharing(compiled._cache, inspect.getfile(function))
         _forgiving(compiled._cache)
     except RuntimeError:  # numba found no folder for it
         _say("neither the installation nor the user's cache folder can be written")
         compiled = numba.njit(**options)(function)
     return cast(F, compiled)
+
+
+def _sharing(cache: Any, source: str) -> None:
+    """Let a cache elsewhere also read, not write, what was compiled beside the source."""
+    from numba.core.caching import IndexDataCacheFile
+
+    folder = Path(source).absolute().parent / "__pycache__"
+    if Path(cache.cache_path).absolute() == folder:
+        return
+    implementation, load = cache._impl, cache._cache_file.load
+    installed = IndexDataCacheFile(str(folder), implementation.filename_base, implementation.locator.get_source_stamp())
+
+    def loaded(key: Any) -> Any:
+        own = load(key)
+        return installed.load(key) if own is None else own
+
+    cache._cache_file.load = loaded
 
 
 def _forgiving(cache: Any) -> None:

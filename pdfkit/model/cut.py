@@ -205,14 +205,7 @@ def fade(t: Array) -> Array:
 
 def cut_spectrum(step: float, period: int, instrument: Instrument) -> Array:
     """Return what the sine transform of a grid's nodes is multiplied with to cut at Qmin…Qmax (period,)."""
-    from scipy import fft
-
-    end = _cut_end(step, _qmax(instrument))
-    if end <= instrument.qmin:
-        return np.zeros(period)
-    window = (instrument.window, _qmax(instrument), instrument.window_width)
-    lags = _plain_lags(step, period, instrument.qmin, end, *window)
-    return np.asarray(step * fft.dct(lags, type=1)[:-1])
+    return _spectrum(step, period, *_limits(step, instrument), odd=False)
 
 
 def tail_spectrum(step: float, period: int, instrument: Instrument) -> Array:
@@ -221,15 +214,13 @@ def tail_spectrum(step: float, period: int, instrument: Instrument) -> Array:
     Formula: with E(r) even and F(Q) = ∫E(r) cos(Qr) dr, the odd curve (2/π)∫F(Q)M(Q) sin(Qr) dQ over Qmin…Qmax is the
     convolution of E with H(r) = (1/π)∫M(Q) sin(Qr) dQ.
     """
-    from scipy import fft
+    return _spectrum(step, period, *_limits(step, instrument), odd=True)
 
-    end = _cut_end(step, _qmax(instrument))
-    out = np.zeros(period)
-    if end > instrument.qmin:
-        window = (instrument.window, _qmax(instrument), instrument.window_width)
-        lags = _plain_lags(step, period, instrument.qmin, end, *window, odd=True)
-        out[1:] = step * fft.dst(lags[1:-1], type=1)
-    return out
+
+def _limits(step: float, instrument: Instrument) -> tuple[float, float, str, float, float | None]:
+    """Return where the kernel of a cut begins and ends, and its window."""
+    qmax = _qmax(instrument)
+    return instrument.qmin, _cut_end(step, qmax), instrument.window, qmax, instrument.window_width
 
 
 def _cut_end(step: float, qmax: float) -> float:
@@ -242,7 +233,7 @@ def _cut_end(step: float, qmax: float) -> float:
 
 
 @lru_cache(maxsize=64)
-def _plain_lags(
+def _spectrum(
     step: float,
     period: int,
     qmin: float,
@@ -250,13 +241,24 @@ def _plain_lags(
     window: str,
     qmax: float,
     width: float | None,
-    odd: bool = False,
+    odd: bool,
 ) -> Array:
+    from scipy import fft
+
     from pdfkit import transforms
 
+    out = np.zeros(period)
+    if end <= qmin:
+        return out
     weight = None if window == "none" else (lambda q: transforms.window(window, q, qmax, width))
     lags = step * np.arange(period + 1, dtype=np.float64)
-    return transforms.cut_kernel(lags, qmin, end, weight, odd=odd)
+    kernel = transforms.cut_kernel(lags, qmin, end, weight, odd=odd)
+    if odd:
+        out[1:] = step * fft.dst(kernel[1:-1], type=1)
+    else:
+        out[:] = step * fft.dct(kernel, type=1)[:-1]
+    out.setflags(write=False)
+    return out
 
 
 def _qmax(instrument: Instrument) -> float:

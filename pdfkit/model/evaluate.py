@@ -91,7 +91,6 @@ class Evaluator:
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
-        self._spectra: dict[tuple[float, bool], Array] = {}
         self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
         self._weights: dict[Any, PairWeights] = {}
         self._q_weights: dict[Any, QWeights] = {}
@@ -360,11 +359,9 @@ class Evaluator:
             return NO_WEIGHTS
         if fixed and key in self._q_weights:
             return self._q_weights[key]
-        if (grid.step, even) not in self._spectra:
-            of = model_cut.tail_spectrum if even else model_cut.cut_spectrum
-            self._spectra[grid.step, even] = of(grid.step, grid.period, self.instrument)
-        cut = self._spectra[grid.step, even]
-        out = QWeights(cut[None], {})
+        of = model_cut.tail_spectrum if even else model_cut.cut_spectrum
+        cut = of(grid.step, grid.period, self.instrument)
+        out = QWeights(cut[None].copy(), {})  # kernels take arrays that can be written
         if composition is not None:
             out = QWeights.of(composition, self.instrument, self.strengths, grid, cut)
         if fixed:

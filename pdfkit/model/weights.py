@@ -48,16 +48,32 @@ class QWeights:
 
         Raises PdfkitError where ⟨f⟩ vanishes at some Q up to Qmax, which only strengths of one's own can make.
         """
-        c, dc = composition.fractions, composition.tangents
-        about = (instrument.probe, instrument.resonant)
-        f = _amplitudes(grid.step, grid.period, composition.elements, about, tuple(sorted(strengths.items())))
-        mean = c @ f
-        _refuse_zero(mean, f, grid, instrument)
-        square = scattering.product(mean, mean)
-        first, second = _pairs_of(c.size)
-        at = scattering.product(f[first], f[second]) / square * cut
+        dc = composition.tangents
+        about = (instrument.probe, instrument.resonant, instrument.qmax or 0.0)
+        known = (composition.elements, composition.fractions.tobytes(), tuple(sorted(strengths.items())))
+        f, mean, square, ratio = _ratios(grid.step, grid.period, about, *known)
+        at = ratio * cut
         changed = np.flatnonzero(dc.any(axis=1)).tolist()
         return cls(at, {q: -2.0 * at * (scattering.product(dc[q] @ f, mean) / square) for q in changed})
+
+
+@lru_cache(maxsize=16)
+def _ratios(
+    step: float,
+    period: int,
+    about: tuple[str | None, float | None, float],
+    elements: tuple[str, ...],
+    fractions: bytes,
+    strengths: tuple[tuple[str, float], ...],
+) -> tuple[Any, Any, Array, Array]:
+    """Return f (n, period), ⟨f⟩, |⟨f⟩|² and Re(f_a f_b*)/|⟨f⟩|² (npairs, period); about: probe, wavelength, Qmax."""
+    c = np.frombuffer(fractions)
+    f = _amplitudes(step, period, elements, about[:2], strengths)
+    mean = c @ f
+    _refuse_zero(mean, f, step, about[2])
+    square = scattering.product(mean, mean)
+    first, second = _pairs_of(c.size)
+    return f, mean, square, scattering.product(f[first], f[second]) / square
 
 
 def mean_amplitude(
@@ -71,13 +87,14 @@ def mean_amplitude(
     return composition.fractions @ f, {q: tangents[q] @ f for q in changed}
 
 
-def _refuse_zero(mean: Any, f: Any, grid: Grid, instrument: Instrument) -> None:
-    reach = math.ceil((instrument.qmax or 0.0) * grid.step * grid.period / math.pi) + 1
+def _refuse_zero(mean: Any, f: Any, step: float, qmax: float) -> None:
+    per_Q = step * mean.size / math.pi
+    reach = math.ceil(min(qmax * per_Q, mean.size)) + 1
     size = np.abs(mean[:reach]) / np.abs(f[:, :reach]).max(axis=0)
     turns = mean.real[0] * mean.real[:reach] <= 0.0
     bad = (size < 1e-9) | (turns if not np.iscomplexobj(mean) else False)
     if bad.any():
-        Q = math.pi / (grid.period * grid.step) * int(np.argmax(bad))
+        Q = int(np.argmax(bad)) / per_Q
         raise PdfkitError(
             f"the mean scattering strength is 0 at Q = {Q:.3g} Å⁻¹: G(r) is not defined there; "
             "correct the strengths, or take scattering='constant'"
