@@ -12,9 +12,7 @@ serves everyone, also those who cannot write there: numba alone would only look 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -33,7 +31,7 @@ def kernel(function: F) -> F:
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
     try:
         compiled = numba.njit(cache=True, **options)(function)
-        _sharing(compiled._cache, inspect.getfile(function))
+        _sharing(compiled._cache, function.__code__.co_filename)
         _forgiving(compiled._cache)
     except RuntimeError:  # numba found no folder for it
         _say("neither the installation nor the user's cache folder can be written")
@@ -43,6 +41,8 @@ def kernel(function: F) -> F:
 
 def _sharing(cache: Any, source: str) -> None:
     """Let a cache elsewhere also read, not write, what was compiled beside the source."""
+    from pathlib import Path
+
     from numba.core.caching import IndexDataCacheFile
 
     folder = Path(source).absolute().parent / "__pycache__"
