@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,10 @@ class Varied:
         """Return what tangents (n, nq) of all values do to a phase whose values begin at `start`."""
         stop = start + len(phase.quantities)
         first_shape = stop - len(phase.applied_shape.parameters)
-        last, wide = stop if weighs else first_shape, tangents[BROADENING]
+        last = stop if weighs else first_shape
+        if not tangents.shape[1]:
+            return _nothing(stop - start, last - first_shape, stop - last)
+        wide = tangents[BROADENING]
         active = np.flatnonzero(tangents[start + 1 : last].any(axis=0) | wide.any(axis=0))
         parts = (tangents[start:stop, active], wide[:, active].T, tangents[first_shape:last, active])
         own, broadening, weighing = (np.ascontiguousarray(part) for part in parts)
@@ -45,6 +49,14 @@ class Varied:
         scale, shape, qdamp, qtail = (np.array(tangents[row]) for row in rows)
         kinds = (bool(one.any()) for one in (shape, qdamp, qtail))
         return cls(active, own, broadening, weighing, scale, shape, qdamp, qtail, *kinds)
+
+
+@lru_cache(maxsize=32)
+def _nothing(quantities: int, weighing: int, shape: int) -> Varied:
+    """Return what no tangents do to a phase of so many quantities, and parameters of its shape."""
+    none, own = np.zeros(0), np.zeros((quantities, 0))
+    parts = (own, np.zeros((0, 2)), np.zeros((weighing, 0)), none, np.zeros((shape, 0)), none, none)
+    return Varied(np.zeros(0, dtype=np.int64), *parts, reshapes=False, damps=False, tails=False)
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,8 @@ class Model:
         >>> [pk.Model(phase, measured, like).instrument_used.scattering for like in ("pdfkit", "pdffit2")]
         ['q-dependent', 'constant']
         """
-        return replace(self.instrument, scattering=self.convention.scattering_of(self.instrument))
+        scattering, given = self.convention.scattering_of(self.instrument), self.instrument
+        return given if given.scattering == scattering else replace(given, scattering=scattering)
 
     # --- curves ----------------------------------------------------------------------------------------------------
 

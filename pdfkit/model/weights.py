@@ -138,6 +138,8 @@ class PairWeights:
     ) -> PairWeights:
         """Weights Re(b_a b_b*)/|⟨b⟩|²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
         c, dc = composition.fractions, composition.tangents
+        if plain and weighted and not dc.any():
+            return _shares(c.tobytes(), dc.shape[0])
         first, second = _pairs_of(c.size)
         twice = np.where(first == second, 1.0, 2.0)
         share = twice * c[first] * c[second]
@@ -154,3 +156,13 @@ class PairWeights:
         factor = scattering.product(b[first], b[second]) / square
         dfactor = -2.0 * factor * (scattering.product(dc @ b, mean) / square)[:, None]
         return cls(factor, dfactor, factor * share, factor * dshare + dfactor * share)
+
+
+@lru_cache(maxsize=32)
+def _shares(fractions: bytes, nq: int) -> PairWeights:
+    """Return the weights 1 of a composition that nq directions leave alone."""
+    c = np.frombuffer(fractions)
+    first, second = _pairs_of(c.size)
+    share = np.where(first == second, 1.0, 2.0) * c[first] * c[second]
+    zero = np.zeros((nq, share.size))
+    return PairWeights(np.ones_like(share), zero, share, zero)
