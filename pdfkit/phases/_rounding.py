@@ -3,7 +3,7 @@
 Such pairs are one peak: at their mean distance, with their mean displacement, and with the variance of their distances
 added to σ². Pairs of a group are at most τ = 0.0007·σ apart (σ from half their U, for what correlated motion takes), so
 that what is lost, the third moment, is at most 0.1·τ³: 1e-11 of a peak, and of all that are skewed alike less than 1e-9
-of the largest value (4e-10 measured with five digits of fractions of a cell, 1e-13 with eight). Means move with the
+of the largest value (6e-10 measured with five digits of fractions of a cell, 1e-13 with eight). Means move with the
 values of a fit as they do to first order at a point within half a `scale` (`_spaces`) of them; a list is made anew
 where values go beyond. Pairs that move apart by more than 3 % of τ on the way to a generic point are not together, nor
 those whose displacements differ by more than 2e-5 of the smallest, or whose occupancies differ.
