@@ -24,6 +24,8 @@ UPHILL = 1e-12
 """Share of the steepest slope below which a limit does not hold a quantity back."""
 FLAT = 1e-3
 """Smallest curvature, as a share of that of JᵀJ, that a learnt one may have."""
+LONGEST = 1e150
+"""Steps from here on have a square that is no number: what they are measured by has almost no slope."""
 NEW = 0.3
 """Share of a step that must be across all nearer ones for it to tell anything."""
 
@@ -109,7 +111,8 @@ def upward(curvature: Array) -> Array:
 def missed(secants: Iterable[Secant], n: int) -> Array:
     """Return Σ fᵢ∇²fᵢ (n, n): symmetric, as the nearest `secants` (d, Σ fᵢ∇²fᵢ·d) ask for, and least across them."""
     steps, changes = np.zeros((2, 0, n))
-    for d, y in sorted(secants, key=lambda one: float(one[0] @ one[0])):
+    known = (one for one in secants if np.abs(one[0]).max(initial=0.0) < LONGEST)
+    for d, y in sorted(known, key=lambda one: float(one[0] @ one[0])):
         along = steps @ d
         rest = d - along @ steps
         size = float(np.linalg.norm(rest))
