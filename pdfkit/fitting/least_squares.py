@@ -36,6 +36,8 @@ Bounds = Mapping[str, tuple[float | None, float | None]]
 ROUGHLY = 1e-4
 """Tolerance of a first fit, whose residual gives the weights of the next."""
 MOST_SPECTRA = 3
+MOST_PREPARED = 2
+"""Fits more, at the most, because U, cell or damping ended far from where models were prepared for."""
 SAME = 0.05
 """Change of χ² by a second fit, beyond what is linear, up to which the spectrum before it holds: per number."""
 
@@ -151,6 +153,7 @@ def solve(
     residuals.leave_zero(params)
     residuals.guess_scales(params)
     residuals = hold(residuals, params)
+    residuals = residuals.near(residuals.mapping.x0)
     most = problem.settings.max_nfev
     rough = can_be_estimated(residuals)
     tolerance = ROUGHLY if rough else TOLERANCE
@@ -166,9 +169,23 @@ def solve(
         residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)
         outcome = minimise(residuals, most, progress, outcome)
     said: tuple[str, ...] = ()
+    residuals, outcome = _settled(residuals, outcome, progress, rough)
     if rough and (outcome.converged or outcome.message == NOTHING):  # a rival may start from there, and be weighed so
         residuals, outcome, said = _weighed(residuals, outcome, progress)
+        residuals, outcome = _settled(residuals, outcome, progress)
     return assembled(residuals, params, outcome, (*found.said, *said), time.perf_counter() - started)
+
+
+def _settled(
+    residuals: Residuals, outcome: Outcome, progress: Progress | None, goes_on: bool = False
+) -> tuple[Residuals, Outcome]:
+    """Fit on with models prepared for where the fit ended, so that the end depends on no start; unless it goes on."""
+    for _ in range(MOST_PREPARED):
+        here = residuals.near(outcome.x)
+        if here is residuals or goes_on or not outcome.converged:
+            return here, outcome
+        residuals, outcome = here, minimise(here, residuals.problem.settings.max_nfev, progress, outcome)
+    return residuals, outcome
 
 
 def _weighed(

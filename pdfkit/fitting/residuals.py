@@ -114,6 +114,11 @@ class Dataset:
         """Number of residuals."""
         return self.target.size if self.whiten is None else self.whiten.matrix.shape[0]
 
+    def evaluated_by(self, evaluate: Evaluator) -> Dataset:
+        """Return the data set with another evaluator."""
+        given = None if self.given is None else replace(self.given, evaluate=evaluate)
+        return replace(self, evaluate=evaluate, given=given)
+
     def with_noise(self, noise: NoiseSpectrum) -> Dataset:
         """Return the data set with a spectrum of its noise, and weighed by it if it is one."""
         given, posed = self.given or self, replace(self.posed, noise=noise)
@@ -320,6 +325,19 @@ class Residuals:
         out.sets = sets
         posed = tuple(s.posed for s in sets)
         out.problem = replace(self.problem, datasets=posed)
+        return out
+
+    def near(self, x: Array) -> Residuals:
+        """Return the same, prepared for values near x: itself, where it is.
+
+        Models follow ripples as far as U, cell and damping ask for; those that a fit began with may be far off.
+        """
+        values = self.mapping(x)[0]
+        made = [s.evaluate.near(values[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+        if all(one is s.evaluate for one, s in zip(made, self.sets, strict=True)):
+            return self
+        out = self.with_sets([s.evaluated_by(one) for one, s in zip(made, self.sets, strict=True)])
+        out._last = None
         return out
 
     def at(self, x: Array) -> Array:

@@ -38,11 +38,24 @@ from pdfkit.shapes import Bulk, Whole
 NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
 MOST_EXTRA = 100.0
+# Share of the range of ripples that may be missing: 5e-6 of max|G| at the most, for what lies beyond is 3e-3 of it.
+SAME_RANGE = 1e-3
 # Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
 
 _BULK = Bulk()
+
+
+def _range(phases: tuple[Phase, ...], instrument: Instrument, end: float) -> float:
+    """Return how far beyond the end (Å) peaks and ripples of phases at their own values are followed."""
+    sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
+    extra = model_cut.ripple_range(instrument, sigma2, end, pairs)
+    # Clusters are followed to their end, so that nothing of them is faded out.
+    # In steps of 5 Å, so that clusters of nearly equal size share their tables.
+    ends = [5.0 * math.ceil((p.shape.extent() - end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
+    ends += [phase.sharp_range() - end for phase in phases]
+    return max([extra, *(one for one in ends if one < MOST_EXTRA)]) if extra else 0.0
 
 
 class Evaluator:
@@ -79,13 +92,7 @@ class Evaluator:
         if convention.cut != "exact" and instrument.terminated:
             self._use_filter(convention.cut, begin)
         else:
-            sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
-            self._extra = model_cut.ripple_range(instrument, sigma2, self._end, pairs)
-            # Clusters are followed to their end, so that nothing of them is faded out.
-            # In steps of 5 Å, so that clusters of nearly equal size share their tables.
-            ends = [5.0 * math.ceil((p.shape.extent() - self._end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
-            ends += [phase.sharp_range() - self._end for phase in phases]
-            self._extra = max([self._extra, *(end for end in ends if end < MOST_EXTRA)]) if self._extra else 0.0
+            self._extra = _range(phases, instrument, self._end)
         self._terminated = instrument.terminated and not self._filter
         self._shifted = convention.anisotropy == "shifted"
         self._before = convention.envelope == "before-cut"
@@ -95,6 +102,23 @@ class Evaluator:
         self._weights: dict[Any, PairWeights] = {}
         self._q_weights: dict[Any, QWeights] = {}
         self._last_varied: tuple[Array, list[Varied]] = (np.zeros(0), [])
+
+    def near(self, values: Array) -> Evaluator:
+        """Return the same for values (n,) near these: itself, where its ripples are followed as far as these ask for.
+
+        How far follows from U, cell and damping (`cut.ripple_range`), of the phases that an evaluator was made of.
+        """
+        if not self._terminated:
+            return self
+        numbers = iter(values.tolist())
+        moved = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in self.phases)
+        told = replace(self.instrument, qdamp=float(values[QDAMP]), qtail=float(values[QTAIL]))
+        extra = _range(moved, told, self._end)
+        if abs(extra - self._extra) <= SAME_RANGE * extra:
+            return self
+        out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
+        out._extra = extra
+        return out
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
