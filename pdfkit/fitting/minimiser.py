@@ -361,8 +361,13 @@ def outcome_of(
 
 
 def explains(residuals: Residuals, cost: float) -> bool:
-    """Whether a fit that ended at χ² = cost lowers it by more than its free parameters would lower that of noise."""
+    """Whether a fit that ended at χ² = cost lowers it by more than its free parameters would lower that of noise.
+
+    Scales alone have one minimum, which is found whatever it explains; others mean nothing where a scale is next to 0.
+    """
     size, free = residuals.norm2(), len(residuals.mapping.free)
+    if all(name.endswith(".scale") for name in residuals.mapping.free_names):
+        return True
     return (size - cost) * residuals.freedom > CHANCE * free * cost
 
 
