@@ -23,7 +23,7 @@ ROUGHLY = 1e-4
 """Tolerance of a minimum before its rivals are tried."""
 SHARE = 2.0
 """Evaluations that rivals may take, as a multiple of those of the first fit."""
-FEWEST = 2.5
+FEWEST = 3.5
 """Evaluations of a fit per free value, from a usual start: what it counts for where it took fewer."""
 
 
