@@ -141,7 +141,7 @@ BEST: dict[str, float] = {
     "SrFe2As2, 246 K": 0.11253,
     "SrFe2As2, 150 K": 0.10396,
 }
-"""Rw of the best minimum of each set, of 20 plain and 20 staged fits from random starts (10 for slow sets).
+"""Rw of the best minimum of each set, of 50 plain and 50 staged fits from random starts (20 of CdSe-1).
 
 A minimum with U or delta2 on its upper bound counts as 1.3 times as high in χ², one where a pair lost its width and the
 model left its peak out as 1.5 times: such a minimum says nothing of the sample.

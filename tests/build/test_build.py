@@ -473,7 +473,7 @@ def test_build_command(tmp_path: Path) -> None:
     with pytest.raises(pk.PdfkitError, match="no Cd44S was found"):
         build_candidates("Cd44S", tmp_path / "none")
     assert not (tmp_path / "none").exists()
-    with pytest.raises(WriteError, match="cannot be written"):
+    with pytest.raises(WriteError, match="results need a folder"):
         build_candidates("Cd4S", tmp_path / "t.xyz")
 
 

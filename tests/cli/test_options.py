@@ -62,7 +62,7 @@ CALLS = {
     "screen": ("t.gr t.xyz --workers 1 --qmax 18 --rmax 10 -o screened", "best"),
     "reduce": ("x.iq -s Ni --qmax 14 --rpoly 0.9", "reductions"),
     "compare": ("a.toml c.toml -o compared", "models"),
-    "trajectory": ("t.xyz --cell 20 --qmax 15 --rmax 6 -o run.gr", "frames"),
+    "trajectory": ("t.xyz --cell 14 --qmax 15 --rmax 6 -o run.gr", "frames"),
     "verify": ("--topic", "rows"),
     "bench": ("--list", "cases"),
 }
@@ -111,7 +111,7 @@ NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
-    "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "20"],
+    "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "14"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
     ("build", "limit"): ["candidates", "Cd4S"],

@@ -242,7 +242,7 @@ def prepared(tmp_path: Path) -> Path:
         ("pattern ball.xyz -o /dev/zero", "a device"),
         ("build sphere Ni.cif 8 -o Ni.cif", "overwrite the input"),
         ("build core-shell CdS_zincblende 8 14 --shell Ni.cif -o Ni.cif", "overwrite the input"),
-        ("build candidates Cd13S4 --limit 1 -o ni.gr", "cannot be written"),
+        ("build candidates Cd13S4 --limit 1 -o ni.gr", "results need a folder"),
         ("simulate Ni.cif --plot -o p.gr", "p.png: this is a folder"),
         ("recipe -o folder.png", "exists"),
         ("bench --quick --out p", "bench.png: this is a folder"),
