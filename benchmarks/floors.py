@@ -218,7 +218,7 @@ def large_floors(p: dict[str, float]) -> list[Floor]:
     run, args = caught(_pairs, "deposit_pairs", lambda: evaluate(values))
     counted = args[-2].copy()
     counted[:] = 0.0
-    found = phase._distinct_pairs * args[4] ** 3 / 2  # one of the two threads
+    found = phase._choice.distinct * args[4] ** 3 / 2  # one of the two threads
     rows.append(
         Floor(
             "deposit_pairs (P1 cell)",

@@ -166,7 +166,7 @@ def listed_pairs(
     """
     space, alike = where
     curves = (1 + point.directions.kind.size) / alike
-    _afford(crystal.name, 4.19 * rmax**3 * crystal._listed / point.volume, curves, rmax)
+    _afford(crystal.name, 4.19 * rmax**3 * crystal._choice.listed / point.volume, curves, rmax)
     key, (reference, reach) = crystal._key, _complete(crystal, point, free, rmax)
     return (
         groups_at(key, reference, reach) if space is None else merged_at(key, space, reference, reach, space.near(free))

@@ -22,23 +22,13 @@ from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _bodies, _bonds, _molecules, _pairs
 from pdfkit.phases._bodies import Body
+from pdfkit.phases._choice import MOST_REMEMBERED, Choice
 from pdfkit.phases._constraints import Maps, structure_quantities
-from pdfkit.phases._geometry import Arguments, AtomCount, Atoms, Directions, Point, metric
-from pdfkit.phases._lists import (
-    PAIR_BYTES,
-    Key,
-    Table,
-    binned_table,
-    listed_pairs,
-    rounded,
-    space_of,
-    table_of,
-)
+from pdfkit.phases._geometry import AtomCount, Atoms, Directions, Point, metric
+from pdfkit.phases._lists import Key, Table, listed_pairs, rounded, table_of
 from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
-from pdfkit.phases._pairs import Order
 from pdfkit.phases._sources import as_structure, from_meta, with_tensors
-from pdfkit.phases._spaces import Space
 from pdfkit.phases.base import (
     Broadening,
     Peaks,
@@ -53,16 +43,6 @@ from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.mixing import mixed
 from pdfkit.structure.structure import NAMES_XYZ, Structure
-
-# Pairs are binned (see `_bins`) where there are this many times more of them than bins: large cells without much
-# symmetry. Elsewhere it would not pay.
-MERGE_ABOVE = 2
-# Pairs that no operation makes equal: with fewer, those that a fit keeps equal are not looked for.
-FEW = 1e3
-# Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
-MOST_REMEMBERED = 50_000
-# Bytes of a list above which bins are taken, whether they pay or not.
-MOST_LISTED = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -395,8 +375,8 @@ class Crystal(Phase):
         widest = max(2.0 * max(point.u_max, *values[own], 0.0), kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
         reach = broadening.reach(rmax, widest)
         free = slice(1, 1 + n)
-        where = self._space(values[free], tangents[free], reach)
-        table = self._binned(point, args, reach, where[1])
+        where = self._choice.space(values[free], tangents[free], reach)
+        table = self._choice.binned(point, args, reach, where[1])
         if table is None:
             pairs = listed_pairs(self, point, values[free], reach, where)
             table = table_of(pairs, args, (values[free], tangents[free]))
@@ -464,49 +444,9 @@ class Crystal(Phase):
         share = sum(amount.values()) / amount[centre] * (1.0 if centre == neighbour else 0.5)
         return float(found.peak[inside & wanted, 2].sum() * share)
 
-    def _space(self, values: Array, tangents: Array, reach: float) -> tuple[Space | None, float]:
-        """Return where values (n,) may go along tangents (n, nq), and how many pairs are equal there to each."""
-        cube = reach**3
-        many = self._visited * cube * PAIR_BYTES > MOST_LISTED and not self._maps.anisotropic
-        if self._distinct_pairs * cube < FEW or many or tangents.size > MOST_REMEMBERED:
-            return None, 1.0
-        return space_of(self, values, tangents, self._visited)
-
-    def _binned(self, point: Point, args: Arguments, reach: float, alike: float) -> Table | None:
-        """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs.
-
-        alike : how many pairs are equal to each.
-        """
-        atoms = self._atoms
-        pairs = self._distinct_pairs * reach**3 / alike
-        bins = MERGE_ABOVE * reach / _pairs.BIN_R
-        visited = self._visited * reach**3
-        many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
-        if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
-            return None
-        if not args.kind.size and len(self.structure.rotations) == 1 and atoms.site.size >= _pairs.MANY_ATOMS:
-            counted = _pairs.counted_sums(atoms, args, reach)
-            if counted is not None:
-                return binned_table(*counted, args)
-        classes = _pairs.Classes.of(atoms, point.u)
-        if pairs < bins * classes.pair.size and not many:
-            return None
-        return binned_table(*_pairs.binned_sums(self._order, classes, atoms, args, reach, pairs, visited), args)
-
     @cached_property
-    def _distinct_pairs(self) -> float:
-        """Pairs that no operation makes equal, near enough, over the cube (Å³) of how far they reach."""
-        operations = self.structure.rotations.shape[0]
-        return float(2.09 * self._atoms.site.size**2 / operations / self.structure.volume())
-
-    @cached_property
-    def _visited(self) -> float:
-        """Pairs that are listed before any are made one, near enough, over the cube (Å³) of how far they reach."""
-        return float(4.19 * self._listed / self.structure.volume())
-
-    @cached_property
-    def _order(self) -> Order:
-        return Order.of(self._atoms, self._geometry)
+    def _choice(self) -> Choice:
+        return Choice.of(self)
 
     @cached_property
     def _reference(self) -> tuple[float, ...]:
@@ -515,13 +455,6 @@ class Crystal(Phase):
     @cached_property
     def _key(self) -> Key:
         return Key(self)
-
-    @cached_property
-    def _listed(self) -> float:
-        """Pairs of the first atom of a site and an atom of a site not before it: what is listed, per volume."""
-        site = self._atoms.site[self._atoms.first]
-        before = np.searchsorted(np.sort(self._atoms.site), site)
-        return float((self._atoms.site.size - before).sum())
 
 
 def _describe_dropped(crystal: Crystal, table: Table) -> str:

@@ -228,7 +228,7 @@ def test_binned_pairs_of_a_large_cell_stay_exact_to_1e_6(monkeypatch: pytest.Mon
     crystal = pk.Crystal.from_structure(replace(big, sites=sites), name="p", delta2=2.0)
     r = np.arange(1, 3001) * 0.01
     binned = pk.Model(crystal, bulk())(r).G
-    monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", math.inf)
+    monkeypatch.setattr("pdfkit.phases._choice.MERGE_ABOVE", math.inf)
     plain = pk.Model(replace(crystal), bulk())(r).G
     assert 0 < np.abs(binned - plain).max() <= 1e-6 * np.abs(plain).max()
 
@@ -324,5 +324,5 @@ def test_phases_from_ase_and_diffpy_objects() -> None:
 def test_a_small_crystal_is_not_binned(monkeypatch: pytest.MonkeyPatch) -> None:
     nickel = pk.Crystal.from_file("Ni", name="ni")
     curve = pk.Model(nickel, bulk("N"))(R).G
-    monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", math.inf)
+    monkeypatch.setattr("pdfkit.phases._choice.MERGE_ABOVE", math.inf)
     np.testing.assert_array_equal(pk.Model(nickel, bulk("N"))(R).G, curve)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import pdfkit as pk
 from pdfkit.io.structures import load_structure
-from pdfkit.phases import _lists, _spaces, crystal
+from pdfkit.phases import _choice, _lists, _spaces
 from pdfkit.phases.base import Broadening
 from pdfkit.structure import Structure
 
@@ -50,12 +50,12 @@ def cubic(model: pk.Model, isotropic: bool = True) -> np.ndarray:
 
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no two pairs of a crystal in P1 be one."""
-    monkeypatch.setattr(crystal, "FEW", math.inf)
+    monkeypatch.setattr(_choice, "FEW", math.inf)
 
 
 def together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for equal pairs however few there are."""
-    monkeypatch.setattr(crystal, "FEW", 0.0)
+    monkeypatch.setattr(_choice, "FEW", 0.0)
     monkeypatch.setattr(_lists, "PAYS", 0.0)
     for known in (_spaces.spaces_of, _lists.likeness, _lists.merged_at):
         known.cache_clear()
@@ -202,7 +202,7 @@ def test_pairs_that_differ_by_rounding_are_one(digits: int, cartesian: bool, mos
     assert counts[1] < most * few[1]
     with pytest.MonkeyPatch.context() as patch:
         apart(patch)
-        patch.setattr(crystal, "MERGE_ABOVE", math.inf)
+        patch.setattr(_choice, "MERGE_ABOVE", math.inf)
         plain, here, there = evaluate(model.values), evaluate(model.values, tangents), evaluate(away, tangents)
     for (value, change), (true, slope) in zip(found, (plain, here, there), strict=True):
         assert np.abs(value - true).max() < 1e-9 * np.abs(true).max()
@@ -223,15 +223,15 @@ def test_large_cells_are_counted_as_their_pairs_are_one_by_one(monkeypatch: pyte
                                      U=np.array([0.004, 0.007, 0.005, 0.004])[kind])  # fmt: skip
     model = pk.Model(pk.Crystal.from_structure(sites, name="p", delta2=1.5), pk.Instrument(probe="X", qmax=25.0))
     r = np.arange(100, 1501) * 0.01
-    monkeypatch.setattr(crystal._pairs, "MANY_ATOMS", 10**9)
-    monkeypatch.setattr(crystal, "MERGE_ABOVE", math.inf)
+    monkeypatch.setattr(_choice._pairs, "MANY_ATOMS", 10**9)
+    monkeypatch.setattr(_choice, "MERGE_ABOVE", math.inf)
     apart(monkeypatch)
     expected, _ = model.evaluator(r)(model.values)
     monkeypatch.undo()
-    monkeypatch.setattr(crystal, "MERGE_ABOVE", 0.0)
+    monkeypatch.setattr(_choice, "MERGE_ABOVE", 0.0)
     apart(monkeypatch)
     found, _ = model.evaluator(r)(model.values)
-    monkeypatch.setattr(crystal._pairs, "MANY_ATOMS", 10**9)
+    monkeypatch.setattr(_choice._pairs, "MANY_ATOMS", 10**9)
     shared, _ = model.evaluator(r)(model.values)
     assert np.abs(found - expected).max() < 2e-7 * np.abs(expected).max()
     assert np.abs(found - expected).max() < np.abs(shared - expected).max()

@@ -130,7 +130,7 @@ def test_binned_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.M
         tangents = np.eye(model.values.size)
         answers = []
         for above in (0.0, math.inf):
-            monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", above)
+            monkeypatch.setattr("pdfkit.phases._choice.MERGE_ABOVE", above)
             answers.append(model.evaluator(R)(model.values, tangents))
         (binned, dbinned), (plain, dplain) = answers
         # What bins of 0.002 Å lose (see `_bins`): here pairs at a multiple of a = 4.1 Å, say, lie on a node, the worst.
@@ -149,7 +149,7 @@ def test_bins_of_a_long_cell_hold_every_pair(monkeypatch: pytest.MonkeyPatch) ->
     model = pk.Model(pk.Crystal.from_structure(long, name="p"), pk.Instrument(probe="X", qmax=20.0))
     G = []
     for above in (0.0, math.inf):
-        monkeypatch.setattr("pdfkit.phases.crystal.MERGE_ABOVE", above)
+        monkeypatch.setattr("pdfkit.phases._choice.MERGE_ABOVE", above)
         G.append(model.evaluator(SHORT)(model.values)[0])
     assert 0 < np.abs(G[0] - G[1]).max() <= 2e-6 * np.abs(G[1]).max()
 
