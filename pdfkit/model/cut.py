@@ -157,13 +157,7 @@ def _build(buffer: bytes, step: float, band: float, extra: float, end: float) ->
     nodes: Array = step * np.arange(count, dtype=np.float64)
     start = end + min(extra, (half + 2) * step)
     taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
-    position = r / step
-    first = np.floor(position).astype(np.int64) - half + 1
-    pad = max(0, -int(first.min(initial=0)))
-    taps = np.empty((r.size, 2 * half))
-    for low in range(0, r.size, 4096):
-        part = slice(low, low + 4096)
-        taps[part] = _taps(position[part, None] - (first[part, None] + np.arange(2 * half)), half)
+    pad, first, taps = (_resampling if r.size * half < LARGE else _resampling_large)(buffer, step, half)
     # Lags reach from the last node to the last that is asked for, and the weights blur beyond.
     period = _even(count + math.ceil((end + WEIGHT_RANGE) / step) + half)
     return Grid(
@@ -174,9 +168,22 @@ def _build(buffer: bytes, step: float, band: float, extra: float, end: float) ->
         period=period,
         sine=np.sin(math.pi / period * np.arange(period)),
         pad=pad,
-        first=first + pad,
+        first=first,
         taps=taps,
     )
+
+
+def _weights_of_nodes(buffer: bytes, step: float, half: int) -> tuple[int, IntArray, Array]:
+    """Return pad, first and taps of a `Grid` that resamples onto r: how far the grid reaches beyond it does not matter."""
+    r = np.frombuffer(buffer)
+    position = r / step
+    first = np.floor(position).astype(np.int64) - half + 1
+    pad = max(0, -int(first.min(initial=0)))
+    taps = np.empty((r.size, 2 * half))
+    for low in range(0, r.size, 4096):
+        part = slice(low, low + 4096)
+        taps[part] = _taps(position[part, None] - (first[part, None] + np.arange(2 * half)), half)
+    return pad, first + pad, taps
 
 
 def _even(count: int) -> int:
@@ -195,6 +202,8 @@ def _taps(offset: Array, half: int) -> Array:
 LARGE = 1_000_000
 _made = lru_cache(maxsize=64)(_build)
 _made_large = lru_cache(maxsize=2)(_build)
+_resampling = lru_cache(maxsize=64)(_weights_of_nodes)
+_resampling_large = lru_cache(maxsize=2)(_weights_of_nodes)
 
 
 def fade(t: Array) -> Array:
