@@ -174,7 +174,7 @@ def _build(buffer: bytes, step: float, band: float, extra: float, end: float) ->
 
 
 def _weights_of_nodes(buffer: bytes, step: float, half: int) -> tuple[int, IntArray, Array]:
-    """Return pad, first and taps of a `Grid` that resamples onto r: how far the grid reaches beyond it does not matter."""
+    """Return pad, first and taps of a `Grid` that resamples onto r, wherever beyond that it ends."""
     r = np.frombuffer(buffer)
     position = r / step
     first = np.floor(position).astype(np.int64) - half + 1
