@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdfkit import _expressions
 from pdfkit._checks import Array
-from pdfkit.phases.base import U_MAX, Quantity, cell_length
+from pdfkit.phases.base import U_MAX, Quantity, cell_length, displacement
 from pdfkit.structure import symmetry
 from pdfkit.structure.mixing import leaders
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
@@ -74,19 +74,18 @@ class Maps:
 
         size = 6 + 10 * n + 7 * len(bodies)
         constant = np.zeros(size)
-        rows, columns, entries = [], [], []
+        rows, columns, entries = list[int](), list[int](), list[float]()
         column, begins = 0, {}  # type: int, dict[int, int]
         for block, row, followed in blocks:
-            filled = np.nonzero(block.matrix)
-            begins[row] = column if followed is None else begins[followed]
-            rows.append(filled[0] + row)
-            columns.append(filled[1] + begins[row])
-            entries.append(block.matrix[filled])
-            constant[row : row + block.constant.size] = block.constant
+            begin = begins[row] = column if followed is None else begins[followed]
+            for i, j, entry in block.entries:
+                rows.append(row + i)
+                columns.append(begin + j)
+                entries.append(entry)
+            if block.shifted:
+                constant[row : row + block.constant.size] = block.constant
             column += len(block.free) if followed is None else 0
-        matrix = sparse.csr_array(
-            (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), (size, column)
-        )
+        matrix = sparse.csr_array((entries, (rows, columns)), (size, column))
         return cls(
             cell.free,
             tuple(b.free if lead == i else () for i, (b, lead) in enumerate(zip(xyz, lead_of, strict=True))),
@@ -137,6 +136,16 @@ class LinearBlock:
     @classmethod
     def of(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> LinearBlock:
         """Return what expressions of some of the names leave free."""
+        return cls._all_free(names) if not constraints else cls._left(names, constraints)
+
+    @classmethod
+    @cache
+    def _all_free(cls, names: tuple[str, ...]) -> LinearBlock:
+        """Return names that are all free: one for all sites of a box."""
+        return cls._left(names, {})
+
+    @classmethod
+    def _left(cls, names: tuple[str, ...], constraints: Mapping[str, str]) -> LinearBlock:
         free = tuple(name for name in names if name not in constraints)
         zero = dict.fromkeys(names, 0.0)
         constant, matrix = np.zeros(len(names)), np.zeros((len(names), len(free)))
@@ -149,12 +158,25 @@ class LinearBlock:
                 matrix[row, free.index(key)] = slope
         return cls(free, matrix, constant)
 
+    @cached_property
+    def entries(self) -> list[tuple[int, int, float]]:
+        """The entries of the matrix that are not 0: row, column and value."""
+        i, j = np.nonzero(self.matrix)
+        return list(zip(i.tolist(), j.tolist(), self.matrix[i, j].tolist(), strict=True))
+
+    @cached_property
+    def shifted(self) -> bool:
+        """Whether its constant is other than 0."""
+        return bool(self.constant.any())
+
     @classmethod
+    @cache
     def isotropic(cls) -> LinearBlock:
         """Return the tensor of Uiso."""
         return cls(("Uiso",), np.array([[1.0], [0], [0], [0], [0], [0]]), np.zeros(6))
 
     @classmethod
+    @cache
     def identity(cls) -> LinearBlock:
         """Return an occupancy."""
         return cls(("occ",), np.ones((1, 1)), np.zeros(1))
@@ -173,13 +195,12 @@ def structure_quantities(structure: Structure, maps: Maps, poses: Array) -> tupl
             x = site.xyz[NAMES_XYZ.index(name)]
             out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
         if maps.u_free[i] == ("Uiso",):
-            U = Quantity("", site.U[0], 1e-5, U_MAX, "Å²", "mean-square displacement", least=0.0)
-            out.append(replace(U, name=f"{site.label}.Uiso"))
+            out.append(displacement(f"{site.label}.Uiso", site.U[0]))
         else:
             for name in maps.u_free[i]:
                 low, least = (1e-5, 0.0) if name in NAMES_U[:3] else (-U_MAX, -math.inf)
-                U = Quantity("", site.U[NAMES_U.index(name)], low, U_MAX, "Å²", "mean-square displacement tensor")
-                out.append(replace(U, name=f"{site.label}.{name}", least=least))
+                U, meaning = site.U[NAMES_U.index(name)], "mean-square displacement tensor"
+                out.append(Quantity(f"{site.label}.{name}", U, low, U_MAX, "Å²", meaning, least=least))
         out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
     out += [q for body, pose in zip(maps.bodies, poses, strict=True) for q in body.quantities(pose)]
     return tuple(out)

@@ -30,6 +30,7 @@ from pdfkit.phases._geometry import Arguments, Atoms
 from pdfkit.phases._orbits import Geometry
 from pdfkit.structure.site import Site
 from pdfkit.structure.species import covalent_radius
+from pdfkit.structure.symmetry import close_pairs, reciprocal_lengths
 
 if TYPE_CHECKING:
     from pdfkit.phases._molecules import Molecules
@@ -236,17 +237,28 @@ def _pairs(
     molecules: Molecules | None,
 ) -> tuple[Array, Array]:
     """Return distances (Å) in order, and count·b·b of each ordered pair, without pairs that are none."""
-    i, j, shift = _orbits.enumerate_pairs(geometry, reach, atoms.first, atoms.site)
-    if molecules is not None:
-        kept = ~molecules.hold(i, j, shift)
-        i, j, shift = i[kept], j[kept], shift[kept]
-    delta = geometry.x[j] + shift - geometry.x[i]
-    distance = np.sqrt(np.einsum("pa,ab,pb->p", delta, geometry.g, delta))
+    i, j, distance = _near(geometry, atoms, reach, molecules)
     s, t = atoms.site[i], atoms.site[j]
     weight = np.where(s == t, 1.0, 2.0) * count[s] * b[s] * b[t]
     order = np.argsort(distance)
     order = order[~exclusive(sites, s, t, distance)[order]]
     return distance[order], weight[order]
+
+
+def _near(geometry: Geometry, atoms: Atoms, reach: float, molecules: Molecules | None) -> tuple[Any, Any, Array]:
+    """Return atoms i and j of the pairs within reach (Å), and their distances."""
+    rows = np.asarray(np.linalg.cholesky(geometry.g), dtype=np.float64)
+    heights = 1.0 / reciprocal_lengths(rows)
+    if molecules is None and atoms.first.size == atoms.site.size >= MANY_ATOMS and heights.min() > 2.0 * reach:
+        found, distance = close_pairs(geometry.x, rows, reach)  # the other way takes all pairs of atoms
+        apart = distance > CLOSEST
+        return found[apart, 0], found[apart, 1], distance[apart]
+    i, j, shift = _orbits.enumerate_pairs(geometry, reach, atoms.first, atoms.site)
+    if molecules is not None:
+        kept = ~molecules.hold(i, j, shift)
+        i, j, shift = i[kept], j[kept], shift[kept]
+    delta = geometry.x[j] + shift - geometry.x[i]
+    return i, j, np.sqrt(np.einsum("pa,ab,pb->p", delta, geometry.g, delta))
 
 
 def exclusive(sites: Sequence[Site], s: IntArray, t: IntArray, distance: Array) -> Any:

@@ -123,6 +123,9 @@ def leaders(structure: Structure) -> list[int]:
     index = {site.label: k for k, site in enumerate(structure.sites)}
     out = []
     for k, site in enumerate(structure.sites):
+        if not site.shares:
+            out.append(k)
+            continue
         lead = structure.sites[index.get(site.shares, k)]
         same = lead.isotropic == site.isotropic and not lead.shares
         same = (

@@ -218,11 +218,15 @@ class Structure:
 
     def position_constraints(self, which: int | str) -> dict[str, str]:
         """Return the dependent ones of x, y, z of a site by the free ones ({"y": "2*x", "z": "0.25"})."""
+        if len(self.rotations) == 1:  # boxes have 10⁴ sites
+            return {}
         R, t, n = self._site_symmetry(which)
         return symmetry.expressions(symmetry.position_solution(R, t, n), NAMES_XYZ)
 
     def U_constraints(self, which: int | str) -> dict[str, str]:
         """Return the dependent ones of U11 … U23 of a site by the free ones ({"U12": "0.5*U11"})."""
+        if len(self.rotations) == 1:
+            return {}
         R, _, _ = self._site_symmetry(which)
         star = symmetry.reciprocal_lengths(self.basis())
         scale = [float(star[i] * star[j]) for i, j in symmetry.VOIGT]
