@@ -24,6 +24,7 @@ from pdfkit.cli import app
 from pdfkit.io.foreign import ASE_FORMATS, read_ase
 from pdfkit.io.xyz import clusters
 from pdfkit.kernels import _jit
+from pdfkit.kernels._compiling import quick
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
 
@@ -106,6 +107,33 @@ def test_what_the_owner_of_an_installation_compiled_serves_all(monkeypatch: pyte
     assert not list((tmp_path / "own").rglob("*.nbc"))
     assert compiled(2) == 6.0  # of a type that nobody compiled for
     assert len(list((tmp_path / "own").rglob("*.nbc"))) == 1
+
+
+def test_compiling_leaves_numba_and_the_collector_as_they_were(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import gc
+
+    import numba
+    from numba.core.types.functions import BaseFunction
+
+    monkeypatch.setattr(numba.core.config, "CACHE_DIR", str(tmp_path))
+    resolve = BaseFunction.get_call_type
+    seen: list[tuple[bool, bool]] = []
+
+    def observed(*_: Any) -> None:
+        seen.append((gc.isenabled(), BaseFunction.get_call_type is resolve))
+
+    quick(quick(observed))()
+    with pytest.raises(ZeroDivisionError):
+        quick(lambda: observed() or 1 / 0)()  # type: ignore[func-returns-value]  # nothing, so the other
+    assert seen == [(False, False), (False, False)]
+    assert gc.isenabled()
+    assert BaseFunction.get_call_type is resolve
+    gc.disable()
+    try:
+        assert _jit.kernel(lambda x: x * x + x)(2.0) == 6.0
+        assert not gc.isenabled()  # what the user stopped stays so
+    finally:
+        gc.enable()
 
 
 # --- systems that lack something -------------------------------------------------------------------------------------

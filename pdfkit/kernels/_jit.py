@@ -17,6 +17,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from pdfkit.kernels._compiling import quick
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 NO_CACHE = (
@@ -29,6 +31,7 @@ _said: list[str] = []
 def kernel(function: F) -> F:
     """Compile `function` on first call, one specialisation per kernel (callers pass writable C-ordered arrays)."""
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "arcp", "nsz"}}
+    options["no_cfunc_wrapper"] = True  # what C would call: nobody does
     try:
         compiled = numba.njit(cache=True, **options)(function)
         _sharing(compiled._cache, function.__code__.co_filename)
@@ -36,6 +39,7 @@ def kernel(function: F) -> F:
     except RuntimeError:  # numba found no folder for it
         _say("neither the installation nor the user's cache folder can be written")
         compiled = numba.njit(**options)(function)
+    compiled.compile = quick(compiled.compile)
     return cast(F, compiled)
 
 
