@@ -40,10 +40,11 @@ def _uncollected() -> Iterator[None]:
 def _remembered() -> Iterator[None]:
     """Keep what numba finds for an operation on numbers and arrays until the outermost kernel is compiled."""
     from numba.core import types
-    from numba.core.types.functions import BaseFunction
+    from numba.core.types import containers, functions
 
-    resolve = BaseFunction.get_call_type
-    plain = (types.Number, types.Boolean, types.Array, types.BaseTuple, types.SliceType)
+    operators: Any = functions.BaseFunction
+    resolve = operators.get_call_type
+    plain = (types.Number, types.Boolean, types.Array, containers.BaseTuple)
     found: dict[Any, Any] = {}
 
     def resolved(self: Any, context: Any, args: Any, kws: Any) -> Any:
@@ -57,8 +58,8 @@ def _remembered() -> Iterator[None]:
     if resolve.__name__ == resolved.__name__:  # a kernel that another one calls
         yield
         return
-    BaseFunction.get_call_type = resolved
+    operators.get_call_type = resolved
     try:
         yield
     finally:
-        BaseFunction.get_call_type = resolve
+        operators.get_call_type = resolve
