@@ -30,9 +30,7 @@ NEAR = 1e-5
 """Share of its span from a limit where a tied parameter is on it: a wall is met only to where Rw stands still."""
 
 
-def assembled(
-    residuals: Residuals, params: Parameters, outcome: Outcome, said: tuple[str, ...], seconds: float
-) -> FitResult:
+def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: tuple[str, ...]) -> FitResult:
     """Return the result of a minimisation; `params` take the values found, with their errors."""
     mapping, x = residuals.mapping, outcome.x
     values, tangents = mapping(x)
@@ -79,7 +77,6 @@ def assembled(
         at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
         errors_from=residuals.source,
         fractions=phase_fractions(fits[0].model, scales),
-        seconds=seconds,
         problem=problem,
         restraint_chi2=residuals.restrained(x),
         minimum=outcome.minimum,

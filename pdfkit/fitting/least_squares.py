@@ -16,22 +16,20 @@ from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
-from pdfkit.fitting.datasets import Data, Ends, beyond, by_name, ends, in_range, named, resolved, usable, weighed
+from pdfkit.fitting.datasets import Data, Ends, named, resolved
 from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import NOTHING, TOLERANCE, Outcome, Progress, minimise
+from pdfkit.fitting.posing import Bounds, Posed
 from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
 from pdfkit.fitting.search import Found, staged
 from pdfkit.fitting.starts import Search
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
-from pdfkit.model.params import Parameters, apply_choices, is_default, make_parameters
-from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
+from pdfkit.model.params import Parameters, make_parameters
 from pdfkit.model.restraints import Restraint
-from pdfkit.results.problem import MAX_NFEV, FitProblem, FitSettings, PosedData
+from pdfkit.results.problem import MAX_NFEV, FitProblem, FitSettings
 from pdfkit.results.result import FitResult
-
-Bounds = Mapping[str, tuple[float | None, float | None]]
 
 ROUGHLY = 1e-4
 """Tolerance of a first fit, whose residual gives the weights of the next."""
@@ -105,28 +103,23 @@ def fit(
     a = 3.5300 Å, Rw = 0.000
     """
     started = time.perf_counter()
-    settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
     asked = Search.of(search)
-    whole = by_name(model, data, use_errors)
-    models, said = resolved(model, whole)
-    use_errors, without = usable(whole, models, settings, use_errors)
-    settings, unweighed = weighed(settings, whole)
-    said += (*without, *unweighed)
-    if params is None:
-        params = make_parameters(global_quantities(models))
-    else:
-        params = params.copy()
-        said += _adopt(params, models)
-    said += (*apply_choices(params, free, ties, bounds), *_twice_broad(params))
-    low, high = ends("rmin", rmin, whole), ends("rmax", rmax, whole)
-    said += beyond(high, whole)
-    sets = tuple(
-        PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
-        for name, pdf in whole.items()
+    posed = Posed.of(
+        model,
+        data,
+        rmin=rmin,
+        rmax=rmax,
+        free=free,
+        ties=ties,
+        bounds=bounds,
+        params=params,
+        restraints=restraints,
+        use_errors=use_errors,
+        settings=settings,
     )
-    problem = FitProblem(sets, use_errors, settings, tuple(restraints))
+    said = posed.said
     if asked is None:
-        result = solve(problem, params, progress, str(search))
+        result = solve(posed.problem, posed.params, progress, str(search))
         if search == "staged" and len(model.phases) > 1:
             from pdfkit.fitting.twins import said_of_twins
 
@@ -134,7 +127,7 @@ def fit(
     else:
         from pdfkit.fitting.thorough import thorough
 
-        result = thorough(problem, params, asked, progress)
+        result = thorough(posed.problem, posed.params, asked, progress)
     remarks = tuple(dict.fromkeys([*said, *result.remarks]))
     told = search if isinstance(search, str) or asked is None else asked.to_dict()
     return replace(result, remarks=remarks, search=told, seconds=time.perf_counter() - started)
@@ -145,6 +138,12 @@ def solve(
 ) -> FitResult:
     """Fit a problem from parameters, which take the values found."""
     started = time.perf_counter()
+    found = ended(begun(problem, params), params, progress, search)
+    return replace(found, seconds=time.perf_counter() - started)
+
+
+def begun(problem: FitProblem, params: Parameters) -> Residuals:
+    """Return the residuals of a problem; parameters take start values, and what has no effect there is held."""
     mapping = ParameterMap.of(params)
     for par in params.values():
         par.init_value = par.value
@@ -152,8 +151,15 @@ def solve(
     residuals.check()
     residuals.leave_zero(params)
     residuals.guess_scales(params)
-    residuals = hold(residuals, params)
+    return hold(residuals, params)
+
+
+def ended(
+    residuals: Residuals, params: Parameters, progress: Progress | None = None, search: str = "plain"
+) -> FitResult:
+    """Fit residuals from the start values of their mapping; parameters take the values found."""
     residuals = residuals.near(residuals.mapping.x0)
+    problem = residuals.problem
     most = problem.settings.max_nfev
     rough = can_be_estimated(residuals)
     tolerance = ROUGHLY if rough else TOLERANCE
@@ -173,7 +179,7 @@ def solve(
     if rough and (outcome.converged or outcome.message == NOTHING):  # a rival may start from there, and be weighed so
         residuals, outcome, said = _weighed(residuals, outcome, progress)
         residuals, outcome = _settled(residuals, outcome, progress)
-    return assembled(residuals, params, outcome, (*found.said, *said), time.perf_counter() - started)
+    return assembled(residuals, params, outcome, (*found.said, *said))
 
 
 def _settled(
@@ -251,29 +257,3 @@ def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
                 par.user_data["of model"] = True
             return params
     return make_parameters(global_quantities(resolved(model, named(model, data))[0]))  # type: ignore[arg-type]
-
-
-def _adopt(params: Parameters, models: Mapping[str, Model]) -> tuple[str, ...]:
-    """Give numbers of the instrument that nobody has touched what the data say; say which stand against that."""
-    remarks = []
-    for q in global_quantities(models):
-        par = params.get(q.name)
-        if par is None or q.name.rpartition(".")[2] not in INSTRUMENT_QUANTITIES or par.vary or par.expr:
-            continue
-        about = par.user_data or {}
-        if about.get("of model") and par.value == about["made"][0] and is_default(par):
-            par.set(value=q.value, min=min(par.min, q.value), max=max(par.max, q.value))
-        elif par.value != q.value:
-            remarks.append(f"{q.name} is fixed at {par.value:g} by params; the data or the model state {q.value:g}")
-    return tuple(remarks)
-
-
-def _twice_broad(params: Parameters) -> tuple[str, ...]:
-    """Say of which data both ways of broadening are used."""
-    used = {name for name, par in params.items() if par.vary or par.expr or par.value}
-    return tuple(
-        f"{name} and {name.replace('qbroad', 'resolution')} both broaden peaks with r, and can stand for each other: "
-        "leave qbroad at 0, or resolution where the instrument was calibrated in PDFgui"
-        for name in params
-        if name.rpartition(".")[2] == "qbroad" and used >= {name, name.replace("qbroad", "resolution")}
-    )

@@ -75,19 +75,19 @@ class Dataset:
     given: Dataset | None = None
 
     @classmethod
-    def of(cls, posed: PosedData, use_errors: bool, errors: str) -> Dataset:
-        """Prepare a data set. errors : "covariance" or "independent"."""
+    def of(cls, posed: PosedData, use_errors: bool, errors: str, evaluate: Evaluator | None = None) -> Dataset:
+        """Prepare a data set. errors : "covariance" or "independent"; evaluate : of that model and r."""
         model, data = posed.model, posed.data
         _checks.scale(f"G of {posed.name or data.name or 'the data'}", data.G, data.dG)
         if errors == "covariance":
             made = whitening(data, model.instrument, use_errors)
             # The points are some of the data's: the last may not be among them, and the model is that of all.
-            evaluate = model.evaluator(data.r[made.index], end=float(data.r[-1]))
+            evaluate = evaluate or model.evaluator(data.r[made.index], end=float(data.r[-1]))
             out = cls(posed, evaluate, data.G[made.index], np.ones(made.index.size), made, made.source)
             return out if posed.noise is None else out.with_noise(posed.noise)
         dG = data.dG if use_errors else None
         weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
-        return cls(posed, model.evaluator(data.r, posed.start), data.G, weight, None, source)
+        return cls(posed, evaluate or model.evaluator(data.r, posed.start), data.G, weight, None, source)
 
     @property
     def name(self) -> str:
@@ -197,7 +197,7 @@ class Residuals:
         self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
         self._last: tuple[Array, list[tuple[Array, Array]]] | None = None
-        self.wall = 1e3 * math.sqrt(self.norm2()) if mapping.limits else 0.0
+        self.wall = self._wall()
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
         for s in self.sets:
@@ -206,6 +206,9 @@ class Residuals:
             if missing:
                 raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
             self.rows.append(np.array([position[name] for name in names]))
+
+    def _wall(self) -> float:
+        return 1e3 * math.sqrt(self.norm2()) if self.mapping.limits else 0.0
 
     @property
     def count(self) -> int:
@@ -325,6 +328,15 @@ class Residuals:
         out.sets = sets
         posed = tuple(s.posed for s in sets)
         out.problem = replace(self.problem, datasets=posed)
+        return out
+
+    def of_data(self, posed: Sequence[PosedData], start: Array) -> Residuals:
+        """Return the residuals of other data on the same r, of the same models; start (n,): of all parameters."""
+        use_errors, errors = self.problem.use_errors, self.problem.settings.errors
+        parts = zip(posed, self.sets, strict=True)
+        out = self.with_sets([Dataset.of(one, use_errors, errors, s.evaluate) for one, s in parts])
+        out.mapping, out._last = replace(self.mapping, start=start), None
+        out.wall = out._wall()
         return out
 
     def near(self, x: Array) -> Residuals:

@@ -6,6 +6,7 @@ import ast
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import lmfit
@@ -88,6 +89,24 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         par._expr_eval = self._asteval
         self._asteval.symtable[key] = float(par.value)  # a tie that has no value ends here
         dict.__setitem__(self, key, par)
+
+    def copy(self) -> Parameters:
+        """Return a copy: its parameters are its own, and what they know of themselves (`user_data`)."""
+        out = type(self)()
+        for name, par in self.items():
+            new = lmfit.Parameter.__new__(lmfit.Parameter)
+            new.__dict__.update(par.__dict__)
+            new.correl, new.user_data = deepcopy(par.correl), deepcopy(par.user_data)
+            new._expr_eval = out._asteval
+            new.setup_bounds()  # it refers to the parameter itself
+            dict.__setitem__(out, name, new)
+        out._asteval.symtable.update(self._asteval.symtable)
+        return out
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> Parameters:
+        return self.copy()
 
     def columns(self) -> dict[str, list[Any]]:
         """Return the parameters as columns: name, value, stderr, min, max, vary, expr, start, unit, held.

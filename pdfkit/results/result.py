@@ -124,8 +124,8 @@ class FitResult:
     at_bounds: tuple[str, ...]
     errors_from: str
     fractions: Mapping[str, Mapping[str, Uncertain]]
-    seconds: float
     problem: FitProblem
+    seconds: float = 0.0
     restraint_chi2: float = 0.0
     minimum: float = math.nan
     minima: Minima = field(default_factory=Minima)

@@ -1,0 +1,197 @@
+"""A fit that is posed once and made of many data sets: those of a series, measured alike.
+
+What does not depend on the measured numbers is prepared once and shared: parameters, ties and bounds, what has no
+effect, tables of the model on the points in range, and what makes residuals there independent.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF
+from pdfkit.fitting.datasets import Data
+from pdfkit.fitting.least_squares import begun, ended
+from pdfkit.fitting.minimiser import Progress
+from pdfkit.fitting.posing import Posed, Range
+from pdfkit.fitting.residuals import Residuals
+from pdfkit.model.model import Model
+from pdfkit.model.params import Parameters
+from pdfkit.results.problem import FitProblem
+from pdfkit.results.result import FitResult, Uncertain
+
+MOST_KINDS = 8
+"""So many kinds of data (grids, instruments) a fit is prepared for at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class FitRow:
+    """What one of many fits found: numbers and remarks, without parameters and models.
+
+    free: names; values (n,), sigmas (n,), covariance (n, n) of these, NaN where there is no error. all_values: of every
+    parameter, tied and fixed ones too. calc: G_calc on the points in range, by data set; empty where it was not asked
+    for. Everything else is named as in `pdfkit.FitResult`.
+    """
+
+    free: tuple[str, ...]
+    values: Array
+    covariance: Array
+    rw: float
+    chi2: float
+    reduced_chi2: float
+    minimum: float
+    n_independent: float
+    nfev: int
+    converged: bool
+    message: str
+    remarks: tuple[str, ...]
+    at_bounds: tuple[str, ...]
+    errors_from: str
+    fractions: Mapping[str, Mapping[str, Uncertain]]
+    all_values: Mapping[str, float]
+    seconds: float
+    calc: Mapping[str, PDF] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, result: FitResult, *, curves: bool = False) -> Self:
+        """Return the numbers of a result."""
+        return cls(
+            free=result.free,
+            values=result.values,
+            covariance=result.covariance,
+            rw=result.rw,
+            chi2=result.chi2,
+            reduced_chi2=result.reduced_chi2,
+            minimum=result.minimum,
+            n_independent=result.n_independent,
+            nfev=result.nfev,
+            converged=result.converged,
+            message=result.message,
+            remarks=result.remarks,
+            at_bounds=result.at_bounds,
+            errors_from=result.errors_from,
+            fractions=result.fractions,
+            all_values=result.params.valuesdict(),
+            seconds=result.seconds,
+            calc={one.name: one.calc for one in result.datasets} if curves else {},
+        )
+
+    @property
+    def sigmas(self) -> Array:
+        """Standard errors (n,) of the free values."""
+        return np.sqrt(np.diag(self.covariance))
+
+
+@dataclass(frozen=True, eq=False)
+class _Kind:
+    """The fit of data of one kind: of the same r, instrument and errors. about: what is to be said of parameters."""
+
+    residuals: Residuals
+    params: Parameters
+    about: tuple[str, ...]
+
+    @classmethod
+    def of(cls, posed: Posed) -> _Kind:
+        params = posed.params.copy()
+        return cls(begun(posed.problem, params), params, posed.about)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedFit:
+    """A plain, local fit of one model, for many data sets that are measured alike; the arguments are those of `fit`.
+
+    `data` : the first data set, or any that stands for all. Data on another r, or of another instrument, are
+    fitted as well: what they need is prepared when the first of their kind comes.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.fitting.prepared import PreparedFit
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    >>> cells = (3.52, 3.53, 3.54)
+    >>> scans = [model.with_values({"ni.a": a})(np.arange(1, 10, 0.02)) for a in cells]  # simulated
+    >>> prepared = PreparedFit.of(model, scans[0], rmin=1.5, free=["scale", "a"])
+    >>> print(*(f"{prepared.row(scan).values[1]:.4f}" for scan in scans))
+    3.5200 3.5300 3.5400
+    """
+
+    model: Model
+    range: Range
+    options: Mapping[str, Any]
+    kinds: dict[Any, _Kind] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model, data: Data, **options: Any) -> Self:
+        """Prepare a fit: options are the keywords of `pdfkit.fit`, without `search` and `progress`.
+
+        Raises what `fit` raises for them.
+        """
+        posed = Posed.of(model, data, **options)
+        out = cls(model, posed.range, options)
+        out.kinds[_key(posed.problem)] = _Kind.of(posed)
+        return out
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Names of the parameters that vary."""
+        return next(iter(self.kinds.values())).residuals.mapping.free_names
+
+    def fit(self, data: Data, start: Mapping[str, float] | None = None, progress: Progress | None = None) -> FitResult:
+        """Fit a data set, as `pdfkit.fit(..., search="plain")` does.
+
+        start : values by name to begin from instead of the model's, those of a neighbour for instance; then scales are
+        not guessed.
+        """
+        started = time.perf_counter()
+        problem, said = self.range.problem(self.model, data)
+        kind = self._kind(problem, data)
+        params = kind.params.copy()
+        mine = kind.residuals
+        posed = [replace(one, model=s.model) for one, s in zip(problem.datasets, mine.sets, strict=True)]
+        residuals = mine.of_data(posed, mine.mapping.start.copy())
+        if start is None:
+            residuals.guess_scales(params)
+        else:
+            _begin_at(residuals, params, start)
+        for par in params.values():
+            par.init_value = par.value
+        found = ended(residuals, params, progress)
+        remarks = tuple(dict.fromkeys([*said, *kind.about, *found.remarks]))
+        return replace(found, remarks=remarks, seconds=time.perf_counter() - started)
+
+    def row(self, data: Data, start: Mapping[str, float] | None = None, *, curves: bool = False) -> FitRow:
+        """Fit a data set and return the numbers alone; with `curves` also G_calc."""
+        return FitRow.of(self.fit(data, start), curves=curves)
+
+    def _kind(self, problem: FitProblem, data: Data) -> _Kind:
+        """Return what is prepared for data of that kind, prepared now where it was not."""
+        key = _key(problem)
+        if key not in self.kinds:
+            if len(self.kinds) >= MOST_KINDS:
+                self.kinds.pop(next(iter(self.kinds)))
+            self.kinds[key] = _Kind.of(Posed.of(self.model, data, **self.options))
+        return self.kinds[key]
+
+
+def _key(problem: FitProblem) -> Any:
+    """Return what data have to share for one preparation to do for them."""
+    return tuple(
+        (one.name, one.data.r.tobytes(), one.model.instrument, one.data.dG is None, one.data.cov is None, one.begin)
+        for one in problem.datasets
+    )
+
+
+def _begin_at(residuals: Residuals, params: Parameters, start: Mapping[str, float]) -> None:
+    """Start parameters that vary at given values, within their bounds."""
+    mapping = residuals.mapping
+    for k, (i, name) in enumerate(zip(mapping.free, mapping.free_names, strict=True)):
+        value = start.get(name, math.nan)
+        if math.isfinite(value):
+            params[name].value = mapping.start[i] = float(np.clip(value, mapping.low[k], mapping.high[k]))

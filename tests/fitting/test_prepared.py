@@ -1,0 +1,91 @@
+"""One fit prepared for many data sets: the numbers of `fit`, whatever was fitted before."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import ParameterError
+from pdfkit.fitting.prepared import FitRow, PreparedFit
+from pdfkit.model import noise
+
+LAB = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03)
+NI = pk.Model(pk.Crystal.from_file("Ni", name="ni"), LAB)
+OPTIONS = {"rmin": 1.5, "rmax": 15.0, "free": ["scale", "a", "Uiso"]}
+
+
+def scan(a: float, seed: int, step: float = 0.02) -> pk.PDF:
+    return noise.simulate(NI.with_values({"ni.a": a, "ni.Ni.Uiso": 0.006}), 1.0, 18.0, step, 0.05, seed)
+
+
+SCANS = [scan(3.53 + 0.002 * k, k) for k in range(3)]
+
+
+@pytest.fixture(scope="module")
+def prepared() -> PreparedFit:
+    return PreparedFit.of(NI, SCANS[0], **OPTIONS)
+
+
+def away(one: FitRow, other: pk.FitResult | FitRow) -> float:
+    return float((np.abs(one.values - other.values) / one.sigmas).max())
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_numbers_are_those_of_a_fit_of_its_own(prepared: PreparedFit, which: int) -> None:
+    alone, row = pk.fit(NI, SCANS[which], search="plain", **OPTIONS), prepared.row(SCANS[which])
+    assert row.free == alone.free == prepared.free
+    assert away(row, alone) < 1e-3
+    np.testing.assert_allclose(row.covariance, alone.covariance, rtol=1e-3)
+    assert (row.rw, row.chi2, row.minimum) == pytest.approx((alone.rw, alone.chi2, alone.minimum), rel=1e-6)
+    assert (row.remarks, row.message, row.errors_from) == (alone.remarks, alone.message, alone.errors_from)
+    assert row.all_values["ni.a"] == row.values[row.free.index("ni.a")]
+
+
+def test_the_start_is_that_of_a_neighbour_where_it_is_given(prepared: PreparedFit) -> None:
+    before = prepared.row(SCANS[1])
+    start = dict(zip(before.free, before.values.tolist(), strict=True))
+    near = prepared.fit(SCANS[2], start)
+    assert near.params["ni.a"].init_value == start["ni.a"]
+    assert away(prepared.row(SCANS[2]), near) < 1e-2
+    assert prepared.row(SCANS[2]).nfev >= near.nfev
+
+
+def test_what_came_before_changes_nothing(prepared: PreparedFit) -> None:
+    again = [prepared.row(one) for one in (SCANS[0], SCANS[2], SCANS[0])]
+    np.testing.assert_array_equal(again[0].values, again[2].values)
+    np.testing.assert_array_equal(again[0].covariance, again[2].covariance)
+
+
+def test_data_on_another_grid_and_of_another_instrument_are_prepared_for(prepared: PreparedFit) -> None:
+    finer = scan(3.54, 5, 0.01)
+    cut = replace(finer, instrument=replace(LAB, qdamp=0.05, given=(*LAB.given, "qdamp")))
+    for other in (finer, cut):
+        assert away(prepared.row(other), pk.fit(NI, other, search="plain", **OPTIONS)) < 1e-3
+    assert len(prepared.kinds) == 3
+
+
+def test_errors_of_the_data_weigh_the_data_that_have_them() -> None:
+    scans = [replace(one, dG=np.full(len(one), size)) for one, size in zip(SCANS, (0.05, 0.1, 0.2), strict=True)]
+    settings = pk.FitSettings(noise="given")
+    prepared = PreparedFit.of(NI, scans[0], settings=settings, **OPTIONS)
+    sigmas = [prepared.row(one).sigmas for one in scans]
+    np.testing.assert_allclose(sigmas[2], 4.0 * sigmas[0], rtol=0.1)
+    alone = pk.fit(NI, scans[2], search="plain", settings=settings, **OPTIONS)
+    assert away(prepared.row(scans[2]), alone) < 1e-3
+
+
+def test_rows_are_small_and_may_have_curves(prepared: PreparedFit) -> None:
+    row = prepared.row(SCANS[0])
+    assert len(pickle.dumps(row)) < 5000
+    assert row.calc == {}
+    with_curve = prepared.row(SCANS[0], curves=True)
+    np.testing.assert_array_equal(with_curve.calc[""].r, SCANS[0].crop(1.5, 15.0).r)
+
+
+def test_wrong_names_are_refused_when_it_is_prepared() -> None:
+    with pytest.raises(ParameterError, match="nothing is free"):
+        PreparedFit.of(NI, SCANS[0], rmin=1.5)
