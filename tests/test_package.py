@@ -29,7 +29,7 @@ FLOORS = (
     "model patterns trajectories",
     "results",
     "fitting uncertainty",
-    "screening verification",
+    "screening series verification",
     "plot",
     "recipes projects benchmarking",
     "cli",

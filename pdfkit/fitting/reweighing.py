@@ -230,10 +230,14 @@ def _doubt(s: Dataset, slopes: Array, phi: Array) -> tuple[Array, Array]:
 def _meat(s: Dataset, slopes: Array) -> Array:
     """Return JᵀCJ of a data set, in its weights."""
     assert s.whiten is not None
-    white = s.whiten(slopes)
-    if s.posed.noise is None:
-        return np.asarray(white @ white.T)
-    lift = _lift(s, s.posed.noise.shaped)
-    back = ((white @ s.whiten.matrix) * lift.size) @ lift.basis.band.modes
-    waves = back @ lift.basis.band.waves
-    return np.asarray((waves * s.posed.noise.at(lift.basis.band.Q)) @ waves.T)
+    waves = s.whiten(slopes) if s.posed.noise is None else noise_waves(s, slopes)
+    return np.asarray(waves @ waves.T)
+
+
+def noise_waves(s: Dataset, slopes: Array) -> Array:
+    """Return a root (n, nQ) of JᵀWCWJ of a data set whose noise has the spectrum C, for slopes Jᵀ (n, m)."""
+    assert s.whiten is not None
+    assert s.posed.noise is not None
+    lift, band = _lift(s, s.posed.noise.shaped), basis_of(s.data.r[s.whiten.index], s.model.instrument).band
+    back = ((s.whiten(slopes) @ s.whiten.matrix) * lift.size) @ band.modes
+    return np.asarray((back @ band.waves) * np.sqrt(s.posed.noise.at(band.Q)))

@@ -1,0 +1,334 @@
+"""One fit of all scans of a series in which parameters follow laws of the index.
+
+Every scan is fitted by itself first: that tells its noise, and where to start. Laws are then found from the values of
+these fits with all that is known of their errors, and refined on the data themselves, scan by scan (`arrow`).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit._table import aligned, frame, wrapped
+from pdfkit.data.curves import PDF
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.model.model import Model
+from pdfkit.results.report import uncertain
+from pdfkit.results.result import FitResult
+from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
+from pdfkit.series.plan import Given, Plan, indices, planned
+from pdfkit.series.posed import Bounds, Measure, PosedScan, Progress, one_by_one, posed, tables, values
+from pdfkit.series.spread import ln_evidence, spread
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+MOST_STARTS = 12
+SEEN = 1e-6
+"""Share of its range from a bound within which a shared parameter is on it."""
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricFit:
+    """What a parametric fit found.
+
+    plan : laws and index. names, values (K,), covariance (K, K): the parameters of the laws; NaN rows belong to what is
+    on a bound or not determined. columns: names of the parameters of each scan, its own, then those that laws lead;
+    table, errors (S, n): their values and standard errors. chi2 (S,): of each scan, in units of the noise that its own
+    fit shows; rw (S,). lnz: ln of the evidence, to be compared with that of other laws by `better_than`. common: the
+    correlation of the residuals of two scans. fits: those of single scans; measure: the noise that they show.
+
+    Example
+    -------
+    See `fit_parametric`.
+    """
+
+    plan: Plan
+    names: tuple[str, ...]
+    values: Array
+    covariance: Array
+    columns: tuple[str, ...]
+    table: Array
+    errors: Array
+    chi2: Array
+    rw: Array
+    lnz: float
+    common: float
+    converged: bool
+    evaluations: int
+    seconds: float
+    remarks: tuple[str, ...]
+    fits: tuple[FitResult, ...] = field(repr=False)
+    measure: Measure = field(repr=False)
+
+    def __getitem__(self, name: str) -> tuple[float, float]:
+        """Return value and standard error of a parameter of the laws."""
+        k = self._place(self.names, name)
+        return float(self.values[k]), math.sqrt(self.covariance[k, k])
+
+    def along(self, name: str, t: Sequence[float] | Array | None = None) -> tuple[Array, Array]:
+        """Return values and standard errors of a parameter of the scans, or of a law at other indices t."""
+        if t is None and name not in self.plan.laws:
+            k = self._place(self.columns, name)
+            return self.table[:, k], self.errors[:, k]
+        plan = self.plan if t is None else self.plan.along(np.asarray(t, dtype=float))
+        value, slopes = plan.each(self.values)[name]
+        known = np.nan_to_num(self.covariance)
+        return value, np.sqrt(np.einsum("ik,kl,il->i", slopes, known, slopes))
+
+    def _place(self, names: Sequence[str], name: str) -> int:
+        if name not in names:
+            raise ParameterError(f"no parameter is called {name!r}: there are {', '.join(names)}", key=name)
+        return list(names).index(name)
+
+    def better_than(self, other: ParametricFit) -> float:
+        """Return ln of the odds for these laws against others on the same scans, in the same noise.
+
+        PdfkitError where the noise is not the same: give like= to the second fit.
+        """
+        if self.measure is not other.measure:
+            raise PdfkitError("these fits are in the measure of different noise: give like= the one to the other fit")
+        return self.lnz - other.lnz
+
+    def columns_of(self) -> dict[str, Any]:
+        """Return the scans as columns: index, each parameter and its error, χ², Rw."""
+        out: dict[str, Any] = {self.plan.called: self.plan.t}
+        for k, name in enumerate(self.columns):
+            out |= {name: self.table[:, k], f"{name} error": self.errors[:, k]}
+        return {**out, "chi2": self.chi2, "rw": self.rw}
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the scans as a `pandas.DataFrame`, one a row."""
+        return frame(self.columns_of())
+
+    def __str__(self) -> str:
+        rows = [("parameter", "value")]
+        sigma = np.sqrt(np.diag(self.covariance))
+        rows += [(name, uncertain(v, e)) for name, v, e in zip(self.names, self.values, sigma.tolist(), strict=True)]
+        head = (
+            f"Parametric fit of {len(self.rw)} scans, {self.plan.called} = {self.plan.t.min():g} to "
+            f"{self.plan.t.max():g}: Rw = {self.rw.min():.4f} to {self.rw.max():.4f}, ln Z = {self.lnz:.1f}"
+        )
+        return "\n".join([head, *aligned(rows, indent="  "), *(wrapped(one, "  ") for one in self.remarks)])
+
+
+def fit_parametric(
+    model: Model,
+    scans: Iterable[PDF],
+    index: Sequence[float] | Array,
+    *,
+    laws: Given,
+    free: Iterable[str] = (),
+    start: Mapping[str, float] | None = None,
+    bounds: Bounds | None = None,
+    like: ParametricFit | None = None,
+    called: str = "T",
+    progress: Progress | None = None,
+    **options: Any,
+) -> ParametricFit:
+    """Fit all scans of a series at once, with parameters that follow laws of the index.
+
+    Minimises Σ_s Σ[(G_obs − G_calc)/σ]² over the scans s, in the noise that a fit of each scan alone shows (as in
+    `pdfkit.fit`).
+
+    Parameters
+    ----------
+    model : start values. scans : PDFs, or a Series. index : (S,), a number for each scan, such as a temperature in K.
+    laws : name → law. A name is the ending of parameter names ("a", "Uiso"), or a new one that others use. A law is a
+        word ("constant", "linear", "quadratic", "cubic", "debye", "einstein", "order"), a `Law`, or an expression of
+        the index ("index", or as `called`), of other laws, and of parameters that have a `start`.
+    free : what every scan has of its own, by the ending of names ("scale").
+    start : name → value, of the parameters of expressions, and about what new names are.
+    bounds : name → (low, high), of parameters of the model, of laws ("t.a.c1") and of new names.
+    like : a fit of the same scans whose noise counts here as well, so that `better_than` can compare the two.
+    options : rmin, rmax, ties, params, restraints, use_errors, settings, as for `pdfkit.fit`.
+    progress : called with (scans fitted by themselves, all).
+
+    Raises
+    ------
+    ParameterError : an unknown law or name, an index without a span, a parameter that is free and led as well.
+    PdfkitError : a scan that cannot be fitted, with its number.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.series.parametric import fit_parametric
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20))
+    >>> T, r = [100.0, 200.0, 300.0], np.arange(2, 10, 0.05)
+    >>> rng = np.random.default_rng(0)
+    >>> scans = [model.with_values({"a": 3.51 + 5e-5 * one})(r) for one in T]  # simulated
+    >>> noisy = [pk.PDF(r, one.G + rng.normal(0, 0.05, r.size), instrument=model.instrument) for one in scans]
+    >>> found = fit_parametric(model, noisy, T, laws={"a": "linear", "Uiso": "constant"}, free=["scale"])
+    >>> slope, error = found["ni.a.c1"]
+    >>> bool(abs(slope - 5e-5) < 3 * error), found.names
+    (True, ('ni.a.c0', 'ni.a.c1', 'ni.Ni.Uiso.c0'))
+    """
+    started = time.perf_counter()
+    pdfs, start = list(scans), dict(start or {})
+    if len(pdfs) < 2:
+        raise PdfkitError(f"a law needs several scans, and {len(pdfs)} is there: fit it by itself with pdfkit.fit")
+    plan, own = planned(model, indices(index, len(pdfs), called), called, laws, _checks.names("free", free), start)
+    of_model, of_laws = _split(model, plan, bounds or {})
+    if like is not None and len(like.fits) != len(pdfs):
+        raise PdfkitError(f"like= has {len(like.fits)} scans and here are {len(pdfs)}: give a fit of the same scans")
+    fits = one_by_one(model, pdfs, [*own, *plan.led], progress, bounds=of_model, **options)
+    posed_scans, measure = posed(fits, own, plan.led, like.measure if like else None)
+    x = np.array([values(one, own, plan.led) for one in fits])
+    arrow, ranges = _arrow(posed_scans, plan, len(own), of_laws, start)
+    found = _found(arrow, x, _starts(plan, x[:, len(own) :], start, arrow.limits))
+    return _result(posed_scans, fits, plan, own, found, ranges, arrow, measure, time.perf_counter() - started)
+
+
+def _split(model: Model, plan: Plan, bounds: Bounds) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return bounds of parameters of the model, and those of laws and new names."""
+    laws = {*plan.shared, *(set(plan.laws) - set(plan.led))}
+    return (
+        {name: pair for name, pair in bounds.items() if name not in laws},
+        {name: pair for name, pair in bounds.items() if name in laws},
+    )
+
+
+def _ranges(
+    plan: Plan, scans: Sequence[PosedScan], no: int, given: Mapping[str, Any], start: Mapping[str, float]
+) -> dict[str, list[float]]:
+    """Return the lowest and highest value of what each law gives, by name."""
+    limits = dict(zip(plan.led, tables(scans)[no:].tolist(), strict=True))
+    for name in plan.laws:
+        if name not in limits:
+            reach = 2.0 * abs(start[name]) or 1.0
+            limits[name] = list(given.get(name, (-reach, reach)))
+    return limits
+
+
+def _arrow(
+    scans: Sequence[PosedScan], plan: Plan, no: int, given: Mapping[str, Any], start: Mapping[str, float]
+) -> tuple[Arrow, dict[str, list[float]]]:
+    """Return the problem, and the range of each law."""
+    ranges = _ranges(plan, scans, no, given, start)
+    limits = np.tile([-math.inf, math.inf], (len(plan.shared), 1))
+    for name, law in plan.laws.items():
+        if len(law.names):
+            limits[plan.columns(name)] = law.limits(plan.t, *_finite(ranges[name]))
+    for k, name in enumerate(plan.shared):
+        pair = given.get(name, (None, None))
+        limits[k] = [old if new is None else new for old, new in zip(limits[k], pair, strict=True)]
+    own = tables(scans)[:no].reshape(-1, 2)
+    led = np.array([ranges[name] for name in plan.led])
+    return Arrow(scans, plan, own, led, limits), ranges
+
+
+def _finite(pair: Sequence[float]) -> tuple[float, float]:
+    low, high = (float(one) for one in pair)
+    return (low if math.isfinite(low) else -1e3), (high if math.isfinite(high) else 1e3)
+
+
+def _starts(plan: Plan, led: Array, start: Mapping[str, float], limits: Array) -> list[Array]:
+    """Return shared parameters to start from: all combinations of the first guesses of every law."""
+    each = []
+    for name, law in plan.laws.items():
+        known = led[:, plan.led.index(name)] if name in plan.led else np.full(plan.t.size, start.get(name, 0.0))
+        each.append([(plan.columns(name), one) for one in law.starts(plan.t, known)])
+    out = []
+    for some in list(product(*each))[:MOST_STARTS]:
+        theta = np.zeros(len(plan.shared))
+        for columns, one in some:
+            theta[columns] = one
+        for k, name in enumerate(plan.shared):
+            theta[k] = start.get(name, theta[k])
+        out.append(np.clip(theta, *limits.T))
+    return out
+
+
+def _found(arrow: Arrow, x: Array, starts: Sequence[Array]) -> Found:
+    """Return the best of what starts lead to: first by the quadratics of single scans, then on the data."""
+    no = x.shape[1] - arrow.led_limits.shape[0]
+    quadratics = [Quadratic(row, scan.triangle(row)) for scan, row in zip(arrow.scans, x, strict=True)]
+    simple = Arrow(quadratics, arrow.laws, arrow.own_limits, arrow.led_limits, arrow.limits)
+    places = []
+    for theta in starts:
+        near = simple.at(theta, x[:, :no])
+        for one in [theta] if near is None else [theta, minimise(simple, near).place.theta]:
+            place = _with_own(arrow, simple, one, x)
+            places += [] if place is None else [place]
+    if not places:
+        raise ParameterError(
+            "nowhere do the laws start within the limits of what they lead: give start values, or wider bounds"
+        )
+    places.sort(key=lambda one: one.cost)
+    return min((minimise(arrow, one) for one in places[:2]), key=lambda one: one.place.cost)
+
+
+def _with_own(arrow: Arrow, simple: Arrow, theta: Array, x: Array) -> Place | None:
+    """Return the place on the data at shared parameters, with own numbers that go with them to first order."""
+    no = x.shape[1] - arrow.led_limits.shape[0]
+    first = simple.at(theta, x[:, :no])
+    if first is None:
+        return None
+    best = minimise(Arrow(simple.scans, lambda _: (first.led, 0.0 * first.slopes), *_still(arrow)), first, 3).place
+    return arrow.at(theta, best.own)
+
+
+def _still(arrow: Arrow) -> tuple[Array, Array, Array]:
+    return arrow.own_limits, arrow.led_limits, arrow.limits
+
+
+def _result(
+    scans: Sequence[PosedScan],
+    fits: Sequence[FitResult],
+    plan: Plan,
+    own: Sequence[str],
+    found: Found,
+    ranges: Mapping[str, Sequence[float]],
+    arrow: Arrow,
+    measure: Measure,
+    seconds: float,
+) -> ParametricFit:
+    here = found.place
+    low, high = arrow.limits.T
+    width = np.where(np.isfinite(high - low), high - low, np.maximum(np.abs(here.theta), 1.0))
+    on_bound = (here.theta - low <= SEEN * width) | (high - here.theta <= SEEN * width)
+    errors = spread(scans, found, on_bound)
+    x = np.concatenate([here.own, here.led], axis=1)
+    widths = _widths(own, arrow.own_limits, here.own)
+    ln_prior = sum(law.ln_prior(plan.t, *_finite(ranges[name])) for name, law in plan.laws.items() if len(law.names))
+    remarks = [*measure.remarks]
+    remarks += [f"{plan.shared[k]} ended on a bound, {here.theta[k]:g}" for k in np.flatnonzero(on_bound)]
+    untold = np.isnan(np.diag(errors.shared)) & ~on_bound
+    remarks += [f"the data do not tell {plan.shared[k]}: fix it, or take a simpler law" for k in np.flatnonzero(untold)]
+    if not found.converged:
+        remarks.append("the fit did not converge: start nearer, or take simpler laws")
+    return ParametricFit(
+        plan=plan,
+        names=plan.shared,
+        values=here.theta,
+        covariance=errors.shared,
+        columns=(*own, *plan.led),
+        table=x,
+        errors=np.sqrt(errors.scans),
+        chi2=np.array([float(R[:, -1] @ R[:, -1]) for R in here.triangles]),
+        rw=np.array([scan.rw(row) for scan, row in zip(scans, x, strict=True)]),
+        lnz=ln_evidence(found, widths, ln_prior),
+        common=errors.common,
+        converged=found.converged,
+        evaluations=found.evaluations,
+        seconds=seconds,
+        remarks=tuple(remarks),
+        fits=tuple(fits),
+        measure=measure,
+    )
+
+
+def _widths(own: Sequence[str], limits: Array, values: Array) -> Array:
+    """Return the widths (no,) of the priors of own numbers: of their limits, or to twice the largest value."""
+    reach = 2.0 * np.abs(values).max(axis=0, initial=0.0)
+    low, high = limits.T
+    return np.asarray(np.where(np.isfinite(high), high, reach) - np.where(np.isfinite(low), low, -reach))

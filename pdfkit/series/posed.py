@@ -1,0 +1,208 @@
+"""Scans of a series as least-squares problems: fitted one by one, then as functions of their parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.data.curves import PDF
+from pdfkit.data.spectrum import NoiseSpectrum
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.least_squares import fit
+from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.reweighing import noise_waves
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.model import Model
+from pdfkit.results.result import FitResult
+
+Progress = Callable[[int, int], None]
+
+
+COMMON = 0.1
+"""Correlation of the residuals of different scans from which on what all miss alike is taken out of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measure:
+    """What misfits of scans are measured by: spectra of the noise, sizes (S,) of whitened residuals that count as one
+    error, and what the model misses in all scans alike (m,), None where that is nothing or points differ.
+    """
+
+    noises: tuple[NoiseSpectrum | None, ...]
+    sizes: Array
+    missed: Array | None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class PosedScan:
+    """A scan as a function of its parameters x (n,): its own, then those that laws lead.
+
+    order (n,): where these are among the free ones of the residuals. size: of whitened residuals in units of the noise.
+    missed: what is taken out of the residual because all scans have it.
+    """
+
+    residuals: Residuals
+    order: IntArray
+    size: float = 1.0
+    missed: Array | None = None
+
+    def triangle(self, x: Array) -> Array:
+        """Return the triangular factor (n + 1, n + 1) of [J, f] in units of the noise."""
+        rows = self.residuals.system(self._free(x))[np.append(self.order, -1)]
+        return Residuals.factor(np.ascontiguousarray(rows)) / self.size
+
+    def _free(self, x: Array) -> Array:
+        out = np.empty(x.size)
+        out[self.order] = x
+        return out
+
+    def waves(self, x: Array) -> Array:
+        """Return the noise of Jᵀf, a root (n, q) of its covariance: equal columns are equal noise in every scan.
+
+        With nothing known of its spectrum it is that of whitened residuals of size 1.
+        """
+        (one,) = self.residuals.sets
+        slopes = self.residuals.last_curves(self._free(x))[0][1][self.order]
+        if one.posed.noise is None:
+            return one.rows(one.target, slopes)[:-1] / self.size
+        return noise_waves(one, slopes) / self.size**2
+
+    def misfit(self, x: Array) -> Array:
+        """Return G_calc − G_obs (m,) at the points that are fitted."""
+        (one,), ((G, _),) = self.residuals.sets, self.residuals.last_curves(self._free(x))
+        return G - one.target + (0.0 if self.missed is None else self.missed)
+
+    def rw(self, x: Array) -> float:
+        """Return Rw, all points alike."""
+        target = self.residuals.sets[0].target - (0.0 if self.missed is None else self.missed)
+        return float(np.linalg.norm(self.misfit(x)) / np.linalg.norm(target))
+
+    def without(self, missed: Array | None) -> PosedScan:
+        """Return the scan with what all scans miss alike taken out of the residual."""
+        if missed is None:
+            return self
+        sets = [replace(one, target=one.target + missed) for one in self.residuals.sets]
+        return replace(self, residuals=self.residuals.with_sets(sets), missed=missed)
+
+    @property
+    def limits(self) -> Array:
+        """Lowest and highest values (n, 2)."""
+        mapping = self.residuals.mapping
+        return np.column_stack([mapping.low, mapping.high])[self.order]
+
+
+def one_by_one(
+    model: Model, scans: Sequence[PDF], free: Sequence[str], progress: Progress | None = None, **options: Any
+) -> list[FitResult]:
+    """Return plain fits of each scan, every one from where the one before ended.
+
+    options : ranges, bounds, ties, ... as for `pdfkit.fit`. PdfkitError that names the scan where a fit is impossible.
+    """
+    fits: list[FitResult] = []
+    for k, pdf in enumerate(scans):
+        if not isinstance(pdf, PDF):
+            raise PdfkitError(f"scan {k + 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
+        try:
+            fits.append(fit(model, pdf, free=free, search="plain", **options))
+        except PdfkitError as error:
+            raise type(error)(f"scan {k + 1} ({pdf.name or 'without a name'}): {error}") from None
+        model = fits[-1].model.with_instrument(model.instrument) if fits[-1].describes else model
+        if progress is not None:
+            progress(k + 1, len(scans))
+    return fits
+
+
+def posed(
+    fits: Sequence[FitResult], own: Sequence[str], led: Sequence[str], known: Measure | None = None
+) -> tuple[list[PosedScan], Measure]:
+    """Return scans, and the measure of their misfits: the one that is known, or what their fits show.
+
+    Where residuals are alike in all scans, the model misses something: that is no noise of scans, and what is left
+    without it is their measure. Spectra weigh points only where all residuals are noise: scans that are weighed
+    differently differ by the weights as well.
+    """
+    if known is not None:
+        made = [_posed(fit, own, led, noise) for fit, noise in zip(fits, known.noises, strict=True)]
+        pairs = zip(made, known.sizes.tolist(), strict=True)
+        return [replace(scan.without(known.missed), size=size) for scan, size in pairs], known
+    noises = [fit.problem.datasets[0].noise for fit in fits]
+    scans = [_posed(fit, own, led, noise) for fit, noise in zip(fits, noises, strict=True)]
+    x = np.array([values(fit, own, led) for fit in fits])
+    rows = misfits(scans, x)
+    common = correlation(rows)
+    wrong = sum(noise is not None and not noise.weighs for noise in noises)
+    said: tuple[str, ...] = ()
+    if common > COMMON or wrong:
+        noises = [None if noise is None else replace(noise, weighs=False) for noise in noises]
+        scans = [_posed(fit, own, led, noise) for fit, noise in zip(fits, noises, strict=True)]
+    if common > COMMON and rows is not None:
+        scans = [scan.without(rows.mean(axis=0)) for scan in scans]
+        said = (
+            f"residuals of different scans have a correlation of {common:.2f}: what the model misses in all of them is "
+            "in the errors of values, and hardly in those of differences along the series, nor in ln Z",
+        )
+    elif wrong:
+        said = (f"the residuals of {wrong} of {len(fits)} scans are no noise: points of all scans weigh alike",)
+    sizes = np.array([_size(scan, row) for scan, row in zip(scans, x, strict=True)])
+    scans = [replace(scan, size=size) for scan, size in zip(scans, sizes.tolist(), strict=True)]
+    return scans, Measure(tuple(noises), sizes, scans[0].missed, said)
+
+
+def _posed(result: FitResult, own: Sequence[str], led: Sequence[str], noise: NoiseSpectrum | None) -> PosedScan:
+    params = result.params.copy()
+    for name in (*own, *led):
+        if params[name].expr:
+            raise ParameterError(f"{name} is tied to {params[name].expr}: leave out the tie, or the law", key=name)
+        params[name].vary = True
+    (one,) = result.problem.datasets
+    problem = replace(result.problem, datasets=(replace(one, noise=noise),))
+    residuals = Residuals(problem, ParameterMap.of(params))
+    names = residuals.mapping.free_names
+    return PosedScan(residuals, np.array([names.index(name) for name in (*own, *led)]))
+
+
+def _size(scan: PosedScan, x: Array) -> float:
+    """Return the size of whitened residuals that counts as one error at x, where a fit of the scan alone ended."""
+    residuals, (one,) = scan.residuals, scan.residuals.sets
+    weighed = one.posed.noise is not None and one.posed.noise.weighs
+    if weighed or (one.posed.noise is None and residuals.has_errors):
+        return math.sqrt(residuals.count / residuals.independent)
+    square = float(np.sum(scan.triangle(x)[:, -1] ** 2))
+    return math.sqrt(max(square, 1e-20 * residuals.norm2()) / residuals.freedom)
+
+
+def correlation(rows: Array | None) -> float:
+    """Return the mean correlation of two rows of residuals (S, m), 0 where they cannot be compared."""
+    if rows is None or len(rows) < 2 or not rows.any(axis=1).all():
+        return 0.0
+    count = len(rows)
+    whole = np.sum(rows / np.linalg.norm(rows, axis=1)[:, None], axis=0)
+    return float(np.clip((whole @ whole - count) / (count * (count - 1)), 0.0, 1.0))
+
+
+def values(result: FitResult, own: Sequence[str], led: Sequence[str]) -> Array:
+    """Return the parameters (n,) that a fit found: own ones, then led ones."""
+    return np.array([float(result.params[name].value) for name in (*own, *led)])
+
+
+def tables(scans: Sequence[PosedScan]) -> Array:
+    """Return limits (n, 2) that hold in all scans."""
+    each = np.array([one.limits for one in scans])
+    return np.column_stack([each[:, :, 0].min(axis=0), each[:, :, 1].max(axis=0)])
+
+
+def misfits(scans: Sequence[PosedScan], x: Array) -> Array | None:
+    """Return residuals (S, m) of scans at x (S, n); None where these have different points."""
+    each = [one.misfit(row) for one, row in zip(scans, x, strict=True)]
+    grids = [one.residuals.sets[0].evaluate.r for one in scans]
+    same = all(r.size == grids[0].size and np.array_equal(r, grids[0]) for r in grids)
+    return np.array(each) if same else None
+
+
+Bounds = Mapping[str, tuple[float | None, float | None]]
