@@ -26,16 +26,16 @@ from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
+from pdfkit.model.blocks import NO_WEIGHTS, Block, add_weighted, alike, cut
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
 from pdfkit.model.envelope import Envelope, Varied
-from pdfkit.model.mixture import Factor, Mean, factors
+from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
 from pdfkit.model.weights import PairWeights, QWeights, mean_amplitude
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
 from pdfkit.shapes import Bulk, Whole
 
-NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
 MOST_EXTRA = 100.0
 # Share of the range of ripples that may be missing: 5e-6 of max|G| at the most, for what lies beyond is 3e-3 of it.
@@ -168,12 +168,12 @@ class Evaluator:
                 out[block.name, pair] = self._asked(curve[0])
         return out
 
-    def _cut_together(self, blocks: list[_Block], nq: int) -> Array:
+    def _cut_together(self, blocks: list[Block], nq: int) -> Array:
         """Return G and its derivatives (1 + nq, nr): all that has one weight is added before it is transformed."""
         grid = blocks[0].grid
         out = np.zeros((1, 1 + nq, grid.period))
         tailed = blocks[0].envelope.tailed
-        alike: dict[Any, list[_Block]] = {}
+        alike: dict[Any, list[Block]] = {}
         for block in blocks:
             weights = block if block.weights.changes else block.weights
             own = (id(weights), block.factor and block.found.composition.elements)
@@ -185,25 +185,25 @@ class Evaluator:
                 curves = np.zeros((some[0].curves.shape[0], 1 + nq, grid.count))
                 for block in some:
                     block.envelop(block.curves, grid.nodes, block.taper, curves, even=even)
-                _add_weighted(some[0], curves, some[0].active, sums, even=even)
+                add_weighted(some[0], curves, some[0].active, sums, even=even)
             if factor is not None:
                 factor.apply(sums[0])
                 out += sums
         return grid.resample(grid.back(out[0]))
 
-    def _finish(self, block: _Block) -> Array:
+    def _finish(self, block: Block) -> Array:
         """Return a block's curves on r (npairs, 1 + nq, nr): envelopes and cut in the order of the convention."""
         curves = self._uncut(block)
         return self._filtered(curves) if self._filter and self._before else curves
 
-    def _uncut(self, block: _Block) -> Array:
+    def _uncut(self, block: Block) -> Array:
         """Return what `_finish` does, short of another program's filter where that comes last."""
         grid = block.grid
         if self._cut_last:
-            return grid.resample(_cut(block, block.active, *block.both_enveloped()))
+            return grid.resample(cut(block, block.active, *block.both_enveloped()))
         curves = block.curves
         if self._terminated:
-            curves = _cut(block, np.arange(block.active.size), curves * block.taper)
+            curves = cut(block, np.arange(block.active.size), curves * block.taper)
         curves = grid.resample(curves)
         if not self._terminated:
             block.found.subtract_baseline(self.r, block.slope, curves)
@@ -211,7 +211,7 @@ class Evaluator:
             curves = self._filtered(curves)
         return block.enveloped(curves, self.r, np.ones(1))
 
-    def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[_Block]:
+    def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[Block]:
         """Return every phase's curves on the shared grid, before envelope and cut."""
         self.messages, self.lost = [], []
         both = zip(self._offsets, self._all_varied(tangents), strict=True)
@@ -225,14 +225,14 @@ class Evaluator:
         """Whether phases may differ in composition, and ⟨f(Q)⟩ of the sample is not that of each."""
         return self._in_q and self._cut_last and len(self.phases) > 1 and self.convention.mixture == "sample"
 
-    def _mixed(self, blocks: list[_Block]) -> list[_Block]:
+    def _mixed(self, blocks: list[Block]) -> list[Block]:
         """Return the blocks with what ⟨f(Q)⟩² of the whole sample leaves on each; as they are if all are alike."""
-        if all(_alike(block, blocks[0]) for block in blocks[1:]):
+        if all(alike(block, blocks[0]) for block in blocks[1:]):
             return blocks
         means = [self._mean(block) for block in blocks]
         return [replace(block, factor=one) for block, one in zip(blocks, factors(means), strict=True)]
 
-    def _mean(self, block: _Block) -> Mean:
+    def _mean(self, block: Block) -> Mean:
         composition, envelope = block.found.composition, block.envelope
         f, changes = mean_amplitude(composition, self.instrument, self.strengths, block.grid)
         return Mean(envelope.scale, f, envelope.varied.scale, {int(block.active[q]): one for q, one in changes.items()})
@@ -318,7 +318,7 @@ class Evaluator:
             self._grids[step] = model_cut.make_grid(self.r, step, band, self._extra, self._end)
         return self._grids[step]
 
-    def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> _Block:
+    def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> Block:
         found, nq = part.found, part.active.size
         # The only species has the weight 1 at every Q.
         in_q = self._in_q and weighted and len(found.composition.elements) > 1
@@ -346,7 +346,7 @@ class Evaluator:
         seen = found.composition if in_q else None
         about = self._weights_in_q(grid, seen)
         tail = self._weights_in_q(grid, seen, even=True) if part.envelope.tailed else NO_WEIGHTS
-        return _Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, tail, split)
+        return Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, tail, split)
 
     def _portions(self, part: _Part, grid: Grid) -> Iterable[slice]:
         """Return the peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
@@ -399,82 +399,6 @@ class _Part:
     found: Peaks
     active: IntArray
     envelope: Envelope
-
-
-@dataclass(frozen=True)
-class _Block:
-    """One phase on the grid. curves (npairs, 1 + nactive, n): G before envelopes, then its active derivatives."""
-
-    name: str
-    found: Peaks
-    grid: Grid
-    curves: Array
-    slope: Array
-    active: IntArray
-    envelope: Envelope
-    weights: QWeights
-    tail: QWeights
-    split: bool
-    factor: Factor | None = None
-
-    @property
-    def taper(self) -> Array:
-        """Fades what lies beyond r, except of a cluster that ends within the grid."""
-        shape = self.envelope.shape
-        whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
-        return np.ones(1) if whole else self.grid.taper
-
-    def envelop(self, curves: Array, r: Array, taper: Array, out: Array, *, even: bool = False) -> None:
-        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included; even: see `Envelope`."""
-        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0, even=even)
-        kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
-
-    def enveloped(self, curves: Array, r: Array, taper: Array, *, even: bool = False) -> Array:
-        """Return curves × envelope (npairs, 1 + nq, nr), all derivatives included."""
-        out = np.zeros((curves.shape[0], 1 + self.envelope.varied.scale.size, r.size))
-        self.envelop(curves, r, taper, out, even=even)
-        return out
-
-    def both_enveloped(self) -> list[Array]:
-        """Return the curves on the nodes × envelope, and where lines have a tail the even ones."""
-        both = (False, True)[: 1 + self.envelope.tailed]
-        return [self.enveloped(self.curves, self.grid.nodes, self.taper, even=even) for even in both]
-
-
-def _cut(block: _Block, directions: IntArray, curves: Array, tail: Array | None = None) -> Array:
-    """Cut node curves (npairs, nq, count) with the weights of their pairs: each if split, else their sum (1, …).
-
-    tail : what to add to them of even curves, of the same shape.
-    """
-    grid, count = block.grid, curves.shape[0] if block.split else 1
-    out = np.zeros((count, curves.shape[1], grid.period))
-    _add_weighted(block, curves, directions, out)
-    if tail is not None:
-        _add_weighted(block, tail, directions, out, even=True)
-    if block.factor is not None:
-        for spectrum in out:
-            block.factor.apply(spectrum)
-    return grid.back(out.reshape(-1, grid.period)).reshape(count, -1, grid.count)
-
-
-def _add_weighted(block: _Block, curves: Array, directions: IntArray, out: Array, *, even: bool = False) -> None:
-    """Add the transform of curves × weights to out (npairs or 1, nq, period); directions: of the active ones in out."""
-    weights = block.tail if even else block.weights
-    add = block.grid.add_even_transform if even else block.grid.add_transform
-    for k in range(out.shape[0]):
-        some = slice(k, k + 1) if block.split else slice(None)
-        add(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
-        for q, change in weights.changes.items():
-            row = 1 + int(directions[q])
-            add(curves[some, :1], change[some], out[k, row : row + 1])
-
-
-def _alike(block: _Block, other: _Block) -> bool:
-    """Whether two phases have and keep the same fractions of the same species."""
-    one, another = block.found.composition, other.found.composition
-    if one.elements != another.elements or one.tangents.any() or another.tangents.any():
-        return False
-    return block.weights is other.weights or bool(np.abs(one.fractions - another.fractions).max() < 1e-12)
 
 
 def _narrowest(found: Peaks) -> float:

@@ -9,8 +9,9 @@
 | any other text | arithmetic on the index, other laws and parameters of its own, by `pdfkit._expressions` |
 
 ⟨u²⟩ along one direction is what a U is. Sources: Debye, Ann. Phys. 348, 49 (1913), with the ¼ of the motion at 0 K as
-in Waller, Z. Phys. 17, 398 (1923); both laws in Willis & Pryor, Thermal Vibrations in Crystallography, 1975. The static part is disorder that no temperature takes away. The order parameter is that of a continuous
-transition in Landau's sense, near it; its exponent is free.
+in Waller, Z. Phys. 17, 398 (1923); both laws in Willis & Pryor, Thermal Vibrations in Crystallography, 1975. The static
+part is disorder that no temperature takes away. The order parameter is that of a continuous transition in Landau's
+sense, near it; its exponent is free.
 """
 
 from __future__ import annotations

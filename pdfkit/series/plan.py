@@ -154,7 +154,9 @@ def _names(refinable: list[str], key: str) -> list[str]:
 def _law(
     model: Model, name: str, given: Law | str, start: Mapping[str, float], known: frozenset[str], refinable: list[str]
 ) -> Law:
-    others = _expressions.names(given) & set(refinable) - known if isinstance(given, str) and given not in WORDS else set()
+    others = (
+        _expressions.names(given) & set(refinable) - known if isinstance(given, str) and given not in WORDS else set()
+    )
     if others:
         raise ParameterError(
             f"the law of {name} uses {min(others)}, which follows no law: give it one, or tie the two with ties=",

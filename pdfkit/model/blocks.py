@@ -1,0 +1,94 @@
+"""One phase of a model on the grid of its nodes: curves by pair of species, their envelope, and their way through Q."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.kernels import peaks as kernels
+from pdfkit.model.cut import Grid
+from pdfkit.model.envelope import Envelope
+from pdfkit.model.mixture import Factor
+from pdfkit.model.weights import QWeights
+from pdfkit.phases.base import Peaks
+from pdfkit.shapes import Whole
+
+NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
+
+
+@dataclass(frozen=True)
+class Block:
+    """One phase on the grid. curves (npairs, 1 + nactive, n): G before envelopes, then its active derivatives."""
+
+    name: str
+    found: Peaks
+    grid: Grid
+    curves: Array
+    slope: Array
+    active: IntArray
+    envelope: Envelope
+    weights: QWeights
+    tail: QWeights
+    split: bool
+    factor: Factor | None = None
+
+    @property
+    def taper(self) -> Array:
+        """Fades what lies beyond r, except of a cluster that ends within the grid."""
+        shape = self.envelope.shape
+        whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
+        return np.ones(1) if whole else self.grid.taper
+
+    def envelop(self, curves: Array, r: Array, taper: Array, out: Array, *, even: bool = False) -> None:
+        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included; even: see `Envelope`."""
+        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0, even=even)
+        kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
+
+    def enveloped(self, curves: Array, r: Array, taper: Array, *, even: bool = False) -> Array:
+        """Return curves × envelope (npairs, 1 + nq, nr), all derivatives included."""
+        out = np.zeros((curves.shape[0], 1 + self.envelope.varied.scale.size, r.size))
+        self.envelop(curves, r, taper, out, even=even)
+        return out
+
+    def both_enveloped(self) -> list[Array]:
+        """Return the curves on the nodes × envelope, and where lines have a tail the even ones."""
+        both = (False, True)[: 1 + self.envelope.tailed]
+        return [self.enveloped(self.curves, self.grid.nodes, self.taper, even=even) for even in both]
+
+
+def cut(block: Block, directions: IntArray, curves: Array, tail: Array | None = None) -> Array:
+    """Cut node curves (npairs, nq, count) with the weights of their pairs: each if split, else their sum (1, …).
+
+    tail : what to add to them of even curves, of the same shape.
+    """
+    grid, count = block.grid, curves.shape[0] if block.split else 1
+    out = np.zeros((count, curves.shape[1], grid.period))
+    add_weighted(block, curves, directions, out)
+    if tail is not None:
+        add_weighted(block, tail, directions, out, even=True)
+    if block.factor is not None:
+        for spectrum in out:
+            block.factor.apply(spectrum)
+    return grid.back(out.reshape(-1, grid.period)).reshape(count, -1, grid.count)
+
+
+def add_weighted(block: Block, curves: Array, directions: IntArray, out: Array, *, even: bool = False) -> None:
+    """Add the transform of curves × weights to out (npairs or 1, nq, period); directions: of the active ones in out."""
+    weights = block.tail if even else block.weights
+    add = block.grid.add_even_transform if even else block.grid.add_transform
+    for k in range(out.shape[0]):
+        some = slice(k, k + 1) if block.split else slice(None)
+        add(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
+        for q, change in weights.changes.items():
+            row = 1 + int(directions[q])
+            add(curves[some, :1], change[some], out[k, row : row + 1])
+
+
+def alike(block: Block, other: Block) -> bool:
+    """Whether two phases have and keep the same fractions of the same species."""
+    one, another = block.found.composition, other.found.composition
+    if one.elements != another.elements or one.tangents.any() or another.tangents.any():
+        return False
+    return block.weights is other.weights or bool(np.abs(one.fractions - another.fractions).max() < 1e-12)
