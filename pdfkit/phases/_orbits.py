@@ -113,18 +113,14 @@ def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:
     One pair stands for its whole group, whose number is its `mult`.
     """
     site, aniso = points[0].atoms.site, points[0].aniso
-    states = (
-        np.array([point.geometry.g for point in points]),
-        np.array([point.geometry.x for point in points]),
-        np.array([point.u[site] for point in points]),
-        np.array([point.geometry.b for point in points]),
-        np.array([point.traces()[0] if aniso else np.zeros(site.size) for point in points]),
-        np.array([point.occ[site] for point in points]),
-    )
     marks = np.empty((groups.mult.size, 2))
-    merging.mark_pairs(groups.atom_i, groups.atom_j, groups.shift, *states, aniso, marks)
+    for k, point in enumerate(points):
+        trace = point.traces()[0] if aniso else np.zeros(site.size)
+        state = point.geometry.g, point.geometry.x, point.u[site], point.geometry.b, trace, point.occ[site]
+        merging.mark_pairs(groups.atom_i, groups.atom_j, groups.shift, *state, aniso, k, marks)
     first, total = np.empty(groups.mult.size, dtype=np.int64), np.empty(groups.mult.size)
-    count = merging.merge_marks(marks, groups.group_pair, groups.mult, first, total)
+    table = np.zeros(1 << max(4, (2 * groups.mult.size - 1).bit_length()), dtype=np.int32)
+    count = merging.merge_marks(marks, groups.group_pair, groups.mult, table, first, total)
     kept = first[:count]
     return PairGroups(
         groups.atom_i[kept],

@@ -124,8 +124,9 @@ def _labels(groups: PairGroups, crystal: Crystal, space: Space) -> tuple[IntArra
         columns += [here[:, 1] / (OF_U * least_s), here[:, 3] / (OF_U * least_s)]
         columns += [here[:, 2] / (groups.mult * OF_OCCUPANCY)]
         columns += [(here[:, 0] - found[0][:, 0]) / (MOVING * least)] if k else []
-    label, distance = np.empty(n, dtype=np.int64), found[0][:, 0].copy()
-    count = merging.near_groups(np.argsort(distance), distance, width, np.column_stack(columns), label)
+    label, heads, distance = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64), found[0][:, 0].copy()
+    widest, marks = float(width.max(initial=0.0)), np.column_stack(columns)
+    count = merging.near_groups(np.argsort(distance), distance, width, widest, marks, heads, label)
     return label, count
 
 

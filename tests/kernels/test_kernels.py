@@ -58,7 +58,7 @@ def test_numbers_of_a_pair() -> None:
     i, j = np.array([0, 1], dtype=np.int32), np.array([1, 2], dtype=np.int32)
     shift = np.array([[1, 0, -1], [0, 2, 1]], dtype=np.int32)
     u, trace, occ, marks = rng.uniform(size=3), rng.uniform(size=3), rng.uniform(size=3), np.empty((2, 2))
-    merging.mark_pairs(i, j, shift, *(one[None] for one in (g, x, u, b, trace, occ)), True, marks)
+    merging.mark_pairs(i, j, shift, g, x, u, b, trace, occ, True, 0, marks)
     for p in range(2):
         v = (x[j[p]] + shift[p] - x[i[p]]) @ rows
         n = v / np.linalg.norm(v)
