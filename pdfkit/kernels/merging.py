@@ -7,6 +7,7 @@ where to look for one that agrees is said by a hash of the first number, the squ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,7 @@ def merge_marks(marks: Array, kind: IntArray, mult: Array, table: Int32Array, fi
             h = np.uint64(at) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(kind[p]) * np.uint64(0xC2B2AE3D27D4EB4F)
             h ^= h >> np.uint64(29)
             h *= np.uint64(0xBF58476D1CE4E5B9)
-            slot = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
+            slot: Any = np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
             while found < 0 and table[slot] != 0:
                 group = table[slot] - 1
                 q = first[group]
