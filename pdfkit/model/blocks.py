@@ -8,10 +8,11 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels import peaks as kernels
+from pdfkit.model import cut as model_cut
 from pdfkit.model.cut import Grid
 from pdfkit.model.envelope import Envelope
 from pdfkit.model.mixture import Factor
-from pdfkit.model.weights import QWeights
+from pdfkit.model.weights import PairWeights, QWeights
 from pdfkit.phases.base import Peaks
 from pdfkit.shapes import Whole
 
@@ -35,27 +36,40 @@ class Block:
     factor: Factor | None = None
 
     @property
-    def taper(self) -> Array:
-        """Fades what lies beyond r, except of a cluster that ends within the grid."""
+    def _faded(self) -> bool:
+        """Whether what lies beyond r is faded out: but for a cluster that ends within the grid."""
         shape = self.envelope.shape
-        whole = isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1]
-        return np.ones(1) if whole else self.grid.taper
+        return not (isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1])
 
-    def envelop(self, curves: Array, r: Array, taper: Array, out: Array, *, even: bool = False) -> None:
-        """Add curves × envelope to out (npairs, 1 + nq, nr), all derivatives included; even: see `Envelope`."""
-        value, slopes, along = self.envelope.at(r, self.grid.step if r is self.grid.nodes else 0.0, even=even)
-        kernels.envelop(curves, self.active, value * taper, slopes * taper, along, out)
+    @property
+    def taper(self) -> Array:
+        """Fades what lies beyond r."""
+        return self.grid.taper if self._faded else np.ones(1)
 
-    def enveloped(self, curves: Array, r: Array, taper: Array, *, even: bool = False) -> Array:
-        """Return curves × envelope (npairs, 1 + nq, nr), all derivatives included."""
-        out = np.zeros((curves.shape[0], 1 + self.envelope.varied.scale.size, r.size))
-        self.envelop(curves, r, taper, out, even=even)
+    def envelop(self, out: Array, *, even: bool = False) -> None:
+        """Add the curves × envelope to out (npairs, 1 + nq, n), all derivatives included; even: see `Envelope`."""
+        grid = self.grid
+        damp = model_cut.damping(grid, self.envelope.qdamp, faded=self._faded)
+        factors = self.envelope.at(grid.nodes, damp, grid.step, even=even)
+        kernels.envelop(self.curves, self.active, *factors, out)
+
+    def enveloped(self, curves: Array, r: Array) -> Array:
+        """Return curves on any r × envelope (npairs, 1 + nq, nr), all derivatives included."""
+        out = self._nothing(curves.shape[0], r.size)
+        factors = self.envelope.at(r, np.exp(-0.5 * (self.envelope.qdamp * r) ** 2), 0.0)
+        kernels.envelop(curves, self.active, *factors, out)
         return out
 
     def both_enveloped(self) -> list[Array]:
         """Return the curves on the nodes × envelope, and where lines have a tail the even ones."""
         both = (False, True)[: 1 + self.envelope.tailed]
-        return [self.enveloped(self.curves, self.grid.nodes, self.taper, even=even) for even in both]
+        out = [self._nothing(self.curves.shape[0], self.grid.count) for _ in both]
+        for even, one in zip(both, out, strict=True):
+            self.envelop(one, even=even)
+        return out
+
+    def _nothing(self, npairs: int, n: int) -> Array:
+        return np.zeros((npairs, 1 + self.envelope.varied.scale.size, n))
 
 
 def cut(block: Block, directions: IntArray, curves: Array, tail: Array | None = None) -> Array:
@@ -81,9 +95,12 @@ def add_weighted(block: Block, curves: Array, directions: IntArray, out: Array, 
     for k in range(out.shape[0]):
         some = slice(k, k + 1) if block.split else slice(None)
         add(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
+        if not weights.changes:
+            continue
+        value = block.grid.transform(np.ascontiguousarray(curves[some, 0]), even=even)
         for q, change in weights.changes.items():
             row = 1 + int(directions[q])
-            add(curves[some, :1], change[some], out[k, row : row + 1])
+            value.add(change[some], out[k, row : row + 1])
 
 
 def alike(block: Block, other: Block) -> bool:
@@ -92,3 +109,14 @@ def alike(block: Block, other: Block) -> bool:
     if one.elements != another.elements or one.tangents.any() or another.tangents.any():
         return False
     return block.weights is other.weights or bool(np.abs(one.fractions - another.fractions).max() < 1e-12)
+
+
+def slopes(found: Peaks, weights: PairWeights, *, apart: bool) -> Array:
+    """Return ρ₀w_ab and its derivatives (npairs, 1 + nq), or (1, …) their sums where pairs are not kept apart."""
+    if not found.drho0.size:
+        slope = (found.rho0 * weights.share)[:, None]
+    else:
+        slope = np.empty((weights.share.size, 1 + found.drho0.size))
+        slope[:, 0] = found.rho0 * weights.share
+        slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
+    return slope if apart else slope.sum(axis=0, keepdims=True)

@@ -12,8 +12,10 @@ beyond the last r asked for are included up to `ripple_range` further and faded 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +48,8 @@ class Grid:
     """Nodes k·step for k = 0…count − 1, and how to get from there to `r`.
 
     taper (count,): fades the part beyond the last r; period: length of the sine transform, whose Q are kπ/(period·step)
-    for k = 0…period − 1; sine (period,) = sin(πj/period); first, taps, pad: resampling onto r (see `resample`).
+    for k = 0…period − 1; sine (period,) = sin(πj/period); first, taps: resampling onto r (see `resample`); half
+    (1, count): what the transform back is multiplied with.
     """
 
     step: float
@@ -55,50 +58,93 @@ class Grid:
     taper: Array
     period: int
     sine: Array
-    pad: int
     first: IntArray
     taps: Array
+    half: Array
 
     def add_transform(self, curves: Array, weights: Array, out: Array) -> None:
         """Add Σ_c weights[c] × sine transform of curves[c] to out (nq, ≤ period).
 
         curves (ncurves, nq, ≤ period), the first point at 0; weights (ncurves, period).
         """
-        from scipy import fft
-
         flat = np.ascontiguousarray(curves.reshape(-1, curves.shape[-1]))
         rows = sines.occupied(flat)
         for low in range(0, rows.size, AT_ONCE):
             some = rows[low : low + AT_ONCE]
-            folded = np.empty((some.size, self.period))
-            sines.fold(flat, some, self.sine, folded)
-            sines.add_sines(fft.rfft(folded), some, curves.shape[1], weights, out)
+            sines.add_sines(self._folded(flat, some), some, curves.shape[1], weights, out)
+
+    def transform(self, curves: Array, *, even: bool = False) -> Transform:
+        """Return the sine (or cosine) transforms of curves (n, ≤ period), to be added with several weights."""
+        if even:
+            return Transform(self._cosines(curves), None)
+        rows = np.arange(curves.shape[0])
+        return Transform(self._folded(curves, rows), rows)
+
+    def _folded(self, curves: Array, rows: IntArray) -> Any:
+        folded = np.empty((rows.size, self.period))
+        sines.fold(curves, rows, self.sine, folded)
+        return _rfft()(folded)
 
     def add_even_transform(self, curves: Array, weights: Array, out: Array) -> None:
         """Do what `add_transform` does with the cosine transform: for curves whose continuation to r < 0 is even."""
+        for curve, weight in zip(curves, weights, strict=True):
+            out += weight * self._cosines(curve)
+
+    def _cosines(self, curves: Array) -> Array:
         from scipy import fft
 
-        for curve, weight in zip(curves, weights, strict=True):
-            padded = np.zeros((curve.shape[0], self.period + 1))
-            padded[:, : self.count] = curve
-            out += weight * fft.dct(padded, type=1)[:, :-1]
+        padded = np.zeros((curves.shape[0], self.period + 1))
+        padded[:, : self.count] = curves
+        return np.asarray(fft.dct(padded, type=1)[:, :-1])
 
     def back(self, spectrum: Array) -> Array:
         """Node values (n, count) of what was transformed: spectrum (n, period)."""
         out = np.zeros((spectrum.shape[0], self.count))
-        self.add_transform(spectrum[None], np.full((1, self.count), 0.5 / self.period), out)
+        rows = np.arange(spectrum.shape[0])
+        for low in range(0, rows.size, AT_ONCE):
+            some = rows[low : low + AT_ONCE]
+            sines.add_sines(self._folded(spectrum, some), some, rows.size, self.half, out)
         return out
 
     def resample(self, curves: Array) -> Array:
         """Return odd curves (…, count), band-limited on the nodes, on the output r (…, nr)."""
-        lead = curves.shape[:-1]
-        flat = curves.reshape(-1, self.count)
-        extended = np.empty((flat.shape[0], self.pad + self.count))
-        extended[:, self.pad :] = flat
-        extended[:, : self.pad] = -flat[:, self.pad : 0 : -1]
-        out = np.empty((flat.shape[0], self.first.size))
-        kernels.resample(extended, self.first, self.taps, out)
-        return out.reshape(*lead, self.first.size)
+        out = np.empty((*curves.shape[:-1], self.first.size))
+        self.fill(curves.reshape(-1, self.count), out.reshape(-1, self.first.size))
+        return out
+
+    def fill(self, curves: Array, out: Array) -> None:
+        """Resample curves (n, count) into out (n, nr)."""
+        kernels.resample(np.ascontiguousarray(curves), self.first, self.taps, out)
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Transforms of some curves: of sines as `sines.add_sines` reads them, with its rows; of cosines as they are."""
+
+    found: Any
+    rows: IntArray | None
+
+    def add(self, weights: Array, out: Array) -> None:
+        """Add Σ_c weights[c] × transform of curve c to out (1, period); weights (ncurves, period)."""
+        if self.rows is None:
+            out += (weights * self.found).sum(axis=0)
+        else:
+            sines.add_sines(self.found, self.rows, 1, weights, out)
+
+
+@cache
+def _rfft() -> Callable[[Array], Any]:
+    """Return the real FFT; looking it up costs as much as a short one."""
+    from scipy import fft
+
+    return fft.rfft  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=16)
+def damping(grid: Grid, qdamp: float, *, faded: bool) -> Array:
+    """Return exp[−(qdamp·r)²/2] on the nodes (count,), faded out beyond the last r: fits rarely change it."""
+    out = np.exp(-0.5 * (qdamp * grid.nodes) ** 2)
+    return np.asarray(out * grid.taper if faded else out)
 
 
 # Å: how far the transform of f_a f_b/⟨f⟩² reaches (1e-12 of it is left: LaB6, NaCl, SrTiO3, X-rays and electrons).
@@ -137,29 +183,32 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
     return float(np.clip(wanted, QMIN_RANGE if edge else 4.0, min(100.0, affordable)))
 
 
-def make_grid(r: Array, step: float, band: float, extra: float, end: float) -> Grid:
-    """Build the grid that reaches end + extra (Å, end ≥ r[-1]) and holds content up to `band` (Å⁻¹)."""
+def make_grid(r: Array, step: float, band: float, extra: float, end: float, blur: float = WEIGHT_RANGE) -> Grid:
+    """Build the grid that reaches end + extra (Å, end ≥ r[-1]) and holds content up to `band` (Å⁻¹).
+
+    blur (Å) : how far weights that depend on Q reach; 0 without.
+    """
     half = _half_taps(step, band)
     size = 8.0 * (8.0 * r.size * half + 12.0 * (end + extra) / step)
     _machine.need(size, f"G(r) on {r.size} points to {r[-1]:g} Å", "take fewer points, or a lower rmax")
-    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra, end)
+    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra, end, blur)
 
 
 def _half_taps(step: float, band: float) -> int:
     return math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
 
 
-def _build(buffer: bytes, step: float, band: float, extra: float, end: float) -> Grid:
+def _build(buffer: bytes, step: float, band: float, extra: float, end: float, blur: float) -> Grid:
     r = np.frombuffer(buffer)
     half = _half_taps(step, band)
     last = max(end + extra, end + (half + 2) * step)
-    count = math.ceil(last / step) + 1
+    count = max(math.ceil(last / step) + 1, 2 * half)
     nodes: Array = step * np.arange(count, dtype=np.float64)
     start = end + min(extra, (half + 2) * step)
     taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
-    pad, first, taps = (_resampling if r.size * half < LARGE else _resampling_large)(buffer, step, half)
+    first, taps = (_resampling if r.size * half < LARGE else _resampling_large)(buffer, step, half)
     # Lags reach from the last node to the last that is asked for, and the weights blur beyond.
-    period = _even(count + math.ceil((end + WEIGHT_RANGE) / step) + half)
+    period = _even(count + math.ceil((end + blur) / step) + half)
     return Grid(
         step=step,
         count=count,
@@ -167,23 +216,30 @@ def _build(buffer: bytes, step: float, band: float, extra: float, end: float) ->
         taper=taper,
         period=period,
         sine=np.sin(math.pi / period * np.arange(period)),
-        pad=pad,
         first=first,
         taps=taps,
+        half=np.full((1, count), 0.5 / period),
     )
 
 
-def _weights_of_nodes(buffer: bytes, step: float, half: int) -> tuple[int, IntArray, Array]:
-    """Return pad, first and taps of a `Grid` that resamples onto r, wherever beyond that it ends."""
+def _weights_of_nodes(buffer: bytes, step: float, half: int) -> tuple[IntArray, Array]:
+    """Return first and taps of a `Grid` that resamples onto r, wherever beyond that it ends."""
     r = np.frombuffer(buffer)
-    position = r / step
+    position = np.abs(r) / step
     first = np.floor(position).astype(np.int64) - half + 1
-    pad = max(0, -int(first.min(initial=0)))
     taps = np.empty((r.size, 2 * half))
     for low in range(0, r.size, 4096):
         part = slice(low, low + 4096)
         taps[part] = _taps(position[part, None] - (first[part, None] + np.arange(2 * half)), half)
-    return pad, first + pad, taps
+    taps[r < 0.0] *= -1.0
+    # An odd curve has at nodes below 0 the same as above, with the other sign.
+    for n in np.flatnonzero(first < 0).tolist():
+        below, row = -int(first[n]), taps[n].copy()
+        taps[n] = 0.0
+        taps[n, : row.size - below] = row[below:]
+        taps[n, 1 : below + 1] -= row[:below][::-1]
+        first[n] = 0
+    return first, taps
 
 
 def _even(count: int) -> int:

@@ -11,6 +11,9 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.model.resolution import BROADENING, QDAMP, QTAIL, line_of
 from pdfkit.phases.base import Phase
+from pdfkit.shapes import Bulk
+
+_NONE, _NOTHING = np.zeros(0), np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
@@ -74,19 +77,22 @@ class Envelope:
         """Whether Im K is not 0, or does not stay so."""
         return self.qtail != 0.0 or self.varied.tails
 
-    def at(self, r: Array, step: float, *, even: bool = False) -> tuple[Array, Array, Array]:
+    def at(self, r: Array, damp: Array, step: float, *, even: bool = False) -> tuple[Array, Array, Array]:
         """Return the envelope (nr,), its derivatives by what it depends on (nb, nr) and tangents of that (nb, nq).
 
-        On a grid of width `step` a sharp step becomes a ramp of one grid step, so that it can be refined.
+        damp (nr,) : exp[−(qdamp·r)²/2] and whatever else multiplies all of it. On a grid of width `step` a sharp step
+        becomes a ramp of one grid step, so that it can be refined.
         """
-        shape = self.shape.smoothed(step) if step and hasattr(self.shape, "smoothed") else self.shape
-        damp = np.exp(-0.5 * (self.qdamp * r) ** 2)
-        line, slope = line_of(r, self.qtail, even=even) if self.tailed else (np.ones(1), np.zeros(1))
-        whole = shape.gamma0(r) * damp
-        damp, plain = damp * line, whole * line
-        varied = self.varied
+        shape, varied, whole = self.shape, self.varied, damp
+        if not isinstance(shape, Bulk):
+            shape = shape.smoothed(step) if step and hasattr(shape, "smoothed") else shape
+            whole = shape.gamma0(r) * damp
+        plain, slope = whole, _NONE
+        if self.tailed:
+            line, slope = line_of(r, self.qtail, even=even)
+            damp, plain = damp * line, whole * line
         if varied.scale.size == 0:
-            return self.scale * plain, np.zeros((0, r.size)), np.zeros((0, 0))
+            return self.scale * plain, _NOTHING, _NOTHING
         rows, along = [plain], [varied.scale]
         if varied.damps:
             rows.append(-self.scale * self.qdamp * r**2 * plain)

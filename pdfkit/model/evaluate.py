@@ -26,7 +26,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 from pdfkit.model import cut as model_cut
 from pdfkit.model import filters
-from pdfkit.model.blocks import NO_WEIGHTS, Block, add_weighted, alike, cut
+from pdfkit.model.blocks import NO_WEIGHTS, Block, add_weighted, alike, cut, slopes
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
 from pdfkit.model.envelope import Envelope, Varied
@@ -101,7 +101,10 @@ class Evaluator:
         self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
         self._weights: dict[Any, PairWeights] = {}
         self._q_weights: dict[Any, QWeights] = {}
-        self._last_varied: tuple[Array, list[Varied]] = (np.zeros(0), [])
+        self._last_asked: tuple[Array, _Asked] = (np.zeros(0), _Asked(np.zeros(0), []))
+        # How far weights blur a curve, where there are any: those of one species alone are 1.
+        weighted = self._in_q and (len(phases) > 1 or len(phases[0].composition()) > 1)
+        self._blur = model_cut.WEIGHT_RANGE if weighted else 0.0
 
     def near(self, values: Array) -> Evaluator:
         """Return the same for values (n,) near these: itself, where its ripples are followed as far as these ask for.
@@ -144,18 +147,21 @@ class Evaluator:
         if tangents is None:
             tangents = np.zeros((values.size, 0))
         self._refuse_senseless(values)
-        blocks = self._blocks(values, tangents, split=False, weighted=True)
+        asked = self._asked_for(values, tangents)
+        blocks = self._blocks(values, asked.varied, split=False, weighted=True)
         if self._cut_last:
-            out = self._cut_together(blocks, tangents.shape[1])
+            out = self._cut_together(blocks, asked.scales / values[0])
         else:
             out = np.asarray(sum(self._uncut(block)[0] for block in blocks))
             if self._filter and self._before:
                 out = self._filtered(out)
-        out = self._asked(out)
+        out = self._within(out)
         return out[0], out[1:]
 
-    def _asked(self, curves: Array) -> Array:
+    def _within(self, curves: Array) -> Array:
         """Return the part of curves (…, n) that r asks for."""
+        if not self._filter:
+            return curves
         inside = curves[..., self._inside]
         return np.concatenate([np.zeros((*inside.shape[:-1], 1)), inside], axis=-1) if self._zero else inside
 
@@ -163,33 +169,49 @@ class Evaluator:
         """Return the share of every phase and species pair: {(phase, pair): G (nr,)}. They add up to the total."""
         out = {}
         self._refuse_senseless(values)
-        for block in self._blocks(values, np.zeros((values.size, 0)), split=True, weighted=weighted):
+        asked = self._asked_for(values, np.zeros((values.size, 0)))
+        for block in self._blocks(values, asked.varied, split=True, weighted=weighted):
             for pair, curve in zip(block.found.pairs, self._finish(block), strict=True):
-                out[block.name, pair] = self._asked(curve[0])
+                out[block.name, pair] = self._within(curve[0])
         return out
 
-    def _cut_together(self, blocks: list[Block], nq: int) -> Array:
-        """Return G and its derivatives (1 + nq, nr): all that has one weight is added before it is transformed."""
-        grid = blocks[0].grid
-        out = np.zeros((1, 1 + nq, grid.period))
-        tailed = blocks[0].envelope.tailed
-        alike: dict[Any, list[Block]] = {}
+    def _cut_together(self, blocks: list[Block], rates: Array) -> Array:
+        """Return G and its derivatives (1 + nq, nr): all that has one weight is added before it is transformed.
+
+        rates (k,): the first k derivatives, as shares of G.
+        """
+        first = blocks[0]
+        grid, rows = first.grid, 1 + first.envelope.varied.scale.size
+        spectrum = np.zeros((1, rows, grid.period))
+        for some in self._of_one_weight(blocks):
+            sums = spectrum if some[0].factor is None else np.zeros_like(spectrum)
+            for even in (False, True)[: 1 + first.envelope.tailed]:
+                curves = np.zeros((some[0].curves.shape[0], rows, grid.count))
+                for one in some:
+                    one.envelop(curves, even=even)
+                add_weighted(some[0], curves, some[0].active, sums, even=even)
+            if some[0].factor is not None:
+                some[0].factor.apply(sums[0])
+                spectrum += sums
+        nodes = grid.back(spectrum[0])
+        if not rates.size:
+            return grid.resample(nodes)
+        out = np.empty((rows + rates.size, self.r.size))
+        grid.fill(nodes[:1], out[:1])
+        grid.fill(nodes[1:], out[1 + rates.size :])
+        np.multiply.outer(rates, out[0], out=out[1 : 1 + rates.size])
+        return out
+
+    def _of_one_weight(self, blocks: list[Block]) -> Iterable[list[Block]]:
+        """Return the blocks in lists of those whose curves have the same weights."""
+        if len(blocks) == 1:
+            return (blocks,)
+        out: dict[Any, list[Block]] = {}
         for block in blocks:
             weights = block if block.weights.changes else block.weights
             own = (id(weights), block.factor and block.found.composition.elements)
-            alike.setdefault(own, []).append(block)
-        for some in alike.values():
-            factor = some[0].factor
-            sums = out if factor is None else np.zeros_like(out)
-            for even in (False, True)[: 1 + tailed]:
-                curves = np.zeros((some[0].curves.shape[0], 1 + nq, grid.count))
-                for block in some:
-                    block.envelop(block.curves, grid.nodes, block.taper, curves, even=even)
-                add_weighted(some[0], curves, some[0].active, sums, even=even)
-            if factor is not None:
-                factor.apply(sums[0])
-                out += sums
-        return grid.resample(grid.back(out[0]))
+            out.setdefault(own, []).append(block)
+        return out.values()
 
     def _finish(self, block: Block) -> Array:
         """Return a block's curves on r (npairs, 1 + nq, nr): envelopes and cut in the order of the convention."""
@@ -209,12 +231,12 @@ class Evaluator:
             block.found.subtract_baseline(self.r, block.slope, curves)
         if self._filter and not self._before:
             curves = self._filtered(curves)
-        return block.enveloped(curves, self.r, np.ones(1))
+        return block.enveloped(curves, self.r)
 
-    def _blocks(self, values: Array, tangents: Array, *, split: bool, weighted: bool) -> list[Block]:
-        """Return every phase's curves on the shared grid, before envelope and cut."""
+    def _blocks(self, values: Array, each: list[Varied], *, split: bool, weighted: bool) -> list[Block]:
+        """Return every phase's curves on the shared grid, before envelope and cut; each: what varies of each phase."""
         self.messages, self.lost = [], []
-        both = zip(self._offsets, self._all_varied(tangents), strict=True)
+        both = zip(self._offsets, each, strict=True)
         parts = [self._part(phase, start, values, varied) for (phase, start), varied in both]
         grid = self._grid(min(_narrowest(part.found) for part in parts))
         blocks = [self._block(part, grid, split=split, weighted=weighted) for part in parts]
@@ -267,16 +289,20 @@ class Evaluator:
         counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
         return list(zip(self.phases, counts.tolist()[:-1], strict=True))
 
-    def _all_varied(self, tangents: Array) -> list[Varied]:
+    def _asked_for(self, values: Array, tangents: Array) -> _Asked:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
-        known, varied = self._last_varied
-        if known.shape != tangents.shape or not (known == tangents).all():
-            known = tangents.copy()
-            if not self._cut_last:  # nothing can have a tail there
-                tangents = np.concatenate([tangents[:QTAIL], np.zeros((1, tangents.shape[1]))])
-            varied = [Varied.of(phase, start, tangents, self._weighs(phase)) for phase, start in self._offsets]
-            self._last_varied = known, varied
-        return varied
+        apart = self._cut_last and len(self.phases) == 1 and values[0] != 0.0
+        known, asked = self._last_asked
+        if known.shape == tangents.shape and asked.apart == apart and (known == tangents).all():
+            return asked
+        scales = _scales_alone(tangents) if apart else 0
+        rest = tangents[:, scales:]
+        if not self._cut_last:  # nothing can have a tail there
+            rest = np.concatenate([rest[:QTAIL], np.zeros((1, rest.shape[1]))])
+        varied = [Varied.of(phase, start, rest, self._weighs(phase)) for phase, start in self._offsets]
+        asked = _Asked(tangents[0, :scales].copy(), varied, apart)
+        self._last_asked = tangents.copy(), asked
+        return asked
 
     def _weighs(self, phase: Phase) -> bool:
         """Return whether γ₀ weighs the pairs of a phase."""
@@ -315,7 +341,7 @@ class Evaluator:
         if step not in self._grids:
             # What the step was chosen for, rounded down the same ladder: nearly equal σ share their tables.
             band = min(self._qmax, math.pi / (model_cut.OVERSAMPLING * step))
-            self._grids[step] = model_cut.make_grid(self.r, step, band, self._extra, self._end)
+            self._grids[step] = model_cut.make_grid(self.r, step, band, self._extra, self._end, self._blur)
         return self._grids[step]
 
     def _block(self, part: _Part, grid: Grid, *, split: bool, weighted: bool) -> Block:
@@ -323,21 +349,20 @@ class Evaluator:
         # The only species has the weight 1 at every Q.
         in_q = self._in_q and weighted and len(found.composition.elements) > 1
         weights = self._pair_weights(found.composition, plain=in_q, weighted=weighted)
-        slope = np.empty((len(found.pairs), 1 + nq))
-        slope[:, 0] = found.rho0 * weights.share
-        slope[:, 1:] = (found.drho0[:, None] * weights.share + found.rho0 * weights.dshare).T
-        if not (split or in_q):
-            slope = slope.sum(axis=0, keepdims=True)
-        size = slope.shape[0] * (1 + nq) * grid.count
+        slope = slopes(found, weights, apart=split or in_q)
+        size = slope.size * grid.count
         if size > CHECKED:
             _machine.need(
                 40.0 * size, f"{part.name}: {nq} derivatives on {grid.count} points", "free fewer, or lower rmax"
             )
-        curves = np.zeros((slope.shape[0], 1 + nq, grid.count))
+        curves = np.zeros((*slope.shape, grid.count))
         by_pair = self.convention.prefactor == "pair"
-        for some in self._portions(part, grid):
-            peaks = (found.peak[some], found.dpeak[some], found.pair[some], weights.factor, weights.dfactor)
-            kernels.sum_peaks(*peaks, grid.step, self.convention.reach, by_pair, curves)
+        rest = (weights.factor, weights.dfactor, grid.step, self.convention.reach, by_pair, curves)
+        if found.peak.shape[0] * size < CHECKED:
+            kernels.sum_peaks(found.peak, found.dpeak, found.pair, *rest)
+        else:
+            for some in self._portions(part, grid):
+                kernels.sum_peaks(found.peak[some], found.dpeak[some], found.pair[some], *rest)
         if not by_pair:
             curves[..., 1:] /= grid.nodes[1:]
             curves[..., 0] = 0.0
@@ -349,10 +374,8 @@ class Evaluator:
         return Block(part.name, found, grid, curves, slope, part.active, part.envelope, about, tail, split)
 
     def _portions(self, part: _Part, grid: Grid) -> Iterable[slice]:
-        """Return the peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
+        """Return many peaks in pieces between which Ctrl-C is heard; refuses what would take for ever."""
         peak, curves = part.found.peak, 1 + part.active.size
-        if peak.shape[0] * curves * grid.count < CHECKED:
-            return (slice(None),)
         widest = 2.0 * self.convention.reach * math.sqrt(max(0.0, float(peak[:, 1].max()))) / grid.step
         each = 1e-7 + POINT_SECONDS * curves * min(widest, float(grid.count))
         what = f"{part.name}: summing {peak.shape[0]} peaks"
@@ -360,14 +383,8 @@ class Evaluator:
         return _machine.pieces(peak.shape[0], each)
 
     def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> PairWeights:
-        fixed = not composition.tangents.any()
-        key = (
-            composition.elements,
-            composition.fractions.tobytes(),
-            composition.tangents.shape,
-            plain,
-            weighted,
-        )
+        fixed = composition.fixed
+        key = (composition.known, composition.tangents.shape, plain, weighted)
         if fixed and key in self._weights:
             return self._weights[key]
         out = PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
@@ -377,10 +394,10 @@ class Evaluator:
 
     def _weights_in_q(self, grid: Grid, composition: Composition | None, *, even: bool = False) -> QWeights:
         """Return the cut (of an even curve) times the weights of pairs that depend on Q; None for the cut alone."""
-        fixed = composition is None or not composition.tangents.any()
-        key = (grid.step, even, *((composition.elements, composition.fractions.tobytes()) if composition else ()))
         if not self._terminated:
             return NO_WEIGHTS
+        fixed = composition is None or composition.fixed
+        key = (grid.step, even, composition and composition.known)
         if fixed and key in self._q_weights:
             return self._q_weights[key]
         of = model_cut.tail_spectrum if even else model_cut.cut_spectrum
@@ -394,6 +411,23 @@ class Evaluator:
 
 
 @dataclass(frozen=True)
+class _Asked:
+    """What tangents do: scales (k,), of the first k, which change the scale of the only phase and nothing else; varied:
+    what the others do to each phase. apart: whether such tangents were looked for.
+    """
+
+    scales: Array
+    varied: list[Varied]
+    apart: bool = False
+
+
+def _scales_alone(tangents: Array) -> int:
+    """Return how many of the first tangents (n, nq) change the first value alone."""
+    others = tangents[1:].any(axis=0)
+    return int(np.argmax(others)) if others.any() else others.size
+
+
+@dataclass(frozen=True)
 class _Part:
     name: str
     found: Peaks
@@ -404,5 +438,7 @@ class _Part:
 def _narrowest(found: Peaks) -> float:
     """Smallest σ (Å) among the peaks."""
     s2 = found.peak[:, 1]
-    smallest = float(s2.min(where=s2 > 0, initial=math.inf))
+    smallest = float(s2.min(initial=math.inf))
+    if smallest <= 0.0:
+        smallest = float(s2.min(where=s2 > 0, initial=math.inf))
     return math.sqrt(smallest) if smallest < math.inf else 0.1

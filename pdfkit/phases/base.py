@@ -8,6 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -91,6 +92,16 @@ class Composition:
     fractions: Array
     tangents: Array
 
+    @cached_property
+    def fixed(self) -> bool:
+        """Whether no direction changes the fractions."""
+        return not self.tangents.any()
+
+    @cached_property
+    def known(self) -> tuple[tuple[str, ...], bytes]:
+        """What tells it from others."""
+        return self.elements, self.fractions.tobytes()
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -134,13 +145,16 @@ class Peaks:
     def subtract_baseline(self, r: Array, slope: Array, curves: Array) -> None:
         """Take 4πr·γ₀(r)·slope and its derivatives off curves (npairs, 1 + nq, nr); slope (npairs, 1 + nq), ρ₀ w_ab."""
         line = 4.0 * np.pi * r
-        dline, along = np.zeros((0, r.size)), np.zeros((0, slope.shape[1] - 1))
+        dline = along = _NO_CHANGE
         if self.form is not None and self.dform is not None and self.dform.any():
             gamma0, by = self.form.with_derivatives(r)
             line, dline, along = line * gamma0, line * by, self.dform
         elif self.form is not None:
             line = line * self.form.gamma0(r)
         subtract_baseline(line, slope, dline, along, curves)
+
+
+_NO_CHANGE = np.zeros((0, 0))
 
 
 def _value(shape: Shape, r: Array) -> tuple[Array, Array, Array]:
