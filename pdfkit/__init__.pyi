@@ -50,6 +50,8 @@ from .screening.ranking import Ranking as Ranking
 from .screening.screening import confusion as confusion
 from .screening.screening import screen as screen
 from .screening.study import Confusion as Confusion
+from .series.fitting import fit_series as fit_series
+from .series.reading import read_series as read_series
 from .shapes.simple import Sphere as Sphere
 from .structure.structure import Structure as Structure
 from .trajectories.trajectory import read_trajectory as read_trajectory

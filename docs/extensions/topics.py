@@ -35,6 +35,11 @@ TOPICS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "series",
+        "Series of scans",
+        ("read_series", "fit_series"),
+    ),
+    (
         "reduction",
         "From intensities to G(r)",
         ("reduce", "Reduction", "reduce_files"),

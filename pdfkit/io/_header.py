@@ -88,6 +88,11 @@ class Facts:
         self.path = table.path
         self.lines = [(n, body(text)) for n, text in (table.header if lines is None else lines)]
 
+    @classmethod
+    def of_lines(cls, path: AnyPath, lines: Lines) -> Facts:
+        """Return those of a header alone."""
+        return cls(Table(str(path), tuple(lines), (), np.empty((0, 0)), np.empty(0, dtype=np.int64), marked=False))
+
     def number(self, names: str, *, flags: re.RegexFlag = re.IGNORECASE, suffix: str = "") -> float | None:
         """Return the first value given for one of `names` ("a|b"): lines that begin with it first, then any.
 

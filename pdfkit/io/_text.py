@@ -171,6 +171,31 @@ def read_table(path: AnyPath) -> Table:
     )
 
 
+# Bytes of a file in which its header ends.
+_HEAD = 65536
+
+
+def read_header(path: AnyPath) -> tuple[tuple[int, str], ...]:
+    """Return (line number, text) of the lines above the data, reading no more of a file than its beginning.
+
+    Of a file that has no rows of numbers in there all lines are returned. Raises ReadError when it cannot be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_HEAD)
+            raw = raw[: raw.rfind(b"\n") + 1] or raw if len(raw) == _HEAD else raw
+    except FileNotFoundError:
+        raise ReadError(path, missing(path)) from None
+    except OSError as error:
+        raise ReadError(path, f"cannot be read ({error.strerror}): check the name and permissions") from None
+    lines = plain(_decode(path, raw).replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    try:
+        end = _find_data(path, lines)[1]
+    except ReadError:
+        end = len(lines)
+    return tuple((i + 1, line.strip()[:MOST_HEADER]) for i, line in enumerate(lines[:end]) if line.strip())
+
+
 def _is_row(line: str) -> bool:
     tokens = [token for token in _SEPARATOR.split(line.strip()) if token]
     return len(tokens) >= 2 and all(_is_number(token) for token in tokens)

@@ -170,19 +170,20 @@ def write_entry(
     # The object headers of HDF5 1.8 carry checksums, so that damage is seen; every reader in use knows them.
     with h5py.File(buffer, "w", libver=("v108", "v108")) as file:
         try:
-            _write_group(file, root)
+            write_group(file, root)
         except (ValueError, TypeError, UnicodeError) as error:
             reason = " ".join(str(error).split())[:120]
             raise WriteError(f"{path}: it holds what HDF5 cannot store ({reason}): correct that") from None
     return write_bytes(path, buffer.getvalue())
 
 
-def _write_group(target: Any, group: Group) -> None:
+def write_group(target: Any, group: Group) -> None:
+    """Write a group into one of an open file. ValueError or TypeError for what HDF5 cannot hold."""
     target.attrs["NX_class"] = group.nx_class
     _write_attrs(target, group.attrs)
     for name, member in group.members.items():
         if isinstance(member, Group):
-            _write_group(target.create_group(name), member)
+            write_group(target.create_group(name), member)
         else:
             _write_field(target, name, member)
 

@@ -124,7 +124,7 @@ def reduce_files(
     if executor is None and workers is None and len(paths) > _FEW:
         workers = min(cores(), -(-len(paths) // _CHUNK))
     asked, r = settings_of(settings, options), (rmin, rmax, rstep)
-    _r_grid(*r)
+    r_grid(*r)
     _check_outputs(paths, out, outputs, picture)
     if background is not None:
         read_intensity(background, **asked.reading())  # what is wrong with it is wrong for all files
@@ -247,7 +247,8 @@ def _check_outputs(paths: Sequence[str], out: AnyPath, outputs: Sequence[str], p
                 raise PdfkitError(f"{path} would be overwritten by its own result: choose another folder")
 
 
-def _r_grid(rmin: float, rmax: float, rstep: float) -> Array:
+def r_grid(rmin: float, rmax: float, rstep: float) -> Array:
+    """Return rmin, rmin + rstep, … rmax (Å) as decimals. PdfkitError where that is no usable grid."""
     rmin, rmax = _checks.number("rmin", rmin, low=0.0), _checks.number("rmax", rmax)
     rstep = _checks.number("rstep", rstep, low=0.0, open_low=True)
     if rmax <= rmin + rstep or (rmax - rmin) / rstep > 1e6:
@@ -385,7 +386,7 @@ def _canonical(value: Any) -> str:
 
 
 def _write(done: Reduction, names: Sequence[str], source: str, task: _Task, digest: str) -> None:
-    pdf = done.to_pdf(_r_grid(*task.r)) if any(name.endswith((".gr", ".png")) for name in names) else None
+    pdf = done.to_pdf(r_grid(*task.r)) if any(name.endswith((".gr", ".png")) for name in names) else None
     more = {"inputfile": Path(source).name}
     if task.background is not None:
         more["backgroundfile"] = Path(task.background).name

@@ -1,0 +1,326 @@
+"""`fit_series`: every scan fitted with one model, sequentially from its neighbours or independently of them.
+
+sequential: every `block`-th scan, an anchor, is fitted from the model, with a search. Between two of them scans are
+fitted forwards and backwards, each from where its neighbour ended. Where the two ends differ, or Rw stands out, a scan
+is fitted again from the better rows of both its neighbours. The lowest Rw is kept.
+
+independent: every scan from the model, whatever the others are.
+
+All chains of a stage are independent of each other: what comes out does not depend on the order, the chunks, the
+executor, or on how often a run was interrupted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._workers import Job, Pool, dask_size
+from pdfkit.errors import PdfkitError, WriteError
+from pdfkit.fitting.least_squares import Bounds
+from pdfkit.model.model import Model
+from pdfkit.results.problem import FitSettings
+from pdfkit.screening.run import Clock
+from pdfkit.screening.settings import Work, check_names, grouped, shows_options, whole
+from pdfkit.series.log import Key, Log
+from pdfkit.series.result import SeriesResult
+from pdfkit.series.scans import Series
+from pdfkit.series.store import Setting, write_series
+from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, lost, run_chains, values_of, warm_up
+
+HOW = ("sequential", "independent")
+FILE, JOURNAL = "series.h5", "series.jsonl"
+APART = 0.3
+"""Standard errors between the ends of two fits from which on they are two minima."""
+STANDS_OUT = 1.15
+"""Rw over the median of five neighbours from which on a scan is fitted again."""
+LEVEL = 1e-6
+"""Rw that differ by less than this share are the same: the first of them is kept."""
+WAITING = "not fitted yet"
+
+
+@shows_options(Work)
+def fit_series(
+    model: Model,
+    scans: Any,
+    *,
+    free: Iterable[str],
+    how: str = "sequential",
+    rmin: float | None = None,
+    rmax: float | None = None,
+    ties: Mapping[str, str | float] | None = None,
+    bounds: Bounds | None = None,
+    restraints: Sequence[Any] = (),
+    use_errors: bool = True,
+    settings: FitSettings | None = None,
+    search: str = "staged",
+    variables: Mapping[str, float] | None = None,
+    curves: bool = False,
+    block: int = 32,
+    work: Work | None = None,
+    **options: Any,
+) -> SeriesResult:
+    """Fit every scan of a series with one model and return a row for each, with errors, or why there is none.
+
+    Parameters
+    ----------
+    model : start values. scans : a series, as `read_series` returns it, or a list of PDFs.
+    how : "sequential": each scan starts from where its neighbour ended, from both sides, and the better end is kept;
+        where they differ the row says so. "independent": each starts from the values of the model.
+    free, ties, bounds, restraints, use_errors, settings, rmin, rmax (Å) : as for `pdfkit.fit`. variables : numbers of
+        the fit alone, for ties to use.
+    search : of fits that start from the model: "staged" or "plain", as for `pdfkit.fit`; those that start from a
+        neighbour are plain.
+    curves : keep r, observed and calculated G(r) of each scan as well.
+    block : in a sequence, scans between two that are fitted from the model; blocks are fitted side by side.
+    work, options : where and how the work is done (`pdfkit.screening.Work`), or its options by name: executor,
+        workers, chunk, out, resume, progress. out : a folder, in which series.h5 (NeXus) has the results and
+        series.jsonl is the journal that a killed run is taken up from.
+
+    A scan that cannot be read or fitted is a row with the reason; the others go on.
+
+    Raises
+    ------
+    ParameterError : a name that does not exist, or nothing free. PdfkitError : no scans, a journal of another problem,
+    an executor that broke. WriteError : the disk is full, or takes no files. What was finished is kept.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    >>> r, cells = np.arange(1.5, 10, 0.02), (3.520, 3.524, 3.528)
+    >>> series = pk.read_series([model.with_values({"ni.a": a})(r) for a in cells], index=[100, 200, 300])  # simulated
+    >>> result = pk.fit_series(model, series, free=["scale", "a"])
+    >>> result["ni.a"].values.round(4).tolist(), result.status
+    ([3.52, 3.524, 3.528], ('fitted', 'fitted', 'fitted'))
+    """
+    check_names(options, Work.__dataclass_fields__)
+    work = grouped("work", work, options)
+    _checks.choice("how", how, HOW)
+    _checks.choice("search", search, ("staged", "plain"))
+    problem = SeriesProblem(
+        _checks.instance("model", model, Model, "a pdfkit.Model"),
+        _checks.names("free", free),
+        rmin,
+        rmax,
+        dict(ties or {}),
+        dict(bounds or {}),
+        tuple(restraints),
+        use_errors,
+        settings or FitSettings(),
+        dict(variables or {}),
+        _checks.flag("curves", curves),
+    )
+    plan = Plan(how, search, whole("block", block, 2))
+    return run_series(Series.of(scans), problem, plan, work)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """In what order scans are fitted, and what the first fits look for."""
+
+    how: str
+    search: str
+    block: int
+
+
+def run_series(series: Series, problem: SeriesProblem, plan: Plan, work: Work) -> SeriesResult:
+    """Fit a series and write its file; of a run that ends before, what there is."""
+    names, free = problem.names()
+    setting = Setting(problem, names, free, plan.how)
+    packed = problem.packed()
+    size = dask_size(work.executor) if work.workers is None else work.workers
+    with (
+        Log(_made(work), f"{problem.digest()} {plan}", resume=work.resume) as log,
+        Pool(work.executor, size, (warm_up, (packed,))) as pool,
+    ):
+        run = Run(series, setting, packed, log, pool, work)
+        try:
+            (run.sequence if plan.how == "sequential" else run.singly)(plan)
+        except BaseException as error:
+            if work.out is not None:
+                with suppress(PdfkitError):  # the journal has it all, and a full disk is reported below
+                    write_series(Path(work.out) / FILE, series, setting, run)
+            if isinstance(error, WriteError):
+                raise WriteError(f"{error} ({len(run.best)} of {len(series)} scans are finished)") from None
+            raise
+        if work.out is None:
+            return SeriesResult.of(series, setting.names, setting.free, list(run))
+        return SeriesResult.load(write_series(Path(work.out) / FILE, series, setting, run))
+
+
+def _made(work: Work) -> Path | None:
+    """Return the path of the journal, in a folder that exists."""
+    path = work.journal(JOURNAL)
+    if path is not None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"{path.parent}: cannot be made ({error.strerror}): choose another out=") from None
+    return path
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the row of a scan is in the journal, its Rw, and what is said of it. rw: ∞ where the scan failed."""
+
+    key: Key
+    rw: float
+    said: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """One run over a series: takes chains through the workers, and knows the best row of each scan."""
+
+    series: Series
+    setting: Setting
+    packed: Packed
+    log: Log
+    pool: Pool
+    work: Work
+    best: dict[int, Place] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self.row(position) for position in range(len(self)))
+
+    def row(self, position: int) -> Row:
+        """Return the best row of a scan."""
+        place = self.best.get(position)
+        if place is None:
+            return {"error": WAITING}
+        row = self.log.row(place.key)
+        return {**row, "remarks": [*place.said, *row["remarks"]]} if place.said else row
+
+    # --- independent -------------------------------------------------------------------------------------------------
+
+    def singly(self, plan: Plan) -> None:
+        """Fit every scan from the model."""
+        self._stage(Stage("fit", {k: (k,) for k in range(len(self))}, lambda _: None, plan.search))
+
+    # --- sequential --------------------------------------------------------------------------------------------------
+
+    def sequence(self, plan: Plan) -> None:
+        """Fit anchors from the model, what lies between them from both sides, and again what stands out."""
+        last = len(self) - 1
+        anchors = sorted({*range(0, last, plan.block), last})
+        self._stage(Stage("anchor", {k: (k,) for k in anchors}, lambda _: None, plan.search))
+        begin = {k: self._values(k) for k in anchors}
+        pairs = list(itertools.pairwise(anchors))
+        forward = {k: tuple(range(a, b + 1)) for k, (a, b) in enumerate(pairs)}
+        backward = {k: chain[::-1] for k, chain in forward.items()}
+        for name, chains in (("forward", forward), ("backward", backward)):
+            self._stage(Stage(name, chains, lambda chain: begin[chain[0]], "plain", skip=1))
+        again = {k: (k,) for k in range(len(self)) if self._stands_out(k)}
+        for name, side in (("again forward", -1), ("again backward", 1)):
+            near = {k: self._neighbour(k, side) for k in again}
+            chains = {k: chain for k, chain in again.items() if near[k] is not None}
+            self._stage(Stage(name, chains, lambda chain, near=near: near[chain[0]], "plain"))  # type: ignore[misc]
+
+    def _values(self, position: int) -> dict[str, float] | None:
+        return values_of(self.row(position), self.setting.names, self.setting.free)
+
+    def _neighbour(self, position: int, side: int) -> dict[str, float] | None:
+        """Return the values of the nearest scan on a side that was fitted, None where there is none."""
+        ahead = range(position + side, len(self) if side > 0 else -1, side)
+        found = next((k for k in ahead if math.isfinite(self._rw(k))), None)
+        return None if found is None else self._values(found)
+
+    def _rw(self, position: int) -> float:
+        place = self.best.get(position)
+        return math.inf if place is None else place.rw
+
+    def _stands_out(self, position: int) -> bool:
+        """Return whether a scan failed, came to different ends, or has a higher Rw than those about it."""
+        place = self.best.get(position)
+        if place is None or place.said or not math.isfinite(place.rw):
+            return True
+        near = [self._rw(k) for k in range(max(0, position - 2), min(len(self), position + 3))]
+        return place.rw > STANDS_OUT * float(np.median([rw for rw in near if math.isfinite(rw)]))
+
+    # --- stages ------------------------------------------------------------------------------------------------------
+
+    def _stage(self, stage: Stage) -> None:
+        """Fit the chains of a stage, and keep the better rows: in order, whatever the order they were done in."""
+        clock = Clock("fit", sum(len(chain) - stage.skip for chain in stage.chains.values()), self.work.progress)
+        done: dict[int, int] = {}
+        try:
+            for job, found in self.pool.run(run_chains, self._jobs(stage), lost):
+                chains = zip(job.items, job.payloads, found, strict=True)
+                if job.results is None:
+                    self.log.add(stage.name, [(n, chain.stamp(), rows) for n, chain, rows in chains])
+                done |= {n: len(rows) for n, rows in zip(job.items, found, strict=True)}
+                clock.add(sum(map(len, found)), fresh=job.results is None)
+        finally:
+            for number, positions in stage.chains.items():
+                for k in range(done.get(number, 0)):
+                    self._offer(positions[k + stage.skip], (stage.name, number, k))
+
+    def _jobs(self, stage: Stage) -> Iterator[Job[list[Row]]]:
+        """Yield what has to be computed in chunks of about as many scans as the work asks for, what is known alone."""
+        chunk: list[tuple[int, Chain]] = []
+        each = min(self.work.chunk, max(1, len(self) // max(1, self.pool.limit)))
+        for number, positions in stage.chains.items():
+            begin, scans = stage.start(positions), tuple(self.series.scan(k) for k in positions[stage.skip :])
+            chain = Chain(scans, None if begin is None else tuple(begin.items()), stage.search)
+            if self.log.has(stage.name, number, chain.stamp(), len(scans)):
+                yield Job([number], payloads=(chain,), results=[[{}] * len(scans)])
+                continue
+            chunk.append((number, chain))
+            if sum(len(one.scans) for _, one in chunk) >= each:
+                yield self._job(chunk)
+                chunk = []
+        if chunk:
+            yield self._job(chunk)
+
+    def _job(self, chunk: list[tuple[int, Chain]]) -> Job[list[Row]]:
+        return Job([number for number, _ in chunk], (self.packed,), tuple(chain for _, chain in chunk))
+
+    def _offer(self, position: int, key: Key) -> None:
+        """Keep the better row of a scan; say where two fits came to different ends."""
+        row, before = self.log.row(key), self.best.get(position)
+        rw = math.inf if "error" in row else float(row["rw"])
+        if before is None or not (math.isfinite(before.rw) and math.isfinite(rw)):
+            if before is None or rw < before.rw:
+                self.best[position] = Place(key, rw)
+            return
+        known = self.log.row(before.key)
+        better = rw < before.rw * (1.0 - LEVEL)
+        said = before.said or _apart(*((row, known) if better else (known, row)))
+        self.best[position] = Place(key, rw, said) if better else replace(before, said=said)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Chains of positions by number, each of which begins at start(chain); the first `skip` are not fitted."""
+
+    name: str
+    chains: Mapping[int, tuple[int, ...]]
+    start: Callable[[tuple[int, ...]], Mapping[str, float] | None]
+    search: str
+    skip: int = 0
+
+
+def _apart(better: Row, worse: Row) -> tuple[str, ...]:
+    """Say that two fits of a scan came to different ends, where they did."""
+    value, other = np.array(better["values"]), np.array(worse["values"])
+    error = np.array(better["sigmas"])
+    told = np.isfinite(error) & (error > 0) & np.isfinite(other) & np.isfinite(value)
+    if not (np.abs(value - other)[told] > APART * error[told]).any():
+        return ()
+    return (
+        f"fits from its two neighbours came to different ends (Rw = {better['rw']:.4f} and {worse['rw']:.4f}): "
+        "the better is kept",
+    )

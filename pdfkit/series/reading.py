@@ -1,0 +1,156 @@
+"""`read_series`: scans from files, patterns, folders, stacks or memory, with their index, none of them read yet."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError, remark
+from pdfkit.series.index import index_of, natural
+from pdfkit.series.reducing import reduced, reducing
+from pdfkit.series.scans import Axis, Files, Held, Series, Source, grid_axes
+from pdfkit.series.stacks import axis_called, is_stack, open_stack
+
+ENDINGS = (".gr", ".fgr", ".dat", ".txt")
+PATTERNS = (".chi", ".iq", ".xy", ".xye", ".dat", ".txt")
+
+
+def read_series(
+    scans: Any,
+    *,
+    index: Any = None,
+    name: str | None = None,
+    unit: str | None = None,
+    shape: Sequence[int] | None = None,
+    sort: bool = True,
+    reduce: Mapping[str, Any] | None = None,
+    **reading: Any,
+) -> Series:
+    r"""Return a series of scans, each of which is read when it is asked for.
+
+    Parameters
+    ----------
+    scans : a pattern such as "run42/*.gr", a folder, files; an HDF5 or NeXus file of scan × r or x × y × r, as
+        "stack.h5" or "stack.h5::entry/data"; or PDFs.
+    index : of each scan: a key of the headers ("temperature"), a pattern of file names ("{temperature}K", or a regular
+        expression with a group), a table that names the files ("log.csv", "log.csv:T"), of a stack another of its
+        datasets; or the numbers themselves. None: the axis of a stack, else "number" (0, 1, 2, …).
+    name, unit : what the index is, where this does not say it.
+    shape : (nx, ny) of a map that comes as files, x the slow one.
+    sort : by rising index; False keeps the natural order of the names (scan2 before scan10).
+    reduce : for intensities: settings of `pdfkit.reduce`, such as {"composition": "CdS", "qmax": 22}, with
+        "background" (a file) and "rmin", "rmax", "rstep" (Å) of G(r). Each pattern is reduced when it is read.
+    reading : what `read_pdf` is told of each file: probe, qmax, qdamp, …
+
+    Scans without an index have NaN and come last; equal ones stay in the order of names; both are remarked.
+
+    Raises
+    ------
+    PdfkitError : no file matches, or no scan has such an index. ReadError : a stack or table that cannot be read.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for kelvin in (90, 110, 100):
+    ...         _ = pk.write_pdf(f"{folder}/ni_{kelvin}K.gr", model(np.arange(1, 10, 0.02)))  # simulated
+    ...     series = pk.read_series(f"{folder}/*.gr", index="{temperature}K", qdamp=0.04)
+    ...     print(series, series[0].name)
+    Series(3 scans over temperature, 90 to 110 K) ni_90K
+    """
+    _checks.flag("sort", sort)
+    if isinstance(scans, str | os.PathLike) and is_stack(os.fspath(scans)):
+        series = _of_stack(os.fspath(scans), index, reduce, reading)
+    elif _holds_pdfs(scans):
+        if reading or reduce:
+            raise PdfkitError(f"{', '.join([*reading, *['reduce'] * bool(reduce)])} is for files: these are PDFs")
+        series = _indexed(Held(tuple(scans)), [pdf.name for pdf in scans], index)
+    else:
+        paths = _paths(scans, PATTERNS if reduce else ENDINGS)
+        source: Source = Files(tuple(paths), tuple(reading.items()))
+        series = _indexed(source if reduce is None else reduced(paths, reducing(reduce, reading)), paths, index)
+    series = _called(series, name, unit)
+    if shape is not None:
+        return replace(series, axes=grid_axes(_whole(shape, len(series)), ()))
+    return replace(series.sorted() if sort else series, remarks=_remarks(series))
+
+
+def _holds_pdfs(scans: Any) -> bool:
+    return isinstance(scans, Sequence) and not isinstance(scans, str) and any(isinstance(one, PDF) for one in scans)
+
+
+def _indexed(source: Source, paths: Sequence[str], index: Any) -> Series:
+    series = Series.numbered(source)
+    return replace(series, axes=(index_of(paths, index),))
+
+
+def _of_stack(file: str, index: Any, reduce: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> Series:
+    stack, axes = open_stack(file, {} if reduce else reading, of="Q" if reduce else "r")
+    source: Source = stack if reduce is None else reduced(stack, reducing(reduce, reading))
+    series = Series.numbered(source)
+    if isinstance(index, str) and index != "number":
+        axes = (axis_called(stack, index),)
+    elif index is not None:
+        axes = (index_of([""] * len(series), index),)
+    return replace(series, axes=axes or series.axes)
+
+
+def _called(series: Series, name: str | None, unit: str | None) -> Series:
+    """Return a series whose index has the name and unit that were given."""
+    if len(series.axes) > 1 or (name is None and unit is None):
+        return series
+    axis = series.axes[0]
+    return replace(series, axes=(Axis(name or axis.name, axis.values, axis.unit if unit is None else unit),))
+
+
+def _paths(scans: Any, endings: tuple[str, ...]) -> list[str]:
+    """Return the files of a pattern, a folder or a list, in natural order. PdfkitError where there are none."""
+    given = [scans] if isinstance(scans, str | os.PathLike) else list(scans)
+    out: list[str] = []
+    for one in (os.fspath(value) for value in given):
+        if Path(one).is_dir():
+            found = [str(file) for file in Path(one).iterdir() if file.suffix.lower() in endings]
+            missing = f"the folder {one} has no files named {', '.join(endings)}"
+        elif glob.has_magic(one) and not Path(one).exists():
+            found, missing = glob.glob(one, recursive=True), f"no file matches {one!r}: check the pattern and folder"  # noqa: PTH207 - a pattern may be absolute
+        else:
+            found, missing = [one], ""
+        if not found:
+            raise PdfkitError(missing, key="files")
+        out += sorted(found, key=natural)
+    if not out:
+        raise PdfkitError("there are no scans: give files, a pattern, a folder or PDFs", key="files")
+    return list(dict.fromkeys(out))
+
+
+def _whole(shape: Sequence[int], count: int) -> tuple[int, ...]:
+    out = tuple(int(n) for n in shape)
+    if len(out) != 2 or out[0] * out[1] != count:
+        raise PdfkitError(f"shape = {out} does not hold {count} scans: give (nx, ny) of the map", key="shape")
+    return out
+
+
+def _remarks(series: Series) -> tuple[str, ...]:
+    """Say which scans have no index, and which share one."""
+    out = []
+    absent = int(np.isnan(series.index).sum())
+    if absent:
+        labels = [series.scan(int(k)).label for k in np.flatnonzero(np.isnan(series.index))[:3]]
+        out.append(remark(f"{absent} of {len(series)} scans have no {series.name} and come last: {', '.join(labels)}"))
+    twice = {value: n for value, n in Counter(series.index[np.isfinite(series.index)].tolist()).items() if n > 1}
+    if twice:
+        value, count = next(iter(twice.items()))
+        out.append(remark(f"{count} scans have {series.name} = {value:g}: they stay in the order of their names"))
+    return tuple(out)

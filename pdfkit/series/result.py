@@ -1,0 +1,276 @@
+"""What the fits of a series found: values with errors against the index, and the reason where there are none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit._expressions import matching
+from pdfkit._table import aligned, csv_text, frame, wrapped
+from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.series.scans import Axis, Series
+from pdfkit.series.tasks import Row, unpacked_array
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "nfev", "lnz")
+STATUS = ("fitted", "not converged", "failed")
+SHOWN, MOST = 5, 24  # columns and rows of the printed table
+
+
+class Column(NamedTuple):
+    """One parameter over a series: values (n,) and standard errors (n,), NaN where there are none."""
+
+    values: Array
+    errors: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SeriesResult:
+    """Rows of a series, in its order.
+
+    axes : the index, or x and y of a map. labels : what the scans are called. names : of all that varies or is tied;
+    free : of what varies. values, sigmas : (n, names), NaN where a scan failed. numbers : rw, chi2, reduced_chi2,
+    n_independent, nfev and lnz (the evidence, with the size of the noise integrated out), (n,) each.
+    status : "fitted", "not converged" or "failed". remarks : of each scan; of a failed one the reason.
+    path : of the file, where there is one.
+
+    `result["a"]` gives values and errors of the parameter with this ending.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    >>> r, cells = np.arange(1.5, 10, 0.02), (3.520, 3.524, 3.528)
+    >>> result = pk.fit_series(model, [model.with_values({"ni.a": a})(r) for a in cells], free=["scale", "a"])
+    >>> values, errors = result["a"]
+    >>> values.round(4).tolist(), result.covariance(0).shape
+    ([3.52, 3.524, 3.528], (2, 2))
+    """
+
+    axes: tuple[Axis, ...]
+    labels: tuple[str, ...]
+    names: tuple[str, ...]
+    free: tuple[str, ...]
+    values: Array
+    sigmas: Array
+    numbers: dict[str, Array]
+    status: tuple[str, ...]
+    remarks: tuple[tuple[str, ...], ...]
+    covariances: Array | None = None
+    path: Path | None = None
+    about: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, series: Series, names: Sequence[str], free: Sequence[str], rows: Sequence[Row]) -> SeriesResult:
+        """Return the rows of a series as columns."""
+        table = columns(rows, names, free)
+        about = (*series.remarks, *said_of_grids(grids_of(rows)))
+        return cls(series.axes, series.labels, tuple(names), tuple(free), **table, about=about)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> SeriesResult:
+        """Return what `fit_series` left in a file; ReadError where it is damaged or something else."""
+        from pdfkit.series.store import read_result
+
+        return read_result(path)
+
+    @property
+    def index(self) -> Array:
+        """The index of every scan (n,); of a map, the numbers of its points."""
+        return self.axes[0].values if len(self.axes) == 1 else np.arange(len(self), dtype=np.float64)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n,), or (nx, ny) of a map."""
+        return tuple(axis.values.size for axis in self.axes)
+
+    @property
+    def rw(self) -> Array:
+        """Rw of every scan (n,)."""
+        return self.numbers["rw"]
+
+    @property
+    def lnz(self) -> Array:
+        """ln of the evidence of the model for every scan (n,); differences compare two models of a scan."""
+        return self.numbers["lnz"]
+
+    def __len__(self) -> int:
+        return len(self.status)
+
+    def __getitem__(self, name: str) -> Column:
+        found = matching(self.names, name) if name not in self.names else [name]
+        if len(found) != 1:
+            words = (
+                f"is the ending of several: {', '.join(found)}" if found else f"is none: {nearest(name, self.names)}"
+            )
+            raise ParameterError(f"{name!r} {words}", key=name)
+        at = self.names.index(found[0])
+        return Column(self.values[:, at], self.sigmas[:, at])
+
+    def map(self, name: str) -> Column:
+        """Return values and errors of a parameter as (nx, ny)."""
+        values, errors = self[name]
+        return Column(values.reshape(self.shape), errors.reshape(self.shape))
+
+    def covariance(self, position: int) -> Array:
+        """Return the covariance of the free parameters of a scan, NaN where it failed or does not determine them."""
+        if self.covariances is not None:
+            return np.asarray(self.covariances[position])
+        from pdfkit.series.store import read_covariance
+
+        if self.path is None:
+            raise PdfkitError("this result keeps no covariances: fit the series with out=")
+        return read_covariance(self.path, position)
+
+    def columns(self) -> dict[str, Any]:
+        """Return all columns by name: index, scan, status, parameters and their errors, rw, …, remarks."""
+        places = np.indices(self.shape).reshape(len(self.shape), -1)
+        out: dict[str, Any] = {axis.name: axis.values[at] for axis, at in zip(self.axes, places, strict=True)}
+        out |= {"scan": list(self.labels), "status": list(self.status)}
+        for k, name in enumerate(self.names):
+            out |= {name: self.values[:, k], f"{name} error": self.sigmas[:, k]}
+        return {**out, **self.numbers, "remarks": ["; ".join(said) for said in self.remarks]}
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a `pandas.DataFrame` with a row for each scan; PdfkitError where pandas is not installed."""
+        return frame(self.columns())
+
+    def to_xarray(self) -> Any:
+        """Return an `xarray.Dataset` over the index, or over x and y; PdfkitError where xarray is not installed."""
+        try:
+            import xarray
+        except ImportError:
+            raise PdfkitError(
+                "to_xarray needs xarray, which is not installed: pip install xarray, or pdfkit-scattering[xarray]"
+            ) from None
+        dims = [axis.name for axis in self.axes]
+        data = {
+            name: (dims, np.asarray(column).reshape(self.shape))
+            for name, column in self.columns().items()
+            if name not in dims
+        }
+        return xarray.Dataset(data, {axis.name: axis.values for axis in self.axes})
+
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write all columns as CSV and return the path; WriteError where it cannot be written."""
+        from pdfkit.io._atomic import write_text
+
+        return write_text(path, csv_text(self.columns()))
+
+    def failed(self) -> Iterator[tuple[str, str]]:
+        """Yield label and reason of every scan that failed."""
+        for label, status, said in zip(self.labels, self.status, self.remarks, strict=True):
+            if status == "failed":
+                yield label, " ".join(said)
+
+    def __str__(self) -> str:
+        return "\n".join([*self._head(), "", *aligned(self._cells(), right=range(1, 99)), *self._tail()])
+
+    def __repr__(self) -> str:
+        return f"<SeriesResult {self._head()[0]}>"
+
+    def _head(self) -> list[str]:
+        counts = {word: self.status.count(word) for word in STATUS}
+        states = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        return [f"{len(self)} scans over {', '.join(axis.title for axis in self.axes)}: {states}"]
+
+    def _cells(self) -> list[list[str]]:
+        names = self.free[:SHOWN]
+        table = [[self.axes[0].title if len(self.axes) == 1 else "point", *names, "Rw", "ln Z", ""]]
+        for k in _some(len(self)):
+            if k < 0:
+                table.append(["…"] + [""] * (len(names) + 3))
+                continue
+            numbers = [_shown(self.values[k, self.names.index(n)], self.sigmas[k, self.names.index(n)]) for n in names]
+            mark = "" if self.status[k] == "fitted" else self.status[k]
+            figures = [_plain(self.rw[k], ".4f"), _plain(self.lnz[k], ".1f")]
+            table.append([_plain(self.index[k], "g"), *numbers, *figures, mark])
+        return table
+
+    def _tail(self) -> list[str]:
+        lines = [f"{label}: {why}" for label, why in self.failed()][:5]
+        said: dict[str, int] = {}
+        for status, remarks in zip(self.status, self.remarks, strict=True):
+            for text in remarks if status != "failed" else ():
+                said[text] = said.get(text, 0) + 1
+        often = sorted(said.items(), key=lambda one: -one[1])[:5]
+        lines += [*self.about, *(f"{text} ({count} of {len(self)} scans)" for text, count in often)]
+        more = len(self.free) - SHOWN
+        lines += [f"{more} more parameters are in to_dataframe() and result[name]"] if more > 0 else []
+        return ["", *(wrapped(line) for line in lines)] if lines else []
+
+
+def columns(rows: Sequence[Row], names: Sequence[str], free: Sequence[str]) -> dict[str, Any]:
+    """Return rows as arrays: values, sigmas, numbers, status, remarks, covariances (n, free, free)."""
+    n, k = len(rows), len(names)
+    values, sigmas = np.full((n, k), math.nan), np.full((n, k), math.nan)
+    numbers = {name: np.full(n, math.nan) for name in NUMBERS}
+    covariances = np.full((n, len(free), len(free)), math.nan)
+    place = {name: at for at, name in enumerate(free)}
+    for i, row in enumerate(rows):
+        if "error" in row:
+            continue
+        values[i], sigmas[i] = row["values"], row["sigmas"]
+        for name, column in numbers.items():
+            column[i] = row[name]
+        own = [place[name] for name in row["free"] if name in place]
+        if len(own) == len(row["free"]):
+            covariances[i][np.ix_(own, own)] = unpacked_array(row["covariance"]).reshape(len(own), len(own))
+    return {
+        "values": values,
+        "sigmas": sigmas,
+        "numbers": numbers,
+        "status": tuple(_status(row) for row in rows),
+        "remarks": tuple((row["error"],) if "error" in row else tuple(row["remarks"]) for row in rows),
+        "covariances": covariances,
+    }
+
+
+def grids_of(rows: Sequence[Row]) -> set[tuple[float, ...]]:
+    """Return the grids of rows that were fitted: number of points, first and last r."""
+    return {tuple(row["grid"]) for row in rows if "error" not in row}
+
+
+def said_of_grids(grids: set[tuple[float, ...]]) -> tuple[str, ...]:
+    """Say that scans have different r."""
+    if len(grids) < 2:
+        return ()
+    return (f"the scans have {len(grids)} different r in the fitted range: each was fitted on its own",)
+
+
+def _status(row: Row) -> str:
+    if "error" in row:
+        return "failed"
+    return "fitted" if row["converged"] else "not converged"
+
+
+def _some(count: int) -> Iterator[int]:
+    """Yield the rows that are printed: all, or the first and last with −1 between them."""
+    if count <= MOST:
+        yield from range(count)
+    else:
+        yield from (*range(MOST // 2), -1, *range(count - MOST // 2, count))
+
+
+def _shown(value: float, error: float) -> str:
+    """Return a value with its error in the last digits, 3.9123(4)."""
+    if not math.isfinite(value):
+        return ""
+    if not (math.isfinite(error) and error > 0):
+        return f"{value:.5g}"
+    digits = min(9, max(0, 1 - math.floor(math.log10(error))))
+    return f"{value:.{digits}f}({round(error * 10**digits):d})"
+
+
+def _plain(value: float, form: str) -> str:
+    return format(value, form) if math.isfinite(value) else ""

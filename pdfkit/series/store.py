@@ -1,0 +1,286 @@
+"""Results of a series on disk: one HDF5 file in NeXus form, which silx and h5web plot, written from the journal.
+
+    entry/                  NXentry; @default leads to the first parameter against the index
+      parameters/<name>/    NXdata: value ± value_errors over the index, or over x and y of a map
+      quality/<name>/       NXdata: rw, chi2, reduced_chi2, n_independent, nfev, lnz
+      table/                names, value and error (scan × parameter) in one piece
+      covariance/           covariance (scan × free × free) and the names of what is free
+      scans/                label, status and remarks (JSON) of each
+      curves/               NXdata, where asked for: observed, calculated (scan × r); r of each where grids differ
+      setting/              the model as JSON, what varied and how
+
+Nothing in it tells when it was made: the same scans give the same bytes. It is written beside and put in place by a
+rename, a block of scans at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.errors import PdfkitError, ReadError, WriteError
+from pdfkit.io._atomic import WRITTEN, AnyPath, own, remedy
+from pdfkit.io.hdf5 import Field, Group, read_nexus, versions, write_group
+from pdfkit.model import serial
+from pdfkit.series.result import NUMBERS, SeriesResult, columns, grids_of, said_of_grids
+from pdfkit.series.scans import Axis, Series
+from pdfkit.series.tasks import Row, SeriesProblem, unpacked_array
+
+T = TypeVar("T")
+
+FORMAT, FORMAT_VERSION = "pdfkit series", 1
+BLOCK = 512
+"""Scans that are in memory at a time."""
+_PACKED = {"compression": "gzip", "shuffle": True, "fletcher32": True}
+_UNITS = {"a": "angstrom", "b": "angstrom", "c": "angstrom"}
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What was fitted: the problem, all names and the free ones, and how."""
+
+    problem: SeriesProblem
+    names: tuple[str, ...]
+    free: tuple[str, ...]
+    how: str
+
+
+class Rows(Protocol):
+    """Rows of a series by position."""
+
+    def __len__(self) -> int: ...
+
+    def row(self, position: int) -> Row:
+        """Return one of them."""
+
+
+def write_series(path: Path, series: Series, setting: Setting, rows: Rows) -> Path:
+    """Write the rows of a series and return the path. WriteError where it cannot be; an old file is then unchanged."""
+    import h5py
+
+    target = own(path, replace=True)
+    temporary = target.parent / f".pdfkit-{os.getpid()}-{secrets.token_hex(4)}.tmp"
+    try:
+        with h5py.File(temporary, "w", libver=("v108", "v108")) as file:
+            Writer(file, series, setting, rows).write()
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        words = error.strerror or " ".join(str(error).split())[:120]
+        raise WriteError(f"{path}: cannot be written ({words}): {remedy(error)}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    WRITTEN[str(path)] = None
+    return path
+
+
+@dataclass
+class Writer:
+    """Writes a file, block by block."""
+
+    file: Any
+    series: Series
+    setting: Setting
+    rows: Rows
+
+    def write(self) -> None:
+        """Write everything."""
+        names, shape = self.setting.names, self.series.shape
+        default = f"parameters/{names[0]}" if names else "quality"
+        about = {"default": default, "format": FORMAT, "format_version": FORMAT_VERSION}
+        members: dict[str, Group | Field] = {
+            "title": Field(f"Fits of {len(self.rows)} scans over {', '.join(a.title for a in self.series.axes)}"),
+            "versions": versions(),
+        }
+        write_group(self.file, Group("NXroot", {"entry": Group("NXentry", members, about)}, {"default": "entry"}))
+        entry = self.file["entry"]
+        pieces = self._tables(entry)
+        said = (*self.series.remarks, *said_of_grids(pieces["grids"]))
+        write_group(entry.create_group("setting"), _setting(self.setting, self.series, said))
+        for group, kind in (("parameters", "NXcollection"), ("quality", "NXcollection")):
+            entry.create_group(group).attrs["NX_class"] = kind
+        for k, name in enumerate(names):
+            value, error = pieces["value"][:, k].reshape(shape), pieces["error"][:, k].reshape(shape)
+            self._plot(entry["parameters"], name, value, error)
+        for name in NUMBERS:
+            self._plot(entry["quality"], name, pieces["numbers"][name].reshape(shape))
+
+    def _plot(self, group: Any, name: str, value: Array, error: Array | None = None) -> None:
+        """Write one NXdata over the axes of the series."""
+        axes = self.series.axes
+        members: dict[str, Group | Field] = {"title": Field(name), "value": Field(value, {"long_name": name})}
+        if error is not None:
+            members["value_errors"] = Field(error)
+        words = [_word(axis) for axis in axes]
+        members |= {
+            w: Field(a.values, {"units": a.unit, "long_name": a.title}) for w, a in zip(words, axes, strict=True)
+        }
+        attrs = {"signal": "value", "axes": words, **{f"{word}_indices": k for k, word in enumerate(words)}}
+        write_group(group.create_group(name), Group("NXdata", members, attrs))
+
+    def _tables(self, entry: Any) -> dict[str, Any]:
+        """Write what is known of the scans block by block, and return values, errors and numbers."""
+        n, names, free = len(self.rows), self.setting.names, self.setting.free
+        kept: dict[str, Any] = {"value": np.empty((n, len(names))), "error": np.empty((n, len(names)))}
+        kept |= {"numbers": {name: np.empty(n) for name in NUMBERS}, "grids": set()}
+        words: dict[str, list[str]] = {"status": [], "remarks": []}
+        size = len(free)
+        covariance = self._growing(entry, "covariance", {"covariance": (size, size)})
+        write_group(entry["covariance"], Group("NXcollection", {"names": Field(list(free))}))
+        curves = _Curves(self) if self.setting.problem.curves else None
+        for begin, rows in self._blocks():
+            table, block = columns(rows, names, free), slice(begin, begin + len(rows))
+            kept["value"][block], kept["error"][block] = table["values"], table["sigmas"]
+            for name in NUMBERS:
+                kept["numbers"][name][block] = table["numbers"][name]
+            covariance["covariance"][block] = table["covariances"]
+            kept["grids"] |= grids_of(rows)
+            words["status"] += table["status"]
+            words["remarks"] += [json.dumps(said, ensure_ascii=False) for said in table["remarks"]]
+            if curves is not None:
+                curves.write(block, rows)
+        labels = list(self.series.labels)
+        scans = {"label": Field(labels), **{name: Field(column) for name, column in words.items()}}
+        write_group(entry.create_group("scans"), Group("NXcollection", scans))
+        table = {"names": Field(list(names)), "value": Field(kept["value"]), "error": Field(kept["error"])}
+        write_group(entry.create_group("table"), Group("NXcollection", table))
+        return kept
+
+    def _growing(self, entry: Any, group: str, parts: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+        """Make datasets with a row for each scan, to be filled block by block."""
+        made = entry.create_group(group)
+        n = len(self.rows)
+        return {
+            name: made.create_dataset(
+                name, (n, *shape), dtype="f8", chunks=(min(n, 64), *shape), fillvalue=math.nan, **_PACKED
+            )
+            for name, shape in parts.items()
+        }
+
+    def _blocks(self) -> Iterator[tuple[int, list[Row]]]:
+        for begin in range(0, len(self.rows), BLOCK):
+            yield begin, [self.rows.row(k) for k in range(begin, min(begin + BLOCK, len(self.rows)))]
+
+
+class _Curves:
+    """Curves of all scans: over one r where all have it, else with an r of each, NaN beyond the end of shorter ones."""
+
+    def __init__(self, writer: Writer) -> None:
+        grids = {tuple(row["grid"]): row["r"] for _, rows in writer._blocks() for row in rows if "error" not in row}
+        self.width = max((int(grid[0]) for grid in grids), default=0)
+        self.alike = len(set(grids.values())) == 1
+        names = ("observed", "calculated", *(() if self.alike else ("r",)))
+        entry = writer.file["entry"]
+        self.parts = writer._growing(entry, "curves", dict.fromkeys(names, (self.width,))) if self.width else {}
+        if not self.width:
+            return
+        r = {"r": Field(unpacked_array(next(iter(grids.values()))), {"units": "angstrom"})} if self.alike else {}
+        axes = [_word(writer.series.axes[0]), "r"] if self.alike and len(writer.series.axes) == 1 else []
+        index = {axes[0]: Field(writer.series.index)} if axes else {}
+        attrs: dict[str, Any] = {"signal": "observed", "auxiliary_signals": ["calculated"]}
+        attrs |= {"axes": axes, "instrument": serial.dumps(writer.setting.problem.model.instrument)} if axes else {}
+        write_group(entry["curves"], Group("NXdata", {**r, **index}, attrs))
+
+    def write(self, block: slice, rows: Sequence[Row]) -> None:
+        """Write the curves of a block."""
+        for name, dataset in self.parts.items():
+            table = np.full((len(rows), self.width), math.nan)
+            for k, row in enumerate(rows):
+                if "error" not in row:
+                    curve = unpacked_array(row[name])
+                    table[k, : curve.size] = curve
+            dataset[block] = table
+
+
+def _word(axis: Axis) -> str:
+    """Return the name of an axis as a dataset has it."""
+    return (
+        axis.name if axis.name not in ("value", "value_errors", "title", "", ".") and "/" not in axis.name else "index"
+    )
+
+
+def _setting(setting: Setting, series: Series, said: tuple[str, ...]) -> Group:
+    problem = setting.problem
+    about = {
+        "free": problem.free, "ties": problem.ties, "bounds": problem.bounds, "rmin": problem.rmin,
+        "rmax": problem.rmax, "use_errors": problem.use_errors, "how": setting.how,
+    }  # fmt: skip
+    members: dict[str, Group | Field] = {
+        "model": Field(serial.dumps(problem.model)),
+        "options": Field(json.dumps(about)),
+        "axes": Field(json.dumps([[axis.name, axis.unit] for axis in series.axes])),
+        "remarks": Field(json.dumps(said, ensure_ascii=False)),
+    }
+    return Group("NXcollection", {**members, **{f"axis_{k}": Field(a.values) for k, a in enumerate(series.axes)}})
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+_AGAIN = "fit the series again"
+
+
+def read_result(path: AnyPath) -> SeriesResult:
+    """Return the result in a file; covariances are read when they are asked for.
+
+    Raises ReadError when it is missing, damaged, or no series.
+    """
+    return _of_file(path, lambda file: _result(file, Path(path)))
+
+
+def read_covariance(path: Path, position: int) -> Array:
+    """Return the covariance (free, free) of one scan."""
+    return _of_file(path, lambda file: np.asarray(file["entry/covariance/covariance"][position]))
+
+
+def _of_file(path: AnyPath, read: Callable[[Any], T]) -> T:
+    import h5py
+
+    if not Path(path).is_file():
+        read_nexus(path)  # says what is wrong with the name
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return read(file)
+    except PdfkitError:
+        raise
+    except Exception as error:  # a damaged file can raise whatever comes along
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise ReadError(path, f"this file does not hold a whole series ({reason}): {_AGAIN}") from None
+
+
+def _result(file: Any, path: Path) -> SeriesResult:
+    entry = file["entry"]
+    if entry.attrs.get("format") != FORMAT.encode() and entry.attrs.get("format") != FORMAT:
+        raise ReadError(path, "not a series of pdfkit: give a file that fit_series wrote")
+    known = [tuple(map(str, one)) for one in json.loads(_text(entry["setting/axes"]))]
+    axes = tuple(Axis(name, entry[f"setting/axis_{k}"][()], unit) for k, (name, unit) in enumerate(known))
+    return SeriesResult(
+        axes,
+        _texts(entry["scans/label"]),
+        _texts(entry["table/names"]),
+        _texts(entry["covariance/names"]),
+        entry["table/value"][()],
+        entry["table/error"][()],
+        {name: entry[f"quality/{name}/value"][()].ravel() for name in NUMBERS},
+        _texts(entry["scans/status"]),
+        tuple(tuple(map(str, json.loads(said))) for said in _texts(entry["scans/remarks"])),
+        path=path,
+        about=tuple(json.loads(_text(entry["setting/remarks"]))),
+    )
+
+
+def _text(dataset: Any) -> str:
+    return str(dataset.asstr()[()])
+
+
+def _texts(dataset: Any) -> tuple[str, ...]:
+    return tuple(str(one) for one in dataset.asstr()[()])

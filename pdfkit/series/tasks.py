@@ -1,0 +1,242 @@
+"""What is done to scans, in whatever process: chains of fits, each from where the one before ended, and what is kept.
+
+A chain of one scan is a fit by itself. All results are `Row`s of plain numbers and words, which JSON has. The problem
+travels as bytes that a process unpacks once, whatever the number of its chains.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import pickle
+import threading
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit._machine import one_thread
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.fitting.evidence import occam
+from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.model import serial
+from pdfkit.model.model import Model
+from pdfkit.model.params import apply_choices
+from pdfkit.results.problem import FitSettings
+from pdfkit.results.result import FitResult
+from pdfkit.series.scans import Scan
+
+Row = dict[str, Any]
+"""What is kept of a scan: {"error": why} or values, sigmas (in the order of the problem's names), rw, lnz, remarks…"""
+Start = Mapping[str, float]
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesProblem:
+    """How every scan is fitted; parameters as for `pdfkit.fit`. curves: keep data and fit of each."""
+
+    model: Model
+    free: tuple[str, ...]
+    rmin: float | None = None
+    rmax: float | None = None
+    ties: Mapping[str, str | float] = field(default_factory=dict)
+    bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    restraints: tuple[Any, ...] = ()
+    use_errors: bool = True
+    settings: FitSettings = field(default_factory=FitSettings)
+    variables: Mapping[str, float] = field(default_factory=dict)
+    curves: bool = False
+
+    def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the names of all that varies or follows, and of what varies. ParameterError for unknown names."""
+        params = self.parameters(None, {})
+        apply_choices(params, self.free, self.ties, self.bounds)
+        moving = tuple(name for name, par in params.items() if par.vary or par.expr)
+        return moving, tuple(name for name in moving if params[name].vary)
+
+    def parameters(self, data: PDF | None, start: Start) -> Any:
+        """Return the parameters of a fit of these data at start values; those of the model where none are given."""
+        params = parameters(self.model) if data is None else parameters(self.model, data)
+        for name, value in self.variables.items():
+            params.add(name, value=value, vary=False)
+        for name, value in start.items():
+            par = params[name]
+            par.value = min(max(value, par.min), par.max)
+        return params
+
+    def digest(self) -> str:
+        """Return a hash of all that a fit depends on but the data."""
+        about = [
+            VERSION, self.free, self.rmin, self.rmax, sorted(self.ties.items()), sorted(self.bounds.items()),
+            self.use_errors, repr(self.settings), sorted(self.variables.items()), self.curves,
+            serial.dumps(self.model), serial.dumps(list(self.restraints)),
+        ]  # fmt: skip
+        return hashlib.sha256(repr(about).encode()).hexdigest()[:32]
+
+    def packed(self) -> Packed:
+        """Return the problem for other processes. PdfkitError where it cannot travel."""
+        try:
+            data = pickle.dumps(self)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            raise PdfkitError(
+                f"the model cannot be sent to other processes ({error}): define its parts in a module"
+            ) from None
+        return Packed(hashlib.sha256(data).hexdigest(), data)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A problem as bytes, and what it is known by."""
+
+    key: str
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """Scans to fit one after the other, the first from `start` (None: from the model, with `search`)."""
+
+    scans: tuple[Scan, ...]
+    start: tuple[tuple[str, float], ...] | None = None
+    search: str = "plain"
+
+    def stamp(self) -> str:
+        """Return a hash of what the results depend on but the problem."""
+        about = [self.search, self.start, [scan.stamp() for scan in self.scans]]
+        return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
+
+
+_MADE = threading.local()
+_KEPT = 2  # problems that a thread remembers
+
+
+def _unpacked(packed: Packed) -> SeriesProblem:
+    """Return the problem, made once in each thread."""
+    known: dict[str, SeriesProblem] = _MADE.__dict__.setdefault("problems", {})
+    if packed.key not in known:
+        while len(known) >= _KEPT:
+            known.pop(next(iter(known)))
+        known[packed.key] = pickle.loads(packed.data)  # what this program packed itself
+    return known[packed.key]
+
+
+def run_chains(packed: Packed, chains: Sequence[Chain]) -> list[list[Row]]:
+    """Return the rows of each chain. A scan that fails has an "error", and the next goes on from the one before."""
+    problem = _unpacked(packed)
+    names, free = problem.names()
+    with one_thread():
+        return [_chained(problem, chain, names, free) for chain in chains]
+
+
+def _chained(problem: SeriesProblem, chain: Chain, names: Sequence[str], free: Sequence[str]) -> list[Row]:
+    start = None if chain.start is None else dict(chain.start)
+    rows = []
+    for scan in chain.scans:
+        row = _guarded(problem, scan, start, chain.search, names)
+        if (ended := values_of(row, names, free)) is not None:
+            start = ended
+        rows.append(row)
+    return rows
+
+
+def values_of(row: Row, names: Sequence[str], free: Iterable[str]) -> dict[str, float] | None:
+    """Return the free values of a row, where others may start; None for a scan that failed."""
+    if "error" in row:
+        return None
+    known = dict(zip(names, row["values"], strict=True))
+    return {name: known[name] for name in free if math.isfinite(known[name])}
+
+
+def _guarded(problem: SeriesProblem, scan: Scan, start: Start | None, search: str, names: Sequence[str]) -> Row:
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", PdfkitWarning)  # it is in the remarks
+            return _fitted(problem, scan.read(), start, search, names)
+    except PdfkitError as error:
+        return {"error": " ".join(str(error).split())}
+    except MemoryError:
+        return {"error": "not enough memory: run fewer workers, or leave it out"}
+    except Exception as error:  # whatever a strange scan sets off: the others go on
+        return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
+
+
+def _fitted(problem: SeriesProblem, data: PDF, start: Start | None, search: str, names: Sequence[str]) -> Row:
+    result = fit(
+        problem.model,
+        data,
+        rmin=problem.rmin,
+        rmax=problem.rmax,
+        free=problem.free,
+        ties=problem.ties,
+        bounds=problem.bounds,
+        params=problem.parameters(data, start or {}) if start or problem.variables else None,
+        restraints=problem.restraints,
+        use_errors=problem.use_errors,
+        settings=problem.settings,
+        search="plain" if start else search,
+    )
+    return _row(result, names, curves=problem.curves)
+
+
+def _row(result: FitResult, names: Sequence[str], *, curves: bool) -> Row:
+    pars = [result.params.get(name) for name in names]
+    data = result.data
+    row: Row = {
+        "values": [math.nan if par is None else float(par.value) for par in pars],
+        "sigmas": [math.nan if par is None or par.stderr is None else float(par.stderr) for par in pars],
+        "free": list(result.free),
+        "covariance": packed_array(result.covariance),
+        "rw": result.rw,
+        "chi2": result.chi2,
+        "reduced_chi2": result.reduced_chi2,
+        "n_independent": result.n_independent,
+        "nfev": result.nfev,
+        "lnz": ln_evidence(result),
+        "converged": result.converged,
+        "errors_from": result.errors_from,
+        "remarks": [*([] if result.converged else [result.message]), *result.remarks],
+        "grid": [len(data), float(data.r[0]), float(data.r[-1])],
+    }
+    if curves:
+        row |= {"r": packed_array(data.r), "observed": packed_array(data.G), "calculated": packed_array(result.calc.G)}
+    return row
+
+
+def ln_evidence(result: FitResult) -> float:
+    """Return ln Z with the size of the noise integrated out: −½ N ln(χ²/N) and the part of the priors that is left.
+
+    N independent residuals. It compares models of one scan, whatever is known of its errors.
+    """
+    chi2 = max(result.reduced_chi2 * max(1.0, result.n_independent - len(result.free)), 1e-300)
+    return -0.5 * result.n_independent * math.log(chi2 / result.n_independent) + occam(result)
+
+
+def packed_array(values: Array) -> str:
+    """Return numbers as text, to the last bit."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+
+
+def unpacked_array(text: str) -> Array:
+    """Return the numbers (n,) of `packed_array`; ValueError where it is damaged."""
+    return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8").astype(np.float64)
+
+
+def lost(chain: Chain, words: str) -> list[Row]:
+    """Return the rows of a chain that no worker could finish."""
+    return [{"error": words} for _ in chain.scans]
+
+
+def warm_up(packed: Packed) -> bool:
+    """Load kernels and tables of a fresh process, with a curve that means nothing."""
+    problem = _unpacked(packed)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        problem.model.evaluator(np.arange(2.0, 4.0, 0.02))(problem.model.values)
+    return True
