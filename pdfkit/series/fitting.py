@@ -25,7 +25,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._workers import Job, Pool, dask_size
 from pdfkit.errors import PdfkitError, WriteError
-from pdfkit.fitting.least_squares import Bounds
+from pdfkit.fitting.posing import Bounds
 from pdfkit.model.model import Model
 from pdfkit.results.problem import FitSettings
 from pdfkit.screening.run import Clock
