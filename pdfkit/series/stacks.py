@@ -23,7 +23,7 @@ from pdfkit.series.scans import Axis, Scan, file_stamp, grid_axes
 
 CACHE = 32_000_000
 """Bytes of chunks that are kept unpacked: neighbouring scans lie in one chunk."""
-_OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "wavelength")
+OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "wavelength")
 _NAMES = {"r": ("r", "distance", "radius"), "Q": ("q",)}
 
 
@@ -112,7 +112,7 @@ def open_stack(name: str, options: Mapping[str, Any], *, of: str = "r") -> tuple
     if signal.shape[-1] != file[x].shape[0]:
         raise ReadError(path, f"{signal.name} has {signal.shape[-1]} columns and {x} {file[x].shape[0]} values")
     attrs = {**_facts(signal.parent), **_facts(signal)}
-    known = {key: attrs[key] for key in _OF_INSTRUMENT if key in attrs} | dict(options)
+    known = {key: attrs[key] for key in OF_INSTRUMENT if key in attrs} | dict(options)
     shape = tuple(int(n) for n in signal.shape[:-1])
     stack = Stack(path, signal.name, x, _errors(signal), shape, tuple(known.items()), file_stamp(path))
     return stack, grid_axes(shape, axes) if len(shape) > 1 else axes

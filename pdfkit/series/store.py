@@ -27,12 +27,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, ReadError, WriteError
 from pdfkit.io._atomic import WRITTEN, AnyPath, own, remedy
 from pdfkit.io.hdf5 import Field, Group, read_nexus, versions, write_group
 from pdfkit.model import serial
 from pdfkit.series.result import NUMBERS, SeriesResult, columns, grids_of, said_of_grids
 from pdfkit.series.scans import Axis, Series
+from pdfkit.series.stacks import OF_INSTRUMENT
 from pdfkit.series.tasks import Row, SeriesProblem, unpacked_array
 
 T = TypeVar("T")
@@ -135,10 +137,10 @@ class Writer:
         kept |= {"numbers": {name: np.empty(n) for name in NUMBERS}, "grids": set()}
         words: dict[str, list[str]] = {"status": [], "remarks": []}
         size = len(free)
-        covariance = self._growing(entry, "covariance", {"covariance": (size, size)})
+        covariance = self.growing(entry, "covariance", {"covariance": (size, size)})
         write_group(entry["covariance"], Group("NXcollection", {"names": Field(list(free))}))
         curves = _Curves(self) if self.setting.problem.curves else None
-        for begin, rows in self._blocks():
+        for begin, rows in self.blocks():
             table, block = columns(rows, names, free), slice(begin, begin + len(rows))
             kept["value"][block], kept["error"][block] = table["values"], table["sigmas"]
             for name in NUMBERS:
@@ -156,7 +158,7 @@ class Writer:
         write_group(entry.create_group("table"), Group("NXcollection", table))
         return kept
 
-    def _growing(self, entry: Any, group: str, parts: dict[str, tuple[int, ...]]) -> dict[str, Any]:
+    def growing(self, entry: Any, group: str, parts: dict[str, tuple[int, ...]]) -> dict[str, Any]:
         """Make datasets with a row for each scan, to be filled block by block."""
         made = entry.create_group(group)
         n = len(self.rows)
@@ -167,7 +169,8 @@ class Writer:
             for name, shape in parts.items()
         }
 
-    def _blocks(self) -> Iterator[tuple[int, list[Row]]]:
+    def blocks(self) -> Iterator[tuple[int, list[Row]]]:
+        """Yield the rows of some scans at a time, and where they begin."""
         for begin in range(0, len(self.rows), BLOCK):
             yield begin, [self.rows.row(k) for k in range(begin, min(begin + BLOCK, len(self.rows)))]
 
@@ -176,19 +179,24 @@ class _Curves:
     """Curves of all scans: over one r where all have it, else with an r of each, NaN beyond the end of shorter ones."""
 
     def __init__(self, writer: Writer) -> None:
-        grids = {tuple(row["grid"]): row["r"] for _, rows in writer._blocks() for row in rows if "error" not in row}
+        grids: dict[tuple[float, ...], tuple[int, str]] = {}
+        for begin, rows in writer.blocks():
+            for k, row in enumerate(rows, begin):
+                if "error" not in row:
+                    grids.setdefault(tuple(row["grid"]), (k, row["r"]))
         self.width = max((int(grid[0]) for grid in grids), default=0)
-        self.alike = len(set(grids.values())) == 1
+        self.alike = len(grids) == 1
         names = ("observed", "calculated", *(() if self.alike else ("r",)))
         entry = writer.file["entry"]
-        self.parts = writer._growing(entry, "curves", dict.fromkeys(names, (self.width,))) if self.width else {}
+        self.parts = writer.growing(entry, "curves", dict.fromkeys(names, (self.width,))) if self.width else {}
         if not self.width:
             return
-        r = {"r": Field(unpacked_array(next(iter(grids.values()))), {"units": "angstrom"})} if self.alike else {}
+        r = {"r": Field(unpacked_array(next(iter(grids.values()))[1]), {"units": "angstrom"})} if self.alike else {}
         axes = [_word(writer.series.axes[0]), "r"] if self.alike and len(writer.series.axes) == 1 else []
-        index = {axes[0]: Field(writer.series.index)} if axes else {}
+        index = {axes[0]: Field(writer.series.index, {"units": writer.series.unit})} if axes else {}
         attrs: dict[str, Any] = {"signal": "observed", "auxiliary_signals": ["calculated"]}
-        attrs |= {"axes": axes, "instrument": serial.dumps(writer.setting.problem.model.instrument)} if axes else {}
+        attrs |= {"axes": axes} if axes else {}
+        attrs |= instrument_of(writer.series.scan(next(iter(grids.values()))[0]).read())
         write_group(entry["curves"], Group("NXdata", {**r, **index}, attrs))
 
     def write(self, block: slice, rows: Sequence[Row]) -> None:
@@ -200,6 +208,11 @@ class _Curves:
                     curve = unpacked_array(row[name])
                     table[k, : curve.size] = curve
             dataset[block] = table
+
+
+def instrument_of(data: PDF) -> dict[str, Any]:
+    """Return what data say of their instrument, as attributes that `read_series` reads."""
+    return {name: getattr(data.instrument, name) for name in data.instrument.given if name in OF_INSTRUMENT}
 
 
 def _word(axis: Axis) -> str:
