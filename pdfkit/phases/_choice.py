@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.phases import _pairs
+from pdfkit.phases import _counted, _pairs
 from pdfkit.phases._geometry import Arguments, Point
 from pdfkit.phases._lists import PAIR_BYTES, Table, binned_table, space_of
 from pdfkit.phases._pairs import Order
@@ -80,9 +80,8 @@ class Choice:
         many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
         if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
             return None
-        without = len(self.crystal.structure.rotations) == 1 and atoms.site.size >= _pairs.MANY_ATOMS
-        if not args.kind.size and without:
-            counted = _pairs.counted_sums(atoms, args, reach)
+        if len(self.crystal.structure.rotations) == 1 and atoms.site.size >= _counted.MANY_ATOMS:
+            counted = _counted.counted_sums(self.crystal._key, atoms, args, reach)
             if counted is not None:
                 return binned_table(*counted, args)
         classes = _pairs.Classes.of(atoms, point.u)

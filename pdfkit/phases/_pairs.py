@@ -26,6 +26,7 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.kernels.deposit import BLOCK, deposit_pairs
 from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 from pdfkit.phases import _orbits
+from pdfkit.phases._counted import CLOSEST, MANY_ATOMS, NOTHING
 from pdfkit.phases._geometry import Arguments, Atoms
 from pdfkit.phases._orbits import Geometry
 from pdfkit.structure.site import Site
@@ -37,22 +38,13 @@ if TYPE_CHECKING:
 
 # --- Peaks of a large cell -------------------------------------------------------------------------------------------
 
-# Widths of the bins in r (Å), of those in which pairs are counted, and of those in ln s, s = uᵢ + uⱼ.
+# Widths of the bins in r (Å), and of those in ln s, s = uᵢ + uⱼ.
 BIN_R = 0.002
-
-COUNTED_R = 0.001
 
 BIN_LNS = 0.005
 
 # From so many pairs on two threads share the work: a fixed number, so that sums do not depend on the machine.
 TWO_THREADS_ABOVE = 3e5
-
-# Å: nearer atoms are no pair. Kinds of sites up to which their pairs are counted by kind, and atoms from which.
-CLOSEST, MOST_KINDS, MANY_ATOMS = 0.01, 6, 500
-
-# Occupancies of 0 count as this much: bins of such pairs still have a place and a width, where derivatives by the
-# occupancy act. Products with 1/NOTHING² stay in the range of a double.
-NOTHING = 1e-30
 
 # Time that a pair takes for each curve and derivative.
 PAIR_SECONDS = 3e-8
@@ -161,33 +153,6 @@ def binned_sums(
     used = np.flatnonzero(sums[:, 0])
     origin = (used % nbins) * BIN_R
     return np.column_stack([origin, sums[used]]), dsums[used], classes.pair[used // nbins]
-
-
-def counted_sums(atoms: Atoms, args: Arguments, reach: float) -> tuple[Array, Array, IntArray] | None:
-    """Return the same of a cell without symmetry where nothing moves: counted, with exact moments, a few times as fast.
-
-    None where sites are of more than `MOST_KINDS` elements, displacements and occupancies.
-    """
-    from pdfkit.particles.boxes import Box, box_pairs
-
-    g, x, u, _, occ, _ = args.state
-    about = np.column_stack([atoms.species[atoms.site], u, occ])
-    kinds, kind = np.unique(about, axis=0, return_inverse=True)
-    if len(kinds) > MOST_KINDS:
-        return None
-    cell = np.linalg.cholesky(g)
-    # Two threads on every machine: so sums do not depend on it.
-    sums = box_pairs(Box(cell, x @ cell, kind.ravel().astype(np.int64)), len(kinds), reach, COUNTED_R, threads=2)
-    sums[:, : math.ceil(CLOSEST / COUNTED_R)] = 0.0  # atoms that share a place are no pair
-    a, b = np.triu_indices(len(kinds))
-    pair, bin_ = np.nonzero(sums[..., 0])
-    occupancy = np.maximum(kinds[:, 2], NOTHING)
-    share = 2.0 * (occupancy[a] * occupancy[b])[pair]
-    count, first, second = sums[pair, bin_].T * share
-    s = (kinds[a, 1] + kinds[b, 1])[pair]
-    species = kinds[:, 0].astype(np.int64)
-    out = np.column_stack([(bin_ + 0.5) * COUNTED_R, count, first, second, count * s])
-    return out, np.zeros((len(out), 0, 4)), atoms.lookup[species[a], species[b]][pair]
 
 
 # --- The nearest bond of a crystal that counts -----------------------------------------------------------------------

@@ -208,30 +208,3 @@ def test_pairs_that_differ_by_rounding_are_one(digits: int, cartesian: bool, mos
         assert np.abs(value - true).max() < 1e-9 * np.abs(true).max()
         if change.size:
             assert (np.abs(change - slope).max(axis=1) < 1e-7 * np.abs(slope).max(axis=1)).all()
-
-
-def test_large_cells_are_counted_as_their_pairs_are_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two elements, two displacements, half occupancies, atoms that share a place; a cell that is no box."""
-    rng = np.random.default_rng(3)
-    xyz = np.array(list(np.ndindex(5, 5, 5))) / 5.0
-    xyz = np.concatenate([xyz + shift for shift in ([0, 0, 0], [0, 0.1, 0.1], [0.1, 0, 0.1], [0.1, 0.1, 0])])
-    xyz += 0.004 * rng.normal(size=xyz.shape)
-    xyz, kind = np.concatenate([xyz, xyz[1:15:3]]), [*(np.arange(500) % 3), *[3] * 5]
-    elements, occ = np.array(["Pt", "Pt", "Ni", "Co"])[kind], np.array([1.0, 1.0, 0.5, 0.2])[kind]
-    occ[1:15:3] = 0.8
-    sites = pk.Structure.from_arrays((19.6, 20.1, 19.2, 84, 95, 101), elements, xyz, occ=occ,
-                                     U=np.array([0.004, 0.007, 0.005, 0.004])[kind])  # fmt: skip
-    model = pk.Model(pk.Crystal.from_structure(sites, name="p", delta2=1.5), pk.Instrument(probe="X", qmax=25.0))
-    r = np.arange(100, 1501) * 0.01
-    monkeypatch.setattr(_choice._pairs, "MANY_ATOMS", 10**9)
-    monkeypatch.setattr(_choice, "MERGE_ABOVE", math.inf)
-    apart(monkeypatch)
-    expected, _ = model.evaluator(r)(model.values)
-    monkeypatch.undo()
-    monkeypatch.setattr(_choice, "MERGE_ABOVE", 0.0)
-    apart(monkeypatch)
-    found, _ = model.evaluator(r)(model.values)
-    monkeypatch.setattr(_choice._pairs, "MANY_ATOMS", 10**9)
-    shared, _ = model.evaluator(r)(model.values)
-    assert np.abs(found - expected).max() < 2e-7 * np.abs(expected).max()
-    assert np.abs(found - expected).max() < np.abs(shared - expected).max()
