@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pdfkit.phases._lists import Key
 
 # Å: widths of the bins of few kinds of atoms, and of more than FEW_KINDS; nearer atoms share a place, and are no pair.
-BIN, WIDE_BIN, CLOSEST = 0.002, 0.004, 0.01
+BIN, WIDE_BIN, CLOSEST = 0.001, 0.002, 0.01
 # Atoms from which pairs are counted by kinds, and up to how many kinds.
 MANY_ATOMS, FEW_KINDS, MOST_KINDS = 500, 6, 12
 # Occupancies of 0 count as this much: bins of such pairs still have a place and a width, where derivatives by the
