@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.data.curves import PDF
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
-from pdfkit.fitting.least_squares import fit
+from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import noise_waves
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
+from pdfkit.results.problem import PosedData
 from pdfkit.results.result import FitResult
 
 Progress = Callable[[int, int], None]
@@ -105,17 +106,73 @@ def one_by_one(
     options : ranges, bounds, ties, ... as for `pdfkit.fit`. PdfkitError that names the scan where a fit is impossible.
     """
     fits: list[FitResult] = []
+    start: Mapping[str, float] | None = None
+    prepared: PreparedFit | None = None
     for k, pdf in enumerate(scans):
         if not isinstance(pdf, PDF):
             raise PdfkitError(f"scan {k + 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
         try:
-            fits.append(fit(model, pdf, free=free, search="plain", **options))
+            prepared = prepared or PreparedFit.of(model, pdf, free=free, **options)
+            fits.append(prepared.fit(pdf, start))
         except PdfkitError as error:
             raise type(error)(f"scan {k + 1} ({pdf.name or 'without a name'}): {error}") from None
-        model = fits[-1].model.with_instrument(model.instrument) if fits[-1].describes else model
+        start = fits[-1].params.valuesdict() if fits[-1].describes else start
         if progress is not None:
             progress(k + 1, len(scans))
     return fits
+
+
+@dataclass(frozen=True, eq=False)
+class Lean:
+    """A scan that takes little room: what it shares with others, its data, and all parameters where its fit ended."""
+
+    residuals: Residuals
+    order: IntArray
+    posed: PosedData
+    start: Array
+
+    def scan(self, size: float = 1.0) -> PosedScan:
+        """Return it ready to be evaluated."""
+        return PosedScan(self.residuals.of_data([self.posed], self.start), self.order, size)
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """What scans of the same points and instrument share: residuals of one of them, and the order of the parameters."""
+
+    own: Sequence[str]
+    led: Sequence[str]
+    made: dict[Any, tuple[Residuals, IntArray]] = field(default_factory=dict)
+
+    def lean(self, result: FitResult, noise: NoiseSpectrum | None) -> Lean:
+        """Return what is to be kept of a fit, in a spectrum of its noise."""
+        residuals, order = self._shared(result)
+        (one,), (first,) = result.problem.datasets, residuals.sets
+        posed = PosedData(one.name, first.model, one.data, one.begin, noise=noise)
+        start = np.array([float(result.params[name].value) for name in residuals.mapping.names])
+        return Lean(residuals, order, posed, start)
+
+    def scan(self, result: FitResult, noise: NoiseSpectrum | None) -> PosedScan:
+        """Return the scan of a fit, in a spectrum of its noise."""
+        return self.lean(result, noise).scan()
+
+    def _shared(self, result: FitResult) -> tuple[Residuals, IntArray]:
+        (one,) = result.problem.datasets
+        data, about = one.data, result.problem.settings.errors
+        key = (data.r.tobytes(), one.model.instrument, data.dG is None, data.cov is None, one.begin, about)
+        if key not in self.made:
+            self.made[key] = self._residuals(result)
+        return self.made[key]
+
+    def _residuals(self, result: FitResult) -> tuple[Residuals, IntArray]:
+        params = result.params.copy()
+        for name in (*self.own, *self.led):
+            if params[name].expr:
+                raise ParameterError(f"{name} is tied to {params[name].expr}: leave out the tie, or the law", key=name)
+            params[name].vary = True
+        residuals = Residuals(result.problem, ParameterMap.of(params))
+        names = residuals.mapping.free_names
+        return residuals, np.array([names.index(name) for name in (*self.own, *self.led)])
 
 
 def posed(
@@ -127,12 +184,13 @@ def posed(
     without it is their measure. Spectra weigh points only where all residuals are noise: scans that are weighed
     differently differ by the weights as well.
     """
+    template = Template(own, led)
     if known is not None:
-        made = [_posed(fit, own, led, noise) for fit, noise in zip(fits, known.noises, strict=True)]
+        made = [template.scan(fit, noise) for fit, noise in zip(fits, known.noises, strict=True)]
         pairs = zip(made, known.sizes.tolist(), strict=True)
         return [replace(scan.without(known.missed), size=size) for scan, size in pairs], known
     noises = [fit.problem.datasets[0].noise for fit in fits]
-    scans = [_posed(fit, own, led, noise) for fit, noise in zip(fits, noises, strict=True)]
+    scans = [template.scan(fit, noise) for fit, noise in zip(fits, noises, strict=True)]
     x = np.array([values(fit, own, led) for fit in fits])
     rows = misfits(scans, x)
     common = correlation(rows)
@@ -140,7 +198,7 @@ def posed(
     said: tuple[str, ...] = ()
     if common > COMMON or wrong:
         noises = [None if noise is None else replace(noise, weighs=False) for noise in noises]
-        scans = [_posed(fit, own, led, noise) for fit, noise in zip(fits, noises, strict=True)]
+        scans = [template.scan(fit, noise) for fit, noise in zip(fits, noises, strict=True)]
     if common > COMMON and rows is not None:
         scans = [scan.without(rows.mean(axis=0)) for scan in scans]
         said = (
@@ -149,25 +207,12 @@ def posed(
         )
     elif wrong:
         said = (f"the residuals of {wrong} of {len(fits)} scans are no noise: points of all scans weigh alike",)
-    sizes = np.array([_size(scan, row) for scan, row in zip(scans, x, strict=True)])
+    sizes = np.array([size_of(scan, row) for scan, row in zip(scans, x, strict=True)])
     scans = [replace(scan, size=size) for scan, size in zip(scans, sizes.tolist(), strict=True)]
     return scans, Measure(tuple(noises), sizes, scans[0].missed, said)
 
 
-def _posed(result: FitResult, own: Sequence[str], led: Sequence[str], noise: NoiseSpectrum | None) -> PosedScan:
-    params = result.params.copy()
-    for name in (*own, *led):
-        if params[name].expr:
-            raise ParameterError(f"{name} is tied to {params[name].expr}: leave out the tie, or the law", key=name)
-        params[name].vary = True
-    (one,) = result.problem.datasets
-    problem = replace(result.problem, datasets=(replace(one, noise=noise),))
-    residuals = Residuals(problem, ParameterMap.of(params))
-    names = residuals.mapping.free_names
-    return PosedScan(residuals, np.array([names.index(name) for name in (*own, *led)]))
-
-
-def _size(scan: PosedScan, x: Array) -> float:
+def size_of(scan: PosedScan, x: Array) -> float:
     """Return the size of whitened residuals that counts as one error at x, where a fit of the scan alone ended."""
     residuals, (one,) = scan.residuals, scan.residuals.sets
     weighed = one.posed.noise is not None and one.posed.noise.weighs
