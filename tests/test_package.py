@@ -209,6 +209,31 @@ def test_importing_pdfkit_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_fits_load_of_lmfit_what_they_use_and_the_rest_comes_when_asked_for() -> None:
+    code = (
+        "import sys, pdfkit as pk\n"
+        "params = pk.Parameters()\n"
+        "params.add('zb.a', value=6.0, min=5.9)\n"
+        "heavy = ('scipy.stats', 'scipy.optimize', 'matplotlib', 'pandas', 'emcee', 'lmfit.model', 'lmfit.jsonutils')\n"
+        "assert not [name for name in heavy if name in sys.modules]\n"
+        "import lmfit\n"
+        "plain = lmfit.Parameters()\n"
+        "plain.add('x', value=2.0)\n"
+        "assert isinstance(params['a'], lmfit.Parameter) and isinstance(params, lmfit.Parameters)\n"
+        "assert lmfit.Parameters().loads(plain.dumps())['x'].value == 2.0\n"
+        "from lmfit import minimize\n"
+        "assert abs(minimize(lambda p: [p['x'] - 3.0, 0.0], plain).params['x'].value - 3.0) < 1e-6\n"
+        "import lmfit.models\n"
+        "assert 'Minimizer' in dir(lmfit) and type(lmfit) is type(sys) and lmfit.models.GaussianModel()\n"
+        "assert not hasattr(lmfit, 'nothing')\n"
+        "print('whole')"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "whole", done.stderr
+    first = "import lmfit, pdfkit as pk; assert issubclass(pk.Parameters, lmfit.Parameters) and lmfit.Minimizer"
+    subprocess.run([sys.executable, "-c", first], check=True)
+
+
 def test_values_are_frozen_and_travel_between_processes() -> None:
     r = np.linspace(0.1, 5, 50)
     pdf = pk.PDF(r, np.sin(r), header={"qmax": "20"}, instrument=pk.Instrument(probe="X", qmax=20.0))

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import lmfit
 import numpy as np
 
 from pdfkit import _checks, _expressions
@@ -17,6 +16,7 @@ from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit._table import frame, shortlist, view
 from pdfkit.errors import ParameterError
+from pdfkit.model import _lmfit
 from pdfkit.phases.base import Quantity
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class _Arithmetic:
         return set()
 
 
-class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
+class Parameters(_lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
     """`lmfit.Parameters` whose names may hold dots: "zb.a", "wz.Cd.Uiso", "qdamp".
 
     params["a"] is params["zb.a"] where no other name ends so; ParameterError tells those that do. Everything else is
@@ -77,13 +77,13 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         dict.__init__(self)  # not lmfit's: that makes an evaluator with functions and symbols
         self._asteval = _Arithmetic()
 
-    def __missing__(self, ending: str) -> lmfit.Parameter:
+    def __missing__(self, ending: str) -> _lmfit.Parameter:
         return dict.__getitem__(self, _expressions.whole_name(self, ending))
 
-    def __setitem__(self, key: str, par: lmfit.Parameter) -> None:
+    def __setitem__(self, key: str, par: _lmfit.Parameter) -> None:
         if not all(part.isidentifier() for part in key.split(".")):
             raise ParameterError(f"{key!r} is not a parameter name: use words joined by dots, like zb.a")
-        if not isinstance(par, lmfit.Parameter):
+        if not isinstance(par, _lmfit.Parameter):
             raise ParameterError(f"{key} must be an lmfit.Parameter, not {type(par).__name__}")
         par.name = key
         par._expr_eval = self._asteval
@@ -94,7 +94,7 @@ class Parameters(lmfit.Parameters):  # type: ignore[misc]  # lmfit has no types
         """Return a copy: its parameters are its own, and what they know of themselves (`user_data`)."""
         out = type(self)()
         for name, par in self.items():
-            new = lmfit.Parameter.__new__(lmfit.Parameter)
+            new = _lmfit.Parameter.__new__(_lmfit.Parameter)
             new.__dict__.update(par.__dict__)
             new.correl, new.user_data = deepcopy(par.correl), deepcopy(par.user_data)
             new._expr_eval = out._asteval
@@ -178,7 +178,7 @@ def _parameter(
     correl: Any,
     init_value: Any,
     user_data: Any,
-) -> lmfit.Parameter:
+) -> _lmfit.Parameter:
     """Return the parameter of a row of JSON, which may hold numbers, text and plain data only."""
     if not isinstance(name, str) or not isinstance(expr, str | None):
         raise ParameterError(f"the name or the tie of parameter {str(name)[:40]!r} is not text: put both in quotes")
@@ -186,7 +186,7 @@ def _parameter(
     value, low, high, brute_step, stderr, init_value = numbers
     if any(one is not None and math.isnan(one) for one in (value, low, high)):
         raise ParameterError(f"the value or a limit of {name[:40]} is not a number: correct it")
-    par = lmfit.Parameter(name, value, bool(vary), low, high, brute_step=brute_step, user_data=user_data)
+    par = _lmfit.Parameter(name, value, bool(vary), low, high, brute_step=brute_step, user_data=user_data)
     if isinstance(user_data, dict):  # JSON has lists only
         par.user_data = {key: tuple(one) if isinstance(one, list) else one for key, one in user_data.items()}
     par.expr, par.stderr, par.init_value = expr, stderr, init_value
@@ -202,7 +202,7 @@ def make_parameters(quantities: Iterable[Quantity]) -> Parameters:
     out = Parameters()
     for q in quantities:
         low, high = _around(q)
-        par = lmfit.Parameter(q.name, value=q.value, vary=False, min=low, max=high if high > low else low + 1.0)
+        par = _lmfit.Parameter(q.name, value=q.value, vary=False, min=low, max=high if high > low else low + 1.0)
         par.user_data = {
             "unit": q.unit,
             "meaning": q.meaning,

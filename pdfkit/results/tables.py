@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import lmfit
 import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.errors import ReadError
 from pdfkit.io.hdf5 import Field, Group
+from pdfkit.model import _lmfit
 from pdfkit.model.params import Parameters, set_correlations, why_held
 from pdfkit.results.minima import Minima, Minimum
 
@@ -63,7 +63,7 @@ def read_parameters(table: Group, free: tuple[str, ...], covariance: Array) -> P
     rows = zip(names, expressions, units, meanings, *numbers, strict=True)
     limits = {key: _rows_of(table, columns_of) for key, columns_of in (("made", _MADE), ("possible", _POSSIBLE))}
     for name, _, unit, meaning, value, error, low, high, vary, start, refinable in rows:
-        par = lmfit.Parameter(name, value=float(value), vary=bool(vary), min=float(low), max=float(high))
+        par = _lmfit.Parameter(name, value=float(value), vary=bool(vary), min=float(low), max=float(high))
         par.stderr = None if math.isnan(error) else float(error)
         par.init_value = None if math.isnan(start) else float(start)
         known = {key: values[name] for key, values in limits.items() if name in values}
