@@ -384,8 +384,6 @@ class Residuals:
 
     def guess_scales(self, params: Parameters) -> None:
         """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""
-        from scipy.optimize import nnls
-
         free = self.mapping.free_names
         columns = [k for k, name in enumerate(free) if name.endswith(".scale")]
         used_in_ties = any(name in expression for name in free for _, expression in self.mapping.ties)
@@ -396,7 +394,7 @@ class Residuals:
         basis, f = rows[:-1].T, rows[-1]
         if not np.isfinite(basis).all() or not basis.any():
             return
-        solution, _ = nnls(basis, basis @ x[columns] - f)
+        solution = nonnegative(basis, basis @ x[columns] - f)
         solution = np.maximum(solution, 0.1 * solution.max(initial=0.0))
         for k, value in zip(columns, solution, strict=True):
             i = self.mapping.free[k]
@@ -413,3 +411,16 @@ class Residuals:
             i = self.mapping.free[k]
             if start is not None and self.mapping.start[i] == 0.0:
                 params[name].value = self.mapping.start[i] = min(start, 0.5 * float(self.mapping.high[k]))
+
+
+def nonnegative(basis: Array, wanted: Array) -> Array:
+    """Return the x ≥ 0 (k,) of least |basis·x − wanted|: mostly what has no limit, which takes no import of 0.2 s.
+
+    Source: Lawson & Hanson, Solving Least Squares Problems (1974), where some x are held at 0.
+    """
+    x, _, rank, _ = np.linalg.lstsq(basis, wanted, rcond=None)
+    if rank == x.size and (x >= 0.0).all():
+        return np.asarray(x)
+    from scipy.optimize import nnls
+
+    return np.asarray(nnls(basis, wanted)[0])

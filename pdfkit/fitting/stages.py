@@ -21,7 +21,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.fitting.minimiser import Descent, Task, Watch
-from pdfkit.fitting.residuals import Dataset, Residuals
+from pdfkit.fitting.residuals import Dataset, Residuals, nonnegative
 from pdfkit.fitting.whitening import possible
 
 STAGES = ((8.0, 0.4), (14.0, 0.2))
@@ -63,13 +63,11 @@ def projected(system: System, x: Array, scales: IntArray, low: Array, high: Arra
 
     Where the model is so far off that no scale above 0 helps, it gets the size of the data.
     """
-    from scipy.optimize import nnls
-
     rows = system(x)
     if not scales.size or not np.isfinite(rows).all():
         return x, float(rows[-1] @ rows[-1])
     basis, wanted = rows[scales].T, rows[scales].T @ x[scales] - rows[-1]
-    solution = nnls(basis, wanted)[0]
+    solution = nonnegative(basis, wanted)
     if solution.any():
         solution = np.maximum(solution, 0.1 * solution.max())
     else:

@@ -15,6 +15,7 @@ import pytest
 import pdfkit as pk
 from pdfkit.errors import ParameterError
 from pdfkit.fitting.least_squares import refit
+from pdfkit.fitting.residuals import nonnegative
 
 R = np.arange(150, 3001) * 0.01
 TRUTH = {
@@ -331,3 +332,20 @@ def test_strengths_that_cannot_depend_on_q_are_said(name: str, instrument: pk.In
     r = np.arange(1.5, 8.0, 0.02)
     remarks = pk.fit(of, pk.PDF(r, of(r).G, instrument=instrument), free=["scale"]).remarks
     assert any("without a finite qmax the scattering strengths are those at Q = 0" in one for one in remarks) == said
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_scales_of_least_squares_are_not_negative(columns: int) -> None:
+    from scipy.optimize import nnls
+
+    rng = np.random.default_rng(columns)
+    held = 0
+    for _ in range(20):
+        basis, wanted = rng.normal(size=(30, columns)), rng.normal(size=30)
+        found = nonnegative(basis, wanted)
+        np.testing.assert_allclose(found, nnls(basis, wanted)[0], rtol=1e-10, atol=1e-12)
+        held += bool((found == 0.0).any())
+    assert 0 < held < 20 or columns == 4
+    twice = np.column_stack([basis[:, :1], basis[:, :1]])
+    assert (nonnegative(twice, basis[:, 0]) >= 0.0).all()
+    np.testing.assert_allclose(twice @ nonnegative(twice, basis[:, 0]), basis[:, 0], rtol=1e-12)
