@@ -180,7 +180,7 @@ def fit_map(
         count = _Counted(progress, whole, (number + 1) * int(inside.sum()))
         told = {place: _again(found[place], told[place], made.values[place], count) for place in found}
         made = _field(told, inside, len(led))
-    limits = next(iter(found.values())).lean.scan().limits[len(own) :]
+    limits = next(iter(found.values())).lean.limits[len(own) :]
     alone, alone_errors, rw = _tables(found, first, told, inside, len(led))
     return Map(
         names=led,
@@ -316,7 +316,7 @@ def _informed(curvature: Array, slope: Array, meat: Array) -> tuple[Array, Array
 def _again(voxel: _Voxel, before: _Told, led: Array, count: _Counted) -> _Told:
     """Return what a place says where the field is, at led (nl,); what it said before where it has no model there."""
     no = before.x.size - led.size
-    limits = voxel.lean.scan().limits
+    limits = voxel.lean.limits
     led = np.clip(led, *limits[no:].T)
     own = np.clip(before.x[:no] + before.rest.own(led - before.x[no:]), *limits[:no].T)
     count()

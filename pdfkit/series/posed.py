@@ -94,8 +94,13 @@ class PosedScan:
     @property
     def limits(self) -> Array:
         """Lowest and highest values (n, 2)."""
-        mapping = self.residuals.mapping
-        return np.column_stack([mapping.low, mapping.high])[self.order]
+        return limits_of(self.residuals, self.order)
+
+
+def limits_of(residuals: Residuals, order: IntArray) -> Array:
+    """Return the lowest and highest values (n, 2) of free parameters in another order."""
+    mapping = residuals.mapping
+    return np.column_stack([mapping.low, mapping.high])[order]
 
 
 def one_by_one(
@@ -130,6 +135,11 @@ class Lean:
     order: IntArray
     posed: PosedData
     start: Array
+
+    @property
+    def limits(self) -> Array:
+        """Lowest and highest values (n, 2)."""
+        return limits_of(self.residuals, self.order)
 
     def scan(self, size: float = 1.0) -> PosedScan:
         """Return it ready to be evaluated."""
