@@ -24,7 +24,7 @@ from pdfkit.model.model import Model
 from pdfkit.results.report import uncertain
 from pdfkit.results.result import FitResult
 from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
-from pdfkit.series.plan import Given, Plan, indices, planned
+from pdfkit.series.plan import Given, Plan, index_of, indices, planned
 from pdfkit.series.posed import Bounds, Measure, PosedScan, Progress, one_by_one, posed, tables, values
 from pdfkit.series.spread import ln_evidence, spread
 
@@ -123,14 +123,14 @@ class ParametricFit:
 def fit_parametric(
     model: Model,
     scans: Iterable[PDF],
-    index: Sequence[float] | Array,
+    index: Sequence[float] | Array | None = None,
     *,
     laws: Given,
     free: Iterable[str] = (),
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
     like: ParametricFit | None = None,
-    called: str = "T",
+    called: str | None = None,
     progress: Progress | None = None,
     **options: Any,
 ) -> ParametricFit:
@@ -141,7 +141,9 @@ def fit_parametric(
 
     Parameters
     ----------
-    model : start values. scans : PDFs, or a Series. index : (S,), a number for each scan, such as a temperature in K.
+    model : start values. scans : a series as `pdfkit.read_series` returns it, or PDFs.
+    index : (S,), a number for each scan, such as a temperature in K; None for that of the series. called : its name in
+        expressions, "T" unless the series has one.
     laws : name → law. A name is the ending of parameter names ("a", "Uiso"), or a new one that others use. A law is a
         word ("constant", "linear", "quadratic", "cubic", "debye", "einstein", "order"), a `Law`, or an expression of
         the index ("index", or as `called`), of other laws, and of parameters that have a `start`.
@@ -173,6 +175,7 @@ def fit_parametric(
     (True, ('ni.a.c0', 'ni.a.c1', 'ni.Ni.Uiso.c0'))
     """
     started = time.perf_counter()
+    index, called = index_of(scans, index, called)
     pdfs, start = list(scans), dict(start or {})
     if len(pdfs) < 2:
         raise PdfkitError(f"a law needs several scans, and {len(pdfs)} is there: fit it by itself with pdfkit.fit")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import ParameterError
 from pdfkit.model.model import Model
 from pdfkit.series.laws import WORDS, Debye, Einstein, Expression, Law, law_of
+from pdfkit.series.scans import Series
 from pdfkit.structure.species import atomic_mass, label_species
 
 Given = Mapping[str, Law | str]
@@ -85,6 +87,15 @@ class Plan:
     def along(self, t: Array) -> Plan:
         """Return the same laws at other indices."""
         return replace(self, t=_checks.array("index", t))
+
+
+def index_of(scans: Any, index: Sequence[float] | Array | None, called: str | None) -> tuple[Any, str]:
+    """Return the index and what it is called: as given, or as a series has it. ParameterError where there is none."""
+    if index is None and not isinstance(scans, Series):
+        raise ParameterError("a list of PDFs has no index: give index=, a number for each scan", key="index")
+    found = scans.index if index is None else index
+    own = scans.name if isinstance(scans, Series) and scans.name.isidentifier() else "T"
+    return found, called or own
 
 
 def indices(values: Sequence[float] | Array, scans: int, called: str) -> Array:

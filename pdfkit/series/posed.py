@@ -188,38 +188,42 @@ class Template:
 def posed(
     fits: Sequence[FitResult], own: Sequence[str], led: Sequence[str], known: Measure | None = None
 ) -> tuple[list[PosedScan], Measure]:
-    """Return scans, and the measure of their misfits: the one that is known, or what their fits show.
+    """Return scans, and the measure of their misfits: the one that is known, or what their fits show."""
+    template = Template(own, led)
+    measure = known or measured(fits, [template] * len(fits))
+    made = [template.scan(fit, noise) for fit, noise in zip(fits, measure.noises, strict=True)]
+    pairs = zip(made, measure.sizes.tolist(), strict=True)
+    return [replace(scan.without(measure.missed), size=size) for scan, size in pairs], measure
+
+
+def measured(fits: Sequence[FitResult], templates: Sequence[Template]) -> Measure:
+    """Return what misfits of scans are measured by, from fits of each that may be of different models.
 
     Where residuals are alike in all scans, the model misses something: that is no noise of scans, and what is left
     without it is their measure. Spectra weigh points only where all residuals are noise: scans that are weighed
     differently differ by the weights as well.
     """
-    template = Template(own, led)
-    if known is not None:
-        made = [template.scan(fit, noise) for fit, noise in zip(fits, known.noises, strict=True)]
-        pairs = zip(made, known.sizes.tolist(), strict=True)
-        return [replace(scan.without(known.missed), size=size) for scan, size in pairs], known
     noises = [fit.problem.datasets[0].noise for fit in fits]
-    scans = [template.scan(fit, noise) for fit, noise in zip(fits, noises, strict=True)]
-    x = np.array([values(fit, own, led) for fit in fits])
+    parts = list(zip(templates, fits, strict=True))
+    x = [values(fit, one.own, one.led) for one, fit in parts]
+    scans = [one.scan(fit, noise) for (one, fit), noise in zip(parts, noises, strict=True)]
     rows = misfits(scans, x)
     common = correlation(rows)
     wrong = sum(noise is not None and not noise.weighs for noise in noises)
     said: tuple[str, ...] = ()
     if common > COMMON or wrong:
         noises = [None if noise is None else replace(noise, weighs=False) for noise in noises]
-        scans = [template.scan(fit, noise) for fit, noise in zip(fits, noises, strict=True)]
-    if common > COMMON and rows is not None:
-        scans = [scan.without(rows.mean(axis=0)) for scan in scans]
+        scans = [one.scan(fit, noise) for (one, fit), noise in zip(parts, noises, strict=True)]
+    missed = rows.mean(axis=0) if common > COMMON and rows is not None else None
+    if missed is not None:
         said = (
             f"residuals of different scans have a correlation of {common:.2f}: what the model misses in all of them is "
             "in the errors of values, and hardly in those of differences along the series, nor in ln Z",
         )
     elif wrong:
         said = (f"the residuals of {wrong} of {len(fits)} scans are no noise: points of all scans weigh alike",)
-    sizes = np.array([size_of(scan, row) for scan, row in zip(scans, x, strict=True)])
-    scans = [replace(scan, size=size) for scan, size in zip(scans, sizes.tolist(), strict=True)]
-    return scans, Measure(tuple(noises), sizes, scans[0].missed, said)
+    sizes = np.array([size_of(scan.without(missed), row) for scan, row in zip(scans, x, strict=True)])
+    return Measure(tuple(noises), sizes, missed, said)
 
 
 def size_of(scan: PosedScan, x: Array) -> float:
@@ -252,7 +256,7 @@ def tables(scans: Sequence[PosedScan]) -> Array:
     return np.column_stack([each[:, :, 0].min(axis=0), each[:, :, 1].max(axis=0)])
 
 
-def misfits(scans: Sequence[PosedScan], x: Array) -> Array | None:
+def misfits(scans: Sequence[PosedScan], x: Sequence[Array] | Array) -> Array | None:
     """Return residuals (S, m) of scans at x (S, n); None where these have different points."""
     each = [one.misfit(row) for one, row in zip(scans, x, strict=True)]
     grids = [one.residuals.sets[0].evaluate.r for one in scans]

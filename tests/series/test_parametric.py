@@ -15,6 +15,7 @@ import pytest
 import pdfkit as pk
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.series.arrow import Arrow, Quadratic, minimise
+from pdfkit.series.cells import scan_evidence
 from pdfkit.series.laws import Debye
 from pdfkit.series.parametric import ParametricFit, fit_parametric
 
@@ -148,6 +149,14 @@ def test_a_wrong_law_stands_out_in_chi2() -> None:
     assert flat.chi2[0] > 2.0 * found().chi2[0]
 
 
+def test_a_series_brings_its_index() -> None:
+    series = pk.read_series(list(scans()), index=T, name="kelvin")
+    laws = {"a": "a0 + a1*kelvin", "Uiso": "debye"}
+    out = fit_parametric(nickel(), series, laws=laws, free=["scale"], start={"a0": 3.5, "a1": 1e-5})
+    assert out["a1"][0] == pytest.approx(found()["ni.a.c1"][0], rel=1e-3)
+    assert next(iter(out.columns_of())) == "kelvin"
+
+
 def test_it_prints_as_a_table() -> None:
     lines = str(found()).splitlines()
     assert lines[0].startswith("Parametric fit of 7 scans, T = 50 to 400: Rw = ")
@@ -158,6 +167,7 @@ def test_it_prints_as_a_table() -> None:
     ("change", "words"),
     [
         ({"index": [300.0] * 7}, "in every scan"),
+        ({"index": None}, "a list of PDFs has no index"),
         ({"scans": scans()[:1], "index": [1.0]}, "a law needs several scans"),
         ({"scans": [*scans()[:6], "file.gr"]}, "scan 7 is of type str"),
         ({"ties": {"a": "3.5*scale"}}, "tied"),
@@ -208,6 +218,10 @@ def test_srfe2as2_shows_its_transition() -> None:
     gained = tetragonal.chi2 - orthorhombic.chi2
     assert (gained[kelvin < 180] > 30.0).all()
     assert (np.abs(gained[kelvin > 205]) < 15.0).all()
+    cells = {"t": ["a", "c"], "o": ["a", "b", "c"]}
+    free = {name: ["scale", *cell, "As1.z", "Uiso", "delta1"] for name, cell in cells.items()}
+    weighed = scan_evidence({"t": high, "o": low}, pdfs, kelvin, free=free, rmin=1.5, rmax=20)
+    assert weighed.favoured() == ("o",) * 8 + ("t",) * 9
     split_of, sigma = orthorhombic.along("d")
     assert split_of[0] > 5.0 * sigma[0]
     assert (split_of[kelvin > end] == 0.0).all()
