@@ -143,14 +143,6 @@ def pair_numbers(
     """
     nq = kind.size
     shifted = trace.size > 0
-    # Symmetric matrices as 11, 22, 33, 12, 13, 23.
-    metrics, turned = np.empty((nq, 6)), np.empty((nq, x.shape[0] if aniso else 0, 6))
-    for q in range(nq):
-        for m in range(6):
-            row, column = (m, m) if m < 3 else ((0, m - 2) if m < 5 else (1, 2))
-            metrics[q, m] = dg[q, row, column]
-            for i in range(turned.shape[1]):
-                turned[q, i, m] = db[q, i, row, column]
     g00, g01, g02, g11, g12, g22 = g[0, 0], g[0, 1], g[0, 2], g[1, 1], g[1, 2], g[2, 2]
     for p in range(mult.size):
         i = np.uint32(atom_i[p])  # type: ignore[assignment]  # unsigned: a negative index need not be looked for
@@ -186,9 +178,8 @@ def pair_numbers(
             what = kind[q]
             drr, ds, dw = 0.0, 0.0, 0.0
             if what & CELL:
-                m0, m1, m2, m3, m4, m5 = (
-                    metrics[q, 0], metrics[q, 1], metrics[q, 2], metrics[q, 3], metrics[q, 4], metrics[q, 5]
-                )  # fmt: skip
+                m0, m1, m2 = dg[q, 0, 0], dg[q, 1, 1], dg[q, 2, 2]
+                m3, m4, m5 = dg[q, 0, 1], dg[q, 0, 2], dg[q, 1, 2]
                 drr = d0 * (m0 * d0 + 2.0 * (m3 * d1 + m4 * d2)) + d1 * (m1 * d1 + 2.0 * m5 * d2) + m2 * d2 * d2
                 if aniso:
                     ds = w0 * (m0 * d0 + m3 * d1 + m4 * d2)
@@ -198,10 +189,10 @@ def pair_numbers(
                 drr += 2.0 * (t0 * v0 + t1 * v1 + t2 * v2)
                 ds += t0 * h0 + t1 * h1 + t2 * h2
             if what & UANISO and aniso:
-                k0, k1 = turned[q, i, 0] + turned[q, j, 0], turned[q, i, 1] + turned[q, j, 1]
-                k2, k3 = turned[q, i, 2] + turned[q, j, 2], turned[q, i, 3] + turned[q, j, 3]
-                k4, k5 = turned[q, i, 4] + turned[q, j, 4], turned[q, i, 5] + turned[q, j, 5]
-                turn = v0 * (k0 * v0 + 2.0 * (k3 * v1 + k4 * v2)) + v1 * (k1 * v1 + 2.0 * k5 * v2) + k2 * v2 * v2
+                turn = 0.0
+                for atom in (i, j):
+                    turn += v0 * (db[q, atom, 0, 0] * v0 + 2.0 * (db[q, atom, 0, 1] * v1 + db[q, atom, 0, 2] * v2))
+                    turn += v1 * (db[q, atom, 1, 1] * v1 + 2.0 * db[q, atom, 1, 2] * v2) + db[q, atom, 2, 2] * v2 * v2
                 ds += per * turn
             if what & UISO:
                 ds += du[q, i] + du[q, j]

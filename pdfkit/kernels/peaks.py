@@ -183,11 +183,10 @@ def envelop(curves: Array, active: IntArray, value: Array, slopes: Array, along:
         for k in range(f.size):
             first[k] += value[k] * f[k]
         for b in range(along.shape[0]):
-            slope = slopes[b]
             for q in range(along.shape[1]):
                 much = along[b, q]
-                row = out[c, 1 + q]
                 if much != 0.0:
+                    slope, row = slopes[b], out[c, 1 + q]
                     for k in range(f.size):
                         row[k] += much * slope[k] * f[k]
         for a in range(active.size):

@@ -36,14 +36,11 @@ def fold(curves: Array, rows: IntArray, sine: Array, out: Array) -> None:
     half = period // 2
     for m in range(rows.size):
         x, y = curves[rows[m]], out[m]
-        end = min(x.size, half + 1)
-        y[0] = 0.0
-        for j in range(1, end):
+        for j in range(period):
+            y[j] = 0.0
+        for j in range(1, min(x.size, half + 1)):
             y[j] = (sine[j] + 0.5) * x[j]
             y[period - j] = (sine[j] - 0.5) * x[j]
-        for j in range(end, half + 1):
-            y[j] = 0.0
-            y[period - j] = 0.0
         for j in range(half + 1, x.size):
             y[period - j] += (sine[j] - 0.5) * x[j]
             y[j] += (sine[j] + 0.5) * x[j]
