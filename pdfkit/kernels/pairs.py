@@ -145,7 +145,7 @@ def pair_numbers(
     shifted = trace.size > 0
     g00, g01, g02, g11, g12, g22 = g[0, 0], g[0, 1], g[0, 2], g[1, 1], g[1, 2], g[2, 2]
     for p in range(mult.size):
-        i = np.uint32(atom_i[p])  # type: ignore[assignment]  # unsigned: a negative index need not be looked for
+        i = np.uint32(atom_i[p])  # unsigned: a negative index need not be looked for
         j = np.uint32(atom_j[p])
         d0 = x[j, 0] + shift[p, 0] - x[i, 0]
         d1 = x[j, 1] + shift[p, 1] - x[i, 1]
