@@ -225,7 +225,7 @@ class _Grid:
         moving = np.zeros((len(peak), 0, 3)) if dpeak is None else np.array(dpeak)
         curves = np.zeros((npairs, 1 + moving.shape[1], self.count))
         plain = (np.ones(npairs), np.zeros((moving.shape[1], npairs)))
-        sum_peaks(wider, moving, np.array(pair), *plain, self.step, _REACH, True, curves)
+        sum_peaks(wider, moving, np.array(pair), *plain, self.step, _REACH, True, False, curves)
         return np.asarray(self._sines(curves) * (self.step * np.exp(0.5 * self.widen * self.Q**2)))
 
     def _sines(self, curves: Array) -> Array:

@@ -1,7 +1,7 @@
-"""Pairs of a large cell, added to bins of distance as they are found.
+"""Pairs of a cell, shared between nodes of distance as they are found.
 
-A list of pairs would be read from memory for every curve; here a pair costs its distance and six additions. Large
-cells without symmetry have many more pairs than bins.
+A list of pairs would be read from memory for every curve; here a pair costs its distance and six additions. Cells
+without symmetry have many more pairs than nodes.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels._jit import kernel
+from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 
 # Atoms in a block: enough of them to hide the search for its images, few enough that most blocks are wholly inside.
 BLOCK = 32
+# Pairs that are found before they are shared: work on many at a time goes as vectors.
+AT_ONCE = 256
+ONE, TWO, THREE, FOUR, FIVE = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(5)
+# Nodes beyond those up to rmax that the polynomials ask for.
+SPARE = 7
 
 
 @kernel
@@ -53,22 +59,135 @@ def any_image(c: Array, r2: float, o1: float, o2: float, o3: float, slab: int, s
 
 
 @kernel
-def add_change(
-    low: Array, high: Array, d: float, f: float, h: float, s: float, dw: float, wd: float, wds: float
+def cubic(t: float, c: Array) -> None:
+    """Fill c (4,) with what nodes at −1, 0, 1 and 2 have of a number at t: polynomials of Lagrange."""
+    a, b = t * (t - 1.0), (t + 1.0) * (t - 2.0)
+    c[0] = -a * (t - 2.0) / 6.0
+    c[1] = 0.5 * b * (t - 1.0)
+    c[2] = -0.5 * b * t
+    c[3] = a * (t + 1.0) / 6.0
+
+
+@kernel
+def add_six(out: Array, row: int, at: int, much: float, b: Array, n: int) -> None:
+    """Add much·b[:, n], six numbers, to out[row, at…at + 5]; at is unsigned, so that it cannot be negative."""
+    out[row, at] += much * b[0, n]
+    out[row, at + ONE] += much * b[1, n]
+    out[row, at + TWO] += much * b[2, n]
+    out[row, at + THREE] += much * b[3, n]
+    out[row, at + FOUR] += much * b[4, n]
+    out[row, at + FIVE] += much * b[5, n]
+
+
+@kernel
+def place_pairs(near: Array, found: int, per_node: float, node: Array, b: Array) -> None:
+    """Replace squares of distances by distances; fill node with that before each, and b (6, n) with polynomials.
+
+    Formula: those of Lagrange, through the nodes at −2, −1, 0, 1, 2 and 3, at what is left of d/h.
+    """
+    for n in range(found):
+        d = math.sqrt(near[n])
+        near[n] = d
+        place = math.floor(d * per_node)
+        node[n] = place
+        t = d * per_node - place
+        low, high, middle = (t + 2.0) * (t + 1.0), (t - 2.0) * (t - 3.0), t * (t - 1.0)
+        b[0, n] = -(t + 1.0) * middle * high / 120.0
+        b[1, n] = (t + 2.0) * middle * high / 24.0
+        b[2, n] = -low * (t - 1.0) * high / 12.0
+        b[3, n] = low * t * high / 12.0
+        b[4, n] = -low * middle * (t - 3.0) / 24.0
+        b[5, n] = low * middle * (t - 2.0) / 120.0
+
+
+@kernel
+def add_pairs(
+    inside: IntArray,
+    found: int,
+    near: Array,
+    node: Array,
+    b: Array,
+    first: IntArray,
+    weight: Array,
+    share: Array,
+    parts: int,
+    nnodes: int,
+    rcut: float,
+    inner: int,
+    out: Array,
 ) -> None:
-    """Add what a pair changes to the rows (4,) of its two nodes: ẇ, wḋ and wṡ of the pair; see `deposit_pairs`."""
-    share0 = (1.0 - f) * (1.0 - f * h / d)
-    share1 = f * (1.0 + (1.0 - f) * h / d)
-    dw0 = (dw - wd / d) * share0 - wd / h * (1.0 - f * h / d)
-    dw1 = (dw - wd / d) * share1 + wd / h * (1.0 + (1.0 - f) * h / d)
-    v = -f * (1.0 - f) * h * h
-    wdv = -(1.0 - 2.0 * f) * h * wd
-    low[0] += dw0
-    low[2] += dw0 * v + share0 * wdv
-    low[3] += dw0 * s + share0 * wds
-    high[0] += dw1
-    high[2] += dw1 * v + share1 * wdv
-    high[3] += dw1 * s + share1 * wds
+    """Add the weights of pairs that `place_pairs` has placed to the first row; names as in `deposit_pairs`."""
+    if parts == 1 and inner == 0:
+        for n in range(found):
+            k = np.uint64(n)  # type: ignore[assignment]  # unsigned: a negative index need not be looked for
+            a = np.uint64(inside[k])
+            at = np.uint64(first[a] + np.int64(node[k]))
+            add_six(out, 0, at, weight[a], b, k)
+        return
+    for n in range(found):
+        a = inside[n]
+        at = first[a] + int(node[n])
+        if near[n] < rcut:
+            at += inner
+        for m in range(parts):
+            much = weight[a] * share[a, m]
+            add_six(out, 0, np.uint64(at + m * nnodes), much, b, n)
+
+
+@kernel
+def add_changes(
+    inside: IntArray,
+    found: int,
+    near: Array,
+    node: Array,
+    b: Array,
+    first: IntArray,
+    weight: Array,
+    share: Array,
+    parts: int,
+    nnodes: int,
+    rcut: float,
+    inner: int,
+    vector: Array,
+    strain: Array,
+    straining: IntArray,
+    nactive: IntArray,
+    active: IntArray,
+    change: Array,
+    row: IntArray,
+    out: Array,
+) -> None:
+    """Add what directions do to pairs that `place_pairs` has placed; names as in `deposit_pairs`.
+
+    vector (3, n): from atom to atom; straining: which directions change the cell; active[a]: nactive[a] others that
+    change pairs of atom a of the block, by change[a] = ẇ, wṡ and w(tⱼ − tᵢ).
+    """
+    for n in range(found):
+        a = inside[n]
+        if straining.size == 0 and nactive[a] == 0:
+            continue
+        at = first[a] + int(node[n])
+        if near[n] < rcut:
+            at += inner
+        vx, vy, vz, per = vector[0, n], vector[1, n], vector[2, n], 1.0 / near[n]
+        for k in range(straining.size):
+            q = straining[k]
+            wd = strain[q, 0, 0] * vx * vx + strain[q, 1, 1] * vy * vy + strain[q, 2, 2] * vz * vz
+            wd += 2.0 * (vx * (strain[q, 0, 1] * vy + strain[q, 0, 2] * vz) + strain[q, 1, 2] * vy * vz)
+            wd *= weight[a] * per
+            for m in range(parts):
+                add_six(out, row[q, 0], np.uint64(at + m * nnodes), wd * share[a, m], b, n)
+        for k in range(nactive[a]):
+            q = active[a, k]
+            wd = per * (vx * change[a, k, 2] + vy * change[a, k, 3] + vz * change[a, k, 4])
+            for m in range(parts):
+                place = np.uint64(at + m * nnodes)
+                if wd != 0.0:
+                    add_six(out, row[q, 0], place, wd * share[a, m], b, n)
+                if change[a, k, 1] != 0.0:
+                    add_six(out, row[q, 1], place, change[a, k, 1] * share[a, m], b, n)
+                if change[a, k, 0] != 0.0:
+                    add_six(out, row[q, 2], place, change[a, k, 0] * share[a, m], b, n)
 
 
 @kernel
@@ -78,9 +197,11 @@ def deposit_pairs(
     centres: IntArray,
     group: IntArray,
     rmax: float,
-    bin_width: float,
+    h: float,
     kind_of: IntArray,
     class_of: IntArray,
+    widths: Array,
+    rcut: float,
     mult: Array,
     u: Array,
     occ: Array,
@@ -88,52 +209,66 @@ def deposit_pairs(
     moving: Array,
     du: Array,
     docc: Array,
+    row: IntArray,
     slab: int,
     slabs: int,
-    sums: Array,
-    dsums: Array,
+    out: Array,
 ) -> None:
-    """Share every pair (i, j, n) with 0.01 Å < d = |x_j + c·n − x_i| ≤ rmax between two nodes, with its derivatives.
+    """Share every pair (i, j, n) with 0.01 Å < d = |x_j + c·n − x_i| ≤ rmax between six nodes, with its derivatives.
 
-    Formula: node k of a class lies at k·h, h = bin_width. A pair at d = (k + f)h with w = mᵢ·occᵢ·occⱼ (doubled for
-    unlike groups, of which only j ≥ i is taken) and s = uᵢ + uⱼ gives node k the weight W = (1 − f)w·kh/d and
-    node k + 1 the weight W = fw·(k + 1)h/d, w together, and to each W·v and W·s; v = −f(1 − f)h² undoes the variance
-    that sharing adds. Weight, mean and variance of the pair's peak w·n(r − d)/d are kept, and everything is continuous
-    where the pair passes a node. Derivatives follow from ẇ, ṡ = u̇ᵢ + u̇ⱼ and ḋ = (ΔᵀEΔ + Δ·(tⱼ − tᵢ))/d. Images are
-    searched for blocks of atoms that follow one another, so atoms should be in an order that keeps neighbours together.
+    Formula: node k of a class lies at (k − 2)h. A pair with w = mᵢ·occᵢ·occⱼ (doubled for unlike groups, of which only
+    j ≥ i is taken) gives the three nodes on either side of d the weights w·b, b the polynomials of Lagrange: the sum
+    over nodes of any smooth f(r)·b is f(d) but for 0.0049·h⁶ times its sixth derivative. Of pairs nearer than rcut, classes follow those of
+    the others. Widths (first, between, count) of count > 0: a class is followed by those of the widths √s = first +
+    m·between, between four of which s = uᵢ + uⱼ is shared, by cubic polynomials. Derivatives are sums of the same kind,
+    of ẇ, wḋ and wṡ, ṡ = u̇ᵢ + u̇ⱼ and ḋ = (ΔᵀEΔ + Δ·(tⱼ − tᵢ))/d. Images are searched for blocks of atoms that follow
+    one another, so atoms should be in an order that keeps neighbours together.
     Shapes: c (3,3) upper triangular, columns the basis; x (natoms,3) cartesian; group (natoms,), the atoms of a group
     one after the other; centres (k,), the atoms i, each the first of its group; u, occ, kind_of (natoms,); mult
     (natoms,), mᵢ; class_of (nkinds, nkinds); strain E (nq,3,3), symmetric, half the change of the metric in cartesian
     axes; moving t (nq,natoms,3), change of x at constant cell; du, docc (nq,natoms). Of the layers n3 of cells those
     with n3 mod slabs = slab are taken, so that long work can be done in pieces.
-    Outputs, added to: sums (nclasses·nbins, 4) = ΣW, 0, ΣWv, ΣWs, nbins = sums.shape[0]/nclasses > rmax/h + 1, as
-    `bin_numbers` takes them; dsums (nclasses·nbins, nq, 4), their derivatives.
-    Units: Å, Å². Source: as for `lattice_pairs`.
+    Output, added to: out (nrows, nclasses·nnodes), nnodes = ⌊rmax/h⌋ + SPARE; row 0 are the weights, row[q] (nq,3) those of
+    wḋ, wṡ and ẇ along q, −1 for what is 0. Units: Å, Å². Source: as for `lattice_pairs`.
     """
     natoms, nq = x.shape[0], du.shape[0]
     c11, c12, c13, c22, c23, c33 = c[0, 0], c[0, 1], c[0, 2], c[1, 1], c[1, 2], c[2, 2]
     per1, per2, per3 = 1.0 / c11, 1.0 / c22, 1.0 / c33
-    per_bin = 1.0 / bin_width
-    h2 = bin_width * bin_width
-    one = np.uint64(1)
+    per_node = 1.0 / h
     r2max = rmax * rmax
-    nbins = sums.shape[0] // (class_of.max() + 1)
+    several = int(widths[2])
+    nnodes = math.floor(rmax * per_node) + SPARE
+    sides = 2 if rcut > 0.0 else 1
+    inner = out.shape[1] // sides if rcut > 0.0 else 0
     nblocks = (natoms + BLOCK - 1) // BLOCK
     spheres = np.empty((nblocks, 4))
     block_spheres(x, spheres)
-    strained = np.array([q for q in range(nq) if strain[q].any()], dtype=np.int64)
     touched = np.zeros(natoms, dtype=np.bool_)
+    straining = np.empty(nq, dtype=np.int64)
+    nstraining = 0
     for q in range(nq):
         for i in range(natoms):
-            touched[i] |= du[q, i] != 0.0 or docc[q, i] != 0.0 or moving[q, i].any()
+            touched[i] |= du[q, i] != 0.0 or docc[q, i] != 0.0
+            touched[i] |= moving[q, i, 0] != 0.0 or moving[q, i, 1] != 0.0 or moving[q, i, 2] != 0.0
+        strained = False
+        for m in range(3):
+            for k in range(3):
+                strained |= strain[q, m, k] != 0.0
+        if strained:
+            straining[nstraining] = q
+            nstraining += 1
+    straining = straining[:nstraining]
     delta = np.empty((3, BLOCK))
-    weight, displacement = np.empty(BLOCK), np.empty(BLOCK)
-    first = np.empty(BLOCK, dtype=np.uint64)
-    squares = np.empty(BLOCK)
-    inside = np.empty(BLOCK, dtype=np.int64)
+    weight, share = np.empty(BLOCK), np.empty((BLOCK, 4))
+    first = np.empty(BLOCK, dtype=np.int64)
+    room = AT_ONCE + BLOCK
+    squares, near, node = np.empty(BLOCK), np.empty(room), np.empty(room)
+    b, vector = np.empty((6, room)), np.empty((3, room))
+    inside = np.empty(room, dtype=np.int64)
     nactive = np.zeros(BLOCK, dtype=np.int64)
     active = np.zeros((BLOCK, nq), dtype=np.int64)
     change = np.zeros((BLOCK, nq, 5))
+    parts = 4 if several > 0 else 1
     for centre in range(centres.size):
         i = centres[centre]
         for block in range(i // BLOCK, nblocks):
@@ -147,10 +282,14 @@ def deposit_pairs(
             for a in range(size):
                 j = low + a
                 many = mult[i] * (1.0 if group[i] == group[j] else 2.0)
-                s = u[i] + u[j]
                 weight[a] = many * occ[i] * occ[j]
-                displacement[a] = s
-                first[a] = class_of[kind_of[i], kind_of[j]] * nbins
+                first[a] = class_of[kind_of[i], kind_of[j]] * nnodes
+                share[a, 0] = 1.0
+                if several > 0:
+                    t = (math.sqrt(u[i] + u[j]) - widths[0]) / widths[1]
+                    k = min(max(int(t), 1), several - 3)
+                    cubic(t - k, share[a])
+                    first[a] = (class_of[kind_of[i], kind_of[j]] * several + k - 1) * nnodes
                 for m in range(3):
                     delta[m, a] = x[j, m] - x[i, m]
                 nactive[a] = 0
@@ -160,11 +299,17 @@ def deposit_pairs(
                     into = change[a, nactive[a]]
                     into[0] = many * (docc[q, i] * occ[j] + occ[i] * docc[q, j])
                     into[1] = weight[a] * (du[q, i] + du[q, j])
+                    moved = False
                     for m in range(3):
                         into[2 + m] = weight[a] * (moving[q, j, m] - moving[q, i, m])
-                    if into.any():
+                        moved |= into[2 + m] != 0.0
+                    if moved or into[0] != 0.0 or into[1] != 0.0:
                         active[a, nactive[a]] = q
                         nactive[a] += 1
+            found, before = 0, 0
+            following = straining.size > 0
+            for a in range(size):
+                following |= nactive[a] > 0
             low3, high3 = row_limits(r2block, o3, per3, 0.0)
             for n3 in range(low3 + (slab - low3) % slabs, high3 + 1, slabs):
                 t3 = c33 * n3
@@ -181,42 +326,83 @@ def deposit_pairs(
                             v, y, z = delta[0, a] + t1, delta[1, a] + t2, delta[2, a] + t3
                             squares[a] = v * v + y * y + z * z
                         # No branch: which atoms are inside cannot be predicted.
-                        found = 0
                         for a in range(size):
                             inside[found] = a
+                            near[found] = squares[a]
                             found += (squares[a] <= r2max) & (squares[a] > 1e-4)
-                        for number in range(found):
-                            a = inside[number]
-                            d = math.sqrt(squares[a])
-                            place = d * per_bin
-                            k = np.uint64(place)
-                            # A pair on a node (a cell length, say) needs both its neighbours, for its derivative.
-                            f = min(max(place - k, 1e-9), 1.0 - 1e-9)
-                            v = -f * (1.0 - f) * h2
-                            p = first[a] + k
-                            w1 = weight[a] * f * (1.0 + (1.0 - f) * bin_width / d)
-                            w0 = weight[a] - w1
-                            s = displacement[a]
-                            # All are read before the first is written, so that they go as vectors.
-                            a0, a2, a3 = sums[p, 0], sums[p, 2], sums[p, 3]
-                            b0, b2, b3 = sums[p + one, 0], sums[p + one, 2], sums[p + one, 3]
-                            sums[p, 0] = a0 + w0
-                            sums[p, 2] = a2 + w0 * v
-                            sums[p, 3] = a3 + w0 * s
-                            sums[p + one, 0] = b0 + w1
-                            sums[p + one, 2] = b2 + w1 * v
-                            sums[p + one, 3] = b3 + w1 * s
-                            if strained.size + nactive[a] == 0:
-                                continue
-                            vx, vy, vz = delta[0, a] + t1, delta[1, a] + t2, delta[2, a] + t3
-                            for q in strained:
-                                m = strain[q]
-                                wd = m[0, 0] * vx * vx + m[1, 1] * vy * vy + m[2, 2] * vz * vz
-                                wd += 2.0 * (m[0, 1] * vx * vy + m[0, 2] * vx * vz + m[1, 2] * vy * vz)
-                                wd *= weight[a] / d
-                                add_change(dsums[p, q], dsums[p + one, q], d, f, bin_width, s, 0.0, wd, 0.0)
-                            for number_q in range(nactive[a]):
-                                q = active[a, number_q]
-                                t = change[a, number_q]
-                                wd = (vx * t[2] + vy * t[3] + vz * t[4]) / d
-                                add_change(dsums[p, q], dsums[p + one, q], d, f, bin_width, s, t[0], wd, t[1])
+                        if following:
+                            for number in range(before, found):
+                                a = inside[number]
+                                vector[0, number] = delta[0, a] + t1
+                                vector[1, number] = delta[1, a] + t2
+                                vector[2, number] = delta[2, a] + t3
+                        before = found
+                        if found >= AT_ONCE:
+                            place_pairs(near, found, per_node, node, b)
+                            add_pairs(
+                                inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner, out
+                            )
+                            if following:
+                                add_changes(inside, found, near, node, b, first, weight, share, parts, nnodes, rcut,
+                                            inner, vector, strain, straining, nactive, active, change, row, out)  # fmt: skip
+                            found = before = 0
+            if found > 0:
+                place_pairs(near, found, per_node, node, b)
+                add_pairs(inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner, out)
+                if following:
+                    add_changes(inside, found, near, node, b, first, weight, share, parts, nnodes, rcut,
+                                inner, vector, strain, straining, nactive, active, change, row, out)  # fmt: skip
+
+
+@kernel
+def finish_nodes(
+    d: Array,
+    s: Array,
+    inner: bool,
+    sums: Array,
+    row: IntArray,
+    width: Array,
+    dwidth: Array,
+    atoms: float,
+    relative: Array,
+    peak: Array,
+    dpeak: Array,
+) -> int:
+    """Turn sums at nodes into peaks with derivatives; return how many have no width.
+
+    Formula: as for `finish_peaks`, of a peak at d with what pairs add up to there, for wḋ, wσ̇² and ẇ in place of ḋ, σ̇²
+    and ẇ. inner : whether sratio counts. Shapes: d, s (n,); sums (nrows, n) of `deposit_pairs` with row (nq,3); width,
+    dwidth, atoms, relative, peak (n,3) and dpeak (n,nq,3) as for `finish_peaks`. Units: Å, Å².
+    """
+    dropped = 0
+    qbroad2, resolution2 = width[2] * width[2], width[3] * width[3]
+    sharp = width[4] * width[4] if inner else 1.0
+    for p in range(d.size):
+        at, per, w = d[p], 1.0 / d[p], sums[0, p] / atoms
+        bracket = 1.0 - width[0] * per - width[1] * per * per + qbroad2 * at * at
+        sigma2 = s[p] * bracket * sharp + resolution2 * at * at
+        peak[p, 0] = at
+        if bracket <= 0.0:
+            dropped += 1
+            peak[p, 1] = -1.0
+            peak[p, 2] = 0.0
+            for q in range(dpeak.shape[1]):
+                dpeak[p, q, 0], dpeak[p, q, 1], dpeak[p, q, 2] = 0.0, 0.0, 0.0
+            continue
+        peak[p, 1] = max(sigma2, SMALLEST_VARIANCE)
+        peak[p, 2] = w
+        still = sigma2 < SMALLEST_VARIANCE <= s[p]
+        slope = (width[0] + 2.0 * width[1] * per) * per * per + 2.0 * qbroad2 * at
+        slope = s[p] * sharp * slope + 2.0 * resolution2 * at
+        for q in range(dpeak.shape[1]):
+            wd = sums[row[q, 0], p] / atoms if row[q, 0] >= 0 else 0.0
+            ws = sums[row[q, 1], p] / atoms if row[q, 1] >= 0 else 0.0
+            dw = sums[row[q, 2], p] / atoms if row[q, 2] >= 0 else 0.0
+            wider = 2.0 * width[2] * at * at * dwidth[q, 2] - (dwidth[q, 0] + dwidth[q, 1] * per) * per
+            wider = s[p] * sharp * wider + 2.0 * width[3] * at * at * dwidth[q, 3]
+            if inner:
+                wider += 2.0 * width[4] * dwidth[q, 4] * s[p] * bracket
+            dpeak[p, q, 0] = wd
+            dpeak[p, q, 1] = 0.0 if still else ws * bracket * sharp + wd * slope + w * wider
+            dpeak[p, q, 2] = dw - w * relative[q]
+    return dropped

@@ -23,6 +23,7 @@ def sum_peaks(
     step: float,
     reach: float,
     by_pair: bool,
+    moments: bool,
     out: Array,
 ) -> None:
     """Add peaks and their derivatives to `out` on the grid r_k = k·step.
@@ -32,7 +33,7 @@ def sum_peaks(
     e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²), and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6).
     Rounding of the recursion stays below 1e-13.
     Derivative along a direction: (∂T/∂d)ḋ + (∂T/∂σ²)σ̇² + (∂T/∂w)ẇ = E·(A₀ + A₁x + A₂x²), x = r − d.
-    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3); pair (n,); factor (npairs,) and dfactor (nq, npairs); out
+    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3), or if `moments` wḋ, wσ̇² and ẇ; pair (n,); factor (npairs,) and dfactor (nq, npairs); out
     (npairs, 1 + nq, npoints), added to, or (1, …) for the sum of all pairs.
     Units: Å. Peaks with σ² ≤ 0 are left out. Source: Juhás et al., Acta Cryst. A71, 562 (2015), for the 1/d form.
     """
@@ -63,6 +64,7 @@ def sum_peaks(
             if by_pair:
                 unit /= d
             amplitude = weight * unit
+            changed = factor[ab] * unit if moments else amplitude
             x0 = low * step - d
             # Four chains side by side, each with stride 4h, hide the latency of the two multiplications.
             ratio = math.exp(-(x0 + 0.5 * step) * step / s2)
@@ -107,11 +109,11 @@ def sum_peaks(
                 dw = dpeak[p, q, 2] * factor[ab] + peak[p, 2] * dfactor[q, ab]
                 if dd == 0.0 and ds2 == 0.0 and dw == 0.0:
                     continue
-                a0 = dw * unit - 0.5 * amplitude * ds2 / s2
+                a0 = dw * unit - 0.5 * changed * ds2 / s2
                 if by_pair:
-                    a0 -= amplitude * dd / d
-                a1 = amplitude * dd / s2
-                a2 = 0.5 * amplitude * ds2 / (s2 * s2)
+                    a0 -= changed * dd / d
+                a1 = changed * dd / s2
+                a2 = 0.5 * changed * ds2 / (s2 * s2)
                 row = out[row_of, 1 + q, low : high + 1]
                 if a1 == 0.0 and a2 == 0.0:  # its weight alone changes: along the size of a particle
                     for k in range(n):
@@ -122,12 +124,12 @@ def sum_peaks(
 
 
 @kernel
-def weigh_peaks(gamma0: Array, by: Array, slope: Array, along: Array, peak: Array, dpeak: Array) -> None:
+def weigh_peaks(gamma0: Array, by: Array, slope: Array, along: Array, moments: bool, peak: Array, dpeak: Array) -> None:
     """Multiply the weights of peaks by γ₀ at their own distances, in place; derivatives follow.
 
     Formula: w → γ₀w, ẇ → γ₀ẇ + w(γ₀′ḋ + Σ_k ṗ_k ∂γ₀/∂p_k). A peak of which nothing is left gets σ² = 0: there is none.
     Shapes: gamma0, slope (n,) and by (nparams, n) = ∂γ₀/∂p at the distances; along (nparams, nq), tangents of p; peak
-    (n, 3) = d, σ², w and dpeak (n, nq, 3). Source: Gilbert, J. Appl. Cryst. 41, 554 (2008), for γ₀.
+    (n, 3) = d, σ², w and dpeak (n, nq, 3), or if `moments` wḋ, wσ̇², ẇ. Source: Gilbert, J. Appl. Cryst. 41, 554 (2008), for γ₀.
     """
     for p in range(peak.shape[0]):
         left = gamma0[p] != 0.0 or slope[p] != 0.0
@@ -139,11 +141,15 @@ def weigh_peaks(gamma0: Array, by: Array, slope: Array, along: Array, peak: Arra
             dpeak[p] = 0.0
             continue
         w = peak[p, 2]
+        many = 1.0 if moments else w
         for q in range(dpeak.shape[1]):
-            change = slope[p] * dpeak[p, q, 0]
+            change = 0.0
             for k in range(by.shape[0]):
                 change += by[k, p] * along[k, q]
-            dpeak[p, q, 2] = gamma0[p] * dpeak[p, q, 2] + w * change
+            dpeak[p, q, 2] = gamma0[p] * dpeak[p, q, 2] + w * change + many * slope[p] * dpeak[p, q, 0]
+            if moments:
+                dpeak[p, q, 0] *= gamma0[p]
+                dpeak[p, q, 1] *= gamma0[p]
         peak[p, 2] = gamma0[p] * w
 
 

@@ -69,6 +69,11 @@ class Convention:
         """Whether it is that of a program that has constant scattering strengths only."""
         return self.cut != "exact"
 
+    @property
+    def drawn_whole(self) -> bool:
+        """Whether a peak is divided by its distance and goes on until nothing is left of it."""
+        return self.prefactor == "pair" and self.reach >= type(self).reach
+
     def of_data(self, instrument: Instrument) -> Instrument:
         """Return the instrument of data for a model: whatever they say, another program has constant strengths."""
         if instrument.probe == "N" or not self.constant or "scattering" not in instrument.given:

@@ -25,7 +25,7 @@ from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 from pdfkit.model import cut as model_cut
-from pdfkit.model import filters
+from pdfkit.model import filters, spread
 from pdfkit.model.blocks import NO_WEIGHTS, Block, add_weighted, alike, cut, slopes
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
@@ -357,8 +357,12 @@ class Evaluator:
             )
         curves = np.zeros((*slope.shape, grid.count))
         by_pair = self.convention.prefactor == "pair"
-        rest = (weights.factor, weights.dfactor, grid.step, self.convention.reach, by_pair, curves)
-        if found.peak.shape[0] * size < CHECKED:
+        # Other programs end peaks somewhere; ours is drawn to the end.
+        plan = spread.planned(found, curves, grid.step, self._qmax) if self.convention.drawn_whole else None
+        rest = (weights.factor, weights.dfactor, grid.step, self.convention.reach, by_pair, found.moments, curves)
+        if plan is not None:
+            spread.add_peaks(plan, found, weights.factor, weights.dfactor, curves)
+        elif found.peak.shape[0] * size < CHECKED:
             kernels.sum_peaks(found.peak, found.dpeak, found.pair, *rest)
         else:
             for some in self._portions(part, grid):

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _counted, _pairs
 from pdfkit.phases._geometry import Arguments, Point
 from pdfkit.phases._lists import PAIR_BYTES, Table, binned_table, space_of
-from pdfkit.phases._pairs import Order
+from pdfkit.phases._pairs import Classes, Order
 from pdfkit.phases._spaces import Space
 
 if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
 
-# Pairs are binned (see `_pairs`) where there are this many times more of them than bins: large cells without much
-# symmetry. Elsewhere it would not pay.
-MERGE_ABOVE = 2
+# Seconds: of a listed pair until it is drawn, and of each of its derivatives; of one that is found and not listed.
+LISTED, LISTED_CHANGE, FOUND = 3.5e-8, 1.5e-8, 2.5e-9
+# Pairs are listed where that takes less than this many times what it takes to share them between nodes.
+MERGE_ABOVE = 1.0
 # Pairs that no operation makes equal: with fewer, those that a fit keeps equal are not looked for.
 FEW = 1e3
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
@@ -73,18 +75,30 @@ class Choice:
 
         alike : how many pairs are equal to each.
         """
-        atoms = self.crystal._atoms
-        pairs = self.distinct * reach**3 / alike
-        bins = MERGE_ABOVE * reach / _pairs.BIN_R
         visited = self.visited * reach**3
-        many = visited * PAIR_BYTES > MOST_LISTED  # before symmetry has made them few
-        if point.aniso or (pairs < bins * len(atoms.pairs) and not many):
+        many = visited * PAIR_BYTES > MOST_LISTED
+        if point.aniso or (self.distinct * reach**3 / alike < FEW and not many):
             return None
+        atoms, (width, *_) = self.crystal._atoms, args.finish
         if len(self.crystal.structure.rotations) == 1 and atoms.site.size >= _counted.MANY_ATOMS:
             counted = _counted.counted_sums(self.crystal._key, atoms, args, reach)
             if counted is not None:
                 return binned_table(*counted, args)
-        classes = _pairs.Classes.of(atoms, point.u)
-        if pairs < bins * classes.pair.size and not many:
+        classes = _pairs.Classes.of(atoms, point.u, min(1.0, width[4]), reach, visited)
+        listed = self._listed_seconds(args, reach, alike)
+        if not many and listed < MERGE_ABOVE * self._shared_seconds(classes, args, reach):
             return None
-        return binned_table(*_pairs.binned_sums(self.order, classes, atoms, args, reach, pairs, visited), args)
+        return _pairs.shared_table(self.order, classes, atoms, args, reach, visited)
+
+    def _listed_seconds(self, args: Arguments, reach: float, alike: float) -> float:
+        return self.distinct * reach**3 / alike * (LISTED + LISTED_CHANGE * args.kind.size)
+
+    def _shared_seconds(self, classes: Classes, args: Arguments, reach: float) -> float:
+        """Return the time of the peaks of nodes; directions of few atoms change few pairs."""
+        visited, curves = self.visited * reach**3, 1 + args.kind.size
+        nodes = min(classes.s.size * reach / classes.h, 4.0 * visited * classes.each)
+        _, dx, du, _, docc = args.tangents
+        moved = (dx != 0.0).any(axis=2) | (du != 0.0) | (docc != 0.0)
+        parts = float(np.where(args.kind & kernels.CELL, 1.0, 2.0 * moved.mean(axis=1)).sum()) if moved.size else 0.0
+        add = _pairs.ADD_SECONDS * classes.each * (1.0 + parts)
+        return visited * (FOUND + add) + nodes * _pairs.NODE_SECONDS * (1 + 0.4 * (curves - 1))

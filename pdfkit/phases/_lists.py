@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +35,21 @@ SAMPLE, PAYS = 2e4, 1.25
 
 @dataclass(frozen=True)
 class Table:
-    """Peaks of grouped pairs, as `finish_peaks` returns them, with the species pair of each."""
+    """Peaks of grouped pairs, as `finish_peaks` returns them, with the species pair of each; moments: see `Peaks`."""
 
     pair: IntArray
     peak: Array
     dpeak: Array
     dropped: int
+    moments: bool = False
+
+    def in_moments(self) -> Table:
+        """Return the table with derivatives of moments."""
+        if self.moments:
+            return self
+        dpeak = self.dpeak.copy()
+        dpeak[:, :, :2] *= self.peak[:, None, 2:]
+        return replace(self, dpeak=dpeak, moments=True)
 
 
 def table_of(groups: PairGroups, args: Arguments, at: tuple[Array, Array] | None = None) -> Table:

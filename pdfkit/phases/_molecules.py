@@ -165,11 +165,14 @@ def with_inner(table: Table, crystal: Crystal, args: Arguments, inner: tuple[Arr
     before.dpeak[:, :, 2] *= -1.0
     _count_together(after, crystal, args)
     tables = (table, before, after)
+    if table.moments:
+        tables = (table, before.in_moments(), after.in_moments())
     return Table(
         np.concatenate([one.pair for one in tables]),
         np.concatenate([one.peak for one in tables]),
         np.concatenate([one.dpeak for one in tables]),
         dropped,
+        table.moments,
     )
 
 

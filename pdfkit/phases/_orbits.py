@@ -96,15 +96,25 @@ def listed(
     mult: IntArray,
     pair: Callable[[IntArray, IntArray], IntArray],
 ) -> PairGroups:
-    """Return every pair of a crystal within rmax (Å), a group of its own.
+    """Return every pair of a crystal within rmax (Å), a group of its own, in the order of their distances.
 
+    Neighbours in that order add to the same part of a curve.
     centres: the first atom of each site; site (natoms,): site of each atom; mult (nsites,): atoms per site; pair:
     gives the species pairs of sites i and j.
     """
     atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site)
+    order = _by_distance(geometry, atom_i, atom_j, shift)
+    atom_i, atom_j, shift = atom_i[order], atom_j[order], shift[order]
     s_i, s_j = site[atom_i], site[atom_j]
     many = np.asarray(mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
     return PairGroups(atom_i, atom_j, shift, many, pair(s_i, s_j))
+
+
+def _by_distance(geometry: Geometry, atom_i: Int32Array, atom_j: Int32Array, shift: Int32Array) -> IntArray:
+    """Return the order of pairs by distance, to 1 Å: two in a row that add to the same points wait for each other."""
+    delta = (geometry.x[atom_j] + shift - geometry.x[atom_i]) @ np.linalg.cholesky(geometry.g)
+    place = np.minimum(np.sqrt(np.einsum("pa,pa->p", delta, delta)), 65535.0)
+    return np.argsort(place.astype(np.uint16), kind="stable")  # which is done by counting
 
 
 def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:

@@ -1,10 +1,9 @@
-"""Pairs of a large cell in bins so narrow that a bin is as good as the pairs in it; and the nearest bond.
+"""Pairs of a cell shared between nodes of distance, of which there are fewer; and the nearest bond.
 
-Where there are many more pairs than bins nothing is listed or sorted: every pair is shared between the two edges of its
-bin as it is found (see `deposit_pairs`). That keeps its weight, mean and variance, and G is continuous. What is lost: a
-third moment of at most 0.1·(0.002 Å)³, the change of correlated motion across a bin, the spread of ln s in 0.005;
-together 2e-7 of max|G| (measured, 200 atoms). A derivative is off by up to h²/6·T‴/T′ of each pair, 3e-4 at σ = 0.1 Å,
-which averages out over many pairs (5e-5 by a cell length, 3e-4 by one position of 200 atoms, measured).
+Where there are many more pairs than nodes nothing is listed or sorted: every pair is shared between six nodes as it is
+found (see `deposit_pairs`), so that any smooth function of distance, which the width of a peak is, may be taken at the
+nodes. Of the transform of a peak 0.053·(h/σ)⁶ is lost at the most, h the distance of nodes, and as much of its
+derivatives, which are sums of their own: 1.6e-7 of it.
 
 σ² → σ²(1 − δ₁/r − δ₂/r²) takes the width of a pair at r < δ₁ or r² < δ₂. The pairs that matter are those that scatter:
 H–H in a hybrid perovskite is nothing beside Pb–I, and atoms that share one place by halves are never a pair.
@@ -23,11 +22,13 @@ import numpy as np
 
 from pdfkit import _machine
 from pdfkit._checks import Array, IntArray
-from pdfkit.kernels.deposit import BLOCK, deposit_pairs
+from pdfkit.kernels import pairs as kernels
+from pdfkit.kernels.deposit import BLOCK, SPARE, deposit_pairs, finish_nodes
 from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 from pdfkit.phases import _orbits
-from pdfkit.phases._counted import CLOSEST, MANY_ATOMS, NOTHING
+from pdfkit.phases._counted import CLOSEST, MANY_ATOMS
 from pdfkit.phases._geometry import Arguments, Atoms
+from pdfkit.phases._lists import Table
 from pdfkit.phases._orbits import Geometry
 from pdfkit.structure.site import Site
 from pdfkit.structure.species import covalent_radius
@@ -38,40 +39,73 @@ if TYPE_CHECKING:
 
 # --- Peaks of a large cell -------------------------------------------------------------------------------------------
 
-# Widths of the bins in r (Å), and of those in ln s, s = uᵢ + uⱼ.
-BIN_R = 0.002
-
-BIN_LNS = 0.005
+# Distance of nodes over the least σ of a pair, and its limits (Å); so far apart may two √s, s = uᵢ + uⱼ, be over the
+# least where displacements differ so much that they are shared, too.
+NODES, FINEST, COARSEST = 0.12, 1e-3, 2e-2
+APART = 0.024
 
 # From so many pairs on two threads share the work: a fixed number, so that sums do not depend on the machine.
 TWO_THREADS_ABOVE = 3e5
 
-# Time that a pair takes for each curve and derivative.
-PAIR_SECONDS = 3e-8
+# Time that a pair takes for each curve and class that it is shared between, and a node for each curve.
+ADD_SECONDS, NODE_SECONDS = 2e-9, 3e-8
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Pairs of one species pair and one s: kind_of (nsites,), class_of (nkinds, nkinds), pair (nclasses,)."""
+    """Pairs of one species pair and one s = uᵢ + uⱼ, or of nodes of √s; h (Å): distance of nodes in r.
+
+    Shapes: kind_of (nsites,), class_of (nkinds, nkinds), pair and s (nclasses,). widths (3,) : as for `deposit_pairs`.
+    """
 
     kind_of: IntArray
     class_of: IntArray
     pair: IntArray
+    s: Array
+    widths: Array
+    h: float
 
     @classmethod
-    def of(cls, atoms: Atoms, u: Array) -> Classes:
-        """Sort sites with isotropic displacements u (nsites,) by element and u, and their pairs by BIN_LNS."""
-        _, first, kind_of = np.unique(
-            np.column_stack([atoms.species, u]), axis=0, return_index=True, return_inverse=True
-        )
-        s = np.maximum(u[first][:, None] + u[first], SMALLEST_VARIANCE)
-        place = np.floor(np.log(s) / BIN_LNS).astype(np.int64)
-        place -= place.min()
-        span = int(place.max()) + 1
-        key = atoms.pair(first[:, None], first) * span + place
-        found = np.bincount(key.ravel()) > 0
-        number = np.cumsum(found) - 1
-        return cls(kind_of.ravel().astype(np.int64), number[key], np.flatnonzero(found) // span)
+    def of(cls, atoms: Atoms, u: Array, sharp: float, reach: float, visited: float) -> Classes:
+        """Sort sites with isotropic displacements u (nsites,) by element and u, or by element where that costs less.
+
+        sharp : the least factor of σ; visited : how many pairs there are to reach (Å).
+        """
+        least = max(2.0 * float(u.min()), SMALLEST_VARIANCE)
+        h = NODES * sharp * math.sqrt(least)
+        h = min(max(1.25 ** math.floor(math.log(h) / math.log(1.25)), FINEST), COARSEST)
+        by_kind, shared = _by_kind(atoms, u), _shared(atoms, u)
+        costs = [
+            visited * ADD_SECONDS * each + one[2].size * NODE_SECONDS * reach / h
+            for one, each in ((by_kind, 1), (shared, 4))
+        ]
+        return cls(*(by_kind if costs[0] <= costs[1] else shared), h)
+
+    @property
+    def each(self) -> int:
+        """How many classes a pair is shared between."""
+        return 4 if self.widths[2] else 1
+
+
+def _by_kind(atoms: Atoms, u: Array) -> tuple[IntArray, IntArray, IntArray, Array, Array]:
+    """Return the first five fields of `Classes`, each of one s."""
+    _, first, kind_of = np.unique(np.column_stack([atoms.species, u]), axis=0, return_index=True, return_inverse=True)
+    pair, s = atoms.pair(first[:, None], first), u[first][:, None] + u[first]
+    i, j = np.triu_indices(first.size)
+    class_of = np.empty((first.size, first.size), dtype=np.int64)
+    class_of[i, j] = class_of[j, i] = np.arange(i.size)
+    return kind_of.ravel().astype(np.int64), class_of, pair[i, j], s[i, j], np.zeros(3)
+
+
+def _shared(atoms: Atoms, u: Array) -> tuple[IntArray, IntArray, IntArray, Array, Array]:
+    """Return the same, of species pairs and nodes of √s."""
+    low, high = math.sqrt(2.0 * max(float(u.min()), 0.0)), math.sqrt(2.0 * float(u.max()))
+    between = APART * max(low, math.sqrt(SMALLEST_VARIANCE))
+    count = max(4, math.ceil((high - low) / between) + 3)
+    pairs = len(atoms.pairs)
+    s = (low + between * np.arange(-1.0, count - 1.0)) ** 2
+    widths = np.array([low - between, between, float(count)])
+    return atoms.species.astype(np.int64), atoms.lookup, np.repeat(np.arange(pairs), count), np.tile(s, pairs), widths
 
 
 @dataclass(frozen=True)
@@ -101,58 +135,80 @@ def _halved(xyz: Array, index: IntArray) -> IntArray:
     return np.concatenate([_halved(xyz, index[:half]), _halved(xyz, index[half:])])
 
 
-def binned_sums(
-    order: Order, classes: Classes, atoms: Atoms, args: Arguments, reach: float, pairs: float, visited: float
-) -> tuple[Array, Array, IntArray]:
-    """Return sums (n,5), dsums (n,nq,4), as of `bin_numbers`, and pair (n,) of the bins up to reach (Å) in use.
+def shared_table(order: Order, classes: Classes, atoms: Atoms, args: Arguments, reach: float, visited: float) -> Table:
+    """Return the peaks up to reach (Å) of nodes that the pairs are shared between; visited: how many these are."""
+    width, rcut, dwidth, *amount = args.finish
+    if width[4] == 1.0 and not dwidth[:, 4].any():
+        rcut = 0.0
+    sums, row = _shared_sums(order, classes, atoms, args, (reach, rcut, visited))
+    n = classes.s.size * (math.floor(reach / classes.h) + SPARE)
+    sides = [_finished_side(classes, part, row, (width, dwidth, *amount), reach, inner) for inner, part in
+             enumerate(sums.reshape(sums.shape[0], -1, n).transpose(1, 0, 2))]  # fmt: skip
+    pair, peak, dpeak, dropped = zip(*sides, strict=True)
+    return Table(np.concatenate(pair), np.concatenate(peak), np.concatenate(dpeak), sum(dropped), moments=True)
 
-    `pairs`: about how many there are that no operation makes equal; visited: those that are added one by one.
-    """
+
+def _finished_side(
+    classes: Classes, sums: Array, row: IntArray, finish: tuple[Any, ...], reach: float, inner: int
+) -> tuple[IntArray, Array, Array, int]:
+    """Return species pairs, peaks, their derivatives and how many have no width, of sums (nrows, n) at nodes in use."""
+    used = np.flatnonzero(sums.any(axis=0))
+    one, place = np.divmod(used, math.floor(reach / classes.h) + SPARE)
+    d = np.maximum((place - 2) * classes.h, 0.25 * classes.h)
+    peak, dpeak = np.empty((used.size, 3)), np.empty((used.size, row.shape[0], 3))
+    dropped = finish_nodes(d, classes.s[one], bool(inner), sums[:, used], row, *finish, peak, dpeak)
+    return classes.pair[one], peak, dpeak, dropped
+
+
+def _shared_sums(
+    order: Order, classes: Classes, atoms: Atoms, args: Arguments, about: tuple[float, float, float]
+) -> tuple[Array, IntArray]:
+    """Return sums (nrows, n) of `deposit_pairs` and its rows (nq, 3); about: reach, rcut and the number of pairs."""
+    reach, rcut, visited = about
     g, x, u, _, occ, _ = args.state
     dg, dx, du, _, docc = args.tangents
-    site, nq, nbins = atoms.site[order.atoms], args.kind.size, math.floor(reach / BIN_R) + 3
+    site, nq = atoms.site[order.atoms], args.kind.size
+    bits = (kernels.CELL | kernels.POSITION, kernels.UISO, kernels.OCCUPANCY)
+    used = np.array([[bool(kind & bit) for bit in bits] for kind in args.kind.tolist()], dtype=bool).reshape(nq, 3)
+    row = np.full((nq, 3), -1, dtype=np.int64)
+    row[used] = 1 + np.arange(int(used.sum()))
     c = np.ascontiguousarray(np.linalg.cholesky(g).T)
     inverse = np.linalg.inv(c)
-    places: tuple[Any, ...] = (x[order.atoms] @ c.T, site, reach, BIN_R, classes.kind_of[site], classes.class_of)
-    weights = (np.bincount(site)[site].astype(float), u[order.atoms], np.maximum(occ[order.atoms], NOTHING))
+    places: tuple[Any, ...] = (x[order.atoms] @ c.T, site, reach, classes.h, classes.kind_of[site], classes.class_of)
+    weights = (classes.widths, rcut, np.bincount(site)[site].astype(float), u[order.atoms], occ[order.atoms])
     moved = (0.5 * inverse.T @ dg @ inverse, dx[:, order.atoms] @ c.T, du[:, order.atoms], docc[:, order.atoms])
     rest: tuple[Any, ...] = tuple(np.ascontiguousarray(a) for a in moved)
-    n = classes.pair.size * nbins
-    each = PAIR_SECONDS * (1 + nq) * visited / order.centres.size
+    shape = (1 + int(used.sum()), (2 if rcut > 0.0 else 1) * classes.s.size * (math.floor(reach / classes.h) + SPARE))
+    each = ADD_SECONDS * classes.each * shape[0] * visited / order.centres.size
     slabs = math.ceil(each / _machine.PIECE)  # of one centre, where that alone is long work
     what, remedy = (
         f"adding {visited:.1e} pairs within {reach:.0f} Å",
         "lower rmax, or a U, qbroad or resolution that makes peaks too wide",
     )
-    _machine.need(160.0 * n * (1 + nq), what, remedy)
+    _machine.need(40.0 * shape[0] * shape[1], what, remedy)
     _machine.need_time(each * order.centres.size, what, remedy)
     stopped = threading.Event()
 
-    def part(centres: IntArray) -> tuple[Array, Array]:
-        sums, dsums = np.zeros((n, 4)), np.zeros((n, nq, 4))
+    def part(centres: IntArray) -> Array:
+        sums = np.zeros(shape)
         for some in _machine.pieces(centres.size, each):
             for slab in range(slabs):
                 if stopped.is_set():
                     break
-                arguments = (c, places[0], centres[some], *places[1:], *weights, *rest, slab, slabs, sums, dsums)
-                deposit_pairs(*arguments)
-        return sums, dsums
+                deposit_pairs(c, places[0], centres[some], *places[1:], *weights, *rest, row, slab, slabs, sums)
+        return sums
 
-    if pairs < TWO_THREADS_ABOVE:
-        sums, dsums = part(order.centres)
-    else:
-        # Every second centre: a centre has the fewer partners the later it comes.
-        with ThreadPoolExecutor(2) as pool:
-            try:
-                (sums, dsums), other = pool.map(part, [order.centres[k::2].copy() for k in (0, 1)])
-            except BaseException:  # Ctrl-C: the pool waits for its threads
-                stopped.set()
-                raise
-        sums += other[0]
-        dsums += other[1]
-    used = np.flatnonzero(sums[:, 0])
-    origin = (used % nbins) * BIN_R
-    return np.column_stack([origin, sums[used]]), dsums[used], classes.pair[used // nbins]
+    if visited < TWO_THREADS_ABOVE:
+        return part(order.centres), row
+    # Every second centre: a centre has the fewer partners the later it comes.
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            sums, other = pool.map(part, [order.centres[k::2].copy() for k in (0, 1)])
+        except BaseException:  # Ctrl-C: the pool waits for its threads
+            stopped.set()
+            raise
+    sums += other
+    return sums, row
 
 
 # --- The nearest bond of a crystal that counts -----------------------------------------------------------------------

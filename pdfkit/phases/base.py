@@ -111,6 +111,7 @@ class Peaks:
     share_ab = c_a c_b(2 − δ_ab); the scattering weights multiply it afterwards.
     Shapes: peak (n,3) = d Å, σ² Å², w; dpeak (n,nq,3); pair (n,), index into `pairs`; rho0 atoms/Å³ and drho0
     (nq,); composition. dropped: peaks whose width bracket is not positive, with the first of them described.
+    moments: whether dpeak are changes wḋ, wσ̇² and ẇ of what a peak adds up to, not of d, σ² and w.
     form: γ₀ of the baseline, where peaks have their share of the particle in their weights, None for 1; dform
     (nparams, nq), its parameters' tangents.
     """
@@ -124,6 +125,7 @@ class Peaks:
     composition: Composition
     dropped: int = 0
     first_dropped: str = ""
+    moments: bool = False
     form: Shape | None = None
     dform: Array | None = None
 
@@ -139,7 +141,7 @@ class Peaks:
             # Lists of pairs go on beyond what is asked for, which a table of γ₀ need not: those peaks are not seen.
             distance = np.minimum(distance, reach + 8.0 * math.sqrt(max(float(self.peak[:, 1].max(initial=0.0)), 0.0)))
         gamma0, by, slope = shape.jet(distance) if self.dpeak.size else _value(shape, distance)
-        weigh_peaks(gamma0, by, slope, tangents, self.peak, self.dpeak)
+        weigh_peaks(gamma0, by, slope, tangents, self.moments, self.peak, self.dpeak)
         return replace(self, form=shape, dform=tangents)
 
     def subtract_baseline(self, r: Array, slope: Array, curves: Array) -> None:

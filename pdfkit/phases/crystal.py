@@ -391,6 +391,7 @@ class Crystal(Phase):
             drho0=amount.atoms / point.volume * (amount.relative - point.growth),
             composition=amount.composition,
             dropped=table.dropped,
+            moments=table.moments,
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
 

@@ -109,7 +109,7 @@ class Curves:
             peak[:, 0] *= 1.0 + self.instrument.qdamp**2 * widen  # damping will draw wider peaks further in
             curves = np.zeros((factor.size, 1, grid.count))
             none = (np.zeros((len(peak), 0, 3)), pair, np.ones(factor.size), np.zeros((0, factor.size)))
-            sum_peaks(peak, *none, grid.step, REACH, True, curves)
+            sum_peaks(peak, *none, grid.step, REACH, True, False, curves)
             curves -= 4.0 * math.pi * bins.density * grid.nodes * plain.share[:, None, None]
             self._finish(grid, curves[:, 0] * factor[:, None], in_q, row)
         return out

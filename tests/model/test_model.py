@@ -240,7 +240,7 @@ def test_sum_peaks_equals_its_twin(by_pair: bool) -> None:
     pair = rng.integers(0, 3, 60)
     out = np.zeros((3, 1, 400))
     factor = np.array([0.5, 2.0, -1.0])
-    kernels.sum_peaks(peak, np.zeros((60, 0, 3)), pair, factor, np.zeros((0, 3)), 0.025, 9.0, by_pair, out)
+    kernels.sum_peaks(peak, np.zeros((60, 0, 3)), pair, factor, np.zeros((0, 3)), 0.025, 9.0, by_pair, False, out)
     expected = naive.deposit(peak, pair, 0.025, 400, 3, by_pair) * factor[:, None]
     # 9 σ leaves 3e-18 of a height; the recursion's rounding is below 1e-13.
     np.testing.assert_allclose(out[:, 0], expected, atol=1e-12 * np.abs(expected).max())

@@ -48,9 +48,15 @@ def cubic(model: pk.Model, isotropic: bool = True) -> np.ndarray:
     return columns(model, ("p.scale", ""), ("p.", ".a", ".b", ".c"), ("p.Cd", *ends), ("p.S", *ends), ("p.delta2", ""))
 
 
+@pytest.fixture(autouse=True)
+def drawn_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is tested here is which peaks there are; drawn together they would differ by 1e-7."""
+    monkeypatch.setattr("pdfkit.model.spread.FEW", math.inf)
+
+
 def apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no two pairs of a crystal in P1 be one."""
-    monkeypatch.setattr(_choice, "FEW", math.inf)
+    monkeypatch.setattr(_lists, "PAYS", math.inf)
 
 
 def together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,16 @@ def differences(evaluate: pk.evaluate.Evaluator, values: np.ndarray, k: int, ste
 
 
 def check(model: pk.Model, r: np.ndarray = R) -> None:
+    """Each peak listed and drawn alone has the derivatives of differences; shared peaks have those of single ones."""
+    _, shared = model.evaluator(r)(model.values, np.eye(model.values.size))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pdfkit.phases._choice.MERGE_ABOVE", math.inf)
+        patch.setattr("pdfkit.model.spread.FEW", math.inf)
+        alone = check_alone(model, r)
+    assert (np.abs(shared - alone).max(axis=1) <= 1e-5 * np.maximum(np.abs(alone).max(axis=1), 1e-9)).all()
+
+
+def check_alone(model: pk.Model, r: np.ndarray) -> np.ndarray:
     evaluate = model.evaluator(r)
     values = model.values
     _, jacobian = evaluate(values, np.eye(values.size))
@@ -49,6 +59,7 @@ def check(model: pk.Model, r: np.ndarray = R) -> None:
         assert np.abs(jacobian[k] - expected).max() <= 1e-6 * largest, name
         tested += 1
     assert tested > 8
+    return jacobian
 
 
 def phases() -> list[pk.Crystal]:
@@ -120,8 +131,8 @@ def test_directions_combine_linearly() -> None:
     np.testing.assert_allclose(mixed, mix.T @ whole, atol=1e-9 * np.abs(mixed).max())
 
 
-def test_binned_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A site of occupancy 0 and a crystal with symmetry: bins without weight must keep derivatives by the occupancy.
+def test_shared_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A site of occupancy 0 and a crystal with symmetry: nodes without weight must keep derivatives by the occupancy.
     sites = tuple(replace(s, U=(0.012,) * 3 + (0.0,) * 3, isotropic=True) for s in TRICLINIC.sites[:2])
     empty = pk.Structure(TRICLINIC.cell, (*sites, Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
     wurtzite = pk.Crystal.from_file("CdS_wurtzite", name="wz", delta1=0.2, sratio=0.9, rcut=3.0)
@@ -131,17 +142,17 @@ def test_binned_pairs_have_the_derivatives_of_single_pairs(monkeypatch: pytest.M
         answers = []
         for above in (0.0, math.inf):
             monkeypatch.setattr("pdfkit.phases._choice.MERGE_ABOVE", above)
+            monkeypatch.setattr("pdfkit.phases._choice.FEW", 0.0 if above == 0.0 else math.inf)
             answers.append(model.evaluator(R)(model.values, tangents))
         (binned, dbinned), (plain, dplain) = answers
-        # What bins of 0.002 Å lose (see `_bins`): here pairs at a multiple of a = 4.1 Å, say, lie on a node, the worst.
-        # Nothing averages out in crystals so small, which are binned here alone.
+        # Nothing averages out in crystals so small: each pair is off by what `_pairs` states.
         assert 0 < np.abs(binned - plain).max() <= 2e-6 * np.abs(plain).max()
         largest = np.abs(dplain).max(axis=1)
         for k, name in enumerate(model.names):
-            assert np.abs(dbinned[k] - dplain[k]).max() <= 1e-3 * max(largest[k], 1e-9), name
+            assert np.abs(dbinned[k] - dplain[k]).max() <= 1e-5 * max(largest[k], 1e-9), name
 
 
-def test_bins_of_a_long_cell_hold_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_of_a_long_cell_hold_every_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most blocks of its atoms are out of reach of an atom, also of all their images."""
     rng, n = np.random.default_rng(3), 200
     xyz = (np.arange(n)[:, None] * [1 / 3, 2 / 3, 1 / n] + rng.uniform(0.0, 0.1, (n, 3)) * [1, 1, 0.03]) % 1.0
