@@ -7,6 +7,7 @@ without symmetry have many more pairs than nodes.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def cubic(t: float, c: Array) -> None:
 
 
 @kernel
-def add_six(out: Array, row: int, at: int, much: float, b: Array, n: int) -> None:
+def add_six(out: Array, row: int, at: Any, much: float, b: Array, n: Any) -> None:
     """Add much·b[:, n], six numbers, to out[row, at…at + 5]; at is unsigned, so that it cannot be negative."""
     out[row, at] += much * b[0, n]
     out[row, at + ONE] += much * b[1, n]
@@ -119,7 +120,7 @@ def add_pairs(
     """Add the weights of pairs that `place_pairs` has placed to the first row; names as in `deposit_pairs`."""
     if parts == 1 and inner == 0:
         for n in range(found):
-            k = np.uint64(n)  # type: ignore[assignment]  # unsigned: a negative index need not be looked for
+            k = np.uint64(n)  # unsigned: a negative index need not be looked for
             a = np.uint64(inside[k])
             at = np.uint64(first[a] + np.int64(node[k]))
             add_six(out, 0, at, weight[a], b, k)
@@ -216,20 +217,21 @@ def deposit_pairs(
 ) -> None:
     """Share every pair (i, j, n) with 0.01 Å < d = |x_j + c·n − x_i| ≤ rmax between six nodes, with its derivatives.
 
-    Formula: node k of a class lies at (k − 2)h. A pair with w = mᵢ·occᵢ·occⱼ (doubled for unlike groups, of which only
-    j ≥ i is taken) gives the three nodes on either side of d the weights w·b, b the polynomials of Lagrange: the sum
-    over nodes of any smooth f(r)·b is f(d) but for 0.0049·h⁶ times its sixth derivative. Of pairs nearer than rcut, classes follow those of
-    the others. Widths (first, between, count) of count > 0: a class is followed by those of the widths √s = first +
-    m·between, between four of which s = uᵢ + uⱼ is shared, by cubic polynomials. Derivatives are sums of the same kind,
-    of ẇ, wḋ and wṡ, ṡ = u̇ᵢ + u̇ⱼ and ḋ = (ΔᵀEΔ + Δ·(tⱼ − tᵢ))/d. Images are searched for blocks of atoms that follow
-    one another, so atoms should be in an order that keeps neighbours together.
+    Formula: node k of a class lies at (k − 2)h. A pair with w = mᵢ·occᵢ·occⱼ (doubled for unlike groups, of which
+    only j ≥ i is taken) gives the three nodes on either side of d the weights w·b, b the polynomials of Lagrange:
+    the sum over nodes of any smooth f(r)·b is f(d) but for 0.0049·h⁶ times its sixth derivative. Of pairs nearer
+    than rcut, classes follow those of the others. Widths (first, between, count) of count > 0: a class is followed
+    by those of the widths √s = first + m·between, between four of which s = uᵢ + uⱼ is shared, by cubic
+    polynomials. Derivatives are sums of the same kind, of ẇ, wḋ and wṡ, ṡ = u̇ᵢ + u̇ⱼ and ḋ = (ΔᵀEΔ + Δ·(tⱼ −
+    tᵢ))/d. Images are searched for blocks of atoms that follow one another, so atoms should be in an order that
+    keeps neighbours together.
     Shapes: c (3,3) upper triangular, columns the basis; x (natoms,3) cartesian; group (natoms,), the atoms of a group
     one after the other; centres (k,), the atoms i, each the first of its group; u, occ, kind_of (natoms,); mult
     (natoms,), mᵢ; class_of (nkinds, nkinds); strain E (nq,3,3), symmetric, half the change of the metric in cartesian
     axes; moving t (nq,natoms,3), change of x at constant cell; du, docc (nq,natoms). Of the layers n3 of cells those
     with n3 mod slabs = slab are taken, so that long work can be done in pieces.
-    Output, added to: out (nrows, nclasses·nnodes), nnodes = ⌊rmax/h⌋ + SPARE; row 0 are the weights, row[q] (nq,3) those of
-    wḋ, wṡ and ẇ along q, −1 for what is 0. Units: Å, Å². Source: as for `lattice_pairs`.
+    Output, added to: out (nrows, nclasses·nnodes), nnodes = ⌊rmax/h⌋ + SPARE; row 0 are the weights, row[q] (nq,3)
+    those of wḋ, wṡ and ẇ along q, −1 for what is 0. Units: Å, Å². Source: as for `lattice_pairs`.
     """
     natoms, nq = x.shape[0], du.shape[0]
     c11, c12, c13, c22, c23, c33 = c[0, 0], c[0, 1], c[0, 2], c[1, 1], c[1, 2], c[2, 2]
@@ -343,8 +345,10 @@ def deposit_pairs(
                                 inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner, out
                             )
                             if following:
-                                add_changes(inside, found, near, node, b, first, weight, share, parts, nnodes, rcut,
-                                            inner, vector, strain, straining, nactive, active, change, row, out)  # fmt: skip
+                                add_changes(
+                                    inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner,
+                                    vector, strain, straining, nactive, active, change, row, out
+                                )  # fmt: skip
                             found = before = 0
             if found > 0:
                 place_pairs(near, found, per_node, node, b)

@@ -33,8 +33,8 @@ def sum_peaks(
     e(x + h) = e(x)·f(x), f(x + h) = f(x)·exp(−h²/σ²), and end at ±reach·σ (7: 2.3e-11 of the height; 5: 3.7e-6).
     Rounding of the recursion stays below 1e-13.
     Derivative along a direction: (∂T/∂d)ḋ + (∂T/∂σ²)σ̇² + (∂T/∂w)ẇ = E·(A₀ + A₁x + A₂x²), x = r − d.
-    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3), or if `moments` wḋ, wσ̇² and ẇ; pair (n,); factor (npairs,) and dfactor (nq, npairs); out
-    (npairs, 1 + nq, npoints), added to, or (1, …) for the sum of all pairs.
+    Shapes: peak (n,3) = d, σ², w; dpeak (n,nq,3), or if `moments` wḋ, wσ̇² and ẇ; pair (n,); factor (npairs,) and
+    dfactor (nq, npairs); out (npairs, 1 + nq, npoints), added to, or (1, …) for the sum of all pairs.
     Units: Å. Peaks with σ² ≤ 0 are left out. Source: Juhás et al., Acta Cryst. A71, 562 (2015), for the 1/d form.
     """
     npoints = out.shape[2]
@@ -129,7 +129,8 @@ def weigh_peaks(gamma0: Array, by: Array, slope: Array, along: Array, moments: b
 
     Formula: w → γ₀w, ẇ → γ₀ẇ + w(γ₀′ḋ + Σ_k ṗ_k ∂γ₀/∂p_k). A peak of which nothing is left gets σ² = 0: there is none.
     Shapes: gamma0, slope (n,) and by (nparams, n) = ∂γ₀/∂p at the distances; along (nparams, nq), tangents of p; peak
-    (n, 3) = d, σ², w and dpeak (n, nq, 3), or if `moments` wḋ, wσ̇², ẇ. Source: Gilbert, J. Appl. Cryst. 41, 554 (2008), for γ₀.
+    (n, 3) = d, σ², w and dpeak (n, nq, 3), or if `moments` wḋ, wσ̇², ẇ.
+    Source: Gilbert, J. Appl. Cryst. 41, 554 (2008), for γ₀.
     """
     for p in range(peak.shape[0]):
         left = gamma0[p] != 0.0 or slope[p] != 0.0

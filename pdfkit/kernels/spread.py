@@ -6,6 +6,7 @@ A peak of its own costs its points (`peaks.sum_peaks`); here it costs four point
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 
 
 @kernel
-def add_tile(out: Array, row: int, at: int, much: float, b: Array, c: Array) -> None:
+def add_tile(out: Array, row: int, at: Any, much: float, b: Array, c: Array) -> None:
     """Add much·cₘ·bᵢ to out[row + m, at + i], m and i = 0…3; row and at are unsigned, so that none is negative."""
     b0, b1, b2, b3 = b[0], b[1], b[2], b[3]
     for m in range(4):

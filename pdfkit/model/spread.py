@@ -81,7 +81,7 @@ def _widened(plan: Plan) -> tuple[Array, Array]:
     q = 2.0 * math.pi / (plan.points * fine) * np.arange(n)
     sigma = plan.first + plan.between * np.arange(plan.widths)
     spline = np.sinc(q * fine / (2.0 * math.pi)) ** 4
-    return q, np.exp(-0.5 * np.outer(sigma, q) ** 2) / (spline * plan.step)
+    return np.asarray(q), np.asarray(np.exp(-0.5 * np.outer(sigma, q) ** 2) / (spline * plan.step))
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Channels:
     @classmethod
     def of(cls, dpeak: Array, dfactor: Array) -> Channels:
         """Return the channels that the derivatives of peaks (n, nq, 3) need."""
-        used = dpeak.any(axis=0)
+        used = np.asarray(dpeak.any(axis=0))
         used[:, 2] |= used[:, 0] | dfactor.any(axis=1)
         number = np.full(used.shape, -1, dtype=np.int64)
         number[used] = 1 + np.arange(int(used.sum()))
@@ -149,7 +149,7 @@ def add_peaks(plan: Plan, found: Peaks, factor: Array, dfactor: Array, curves: A
 
 
 def _widen(plan: Plan, table: Array) -> Array:
-    """Return the transforms (nchannels, n) of what is shared between points and widths (nchannels·widths, points + 3)."""
+    """Return the transforms (nchannels, n) of what points and widths share (nchannels·widths, points + 3)."""
     from scipy import fft
 
     _, widened = _widened(plan)

@@ -156,7 +156,8 @@ def _finished_side(
     one, place = np.divmod(used, math.floor(reach / classes.h) + SPARE)
     d = np.maximum((place - 2) * classes.h, 0.25 * classes.h)
     peak, dpeak = np.empty((used.size, 3)), np.empty((used.size, row.shape[0], 3))
-    dropped = finish_nodes(d, classes.s[one], bool(inner), sums[:, used], row, *finish, peak, dpeak)
+    arguments: tuple[Any, ...] = (sums[:, used], row, *finish, peak, dpeak)
+    dropped = finish_nodes(d, classes.s[one], bool(inner), *arguments)
     return classes.pair[one], peak, dpeak, dropped
 
 
@@ -175,7 +176,13 @@ def _shared_sums(
     c = np.ascontiguousarray(np.linalg.cholesky(g).T)
     inverse = np.linalg.inv(c)
     places: tuple[Any, ...] = (x[order.atoms] @ c.T, site, reach, classes.h, classes.kind_of[site], classes.class_of)
-    weights = (classes.widths, rcut, np.bincount(site)[site].astype(float), u[order.atoms], occ[order.atoms])
+    weights: tuple[Any, ...] = (
+        classes.widths,
+        rcut,
+        np.bincount(site)[site].astype(float),
+        u[order.atoms],
+        occ[order.atoms],
+    )
     moved = (0.5 * inverse.T @ dg @ inverse, dx[:, order.atoms] @ c.T, du[:, order.atoms], docc[:, order.atoms])
     rest: tuple[Any, ...] = tuple(np.ascontiguousarray(a) for a in moved)
     shape = (1 + int(used.sum()), (2 if rcut > 0.0 else 1) * classes.s.size * (math.floor(reach / classes.h) + SPARE))
@@ -195,7 +202,8 @@ def _shared_sums(
             for slab in range(slabs):
                 if stopped.is_set():
                     break
-                deposit_pairs(c, places[0], centres[some], *places[1:], *weights, *rest, row, slab, slabs, sums)
+                arguments = (c, places[0], centres[some], *places[1:], *weights, *rest, row, slab, slabs, sums)
+                deposit_pairs(*arguments)
         return sums
 
     if visited < TWO_THREADS_ABOVE:
