@@ -16,7 +16,19 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from pdfkit._terminal import one_line, show
-from pdfkit.cli import checks, clusters, demo, fits, info, projects, reductions, screening, simulation, trajectories
+from pdfkit.cli import (
+    checks,
+    clusters,
+    demo,
+    fits,
+    info,
+    projects,
+    reductions,
+    screening,
+    series,
+    simulation,
+    trajectories,
+)
 from pdfkit.cli.console import command, say
 from pdfkit.errors import PdfkitError, PdfkitWarning, missing
 
@@ -173,7 +185,7 @@ COMMANDS = (
     *(fits.fit, simulation.simulate, fits.partials, fits.plot, info.info, fits.recipe, simulation.structures),
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, screening.screen, reductions.reduce, fits.compare),
-    trajectories.trajectory,
+    *(series.series, trajectories.trajectory),
     *(checks.verify, checks.bench),
 )
 for _one in COMMANDS:

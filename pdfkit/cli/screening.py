@@ -128,7 +128,7 @@ def run_screen(
     options = {**_among(given, *OPTIONS), "start": named_values("--start", given.get("start", ()))}
     study = None
     named: list[str | Path] = [data, *(one for one in candidates if not Path(one).is_dir())]
-    where = _executor(**_among(given, "dask", "workers"))
+    where = executor_of(**_among(given, "dask", "workers"))
     with _folders.folder(out, NAMES, named) as folder, where as how, progress() as say:
         shared = {**_among(given, "resume"), **how, "out": folder, "progress": lambda now: say(words(now))}
         ranking = screen(source, pdf, **{**options, **shared})
@@ -155,7 +155,7 @@ def _candidates(named: Sequence[str], build: Sequence[str] = (), **search: Any) 
 
 
 @contextmanager
-def _executor(dask: str | None = None, workers: int | None = None) -> Iterator[dict[str, Any]]:
+def executor_of(dask: str | None = None, workers: int | None = None) -> Iterator[dict[str, Any]]:
     """Give the options that say where the work is done."""
     from pdfkit._machine import cores
     from pdfkit._workers import dask_executor

@@ -173,7 +173,11 @@ class Evidence:
 
 def normal(likelihood: Likelihood, x: Array) -> tuple[float, Boxed]:
     """Return ln L at the top of the quadratic about x, and its normal distribution in units of the priors."""
-    lnl, slope, curvature = likelihood.quadratic(x)
+    return _normal(likelihood, x, likelihood.quadratic(x))
+
+
+def _normal(likelihood: Likelihood, x: Array, quadratic: tuple[float, Array, Array]) -> tuple[float, Boxed]:
+    lnl, slope, curvature = quadratic
     covariance = _inverse(curvature)
     shift = covariance @ slope
     return lnl + 0.5 * float(slope @ shift), Boxed.of(likelihood.unit(x) + shift, covariance)
@@ -200,8 +204,11 @@ def occam(result: FitResult, *, drawn: bool = False) -> float:
     sampling, not from the quadratic alone.
     """
     likelihood, x = Likelihood.of(result, "misfit"), result.values
-    lnz = sampled(likelihood, x).lnz if drawn else laplace(likelihood, x)
-    return lnz - likelihood.quadratic(x)[0]
+    quadratic = likelihood.quadratic(x)
+    if drawn:
+        return sampled(likelihood, x).lnz - quadratic[0]
+    top, shape = _normal(likelihood, x, quadratic)
+    return top + shape.ln_size - quadratic[0]
 
 
 # Standard deviations of the three distributions that points are drawn from, and their parts.

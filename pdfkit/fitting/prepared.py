@@ -99,7 +99,9 @@ class _Kind:
     @classmethod
     def of(cls, posed: Posed) -> _Kind:
         params = posed.params.copy()
-        return cls(begun(posed.problem, params), params, posed.about)
+        residuals = begun(posed.problem, params)
+        _forget(residuals, params, posed.params)
+        return cls(residuals, params, posed.about)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +188,14 @@ def _key(problem: FitProblem) -> Any:
         (one.name, one.data.r.tobytes(), one.model.instrument, one.data.dG is None, one.data.cov is None, one.begin)
         for one in problem.datasets
     )
+
+
+def _forget(residuals: Residuals, params: Parameters, before: Parameters) -> None:
+    """Start scales where the model has them: what was guessed from the first data would be in the digits of all."""
+    mapping = residuals.mapping
+    for i, name in zip(mapping.free, mapping.free_names, strict=True):
+        if name.endswith(".scale"):
+            params[name].value = mapping.start[i] = float(before[name].value)
 
 
 def _begin_at(residuals: Residuals, params: Parameters, start: Mapping[str, float]) -> None:

@@ -19,6 +19,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import PROBES, RESOLUTION, SCATTERING, Instrument
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, missing, nearest, remark
 from pdfkit.io._functions import OF_R, named
+from pdfkit.recipes.series import SeriesEntry, series_entry
 from pdfkit.recipes.tables import (
     HOME,
     KEYS,
@@ -173,6 +174,7 @@ class Recipe:
     out: Path | None = None
     write: tuple[str, ...] = WRITE
     prefix: str = ""
+    series: SeriesEntry | None = None
     places: Mapping[str, tuple[tuple[str | int, ...], ...]] = field(default_factory=dict, repr=False)
 
     @property
@@ -262,7 +264,8 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     top = Table(source, raw, (), "the recipe", KEYS["the recipe"], HOME)
     folder = Path(path).parent
     tables = {kind: _tables(top, kind) for kind in ("data", "phase")}
-    data = tuple(_data(table, folder, several=len(tables["data"]) > 1) for table in tables["data"])
+    series = series_entry(_sub(top, "series"), folder)
+    data = tuple(_data(table, folder, len(tables["data"]) > 1, series) for table in tables["data"])
     phases = tuple(_phase(table, folder) for table in tables["phase"])
     for kind, entries in (("data", data), ("phase", phases)):
         _refuse_twins(tables[kind], [entry.name for entry in entries])
@@ -276,6 +279,7 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
         out=folder / directory if directory else None,
         write=outputs_to_write(output),
         prefix=prefix_of(output),
+        series=series,
         places={kind: tuple(table.where for table in found) for kind, found in tables.items()},
         **fit_options(_sub(top, "fit")),
     )
@@ -398,9 +402,10 @@ def _refuse_twins(tables: list[Table], names: list[str]) -> None:
 _OF_THE_CURVE = ("r_unit", "kind", "composition", "rho0")
 
 
-def _data(table: Table, folder: Path, *, several: bool) -> DataEntry:
-    table.required("file", "the path of a G(r) file")
-    file = folder / table.text("file")
+def _data(table: Table, folder: Path, several: bool, series: SeriesEntry | None) -> DataEntry:
+    if series is None:
+        table.required("file", "the path of a G(r) file")
+    file = folder / table.text("file") if "file" in table else Path(series.files[0] if series else "")
     if several:
         table.required("name", "a short name, because there are several [[data]]")
     numbers = {key: table.number(key) for key in ("qmin", "qmax", *RESOLUTION, "wavelength", "rho0", "window_width")}

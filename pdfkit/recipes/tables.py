@@ -19,7 +19,8 @@ _READ = ("probe", "qmin", "qmax", *RESOLUTION, "window", "wavelength", "r_unit",
 # Numbers that only a stacked phase has.
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "the recipe": ("title", "data", "phase", "fit", "output"),
+    "the recipe": ("title", "series", "data", "phase", "fit", "output"),
+    "[series]": ("files", "index", "name", "unit", "sort", "shape", "reduce", "how", "block", "curves"),
     "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax", "weight"),
     "[phase]": (
         "name",
@@ -67,7 +68,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "[output]": ("dir", "write", "prefix"),
 }
 WRITE = ("report", "picture", "columns", "hdf5", "structures")
-HOME = {key: table for table in ("[data]", "[phase]", "[fit]", "[output]") for key in KEYS[table]}
+HOME = {key: table for table in ("[series]", "[data]", "[phase]", "[fit]", "[output]") for key in KEYS[table]}
 
 
 @dataclass(frozen=True)

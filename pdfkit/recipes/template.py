@@ -13,6 +13,19 @@ _TEMPLATE = """\
 # The title heads the report and the picture.
 title = {title}
 
+# --- A series of scans, the table [series], which are all fitted as this file says:   pdfkit series {name}
+# series.files = "run42/*.gr"     # a pattern, files, a folder, or an HDF5 file of scan × r or x × y × r
+# series.index = "temperature"    # a key of their headers; or "{{temperature}}K", a part of their names;
+#                                 # or "log.csv:T", a column of a table that names the files; or numbers
+# series.name = "temperature"     # what the index is, and its unit, where that does not say it
+# series.unit = "K"
+# series.sort = true              # by rising index; false: in the natural order of the names
+# series.shape = [64, 64]         # of a map that comes as files, x the slow one
+# series.reduce = {{ composition = "{material}", qmax = 22 }}   # for intensities: settings of pdfkit reduce
+# series.how = "sequential"       # from neighbours, both ways; "independent": each from the start values
+# series.block = 32               # scans between two that are fitted from the start values
+# series.curves = false           # keep data and fit of every scan
+
 # --- What was measured. For several data sets write [[data]] twice or more, each with its own name:
 # --- then scale, qdamp and resolution exist once per data set ("xray.zb.scale"), everything else is shared.
 [data]

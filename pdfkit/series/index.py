@@ -59,15 +59,16 @@ def _found(paths: Sequence[str], index: Any) -> tuple[str, Array]:
         return "index", values
     if index == "number":
         return "number", np.arange(len(paths), dtype=np.float64)
-    file, _, column = index.rpartition(":") if _is_table(index.rpartition(":")[0]) else (index, "", "")
-    if _is_table(file):
+    file, _, column = index.rpartition(":") if is_table(index.rpartition(":")[0]) else (index, "", "")
+    if is_table(file):
         return _of_table(paths, file, column)
     if "{" in index or "(" in index:
         return _of_names(paths, index)
     return index, np.array([_of_header(path, index) for path in paths])
 
 
-def _is_table(word: str) -> bool:
+def is_table(word: str) -> bool:
+    """Return whether this is the name of a table, by its ending."""
     return Path(word).suffix.lower() in TABLES and not _WORD.search(word)
 
 

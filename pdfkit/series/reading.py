@@ -21,6 +21,7 @@ from pdfkit.series.scans import Axis, Files, Held, Series, Source, grid_axes
 from pdfkit.series.stacks import axis_called, is_stack, open_stack
 
 ENDINGS = (".gr", ".fgr", ".dat", ".txt")
+_OF_INSTRUMENT = ("window_width", "scattering", "anomalous")
 PATTERNS = (".chi", ".iq", ".xy", ".xye", ".dat", ".txt")
 
 
@@ -49,7 +50,7 @@ def read_series(
     sort : by rising index; False keeps the natural order of the names (scan2 before scan10).
     reduce : for intensities: settings of `pdfkit.reduce`, such as {"composition": "CdS", "qmax": 22}, with
         "background" (a file) and "rmin", "rmax", "rstep" (Å) of G(r). Each pattern is reduced when it is read.
-    reading : what `read_pdf` is told of each file: probe, qmax, qdamp, …
+    reading : what `read_pdf` is told of each file: probe, qmax, qdamp, …; and any other number of `Instrument`.
 
     Scans without an index have NaN and come last; equal ones stay in the order of names; both are remarked.
 
@@ -79,7 +80,8 @@ def read_series(
         series = _indexed(Held(tuple(scans)), [pdf.name for pdf in scans], index)
     else:
         paths = _paths(scans, PATTERNS if reduce else ENDINGS)
-        source: Source = Files(tuple(paths), tuple(reading.items()))
+        own = {key: reading.pop(key) for key in _OF_INSTRUMENT if key in reading and reduce is None}
+        source: Source = Files(tuple(paths), tuple(reading.items()), tuple(own.items()))
         series = _indexed(source if reduce is None else reduced(paths, reducing(reduce, reading)), paths, index)
     series = _called(series, name, unit)
     if shape is not None:

@@ -52,6 +52,8 @@ class FileScan:
 
     path: str
     options: tuple[tuple[str, Any], ...] = ()
+    instrument: tuple[tuple[str, Any], ...] = ()
+    """What of the instrument no reader asks for."""
 
     @property
     def label(self) -> str:
@@ -64,7 +66,12 @@ class FileScan:
 
     def read(self) -> PDF:
         """Return the data."""
-        return read_pdf(self.path, **dict(self.options))
+        pdf = read_pdf(self.path, **dict(self.options))
+        if not self.instrument:
+            return pdf
+        known = dict(self.instrument)
+        given = tuple(dict.fromkeys((*pdf.instrument.given, *known)))
+        return replace(pdf, instrument=replace(pdf.instrument, **known, given=given))
 
 
 @dataclass(frozen=True)
@@ -73,13 +80,14 @@ class Files:
 
     paths: tuple[str, ...]
     options: tuple[tuple[str, Any], ...] = ()
+    instrument: tuple[tuple[str, Any], ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def scan(self, number: int) -> Scan:
         """Return one of them, unread."""
-        return FileScan(self.paths[number], self.options)
+        return FileScan(self.paths[number], self.options, self.instrument)
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning
 from pdfkit.fitting.evidence import occam
 from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import apply_choices
@@ -56,19 +57,23 @@ class SeriesProblem:
 
     def names(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the names of all that varies or follows, and of what varies. ParameterError for unknown names."""
-        params = self.parameters(None, {})
+        params = self._own() or parameters(self.model)
         apply_choices(params, self.free, self.ties, self.bounds)
         moving = tuple(name for name, par in params.items() if par.vary or par.expr)
         return moving, tuple(name for name in moving if params[name].vary)
 
-    def parameters(self, data: PDF | None, start: Start) -> Any:
-        """Return the parameters of a fit of these data at start values; those of the model where none are given."""
-        params = parameters(self.model) if data is None else parameters(self.model, data)
+    def options(self) -> dict[str, Any]:
+        """Return the keywords of a fit."""
+        names = ("free", "rmin", "rmax", "ties", "bounds", "restraints", "use_errors", "settings")
+        return {name: getattr(self, name) for name in names} | {"params": self._own()}
+
+    def _own(self) -> Any:
+        """Return the parameters with those of the fit alone, None where there are none."""
+        if not self.variables:
+            return None
+        params = parameters(self.model)
         for name, value in self.variables.items():
             params.add(name, value=value, vary=False)
-        for name, value in start.items():
-            par = params[name]
-            par.value = min(max(value, par.min), par.max)
         return params
 
     def digest(self) -> str:
@@ -117,30 +122,48 @@ _MADE = threading.local()
 _KEPT = 2  # problems that a thread remembers
 
 
-def _unpacked(packed: Packed) -> SeriesProblem:
+@dataclass(eq=False)
+class Fitter:
+    """A problem where it is worked on: prepared when the first scan comes, for all that follow in this thread."""
+
+    problem: SeriesProblem
+    names: tuple[str, ...]
+    free: tuple[str, ...]
+    prepared: PreparedFit | None = None
+
+    def fit(self, data: PDF, start: Start | None, search: str) -> FitResult:
+        """Fit a scan from values of a neighbour, or from the model."""
+        if start is None and search != "plain":
+            return fit(self.problem.model, data, search=search, **self.problem.options())
+        if self.prepared is None:
+            self.prepared = PreparedFit.of(self.problem.model, data, **self.problem.options())
+        return self.prepared.fit(data, start)
+
+
+def _unpacked(packed: Packed) -> Fitter:
     """Return the problem, made once in each thread."""
-    known: dict[str, SeriesProblem] = _MADE.__dict__.setdefault("problems", {})
+    known: dict[str, Fitter] = _MADE.__dict__.setdefault("problems", {})
     if packed.key not in known:
         while len(known) >= _KEPT:
             known.pop(next(iter(known)))
-        known[packed.key] = pickle.loads(packed.data)  # what this program packed itself
+        problem: SeriesProblem = pickle.loads(packed.data)  # what this program packed itself
+        known[packed.key] = Fitter(problem, *problem.names())
     return known[packed.key]
 
 
 def run_chains(packed: Packed, chains: Sequence[Chain]) -> list[list[Row]]:
     """Return the rows of each chain. A scan that fails has an "error", and the next goes on from the one before."""
-    problem = _unpacked(packed)
-    names, free = problem.names()
+    fitter = _unpacked(packed)
     with one_thread():
-        return [_chained(problem, chain, names, free) for chain in chains]
+        return [_chained(fitter, chain) for chain in chains]
 
 
-def _chained(problem: SeriesProblem, chain: Chain, names: Sequence[str], free: Sequence[str]) -> list[Row]:
+def _chained(fitter: Fitter, chain: Chain) -> list[Row]:
     start = None if chain.start is None else dict(chain.start)
     rows = []
     for scan in chain.scans:
-        row = _guarded(problem, scan, start, chain.search, names)
-        if (ended := values_of(row, names, free)) is not None:
+        row = _guarded(fitter, scan, start, chain.search)
+        if (ended := values_of(row, fitter.names, fitter.free)) is not None:
             start = ended
         rows.append(row)
     return rows
@@ -154,11 +177,11 @@ def values_of(row: Row, names: Sequence[str], free: Iterable[str]) -> dict[str, 
     return {name: known[name] for name in free if math.isfinite(known[name])}
 
 
-def _guarded(problem: SeriesProblem, scan: Scan, start: Start | None, search: str, names: Sequence[str]) -> Row:
+def _guarded(fitter: Fitter, scan: Scan, start: Start | None, search: str) -> Row:
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", PdfkitWarning)  # it is in the remarks
-            return _fitted(problem, scan.read(), start, search, names)
+            return fitted(fitter, scan.read(), start, search)
     except PdfkitError as error:
         return {"error": " ".join(str(error).split())}
     except MemoryError:
@@ -167,22 +190,9 @@ def _guarded(problem: SeriesProblem, scan: Scan, start: Start | None, search: st
         return {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
 
 
-def _fitted(problem: SeriesProblem, data: PDF, start: Start | None, search: str, names: Sequence[str]) -> Row:
-    result = fit(
-        problem.model,
-        data,
-        rmin=problem.rmin,
-        rmax=problem.rmax,
-        free=problem.free,
-        ties=problem.ties,
-        bounds=problem.bounds,
-        params=problem.parameters(data, start or {}) if start or problem.variables else None,
-        restraints=problem.restraints,
-        use_errors=problem.use_errors,
-        settings=problem.settings,
-        search="plain" if start else search,
-    )
-    return _row(result, names, curves=problem.curves)
+def fitted(fitter: Fitter, data: PDF, start: Start | None, search: str) -> Row:
+    """Return the row of a scan. PdfkitError where it cannot be fitted."""
+    return _row(fitter.fit(data, start, search), fitter.names, curves=fitter.problem.curves)
 
 
 def _row(result: FitResult, names: Sequence[str], *, curves: bool) -> Row:
@@ -235,7 +245,7 @@ def lost(chain: Chain, words: str) -> list[Row]:
 
 def warm_up(packed: Packed) -> bool:
     """Load kernels and tables of a fresh process, with a curve that means nothing."""
-    problem = _unpacked(packed)
+    problem = _unpacked(packed).problem
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         problem.model.evaluator(np.arange(2.0, 4.0, 0.02))(problem.model.values)

@@ -40,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for word in ("a", "c"):
         text = 'data = {file = "Ni.gr"}\nphase = [{name = "p", structure = "Ni"}]\nfit = {free = ["scale"]}\n'
         Path(f"{word}.toml").write_text(text.replace('"Ni"}', '"Ni", start = {a = 3.52}}' if word == "c" else '"Ni"}'))
+    Path("s.toml").write_text(Path("a.toml").read_text().replace('{file = "Ni.gr"}', "{}") + 'series.files = "??.gr"\n')
     Q = np.arange(0.6, 15.0, 0.05)
     shutil.copy(Path(__file__).parents[1] / "projects" / "data" / "one.ddp3", tmp_path)
     rows = zip(Q, 1000 * (2 + np.sin(3 * Q) / Q), strict=True)
@@ -60,6 +61,7 @@ CALLS = {
     "pattern": ("t.xyz --saxs", "rg"),
     "build": ("tetrahedron CdS_zincblende 3 -o t.xyz", "particles"),
     "screen": ("t.gr t.xyz --workers 1 --qmax 18 --rmax 10 -o screened", "best"),
+    "series": ("s.toml --workers 1 -o scans", "scans"),
     "reduce": ("x.iq -s Ni --qmax 14 --rpoly 0.9", "reductions"),
     "compare": ("a.toml c.toml -o compared", "models"),
     "trajectory": ("t.xyz --cell 14 --qmax 15 --rmax 6 -o run.gr", "frames"),

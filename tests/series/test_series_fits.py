@@ -23,6 +23,7 @@ from pdfkit.errors import ParameterError, PdfkitError, ReadError, WriteError
 from pdfkit.io import _journal
 from pdfkit.series import tasks
 from pdfkit.series.result import SeriesResult
+from pdfkit.series.scans import HeldScan
 
 R = np.arange(1.5, 8.0, 0.025)
 CELLS = 3.52 + 0.004 * np.arange(9)
@@ -61,7 +62,7 @@ def test_values_with_errors(how: str) -> None:
     assert result.names == result.free == ("ni.scale", "ni.a", "ni.Ni.Uiso")
     assert set(result.status) == {"fitted"}
     alone = pk.fit(nickel(), scan(3), free=FREE)
-    np.testing.assert_allclose(result.values[3], alone.values, atol=2e-3 * float(np.sqrt(alone.covariance[1, 1])))
+    assert (np.abs(result.values[3] - alone.values) < 2e-3 * np.sqrt(np.diag(alone.covariance))).all()
     np.testing.assert_allclose(result.covariance(3), alone.covariance, rtol=2e-2)
     assert result.lnz[3] == pytest.approx(tasks.ln_evidence(alone), abs=0.01)
     assert "9 scans over number: 9 fitted" in str(result)
@@ -104,7 +105,7 @@ def test_each_scan_may_have_its_own_grid(tmp_path: Path) -> None:
         assert curves["r"][1][209] == pytest.approx(1.5 + 209 * 0.03)
 
 
-def two_wells(problem: Any, data: pk.PDF, start: Any, search: str, names: Any) -> dict[str, Any]:
+def two_wells(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
     """A fit of a system that changes at scan 5 and stays in the well that it starts in."""
     k = int(data.name[1:])
     right = "low" if k < 5 else "high"
@@ -112,14 +113,14 @@ def two_wells(problem: Any, data: pk.PDF, start: Any, search: str, names: Any) -
     rw = 0.1 if well == right else 0.3
     covariance = tasks.packed_array(np.eye(3))
     return {
-        "values": [1.0, 3.5 if well == "low" else 3.6, 0.005], "sigmas": [0.1, 0.001, 0.001], "free": list(names),
+        "values": [1.0, 3.5 if well == "low" else 3.6, 0.005], "sigmas": [0.1, 0.001, 0.001], "free": list(fitter.free),
         "covariance": covariance, "rw": rw, "chi2": 1.0, "reduced_chi2": 1.0, "n_independent": 50.0, "nfev": 3,
         "lnz": 0.0, "converged": True, "errors_from": "dG", "remarks": [], "grid": [R.size, 1.5, 8.0],
     }  # fmt: skip
 
 
 def test_a_jump_is_found_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "_fitted", two_wells)
+    monkeypatch.setattr(tasks, "fitted", two_wells)
     scans = [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(9)]
     result = pk.fit_series(nickel(), scans, free=FREE)
     assert result["a"].values.tolist() == [3.5] * 5 + [3.6] * 4
@@ -159,12 +160,21 @@ def test_processes_give_the_same_bytes(folder: Path, tmp_path: Path, expected: b
     assert (tmp_path / "given/series.h5").read_bytes() == expected
 
 
+def test_rows_do_not_depend_on_what_was_fitted_before() -> None:
+    scans = [tasks.Chain((HeldScan(scan(k), str(k)),)) for k in range(3)]
+    packed = tasks.SeriesProblem(nickel(), tuple(FREE)).packed()
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:  # each thread prepares for itself
+        forwards = one.submit(tasks.run_chains, packed, scans).result()
+        backwards = other.submit(tasks.run_chains, packed, scans[::-1]).result()
+    assert forwards == backwards[::-1]
+
+
 def test_nothing_is_fitted_twice(
     folder: Path, tmp_path: Path, expected: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit_into(folder, tmp_path)
     (tmp_path / "series.h5").unlink()
-    monkeypatch.setattr(tasks, "_fitted", lambda *_: pytest.fail("it was known"))
+    monkeypatch.setattr(tasks, "fitted", lambda *_: pytest.fail("it was known"))
     assert fit_into(folder, tmp_path).path == tmp_path / "series.h5"
     assert (tmp_path / "series.h5").read_bytes() == expected
 

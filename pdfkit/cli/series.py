@@ -1,0 +1,63 @@
+"""The command `pdfkit series`: all scans of a recipe, fitted and kept in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pdfkit.cli.console import Printed, progress
+from pdfkit.cli.options import OutFolder
+from pdfkit.cli.screening import executor_of, words
+
+if TYPE_CHECKING:
+    from pdfkit.series.result import SeriesResult
+
+NAMES = ("series.h5", "series.csv", "series.txt")
+
+
+def series(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="A recipe with a [series] table.")],
+    out: OutFolder = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes. Default: one per core.", min=1)] = None,
+    dask: Annotated[
+        str | None, typer.Option(help="Compute on this dask scheduler, such as tcp://host:8786.", metavar="ADDRESS")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from the journal in the folder, or fit existing scans again.")
+    ] = True,
+) -> Printed:
+    """Fit all scans of a series as a recipe says; write values and errors against the index.
+
+    The folder gets series.h5 (NeXus, for silx and h5web), series.csv and series.txt, and the journal series.jsonl: a
+    run that was interrupted goes on where it stopped when it is started again. A scan that cannot be read or fitted is
+    a row with the reason; the others go on.
+    """
+    from pdfkit.io import _folders
+    from pdfkit.recipes.recipe import load_recipe
+    from pdfkit.recipes.series import run_series
+    from pdfkit.screening.settings import Work
+
+    loaded = load_recipe(recipe)
+    where = out or loaded.folder
+    with _folders.folder(where, NAMES, [recipe]) as folder, executor_of(dask, workers) as how, progress() as say:
+        work = Work(out=folder, resume=resume, progress=lambda now: say(words(now)), **how)
+        result = run_series(loaded, work)
+        files = _write(result, folder)
+    failed = [f"{label}: {why}" for label, why in result.failed()]
+    counts = {"scans": len(result), "failed": len(failed)}
+    return Printed(str(result), files, {**counts, "columns": result.columns()}, warnings=_said(failed, len(result)))
+
+
+def _write(result: SeriesResult, folder: Path) -> list[Path]:
+    """Write the tables beside the file of results."""
+    from pdfkit.io._atomic import write_text
+
+    store, columns, text = (folder / name for name in NAMES)
+    return [store, result.to_csv(columns), write_text(text, f"{result}\n")]
+
+
+def _said(failed: list[str], count: int) -> list[str]:
+    """Say how many scans failed, and why the first did."""
+    return [f"{len(failed)} of {count} scans failed; {failed[0]}"] if failed else []
