@@ -4,8 +4,8 @@
     python benchmarks/series.py --scans 10000 --kills 5
     python benchmarks/series.py --dask 2            # throughput of a dask cluster of one and of two workers
 
-Simulated scans of CdS dots, zinc blende and wurtzite side by side: 13 parameters, 1 to 30 Å in steps of 0.01 Å, each with
-noise of its own; share and cells drift along the series. They lie in one HDF5 stack, as a beamline has them.
+Simulated scans of CdS dots, zinc blende and wurtzite side by side: 13 parameters, 1 to 30 Å in steps of 0.01 Å, each
+with noise of its own; share and cells drift along the series. They lie in one HDF5 stack, as a beamline has them.
 """
 
 from __future__ import annotations
@@ -116,8 +116,9 @@ def rate(path: Path, count: int, workers: int, how: str) -> None:
     print(
         f"{how}: {count} scans in {seconds:.1f} s with {workers} processes: {count / seconds:.1f} a second, "
         f"{1e3 * spent / count:.1f} ms of processor each (start-up included), "
-        f"{result.numbers['nfev'].mean():.1f} evaluations; {good} fitted; {peak.largest:.0f} MB; bytes a scan: {', '.join(f'{n} {s:.0f}' for n, s in sizes.items())}"
+        f"{result.numbers['nfev'].mean():.1f} evaluations; {good} fitted; {peak.largest:.0f} MB"
     )
+    print(f"  bytes a scan: {', '.join(f'{name} {size:.0f}' for name, size in sizes.items())}")
     share = result["zb.scale"]
     pull = (share.values - (0.3 + 0.4 * np.linspace(0, 1, count))) / share.errors
     print(f"  pulls of zb.scale: mean {np.nanmean(pull):.2f}, standard deviation {np.nanstd(pull):.2f}")
