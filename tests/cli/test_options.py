@@ -113,7 +113,7 @@ NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
-    "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "14"],
+    "series": ["s.toml"], "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "14"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
     ("build", "limit"): ["candidates", "Cd4S"],
