@@ -122,9 +122,9 @@ def test_compiling_leaves_numba_and_the_collector_as_they_were(monkeypatch: pyte
     def observed(*_: Any) -> None:
         seen.append((gc.isenabled(), BaseFunction.get_call_type is resolve))
 
-    quick(quick(observed))()
+    quick(quick(observed))(())
     with pytest.raises(ZeroDivisionError):
-        quick(lambda: observed() or 1 / 0)()  # type: ignore[func-returns-value]  # nothing, so the other
+        quick(lambda _: observed() or 1 / 0)(())  # type: ignore[func-returns-value]  # nothing, so the other
     assert seen == [(False, False), (False, False)]
     assert gc.isenabled()
     assert BaseFunction.get_call_type is resolve
@@ -134,6 +134,27 @@ def test_compiling_leaves_numba_and_the_collector_as_they_were(monkeypatch: pyte
         assert not gc.isenabled()  # what the user stopped stays so
     finally:
         gc.enable()
+
+
+def test_kernels_of_a_fit_compile_once_each(tmp_path: Path) -> None:
+    code = (
+        "import numpy as np, pdfkit as pk\n"
+        "from numba.core.dispatcher import Dispatcher\n"
+        "import gc\n"
+        "instrument = pk.Instrument(probe='X', qmax=20.0, qdamp=0.03)\n"
+        "m = pk.Model(pk.Crystal.from_file('CdS_wurtzite', name='wz', shape=pk.Sphere(40)), instrument)\n"
+        "data = m(np.arange(100, 1001) * 0.01)\n"
+        "pk.fit(m.with_values({'a': 4.15}), data, free=['scale', 'a', 'Cd.Uiso', 'spdiameter', 'qdamp'])\n"
+        "for one in gc.get_objects():\n"
+        "    if isinstance(one, Dispatcher) and one.__module__.startswith('pdfkit'):\n"
+        "        for signature in one.signatures: print(one.__name__, *signature, sep='; ')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    names = [line.partition(";")[0] for line in lines]
+    assert "sum_peaks" in names
+    assert sorted(set(names)) == sorted(names), done.stdout
+    assert not [line for line in lines if "readonly" in line or "'A'" in line or "Literal" in line], done.stdout
 
 
 # --- systems that lack something -------------------------------------------------------------------------------------

@@ -14,13 +14,17 @@ from typing import Any
 
 
 def quick(compiling: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same, done under the lock of the compiler without collections and with one look at each operation."""
+    """Return the same, done under the lock of the compiler without collections and with one look at each operation.
 
-    def done(*arguments: Any) -> Any:
+    A kernel that another one calls with a constant is not compiled anew for this constant.
+    """
+
+    def done(signature: tuple[Any, ...]) -> Any:
         from numba.core.compiler_lock import global_compiler_lock
+        from numba.core.types.misc import unliteral
 
         with global_compiler_lock, _uncollected(), _remembered():
-            return compiling(*arguments)
+            return compiling(tuple(unliteral(one) for one in signature))
 
     return done
 
