@@ -12,13 +12,15 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pdfkit.errors import ReadError, WriteError
 from pdfkit.io._atomic import own, remedy, write_text
 from pdfkit.io._folders import InUseError, folder_lock
 
 _OPEN: set[str] = set()
+_STEP = 1 << 16
+"""Bytes that are looked at a time for the end of the last line."""
 
 
 @contextmanager
@@ -39,25 +41,50 @@ def held(path: Path) -> Iterator[None]:
             _OPEN.discard(key)
 
 
-def take_up(path: Path, head: Mapping[str, Any]) -> list[bytes]:
-    """Return the whole lines of a journal, its head among them, and be ready to go on; none where it is to be begun.
+def mended(path: Path, head: Mapping[str, Any]) -> bool:
+    """Cut off half a line at the end of a journal; return whether there is one, or it is to be begun.
 
     Raises ReadError for a file that does not begin as `head` does, WriteError where it cannot be written.
     """
     try:
         with own(path).open("r+b") as file:
-            whole = file.read()
-            *lines, rest = whole.split(b"\n")
-            first, start = lines[0] if lines else rest, json.dumps(head)[:-1].encode()
-            if whole and not (first.strip() and first.startswith(start[: len(first)])):
+            line = file.readline()
+            first, start = line.removesuffix(b"\n"), json.dumps(head)[:-1].encode()
+            if line and not (first.strip() and first.startswith(start[: len(first)])):
                 raise ReadError(
                     path, "this file is not the record of such a run and is left alone: choose another folder"
                 )
-            if lines:
-                file.truncate(len(whole) - len(rest))
-            return lines
+            if line.endswith(b"\n"):
+                file.truncate(_end(file))
+            return line.endswith(b"\n")
     except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _refused(path, error) from None
+
+
+def _end(file: BinaryIO) -> int:
+    """Return where the last whole line of a file ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - _STEP)
+        file.seek(begin)
+        at = file.read(end - begin).rfind(b"\n")
+        if at >= 0:
+            return begin + at + 1
+        end = begin
+    return 0
+
+
+def take_up(path: Path, head: Mapping[str, Any]) -> list[bytes]:
+    """Return the whole lines of a journal, its head among them, and be ready to go on; none where it is to be begun.
+
+    Raises what `mended` raises.
+    """
+    if not mended(path, head):
         return []
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
     except OSError as error:
         raise _refused(path, error) from None
 
@@ -83,7 +110,12 @@ def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
 
     Raises WriteError when the disk refuses.
     """
-    text = "".join(f"{json.dumps(one)}\n" for one in records).encode()
+    append_lines(path, [json.dumps(one) for one in records])
+
+
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write records that are lines already."""
+    text = "".join(f"{line}\n" for line in lines).encode()
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         try:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit import _checks
+from pdfkit._machine import one_thread
 from pdfkit._workers import Job, Pool, dask_size
 from pdfkit.errors import PdfkitError, WriteError
 from pdfkit.fitting.posing import Bounds
@@ -140,6 +141,7 @@ def run_series(series: Series, problem: SeriesProblem, plan: Plan, work: Work) -
     packed = problem.packed()
     size = dask_size(work.executor) if work.workers is None else work.workers
     with (
+        one_thread(),  # blocks of the workers that are threads of this process end within it
         Log(_made(work), f"{problem.digest()} {plan}", resume=work.resume) as log,
         Pool(work.executor, size, (warm_up, (packed,))) as pool,
     ):

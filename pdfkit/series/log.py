@@ -71,31 +71,35 @@ class Log:
             self._kept |= {key: row for key, _, row in keys}
             self._places |= {key: (stamp, 0) for key, stamp, _ in keys}
             return
-        records = [{"stage": s, "number": n, "place": k, "stamp": stamp, "row": row} for (s, n, k), stamp, row in keys]
+        lines = [
+            json.dumps({"stage": s, "number": n, "place": k, "stamp": stamp, "row": row})
+            for (s, n, k), stamp, row in keys
+        ]
         try:
-            _journal.append(self.path, records)
+            _journal.append_lines(self.path, lines)
         except WriteError as error:
             raise WriteError(f"{error}; then run again, nothing so far is lost") from None
         WRITTEN[str(self.path)] = None
-        for (key, stamp, _), record in zip(keys, records, strict=True):
+        for (key, stamp, _), line in zip(keys, lines, strict=True):
             self._places[key] = (stamp, self._end)
-            self._end += len(json.dumps(record)) + 1
+            self._end += len(line) + 1
 
     def _take_up(self, path: Path, head: dict[str, Any], resume: bool) -> None:
-        lines = _journal.take_up(path, HEAD)
-        if not (lines and resume):
+        if not (_journal.mended(path, HEAD) and resume):
             _journal.begin(path, head)
             self._end = path.stat().st_size
             return
-        if lines[0] != json.dumps(head).encode():
-            raise PdfkitError(
-                f"{path} belongs to another problem (model, range, settings or pdfkit have changed): give resume=False "
-                "to start anew, or another out="
-            )
-        self._end = len(lines[0]) + 1
-        for number, line in enumerate(lines[1:], start=2):
-            self._remember(path, number, line)
-            self._end += len(line) + 1
+        with path.open("rb") as file:
+            first = file.readline()
+            if first != json.dumps(head).encode() + b"\n":
+                raise PdfkitError(
+                    f"{path} belongs to another problem (model, range, settings or pdfkit have changed): give "
+                    "resume=False to start anew, or another out="
+                )
+            self._end = len(first)
+            for number, line in enumerate(file, start=2):
+                self._remember(path, number, line)
+                self._end += len(line)
 
     def _remember(self, path: Path, number: int, line: bytes) -> None:
         try:

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
+from pdfkit._workers import dask_executor
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, WriteError
 from pdfkit.io import _journal
 from pdfkit.series import tasks
@@ -258,6 +259,27 @@ def test_killed_five_times_it_ends_with_the_same_bytes(folder: Path, tmp_path: P
         else:
             killed += 1
     subprocess.run(command, check=True, timeout=300)
+    assert (tmp_path / "series.h5").read_bytes() == expected
+
+
+# --- A cluster -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_dask_worker_that_is_killed_costs_nothing(folder: Path, tmp_path: Path, expected: bytes) -> None:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask_executor(cluster.scheduler_address) as executor,
+    ):
+        victims = [worker.process.pid for worker in cluster.workers.values()][:1]
+
+        def kill(now: Any) -> None:
+            if victims and now.done >= 2:
+                os.kill(victims.pop(), signal.SIGKILL)
+
+        fit_into(folder, tmp_path, executor=executor, chunk=1, progress=kill)
+    assert not victims
     assert (tmp_path / "series.h5").read_bytes() == expected
 
 
