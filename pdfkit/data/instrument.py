@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -223,4 +224,8 @@ class Instrument:
 
     def complete(self) -> Instrument:
         """Return a copy in which every value counts as given: qdamp = 0 of a calculated curve is 0, not unknown."""
+        return self._completed
+
+    @cached_property
+    def _completed(self) -> Instrument:
         return replace(self, given=tuple(f.name for f in fields(self) if f.name != "given"))

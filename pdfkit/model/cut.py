@@ -68,7 +68,8 @@ class Grid:
         curves (ncurves, nq, ≤ period), the first point at 0; weights (ncurves, period).
         """
         flat = np.ascontiguousarray(curves.reshape(-1, curves.shape[-1]))
-        rows = sines.occupied(flat)
+        # Of derivatives, most pairs know nothing of most directions.
+        rows = sines.occupied(flat) if curves.shape[1] > 1 else np.arange(flat.shape[0])
         for low in range(0, rows.size, AT_ONCE):
             some = rows[low : low + AT_ONCE]
             sines.add_sines(self._folded(flat, some), some, curves.shape[1], weights, out)
@@ -180,7 +181,7 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
         damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
         wanted = min(wanted, damped)
     edge = instrument.qmin > 0 or instrument.qtail != 0  # F(Q) does not begin at 0
-    return float(np.clip(wanted, QMIN_RANGE if edge else 4.0, min(100.0, affordable)))
+    return float(min(max(wanted, QMIN_RANGE if edge else 4.0), 100.0, affordable))
 
 
 def make_grid(r: Array, step: float, band: float, extra: float, end: float, blur: float = WEIGHT_RANGE) -> Grid:
@@ -191,22 +192,41 @@ def make_grid(r: Array, step: float, band: float, extra: float, end: float, blur
     half = _half_taps(step, band)
     size = 8.0 * (8.0 * r.size * half + 12.0 * (end + extra) / step)
     _machine.need(size, f"G(r) on {r.size} points to {r[-1]:g} Å", "take fewer points, or a lower rmax")
-    return (_made if r.size * half < LARGE else _made_large)(r.tobytes(), step, band, extra, end, blur)
+    return (_made if r.size * half < LARGE else _made_large)(_axis(r), step, band, extra, end, blur)
+
+
+class Axis:
+    """Some r that tables are kept for; the same for equal r, which are compared in less time than hashed."""
+
+    def __init__(self, r: Array) -> None:
+        self.r = np.array(r)
+
+
+_axes: tuple[Axis, ...] = ()
+
+
+def _axis(r: Array) -> Axis:
+    global _axes
+    for one in _axes:
+        if one.r.size == r.size and (one.r == r).all():
+            return one
+    out = Axis(r)
+    _axes = (out, *_axes[:15])
+    return out
 
 
 def _half_taps(step: float, band: float) -> int:
     return math.ceil(TAPS_EXPONENT / (math.pi * (1.0 - band * step / math.pi)))
 
 
-def _build(buffer: bytes, step: float, band: float, extra: float, end: float, blur: float) -> Grid:
-    r = np.frombuffer(buffer)
-    half = _half_taps(step, band)
+def _build(axis: Axis, step: float, band: float, extra: float, end: float, blur: float) -> Grid:
+    r, half = axis.r, _half_taps(step, band)
     last = max(end + extra, end + (half + 2) * step)
     count = max(math.ceil(last / step) + 1, 2 * half)
     nodes: Array = step * np.arange(count, dtype=np.float64)
     start = end + min(extra, (half + 2) * step)
     taper = fade((nodes - start) / max(last - start, step)) if extra > 0 else np.ones(count)
-    first, taps = (_resampling if r.size * half < LARGE else _resampling_large)(buffer, step, half)
+    first, taps = (_resampling if r.size * half < LARGE else _resampling_large)(axis, step, half)
     # Lags reach from the last node to the last that is asked for, and the weights blur beyond.
     period = _even(count + math.ceil((end + blur) / step) + half)
     return Grid(
@@ -222,9 +242,9 @@ def _build(buffer: bytes, step: float, band: float, extra: float, end: float, bl
     )
 
 
-def _weights_of_nodes(buffer: bytes, step: float, half: int) -> tuple[IntArray, Array]:
+def _weights_of_nodes(axis: Axis, step: float, half: int) -> tuple[IntArray, Array]:
     """Return first and taps of a `Grid` that resamples onto r, wherever beyond that it ends."""
-    r = np.frombuffer(buffer)
+    r = axis.r
     position = np.abs(r) / step
     first = np.floor(position).astype(np.int64) - half + 1
     taps = np.empty((r.size, 2 * half))

@@ -12,10 +12,10 @@ a second envelope, whose curve is even in r and goes through a cosine transform 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from itertools import accumulate
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from pdfkit.model.envelope import Envelope, Varied
 from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
 from pdfkit.model.weights import PairWeights, QWeights, mean_amplitude
-from pdfkit.phases.base import Broadening, Composition, Peaks, Phase
+from pdfkit.phases.base import Broadening, Composition, Peaks, Phase, sensible_limits
 from pdfkit.shapes import Bulk, Whole
 
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
@@ -44,7 +44,13 @@ SAME_RANGE = 1e-3
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
 
+# Compositions whose weights are kept.
+MOST_KEPT = 32
+
+T = TypeVar("T")
+
 _BULK = Bulk()
+_OF_INSTRUMENT = sensible_limits(INSTRUMENT_QUANTITIES.values())
 
 
 def _range(phases: tuple[Phase, ...], instrument: Instrument, end: float) -> float:
@@ -99,8 +105,15 @@ class Evaluator:
         self._cut_last = self._terminated and self._before
         self._grids: dict[float, Grid] = {}
         self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
-        self._weights: dict[Any, PairWeights] = {}
-        self._q_weights: dict[Any, QWeights] = {}
+        self._weights: dict[Any, tuple[Any, PairWeights]] = {}
+        self._q_weights: dict[Any, tuple[Any, QWeights]] = {}
+        # Whether phases may differ in composition, and ⟨f(Q)⟩ of the sample is not that of each.
+        self._mixes = self._in_q and self._cut_last and len(phases) > 1 and convention.mixture == "sample"
+        least, most = zip(*(phase.sensible for phase in phases), _OF_INSTRUMENT, strict=True)
+        self._sensible = np.concatenate(least), np.concatenate(most)
+        # Each phase with the index of its first quantity.
+        starts = accumulate((len(phase.quantities) for phase in phases), initial=0)
+        self._offsets = list(zip(phases, starts, strict=False))
         self._last_asked: tuple[Array, _Asked] = (np.zeros(0), _Asked(np.zeros(0), []))
         # How far weights blur a curve, where there are any: those of one species alone are 1.
         weighted = self._in_q and (len(phases) > 1 or len(phases[0].composition()) > 1)
@@ -242,11 +255,6 @@ class Evaluator:
         blocks = [self._block(part, grid, split=split, weighted=weighted) for part in parts]
         return self._mixed(blocks) if self._mixes and weighted else blocks
 
-    @cached_property
-    def _mixes(self) -> bool:
-        """Whether phases may differ in composition, and ⟨f(Q)⟩ of the sample is not that of each."""
-        return self._in_q and self._cut_last and len(self.phases) > 1 and self.convention.mixture == "sample"
-
     def _mixed(self, blocks: list[Block]) -> list[Block]:
         """Return the blocks with what ⟨f(Q)⟩² of the whole sample leaves on each; as they are if all are alike."""
         if all(alike(block, blocks[0]) for block in blocks[1:]):
@@ -275,27 +283,14 @@ class Evaluator:
         for q, value in zip(INSTRUMENT_QUANTITIES.values(), values[-COUNT:].tolist(), strict=True):
             q.sensible(value, q.name)
 
-    @cached_property
-    def _sensible(self) -> tuple[Array, Array]:
-        quantities = [*(q for phase in self.phases for q in phase.quantities), *INSTRUMENT_QUANTITIES.values()]
-        largest = np.finfo(float).max  # so that NaN and infinities are outside
-        low, high = np.array([(q.least, q.most) for q in quantities]).T
-        slack = 0.01  # a difference quotient may step beyond
-        return np.maximum(low - slack, -largest), np.minimum(high + slack, largest)
-
-    @cached_property
-    def _offsets(self) -> list[tuple[Phase, int]]:
-        """Each phase with the index of its first quantity."""
-        counts = np.cumsum([0] + [len(phase.quantities) for phase in self.phases])
-        return list(zip(self.phases, counts.tolist()[:-1], strict=True))
-
     def _asked_for(self, values: Array, tangents: Array) -> _Asked:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
         apart = self._cut_last and len(self.phases) == 1 and values[0] != 0.0
         known, asked = self._last_asked
-        if known.shape == tangents.shape and asked.apart == apart and (known == tangents).all():
+        same = known.shape == tangents.shape and asked.apart == apart
+        if same and (not tangents.size or (known == tangents).all()):
             return asked
-        scales = _scales_alone(tangents) if apart else 0
+        scales = _scales_alone(tangents) if apart and tangents.size else 0
         rest = tangents[:, scales:]
         if not self._cut_last:  # nothing can have a tail there
             rest = np.concatenate([rest[:QTAIL], np.zeros((1, rest.shape[1]))])
@@ -387,31 +382,37 @@ class Evaluator:
         return _machine.pieces(peak.shape[0], each)
 
     def _pair_weights(self, composition: Composition, *, plain: bool, weighted: bool) -> PairWeights:
-        fixed = composition.fixed
-        key = (composition.known, composition.tangents.shape, plain, weighted)
-        if fixed and key in self._weights:
-            return self._weights[key]
-        out = PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
-        if fixed:
-            self._weights[key] = out
-        return out
+        def made() -> PairWeights:
+            return PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
+
+        return _kept(self._weights, composition, (plain, weighted), made)
 
     def _weights_in_q(self, grid: Grid, composition: Composition | None, *, even: bool = False) -> QWeights:
         """Return the cut (of an even curve) times the weights of pairs that depend on Q; None for the cut alone."""
         if not self._terminated:
             return NO_WEIGHTS
-        fixed = composition is None or composition.fixed
-        key = (grid.step, even, composition and composition.known)
-        if fixed and key in self._q_weights:
-            return self._q_weights[key]
-        of = model_cut.tail_spectrum if even else model_cut.cut_spectrum
-        cut = of(grid.step, grid.period, self.instrument)
-        out = QWeights(cut[None].copy(), {})  # kernels take arrays that can be written
-        if composition is not None:
-            out = QWeights.of(composition, self.instrument, self.strengths, grid, cut)
-        if fixed:
-            self._q_weights[key] = out
-        return out
+
+        def made() -> QWeights:
+            of = model_cut.tail_spectrum if even else model_cut.cut_spectrum
+            cut = of(grid.step, grid.period, self.instrument)
+            if composition is None:
+                return QWeights(cut[None].copy(), {})  # kernels take arrays that can be written
+            return QWeights.of(composition, self.instrument, self.strengths, grid, cut)
+
+        return _kept(self._q_weights, composition, (grid.step, even), made)
+
+
+def _kept(store: dict[Any, tuple[Any, T]], composition: Composition | None, about: Any, made: Callable[[], T]) -> T:
+    """Return what is made for a composition: the same for equal fractions, or for the very same that may change."""
+    fixed = composition is None or composition.fixed
+    key = (about, composition.known, len(composition.tangents)) if composition and fixed else (about, id(composition))
+    held, found = store.get(key, (None, None))
+    if found is None or not (fixed or held is composition):
+        if len(store) >= MOST_KEPT:
+            store.clear()
+        found = made()
+        store[key] = composition, found
+    return found
 
 
 @dataclass(frozen=True)

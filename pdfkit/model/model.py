@@ -228,7 +228,7 @@ class Model:
         calculated: 100 points, Ni–Ni at 2.49 Å
         """
         r = _checks.grid("r", r)
-        evaluate = self.evaluator(r)
+        evaluate = self._evaluator(r)
         G, _ = evaluate(self.values)
         for message in evaluate.messages:
             warnings.warn(message, PdfkitWarning, stacklevel=2)
@@ -247,7 +247,9 @@ class Model:
         >>> dG.shape, np.allclose(dG[0], G)  # G ∝ ni.scale, which is 1
         ((2, 900), True)
         """
-        r = _checks.grid("r", r)
+        return self._evaluator(_checks.grid("r", r), begin, end)
+
+    def _evaluator(self, r: Array, begin: float | None = None, end: float | None = None) -> Evaluator:
         if self.instrument.anomalous:
             for text in self.remarks:
                 if text not in self._told:

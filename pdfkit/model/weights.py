@@ -28,9 +28,7 @@ def _amplitudes(
 ) -> Any:
     """Return f (n, period) at the Q of the transform of a grid; beyond the tables, what they end with."""
     Q = np.minimum(math.pi / (period * step) * np.arange(period), scattering.QMAX_TABLES)
-    return form_factors(
-        elements, Instrument(about[0], wavelength=about[1], anomalous=about[1] is not None), dict(strengths), Q
-    )
+    return form_factors(elements, _instrument(about), dict(strengths), Q)
 
 
 @dataclass(frozen=True)
@@ -137,9 +135,22 @@ class PairWeights:
         weighted: bool,
     ) -> PairWeights:
         """Weights Re(b_a b_b*)/|⟨b⟩|²; all 1 with `plain` (they follow in Q space); 1/share when not weighted."""
+        if composition.fixed:
+            about = (instrument.probe, instrument.resonant)
+            given = tuple(sorted(strengths.items()))
+            return _fixed(composition.known, len(composition.tangents), about, given, plain, weighted)
+        return cls._of(composition, instrument, strengths, plain, weighted)
+
+    @classmethod
+    def _of(
+        cls,
+        composition: Composition,
+        instrument: Instrument,
+        strengths: Mapping[str, float],
+        plain: bool,
+        weighted: bool,
+    ) -> PairWeights:
         c, dc = composition.fractions, composition.tangents
-        if plain and weighted and not dc.any():
-            return _shares(c.tobytes(), dc.shape[0])
         first, second = _pairs_of(c.size)
         twice = np.where(first == second, 1.0, 2.0)
         share = twice * c[first] * c[second]
@@ -158,11 +169,21 @@ class PairWeights:
         return cls(factor, dfactor, factor * share, factor * dshare + dfactor * share)
 
 
-@lru_cache(maxsize=32)
-def _shares(fractions: bytes, nq: int) -> PairWeights:
-    """Return the weights 1 of a composition that nq directions leave alone."""
-    c = np.frombuffer(fractions)
-    first, second = _pairs_of(c.size)
-    share = np.where(first == second, 1.0, 2.0) * c[first] * c[second]
-    zero = np.zeros((nq, share.size))
-    return PairWeights(np.ones_like(share), zero, share, zero)
+@lru_cache(maxsize=64)
+def _fixed(
+    known: tuple[tuple[str, ...], bytes],
+    nq: int,
+    about: tuple[str | None, float | None],
+    strengths: tuple[tuple[str, float], ...],
+    plain: bool,
+    weighted: bool,
+) -> PairWeights:
+    """Return the weights of a composition that nq directions leave alone; about: probe and wavelength."""
+    elements, fractions = known
+    c = np.frombuffer(fractions).copy()
+    composition = Composition(elements, c, np.zeros((nq, c.size)))
+    return PairWeights._of(composition, _instrument(about), dict(strengths), plain, weighted)
+
+
+def _instrument(about: tuple[str | None, float | None]) -> Instrument:
+    return Instrument(about[0], wavelength=about[1], anomalous=about[1] is not None)

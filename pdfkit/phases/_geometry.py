@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,14 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases._bodies import stretch_of
-from pdfkit.phases._constraints import Maps
+from pdfkit.phases._constraints import SMALL, Maps
 from pdfkit.phases._orbits import Geometry
 from pdfkit.phases.base import Composition
 from pdfkit.structure import symmetry
 from pdfkit.structure.structure import Structure
 from pdfkit.structure.symmetry import VOIGT
+
+DEGREE = math.pi / 180.0
 
 
 @dataclass(frozen=True)
@@ -116,17 +119,53 @@ class Directions:
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Cell (6), u (nsites) and occupancies (nsites), then x (natoms, 3), u and occupancies by atom, as matrix·free +
+    constant: a small crystal without tensors or rigid molecules is at hand in one product.
+    """
+
+    matrix: Array
+    constant: Array
+    ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, maps: Maps, atoms: Atoms) -> Layout | None:
+        """Return the layout of a crystal, or None where it has tensors or rigid molecules, or is too large to pay."""
+        n, natoms = len(maps.isotropic), atoms.site.size
+        if maps.anisotropic or maps.bodies or (6 + 10 * n + 5 * natoms) * maps.matrix.shape[1] >= SMALL:
+            return None
+        full = np.column_stack([maps.matrix.toarray(), maps.constant])
+        u, occ = full[6 + 3 * n : 6 + 9 * n : 6], full[6 + 9 * n : 6 + 10 * n]
+        x = atoms.rotation @ full[6 : 6 + 3 * n].reshape(n, 3, -1)[atoms.site]
+        x[..., -1] += atoms.translation
+        rows = [full[:6], u, occ, x.reshape(3 * natoms, -1), u[atoms.site], occ[atoms.site]]
+        both = np.concatenate(rows)
+        ends = np.cumsum([len(part) for part in rows]).tolist()
+        return cls(both[:, :-1].copy(), both[:, -1].copy(), tuple(ends))
+
+    def at(self, free: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
+        """Return cell, u and occupancies of sites, x, u and occupancies of atoms."""
+        out = self.matrix @ free
+        out += self.constant
+        a, b, c, d, e, _ = self.ends
+        return out[:a], out[a:b], out[b:c], out[c:d].reshape(-1, 3), out[d:e], out[e:]
+
+
+@dataclass(frozen=True)
 class Point:
     """Metric, atoms and displacements at given free values, with their tangents along nq directions.
 
-    Shapes: u, occ (nsites,); dg (nq,3,3); db (nq,natoms,3,3); growth (nq,), tangents of ln(volume). u is 0 for
-    anisotropic sites, whose displacements are in geometry.b (one zero tensor when every site is isotropic).
+    Shapes: u, occ (nsites,), and by atom (natoms,); dg (nq,3,3); db (nq,natoms,3,3); growth (nq,), tangents of
+    ln(volume). u is 0 for anisotropic sites, whose displacements are in geometry.b (one zero tensor when every site is
+    isotropic).
     """
 
     atoms: Atoms
     geometry: Geometry
     u: Array
     occ: Array
+    u_atoms: Array
+    occ_atoms: Array
     u_max: float
     aniso: bool
     volume: float
@@ -136,25 +175,34 @@ class Point:
     directions: Directions
 
     @classmethod
-    def at(cls, maps: Maps, atoms: Atoms, free: Array, directions: Directions) -> Point:
-        """Evaluate the crystal at `free` (nfree,) along the directions."""
+    def at(cls, maps: Maps, atoms: Atoms, free: Array, directions: Directions, layout: Layout | None = None) -> Point:
+        """Evaluate the crystal at `free` (nfree,) along the directions; layout: as `Layout.of` gives it, if at hand."""
+        if layout is not None:
+            cell, u, occ, x, u_atoms, occ_atoms = layout.at(free)
+            g, dg, volume, growth = metric(cell, directions.dcell)
+            b, db = _untensored(directions.kind.size)
+            by_atom, u_max = (u_atoms, occ_atoms), max(u.tolist())
+            return cls(
+                atoms, Geometry(g, x, b), u, occ, *by_atom, max(0.0, u_max), False, volume, growth, dg, db, directions
+            )
         cell, xyz, u, occ, poses = maps.apply(free)
         nq = directions.kind.size
         rot, site = atoms.rotation, atoms.site
         g, dg, volume, growth = metric(cell, directions.dcell)
         directions = directions.moved(maps, atoms, cell, dg, poses)
         x = (rot @ xyz[site][:, :, None])[:, :, 0] + atoms.translation
-        uiso = u[:, 0]
-        b, db, u_max = np.zeros((1, 3, 3)), np.zeros((nq, 1, 3, 3)), 0.0
+        uiso, u_max = u[:, 0], 0.0
+        b, db = _untensored(nq)
         if maps.anisotropic:
             iso = np.array(maps.isotropic)
             uiso = np.where(iso, uiso, 0.0)
             b, db, u_max = _displacements(g, dg, u, directions.full, iso)
             turned = rot.transpose(0, 2, 1)
-            b, db = rot @ b[site] @ turned, rot @ db[:, site] @ turned
+            b, db = rot @ b[site] @ turned, np.ascontiguousarray(rot @ db[:, site] @ turned)
         u_max = max(u_max, float(uiso.max()))
-        geometry = Geometry(g, x, b)
-        return cls(atoms, geometry, uiso, occ, u_max, maps.anisotropic, volume, growth, dg, db, directions)
+        geometry = Geometry(g, np.ascontiguousarray(x), np.ascontiguousarray(b))
+        by_atom = uiso[site], occ[site]
+        return cls(atoms, geometry, uiso, occ, *by_atom, u_max, maps.anisotropic, volume, growth, dg, db, directions)
 
     def arguments(
         self, width: Array, rcut: float, dwidth: Array, amount: AtomCount, *, shifted: bool = False
@@ -163,14 +211,12 @@ class Point:
 
         shifted : whether anisotropic displacement moves peaks.
         """
-        site, along = self.atoms.site, self.directions
+        along = self.directions
         kind = along.kind | kernels.WIDTH * dwidth.any(axis=1) if along.kind.size else along.kind
         if self.aniso:  # U in units of the reciprocal cell: its tensors change with the cell
             kind |= kernels.UANISO * ((kind & kernels.CELL) != 0)
-        plain = np.ascontiguousarray
-        g, x, b = self.geometry.g, self.geometry.x, self.geometry.b
-        state = (g, plain(x), self.u[site], plain(b), self.occ[site], self.aniso)
-        tangents = (self.dg, along.dx, along.du_atoms, plain(self.db), along.docc_atoms)
+        state = (self.geometry.g, self.geometry.x, self.u_atoms, self.geometry.b, self.occ_atoms, self.aniso)
+        tangents = (self.dg, along.dx, along.du_atoms, self.db, along.docc_atoms)
         finish = (width, rcut, dwidth, amount.atoms, amount.relative)
         trace = self.traces() if shifted and self.aniso else None
         return Arguments(state, kind, tangents, finish, trace)
@@ -178,9 +224,15 @@ class Point:
     def traces(self) -> tuple[Array, Array]:
         """Return the traces of U of every atom (natoms,), in Å², and their tangents (nq, natoms)."""
         g, b, along = self.geometry.g, self.geometry.b, self.directions
-        trace = 3.0 * self.u[self.atoms.site] + np.einsum("nab,ba->n", b, g)
+        trace = 3.0 * self.u_atoms + np.einsum("nab,ba->n", b, g)
         change = np.einsum("qnab,ba->qn", self.db, g) + np.einsum("nab,qba->qn", b, self.dg)
         return trace, np.ascontiguousarray(3.0 * along.du_atoms + change)
+
+
+@lru_cache(maxsize=32)
+def _untensored(nq: int) -> tuple[Array, Array]:
+    """Return the tensors (1,3,3) of atoms that all are isotropic, and their tangents (nq,1,3,3)."""
+    return np.zeros((1, 3, 3)), np.zeros((nq, 1, 3, 3))
 
 
 @dataclass(frozen=True)
@@ -229,7 +281,7 @@ def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
     As (g, dg (nq,3,3), volume, tangents of ln(volume) (nq,)), along dcell (nq,6).
     """
     a, b, c, *angles = cell.tolist()
-    al, be, ga = (math.radians(t) for t in angles)
+    al, be, ga = [DEGREE * t for t in angles]
     ca, cb, cg = math.cos(al), math.cos(be), math.cos(ga)
     ab, ac, bc = a * b * cg, a * c * cb, b * c * ca
     g = np.array([[a * a, ab, ac], [ab, b * b, bc], [ac, bc, c * c]])

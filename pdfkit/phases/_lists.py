@@ -54,13 +54,14 @@ class Table:
 
 def table_of(groups: PairGroups, args: Arguments, at: tuple[Array, Array] | None = None) -> Table:
     """Return the peaks of a list of pairs; at: values (n,) and tangents (n, nq), for means of groups."""
-    trace = args.trace or (np.zeros(0), np.zeros((args.kind.size, 0)))
-    rest = (*args.state, args.kind, *args.tangents, *trace)
+    rest = (*args.state, args.kind, *args.tangents, *(args.trace or no_trace(args.kind.size)))
     means = groups.means
     place = means.place(*at) if means and at else None
 
     def fill(part: slice, numbers: Array, changes: Array) -> None:
-        pairs = (groups.atom_i[part], groups.atom_j[part], groups.shift[part], groups.mult[part])
+        pairs = (groups.atom_i, groups.atom_j, groups.shift, groups.mult)
+        if len(numbers) < groups.mult.size:
+            pairs = (pairs[0][part], pairs[1][part], pairs[2][part], pairs[3][part])
         arguments: tuple[Any, ...] = (*pairs, *rest, numbers, changes)
         kernels.pair_numbers(*arguments)
         if means and place:
@@ -70,6 +71,12 @@ def table_of(groups: PairGroups, args: Arguments, at: tuple[Array, Array] | None
     if means:
         means.widen(table.peak)
     return table
+
+
+@lru_cache(maxsize=32)
+def no_trace(nq: int) -> tuple[Array, Array]:
+    """Return the traces of U, and their tangents, where these move no peaks."""
+    return np.zeros(0), np.zeros((nq, 0))
 
 
 def binned_table(sums: Array, dsums: Array, pair: IntArray, args: Arguments) -> Table:
@@ -88,10 +95,16 @@ def _finished(fill: Callable[[slice, Array, Array], None], pair: IntArray, args:
     # What lies between two kernels stays in the cache.
     size = max(1, min(n, CACHED // (1 + nq)))
     numbers, changes = np.empty((size, 4)), np.empty((size, nq, 4))
+    finish: tuple[Any, ...] = (args.trace is not None, args.kind, *args.finish)
+    if size >= n:
+        fill(slice(0, n), numbers[:n], changes[:n])
+        finish = (*finish, peak, dpeak)
+        dropped = kernels.finish_peaks(numbers[:n], changes[:n], *finish)
+        return Table(pair, peak, dpeak, dropped)
     for low in range(0, n, size):
         part, own = slice(low, min(low + size, n)), slice(0, min(size, n - low))
         fill(part, numbers[own], changes[own])
-        rest = (args.trace is not None, args.kind, *args.finish, peak[part], dpeak[part])
+        rest = (*finish, peak[part], dpeak[part])
         dropped += kernels.finish_peaks(numbers[own], changes[own], *rest)
     return Table(pair, peak, dpeak, dropped)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import keyword
 import math
 import re
+import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -23,6 +24,7 @@ from pdfkit.shapes.simple import Shape
 # Default limits of a fit: further away the start was wrong, or the model is.
 U_MAX = 0.3
 CELL_RANGE = 0.05
+LARGEST = sys.float_info.max
 # Å: no cell is shorter than a bond.
 SHORTEST_CELL, LONGEST_CELL = 0.5, 1e5
 
@@ -55,6 +57,16 @@ class Quantity:
         raise ParameterError(
             f"{name} = {value:g}{unit} makes no sense for the {self.meaning}: give a number {limits}", key=name
         )
+
+
+# How far beyond its limits a quantity may be evaluated: a difference quotient may step there.
+SLACK = 0.01
+
+
+def sensible_limits(quantities: Iterable[Quantity]) -> tuple[Array, Array]:
+    """Return what quantities can be at least and at the most, with slack; NaN and infinities are outside."""
+    low, high = np.array([(q.least, q.most) for q in quantities]).T
+    return np.maximum(low - SLACK, -LARGEST), np.minimum(high + SLACK, LARGEST)
 
 
 @dataclass(frozen=True)
@@ -231,6 +243,11 @@ class Phase(ABC):
     def applied_shape(self) -> Shape:
         """The γ₀ that a model applies to its peaks: the shape, unless they are those of finite particles already."""
         return self.shape  # type: ignore[no-any-return]
+
+    @cached_property
+    def sensible(self) -> tuple[Array, Array]:
+        """What the quantities can be at least and at the most, (n,) each, as `sensible_limits` gives them."""
+        return sensible_limits(self.quantities)
 
     def quantities_seen_by(self, probe: str | None) -> tuple[Quantity, ...]:
         """Return the quantities with the limits that a probe asks for."""

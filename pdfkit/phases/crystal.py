@@ -24,7 +24,7 @@ from pdfkit.phases import _bodies, _bonds, _molecules, _pairs
 from pdfkit.phases._bodies import Body
 from pdfkit.phases._choice import MOST_REMEMBERED, Choice
 from pdfkit.phases._constraints import Maps, structure_quantities
-from pdfkit.phases._geometry import AtomCount, Atoms, Directions, Point, metric
+from pdfkit.phases._geometry import AtomCount, Atoms, Directions, Layout, Point, metric
 from pdfkit.phases._lists import Key, Table, listed_pairs, rounded, table_of
 from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
@@ -43,6 +43,9 @@ from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.mixing import mixed
 from pdfkit.structure.structure import NAMES_XYZ, Structure
+
+# What no directions do to widths.
+NO_WIDTHS = np.zeros((0, 5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,6 +285,10 @@ class Crystal(Phase):
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""
+        return self._density
+
+    @cached_property
+    def _density(self) -> float:
         return self._atoms.first.size * self._atoms.site.size / self.structure.volume()
 
     def with_values(self, values: Mapping[str, float]) -> Self:
@@ -300,7 +307,8 @@ class Crystal(Phase):
             object.__setattr__(out, "molecules", self.molecules)
             object.__setattr__(out, "inner", dict(zip(self.inner, inner, strict=True)) if by_element else inner[0])
         # What follows from symmetry alone is the same in the copy, and so is what is bonded.
-        for name in ("_bodies", "_maps", "_atoms", "_key", *(("_molecules", "_inner_pairs") if self.molecules else ())):
+        same = ("_bodies", "_maps", "_atoms", "_key", "_layout")
+        for name in (*same, *(("_molecules", "_inner_pairs") if self.molecules else ())):
             out.__dict__[name] = getattr(self, name)
         out._turned(poses)
         return out
@@ -365,30 +373,32 @@ class Crystal(Phase):
         n = len(self._structure_quantities)
         point = self.located(values, tangents)
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
-        width = np.array([delta1, delta2, broadening.qbroad, broadening.resolution, sratio])
-        dwidth = np.ascontiguousarray(
-            np.column_stack([tangents[1 + n : 3 + n].T, broadening.tangents, tangents[3 + n]])
-        )
-        amount = AtomCount.of(self.name, self._maps.multiplicity, point)
+        width = np.array((delta1, delta2, broadening.qbroad, broadening.resolution, sratio))
+        dwidth = NO_WIDTHS
+        if tangents.shape[1]:
+            columns = (tangents[1 + n : 3 + n].T, broadening.tangents, tangents[3 + n])
+            dwidth = np.ascontiguousarray(np.column_stack(columns))
+        amount = self._counted(point)
         args = point.arguments(width, rcut, dwidth, amount, shifted=broadening.shifted)
         own = slice(5 + n, 5 + n + len(self._inner))
-        widest = max(2.0 * max(point.u_max, *values[own], 0.0), kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
+        u_max = max(point.u_max, *values[own], 0.0) if self.molecules else point.u_max
+        widest = max(2.0 * u_max, kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2
         reach = broadening.reach(rmax, widest)
-        free = slice(1, 1 + n)
-        where = self._choice.space(values[free], tangents[free], reach)
+        free, along = values[1 : 1 + n], tangents[1 : 1 + n]
+        where = self._choice.space(free, along, reach)
         table = self._choice.binned(point, args, reach, where[1])
         if table is None:
-            pairs = listed_pairs(self, point, values[free], reach, where)
-            table = table_of(pairs, args, (values[free], tangents[free]))
+            table = table_of(listed_pairs(self, point, free, reach, where), args, (free, along))
         if self.molecules:
             table = _molecules.with_inner(table, self, args, (values[own], tangents[own]))
+        rho0 = amount.atoms / point.volume
         return Peaks(
             peak=table.peak,
             dpeak=table.dpeak,
             pair=table.pair,
             pairs=self._atoms.pairs,
-            rho0=amount.atoms / point.volume,
-            drho0=amount.atoms / point.volume * (amount.relative - point.growth),
+            rho0=rho0,
+            drho0=rho0 * (amount.relative - point.growth) if amount.relative.size else amount.relative,
             composition=amount.composition,
             dropped=table.dropped,
             moments=table.moments,
@@ -409,7 +419,28 @@ class Crystal(Phase):
     def located(self, values: Array, tangents: Array) -> Point:
         """Return metric and atoms at values (n,) of the quantities, with derivatives along tangents (n, nq)."""
         n = len(self._structure_quantities)
-        return Point.at(self._maps, self._atoms, values[1 : 1 + n], self._directions(tangents[1 : 1 + n]))
+        directions = self._directions(tangents[1 : 1 + n])
+        return Point.at(self._maps, self._atoms, values[1 : 1 + n], directions, self._layout)
+
+    @cached_property
+    def _layout(self) -> Layout | None:
+        return Layout.of(self._maps, self._atoms)
+
+    def _counted(self, point: Point) -> AtomCount:
+        """Return the number of atoms at a point: few fits change it."""
+        docc, known = point.directions.docc, self._known_amounts
+        key = (point.occ.tobytes(), id(docc))
+        held, found = known.get(key, (None, None))
+        if found is None or held is not docc:
+            if len(known) > 8:
+                known.clear()
+            found = AtomCount.of(self.name, self._maps.multiplicity, point)
+            known[key] = docc, found
+        return found
+
+    @cached_property
+    def _known_amounts(self) -> dict[Any, tuple[Array, AtomCount]]:
+        return {}
 
     def _directions(self, tangents: Array) -> Directions:
         """Return the directions of tangents (n, nq): a fit asks for the same ones at every step."""

@@ -10,7 +10,11 @@ from pdfkit.errors import PdfkitError
 from pdfkit.model import cut
 
 QMAX = 20.0
-R = {"even": 0.01 * np.arange(101, 2001), "any": np.sort(np.random.default_rng(1).uniform(0.1, 20.0, 700))}
+R = {
+    "even": 0.01 * np.arange(101, 2001),
+    "any": np.sort(np.random.default_rng(1).uniform(0.1, 20.0, 700)),
+    "around 0": np.linspace(-3.0, 4.0, 300),
+}
 
 
 @pytest.mark.parametrize("which", R)

@@ -45,7 +45,7 @@ def test_neutrons_have_no_form_factors_and_pay_for_none() -> None:
     np.testing.assert_array_equal(cds(N)(R).G, cds(constant(N))(R).G)
     evaluate = cds(N).evaluator(R)
     evaluate(cds(N).values)
-    assert all(len(weights.at) == 1 for weights in evaluate._q_weights.values())  # the cut alone
+    assert all(len(weights.at) == 1 for _, weights in evaluate._q_weights.values())  # the cut alone
 
 
 def test_one_species_pays_for_none() -> None:
