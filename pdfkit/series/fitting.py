@@ -43,8 +43,9 @@ APART = 0.3
 """Standard errors between the ends of two fits from which on they are two minima."""
 STANDS_OUT = 1.15
 """Rw over the median of five neighbours from which on a scan is fitted again."""
-LEVEL = 1e-6
-"""Rw that differ by less than this share are the same: the first of them is kept."""
+LEVEL = 1e-3
+"""Rw that differ by less than this share are the same: the forward fit is kept. Of two minima that are as good, as with
+a and b exchanged, neighbours then have the same."""
 WAITING = "not fitted yet"
 
 
@@ -324,5 +325,5 @@ def _apart(better: Row, worse: Row) -> tuple[str, ...]:
         return ()
     return (
         f"fits from its two neighbours came to different ends (Rw = {better['rw']:.4f} and {worse['rw']:.4f}): "
-        "the better is kept",
+        "the better is kept, of equally good ones that of the forward fit",
     )

@@ -129,6 +129,18 @@ def test_a_jump_is_found_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> Non
     assert all("different ends (Rw = 0.1000 and 0.3000)" in remarks[0] for remarks in result.remarks)
 
 
+def test_of_two_minima_that_are_as_good_neighbours_have_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fit stays in the well that it starts in; a hair of Rw, which differs from scan to scan, does not decide."""
+
+    def twins(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
+        row, k = two_wells(fitter, data, start, search), int(data.name[1:])
+        return {**row, "rw": 0.1 * (1.0 + 1e-4 * (-1) ** k * (row["values"][1] - 3.55) / 0.05)}
+
+    monkeypatch.setattr(tasks, "fitted", twins)
+    result = pk.fit_series(nickel(), [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(9)], free=FREE)
+    assert result["a"].values.tolist() == [3.5] * 8 + [3.6]
+
+
 # --- The same bytes ---------------------------------------------------------------------------------------------------
 
 
