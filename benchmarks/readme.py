@@ -23,6 +23,7 @@ PICTURES = DOCS / "pictures"
 # Name of the block, script, its options.
 BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("startup", "startup.py", ()),
+    ("startup-kernels", "startup.py", ("--kernels",)),
     ("clusters", "clusters.py", ()),
     ("screening", "screening.py", ("--rows", "8", "--markdown")),
     ("stacking", "stacking.py", ("--only", "table")),
