@@ -54,7 +54,7 @@ from .series.fitting import fit_series as fit_series
 from .series.reading import read_series as read_series
 from .shapes.simple import Sphere as Sphere
 from .structure.structure import Structure as Structure
-from .trajectories.trajectory import read_trajectory as read_trajectory
+from .trajectories.reading import read_trajectory as read_trajectory
 from .verification.report import verify as verify
 
 __version__: str

@@ -23,7 +23,8 @@ def trajectory(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="xyz, extended xyz, LAMMPS dump, XDATCAR, .traj, or boxes such as .rmc6f; several follow one another.",
+            help="xyz, extended xyz, LAMMPS dump, XDATCAR (also .gz, .bz2, .xz), .traj, or boxes such as .rmc6f; "
+            "several follow one another.",
         ),
     ],
     probe: Annotated[str, o.PROBE] = "X",
@@ -75,8 +76,9 @@ def trajectory(
     Errors dG come from blocks of frames. Stopped with Ctrl-C, nothing is written: give --stop for a part of the run.
     """
     from pdfkit.io.columns import write_columns
+    from pdfkit.io.frames import unpacked
     from pdfkit.io.pdf import write_pdf
-    from pdfkit.trajectories.trajectory import read_trajectory
+    from pdfkit.trajectories.reading import read_trajectory
 
     about: dict[str, Any] = {"qmin": qmin, "qmax": qmax, "qdamp": qdamp, "qbroad": qbroad, "resolution": resolution}
     about |= {"window": window, "scattering": scattering, "probe": probe, "Uiso": uiso, "blocks": blocks}
@@ -84,7 +86,7 @@ def trajectory(
         list(files), start=start, stop=stop, step=step, species=_mapping(species or []), cell=_numbers(cell),
         pbc=pbc or None, topology=topology,
     )  # fmt: skip
-    target = out or Path(f"{_stem(files[0])}.gr")
+    target = out or Path(f"{unpacked(files[0]).stem}.gr")
     inputs = [*files, *([topology] if topology else [])]
     written = with_picture(target, plot, inputs)
     table = target.with_name(f"{target.stem}-partials.txt")
@@ -119,14 +121,15 @@ def _columns(pdf: PDF, partials: dict[tuple[str, str], PDF]) -> tuple[list[str],
 def _text(pdf: PDF) -> str:
     about = pdf.header
     many = about.get("independent_frames", "")
-    lines = [f"{about['frames']} frames{', ' * bool(many)}{many}", f"{about['atoms']}, {about['rho0']} atoms/Å³"]
+    frames = "1 frame" if about["frames"] == "1" else f"{about['frames']} frames"
+    lines = [f"{frames}{', ' * bool(many)}{many}", f"{about['atoms']}, {about['rho0']} atoms/Å³"]
     if pdf.dG is not None:
-        lines.append(f"errors dG from {about['blocks']} frames each: at most {pdf.dG.max():.2g} Å⁻²")
+        count, _, each = about["blocks"].partition(" of ")
+        long = "1 frame" if each == "1" else f"{each} frames"
+        lines.append(f"errors dG from {count} blocks of {long}: at most {pdf.dG.max():.2g} Å⁻²")
+    elif about["frames"] == "1":
+        lines.append("no errors dG: they come from the scatter of frames")
     return "\n".join(lines)
-
-
-def _stem(file: Path) -> str:
-    return file.with_suffix("").stem if file.suffix.lower() == ".gz" else file.stem
 
 
 def _mapping(given: Sequence[str]) -> dict[str, str]:

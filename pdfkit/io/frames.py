@@ -7,7 +7,9 @@ elements.
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -58,10 +60,12 @@ def frames_of(path: AnyPath, topology: AnyPath | None = None) -> Iterator[Frame]
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Frame]]:
-    ending = path.with_suffix("").suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    ending = unpacked(path).suffix.lower()
     if ending in BINARY:
         raise ReadError(path, f"a {ending} file has no elements: give the file of the topology as well (topology=)")
     if ending == ".traj":
+        if path.suffix.lower() in PACKED:
+            raise ReadError(path, "a compressed .traj cannot be read: unpack it first")
         return _of_ase
     if ending in (".xyz", ".extxyz", ".exyz"):
         return _of_xyz
@@ -76,6 +80,20 @@ BINARY = (".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".trj", ".mdcrd")
 
 
 # --- Lines -----------------------------------------------------------------------------------------------------------
+
+
+PACKED = (".gz", ".bz2", ".xz")
+
+
+def unpacked(path: Path) -> Path:
+    """Return the name without what says that the file is compressed."""
+    return path.with_suffix("") if path.suffix.lower() in PACKED else path
+
+
+def _opener(ending: str) -> Any:
+    if ending not in PACKED:
+        return open
+    return {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}[ending]
 
 
 class _Lines:
@@ -124,13 +142,13 @@ class _Lines:
 
 @contextmanager
 def _lines(path: Path) -> Iterator[_Lines]:
-    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    opened: Any = _opener(path.suffix.lower())
     try:
         with opened(path, "rt", encoding="utf-8-sig", errors="replace") as stream:
             yield _Lines(path, stream)
     except EOFError:
         raise CutOffError("compressed data") from None
-    except zlib.error as error:
+    except (zlib.error, lzma.LZMAError) as error:
         raise ReadError(path, f"its compressed data are damaged ({error}): pack the file again") from None
     except OSError as error:
         raise ReadError(path, f"{error.strerror or error}: this file cannot be read") from None

@@ -35,6 +35,7 @@ def test_a_run_becomes_files(run: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[0].startswith("3 frames, too few to know")
     assert "Cl256 Na256, 0.04456785 atoms/Å³" in done.stdout
+    assert "errors dG from 3 blocks of 1 frame: at most" in done.stdout
     assert Path("run.png").stat().st_size > 5000
     pdf, wanted = pk.read_pdf("run.gr"), pk.read_trajectory("run.xyz").pdf(rmax=10, rstep=0.02, qmax=20)
     np.testing.assert_array_equal(pdf.G, wanted.G)
@@ -53,6 +54,15 @@ def test_one_line_as_json(run: Path) -> None:
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert (found["frames"], found["files"]) == ("2", ["s.gr", "s-partials.txt"])
+
+
+def test_one_frame_has_no_errors(run: Path) -> None:
+    words = ["trajectory", "run.xyz", "--stop", "1", "--rmax", "8", "--qmax", "20", "-o", "one.gr"]
+    done = RUNNER.invoke(app.app, words)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0] == "1 frame"
+    assert "no errors dG" in done.stdout
+    assert pk.read_pdf("one.gr").dG is None
 
 
 def test_what_cannot_be_is_said(run: Path) -> None:

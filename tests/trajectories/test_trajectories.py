@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import doctest
 import gzip
+import lzma
 import os
 import tracemalloc
 import warnings
@@ -19,7 +21,7 @@ import pdfkit as pk
 from pdfkit import PdfkitError, PdfkitWarning
 from pdfkit.errors import ReadError, StructureError
 from pdfkit.particles.boxes import Box, box_pairs
-from pdfkit.trajectories import trajectory
+from pdfkit.trajectories import reading, trajectory
 from pdfkit.trajectories.averages import Averaging
 from pdfkit.trajectories.curves import Bins, Curves
 
@@ -50,8 +52,8 @@ def known(frames: list[ase.Atoms]) -> pk.PDF:
 
 def test_examples_of_methods_print_what_they_say() -> None:
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    done = doctest.testmod(trajectory, optionflags=options)
-    assert (done.failed, done.attempted > 20) == (0, True)
+    done = [doctest.testmod(module, optionflags=options) for module in (trajectory, reading)]
+    assert (sum(one.failed for one in done), sum(one.attempted for one in done) > 20) == (0, True)
 
 
 # --- against crystals ------------------------------------------------------------------------------------------------
@@ -198,16 +200,17 @@ def written(folder: Path, kind: str, frames: list[ase.Atoms]) -> tuple[Any, dict
         for name, part in (("a", frames[:2]), ("b", frames[2:])):
             ase.io.write(folder / f"{name}.xyz", part)
         return [folder / "a.xyz", str(folder / "b.xyz")], {}
-    if kind == "gz":
+    if kind in ("gz", "bz2", "xz"):
         ase.io.write(folder / "run.xyz", frames)
-        (folder / "run.xyz.gz").write_bytes(gzip.compress((folder / "run.xyz").read_bytes()))
-        return folder / "run.xyz.gz", {}
+        packed = {"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress((folder / "run.xyz").read_bytes())
+        (folder / f"run.xyz.{kind}").write_bytes(packed)
+        return folder / f"run.xyz.{kind}", {}
     name = {"xyz": "run.xyz", "traj": "run.traj", "xdatcar": "XDATCAR"}[kind]
     ase.io.write(folder / name, frames, format={"xdatcar": "vasp-xdatcar", "xyz": "extxyz"}.get(kind))
     return folder / name, {}
 
 
-@pytest.mark.parametrize("kind", ["xyz", "traj", "xdatcar", "lammps", "elements", "two files", "gz"])
+@pytest.mark.parametrize("kind", ["xyz", "traj", "xdatcar", "lammps", "elements", "two files", "gz", "bz2", "xz"])
 def test_every_format_gives_the_same_curve(kind: str, frames: list[ase.Atoms], known: pk.PDF, tmp_path: Path) -> None:
     path, options = written(tmp_path, kind, frames)
     found = pk.read_trajectory(path, **options).pdf(rmax=10, qmax=20, rstep=0.05)
@@ -332,6 +335,23 @@ def test_what_is_left_out_or_empty_without_being_asked_for_is_said(frames: list[
     slab.center(vacuum=8.0, axis=2)
     with pytest.warns(pk.PdfkitWarning, match=r"empty over 1\d\.?\d* Å along c"):
         pk.read_trajectory([slab]).rdf(rmax=5.0)
+
+
+@pytest.mark.parametrize("pack", [gzip, bz2, lzma])
+def test_archives_that_end_too_early_keep_whole_frames(pack: Any, frames: list[ase.Atoms], tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "run.xyz", frames[:4], format="extxyz")
+    data = (tmp_path / "run.xyz").read_bytes()
+    parts = [pack.compress(part) for part in (data[: len(data) // 2], data[len(data) // 2 :])]
+    path = tmp_path / f"run.xyz.{ {gzip: 'gz', bz2: 'bz2', lzma: 'xz'}[pack] }"
+    path.write_bytes(parts[0] + parts[1][: len(parts[1]) // 2])
+    with pytest.warns(pk.PdfkitWarning, match="ends within frame"):
+        assert pk.read_trajectory(path).pdf(rmax=5, qmax=20).header["frames"] in ("2", "3")
+
+
+def test_a_packed_traj_is_refused(frames: list[ase.Atoms], tmp_path: Path) -> None:
+    (tmp_path / "run.traj.gz").write_bytes(gzip.compress(b"anything"))
+    with pytest.raises(pk.PdfkitError, match="unpack it first"):
+        pk.read_trajectory(tmp_path / "run.traj.gz")
 
 
 @pytest.mark.parametrize(
