@@ -370,9 +370,10 @@ def cases() -> dict[str, Case]:
         Case("reduction", "reduction of 3,000 points to G(r)", partial(_fits, "reduction")),
         Case("screening", "screening, clusters a second in one process", partial(_fits, "screening")),
     ]
-    from pdfkit.benchmarking import cells  # what makes them is here
+    from pdfkit.benchmarking import boxes, cells  # what makes them is here
 
-    return {case.name: case for case in [*_crystal_cases(), *small, *cells.cases(), *_cluster_cases(), *rest]}
+    crystals = [*_crystal_cases(), *small, *cells.cases()]
+    return {case.name: case for case in [*crystals, *boxes.cases(), *_cluster_cases(), *rest]}
 
 
 def child(name: str, program: str) -> None:

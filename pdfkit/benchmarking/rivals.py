@@ -1,7 +1,7 @@
 """The programs that the bench runs beside pdfkit, each behind one function; what is not installed is left out.
 
 PDFfit2 (Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007)), DebyeCalculator (Johansen et al., J. Open Source
-Softw. 9, 6024 (2024)), and the plain way with ase and numpy.
+Softw. 9, 6024 (2024)), and the plain way with ase and numpy; those that count neighbours in boxes are in `counters`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from pdfkit.particles.particle import Particle
 from pdfkit.phases.crystal import Crystal
 
 PDFFIT2, DEBYECALCULATOR, ASE, NUMPY = "PDFfit2", "DebyeCalculator", "ase + numpy", "numpy"
+FREUD, MDANALYSIS = "freud", "MDAnalysis"
 DIFFERENCES = "central differences"
 _MODULES = {
     PDFFIT2: ("diffpy.pdffit2",),
     DEBYECALCULATOR: ("torch", "debyecalculator"),
     ASE: ("ase",),
+    FREUD: ("freud",),
+    MDANALYSIS: ("MDAnalysis",),
     NUMPY: (),
     DIFFERENCES: (),
 }

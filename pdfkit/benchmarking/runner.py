@@ -22,6 +22,8 @@ __all__ = ["BenchReport", "BenchRow", "Growth", "bench"]
 Tell = Callable[[int, int, str], None]
 QUICK, FULL = 0.5, 5.0
 """Seconds of rounds that a case may take, besides its slowest run."""
+MANY = 1e6
+"""Things that one run does from which on the time of each is told, not how many a second."""
 LONGEST = 30.0
 """Seconds that a run may take to be started once more in a fresh process."""
 
@@ -122,7 +124,9 @@ def _filled(row: BenchRow, times: dict[str, list[float]], prepared: Prepared) ->
     notes = []
     if "base" in times:
         notes.append(f"{timing.pair_ratios(own, times['base']):.2f} × the time of {prepared.base_name}")
-    if prepared.per > 1:
+    if prepared.per > MANY:
+        notes.append(f"{1e9 * summary.seconds / prepared.per:.2g} ns for each of {prepared.per:.2g} {prepared.unit}")
+    elif prepared.per > 1:
         notes.append(f"{prepared.per / summary.seconds:.0f} {prepared.unit} a second")
     return replace(row, note="; ".join(notes), **told)
 
