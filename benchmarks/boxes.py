@@ -1,5 +1,7 @@
 """Periodic boxes: pairs, G(r) and g(r) of 10³ to 10⁶ atoms, time and memory, beside freud and MDAnalysis.
 
+The same box as a crystal in P1: a model and its first curve, and what a further step of a fit takes.
+
     python benchmarks/boxes.py [--large]     # --large: 10⁶ atoms, too
 
 Every row runs in a process of its own, on as many cores as there are; the second of two runs counts (the first loads
@@ -44,6 +46,31 @@ def ours(count: int, rmax: float, what: str) -> float:
     if what == "rdf":
         return len(frames.rdf(rmax=rmax, rstep=0.05).g)
     return float(frames.pdf(rmax=rmax, rstep=0.01, qmax=25.0).G.max())
+
+
+def crystal(count: int, rmax: float, what: str) -> float:
+    """A model and its first curve ("first"), or a further step of a fit of scale, a, U by element and delta2."""
+    import pdfkit as pk
+
+    if what == "step" and count in STEPS:
+        return STEPS[count]()
+    xyz, length = box(count)
+    elements = np.array(["Cd", "S"] * (count // 2))
+    structure = pk.Structure.from_arrays([length] * 3 + [90.0] * 3, elements.tolist(), xyz / length, U=0.01)
+    model = pk.Model(pk.Crystal(structure, name="p", delta2=2.0), pk.Instrument(probe="X", qmax=25.0, qdamp=0.03))
+    evaluate, names = model.evaluator(0.01 * np.arange(1, round(100 * rmax) + 1)), np.array(model.names)
+    tangents = np.zeros((names.size, 5))
+    tangents[names == "p.scale", 0] = tangents[np.isin(names, ["p.a", "p.b", "p.c"]), 1] = 1.0
+    for k, element in enumerate(("Cd", "S"), 2):
+        tangents[[n.startswith(f"p.{element}") and n.endswith("Uiso") for n in names], k] = 1.0
+    tangents[names == "p.delta2", 4] = 1.0
+    if what == "first":
+        return float(evaluate(model.values)[0].max())
+    STEPS[count] = lambda: float(evaluate(model.values, tangents)[0].max())
+    return STEPS[count]()
+
+
+STEPS: dict[int, Callable[[], float]] = {}
 
 
 def freud(count: int, rmax: float, what: str) -> float:
@@ -97,6 +124,9 @@ def main() -> None:
     for count, rmax in (*BOXES, *(LARGE if large else ())):
         row("pdfkit G(r)", ours, count, rmax, "pdf", 1.0)
         row("pdfkit g(r)", ours, count, rmax, "rdf", 1.0)
+        if count <= 20_000:
+            row("first in P1", crystal, count, rmax, "first", 1.0)
+            row("step in P1", crystal, count, rmax, "step", 1.0)
         if count * rmax**3 < 1e9:
             row("freud", freud, count, rmax, "rdf", 0.5)
             row("MDAnalysis", mdanalysis, count, rmax, "rdf", 0.5)

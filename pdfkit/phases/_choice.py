@@ -80,7 +80,9 @@ class Choice:
         if point.aniso or (self.distinct * reach**3 / alike < FEW and not many):
             return None
         atoms, (width, *_) = self.crystal._atoms, args.finish
-        if len(self.crystal.structure.rotations) == 1 and atoms.site.size >= _counted.MANY_ATOMS:
+        counts = reach / _counted.BIN * len(atoms.pairs)  # fewer pairs that differ are better listed
+        without = len(self.crystal.structure.rotations) == 1 and atoms.site.size >= _counted.MANY_ATOMS
+        if without and (many or self.distinct * reach**3 / alike > counts):
             counted = _counted.counted_sums(self.crystal._key, atoms, args, reach)
             if counted is not None:
                 return binned_table(*counted, args)

@@ -188,7 +188,7 @@ def listed_pairs(
     """
     space, alike = where
     curves = (1 + point.directions.kind.size) / alike
-    _afford(crystal.name, 4.19 * rmax**3 * crystal._choice.listed / point.volume, curves, rmax)
+    _afford(crystal.name, 4.19 * rmax**3 * crystal._choice.listed / point.volume, curves, rmax, point.aniso)
     key, (reference, reach) = crystal._key, _complete(crystal, point, free, rmax)
     return (
         groups_at(key, reference, reach) if space is None else merged_at(key, space, reference, reach, space.near(free))
@@ -221,10 +221,12 @@ def rounded(q: Quantity, value: float) -> float:
     return round(value, 2)
 
 
-def _afford(name: str, pairs: float, curves: float, rmax: float) -> None:
+def _afford(name: str, pairs: float, curves: float, rmax: float, aniso: bool) -> None:
     if pairs < 1e5:
         return
     what = f"{name}: listing its pairs within {rmax:.0f} Å"
     remedy = "lower rmax, or a U, sratio, qbroad or resolution that makes peaks too wide"
+    if aniso:  # of isotropic ones nothing is listed
+        remedy = f"take isotropic displacements (Crystal.from_structure(…, anisotropic=False)), {remedy}"
     _machine.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
     _machine.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)

@@ -139,3 +139,10 @@ def test_many_kinds_of_atoms_are_not_counted(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(boxes, "box_pairs", lambda *args, **more: pytest.fail("729 kinds of atoms"))
     monkeypatch.setattr(_choice, "MERGE_ABOVE", 0.0)
     assert np.isfinite(pk.Model(pk.Crystal(mixed, name="p"), INSTRUMENT)(R).G).all()
+
+
+def test_too_many_pairs_of_anisotropic_atoms_are_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = pk.Model(pk.Crystal(box(9).with_anisotropic(), name="p"), INSTRUMENT)
+    monkeypatch.setenv("PDFKIT_MEMORY", "0.2")
+    with pytest.raises(pk.PdfkitError, match=r"listing its pairs .* take isotropic displacements .*anisotropic=False"):
+        model(R)
