@@ -4,7 +4,8 @@ A step is the least value of ½‖f + Jy‖² + ½yᵀSy + ½λ‖y‖² inside 
 (Levenberg 1944, Marquardt 1963): a parameter that meets a bound stops there, the others go on. S is what JᵀJ misses
 (`steps`), used from the step on that it would have foretold better. The fit has converged when the undamped step from
 where it stands would not lower χ² by more than a share of `tolerance`: no way down is left, along a bound or away from
-it. Parameters are then within √(tolerance·N) of their standard errors, N the independent points.
+it. Parameters are then within √(tolerance·N) of their standard errors, N the independent points. Where the ratio of
+what two steps left to gain says that the next is the last, it is taken by the linear problem, without another look.
 
 Why not `scipy.optimize.least_squares`: where JᵀJ misses most of the curvature and bounds are near, its "dogbox" crept:
 measured CdSe dots stood at Rw 0.1663 after 200 evaluations, with a way down to 0.1643 in one full step.
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -29,7 +30,7 @@ from pdfkit.fitting.steps import Secant, learnt, least, lifted, missed, upward
 Progress = Callable[[int, float], None]
 
 TOLERANCE = 1e-10
-FIRST_DAMPING = 1e-2
+FIRST_DAMPING, SMALL_DAMPING = 1e-2, 1e-4
 SMALLEST_DAMPING, LARGEST_DAMPING = 1e-9, 1e8
 ROUNDING = 1e-20
 """Share of ΣG²/dG² below which χ² is rounding."""
@@ -46,6 +47,8 @@ DRIFTING, DRIFT = 20, 1e-4
 IDLE = 1e-3
 """Least size of a column over the range of its parameter, as a share of the largest: slopes that vanish by symmetry
 say nothing of how far a step may go."""
+FORESEEN = 0.1
+"""Share of what was left to gain before a step up to which what is left after another follows from their ratio."""
 LATE = 20
 """Evaluations after which curvature is learnt from all places that were tried."""
 UNLIKE = 10.0 / IDLE
@@ -146,7 +149,7 @@ class Task:
     """What is minimised: rows of the linearised problem as a function of x, its bounds, and which of x may move.
 
     tiny: χ² that counts as nothing; creep: share of χ² that is far below its errors. flaw: 0 for an x that may be a
-    proper minimum, more where physics ends.
+    proper minimum, more where physics ends. slide: has `system` be linear from one x to another, where that is wanted.
     """
 
     system: Callable[[Array], Array]
@@ -156,6 +159,7 @@ class Task:
     tiny: float = 0.0
     flaw: Callable[[Array], int] = lambda x: 0
     creep: float = DRIFT
+    slide: Callable[[Array, Array], None] | None = None
 
     def at(self, x: Array) -> Point:
         """Return the problem at x."""
@@ -176,8 +180,10 @@ class Descent:
     nfev: int = 1
     damping: float = FIRST_DAMPING
     uses_missing: bool = False
+    goes_on: bool = False
     state: str = ""
     past: list[Point] = field(default_factory=list)
+    pairs: list[tuple[Point, Point]] = field(default_factory=list)
     missing: Array = field(init=False)
 
     def __post_init__(self) -> None:
@@ -191,6 +197,20 @@ class Descent:
         """Return one that stands at x, or at the bounds where x is beyond."""
         return cls(task, task.at(np.clip(x, task.low, task.high)), damping=damping)
 
+    def remember(self, places: list[list[Point]]) -> Descent:
+        """Go on with the curvature that places near tell, and little damping.
+
+        places : those of this problem, then those of one that was a little different, which tell by each other.
+        """
+        cost = 2.0 * self.here.cost
+        near, others = ([one for one in some if one.cost < cost] for some in places)
+        self.past, self.pairs = near, [(others[0], one) for one in others[1:]]
+        if any(True for _ in self._secants(self.here)):
+            self.goes_on = self.uses_missing = True
+            self.damping = SMALL_DAMPING
+            self._curve(self.here)
+        return self
+
     @property
     def converged(self) -> bool:
         """Whether no way down is left."""
@@ -199,10 +219,12 @@ class Descent:
     def run(self, most: int, tolerance: float) -> Descent:
         """Go on until χ² would not fall by a share of `tolerance`, or `most` evaluations were made in all."""
         self.state, costs, creep = "", [], self.task.creep  # type: str, list[float], float
+        left = 0.0
         while not self.state:
             costs.append(self.here.cost)
-            left = self._left()
-            if left <= max(tolerance * self.here.cost, self.task.tiny):
+            before, left = left, self._left()
+            enough = max(tolerance * self.here.cost, self.task.tiny)
+            if left <= enough or (left <= FORESEEN * before and left * left <= enough * before and self._slid()):
                 self.state = "level"
             elif self.nfev >= most:
                 self.state = "stopped"
@@ -251,6 +273,20 @@ class Descent:
             self.damping, more = max(self.damping, 1e-6) * more, 2.0 * more
         return False
 
+    def _slid(self) -> bool:
+        """Take the last step, which is known to suffice, without another look; return whether that is wanted."""
+        if self.task.slide is None:
+            return False
+        scale, slope = np.outer(self.here.unit, self.here.unit), self.here.slope / self.here.unit
+        used = self.here.scaled + self.missing / scale if self.uses_missing else self.here.scaled
+        y = least(lifted(used) + EASED * np.eye(slope.size), slope, *self._limits())
+        x = self.here.x.copy()
+        x[self.task.columns] += y / self.here.unit
+        x = np.clip(x, self.task.low, self.task.high)
+        self.task.slide(self.here.x, x)
+        self.here = self.task.at(x)
+        return True
+
     def _tried(self, y: Array) -> Point:
         x = self.here.x.copy()
         x[self.task.columns] += y / self.here.unit
@@ -274,21 +310,23 @@ class Descent:
         room = max(2, min(PAST, MEMORY // here.rows.nbytes))
         if np.isfinite(other.rows).all():
             self.past = [other, *self.past][:room]
-        if self.late:
-            secants = _secants(here, self.past)
-            self.missing = missed(secants, here.slope.size) * np.outer(here.unit, here.unit)
+        if self.late or self.goes_on:
+            self._curve(here)
         elif here is not self.here and here.rows.shape == other.rows.shape:  # ties beyond their limits add rows
             step, old = (here.x - other.x)[here.columns], other.rows[:-1] @ here.rows[-1]
             self.missing = learnt(self.missing, step, here.slope - other.slope, here.slope - old)
         self.here = here
 
+    def _curve(self, here: Point) -> None:
+        """Take from all past places what JᵀJ misses of the curvature."""
+        self.missing = missed(self._secants(here), here.slope.size) * np.outer(here.unit, here.unit)
 
-def _secants(here: Point, past: list[Point]) -> Iterator[Secant]:
-    """Yield steps from here to past places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
-    for there in past:
-        step = (there.x - here.x)[here.columns] * here.unit
-        if there.rows.shape == here.rows.shape and step.any() and _alike(here.unit, there.unit):
-            yield step, (there.rows[:-1] @ here.rows[-1] - here.slope) / here.unit
+    def _secants(self, here: Point) -> Iterator[Secant]:
+        """Yield steps between places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
+        for one, other in (*((here, there) for there in self.past), *self.pairs):
+            step = (other.x - one.x)[here.columns] * here.unit
+            if one.rows.shape == other.rows.shape == here.rows.shape and step.any() and _alike(here.unit, other.unit):
+                yield step, ((other.rows[:-1] - one.rows[:-1]) @ here.rows[-1]) / here.unit
 
 
 def _alike(one: Array, other: Array) -> bool:
@@ -328,7 +366,15 @@ def minimise(
     """Minimise residuals from where `before` ended, or from the start values of their mapping."""
     done, searched = (before.nfev, before.searched) if before else (0, 0)
     x = residuals.mapping.x0 if before is None else before.x
-    descent = Descent.begin(task_of(residuals, Watch(residuals, progress, done)), x)
+    task = task_of(residuals, Watch(residuals, progress, done))
+    if tolerance <= TOLERANCE:  # a longer step is not that linear
+        task = replace(task, slide=residuals.slide)
+    descent = Descent.begin(task, x)
+    if before is not None:
+        columns = np.append(task.columns, -1)
+        span = task.span[task.columns]
+        places = residuals.remembered()
+        descent.remember([[Point(x, rows[columns], task.columns, span) for x, rows in some] for some in places])
     predicted = float(residuals.factor(descent.here.rows.copy())[-1, -1] ** 2)
     descent.run(max(1, max_nfev - (done - searched)), tolerance)
     return outcome_of(residuals, descent, max_nfev, searched, done - searched, predicted)

@@ -17,7 +17,7 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.spectrum import spectral
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
-from pdfkit.model.evaluate import Evaluator
+from pdfkit.model.evaluate import SAME_RANGE, Evaluator
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
@@ -27,6 +27,13 @@ from pdfkit.results.problem import FitProblem, PosedData, independent_points
 
 OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 """Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
+
+
+REMEMBERED = 8
+"""Curves of so many x are kept: of where a fit stands, and of where it came from."""
+
+Curves = list[tuple[Array, Array]]
+Visited = tuple[Array, Curves]
 
 
 def is_local(name: str) -> bool:
@@ -196,7 +203,9 @@ class Residuals:
         known = problem.restraint_scale
         self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
-        self._last: tuple[Array, list[tuple[Array, Array]]] | None = None
+        self.follows = False
+        self._known: list[Visited] = []
+        self._past: list[Visited] = []
         self.wall = self._wall()
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
@@ -224,7 +233,7 @@ class Residuals:
         """Return Σ(G_obs/dG)² of all data sets with their weights: what is minimised of a model that is 0."""
         return sum(weight * s.norm2() for s, weight in zip(self.sets, self.weights, strict=True))
 
-    def _rows(self, curves: list[tuple[Array, Array]]) -> list[Array]:
+    def _rows(self, curves: Curves) -> list[Array]:
         """Return the rows of each data set, times the root of its weight."""
         rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, curves, strict=True)]
         if not self.weighted:
@@ -290,12 +299,12 @@ class Residuals:
             values[i] = 0.1 * off if off and values[i] == 0.0 else values[i]
         return [(q.name, value, q.low, q.high) for q, value in known], self._curves(values, tangents)
 
-    def curves(self, x: Array, columns: Sequence[int] | None = None) -> list[tuple[Array, Array]]:
+    def curves(self, x: Array, columns: Sequence[int] | None = None) -> Curves:
         """Return (G, dG/dx) of every data set; of the derivatives, only those for `columns` of x."""
         values, tangents = self.mapping(x)
         return self._curves(values, tangents if columns is None else tangents[:, list(columns)])
 
-    def _curves(self, values: Array, tangents: Array) -> list[tuple[Array, Array]]:
+    def _curves(self, values: Array, tangents: Array) -> Curves:
         return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
 
     def system(self, x: Array) -> Array:
@@ -303,18 +312,35 @@ class Residuals:
 
         Restraints, and how far ties lead beyond their limits, are the last columns.
         """
+        return self._system(x, self.last_curves(x))
+
+    def _system(self, x: Array, curves: Curves) -> Array:
         values, tangents, beyond = self.mapping.at(x)
-        rows = self._rows(self.last_curves(x))
+        rows = self._rows(curves)
         rows += [self.restraint_rows(values, tangents) * self.restraint_scale] if self.restraints else []
         if beyond:
             rows.append(self.mapping.excess(beyond) * self.wall)
         return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
-    def last_curves(self, x: Array) -> list[tuple[Array, Array]]:
-        """Return `curves(x)`, remembered for the last x."""
-        if self._last is None or not np.array_equal(self._last[0], x):
-            self._last = (x.copy(), self.curves(x))
-        return self._last[1]
+    def last_curves(self, x: Array) -> Curves:
+        """Return `curves(x)`, remembered for the last few x."""
+        for known, curves in self._known:
+            if np.array_equal(known, x):
+                return curves
+        if self.follows:
+            self._prepare(self._near(x))
+        curves = self.curves(x)
+        self._known = [(x.copy(), curves), *self._known][:REMEMBERED]
+        return curves
+
+    def slide(self, x: Array, to: Array) -> None:
+        """Have curves at `to` be what those at x and their derivatives say, in place of those."""
+        there = [(G + (to - x) @ dG, dG) for G, dG in self.last_curves(x)]
+        self._known = [(to.copy(), there), *(one for one in self._known if not np.array_equal(one[0], x))]
+
+    def remembered(self) -> list[list[tuple[Array, Array]]]:
+        """Return x and the rows of `system` there, by the weights of now, of the last few x; evaluators apart."""
+        return [[(x, self._system(x, curves)) for x, curves in some] for some in (self._known, self._past)]
 
     def restraint_rows(self, values: Array, tangents: Array) -> Array:
         """Return the rows of the restraints, (nfree + 1, number), in units of their σ."""
@@ -335,22 +361,39 @@ class Residuals:
         use_errors, errors = self.problem.use_errors, self.problem.settings.errors
         parts = zip(posed, self.sets, strict=True)
         out = self.with_sets([Dataset.of(one, use_errors, errors, s.evaluate) for one, s in parts])
-        out.mapping, out._last = replace(self.mapping, start=start), None
+        out.mapping, out._known, out._past = replace(self.mapping, start=start), [], []
         out.wall = out._wall()
         return out
 
-    def near(self, x: Array) -> Residuals:
+    def near(self, x: Array, same: float = SAME_RANGE) -> Residuals:
         """Return the same, prepared for values near x: itself, where it is.
 
-        Models follow ripples as far as U, cell and damping ask for; those that a fit began with may be far off.
+        Models follow ripples as far as U, cell and damping ask for; those that a fit began with may be far off. same:
+        what share of the range may be missing.
         """
-        values = self.mapping(x)[0]
-        made = [s.evaluate.near(values[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+        made = self._near(x, same)
         if all(one is s.evaluate for one, s in zip(made, self.sets, strict=True)):
             return self
-        out = self.with_sets([s.evaluated_by(one) for one, s in zip(made, self.sets, strict=True)])
-        out._last = None
+        out = copy(self)
+        out._prepare(made)
         return out
+
+    def following(self) -> Residuals:
+        """Return the same, which from here on is prepared for each x that it is computed at."""
+        out = copy(self)
+        out.follows = True
+        return out
+
+    def _near(self, x: Array, same: float = SAME_RANGE) -> list[Evaluator]:
+        values = self.mapping(x)[0]
+        return [s.evaluate.near(values[rows], same) for s, rows in zip(self.sets, self.rows, strict=True)]
+
+    def _prepare(self, made: list[Evaluator]) -> None:
+        """Compute models by these evaluators from here on; what others gave is only what was near."""
+        if all(one is s.evaluate for one, s in zip(made, self.sets, strict=True)):
+            return
+        self.sets = [s.evaluated_by(one) for one, s in zip(made, self.sets, strict=True)]
+        self._known, self._past = [], self._known or self._past
 
     def at(self, x: Array) -> Array:
         """Return the residuals (n,) alone, restraints and ties beyond their limits included, at free values x."""
@@ -377,7 +420,7 @@ class Residuals:
         triangular_factor(rows, out)
         return out
 
-    def misfit(self, curves: list[tuple[Array, Array]]) -> float:
+    def misfit(self, curves: Curves) -> float:
         """Return the sum of squares without restraints, weighed with errors as the data say."""
         parts = zip((s.given or s for s in self.sets), curves, strict=True)
         return float(sum((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum() for s, (G, _) in parts))

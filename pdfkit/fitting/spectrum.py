@@ -210,7 +210,7 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
     theta = _guess(basis, about) if before is None else np.log(before.power)
     stiffness = USUAL if before is None else before.stiffness
     likelihood = _Likelihood.of(basis, about)
-    now = likelihood.at(theta)
+    now, further, last = likelihood.at(theta), FURTHER, 0.0 * theta
     for _ in range(STEPS):
         taken = now.taken()
         pull = now.squares() - taken
@@ -218,11 +218,21 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
         stiffness = _stiffness(basis, information, pull, now.theta, stiffness)
         penalty = _penalty(basis, now.theta, stiffness)
         step = np.linalg.solve(information + penalty, pull - penalty @ now.theta)
-        long = float(np.abs(step).max())
-        now = _better(likelihood, now, np.asarray(step * min(FURTHER, LONGEST / long)), penalty)
-        if float(step @ (information + penalty) @ step) < SETTLED:
+        further = _further(further, last, np.asarray(step))
+        last = np.asarray(step * min(further, LONGEST / float(np.abs(step).max())))
+        theta = np.asarray(now.theta + last)
+        if float(step @ (information + penalty) @ step) < SETTLED:  # so short a step need not be looked at
             break
-    return Estimate.of(basis, NoiseSpectrum(basis.knots, now.power, stiffness, shaped), about)
+        now = _better(likelihood, now, last, penalty)
+        theta = now.theta
+    return Estimate.of(basis, NoiseSpectrum(basis.knots, np.exp(theta), stiffness, shaped), about)
+
+
+def _further(further: float, last: Array, step: Array) -> float:
+    """Return how far to go along a step, by what the last one, `further` than Fisher's, has left or gone too far."""
+    size = float(last @ last)
+    left = float(step @ last) * further / size if size else 0.0
+    return float(np.clip(further / (1.0 - left), 1.0, 2.0)) if left < 1.0 else 2.0
 
 
 def _guess(basis: Basis, about: Evidence) -> Array:
@@ -274,29 +284,24 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     jac (k, n): derivatives in the band; covariance (n, n): Φ.
     """
     from scipy.linalg import solve_triangular
+    from scipy.linalg.blas import dtrsm
 
     factor = _factor(basis, noise.at(basis.knots).tobytes())
-
-    def white(columns: Array) -> Array:
-        return np.asarray(solve_triangular(factor, columns, trans="T", check_finite=False))
-
-    slopes = white(jac)
-    weighed = solve_triangular(factor, slopes, check_finite=False)
-    inner = basis.band.waves.T @ weighed
-    k, n = slopes.shape
-    columns = []
+    slopes = solve_triangular(factor, jac, trans="T", check_finite=False)
+    inner = basis.band.waves.T @ solve_triangular(factor, slopes, check_finite=False)
+    (k, n), p = jac.shape, basis.knots.size
+    each = np.empty((p, n, k))  # (∂_jC C⁻¹J)ᵀ, then whitened
     for j, power in enumerate(noise.power):
         some = basis.support(j)
-        columns.append(basis.band.waves[:, some] @ (power * basis.hats[j, some, None] * inner[some]))
-    each = white(np.concatenate(columns, axis=1)).reshape(k, -1, n)
+        np.matmul((power * basis.hats[j, some, None] * inner[some]).T, basis.band.waves[:, some].T, out=each[j])
+    white = dtrsm(1.0, factor.T, each.reshape(p * n, k).T, lower=1, overwrite_b=1).T.reshape(p, -1)
     # W = RRᵀ: the sum over i and j is one over the columns of R.
-    moved = np.tensordot(each, _posterior_root(basis, noise, inner, covariance), (1, 0)).reshape(k, -1)
-    along = slopes.T @ moved
-    both = moved.T @ moved - along.T @ covariance @ along  # of (n, p) columns: only equal p count
-    p = moved.shape[1] // n
-    extra = np.einsum("ajbj->ab", both.reshape(n, p, n, p))
-    slope = np.einsum("ia,abp,bi->ip", covariance, along.reshape(n, n, p), covariance, optimize=True)
-    return np.asarray(extra), np.asarray((slope**2).sum(axis=1))
+    moved = (_posterior_root(basis, noise, inner, covariance).T @ white).reshape(p, n, k)
+    along = (moved.reshape(p * n, k) @ slopes).reshape(p, n, n)
+    known = covariance @ along
+    extra = np.tensordot(moved, moved, ([0, 2], [0, 2])) - np.sum(along @ covariance @ along.transpose(0, 2, 1), axis=0)
+    slope = (known * covariance.T).sum(axis=2)
+    return np.asarray(extra), np.asarray((slope**2).sum(axis=0))
 
 
 @lru_cache(maxsize=4)
