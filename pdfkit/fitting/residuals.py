@@ -29,6 +29,8 @@ OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 """Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
 
 
+DESCRIBED = 0.15
+"""Rw of start values from which on they are right: cell and scales."""
 REMEMBERED = 8
 """Curves of so many x are kept: of where a fit stands, and of where it came from."""
 
@@ -426,16 +428,19 @@ class Residuals:
         return float(sum((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum() for s, (G, _) in parts))
 
     def guess_scales(self, params: Parameters) -> None:
-        """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest)."""
+        """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest).
+
+        Start values that describe the data already stay as they are.
+        """
         free = self.mapping.free_names
         columns = [k for k, name in enumerate(free) if name.endswith(".scale")]
         used_in_ties = any(name in expression for name in free for _, expression in self.mapping.ties)
         if not columns or used_in_ties:
             return
-        x = self.mapping.x0
-        rows = np.concatenate(self._rows(self.curves(x, columns)), axis=1)
-        basis, f = rows[:-1].T, rows[-1]
-        if not np.isfinite(basis).all() or not basis.any():
+        x = np.clip(self.mapping.x0, self.mapping.low, self.mapping.high)
+        rows = np.concatenate(self._rows(self.last_curves(x)), axis=1)
+        basis, f = rows[columns].T, rows[-1]
+        if not np.isfinite(basis).all() or not basis.any() or f @ f < DESCRIBED**2 * self.norm2():
             return
         solution = nonnegative(basis, basis @ x[columns] - f)
         solution = np.maximum(solution, 0.1 * solution.max(initial=0.0))

@@ -13,12 +13,10 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.fitting.minimiser import TOLERANCE, Descent, Outcome, Progress, Task, Watch, announce, outcome_of, task_of
-from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.residuals import DESCRIBED, Residuals
 from pdfkit.fitting.rivals import raced
 from pdfkit.fitting.stages import cell_found, projected, scales_of
 
-DESCRIBED = 0.15
-"""Rw of start values, with the best scales, from which the cell is right."""
 ROUGHLY = 1e-4
 """Tolerance of a minimum before its rivals are tried."""
 SHARE = 2.0

@@ -37,6 +37,10 @@ def least(curvature: Array, slope: Array, low: Array, high: Array) -> Array:
     """
     y = np.zeros(slope.size)
     held = ((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0))
+    if not held.any():
+        whole = -np.linalg.solve(curvature, slope)
+        if ((whole >= low) & (whole <= high)).all():
+            return np.asarray(whole)
     tiny = UPHILL * float(np.abs(slope).max(initial=0.0))
     for _ in range(4 * y.size + 4):
         step = _to_least(curvature, slope, y, held) - y

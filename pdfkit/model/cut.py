@@ -89,7 +89,8 @@ class Grid:
     def add_even_transform(self, curves: Array, weights: Array, out: Array) -> None:
         """Do what `add_transform` does with the cosine transform: for curves whose continuation to r < 0 is even."""
         for curve, weight in zip(curves, weights, strict=True):
-            out += weight * self._cosines(curve)
+            some = np.flatnonzero(curve.any(axis=1))  # of lines without a tail, the derivative by it alone
+            out[some] += weight * self._cosines(curve[some])
 
     def _cosines(self, curves: Array) -> Array:
         from scipy import fft

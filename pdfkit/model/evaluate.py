@@ -135,6 +135,8 @@ class Evaluator:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
         out._extra = extra
+        out._weights, out._last_asked = self._weights, self._last_asked
+        out.__dict__ |= {name: self.__dict__[name] for name in ("_sensible", "_offsets") if name in self.__dict__}
         return out
 
     def _use_filter(self, program: str, begin: float | None) -> None:
