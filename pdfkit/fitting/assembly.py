@@ -89,9 +89,9 @@ def _fitted(residuals: Residuals, values: Array) -> tuple[DatasetFit, ...]:
     for s, rows in zip(residuals.sets, residuals.rows, strict=True):
         model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
         # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
-        G = model.evaluator(s.data.r, s.posed.start)(model.values)[0]
-        calc = PDF(s.data.r, G, instrument=model.instrument_used.complete())
-        messages = tuple(s.evaluate.messages)
+        evaluate = model.evaluator(s.data.r, s.posed.start)
+        calc = PDF(s.data.r, evaluate(model.values)[0], instrument=model.instrument_used.complete())
+        messages = tuple(evaluate.messages)
         posed = s.posed
         fits.append(
             DatasetFit(s.name, model, s.data, posed.start, calc, messages, noise=posed.noise, whole=posed.whole)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from pdfkit import _checks
+from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
@@ -161,6 +162,11 @@ def ended(
     residuals: Residuals, params: Parameters, progress: Progress | None = None, search: str = "plain"
 ) -> FitResult:
     """Fit residuals from the start values of their mapping; parameters take the values found."""
+    with one_thread():
+        return _ended(residuals, params, progress, search)
+
+
+def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, search: str) -> FitResult:
     residuals = residuals.near(residuals.mapping.x0)
     problem = residuals.problem
     most = problem.settings.max_nfev
@@ -189,6 +195,8 @@ def _settled(
     residuals: Residuals, outcome: Outcome, progress: Progress | None, goes_on: bool = False
 ) -> tuple[Residuals, Outcome]:
     """Fit on with models prepared for where the fit ended, so that the end depends on no start; unless it goes on."""
+    if residuals.follows:  # it was, at each step
+        return residuals, outcome
     for _ in range(MOST_PREPARED):
         here = residuals.near(outcome.x, ROUGH_RANGE if goes_on else SAME_RANGE)
         if here is residuals or goes_on or not outcome.converged:
