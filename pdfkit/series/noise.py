@@ -1,0 +1,161 @@
+"""The noise of a series: scans as independent numbers of variance 1, whatever is known of their errors.
+
+Where scans bring their covariance, each is whitened with its own. Where they do not, all scans share the spectrum of
+their noise (one instrument, one reduction), each with a level of its own: its powers s at the knots of Q are the most
+likely ones for what the scans leave beside a few curves J (references, components), by restricted maximum likelihood,
+s_j ← s_j·Σᵢ aᵢᵀM_j aᵢ/(m tr PM_j) with C = Σ_j s_j M_j, P = C⁻¹ − C⁻¹J(JᵀC⁻¹J)⁻¹JᵀC⁻¹ and aᵢ = P eᵢ. M_j, and the
+errors slow in Q that every reduction has, are those of `pdfkit.fitting.basis`. Few scans tell powers poorly: these are
+smoothed then, with the weight that their number has.
+Source of the iteration: Anderson, Ann. Stat. 1, 135 (1973), in its multiplicative form, which keeps powers above 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array, IntArray
+from pdfkit._machine import one_thread
+from pdfkit.errors import PdfkitError
+from pdfkit.series.curves import Curves
+
+if TYPE_CHECKING:
+    from pdfkit.fitting.basis import Basis
+
+SOURCES = ("auto", "cov", "dG", "residual")
+STEPS = 60
+SETTLED = 0.02
+"""Relative change of a power that is the last: no series tells one better than that."""
+FLOOR = 1e-3
+"""Of the largest power: where there is less, errors of reductions weigh more than noise (as in `whitening`)."""
+STIFFNESS = 3.0
+"""λ of the prior of Δ²ln power."""
+
+
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """What makes scans independent numbers.
+
+    index (p,): points that are used. matrices: one (k, p) for all scans, or one for each. level (m,): size of what is
+    left in each, about 1; 1 where errors are known. source: "cov", "dG" or "residual".
+    """
+
+    index: IntArray
+    matrices: tuple[Array, ...]
+    level: Array
+    source: str
+
+    @property
+    def known(self) -> bool:
+        """Whether the size of the errors is known, and not taken from what is left."""
+        return self.source != "residual"
+
+    def of(self, i: int) -> Array:
+        """Return the matrix (k, p) of scan i."""
+        return self.matrices[0 if len(self.matrices) == 1 else i]
+
+    def white(self, rows: Array, i: int = 0) -> Array:
+        """Return curves (…, n) as independent numbers (…, k), as those of scan i."""
+        return np.asarray(rows[..., self.index] @ self.of(i).T)
+
+
+def source_of(curves: Curves, wanted: str = "auto") -> str:
+    """Return where errors come from: the covariances of the scans where all have one, else what is left in them."""
+    wanted = _checks.choice("noise", wanted, SOURCES)
+    if wanted == "auto":
+        return "cov" if curves.covs else "residual"
+    if (wanted == "cov" and not curves.covs) or (wanted == "dG" and curves.dG is None):
+        raise PdfkitError(f"noise={wanted!r} needs scans that all have {wanted}: leave noise out, or give it to them")
+    return wanted
+
+
+def noise_of(curves: Curves, taken: Array, wanted: str = "auto") -> Noise:
+    """Return the noise of scans beside curves that are taken away from each, `taken` (q, n).
+
+    Raises PdfkitError where Qmax is not known, or where there are no numbers left to tell the noise from.
+    """
+    source = source_of(curves, wanted)
+    qmax = curves.instrument.qmax
+    if qmax is None or not math.isfinite(qmax):
+        raise PdfkitError("how the errors of G(r) are correlated depends on Qmax: give qmax= in Å⁻¹, or read it in")
+    return _given(curves, source) if source != "residual" else _shared(curves, taken)
+
+
+def _given(curves: Curves, source: str) -> Noise:
+    from pdfkit.fitting.whitening import whitening
+
+    scans = [curves.scan(i) for i in range(len(curves))]
+    if source == "dG":
+        scans = [replace(one, cov=None) for one in scans]
+    each = [whitening(one, curves.instrument, True) for one in scans]
+    return Noise(each[0].index, tuple(one.matrix for one in each), np.ones(len(scans)), source)
+
+
+def _shared(curves: Curves, taken: Array) -> Noise:
+    from scipy.linalg import solve_triangular
+
+    from pdfkit.fitting.basis import basis_of
+    from pdfkit.fitting.whitening import points
+
+    index = points(curves.r, curves.instrument.qmax or math.inf)
+    with one_thread():
+        basis = basis_of(curves.r[index], curves.instrument)
+        modes = basis.band.modes
+        left = modes.shape[1] - np.shape(taken)[0]
+        if left < 3:
+            raise PdfkitError(
+                f"r from {curves.r[0]:g} to {curves.r[-1]:g} Å holds {modes.shape[1]} independent numbers, too few for "
+                f"{np.shape(taken)[0]} curves and the noise: take more of r"
+            )
+        power, level = _powers(basis, curves.G[:, index] @ modes, np.asarray(taken)[:, index] @ modes)
+        root = _root(basis, power)
+        matrix = solve_triangular(root, modes.T, trans="T", check_finite=False)
+    return Noise(index, (np.ascontiguousarray(matrix),), level, "residual")
+
+
+def _root(basis: Basis, power: Array) -> Array:
+    from scipy.linalg import cholesky
+
+    return np.asarray(cholesky(basis.whole.covariance(power), lower=False, check_finite=False))
+
+
+def _powers(basis: Basis, rows: Array, taken: Array) -> tuple[Array, Array]:
+    """Return powers (p,) and the level of each scan (m,) from rows (m, k) beside `taken` (q, k)."""
+    design = np.linalg.svd(taken, full_matrices=False)[2].T if taken.size else np.zeros((rows.shape[1], 0))
+    power = np.full(basis.knots.size, float((rows**2).mean()))
+    for _ in range(STEPS):
+        inverse, weighed, size = _projected(basis, power, design, rows)
+        level = np.sqrt(np.maximum(size, 1e-30))[:, None]
+        squares = basis.hats @ (((weighed / level) @ basis.whole.waves) ** 2).sum(axis=0)
+        step = squares / (len(rows) * basis.whole.traces(inverse))
+        power = power * step
+        if np.abs(step - 1.0).max() < SETTLED:
+            break
+    power = _smoothed(basis, power, rows.shape)
+    size = np.maximum(_projected(basis, power, design, rows)[2], 1e-30)
+    return power * size.mean(), np.sqrt(size / size.mean())
+
+
+def _projected(basis: Basis, power: Array, design: Array, rows: Array) -> tuple[Array, Array, Array]:
+    """Return P (k, k), P·e of each row (m, k), and eᵀPe over the numbers that are left (m,)."""
+    from scipy.linalg import solve_triangular
+
+    white = solve_triangular(_root(basis, power), np.eye(rows.shape[1]), trans="T", check_finite=False)
+    basis_taken = np.linalg.qr(white @ design)[0]
+    white = white - basis_taken @ (basis_taken.T @ white)
+    inverse = white.T @ white
+    weighed = rows @ inverse
+    size = (weighed * rows).sum(axis=1) / (rows.shape[1] - design.shape[1])
+    return inverse, weighed, size
+
+
+def _smoothed(basis: Basis, power: Array, shape: tuple[int, ...]) -> Array:
+    """Return powers with ln power smooth as far as so many scans leave it open."""
+    information = 0.5 * shape[0] * shape[1] / power.size * np.eye(power.size)
+    theta = np.log(power)
+    smooth = np.exp(np.linalg.solve(information + STIFFNESS * basis.bend.T @ basis.bend, information @ theta))
+    return np.asarray(np.maximum(smooth, FLOOR * smooth.max()))
