@@ -1,4 +1,10 @@
 from .curves import Curves as Curves
+from .kinetics import Kinetics as Kinetics
+from .kinetics import fit_kinetics as fit_kinetics
+from .mixtures import Mixture as Mixture
+from .mixtures import mixture as mixture
+from .rates import Activation as Activation
+from .rates import activation as activation
 from .views import Components as Components
 from .views import differences as differences
 from .views import distances as distances

@@ -159,3 +159,19 @@ def _smoothed(basis: Basis, power: Array, shape: tuple[int, ...]) -> Array:
     theta = np.log(power)
     smooth = np.exp(np.linalg.solve(information + STIFFNESS * basis.bend.T @ basis.bend, information @ theta))
     return np.asarray(np.maximum(smooth, FLOOR * smooth.max()))
+
+
+TRACY_WIDOM = 2.0234
+"""What 99 of 100 largest eigenvalues of pure noise stay below, in Tracy and Widom's units (real noise)."""
+
+
+def stands_out(values: Array, n: int, q: int, known: bool) -> bool:
+    """Return whether the first of eigenvalues is larger than n scans of q numbers of noise make it in 99 of 100 cases.
+
+    known : whether the numbers have variance 1; else their mean square says what it is.
+    Sources: Johnstone, Ann. Stat. 29, 295 (2001); Kritchman & Nadler, Chemom. Intell. Lab. Syst. 94, 19 (2008).
+    """
+    roots = math.sqrt(n - 0.5), math.sqrt(q - 0.5)
+    middle, width = sum(roots) ** 2, sum(roots) * (1 / roots[0] + 1 / roots[1]) ** (1 / 3)
+    size = 1.0 if known else float(values.sum()) / (n * q)
+    return bool(values[0] > size * (middle + TRACY_WIDOM * width))

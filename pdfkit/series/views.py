@@ -17,11 +17,9 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.series.curves import Curves
-from pdfkit.series.noise import Noise, noise_of
+from pdfkit.series.noise import Noise, noise_of, stands_out
 
 AGAINST = ("first", "last", "previous", "mean")
-TRACY_WIDOM = 2.0234
-"""What 99 of 100 largest eigenvalues of pure noise stay below, in Tracy and Widom's units (real noise)."""
 MOST = 20
 """Components that are asked for at most whether noise could have made them."""
 SLIGHTLY = 1e-3
@@ -184,11 +182,7 @@ def _above_noise(curves: Curves, mean: Array, noise: str) -> tuple[int | None, s
 def _next_counts(white: Array, found: int, known: Noise) -> bool:
     """Return whether the component after the first `found` is larger than noise makes any."""
     values = np.linalg.svd(white - white.mean(axis=0), compute_uv=False)[found:] ** 2
-    n, q = len(white) - 1 - found, white.shape[1] - found
-    roots = math.sqrt(n - 0.5), math.sqrt(q - 0.5)
-    middle, width = sum(roots) ** 2, sum(roots) * (1 / roots[0] + 1 / roots[1]) ** (1 / 3)
-    size = 1.0 if known.known else float(values.sum()) / (n * q)
-    return bool(values[0] > size * (middle + TRACY_WIDOM * width))
+    return stands_out(values, len(white) - 1 - found, white.shape[1] - found, known.known)
 
 
 # --- Parts that are nowhere negative ---------------------------------------------------------------------------------

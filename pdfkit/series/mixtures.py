@@ -1,0 +1,383 @@
+"""How much of each of several reference curves is in each scan, with errors; what none of them explains.
+
+G of a scan = Σ_j w_j·G_j + background, by least squares on independent numbers (`noise`). Amounts w are those of G(r):
+where all references have one composition, w is the share of atoms; else that times ⟨f⟩² of the reference over that of
+the sample. References count as exact: take calculated or averaged ones.
+
+Two estimates are kept of every amount. `free` may be below 0: it is unbiased, its covariance is exact, and what is
+fitted to the amounts along a series (`kinetics`) has to start from it. `amounts` are the least squares with no amount
+below 0; their errors are those of `free`, which are never too small, and of an amount on its bound the 95 % limit is
+given that follows from both, P(w < limit | w ≥ 0) = 0.95.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit._table import frame, shortlist
+from pdfkit.data.curves import PDF
+from pdfkit.errors import PdfkitError
+from pdfkit.series.curves import Curves
+from pdfkit.series.noise import Noise, noise_of, stands_out
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+ALIKE = 1e-4
+"""1 − the correlation of references, as independent numbers, that no data tell apart."""
+ROUNDS = 4
+FARTHEST = 0.05
+"""Relative stretch of r beyond which a reference is another structure."""
+UNLIKELY = 1e-3
+"""Probability of a χ² beyond which it is said to be too large."""
+CLEAR = 3.5
+"""Size of an unexplained share in units of its error with which a scan is named."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Amounts of references in the scans of a series.
+
+    curves : the scans. names (c,) of the references. amounts, errors (m, c): not below 0, and standard errors.
+    upper (m, c): 95 % limit of amounts that stand on a bound, NaN for others. free (m, c), covariance (m, c, c):
+    estimates without bounds. stretch, stretch_errors (m,): relative change of r of the references, 0 where none was
+    asked for. calc (m, n): the fit. misfit (m,): χ² over its degrees of freedom, about 1 by making where errors
+    are not known. unexplained (n,): what all scans share beyond the references, or None; its share in each scan in
+    units of its error is `shares_unexplained` (m,). remarks : what is to be known of it.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.series import Curves, mixture
+    >>> lab, r, Q = pk.Instrument(probe="X", qmax=20), np.arange(1.5, 15, 0.02), np.arange(0.025, 20, 0.05)
+    >>> pure = {name: pk.Model(pk.Crystal.from_file(name, name="c"), lab)(r) for name in ("Ni", "Cu")}
+    >>> rng, share = np.random.default_rng(1), np.linspace(0.2, 0.8, 4)[:, None]
+    >>> noise = 0.01 * rng.standard_normal((4, Q.size)) @ np.sin(np.outer(Q, r))
+    >>> scans = Curves(r, share * pure["Ni"].G + (1 - share) * pure["Cu"].G + noise, instrument=lab)
+    >>> found = mixture(scans, pure, total="one")
+    >>> bool((abs(found.amounts[:, :1] - share) < 4 * found.errors[:, :1]).all()), bool(found.errors.max() < 0.02)
+    (True, True)
+    """
+
+    curves: Curves
+    names: tuple[str, ...]
+    amounts: Array
+    errors: Array
+    upper: Array
+    free: Array
+    covariance: Array
+    stretch: Array
+    stretch_errors: Array
+    calc: Array
+    misfit: Array
+    total: str
+    unexplained: Array | None = None
+    shares_unexplained: Array | None = None
+    remarks: tuple[str, ...] = ()
+
+    def sums(self) -> tuple[Array, Array]:
+        """Return the sum of the amounts of each scan and its error, (m,) both: constant where nothing gets lost."""
+        return self.free.sum(axis=1), np.sqrt(np.maximum(self.covariance.sum(axis=(1, 2)), 0.0))
+
+    def shares(self) -> tuple[Array, Array]:
+        """Return w/Σw without bounds (m, c), and its covariance (m, c, c) to first order.
+
+        Raises PdfkitError for a scan whose sum is not above twice its error.
+        """
+        sums, errors = self.sums()
+        if (sums <= 2 * errors).any():
+            lost = self.curves.names[int(np.argmin(sums - 2 * errors))]
+            raise PdfkitError(f"{lost} holds nothing of the references, so there are no shares: leave it out")
+        shares = self.free / sums[:, None]
+        slope = (np.eye(len(self.names)) - shares[:, :, None]) / sums[:, None, None]
+        return shares, slope @ self.covariance @ slope.transpose(0, 2, 1)
+
+    def to_dataframe(self) -> DataFrame:
+        """Return a row for each scan as a `pandas.DataFrame`: index, amounts with errors and limits, stretch, misfit."""
+        return frame(self.columns())
+
+    def columns(self) -> dict[str, Any]:
+        """Return what is known of each scan by name, in columns."""
+        out: dict[str, Any] = {"scan": list(self.curves.names), self.curves.label: self.curves.index}
+        for k, name in enumerate(self.names):
+            out |= {name: self.amounts[:, k], f"{name} error": self.errors[:, k], f"{name} limit": self.upper[:, k]}
+        if self.stretch.any():
+            out |= {"stretch": self.stretch, "stretch error": self.stretch_errors}
+        return out | {"misfit": self.misfit}
+
+    def __str__(self) -> str:
+        from pdfkit.results.report import uncertain
+
+        heads = ("", self.curves.label, *self.names, "")
+        rows = []
+        for i, scan in enumerate(self.curves.names):
+            low = [f"{name} < {u:.2g}" for name, u in zip(self.names, self.upper[i], strict=True) if np.isfinite(u)]
+            cells = [uncertain(w, e) for w, e in zip(self.amounts[i], self.errors[i], strict=True)]
+            rows.append((scan, f"{self.curves.index[i]:g}", *cells, ", ".join(low)))
+        return shortlist(f"Amounts of {', '.join(self.names)}", heads, rows, self.remarks).text()
+
+
+def mixture(
+    scans: Curves | Iterable[PDF],
+    references: Mapping[str, Any],
+    *,
+    total: str = "free",
+    background: int = 0,
+    stretch: bool = False,
+    noise: str = "auto",
+) -> Mixture:
+    """Return how much of each reference is in each scan.
+
+    Parameters
+    ----------
+    scans : a series, PDFs or `Curves`. references : by name, each a PDF, a model, or G on the r of the scans (n,).
+    total : "free"; or "one": amounts of each scan sum up to 1 (all is there, on a known scale).
+    background : number of smooth functions of r (Chebyshev polynomials, constant first) that each scan may have besides.
+    stretch : whether r of the references may be stretched by a fraction of its own in each scan (thermal expansion).
+    noise : as for `pca`: "cov", "dG", or "residual", the spectrum of what the references leave; "auto".
+
+    Raises PdfkitError for references that the data cannot tell apart, that do not reach over r, or no Qmax.
+    See `Mixture` for an example.
+    """
+    curves = Curves.of(scans)
+    _checks.choice("total", total, ("free", "one"))
+    pure = _References.of(references, curves, stretch)
+    if total == "one" and len(pure.names) < 2:
+        raise PdfkitError('total="one" needs two references at least: one alone is all there is')
+    smooth = _smooth(curves.r, int(_checks.number("background", background, low=0, high=20)))
+    slopes = -(curves.r * pure.at(0.0, 1) + 2 * pure.at(0.0)) if stretch else np.zeros((0, curves.r.size))
+    taken = np.vstack([pure.at(0.0), smooth, slopes])
+    known = noise_of(curves, taken, noise)
+    _check_apart(known.white(pure.at(0.0)), pure.names, known.white(smooth))
+    fits = [_one(curves.G[i], i, pure, smooth, known, total, stretch) for i in range(len(curves))]
+    return _gathered(curves, pure.names, fits, total, known)
+
+
+# --- References ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _References:
+    """Splines of the references, and r where they are wanted."""
+
+    names: tuple[str, ...]
+    r: Array
+    splines: tuple[Any, ...]
+    ends: tuple[float, float]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], curves: Curves, stretch: bool) -> _References:
+        from scipy.interpolate import make_interp_spline
+
+        if not isinstance(given, Mapping) or not given:
+            raise PdfkitError('references are given by name: {"MSC-311": pdf, "MSC-322": other}')
+        room = FARTHEST if stretch else 0.0
+        wanted = _reaching(curves.r, room)
+        pdfs = [_curve(name, one, curves, wanted) for name, one in given.items()]
+        for name, one in zip(given, pdfs, strict=True):
+            tiny = 1e-6
+            if one.r[0] > curves.r[0] + tiny or one.r[-1] < curves.r[-1] - tiny:
+                raise PdfkitError(
+                    f"{name} reaches from {one.r[0]:g} to {one.r[-1]:g} Å and the scans from {curves.r[0]:g} to "
+                    f"{curves.r[-1]:g} Å: crop the scans"
+                )
+        ends = max(one.r[0] for one in pdfs), min(one.r[-1] for one in pdfs)
+        splines = tuple(make_interp_spline(one.r, one.G, k=5) for one in pdfs)
+        return cls(tuple(str(name) for name in given), curves.r, splines, ends)
+
+    def at(self, stretch: float, order: int = 0) -> Array:
+        """Return G(r/(1 + s))/(1 + s)² of all (c, n), or its derivative to that r."""
+        r = np.clip(self.r / (1.0 + stretch), *self.ends)
+        return np.array([one(r, order) for one in self.splines]) / (1.0 + stretch) ** 2
+
+
+def _reaching(r: Array, room: float) -> Array:
+    step = float(np.diff(r).min())
+    return np.arange(max(r[0] * (1 - room), 0.0), r[-1] * (1 + room) + 0.5 * step, step)
+
+
+def _curve(name: str, one: Any, curves: Curves, wanted: Array) -> PDF:
+    if isinstance(one, PDF):
+        ours, theirs = curves.instrument.qmax, one.instrument.qmax
+        if ours is not None and theirs is not None and abs(ours - theirs) > 1e-6 * ours:
+            raise PdfkitError(
+                f"qmax is {theirs:g} Å⁻¹ for {name} and {ours:g} for the scans, which makes different curves of one "
+                "sample: reduce or calculate both with the same value"
+            )
+        return one
+    if callable(one):
+        made = one(wanted)
+        return made if isinstance(made, PDF) else PDF(wanted, made)
+    return PDF(curves.r, one, name=name)
+
+
+def _smooth(r: Array, count: int) -> Array:
+    """Return Chebyshev polynomials (count, n) over r."""
+    x = 2 * (r - r[0]) / (r[-1] - r[0]) - 1
+    return np.array([np.cos(k * np.arccos(np.clip(x, -1, 1))) for k in range(count)]).reshape(count, r.size)
+
+
+def _check_apart(white: Array, names: Sequence[str], smooth: Array) -> None:
+    """Refuse references that are the same to the data."""
+    left = _without(white.T, smooth.T)
+    size = np.linalg.norm(left, axis=0)
+    unit = left / np.maximum(size, 1e-300)
+    alike = np.abs(unit.T @ unit) - np.eye(len(names))
+    i, j = np.unravel_index(np.argmax(alike), alike.shape)
+    values = np.linalg.svd(unit, compute_uv=False)
+    if size.min() <= 1e-9 * size.max() or values[-1] ** 2 < ALIKE:
+        what = f"{names[i]} and {names[j]}" if alike[i, j] > 1 - 10 * ALIKE else ", ".join(names)
+        raise PdfkitError(f"these data cannot tell {what} apart: leave one out, or use more of r")
+
+
+# --- One scan --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Amounts of one scan: bounded, free and their covariance (at level 1), the fitted curve, what is left, stretch."""
+
+    amounts: Array
+    free: Array
+    covariance: Array
+    calc: Array
+    left: Array
+    lost: int
+    stretch: float = 0.0
+    stretch_error: float = 0.0
+
+
+def _one(
+    G: Array, i: int, pure: _References, smooth: Array, known: Noise, total: str, stretch: bool
+) -> _Fit:  # fmt: skip
+    s, slope, y = 0.0, np.zeros((0, G.size)), known.white(G, i)
+    amounts = np.full(len(pure.names), 1.0 / len(pure.names))
+    for round_ in range(ROUNDS if stretch else 1):
+        plain = pure.at(s)
+        if stretch:
+            if not round_:
+                amounts = _solved(known.white(plain, i).T, known.white(smooth, i).T, y, total)[0]
+            slope = -(amounts @ (pure.r * pure.at(s, 1) + 2 * plain))[None] / (1 + s)
+        beside = np.vstack([smooth, slope])
+        A, B = known.white(plain, i).T, known.white(beside, i).T
+        amounts, free, covariance = _solved(A, B, y, total)
+        rest = np.linalg.lstsq(B, y - A @ amounts, rcond=None)[0] if B.shape[1] else np.zeros(0)
+        s += float(np.clip(rest[-1], -FARTHEST / 2, FARTHEST / 2)) if stretch and round_ < ROUNDS - 1 else 0.0
+        s = float(np.clip(s, -FARTHEST, FARTHEST))
+    calc = amounts @ plain + rest @ beside
+    lost = A.shape[1] - (total == "one") + B.shape[1]
+    error = _error_of_last(A, B) if stretch else 0.0
+    return _Fit(amounts, free, covariance, calc, y - A @ amounts - B @ rest, lost, s, error)
+
+
+def _error_of_last(A: Array, B: Array) -> float:
+    """Return the error of the last column of B, everything else being free."""
+    left = _without(B[:, -1:], np.column_stack([A, B[:, :-1]]))
+    return 1.0 / max(float(np.linalg.norm(left)), 1e-300)
+
+
+def _without(columns: Array, others: Array) -> Array:
+    """Return columns less what others have of them."""
+    if not others.shape[1]:
+        return columns
+    q = np.linalg.qr(others)[0]
+    return np.asarray(columns - q @ (q.T @ columns))
+
+
+def _solved(A: Array, B: Array, y: Array, total: str) -> tuple[Array, Array, Array]:
+    """Return amounts not below 0, free ones, and the covariance of these; B may be there to any amount.
+
+    A sum of 1: the least |(A − y1ᵀ)w|² with w ≥ 0 and Σw = 1 is, up to a factor, the least of that plus (Σw − 1)².
+    """
+    from scipy.optimize import nnls
+
+    both = _without(np.column_stack([A, y]), B)
+    A, y, c = both[:, :-1], both[:, -1], A.shape[1]
+    if total == "free":
+        q, upper = np.linalg.qr(A)
+        free = np.linalg.solve(upper, q.T @ y)
+        inverse = np.linalg.inv(upper)
+        return nnls(upper, q.T @ y)[0], free, inverse @ inverse.T
+    moves = np.linalg.svd(np.ones((1, c)))[2][1:].T
+    q, upper = np.linalg.qr(A @ moves)
+    inverse = moves @ np.linalg.inv(upper)
+    free = np.full(c, 1.0 / c) + inverse @ (q.T @ (y - A.mean(axis=1)))
+    size = max(float(np.abs(y).max()), 1e-300)
+    rows = np.vstack([(A - y[:, None]) / size, np.ones(c)])
+    bounded = nnls(rows, np.append(np.zeros(y.size), 1.0))[0]
+    return bounded / bounded.sum(), free, inverse @ inverse.T
+
+
+# --- All of them -----------------------------------------------------------------------------------------------------
+
+
+def _gathered(curves: Curves, names: tuple[str, ...], fits: Sequence[_Fit], total: str, known: Noise) -> Mixture:
+    left, lost = np.array([one.left for one in fits]) / known.level[:, None], fits[0].lost
+    amounts, free = np.array([one.amounts for one in fits]), np.array([one.free for one in fits])
+    misfit = (left**2).sum(axis=1) / (left.shape[1] - lost)
+    wider, remarks = _widened(curves, misfit, left.shape[1] - lost, known)
+    size = known.level * wider
+    covariance = np.array([one.covariance for one in fits]) * (size**2)[:, None, None]
+    errors = np.sqrt(np.einsum("ijj->ij", covariance))
+    upper = np.where(amounts <= 1e-9 * np.abs(amounts).max(), _limit(free, errors), np.nan)
+    curve, shares, more = _unexplained(curves, left, np.array([one.calc for one in fits]), lost, known)
+    stretch = np.array([one.stretch for one in fits])
+    if (np.abs(stretch) >= FARTHEST).any():
+        more = (*more, f"references are stretched by the {FARTHEST:.0%} that is allowed: they are of something else")
+    if np.isfinite(upper).any():
+        more = (*more, "amounts of 0 stand on their bound: of these, limits hold at 95 %")
+    return Mixture(
+        curves, names, amounts, errors, upper, free, covariance, stretch,
+        size * np.array([one.stretch_error for one in fits]), np.array([one.calc for one in fits]), misfit, total,
+        curve, shares, (*remarks, *more, *curves.remarks),
+    )  # fmt: skip
+
+
+def _limit(free: Array, errors: Array) -> Array:
+    """Return what an amount w ≥ 0 is below with a probability of 95 %."""
+    from scipy.special import log_ndtr, ndtri_exp
+
+    return np.asarray(free - errors * ndtri_exp(np.log(0.05) + log_ndtr(free / errors)))
+
+
+def _widened(curves: Curves, misfit: Array, dof: int, known: Noise) -> tuple[Array, tuple[str, ...]]:
+    """Return by what errors grow where known ones do not explain the misfit, and remarks."""
+    from scipy.stats import chi2
+
+    if not known.known:
+        return np.ones(misfit.size), ("errors follow from what the references leave",)
+    beyond = chi2.sf(misfit * dof, dof) < UNLIKELY
+    if not beyond.any():
+        return np.ones(misfit.size), ()
+    named = _named(curves, beyond)
+    text = f"{named}: more is left than the errors of the data explain; errors of the amounts are wider by that"
+    return np.where(beyond, np.sqrt(np.maximum(misfit, 1.0)), 1.0), (text,)
+
+
+def _unexplained(
+    curves: Curves, left: Array, calc: Array, lost: int, known: Noise
+) -> tuple[Array | None, Array | None, tuple[str, ...]]:
+    """Return what scans share beyond the references, its share in each in units of its error, and a remark."""
+    if len(curves) < 3:
+        return None, None, ()
+    u, values, vt = np.linalg.svd(left, full_matrices=False)
+    if not stands_out(values**2, len(curves), left.shape[1] - lost, known.known):
+        return None, None, ()
+    shares = u[:, 0] * values[0]
+    curve = (shares @ (curves.G - calc)) / float(shares @ shares)
+    sign = 1.0 if shares.sum() >= 0 else -1.0
+    at = curves.r[int(np.abs(curve).argmax())]
+    text = f"{_named(curves, np.abs(shares) > CLEAR)}: something is there that no reference has, most at r = {at:.2f} Å"
+    return curve * sign, shares * sign, (text,)
+
+
+def _named(curves: Curves, some: Array) -> str:
+    names = [name for name, one in zip(curves.names, some, strict=True) if one] or ["the scans together"]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
