@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import pdfkit as pk
-from pdfkit import benchmarking, errors, model, screening, structure
+from pdfkit import benchmarking, errors, model, screening, series, structure
 
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -24,7 +24,9 @@ def public() -> Iterator[tuple[str, Any]]:
     for name in pk.__all__:
         if name not in modules:
             yield name, getattr(pk, name)
-    below = {module.__name__.split(".")[1]: module for module in (benchmarking, errors, model, screening, structure)}
+    below = {
+        module.__name__.split(".")[1]: module for module in (benchmarking, errors, model, screening, series, structure)
+    }
     for stem, module in {**modules, **below}.items():
         for name in entries(module):
             value = getattr(module, name)

@@ -94,15 +94,16 @@ class Curves:
         """
         if isinstance(scans, Curves):
             return scans if index is None else replace(scans, index=index, label=label or scans.label)
-        index = getattr(scans, "index", None) if index is None and not isinstance(scans, list | tuple) else index
-        label = label or _label(scans)
+        known = getattr(scans, "index", None)
+        if isinstance(known, np.ndarray):  # a Series knows its index
+            index, label = known if index is None else index, label or _title(scans)
         pdfs = _pdfs(scans)
         r = _common(pdfs)
         moved = [one for one in pdfs if not _holds(one.r, r)]
         rows = [_on(one, r) for one in pdfs]
         covs = tuple(one.cov for one in rows if one.cov is not None)
         return cls(
-            r, np.array([one.G for one in rows]), np.zeros(0) if index is None else index, label,
+            r, np.array([one.G for one in rows]), np.zeros(0) if index is None else index, label or "scan",
             tuple(one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)), pdfs[0].instrument,
             None if any(one.dG is None for one in rows) else np.array([one.dG for one in rows]),
             covs if len(covs) == len(rows) else (), _remarks(pdfs, moved),
@@ -130,9 +131,8 @@ class Curves:
         return replace(self, r=first, G=self.G[:, keep], dG=dG)
 
 
-def _label(scans: Any) -> str:
-    name, unit = getattr(scans, "index_name", ""), getattr(scans, "unit", "")
-    return f"{name} ({unit})" if name and unit else str(name or "scan")
+def _title(series: Any) -> str:
+    return f"{series.name} ({series.unit})" if series.unit else str(series.name)
 
 
 def _pdfs(scans: Iterable[PDF]) -> list[PDF]:
@@ -148,7 +148,7 @@ def _common(pdfs: Sequence[PDF]) -> Array:
     """Return the points of the first scan that all scans reach."""
     low, high = max(one.r[0] for one in pdfs), min(one.r[-1] for one in pdfs)
     r = pdfs[0].r
-    inside = r[(r >= low - GRID) & (r <= high + GRID)]
+    inside: Array = r[(r >= low - GRID) & (r <= high + GRID)]
     if inside.size < 2:
         raise PdfkitError(
             f"the scans have no r in common: one begins at {low:g} Å and another ends at {high:g} Å; leave it out"

@@ -35,7 +35,7 @@ DECADES = math.log(1e4)
 """Prior range of ln k: two decades to either side of one over the time that was measured."""
 SPANS = {"n": (0.2, 5.0), "initial": (0.0, 1.5), "final": (-0.5, 1.0), "scale": (0.0, 10.0)}
 UNLIKELY = 1e-3
-STARTS = (0.1, 1.0, 10.0, 100.0)
+STARTS = (0.3, 3.0, 30.0)
 """Start values of k, times one over the time that was measured."""
 
 # --- Laws ------------------------------------------------------------------------------------------------------------
@@ -292,7 +292,7 @@ def _fitted(
                               bounds=_bounds(wanted, span))  # fmt: skip
         best = found if best is None or found.cost < best.cost else best
     assert best is not None
-    residual, jac = split(best.x)
+    jac = split(best.x)[1]
     dof = int((np.abs(roots).sum(axis=2) > 0).sum()) - len(wanted)
     covariance = _inverse(jac, law, wanted, dof)
     misfit = 2 * best.cost / dof
@@ -304,7 +304,7 @@ def _fitted(
 
 
 def _starts(wanted: Sequence[str], values: dict[str, float], span: float) -> list[Array]:
-    """Return start values: all combinations of rate constants over three decades."""
+    """Return start values: all combinations of rate constants over two decades."""
     from itertools import product
 
     rates = [name for name in wanted if name[:2] == "ln"]

@@ -100,7 +100,7 @@ class Mixture:
         return shares, slope @ self.covariance @ slope.transpose(0, 2, 1)
 
     def to_dataframe(self) -> DataFrame:
-        """Return a row for each scan as a `pandas.DataFrame`: index, amounts with errors and limits, stretch, misfit."""
+        """Return a row for each scan as a `pandas.DataFrame`: index, amounts, errors, limits, stretch, misfit."""
         return frame(self.columns())
 
     def columns(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def mixture(
     ----------
     scans : a series, PDFs or `Curves`. references : by name, each a PDF, a model, or G on the r of the scans (n,).
     total : "free"; or "one": amounts of each scan sum up to 1 (all is there, on a known scale).
-    background : number of smooth functions of r (Chebyshev polynomials, constant first) that each scan may have besides.
+    background : number of smooth functions of r (Chebyshev polynomials, constant first) that are fitted besides.
     stretch : whether r of the references may be stretched by a fraction of its own in each scan (thermal expansion).
     noise : as for `pca`: "cov", "dG", or "residual", the spectrum of what the references leave; "auto".
 
@@ -230,7 +230,7 @@ def _check_apart(white: Array, names: Sequence[str], smooth: Array) -> None:
     size = np.linalg.norm(left, axis=0)
     unit = left / np.maximum(size, 1e-300)
     alike = np.abs(unit.T @ unit) - np.eye(len(names))
-    i, j = np.unravel_index(np.argmax(alike), alike.shape)
+    i, j = divmod(int(np.argmax(alike)), len(names))
     values = np.linalg.svd(unit, compute_uv=False)
     if size.min() <= 1e-9 * size.max() or values[-1] ** 2 < ALIKE:
         what = f"{names[i]} and {names[j]}" if alike[i, j] > 1 - 10 * ALIKE else ", ".join(names)
@@ -319,9 +319,9 @@ def _solved(A: Array, B: Array, y: Array, total: str) -> tuple[Array, Array, Arr
 
 
 def _gathered(curves: Curves, names: tuple[str, ...], fits: Sequence[_Fit], total: str, known: Noise) -> Mixture:
-    left, lost = np.array([one.left for one in fits]) / known.level[:, None], fits[0].lost
+    left, lost = np.array([one.left for one in fits]), fits[0].lost
     amounts, free = np.array([one.amounts for one in fits]), np.array([one.free for one in fits])
-    misfit = (left**2).sum(axis=1) / (left.shape[1] - lost)
+    misfit = (left**2).sum(axis=1) / (left.shape[1] - lost) / known.level**2
     wider, remarks = _widened(curves, misfit, left.shape[1] - lost, known)
     size = known.level * wider
     covariance = np.array([one.covariance for one in fits]) * (size**2)[:, None, None]
@@ -367,15 +367,16 @@ def _unexplained(
     """Return what scans share beyond the references, its share in each in units of its error, and a remark."""
     if len(curves) < 3:
         return None, None, ()
-    u, values, vt = np.linalg.svd(left, full_matrices=False)
+    u, values, _ = np.linalg.svd(left, full_matrices=False)
     if not stands_out(values**2, len(curves), left.shape[1] - lost, known.known):
         return None, None, ()
     shares = u[:, 0] * values[0]
     curve = (shares @ (curves.G - calc)) / float(shares @ shares)
-    sign = 1.0 if shares.sum() >= 0 else -1.0
+    sign, clear = (1.0 if shares.sum() >= 0 else -1.0), np.abs(shares) > CLEAR
     at = curves.r[int(np.abs(curve).argmax())]
-    text = f"{_named(curves, np.abs(shares) > CLEAR)}: something is there that no reference has, most at r = {at:.2f} Å"
-    return curve * sign, shares * sign, (text,)
+    text = f"{_named(curves, clear)}: something is there that no reference has, most at r = {at:.2f} Å"
+    noisier = bool(not known.known and clear.sum() == 1)
+    return curve * sign, shares * sign, (text + ", or that scan is noisier than the others" * noisier,)
 
 
 def _named(curves: Curves, some: Array) -> str:

@@ -161,12 +161,12 @@ def _smoothed(basis: Basis, power: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(np.maximum(smooth, FLOOR * smooth.max()))
 
 
-TRACY_WIDOM = 2.0234
-"""What 99 of 100 largest eigenvalues of pure noise stay below, in Tracy and Widom's units (real noise)."""
+TRACY_WIDOM = 3.2724
+"""What 999 of 1000 largest eigenvalues of pure noise stay below, in Tracy and Widom's units (real noise)."""
 
 
 def stands_out(values: Array, n: int, q: int, known: bool) -> bool:
-    """Return whether the first of eigenvalues is larger than n scans of q numbers of noise make it in 99 of 100 cases.
+    """Return whether the first of eigenvalues is larger than noise makes it, n scans of q numbers, in 999 of 1000.
 
     known : whether the numbers have variance 1; else their mean square says what it is.
     Sources: Johnstone, Ann. Stat. 29, 295 (2001); Kritchman & Nadler, Chemom. Intell. Lab. Syst. 94, 19 (2008).

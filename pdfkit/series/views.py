@@ -69,7 +69,7 @@ def distances(curves: Curves) -> Array:
         raise PdfkitError("G is 0 in all scans: there is nothing to compare")
     apart = square[:, None] + square - 2.0 * (G @ G.T)
     np.fill_diagonal(apart, 0.0)
-    return np.sqrt(np.maximum(apart, 0.0) / total)
+    return np.asarray(np.sqrt(np.maximum(apart, 0.0) / total))
 
 
 def pearson(curves: Curves, rmin: float | None = None, rmax: float | None = None) -> Array:
@@ -92,7 +92,7 @@ def pearson(curves: Curves, rmin: float | None = None, rmax: float | None = None
         flat = curves.names[int(np.argmin(size))]
         raise PdfkitError(f"{flat} is constant from {curves.r[0]:g} to {curves.r[-1]:g} Å: leave it out")
     out = (centred / size) @ (centred / size).T
-    return np.clip(out, -1.0, 1.0)
+    return np.asarray(np.clip(out, -1.0, 1.0))
 
 
 # --- Principal components --------------------------------------------------------------------------------------------
@@ -126,9 +126,9 @@ def pca(curves: Curves, *, noise: str = "auto") -> Components:
 
     The components are those of G(r) about its mean, by singular values. They are counted on independent numbers of
     equal variance (`noise` : "cov", "dG" or "residual" say what the errors are; "auto" takes covariances where all
-    scans have one): a component counts where its eigenvalue is above what 99 of 100 data of pure noise reach (Tracy and
-    Widom's law), each after those before it were taken out and, where errors are not known, the spectrum of the noise
-    was taken from what is left.
+    scans have one): a component counts where its eigenvalue is above what pure noise reaches in 999 of 1000 data (Tracy
+    and Widom's law), each after those before it were taken out and, where errors are not known, the spectrum of the noise
+    was taken from what is left (one size for all scans).
     Sources: Johnstone, Ann. Stat. 29, 295 (2001); Kritchman & Nadler, Chemom. Intell. Lab. Syst. 94, 19 (2008).
 
     Raises PdfkitError for fewer than 3 scans.
@@ -151,7 +151,7 @@ def pca(curves: Curves, *, noise: str = "auto") -> Components:
     left, size, right = np.linalg.svd(curves.G - mean, full_matrices=False)
     kept = min(len(curves) - 1, MOST)
     total = max(float((size**2).sum()), 1e-300)
-    count, remark = _above_noise(curves, mean, noise)
+    count, remark = _above_noise(curves, mean, right, noise)
     sign = np.sign(right[np.arange(kept), np.abs(right[:kept]).argmax(axis=1)])[:, None]
     return Components(
         curves.r, mean, right[:kept] * sign, left[:, :kept] * size[:kept] * sign.T, size[:kept] ** 2 / total, count,
@@ -159,7 +159,7 @@ def pca(curves: Curves, *, noise: str = "auto") -> Components:
     )  # fmt: skip
 
 
-def _above_noise(curves: Curves, mean: Array, noise: str) -> tuple[int | None, str]:
+def _above_noise(curves: Curves, mean: Array, right: Array, noise: str) -> tuple[int | None, str]:
     """Return how many components stand above the noise, and how that was told."""
     qmax = curves.instrument.qmax
     if qmax is None or not math.isfinite(qmax):
@@ -168,15 +168,14 @@ def _above_noise(curves: Curves, mean: Array, noise: str) -> tuple[int | None, s
     most = min(MOST, len(curves) - 2)
     while found < most:
         known = noise_of(curves, np.vstack([mean, taken]), noise)
-        white = np.array([known.white(row, i) / known.level[i] for i, row in enumerate(curves.G - mean)])
+        white = np.array([known.white(row, i) for i, row in enumerate(curves.G - mean)])
         if not _next_counts(white, found, known):
             break
         found += 1
-        centred = curves.G - mean
-        taken = np.linalg.svd(centred / known.level[:, None], full_matrices=False)[2][:found]
+        taken = right[:found]
     how = "known errors" if known.known else "the spectrum of what is left"
     end = ", the most that was asked for" if found == most else ""
-    return found, f"components above noise at 99 %, from {how}: {found}{end}"
+    return found, f"components above noise at 99.9 %, from {how}: {found}{end}"
 
 
 def _next_counts(white: Array, found: int, known: Noise) -> bool:
@@ -239,7 +238,9 @@ def _non_negative(curves: Curves, as_: str, rho0: float | None) -> tuple[Array, 
         values, name = curves.r * curves.G + 4 * np.pi * curves.r**2 * rho0, f"R(r) with rho0 = {rho0:g}"
     below = float(-values[values < 0].sum() / np.abs(values).sum())
     if below > 20 * SLIGHTLY:
-        raise PdfkitError(f'{name} are below 0 by {below:.1%} of their sum: correct rho0 or scale, or use as_="changes"')
+        raise PdfkitError(
+            f'{name} are below 0 by {below:.1%} of their sum: correct rho0 or scale, or use as_="changes"'
+        )
     said = f"{below:.1%} of the sum of {name}, below 0, was set to 0"
     return np.maximum(values, 0.0), (said,) if below > SLIGHTLY else ()
 

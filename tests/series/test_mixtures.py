@@ -1,0 +1,142 @@
+"""Mixtures of references: amounts, their errors, bounds, mass balance, and what no reference explains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_series import LAB, PURE, R, curves, model, noise
+
+import pdfkit as pk
+from pdfkit.series import Curves, mixture
+
+SHARE = np.concatenate([[0.0, 0.0], np.linspace(0.02, 0.98, 16), [1.0, 1.0]])
+WAYS = {
+    "free": {},
+    "one": {"total": "one"},
+    "background": {"background": 3},
+    "stretch": {"stretch": True},
+    "cov": {"noise": "cov"},
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_errors_of_amounts_are_right(way):
+    """(ŵ − w)/σ of 8 × 20 scans has a spread of 1: 160 numbers tell it to 6 %."""
+    off = []
+    for seed in range(8):
+        many = curves(SHARE, seed=seed, known="noise" in way)
+        found = mixture(many, {name: model(name) for name in PURE} if "stretch" in way else PURE, **way)
+        off.append((found.free[:, 1] - SHARE) / found.errors[:, 1])
+    assert 0.82 < np.std(off) < 1.18
+    assert abs(np.mean(off)) < 0.25
+
+
+def test_bounded_amounts_are_never_negative_and_limits_hold():
+    covered = []
+    for seed in range(10):
+        found = mixture(curves(SHARE, seed=seed), PURE, total="one")
+        assert found.amounts.min() >= 0
+        np.testing.assert_allclose(found.amounts.sum(axis=1), 1.0, atol=1e-12)
+        on_bound = np.isfinite(found.upper)
+        assert (found.amounts[on_bound] == 0).all()
+        truth = np.column_stack([1 - SHARE, SHARE])
+        covered += list((truth <= found.upper)[on_bound])
+    assert len(covered) > 10
+    assert np.mean(covered) > 0.9
+    assert "stand on their bound" in " ".join(found.remarks)
+
+
+def test_bounded_amounts_are_the_least_squares_within_bounds():
+    from scipy.optimize import minimize
+
+    three = {**PURE, "third": pk.PDF(R, PURE["zincblende"].G + 0.3 * np.sin(2.2 * R), instrument=LAB)}
+    found = mixture(curves([0.05, 0.5], known=True), three, total="one")
+    from pdfkit.series.noise import noise_of
+
+    many = curves([0.05, 0.5], known=True)
+    known = noise_of(many, np.zeros((0, R.size)))
+    A = np.array([known.white(one.G) for one in three.values()]).T
+    for i in range(2):
+        y = known.white(many.G[i], i)
+        least = minimize(
+            lambda w, y=y: ((A @ w - y) ** 2).sum(), np.full(3, 1 / 3), method="SLSQP", bounds=[(0, None)] * 3,
+            constraints={"type": "eq", "fun": lambda w: w.sum() - 1}, options={"ftol": 1e-14, "maxiter": 500},
+        )  # fmt: skip
+        np.testing.assert_allclose(found.amounts[i], least.x, atol=2e-5)
+
+
+def test_shares_are_those_of_amounts_on_any_scale():
+    many = curves(SHARE)
+    scaled = Curves(R, many.G * np.linspace(0.5, 2, 20)[:, None], instrument=LAB)
+    shares, covariance = mixture(scaled, PURE).shares()
+    errors = np.sqrt(covariance[:, 1, 1])
+    assert np.abs((shares[:, 1] - SHARE) / errors).max() < 4.5
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0)
+    sums, wide = mixture(scaled, PURE).sums()
+    assert np.abs((sums - np.linspace(0.5, 2, 20)) / wide).max() < 4.5
+
+
+def test_thermal_expansion_of_references_is_found():
+    expanded = model("wurtzite").with_values({"c.expansion": 0.004})(R)
+    many = Curves(R, 0.7 * expanded.G + 0.3 * model("zincblende").with_values({"c.expansion": 0.004})(R).G
+                  + noise(3, 4), instrument=LAB)  # fmt: skip
+    references = {name: model(name) for name in PURE}
+    found = mixture(many, references, stretch=True)
+    assert np.abs((found.stretch - 0.004) / found.stretch_errors).max() < 4
+    assert np.abs((found.free[:, 1] / found.sums()[0] - 0.7) / found.errors[:, 1]).max() < 4
+    rigid = mixture(many, references)
+    assert np.linalg.norm(rigid.calc - many.G) > 1.05 * np.linalg.norm(found.calc - many.G)
+
+
+def test_smooth_background_is_taken_out():
+    slope = 0.3 + 0.2 * (R - R.mean()) / R.mean()
+    many = curves(SHARE)
+    lifted = Curves(R, many.G + slope, instrument=LAB)
+    plain, lift = mixture(many, PURE, background=2), mixture(lifted, PURE, background=2)
+    np.testing.assert_allclose(lift.free, plain.free, atol=1e-8)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_no_reference_explains_is_said_with_its_scans(known):
+    many = curves(SHARE, known=known)
+    assert mixture(many, PURE).unexplained is None
+    bump = 0.5 * np.exp(-(((R - 6.3) / 0.3) ** 2))
+    odd = many.G.copy()
+    odd[[6, 7]] += bump
+    found = mixture(Curves(R, odd, instrument=LAB, covs=many.covs), PURE)
+    assert found.unexplained is not None
+    text = " ".join(found.remarks)
+    assert "scan 7, scan 8: something is there that no reference has, most at r = 6." in text
+    assert set(np.argsort(-np.abs(found.shares_unexplained))[:2]) == {6, 7}
+    if known:
+        assert "scan 7, scan 8: more is left than the errors of the data explain" in text
+
+
+def test_table_and_columns_show_what_is_known():
+    found = mixture(curves(SHARE, index=np.arange(20.0)), PURE, total="one")
+    assert "wurtzite < 0.0" in str(found) or "zincblende < 0.0" in str(found)
+    table = found.to_dataframe()
+    np.testing.assert_array_equal(table["wurtzite"], found.amounts[:, 1])
+    assert list(table.columns)[2:5] == ["zincblende", "zincblende error", "zincblende limit"]
+
+
+@pytest.mark.parametrize(
+    ("references", "options", "words"),
+    [
+        ({}, {}, "given by name"),
+        ({"a": PURE["wurtzite"], "b": PURE["wurtzite"]}, {}, "cannot tell a and b apart"),
+        ({"a": PURE["wurtzite"]}, {"total": "one"}, "two references at least"),
+        ({"a": PURE["wurtzite"].crop(2, 9)}, {}, "crop the scans"),
+        ({"a": pk.PDF(R, np.sin(R), instrument=pk.Instrument(qmax=25))}, {}, "qmax is 25 Å⁻¹ for a and 20"),
+        (PURE, {"noise": "dG"}, "needs scans that all have dG"),
+        (PURE, {"total": "two"}, "choose one of free, one"),
+    ],
+)
+def test_references_that_cannot_be_used_are_refused(references, options, words):
+    with pytest.raises(pk.PdfkitError, match=words):
+        mixture(curves([0.1, 0.5, 0.7]), references, **options)
+
+
+def test_an_unknown_qmax_is_asked_for():
+    with pytest.raises(pk.PdfkitError, match="depends on Qmax"):
+        mixture(Curves(R, curves([0.1, 0.5]).G), {name: one.G for name, one in PURE.items()})

@@ -1,0 +1,119 @@
+"""Views of a series without a model: grids, differences, correlations, components above noise, non-negative parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from simulated_series import LAB, PURE, R, curves, noise
+
+import pdfkit as pk
+from pdfkit.series import Curves, differences, distances, nmf, pca, pearson
+
+
+def pdf(r, name: str = "", **about) -> pk.PDF:
+    return pk.PDF(r, np.sin(2 * r), name=name, instrument=pk.Instrument(probe="X", qmax=20), **about)
+
+
+def test_scans_on_one_grid_are_taken_as_they_are():
+    r = np.arange(1, 10, 0.05)
+    both = Curves.of([pdf(r, "a"), pdf(np.arange(2, 12, 0.05), "b")], [5, 6])
+    np.testing.assert_allclose(both.r, np.arange(2, 10, 0.05), atol=1e-9)
+    np.testing.assert_array_equal(both.G[0], np.sin(2 * r)[20:])
+    assert both.names == ("a", "b")
+    assert both.remarks == ()
+    assert both.index.tolist() == [5, 6]
+
+
+def test_scans_on_other_grids_are_interpolated_and_named():
+    r = np.arange(1, 10, 0.05)
+    both = Curves.of([pdf(r, "a"), pdf(r + 0.02, "b")])
+    # The spline of fifth degree at a quarter of π/Qmax, far below noise.
+    np.testing.assert_allclose(both.G[1], np.sin(2 * both.r), atol=1e-5)
+    assert both.remarks == ("b: on other r than the first scan, interpolated to its points",)
+
+
+def test_different_q_ranges_are_remarked():
+    r = np.arange(1, 10, 0.05)
+    other = pk.PDF(r, np.sin(r), instrument=pk.Instrument(probe="X", qmax=25))
+    assert "different Q ranges" in Curves.of([pdf(r), other]).remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Curves.of([]), "no scans"),
+        (lambda: Curves.of([pdf(np.arange(1, 5, 0.1)), pdf(np.arange(6, 9, 0.1))]), "no r in common"),
+        (lambda: Curves.of([1.0]), "a series of PDFs"),
+        (lambda: Curves(R, np.zeros((3, 5))), "G has 5 points a scan"),
+        (lambda: Curves(R, np.zeros((3, R.size)), [1, 2]), "index has 2 entries and there are 3 scans"),
+        (lambda: differences(curves([0.1]), "median"), "choose one of first"),
+        (lambda: pearson(Curves(R, np.ones((2, R.size)))), "is constant"),
+        (lambda: distances(Curves(R, np.zeros((2, R.size)))), "nothing to compare"),
+        (lambda: pca(curves([0.1, 0.2])), "3 at least"),
+        (lambda: nmf(curves([0.1, 0.2]), 3, "changes"), "from 1 to 2"),
+        (lambda: nmf(curves([0.1, 0.2]), 1, "given"), "below 0"),
+        (lambda: nmf(curves([0.1, 0.2]), 1, "rdf"), "needs rho0"),
+        (lambda: nmf(curves([0.1, 0.2]), 1, "rdf", rho0=1e-4), "below 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make, words):
+    with pytest.raises(pk.PdfkitError, match=words):
+        make()
+
+
+def test_differences_and_distances_agree():
+    many = curves([0.0, 0.3, 1.0], size=0.02)
+    np.testing.assert_array_equal(differences(many)[2], many.G[2] - many.G[0])
+    np.testing.assert_array_equal(differences(many, "last")[0], many.G[0] - many.G[2])
+    np.testing.assert_allclose(differences(many, "mean").sum(axis=0), 0, atol=1e-12)
+    expected = np.sqrt(((many.G[2] - many.G[0]) ** 2).sum() / (many.G**2).sum() * 3)
+    assert distances(many)[0, 2] == pytest.approx(expected)
+
+
+def test_pearson_is_that_of_numpy_over_a_range():
+    many = curves([0.0, 0.3, 1.0], size=0.02)
+    inside = (R >= 3) & (R <= 8)
+    np.testing.assert_allclose(pearson(many, 3, 8), np.corrcoef(many.G[:, inside]), atol=1e-12)
+
+
+@pytest.mark.parametrize("scans", [5, 20])
+@pytest.mark.parametrize("directions", [0, 1, 2])
+def test_components_above_noise_are_counted(scans, directions):
+    """Noise that grows 45-fold with Q is not told to the analysis; a bump that comes and goes is a second direction."""
+    share = np.linspace(0, 1, scans) if directions else np.full(scans, 0.4)
+    bump = 0.4 * np.exp(-(((R - 6.3) / 0.3) ** 2)) if directions == 2 else np.zeros(R.size)
+    counts = []
+    for seed in range(5):
+        many = curves(share, seed=seed)
+        G = many.G + np.outer(4 * share * (1 - share), bump)
+        counts.append(pca(Curves(R, G, instrument=LAB)).count)
+    assert counts == [directions] * 5
+
+
+def test_components_with_known_errors_and_without_qmax():
+    many = curves(np.linspace(0, 1, 10), known=True)
+    found = pca(many)
+    assert found.count == 1
+    assert "known errors" in found.remarks[0]
+    np.testing.assert_allclose(found.rebuilt(9), many.G, atol=1e-10)
+    assert found.explained.sum() == pytest.approx(1.0)
+    assert np.abs(found.rebuilt() - many.G).std() < 1.05 * noise(1, 40).std()
+    unknown = pca(Curves(R, many.G))
+    assert unknown.count is None
+    assert "give qmax" in unknown.remarks[0]
+
+
+def test_parts_are_non_negative_and_add_up():
+    many = curves(np.linspace(0, 1, 8), size=0.01)
+    parts = nmf(many, 2, "changes")
+    assert parts.curves.min() >= 0
+    assert parts.amounts.min() >= 0
+    changes = many.G - many.G.min(axis=0)
+    assert np.linalg.norm(parts.rebuilt() - changes) < 0.05 * np.linalg.norm(changes)
+    # What comes and what goes: one grows along the series, the other shrinks.
+    slopes = np.polyfit(np.arange(8), parts.amounts, 1)[0]
+    assert slopes.min() < 0 < slopes.max()
+    rho0 = pk.load_structure("CdS_zincblende").number_density()
+    bulk = Curves(R, [pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), LAB)(R).G] * 3)
+    assert "below 0, was set to 0" in nmf(bulk, 1, rho0=0.98 * rho0).remarks[0]
+    assert set(PURE) == {"zincblende", "wurtzite"}
