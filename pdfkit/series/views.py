@@ -127,7 +127,7 @@ def pca(curves: Curves, *, noise: str = "auto") -> Components:
     The components are those of G(r) about its mean, by singular values. They are counted on independent numbers of
     equal variance (`noise` : "cov", "dG" or "residual" say what the errors are; "auto" takes covariances where all
     scans have one): a component counts where its eigenvalue is above what pure noise reaches in 999 of 1000 data (Tracy
-    and Widom's law), each after those before it were taken out and, where errors are not known, the spectrum of the noise
+    and Widom's law), each after those before it were taken out and, where errors are not known, the noise
     was taken from what is left (one size for all scans).
     Sources: Johnstone, Ann. Stat. 29, 295 (2001); Kritchman & Nadler, Chemom. Intell. Lab. Syst. 94, 19 (2008).
 
