@@ -32,7 +32,7 @@ SETTLED = 0.02
 """Relative change of a power that is the last: no series tells one better than that."""
 FLOOR = 1e-3
 """Of the largest power: where there is less, errors of reductions weigh more than noise (as in `whitening`)."""
-STIFFNESS = 3.0
+STIFFNESS = 30.0
 """λ of the prior of Δ²ln power."""
 
 
