@@ -81,7 +81,7 @@ def test_pearson_is_that_of_numpy_over_a_range():
 def test_components_above_noise_are_counted(scans, directions):
     """Noise that grows 45-fold with Q is not told to the analysis; a bump that comes and goes is a second direction."""
     share = np.linspace(0, 1, scans) if directions else np.full(scans, 0.4)
-    bump = 0.4 * np.exp(-(((R - 6.3) / 0.3) ** 2)) if directions == 2 else np.zeros(R.size)
+    bump = 0.8 * np.exp(-(((R - 6.3) / 0.3) ** 2)) if directions == 2 else np.zeros(R.size)
     counts = []
     for seed in range(5):
         many = curves(share, seed=seed)
