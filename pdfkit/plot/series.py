@@ -242,7 +242,7 @@ def _draw_heat(ax: Any, curves: Curves, values: Array, index: Array, size: float
     label = canvas.escaped(curves.label)
     y = _edges(index)
     if y is None:  # scans of one index: by number
-        y, label = np.arange(len(index) + 1) + 0.5, "scan"
+        y, label = np.asarray(np.arange(len(index) + 1) + 0.5, dtype=np.float64), "scan"
     image = ax.pcolormesh(
         _edges(curves.r), y, values, cmap=SIGNED, vmin=-size, vmax=size, rasterized=True, shading="flat"
     )
@@ -258,8 +258,7 @@ def _edges(at: Array) -> Array | None:
     step = np.diff(at)
     if (step <= 0).any():
         return None
-    middle = at[:-1] + step / 2
-    return np.concatenate([[at[0] - step[0] / 2], middle, [at[-1] + step[-1] / 2]])
+    return np.concatenate([[at[0] - step[0] / 2], at[:-1] + step / 2, [at[-1] + step[-1] / 2]])
 
 
 def likeness(
@@ -303,6 +302,7 @@ def likeness(
     canvas.set_frame(panel, canvas.escaped(label), canvas.escaped(label), (float(edges[0]), float(edges[-1])))
     panel.set_ylim(edges[0], edges[-1])
     panel.set_aspect("equal")
+    _free_corner(panel)
     _colour_bar(panel, image, canvas.escaped(name))
     return finished(figure, path, kind)
 
@@ -362,9 +362,18 @@ def _draw_slice(ax: Any, values: Array, name: str, pixel: float, unit: str, sign
     image = ax.imshow(values.T, origin="lower", extent=(0, nx * pixel, 0, ny * pixel), interpolation="nearest",
                       cmap=SIGNED if signed else ORDERED, vmin=low, vmax=high if high > low else low + 1)  # fmt: skip
     canvas.set_frame(ax, f"x ({unit})", f"y ({unit})", (0.0, nx * pixel))
+    _free_corner(ax)
     below, above = bool((known < low).any()), bool((known > high).any())
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     _colour_bar(ax, image, canvas.escaped(name), extend)
+
+
+def _free_corner(ax: Any) -> None:
+    """Leave out the numbers at the lower left corner of a map, where those of x and y would meet."""
+    from matplotlib.ticker import MaxNLocator
+
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune="lower"))
 
 
 def _colour_bar(ax: Any, image: Any, label: str, extend: str = "neither") -> None:
