@@ -373,7 +373,9 @@ def _free_corner(ax: Any) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], prune="lower"))
+        low, high = axis.get_view_interval()
+        ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+        axis.set_ticks([one for one in ticks if low + 0.08 * (high - low) < one <= high])
 
 
 def _colour_bar(ax: Any, image: Any, label: str, extend: str = "neither") -> None:
