@@ -28,6 +28,7 @@ from pdfkit.cli import (
     series,
     simulation,
     trajectories,
+    views,
 )
 from pdfkit.cli.console import command, say
 from pdfkit.errors import PdfkitError, PdfkitWarning, missing
@@ -185,7 +186,7 @@ COMMANDS = (
     *(fits.fit, simulation.simulate, fits.partials, fits.plot, info.info, fits.recipe, simulation.structures),
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, screening.screen, reductions.reduce, fits.compare),
-    *(series.series, trajectories.trajectory),
+    *(series.series, views.series_view, trajectories.trajectory),
     *(checks.verify, checks.bench),
 )
 for _one in COMMANDS:

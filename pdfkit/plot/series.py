@@ -25,6 +25,8 @@ MOST_LINES = 40
 """Curves of a waterfall; of more, every n-th is drawn."""
 MARKED = 80
 """Points that have a mark each."""
+FLAT = 0.6
+"""Height over width of a slice below which maps stand one below the other."""
 ORDERED, SIGNED = "cividis", "RdBu_r"
 QUANTILE = 0.995
 """Part of the values that a scale of colours spans: a few peaks would leave all others grey."""
@@ -337,10 +339,10 @@ def ct_slice(
     if not shown:
         raise PdfkitError("there is no map to plot: give at least one")
     pixel = _checks.number("pixel", pixel, low=0.0, open_low=True)
-    columns = min(len(shown), 3)
+    tall = max(one.shape[1] / one.shape[0] for one in shown.values())
+    columns = min(len(shown), 3 if tall > FLAT else 1)
     rows = math.ceil(len(shown) / columns)
     wide = min(SINGLE * columns, DOUBLE) if width is None else _checks.number("width", width, low=20.0, high=1000.0)
-    tall = max(one.shape[1] / one.shape[0] for one in shown.values())
     height = rows * (min(tall, 2.0) * 0.68 * wide / columns + 16.0)
     figure = canvas.PaperFigure(figsize=(wide / 25.4, height / 25.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -65,6 +65,7 @@ CALLS = {
     "reduce": ("x.iq -s Ni --qmax 14 --rpoly 0.9", "reductions"),
     "compare": ("a.toml c.toml -o compared", "models"),
     "trajectory": ("t.xyz --cell 14 --qmax 15 --rmax 6 -o run.gr", "frames"),
+    "series-view": ("Ni.gr Cu.gr --reference ni=Ni.gr --reference cu=Cu.gr -o seen", "amounts"),
     "verify": ("--topic", "rows"),
     "bench": ("--list", "cases"),
 }
@@ -108,12 +109,14 @@ WRONG = {
     "as_": "poem", "composition": "Xx", "outputs": "gif", "values": "Uiso", "centre": "Qq", "axis": "d",
     "background": "none.iq", "config": "none.cfg", "start": "Uiso", "null": "Nikel", "shell": "Nikel",
     "out": "Ni.gr/below/it.png", "build": "Xx3", "species": "CA", "cell": "large", "topology": "none.pdb",
+    "index": "{none}K", "against": "middle", "reference": "Ni.gr", "total": "two", "law": "third order",
 }  # fmt: skip
 NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
     "series": ["s.toml"], "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "14"],
+    "series-view": ["Ni.gr", "Cu.gr", "--reference", "ni=Ni.gr", "--reference", "cu=Cu.gr"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
     ("build", "limit"): ["candidates", "Cd4S"],
