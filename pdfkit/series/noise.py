@@ -32,6 +32,8 @@ SETTLED = 0.02
 """Relative change of a power that is the last: no series tells one better than that."""
 FLOOR = 1e-3
 """Of the largest power: where there is less, errors of reductions weigh more than noise (as in `whitening`)."""
+NOTHING, QUIET = 1e-18, 1e-6
+"""Least power, of that of the scans, and least square of a level: calculated curves have no noise."""
 STIFFNESS = 30.0
 """λ of the prior of Δ²ln power."""
 
@@ -126,17 +128,18 @@ def _root(basis: Basis, power: Array) -> Array:
 def _powers(basis: Basis, rows: Array, taken: Array) -> tuple[Array, Array]:
     """Return powers (p,) and the level of each scan (m,) from rows (m, k) beside `taken` (q, k)."""
     design = np.linalg.svd(taken, full_matrices=False)[2].T if taken.size else np.zeros((rows.shape[1], 0))
-    power = np.full(basis.knots.size, float((rows**2).mean()))
+    power = np.full(basis.knots.size, float((rows**2).mean()) or 1.0)
+    least = NOTHING * power[0]
     for _ in range(STEPS):
         inverse, weighed, size = _projected(basis, power, design, rows)
-        level = np.sqrt(np.maximum(size, 1e-30))[:, None]
+        level = np.sqrt(np.maximum(size, QUIET))[:, None]
         squares = basis.hats @ (((weighed / level) @ basis.whole.waves) ** 2).sum(axis=0)
         step = squares / (len(rows) * basis.whole.traces(inverse))
-        power = power * step
+        power = np.maximum(power * step, least)
         if np.abs(step - 1.0).max() < SETTLED:
             break
     power = _smoothed(basis, power, rows.shape)
-    size = np.maximum(_projected(basis, power, design, rows)[2], 1e-30)
+    size = np.maximum(_projected(basis, power, design, rows)[2], QUIET)
     return power * size.mean(), np.sqrt(size / size.mean())
 
 

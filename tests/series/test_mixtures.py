@@ -112,6 +112,15 @@ def test_what_no_reference_explains_is_said_with_its_scans(known):
         assert "scan 7, scan 8: more is left than the errors of the data explain" in text
 
 
+def test_calculated_curves_have_no_noise():
+    many = curves(SHARE, size=0.0)
+    found = mixture(many, PURE, total="one")
+    np.testing.assert_allclose(found.amounts[:, 1], SHARE, atol=1e-9)
+    assert found.errors.max() < 1e-6
+    constant = Curves(R, [PURE["wurtzite"].G] * 3, instrument=LAB)
+    np.testing.assert_allclose(mixture(constant, {"one": PURE["wurtzite"]}).amounts, 1.0)
+
+
 def test_table_and_columns_show_what_is_known():
     found = mixture(curves(SHARE, index=np.arange(20.0)), PURE, total="one")
     assert "wurtzite < 0.0" in str(found) or "zincblende < 0.0" in str(found)
