@@ -5,6 +5,8 @@ from .mixtures import Mixture as Mixture
 from .mixtures import mixture as mixture
 from .rates import Activation as Activation
 from .rates import activation as activation
+from .transitions import Transition as Transition
+from .transitions import transition as transition
 from .views import Components as Components
 from .views import differences as differences
 from .views import distances as distances

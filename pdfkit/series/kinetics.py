@@ -139,6 +139,16 @@ class Kinetics:
     the time). time (m,), populations, calc (m, s): what was fitted, and the law there. misfit : χ² over `dof`.
     log_evidence : ln Z by Laplace's method, priors flat in ln k over four decades and in the others over what they can
     be; larger is better, and laws of the same data are compared by it. remarks : what is to be known.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.series import fit_kinetics
+    >>> t = np.linspace(0, 300, 31)
+    >>> first = np.exp(-((0.01 * t) ** 2))
+    >>> found = fit_kinetics(np.column_stack([first, 1 - first]), "avrami", time=t, errors=np.full((31, 2), 0.01))
+    >>> print(f"n = {found['n'][0]:.2f} ± {found['n'][1]:.2f}")
+    n = 2.00 ± 0.02
     """
 
     law: str

@@ -144,7 +144,17 @@ def mixture(
     noise : as for `pca`: "cov", "dG", or "residual", the spectrum of what the references leave; "auto".
 
     Raises PdfkitError for references that the data cannot tell apart, that do not reach over r, or no Qmax.
-    See `Mixture` for an example.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> import pdfkit as pk
+    >>> from pdfkit.series import Curves, mixture
+    >>> lab, r = pk.Instrument(probe="X", qmax=20), np.arange(1.5, 15, 0.02)
+    >>> pure = {name: pk.Model(pk.Crystal.from_file(name, name="c"), lab)(r) for name in ("Ni", "Cu")}
+    >>> scans = [pk.PDF(r, 0.3 * pure["Ni"].G + 0.7 * pure["Cu"].G, instrument=lab)]
+    >>> mixture(scans, pure).amounts.round(6).tolist()
+    [[0.3, 0.7]]
     """
     curves = Curves.of(scans)
     _checks.choice("total", total, ("free", "one"))

@@ -1,7 +1,8 @@
 """The noise of a series: scans as independent numbers of variance 1, whatever is known of their errors.
 
 Where scans bring their covariance, each is whitened with its own. Where they do not, all scans share the spectrum of
-their noise (one instrument, one reduction), each with a level of its own: its powers s at the knots of Q are the most
+their noise (one instrument, one reduction), each with a level of its own as far as levels differ by more than chance:
+powers s at the knots of Q are the most
 likely ones for what the scans leave beside a few curves J (references, components), by restricted maximum likelihood,
 s_j ← s_j·Σᵢ aᵢᵀM_j aᵢ/(m tr PM_j) with C = Σ_j s_j M_j, P = C⁻¹ − C⁻¹J(JᵀC⁻¹J)⁻¹JᵀC⁻¹ and aᵢ = P eᵢ. M_j, and the
 errors slow in Q that every reduction has, are those of `pdfkit.fitting.basis`. Few scans tell powers poorly: these are
@@ -140,7 +141,13 @@ def _powers(basis: Basis, rows: Array, taken: Array) -> tuple[Array, Array]:
             break
     power = _smoothed(basis, power, rows.shape)
     size = np.maximum(_projected(basis, power, design, rows)[2], QUIET)
-    return power * size.mean(), np.sqrt(size / size.mean())
+    return power * size.mean(), np.sqrt(_shrunk(size / size.mean(), rows.shape[1] - design.shape[1]))
+
+
+def _shrunk(size: Array, dof: int) -> Array:
+    """Return variances about 1 of scans, drawn to 1 by the part of their scatter that so many numbers each explain."""
+    excess = max(float(np.mean((size - 1.0) ** 2)) - 2.0 / dof, 0.0)
+    return np.asarray(1.0 + excess / (excess + 2.0 / dof) * (size - 1.0))
 
 
 def _projected(basis: Basis, power: Array, design: Array, rows: Array) -> tuple[Array, Array, Array]:

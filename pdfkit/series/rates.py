@@ -32,6 +32,13 @@ class Activation:
     law : "arrhenius" or "eyring". energy, energy_error : kJ/mol, E or ΔH‡. other, other_error : ln A (k in its own
     unit), or ΔS‡ in J/(mol K). correlation : of the two. middle : K, where the line is known best; there, level and
     level_error are ln k, or ΔG‡ in kJ/mol. misfit : χ² over dof with the errors given, None without. dof : points − 2.
+
+    Example
+    -------
+    >>> from pdfkit.series import activation
+    >>> found = activation([300, 310, 320, 330], [-6.1, -5.0, -4.1, -3.0], 0.1, law="eyring")
+    >>> print(f"ΔG‡ = {found.level:.2f} ± {found.level_error:.2f} kJ/mol at {found.middle:.0f} K")
+    ΔG‡ = 89.10 ± 0.13 kJ/mol at 315 K
     """
 
     law: str

@@ -105,6 +105,15 @@ class Components:
     r (n,) Å. mean (n,): 0 for parts. curves (c, n): components of unit length (PCA), or parts. amounts (m, c): G of a
     scan is mean + amounts @ curves. explained (c,): share of the sum of squares about the mean; for parts, of what each
     adds. count : how many stand above the noise, None where that cannot be told. remarks : how, and what to know.
+
+    Example
+    -------
+    >>> import numpy as np
+    >>> from pdfkit.series import Curves, pca
+    >>> r, share = np.arange(1.0, 10.0, 0.05), np.linspace(0, 1, 6)[:, None]
+    >>> found = pca(Curves(r, share * np.sin(3 * r) + (1 - share) * np.sin(2 * r)))
+    >>> print(found.count, f"{found.explained[0]:.0%}", found.remarks[0], sep="; ")
+    None; 100%; how many components stand above the noise is not known: give qmax in Å⁻¹
     """
 
     r: Array
