@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
 
 # Seconds: of a listed pair until it is drawn, and of each of its derivatives; of one that is found and not listed.
-LISTED, LISTED_CHANGE, FOUND = 3.5e-8, 1.5e-8, 2.5e-9
+LISTED, LISTED_CHANGE, FOUND = 5e-8, 1.5e-8, 2.5e-9
 # Pairs are listed where that takes less than this many times what it takes to share them between nodes.
 MERGE_ABOVE = 1.0
 # Pairs that no operation makes equal: with fewer, those that a fit keeps equal are not looked for.
