@@ -102,7 +102,7 @@ def large_cell(count: int, rmax: float) -> Prepared:
     def check() -> tuple[str, float, float, str]:
         about = {name: getattr(INSTRUMENT, name) for name in ("probe", "qmax", "qdamp", "qbroad")}
         whole = read_trajectory([structure.to_ase()]).pdf(0.01, rmax, 0.01, Uiso=motion, **about).G
-        return "the box of a trajectory", relative(run(), whole), 2e-3, "how far beyond r ripples are followed"
+        return "the box of a trajectory", relative(run(), whole), 1e-5, "how far beyond r ripples are followed"
 
     return Prepared(run, check=check, per=_pairs(count, rmax), unit="pairs")
 
