@@ -25,7 +25,6 @@ from pdfkit.fitting.residuals import Residuals, global_quantities
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed
 from pdfkit.fitting.search import Found, staged
 from pdfkit.fitting.starts import Search
-from pdfkit.model.evaluate import SAME_RANGE
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, make_parameters
@@ -36,8 +35,6 @@ from pdfkit.results.result import FitResult
 ROUGHLY = 1e-4
 """Tolerance of a first fit, whose residual gives the weights of the next."""
 MOST_SPECTRA = 3
-ROUGH_RANGE = 0.25
-"""Share of the range of ripples that may be missing where weights follow from what is left."""
 MOST_PREPARED = 2
 """Fits more, at the most, because U, cell or damping ended far from where models were prepared for."""
 SAME = 0.05
@@ -195,10 +192,8 @@ def _settled(
     residuals: Residuals, outcome: Outcome, progress: Progress | None, goes_on: bool = False
 ) -> tuple[Residuals, Outcome]:
     """Fit on with models prepared for where the fit ended, so that the end depends on no start; unless it goes on."""
-    if residuals.follows:  # it was, at each step
-        return residuals, outcome
     for _ in range(MOST_PREPARED):
-        here = residuals.near(outcome.x, ROUGH_RANGE if goes_on else SAME_RANGE)
+        here = residuals.near(outcome.x)
         if here is residuals or goes_on or not outcome.converged:
             return here, outcome
         residuals, outcome = here, minimise(here, residuals.problem.settings.max_nfev, progress, outcome)
@@ -216,7 +211,7 @@ def _weighed(
         better = reweighed(residuals, outcome.x, inside)
         if better is None:  # what the data say of their errors holds, or there is no noise
             return residuals, minimise(residuals, most, progress, outcome), said
-        residuals, said = better.residuals.following(), better.said
+        residuals, said = better.residuals, better.said
         residuals.restraint_scale = 1.0 if better.weighs else scale
         outcome = minimise(residuals, most, progress, outcome)
         if not better.weighs:

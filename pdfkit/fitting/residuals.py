@@ -17,7 +17,7 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.spectrum import spectral
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
-from pdfkit.model.evaluate import SAME_RANGE, Evaluator
+from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
@@ -205,7 +205,6 @@ class Residuals:
         known = problem.restraint_scale
         self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
-        self.follows = False
         self._known: list[Visited] = []
         self._past: list[Visited] = []
         self.wall = self._wall()
@@ -329,8 +328,6 @@ class Residuals:
         for known, curves in self._known:
             if np.array_equal(known, x):
                 return curves
-        if self.follows:
-            self._prepare(self._near(x))
         curves = self.curves(x)
         self._known = [(x.copy(), curves), *self._known][:REMEMBERED]
         return curves
@@ -367,28 +364,21 @@ class Residuals:
         out.wall = out._wall()
         return out
 
-    def near(self, x: Array, same: float = SAME_RANGE) -> Residuals:
+    def near(self, x: Array) -> Residuals:
         """Return the same, prepared for values near x: itself, where it is.
 
-        Models follow ripples as far as U, cell and damping ask for; those that a fit began with may be far off. same:
-        what share of the range may be missing.
+        Models follow ripples as far as U, cell and damping ask for; those that a fit began with may be far off.
         """
-        made = self._near(x, same)
+        made = self._near(x)
         if all(one is s.evaluate for one, s in zip(made, self.sets, strict=True)):
             return self
         out = copy(self)
         out._prepare(made)
         return out
 
-    def following(self) -> Residuals:
-        """Return the same, which from here on is prepared for each x that it is computed at."""
-        out = copy(self)
-        out.follows = True
-        return out
-
-    def _near(self, x: Array, same: float = SAME_RANGE) -> list[Evaluator]:
+    def _near(self, x: Array) -> list[Evaluator]:
         values = self.mapping(x)[0]
-        return [s.evaluate.near(values[rows], same) for s, rows in zip(self.sets, self.rows, strict=True)]
+        return [s.evaluate.near(values[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
 
     def _prepare(self, made: list[Evaluator]) -> None:
         """Compute models by these evaluators from here on; what others gave is only what was near."""

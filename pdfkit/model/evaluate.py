@@ -119,11 +119,10 @@ class Evaluator:
         weighted = self._in_q and (len(phases) > 1 or len(phases[0].composition()) > 1)
         self._blur = model_cut.WEIGHT_RANGE if weighted else 0.0
 
-    def near(self, values: Array, same: float = SAME_RANGE) -> Evaluator:
+    def near(self, values: Array) -> Evaluator:
         """Return the same for values (n,) near these: itself, where its ripples are followed as far as these ask for.
 
         How far follows from U, cell and damping (`cut.ripple_range`), of the phases that an evaluator was made of.
-        same : share of that range that may be missing.
         """
         if not self._terminated:
             return self
@@ -131,7 +130,7 @@ class Evaluator:
         moved = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in self.phases)
         told = replace(self.instrument, qdamp=float(values[QDAMP]), qtail=float(values[QTAIL]))
         extra = _range(moved, told, self._end)
-        if abs(extra - self._extra) <= same * extra:
+        if abs(extra - self._extra) <= SAME_RANGE * extra:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
         out._extra = extra
