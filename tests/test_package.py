@@ -230,6 +230,8 @@ def test_fits_load_of_lmfit_what_they_use_and_the_rest_comes_when_asked_for() ->
     )
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "whole", done.stderr
+    named = "import pdfkit as pk; pk.Parameters(); import lmfit; assert lmfit.__version__ and lmfit.__name__ == 'lmfit'"
+    subprocess.run([sys.executable, "-c", named], check=True)
     first = "import lmfit, pdfkit as pk; assert issubclass(pk.Parameters, lmfit.Parameters) and lmfit.Minimizer"
     subprocess.run([sys.executable, "-c", first], check=True)
 

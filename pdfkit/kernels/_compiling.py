@@ -42,12 +42,18 @@ def _uncollected() -> Iterator[None]:
 
 @contextmanager
 def _remembered() -> Iterator[None]:
-    """Keep what numba finds for an operation on numbers and arrays until the outermost kernel is compiled."""
+    """Keep what numba finds for an operation on numbers and arrays until the outermost kernel is compiled.
+
+    These are inner parts of numba: where another version has them elsewhere, compiling takes the longer time.
+    """
     from numba.core import types
     from numba.core.types import containers, functions
 
-    operators: Any = functions.BaseFunction
-    resolve = operators.get_call_type
+    operators: Any = getattr(functions, "BaseFunction", None)
+    resolve = getattr(operators, "get_call_type", None)
+    if resolve is None:
+        yield
+        return
     plain = (types.Number, types.Boolean, types.Array, containers.BaseTuple)
     found: dict[Any, Any] = {}
 

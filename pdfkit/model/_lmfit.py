@@ -22,7 +22,7 @@ class _Unfinished(ModuleType):
     """A package whose modules can be imported, and whose own code runs when one asks for anything else."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__version__":  # what the machinery of imports asks for
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
         _finish(self)
         return getattr(self, name)
