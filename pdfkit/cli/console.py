@@ -79,7 +79,7 @@ def command(function: Callable[..., Printed]) -> Callable[..., None]:
     def run(json: bool = False, **options: Any) -> None:
         with _options_named(function), _remarks() as remarks:
             found = function(**options)
-        _print(function.__name__, found, remarks, json)
+        _print(function.__name__.replace("_", "-"), found, remarks, json)
 
     about = inspect.signature(function, eval_str=True)
     last = inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=AsJson)
