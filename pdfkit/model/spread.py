@@ -25,6 +25,10 @@ FEW, SAMPLE = 500, 1000
 # Seconds: of a peak drawn alone, and each of its points; of one that is shared, each part of it, and a point of an FFT.
 ALONE, POINT = 1.6e-8, 8e-10
 SHARED, TILE, FFT_POINT = 1.2e-8, 4e-9, 7e-9
+# Seconds that finding out may take: what is drawn one by one in less is not thought about.
+DECIDING = 2e-4
+# Least and largest widths are taken from a ladder of this ratio, so that those of one fit share what widens them.
+RUNG = 1.02
 # Bytes that tables of what is shared may take at a time.
 LARGEST = 1e8
 # σ beyond which nothing is left of a peak.
@@ -44,6 +48,7 @@ class Plan:
     widths: int
 
     @classmethod
+    @lru_cache(maxsize=64)
     def of(cls, narrowest: float, widest: float, step: float, count: int, qmax: float) -> Plan:
         """Return what is fine enough for σ from narrowest to widest on `count` points `step` apart, up to qmax."""
         from scipy import fft
@@ -60,6 +65,11 @@ class Plan:
         coarse = count + 2 * low
         return cls(step, finer, low, finer * 2 * fft.next_fast_len((coarse + 1) // 2, real=True), (first - 1) * between,
                    between, widths)  # fmt: skip
+
+
+def _rung(width: float) -> float:
+    """Return the next width on the ladder that is not larger."""
+    return float(RUNG ** math.floor(math.log(width) / math.log(RUNG)))
 
 
 def _alias(phase: Array) -> Array:
@@ -111,7 +121,9 @@ def planned(found: Peaks, curves: Array, step: float, qmax: float) -> Plan | Non
     narrowest, widest = math.sqrt(variance.min(where=there, initial=math.inf)), math.sqrt(max(0.0, variance.max()))
     if not widest > 0.0:
         return None
-    plan = Plan.of(narrowest, widest, step, curves.shape[2], qmax)
+    if n * (ALONE + 2.0 * REACH * widest / step * POINT * curves.shape[1]) < DECIDING:
+        return None
+    plan = Plan.of(_rung(narrowest), RUNG * _rung(widest), step, curves.shape[2], qmax)
     some = found.dpeak[:: 1 + n // SAMPLE]
     changed = np.count_nonzero(some, axis=0) * (n / some.shape[0])
     seen = variance[:: 1 + n // SAMPLE]

@@ -86,8 +86,11 @@ class Choice:
             counted = _counted.counted_sums(self.crystal._key, atoms, args, reach)
             if counted is not None:
                 return binned_table(*counted, args)
-        classes = _pairs.Classes.of(atoms, point.u, min(1.0, width[4]), reach, visited)
         listed = self._listed_seconds(args, reach, alike)
+        sharp = min(1.0, width[4])
+        if not many and listed < MERGE_ABOVE * self._least_seconds(point, sharp, args, reach):
+            return None
+        classes = _pairs.Classes.of(atoms, point.u, sharp, reach, visited)
         if not many and listed < MERGE_ABOVE * self._shared_seconds(classes, args, reach):
             return None
         return _pairs.shared_table(self.order, classes, atoms, args, reach, visited)
@@ -97,10 +100,18 @@ class Choice:
 
     def _shared_seconds(self, classes: Classes, args: Arguments, reach: float) -> float:
         """Return the time of the peaks of nodes; directions of few atoms change few pairs."""
-        visited, curves = self.visited * reach**3, 1 + args.kind.size
-        nodes = min(classes.s.size * reach / classes.h, 4.0 * visited * classes.each)
+        visited = self.visited * reach**3
         _, dx, du, _, docc = args.tangents
         moved = (dx != 0.0).any(axis=2) | (du != 0.0) | (docc != 0.0)
         parts = float(np.where(args.kind & kernels.CELL, 1.0, 2.0 * moved.mean(axis=1)).sum()) if moved.size else 0.0
         add = _pairs.ADD_SECONDS * classes.each * (1.0 + parts)
-        return visited * (FOUND + add) + nodes * _pairs.NODE_SECONDS * (1 + 0.4 * (curves - 1))
+        return visited * (FOUND + add) + self._node_seconds(classes.s.size, classes.each, classes.h, args, reach)
+
+    def _least_seconds(self, point: Point, sharp: float, args: Arguments, reach: float) -> float:
+        """Return a time that the nodes take at least: of one class for each species pair. It is soon found out."""
+        least = self._node_seconds(len(self.crystal._atoms.pairs), 1, _pairs.distance(point.u, sharp), args, reach)
+        return self.visited * reach**3 * (FOUND + _pairs.ADD_SECONDS) + least
+
+    def _node_seconds(self, classes: int, each: int, h: float, args: Arguments, reach: float) -> float:
+        nodes = min(classes * reach / h, 4.0 * self.visited * reach**3 * each)
+        return nodes * _pairs.NODE_SECONDS * (1 + 0.4 * args.kind.size)

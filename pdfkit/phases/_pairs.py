@@ -71,9 +71,7 @@ class Classes:
 
         sharp : the least factor of σ; visited : how many pairs there are to reach (Å).
         """
-        least = max(2.0 * float(u.min()), SMALLEST_VARIANCE)
-        h = NODES * sharp * math.sqrt(least)
-        h = min(max(1.25 ** math.floor(math.log(h) / math.log(1.25)), FINEST), COARSEST)
+        h = distance(u, sharp)
         by_kind, shared = _by_kind(atoms, u), _shared(atoms, u)
         costs = [
             visited * ADD_SECONDS * each + one[2].size * NODE_SECONDS * reach / h
@@ -85,6 +83,12 @@ class Classes:
     def each(self) -> int:
         """How many classes a pair is shared between."""
         return 4 if self.widths[2] else 1
+
+
+def distance(u: Array, sharp: float) -> float:
+    """Return how far apart (Å) nodes in r may be."""
+    h = NODES * sharp * math.sqrt(max(2.0 * float(u.min()), SMALLEST_VARIANCE))
+    return min(max(1.25 ** math.floor(math.log(h) / math.log(1.25)), FINEST), COARSEST)
 
 
 def _by_kind(atoms: Atoms, u: Array) -> tuple[IntArray, IntArray, IntArray, Array, Array]:
