@@ -25,7 +25,7 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.model.model import Model
 from pdfkit.results.result import FitResult
 from pdfkit.series.plan import index_of
-from pdfkit.series.posed import Measure, PosedScan, Progress, Template, measured, one_by_one, posed, values
+from pdfkit.series.posed import Lean, Measure, PosedScan, Progress, Template, measured, one_by_one, posed, values
 
 VAGUE = 100.0
 """Curvature, in units of the prior, below which the width of the likelihood is looked for on the data."""
@@ -113,10 +113,11 @@ def scan_evidence(
         raise ParameterError('models and free need the same two names or more: {"t": …, "o": …}', key="models")
     fits = {name: one_by_one(one, pdfs, tuple(free[name]), progress, **options) for name, one in models.items()}
     own = {name: _free(found) for name, found in fits.items()}
-    templates = {name: Template(one, ()) for name, one in own.items()}
+    scans_of = {name: _kept(found, own[name]) for name, found in fits.items()}
+    x = {name: [values(one, own[name], ()) for one in found] for name, found in fits.items()}
     best = [min(models, key=lambda name: fits[name][k].rw) for k in range(len(pdfs))]
-    measure = measured([fits[name][k] for k, name in enumerate(best)], [templates[name] for name in best])
-    lnz = np.column_stack([_ln_evidence(fits[name], own[name], measure) for name in models])
+    measure = measured([scans_of[name][k] for k, name in enumerate(best)], [x[name][k] for k, name in enumerate(best)])
+    lnz = np.column_stack([_ln_evidence(scans_of[name], np.array(x[name]), measure) for name in models])
     return ScanEvidence(tuple(models), t, lnz, fits, measure.remarks)
 
 
@@ -125,14 +126,19 @@ def _free(fits: Sequence[FitResult]) -> tuple[str, ...]:
     return tuple(name for name in fits[0].free if all(name in one.free for one in fits))
 
 
-def _ln_evidence(fits: Sequence[FitResult], own: Sequence[str], measure: Measure) -> Array:
-    """Return ln Z (S,) of one model."""
-    scans, _ = posed(fits, own, (), measure)
-    x = np.array([values(one, own, ()) for one in fits])
+def _kept(fits: Sequence[FitResult], own: Sequence[str]) -> list[Lean]:
+    """Return what is to be kept of the fits of one model."""
+    template = Template(own, ())
+    return [template.lean(one) for one in fits]
+
+
+def _ln_evidence(scans: Sequence[Lean], x: Array, measure: Measure) -> Array:
+    """Return ln Z (S,) of one model whose fits ended at x (S, n)."""
+    known, _ = posed(scans, list(x), measure)
     reach = 2.0 * np.abs(x).max(axis=0)
-    low, high = scans[0].limits.T
+    low, high = known[0].limits.T
     width = np.where(np.isfinite(high), high, reach) - np.where(np.isfinite(low), low, -reach)
-    return np.array([_laplace(scan, row, width) for scan, row in zip(scans, x, strict=True)])
+    return np.array([_laplace(lean.scan(), row, width) for lean, row in zip(known, x, strict=True)])
 
 
 def _laplace(scan: PosedScan, x: Array, width: Array) -> float:

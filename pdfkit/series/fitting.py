@@ -30,15 +30,15 @@ from pdfkit.fitting.posing import Bounds
 from pdfkit.model.model import Model
 from pdfkit.results.problem import FitSettings
 from pdfkit.screening.run import Clock
-from pdfkit.screening.settings import Work, check_names, grouped, shows_options, whole
+from pdfkit.screening.settings import Work, check_names, grouped, shows_options
 from pdfkit.series.log import Key, Log
 from pdfkit.series.result import SeriesResult
 from pdfkit.series.scans import Series
 from pdfkit.series.store import Setting, write_series
 from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, lost, run_chains, values_of, warm_up
+from pdfkit.series.ways import FILE, HOW, JOINED, NAMES, OF, Way, check_way, joined
 
-HOW = ("sequential", "independent")
-FILE, JOURNAL = "series.h5", "series.jsonl"
+JOURNAL = "series.jsonl"
 APART = 0.3
 """Standard errors between the ends of two fits from which on they are two minima."""
 STANDS_OUT = 1.15
@@ -49,7 +49,7 @@ a and b exchanged, neighbours then have the same."""
 WAITING = "not fitted yet"
 
 
-@shows_options(Work)
+@shows_options(Way, Work)
 def fit_series(
     model: Model,
     scans: Any,
@@ -63,35 +63,39 @@ def fit_series(
     restraints: Sequence[Any] = (),
     use_errors: bool = True,
     settings: FitSettings | None = None,
-    search: str = "staged",
     variables: Mapping[str, float] | None = None,
     curves: bool = False,
-    block: int = 32,
     work: Work | None = None,
     **options: Any,
 ) -> SeriesResult:
-    """Fit every scan of a series with one model and return a row for each, with errors, or why there is none.
+    """Fit the scans of a series with one model and return a row for each, with errors, or why there is none.
 
     Parameters
     ----------
     model : start values. scans : a series, as `read_series` returns it, or a list of PDFs.
     how : "sequential": each scan starts from where its neighbour ended, from both sides, and the better end is kept;
-        where they differ the row says so. "independent": each starts from the values of the model.
+        where they differ the row says so. "independent": each starts from the values of the model. "parametric": one
+        fit of all, in which parameters follow laws of the index. "windows": one data set over [r0, r0 + window],
+        [r0 + step, …]; the index is the middle r. "map": neighbours on a line or a grid are alike, as strongly as the
+        evidence asks for.
     free, ties, bounds, restraints, use_errors, settings, rmin, rmax (Å) : as for `pdfkit.fit`. variables : numbers of
         the fit alone, for ties to use.
-    search : of fits that start from the model: "staged" or "plain", as for `pdfkit.fit`; those that start from a
-        neighbour are plain.
     curves : keep r, observed and calculated G(r) of each scan as well.
-    block : in a sequence, scans between two that are fitted from the model; blocks are fitted side by side.
-    work, options : where and how the work is done (`pdfkit.screening.Work`), or its options by name: executor,
-        workers, chunk, out, resume, progress. out : a folder, in which series.h5 (NeXus) has the results and
-        series.jsonl is the journal that a killed run is taken up from.
+    options, by name. search (sequential, independent, windows): of fits that start from the model, "staged" or "plain",
+        as for `pdfkit.fit`. block (sequential): scans between two that are fitted from the model; blocks are fitted
+        side by side. laws, shared, start, like (parametric): name → law, such as {"a": "linear", "Uiso": "debye"},
+        names that all scans share, start values of parameters of expressions, a result whose noise counts here as well,
+        for `result.laws.better_than` (see `pdfkit.series.parametric.fit_parametric`). window, step (windows): Å.
+        mapped, rounds (map): which of `free` neighbours share, how often places are looked at again.
+    work, or its options by name: where and how the work is done (`pdfkit.screening.Work`): executor, workers, chunk,
+        out, resume, progress. out : a folder, in which series.h5 (NeXus) has the results; of sequential and independent
+        fits series.jsonl is the journal that a killed run is taken up from. Other fits run in this process.
 
     A scan that cannot be read or fitted is a row with the reason; the others go on.
 
     Raises
     ------
-    ParameterError : a name that does not exist, or nothing free. PdfkitError : no scans, a journal of another problem,
+    ParameterError : a name that does not exist, nothing free, an option that `how` does not take. PdfkitError : no scans, a journal of another problem,
     an executor that broke. WriteError : the disk is full, or takes no files. What was finished is kept.
 
     Example
@@ -105,10 +109,11 @@ def fit_series(
     >>> result["ni.a"].values.round(4).tolist(), result.status
     ([3.52, 3.524, 3.528], ('fitted', 'fitted', 'fitted'))
     """
-    check_names(options, Work.__dataclass_fields__)
-    work = grouped("work", work, options)
     _checks.choice("how", how, HOW)
-    _checks.choice("search", search, ("staged", "plain"))
+    check_names(options, (*NAMES, *Work.__dataclass_fields__))
+    check_way(how, options)
+    work = grouped("work", work, {name: one for name, one in options.items() if name not in OF})
+    way = Way(**{name: one for name, one in options.items() if name in OF})
     problem = SeriesProblem(
         _checks.instance("model", model, Model, "a pdfkit.Model"),
         _checks.names("free", free),
@@ -122,8 +127,9 @@ def fit_series(
         dict(variables or {}),
         _checks.flag("curves", curves),
     )
-    plan = Plan(how, search, whole("block", block, 2))
-    return run_series(Series.of(scans), problem, plan, work)
+    if how in JOINED:
+        return joined(how, scans, problem, way, work)
+    return run_series(Series.of(scans), problem, Plan(how, way.search, way.block), work)
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ def run_series(series: Series, problem: SeriesProblem, plan: Plan, work: Work) -
                 raise WriteError(f"{error} ({len(run.best)} of {len(series)} scans are finished)") from None
             raise
         if work.out is None:
-            return SeriesResult.of(series, setting.names, setting.free, list(run))
+            return SeriesResult.of(series, setting.names, setting.free, list(run), **setting.more)
         return SeriesResult.load(write_series(Path(work.out) / FILE, series, setting, run))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,8 @@ class Map:
     failed: Mapping[Place, str]
     model: Model
     seconds: float
+    seen: Mapping[Place, tuple[Lean, Array]] = field(repr=False)
+    """Places with a fit of their own, and their numbers, own ones and those of the map."""
 
     @property
     def errors(self) -> Array:
@@ -104,10 +106,9 @@ class Map:
 
 @dataclass(frozen=True, eq=False)
 class _Voxel:
-    """A place that has been fitted: what was kept of it, the size of its noise, and its numbers x (n,)."""
+    """A place that has been fitted: what was kept of it, and its numbers x (n,)."""
 
     lean: Lean
-    size: float
     x: Array
 
 
@@ -193,6 +194,7 @@ def fit_map(
         failed=failed,
         model=model,
         seconds=time.perf_counter() - started,
+        seen={place: (found[place].lean, one.x) for place, one in told.items()},
     )
 
 
@@ -283,13 +285,13 @@ def _best(prepared: PreparedFit, pdf: PDF, start: Mapping[str, float] | None) ->
 
 
 def _voxel(template: Template, result: FitResult) -> _Voxel:
-    lean, x = template.lean(result, result.problem.datasets[0].noise), values(result, template.own, template.led)
-    return _Voxel(lean, size_of(lean.scan(), x), x)
+    lean, x = template.lean(result), values(result, template.own, template.led)
+    return _Voxel(replace(lean, size=size_of(lean.scan(), x)), x)
 
 
 def _told(voxel: _Voxel, x: Array, no: int) -> _Told:
     """Return what a place says to first order at its numbers x (n,), the first `no` of them its own."""
-    scan = voxel.lean.scan(voxel.size)
+    scan = voxel.lean.scan()
     rest = Eliminated.of(scan.triangle(x), np.ones(no, dtype=bool))
     waves = scan.waves(x)
     by_led = np.linalg.solve(rest.Roo, rest.Rol) if no else np.zeros((0, x.size))

@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field, fields
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdfkit import _checks
-from pdfkit._checks import Array
-from pdfkit._table import aligned, frame, wrapped
+from pdfkit._checks import Array, IntArray
+from pdfkit._table import frame
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.model.model import Model
-from pdfkit.results.report import uncertain
-from pdfkit.results.result import FitResult
 from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
+from pdfkit.series.lawfit import LawFit, place_of
 from pdfkit.series.plan import Given, Plan, index_of, indices, planned
-from pdfkit.series.posed import Bounds, Measure, PosedScan, Progress, one_by_one, posed, tables, values
+from pdfkit.series.posed import Bounds, Lean, Measure, Progress, Template, errors, in_turn, posed, tables, values
 from pdfkit.series.spread import ln_evidence, spread
 
 if TYPE_CHECKING:
@@ -37,66 +36,48 @@ SEEN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class ParametricFit:
-    """What a parametric fit found.
+class ParametricFit(LawFit):
+    """What a parametric fit found: laws, and what they make of every scan that could be fitted.
 
-    plan : laws and index. names, values (K,), covariance (K, K): the parameters of the laws; NaN rows belong to what is
-    on a bound or not determined. columns: names of the parameters of each scan, its own, then those that laws lead;
-    table, errors (S, n): their values and standard errors. chi2 (S,): of each scan, in units of the noise that its own
-    fit shows; rw (S,). lnz: ln of the evidence, to be compared with that of other laws by `better_than`. common: the
-    correlation of the residuals of two scans. fits: those of single scans; measure: the noise that they show.
+    columns : names of the parameters of each scan, its own, then those that laws lead. table, errors (S, n): their
+    values and standard errors; covariances (S, n, n). alone, alone_errors (S, n): those of fits of each scan by itself.
+    chi2 (S,): of each scan, in units of the noise that its own fit shows; rw (S,). positions (S,): of these scans in
+    the series; failed: position → why a scan has no fit, and counts for nothing. scans: what was kept of each.
 
     Example
     -------
     See `fit_parametric`.
     """
 
-    plan: Plan
-    names: tuple[str, ...]
-    values: Array
-    covariance: Array
     columns: tuple[str, ...]
     table: Array
-    errors: Array
+    covariances: Array
+    alone: Array
+    alone_errors: Array
     chi2: Array
     rw: Array
-    lnz: float
-    common: float
-    converged: bool
+    positions: IntArray
+    failed: Mapping[int, str]
     evaluations: int
     seconds: float
-    remarks: tuple[str, ...]
-    fits: tuple[FitResult, ...] = field(repr=False)
-    measure: Measure = field(repr=False)
+    scans: tuple[Lean, ...] = field(repr=False)
 
-    def __getitem__(self, name: str) -> tuple[float, float]:
-        """Return value and standard error of a parameter of the laws."""
-        k = self._place(self.names, name)
-        return float(self.values[k]), math.sqrt(self.covariance[k, k])
+    @property
+    def errors(self) -> Array:
+        """Standard errors (S, n) of the table."""
+        return np.asarray(np.sqrt(np.einsum("sii->si", self.covariances)))
+
+    @property
+    def laws(self) -> LawFit:
+        """What is known of the laws, without the scans."""
+        return LawFit(**{one.name: getattr(self, one.name) for one in fields(LawFit)})
 
     def along(self, name: str, t: Sequence[float] | Array | None = None) -> tuple[Array, Array]:
         """Return values and standard errors of a parameter of the scans, or of a law at other indices t."""
         if t is None and name not in self.plan.laws:
-            k = self._place(self.columns, name)
+            k = place_of(self.columns, name)
             return self.table[:, k], self.errors[:, k]
-        plan = self.plan if t is None else self.plan.along(np.asarray(t, dtype=float))
-        value, slopes = plan.each(self.values)[name]
-        known = np.nan_to_num(self.covariance)
-        return value, np.sqrt(np.einsum("ik,kl,il->i", slopes, known, slopes))
-
-    def _place(self, names: Sequence[str], name: str) -> int:
-        if name not in names:
-            raise ParameterError(f"no parameter is called {name!r}: there are {', '.join(names)}", key=name)
-        return list(names).index(name)
-
-    def better_than(self, other: ParametricFit) -> float:
-        """Return ln of the odds for these laws against others on the same scans, in the same noise.
-
-        PdfkitError where the noise is not the same: give like= to the second fit.
-        """
-        if self.measure is not other.measure:
-            raise PdfkitError("these fits are in the measure of different noise: give like= the one to the other fit")
-        return self.lnz - other.lnz
+        return super().along(name, t)
 
     def columns_of(self) -> dict[str, Any]:
         """Return the scans as columns: index, each parameter and its error, χ², Rw."""
@@ -109,15 +90,8 @@ class ParametricFit:
         """Return the scans as a `pandas.DataFrame`, one a row."""
         return frame(self.columns_of())
 
-    def __str__(self) -> str:
-        rows = [("parameter", "value")]
-        sigma = np.sqrt(np.diag(self.covariance))
-        rows += [(name, uncertain(v, e)) for name, v, e in zip(self.names, self.values, sigma.tolist(), strict=True)]
-        head = (
-            f"Parametric fit of {len(self.rw)} scans, {self.plan.called} = {self.plan.t.min():g} to "
-            f"{self.plan.t.max():g}: Rw = {self.rw.min():.4f} to {self.rw.max():.4f}, ln Z = {self.lnz:.1f}"
-        )
-        return "\n".join([head, *aligned(rows, indent="  "), *(wrapped(one, "  ") for one in self.remarks)])
+    def _head(self) -> str:
+        return f"{self._span()}: Rw = {self.rw.min():.4f} to {self.rw.max():.4f}, ln Z = {self.lnz:.1f}"
 
 
 def fit_parametric(
@@ -129,7 +103,7 @@ def fit_parametric(
     free: Iterable[str] = (),
     start: Mapping[str, float] | None = None,
     bounds: Bounds | None = None,
-    like: ParametricFit | None = None,
+    like: LawFit | None = None,
     called: str | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -154,10 +128,12 @@ def fit_parametric(
     options : rmin, rmax, ties, params, restraints, use_errors, settings, as for `pdfkit.fit`.
     progress : called with (scans fitted by themselves, all).
 
+    A scan that cannot be read or fitted is left out, and `failed` says why.
+
     Raises
     ------
     ParameterError : an unknown law or name, an index without a span, a parameter that is free and led as well.
-    PdfkitError : a scan that cannot be fitted, with its number.
+    PdfkitError : fewer than two scans that can be fitted, with the reason of the first.
 
     Example
     -------
@@ -176,19 +152,63 @@ def fit_parametric(
     """
     started = time.perf_counter()
     index, called = index_of(scans, index, called)
-    pdfs, start = list(scans), dict(start or {})
-    if len(pdfs) < 2:
-        raise PdfkitError(f"a law needs several scans, and {len(pdfs)} is there: fit it by itself with pdfkit.fit")
-    plan, own = planned(model, indices(index, len(pdfs), called), called, laws, _checks.names("free", free), start)
+    start, known = dict(start or {}), scans if isinstance(scans, Sized) else list(scans)
+    if len(known) < 2:
+        raise PdfkitError(f"a law needs several scans, and {len(known)} is there: fit it by itself with pdfkit.fit")
+    plan, own = planned(model, indices(index, len(known), called), called, laws, _checks.names("free", free), start)
     of_model, of_laws = _split(model, plan, bounds or {})
-    if like is not None and len(like.fits) != len(pdfs):
-        raise PdfkitError(f"like= has {len(like.fits)} scans and here are {len(pdfs)}: give a fit of the same scans")
-    fits = one_by_one(model, pdfs, [*own, *plan.led], progress, bounds=of_model, **options)
-    posed_scans, measure = posed(fits, own, plan.led, like.measure if like else None)
-    x = np.array([values(one, own, plan.led) for one in fits])
-    arrow, ranges = _arrow(posed_scans, plan, len(own), of_laws, start)
-    found = _found(arrow, x, _starts(plan, x[:, len(own) :], start, arrow.limits))
-    return _result(posed_scans, fits, plan, own, found, ranges, arrow, measure, time.perf_counter() - started)
+    alone = _each(model, known, own, plan, progress, bounds=of_model, **options)
+    if like is not None and (like.measure is None or len(like.measure.noises) != len(alone.scans)):
+        raise PdfkitError("like= is no parametric fit of the same scans made in this session: give one, or leave it out")
+    plan = plan.along(plan.t[alone.positions])
+    if not np.ptp(plan.t) > 0:
+        raise PdfkitError(f"all scans that could be fitted have the same {called}: nothing can follow it")
+    scans_, measure = posed(alone.scans, list(alone.x), like.measure if like else None)
+    arrow, ranges = _arrow(scans_, plan, len(own), of_laws, start)
+    found = _found(arrow, alone.x, _starts(plan, alone.x[:, len(own) :], start, arrow.limits))
+    return _result(_Problem(scans_, plan, own, arrow, ranges, measure), alone, found, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, eq=False)
+class _Alone:
+    """Scans that could be fitted by themselves: where they stand, what they found (S, n), with errors."""
+
+    positions: IntArray
+    scans: list[Lean]
+    x: Array
+    errors: Array
+    failed: dict[int, str]
+
+
+def _each(
+    model: Model, scans: Iterable[PDF], own: Sequence[str], plan: Plan, progress: Progress | None, **options: Any
+) -> _Alone:
+    """Fit each scan by itself and keep little of it. The error of the first where fewer than two can be fitted."""
+    template, kept, failed, first = Template(own, plan.led), {}, {}, None
+    for k, (pdf, found) in enumerate(in_turn(model, scans, [*own, *plan.led], progress, **options)):
+        if isinstance(found, PdfkitError):
+            failed[k] = str(found)
+            if first is None:
+                name = pdf.name if pdf is not None else ""
+                first = type(found)(f"scan {k + 1} ({name or 'without a name'}): {found}")
+        else:
+            kept[k] = template.lean(found), values(found, own, plan.led), errors(found, own, plan.led)
+    if len(kept) < 2:
+        raise first or PdfkitError("a law needs several scans: give more")
+    lean, x, sigmas = zip(*kept.values(), strict=True)
+    return _Alone(np.array(list(kept)), list(lean), np.array(x), np.array(sigmas), failed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """All that the parametric fit is: scans in one measure, laws, own parameters, limits and ranges."""
+
+    scans: list[Lean]
+    plan: Plan
+    own: tuple[str, ...]
+    arrow: Arrow
+    ranges: Mapping[str, Sequence[float]]
+    measure: Measure
 
 
 def _split(model: Model, plan: Plan, bounds: Bounds) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -201,7 +221,7 @@ def _split(model: Model, plan: Plan, bounds: Bounds) -> tuple[dict[str, Any], di
 
 
 def _ranges(
-    plan: Plan, scans: Sequence[PosedScan], no: int, given: Mapping[str, Any], start: Mapping[str, float]
+    plan: Plan, scans: Sequence[Lean], no: int, given: Mapping[str, Any], start: Mapping[str, float]
 ) -> dict[str, list[float]]:
     """Return the lowest and highest value of what each law gives, by name."""
     limits = dict(zip(plan.led, tables(scans)[no:].tolist(), strict=True))
@@ -213,7 +233,7 @@ def _ranges(
 
 
 def _arrow(
-    scans: Sequence[PosedScan], plan: Plan, no: int, given: Mapping[str, Any], start: Mapping[str, float]
+    scans: Sequence[Lean], plan: Plan, no: int, given: Mapping[str, Any], start: Mapping[str, float]
 ) -> tuple[Arrow, dict[str, list[float]]]:
     """Return the problem, and the range of each law."""
     ranges = _ranges(plan, scans, no, given, start)
@@ -289,49 +309,42 @@ def _still(arrow: Arrow) -> tuple[Array, Array, Array]:
     return arrow.own_limits, arrow.led_limits, arrow.limits
 
 
-def _result(
-    scans: Sequence[PosedScan],
-    fits: Sequence[FitResult],
-    plan: Plan,
-    own: Sequence[str],
-    found: Found,
-    ranges: Mapping[str, Sequence[float]],
-    arrow: Arrow,
-    measure: Measure,
-    seconds: float,
-) -> ParametricFit:
-    here = found.place
-    low, high = arrow.limits.T
+def _result(problem: _Problem, alone: _Alone, found: Found, seconds: float) -> ParametricFit:
+    here, plan, own, measure = found.place, problem.plan, problem.own, problem.measure
+    low, high = problem.arrow.limits.T
     width = np.where(np.isfinite(high - low), high - low, np.maximum(np.abs(here.theta), 1.0))
     on_bound = (here.theta - low <= SEEN * width) | (high - here.theta <= SEEN * width)
-    errors = spread(scans, found, on_bound)
+    known = spread(problem.scans, found, on_bound)
     x = np.concatenate([here.own, here.led], axis=1)
-    widths = _widths(own, arrow.own_limits, here.own)
-    ln_prior = sum(law.ln_prior(plan.t, *_finite(ranges[name])) for name, law in plan.laws.items() if len(law.names))
+    widths = _widths(own, problem.arrow.own_limits, here.own)
+    led = [(law, problem.ranges[name]) for name, law in plan.laws.items() if len(law.names)]
+    untold = np.isnan(np.diag(known.shared)) & ~on_bound
     remarks = [*measure.remarks]
     remarks += [f"{plan.shared[k]} ended on a bound, {here.theta[k]:g}" for k in np.flatnonzero(on_bound)]
-    untold = np.isnan(np.diag(errors.shared)) & ~on_bound
     remarks += [f"the data do not tell {plan.shared[k]}: fix it, or take a simpler law" for k in np.flatnonzero(untold)]
-    if not found.converged:
-        remarks.append("the fit did not converge: start nearer, or take simpler laws")
+    remarks += [] if found.converged else ["the fit did not converge: start nearer, or take simpler laws"]
     return ParametricFit(
         plan=plan,
         names=plan.shared,
         values=here.theta,
-        covariance=errors.shared,
+        covariance=known.shared,
+        lnz=ln_evidence(found, widths, sum(law.ln_prior(plan.t, *_finite(pair)) for law, pair in led)),
+        common=known.common,
+        converged=found.converged,
+        remarks=tuple(remarks),
+        measure=measure,
         columns=(*own, *plan.led),
         table=x,
-        errors=np.sqrt(errors.scans),
+        covariances=known.scans,
+        alone=alone.x,
+        alone_errors=alone.errors,
         chi2=np.array([float(R[:, -1] @ R[:, -1]) for R in here.triangles]),
-        rw=np.array([scan.rw(row) for scan, row in zip(scans, x, strict=True)]),
-        lnz=ln_evidence(found, widths, ln_prior),
-        common=errors.common,
-        converged=found.converged,
+        rw=np.array([lean.scan().rw(row) for lean, row in zip(problem.scans, x, strict=True)]),
+        positions=alone.positions,
+        failed=alone.failed,
         evaluations=found.evaluations,
         seconds=seconds,
-        remarks=tuple(remarks),
-        fits=tuple(fits),
-        measure=measure,
+        scans=tuple(problem.scans),
     )
 
 

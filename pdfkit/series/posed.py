@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
 from pdfkit.results.problem import PosedData
 from pdfkit.results.result import FitResult
+from pdfkit.series.scans import Series
 
 Progress = Callable[[int, int], None]
 
@@ -104,46 +105,95 @@ def limits_of(residuals: Residuals, order: IntArray) -> Array:
 
 
 def one_by_one(
-    model: Model, scans: Sequence[PDF], free: Sequence[str], progress: Progress | None = None, **options: Any
+    model: Model, scans: Iterable[PDF], free: Sequence[str], progress: Progress | None = None, **options: Any
 ) -> list[FitResult]:
     """Return plain fits of each scan, every one from where the one before ended.
 
     options : ranges, bounds, ties, ... as for `pdfkit.fit`. PdfkitError that names the scan where a fit is impossible.
     """
-    fits: list[FitResult] = []
+    fits = []
+    for k, (pdf, found) in enumerate(in_turn(model, scans, free, progress, **options)):
+        if isinstance(found, PdfkitError):
+            name = pdf.name if isinstance(pdf, PDF) else ""
+            raise type(found)(f"scan {k + 1} ({name or 'without a name'}): {found}") from None
+        fits.append(found)
+    return fits
+
+
+def in_turn(
+    model: Model, scans: Iterable[PDF], free: Sequence[str], progress: Progress | None = None, **options: Any
+) -> Iterator[tuple[PDF | None, FitResult | PdfkitError]]:
+    """Yield each scan with its plain fit, from where the one before ended, or with the reason why there is none."""
     start: Mapping[str, float] | None = None
     prepared: PreparedFit | None = None
-    for k, pdf in enumerate(scans):
+    for k, pdf in enumerate(readings(scans)):
+        if isinstance(pdf, PdfkitError):
+            yield None, pdf
+            continue
         if not isinstance(pdf, PDF):
             raise PdfkitError(f"scan {k + 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
         try:
             prepared = prepared or PreparedFit.of(model, pdf, free=free, **options)
-            fits.append(prepared.fit(pdf, start))
+            found = prepared.fit(pdf, start)
         except PdfkitError as error:
-            raise type(error)(f"scan {k + 1} ({pdf.name or 'without a name'}): {error}") from None
-        start = fits[-1].params.valuesdict() if fits[-1].describes else start
+            yield pdf, error
+        else:
+            start = found.params.valuesdict() if found.describes else start
+            yield pdf, found
         if progress is not None:
-            progress(k + 1, len(scans))
-    return fits
+            progress(k + 1, len(scans) if isinstance(scans, Sized) else k + 1)
+
+
+def readings(scans: Iterable[Any]) -> Iterator[Any]:
+    """Yield scans one after the other; of a series, the reason in place of one that cannot be read."""
+    if not isinstance(scans, Series):
+        yield from scans
+        return
+    for position in range(len(scans)):
+        try:
+            yield scans[position]
+        except PdfkitError as error:
+            yield error
 
 
 @dataclass(frozen=True, eq=False)
 class Lean:
-    """A scan that takes little room: what it shares with others, its data, and all parameters where its fit ended."""
+    """A scan that takes little room: what it shares with others, its data, and all parameters where its fit ended.
+
+    What makes it a `PosedScan`, with its size and what all scans miss, is made whenever it is asked for something.
+    """
 
     residuals: Residuals
     order: IntArray
     posed: PosedData
     start: Array
+    size: float = 1.0
+    missed: Array | None = None
 
     @property
     def limits(self) -> Array:
         """Lowest and highest values (n, 2)."""
         return limits_of(self.residuals, self.order)
 
-    def scan(self, size: float = 1.0) -> PosedScan:
+    def scan(self) -> PosedScan:
         """Return it ready to be evaluated."""
-        return PosedScan(self.residuals.of_data([self.posed], self.start), self.order, size)
+        made = PosedScan(self.residuals.of_data([self.posed], self.start), self.order, self.size)
+        return made.without(self.missed)
+
+    def triangle(self, x: Array) -> Array:
+        """Return the triangular factor (n + 1, n + 1) of [J, f] in units of the noise."""
+        return self.scan().triangle(x)
+
+    def with_noise(self, noise: NoiseSpectrum | None) -> Lean:
+        """Return it with another spectrum of its noise."""
+        return replace(self, posed=replace(self.posed, noise=noise))
+
+    def calculated(self, x: Array) -> Array:
+        """Return G_calc (m,) on all points of the data in range."""
+        mapping, free = replace(self.residuals.mapping, start=self.start), np.empty(x.size)
+        free[self.order] = x
+        values = mapping(free)[0][self.residuals.rows[0]]
+        return self.posed.model.evaluator(self.posed.data.r, self.posed.start)(values)[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,17 +204,13 @@ class Template:
     led: Sequence[str]
     made: dict[Any, tuple[Residuals, IntArray]] = field(default_factory=dict)
 
-    def lean(self, result: FitResult, noise: NoiseSpectrum | None) -> Lean:
-        """Return what is to be kept of a fit, in a spectrum of its noise."""
+    def lean(self, result: FitResult) -> Lean:
+        """Return what is to be kept of a fit, in the spectrum of its noise."""
         residuals, order = self._shared(result)
         (one,), (first,) = result.problem.datasets, residuals.sets
-        posed = PosedData(one.name, first.model, one.data, one.begin, noise=noise)
+        posed = PosedData(one.name, first.model, one.data, one.begin, noise=one.noise)
         start = np.array([float(result.params[name].value) for name in residuals.mapping.names])
         return Lean(residuals, order, posed, start)
-
-    def scan(self, result: FitResult, noise: NoiseSpectrum | None) -> PosedScan:
-        """Return the scan of a fit, in a spectrum of its noise."""
-        return self.lean(result, noise).scan()
 
     def _shared(self, result: FitResult) -> tuple[Residuals, IntArray]:
         (one,) = result.problem.datasets
@@ -185,35 +231,28 @@ class Template:
         return residuals, np.array([names.index(name) for name in (*self.own, *self.led)])
 
 
-def posed(
-    fits: Sequence[FitResult], own: Sequence[str], led: Sequence[str], known: Measure | None = None
-) -> tuple[list[PosedScan], Measure]:
-    """Return scans, and the measure of their misfits: the one that is known, or what their fits show."""
-    template = Template(own, led)
-    measure = known or measured(fits, [template] * len(fits))
-    made = [template.scan(fit, noise) for fit, noise in zip(fits, measure.noises, strict=True)]
-    pairs = zip(made, measure.sizes.tolist(), strict=True)
-    return [replace(scan.without(measure.missed), size=size) for scan, size in pairs], measure
+def posed(scans: Sequence[Lean], x: Sequence[Array], known: Measure | None = None) -> tuple[list[Lean], Measure]:
+    """Return scans whose fits ended at x, measured by what is known, or by what these fits show; and that measure."""
+    measure = known or measured(scans, x)
+    parts = zip(scans, measure.noises, measure.sizes.tolist(), strict=True)
+    made = [replace(scan.with_noise(noise), size=size, missed=measure.missed) for scan, noise, size in parts]
+    return made, measure
 
 
-def measured(fits: Sequence[FitResult], templates: Sequence[Template]) -> Measure:
-    """Return what misfits of scans are measured by, from fits of each that may be of different models.
+def measured(scans: Sequence[Lean], x: Sequence[Array]) -> Measure:
+    """Return what misfits of scans are measured by, from fits of each that may be of different models and ended at x.
 
     Where residuals are alike in all scans, the model misses something: that is no noise of scans, and what is left
     without it is their measure. Spectra weigh points only where all residuals are noise: scans that are weighed
     differently differ by the weights as well.
     """
-    noises = [fit.problem.datasets[0].noise for fit in fits]
-    parts = list(zip(templates, fits, strict=True))
-    x = [values(fit, one.own, one.led) for one, fit in parts]
-    scans = [one.scan(fit, noise) for (one, fit), noise in zip(parts, noises, strict=True)]
+    noises = [scan.posed.noise for scan in scans]
     rows = misfits(scans, x)
     common = correlation(rows)
     wrong = sum(noise is not None and not noise.weighs for noise in noises)
     said: tuple[str, ...] = ()
     if common > COMMON or wrong:
         noises = [None if noise is None else replace(noise, weighs=False) for noise in noises]
-        scans = [one.scan(fit, noise) for (one, fit), noise in zip(parts, noises, strict=True)]
     missed = rows.mean(axis=0) if common > COMMON and rows is not None else None
     if missed is not None:
         said = (
@@ -221,9 +260,10 @@ def measured(fits: Sequence[FitResult], templates: Sequence[Template]) -> Measur
             "in the errors of values, and hardly in those of differences along the series, nor in ln Z",
         )
     elif wrong:
-        said = (f"the residuals of {wrong} of {len(fits)} scans are no noise: points of all scans weigh alike",)
-    sizes = np.array([size_of(scan.without(missed), row) for scan, row in zip(scans, x, strict=True)])
-    return Measure(tuple(noises), sizes, missed, said)
+        said = (f"the residuals of {wrong} of {len(scans)} scans are no noise: points of all scans weigh alike",)
+    parts = zip(scans, noises, x, strict=True)
+    sizes = [size_of(replace(scan.with_noise(noise), missed=missed).scan(), row) for scan, noise, row in parts]
+    return Measure(tuple(noises), np.array(sizes), missed, said)
 
 
 def size_of(scan: PosedScan, x: Array) -> float:
@@ -250,18 +290,24 @@ def values(result: FitResult, own: Sequence[str], led: Sequence[str]) -> Array:
     return np.array([float(result.params[name].value) for name in (*own, *led)])
 
 
-def tables(scans: Sequence[PosedScan]) -> Array:
+def errors(result: FitResult, own: Sequence[str], led: Sequence[str]) -> Array:
+    """Return the standard errors (n,) that a fit found, NaN where there are none."""
+    return np.array([result.params[name].stderr or math.nan for name in (*own, *led)])
+
+
+def tables(scans: Sequence[Lean]) -> Array:
     """Return limits (n, 2) that hold in all scans."""
     each = np.array([one.limits for one in scans])
     return np.column_stack([each[:, :, 0].min(axis=0), each[:, :, 1].max(axis=0)])
 
 
-def misfits(scans: Sequence[PosedScan], x: Sequence[Array] | Array) -> Array | None:
+def misfits(scans: Sequence[Lean], x: Sequence[Array] | Array) -> Array | None:
     """Return residuals (S, m) of scans at x (S, n); None where these have different points."""
-    each = [one.misfit(row) for one, row in zip(scans, x, strict=True)]
-    grids = [one.residuals.sets[0].evaluate.r for one in scans]
-    same = all(r.size == grids[0].size and np.array_equal(r, grids[0]) for r in grids)
-    return np.array(each) if same else None
+    made = (scan.scan() for scan in scans)
+    each = [(one.residuals.sets[0].evaluate.r, one.misfit(row)) for one, row in zip(made, x, strict=True)]
+    first = each[0][0]
+    same = all(r.size == first.size and np.array_equal(r, first) for r, _ in each)
+    return np.array([row for _, row in each]) if same else None
 
 
 Bounds = Mapping[str, tuple[float | None, float | None]]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit._table import aligned, csv_text, frame, wrapped
@@ -20,6 +21,9 @@ from pdfkit.series.tasks import Row, unpacked_array
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+    from pdfkit.model.model import Model
+    from pdfkit.series.lawfit import LawFit
 
 NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "nfev", "lnz")
 STATUS = ("fitted", "not converged", "failed")
@@ -41,7 +45,9 @@ class SeriesResult:
     free : of what varies. values, sigmas : (n, names), NaN where a scan failed. numbers : rw, chi2, reduced_chi2,
     n_independent, nfev and lnz (the evidence, with the size of the noise integrated out), (n,) each.
     status : "fitted", "not converged" or "failed". remarks : of each scan; of a failed one the reason.
-    path : of the file, where there is one.
+    path : of the file, where there is one. how : as for `pdfkit.fit_series`. model : that was fitted.
+    alone : of fits in which scans share something, values and errors (n, names) of each scan by itself. laws : of a
+    parametric fit (`pdfkit.series.lawfit.LawFit`).
 
     `result["a"]` gives values and errors of the parameter with this ending.
 
@@ -69,20 +75,30 @@ class SeriesResult:
     covariances: Array | None = None
     path: Path | None = None
     about: tuple[str, ...] = ()
+    how: str = ""
+    model: Model | None = None
+    alone: tuple[Array, Array] | None = None
+    laws: LawFit | None = None
 
     @classmethod
-    def of(cls, series: Series, names: Sequence[str], free: Sequence[str], rows: Sequence[Row]) -> SeriesResult:
-        """Return the rows of a series as columns."""
+    def of(
+        cls, series: Series, names: Sequence[str], free: Sequence[str], rows: Sequence[Row], **more: Any
+    ) -> SeriesResult:
+        """Return the rows of a series as columns. more : how, model, alone, laws."""
         table = columns(rows, names, free)
-        about = (*series.remarks, *said_of_grids(grids_of(rows)))
-        return cls(series.axes, series.labels, tuple(names), tuple(free), **table, about=about)
+        about = (*series.remarks, *(() if more.get("how") == "windows" else said_of_grids(grids_of(rows))))
+        return cls(series.axes, series.labels, tuple(names), tuple(free), **table, about=about, **more)
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> SeriesResult:
-        """Return what `fit_series` left in a file; ReadError where it is damaged or something else."""
+    def load(cls, path: str | PathLike[str], *, laws: LawFit | None = None) -> SeriesResult:
+        """Return what `fit_series` left in a file; ReadError where it is damaged or something else.
+
+        laws : those that are in it, with the noise that they were fitted in, which no file has.
+        """
         from pdfkit.series.store import read_result
 
-        return read_result(path)
+        found = read_result(path)
+        return found if laws is None else replace(found, laws=laws)
 
     @property
     def index(self) -> Array:
@@ -108,14 +124,55 @@ class SeriesResult:
         return len(self.status)
 
     def __getitem__(self, name: str) -> Column:
+        at = self._place(name)
+        return Column(self.values[:, at], self.sigmas[:, at])
+
+    def by_itself(self, name: str) -> Column:
+        """Return values and errors of a parameter in fits of each scan by itself; PdfkitError where there are none."""
+        if self.alone is None:
+            raise PdfkitError("every scan of this result was fitted by itself: result[name] has it")
+        at = self._place(name)
+        return Column(self.alone[0][:, at], self.alone[1][:, at])
+
+    def fraction(self, phase: str, of: str = "atoms") -> Column:
+        """Return the share of a phase in all "atoms", "cells" or "mass" of every scan, with its errors.
+
+        ParameterError for an unknown phase, PdfkitError where the model is not known.
+        """
+        if self.model is None:
+            raise PdfkitError("this result does not know its model: load it from its file")
+        scales = [f"{one.name}.scale" for one in self.model.phases]
+        if f"{phase}.scale" not in scales:
+            raise ParameterError(f"no phase is called {phase!r}: there are {', '.join(p.name for p in self.model.phases)}")
+        _checks.choice("of", of, ("atoms", "cells", "mass"))
+        out = np.full((2, len(self)), math.nan)
+        for position in range(len(self)):
+            out[:, position] = self._fraction(position, scales)[phase][of] if self._has(position) else math.nan
+        return Column(*out)
+
+    def _has(self, position: int) -> bool:
+        return bool(np.isfinite(self.values[position]).all())
+
+    def _fraction(self, position: int, scales: list[str]) -> Any:
+        from pdfkit.results.result import phase_fractions
+
+        known = dict(zip(self.names, self.values[position].tolist(), strict=True))
+        at = [self.free.index(name) if name in self.free else -1 for name in scales]
+        whole, covariance = self.covariance(position), np.zeros((len(scales), len(scales)))
+        told = np.flatnonzero(np.array(at) >= 0)
+        covariance[np.ix_(told, told)] = whole[np.ix_(*2 * ([at[k] for k in told],))]
+        assert self.model is not None
+        values = {name: max(known[name], 0.0) for name in scales if name in known}
+        return phase_fractions(self.model.with_values(values), covariance)
+
+    def _place(self, name: str) -> int:
         found = matching(self.names, name) if name not in self.names else [name]
         if len(found) != 1:
             words = (
                 f"is the ending of several: {', '.join(found)}" if found else f"is none: {nearest(name, self.names)}"
             )
             raise ParameterError(f"{name!r} {words}", key=name)
-        at = self.names.index(found[0])
-        return Column(self.values[:, at], self.sigmas[:, at])
+        return self.names.index(found[0])
 
     def map(self, name: str) -> Column:
         """Return values and errors of a parameter as (nx, ny)."""
@@ -139,6 +196,9 @@ class SeriesResult:
         out |= {"scan": list(self.labels), "status": list(self.status)}
         for k, name in enumerate(self.names):
             out |= {name: self.values[:, k], f"{name} error": self.sigmas[:, k]}
+            if self.alone is not None:
+                own, errors = self.alone
+                out |= {f"{name} by itself": own[:, k], f"{name} by itself error": errors[:, k]}
         return {**out, **self.numbers, "remarks": ["; ".join(said) for said in self.remarks]}
 
     def to_dataframe(self) -> DataFrame:
@@ -174,7 +234,8 @@ class SeriesResult:
                 yield label, " ".join(said)
 
     def __str__(self) -> str:
-        return "\n".join([*self._head(), "", *aligned(self._cells(), right=range(1, 99)), *self._tail()])
+        laws = [] if self.laws is None else [str(self.laws), ""]
+        return "\n".join([*laws, *self._head(), "", *aligned(self._cells(), right=range(1, 99)), *self._tail()])
 
     def __repr__(self) -> str:
         return f"<SeriesResult {self._head()[0]}>"

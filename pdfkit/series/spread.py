@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pdfkit._checks import Array
 from pdfkit.series.arrow import Eliminated, Found
-from pdfkit.series.posed import PosedScan, correlation, misfits
+from pdfkit.series.posed import Lean, PosedScan, correlation, misfits
 
 RIDGE = 1e-3
 """Added to curvatures in units of priors, for the evidence: what data do not determine is held by its prior."""
@@ -30,7 +30,7 @@ UNTOLD = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """Covariance (K, K) of shared parameters, variances (S, n) of those of scans, and the correlation of residuals.
+    """Covariances (K, K) of shared parameters, (S, n, n) of those of scans, and the correlation of residuals.
 
     NaN belongs to what is not determined, or on a bound.
     """
@@ -40,13 +40,14 @@ class Spread:
     common: float
 
 
-def spread(scans: Sequence[PosedScan], found: Found, on_bound: NDArray[np.bool_]) -> Spread:
+def spread(scans: Sequence[Lean], found: Found, on_bound: NDArray[np.bool_]) -> Spread:
     """Return the errors of a fit; on_bound (K,): shared parameters that are on one."""
     here, K = found.place, found.place.theta.size
     inverse = _inverse(found.shared.curvature, ~on_bound)
     x = np.concatenate([here.own, here.led], axis=1)
     common = correlation(misfits(scans, x))
-    roots = [_rooted(*one) for one in zip(scans, x, found.shared.scans, here.slopes, strict=True)]
+    parts = zip(scans, x, found.shared.scans, here.slopes, strict=True)
+    roots = [_rooted(lean.scan(), *one) for lean, *one in parts]
     known = np.nan_to_num(inverse)
     meat = sum((U @ U.T for U, _, _ in roots), np.zeros((K, K)))
     if common > 0:
@@ -68,13 +69,19 @@ def _rooted(scan: PosedScan, x: Array, one: Eliminated, slopes: Array) -> tuple[
 
 
 def _of_scan(one: Eliminated, slopes: Array, roots: tuple[Array, Array, Array], known: Array, shared: Array) -> Array:
-    """Return the variances (n,) of the own and the led numbers of a scan."""
+    """Return the covariance (n, n) of the own and the led numbers of a scan."""
     U, solved, by = roots
-    cross = solved @ U.T @ known @ by.T
+    noise = solved @ U.T @ known
+    cross = noise @ by.T
     own = solved @ solved.T + by @ shared @ by.T + cross + cross.T
-    out = np.full(one.moving.size, math.nan)
-    out[one.moving] = np.diag(own)
-    return np.append(out, np.einsum("ik,kl,il->i", slopes, shared, slopes))
+    no, n = one.moving.size, one.moving.size + slopes.shape[0]
+    moving, led = np.flatnonzero(one.moving), np.arange(no, n)
+    out = np.full((n, n), math.nan)
+    out[np.ix_(moving, moving)] = own
+    out[np.ix_(led, led)] = slopes @ shared @ slopes.T
+    out[np.ix_(moving, led)] = (noise + by @ shared) @ slopes.T
+    out[np.ix_(led, moving)] = out[np.ix_(moving, led)].T
+    return out
 
 
 def _inverse(curvature: Array, inside: NDArray[np.bool_]) -> Array:

@@ -7,6 +7,9 @@
       covariance/           covariance (scan × free × free) and the names of what is free
       scans/                label, status and remarks (JSON) of each
       curves/               NXdata, where asked for: observed, calculated (scan × r); r of each where grids differ
+      alone/<name>/         NXdata, of fits in which scans share something: what each by itself says
+      laws/                 of a parametric fit: names, value, covariance, lnz, and the laws as JSON;
+        law <name>/             NXdata: the law ± value_errors over the index
       setting/              the model as JSON, what varied and how
 
 Nothing in it tells when it was made: the same scans give the same bytes. It is written beside and put in place by a
@@ -19,8 +22,8 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +35,7 @@ from pdfkit.errors import PdfkitError, ReadError, WriteError
 from pdfkit.io._atomic import WRITTEN, AnyPath, own, remedy
 from pdfkit.io.hdf5 import Field, Group, read_nexus, versions, write_group
 from pdfkit.model import serial
+from pdfkit.series.lawfit import LawFit, laws_of, plain_laws
 from pdfkit.series.result import NUMBERS, SeriesResult, columns, grids_of, said_of_grids
 from pdfkit.series.scans import Axis, Series
 from pdfkit.series.stacks import OF_INSTRUMENT
@@ -42,8 +46,19 @@ T = TypeVar("T")
 FORMAT, FORMAT_VERSION = "pdfkit series", 1
 BLOCK = 512
 """Scans that are in memory at a time."""
+DRAWN = 200
+"""Points along the index at which a law is written."""
 _PACKED = {"compression": "gzip", "shuffle": True, "fletcher32": True}
 _UNITS = {"a": "angstrom", "b": "angstrom", "c": "angstrom"}
+
+
+@dataclass(frozen=True, eq=False)
+class Extra:
+    """What fits that join scans have besides rows: options, values and errors of scans by themselves, laws."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    alone: tuple[Array, Array] | None = None
+    laws: LawFit | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +69,12 @@ class Setting:
     names: tuple[str, ...]
     free: tuple[str, ...]
     how: str
+    extra: Extra = field(default_factory=Extra)
+
+    @property
+    def more(self) -> dict[str, Any]:
+        """What a result has besides its rows."""
+        return {"how": self.how, "model": self.problem.model, "alone": self.extra.alone, "laws": self.extra.laws}
 
 
 class Rows(Protocol):
@@ -107,7 +128,7 @@ class Writer:
         write_group(self.file, Group("NXroot", {"entry": Group("NXentry", members, about)}, {"default": "entry"}))
         entry = self.file["entry"]
         pieces = self._tables(entry)
-        said = (*self.series.remarks, *said_of_grids(pieces["grids"]))
+        said = (*self.series.remarks, *(() if self.setting.how == "windows" else said_of_grids(pieces["grids"])))
         write_group(entry.create_group("setting"), _setting(self.setting, self.series, said))
         for group, kind in (("parameters", "NXcollection"), ("quality", "NXcollection")):
             entry.create_group(group).attrs["NX_class"] = kind
@@ -116,6 +137,33 @@ class Writer:
             self._plot(entry["parameters"], name, value, error)
         for name in NUMBERS:
             self._plot(entry["quality"], name, pieces["numbers"][name].reshape(shape))
+        if self.setting.extra.alone is not None:
+            self._alone(entry.create_group("alone"), *self.setting.extra.alone)
+        if self.setting.extra.laws is not None:
+            self._laws(entry, self.setting.extra.laws)
+
+    def _alone(self, group: Any, values: Array, errors: Array) -> None:
+        """Write what each scan by itself says."""
+        group.attrs["NX_class"] = "NXcollection"
+        for k, name in enumerate(self.setting.names):
+            self._plot(group, name, values[:, k].reshape(self.series.shape), errors[:, k].reshape(self.series.shape))
+
+    def _laws(self, entry: Any, laws: LawFit) -> None:
+        """Write the laws, and what they are along the index."""
+        about = {"laws": plain_laws(laws.plan), "remarks": laws.remarks, "converged": laws.converged}
+        members: dict[str, Group | Field] = {
+            "names": Field(list(laws.names)), "value": Field(laws.values), "covariance": Field(laws.covariance),
+            "lnz": Field(laws.lnz), "common": Field(laws.common), "about": Field(json.dumps(about, ensure_ascii=False)),
+        }  # fmt: skip
+        write_group(entry.create_group("laws"), Group("NXcollection", members))
+        (axis,), t = self.series.axes, np.linspace(laws.plan.t.min(), laws.plan.t.max(), DRAWN)
+        word = _word(axis)
+        attrs = {"signal": "value", "axes": [word], f"{word}_indices": 0}
+        for name in laws.plan.laws:
+            value, error = laws.along(name, t)
+            index = Field(t, {"units": axis.unit, "long_name": axis.title})
+            one = {"title": Field(name), "value": Field(value), "value_errors": Field(error), word: index}
+            write_group(entry["laws"].create_group(f"law {name}"), Group("NXdata", one, attrs))
 
     def _plot(self, group: Any, name: str, value: Array, error: Array | None = None) -> None:
         """Write one NXdata over the axes of the series."""
@@ -226,7 +274,7 @@ def _setting(setting: Setting, series: Series, said: tuple[str, ...]) -> Group:
     problem = setting.problem
     about = {
         "free": problem.free, "ties": problem.ties, "bounds": problem.bounds, "rmin": problem.rmin,
-        "rmax": problem.rmax, "use_errors": problem.use_errors, "how": setting.how,
+        "rmax": problem.rmax, "use_errors": problem.use_errors, "how": setting.how, **setting.extra.options,
     }  # fmt: skip
     members: dict[str, Group | Field] = {
         "model": Field(serial.dumps(problem.model)),
@@ -288,6 +336,33 @@ def _result(file: Any, path: Path) -> SeriesResult:
         tuple(tuple(map(str, json.loads(said))) for said in _texts(entry["scans/remarks"])),
         path=path,
         about=tuple(json.loads(_text(entry["setting/remarks"]))),
+        how=str(json.loads(_text(entry["setting/options"]))["how"]),
+        model=serial.loads(_text(entry["setting/model"])),
+        alone=_alone(entry) if "alone" in entry else None,
+        laws=_laws(entry["laws"]) if "laws" in entry else None,
+    )
+
+
+def _alone(entry: Any) -> tuple[Array, Array]:
+    """Return what scans by themselves say, values and errors (n, names)."""
+    groups = [entry["alone"][name] for name in _texts(entry["table/names"])]
+    value, error = (np.column_stack([one[key][()].ravel() for one in groups]) for key in ("value", "value_errors"))
+    return value, error
+
+
+def _laws(group: Any) -> LawFit:
+    """Return the laws of a parametric fit."""
+    about = json.loads(_text(group["about"]))
+    return LawFit(
+        plan=laws_of(about["laws"]),
+        names=_texts(group["names"]),
+        values=group["value"][()],
+        covariance=group["covariance"][()],
+        lnz=float(group["lnz"][()]),
+        common=float(group["common"][()]),
+        converged=bool(about["converged"]),
+        remarks=tuple(map(str, about["remarks"])),
+        measure=None,
     )
 
 

@@ -192,10 +192,11 @@ def _guarded(fitter: Fitter, scan: Scan, start: Start | None, search: str) -> Ro
 
 def fitted(fitter: Fitter, data: PDF, start: Start | None, search: str) -> Row:
     """Return the row of a scan. PdfkitError where it cannot be fitted."""
-    return _row(fitter.fit(data, start, search), fitter.names, curves=fitter.problem.curves)
+    return row_of(fitter.fit(data, start, search), fitter.names, curves=fitter.problem.curves)
 
 
-def _row(result: FitResult, names: Sequence[str], *, curves: bool) -> Row:
+def row_of(result: FitResult, names: Sequence[str], *, curves: bool) -> Row:
+    """Return what is kept of a fit, parameters in the order of names."""
     pars = [result.params.get(name) for name in names]
     data = result.data
     row: Row = {
