@@ -36,7 +36,7 @@ from pdfkit.series.result import SeriesResult
 from pdfkit.series.scans import Series
 from pdfkit.series.store import Setting, write_series
 from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, lost, run_chains, values_of, warm_up
-from pdfkit.series.ways import FILE, HOW, JOINED, NAMES, OF, Way, check_way, joined
+from pdfkit.series.ways import FILE, HOW, JOINED, NAMES, OF, Way, check_way, folder_of, joined
 
 JOURNAL = "series.jsonl"
 APART = 0.3
@@ -95,8 +95,9 @@ def fit_series(
 
     Raises
     ------
-    ParameterError : a name that does not exist, nothing free, an option that `how` does not take. PdfkitError : no scans, a journal of another problem,
-    an executor that broke. WriteError : the disk is full, or takes no files. What was finished is kept.
+    ParameterError : a name that does not exist, nothing free, an option that `how` does not take. PdfkitError : no
+    scans, a journal of another problem, an executor that broke. WriteError : the disk is full, or takes no files. What
+    was finished is kept.
 
     Example
     -------
@@ -169,13 +170,8 @@ def run_series(series: Series, problem: SeriesProblem, plan: Plan, work: Work) -
 
 def _made(work: Work) -> Path | None:
     """Return the path of the journal, in a folder that exists."""
-    path = work.journal(JOURNAL)
-    if path is not None:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise WriteError(f"{path.parent}: cannot be made ({error.strerror}): choose another out=") from None
-    return path
+    folder = folder_of(work)
+    return None if folder is None else folder / JOURNAL
 
 
 @dataclass(frozen=True)

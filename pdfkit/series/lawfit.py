@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,8 +108,12 @@ def place_of(names: Sequence[str], name: str) -> int:
 
 def plain_laws(plan: Plan) -> dict[str, Any]:
     """Return what makes the plan again as plain numbers and words; ParameterError for a law of another kind."""
-    laws = [[name, type(law).__name__, asdict(law)] for name, law in plan.laws.items() if savable(name, law)]
+    laws = [[name, type(law).__name__, _about(law)] for name, law in plan.laws.items() if savable(name, law)]
     return {"called": plan.called, "t": plan.t.tolist(), "laws": laws, "led": list(plan.led)}
+
+
+def _about(law: Law) -> dict[str, Any]:
+    return asdict(law) if is_dataclass(law) else {}
 
 
 def savable(name: str, law: Any) -> bool:

@@ -24,7 +24,7 @@ from pdfkit.model.model import Model
 from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
 from pdfkit.series.lawfit import LawFit, place_of
 from pdfkit.series.plan import Given, Plan, index_of, indices, planned
-from pdfkit.series.posed import Bounds, Lean, Measure, Progress, Template, errors, in_turn, posed, tables, values
+from pdfkit.series.posed import Bounds, Lean, Measure, Progress, Template, errors, in_turn, named, posed, tables, values
 from pdfkit.series.spread import ln_evidence, spread
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def fit_parametric(
     of_model, of_laws = _split(model, plan, bounds or {})
     alone = _each(model, known, own, plan, progress, bounds=of_model, **options)
     if like is not None and (like.measure is None or len(like.measure.noises) != len(alone.scans)):
-        raise PdfkitError("like= is no parametric fit of the same scans made in this session: give one, or leave it out")
+        raise PdfkitError("like= is not a parametric fit of these scans that was just made: give one, or leave it out")
     plan = plan.along(plan.t[alone.positions])
     if not np.ptp(plan.t) > 0:
         raise PdfkitError(f"all scans that could be fitted have the same {called}: nothing can follow it")
@@ -187,10 +187,7 @@ def _each(
     template, kept, failed, first = Template(own, plan.led), {}, {}, None
     for k, (pdf, found) in enumerate(in_turn(model, scans, [*own, *plan.led], progress, **options)):
         if isinstance(found, PdfkitError):
-            failed[k] = str(found)
-            if first is None:
-                name = pdf.name if pdf is not None else ""
-                first = type(found)(f"scan {k + 1} ({name or 'without a name'}): {found}")
+            failed[k], first = str(found), first or named(k, pdf, found)
         else:
             kept[k] = template.lean(found), values(found, own, plan.led), errors(found, own, plan.led)
     if len(kept) < 2:

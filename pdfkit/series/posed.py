@@ -114,8 +114,7 @@ def one_by_one(
     fits = []
     for k, (pdf, found) in enumerate(in_turn(model, scans, free, progress, **options)):
         if isinstance(found, PdfkitError):
-            name = pdf.name if isinstance(pdf, PDF) else ""
-            raise type(found)(f"scan {k + 1} ({name or 'without a name'}): {found}") from None
+            raise named(k, pdf, found) from None
         fits.append(found)
     return fits
 
@@ -142,6 +141,13 @@ def in_turn(
             yield pdf, found
         if progress is not None:
             progress(k + 1, len(scans) if isinstance(scans, Sized) else k + 1)
+
+
+def named(number: int, pdf: PDF | None, error: PdfkitError) -> PdfkitError:
+    """Return the error with the scan that it is about."""
+    kind = ParameterError if isinstance(error, ParameterError) else PdfkitError
+    name = "" if pdf is None or not pdf.name else f" ({pdf.name})"
+    return kind(f"scan {number + 1}{name}: {error}", key=error.key)
 
 
 def readings(scans: Iterable[Any]) -> Iterator[Any]:

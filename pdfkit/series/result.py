@@ -143,7 +143,9 @@ class SeriesResult:
             raise PdfkitError("this result does not know its model: load it from its file")
         scales = [f"{one.name}.scale" for one in self.model.phases]
         if f"{phase}.scale" not in scales:
-            raise ParameterError(f"no phase is called {phase!r}: there are {', '.join(p.name for p in self.model.phases)}")
+            raise ParameterError(
+                f"no phase is called {phase!r}: there are {', '.join(p.name for p in self.model.phases)}"
+            )
         _checks.choice("of", of, ("atoms", "cells", "mass"))
         out = np.full((2, len(self)), math.nan)
         for position in range(len(self)):

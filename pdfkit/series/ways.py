@@ -17,7 +17,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError, WriteError
 from pdfkit.screening.run import Clock
 from pdfkit.screening.settings import Work, whole
 from pdfkit.series.laws import Law
@@ -85,7 +85,9 @@ def check_way(how: str, given: Iterable[str]) -> None:
     for name in given:
         if name in OF and how not in OF[name]:
             ways = " or ".join(f'how="{one}"' for one in OF[name])
-            raise ParameterError(f'{name} belongs to {ways}, and here how="{how}": leave it out, or change how', key=name)
+            raise ParameterError(
+                f'{name} belongs to {ways}, and here how="{how}": leave it out, or change how', key=name
+            )
         if name in ELSEWHERE and how in JOINED:
             raise ParameterError(f'{name} has no use where how="{how}": that is one fit, in this process', key=name)
 
@@ -110,26 +112,39 @@ class Made:
         setting = self.setting
         if out is None:
             return SeriesResult.of(self.series, setting.names, setting.free, self.rows, **setting.more)
-        out.mkdir(parents=True, exist_ok=True)
         return SeriesResult.load(write_series(out / FILE, self.series, setting, self), laws=setting.extra.laws)
 
 
 def joined(how: str, scans: Any, problem: SeriesProblem, way: Way, work: Work) -> SeriesResult:
     """Fit a series in a way that joins scans."""
     make = {"parametric": _parametric, "windows": _windows, "map": _map}[how]
-    return make(scans, problem, way, _Told(work)).kept(None if work.out is None else Path(work.out))
+    out = folder_of(work)
+    return make(scans, problem, way, _Told(work)).kept(out)
+
+
+def folder_of(work: Work) -> Path | None:
+    """Return the folder of results, which exists then; None without one. WriteError where it cannot be made."""
+    if work.out is None:
+        return None
+    out = Path(work.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{out}: cannot be made ({error.strerror}): choose another out=") from None
+    return out
 
 
 class _Told:
     """Tells a `Work` how far a fit is; the clock begins with the first call."""
 
     def __init__(self, work: Work) -> None:
-        self.work, self.clock, self.done = work, None, 0
+        self.work, self.done = work, 0
+        self.clock: Clock | None = None
         self.keeps = work.out is not None
 
     def __call__(self, done: int, whole: int) -> None:
         self.clock = self.clock or Clock("fit", whole, self.work.progress)
-        self.clock.add(done - self.done)
+        self.clock.add(done - self.done, fresh=True)
         self.done = done
 
 
@@ -231,7 +246,7 @@ def _windows(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
             continue
         row = row_of(fit, found.names, curves=problem.curves)
         said = [f"{name} is not determined here: it has the value of all data" for name in found.held[k]]
-        rows.append({**row, "remarks": [*row["remarks"], *said]})
+        rows.append({**row, "sigmas": found.errors[k].tolist(), "remarks": [*row["remarks"], *said]})
     extra = Extra({"window": float(way.window), "step": float(way.step)})
     return Made(series, Setting(problem, found.names, found.names, "windows", extra), rows)
 
@@ -266,7 +281,9 @@ def _map(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
         if k in unread:
             rows.append({"error": unread[k]})
             continue
-        row = _row(found.names, found.values[place], found.covariance[place], found.rw[place], place in found.seen)
+        row = _row(
+            found.names, found.values[place], found.covariance[place], float(found.rw[place]), place in found.seen
+        )
         if place in found.failed:
             row["remarks"] = [f"no fit of its own ({found.failed[place]}): its neighbours tell its numbers"]
         if place in found.seen:
