@@ -54,9 +54,9 @@ def series_of(folder: Path) -> Any:
     return pk.read_series(f"{folder}/*.gr", index="{temperature}K")
 
 
-@pytest.mark.parametrize("how", ["sequential", "independent"])
-def test_values_with_errors(how: str) -> None:
-    result = pk.fit_series(nickel(), [scan(k) for k in range(9)], free=FREE, how=how, block=4)
+@pytest.mark.parametrize(("how", "options"), [("sequential", {"block": 4}), ("independent", {})])
+def test_values_with_errors(how: str, options: dict[str, int]) -> None:
+    result = pk.fit_series(nickel(), [scan(k) for k in range(9)], free=FREE, how=how, **options)
     values, errors = result["a"]
     assert (np.abs(values - CELLS) < 4 * errors).all()
     assert (errors < 2e-3).all()
