@@ -29,6 +29,7 @@ from pdfkit.cli import (
     simulation,
     trajectories,
     views,
+    watching,
 )
 from pdfkit.cli.console import command, say
 from pdfkit.errors import PdfkitError, PdfkitWarning, missing
@@ -186,7 +187,7 @@ COMMANDS = (
     *(fits.fit, simulation.simulate, fits.partials, fits.plot, info.info, fits.recipe, simulation.structures),
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, screening.screen, reductions.reduce, fits.compare),
-    *(series.series, views.series_view, trajectories.trajectory),
+    *(series.series, watching.watch, views.series_view, trajectories.trajectory),
     *(checks.verify, checks.bench),
 )
 for _one in COMMANDS:

@@ -44,7 +44,12 @@ def series(
     with _folders.folder(where, NAMES, [recipe]) as folder, executor_of(dask, workers) as how, progress() as say:
         work = Work(out=folder, resume=resume, progress=lambda now: say(words(now)), **how)
         result = run_series(loaded, work)
-        files = _write(result, folder)
+        return printed(result, folder)
+
+
+def printed(result: SeriesResult, folder: Path) -> Printed:
+    """Write the tables of a series beside its file, and return what is printed of it."""
+    files = _write(result, folder)
     failed = [f"{label}: {why}" for label, why in result.failed()]
     counts = {"scans": len(result), "failed": len(failed)}
     return Printed(str(result), files, {**counts, "columns": result.columns()}, warnings=_said(failed, len(result)))

@@ -94,32 +94,30 @@ def run_series(recipe: Recipe, work: Work | None = None) -> SeriesResult:
     Raises RecipeError for what does not go together, and whatever `fit_series` raises.
     """
     from pdfkit.model.model import Model
-    from pdfkit.recipes.stages import settings_of
     from pdfkit.series.fitting import fit_series
 
-    entry, data = _entry(recipe), recipe.data[0]
-    _refuse_what_series_lack(recipe)
+    entry = _entry(recipe)
+    refuse_what_series_lack(recipe)
     series = read_scans(recipe)
     model = Model([phase.build() for phase in recipe.phases], _instrument(series), recipe.convention)
     try:
-        return fit_series(
-            model,
-            series,
-            free=recipe.free,
-            ties=recipe.ties,
-            bounds=recipe.bounds,
-            rmin=data.rmin,
-            rmax=data.rmax,
-            restraints=recipe.restraints,
-            use_errors=recipe.use_errors,
-            settings=settings_of(replace(recipe, data=(data,)), recipe.noise),
-            search=str(recipe.search),
-            variables=recipe.variables,
-            work=work,
-            **entry.fitting,
-        )
+        return fit_series(model, series, search=str(recipe.search), work=work, **fitted_as(recipe), **entry.fitting)
     except ParameterError as error:
         raise placed(recipe.source, error, ("fit",)) from None
+
+
+def fitted_as(recipe: Recipe) -> dict[str, Any]:
+    """Return how a recipe fits each scan, by the names that `fit_series` and `SeriesProblem` have for it."""
+    from pdfkit.recipes.stages import settings_of
+
+    data = recipe.data[0]
+    names = ("free", "ties", "bounds", "restraints", "use_errors", "variables")
+    settings = settings_of(replace(recipe, data=(data,)), recipe.noise)
+    return {name: getattr(recipe, name) for name in names} | {
+        "rmin": data.rmin,
+        "rmax": data.rmax,
+        "settings": settings,
+    }
 
 
 def _instrument(series: Series) -> Any:
@@ -139,7 +137,7 @@ def _entry(recipe: Recipe) -> SeriesEntry:
     return recipe.series
 
 
-def _refuse_what_series_lack(recipe: Recipe) -> None:
+def refuse_what_series_lack(recipe: Recipe) -> None:
     """Refuse several data sets, stages and searches from many starts."""
     if len(recipe.data) > 1:
         raise recipe.source.error("a series has one [data] table, which is true of every scan", "data")

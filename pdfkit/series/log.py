@@ -56,6 +56,10 @@ class Log:
         known = (self._places.get((stage, number, k)) for k in range(length))
         return all(one is not None and one[0] == stamp for one in known)
 
+    def keys(self, stage: str) -> list[Key]:
+        """Return the keys of all rows of stages whose names begin so, in the order in which they came first."""
+        return [key for key in self._places if key[0].startswith(stage)]
+
     def row(self, key: Key) -> Row:
         """Return a row that is known."""
         if self.path is None:
@@ -93,8 +97,8 @@ class Log:
             first = file.readline()
             if first != json.dumps(head).encode() + b"\n":
                 raise PdfkitError(
-                    f"{path} belongs to another problem (model, range, settings or pdfkit have changed): give "
-                    "resume=False to start anew, or another out="
+                    f"{path} belongs to another problem (model, range, settings, folder or pdfkit have "
+                    "changed): give resume=False to start anew, or another out="
                 )
             self._end = len(first)
             for number, line in enumerate(file, start=2):

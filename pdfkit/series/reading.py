@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,13 +80,21 @@ def read_series(
         series = _indexed(Held(tuple(scans)), [pdf.name for pdf in scans], index)
     else:
         paths = _paths(scans, PATTERNS if reduce else ENDINGS)
-        own = {key: reading.pop(key) for key in _OF_INSTRUMENT if key in reading and reduce is None}
-        source: Source = Files(tuple(paths), tuple(reading.items()), tuple(own.items()))
-        series = _indexed(source if reduce is None else reduced(paths, reducing(reduce, reading)), paths, index)
+        series = _indexed(sources(reduce, reading)(paths), paths, index)
     series = _called(series, name, unit)
     if shape is not None:
         return replace(series, axes=grid_axes(_whole(shape, len(series)), ()))
     return replace(series.sorted() if sort else series, remarks=_remarks(series))
+
+
+def sources(reduce: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> Callable[[Sequence[str]], Source]:
+    """Return what makes scans of files: of intensities where `reduce` says how, else of G(r)."""
+    if reduce is not None:
+        how = reducing(reduce, reading)
+        return lambda paths: reduced(paths, how)
+    own = tuple((key, value) for key, value in reading.items() if key in _OF_INSTRUMENT)
+    told = tuple((key, value) for key, value in reading.items() if key not in _OF_INSTRUMENT)
+    return lambda paths: Files(tuple(paths), told, own)
 
 
 def _holds_pdfs(scans: Any) -> bool:

@@ -254,7 +254,7 @@ class SeriesResult:
             if k < 0:
                 table.append(["…"] + [""] * (len(names) + 3))
                 continue
-            numbers = [_shown(self.values[k, self.names.index(n)], self.sigmas[k, self.names.index(n)]) for n in names]
+            numbers = [shown(self.values[k, self.names.index(n)], self.sigmas[k, self.names.index(n)]) for n in names]
             mark = "" if self.status[k] == "fitted" else self.status[k]
             figures = [_plain(self.rw[k], ".4f"), _plain(self.lnz[k], ".1f")]
             table.append([_plain(self.index[k], "g"), *numbers, *figures, mark])
@@ -325,7 +325,7 @@ def _some(count: int) -> Iterator[int]:
         yield from (*range(MOST // 2), -1, *range(count - MOST // 2, count))
 
 
-def _shown(value: float, error: float) -> str:
+def shown(value: float, error: float) -> str:
     """Return a value with its error in the last digits, 3.9123(4)."""
     if not math.isfinite(value):
         return ""

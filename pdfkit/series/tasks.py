@@ -162,7 +162,7 @@ def _chained(fitter: Fitter, chain: Chain) -> list[Row]:
     start = None if chain.start is None else dict(chain.start)
     rows = []
     for scan in chain.scans:
-        row = _guarded(fitter, scan, start, chain.search)
+        row = guarded(fitter, scan, start, chain.search)
         if (ended := values_of(row, fitter.names, fitter.free)) is not None:
             start = ended
         rows.append(row)
@@ -177,7 +177,8 @@ def values_of(row: Row, names: Sequence[str], free: Iterable[str]) -> dict[str, 
     return {name: known[name] for name in free if math.isfinite(known[name])}
 
 
-def _guarded(fitter: Fitter, scan: Scan, start: Start | None, search: str) -> Row:
+def guarded(fitter: Fitter, scan: Scan, start: Start | None, search: str) -> Row:
+    """Return the row of a scan, or why there is none."""
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", PdfkitWarning)  # it is in the remarks

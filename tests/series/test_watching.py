@@ -1,0 +1,438 @@
+"""Scans that come while they are watched: whole files alone, each once, whatever ends the watch."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import PdfkitError, RecipeError, WriteError
+from pdfkit.io import _journal
+from pdfkit.recipes.recipe import load_recipe
+from pdfkit.recipes.watching import watch_recipe
+from pdfkit.series import arrivals
+from pdfkit.series.arrivals import Arrivals, ends_whole, is_written
+from pdfkit.series.result import SeriesResult
+from pdfkit.series.watching import AGAIN, Done, Ends, Tell
+
+RECIPE = """\
+[series]
+files = "scans/*.gr"
+index = "{temperature}K"
+[data]
+rmin = 1.5
+rmax = 7
+[[phase]]
+name = "ni"
+structure = "Ni"
+[fit]
+free = ["scale", "a"]
+search = "plain"
+"""
+R = np.arange(1.0, 8.0, 0.05)
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether a file is open")
+
+
+def text(k: int, tmp: Path) -> bytes:
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20.0, qdamp=0.04))
+    curve = model.with_values({"ni.a": 3.52 + 0.002 * k})(R)
+    noise = np.random.default_rng(k).normal(0, 0.05, R.size)
+    pk.write_pdf(tmp / "one.gr", pk.PDF(R, curve.G + noise, instrument=model.instrument))
+    return (tmp / "one.gr").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    return [text(k, tmp_path_factory.mktemp("one")) for k in range(6)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, texts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("scans").mkdir()
+    Path("r.toml").write_text(RECIPE)
+    for k in range(3):
+        put(k, texts)
+    return tmp_path
+
+
+def put(k: int, texts: list[bytes]) -> None:
+    Path(f"scans/ni_{100 + k}K.gr").write_bytes(texts[k])
+
+
+class Told:
+    """What was done, and said; `then`: called after each scan with its name."""
+
+    def __init__(self, then: Callable[[str], None] = lambda _: None) -> None:
+        self.scans: list[Done] = []
+        self.said: list[str] = []
+        self.then = then
+
+    def scan(self, done: Done) -> None:
+        self.scans.append(done)
+        self.then(done.name)
+
+    @property
+    def names(self) -> list[str]:
+        return [done.name for done in self.scans]
+
+
+def watch(told: Told, ends: Ends, **options: Any) -> SeriesResult | None:
+    Path("out").mkdir(exist_ok=True)
+    return watch_recipe(
+        load_recipe("r.toml"), Path("scans"), Path("out"), ends=ends, tell=Tell(told.scan, told.said.append), **options
+    )
+
+
+# --- Fits ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_there_and_what_comes(folder: Path, texts: list[bytes]) -> None:
+    told = Told(lambda name: put(3, texts) if name == "ni_102K.gr" else None)
+    result = watch(told, Ends(until=4))
+    assert result is not None
+    assert told.names == [f"ni_{100 + k}K.gr" for k in range(4)]
+    assert result.axes[0].title == "temperature (K)"
+    np.testing.assert_allclose(result.index, [100, 101, 102, 103])
+    values, errors = result["a"]
+    assert (np.abs(values - 3.52 - 0.002 * np.arange(4)) < 4 * errors).all()
+    assert result.covariance(3).shape == (2, 2)
+    assert not any("of the model" in said for remarks in result.remarks for said in remarks)
+    alone = pk.fit_series(
+        pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20.0)),
+        pk.read_series("scans/*.gr"), free=["scale", "a"], rmin=1.5, rmax=7, search="plain",
+    )  # fmt: skip
+    assert (np.abs(alone["a"].values - values) < 1e-2 * errors).all()
+    np.testing.assert_allclose(errors, alone["a"].errors, rtol=1e-2)
+
+
+def test_started_again_it_goes_on_and_fits_nothing_twice(folder: Path, texts: list[bytes]) -> None:
+    watch(Told(), Ends(until=3))
+    before = Path("out/watch.jsonl").read_bytes()
+    put(4, texts)
+    told = Told()
+    result = watch(told, Ends(until=4))
+    assert told.names == ["ni_104K.gr"]
+    assert told.said == ["3 scans are known from before"]
+    assert Path("out/watch.jsonl").read_bytes().startswith(before)
+    assert result is not None
+    assert result.labels == ("ni_100K.gr", "ni_101K.gr", "ni_102K.gr", "ni_104K.gr")
+
+
+def test_scans_that_were_moved_away_keep_their_rows(folder: Path) -> None:
+    watch(Told(), Ends(until=3))
+    Path("scans/ni_101K.gr").unlink()
+    result = watch(Told(), Ends(idle=0.1))
+    assert result is not None
+    np.testing.assert_allclose(result.index, [100, 101, 102])
+    assert set(result.status) == {"fitted"}
+
+
+def test_a_file_that_is_written_again_replaces_its_row(folder: Path, texts: list[bytes]) -> None:
+    def rewritten(name: str) -> None:
+        if name == "ni_102K.gr":
+            Path("scans/ni_101K.gr").write_bytes(texts[5])
+
+    told = Told(rewritten)
+    result = watch(told, Ends(idle=1.5))
+    assert told.names[3:] == ["ni_101K.gr"]
+    assert told.scans[3].again
+    assert result is not None
+    assert len(result) == 3
+    assert result["a"].values[1] == pytest.approx(3.53, abs=1e-3)
+    assert AGAIN in result.remarks[1]
+
+
+def test_new_files_alone(folder: Path, texts: list[bytes]) -> None:
+    threading.Timer(0.5, put, (5, texts)).start()
+    told = Told()
+    result = watch(told, Ends(until=1), new=True)
+    assert told.names == ["ni_105K.gr"]
+    assert told.said == ["3 files are there already and are left alone"]
+    assert result is not None
+    assert len(result) == 1
+
+
+def test_bad_files_are_rows_and_others_are_left_alone(folder: Path) -> None:
+    Path("scans/ni_101K.gr").write_text("1 2\n3 x\n")
+    for name in ("a.tmp", "ni_107K.gr.tmp", ".ni_108K.gr", "ni.png", "notes.txt", "ni_109K.gr~"):
+        Path("scans", name).write_text("1 2\n")
+    told = Told()
+    result = watch(told, Ends(until=3))
+    assert result is not None
+    assert result.status == ("fitted", "failed", "fitted")
+    ((label, why),) = result.failed()
+    assert label == "ni_101K.gr"
+    assert "ni_101K.gr" in why
+    assert watch(told, Ends(idle=0.1)) is not None
+    assert len(told.scans) == 3, "a scan that failed is not tried again before it changes"
+
+
+def test_its_own_files_are_no_scans(folder: Path) -> None:
+    recipe = RECIPE.replace('files = "scans/*.gr"', 'files = "scans/*"').replace("rmax = 7", 'rmax = 7\nprobe = "X"')
+    Path("r.toml").write_text(recipe)
+    told = Told()
+    options: dict[str, Any] = {"own": ("series.h5", "series.csv", "series.txt", "watch.jsonl")}
+    Path("scans/series.csv").write_text("1,2\n")
+    load, here = load_recipe("r.toml"), Path("scans")
+    for idle in (0.3, 0.1):
+        watch_recipe(load, here, here, ends=Ends(idle=idle), tell=Tell(told.scan, told.said.append), **options)
+    assert told.names == [f"ni_{100 + k}K.gr" for k in range(3)]
+
+
+def test_a_scan_that_stands_out_is_fitted_from_the_model_too(folder: Path, texts: list[bytes]) -> None:
+    known = pk.read_pdf("scans/ni_102K.gr")
+    odd = known.G + np.random.default_rng(9).normal(0, 0.6, R.size)
+    pk.write_pdf("scans/ni_120K.gr", pk.PDF(known.r, odd, instrument=known.instrument))
+    result = watch(Told(), Ends(until=4))
+    assert result is not None
+    assert any("stood out" in said for said in result.remarks[3])
+    assert not any("stood out" in said for remarks in result.remarks[:3] for said in remarks)
+
+
+def test_a_scan_without_a_probe_is_a_row_that_says_so(folder: Path, texts: list[bytes]) -> None:
+    np.savetxt("scans/ni_099K.gr", np.column_stack([R, np.sin(R)]))
+    result = watch(Told(), Ends(until=4))
+    assert result is not None
+    assert result.status == ("failed", "fitted", "fitted", "fitted")
+    assert "the probe is not known" in result.remarks[0][0]
+
+
+def test_without_an_index_scans_are_numbered(folder: Path) -> None:
+    Path("r.toml").write_text(RECIPE.replace('index = "{temperature}K"\n', ""))
+    result = watch(Told(), Ends(until=3))
+    assert result is not None
+    assert (result.axes[0].name, result.index.tolist()) == ("number", [0.0, 1.0, 2.0])
+
+
+def test_a_recipe_of_one_fit_does_as_well(folder: Path) -> None:
+    single = RECIPE.partition("[data]")[2].replace("\nrmin", '[data]\nfile = "scans/ni_100K.gr"\nrmin', 1)
+    Path("r.toml").write_text(single)
+    result = watch(Told(), Ends(until=3))
+    assert result is not None
+    assert len(result) == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ('"{temperature}K"', "[1, 2, 3]", "no index of scans that are still to come"),
+        ("index =", "shape = [1, 3]\nindex =", "a map is fitted when it is whole"),
+        ('"plain"', '"thorough"', 'search = "staged" or "plain"'),
+        ('free = ["scale", "a"]', 'free = ["scale", "q"]', "no parameter"),
+    ],
+)
+def test_recipes_that_cannot_be_are_said(folder: Path, before: str, after: str, words: str) -> None:
+    Path("r.toml").write_text(RECIPE.replace(before, after))
+    with pytest.raises(RecipeError, match=words.replace("[", r"\[")):
+        watch(Told(), Ends(idle=0.1))
+
+
+def test_intensities_are_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scans").mkdir()
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni", Uiso=0.005), pk.Instrument(probe="X", qmax=22.0))
+    Q = np.arange(0.5, 24.0, 0.02)
+    S = 1 + np.sin(3.5 * Q) / (3.5 * Q) * np.exp(-0.01 * Q**2)
+    rows = np.column_stack([Q, 100 * pk.scattering.average_f2("Ni", Q) * S]) if hasattr(pk, "scattering") else None
+    rows = np.column_stack([Q, 1000 * S * np.exp(-0.02 * Q**2)]) if rows is None else rows
+    np.savetxt("scans/ni_1K.chi", rows)
+    reduced = 'index = "{temperature}K"\nreduce = { composition = "Ni", qmax = 20 }'
+    recipe = RECIPE.replace('index = "{temperature}K"', reduced).replace("*.gr", "*.chi")
+    Path("r.toml").write_text(recipe.replace("rmin = 1.5", 'rmin = 1.5\nprobe = "X"'))
+    result = watch(Told(), Ends(until=1))
+    assert result is not None
+    assert model.phases[0].name == "ni"
+    assert result.status[0] != "failed", result.remarks
+
+
+# --- What goes wrong -------------------------------------------------------------------------------------------------
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, count = _journal.append_lines, []
+
+    def full(path: Path, lines: Any) -> None:
+        count.append(path)
+        if len(count) == 2:
+            raise WriteError(f"{path}: cannot be written ({os.strerror(errno.ENOSPC)}): make room")
+        usual(path, lines)
+
+    monkeypatch.setattr(_journal, "append_lines", full)
+    with pytest.raises(WriteError, match=r"make room; then run again, nothing so far is lost"):
+        watch(Told(), Ends(until=3))
+    told = Told()
+    watch(told, Ends(until=3))
+    assert told.names == ["ni_101K.gr", "ni_102K.gr"]
+
+
+def test_a_folder_that_comes_and_goes(folder: Path, texts: list[bytes]) -> None:
+    Path("scans").rename("away")
+    steps = iter([lambda: Path("scans").rename("away"), lambda: None])
+    told = Told(lambda name: next(steps)() if name == "ni_102K.gr" else None)
+    timers = [threading.Timer(0.6, Path("away").rename, ("scans",))]
+    timers[0].start()
+    stop = threading.Event()
+    threading.Timer(4.0, stop.set).start()
+    result = watch(told, Ends(idle=3.0), stop=stop)
+    assert result is not None
+    assert len(result) == 3
+    words = "the folder scans does not exist: waiting until it is there"
+    assert told.said == [words, "the folder scans is there", words]
+
+
+def test_folders_that_cannot_be(folder: Path) -> None:
+    with (
+        pytest.raises(PdfkitError, match="there is no folder nowhere/at/all, and none above it"),
+        Arrivals(Path("nowhere/at/all"), lambda _: True, lambda _: None),
+    ):
+        pass
+    with pytest.raises(PdfkitError, match="is a file"), Arrivals(Path("r.toml"), lambda _: True, lambda _: None):
+        pass
+
+
+def test_the_journal_of_another_folder_is_refused(folder: Path) -> None:
+    watch(Told(), Ends(until=3))
+    Path("scans").rename("others")
+    with pytest.raises(PdfkitError, match="belongs to another problem"):
+        watch_recipe(load_recipe("r.toml"), Path("others"), Path("out"), ends=Ends(idle=0.1))
+
+
+# --- When a file is whole --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def incoming(tmp_path: Path) -> Iterator[Arrivals]:
+    with Arrivals(tmp_path, lambda name: name.endswith(".gr"), lambda _: None) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("content", "whole"),
+    [
+        (b"1 2\n3 4\n", True), (b"1 2\r\n3 4\r\n", True), (b"1 2\n3 4", False), (b"1 2\n3\n", False), (b"", False),
+        (b"# r G\n1 2\n", False),
+    ],
+)  # fmt: skip
+def test_the_last_line_is_whole(tmp_path: Path, content: bytes, whole: bool) -> None:
+    (tmp_path / "a.gr").write_bytes(content)
+    assert ends_whole(tmp_path / "a.gr") is whole
+
+
+@LINUX
+def test_a_file_that_is_open_waits_until_it_is_closed(incoming: Arrivals) -> None:
+    path = incoming.folder / "a.gr"
+    with path.open("w") as file:
+        file.write("1 2\n3 4\n")
+        file.flush()
+        assert is_written(path)
+        assert incoming.next(0.5) is None
+        assert incoming.unfinished == ("a.gr",)
+    assert is_written(path) is False
+    assert incoming.next(1.0) == "a.gr"
+    assert incoming.next(0.1) is None
+
+
+def test_where_nobody_tells_size_and_time_have_to_stay_longer(
+    incoming: Arrivals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "is_written", lambda path: None)
+    (incoming.folder / "a.gr").write_text("1 2\n3 4\n")
+    assert incoming.next(0.3) is None
+    assert incoming.next(2.0) == "a.gr"
+
+
+def test_half_a_line_waits_for_its_end_but_not_for_ever(incoming: Arrivals, monkeypatch: pytest.MonkeyPatch) -> None:
+    (incoming.folder / "a.gr").write_text("1 2\n3 4\n5")
+    assert incoming.next(0.3) is None
+    (incoming.folder / "a.gr").write_text("1 2\n3 4\n5 6\n")
+    assert incoming.next(1.5) == "a.gr"
+    (incoming.folder / "b.gr").write_text("1 2\n3 4")
+    assert incoming.next(0.3) is None
+    assert incoming.next(3.0) == "b.gr"
+
+
+def test_files_come_in_natural_order_and_again_when_they_change(incoming: Arrivals) -> None:
+    for k in (10, 9, 2):
+        (incoming.folder / f"s{k}.gr").write_text("1 2\n3 4\n")
+    assert [incoming.next(1.0) for _ in range(3)] == ["s2.gr", "s9.gr", "s10.gr"]
+    (incoming.folder / "s9.gr").write_text("1 2\n3 4\n5 6\n")
+    assert incoming.next(2.0) == "s9.gr"
+    assert incoming.next(0.1) is None
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_with_news_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: bool) -> None:
+    if told:
+        pytest.importorskip("watchfiles")
+        monkeypatch.setattr(arrivals, "EVERY", 60.0)
+    else:
+        monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with Arrivals(tmp_path, lambda _: True, lambda _: None) as found:
+        assert found.next(0.2) is None
+        (tmp_path / "a.gr").write_text("1 2\n3 4\n")
+        assert found.next(5.0) == "a.gr"
+
+
+# --- As a process ----------------------------------------------------------------------------------------------------
+
+
+def started(*more: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pdfkit", "watch", "scans", "r.toml", "-o", "out", "--json", *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def rows() -> int:
+    path = Path("out/watch.jsonl")
+    return max(0, path.read_bytes().count(b"\n") - 1) if path.exists() else 0
+
+
+def until(count: int, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while rows() < count:
+        assert time.monotonic() < end, f"{rows()} rows of {count}"
+        time.sleep(0.02)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_files_dropped_killed_and_ended_by_ctrl_c(folder: Path, texts: list[bytes]) -> None:
+    with started() as first:
+        until(3)
+        with Path("scans/ni_103K.gr").open("wb") as file:
+            file.write(texts[3][: len(texts[3]) // 2])
+            file.flush()
+            time.sleep(0.5)
+            assert rows() == 3, "a file that is half written was read"
+            file.write(texts[3][len(texts[3]) // 2 :])
+        until(4)
+        first.send_signal(signal.SIGKILL)
+    put(4, texts)
+    with started() as second:
+        until(5)
+        put(5, texts)
+        until(6)
+        second.send_signal(signal.SIGINT)
+        out, said = second.communicate(timeout=60)
+    assert second.returncode == 0, said
+    assert b"4 scans are known from before" in said
+    assert said.count(b"Rw") == 1, "one head"
+    assert b"ni_105K.gr" in said
+    found = json.loads(out)
+    assert (found["scans"], found["failed"]) == (6, 0)
+    np.testing.assert_allclose(found["columns"]["ni.a"], 3.52 + 0.002 * np.arange(6), atol=1e-3)
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "series.csv", "series.h5", "series.txt", "watch.jsonl",
+    ]  # fmt: skip
+    assert rows() == 6
