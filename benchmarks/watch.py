@@ -37,12 +37,12 @@ rmax = 30.0
 [[phase]]
 name = "zb"
 structure = "CdS_zincblende"
-shape = {{ kind = "sphere", diameter = 24.0 }}
+shape = {{ kind = "sphere", spdiameter = 24.0 }}
 delta2 = 2.0
 [[phase]]
 name = "w"
 structure = "CdS_wurtzite"
-shape = {{ kind = "sphere", diameter = 24.0 }}
+shape = {{ kind = "sphere", spdiameter = 24.0 }}
 delta2 = 2.0
 [fit]
 free = {FREE!r}

@@ -14,6 +14,7 @@ _TEMPLATE = """\
 title = {title}
 
 # --- A series of scans, the table [series], which are all fitted as this file says:   pdfkit series {name}
+# (while they come into a folder:   pdfkit watch run42 {name})
 # series.files = "run42/*.gr"     # a pattern, files, a folder, or an HDF5 file of scan × r or x × y × r
 # series.index = "temperature"    # a key of their headers; or "{{temperature}}K", a part of their names;
 #                                 # or "log.csv:T", a column of a table that names the files; or numbers

@@ -26,7 +26,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.series.index import natural
 from pdfkit.series.scans import file_stamp
 
-STAYS, STAYS_LONGER = 0.04, 0.5
+STAYS, STAYS_LONGER = 0.02, 0.5
 """Seconds for which size and time of a file have to stay, where it is known to be closed, and where that is unknown."""
 PATIENCE = 2.0
 """Seconds after which a file that stays is read although its last line is not whole."""
