@@ -25,13 +25,14 @@ from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, WriteError
 from pdfkit.series.arrivals import Arrivals
-from pdfkit.series.fitting import FILE, STANDS_OUT
+from pdfkit.series.fitting import STANDS_OUT
 from pdfkit.series.index import index_of, natural
 from pdfkit.series.log import Key, Log
 from pdfkit.series.result import SeriesResult
 from pdfkit.series.scans import Axis, Scan, Series, Source
 from pdfkit.series.store import Setting, write_series
 from pdfkit.series.tasks import Fitter, Row, guarded, values_of
+from pdfkit.series.ways import FILE
 
 JOURNAL = "watch.jsonl"
 RECENT = 5
