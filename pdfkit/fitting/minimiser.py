@@ -149,7 +149,8 @@ class Task:
     """What is minimised: rows of the linearised problem as a function of x, its bounds, and which of x may move.
 
     tiny: χ² that counts as nothing; creep: share of χ² that is far below its errors. flaw: 0 for an x that may be a
-    proper minimum, more where physics ends. slide: has `system` be linear from one x to another, where that is wanted.
+    proper minimum, more where physics ends. slide: rows at another x,
+    all being linear from one to the other, where that is wanted.
     """
 
     system: Callable[[Array], Array]
@@ -159,11 +160,15 @@ class Task:
     tiny: float = 0.0
     flaw: Callable[[Array], int] = lambda x: 0
     creep: float = DRIFT
-    slide: Callable[[Array, Array], None] | None = None
+    slide: Callable[[Array, Array], Array] | None = None
 
     def at(self, x: Array) -> Point:
         """Return the problem at x."""
-        return Point(x, self.system(x)[np.append(self.columns, -1)], self.columns, self.span[self.columns])
+        return self.point(x, self.system(x))
+
+    def point(self, x: Array, rows: Array) -> Point:
+        """Return the problem at x, where its rows are known."""
+        return Point(x, rows[np.append(self.columns, -1)], self.columns, self.span[self.columns])
 
     @cached_property
     def span(self) -> Array:
@@ -283,8 +288,7 @@ class Descent:
         x = self.here.x.copy()
         x[self.task.columns] += y / self.here.unit
         x = np.clip(x, self.task.low, self.task.high)
-        self.task.slide(self.here.x, x)
-        self.here = self.task.at(x)
+        self.here = self.task.point(x, self.task.slide(self.here.x, x))
         return True
 
     def _tried(self, y: Array) -> Point:

@@ -332,10 +332,11 @@ class Residuals:
         self._known = [(x.copy(), curves), *self._known][:REMEMBERED]
         return curves
 
-    def slide(self, x: Array, to: Array) -> None:
-        """Have curves at `to` be what those at x and their derivatives say, in place of those."""
+    def slide(self, x: Array, to: Array) -> Array:
+        """Have curves at `to` be what those at x and their derivatives say, in place of those; return rows of it."""
         there = [(G + (to - x) @ dG, dG) for G, dG in self.last_curves(x)]
         self._known = [(to.copy(), there), *(one for one in self._known if not np.array_equal(one[0], x))]
+        return self.system(to)
 
     def remembered(self) -> list[list[tuple[Array, Array]]]:
         """Return x and the rows of `system` there, by the weights of now, of the last few x; evaluators apart."""
