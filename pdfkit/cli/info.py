@@ -285,7 +285,11 @@ def shortest_distances(structure: Structure) -> dict[str, float]:
 def _of_result(path: Path) -> Lines:
     from pdfkit.results.report import measured_with
     from pdfkit.results.saving import load_result
+    from pdfkit.series.store import holds_series
 
+    if holds_series(path):
+        yield from _of_series(path)
+        return
     result = load_result(path)
     yield "kind", "fit result of pdfkit"
     yield "Rw", f"{result.rw:.4f}"
@@ -303,13 +307,32 @@ def _of_result(path: Path) -> Lines:
         yield "remark", text
 
 
+def _of_series(path: Path) -> Lines:
+    """Yield what a series has: its scans, and the range of each value along them."""
+    from pdfkit.series.result import SeriesResult
+
+    found = SeriesResult.load(path)
+    failed = dict(found.failed())
+    yield "kind", "results of a series of pdfkit"
+    yield "scans", str(found).splitlines()[0]
+    for name in found.free:
+        values = [one for one in found[name][0].ravel() if math.isfinite(one)]
+        if values:
+            yield f"  {name}", f"{min(values):.6g} to {max(values):.6g}"
+    for label, why in failed.items():
+        yield "remark", f"{label}: {why}"
+
+
 def _of_recipe(path: Path) -> Lines:
     from pdfkit.recipes.recipe import load_recipe
 
     recipe = load_recipe(path)
-    yield "kind", "recipe of a fit"
-    yield "title", _plain(recipe.title)
-    for entry in recipe.data:
+    yield "kind", "recipe of a fit" if recipe.series is None else "recipe of a series (pdfkit series)"
+    if recipe.title:
+        yield "title", _plain(recipe.title)
+    for file in () if recipe.series is None else recipe.series.files:
+        yield "scans", file
+    for entry in recipe.data if recipe.series is None else ():
         yield "data", f"{entry.name} {entry.file}".strip()
     for phase in recipe.phases:
         yield "phase", f"{phase.name}: {phase.structure}"

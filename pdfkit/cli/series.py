@@ -18,7 +18,7 @@ NAMES = ("series.h5", "series.csv", "series.txt")
 
 
 def series(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="A recipe with a [series] table.")],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help=r"A recipe with a table \[series].")],
     out: OutFolder = None,
     workers: Annotated[int | None, typer.Option(help="Number of processes. Default: one per core.", min=1)] = None,
     dask: Annotated[

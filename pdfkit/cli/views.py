@@ -24,7 +24,7 @@ NAMES = (
     "amounts.png",
 )
 SHOWN = 4
-"""Components whose scores are drawn and written at least, above the noise or not."""
+"""Components whose scores are drawn at most, and written at least, above the noise or not."""
 MIXED = "Mixtures of reference curves"
 
 
@@ -180,8 +180,8 @@ def _write(found: _Found, folder: Path, against: str) -> None:
         columns = {f"component {k}": column for k, column in enumerate(scores.T, 1)}
         table = {"scan": list(curves.names), curves.label: curves.index, **columns}
         write_text(folder / "scores.csv", csv_text(table))
-        first = dict(list(columns.items())[: max(found.components.count or 1, 1)])
-        draw.trend(curves.index, first, None, folder / "scores.png", label=curves.label, name="score (Å$^{-2}$)")
+        first = dict(list(columns.items())[: min(max(found.components.count or 1, 1), SHOWN)])
+        draw.trend(curves.index, first, None, folder / "scores.png", label=curves.label, name="score (Å⁻²)")
     if found.mixture is not None:
         _write_amounts(found, folder)
 

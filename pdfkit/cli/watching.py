@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that scans come into.")],
     recipe: Annotated[
-        Path, typer.Argument(metavar="RECIPE.toml", help="How they are fitted; [series] says index and reduction.")
+        Path, typer.Argument(metavar="RECIPE.toml", help=r"How they are fitted; \[series] says index and reduction.")
     ],
     out: OutFolder = None,
     new: Annotated[bool, typer.Option("--new", help="Leave files alone that are there already.")] = False,

@@ -325,6 +325,8 @@ def run_recipe(
 
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
+    if recipe.series is not None:
+        raise recipe.source.error("this recipe is of a series of scans: run it with `pdfkit series`", "series")
     names, inputs = outputs.planned(recipe), recipe.inputs()
     with folder(recipe.folder if out is None else Path(out), names, [recipe.path, *inputs]) as target:
         digests = {str(file): outputs.digest(file) for file in inputs if file.is_file()}

@@ -269,7 +269,7 @@ class SeriesResult:
         often = sorted(said.items(), key=lambda one: -one[1])[:5]
         lines += [*self.about, *(f"{text} ({count} of {len(self)} scans)" for text, count in often)]
         more = len(self.free) - SHOWN
-        lines += [f"{more} more parameters are in to_dataframe() and result[name]"] if more > 0 else []
+        lines += [f"{more} more parameters are in result[name], to_dataframe() and the CSV file"] if more > 0 else []
         return ["", *(wrapped(line) for line in lines)] if lines else []
 
 

@@ -102,7 +102,9 @@ class Windows:
             rows.append((f"{r:.2f}", *numbers, f"{rw:.4f}"))
         width = float(self.ends[0, 1] - self.ends[0, 0])
         head = f"{len(self.r)} windows of {width:g} Å"
-        return "\n".join([head, *aligned(rows, indent="  "), *(wrapped(one, "  ") for one in self.remarks)])
+        return "\n".join(
+            [head, *aligned(rows, indent="  ", width=math.inf), *(wrapped(one, "  ") for one in self.remarks)]
+        )
 
 
 def fit_windows(

@@ -59,6 +59,26 @@ def test_a_series_is_fitted_from_its_recipe(folder: Path) -> None:
     assert "3 scans over temperature (K): 3 fitted" in (out / "series.txt").read_text(encoding="utf-8")
 
 
+def test_results_and_recipes_of_series_are_told_by_info(folder: Path) -> None:
+    done = RUNNER.invoke(app.app, ["series", "s.toml", "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    found = RUNNER.invoke(app.app, ["info", "pdfkit-out/s/series.h5"])
+    assert found.exit_code == 0, found.output
+    assert "3 scans over temperature (K): 3 fitted" in found.output
+    assert "3.52 to 3.54" in found.output
+    assert "recipe of a series" in RUNNER.invoke(app.app, ["info", "s.toml"]).output
+
+
+def test_a_recipe_of_a_series_is_no_fit(folder: Path) -> None:
+    with pytest.raises(pk.PdfkitError, match="run it with `pdfkit series`"):
+        app.app(["fit", "s.toml"], standalone_mode=False)
+
+
+def test_help_names_the_table(folder: Path) -> None:
+    for command in ("series", "watch"):
+        assert "[series]" in RUNNER.invoke(app.app, [command, "--help"]).output
+
+
 def test_a_corrupt_scan_is_warned_of(folder: Path) -> None:
     Path("scans/ni_101K.gr").write_text("nothing\n")
     done = RUNNER.invoke(app.app, ["series", "s.toml", "--workers", "1", "-o", "out"])

@@ -47,6 +47,14 @@ def test_a_look_without_references(run: Path):
     assert abs(np.corrcoef(scores, np.exp(-0.01 * T))[0, 1]) > 0.99
 
 
+def test_scores_have_their_unit_and_few_lines(run: Path, monkeypatch: pytest.MonkeyPatch):
+    drawn = []
+    monkeypatch.setattr("pdfkit.plot.series.trend", lambda *given, **options: drawn.append((given[1], options["name"])))
+    call()
+    assert [name for _, name in drawn] == ["score (Å⁻²)"]
+    assert 1 <= len(drawn[0][0]) <= 4
+
+
 def test_mixtures_and_kinetics(run: Path):
     pure = [word for name in PURE for word in ("--reference", f"{name}={name}.gr")]
     done = call(*pure, "--total", "one", "--law", "first order", "--json", "-o", "seen")
