@@ -25,7 +25,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._machine import one_thread
 from pdfkit._workers import Job, Pool, dask_size
-from pdfkit.errors import PdfkitError, WriteError
+from pdfkit.errors import ParameterError, PdfkitError, WriteError
 from pdfkit.fitting.posing import Bounds
 from pdfkit.model.model import Model
 from pdfkit.results.problem import FitSettings
@@ -35,7 +35,7 @@ from pdfkit.series.log import Key, Log
 from pdfkit.series.result import SeriesResult
 from pdfkit.series.scans import Series
 from pdfkit.series.store import Setting, write_series
-from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, lost, run_chains, values_of, warm_up
+from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, run_chains, values_of, warm_up
 from pdfkit.series.ways import FILE, HOW, JOINED, NAMES, OF, Way, check_way, folder_of, joined
 
 JOURNAL = "series.jsonl"
@@ -118,8 +118,7 @@ def fit_series(
     problem = SeriesProblem(
         _checks.instance("model", model, Model, "a pdfkit.Model"),
         _checks.names("free", free),
-        rmin,
-        rmax,
+        *_range(rmin, rmax),
         dict(ties or {}),
         dict(bounds or {}),
         tuple(restraints),
@@ -131,6 +130,17 @@ def fit_series(
     if how in JOINED:
         return joined(how, scans, problem, way, work)
     return run_series(Series.of(scans), problem, Plan(how, way.search, way.block), work)
+
+
+def _range(rmin: float | None, rmax: float | None) -> tuple[float | None, float | None]:
+    """Return the range of r; ParameterError for what is none, for any scan."""
+    if rmin is not None:
+        rmin = _checks.number("rmin", rmin, low=0.0)
+    if rmax is not None:
+        rmax = _checks.number("rmax", rmax)
+    if rmin is not None and rmax is not None and rmin >= rmax:
+        raise ParameterError(f"rmin = {rmin:g} is not below rmax = {rmax:g}: swap or correct them", key="rmin")
+    return rmin, rmax
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,8 @@ class Plan:
 def run_series(series: Series, problem: SeriesProblem, plan: Plan, work: Work) -> SeriesResult:
     """Fit a series and write its file; of a run that ends before, what there is."""
     names, free = problem.names()
+    if not free:
+        raise ParameterError('nothing is free: give free=["scale", "a", ...]', key="free")
     setting = Setting(problem, names, free, plan.how)
     packed = problem.packed()
     size = dask_size(work.executor) if work.workers is None else work.workers
@@ -238,10 +250,10 @@ class Run:
         return values_of(self.row(position), self.setting.names, self.setting.free)
 
     def _neighbour(self, position: int, side: int) -> dict[str, float] | None:
-        """Return the values of the nearest scan on a side that was fitted, None where there is none."""
+        """Return the values of the nearest scan on a side whose fit led somewhere, None where there is none."""
         ahead = range(position + side, len(self) if side > 0 else -1, side)
-        found = next((k for k in ahead if math.isfinite(self._rw(k))), None)
-        return None if found is None else self._values(found)
+        values = (self._values(k) for k in ahead if math.isfinite(self._rw(k)))
+        return next((one for one in values if one is not None), None)
 
     def _rw(self, position: int) -> float:
         place = self.best.get(position)
@@ -262,7 +274,7 @@ class Run:
         clock = Clock("fit", sum(len(chain) - stage.skip for chain in stage.chains.values()), self.work.progress)
         done: dict[int, int] = {}
         try:
-            for job, found in self.pool.run(run_chains, self._jobs(stage), lost):
+            for job, found in self.pool.run(run_chains, self._jobs(stage), stage.lost):
                 chains = zip(job.items, job.payloads, found, strict=True)
                 if job.results is None:
                     self.log.add(stage.name, [(n, chain.stamp(), rows) for n, chain, rows in chains])
@@ -316,6 +328,10 @@ class Stage:
     start: Callable[[tuple[int, ...]], Mapping[str, float] | None]
     search: str
     skip: int = 0
+
+    def lost(self, number: int, words: str) -> list[Row]:
+        """Return the rows of a chain that no worker could finish."""
+        return [{"error": words} for _ in self.chains[number][self.skip :]]
 
 
 def _apart(better: Row, worse: Row) -> tuple[str, ...]:

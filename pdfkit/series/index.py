@@ -11,10 +11,9 @@ r"""The index of files: from a key of their headers, from their names, from a ta
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,19 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError, ReadError, nearest
+from pdfkit.errors import PdfkitError, nearest
 from pdfkit.io import _header
-from pdfkit.io._text import NUMBER, read_header, read_text
+from pdfkit.io._text import NUMBER, read_header
 from pdfkit.series.scans import Axis
+from pdfkit.series.tables import of_table
+from pdfkit.series.units import KELVIN, TAIL, UNIT, UNITS
 
 TABLES = (".csv", ".tsv", ".txt", ".dat")
-UNITS = {"temperature": "K", "T": "K"}
-"""Units of what readers convert, or what a header states without one."""
-_UNIT = r"(?:\s*[A-Za-zµ°%]{1,4})?"
 _WORD = re.compile(r"\{(\w+)\}")
+_UP = 3
+"""Folders above a file, and the file, whose names may hold the index."""
+_NEGATIVE = r"(?<![A-Za-z0-9])[+-]"
+"""A sign; the hyphen of Ni-300K is none."""
 
 
 def natural(path: str) -> list[tuple[int, int, str]]:
@@ -42,34 +44,52 @@ def natural(path: str) -> list[tuple[int, int, str]]:
 def index_of(paths: Sequence[str], index: Any, name: str | None = None, unit: str | None = None) -> Axis:
     """Return the index of files; a file that has none gets NaN.
 
-    Raises PdfkitError where no file has one, for a pattern without a group, a table without the files.
+    Raises PdfkitError where no file has one, or they have it in different units, for a pattern without a group, a table
+    without the files.
     """
-    word, values = _found(paths, "number" if index is None else index)
+    word, values, found = _found(paths, "number" if index is None else index)
     word = name or word
     if not np.isfinite(values).any():
         raise PdfkitError(f"no file has the index {index!r}: {_remedy(paths, index)}", key="index")
-    return Axis(word, values, UNITS.get(word, "") if unit is None else unit)
+    return Axis(word, values, _unit(word, values, found) if unit is None else unit)
 
 
-def _found(paths: Sequence[str], index: Any) -> tuple[str, Array]:
+def _unit(word: str, values: Array, found: Iterable[str]) -> str:
+    """Return the unit of an index; PdfkitError where files state different ones."""
+    stated = sorted({UNITS[one] for one in found if one})
+    if len(stated) > 1:
+        raise PdfkitError(f"the files give {word} in {', '.join(stated)}: give the numbers, index=[…]", key="index")
+    if stated:
+        return stated[0]
+    return "K" if word in KELVIN and not (values < 0).any() else ""
+
+
+def _found(paths: Sequence[str], index: Any) -> tuple[str, Array, Iterable[str]]:
+    """Return what the index is, its values, and the units that are stated."""
     if not isinstance(index, str):
         values = _checks.array("index", index, finite=False)
         if values.size != len(paths):
             raise PdfkitError(f"index has {values.size} values for {len(paths)} scans: give one for each", key="index")
-        return "index", values
+        return "index", values, ()
     if index == "number":
-        return "number", np.arange(len(paths), dtype=np.float64)
+        return "number", np.arange(len(paths), dtype=np.float64), ()
     file, _, column = index.rpartition(":") if is_table(index.rpartition(":")[0]) else (index, "", "")
     if is_table(file):
-        return _of_table(paths, file, column)
+        return of_table(paths, file, column)
     if "{" in index or "(" in index:
         return _of_names(paths, index)
-    return index, np.array([_of_header(path, index) for path in paths])
+    pairs = [_of_header(path, index) for path in paths]
+    return index, np.array([value for value, _ in pairs]), [unit for _, unit in pairs]
 
 
 def is_table(word: str) -> bool:
     """Return whether this is the name of a table, by its ending."""
     return Path(word).suffix.lower() in TABLES and not _WORD.search(word)
+
+
+def names_table(index: str) -> bool:
+    """Return whether an index is a table, or a column of one."""
+    return is_table(index) or is_table(index.rpartition(":")[0])
 
 
 def _remedy(paths: Sequence[str], index: Any) -> str:
@@ -84,107 +104,77 @@ def _remedy(paths: Sequence[str], index: Any) -> str:
 # --- Headers ---------------------------------------------------------------------------------------------------------
 
 
-def _of_header(path: str, key: str) -> float:
-    """Return the number that a header gives for a key, NaN where it gives none or the file cannot be read."""
+def _of_header(path: str, key: str) -> tuple[float, str]:
+    """Return the number that a header gives for a key, and its unit; NaN where it gives none or cannot be read."""
     try:
-        facts = _header.Facts.of_lines(path, read_header(path))
-        if key in UNITS:
-            found = facts.temperature()
-            return math.nan if found is None else found
-        found = facts.number(re.escape(key), suffix=_UNIT)
+        texts = [text for _, text in _header.Facts.of_lines(path, read_header(path)).lines]
     except PdfkitError:
-        return math.nan
-    return math.nan if found is None else found
+        return math.nan, ""
+    if key != "T" and key.casefold() not in KELVIN:
+        return _said(texts, re.escape(key), re.IGNORECASE)
+    value, unit = _said(texts, "temperature|temp", re.IGNORECASE)
+    if math.isnan(value):
+        value, unit = _said(texts, "T", re.NOFLAG)
+    unit = unit or "K"
+    return (math.nan if unit == "K" and value < 0 else value), unit
+
+
+def _said(texts: Sequence[str], keys: str, flags: re.RegexFlag) -> tuple[float, str]:
+    """Return the number and unit of the first line that begins with a key, else of any."""
+    unit = rf"[(\[]?\s*({UNIT})\s*[)\]]?(?![\w°])"
+    said = rf"(?:{keys})\s*(?:{unit})?\s*[=:]\s*({NUMBER})(?![\d.]|,[0-9])(?:\s*{unit}|(?!\w))"
+    first, anywhere = re.compile(said, flags), re.compile(rf"(?<![\w.]){said}", flags)
+    found = next((m for m in map(first.match, texts) if m), None)
+    found = found or next((m for m in map(anywhere.search, texts) if m), None)
+    if found is None:
+        return math.nan, ""
+    word = found[1] or found[3] or ""
+    return float(found[2].lower().replace("d", "e")), word if word in UNITS else ""
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
 
 
-def _of_names(paths: Sequence[str], pattern: str) -> tuple[str, Array]:
+def _of_names(paths: Sequence[str], pattern: str) -> tuple[str, Array, list[str]]:
     try:
         expression = re.compile(_expression(pattern))
     except re.error as error:
         raise PdfkitError(f"index {pattern!r} is no regular expression ({error}): correct it", key="index") from None
     if not expression.groups:
         raise PdfkitError(f'index {pattern!r} has no group: put what is the number into (…), or write "{{T}}K"')
-    return next(iter(expression.groupindex), "index"), np.array([_in_name(path, expression) for path in paths])
+    pairs = _in_names(paths, expression)
+    return next(iter(expression.groupindex), "index"), np.array([v for v, _ in pairs]), [unit for _, unit in pairs]
 
 
 def _expression(pattern: str) -> str:
     """Return "{temperature}K" as a regular expression; what is one stays."""
-    if not (word := _WORD.search(pattern)) or "(" in pattern:
+    words = _WORD.findall(pattern)
+    if not words or "(" in pattern:
         return pattern
-    return re.escape(pattern[: word.start()]) + f"(?P<{word[1]}>{NUMBER})" + re.escape(pattern[word.end() :])
+    if len(words) > 1:
+        raise PdfkitError(f"index {pattern!r} has {len(words)} words in braces: an index is one number", key="index")
+    before, after = _WORD.sub("\0", pattern).split("\0")
+    sign = "[+-]" if before else _NEGATIVE
+    number = rf"(?<![0-9.])(?P<{words[0]}>(?:{sign})?{NUMBER.removeprefix('[+-]?')})"
+    return re.escape(before) + number + re.escape(after)
 
 
-def _in_name(path: str, expression: re.Pattern[str]) -> float:
-    found = expression.search(Path(path).name)
+def _in_names(paths: Sequence[str], expression: re.Pattern[str]) -> list[tuple[float, str]]:
+    """Return numbers and units in the names of files, or of the folders that they are in where no file has one."""
+    places: list[Path] = [Path(path) for path in paths]
+    for _ in range(_UP):
+        pairs = [_in_name(place.name, expression) for place in places]
+        if any(math.isfinite(value) for value, _ in pairs):
+            break
+        places = [place.parent for place in places]
+    return pairs
+
+
+def _in_name(name: str, expression: re.Pattern[str]) -> tuple[float, str]:
+    found = expression.search(name)
     try:
-        return float(found[1]) if found else math.nan
+        value = float(found[1]) if found else math.nan
     except (ValueError, TypeError):
-        return math.nan
-
-
-# --- Tables ----------------------------------------------------------------------------------------------------------
-
-
-def _of_table(paths: Sequence[str], file: str, column: str) -> tuple[str, Array]:
-    heads, rows = _rows(file)
-    names = {Path(path).name: k for k, path in enumerate(paths)} | {Path(path).stem: k for k, path in enumerate(paths)}
-    named = next((k for k in range(len(rows[0])) if any(Path(row[k]).name in names for row in rows)), None)
-    at = _column(file, column, heads, rows, named)
-    values = np.full(len(paths), math.nan)
-    if named is None:
-        if len(rows) != len(paths):
-            raise ReadError(file, f"it has {len(rows)} rows for {len(paths)} scans: add a column with the file names")
-        values[:] = [_number(row[at]) for row in rows]
-    else:
-        for row in rows:
-            if (place := names.get(Path(row[named]).name)) is not None:
-                values[place] = _number(row[at])
-    return heads[at] if heads else column or "index", values
-
-
-def _rows(file: str) -> tuple[list[str], list[list[str]]]:
-    """Return the names of the columns ([] where there are none) and the rows of a table."""
-    lines = [line for line in read_text(file).split("\n") if line.strip()]
-    comments = [line.lstrip("#% ") for line in lines if line.startswith(("#", "%"))]
-    body = [line for line in lines if not line.startswith(("#", "%"))]
-    cut = next((one for one in ("\t", ";", ",") if body and one in body[0]), None)
-    rows = [_split(line, cut) for line in body]
-    width = max(map(len, rows), default=0)
-    whole = [row for row in rows if len(row) == width]
-    if width < 1 or not whole:
-        raise ReadError(file, "it has no rows: give a table with a column of numbers")
-    if not any(map(math.isfinite, map(_number, whole[0]))):
-        return whole[0], whole[1:] or whole
-    heads = _split(comments[-1], cut) if comments else []
-    return heads if len(heads) == width else [], whole
-
-
-def _split(line: str, cut: str | None) -> list[str]:
-    cells = line.split() if cut is None else next(csv.reader([line], delimiter=cut))
-    return [cell.strip() for cell in cells]
-
-
-def _column(file: str, column: str, heads: list[str], rows: list[list[str]], named: int | None) -> int:
-    """Return which column is meant: by name, by number from 1, or the first of numbers."""
-    width = len(rows[0])
-    if column in heads:
-        return heads.index(column)
-    if column.isdigit() and 1 <= int(column) <= width:
-        return int(column) - 1
-    if column:
-        known = f"the nearest are {nearest(column, heads)}" if heads else f"give a number from 1 to {width}"
-        raise ReadError(file, f"it has no column {column!r}: {known}", key="index")
-    numbers = [k for k in range(width) if k != named and math.isfinite(_number(rows[0][k]))]
-    if not numbers:
-        raise ReadError(file, "it has no column of numbers: name one, such as log.csv:temperature", key="index")
-    return numbers[0]
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
+        return math.nan, ""
+    unit = TAIL.match(name, found.end(1)) if found else None
+    return value, unit[1] if unit else ""

@@ -6,7 +6,8 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,19 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
+from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError, remark
-from pdfkit.series.index import index_of, natural
+from pdfkit.errors import missing as absent
+from pdfkit.io.pdf import read_pdf
+from pdfkit.screening.settings import check_names
+from pdfkit.series.index import index_of, names_table, natural
 from pdfkit.series.reducing import reduced, reducing
 from pdfkit.series.scans import Axis, Files, Held, Series, Source, grid_axes
 from pdfkit.series.stacks import axis_called, is_stack, open_stack
 
 ENDINGS = (".gr", ".fgr", ".dat", ".txt")
 _OF_INSTRUMENT = ("window_width", "scattering", "anomalous")
+_READING = sorted({*signature(read_pdf).parameters} - {"path"} | {one.name for one in fields(Instrument)})
 PATTERNS = (".chi", ".iq", ".xy", ".xye", ".dat", ".txt")
 
 
@@ -72,6 +78,7 @@ def read_series(
     Series(3 scans over temperature, 90 to 110 K) ni_90K
     """
     _checks.flag("sort", sort)
+    check_names(reading, _READING)
     if isinstance(scans, str | os.PathLike) and is_stack(os.fspath(scans)):
         series = _of_stack(os.fspath(scans), index, reduce, reading)
     elif _holds_pdfs(scans):
@@ -110,7 +117,7 @@ def _of_stack(file: str, index: Any, reduce: Mapping[str, Any] | None, reading: 
     stack, axes = open_stack(file, {} if reduce else reading, of="Q" if reduce else "r")
     source: Source = stack if reduce is None else reduced(stack, reducing(reduce, reading))
     series = Series.numbered(source)
-    if isinstance(index, str) and index != "number":
+    if isinstance(index, str) and index != "number" and not names_table(index):
         axes = (axis_called(stack, index),)
     elif index is not None:
         axes = (index_of([""] * len(series), index),)
@@ -127,22 +134,31 @@ def _called(series: Series, name: str | None, unit: str | None) -> Series:
 
 def _paths(scans: Any, endings: tuple[str, ...]) -> list[str]:
     """Return the files of a pattern, a folder or a list, in natural order. PdfkitError where there are none."""
-    given = [scans] if isinstance(scans, str | os.PathLike) else list(scans)
+    alone = isinstance(scans, str | os.PathLike)
+    given = [scans] if alone else list(scans) if np.iterable(scans) else []
+    if not all(isinstance(one, str | os.PathLike) for one in given):
+        raise PdfkitError("scans are neither files nor PDFs: give a pattern, files, a folder, or a list of PDFs")
     out: list[str] = []
-    for one in (os.fspath(value) for value in given):
+    for one in map(os.fspath, given):
         if Path(one).is_dir():
             found = [str(file) for file in Path(one).iterdir() if file.suffix.lower() in endings]
             missing = f"the folder {one} has no files named {', '.join(endings)}"
         elif glob.has_magic(one) and not Path(one).exists():
-            found, missing = glob.glob(one, recursive=True), f"no file matches {one!r}: check the pattern and folder"  # noqa: PTH207 - a pattern may be absolute
+            found, missing = glob.glob(_literal(one), recursive=True), f"no file matches {one!r}: check the pattern"  # noqa: PTH207 - a pattern may be absolute
         else:
-            found, missing = [one], ""
+            found, missing = [one] if Path(one).exists() or not alone else [], f"{one}: {absent(one)}"
         if not found:
             raise PdfkitError(missing, key="files")
         out += sorted(found, key=natural)
     if not out:
         raise PdfkitError("there are no scans: give files, a pattern, a folder or PDFs", key="files")
     return list(dict.fromkeys(out))
+
+
+def _literal(pattern: str) -> str:
+    """Return a pattern in which a folder that exists under its name, brackets and all, means itself."""
+    folder, name = os.path.split(pattern)
+    return os.path.join(glob.escape(folder), name) if glob.has_magic(folder) and Path(folder).is_dir() else pattern  # noqa: PTH118
 
 
 def _whole(shape: Sequence[int], count: int) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from pdfkit.io.intensity import read_intensity
 from pdfkit.reduction.batch import r_grid
 from pdfkit.reduction.reduction import reduce
 from pdfkit.reduction.settings import ReductionSettings, settings_of
-from pdfkit.series.scans import Scan, file_stamp
+from pdfkit.series.scans import Scan, named_stamp
 from pdfkit.series.stacks import Stack
 
 _R = {"rmin": 0.01, "rmax": 30.0, "rstep": 0.01}
@@ -102,10 +102,10 @@ class ReducedScan:
 
     def stamp(self) -> str:
         """Return what changes with the data and their reduction."""
-        of = file_stamp(self.source) if isinstance(self.source, str) else self.source.scan(self.number).stamp()
-        ground = "" if self.how.background is None else file_stamp(self.how.background)
-        r = self.how.r
-        return f"{of}-{ground}-{r[0]:g}-{r[-1]:g}-{r.size}-{sorted(self.how.settings.given().items())!r}"
+        of = named_stamp(self.source) if isinstance(self.source, str) else self.source.scan(self.number).stamp()
+        ground = "" if self.how.background is None else named_stamp(self.how.background)
+        r, known = self.how.r, (*sorted(self.how.settings.given().items()), *sorted(self.how.instrument))
+        return f"{of}-{ground}-{r[0]:g}-{r[-1]:g}-{r.size}-{known!r}"
 
     def read(self) -> PDF:
         """Return G(r) of the pattern."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,8 +62,8 @@ class FileScan:
         return Path(self.path).name
 
     def stamp(self) -> str:
-        """Return size and time of the file."""
-        return file_stamp(self.path)
+        """Return which file this is, its size and time, and what its reader is told."""
+        return f"{named_stamp(self.path)} {sorted(self.options)!r} {sorted(self.instrument)!r}"
 
     def read(self) -> PDF:
         """Return the data."""
@@ -130,6 +131,11 @@ def file_stamp(path: str) -> str:
     except OSError:
         return "missing"
     return f"{about.st_size}-{about.st_mtime_ns}"
+
+
+def named_stamp(path: str) -> str:
+    """Return `file_stamp` with the place of the file: copies may have the size and time of others."""
+    return f"{os.path.abspath(path)} {file_stamp(path)}"  # noqa: PTH100 - it asks nothing of the disk
 
 
 @dataclass(frozen=True, eq=False)

@@ -152,7 +152,7 @@ def _unpacked(packed: Packed) -> Fitter:
 
 
 def run_chains(packed: Packed, chains: Sequence[Chain]) -> list[list[Row]]:
-    """Return the rows of each chain. A scan that fails has an "error", and the next goes on from the one before."""
+    """Return the rows of each chain. A scan that fails has an "error"; the next goes on from the last that led somewhere."""
     fitter = _unpacked(packed)
     with one_thread():
         return [_chained(fitter, chain) for chain in chains]
@@ -170,8 +170,8 @@ def _chained(fitter: Fitter, chain: Chain) -> list[Row]:
 
 
 def values_of(row: Row, names: Sequence[str], free: Iterable[str]) -> dict[str, float] | None:
-    """Return the free values of a row, where others may start; None for a scan that failed."""
-    if "error" in row:
+    """Return the free values of a row, where others may start; None for a scan that failed or led nowhere."""
+    if "error" in row or not row["converged"]:
         return None
     known = dict(zip(names, row["values"], strict=True))
     return {name: known[name] for name in free if math.isfinite(known[name])}
@@ -238,11 +238,6 @@ def packed_array(values: Array) -> str:
 def unpacked_array(text: str) -> Array:
     """Return the numbers (n,) of `packed_array`; ValueError where it is damaged."""
     return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8").astype(np.float64)
-
-
-def lost(chain: Chain, words: str) -> list[Row]:
-    """Return the rows of a chain that no worker could finish."""
-    return [{"error": words} for _ in chain.scans]
 
 
 def warm_up(packed: Packed) -> bool:

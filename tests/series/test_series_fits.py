@@ -212,6 +212,51 @@ def test_a_scan_that_changed_is_fitted_again(folder: Path, tmp_path: Path) -> No
     assert (again.values[[0, 2]] == first.values[[0, 2]]).all()
 
 
+def test_scans_of_equal_size_and_time_are_told_apart(tmp_path: Path) -> None:
+    """As those of an archive; other readings of the same files are other scans as well."""
+    for k in range(3):
+        pk.write_pdf(tmp_path / f"ni_{100 + k}K.gr", scan(k))
+    size = max(file.stat().st_size for file in tmp_path.glob("*.gr"))
+    for file in tmp_path.glob("*.gr"):
+        file.write_text(file.read_text().ljust(size, "\n"))
+        os.utime(file, (1e9, 1e9))
+    free = {"free": ["scale", "a"], "how": "independent", "out": tmp_path / "out"}
+    first = pk.fit_series(nickel(), series_of(tmp_path), **free)  # type: ignore[arg-type]
+    (tmp_path / "ni_100K.gr").unlink()
+    assert (pk.fit_series(nickel(), series_of(tmp_path), **free).values == first.values[1:]).all()  # type: ignore[arg-type]
+    other = pk.read_series(f"{tmp_path}/*.gr", index="{T}K", qdamp=0.1)
+    again = pk.fit_series(nickel(), other, **free)  # type: ignore[arg-type]
+    assert (again["scale"].values > first["scale"].values[1:] + 0.03).all()
+
+
+class Broken(ThreadPoolExecutor):
+    """An executor whose tasks raise."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return super().submit(int, "no number")
+
+
+@pytest.mark.parametrize("how", ["sequential", "independent"])
+def test_tasks_that_raise_are_rows(how: str) -> None:
+    with Broken(1) as executor:
+        result = pk.fit_series(nickel(), [scan(k) for k in range(3)], free=["a"], how=how, executor=executor)
+    assert result.status == ("failed",) * 3
+    assert "no worker could finish it" in result.remarks[1][0]
+
+
+def test_a_fit_that_led_nowhere_leads_no_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_strange(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
+        row = two_wells(fitter, data, None, search)
+        lost = start is not None and start["ni.a"] > 5.0
+        here = data.name == "s2" or lost
+        return {**row, "values": [0.0, 9.9 if here else 3.5, 0.005], "converged": not here, "rw": 1.0 if here else 0.1}
+
+    monkeypatch.setattr(tasks, "fitted", one_strange)
+    result = pk.fit_series(nickel(), [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(5)], free=FREE, block=2)
+    assert result.status == ("fitted", "fitted", "not converged", "fitted", "fitted")
+    assert [bool(said) for said in result.remarks] == [False, False, False, False, False]
+
+
 def test_a_journal_of_another_problem_is_refused(folder: Path, tmp_path: Path) -> None:
     fit_into(folder, tmp_path)
     with pytest.raises(PdfkitError, match="belongs to another problem"):
@@ -359,6 +404,8 @@ def test_a_map_is_two_axes(tmp_path: Path) -> None:
         ({"free": FREE, "worker": 2}, "the nearest are workers"),
         ({"free": FREE, "block": 1}, "2 or more"),
         ({"free": FREE, "executor": 3}, "concurrent.futures.Executor"),
+        ({"free": []}, "nothing is free"),
+        ({"free": FREE, "rmin": 5, "rmax": 3}, "rmin = 5 is not below rmax = 3"),
     ],
 )
 def test_what_cannot_be_is_said(options: dict[str, Any], words: str) -> None:

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
         ("temperature", "temperature", "K"),
         ("{temperature}K", "temperature", "K"),
         (r"_(?P<T>\d+)K", "T", "K"),
-        (r"_(\d+)K", "index", ""),
+        (r"_(\d+)K", "index", "K"),
     ],
 )
 def test_index_of_headers_and_names(folder: Path, index: str, name: str, unit: str) -> None:
@@ -107,6 +107,9 @@ def test_the_same_index_twice_is_said(folder: Path) -> None:
         ("*.gr", {"index": "(("}, "no regular expression"),
         ("*.gr", {"index": [1, 2]}, "index has 2 values for 3 scans"),
         ("*.gr", {"shape": (2, 2)}, "does not hold 3 scans"),
+        ("*.gr", {"qmx": 20}, "the nearest are qmax"),
+        ("*.gr", {"index": "{a}_{b}"}, "an index is one number"),
+        ("none.gr", {}, "no such file"),
     ],
 )
 def test_what_cannot_be_is_said(folder: Path, scans: str, options: dict[str, object], words: str) -> None:
@@ -167,6 +170,120 @@ def test_stack_that_is_none(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "t.h5", "w") as file:
         file["a"] = np.ones((3, 8))
     with pytest.raises(ReadError, match="no dataset r beside it"):
+        pk.read_series(tmp_path / "t.h5")
+
+
+@pytest.mark.parametrize(
+    ("names", "pattern", "values", "unit"),
+    [
+        (["Ni_-5C.gr", "Ni_20C.gr"], "{temperature}C", [-5.0, 20.0], "°C"),
+        (["Ni-300K.gr", "Ni-20K.gr"], "{temperature}K", [20.0, 300.0], "K"),
+        (["T-5.gr", "T20.gr"], "T{x}", [-5.0, 20.0], ""),
+        (["300K/ni.gr", "20K/ni.gr"], "{T}K", [20.0, 300.0], "K"),
+    ],
+)
+def test_numbers_in_names(tmp_path: Path, names: list[str], pattern: str, values: list[float], unit: str) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path, name)
+    series = pk.read_series([str(tmp_path / name) for name in names], index=pattern)
+    assert (series.index.tolist(), series.unit) == (values, unit)
+
+
+def test_units_of_headers(tmp_path: Path) -> None:
+    for name, head in (("a.gr", "Temperature=300 K"), ("b.gr", "temperature: 150.0"), ("c.gr", "# T = 77.3")):
+        write(tmp_path, name, head)
+    series = pk.read_series(tmp_path, index="Temperature")
+    assert (series.index.tolist(), series.unit) == ([77.3, 150.0, 300.0], "K")
+    write(tmp_path, "d.gr", "temperature = 20 C")
+    with pytest.raises(PdfkitError, match="the files give temperature in K, °C"):
+        pk.read_series(tmp_path, index="temperature")
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "unit"),
+    [
+        ("\ufefffile;T (C)\nscan1_300K.gr;3,5\nscan2_100K.gr;1\nscan10_200K.gr;2\n", [1.0, 2.0, 3.5], "°C"),
+        ("sep=,\nfile,T,\nscan1_300K.gr,3,\nscan2_100K.gr,1,\nscan10_200K.gr,2,x\n", [1.0, 2.0, 3.0], "K"),
+        ("file,T\nD:\\x\\scan1_300K.gr,3\n/x/scan2_100K.chi,1\nscan10_200K,2\n", [1.0, 2.0, 3.0], "K"),
+    ],
+)
+def test_tables_as_programs_write_them(folder: Path, text: str, values: list[float], unit: str) -> None:
+    (folder / "log.csv").write_text(text, encoding="utf-8")
+    series = pk.read_series(f"{folder}/*.gr", index=f"{folder}/log.csv")
+    assert (series.index.tolist(), series.unit) == (values, unit)
+    assert [label[4:6].strip("_") for label in series.labels] == ["2", "10", "1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("file,T\nscan1_300K.gr,3\nscan1_300K.gr,4\n", "has two values, 3 and 4"),
+        ("file,T\nother1.gr,3\nother2.gr,4\nother3.gr,5\n", "names none of the scans, but other1.gr"),
+        ("file,T\nscan1_300K.gr,today\n", "it has no column of numbers"),
+    ],
+)
+def test_tables_that_do_not_tell(folder: Path, text: str, words: str) -> None:
+    (folder / "log.csv").write_text(text)
+    with pytest.raises(ReadError, match=words):
+        pk.read_series(f"{folder}/*.gr", index=f"{folder}/log.csv")
+
+
+def test_tables_tell_equal_names_by_their_folders(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, "1.gr")
+    (tmp_path / "log.csv").write_text("T,file\n1,b/1.gr\n2,a/1.gr\n")
+    series = pk.read_series(f"{tmp_path}/*/*.gr", index=f"{tmp_path}/log.csv")
+    assert [Path(series.scan(k).path).parent.name for k in range(2)] == ["b", "a"]
+
+
+def test_a_folder_with_brackets_means_itself(tmp_path: Path) -> None:
+    for name in ("[ab]", "a"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, f"in{len(name)}.gr")
+    assert pk.read_series(f"{tmp_path}/[ab]/*.gr").labels == ("in4.gr",)
+
+
+def write_stack(path: Path, x: str, axes: list[str], signal: np.ndarray, unit: str = "angstrom") -> None:
+    with h5py.File(path, "w") as file:
+        data = file.create_group("data")
+        file.attrs["default"], data.attrs["signal"], data.attrs["axes"] = "data", "G", axes
+        data["T"], data[x], data["G"] = np.array([10.0, 20.0, 30.0]), R, signal
+        data[x].attrs["units"] = unit
+
+
+def test_transposed_stacks(tmp_path: Path) -> None:
+    curves = np.arange(3.0)[:, None] + np.sin(3 * R)
+    write_stack(tmp_path / "s.h5", "r", ["r", "T"], curves.T)
+    series = pk.read_series(tmp_path / "s.h5")
+    assert series.index.tolist() == [10.0, 20.0, 30.0]
+    np.testing.assert_array_equal(series[1].G, curves[1])
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["r"], file["G"] = R[::-1], curves.T[::-1]
+    np.testing.assert_array_equal(pk.read_series(tmp_path / "t.h5")[2].G, curves[2])
+
+
+def test_units_of_stacks(tmp_path: Path) -> None:
+    write_stack(tmp_path / "s.h5", "r", ["T", "r"], np.ones((3, R.size)), "nm")
+    with pytest.raises(ReadError, match="is in nm: give r_unit="):
+        pk.read_series(tmp_path / "s.h5")
+    pdf = pk.read_series(tmp_path / "s.h5", r_unit="nm")[0]
+    assert (pdf.r[0], pdf.G[0]) == pytest.approx((10 * R[0], 0.01))
+    write_stack(tmp_path / "t.h5", "r", ["T", "r"], np.ones((3, R.size)), "K")
+    with pytest.raises(ReadError, match="is in K"):
+        pk.read_series(tmp_path / "t.h5")
+
+
+def test_which_of_several_stacks(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["r"], file["F"], file["G"] = R, np.zeros((3, R.size)), np.ones((3, R.size))
+        file["link"] = h5py.SoftLink("/G")
+    assert pk.read_series(tmp_path / "s.h5")[0].G[0] == 1.0
+    assert pk.read_series(f"{tmp_path}/s.h5::link")[0].G[0] == 1.0
+    with h5py.File(tmp_path / "t.h5", "w") as file:
+        file["r"], file["A"], file["B"] = R, np.zeros((3, R.size)), np.ones((3, R.size))
+    with pytest.raises(ReadError, match=r"several stacks, /A, /B: give one as t\.h5::/A"):
         pk.read_series(tmp_path / "t.h5")
 
 

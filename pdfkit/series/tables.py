@@ -1,0 +1,144 @@
+"""The index of scans in a table that names their files, as beamlines and spreadsheets write it."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from pdfkit._checks import Array
+from pdfkit.errors import ReadError, nearest
+from pdfkit.io._text import read_text
+from pdfkit.series.units import split_unit
+
+_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_FILE = re.compile(r".*\w\.[A-Za-z]\w*")
+
+
+def of_table(paths: Sequence[str], file: str, column: str) -> tuple[str, Array, list[str]]:
+    """Return the name, the values (NaN for a file that it lacks) and the unit of a column for files.
+
+    Raises ReadError for a table that has no such column, names none of the files, or one with two values.
+    """
+    heads, rows = _rows(file)
+    wanted = _column(file, column, heads, len(rows[0])) if column else None
+    named = _names_in(rows, Names(paths), wanted)
+    at = _first(file, rows, named) if wanted is None else wanted
+    values = _by_order(file, rows, at, len(paths)) if named is None else _by_name(file, rows, (named, at), paths)
+    name, unit = split_unit(heads[at]) if heads else (column or "index", "")
+    if not np.isfinite(values).any():
+        raise ReadError(file, f"{name} holds no numbers for these scans, but {rows[0][at]!r}: name another column")
+    return name or "index", values, [unit]
+
+
+class Names:
+    """Files by what a table may call them: their path, name, or name without an ending."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self.places = [PurePosixPath(path.replace("\\", "/")) for path in paths]
+        self.known: dict[str, list[int]] = {}
+        for k, place in enumerate(self.places):
+            for name in filter(None, dict.fromkeys((place.name, place.stem))):
+                self.known.setdefault(name, []).append(k)
+
+    def of(self, cell: str) -> list[int]:
+        """Return the files that a cell means: more than one where it does not tell them apart."""
+        said = PurePosixPath(cell.replace("\\", "/"))
+        found = self.known.get(said.name) or (self.known.get(said.stem, []) if _FILE.fullmatch(said.name) else [])
+        for length in range(2, len(said.parts) + 1):
+            near = [k for k in found if self.places[k].parts[-length:-1] == said.parts[-length:-1]]
+            if len(found) < 2 or not near:
+                break
+            found = near
+        return found
+
+    def whole(self, cell: str) -> bool:
+        """Return whether a cell is the name of a file with its ending."""
+        return any(self.places[k].name == PurePosixPath(cell.replace("\\", "/")).name for k in self.of(cell))
+
+
+def _names_in(rows: list[list[str]], names: Names, but: int | None) -> int | None:
+    """Return the column that names most files, None where there is none."""
+    columns = [k for k in range(len(rows[0])) if k != but]
+    score = {
+        k: (sum(names.whole(row[k]) for row in rows), sum(bool(names.of(row[k])) for row in rows)) for k in columns
+    }
+    best = max(columns, key=lambda k: score[k], default=None)
+    return best if best is not None and score[best][1] else None
+
+
+def _by_order(file: str, rows: list[list[str]], at: int, count: int) -> Array:
+    if any(_FILE.fullmatch(cell) for cell in rows[0]):
+        raise ReadError(file, f"it names none of the scans, but {next(filter(_FILE.fullmatch, rows[0]))}: correct it")
+    if len(rows) != count:
+        raise ReadError(file, f"it has {len(rows)} rows for {count} scans: add a column with the file names")
+    return np.array([number(row[at]) for row in rows])
+
+
+def _by_name(file: str, rows: list[list[str]], columns: tuple[int, int], paths: Sequence[str]) -> Array:
+    names, values = Names(paths), np.full(len(paths), math.nan)
+    named, at = columns
+    for row in rows:
+        found, value = names.of(row[named]), number(row[at])
+        if len(found) > 1:
+            raise ReadError(file, f"{row[named]} is the name of {len(found)} scans: add their folders to it")
+        for k in found:
+            if math.isfinite(values[k]) and values[k] != value:
+                raise ReadError(file, f"{row[named]} has two values, {values[k]:g} and {value:g}: leave one")
+            values[k] = value
+    return values
+
+
+def _rows(file: str) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns ([] where there are none) and the rows of a table, all as long."""
+    lines = [line for line in read_text(file).split("\n") if line.strip() and not line.lower().startswith("sep=")]
+    comments = [line.lstrip("#% ") for line in lines if line.startswith(("#", "%"))]
+    body = [line for line in lines if not line.startswith(("#", "%"))]
+    cut = next((one for one in ("\t", ";", ",") if body and one in body[0]), None)
+    rows = [_split(line, cut) for line in body]
+    if not rows:
+        raise ReadError(file, "it has no rows: give a table with a column of numbers")
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    rows = [(row + [""] * width)[:width] for row in rows]
+    if not any(map(math.isfinite, map(number, rows[0]))) and not any(map(_FILE.fullmatch, rows[0])):
+        return rows[0], rows[1:] or rows
+    heads = _split(comments[-1], cut) if comments else []
+    return heads if len(heads) == width else [], rows
+
+
+def _split(line: str, cut: str | None) -> list[str]:
+    cells = line.split() if cut is None else next(csv.reader([line], delimiter=cut))
+    return [cell.strip() for cell in cells]
+
+
+def _column(file: str, column: str, heads: list[str], width: int) -> int:
+    """Return which column is meant, by name or by number from 1."""
+    for known in (heads, [split_unit(head)[0] for head in heads]):
+        if column in known:
+            return known.index(column)
+    if column.isdigit() and 1 <= int(column) <= width:
+        return int(column) - 1
+    words = f"the nearest are {nearest(column, heads)}" if heads else f"give a number from 1 to {width}"
+    raise ReadError(file, f"it has no column {column!r}: {words}", key="index")
+
+
+def _first(file: str, rows: list[list[str]], named: int | None) -> int:
+    """Return the first column of numbers that does not name the files."""
+    columns = [k for k in range(len(rows[0])) if k != named]
+    found = next((k for k in columns if any(math.isfinite(number(row[k])) for row in rows)), None)
+    if found is None:
+        raise ReadError(file, "it has no column of numbers: name one, such as log.csv:temperature", key="index")
+    return found
+
+
+def number(cell: str) -> float:
+    """Return a cell as a number, with a decimal point or comma; NaN where it is none."""
+    try:
+        return float(cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell)
+    except ValueError:
+        return math.nan
