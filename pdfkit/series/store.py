@@ -18,6 +18,7 @@ rename, a block of scans at a time.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -25,6 +26,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -93,10 +95,8 @@ def write_series(path: Path, series: Series, setting: Setting, rows: Rows) -> Pa
     target = own(path, replace=True)
     temporary = target.parent / f".pdfkit-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     try:
-        with h5py.File(temporary, "w", libver=("v108", "v108")) as file:
-            Writer(file, series, setting, rows).write()
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        with Sink(temporary) as sink, h5py.File(sink, "w", libver=("v108", "v108")) as file:
+            Writer(file, series, setting, rows, sink).write()
         temporary.replace(target)
     except OSError as error:
         words = error.strerror or " ".join(str(error).split())[:120]
@@ -107,6 +107,42 @@ def write_series(path: Path, series: Series, setting: Setting, rows: Rows) -> Pa
     return path
 
 
+class Sink(io.FileIO):
+    """A new file that HDF5 writes to, which cannot bear a full disk: writes that fail are kept for the end.
+
+    On leaving it, everything is on disk, or the first failure is raised as OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "w+b")
+        self.failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write all of the data; once that failed, nothing."""
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            while self.failure is None and len(rest):
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.failure = error
+        return size
+
+    def check(self) -> None:
+        """Raise what went wrong so far."""
+        if self.failure is not None:
+            raise self.failure
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if self.failure is None:
+                os.fsync(self.fileno())
+        finally:
+            super().__exit__(kind, error, at)
+        if self.failure is not None:
+            raise self.failure from None
+
+
 @dataclass
 class Writer:
     """Writes a file, block by block."""
@@ -115,6 +151,7 @@ class Writer:
     series: Series
     setting: Setting
     rows: Rows
+    sink: Sink
 
     def write(self) -> None:
         """Write everything."""
@@ -189,6 +226,7 @@ class Writer:
         write_group(entry["covariance"], Group("NXcollection", {"names": Field(list(free))}))
         curves = _Curves(self) if self.setting.problem.curves else None
         for begin, rows in self.blocks():
+            self.sink.check()
             table, block = columns(rows, names, free), slice(begin, begin + len(rows))
             kept["value"][block], kept["error"][block] = table["values"], table["sigmas"]
             for name in NUMBERS:

@@ -152,7 +152,7 @@ def _unpacked(packed: Packed) -> Fitter:
 
 
 def run_chains(packed: Packed, chains: Sequence[Chain]) -> list[list[Row]]:
-    """Return the rows of each chain. A scan that fails has an "error"; the next goes on from the last that led somewhere."""
+    """Return the rows of each chain. A scan that fails has an "error"; the next begins where a good one ended."""
     fitter = _unpacked(packed)
     with one_thread():
         return [_chained(fitter, chain) for chain in chains]

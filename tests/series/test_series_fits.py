@@ -286,6 +286,26 @@ def test_a_full_disk_is_one_error_and_nothing_is_lost(
     assert (tmp_path / "series.h5").read_bytes() == expected
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of file sizes")
+@pytest.mark.parametrize("limit", [600, 5000, 20000, 40000])
+def test_a_file_that_cannot_be_whole_is_one_error(folder: Path, tmp_path: Path, limit: int, capfd: Any) -> None:
+    """HDF5 itself ends the process when a write fails."""
+    import resource
+
+    before = fit_into(folder, tmp_path, how="independent").path
+    kept, usual = before.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert len(kept) > 40000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, usual[1]))
+    try:
+        with pytest.raises(WriteError, match=r"series\.h5: cannot be written"):
+            fit_into(folder, tmp_path, how="independent")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert before.read_bytes() == kept
+    assert [file.name for file in tmp_path.glob(".*tmp")] == []
+    assert capfd.readouterr().err == ""
+
+
 SCRIPT = """
 import sys
 import numpy as np
