@@ -114,7 +114,7 @@ def _indexed(source: Source, paths: Sequence[str], index: Any) -> Series:
 
 
 def _of_stack(file: str, index: Any, reduce: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> Series:
-    stack, axes = open_stack(file, {} if reduce else reading, of="Q" if reduce else "r")
+    stack, axes = open_stack(file, {"unit": reduce.get("unit")} if reduce else reading, of="Q" if reduce else "r")
     source: Source = stack if reduce is None else reduced(stack, reducing(reduce, reading))
     series = Series.numbered(source)
     if isinstance(index, str) and index != "number" and not names_table(index):

@@ -292,13 +292,17 @@ def test_a_file_that_cannot_be_whole_is_one_error(folder: Path, tmp_path: Path, 
     """HDF5 itself ends the process when a write fails."""
     import resource
 
-    before = fit_into(folder, tmp_path, how="independent").path
+    def run() -> SeriesResult:
+        return pk.fit_series(nickel(), series_of(folder), free=FREE, search="plain", how="independent", **kept_in)
+
+    kept_in: dict[str, Any] = {"curves": True, "out": tmp_path}
+    before = run().path
     kept, usual = before.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     assert len(kept) > 40000
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, usual[1]))
     try:
         with pytest.raises(WriteError, match=r"series\.h5: cannot be written"):
-            fit_into(folder, tmp_path, how="independent")
+            run()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
     assert before.read_bytes() == kept
