@@ -161,9 +161,13 @@ def clusters(path: Path, count: int, workers: int, how: str) -> None:
         ):
             client.run(lambda: __import__("pdfkit"))
             fit(path, Path(folder, "warm"), executor=client.get_executor(), how=how)
-            begin = time.perf_counter()
+            spent = client.run(time.process_time)
+            begin, head = time.perf_counter(), time.process_time()
             fit(path, Path(folder, "timed"), executor=client.get_executor(), how=how)
             rates[number] = count / (time.perf_counter() - begin)
+            head = (time.process_time() - head) / count
+            each = (sum(client.run(time.process_time).values()) - sum(spent.values())) / count
+            size = Path(folder, "timed", "series.jsonl").stat().st_size / count
             begin = time.perf_counter()
             for future in [client.submit(int, k, pure=False) for k in range(1000)]:
                 future.result()
@@ -171,8 +175,25 @@ def clusters(path: Path, count: int, workers: int, how: str) -> None:
     share = rates[workers] / (workers * rates[1])
     print(
         f"dask: {rates[1]:.1f} fits a second with one worker, {rates[workers]:.1f} with {workers}: {share:.0%} of "
-        f"{workers} times one; a task costs {1e3 * task:.2f} ms of the scheduler"
+        f"{workers} times one, where both had {os.cpu_count()} cores and a load of {os.getloadavg()[0]:.1f}; a task "
+        f"costs {1e3 * task:.2f} ms of the scheduler"
     )
+    print(
+        f"  of each scan: {1e3 * each:.1f} ms of processor where it is fitted, {1e3 * head:.2f} ms where rows are "
+        f"collected and written (scheduler included), {size:.0f} bytes"
+    )
+    print(f"  {estimate(each, head, size)}")
+
+
+def estimate(each: float, head: float, size: float, scans: float = 1e6, cores: int = 1000) -> str:
+    """Return how long a million scans take on a thousand cores: T = scans · max(t/cores, h, b/B).
+
+    t : seconds of processor of each fit; h : of the one process that collects rows; b : bytes of a row, B = 100 MB/s.
+    """
+    parts = {"fits": each / cores, "collecting": head, "writing": size / 1e8}
+    words = ", ".join(f"{name} {scans * one:.0f} s" for name, one in parts.items())
+    most = max(parts, key=lambda name: parts[name])
+    return f"10^6 scans on {cores} cores: {words}; {scans * parts[most] / 60:.1f} min, which {most} decide(s)"
 
 
 def main() -> None:
