@@ -288,7 +288,7 @@ def deposit_pairs(
                 first[a] = class_of[kind_of[i], kind_of[j]] * nnodes
                 share[a, 0] = 1.0
                 if several > 0:
-                    t = (math.sqrt(u[i] + u[j]) - widths[0]) / widths[1]
+                    t = (math.sqrt(max(u[i] + u[j], 0.0)) - widths[0]) / widths[1]
                     k = min(max(int(t), 1), several - 3)
                     cubic(t - k, share[a])
                     first[a] = (class_of[kind_of[i], kind_of[j]] * several + k - 1) * nnodes

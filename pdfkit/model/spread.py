@@ -16,6 +16,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels.spread import spread_peaks
+from pdfkit.model.cut import fade
 from pdfkit.phases.base import Peaks
 
 # What may be missing of the transform of a peak, at any q.
@@ -37,7 +38,10 @@ REACH = 7.0
 
 @dataclass(frozen=True)
 class Plan:
-    """Points k·step/finer + low, k = 0…points − 1, and widths first + m·between, m = 0…widths − 1."""
+    """Points k·step/finer + low, k = 0…points − 1, and widths first + m·between, m = 0…widths − 1.
+
+    top (Å⁻¹): from where on nothing is left of peaks, and what the coarse points repeat would be seen below the cut.
+    """
 
     step: float
     finer: int
@@ -46,6 +50,7 @@ class Plan:
     first: float
     between: float
     widths: int
+    top: float
 
     @classmethod
     @lru_cache(maxsize=64)
@@ -64,7 +69,7 @@ class Plan:
         low = math.ceil(REACH * widest / step) + 2
         coarse = count + 2 * low
         return cls(step, finer, low, finer * 2 * fft.next_fast_len((coarse + 1) // 2, real=True), (first - 1) * between,
-                   between, widths)  # fmt: skip
+                   between, widths, 2.0 * math.pi / step - min(qmax, math.pi / step))  # fmt: skip
 
 
 def _rung(width: float) -> float:
@@ -91,7 +96,8 @@ def _widened(plan: Plan) -> tuple[Array, Array]:
     q = 2.0 * math.pi / (plan.points * fine) * np.arange(n)
     sigma = plan.first + plan.between * np.arange(plan.widths)
     spline = np.sinc(q * fine / (2.0 * math.pi)) ** 4
-    return np.asarray(q), np.asarray(np.exp(-0.5 * np.outer(sigma, q) ** 2) / (spline * plan.step))
+    # Widths below the least of a peak leave more there than a peak has, and derivatives are multiplied with q².
+    return np.asarray(q), fade(2.0 * q / plan.top - 1.0) * np.exp(-0.5 * np.outer(sigma, q) ** 2) / (spline * plan.step)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pdfkit import _machine
 from pdfkit._checks import Array
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _counted, _pairs
 from pdfkit.phases._geometry import Arguments, Point
-from pdfkit.phases._lists import PAIR_BYTES, Table, binned_table, space_of
+from pdfkit.phases._lists import CURVE_BYTES, PAIR_BYTES, Table, binned_table, space_of
 from pdfkit.phases._pairs import Classes, Order
 from pdfkit.phases._spaces import Space
 
@@ -88,10 +89,12 @@ class Choice:
                 return binned_table(*counted, args)
         listed = self._listed_seconds(args, reach, alike)
         sharp = min(1.0, width[4])
-        if not many and listed < MERGE_ABOVE * self._least_seconds(point, sharp, args, reach):
+        size = visited * (PAIR_BYTES + CURVE_BYTES * (1 + args.kind.size) / alike)
+        fits = not many and size < _machine.memory_limit()
+        if fits and listed < MERGE_ABOVE * self._least_seconds(point, sharp, args, reach):
             return None
         classes = _pairs.Classes.of(atoms, point.u, sharp, reach, visited)
-        if not many and listed < MERGE_ABOVE * self._shared_seconds(classes, args, reach):
+        if fits and listed < MERGE_ABOVE * self._shared_seconds(classes, args, reach):
             return None
         return _pairs.shared_table(self.order, classes, atoms, args, reach, visited)
 

@@ -103,7 +103,8 @@ def _by_kind(atoms: Atoms, u: Array) -> tuple[IntArray, IntArray, IntArray, Arra
 
 def _shared(atoms: Atoms, u: Array) -> tuple[IntArray, IntArray, IntArray, Array, Array]:
     """Return the same, of species pairs and nodes of √s."""
-    low, high = math.sqrt(2.0 * max(float(u.min()), 0.0)), math.sqrt(2.0 * float(u.max()))
+    # A difference quotient may step below 0.
+    low, high = (math.sqrt(2.0 * max(float(end), 0.0)) for end in (u.min(), u.max()))
     between = APART * max(low, math.sqrt(SMALLEST_VARIANCE))
     count = max(4, math.ceil((high - low) / between) + 3)
     pairs = len(atoms.pairs)
