@@ -97,7 +97,8 @@ def _widened(plan: Plan) -> tuple[Array, Array]:
     sigma = plan.first + plan.between * np.arange(plan.widths)
     spline = np.sinc(q * fine / (2.0 * math.pi)) ** 4
     # Widths below the least of a peak leave more there than a peak has, and derivatives are multiplied with q².
-    return np.asarray(q), fade(2.0 * q / plan.top - 1.0) * np.exp(-0.5 * np.outer(sigma, q) ** 2) / (spline * plan.step)
+    left = fade(np.asarray(2.0 * q / plan.top - 1.0, dtype=np.float64))
+    return np.asarray(q), np.asarray(left * np.exp(-0.5 * np.outer(sigma, q) ** 2) / (spline * plan.step))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ The choice follows from how many pairs there are, which symmetry and the volume 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from pdfkit._checks import Array
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _counted, _pairs
 from pdfkit.phases._geometry import Arguments, Point
-from pdfkit.phases._lists import CURVE_BYTES, PAIR_BYTES, Table, binned_table, space_of
+from pdfkit.phases._lists import CURVE_BYTES, PAIR_BYTES, Table, binned_table, listed_pairs, space_of
 from pdfkit.phases._pairs import Classes, Order
 from pdfkit.phases._spaces import Space
 
@@ -31,6 +32,8 @@ MERGE_ABOVE = 1.0
 FEW = 1e3
 # Tangents larger than this are followed through the constraints anew each time: comparing them would cost as much.
 MOST_REMEMBERED = 50_000
+# Pairs between these, over the distance at which 1 − δ₁/r − δ₂/r² is 0, are listed: nodes are up to 0.06 Å from them.
+LOSING = 0.97, 1.08
 # Bytes of a list above which bins are taken, whether they pay or not.
 MOST_LISTED = 1e9
 
@@ -71,11 +74,14 @@ class Choice:
             return None, 1.0
         return space_of(self.crystal, values, tangents, self.visited)
 
-    def binned(self, point: Point, args: Arguments, reach: float, alike: float) -> Table | None:
+    def binned(
+        self, point: Point, free: Array, args: Arguments, reach: float, where: tuple[Space | None, float]
+    ) -> Table | None:
         """Return the peaks up to reach (Å) as bins of pairs, or None where bins would not be much fewer than pairs.
 
-        alike : how many pairs are equal to each.
+        free : values of the structure; where : as `space` returns it.
         """
+        alike = where[1]
         visited = self.visited * reach**3
         many = visited * PAIR_BYTES > MOST_LISTED
         if point.aniso or (self.distinct * reach**3 / alike < FEW and not many):
@@ -96,7 +102,19 @@ class Choice:
         classes = _pairs.Classes.of(atoms, point.u, sharp, reach, visited)
         if fits and listed < MERGE_ABOVE * self._shared_seconds(classes, args, reach):
             return None
+        if fits and self._losing(point, free, width, where):
+            return None
         return _pairs.shared_table(self.order, classes, atoms, args, reach, visited)
+
+    def _losing(self, point: Point, free: Array, width: Array, where: tuple[Space | None, float]) -> bool:
+        """Return whether correlated motion leaves pairs hardly a width, or just none: nodes about them have others."""
+        end = 0.5 * width[0] + math.sqrt(0.25 * width[0] ** 2 + max(width[1], 0.0))
+        if not end > 0.0:
+            return False
+        near, g, x = listed_pairs(self.crystal, point, free, LOSING[1] * end, where), point.geometry.g, point.geometry.x
+        delta = x[near.atom_j] + near.shift - x[near.atom_i]
+        d = np.sqrt(np.einsum("pa,ab,pb->p", delta, g, delta))
+        return bool(((d > LOSING[0] * end) & (d < LOSING[1] * end)).any())
 
     def _listed_seconds(self, args: Arguments, reach: float, alike: float) -> float:
         return self.distinct * reach**3 / alike * (LISTED + LISTED_CHANGE * args.kind.size)

@@ -386,7 +386,7 @@ class Crystal(Phase):
         reach = broadening.reach(rmax, widest)
         free, along = values[1 : 1 + n], tangents[1 : 1 + n]
         where = self._choice.space(free, along, reach)
-        table = self._choice.binned(point, args, reach, where[1])
+        table = self._choice.binned(point, free, args, reach, where)
         if table is None:
             table = table_of(listed_pairs(self, point, free, reach, where), args, (free, along))
         if self.molecules:
