@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -84,7 +87,8 @@ def series_view(
     scans = read_series(files[0] if len(files) == 1 else files, index=index, **known)
     with progress() as say:
         say("reading")
-        curves = Curves.of(scans).crop(rmin, rmax)
+        with _said_once():
+            curves = Curves.of(scans).crop(rmin, rmax)
         say("comparing")
         found = _found(curves, pure, {"total": total, "background": background, "stretch": stretch}, law)
     named = [*(one for one in files if Path(one).is_file()), *(one for _, one in _pairs(reference or []))]
@@ -130,6 +134,23 @@ class _Found:
             names = [name.removeprefix("ln ") for name in self.kinetics.names]
             out["kinetics"] = {name: self.kinetics[name] for name in names}
         return out
+
+
+@contextmanager
+def _said_once() -> Iterator[None]:
+    """Say what is true of many scans once, with their number; other warnings as they are."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    texts = Counter(str(one.message).partition(".gr: ")[2] for one in caught)
+    for one in caught:
+        text = str(one.message).partition(".gr: ")[2]
+        count = texts[text] if text else 1
+        if count > 1:
+            texts[text] = -1
+            warnings.warn(f"{text} ({count} scans)", one.category, stacklevel=3)
+        elif count == 1:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _pairs(given: Sequence[str]) -> list[tuple[str, str]]:

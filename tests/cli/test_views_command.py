@@ -47,6 +47,14 @@ def test_a_look_without_references(run: Path):
     assert abs(np.corrcoef(scores, np.exp(-0.01 * T))[0, 1]) > 0.99
 
 
+def test_what_is_true_of_all_scans_is_said_once(run: Path):
+    with pytest.warns(pk.PdfkitWarning) as said:
+        call("--qmax", "15")
+    texts = [str(one.message) for one in said]
+    assert len(texts) == 1, texts
+    assert texts[0].endswith("15 is used because it was given (8 scans)")
+
+
 def test_scores_have_their_unit_and_few_lines(run: Path, monkeypatch: pytest.MonkeyPatch):
     drawn = []
     monkeypatch.setattr("pdfkit.plot.series.trend", lambda *given, **options: drawn.append((given[1], options["name"])))
