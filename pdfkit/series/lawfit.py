@@ -15,6 +15,7 @@ from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.results.report import uncertain
 from pdfkit.series.laws import Debye, Einstein, Expression, Law, Order, Polynomial
 from pdfkit.series.plan import Plan
+from pdfkit.series.spread import along
 
 if TYPE_CHECKING:
     from pdfkit.series.posed import Measure
@@ -28,7 +29,8 @@ class LawFit:
 
     plan : laws and index. names, values (K,), covariance (K, K): the parameters of the laws; NaN rows belong to what is
     on a bound or not determined. lnz: ln of the evidence, to be compared with that of other laws by `better_than`.
-    common: the correlation of the residuals of two scans. measure: the noise that scans show; None in a loaded result.
+    common: the correlation of the residuals of two scans. theta (K,), spread (K, K): as they were fitted, polynomials
+    about the middle of the index; 0 for what is on a bound, NaN for what is not determined. measure: the noise that scans show; None in a loaded result.
 
     `laws["a.c1"]` gives value and error of the parameter with this ending; `along` the law itself.
 
@@ -53,6 +55,8 @@ class LawFit:
     common: float
     converged: bool
     remarks: tuple[str, ...]
+    theta: Array = field(repr=False)
+    spread: Array = field(repr=False)
     measure: Measure | None = field(repr=False)
 
     def __getitem__(self, name: str) -> tuple[float, float]:
@@ -64,9 +68,8 @@ class LawFit:
         """Return values and standard errors of a law at the scans, or at other indices t."""
         plan = self.plan if t is None else self.plan.along(np.asarray(t, dtype=float))
         names = tuple(plan.laws)
-        value, slopes = plan.each(self.values)[names[place_of(names, name)]]
-        known = np.nan_to_num(self.covariance)
-        return value, np.sqrt(np.einsum("ik,kl,il->i", slopes, known, slopes))
+        value, slopes = plan.each(self.theta)[names[place_of(names, name)]]
+        return value, np.sqrt(along(slopes, self.spread))
 
     def better_than(self, other: LawFit) -> float:
         """Return ln of the odds for these laws against others on the same scans, in the same noise.

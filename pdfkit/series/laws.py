@@ -68,9 +68,10 @@ class Law(ABC):
 
 @dataclass(frozen=True)
 class Polynomial(Law):
-    """c0 + c1·t + … + cn·tⁿ; n = 0 is a constant that all scans share.
+    """c0 + c1·x + … + cn·xⁿ, x = (t − centre)/unit; n = 0 is a constant that all scans share.
 
-    Before the data its values at n + 1 indices, spread evenly over the series, are anything between the limits of what
+    Powers of t itself are all alike where the index is far from 0: fits are made about the middle (`centred`), and told
+    in powers of t (`plain`). Before the data its values at n + 1 indices, spread evenly over the series, are anything between the limits of what
     follows it.
 
     Example
@@ -83,6 +84,8 @@ class Polynomial(Law):
     """
 
     degree: int = 1
+    centre: float = 0.0
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.degree <= 6:
@@ -95,8 +98,20 @@ class Polynomial(Law):
 
     def at(self, t: Array, theta: Array) -> tuple[Array, Array]:
         """Return values (S,) and their derivatives (S, K)."""
-        powers = np.vander(t, self.degree + 1, increasing=True)
+        powers = np.vander((t - self.centre) / self.unit, self.degree + 1, increasing=True)
         return powers @ theta, powers
+
+    def centred(self, t: Array) -> Polynomial:
+        """Return the same law in powers of x, −1 to 1 over the series."""
+        low, high = float(t.min()), float(t.max())
+        return Polynomial(self.degree, 0.5 * (low + high), 0.5 * (high - low))
+
+    def plain(self) -> Array:
+        """Return the matrix (n + 1, n + 1) that makes coefficients of powers of t of its own."""
+        n = self.degree + 1
+        return np.array(
+            [[math.comb(k, j) * (-self.centre) ** max(k - j, 0) / self.unit**k for k in range(n)] for j in range(n)]
+        )
 
     def starts(self, t: Array, values: Array) -> list[Array]:
         """Return the polynomial through the values."""
@@ -108,7 +123,7 @@ class Polynomial(Law):
         """Return ln of the density of the coefficients."""
         ends = (float(t.min()), float(t.max()))
         nodes = np.linspace(*ends, self.degree + 1) if self.degree else np.array([sum(ends) / 2.0])
-        powers = np.vander(nodes, self.degree + 1, increasing=True)
+        powers = self.at(nodes, np.zeros(self.degree + 1))[1]
         return float(np.linalg.slogdet(powers)[1]) - (self.degree + 1) * math.log(high - low)
 
 
@@ -137,15 +152,19 @@ class _Vibration(Law):
 
     def at(self, t: Array, theta: Array) -> tuple[Array, Array]:
         """Return values (S,) and their derivatives (S, 2)."""
+        self._check(t)
         if not theta[0] > 0:
             raise ParameterError(f"a {self.names[0]} temperature of {theta[0]:g} K has no meaning: start above 0")
         U, slope = self.moving(np.maximum(t, COLDEST * theta[0]), float(theta[0]))
         return U + theta[1], np.column_stack([slope, np.ones(t.size)])
 
-    def starts(self, t: Array, values: Array) -> list[Array]:
-        """Return the temperature of the values that fits best with a static part, of 200 that are tried."""
+    def _check(self, t: Array) -> None:
         if not (t >= 0).all():
             raise ParameterError(f"a {self.names[0]} law needs temperatures in K as the index: one is {t.min():g}")
+
+    def starts(self, t: Array, values: Array) -> list[Array]:
+        """Return the temperature of the values that fits best with a static part, of 200 that are tried."""
+        self._check(t)
         tried = np.geomspace(2.0 * HOTTEST, 0.5 * STIFFEST, 200)
         left = [values - self.at(t, np.array([one, 0.0]))[0] for one in tried]
         best = int(np.argmin([np.std(one) for one in left]))

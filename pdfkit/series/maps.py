@@ -100,7 +100,9 @@ class Map:
             low, high = np.nanpercentile(self.values[:, :, k], [5, 95])
             lines.append(f"  {name}: {low:.5g} to {high:.5g} (5 to 95 %), error {now:.2g}, each by itself {before:.2g}")
         why = [f"{place}: {text}" for place, text in list(self.failed.items())[:5]]
-        more = [f"{len(self.failed)} places have no fit of their own: their neighbours tell their numbers"]
+        count = len(self.failed)
+        whose = "1 place has no fit of its own" if count == 1 else f"{count} places have no fits of their own"
+        more = [f"{whose}: neighbours tell the numbers there"]
         return "\n".join([*lines, *(wrapped(one, "  ") for one in (more + why if why else []))])
 
 

@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, fields
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MOST_STARTS, FEW_STEPS = 12, 4
+UNLIKELY = 1e-3
+"""Probability of a χ² beyond which laws miss what scans say."""
 SEEN = 1e-6
 """Share of its range from a bound within which a shared parameter is on it."""
 
@@ -156,17 +159,21 @@ def fit_parametric(
     if len(known) < 2:
         raise PdfkitError(f"a law needs several scans, and {len(known)} is there: fit it by itself with pdfkit.fit")
     plan, own = planned(model, indices(index, len(known), called), called, laws, _checks.names("free", free), start)
-    of_model, of_laws = _split(model, plan, bounds or {})
+    of_model, of_laws = _split(plan, bounds or {})
     alone = _each(model, known, own, plan, progress, bounds=of_model, **options)
     if like is not None and (like.measure is None or len(like.measure.noises) != len(alone.scans)):
         raise PdfkitError("like= is not a parametric fit of these scans that was just made: give one, or leave it out")
     plan = plan.along(plan.t[alone.positions])
     if not np.ptp(plan.t) > 0:
         raise PdfkitError(f"all scans that could be fitted have the same {called}: nothing can follow it")
+    plan = plan.centred((*of_laws, *start))
     scans_, measure = posed(alone.scans, list(alone.x), like.measure if like else None)
     arrow, ranges = _arrow(scans_, plan, len(own), of_laws, start)
-    found = _found(arrow, alone.x, _starts(plan, alone.x[:, len(own) :], start, arrow.limits))
-    return _result(_Problem(scans_, plan, own, arrow, ranges, measure), alone, found, time.perf_counter() - started)
+    triangles = [scan.triangle(row) for scan, row in zip(scans_, alone.x, strict=True)]
+    found = _found(arrow, alone.x, triangles, _starts(plan, alone.x[:, len(own) :], start, arrow.limits))
+    least = np.array([float(R[:, -1] @ R[:, -1]) for R in triangles])
+    problem = _Problem(scans_, plan, own, arrow, ranges, measure, least)
+    return _result(problem, alone, found, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,7 +205,9 @@ def _each(
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """All that the parametric fit is: scans in one measure, laws, own parameters, limits and ranges."""
+    """All that the parametric fit is: scans in one measure, laws, own parameters, limits and ranges; χ² (S,) of each
+    scan by itself.
+    """
 
     scans: list[Lean]
     plan: Plan
@@ -206,9 +215,10 @@ class _Problem:
     arrow: Arrow
     ranges: Mapping[str, Sequence[float]]
     measure: Measure
+    least: Array
 
 
-def _split(model: Model, plan: Plan, bounds: Bounds) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(plan: Plan, bounds: Bounds) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return bounds of parameters of the model, and those of laws and new names."""
     laws = {*plan.shared, *(set(plan.laws) - set(plan.led))}
     return (
@@ -268,10 +278,10 @@ def _starts(plan: Plan, led: Array, start: Mapping[str, float], limits: Array) -
     return out
 
 
-def _found(arrow: Arrow, x: Array, starts: Sequence[Array]) -> Found:
+def _found(arrow: Arrow, x: Array, triangles: Sequence[Array], starts: Sequence[Array]) -> Found:
     """Return the best of what starts lead to: first by the quadratics of single scans, then on the data."""
     no = x.shape[1] - arrow.led_limits.shape[0]
-    quadratics = [Quadratic(row, scan.triangle(row)) for scan, row in zip(arrow.scans, x, strict=True)]
+    quadratics = [Quadratic(row, R) for row, R in zip(x, triangles, strict=True)]
     simple = Arrow(quadratics, arrow.laws, arrow.own_limits, arrow.led_limits, arrow.limits)
     places = []
     for theta in starts:
@@ -280,9 +290,7 @@ def _found(arrow: Arrow, x: Array, starts: Sequence[Array]) -> Found:
             place = _with_own(arrow, simple, one, x)
             places += [] if place is None else [place]
     if not places:
-        raise ParameterError(
-            "nowhere do the laws start within the limits of what they lead: give start values, or wider bounds"
-        )
+        _refuse(arrow, starts[0])
     places.sort(key=lambda one: one.cost)
     best = minimise(arrow, places[0])
     for place in places[1:2]:  # a rival has a few steps to come lower
@@ -290,6 +298,20 @@ def _found(arrow: Arrow, x: Array, starts: Sequence[Array]) -> Found:
         if rival.place.cost < best.place.cost:
             best = minimise(arrow, rival.place)
     return best
+
+
+def _refuse(arrow: Arrow, theta: Array) -> NoReturn:
+    """Say why laws cannot start: they have no value, or lead beyond limits."""
+    plan = cast(Plan, arrow.laws)
+    led = plan(theta)[0]
+    low, high = arrow.led_limits.T
+    for s, k in np.argwhere((led < low) | (led > high)):
+        raise ParameterError(
+            f"the law of {plan.led[k]} starts at {led[s, k]:g} where {plan.called} = {plan.t[s]:g}, and that is to lie "
+            f"between {low[k]:g} and {high[k]:g}: give other start values, or wider bounds",
+            key=plan.led[k],
+        )
+    raise ParameterError("the model has no value where the laws start: give other start values")
 
 
 def _with_own(arrow: Arrow, simple: Arrow, theta: Array, x: Array) -> Place | None:
@@ -315,16 +337,23 @@ def _result(problem: _Problem, alone: _Alone, found: Found, seconds: float) -> P
     x = np.concatenate([here.own, here.led], axis=1)
     widths = _widths(own, problem.arrow.own_limits, here.own)
     led = [(law, problem.ranges[name]) for name, law in plan.laws.items() if len(law.names)]
-    untold = np.isnan(np.diag(known.shared)) & ~on_bound
-    remarks = [*measure.remarks]
+    chi2 = np.array([float(R[:, -1] @ R[:, -1]) for R in here.triangles])
+    names = [f"scan {k + 1} ({lean.posed.data.name})" for k, lean in zip(alone.positions, problem.scans, strict=True)]
+    wider, said = _missed(chi2 - problem.least, len(plan.led), plan, names, int(on_bound.sum()))
+    spread_ = wider**2 * np.where(on_bound | on_bound[:, None], 0.0, known.shared)
+    told, covariance = _told(plan, here.theta, spread_, on_bound)
+    untold = ", ".join(plan.shared[k] for k in np.flatnonzero(np.isnan(np.diag(covariance)) & ~on_bound))
+    remarks = [*measure.remarks, *said]
     remarks += [f"{plan.shared[k]} ended on a bound, {here.theta[k]:g}" for k in np.flatnonzero(on_bound)]
-    remarks += [f"the data do not tell {plan.shared[k]}: fix it, or take a simpler law" for k in np.flatnonzero(untold)]
+    remarks += [f"the data do not tell {untold}: take simpler laws"] if untold else []
     remarks += [] if found.converged else ["the fit did not converge: start nearer, or take simpler laws"]
     return ParametricFit(
         plan=plan,
         names=plan.shared,
-        values=here.theta,
-        covariance=known.shared,
+        values=told,
+        covariance=covariance,
+        theta=here.theta,
+        spread=spread_,
         lnz=ln_evidence(found, widths, sum(law.ln_prior(plan.t, *_finite(pair)) for law, pair in led)),
         common=known.common,
         converged=found.converged,
@@ -332,16 +361,47 @@ def _result(problem: _Problem, alone: _Alone, found: Found, seconds: float) -> P
         measure=measure,
         columns=(*own, *plan.led),
         table=x,
-        covariances=known.scans,
+        covariances=wider**2 * known.scans,
         alone=alone.x,
         alone_errors=alone.errors,
-        chi2=np.array([float(R[:, -1] @ R[:, -1]) for R in here.triangles]),
+        chi2=chi2,
         rw=np.array([lean.scan().rw(row) for lean, row in zip(problem.scans, x, strict=True)]),
         positions=alone.positions,
         failed=alone.failed,
         evaluations=found.evaluations,
         seconds=seconds,
         scans=tuple(problem.scans),
+    )
+
+
+def _told(plan: Plan, theta: Array, spread: Array, on_bound: NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Return parameters of laws as they are called (K,), and their covariance (K, K), NaN where there is none."""
+    matrix, untold = plan.plain(), np.isnan(np.diag(spread))
+    covariance = matrix @ np.nan_to_num(spread) @ matrix.T
+    lost = (matrix[:, untold] != 0).any(axis=1) | on_bound
+    covariance[lost] = covariance[:, lost] = math.nan
+    return matrix @ theta, covariance
+
+
+def _missed(
+    gained: Array, led: int, plan: Plan, names: Sequence[str], held: int
+) -> tuple[float, tuple[str, ...]]:  # fmt: skip
+    """Return by what errors grow where laws miss scans by more than their noise, and what to say then.
+
+    gained (S,): what χ² of each scan is larger by than in the fit of that scan alone.
+    """
+    from scipy.stats import chi2
+
+    dof, gained = gained.size * led - len(plan.shared) + held, np.maximum(gained, 0.0)
+    if dof < 1 or chi2.sf(gained.sum(), dof) >= UNLIKELY:
+        return 1.0, ()
+    misfit = float(gained.sum()) / dof
+    worst = [k for k in np.argsort(-gained) if chi2.sf(gained[k], led) < UNLIKELY / gained.size]
+    most = f", most of all {', '.join(names[k] for k in worst[:3])}" if worst else ""
+    return math.sqrt(misfit), (
+        f"the laws miss {len(worst) or 'some'} of {gained.size} scans by more than their noise{most}: χ² grows by "
+        f"{misfit:.3g} for each value that they lead; take other laws, or look at these scans; errors are wider by the "
+        "root of that",
     )
 
 

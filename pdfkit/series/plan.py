@@ -13,7 +13,7 @@ from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import ParameterError
 from pdfkit.model.model import Model
-from pdfkit.series.laws import WORDS, Debye, Einstein, Expression, Law, law_of
+from pdfkit.series.laws import WORDS, Debye, Einstein, Expression, Law, Polynomial, law_of
 from pdfkit.series.scans import Series
 from pdfkit.structure.species import atomic_mass, label_species
 
@@ -83,6 +83,22 @@ class Plan:
             slope[k] += by * found[one][1][k]
         elif one in self.shared:
             slope[k, self.shared.index(one)] += by
+
+    def centred(self, given: Iterable[str]) -> Plan:
+        """Return the same laws with polynomials about the middle of the index, but those with a parameter `given`."""
+        held = set(given)
+        return replace(self, laws={
+            name: law.centred(self.t) if isinstance(law, Polynomial) and not held & set(self.own(name)) else law
+            for name, law in self.laws.items()
+        })  # fmt: skip
+
+    def plain(self) -> Array:
+        """Return the matrix (K, K) that makes parameters of laws as they are told of those that are fitted."""
+        out = np.eye(len(self.shared))
+        for name, law in self.laws.items():
+            if isinstance(law, Polynomial):
+                out[np.ix_(self.columns(name), self.columns(name))] = law.plain()
+        return out
 
     def along(self, t: Array) -> Plan:
         """Return the same laws at other indices."""

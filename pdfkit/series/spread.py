@@ -54,7 +54,8 @@ def spread(scans: Sequence[Lean], found: Found, on_bound: NDArray[np.bool_]) -> 
         whole = np.sum([U for U, _, _ in roots], axis=0)
         meat = (1.0 - common) * meat + common * whole @ whole.T
     shared = known @ meat @ known
-    rows = [_of_scan(*one, known, shared) for one in zip(found.shared.scans, here.slopes, roots, strict=True)]
+    told = np.where(np.isnan(np.diag(inverse)) & ~on_bound, math.nan, 0.0) + shared
+    rows = [_of_scan(*one, known, told) for one in zip(found.shared.scans, here.slopes, roots, strict=True)]
     return Spread(np.where(np.isnan(inverse), math.nan, shared), np.array(rows), common)
 
 
@@ -71,6 +72,7 @@ def _rooted(scan: PosedScan, x: Array, one: Eliminated, slopes: Array) -> tuple[
 def _of_scan(one: Eliminated, slopes: Array, roots: tuple[Array, Array, Array], known: Array, shared: Array) -> Array:
     """Return the covariance (n, n) of the own and the led numbers of a scan."""
     U, solved, by = roots
+    untold, shared = np.isnan(np.diag(shared)), np.nan_to_num(shared)
     noise = solved @ U.T @ known
     cross = noise @ by.T
     own = solved @ solved.T + by @ shared @ by.T + cross + cross.T
@@ -81,7 +83,16 @@ def _of_scan(one: Eliminated, slopes: Array, roots: tuple[Array, Array, Array], 
     out[np.ix_(led, led)] = slopes @ shared @ slopes.T
     out[np.ix_(moving, led)] = (noise + by @ shared) @ slopes.T
     out[np.ix_(led, moving)] = out[np.ix_(moving, led)].T
+    lost = led[(slopes[:, untold] != 0).any(axis=1)]
+    out[lost] = out[:, lost] = math.nan
     return out
+
+
+def along(slopes: Array, covariance: Array) -> Array:
+    """Return variances (n,) of what has slopes (n, K) to shared parameters: NaN where it rests on one without any."""
+    untold = np.isnan(np.diag(covariance))
+    out = np.einsum("ik,kl,il->i", slopes, np.nan_to_num(covariance), slopes)
+    return np.where((slopes[:, untold] != 0).any(axis=1), math.nan, out)
 
 
 def _inverse(curvature: Array, inside: NDArray[np.bool_]) -> Array:

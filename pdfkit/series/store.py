@@ -190,6 +190,7 @@ class Writer:
         about = {"laws": plain_laws(laws.plan), "remarks": laws.remarks, "converged": laws.converged}
         members: dict[str, Group | Field] = {
             "names": Field(list(laws.names)), "value": Field(laws.values), "covariance": Field(laws.covariance),
+            "fitted": Field(laws.theta), "spread": Field(laws.spread),
             "lnz": Field(laws.lnz), "common": Field(laws.common), "about": Field(json.dumps(about, ensure_ascii=False)),
         }  # fmt: skip
         write_group(entry.create_group("laws"), Group("NXcollection", members))
@@ -407,6 +408,8 @@ def _laws(group: Any) -> LawFit:
         names=_texts(group["names"]),
         values=group["value"][()],
         covariance=group["covariance"][()],
+        theta=group["fitted"][()],
+        spread=group["spread"][()],
         lnz=float(group["lnz"][()]),
         common=float(group["common"][()]),
         converged=bool(about["converged"]),

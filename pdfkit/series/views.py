@@ -221,9 +221,9 @@ def nmf(curves: Curves, count: int, as_: str = "rdf", *, rho0: float | None = No
     [3.0, 7.0]
     """
     values, remarks = _non_negative(curves, as_, rho0)
-    if not 1 <= count <= len(curves):
-        raise PdfkitError(f"count = {count} parts of {len(curves)} scans: give a number from 1 to {len(curves)}")
-    amounts, parts, settled = _factors(values, count, seed)
+    if count != int(_checks.number("count", count)) or not 1 <= count <= len(curves):
+        raise PdfkitError(f"count = {count} parts of {len(curves)} scans: give a whole number from 1 to {len(curves)}")
+    amounts, parts, settled = _factors(values, int(count), seed)
     size = np.maximum(parts.max(axis=1, keepdims=True), 1e-300)
     added = np.array([((amounts[:, [k]] @ parts[[k]]) ** 2).sum() for k in range(count)]) / (values**2).sum()
     order = np.argsort(-added)

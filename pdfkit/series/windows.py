@@ -179,8 +179,7 @@ def _rest(options: dict[str, Any]) -> dict[str, Any]:
 
 def _ends(whole: FitResult, width: float, step: float) -> Array:
     """Return the ends (W, 2) of the windows; PdfkitError where they cannot be."""
-    _checks.number("width", width)
-    _checks.number("step", step)
+    width, step = _checks.number("width", width), _checks.number("step", step)
     first, last = float(whole.data.r[0]), float(whole.data.r[-1])
     if not (width > 0 and step > 0):
         raise PdfkitError(f"width = {width:g} and step = {step:g} Å: give two lengths above 0")

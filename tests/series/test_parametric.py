@@ -149,6 +149,46 @@ def test_a_wrong_law_stands_out_in_chi2() -> None:
     assert flat.chi2[0] > 2.0 * found().chi2[0]
 
 
+def test_an_index_far_from_0_tells_as_much() -> None:
+    """A cubic over 1 % of an index (hours counted from somewhere): powers of the index itself would be all alike."""
+    near = fit_parametric(nickel(), scans(), T, laws=BOTH | {"a": "cubic", "Uiso": "linear"}, free=["scale"])
+    t = 1e4 + (T - 50.0) / 3.5
+    far = fit_parametric(nickel(), scans(), t, laws={"a": "cubic", "Uiso": "linear"}, free=["scale"])
+    assert far.converged
+    assert not any("do not tell" in one for one in far.remarks)
+    for ours, theirs in zip(far.along("ni.a"), near.along("ni.a"), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3)
+    assert np.isfinite(far.covariance).all()
+
+
+def test_two_scans_do_not_tell_a_parabola() -> None:
+    out = fit_parametric(nickel(), scans()[:2], T[:2], laws={"a": "quadratic", "Uiso": "constant"}, free=["scale"])
+    assert any("do not tell ni.a.c0, ni.a.c1, ni.a.c2" in one for one in out.remarks)
+    assert np.isnan(out.along("ni.a", [300.0])[1]).all()
+
+
+def test_a_scan_that_no_law_explains_is_named_and_widens_errors() -> None:
+    """The fourth scan is of something else: it had drawn the slope of a by 45 errors without a word."""
+    some = list(scans())
+    Q = np.arange(0.05, 20.0, 0.05)
+    noise = np.sin(np.outer(R, Q)) @ np.random.default_rng(5).normal(0.0, 0.01, Q.size)
+    some[3] = pk.PDF(R, nickel().with_values({"a": 3.61, "Uiso": 0.008})(R).G + noise, instrument=INSTRUMENT, name="Cu")
+    out = fit_parametric(nickel(), some, T, laws=BOTH, free=["scale"])
+    assert any("laws miss" in one and "scan 4 (Cu)" in one for one in out.remarks)
+    slope, error = out["ni.a.c1"]
+    assert abs(slope - TRUTH["ni.a.c1"]) < 3.0 * error
+    assert not any("laws miss" in one for one in found().remarks)
+
+
+def test_laws_without_a_value_at_the_start_say_so() -> None:
+    spelt = {"laws": {"a": "a0 + k*sqrt(T - 100)", "Uiso": "constant"}, "start": {"a0": 3.5, "k": 1e-5}}
+    with pytest.raises(PdfkitError, match="has no value here"):
+        fit_parametric(nickel(), scans()[:3], T[:3], free=["scale"], **spelt)
+    spelt = {"laws": {"a": "a0 + k*T", "Uiso": "constant"}, "start": {"a0": 35.0, "k": 1e-5}}
+    with pytest.raises(ParameterError, match="ni.a starts at 35.* where T = 50.*between"):
+        fit_parametric(nickel(), scans()[:3], T[:3], free=["scale"], **spelt)
+
+
 def test_a_series_brings_its_index() -> None:
     series = pk.read_series(list(scans()), index=T, name="kelvin")
     laws = {"a": "a0 + a1*kelvin", "Uiso": "debye"}
