@@ -25,6 +25,8 @@ MOST_LINES = 40
 """Curves of a waterfall; of more, every n-th is drawn."""
 MARKED = 80
 """Points that have a mark each."""
+THIN = 0.15
+"""Height over width of a slice below which there is no room for numbers beside it."""
 FLAT = 0.6
 """Height over width of a slice below which maps stand one below the other."""
 ORDERED, SIGNED = "cividis", "RdBu_r"
@@ -365,6 +367,8 @@ def _draw_slice(ax: Any, values: Array, name: str, pixel: float, unit: str, sign
                       cmap=SIGNED if signed else ORDERED, vmin=low, vmax=high if high > low else low + 1)  # fmt: skip
     canvas.set_frame(ax, f"x ({unit})", f"y ({unit})", (0.0, nx * pixel))
     _free_corner(ax)
+    if ny < THIN * nx:
+        ax.set_yticks([])
     below, above = bool((known < low).any()), bool((known > high).any())
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     _colour_bar(ax, image, canvas.escaped(name), extend)

@@ -2,7 +2,7 @@
 
 Amounts of references in each scan (`mixture`) are least squares of curves that are linear in them: with their
 covariances they hold all that the curves say of populations. So a fit of p(t; k, …) to them, weighed with these
-covariances, is the fit of all curves at once. Populations p of the states start from the first one; u = t − delay.
+covariances, is the fit of all curves at once. Populations p of the states start from the first one.
 
 - "first order": p₁ = f + (i − f) exp(−kt), p₂ = 1 − p₁; i the share at t = 0, f what is left in the end.
 - "two steps": p₁ = exp(−k₁t), p₂ = k₁(e^(−k₁t) − e^(−k₂t))/(k₂ − k₁), p₃ the rest.
@@ -35,6 +35,8 @@ DECADES = math.log(1e4)
 """Prior range of ln k: two decades to either side of one over the time that was measured."""
 SPANS = {"n": (0.2, 5.0), "initial": (0.0, 1.5), "final": (-0.5, 1.0), "scale": (0.0, 10.0)}
 UNLIKELY = 1e-3
+HARDLY = 0.5
+"""Error of ln k from which on k has no error that is symmetric."""
 STARTS = (0.3, 3.0, 30.0)
 """Start values of k, times one over the time that was measured."""
 
@@ -255,15 +257,40 @@ def _observed(
         p = _checks.array("populations", source, ndim=2)
         if time is None or errors is None:
             raise PdfkitError("populations need their time (m,) and errors, (m, s) or covariances (m, s, s)")
-        covariance = np.asarray(errors, dtype=np.float64)
-        covariance = _checks.array("errors", covariance, ndim=covariance.ndim)
-        if covariance.shape == p.shape and covariance.shape != 2 * p.shape[1:]:
-            covariance = np.einsum("ij,jk->ijk", covariance**2, np.eye(p.shape[1]))
-        covariance = np.broadcast_to(covariance, (*p.shape, p.shape[1]))
+        _check_shares(p)
+        covariance = _covariances(errors, p.shape)
     t = _checks.array("time", time)
     if t.size != len(p):
         raise PdfkitError(f"time has {t.size} entries and there are {len(p)} populations: they must match")
     return t, np.asarray(p), np.asarray(covariance)
+
+
+def _check_shares(p: Array) -> None:
+    """Refuse what are no shares."""
+    sums = float(np.median(p.sum(axis=1)))
+    if not 0.5 < sums < 2.0:
+        raise PdfkitError(f"populations sum up to {sums:.3g} in most scans: give shares, which sum up to 1")
+
+
+def _covariances(errors: Any, shape: tuple[int, ...]) -> Array:
+    """Return covariances (m, s, s) of errors (m, s), or of covariances of all (s, s) or of each (m, s, s)."""
+    given = np.asarray(errors, dtype=np.float64)
+    given, one, (m, s) = _checks.array("errors", given, ndim=given.ndim), shape[1:] * 2, shape
+    if given.shape not in (shape, one, (m, s, s)):
+        raise PdfkitError(
+            f"errors are {given.shape} and populations {shape}: give errors {shape} or covariances {(m, s, s)}"
+        )
+    if given.shape == shape == one:
+        raise PdfkitError(f"errors {shape} may be errors or one covariance: give covariances {(m, s, s)}")
+    if given.shape == shape:
+        if given.min() <= 0:
+            raise PdfkitError(f"errors of populations must be above 0, and one is {given.min():g}")
+        return np.asarray(np.einsum("ij,jk->ijk", given**2, np.eye(s)))
+    powers = np.linalg.eigvalsh(given)
+    skew = np.abs(given - np.swapaxes(given, -1, -2)).max() > 1e-9 * np.abs(given).max()
+    if skew or (powers[..., -1] <= 0).any() or (powers[..., 0] < -1e-9 * powers[..., -1]).any():
+        raise PdfkitError("errors are no covariances: these are symmetric, and no combination has a variance below 0")
+    return np.broadcast_to(given, (m, s, s))
 
 
 def _place(name: str, names: Sequence[str]) -> int:
@@ -307,6 +334,11 @@ def _fitted(
     covariance = _inverse(jac, law, wanted, dof)
     misfit = 2 * best.cost / dof
     wider, remarks = _widened(misfit, dof)
+    remarks = (
+        *remarks,
+        *_order(t, p, bool(remarks)),
+        *_told(wanted, best.x, covariance * wider**2, _bounds(wanted, span)),
+    )
     evidence = constant - best.cost + 0.5 * float(np.linalg.slogdet(2 * np.pi * covariance)[1])
     evidence -= sum(math.log(DECADES if name[:2] == "ln" else float(np.ptp(SPANS[name]))) for name in wanted)
     calc = known.populations(t, {**values, **dict(zip(wanted, best.x, strict=True))})[0]
@@ -333,12 +365,35 @@ def _bounds(wanted: Sequence[str], span: float) -> tuple[list[float], list[float
 
 def _inverse(jac: Array, law: str, wanted: Sequence[str], dof: int) -> Array:
     if dof < 1:
-        raise PdfkitError(f"{law} has {len(wanted)} free parameters, as many as the data tell or more: take more scans")
+        raise PdfkitError(
+            f"free parameters of {law}: {', '.join(wanted)}; the data hold {dof + len(wanted)} numbers: take more scans"
+        )
     size = np.linalg.norm(jac, axis=0)
     scaled = jac / np.maximum(size, 1e-300)
     if size.min() <= 1e-6 or np.linalg.svd(scaled, compute_uv=False)[-1] < 1e-6:
         raise PdfkitError(f"these data do not tell {', '.join(wanted)} of {law}: take scans while it changes")
     return np.asarray(np.linalg.inv(scaled.T @ scaled) / np.outer(size, size))
+
+
+def _order(t: Array, p: Array, misses: bool) -> tuple[str, ...]:
+    """Say that populations seem to be in another order than the states of the law that misses them."""
+    first = int(np.argmax(p[int(np.argmin(t))]))
+    if not misses or first == 0:
+        return ()
+    return (f"at the first time most is in population {first + 1}: give them in the order of the states, or states=",)
+
+
+def _told(wanted: Sequence[str], x: Array, covariance: Array, ends: tuple[list[float], list[float]]) -> list[str]:
+    """Say which parameters are on a bound, and which rate constants are hardly known."""
+    out, errors = [], np.sqrt(np.diag(covariance))
+    for name, value, error, low, high in zip(wanted, x, errors, *ends, strict=True):
+        if min(value - low, high - value) <= 1e-3 * (high - low):
+            out.append(f"{name} ended on its bound, {value:.4g}: these data do not tell it with this law")
+        elif name[:2] == "ln" and error > HARDLY:
+            least, most = math.exp(value - 2 * error), math.exp(value + 2 * error)
+            k = name.removeprefix("ln ")
+            out.append(f"{k} is hardly told: {least:.2g} to {most:.2g} at 95 %; take scans at times about 1/{k}")
+    return out
 
 
 def _widened(misfit: float, dof: int) -> tuple[float, tuple[str, ...]]:

@@ -30,7 +30,8 @@ class LawFit:
     plan : laws and index. names, values (K,), covariance (K, K): the parameters of the laws; NaN rows belong to what is
     on a bound or not determined. lnz: ln of the evidence, to be compared with that of other laws by `better_than`.
     common: the correlation of the residuals of two scans. theta (K,), spread (K, K): as they were fitted, polynomials
-    about the middle of the index; 0 for what is on a bound, NaN for what is not determined. measure: the noise that scans show; None in a loaded result.
+    about the middle of the index; 0 for what is on a bound, NaN for what is not determined. measure: the
+    noise that scans show; None in a loaded result.
 
     `laws["a.c1"]` gives value and error of the parameter with this ending; `along` the law itself.
 

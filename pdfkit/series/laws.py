@@ -71,8 +71,8 @@ class Polynomial(Law):
     """c0 + c1·x + … + cn·xⁿ, x = (t − centre)/unit; n = 0 is a constant that all scans share.
 
     Powers of t itself are all alike where the index is far from 0: fits are made about the middle (`centred`), and told
-    in powers of t (`plain`). Before the data its values at n + 1 indices, spread evenly over the series, are anything between the limits of what
-    follows it.
+    in powers of t (`plain`). Before the data its values at n + 1 indices, spread evenly over the series, are anything
+    between the limits of what follows it.
 
     Example
     -------

@@ -13,10 +13,11 @@ given that follows from both, P(w < limit | w ≥ 0) = 0.95.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit import _checks
 from pdfkit._checks import Array
@@ -36,6 +37,8 @@ FARTHEST = 0.05
 """Relative stretch of r beyond which a reference is another structure."""
 UNLIKELY = 1e-3
 """Probability of a χ² beyond which it is said to be too large."""
+OFF = 0.02
+"""What a sum of amounts may be off 1 by before it is said."""
 CLEAR = 3.5
 """Size of an unexplained share in units of its error with which a scan is named."""
 
@@ -167,7 +170,25 @@ def mixture(
     known = noise_of(curves, taken, noise)
     _check_apart(known.white(pure.at(0.0)), pure.names, known.white(smooth))
     fits = [_one(curves.G[i], i, pure, smooth, known, total, stretch) for i in range(len(curves))]
-    return _gathered(curves, pure.names, fits, total, known)
+    found = _gathered(curves, pure.names, fits, total, known)
+    if total == "one":
+        fits = [_one(curves.G[i], i, pure, smooth, known, "free", stretch) for i in range(len(curves))]
+    remarks = _sums(found, _gathered(curves, pure.names, fits, "free", known))
+    return replace(found, remarks=(*remarks, *found.remarks))
+
+
+def _sums(found: Mixture, loose: Mixture) -> tuple[str, ...]:
+    """Say which scans hold nothing of the references, and where amounts that were made to do so do not sum up to 1."""
+    sums, errors = loose.sums()
+    nothing = sums <= CLEAR * errors
+    out = [f"{_named(found.curves, nothing)}: nothing of the references is there"] if nothing.any() else []
+    off = ~nothing & (np.abs(sums - 1.0) > np.maximum(CLEAR * errors, OFF))
+    if found.total == "one" and off.any():
+        out.append(
+            f"{_named(found.curves, off)}: amounts that are free sum up to {sums[off].min():.3g} to "
+            f'{sums[off].max():.3g} and not 1: another scale, or more is there than references; total="free" allows it'
+        )
+    return tuple(out)
 
 
 # --- References ------------------------------------------------------------------------------------------------------
@@ -389,6 +410,6 @@ def _unexplained(
     return curve * sign, shares * sign, (text + ", or that scan is noisier than the others" * noisier,)
 
 
-def _named(curves: Curves, some: Array) -> str:
+def _named(curves: Curves, some: NDArray[np.bool_]) -> str:
     names = [name for name, one in zip(curves.names, some, strict=True) if one] or ["the scans together"]
     return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

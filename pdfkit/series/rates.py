@@ -23,6 +23,8 @@ BOLTZMANN_OVER_PLANCK = 1.380649e-23 / 6.62607015e-34
 """k_B/h in s⁻¹K⁻¹."""
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 UNLIKELY = 0.05
+COLD = 150.0
+"""K below which temperatures of reactions are asked about."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,9 @@ def activation(
     var_intercept = var_level + centre**2 * var_slope
     correlation = centre * math.sqrt(var_slope / var_intercept)  # of E = −R·slope and the intercept
     line = (slope, math.sqrt(var_slope), intercept, math.sqrt(var_intercept), level, math.sqrt(var_level))
+    if T.max() < COLD:
+        said = f"temperatures are {T.min():g} to {T.max():g} K: add 273.15 where these are °C"
+        remarks = (*remarks, said)
     return _spoken(law, line, correlation, 1.0 / centre, misfit, T.size - 2, remarks)
 
 

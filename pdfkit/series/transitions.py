@@ -12,7 +12,7 @@ and share where it happens.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,15 +27,18 @@ CLEAR = 3.0
 PLACES, WIDTHS = 4, 12
 """Places between two neighbours where a break is tried, and widths of a passage."""
 WIDER = 3.0
+UNLIKELY = 1e-4
+"""Probability of a χ² beyond which the best law is said to miss the values."""
 
 
 @dataclass(frozen=True, eq=False)
 class Transition:
     """What values along a series ask for.
 
-    evidence : ln Z of each law. law : that with the largest. clear : whether it is ahead of all others by 3. at,
-    at_error : where it happens, mean and standard deviation over the better of "step" and "two states", with their
-    weights; NaN where "none" or "trend" is ahead. width : mean of w over "two states".
+    evidence : ln Z of each law. law : that with the largest. clear : whether it is ahead of all others by 3, and
+    describes the values. at, at_error : where it happens, mean and standard deviation over the better of "step" and
+    "two states", with their weights; NaN where "none" or "trend" is ahead. width : mean of w over "two states".
+    remarks : what is to be known.
 
     Example
     -------
@@ -53,6 +56,7 @@ class Transition:
     at: float
     at_error: float
     width: float
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         from pdfkit.results.report import uncertain
@@ -62,7 +66,7 @@ class Transition:
         lines = [f"{self.law}{'' if self.clear else ', but not clearly'}"]
         if math.isfinite(self.at):
             lines[0] += f": at {uncertain(self.at, self.at_error)}"
-        return shortlist("Transition", ("law", "ln Z", "behind"), rows).text() + f"\n  {lines[0]}"
+        return shortlist("Transition", ("law", "ln Z", "behind"), rows, self.remarks).text() + f"\n  {lines[0]}"
 
 
 def transition(index: Array, values: Array, errors: Array | float) -> Transition:
@@ -99,7 +103,33 @@ def transition(index: Array, values: Array, errors: Array | float) -> Transition
         "step": _total(step),
         "two states": _total(states),
     }
-    return _said(found, middles, w, step, states)
+    out = _said(found, middles, w, step, states)
+    i, j = np.unravel_index(int(states.argmax()), states.shape)
+    columns = {
+        "none": [level],
+        "trend": [level, line],
+        "step": [level, np.where(x > middles[int(step.argmax())], 1.0, 0.0)],
+        "two states": [level, _passage(x, middles[i], w[j])],
+    }[out.law]
+    remarks = _missed(columns, y, sigma, {"step": 1, "two states": 2}.get(out.law, 0))
+    return replace(out, clear=out.clear and not remarks, remarks=remarks)
+
+
+def _missed(columns: list[Array], y: Array, sigma: Array, more: int) -> tuple[str, ...]:
+    """Say that the best law misses values by more than their errors; more: what it found beside levels."""
+    from scipy.stats import chi2
+
+    square = 0.0
+    for one, error in zip(y.T, sigma.T, strict=True):
+        design = np.array(columns).T / error[:, None]
+        square += float(np.sum((one / error - design @ np.linalg.lstsq(design, one / error, rcond=None)[0]) ** 2))
+    dof = y.size - len(columns) * y.shape[1] - more
+    if dof < 1 or chi2.sf(square, dof) >= UNLIKELY:
+        return ()
+    return (
+        f"the best of these laws misses the values by {math.sqrt(square / dof):.2g} times their errors: errors are too "
+        "small, or values follow another law; the evidence is worth little",
+    )
 
 
 def _observed(index: Any, values: Any, errors: Any) -> tuple[Array, Array, Array]:

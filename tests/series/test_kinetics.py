@@ -153,3 +153,45 @@ def test_scatter_beyond_errors_is_said():
             activation(bad, [1, 2], 0.1)
     with pytest.raises(pk.PdfkitError, match="3 temperatures"):
         activation([300, 310], [1, 2])
+
+
+def decay(k=0.01, s=0.01):
+    first = np.exp(-k * T) + s * np.random.default_rng(4).standard_normal(T.size)
+    return np.column_stack([first, 1 - first]), [[s**2, -(s**2)], [-(s**2), s**2]]
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        (np.where(np.arange(31) == 5, 0.0, 0.01)[:, None] * [1, 1], "must be above 0, and one is 0"),
+        (np.full((31, 2), -0.01), "must be above 0"),
+        ([[1e-4, 3e-4], [3e-4, 1e-4]], "no covariances"),
+        (0.01, r"give errors \(31, 2\) or covariances"),
+    ],
+)
+def test_errors_that_are_none_are_refused(errors, words):
+    with pytest.raises(pk.PdfkitError, match=words):
+        fit_kinetics(decay()[0], time=T, errors=errors)
+
+
+def test_populations_that_are_no_shares_are_refused():
+    with pytest.raises(pk.PdfkitError, match="sum up to 100 in most scans"):
+        fit_kinetics(100 * decay()[0], time=T, errors=np.full((31, 2), 1.0))
+
+
+def test_what_populations_do_not_tell_is_said():
+    p, errors = decay()
+    assert not fit_kinetics(p, time=T, errors=errors).remarks
+    assert any("population 2" in one for one in fit_kinetics(p[:, ::-1], time=T, errors=errors).remarks)
+    k, other = 0.01, 5.0
+    first = np.exp(-k * T)
+    middle = k * (first - np.exp(-other * T)) / (other - k)
+    states = np.column_stack([first, middle, 1 - first - middle])
+    noisy = states + 0.01 * np.random.default_rng(0).standard_normal((31, 3))
+    found = fit_kinetics(noisy, "two steps", time=T, errors=np.full((31, 3), 0.01))
+    assert any("k2 is hardly told" in one or "ln k2 ended on its bound" in one for one in found.remarks)
+
+
+def test_celsius_for_kelvin_is_asked_about():
+    assert any("°C" in one for one in activation([25, 35, 45, 55], [-6, -5, -4, -3], 0.1).remarks)
+    assert not activation([298, 308, 318, 328], [-6, -5, -4, -3], 0.1).remarks

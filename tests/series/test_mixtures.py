@@ -149,3 +149,18 @@ def test_references_that_cannot_be_used_are_refused(references, options, words):
 def test_an_unknown_qmax_is_asked_for():
     with pytest.raises(pk.PdfkitError, match="depends on Qmax"):
         mixture(Curves(R, curves([0.1, 0.5]).G), {name: one.G for name, one in PURE.items()})
+
+
+def test_amounts_made_to_sum_up_to_one_on_another_scale_are_said():
+    """Twice the curves had given amounts of 0.12 for 0.29, with errors of 0.001, and blamed another phase."""
+    scans = curves(np.linspace(0.2, 0.8, 6), size=0.02)
+    twice = Curves(scans.r, 2 * scans.G, instrument=LAB)
+    assert any("sum up to 2" in one for one in mixture(twice, PURE, total="one").remarks)
+    assert not any("sum up to" in one for one in mixture(scans, PURE, total="one").remarks)
+
+
+def test_a_scan_without_any_reference_is_named():
+    scans = curves([0.3, 0.5, 0.6, 0.7], size=0.02)
+    empty = Curves(R, np.vstack([scans.G[:3], noise(9, 1, 0.02)]), instrument=LAB)
+    assert any("scan 4: nothing of the references" in one for one in mixture(empty, PURE).remarks)
+    assert not any("nothing of the references" in one for one in mixture(scans, PURE).remarks)

@@ -185,7 +185,7 @@ def test_laws_without_a_value_at_the_start_say_so() -> None:
     with pytest.raises(PdfkitError, match="has no value here"):
         fit_parametric(nickel(), scans()[:3], T[:3], free=["scale"], **spelt)
     spelt = {"laws": {"a": "a0 + k*T", "Uiso": "constant"}, "start": {"a0": 35.0, "k": 1e-5}}
-    with pytest.raises(ParameterError, match="ni.a starts at 35.* where T = 50.*between"):
+    with pytest.raises(ParameterError, match=r"ni\.a starts at 35.* where T = 50.*between"):
         fit_parametric(nickel(), scans()[:3], T[:3], free=["scale"], **spelt)
 
 

@@ -62,3 +62,10 @@ def test_what_cannot_be_weighed_is_refused(values, errors, words):
         transition(T, values, errors)
     with pytest.raises(pk.PdfkitError, match="5 places"):
         transition([1, 2, 3], [1, 2, 3], 0.1)
+
+
+def test_values_that_scatter_beyond_their_errors_are_not_clear():
+    found = transition(T, np.random.default_rng(2).standard_normal(T.size), 0.01)
+    assert not found.clear
+    assert "times their errors" in found.remarks[0]
+    assert not transition(T, np.where(T < 200, 0.0, 0.5), 0.05).remarks
