@@ -79,7 +79,7 @@ def alike(groups: PairGroups, crystal: Crystal, space: Space) -> float:
 def joined(groups: PairGroups, crystal: Crystal, space: Space) -> PairGroups:
     """Return the groups with those made one that differ by rounding near the base of a space, where that pays."""
     label, count = _labels(groups, crystal, space)
-    if groups.mult.size < PAYS * count:
+    if count == 0 or groups.mult.size < PAYS * count:
         return groups
     first = np.full(count, groups.mult.size)
     np.minimum.at(first, label, np.arange(label.size))
@@ -108,7 +108,7 @@ def joined(groups: PairGroups, crystal: Crystal, space: Space) -> PairGroups:
 def _labels(groups: PairGroups, crystal: Crystal, space: Space) -> tuple[IntArray, int]:
     """Return the group (n,) of each pair, and how many there are."""
     n = groups.mult.size
-    if n > MOST:
+    if n > MOST or n == 0:
         return np.arange(n), n
     nothing = np.zeros((space.base.size, 0))
     points = [space.base, *(space.far(space.base) if space.basis.shape[1] else [])]
