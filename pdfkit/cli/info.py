@@ -282,6 +282,33 @@ def shortest_distances(structure: Structure) -> dict[str, float]:
     return {"–".join(pair): float(d.min()) for pair, d in pairs if d.size}
 
 
+def _of_series(path: Path) -> Lines:
+    """Yield what is known of a series of fits."""
+    import numpy as np
+
+    from pdfkit.series.result import STATUS, SeriesResult
+
+    result = SeriesResult.load(path)
+    yield "kind", f"results of a series of pdfkit, {result.how}"
+    counts = {word: result.status.count(word) for word in STATUS}
+    yield "scans", f"{len(result)}: {', '.join(f'{count} {word}' for word, count in counts.items() if count)}"
+    for axis in result.axes:
+        yield "index", f"{axis.title}, {np.nanmin(axis.values):g} to {np.nanmax(axis.values):g}"
+    if np.isfinite(result.rw).any():
+        yield "Rw", f"{np.nanmin(result.rw):.4f} to {np.nanmax(result.rw):.4f}"
+    for name in result.names:
+        values, errors = result[name]
+        if np.isfinite(values).any():
+            spread = f", error {np.nanmedian(errors):.2g}" if np.isfinite(errors).any() else ""
+            yield f"  {name}", f"{np.nanmin(values):.6g} to {np.nanmax(values):.6g}{spread}"
+    for name, text in () if result.laws is None else result.laws.told():
+        yield f"  {name}", text
+    for label, why in list(result.failed())[:5]:
+        yield "remark", f"{label} failed: {why}"
+    for text in (*result.about, *(() if result.laws is None else result.laws.remarks)):
+        yield "remark", text
+
+
 def _of_result(path: Path) -> Lines:
     from pdfkit.results.report import measured_with
     from pdfkit.results.saving import load_result
@@ -305,22 +332,6 @@ def _of_result(path: Path) -> Lines:
         yield f"  {name}", f"{par.value:.6g}" + (f" ± {par.stderr:.2g}" if par.stderr is not None else "")
     for text in result.remarks:
         yield "remark", text
-
-
-def _of_series(path: Path) -> Lines:
-    """Yield what a series has: its scans, and the range of each value along them."""
-    from pdfkit.series.result import SeriesResult
-
-    found = SeriesResult.load(path)
-    failed = dict(found.failed())
-    yield "kind", "results of a series of pdfkit"
-    yield "scans", str(found).splitlines()[0]
-    for name in found.free:
-        values = [one for one in found[name][0].ravel() if math.isfinite(one)]
-        if values:
-            yield f"  {name}", f"{min(values):.6g} to {max(values):.6g}"
-    for label, why in failed.items():
-        yield "remark", f"{label}: {why}"
 
 
 def _of_recipe(path: Path) -> Lines:

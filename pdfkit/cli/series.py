@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pdfkit.cli.console import Printed, progress
 from pdfkit.cli.options import OutFolder
 from pdfkit.cli.screening import executor_of, words
+from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
     from pdfkit.series.result import SeriesResult
 
-NAMES = ("series.h5", "series.csv", "series.txt")
+NAMES = ("series.h5", "series.csv", "series.txt", "series.png", "curves.png")
 
 
 def series(
@@ -30,9 +32,10 @@ def series(
 ) -> Printed:
     """Fit all scans of a series as a recipe says; write values and errors against the index.
 
-    The folder gets series.h5 (NeXus, for silx and h5web), series.csv and series.txt, and the journal series.jsonl: a
-    run that was interrupted goes on where it stopped when it is started again. A scan that cannot be read or fitted is
-    a row with the reason; the others go on.
+    One by one, by laws of the index, in windows of r or as a map, as how in [series] says. The folder gets series.h5
+    (NeXus, for silx and h5web), series.csv, series.txt and series.png; with curves = true also curves.png. One by one
+    it gets the journal series.jsonl too: a run that was interrupted goes on where it stopped when it is started again.
+    A scan that cannot be read or fitted is a row with the reason; the others go on.
     """
     from pdfkit.io import _folders
     from pdfkit.recipes.recipe import load_recipe
@@ -41,7 +44,11 @@ def series(
 
     loaded = load_recipe(recipe)
     where = out or loaded.folder
-    with _folders.folder(where, NAMES, [recipe]) as folder, executor_of(dask, workers) as how, progress() as say:
+    joined = loaded.series is not None and loaded.series.joined
+    if joined and (dask or workers):
+        raise PdfkitError("--workers and --dask are for fits one by one: laws, windows and maps are one fit")
+    workplace: AbstractContextManager[dict[str, Any]] = nullcontext({}) if joined else executor_of(dask, workers)
+    with _folders.folder(where, NAMES, [recipe]) as folder, workplace as how, progress() as say:
         work = Work(out=folder, resume=resume, progress=lambda now: say(words(now)), **how)
         result = run_series(loaded, work)
         return printed(result, folder)
@@ -56,11 +63,18 @@ def printed(result: SeriesResult, folder: Path) -> Printed:
 
 
 def _write(result: SeriesResult, folder: Path) -> list[Path]:
-    """Write the tables beside the file of results."""
+    """Write the tables and pictures beside the file of results."""
     from pdfkit.io._atomic import write_text
+    from pdfkit.plot import results_of_series
 
-    store, columns, text = (folder / name for name in NAMES)
-    return [store, result.to_csv(columns), write_text(text, f"{result}\n")]
+    store, columns, text, picture, curves = (folder / name for name in NAMES)
+    files = [store, result.to_csv(columns), write_text(text, f"{result}\n")]
+    for path, draw in ((picture, results_of_series.parameters), (curves, results_of_series.curves)):
+        path.unlink(missing_ok=True)
+        with suppress(PdfkitError):  # nothing fitted, no curves kept, or not on one r
+            draw(result, path)
+            files.append(path)
+    return files
 
 
 def _said(failed: list[str], count: int) -> list[str]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pdfkit.series.result import SeriesResult
     from pdfkit.series.scans import Series
 
-HOW = ("sequential", "independent")
+SINGLE, JOINED = ("sequential", "independent"), ("parametric", "windows", "map")
+SEARCHED = (*SINGLE, "windows")
+"""Ways that take the search of the [fit] table."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class SeriesEntry:
     files: tuple[str, ...]
     reading: Mapping[str, Any]
     fitting: Mapping[str, Any]
+
+    @property
+    def joined(self) -> bool:
+        """Whether it is one fit of all, which has no workers."""
+        return self.fitting["how"] in JOINED
 
 
 def series_entry(table: Table, folder: Path) -> SeriesEntry | None:
@@ -42,10 +49,21 @@ def series_entry(table: Table, folder: Path) -> SeriesEntry | None:
         reading["shape"] = _shape(table)
     if "reduce" in table:
         reading["reduce"] = _reduce(table, folder)
-    fitting = {"how": table.choice("how", HOW, "sequential"), "curves": table.flag("curves", False)}
-    if "block" in table:
-        fitting["block"] = table.count("block", 32)
+    fitting = {"how": table.choice("how", (*SINGLE, *JOINED), "sequential"), "curves": table.flag("curves", False)}
+    fitting |= {key: table.count(key, 0) for key in ("block", "rounds") if key in table}
+    fitting |= {key: table.number(key) for key in ("window", "step") if key in table}
+    fitting |= {key: table.texts(key) for key in ("shared", "mapped") if key in table}
+    fitting |= {key: _named(table, key, kind) for key, kind in (("laws", str), ("start", float)) if key in table}
     return SeriesEntry(tuple(str(folder / one) for one in table.texts("files")), reading, fitting)
+
+
+def _named(table: Table, key: str, kind: type) -> dict[str, Any]:
+    """Return a table of texts, or of numbers, by names."""
+    found = table.flat(key)
+    if not all(isinstance(one, str) if kind is str else is_number(one) for one in found.values()):
+        wanted = '{ a = "linear", Uiso = "debye" }' if kind is str else "{ a0 = 3.9, a1 = 1e-5 }"
+        raise table.wrong(key, f"a table such as {wanted}")
+    return {name: kind(one) for name, one in found.items()}
 
 
 def _index(table: Table, folder: Path) -> Any:
@@ -99,11 +117,23 @@ def run_series(recipe: Recipe, work: Work | None = None) -> SeriesResult:
     entry = _entry(recipe)
     refuse_what_series_lack(recipe)
     series = read_scans(recipe)
+    search: dict[str, Any] = {"search": str(recipe.search)} if entry.fitting["how"] in SEARCHED else {}
     model = Model([phase.build() for phase in recipe.phases], _instrument(series), recipe.convention)
     try:
-        return fit_series(model, series, search=str(recipe.search), work=work, **fitted_as(recipe), **entry.fitting)
+        return fit_series(model, series, work=work, **fitted_as(recipe), **entry.fitting, **search)
     except ParameterError as error:
-        raise placed(recipe.source, error, ("fit",)) from None
+        raise _placed(recipe, error) from None
+
+
+def _placed(recipe: Recipe, error: ParameterError) -> PdfkitError:
+    """Return the error with the line of what it is about: an option of the series, a law, or else of the fit."""
+    options = _entry(recipe).fitting
+    where: tuple[str, ...] = ("fit",)
+    if error.key in options:
+        where = ("series",)
+    elif error.key and any(f".{error.key}".endswith(f".{name}") for name in options.get("laws", ())):
+        where = ("series", "laws")
+    return placed(recipe.source, error, where)
 
 
 def fitted_as(recipe: Recipe) -> dict[str, Any]:

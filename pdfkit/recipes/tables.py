@@ -20,7 +20,10 @@ _READ = ("probe", "qmin", "qmax", *RESOLUTION, "window", "wavelength", "r_unit",
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
     "the recipe": ("title", "series", "data", "phase", "fit", "output"),
-    "[series]": ("files", "index", "name", "unit", "sort", "shape", "reduce", "how", "block", "curves"),
+    "[series]": (
+        *("files", "index", "name", "unit", "sort", "shape", "reduce", "how", "block", "curves"),
+        *("laws", "shared", "start", "window", "step", "mapped", "rounds"),
+    ),
     "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax", "weight"),
     "[phase]": (
         "name",

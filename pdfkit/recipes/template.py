@@ -23,9 +23,17 @@ title = {title}
 # series.sort = true              # by rising index; false: in the natural order of the names
 # series.shape = [64, 64]         # of a map that comes as files, x the slow one
 # series.reduce = {{ composition = "{material}", qmax = 22 }}   # for intensities: settings of pdfkit reduce
-# series.how = "sequential"       # from neighbours, both ways; "independent": each from the start values
+# series.how = "sequential"       # from neighbours, both ways; "independent": each from the start values;
+#                                 # "parametric": by laws of the index; "windows" of r; "map": neighbours are alike
 # series.block = 32               # scans between two that are fitted from the start values
 # series.curves = false           # keep data and fit of every scan
+# series.laws = {{ a = "linear", Uiso = "debye", c = "c0 + c1*temperature" }}   # [fit] free: each scan's own
+# series.shared = ["delta2"]      # what all scans have the same
+# series.start = {{ c0 = 6.7, c1 = 1e-5 }}   # of parameters of expressions
+# series.window = 8.0             # Å, width of windows of r, and
+# series.step = 4.0               # Å, from one to the next
+# series.mapped = ["a"]           # what neighbours share; left out: all that is free
+# series.rounds = 2               # how often places are looked at again where the map is
 
 # --- What was measured. For several data sets write [[data]] twice or more, each with its own name:
 # --- then scale, qdamp and resolution exist once per data set ("xray.zb.scale"), everything else is shared.

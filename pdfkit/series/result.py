@@ -20,6 +20,7 @@ from pdfkit.series.scans import Axis, Series
 from pdfkit.series.tasks import Row, unpacked_array
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
     from pdfkit.model.model import Model
@@ -124,14 +125,14 @@ class SeriesResult:
         return len(self.status)
 
     def __getitem__(self, name: str) -> Column:
-        at = self._place(name)
+        at = self.place(name)
         return Column(self.values[:, at], self.sigmas[:, at])
 
     def by_itself(self, name: str) -> Column:
         """Return values and errors of a parameter in fits of each scan by itself; PdfkitError where there are none."""
         if self.alone is None:
             raise PdfkitError("every scan of this result was fitted by itself: result[name] has it")
-        at = self._place(name)
+        at = self.place(name)
         return Column(self.alone[0][:, at], self.alone[1][:, at])
 
     def fraction(self, phase: str, of: str = "atoms") -> Column:
@@ -167,7 +168,8 @@ class SeriesResult:
         values = {name: max(known[name], 0.0) for name in scales if name in known}
         return phase_fractions(self.model.with_values(values), covariance)
 
-    def _place(self, name: str) -> int:
+    def place(self, name: str) -> int:
+        """Return where the parameter with this name or ending is; ParameterError for none or several."""
         found = matching(self.names, name) if name not in self.names else [name]
         if len(found) != 1:
             words = (
@@ -190,6 +192,23 @@ class SeriesResult:
         if self.path is None:
             raise PdfkitError("this result keeps no covariances: fit the series with out=")
         return read_covariance(self.path, position)
+
+    def curves(self) -> tuple[Array, Array, Array]:
+        """Return r (m,), observed and calculated G (n, m) of fits with curves=True; PdfkitError where r differ."""
+        from pdfkit.series.store import read_curves
+
+        if self.path is None:
+            raise PdfkitError("this result keeps no curves: fit the series with curves=True and out=")
+        return read_curves(self.path)
+
+    def plot(self, *names: str, path: str | PathLike[str] | None = None, width: float | None = None) -> Figure:
+        """Plot parameters, by the endings of their names, against the index, or as maps; see `pdfkit.plot.trend`.
+
+        Where they follow laws, points are what each scan says by itself. Without names: the first 8.
+        """
+        from pdfkit.plot import results_of_series
+
+        return results_of_series.parameters(self, path, names=names, width=width)
 
     def columns(self) -> dict[str, Any]:
         """Return all columns by name: index, scan, status, parameters and their errors, rw, …, remarks."""

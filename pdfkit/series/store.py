@@ -353,6 +353,20 @@ def read_covariance(path: Path, position: int) -> Array:
     return _of_file(path, lambda file: np.asarray(file["entry/covariance/covariance"][position]))
 
 
+def read_curves(path: Path) -> tuple[Array, Array, Array]:
+    """Return r (m,), observed and calculated G (n, m) of a file. PdfkitError where it has none, or not on one r."""
+    return _of_file(path, _read_curves)
+
+
+def _read_curves(file: Any) -> tuple[Array, Array, Array]:
+    if "entry/curves/observed" not in file:
+        raise PdfkitError("this result keeps no curves: fit the series with curves=True")
+    r, observed, calculated = (np.asarray(file[f"entry/curves/{name}"][()]) for name in ("r", "observed", "calculated"))
+    if r.ndim > 1:
+        raise PdfkitError("the scans have different r: their curves are in the file, each on its own")
+    return r, observed, calculated
+
+
 def _of_file(path: AnyPath, read: Callable[[Any], T]) -> T:
     import h5py
 

@@ -161,7 +161,7 @@ def _parametric(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Ma
 
     series = Series.of(scans)
     if len(series.axes) > 1:
-        raise PdfkitError('laws follow one index, and these scans are a map: take how="map"', key="how")
+        raise ParameterError('laws follow one index, and these scans are a map: take how="map"', key="how")
     laws = _laws(way)
     if told.keeps:
         for name, law in laws.items():
@@ -257,7 +257,9 @@ def _one(scans: Any) -> PDF:
         return scans
     series = Series.of(scans)
     if len(series) != 1:
-        raise PdfkitError(f"windows of r are those of one data set, and there are {len(series)}: give one", key="how")
+        raise ParameterError(
+            f"windows of r are those of one data set, and there are {len(series)}: give one", key="how"
+        )
     return series[0]
 
 

@@ -1,0 +1,87 @@
+"""Figures of what fits of a series found: every parameter against the index with its law, or as a map; the curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pdfkit._checks import Array
+from pdfkit.errors import PdfkitError
+from pdfkit.io._atomic import AnyPath
+from pdfkit.plot import canvas
+from pdfkit.plot.canvas import SINGLE, finished, format_of, new_panels
+from pdfkit.plot.series import ct_slice, heatmap, trend
+from pdfkit.series.curves import Curves
+
+if TYPE_CHECKING:
+    from pdfkit.series.result import SeriesResult
+
+MOST = 8
+"""Parameters of a picture; the others are in the table."""
+EVEN = 1e-6
+"""Share of a step by which axes of a map may be uneven and still be lengths."""
+
+
+def parameters(
+    result: SeriesResult, path: AnyPath | None = None, *, names: Sequence[str] = (), width: float | None = None
+) -> Figure:
+    """Plot parameters of a series with bands of ± one standard error, one below the other; those of a map as maps.
+
+    Where they follow laws, the points are what each scan says by itself, and the line is the law. names : endings of
+    parameters; by default the first 8. Other parameters and errors as for `pdfkit.plot.trend`.
+    """
+    kind = format_of(path)
+    shown = [result.names[result.place(one)] for one in names] or list(result.names[:MOST])
+    if not shown or not np.isfinite(result.values).any():
+        raise PdfkitError("no scan of this series was fitted: there is nothing to plot")
+    units = _units(result)
+    titles = {name: f"{name} ({units[name]})" if units.get(name) else name for name in shown}
+    if len(result.axes) > 1:
+        return _maps(result, titles, path, width)
+    known = np.isfinite(result.index)
+    wide = SINGLE if width is None else width
+    figure, panels = new_panels(len(shown), None, wide, height=len(shown) * (0.8 * canvas.panel_height(wide)))
+    for name, panel in zip(shown, panels, strict=True):
+        law = None if result.laws is None or name not in result.laws.plan.laws else result.laws
+        value, error = result[name] if law is None else result.by_itself(name)
+        calc = None if law is None else {"": law.along(name, result.index[known])[0]}
+        trend(result.index[known], {"": value[known]}, {"": error[known]}, ax=panel, calc=calc,
+              label=result.axes[0].title, name=titles[name], width=wide)  # fmt: skip
+    return finished(figure, path, kind)
+
+
+def _units(result: SeriesResult) -> Mapping[str, str]:
+    return {} if result.model is None else {q.name: q.unit for q in result.model.quantities}
+
+
+def _maps(result: SeriesResult, titles: Mapping[str, str], path: AnyPath | None, width: float | None) -> Figure:
+    pixel, unit = _pixel(result)
+    maps = {title: result.map(name).values for name, title in titles.items()}
+    return ct_slice(maps, path, pixel=pixel, unit=unit, width=width)
+
+
+def _pixel(result: SeriesResult) -> tuple[float, str]:
+    """Return the size of a place and its unit, where both axes have the same even steps."""
+    steps = np.concatenate([np.diff(axis.values) for axis in result.axes])
+    units = {axis.unit for axis in result.axes}
+    even = steps.size and steps[0] > 0 and np.ptp(steps) <= EVEN * steps[0]
+    return (float(steps[0]), units.pop()) if even and len(units) == 1 and units != {""} else (1.0, "pixels")
+
+
+def curves(result: SeriesResult, path: AnyPath | None = None, *, width: float | None = None) -> Figure:
+    """Plot data, model and difference of all scans as maps of r and index; of fits that kept their curves.
+
+    PdfkitError where none were kept, or scans have different r.
+    """
+    r, observed, calculated = result.curves()
+    known = np.isfinite(observed).all(axis=1) & np.isfinite(calculated).all(axis=1) & np.isfinite(result.index)
+    if not known.any():
+        raise PdfkitError("no scan of this series was fitted: there is nothing to plot")
+    label = result.axes[0].title if len(result.axes) == 1 else "point"
+    seen = Curves(r, observed[known], result.index[known], label=label)
+    more: dict[str, Any] = {} if width is None else {"width": width}
+    calc: Array = calculated[known]
+    return heatmap(seen, path, calc=calc, **more)
