@@ -15,6 +15,7 @@ from pdfkit.cli import app
 from pdfkit.recipes.recipe import load_recipe
 from pdfkit.recipes.series import read_scans
 from pdfkit.recipes.template import recipe_template
+from pdfkit.series.result import SeriesResult
 
 RUNNER = CliRunner()
 RECIPE = """\
@@ -55,7 +56,13 @@ def test_a_series_is_fitted_from_its_recipe(folder: Path) -> None:
     np.testing.assert_allclose(found["columns"]["ni.a"], [3.52, 3.53, 3.54], atol=1e-3)
     assert found["columns"]["temperature"] == [100.0, 101.0, 102.0]
     out = folder / "pdfkit-out" / "s"
-    assert sorted(path.name for path in out.iterdir()) == ["series.csv", "series.h5", "series.jsonl", "series.txt"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "series.csv",
+        "series.h5",
+        "series.jsonl",
+        "series.png",
+        "series.txt",
+    ]
     assert "3 scans over temperature (K): 3 fitted" in (out / "series.txt").read_text(encoding="utf-8")
 
 
@@ -86,6 +93,60 @@ def test_a_corrupt_scan_is_warned_of(folder: Path) -> None:
     assert "1 of 3 scans failed; ni_101K.gr" in done.output
 
 
+def changed(more: str, free: str = '["scale", "a"]') -> None:
+    """Write the recipe with more in its [series]."""
+    Path("s.toml").write_text(RECIPE.replace("index =", f"{more}\nindex =", 1).replace('["scale", "a"]', free))
+
+
+def test_laws_of_a_recipe(folder: Path) -> None:
+    laws = 'laws = { a = "a0 + a1*(temperature - 101)" }\nstart = { a0 = 3.5, a1 = 0.009 }'
+    changed(f'how = "parametric"\n{laws}\ncurves = true', '["scale"]')
+    done = RUNNER.invoke(app.app, ["series", "s.toml", "-o", "out", "--json"])
+    assert done.exit_code == 0, done.output
+    np.testing.assert_allclose(json.loads(done.stdout)["columns"]["ni.a by itself"], [3.52, 3.53, 3.54], atol=1e-3)
+    names = ["curves.png", "series.csv", "series.h5", "series.png", "series.txt"]
+    assert sorted(path.name for path in Path("out").iterdir()) == names
+    found = SeriesResult.load("out/series.h5").laws
+    assert found is not None
+    assert found["a0"][0] == pytest.approx(3.53, abs=1e-4)
+    assert found["a1"][0] == pytest.approx(0.01, rel=1e-2)
+    told = RUNNER.invoke(app.app, ["info", "out/series.h5"]).output
+    assert "results of a series of pdfkit, parametric" in told
+    assert "3 fitted" in told
+    assert "temperature (K), 100 to 102" in told
+
+
+def test_a_map_of_a_recipe(folder: Path) -> None:
+    changed('how = "map"\nmapped = ["a"]\nrounds = 1')
+    done = RUNNER.invoke(app.app, ["series", "s.toml", "-o", "out"])
+    assert done.exit_code == 0, done.output
+    assert SeriesResult.load("out/series.h5").names == ("ni.a",)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('how = "parametric"', "no law is given"),
+        ('how = "parametric"\nlaws = { a = "linear" }', "both free in every scan and led by a law"),
+        ('laws = { a = "linear" }', 'laws belongs to how="parametric"'),
+        ('how = "parametric"\nlaws = { a = 3 }', "a table such as"),
+        ('how = "windows"\nwindow = 3', "windows of r are those of one data set, and there are 3"),
+    ],
+)
+def test_ways_that_do_not_fit_are_said_with_their_line(folder: Path, more: str, words: str) -> None:
+    changed(more)
+    with pytest.raises(pk.PdfkitError) as error:
+        app.app(["series", "s.toml"], standalone_mode=False)
+    assert words in str(error.value)
+    assert "s.toml, line" in str(error.value)
+
+
+def test_one_fit_has_no_workers(folder: Path) -> None:
+    changed('how = "map"')
+    with pytest.raises(pk.PdfkitError, match="--workers and --dask are for fits one by one"):
+        app.app(["series", "s.toml", "--workers", "2"], standalone_mode=False)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
@@ -97,7 +158,7 @@ def test_a_corrupt_scan_is_warned_of(folder: Path) -> None:
         ('free = ["scale", "a"]', 'free = ["scale", "b"]', "no parameter"),
         ("[fit]", "[[fit.stage]]\nrmax = 5\n[fit]", "no stages"),
         ("index =", "shape = [2]\nindex =", "two whole numbers"),
-        ("index =", 'how = "both"\nindex =', "choose one of sequential, independent"),
+        ("index =", 'how = "both"\nindex =', "choose one of sequential, independent, parametric, windows, map"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_line(folder: Path, before: str, after: str, words: str) -> None:
