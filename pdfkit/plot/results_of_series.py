@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.plot import canvas
-from pdfkit.plot.canvas import SINGLE, finished, format_of, new_panels
+from pdfkit.plot.canvas import DOUBLE, SINGLE, finished, format_of
 from pdfkit.plot.series import ct_slice, heatmap, trend
 from pdfkit.series.curves import Curves
 
@@ -42,15 +43,27 @@ def parameters(
     if len(result.axes) > 1:
         return _maps(result, titles, path, width)
     known = np.isfinite(result.index)
-    wide = SINGLE if width is None else width
-    figure, panels = new_panels(len(shown), None, wide, height=len(shown) * (0.8 * canvas.panel_height(wide)))
+    figure, panels = _panels(len(shown), width)
     for name, panel in zip(shown, panels, strict=True):
         law = None if result.laws is None or name not in result.laws.plan.laws else result.laws
         value, error = result[name] if law is None else result.by_itself(name)
         calc = None if law is None else {"": law.along(name, result.index[known])[0]}
         trend(result.index[known], {"": value[known]}, {"": error[known]}, ax=panel, calc=calc,
-              label=result.axes[0].title, name=titles[name], width=wide)  # fmt: skip
+              label=result.axes[0].title, name=titles[name])  # fmt: skip
     return finished(figure, path, kind)
+
+
+def _panels(count: int, width: float | None) -> tuple[Figure, list[Any]]:
+    """Return a figure and its panels: below each other, or in two columns where there are more than two."""
+    columns = 1 if count < 3 else 2
+    rows = math.ceil(count / columns)
+    wide = (SINGLE if columns == 1 else DOUBLE) if width is None else width
+    height = rows * 0.8 * canvas.panel_height(wide / columns)
+    figure = canvas.PaperFigure(figsize=(wide / 25.4, height / 25.4), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for ax in axes[count:]:
+        ax.set_visible(False)
+    return figure, axes[:count]
 
 
 def _units(result: SeriesResult) -> Mapping[str, str]:

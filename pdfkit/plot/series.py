@@ -46,7 +46,7 @@ def trend(
     name: str = "value",
     width: float | None = None,
 ) -> Figure:
-    """Plot values against the index of a series, with bands of ± one standard error.
+    """Plot values against the index of a series, with bands of ± one standard error; beside a law, with bars.
 
     index : (m,). values, errors : (m,), or several by name; NaN (a scan that failed) leaves a gap. calc : a law to
     draw through them, by the same names. label, name : of the axes, with units, such as "T (K)" and "a (Å)".
@@ -103,9 +103,11 @@ def _span(y: Array, error: Array | None) -> tuple[float, float] | None:
 
 
 def _draw_trend(ax: Any, x: Array, y: Array, error: Array | None, law: Array | None, colour: str, name: str) -> None:
-    if error is not None:
-        ax.fill_between(x, y - error, y + error, color=colour, alpha=0.25, lw=0)
     marked = x.size <= MARKED
+    if error is not None and law is not None and marked:  # of points beside their law, each has its own
+        ax.errorbar(x, y, np.nan_to_num(error), fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.6)
+    elif error is not None:
+        ax.fill_between(x, y - error, y + error, color=colour, alpha=0.25, lw=0)
     joined = "none" if law is not None else "-"
     ax.plot(x, y, marker="o" if marked or law is not None else "", ls=joined, color=colour, lw=0.8,
             ms=2.8 if marked else 1.2, mew=0, label=name or None)  # fmt: skip
