@@ -40,6 +40,7 @@ UPHILL = {
     ("particles.particle", "io"): "Particle.from_file",
     ("data.curves", "plot"): "PDF.plot",
     ("results.result", "plot"): "FitResult.plot",
+    ("series.result", "plot"): "SeriesResult.plot",
     ("results.result", "fitting"): "FitResult.refit",
     ("fitting.continued", "recipes"): "+c and -delta2, as on the command line",
     ("io.exports", "results"): "the type of what is written",
