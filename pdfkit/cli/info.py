@@ -291,7 +291,8 @@ def _of_series(path: Path) -> Lines:
     result = SeriesResult.load(path)
     yield "kind", f"results of a series of pdfkit, {result.how}"
     counts = {word: result.status.count(word) for word in STATUS}
-    yield "scans", f"{len(result)}: {', '.join(f'{count} {word}' for word, count in counts.items() if count)}"
+    states = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    yield "scans", f"{len(result)} scans over {', '.join(axis.title for axis in result.axes)}: {states}"
     for axis in result.axes:
         yield "index", f"{axis.title}, {np.nanmin(axis.values):g} to {np.nanmax(axis.values):g}"
     if np.isfinite(result.rw).any():

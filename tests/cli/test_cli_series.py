@@ -189,7 +189,11 @@ def test_the_lines_of_the_template_are_true(folder: Path) -> None:
     )
     entry = load_recipe("t.toml").series
     assert entry is not None
-    assert entry.fitting == {"how": "sequential", "curves": False, "block": 32}
+    assert entry.fitting == {
+        **{"how": "sequential", "curves": False, "block": 32, "rounds": 2, "window": 8.0, "step": 4.0},
+        **{"shared": ("delta2",), "mapped": ("a",), "start": {"c0": 6.7, "c1": 1e-5}},
+        "laws": {"a": "linear", "Uiso": "debye", "c": "c0 + c1*temperature"},
+    }
     assert set(entry.reading) == set(table) - {"files", *entry.fitting}
 
 
