@@ -24,7 +24,7 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.model.model import Model
 from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
 from pdfkit.series.lawfit import LawFit, place_of
-from pdfkit.series.plan import Given, Plan, index_of, indices, planned
+from pdfkit.series.plan import Given, Plan, check_kelvin, index_of, indices, planned
 from pdfkit.series.posed import Bounds, Lean, Measure, Progress, Template, errors, in_turn, named, posed, tables, values
 from pdfkit.series.spread import ln_evidence, spread
 
@@ -154,11 +154,12 @@ def fit_parametric(
     (True, ('ni.a.c0', 'ni.a.c1', 'ni.Ni.Uiso.c0'))
     """
     started = time.perf_counter()
-    index, called = index_of(scans, index, called)
+    given, (index, called) = index, index_of(scans, index, called)
     start, known = dict(start or {}), scans if isinstance(scans, Sized) else list(scans)
     if len(known) < 2:
         raise PdfkitError(f"a law needs several scans, and {len(known)} is there: fit it by itself with pdfkit.fit")
     plan, own = planned(model, indices(index, len(known), called), called, laws, _checks.names("free", free), start)
+    check_kelvin(plan, scans, given)
     of_model, of_laws = _split(plan, bounds or {})
     alone = _each(model, known, own, plan, progress, bounds=of_model, **options)
     if like is not None and (like.measure is None or len(like.measure.noises) != len(alone.scans)):

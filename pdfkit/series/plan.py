@@ -155,6 +155,18 @@ def planned(
     return Plan(t, called, _in_order(made), led), own
 
 
+def check_kelvin(plan: Plan, scans: Any, index: object) -> None:
+    """Raise ParameterError where a law that needs kelvins follows the index of a series that is in something else."""
+    unit = scans.unit if index is None and isinstance(scans, Series) else ""
+    heated = [name for name, law in plan.laws.items() if isinstance(law, Debye | Einstein)]
+    if heated and unit not in ("", "K"):
+        raise ParameterError(
+            f"the law of {heated[0]} needs temperatures in K, and {plan.called} of these scans is in {unit}: "
+            + ('read them with index=series.index + 273.15, unit="K"' if unit == "°C" else "give an index in K"),
+            key=heated[0],
+        )
+
+
 def _by_name(refinable: list[str], laws: Given, start: Mapping[str, float]) -> dict[str, Law | str]:
     """Return laws by the full names of parameters, or by names that are new."""
     given: dict[str, Law | str] = {}

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 import pdfkit as pk
 from pdfkit.errors import ParameterError
 from pdfkit.series.laws import QUANTUM, Debye, Einstein, Expression, Law, Order, Polynomial, law_of
-from pdfkit.series.plan import indices, planned
+from pdfkit.series.plan import check_kelvin, indices, planned
 
 T = np.array([5.0, 20.0, 100.0, 150.0, 210.0, 300.0, 900.0])
 LAWS: list[tuple[Law, list[float]]] = [
@@ -119,6 +119,20 @@ def test_masses_are_those_of_the_elements() -> None:
 def test_what_cannot_be_meant_is_refused(laws: dict, free: list[str], start: dict, words: str) -> None:
     with pytest.raises(ParameterError, match=words):
         planned(model(), T, "T", laws, free, start)
+
+
+def test_laws_of_motion_need_kelvins() -> None:
+    r = np.arange(1.0, 5.0, 0.02)
+    flat = [pk.PDF(r, np.zeros(r.size))] * T.size
+    plan, _ = planned(model(), T, "T", {"Uiso": "debye"}, ["scale"], {})
+    for unit, said in (("°C", r"index=series.index \+ 273.15"), ("min", "give an index in K")):
+        series = pk.read_series(flat, index=list(T), name="T", unit=unit)
+        with pytest.raises(ParameterError, match=said):
+            check_kelvin(plan, series, None)
+        with pytest.raises(ParameterError, match=said):
+            pk.fit_series(model(), series, how="parametric", free=["scale"], laws={"Uiso": "debye"})
+        check_kelvin(plan, series, list(T))
+    check_kelvin(plan, pk.read_series(flat, index=list(T), name="T", unit="K"), None)
 
 
 def test_an_index_needs_a_span() -> None:
