@@ -120,7 +120,7 @@ def test_the_other_phases_refuse_them_too() -> None:
 
 def test_what_no_memory_holds_is_refused_with_what_to_lower() -> None:
     wurtzite = pk.Model(pk.Crystal.from_file("CdSe_wurtzite", name="wz", anisotropic=True), INSTRUMENT)
-    with pytest.raises(pk.PdfkitError, match=r"wz.*within .* would need .* GB .*: lower rmax.*PDFKIT_MEMORY"):
+    with pytest.raises(pk.PdfkitError, match=r"wz.*within .* would need .* GB .*: take iso.*, lower rmax.*PDFKIT_MEM"):
         wurtzite(np.arange(1.0, 1000.0, 0.1))
     with pytest.raises(pk.PdfkitError, match=r"pairs within 12.* would take about .*: lower rmax.*PDFKIT_SECONDS"):
         nickel()(np.arange(1.0, 12000.0, 0.1))

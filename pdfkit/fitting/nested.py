@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import sys
 import warnings
-from collections.abc import Callable
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -100,19 +100,12 @@ def nested(likelihood: Likelihood, x: Array, seed: int = 0, points: int = POINTS
 
     start, k = Start.of(likelihood, x), len(likelihood.priors)
 
-    stopped = ExitStack()
-
     def ln_ratio(z: Array) -> float:
-        try:
-            return max(likelihood(z) - start.ln_density(z), -1e300)
-        except BaseException:  # dynesty would print where it was when somebody stopped it
-            stopped.enter_context(redirect_stderr(StringIO()))
-            stopped.enter_context(redirect_stdout(StringIO()))
-            raise
+        return max(likelihood(z) - start.ln_density(z), -1e300)
 
     # Points of ellipsoids about the live ones in few dimensions, walks from them in many.
     how = {"sample": "unif", "bootstrap": 0, "enlarge": 1.3} if k < MANY else {"sample": "rwalk"}
-    with stopped, warnings.catch_warnings():
+    with _calm(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on its own settings
         sampler = NestedSampler(ln_ratio, start.points, k, nlive=points, rstate=np.random.default_rng(seed), **how)
         for one in sampler.sample(dlogz=LEFT, add_live=True):
@@ -120,3 +113,24 @@ def nested(likelihood: Likelihood, x: Array, seed: int = 0, points: int = POINTS
                 tell(int(sampler.ncall), float(one.delta_logz))
     found = sampler.results
     return Evidence(float(found.logz[-1]), float(found.logzerr[-1]), laplace(likelihood, x), int(sampler.ncall))
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Print nothing while an error is on its way: dynesty would print where it was when somebody stopped it."""
+    with redirect_stderr(_Calm(sys.stderr)), redirect_stdout(_Calm(sys.stdout)):
+        yield
+
+
+class _Calm:
+    """A stream that takes nothing from where an error is handled, and else is another one."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text, or leave it."""
+        return len(text) if sys.exc_info()[0] is not None else int(self._stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

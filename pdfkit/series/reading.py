@@ -69,13 +69,13 @@ def read_series(
     >>> import tempfile
     >>> import numpy as np
     >>> import pdfkit as pk
-    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+    >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.04))
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     for kelvin in (90, 110, 100):
     ...         _ = pk.write_pdf(f"{folder}/ni_{kelvin}K.gr", model(np.arange(1, 10, 0.02)))  # simulated
-    ...     series = pk.read_series(f"{folder}/*.gr", index="{temperature}K", qdamp=0.04)
-    ...     print(series, series[0].name)
-    Series(3 scans over temperature, 90 to 110 K) ni_90K
+    ...     series = pk.read_series(f"{folder}/*.gr", index="{temperature}K")
+    ...     print(series, series.index.tolist())
+    Series(3 scans over temperature, 90 to 110 K) [90.0, 100.0, 110.0]
     """
     _checks.flag("sort", sort)
     check_names(reading, _READING)

@@ -429,6 +429,6 @@ def test_files_dropped_killed_and_ended_by_ctrl_c(folder: Path, texts: list[byte
     assert (found["scans"], found["failed"]) == (6, 0)
     np.testing.assert_allclose(found["columns"]["ni.a"], 3.52 + 0.002 * np.arange(6), atol=1e-3)
     assert sorted(path.name for path in Path("out").iterdir()) == [
-        "series.csv", "series.h5", "series.txt", "watch.jsonl",
+        "series.csv", "series.h5", "series.png", "series.txt", "watch.jsonl",
     ]  # fmt: skip
     assert rows() == 6
