@@ -22,6 +22,7 @@ from pdfkit.cli import (
     demo,
     fits,
     info,
+    pictures,
     projects,
     reductions,
     screening,
@@ -184,7 +185,7 @@ def _options(
 
 
 COMMANDS = (
-    *(fits.fit, simulation.simulate, fits.partials, fits.plot, info.info, fits.recipe, simulation.structures),
+    *(fits.fit, simulation.simulate, fits.partials, pictures.plot, info.info, fits.recipe, simulation.structures),
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, screening.screen, reductions.reduce, fits.compare),
     *(series.series, watching.watch, views.series_view, trajectories.trajectory),

@@ -1,4 +1,4 @@
-"""Commands on fits: `pdfkit fit`, `compare`, `partials`, `plot` and `recipe`."""
+"""Commands on fits: `pdfkit fit`, `compare`, `partials` and `recipe`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ from pdfkit.errors import PdfkitError, ReadError, missing
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array
-    from pdfkit.data.curves import PDF
     from pdfkit.model.model import Model
     from pdfkit.recipes.proposal import Wishes
     from pdfkit.recipes.recipe import Recipe
@@ -317,82 +316,6 @@ def _loaded(path: Path) -> Recipe:
     if is_hdf5(path):
         raise ReadError(path, "this is a result, not a recipe: see `pdfkit info`, `pdfkit plot`, `pdfkit partials`")
     return load_recipe(path)
-
-
-# --- plot ------------------------------------------------------------------------------------------------------------
-
-
-def plot(
-    files: Annotated[
-        list[Path], typer.Argument(metavar="FILE", help="G(r) files and results of fits (.h5), in one picture.")
-    ],
-    offset: Annotated[
-        float | None,
-        typer.Option(
-            help="Distance between curves in Å⁻²; 0 lays them on top of each other. Default: they do not touch."
-        ),
-    ] = None,
-    difference: Annotated[
-        bool, typer.Option("--difference", help="Of two curves: draw the first minus the second below them, too.")
-    ] = False,
-    rmin: o.Lowest = None,
-    rmax: o.Highest = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="PICTURE", help=".png, .pdf or .svg. Default: <first file>.png here."),
-    ] = None,
-    kind: o.CurveKind = None,
-    composition: o.Composition = None,
-    rho0: o.Density = None,
-    unit: o.Unit = None,
-) -> Printed:
-    """Draw G(r) of one or several files in one picture, or a fit with its difference curve.
-
-    Of a result among several files its calculated G(r) is drawn; of a result alone, with --rmin or --rmax, data, model
-    and difference in that range.
-    """
-    from pdfkit._checks import choice
-    from pdfkit.io._atomic import check_target
-
-    target = out or Path(f"{files[0].stem}.png")
-    check_target(target, files)
-    r_unit = None if unit is None else choice("unit", unit, ("A", "nm"))
-    about: dict[str, Any] = {"kind": kind, "composition": composition, "rho0": rho0, "r_unit": r_unit}
-    read = [_read(file, about) for file in files]
-    curves = [one for file, found in zip(files, read, strict=True) for one in _curves(file, found, len(files) == 1)]
-    if difference and len(curves) != 2:
-        raise PdfkitError(f"--difference is of two curves, and there are {len(curves)}: give two files")
-    whole = len(files) == 1 and len(curves) > 1
-    cropped = [one.crop(rmin, rmax) for one in curves]
-    from pdfkit import plot as draw  # matplotlib: after an input that cannot be read has been refused
-
-    if whole and (rmin, rmax, offset) == (None, None, None):
-        draw.fit(read[0], target)
-    else:
-        draw.pdf(*cropped, path=target, offset=offset, difference=difference or (whole and len(curves) == 2))
-    return Printed(files=[target], values={"curves": [one.name for one in curves]})
-
-
-def _read(file: Path, about: Mapping[str, Any]) -> Any:
-    from pdfkit.io.pdf import read_pdf
-    from pdfkit.results.saving import load_result
-
-    return load_result(file) if is_hdf5(file) else read_pdf(file, **about)
-
-
-def _curves(file: Path, found: Any, alone: bool) -> list[PDF]:
-    """Return the G(r) of a file; of a result the calculated one of each data set, alone with the data before it."""
-    from pdfkit.data.curves import PDF
-
-    if isinstance(found, PDF):
-        return [found if alone else replace(found, name=file.stem)]
-    out = []
-    for one in found.datasets:
-        name = " ".join(part for part in ("" if alone else file.stem, one.name) if part)
-        out += [replace(one.data, name=f"{name} data".strip())] * alone + [
-            replace(one.calc, name=f"{name} fit".strip())
-        ]
-    return out
 
 
 # --- recipe ----------------------------------------------------------------------------------------------------------

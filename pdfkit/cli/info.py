@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pdfkit.structure.structure import Structure
 
 RESULTS = (".h5", ".hdf5", ".nxs")
+RANKED = 5
+"""Candidates of a ranking that are listed."""
 # Atoms of a cell up to which a space group is looked for: it takes 50 ms at most.
 MOST_SEARCHED = 150
 # A screen, for people; --all has no limits.
@@ -310,13 +312,27 @@ def _of_series(path: Path) -> Lines:
         yield "remark", text
 
 
+def _of_ranking(path: Path) -> Lines:
+    """Yield what is known of a ranking of candidates."""
+    from pdfkit.screening.ranking import Ranking
+
+    found = Ranking.load(path)
+    yield "kind", "ranking of candidates by pdfkit (pdfkit screen)"
+    for stage in found.stages:
+        yield f"  {stage.name}", f"{stage.entered} candidates, {stage.failed} failed, {stage.kept} kept"
+    yield "data", f"{len(found.data)} points, {found.data.r[0]:g} to {found.data.r[-1]:g} Å"
+    yield "as good as the best", f"{len(found.indistinguishable)} (Δ ln Z below {found.threshold:g})"
+    for row in found.best(RANKED):
+        yield f"  {row.name}", f"{row.formula}, Rw {row.rw:.4f}, Δ ln Z {row.delta:.3g}"
+
+
 def _of_result(path: Path) -> Lines:
     from pdfkit.results.report import measured_with
+    from pdfkit.io.hdf5 import format_in
     from pdfkit.results.saving import load_result
-    from pdfkit.series.store import holds_series
 
-    if holds_series(path):
-        yield from _of_series(path)
+    if (other := {"pdfkit series": _of_series, "pdfkit ranking": _of_ranking}.get(format_in(path))) is not None:
+        yield from other(path)
         return
     result = load_result(path)
     yield "kind", "fit result of pdfkit"

@@ -101,6 +101,18 @@ class Group:
         return f"{self.where.rstrip('/')}/{name}"
 
 
+def format_in(path: AnyPath) -> str:
+    """Return the format that a file of pdfkit states ("pdfkit series"), without reading more; "" for any other file."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            found = file["entry"].attrs.get("format", "") if "entry" in file else ""
+    except (OSError, KeyError, RuntimeError, ValueError):
+        return ""
+    return found.decode(errors="replace") if isinstance(found, bytes) else str(found)
+
+
 def check_format(entry: Group, form: str, newest: int, saved: str) -> None:
     """Refuse (ReadError) an entry of another format, or of a version above the newest (none stated is the first).
 
@@ -108,10 +120,26 @@ def check_format(entry: Group, form: str, newest: int, saved: str) -> None:
     """
     found, version = entry.attrs.get("format"), np.ravel(entry.attrs.get("format_version", 0))
     if not isinstance(found, str) or found != form:
-        article = "a fit result" if form.endswith("result") else "a ranking"
-        raise ReadError(entry.source, f"not {article} of pdfkit: give a file that was written by {saved}")
+        raise ReadError(entry.source, _other(found, form, saved))
     if version.size != 1 or version.dtype.kind not in "iuf" or not version[0] <= newest:
         raise ReadError(entry.source, "written by a newer pdfkit: update pdfkit to read it")
+
+
+# What files of pdfkit are called, and what shows or reads those that were given to something else.
+_CALLED = {
+    "pdfkit fit result": ("a fit result", "pk.load_result"),
+    "pdfkit ranking": ("a ranking", "pdfkit plot, pdfkit info or pk.Ranking.load"),
+    "pdfkit series": ("a series of fits", "pdfkit plot, pdfkit info or pdfkit.series.SeriesResult.load"),
+}
+
+
+def _other(found: Any, form: str, saved: str) -> str:
+    """Say what a file is that is not of the format `form`."""
+    wanted = _CALLED.get(form, (form,))[0]
+    if isinstance(found, str) and found in _CALLED:
+        what, use = _CALLED[found]
+        return f"{what} of pdfkit, and {wanted} is needed here: {use} can read it"
+    return f"not {wanted} of pdfkit: give a file that was written by {saved}"
 
 
 def versions() -> Group:

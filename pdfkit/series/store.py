@@ -337,17 +337,6 @@ def read_result(path: AnyPath) -> SeriesResult:
     return _of_file(path, lambda file: _result(file, Path(path)))
 
 
-def holds_series(path: AnyPath) -> bool:
-    """Return whether a file is HDF5 with results of a series in it."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            return "entry/table" in file and "entry/scans" in file
-    except OSError:
-        return False
-
-
 def read_covariance(path: Path, position: int) -> Array:
     """Return the covariance (free, free) of one scan."""
     return _of_file(path, lambda file: np.asarray(file["entry/covariance/covariance"][position]))

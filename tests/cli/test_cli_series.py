@@ -76,6 +76,18 @@ def test_results_and_recipes_of_series_are_told_by_info(folder: Path) -> None:
     assert "recipe of a series" in RUNNER.invoke(app.app, ["info", "s.toml"]).output
 
 
+def test_a_series_is_drawn_and_is_no_result_of_one_fit(folder: Path) -> None:
+    done = RUNNER.invoke(app.app, ["series", "s.toml", "--workers", "1", "-o", "out"])
+    assert done.exit_code == 0, done.output
+    drawn = RUNNER.invoke(app.app, ["plot", "out/series.h5", "-o", "trend.png", "--json"])
+    assert drawn.exit_code == 0, drawn.output
+    assert json.loads(drawn.stdout)["parameters"] == ["ni.scale", "ni.a"]
+    assert Path("trend.png").stat().st_size > 1000
+    for words in (["convert", "out/series.h5"], ["plot", "out/series.h5", "scans/ni_100K.gr"]):
+        with pytest.raises(pk.PdfkitError, match="a series of fits of pdfkit, and a fit result is needed here"):
+            app.app(words, standalone_mode=False)
+
+
 def test_a_recipe_of_a_series_is_no_fit(folder: Path) -> None:
     with pytest.raises(pk.PdfkitError, match="run it with `pdfkit series`"):
         app.app(["fit", "s.toml"], standalone_mode=False)

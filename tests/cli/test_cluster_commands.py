@@ -98,6 +98,12 @@ def test_a_screen_finds_the_true_one_and_lists_what_it_cannot_use(folder: Path) 
     again = run("screen", "t4.gr", "candidates", "--workers", "1", "-o", "screened", folder=folder)
     assert again.stdout == done.stdout
     assert pk.Ranking.load(folder / "screened" / "ranking.h5").rows[0].name == "T4"
+    told = run("info", "screened/ranking.h5", folder=folder)
+    assert "ranking of candidates" in told.stdout
+    assert "T4" in told.stdout
+    drawn = run("plot", "screened/ranking.h5", "-o", "best.png", folder=folder)
+    assert drawn.returncode == 0, drawn.stderr
+    assert (folder / "best.png").stat().st_size > 1000
 
 
 @pytest.mark.parametrize(
