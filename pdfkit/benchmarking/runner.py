@@ -78,7 +78,7 @@ def _measure(case: Case, quick: bool, fresh: bool) -> list[BenchRow]:
             if mine.wrong:
                 return [replace(mine, status="wrong answer")]
         return _timed(mine, prepared, case, quick, fresh)
-    except MemoryError as error:
+    except (MemoryError, PdfkitError) as error:  # too large for this machine: the other cases go on
         return [replace(mine, status=f"not run: {error or 'too little memory'}")]
 
 

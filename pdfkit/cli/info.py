@@ -327,8 +327,8 @@ def _of_ranking(path: Path) -> Lines:
 
 
 def _of_result(path: Path) -> Lines:
-    from pdfkit.results.report import measured_with
     from pdfkit.io.hdf5 import format_in
+    from pdfkit.results.report import measured_with
     from pdfkit.results.saving import load_result
 
     if (other := {"pdfkit series": _of_series, "pdfkit ranking": _of_ranking}.get(format_in(path))) is not None:

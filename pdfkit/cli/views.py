@@ -99,9 +99,8 @@ def series_view(
     return Printed(found.text(), written, found.values(), remarks=found.remarks())
 
 
-DOUBT = """  some may be noise: where noise is told from the curves alone, one was counted in curves of nothing
-    but noise in 7 to 25 of 100 trials; believe those that explain much and whose scores are smooth"""
-"""What is to be known of the count. Trials: 6 to 12 curves, noise flat in Q or growing with it."""
+DOUBT = """  what differs from scan to scan counts, sample or not: scale, background, noise that is not alike;
+    believe those that explain much and whose scores are smooth"""
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.series.curves import Curves
 
 if TYPE_CHECKING:
-    from pdfkit.fitting.basis import Basis
+    from pdfkit.fitting.basis import Basis, Stretch
 
 SOURCES = ("auto", "cov", "dG", "residual")
 STEPS = 60
@@ -37,6 +37,8 @@ NOTHING, QUIET = 1e-18, 1e-6
 """Least power, of that of the scans, and least square of a level: calculated curves have no noise."""
 STIFFNESS = 30.0
 """λ of the prior of Δ²ln power."""
+LOST, LONGEST = 0.01, 1.0
+"""Of the median power: where the smoothing starts from a lower one; its longest step of ln power."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,21 +129,30 @@ def _root(basis: Basis, power: Array) -> Array:
 
 
 def _powers(basis: Basis, rows: Array, taken: Array) -> tuple[Array, Array]:
-    """Return powers (p,) and the level of each scan (m,) from rows (m, k) beside `taken` (q, k)."""
+    """Return powers (p,) and the level of each scan (m,) from rows (m, k) beside `taken` (q, k).
+
+    Powers are told from stretches of r, each by itself (see `pdfkit.fitting.basis`), levels from all of r.
+    """
     design = np.linalg.svd(taken, full_matrices=False)[2].T if taken.size else np.zeros((rows.shape[1], 0))
+    parts = [_Part(one, rows @ one.part.T, one.part @ design) for one in basis.stretches]
     power = np.full(basis.knots.size, float((rows**2).mean()) or 1.0)
     least = NOTHING * power[0]
     for _ in range(STEPS):
-        inverse, weighed, size = _projected(basis, power, design, rows)
+        seen = [one.projected(power) for one in parts]
+        size = sum(one.size for one in seen) / sum(one.freedom for one in parts)
         level = np.sqrt(np.maximum(size, QUIET))[:, None]
-        squares = basis.hats @ (((weighed / level) @ basis.whole.waves) ** 2).sum(axis=0)
-        step = squares / (len(rows) * basis.whole.traces(inverse))
+        squares = basis.hats @ sum(((one.weighed / level @ part.stretch.waves) ** 2).sum(axis=0)
+                                   for one, part in zip(seen, parts, strict=True))  # fmt: skip
+        step = squares / (
+            len(rows) * sum(part.stretch.traces(one.inverse) for one, part in zip(seen, parts, strict=True))
+        )
         power = np.maximum(power * step, least)
         if np.abs(step - 1.0).max() < SETTLED:
             break
     power = _smoothed(basis, power, rows.shape)
-    size = np.maximum(_projected(basis, power, design, rows)[2], QUIET)
-    return power * size.mean(), np.sqrt(_shrunk(size / size.mean(), rows.shape[1] - design.shape[1]))
+    every = _Part(basis.whole, rows, design)
+    size = np.maximum(every.projected(power).size / every.freedom, QUIET)
+    return power * size.mean(), np.sqrt(_shrunk(size / size.mean(), every.freedom))
 
 
 def _shrunk(size: Array, dof: int) -> Array:
@@ -150,24 +161,56 @@ def _shrunk(size: Array, dof: int) -> Array:
     return np.asarray(1.0 + excess / (excess + 2.0 / dof) * (size - 1.0))
 
 
-def _projected(basis: Basis, power: Array, design: Array, rows: Array) -> tuple[Array, Array, Array]:
-    """Return P (k, k), P·e of each row (m, k), and eᵀPe over the numbers that are left (m,)."""
-    from scipy.linalg import solve_triangular
+@dataclass(frozen=True, eq=False)
+class _Projected:
+    """P (k, k), P·e of each row (m, k), and eᵀPe (m,)."""
 
-    white = solve_triangular(_root(basis, power), np.eye(rows.shape[1]), trans="T", check_finite=False)
-    basis_taken = np.linalg.qr(white @ design)[0]
-    white = white - basis_taken @ (basis_taken.T @ white)
-    inverse = white.T @ white
-    weighed = rows @ inverse
-    size = (weighed * rows).sum(axis=1) / (rows.shape[1] - design.shape[1])
-    return inverse, weighed, size
+    inverse: Array
+    weighed: Array
+    size: Array
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Rows (m, k) in a stretch of r, and the curves (k, q) that are taken away from each."""
+
+    stretch: Stretch
+    rows: Array
+    design: Array
+
+    @property
+    def freedom(self) -> int:
+        """Numbers that are left of each row."""
+        return max(1, int(self.rows.shape[1] - self.design.shape[1]))
+
+    def projected(self, power: Array) -> _Projected:
+        """Return what powers (p,) make of the rows."""
+        from scipy.linalg import cholesky, solve_triangular
+
+        root = cholesky(self.stretch.covariance(power), lower=False, check_finite=False)
+        white = solve_triangular(root, np.eye(self.rows.shape[1]), trans="T", check_finite=False)
+        taken = np.linalg.qr(white @ self.design)[0]
+        white = white - taken @ (taken.T @ white)
+        inverse = white.T @ white
+        weighed = self.rows @ inverse
+        return _Projected(inverse, weighed, (weighed * self.rows).sum(axis=1))
 
 
 def _smoothed(basis: Basis, power: Array, shape: tuple[int, ...]) -> Array:
-    """Return powers with ln power smooth as far as so many scans leave it open."""
-    information = 0.5 * shape[0] * shape[1] / power.size * np.eye(power.size)
-    theta = np.log(power)
-    smooth = np.exp(np.linalg.solve(information + STIFFNESS * basis.bend.T @ basis.bend, information @ theta))
+    """Return powers s with ln s smooth as far as so many scans leave it open.
+
+    A power ŝ that χ² numbers say counts as Σ(ln s + ŝ/s): one that few numbers made 0 by chance is as its neighbours.
+    """
+    worth = 0.5 * shape[0] * shape[1] / power.size
+    bend = STIFFNESS * basis.bend.T @ basis.bend
+    theta = np.log(np.maximum(power, LOST * np.median(power)))
+    for _ in range(STEPS):
+        pull = worth * (power * np.exp(-theta) - 1.0) - bend @ theta
+        step = np.linalg.solve(worth * np.eye(power.size) + bend, pull)
+        theta = theta + np.clip(step, -LONGEST, LONGEST)
+        if np.abs(step).max() < SETTLED:
+            break
+    smooth = np.exp(theta)
     return np.asarray(np.maximum(smooth, FLOOR * smooth.max()))
 
 

@@ -22,6 +22,8 @@ from pdfkit.series.noise import Noise, noise_of, stands_out
 AGAINST = ("first", "last", "previous", "mean")
 MOST = 20
 """Components that are asked for at most whether noise could have made them."""
+SAME = 1e-10
+"""Change, of the largest G, that is rounding."""
 SLIGHTLY = 1e-3
 """Share of the sum that may be below 0 in curves called non-negative: noise and ripples of the cut."""
 
@@ -170,6 +172,8 @@ def pca(curves: Curves, *, noise: str = "auto") -> Components:
 
 def _above_noise(curves: Curves, mean: Array, right: Array, noise: str) -> tuple[int | None, str]:
     """Return how many components stand above the noise, and how that was told."""
+    if np.abs(curves.G - mean).max() <= SAME * np.abs(curves.G).max():
+        return 0, "all scans are the same to rounding: nothing changes"
     qmax = curves.instrument.qmax
     if qmax is None or not math.isfinite(qmax):
         return None, "how many components stand above the noise is not known: give qmax in Å⁻¹"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated_series import LAB, PURE, R, curves, noise
+from simulated_series import LAB, PURE, SHAPE, WAVES, Q, R, curves, noise
 
 import pdfkit as pk
 from pdfkit.series import Curves, differences, distances, nmf, pca, pearson
+from pdfkit.series.noise import noise_of
 
 
 def pdf(r, name: str = "", **about) -> pk.PDF:
@@ -88,6 +89,39 @@ def test_components_above_noise_are_counted(scans, directions):
         G = many.G + np.outer(4 * share * (1 - share), bump)
         counts.append(pca(Curves(R, G, instrument=LAB)).count)
     assert counts == [directions] * 5
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_noise_of_few_scans_is_no_component(flat):
+    """Powers at low Q, where few numbers tell them, came out as 0 by chance: 10 of 100 counted one."""
+    counts, size = [], np.ones(Q.size) if flat else SHAPE / SHAPE.max()
+    for seed in range(30):
+        made = 0.3 * (np.random.default_rng(seed).standard_normal((6, Q.size)) * size) @ WAVES
+        counts.append(pca(Curves(R, PURE["zincblende"].G + made, instrument=LAB)).count)
+    assert sum(counts) <= 1
+
+
+def test_equal_scans_do_not_change():
+    for change in (0.0, 1e-13):
+        G = np.outer(1 + change * np.arange(5), PURE["zincblende"].G)
+        found = pca(Curves(R, G, instrument=LAB))
+        assert found.count == 0
+        assert "nothing changes" in found.remarks[0]
+
+
+def test_powers_of_long_scans_are_told_from_stretches():
+    """To 60 Å, where r is cut into stretches, as to 15 Å: the spectrum of the noise is found within its error."""
+    r = np.arange(150, 6001, 3) * 0.01
+    nodes = np.arange(0.005, 20.0, 0.01)
+    size = 1.0 + (nodes / 10.0) ** 2
+    made = (np.random.default_rng(3).standard_normal((20, nodes.size)) * size) @ (
+        0.02 / np.pi * np.sin(np.outer(nodes, r))
+    )
+    known = noise_of(Curves(r, made, instrument=LAB), np.zeros((0, r.size)))
+    white = known.white(made)
+    assert (white**2).mean() == pytest.approx(1.0, abs=0.03)
+    low, high = (white[:, some].var() for some in (slice(0, 100), slice(-100, None)))
+    assert low / high == pytest.approx(1.0, abs=0.15)
 
 
 def test_components_with_known_errors_and_without_qmax():
