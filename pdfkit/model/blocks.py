@@ -48,10 +48,12 @@ class Block:
 
     def envelop(self, out: Array, *, even: bool = False) -> None:
         """Add the curves × envelope to out (npairs, 1 + nq, n), all derivatives included; even: see `Envelope`."""
-        grid = self.grid
-        damp = model_cut.damping(grid, self.envelope.qdamp, faded=self._faded)
-        factors = self.envelope.at(grid.nodes, damp, grid.step, even=even)
-        kernels.envelop(self.curves, self.active, *factors, out)
+        kernels.envelop(self.curves, self.active, *self.on_nodes(even=even), out)
+
+    def on_nodes(self, *, even: bool = False) -> tuple[Array, Array, Array]:
+        """Return the envelope on the nodes with its derivatives, as `Envelope.at` does."""
+        damp = model_cut.damping(self.grid, self.envelope.qdamp, faded=self._faded)
+        return self.envelope.at(self.grid.nodes, damp, self.grid.step, even=even)
 
     def enveloped(self, curves: Array, r: Array) -> Array:
         """Return curves on any r × envelope (npairs, 1 + nq, nr), all derivatives included."""

@@ -12,7 +12,7 @@ a second envelope, whose curve is even in r and goes through a cosine transform 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from pdfkit.model import filters, spread
 from pdfkit.model.blocks import NO_WEIGHTS, Block, add_weighted, alike, cut, slopes
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
+from pdfkit.model.displaced import Moving, Responses
 from pdfkit.model.envelope import Envelope, Varied
 from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
@@ -103,12 +104,16 @@ class Evaluator:
         self._shifted = convention.anisotropy == "shifted"
         self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
+        self._responses = Responses(convention.reach)
         self._grids: dict[float, Grid] = {}
         self._in_q = instrument.probe != "N" and convention.scattering_of(instrument) == "q-dependent"
         self._weights: dict[Any, tuple[Any, PairWeights]] = {}
         self._q_weights: dict[Any, tuple[Any, QWeights]] = {}
         # Whether phases may differ in composition, and ⟨f(Q)⟩ of the sample is not that of each.
         self._mixes = self._in_q and self._cut_last and len(phases) > 1 and convention.mixture == "sample"
+        # Whether derivatives along places of atoms are taken all at once.
+        movable = any(phase.moving.start < phase.moving.stop for phase in phases)
+        self._follows = movable and self._cut_last and not self._mixes and convention.prefactor == "pair"
         least, most = zip(*(phase.sensible for phase in phases), _OF_INSTRUMENT, strict=True)
         self._sensible = np.concatenate(least), np.concatenate(most)
         # Each phase with the index of its first quantity.
@@ -166,12 +171,26 @@ class Evaluator:
         blocks = self._blocks(values, asked.varied, split=False, weighted=True)
         if self._cut_last:
             out = self._cut_together(blocks, asked.scales / values[0])
+            out = out if asked.kept is None else self._followed(out, blocks, asked)
         else:
             out = np.asarray(sum(self._uncut(block)[0] for block in blocks))
             if self._filter and self._before:
                 out = self._filtered(out)
         out = self._within(out)
         return out[0], out[1:]
+
+    def _followed(self, some: Array, blocks: list[Block], asked: _Asked) -> Array:
+        """Return G and its derivatives; `some` lack what places of atoms do, and directions that do nothing else."""
+        first = 1 + asked.scales.size
+        kept = asked.kept if asked.kept is not None else np.zeros(0, dtype=np.int64)
+        out = np.zeros((first + asked.directions, some.shape[1]))
+        out[:first], out[first + kept] = some[:first], some[first:]
+        for block, moving in zip(blocks, asked.moving, strict=True):
+            if moving is not None:
+                plain = len(block.weights.at) > 1
+                factor = self._pair_weights(block.found.composition, plain=plain, weighted=True).factor
+                moving.add(self._responses.derivatives(block, factor, moving.atoms), out[first:])
+        return out
 
     def _within(self, curves: Array) -> Array:
         """Return the part of curves (…, n) that r asks for."""
@@ -289,15 +308,24 @@ class Evaluator:
         """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
         apart = self._cut_last and len(self.phases) == 1 and values[0] != 0.0
         known, asked = self._last_asked
-        same = known.shape == tangents.shape and asked.apart == apart
+        follows = self._follows and not values[QTAIL] and not tangents[QTAIL].any()
+        same = known.shape == tangents.shape and asked.apart == apart and asked.follows == follows
         if same and (not tangents.size or (known == tangents).all()):
             return asked
         scales = _scales_alone(tangents) if apart and tangents.size else 0
         rest = tangents[:, scales:]
         if not self._cut_last:  # nothing can have a tail there
             rest = np.concatenate([rest[:QTAIL], np.zeros((1, rest.shape[1]))])
+        moving = [Moving.of(phase, rest[start:]) if follows else None for phase, start in self._offsets]
+        kept, directions = None, rest.shape[1]
+        if any(one is not None for one in moving):
+            rest = rest.copy()
+            for phase, start in self._offsets:
+                rest[start:][phase.moving] = 0.0
+            kept = np.flatnonzero(rest.any(axis=0))
+            rest = rest[:, kept]
         varied = [Varied.of(phase, start, rest, self._weighs(phase)) for phase, start in self._offsets]
-        asked = _Asked(tangents[0, :scales].copy(), varied, apart)
+        asked = _Asked(tangents[0, :scales].copy(), varied, apart, follows, moving, kept, directions)
         self._last_asked = tangents.copy(), asked
         return asked
 
@@ -420,12 +448,18 @@ def _kept(store: dict[Any, tuple[Any, T]], composition: Composition | None, abou
 @dataclass(frozen=True)
 class _Asked:
     """What tangents do: scales (k,), of the first k, which change the scale of the only phase and nothing else; varied:
-    what the others do to each phase. apart: whether such tangents were looked for.
+    what the others do to each phase. apart: whether such tangents were looked for. follows: whether places of atoms are
+    followed all at once; then moving: how those of each phase move, and kept (m,): which of the `directions` beside the
+    scales do anything else.
     """
 
     scales: Array
     varied: list[Varied]
     apart: bool = False
+    follows: bool = False
+    moving: Sequence[Moving | None] = ()
+    kept: IntArray | None = None
+    directions: int = 0
 
 
 def _scales_alone(tangents: Array) -> int:

@@ -116,6 +116,20 @@ class Composition:
 
 
 @dataclass(frozen=True)
+class Displaced:
+    """How the first peaks of a phase follow the places of its atoms, for derivatives along these.
+
+    Shapes: atoms (m, 2) of each pair; cosine (m, 3) = ∂d/∂x of the first of them, −∂d/∂x of the second; slope (m,) =
+    dσ²/dd; kind (n,), index of the element of each atom.
+    """
+
+    atoms: IntArray
+    cosine: Array
+    slope: Array
+    kind: IntArray
+
+
+@dataclass(frozen=True)
 class Peaks:
     """Pairs of one phase as peaks of the number-weighted pair density, per species pair.
 
@@ -125,7 +139,7 @@ class Peaks:
     (nq,); composition. dropped: peaks whose width bracket is not positive, with the first of them described.
     moments: whether dpeak are changes wḋ, wσ̇² and ẇ of what a peak adds up to, not of d, σ² and w.
     form: γ₀ of the baseline, where peaks have their share of the particle in their weights, None for 1; dform
-    (nparams, nq), its parameters' tangents.
+    (nparams, nq), its parameters' tangents. displaced: of a phase whose atoms move by themselves.
     """
 
     peak: Array
@@ -140,6 +154,7 @@ class Peaks:
     moments: bool = False
     form: Shape | None = None
     dform: Array | None = None
+    displaced: Displaced | None = None
 
     def within(self, shape: Shape, tangents: Array, reach: float) -> Peaks:
         """Return the peaks of particles of a shape, each times γ₀ at its own distance; they replace these peaks.
@@ -320,6 +335,15 @@ class Phase(ABC):
         values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
+
+    @property
+    def moving(self) -> slice:
+        """Which quantities displace atoms by themselves."""
+        return slice(0, 0)
+
+    def displacements(self, tangents: Array) -> Array:
+        """Return the displacements (3n, nq) of atoms, x, y, z of each in turn, along tangents (n, nq) of `moving`."""
+        return np.zeros((0, tangents.shape[1]))
 
     @property
     def placed(self) -> Any | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
@@ -16,10 +16,14 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError, PdfkitError, StructureError
+from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 from pdfkit.kernels.peaks import stretched_peaks
-from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
+from pdfkit.particles.counting import PairTable
 from pdfkit.particles.particle import Particle
-from pdfkit.phases.base import Broadening, Composition, Peaks, Phase, Quantity, displacement, updated
+from pdfkit.phases import _displaced
+from pdfkit.phases._displaced import Freedom, Pairs
+from pdfkit.phases._tables import Point, Tables
+from pdfkit.phases.base import Broadening, Composition, Displaced, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
 from pdfkit.structure.site import numbered_labels
 
@@ -30,12 +34,7 @@ BASELINES = ("auto", "none", "sphere", "own")
 # The cluster's own shape function is its pair distribution blurred by this σ (Å): nothing of the atomic structure is
 # left (2e-3 of its transform at Q = 1.8, the first reflections), all of what lies below Q = 0.2 is.
 BLUR = 2.0
-# Under so wide a Gaussian distances may be merged in bins this wide (Å): 1e-5 of the curve. Axial expansions move
-# distances in and out of bins, which derivatives do not know: there nothing is merged.
-BLUR_BIN = 0.5
 AXES = ("x", "y", "z")
-# The nearest pair is looked for within this (Å) first; few pairs are this near, so counting them costs little.
-CLOSE = 3.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +53,9 @@ class Cluster(Phase):
     scale, expansion : weight in the model; r → (1 + expansion)·r.
     axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
+    moves : which displacements are parameters, in Å from the places in the file and 0 at first: "atoms", those of each
+        atom (c.Cd1.x, c.Cd1.y …). Baselines stay those of the atoms at their first places. Default: none.
+    amplitudes : values of these parameters; default, 0.
     baseline : what is subtracted for the small-angle signal a measurement leaves out: "none" (right when the model is
         cut at a Qmin above it), "sphere" (4πrρ₀γ₀ of the sphere with the same radius of gyration), "own" (the
         cluster's own pair distribution blurred by σ = 2 Å), "auto" ("none" with a Qmin, else "own").
@@ -87,6 +89,8 @@ class Cluster(Phase):
     delta2: float = 0.0
     baseline: str = "auto"
     ions: Any = False
+    moves: str | None = None
+    amplitudes: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -109,6 +113,7 @@ class Cluster(Phase):
             if len(self.axial) != 3 or max(map(abs, self.axial)) > 0.5:
                 raise PdfkitError(f"axial = {self.axial}: give three expansions along x, y, z below 0.5")
         set_(self, "Uiso", MappingProxyType(self._displacements()))
+        set_(self, "amplitudes", self._moved())
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A read-only mapping cannot be pickled.
@@ -129,6 +134,18 @@ class Cluster(Phase):
                 )
         values = {c: given.get(c, given.get(c.removesuffix("_surface"), UISO)) for c in self.classes}
         return {c: _checks.number(f"{c}.Uiso", value, low=1e-5, high=_checks.MOST_U) for c, value in values.items()}
+
+    def _moved(self) -> tuple[float, ...]:
+        """Return the amplitudes of the displacements that are parameters."""
+        if self.moves is not None:
+            _checks.choice("moves", self.moves, _displaced.KINDS)
+        count = 0 if self.moves is None else len(self._freedom.names)
+        values = _checks.array("amplitudes", self.amplitudes if len(self.amplitudes) else np.zeros(count))
+        if values.size != count:
+            raise PdfkitError(
+                f"{self.name}: amplitudes has {values.size} values for {count} displacements: leave it out"
+            )
+        return tuple(values.tolist())
 
     @classmethod
     def from_structure(cls, obj: Any, *, name: str = "", **options: Any) -> Self:
@@ -153,7 +170,9 @@ class Cluster(Phase):
     @cached_property
     def shape(self) -> Shape:
         """γ₀ = 1 up to where the last peak has ended (expansion included): a cluster ends by itself."""
-        return Whole(self.particle.extent() * (1.0 + EXPANSION_RANGE) + 7.0 * math.sqrt(2.0 * max(self.Uiso.values())))
+        away = 0.0 if self.moves is None else _displaced.RANGE + float(np.abs(self.displaced).max())
+        size = (self.particle.extent() + 2.0 * math.sqrt(3.0) * away) * (1.0 + EXPANSION_RANGE)
+        return Whole(size + 7.0 * math.sqrt(2.0 * max(self.Uiso.values())))
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -189,9 +208,38 @@ class Cluster(Phase):
             self._scale(),
             _expansion("expansion", self.expansion, "relative expansion of all distances"),
             *(_expansion(f"expansion_{k}", e, f"relative expansion along {k}") for k, e in axial),
+            *self._movements(),
             *(displacement(f"{c}.Uiso", u) for c, u in self.Uiso.items()),
             *self._deltas(bond),
         )
+
+    def _movements(self) -> list[Quantity]:
+        if self.moves is None:
+            return []
+        reach, most = _displaced.RANGE, _displaced.MOST
+        known = zip(self._freedom.names, self.amplitudes, self._freedom.meanings, strict=True)
+        return [Quantity(n, a, -reach, reach, "Å", meaning, least=-most, most=most) for n, a, meaning in known]
+
+    @cached_property
+    def _freedom(self) -> Freedom:
+        return _displaced.freedom_of(self.particle, str(self.moves))
+
+    @property
+    def moving(self) -> slice:
+        """Which quantities displace atoms by themselves."""
+        first = 2 + len(self.axial or ())
+        return slice(first, first + len(self.amplitudes))
+
+    def displacements(self, tangents: Array) -> Array:
+        """Return displacements (3n, nq) of the atoms along tangents (n, nq) of the quantities that move them."""
+        return self._freedom.displaced(tangents)
+
+    @cached_property
+    def displaced(self) -> Array:
+        """Displacements (n, 3) of the atoms from their first places, before expansion (Å)."""
+        if self.moves is None:
+            return np.zeros_like(self.particle.xyz)
+        return self._freedom.displaced(np.array(self.amplitudes)).reshape(-1, 3)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -233,31 +281,46 @@ class Cluster(Phase):
         changed["Uiso"] = {c: known[f"{c}.Uiso"] for c in self.classes}
         if self.axial is not None:
             changed["axial"] = tuple(known[f"expansion_{k}"] for k in AXES)
-        out = replace(self, **changed)
+        if self.moves is not None:
+            changed["amplitudes"] = tuple(known[name] for name in self._freedom.names)
         # What follows from the atoms alone is the same in the copy.
-        for name in ("_labels", "_memo"):
-            out.__dict__[name] = getattr(self, name)
+        out = object.__new__(type(self))
+        out.__dict__.update({name: getattr(self, name) for name in ("_labels", "_memo", *self._of_moves)})
+        out.__init__(**{f.name: changed.get(f.name, getattr(self, f.name)) for f in fields(self)})  # type: ignore[misc]
         return out
+
+    @property
+    def _of_moves(self) -> tuple[str, ...]:
+        return () if self.moves is None else ("_freedom", "_pairs")
 
     def nearest_bond(self, probe: str = "X", *, inside: bool = False) -> float:
         """Return the smallest distance (Å) of two atoms, whatever the probe."""
         return self._memo.shortest
 
     def refined_particle(self) -> Particle:
-        """Return the atoms as expanded about their centre: what to write to a file after a fit."""
+        """Return the atoms as displaced, and expanded about their centre: what to write to a file after a fit."""
         factors = (1.0 + self.expansion) * (1.0 + np.array(self.axial or (0.0, 0.0, 0.0)))
         centre = self.particle.xyz.mean(axis=0)
-        return replace(self.particle, xyz=centre + (self.particle.xyz - centre) * factors, lattice=None, sites=None)
+        moved = self.particle.xyz + self.displaced
+        return replace(self.particle, xyz=centre + (moved - centre) * factors, lattice=None, sites=None)
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _memo(self) -> _Tables:
-        return _Tables(self.particle, self._labels[1])
+    def _memo(self) -> Tables:
+        return Tables(self.particle, self._labels[1])
 
     def table(self, rmax: float | None = None) -> PairTable:
         """Return the cluster's pair distances by class, before expansion (complete up to rmax in Å; None: all)."""
-        return self._memo.table(rmax, None)
+        return self._memo.table(rmax, None) if self.moves is None else self._pairs.at(self._places)[0]
+
+    @property
+    def _places(self) -> Array:
+        return np.asarray(self.particle.xyz + self.displaced)
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        return Pairs.of(self._labels[1])
 
     def peaks(self, values: Array, tangents: Array, broadening: Broadening, rmax: float, qmin: float = 0.0) -> Peaks:
         """Return the peaks of all pairs up to at least rmax (Å), with derivatives along `tangents`.
@@ -265,9 +328,9 @@ class Cluster(Phase):
         values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same. See
         `pdfkit.kernels.peaks.stretched_peaks` for the formula.
         """
-        at = _Point.of(self, values, tangents)
+        at = Point.of(self, values, tangents)
         reach = broadening.reach(rmax, 2.0 * float(at.u.max())) / (at.stretch * (1.0 + min(at.axial, default=0.0)))
-        table = self._memo.table(reach, at.axial)
+        table, cosine = self._table_at(at, reach)
         width = np.array([at.delta1, at.delta2, broadening.qbroad, broadening.resolution])
         dwidth = np.ascontiguousarray(np.column_stack([at.ddelta, broadening.tangents]))
         peak, dpeak, dropped = self._stretched(table, at, at.u, at.du, width, dwidth)
@@ -276,6 +339,7 @@ class Cluster(Phase):
             k = int(np.argmax(peak[:, 1] <= 0))
             names = "–".join(self.classes[c] for c in table.pairs[table.pair[k]])
             described = f"{self.name}: {names} at r = {peak[k, 0]:.3f} Å"
+        moved = None if cosine is None else self._follow(table, cosine, at, width, peak, dpeak)
         pair = self._species_pair(table)
         kind = self._baseline(qmin)
         if kind == "own":
@@ -297,7 +361,33 @@ class Cluster(Phase):
             first_dropped=described,
             form=form,
             dform=dform,
+            displaced=moved,
         )
+
+    def _table_at(self, at: Point, reach: float) -> tuple[PairTable, Array | None]:
+        """Return the pairs up to a reach (Å) at least, and how they follow their atoms, where these move."""
+        if self.moves is None:
+            return self._memo.table(reach, at.axial), None
+        xyz = self.particle.xyz + self._freedom.displaced(at.moved).reshape(-1, 3)
+        axial = 1.0 + np.array(at.axial or (0.0, 0.0, 0.0))
+        table, cosine = self._pairs.at(xyz * axial)
+        return table, cosine * axial * at.stretch
+
+    def _follow(self, table: PairTable, cosine: Array, at: Point, width: Array, peak: Array, dpeak: Array) -> Displaced:
+        """Return how peaks follow the places of atoms, and add what tangents do to these to dpeak (m, nq, 3)."""
+        d, there = peak[:, 0], peak[:, 1] > SMALLEST_VARIANCE
+        first, second = np.array(table.pairs, dtype=np.int64).T
+        u = (at.u[first] + at.u[second])[table.pair]
+        slope = u * ((width[0] + 2.0 * width[1] / d) / d**2 + 2.0 * width[2] ** 2 * d) + 2.0 * width[3] ** 2 * d
+        slope = np.where(there, slope, 0.0)
+        atoms = self._pairs.atoms
+        if at.dmoved.any():
+            along = self._freedom.displaced(at.dmoved).reshape(-1, 3, at.nq)
+            rate = np.einsum("mk,mkq->mq", cosine, along[atoms[:, 0]] - along[atoms[:, 1]])
+            rate[peak[:, 1] <= 0.0] = 0.0
+            dpeak[:, :, 0] += rate
+            dpeak[:, :, 1] += rate * slope[:, None]
+        return Displaced(atoms, cosine, slope, self.particle.kind)
 
     def _baseline(self, qmin: float) -> str:
         if self.baseline != "auto":
@@ -305,12 +395,12 @@ class Cluster(Phase):
         return "none" if qmin > 0 else "own"
 
     def _stretched(
-        self, table: PairTable, at: _Point, u: Array, du: Array, width: Array, dwidth: Array
+        self, table: PairTable, at: Point, u: Array, du: Array, width: Array, dwidth: Array
     ) -> tuple[Array, Array, int]:
         """Return peak (m, 3), dpeak (m, nq, 3) and the number dropped; weights are ordered pairs per atom."""
         m = table.distance.size
         first, second = np.array(table.pairs, dtype=np.int64).T
-        axes = np.zeros((0, 3)) if table.axes is None else table.axes / (1.0 + np.array(at.axial))
+        axes = table.axes / (1.0 + np.array(at.axial)) if table.axes is not None and at.axial else np.zeros((0, 3))
         peak, dpeak = np.empty((m, 3)), np.zeros((m, at.nq, 3))
         peak[:, 2] = table.count * (2.0 / len(self.particle))
         moved = (at.stretch, at.dstretch, at.daxial)
@@ -330,7 +420,7 @@ class Cluster(Phase):
 
     # --- baselines -------------------------------------------------------------------------------------------------
 
-    def _blurred(self, at: _Point) -> tuple[Array, Array, IntArray]:
+    def _blurred(self, at: Point) -> tuple[Array, Array, IntArray]:
         """The cluster's own shape function as negative, wide peaks: all pairs, and each atom with itself.
 
         An atom with itself is a pair at d → 0; d = 0.1 Å with σ² − d²/3 is the same to fourth order in d/σ.
@@ -346,7 +436,7 @@ class Cluster(Phase):
         dpeak = np.concatenate([dpeak, np.zeros((own.size, at.nq, 3))])
         return peak, dpeak, np.concatenate([self._species_pair(table), np.array(own_pairs, dtype=np.int64)])
 
-    def _sphere(self, at: _Point) -> tuple[float, Array, Shape, Array]:
+    def _sphere(self, at: Point) -> tuple[float, Array, Shape, Array]:
         """The sphere with the cluster's radius of gyration, D = 2√(5/3)·Rg, holding its N atoms."""
         n = len(self.particle)
         axial = 1.0 + np.array(at.axial or (0.0, 0.0, 0.0))
@@ -371,79 +461,5 @@ def class_names(elements: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _no_sphere(at: _Point) -> tuple[float, Array, None, Array]:
+def _no_sphere(at: Point) -> tuple[float, Array, None, Array]:
     return 0.0, np.zeros(at.nq), None, np.zeros((0, at.nq))
-
-
-@dataclass(frozen=True)
-class _Point:
-    """Values of a cluster's quantities with their tangents along nq directions."""
-
-    stretch: float
-    dstretch: Array
-    axial: tuple[float, ...]
-    daxial: Array
-    u: Array
-    du: Array
-    delta1: float
-    delta2: float
-    ddelta: Array
-    nq: int
-
-    @classmethod
-    def of(cls, cluster: Cluster, values: Array, tangents: Array) -> _Point:
-        nq = tangents.shape[1]
-        k = 2 + (0 if cluster.axial is None else 3)
-        n = len(cluster.classes)
-        return cls(
-            stretch=1.0 + float(values[1]),
-            dstretch=np.ascontiguousarray(tangents[1]),
-            axial=tuple(values[2:k].tolist()),
-            daxial=np.ascontiguousarray(tangents[2:k].T) if k > 2 else np.zeros((nq, 3)),
-            u=np.ascontiguousarray(values[k : k + n]),
-            du=np.ascontiguousarray(tangents[k : k + n].T),
-            delta1=float(values[k + n]),
-            delta2=float(values[k + n + 1]),
-            ddelta=tangents[k + n : k + n + 2].T,
-            nq=nq,
-        )
-
-
-class _Tables:
-    """Pair tables of one particle, kept: they depend on the axial expansions only."""
-
-    def __init__(self, particle: Particle, labels: IntArray) -> None:
-        self.particle, self.labels = particle, labels
-        self._kept: dict[tuple[float, ...] | None, PairTable] = {}
-        self._coarse: PairTable | None = None
-
-    @cached_property
-    def shortest(self) -> float:
-        """Smallest distance (Å)."""
-        reach = CLOSE
-        while not (table := self.table(reach, None)).distance.size:
-            reach *= 2.0
-        return float(table.distance.min())
-
-    def table(self, rmax: float | None, axial: tuple[float, ...] | None) -> PairTable:
-        """Return the pairs up to rmax at least, of the atoms stretched along the axes."""
-        kept = self._kept.get(axial or None)
-        if kept is None or kept.rmax < (math.inf if rmax is None else rmax):
-            particle = self.particle
-            if axial and any(axial):
-                particle = replace(particle, xyz=particle.xyz * (1.0 + np.array(axial)), lattice=None, sites=None)
-            if rmax is not None and (len(particle) <= EXACT_ATOMS or particle.lattice is not None):
-                rmax = None  # all pairs cost no more than some
-            # Room for an expansion of 2 %: counting is what large clusters cost, and it grows with the cube of this.
-            margin = None if rmax is None else math.ceil(1.02 * rmax)
-            kept = count_pairs(particle, labels=self.labels, rmax=margin, axes=bool(axial))
-            self._kept = {axial or None: kept}
-        return kept
-
-    def coarse(self, axial: tuple[float, ...]) -> PairTable:
-        """Return all pairs in bins that are narrow for the blurred shape function."""
-        if axial:
-            return self.table(None, axial)
-        if self._coarse is None:
-            self._coarse = self.table(None, None).merged(BLUR_BIN)
-        return self._coarse

@@ -441,6 +441,7 @@ def _data(table: Table, folder: Path, several: bool, series: SeriesEntry | None)
 # What only a cluster has: the key, the type of its value and what that is in words.
 _CLUSTER = (
     ("surface", bool, "true or false"),
+    ("moves", str, 'a word, such as "atoms"'),
     ("baseline", str, 'a word, such as "own"'),
     ("axial", list, "a list of three expansions along x, y and z"),
     ("block", str, "the name of a data block of a CIF"),

@@ -37,6 +37,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "expansion",
         "axial",
         "surface",
+        "moves",
         "baseline",
         "anisotropic",
         "ions",

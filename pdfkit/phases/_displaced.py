@@ -1,0 +1,86 @@
+"""Atoms of a particle that leave their places: directions in which they may, and their pairs wherever they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.errors import PdfkitError
+from pdfkit.particles.counting import PairTable
+from pdfkit.particles.particle import Particle
+from pdfkit.structure.site import numbered_labels
+
+KINDS = ("atoms",)
+# Å: how far a fit looks for an atom, along each axis, and how far one can be moved at all.
+RANGE, MOST = 1.0, 10.0
+# Every pair is a peak of its own: more atoms take minutes.
+MOST_ATOMS = 1000
+# Å: two atoms that come nearer are taken to be so far apart.
+NEAREST = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Freedom:
+    """Directions in which the atoms of a particle may move: x = x₀ + vectors·a, a in Å.
+
+    names, meanings (k,): of the amplitudes a. vectors (3n, k), rows x, y, z of each atom in turn; None where each
+    coordinate moves by itself.
+    """
+
+    names: tuple[str, ...]
+    meanings: tuple[str, ...]
+    vectors: Array | None = None
+
+    def displaced(self, amplitudes: Array) -> Array:
+        """Return displacements (3n,) or (3n, nq) for amplitudes (k,) or (k, nq)."""
+        return amplitudes if self.vectors is None else np.asarray(self.vectors @ amplitudes)
+
+
+def freedom_of(particle: Particle, kind: str) -> Freedom:
+    """Return the directions of a kind of freedom; PdfkitError for a particle that has too many atoms for it."""
+    if len(particle) > MOST_ATOMS:
+        raise PdfkitError(
+            f"moves={kind!r} follows every pair by itself, which takes too long for {len(particle)} atoms: it is for "
+            f"particles of up to {MOST_ATOMS} atoms"
+        )
+    labels = numbered_labels(particle.symbols)
+    along = [(label, axis) for label in labels for axis in "xyz"]
+    return Freedom(
+        tuple(f"{label}.{axis}" for label, axis in along),
+        tuple(f"displacement of {label} along {axis}" for label, axis in along),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All pairs of atoms, each for itself. atoms (m, 2); pair (m,): index into `pairs`, classes (a, b), a ≤ b."""
+
+    atoms: IntArray
+    pair: IntArray
+    pairs: tuple[tuple[int, int], ...]
+    labels: IntArray
+
+    @classmethod
+    def of(cls, labels: IntArray) -> Pairs:
+        """Return the pairs of atoms whose classes are labels (n,)."""
+        i, j = np.triu_indices(labels.size, 1)
+        low, high = np.minimum(labels[i], labels[j]), np.maximum(labels[i], labels[j])
+        count = int(labels.max()) + 1
+        used, pair = np.unique(low * count + high, return_inverse=True)
+        atoms = np.ascontiguousarray(np.column_stack([i, j]).astype(np.int64))
+        return cls(atoms, pair.ravel().astype(np.int64), tuple((int(k) // count, int(k) % count) for k in used), labels)
+
+    @cached_property
+    def _counts(self) -> IntArray:
+        return np.bincount(self.labels)
+
+    def at(self, xyz: Array) -> tuple[PairTable, Array]:
+        """Return the table of pair distances of atoms at xyz (n, 3), and ∂d/∂x of the first of each (m, 3)."""
+        delta = xyz[self.atoms[:, 0]] - xyz[self.atoms[:, 1]]
+        d = np.maximum(np.sqrt((delta**2).sum(axis=1)), NEAREST)
+        cosine = delta / d[:, None]
+        zero, one = np.zeros(d.size), np.ones(d.size)
+        return PairTable(d, zero, one, self.pair, self.pairs, self._counts, axes=delta * cosine), cosine

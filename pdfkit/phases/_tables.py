@@ -1,0 +1,102 @@
+"""Where a cluster's quantities stand, and the tables of its pairs, kept between evaluations."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pdfkit._checks import Array, IntArray
+from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
+from pdfkit.particles.particle import Particle
+
+if TYPE_CHECKING:
+    from pdfkit.phases.cluster import Cluster
+
+# Under so wide a Gaussian distances may be merged in bins this wide (Å): 1e-5 of the curve. Axial expansions move
+# distances in and out of bins, which derivatives do not know: there nothing is merged.
+BLUR_BIN = 0.5
+# The nearest pair is looked for within this (Å) first; few pairs are this near, so counting them costs little.
+CLOSE = 3.5
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values of a cluster's quantities with their tangents along nq directions."""
+
+    stretch: float
+    dstretch: Array
+    axial: tuple[float, ...]
+    daxial: Array
+    moved: Array
+    dmoved: Array
+    u: Array
+    du: Array
+    delta1: float
+    delta2: float
+    ddelta: Array
+    nq: int
+
+    @classmethod
+    def of(cls, cluster: Cluster, values: Array, tangents: Array) -> Point:
+        nq = tangents.shape[1]
+        moving = cluster.moving
+        first, k = moving.start, moving.stop
+        n = len(cluster.classes)
+        return cls(
+            stretch=1.0 + float(values[1]),
+            dstretch=np.ascontiguousarray(tangents[1]),
+            axial=tuple(values[2:first].tolist()),
+            daxial=np.ascontiguousarray(tangents[2:first].T) if first > 2 else np.zeros((nq, 3)),
+            moved=values[moving],
+            dmoved=tangents[moving],
+            u=np.ascontiguousarray(values[k : k + n]),
+            du=np.ascontiguousarray(tangents[k : k + n].T),
+            delta1=float(values[k + n]),
+            delta2=float(values[k + n + 1]),
+            ddelta=tangents[k + n : k + n + 2].T,
+            nq=nq,
+        )
+
+
+class Tables:
+    """Pair tables of one particle, kept: they depend on the axial expansions only."""
+
+    def __init__(self, particle: Particle, labels: IntArray) -> None:
+        self.particle, self.labels = particle, labels
+        self._kept: dict[tuple[float, ...] | None, PairTable] = {}
+        self._coarse: PairTable | None = None
+
+    @cached_property
+    def shortest(self) -> float:
+        """Smallest distance (Å)."""
+        reach = CLOSE
+        while not (table := self.table(reach, None)).distance.size:
+            reach *= 2.0
+        return float(table.distance.min())
+
+    def table(self, rmax: float | None, axial: tuple[float, ...] | None) -> PairTable:
+        """Return the pairs up to rmax at least, of the atoms stretched along the axes."""
+        kept = self._kept.get(axial or None)
+        if kept is None or kept.rmax < (math.inf if rmax is None else rmax):
+            particle = self.particle
+            if axial and any(axial):
+                particle = replace(particle, xyz=particle.xyz * (1.0 + np.array(axial)), lattice=None, sites=None)
+            if rmax is not None and (len(particle) <= EXACT_ATOMS or particle.lattice is not None):
+                rmax = None  # all pairs cost no more than some
+            # Room for an expansion of 2 %: counting is what large clusters cost, and it grows with the cube of this.
+            margin = None if rmax is None else math.ceil(1.02 * rmax)
+            kept = count_pairs(particle, labels=self.labels, rmax=margin, axes=bool(axial))
+            self._kept = {axial or None: kept}
+        return kept
+
+    def coarse(self, axial: tuple[float, ...]) -> PairTable:
+        """Return all pairs in bins that are narrow for the blurred shape function."""
+        if axial:
+            return self.table(None, axial)
+        if self._coarse is None:
+            self._coarse = self.table(None, None).merged(BLUR_BIN)
+        return self._coarse
