@@ -7,12 +7,15 @@
     cluster = pk.build.tetrahedron("CdSe_zincblende", 6)
     for candidate in pk.build.candidates("Cd37S20", seed=1):
         print(pk.build.describe(candidate))
+    capped = pk.build.cap(candidate, "acetate")
+    relaxed = pk.build.relax(pk.build.cap(candidate, "Cl"), "classical")
 
 Particles that are cut carry the lattice they were cut from, so that pairs of a million atoms are counted by FFT.
 """
 
 from pdfkit.build._source import Source
 from pdfkit.build._stacking import stacking
+from pdfkit.build.capping import cap, core_charge
 from pdfkit.build.cut import core_shell, cube, ellipsoid, network, platelet, rod, sphere
 from pdfkit.build.description import (
     Description,
@@ -25,13 +28,16 @@ from pdfkit.build.description import (
     unique,
 )
 from pdfkit.build.exact import candidates, fewest_cations, iter_candidates
+from pdfkit.build.relaxing import relax, rms_displacement
 from pdfkit.build.tetrahedra import capped_tetrahedron, tetrahedron, truncated_tetrahedron
 
 __all__ = [
     "Description",
     "Source",
     "candidates",
+    "cap",
     "capped_tetrahedron",
+    "core_charge",
     "core_shell",
     "cube",
     "describe",
@@ -44,6 +50,8 @@ __all__ = [
     "network",
     "platelet",
     "point_group",
+    "relax",
+    "rms_displacement",
     "rod",
     "same_shape",
     "sphere",

@@ -328,7 +328,8 @@ class Description:
 def describe(particle: Particle, tolerance: float = 0.05) -> Description:
     """Return the description of a particle. tolerance : Å, of its symmetry.
 
-    Neighbours are found by distance, up to the widest gap after the first shell (`shell_cutoff`).
+    Neighbours are found by distance, up to the widest gap after the first shell (`shell_cutoff`). With ligands
+    (`Particle.ligand`), formula, atoms, largest_distance and mass are those of the whole, everything else the core's.
     Of particles above 20,000 atoms, hexagonality is that of the 20,000 nearest to the middle.
 
     Example
@@ -338,23 +339,24 @@ def describe(particle: Particle, tolerance: float = 0.05) -> Description:
     >>> about.formula, about.family, about.point_group, about.coordination["Se"]
     ('Cd20Se10', 'zincblende', 'Td', 4.0)
     """
-    small = len(particle) <= MOST_ATOMS
-    pairs, lengths = bonds(particle)
-    count = np.bincount(pairs.ravel(), minlength=len(particle))
+    core = particle.core
+    small = len(core) <= MOST_ATOMS
+    pairs, lengths = bonds(core)
+    count = np.bincount(pairs.ravel(), minlength=len(core))
     mean, histogram = {}, {}
-    for k, element in enumerate(particle.elements):
-        mine = count[particle.kind == k]
+    for k, element in enumerate(core.elements):
+        mine = count[core.kind == k]
         if mine.size:
             mean[element], histogram[element] = float(mine.mean()), tuple(np.bincount(mine).tolist())
-    share = hexagonality(particle) if small else hexagonality(_middle(particle))
+    share = hexagonality(core) if small else hexagonality(_middle(core))
     return Description(
         name=particle.name,
         formula=particle.formula,
         atoms=len(particle),
         family=str(particle.meta.get("family", "")) or _family(share),
-        point_group=point_group(particle, tolerance) if small else "",
-        radius_of_gyration=radius_of_gyration(particle, "number"),
-        compactness=_sphericity(particle.xyz),
+        point_group=point_group(core, tolerance) if small else "",
+        radius_of_gyration=radius_of_gyration(core, "number"),
+        compactness=_sphericity(core.xyz),
         coordination=mean,
         histogram=histogram,
         bond=float(lengths.mean()) if lengths.size else math.nan,
@@ -423,7 +425,7 @@ def hexagonality(particle: Particle) -> float:
     [0.0, 1.0]
     """
     pairs, _ = bonds(particle)
-    around = _around(pairs, len(particle))
+    around = neighbours(pairs, len(particle))
     if around is None or not len(pairs) or not _source.anions(particle.elements):
         return math.nan
     axis, score = _conformations(particle.xyz, pairs, around)
@@ -438,7 +440,7 @@ def hexagonality(particle: Particle) -> float:
     return best[1]
 
 
-def _around(pairs: IntArray, n: int) -> IntArray | None:
+def neighbours(pairs: IntArray, n: int) -> IntArray | None:
     """Return the up to four neighbours of each atom (n, 4), −1 for none; None when some atom has more."""
     ends = np.concatenate([pairs, pairs[:, ::-1]])
     ends = ends[np.argsort(ends[:, 0], kind="stable")]

@@ -187,7 +187,7 @@ def _options(
 COMMANDS = (
     *(fits.fit, simulation.simulate, fits.partials, pictures.plot, info.info, fits.recipe, simulation.structures),
     projects.convert,
-    *(demo.demo, clusters.pattern, clusters.build, screening.screen, reductions.reduce, fits.compare),
+    *(demo.demo, clusters.pattern, clusters.build, clusters.relax, screening.screen, reductions.reduce, fits.compare),
     *(series.series, watching.watch, views.series_view, trajectories.trajectory),
     *(checks.verify, checks.bench),
 )

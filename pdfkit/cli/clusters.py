@@ -1,4 +1,4 @@
-"""Commands on clusters: `pdfkit pattern` and `pdfkit build`."""
+"""Commands on clusters: `pdfkit pattern`, `pdfkit build` and `pdfkit relax`."""
 
 from __future__ import annotations
 
@@ -231,7 +231,15 @@ def build(
         typer.Option(help="Family of candidates: zincblende, wurtzite, faulted or capped; repeat it."),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Maximum number built per family and kind of candidate.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the search for candidates.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the search for candidates, and of how ligands are placed.")] = 1,
+    cap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIGAND",
+            help="Ligands that make it neutral: formate, acetate, benzoate, phenylacetate, oleate, Cl or H.",
+            autocompletion=o.one_of("formate", "acetate", "benzoate", "phenylacetate", "oleate", "Cl", "H"),
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="PATH", help="File to write; of candidates, folder. Default: by name."),
@@ -239,13 +247,20 @@ def build(
 ) -> Printed:
     """Build clusters: a particle cut from a crystal or stack, or all candidates of a formula, as xyz files.
 
-    Such as: build sphere CdS_zincblende 22; build tetrahedron CdSe_zincblende 6; build candidates Cd37S20.
+    Such as: build sphere CdS_zincblende 22; build tetrahedron CdSe_zincblende 6; build candidates Cd37S20 --cap Cl.
     """
     if shape == CANDIDATES:
         if sizes:
             raise PdfkitError("candidates take no sizes: their formula says how large they are")
-        return build_candidates(source, out, families=family or None, limit=limit, seed=seed)
-    return build_particle(shape, source, sizes or [], out, centre=centre, trim=trim, axis=axis, shell=shell)
+        return build_candidates(source, out, cap, families=family or None, limit=limit, seed=seed)
+    options = {"centre": centre, "trim": trim, "axis": axis, "shell": shell}
+    return build_particle(shape, source, sizes or [], out, (cap, seed), **options)
+
+
+def _with_ligands(particle: Particle, ligand: str | None, seed: int) -> Particle:
+    from pdfkit import build
+
+    return particle if ligand is None else build.cap(particle, ligand, seed=seed)
 
 
 def _made(shape: str, source: str, sizes: Sequence[float], options: Mapping[str, Any]) -> Particle:
@@ -283,9 +298,16 @@ def _whole(value: float) -> int:
 
 
 def build_particle(
-    shape: str, source: str, sizes: Sequence[float], out: AnyPath | None = None, **options: Any
+    shape: str,
+    source: str,
+    sizes: Sequence[float],
+    out: AnyPath | None = None,
+    cap: tuple[str | None, int] = (None, 1),
+    **options: Any,
 ) -> Printed:
     """Write one particle to an xyz file (default: <its name>.xyz).
+
+    cap : ligand that it wears (None: none), and the seed of how they are placed.
 
     shape : of `SHAPES`. source : what `build.network` takes: the name of a crystal, a file, "Cd-S:cchc". sizes : those
     that the shape takes. options : those that the shape takes: centre, trim, axis, normal, terminated, ligands, shell;
@@ -312,17 +334,17 @@ def build_particle(
     sources = [source, given.get("shell", source)]
     if out is not None:
         check_target(out, sources)
-    particle = _made(shape, source, sizes, given)
+    particle = _with_ligands(_made(shape, source, sizes, given), *cap)
     path = Path(f"{particle.name}.xyz" if out is None else out)
     check_target(path, sources)
     return _built([write_xyz(path, particle)], [_row(particle)])
 
 
-def build_candidates(formula: str, out: AnyPath | None = None, **options: Any) -> Printed:
+def build_candidates(formula: str, out: AnyPath | None = None, cap: str | None = None, **options: Any) -> Printed:
     """Write the candidates of a formula, one xyz file each, all or none, into a folder (default: the formula's name).
 
-    options : those of `build.candidates` (families, seed, near, limit, stackings, bond, effort …); None stands for not
-    given. Raises as that does; WriteError for a folder that cannot be made or written.
+    cap : ligand that they wear. options : those of `build.candidates` (families, seed, near, limit, stackings, bond,
+    effort …); None stands for not given. Raises as that does; WriteError for a folder that cannot be made or written.
     """
     from pdfkit import build
     from pdfkit.io._folders import folder, publish
@@ -332,7 +354,8 @@ def build_candidates(formula: str, out: AnyPath | None = None, **options: Any) -
     found = build.iter_candidates(formula, **{"limit": 100, **given})
     files, rows = [], []
     with folder(formula if out is None else out) as target, publish(target) as stage:
-        for particle in found:
+        for core in found:
+            particle = _with_ligands(core, cap, given.get("seed", 1))
             files.append(target / write_xyz(stage / f"{particle.name}.xyz", particle).name)
             rows.append(_row(particle))
     return _built(files, rows)
@@ -352,3 +375,76 @@ def _built(files: Sequence[Path], rows: Sequence[Mapping[str, Any]]) -> Printed:
         for path, row in zip(files, rows, strict=True)
     ]
     return Printed("\n".join(lines), files, {"particles": rows})
+
+
+# --- relax -----------------------------------------------------------------------------------------------------------
+
+
+def relax(
+    cluster: Annotated[
+        str,
+        typer.Argument(
+            metavar="CLUSTER", help="A file (.xyz, …), such as build --cap writes.", autocompletion=o.cluster_names
+        ),
+    ],
+    potential: Annotated[
+        str,
+        typer.Option(
+            "--with",
+            metavar="POTENTIAL",
+            help="classical (ZnS, CdS, CdSe with Cl caps), chgnet or tblite (these by the extra relax).",
+            autocompletion=o.one_of("classical", "chgnet", "tblite"),
+        ),
+    ],
+    fmax: Annotated[float, typer.Option(help="Largest force on an atom at rest, in eV/Å.")] = 0.05,
+    steps: Annotated[int, typer.Option(help="Steps at most.")] = 500,
+    moving: Annotated[
+        str,
+        typer.Option(help="Atoms that move: all, ligands or core.", autocompletion=o.one_of("all", "ligands", "core")),
+    ] = "all",
+    out: o.OutFile = None,
+) -> Printed:
+    """Relax a cluster under a potential and write it, with what it was relaxed with, as an extended xyz file.
+
+    Every step is kept in FILE.journal: after an interruption the same command goes on where it was.
+    """
+    from pdfkit.build.relaxing import relax as rest
+    from pdfkit.build.relaxing import rms_displacement
+    from pdfkit.io._atomic import check_target
+    from pdfkit.io.xyz import write_xyz
+    from pdfkit.phases.files import known_structure
+
+    start = _finite_particle(known_structure(cluster))
+    target = out or Path(f"{Path(cluster).stem}-{potential}.xyz")
+    journal = Path(f"{target}.journal")
+    check_target(target, [cluster])
+    found = rest(start, potential, fmax=fmax, steps=steps, moving=moving, journal=journal, progress=_told(steps))
+    write_xyz(target, found)
+    values = {key: value for key, value in found.meta.items() if key.startswith("relaxed_")}
+    if found.meta["relaxed_converged"]:
+        journal.unlink(missing_ok=True)
+    core = rms_displacement(start.core, found.core)
+    said = f"{found.meta['relaxed_steps']} steps of {potential} ({found.meta['relaxed_version']})"
+    state = "at rest" if found.meta["relaxed_converged"] else "not at rest (the same command with more --steps goes on)"
+    lines = [
+        f"{found.formula}: {state} after {said}, largest force {found.meta['relaxed_fmax']:.3f} eV/Å",
+        f"rms displacement of the core {core:.3f} Å, of all atoms {rms_displacement(start, found):.3f} Å",
+    ]
+    return Printed("\n".join(lines), [target], {"formula": found.formula, "rms_core": core, **values})
+
+
+def _told(steps: int) -> Any:
+    """Return what says now and then how far a relaxation is."""
+    import time
+
+    from pdfkit.cli.console import EVERY, FIRST, say
+
+    begun = time.monotonic()
+    due = [begun + FIRST]
+
+    def told(step: Any) -> None:
+        if time.monotonic() >= due[0]:
+            due[0] = time.monotonic() + EVERY
+            say(f"step {step.number} of at most {steps}: {step.energy:.3f} eV, largest force {step.fmax:.3f} eV/Å")
+
+    return told

@@ -185,12 +185,29 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
 
 
+def _worn(particle: Particle) -> Lines:
+    """Yield what is known of ligands, and of a relaxation."""
+    meta = particle.meta
+    if particle.ligand is not None:
+        core = particle.core
+        yield "core", f"{core.formula}, {len(core)} atoms, {core.mass:.1f} g/mol"
+        share = f"{int(particle.ligand.sum())} atoms, {100 * particle.organic_fraction:.1f} % of the mass"
+        yield "ligands", f"{meta.get('ligands', '')} {meta.get('ligand', '')}, {share}".lstrip()
+    if "relaxed_with" in meta:
+        state = "at rest" if meta.get("relaxed_converged") else "not at rest"
+        force = (
+            f"largest force {meta.get('relaxed_fmax', math.nan):.3g} eV/Å after {meta.get('relaxed_steps', '?')} steps"
+        )
+        yield "relaxed with", f"{meta['relaxed_with']} ({meta.get('relaxed_version', '')}): {state}, {force}"
+
+
 def of_particle(particle: Particle) -> Lines:
     """Yield what is known of a finite cluster."""
     yield "kind", "cluster (a list of atoms without a cell)"
     if particle.name:
         yield "title", _plain(particle.name)[:100]
     yield "formula", f"{particle.formula}, {len(particle)} atoms, {particle.mass:.1f} g/mol"
+    yield from _worn(particle)
     if "charges" in particle.meta:
         yield "charges", f"{particle.meta['charges']}, not taken: atoms are neutral without ions = true"
     for text in particle.remarks:

@@ -6,6 +6,8 @@ import io
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from pdfkit._terminal import quiet
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.io._atomic import AnyPath, write_text
@@ -17,6 +19,11 @@ from pdfkit.structure.convert import particle_names
 
 P = TypeVar("P", bound=Particle)
 XYZ = (".xyz", ".extxyz")
+LIGAND = "ligand"
+"""Column of an extended xyz file that says which atoms are those of ligands."""
+KEPT = ("family", "ligand", "ligands", "chelates", "bridges", "terminal", "core_charge", "net_charge")
+"""What of a particle's meta the comment line keeps, besides what begins with `RELAXED`."""
+RELAXED = "relaxed_"
 
 
 def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
@@ -31,7 +38,11 @@ def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
         path = shipped[str(path)]
     name = {"name": Path(path).stem}
     try:
-        found, positions, said = _read_xyz(path) if Path(path).suffix.lower() in XYZ else _read_other(path)
+        if Path(path).suffix.lower() in XYZ:
+            (found, positions, said), known = _read_xyz(path)
+            known["meta"] = {**known["meta"], **options.pop("meta", {})}
+            return checked(kind, found, positions, said, {**name, **known, **options})
+        found, positions, said = _read_other(path)
         if positions is None:
             return kind.from_structure(found, **{**name, **options})
         return checked(kind, found, positions, said, {**name, **options})
@@ -61,7 +72,8 @@ def _read_other(path: AnyPath) -> Found:
     return read_structure(path), None, []
 
 
-def _read_xyz(path: AnyPath) -> Found:
+def _read_xyz(path: AnyPath) -> tuple[Found, dict[str, Any]]:
+    """Return what the file has, and what `format_xyz` wrote of ligands and of a relaxation."""
     import ase.io
 
     text = read_text(path)
@@ -83,7 +95,22 @@ def _read_xyz(path: AnyPath) -> Found:
         raise ReadError(
             path, f"this is not a readable xyz file ({reason}): each atom is a line of symbol x y z"
         ) from None
-    return _named(atoms, names, said)
+    return _named(atoms, names, said), _kept_of(atoms)
+
+
+def _kept_of(atoms: Any) -> dict[str, Any]:
+    """Return the options of a particle that a comment line states: what is known of its ligands and its relaxation."""
+    ligand = atoms.arrays.get(LIGAND)
+    stated = {str(key): value for key, value in atoms.info.items() if _is_kept(str(key), value)}
+    meta = {key: value.item() if hasattr(value, "item") else value for key, value in stated.items()}
+    flags = None if ligand is None or ligand.dtype != bool or ligand.ndim != 1 else ligand
+    return {"meta": meta, **({} if flags is None else {"ligand": flags})}
+
+
+def _is_kept(key: str, value: Any) -> bool:
+    return (key in KEPT or key.startswith(RELAXED)) and (
+        isinstance(value, str | bool | int | float) or np.ndim(value) == 0
+    )
 
 
 def _named(atoms: Any, names: list[str] | None, said: tuple[str, ...]) -> Found:
@@ -92,7 +119,10 @@ def _named(atoms: Any, names: list[str] | None, said: tuple[str, ...]) -> Found:
 
 
 def write_xyz(path: AnyPath, particle: Particle) -> Path:
-    """Write a particle as a plain xyz file (symbol x y z in Å, ten digits). Raises WriteError.
+    """Write a particle as an xyz file (symbol x y z in Å, ten digits). Raises WriteError.
+
+    Of a particle with ligands, or one that was relaxed, it is an extended xyz file: a column says which atoms are those
+    of ligands, and the comment line what is known of them and of the relaxation. `Particle.from_file` reads both.
 
     Example
     -------
@@ -108,13 +138,36 @@ def write_xyz(path: AnyPath, particle: Particle) -> Path:
 
 def format_xyz(particle: Particle) -> str:
     """Return the text of an xyz file."""
-    comment = " ".join(f"{particle.name} {particle.formula}".split())
+    worn = particle.ligand
+    ends = [""] * len(particle) if worn is None else [" T" if one else " F" for one in worn.tolist()]
     width = max(2, *(len(symbol) for symbol in particle.elements))
     rows = [
-        f"{symbol:{width}s} {x:17.10f} {y:17.10f} {z:17.10f}"
-        for symbol, (x, y, z) in zip(particle.symbols, particle.xyz.tolist(), strict=True)
+        f"{symbol:{width}s} {x:17.10f} {y:17.10f} {z:17.10f}{end}"
+        for symbol, (x, y, z), end in zip(particle.symbols, particle.xyz.tolist(), ends, strict=True)
     ]
-    return "\n".join([str(len(particle)), comment, *rows]) + "\n"
+    return "\n".join([str(len(particle)), _comment(particle), *rows]) + "\n"
+
+
+def _comment(particle: Particle) -> str:
+    title = " ".join(f"{particle.name} {particle.formula}".split())
+    kept = {key: value for key, value in particle.meta.items() if key in KEPT or key.startswith(RELAXED)}
+    if particle.ligand is None and not any(key.startswith(RELAXED) for key in kept):
+        return title
+    columns = "species:S:1:pos:R:3" + (f":{LIGAND}:L:1" if particle.ligand is not None else "")
+    return " ".join([f"Properties={columns}", f'title="{_plain(title)}"', *(_stated(*item) for item in kept.items())])
+
+
+def _stated(key: str, value: Any) -> str:
+    if isinstance(value, bool | np.bool_):
+        return f"{key}={'T' if value else 'F'}"
+    if isinstance(value, int | float):
+        return f"{key}={value!r}"
+    return f'{key}="{_plain(str(value))}"'
+
+
+def _plain(text: str) -> str:
+    """Return a text that needs no escapes in a comment line."""
+    return " ".join(text.replace('"', "'").replace("\\", "/").split())
 
 
 def clusters() -> dict[str, Path]:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
@@ -123,6 +124,7 @@ class Particle:
     lattice, sites : for a particle cut from a lattice: the lattice and (n, 4) n1, n2, n3, basis of each atom, whose
         positions may differ from xyz by a shift only. Pairs are then counted by lattice displacements.
     remarks : what was assumed when it was read, a sentence each.
+    ligand : for a particle that wears ligands (`pdfkit.build.cap`), which atoms are theirs (n,); None: nothing is said.
 
     Raises
     ------
@@ -146,6 +148,7 @@ class Particle:
     lattice: Lattice | None = None
     sites: IntArray | None = None
     remarks: tuple[str, ...] = ()
+    ligand: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -170,6 +173,8 @@ class Particle:
             set_(self, "sites", _integers(self.sites))
             if self.sites.shape != (n, 4):
                 raise PdfkitError(f"sites has shape {self.sites.shape}: it must be ({n}, 4)")
+        if self.ligand is not None:
+            set_(self, "ligand", _flags(self.ligand, n))
 
     @classmethod
     def of(cls, symbols: Sequence[str], xyz: Any, **options: Any) -> Self:
@@ -189,6 +194,8 @@ class Particle:
             said += tuple(map(remark, vacancies(vacant)))
             full = np.array([one != VACANCY for one in there])[kind]
             kind, xyz = kind[full], np.asarray(xyz)[full]
+            if options.get("ligand") is not None:
+                options["ligand"] = np.asarray(options["ligand"])[full]
         merged = tuple(sorted(set(known) - {""}))
         if not ions and (stated := [one.ion for one in there if one.charge]):
             options["meta"] = {**options.get("meta", {}), "charges": ", ".join(dict.fromkeys(stated))}
@@ -245,7 +252,7 @@ class Particle:
 
     def __reduce__(self) -> tuple[Any, ...]:
         known = (self.elements, self.kind, self.xyz, self.name, dict(self.meta))
-        return type(self), (*known, self.lattice, self.sites, self.remarks)
+        return type(self), (*known, self.lattice, self.sites, self.remarks, self.ligand)
 
     def __repr__(self) -> str:
         return f"Particle({self.name or self.formula!r}: {self.formula}, {len(self)} atoms)"
@@ -275,13 +282,24 @@ class Particle:
         """Mass in g/mol (Da)."""
         return sum(n * atomic_mass(e) for e, n in self.composition().items())
 
+    @property
+    def core(self) -> Self:
+        """The particle without the atoms of its ligands; itself where it is not said which these are."""
+        return self if self.ligand is None else replace(self.select(~self.ligand), ligand=None)
+
+    @property
+    def organic_fraction(self) -> float:
+        """Mass of the ligands in that of the whole: what burns off in thermogravimetry."""
+        return 1.0 - self.core.mass / self.mass
+
     def select(self, mask: Any) -> Self:
         """Return the atoms that a boolean mask or index array (n,) picks. StructureError when it picks none."""
-        sites = None if self.sites is None else self.sites[mask]
+        sites, ligand = (None if one is None else one[mask] for one in (self.sites, self.ligand))
         kind = self.kind[mask]
         used = np.unique(kind)
         elements = tuple(self.elements[k] for k in used)
-        return replace(self, elements=elements, kind=np.searchsorted(used, kind), xyz=self.xyz[mask], sites=sites)
+        kept: dict[str, Any] = {"elements": elements, "sites": sites, "ligand": ligand}
+        return replace(self, kind=np.searchsorted(used, kind), xyz=self.xyz[mask], **kept)
 
     def moved(self, shift: Any) -> Self:
         """Return the particle displaced by `shift` (3,) in Å."""
@@ -300,6 +318,15 @@ class Particle:
         atoms = Atoms([base(e) for e in self.symbols], positions=self.xyz)
         label_isotopes(atoms, self.symbols)
         return atoms
+
+
+def _flags(value: Any, n: int) -> NDArray[np.bool_] | None:
+    """Return one flag per atom; None where none is set."""
+    out = np.array(value, dtype=np.bool_, order="C")
+    if out.shape != (n,):
+        raise PdfkitError(f"ligand has shape {out.shape}: it must be ({n},), one flag per atom")
+    out.setflags(write=False)
+    return out if out.any() else None
 
 
 def _integers(value: Any) -> IntArray:

@@ -35,6 +35,8 @@ BASELINES = ("auto", "none", "sphere", "own")
 # left (2e-3 of its transform at Q = 1.8, the first reflections), all of what lies below Q = 0.2 is.
 BLUR = 2.0
 AXES = ("x", "y", "z")
+ENDINGS = ("", "_surface", "_ligand")
+"""What follows the element in the name of a class: nothing, or where its atoms are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,7 @@ class Cluster(Phase):
     Uiso : mean-square displacement (Å²) of all classes, or by class {"Cd": 0.01, "Cd_surface": 0.02}.
     ions : scatter X-rays as ions: True for the charges that the file states, or {"Na": 1, "Cl": -1}. Default False.
     surface : give atoms at the surface (`pdfkit.particles.surface_mask`) classes of their own: Cd_surface, S_surface.
+        Atoms of ligands (`Particle.ligand`) always have classes of their own: C_ligand, O_ligand.
     scale, expansion : weight in the model; r → (1 + expansion)·r.
     axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
@@ -132,7 +135,7 @@ class Cluster(Phase):
                     f"Uiso is given for {key!r}, but the kinds of atom in {self.name} are {', '.join(self.classes)}: "
                     "name one of them"
                 )
-        values = {c: given.get(c, given.get(c.removesuffix("_surface"), UISO)) for c in self.classes}
+        values = {c: given.get(c, given.get(_plain_class(c), UISO)) for c in self.classes}
         return {c: _checks.number(f"{c}.Uiso", value, low=1e-5, high=_checks.MOST_U) for c, value in values.items()}
 
     def _moved(self) -> tuple[float, ...]:
@@ -183,20 +186,21 @@ class Cluster(Phase):
     def _class_elements(self) -> tuple[str, ...]:
         """The species of each class."""
         by_name = dict(zip(class_names(self.particle.elements), self.particle.elements, strict=True))
-        return tuple(by_name[c.removesuffix("_surface")] for c in self.classes)
+        return tuple(by_name[_plain_class(c)] for c in self.classes)
 
     @cached_property
     def _labels(self) -> tuple[tuple[str, ...], IntArray]:
         """Names of the classes and the class of each atom (n,)."""
         particle = self.particle
-        code = 2 * particle.kind
+        own = np.ones(len(particle), dtype=np.bool_) if particle.ligand is None else ~particle.ligand
+        code = len(ENDINGS) * particle.kind + np.where(own, 0, ENDINGS.index("_ligand"))
         if self.surface:
             from pdfkit.particles.geometry import surface_mask
 
-            code = code + surface_mask(particle)
+            code[own] += ENDINGS.index("_surface") * surface_mask(particle.core)
         used, labels = np.unique(code, return_inverse=True)
         stems = class_names(particle.elements)
-        names = [stems[c // 2] + ("_surface" if c % 2 else "") for c in used]
+        names = [stems[c // len(ENDINGS)] + ENDINGS[c % len(ENDINGS)] for c in used]
         return tuple(names), labels.ravel().astype(np.int64)
 
     @cached_property
@@ -446,6 +450,11 @@ class Cluster(Phase):
         relative = at.dstretch / at.stretch + at.daxial @ (squares / squares.sum() / axial)
         rho0 = n / (math.pi / 6.0 * diameter**3)
         return rho0, -3.0 * rho0 * relative, Sphere(diameter), (diameter * relative)[None]
+
+
+def _plain_class(name: str) -> str:
+    """Return the name of a class without what follows the element."""
+    return name.removesuffix("_surface").removesuffix("_ligand")
 
 
 def _expansion(name: str, value: float, meaning: str) -> Quantity:

@@ -43,7 +43,7 @@ def ionic_particle(particle: Particle, ions: Any) -> Particle:
     if all(name == species(name).element for name in names):
         raise PdfkitError(NO_CHARGES)
     symbols = [names[k] for k in particle.kind]
-    kept = {"name": particle.name, "meta": particle.meta, "remarks": particle.remarks}
+    kept = {"name": particle.name, "meta": particle.meta, "remarks": particle.remarks, "ligand": particle.ligand}
     return particle.of(symbols, particle.xyz, ions=True, lattice=particle.lattice, sites=particle.sites, **kept)
 
 

@@ -76,7 +76,7 @@ def entry_of(index: int, name: str, particle: Particle | None, error: str, compo
         len(particle),
         str(particle.meta.get("family", "")),
         composition.ratio_in(particle),
-        particle.mass,
+        particle.core.mass,
     )
 
 

@@ -163,8 +163,8 @@ class Composition:
         _checks.number("mass_tolerance", self.mass_tolerance, low=0.0)
 
     def ratio_in(self, particle: Particle) -> float:
-        """Return cations per anion of a particle, NaN where there is none of either."""
-        counts = particle.composition()
+        """Return cations per anion of a particle's core, NaN where there is none of either."""
+        counts = particle.core.composition()
         kinds = (cations(counts), anions(counts)) if self.ratio_of is None else [[one] for one in self.ratio_of]
         top, bottom = (sum(counts.get(element, 0.0) for element in kind) for kind in kinds)
         return top / bottom if top and bottom else NAN

@@ -117,6 +117,9 @@ def _candidates(ranking: Ranking) -> Group:
         "kind": Field(np.concatenate([*kinds, np.zeros(0, dtype=np.int64)]).astype(np.int64)),
         "xyz": Field(np.concatenate([*(p.xyz for p in particles), np.zeros((0, 3))]), {"units": "angstrom"}),
     }
+    if any(particle.ligand is not None for particle in particles):
+        worn = [np.zeros(len(p), dtype=np.int8) if p.ligand is None else p.ligand.astype(np.int8) for p in particles]
+        members["ligand"] = Field(np.concatenate(worn))
     return Group("NXcollection", members)
 
 
@@ -288,6 +291,7 @@ def _read_candidates(group: Group) -> dict[str, Particle]:
     elements = _texts(group, "elements")
     counts = np.array(_counts(group, "atoms"), dtype=np.int64)
     kind, xyz = np.array(_counts(group, "kind"), dtype=np.int64), group.array("xyz", 2)
+    worn = np.array(_counts(group, "ligand"), dtype=np.bool_) if "ligand" in group else np.zeros(len(xyz), np.bool_)
     ends = np.cumsum(counts)
     out = {}
     for key, name, about, count, end in zip(
@@ -295,5 +299,6 @@ def _read_candidates(group: Group) -> dict[str, Particle]:
     ):
         here = slice(end - count, end)
         meta = {k: serial.from_plain(v) for k, v in json.loads(about).items()}
-        out[key] = Particle.of([elements[k] for k in kind[here]], xyz[here], name=name, meta=meta)
+        known = {"name": name, "meta": meta, "ligand": worn[here]}
+        out[key] = Particle.of([elements[k] for k in kind[here]], xyz[here], **known)
     return out

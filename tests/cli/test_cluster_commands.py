@@ -140,3 +140,39 @@ def test_patterns_are_written(folder: Path, options: tuple[str, ...], file: str,
 def test_what_cannot_be_used_is_one_line(folder: Path, arguments: str, words: str) -> None:
     (folder / "empty").mkdir(exist_ok=True)
     assert words in fails(*arguments.split(), folder=folder)
+
+
+def test_a_cluster_with_ligands_is_built_relaxed_and_looked_at(folder: Path) -> None:
+    done = run("build", "tetrahedron", "CdSe_zincblende", "5", "--cap", "Cl", "-o", "worn.xyz", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "Cd35Cl30Se20" in done.stdout
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        done = run("relax", "worn.xyz", "--with", "classical", "--steps", "3", "-o", "rest.xyz", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "not at rest" in done.stdout
+    assert (folder / "rest.xyz.journal").exists()
+    done = run("relax", "worn.xyz", "--with", "classical", "-o", "rest.xyz", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert '"relaxed_converged": true' in done.stdout
+    assert not (folder / "rest.xyz.journal").exists()
+    whole = run("relax", "worn.xyz", "--with", "classical", "-o", "whole.xyz", folder=folder)
+    assert whole.returncode == 0, whole.stderr
+    np.testing.assert_array_equal(
+        pk.Particle.from_file(folder / "rest.xyz").xyz, pk.Particle.from_file(folder / "whole.xyz").xyz
+    )
+    about = run("info", "rest.xyz", folder=folder).stdout
+    assert "Cd35Se20" in about
+    assert "30 Cl" in about
+    assert "classical (Rabani 2002; Grünwald 2012): at rest" in about
+
+
+def test_candidates_wear_ligands_and_refusals_are_one_line(folder: Path) -> None:
+    done = run("build", "candidates", "Cd20Se10", "--limit", "1", "--cap", "formate", "-o", "worn", folder=folder)
+    assert done.returncode == 0, done.stderr
+    files = sorted((folder / "worn").glob("*.xyz"))
+    assert files
+    assert all(pk.Particle.from_file(file).meta["ligands"] == 20 for file in files)
+    assert "nearest are" in fails("build", "candidates", "Cd20Se10", "--cap", "format", folder=folder)
+    assert "does not know" in fails("relax", str(files[0]), "--with", "classical", folder=folder)
+    assert "net charge" in fails("relax", "Cd56Se35_tetrahedron", "--with", "classical", folder=folder)
