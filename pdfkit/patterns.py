@@ -9,6 +9,7 @@ directions, particles far from each other. Solvent, absorption, background and t
 | `powder_pattern` | I against 2θ, Q = 4π sin(θ)/λ |
 | `debye_sq`, `debye_pdf` | S(Q); G(r) over Qmin…Qmax |
 | `guinier` | ln I = ln I₀ − Q²Rg²/3 for Q·Rg < 1.3 |
+| `SmallAngle`, `Powder` | measured patterns that `pdfkit.fit` and `pdfkit.screen` take beside G(r) |
 
 A particle is a `Particle`, or a `Cluster` with its displacements and expansions, or a Structure, ase.Atoms….
 """
@@ -33,6 +34,7 @@ from pdfkit.debye import Motion
 from pdfkit.errors import PdfkitError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.columns import write_columns
+from pdfkit.model.measured import POLARISATIONS, Powder, SmallAngle
 from pdfkit.particles.counting import PairTable, count_pairs
 from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import UISO, Cluster
@@ -41,6 +43,8 @@ from pdfkit.phases.ions import species_remarks
 __all__ = [
     "GuinierFit",
     "Pattern",
+    "Powder",
+    "SmallAngle",
     "debye_pdf",
     "debye_sq",
     "guinier",
@@ -55,7 +59,6 @@ def __dir__() -> list[str]:
     return __all__
 
 
-POLARISATIONS = ("none", "unpolarised")
 # Gaussians end at ±8σ (1e-14), and their sums alias as little.
 _REACH = 8.0
 

@@ -15,6 +15,7 @@ from pdfkit.fitting.ambiguous import not_told
 from pdfkit.fitting.bounds import at_bounds, on_bound
 from pdfkit.fitting.determined import units
 from pdfkit.fitting.minimiser import Outcome
+from pdfkit.fitting.patterns import patterns_fitted
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import honest
 from pdfkit.model.mapping import ParameterMap
@@ -50,7 +51,9 @@ def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: 
     _write_back(params, mapping, values, covariance, propagated_errors(covariance, tangents))
     fits = _fitted(residuals, values)
     rw, reduced = _rw(residuals, fits), chi2 / residuals.count * residuals.independent / residuals.freedom
-    problem = replace(residuals.problem, datasets=fits, restraint_scale=residuals.restraint_scale)
+    patterns = patterns_fitted(residuals, x, values, covariance)
+    scale = residuals.restraint_scale
+    problem = replace(residuals.problem, datasets=fits, patterns=patterns, restraint_scale=scale)
     scales = propagated(covariance, tangents[_scales(mapping, residuals)])
     return FitResult(
         params=params,
@@ -58,10 +61,11 @@ def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: 
         values=x,
         covariance=covariance,
         datasets=fits,
+        patterns=patterns,
         rw=rw,
         chi2=chi2,
         reduced_chi2=reduced,
-        n_points=sum(len(one.data) for one in fits),
+        n_points=sum(len(one.data) for one in fits) + sum(len(one.data) for one in patterns),
         n_independent=residuals.independent,
         nfev=outcome.nfev,
         converged=outcome.converged,
@@ -73,6 +77,7 @@ def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: 
             *not_told(params, mapping.free_names, covariance, at_bound, fits),
             *_ended(params, ended.tolist(), x[on_bound], errors[on_bound], rmax),
             *_remarks(held, fits),
+            *(text for one in patterns for text in one.remarks),
         ),
         at_bounds=(*(n for n, bound in zip(mapping.free_names, at_bound, strict=True) if bound), *held.names),
         errors_from=residuals.source,
@@ -86,16 +91,15 @@ def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: 
 def _fitted(residuals: Residuals, values: Array) -> tuple[DatasetFit, ...]:
     """Return the data sets with the models of all parameter values."""
     fits = []
-    for s, rows in zip(residuals.sets, residuals.rows, strict=True):
+    for s, rows in zip(residuals.sets, residuals.rows, strict=False):
         model = s.model.with_values(dict(zip(s.model.names, values[rows].tolist(), strict=True)))
         # The refined model's own evaluator, so that result.model gives result.calc to the last digit.
         evaluate = model.evaluator(s.data.r, s.posed.start)
         calc = PDF(s.data.r, evaluate(model.values)[0], instrument=model.instrument_used.complete())
         messages = tuple(evaluate.messages)
         posed = s.posed
-        fits.append(
-            DatasetFit(s.name, model, s.data, posed.start, calc, messages, noise=posed.noise, whole=posed.whole)
-        )
+        made = DatasetFit(s.name, model, s.data, posed.start, calc, messages, noise=posed.noise, whole=posed.whole)
+        fits.append(replace(made, size=posed.size))
     return tuple(fits)
 
 

@@ -16,16 +16,19 @@ from typing import Any
 import numpy as np
 
 from pdfkit import _checks
-from pdfkit.data.curves import PDF
+from pdfkit.data.curves import PDF, Intensity
 from pdfkit.data.instrument import RESOLUTION, Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.whitening import possible
+from pdfkit.model.measured import MeasuredPattern, taken_for
 from pdfkit.model.model import Model
-from pdfkit.results.problem import FitSettings, begin_of
+from pdfkit.model.pattern import PatternModel
+from pdfkit.results.problem import FitSettings, PosedPattern, begin_of
 
 # --- Which instrument counts for each data set of a fit --------------------------------------------------------------
 
-Data = PDF | Mapping[str, PDF] | Sequence[PDF]
+Beside = Intensity | MeasuredPattern
+Data = PDF | Mapping[str, PDF | Beside] | Sequence[PDF]
 Ends = float | None | Mapping[str, float | None]
 
 _SHORT = 0.5
@@ -41,12 +44,16 @@ _OF_XRAYS = ("wavelength", "anomalous")
 
 
 def named(model: Model, data: Data) -> dict[str, PDF]:
-    """Return data sets by name: "" for a single one; those of a list get their own names, or data1, data2…"""
+    """Return data sets by name: "" for a single one; those of a list get their own names, or data1, data2…
+
+    Patterns beside them are left out.
+    """
     if isinstance(data, PDF):
         return {"": data}
-    sets = dict(data) if isinstance(data, Mapping) else _with_names(model, data)
+    given: dict[str, Any] = dict(data) if isinstance(data, Mapping) else _with_names(model, data)
+    sets: dict[str, PDF] = {name: one for name, one in given.items() if not isinstance(one, Beside)}
     if not sets:
-        raise PdfkitError("there are no data to fit: give at least one PDF")
+        raise PdfkitError("there are no data to fit: give at least one PDF, beside which patterns can be fitted")
     for name, pdf in sets.items():
         if not isinstance(pdf, PDF):
             raise PdfkitError(f"data set {name or 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
@@ -64,6 +71,33 @@ def _with_names(model: Model, data: Any) -> dict[str, PDF]:
     taken = {phase.name for phase in model.phases}
     usable = all(word.isidentifier() and word not in taken for word in words) and len(set(words)) == len(words)
     return dict(zip(words if usable else [f"data{k}" for k in range(1, len(sets) + 1)], sets, strict=True))
+
+
+def beside(model: Model, data: Data) -> tuple[tuple[PosedPattern, ...], tuple[str, ...]]:
+    """Return the patterns among the data, each with its model, and what is to be said of them."""
+    given = data.items() if isinstance(data, Mapping) else ()
+    taken = {phase.name for phase in model.phases}
+    posed, said = [], []
+    for name, one in given:
+        if not isinstance(one, Beside):
+            continue
+        if not name.isidentifier() or name in taken:
+            raise PdfkitError(
+                f"data set name {name!r} cannot be used: write letters, digits and _, and not the name of a phase"
+            )
+        measured, words = (one, "") if isinstance(one, MeasuredPattern) else taken_for(one)
+        own = model.strengths if measured.probe == model.instrument.probe else {}
+        posed.append(PosedPattern(name, PatternModel(model.phases, measured, own)))
+        said += [f"{name}: {words}"] * bool(words) + [f"{name}: {text}" for text in measured.data.remarks]
+    return tuple(posed), tuple(said)
+
+
+def told_of_all(given: Any, data: Data) -> Any:
+    """Return what is given by names of data sets, by those that a fit has: that of the only PDF is "" there."""
+    if not isinstance(given, Mapping) or not isinstance(data, Mapping):
+        return given
+    only = [name for name, one in data.items() if not isinstance(one, Beside)]
+    return {"" if only == [name] else name: one for name, one in given.items()}
 
 
 def weighed(settings: FitSettings, names: Iterable[str]) -> tuple[FitSettings, tuple[str, ...]]:

@@ -125,7 +125,7 @@ class Likelihood:
     def _chi2(self, f: Array) -> float:
         """Return χ² over independent residuals."""
         known = self.residuals.independent / self.residuals.count
-        least = SMALLEST_RW**2 * sum(s.norm2() for s in self.residuals.sets)
+        least = SMALLEST_RW**2 * sum(s.norm2() for s in self.residuals.parts)
         return known * (float(f @ f) + least)
 
     def _ln(self, chi2: float) -> float:

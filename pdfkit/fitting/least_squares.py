@@ -15,9 +15,10 @@ from typing import Any
 from pdfkit import _checks
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
+from pdfkit.fitting import balance
 from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
-from pdfkit.fitting.datasets import Data, Ends, named, resolved
+from pdfkit.fitting.datasets import Data, Ends, beside, named, resolved
 from pdfkit.fitting.determined import hold, hold_others
 from pdfkit.fitting.minimiser import NOTHING, TOLERANCE, Outcome, Progress, minimise
 from pdfkit.fitting.posing import Bounds, Posed
@@ -69,7 +70,9 @@ def fit(
     ----------
     model : start values.
     data : one PDF, or several, by name or in a list, for one fit of all (then scale and the numbers of the instrument
-        exist once per data set, "x.zb.scale"). What a PDF says of its instrument counts for it; where it is silent,
+        exist once per data set, "x.zb.scale"). Beside them, in the dict, patterns of clusters: a
+        `pdfkit.patterns.SmallAngle` or `Powder`, or an `Intensity` that is taken for one of them by its Q; their scales
+        and backgrounds have least-squares values at every step. What a PDF says of its instrument counts for it; where it is silent,
         what the model says. A contradiction of the two is said in the remarks.
     rmin, rmax : Å; None for the ends of the data. Of several data sets each may have its own, by name.
     free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
@@ -164,7 +167,7 @@ def ended(
 
 
 def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, search: str) -> FitResult:
-    residuals = residuals.near(residuals.mapping.x0)
+    residuals = balance.begun(residuals.near(residuals.mapping.x0))
     problem = residuals.problem
     most = problem.settings.max_nfev
     rough = can_be_estimated(residuals)
@@ -176,6 +179,7 @@ def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, 
     outcome = found.outcome
     if (other := hold_others(residuals, params, outcome.x)) is not None:
         residuals, outcome = other, minimise(other, most, progress, replace(outcome, x=other.mapping.x0))
+    residuals, outcome = balance.balanced(residuals, outcome, progress)
     if problem.restraints and problem.restraint_scale is None and not residuals.has_errors:
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
         residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)
@@ -184,8 +188,9 @@ def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, 
     residuals, outcome = _settled(residuals, outcome, progress, rough)
     if rough and (outcome.converged or outcome.message == NOTHING):  # a rival may start from there, and be weighed so
         residuals, outcome, said = _weighed(residuals, outcome, progress)
+        residuals, outcome = balance.balanced(residuals, outcome, progress)
         residuals, outcome = _settled(residuals, outcome, progress)
-    return assembled(residuals, params, outcome, (*found.said, *said))
+    return assembled(residuals, params, outcome, (*found.said, *said, *balance.said_of(residuals)))
 
 
 def _settled(
@@ -262,4 +267,5 @@ def parameters(model: Model, data: Data | Sequence[str] = ("",)) -> Parameters:
             for par in params.values():
                 par.user_data["of model"] = True
             return params
-    return make_parameters(global_quantities(resolved(model, named(model, data))[0]))  # type: ignore[arg-type]
+    models = resolved(model, named(model, data))[0]  # type: ignore[arg-type]
+    return make_parameters(global_quantities(models, beside(model, data)[0]))  # type: ignore[arg-type]

@@ -432,7 +432,7 @@ class Watch:
 
     def __init__(self, residuals: Residuals, progress: Progress | None, done: int = 0) -> None:
         self.residuals, self.progress, self.count = residuals, progress, done
-        self.norm = math.sqrt(sum((s.given or s).norm2() for s in residuals.sets))
+        self.norm = math.sqrt(sum(residuals.stated(s).norm2() for s in residuals.parts))
 
     def __call__(self, x: Array) -> None:
         """Count an evaluation of the whole fit, at x."""

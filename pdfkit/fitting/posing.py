@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from pdfkit import _checks
-from pdfkit.fitting.datasets import Data, Ends, beyond, by_name, ends, in_range, resolved, usable, weighed
+from pdfkit.fitting.datasets import (
+    Data,
+    Ends,
+    beside,
+    beyond,
+    by_name,
+    ends,
+    in_range,
+    resolved,
+    told_of_all,
+    usable,
+    weighed,
+)
 from pdfkit.fitting.residuals import global_quantities
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, apply_choices, is_default, make_parameters
@@ -33,14 +45,17 @@ class Range:
         whole = by_name(model, data, self.use_errors)
         models, said = resolved(model, whole)
         use_errors, without = usable(whole, models, self.settings, self.use_errors)
-        settings, unweighed = weighed(self.settings, whole)
-        low, high = ends("rmin", self.rmin, whole), ends("rmax", self.rmax, whole)
+        patterns, of_patterns = beside(model, data)
+        asked = replace(self.settings, weights=told_of_all(self.settings.weights, data))
+        settings, unweighed = weighed(asked, [*whole, *(one.name for one in patterns)])
+        rmin, rmax = (told_of_all(limit, data) for limit in (self.rmin, self.rmax))
+        low, high = ends("rmin", rmin, whole), ends("rmax", rmax, whole)
         sets = tuple(
             PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
             for name, pdf in whole.items()
         )
-        about = (*said, *without, *unweighed, *beyond(high, whole))
-        return FitProblem(sets, use_errors, settings, self.restraints), about
+        about = (*said, *without, *unweighed, *beyond(high, whole), *of_patterns)
+        return FitProblem(sets, use_errors, settings, self.restraints, patterns=patterns), about
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +93,16 @@ class Posed:
         settings = _checks.instance("settings", settings or FitSettings(), FitSettings, "pdfkit.FitSettings(...)")
         some = Range(rmin, rmax, use_errors, settings, tuple(restraints))
         problem, said = some.problem(model, data)
-        params, about = _parameters({one.name: one.model for one in problem.datasets}, params)
+        params, about = _parameters(problem, params)
         about += (*apply_choices(params, free, ties, bounds), *_twice_broad(params))
         return cls(some, problem, params, said, about)
 
 
-def _parameters(models: Mapping[str, Model], params: Parameters | None) -> tuple[Parameters, tuple[str, ...]]:
-    """Return the parameters of models, or a copy of those given, and what is to be said of these."""
+def _parameters(problem: FitProblem, params: Parameters | None) -> tuple[Parameters, tuple[str, ...]]:
+    """Return the parameters of a problem, or a copy of those given, and what is to be said of these."""
+    models = {one.name: one.model for one in problem.datasets}
     if params is None:
-        return make_parameters(global_quantities(models)), ()
+        return make_parameters(global_quantities(models, problem.patterns)), ()
     own = params.copy()
     return own, _adopt(own, models)
 

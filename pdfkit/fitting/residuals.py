@@ -14,6 +14,7 @@ from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.spectrum import spectral
 from pdfkit.fitting.whitening import Whitening, possible, whitening
 from pdfkit.kernels.linear import triangular_factor
@@ -23,7 +24,7 @@ from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.phases.base import Quantity
-from pdfkit.results.problem import FitProblem, PosedData, independent_points
+from pdfkit.results.problem import FitProblem, PosedData, PosedPattern, independent_points
 
 OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 """Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
@@ -43,14 +44,15 @@ def is_local(name: str) -> bool:
     return name in INSTRUMENT_QUANTITIES or name.endswith(".scale")
 
 
-def global_quantities(models: Mapping[str, Model]) -> list[Quantity]:
+def global_quantities(models: Mapping[str, Model], patterns: Sequence[PosedPattern] = ()) -> list[Quantity]:
     """Return the quantities of a fit from the model of each data set: shared ones, and its own of each if several.
 
-    A shared quantity has the narrowest limits that any of the data ask for.
+    A shared quantity has the narrowest limits that any of the data ask for. patterns : beside them, with their own.
     """
+    beside = [replace(q, name=f"{one.name}.{q.name}") for one in patterns for q in one.measured.quantities]
     first = next(iter(models.values()))
     if len(models) == 1:
-        return list(first.quantities)
+        return [*first.quantities, *beside]
     for name in models:
         if not name.isidentifier() or name in [phase.name for phase in first.phases]:
             raise ParameterError(
@@ -63,7 +65,7 @@ def global_quantities(models: Mapping[str, Model]) -> list[Quantity]:
         if not is_local(qs[0].name)
     ]
     own = [(name, q) for name, model in models.items() for q in model.quantities if is_local(q.name)]
-    return shared + [replace(q, name=f"{name}.{q.name}") for name, q in own]
+    return [*shared, *(replace(q, name=f"{name}.{q.name}") for name, q in own), *beside]
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Dataset:
             # The points are some of the data's: the last may not be among them, and the model is that of all.
             evaluate = evaluate or model.evaluator(data.r[made.index], end=float(data.r[-1]))
             out = cls(posed, evaluate, data.G[made.index], np.ones(made.index.size), made, made.source)
-            return out if posed.noise is None else out.with_noise(posed.noise)
+            return out.resized(posed.size) if posed.noise is None else out.with_noise(posed.noise)
         dG = data.dG if use_errors else None
         weight, source = (np.ones(len(data)), "misfit") if dG is None else (1.0 / dG, "dG")
         return cls(posed, evaluate or model.evaluator(data.r, posed.start), data.G, weight, None, source)
@@ -123,6 +125,14 @@ class Dataset:
         """Number of residuals."""
         return self.target.size if self.whiten is None else self.whiten.matrix.shape[0]
 
+    def resized(self, size: float) -> Dataset:
+        """Return the data set with noise that much larger than what whitens its points says."""
+        plain = self.given or self
+        if plain.whiten is None or size == self.posed.size == 1.0:
+            return self
+        whiten = replace(plain.whiten, matrix=plain.whiten.matrix / size)
+        return replace(plain, posed=replace(self.posed, size=size), whiten=whiten, given=plain)
+
     def evaluated_by(self, evaluate: Evaluator) -> Dataset:
         """Return the data set with another evaluator."""
         given = None if self.given is None else replace(self.given, evaluate=evaluate)
@@ -130,7 +140,7 @@ class Dataset:
 
     def with_noise(self, noise: NoiseSpectrum) -> Dataset:
         """Return the data set with a spectrum of its noise, and weighed by it if it is one."""
-        given, posed = self.given or self, replace(self.posed, noise=noise)
+        given, posed = self.given or self, replace(self.posed, noise=noise, size=1.0)
         # Errors of the data that are not believed weigh no points either.
         alike = given.whiten if noise.shaped else given.alike()
         whiten = spectral(self.data, self.model.instrument, noise) if noise.weighs else alike
@@ -174,6 +184,9 @@ class Dataset:
         return independent_points(self.data, self.model.instrument.qmax)
 
 
+Part = Dataset | PatternSet
+
+
 def _prepared(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:
     """Return the data sets, and how errors of their points go together.
 
@@ -186,8 +199,14 @@ def _prepared(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:
             'errors="covariance" needs a finite qmax and the default convention: give both, or leave errors= out'
         )
     errors = asked if asked != "auto" else "covariance" if can else "independent"
+    if problem.patterns and errors != "covariance":
+        raise PdfkitError(
+            "patterns beside G(r) are weighed against it by independent numbers of both: G(r) needs a finite qmax, the "
+            'default convention, and no errors="independent"'
+        )
     sets = [Dataset.of(one, problem.use_errors, errors) for one in problem.datasets]
-    if asked == "auto" and errors == "covariance" and sum(s.count for s in sets) <= free:
+    few = sum(s.count for s in sets) <= free and not problem.patterns
+    if asked == "auto" and errors == "covariance" and few:
         return [Dataset.of(one, problem.use_errors, "independent") for one in problem.datasets], "independent"
     return sets, errors
 
@@ -201,7 +220,8 @@ class Residuals:
         self.sets, errors = _prepared(problem, len(mapping.free))
         self.problem = replace(problem, settings=replace(problem.settings, errors=errors))
         self.model = self.sets[0].model
-        self.weights = [problem.settings.weights.get(s.name, 1.0) for s in self.sets]
+        self.patterns = [PatternSet.of(one) for one in problem.patterns]
+        self.weights = [problem.settings.weights.get(s.name, 1.0) for s in self.parts]
         known = problem.restraint_scale
         self.restraint_scale = math.sqrt(self.count / self.independent) if known is None else known
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
@@ -210,12 +230,17 @@ class Residuals:
         self.wall = self._wall()
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
-        for s in self.sets:
+        for s in self.parts:
             names = [s.global_name(name) for name in s.model.names]
             missing = [name for name in names if name not in position]
             if missing:
                 raise ParameterError(f"params lacks {missing[0]}: make them with pdfkit.parameters(model)")
             self.rows.append(np.array([position[name] for name in names]))
+
+    @property
+    def parts(self) -> list[Part]:
+        """The data sets, and then the patterns beside them."""
+        return [*self.sets, *self.patterns]
 
     def _wall(self) -> float:
         return 1e3 * math.sqrt(self.norm2()) if self.mapping.limits else 0.0
@@ -223,7 +248,7 @@ class Residuals:
     @property
     def count(self) -> int:
         """Number of residuals of all data sets."""
-        return sum(s.count for s in self.sets)
+        return sum(s.count for s in self.parts)
 
     @property
     def weighted(self) -> bool:
@@ -232,19 +257,19 @@ class Residuals:
 
     def norm2(self) -> float:
         """Return Σ(G_obs/dG)² of all data sets with their weights: what is minimised of a model that is 0."""
-        return sum(weight * s.norm2() for s, weight in zip(self.sets, self.weights, strict=True))
+        return sum(weight * s.norm2() for s, weight in zip(self.parts, self.weights, strict=True))
 
     def _rows(self, curves: Curves) -> list[Array]:
         """Return the rows of each data set, times the root of its weight."""
-        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.sets, curves, strict=True)]
+        rows = [s.rows(G, dG) for s, (G, dG) in zip(self.parts, curves, strict=True)]
         if not self.weighted:
             return rows
         return [math.sqrt(weight) * one for one, weight in zip(rows, self.weights, strict=True)]
 
     @property
     def has_errors(self) -> bool:
-        """Whether the size of the errors is known without a fit, in all data sets."""
-        return all(s.has_errors for s in self.sets)
+        """Whether the size of the errors is known without a fit, in all data sets; beside patterns it is found."""
+        return bool(self.patterns) or all(s.has_errors for s in self.sets)
 
     @property
     def source(self) -> str:
@@ -255,7 +280,7 @@ class Residuals:
     @property
     def independent(self) -> float:
         """Independent points of all data sets."""
-        return sum(s.independent for s in self.sets)
+        return sum(s.independent for s in self.parts)
 
     @property
     def freedom(self) -> float:
@@ -290,7 +315,8 @@ class Residuals:
         """
         mapping = self.mapping
         away = {*mapping.free, *(index for index, _ in mapping.ties)}
-        limits = {q.name: q for q in global_quantities({s.name: s.model for s in self.sets}) if q.refinable}
+        models = {s.name: s.model for s in self.sets}
+        limits = {q.name: q for q in global_quantities(models, self.problem.patterns) if q.refinable}
         fixed = [i for i, name in enumerate(mapping.names) if i not in away and name in limits]
         values, tangents = mapping(x)[0].copy(), np.zeros((len(mapping.names), len(fixed)))
         tangents[fixed, np.arange(len(fixed))] = 1.0
@@ -306,7 +332,7 @@ class Residuals:
         return self._curves(values, tangents if columns is None else tangents[:, list(columns)])
 
     def _curves(self, values: Array, tangents: Array) -> Curves:
-        return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+        return [s.evaluate(values[rows], tangents[rows]) for s, rows in zip(self.parts, self.rows, strict=True)]
 
     def system(self, x: Array) -> Array:
         """Return the rows of the linearised problem, (nfree + 1, n): ∂f/∂x, then f = (G_calc − G_obs)/dG.
@@ -348,12 +374,12 @@ class Residuals:
         rows = [np.column_stack([np.atleast_2d(slope), np.atleast_1d(value)]) for value, slope in found]
         return np.concatenate(rows).T
 
-    def with_sets(self, sets: list[Dataset]) -> Residuals:
+    def with_sets(self, sets: list[Dataset], patterns: list[PatternSet] | None = None) -> Residuals:
         """Return the same with other weights."""
         out = copy(self)
-        out.sets = sets
+        out.sets, out.patterns = sets, self.patterns if patterns is None else patterns
         posed = tuple(s.posed for s in sets)
-        out.problem = replace(self.problem, datasets=posed)
+        out.problem = replace(self.problem, datasets=posed, patterns=tuple(s.posed for s in out.patterns))
         return out
 
     def of_data(self, posed: Sequence[PosedData], start: Array) -> Residuals:
@@ -379,7 +405,7 @@ class Residuals:
 
     def _near(self, x: Array) -> list[Evaluator]:
         values = self.mapping(x)[0]
-        return [s.evaluate.near(values[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+        return [s.evaluate.near(values[rows]) for s, rows in zip(self.sets, self.rows, strict=False)]
 
     def _prepare(self, made: list[Evaluator]) -> None:
         """Compute models by these evaluators from here on; what others gave is only what was near."""
@@ -391,7 +417,7 @@ class Residuals:
     def at(self, x: Array) -> Array:
         """Return the residuals (n,) alone, restraints and ties beyond their limits included, at free values x."""
         values, tangents, beyond = self.mapping.at(x)
-        curves = [s.evaluate(values[rows]) for s, rows in zip(self.sets, self.rows, strict=True)]
+        curves = [s.evaluate(values[rows]) for s, rows in zip(self.parts, self.rows, strict=True)]
         parts = [rows[-1] for rows in self._rows(curves)]
         known = (one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints)
         parts += [np.atleast_1d(value * self.restraint_scale) for value in known]
@@ -415,8 +441,17 @@ class Residuals:
 
     def misfit(self, curves: Curves) -> float:
         """Return the sum of squares without restraints, weighed with errors as the data say."""
-        parts = zip((s.given or s for s in self.sets), curves, strict=True)
-        return float(sum((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum() for s, (G, _) in parts))
+        return float(sum(self.misfits(curves)))
+
+    def misfits(self, curves: Curves) -> list[float]:
+        """Return that of each data set; beside patterns, in units of its noise where the data do not say errors."""
+        parts = zip(map(self.stated, self.parts), curves, strict=True)
+        return [float((s.rows(G, np.zeros((0, G.size)))[-1] ** 2).sum()) for s, (G, _) in parts]
+
+    def stated(self, s: Part) -> Part:
+        """Return a data set with errors as the data say."""
+        known = s.given is not None and (s.given.has_errors or not self.patterns)
+        return s.given or s if known else s.resized(1.0) if isinstance(s, PatternSet) else s
 
     def guess_scales(self, params: Parameters) -> None:
         """Start free scales, which enter linearly, at their least-squares values (not below a tenth of the largest).

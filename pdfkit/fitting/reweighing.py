@@ -9,6 +9,7 @@ noise of another model would be its own.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +19,8 @@ from pdfkit._machine import one_thread
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.basis import Basis, basis_of
 from pdfkit.fitting.diagnosis import Fixed, findings
-from pdfkit.fitting.residuals import Dataset, Residuals
+from pdfkit.fitting.projection import PatternSet
+from pdfkit.fitting.residuals import Curves, Dataset, Residuals
 from pdfkit.fitting.spectrum import Estimate, Evidence, estimate, inflation, relative_size
 from pdfkit.results.result import POOR_RW
 
@@ -57,7 +59,7 @@ def reweighed(residuals: Residuals, x: Array, inside: Array) -> Reweighed | None
 
     inside (nfree,): parameters that are not on a bound.
     """
-    parts = list(zip(residuals.sets, residuals.last_curves(x), strict=True))
+    parts = list(zip(residuals.sets, residuals.last_curves(x), strict=False))  # patterns come last
     if any(_is_nothing(s, G) for s, (G, _) in parts):
         return None
     judged = [_judged(residuals, s, G) for s, (G, _) in parts]
@@ -88,9 +90,11 @@ def _named(s: Dataset, words: tuple[str, ...]) -> list[str]:
 def _shown(residuals: Residuals, x: Array, inside: Array, shaped: list[bool]) -> list[tuple[Estimate, tuple[str, ...]]]:
     """Return the spectrum of every data set and what shows that its residual is no noise."""
     columns = np.append(np.flatnonzero(inside), -1)
-    parts = list(zip(residuals.sets, residuals.last_curves(x), strict=True))
+    curves = residuals.last_curves(x)
+    parts = list(zip(residuals.sets, curves, strict=False))
     white = [(s.rows(G, dG) / _unit(residuals, s, G))[columns] for s, (G, dG) in parts]
     others = [_normal(rows) for rows in white]
+    others += [_normal(s.rows(*one)[columns]) for s, one in _patterns(residuals, curves)]
     if residuals.restraints:
         values, tangents = residuals.mapping(x)
         others.append(_normal(residuals.restraint_rows(values, tangents)[columns]))
@@ -179,18 +183,20 @@ def honest(residuals: Residuals, x: Array, covariance: Array, factor: float) -> 
         return covariance
     unit = np.sqrt(np.diag(covariance)[inside])  # parameters differ much in size
     phi = covariance[np.ix_(inside, inside)] / np.outer(unit, unit)
-    parts = zip(residuals.sets, residuals.last_curves(x), strict=True)
-    slopes = [(s, dG[inside] * unit[:, None]) for s, (_, dG) in parts]
+    curves = residuals.last_curves(x)
+    slopes = [(s, dG[inside] * unit[:, None]) for s, (_, dG) in zip(residuals.sets, curves, strict=False)]
+    beside = [s.rows(*one)[inside] * unit[:, None] for s, one in _patterns(residuals, curves)]
     squares, of = [weight**2 for weight in residuals.weights], _of_restraints(residuals, x, inside, unit)
     with one_thread():
         if noises and not noises[0].weighs:
-            meat = [more * _meat(s, rows) for more, (s, rows) in zip(squares, slopes, strict=True)]
+            meat = [more * _meat(s, rows) for more, (s, rows) in zip(squares, slopes, strict=False)]
+            meat += [more * rows @ rows.T for more, rows in zip(squares[len(slopes) :], beside, strict=True)]
             made = phi @ (np.sum(meat, axis=0) + residuals.restraint_scale**4 * of @ of.T) @ phi
         else:
-            made = _sandwich(residuals, slopes, of, phi, factor) if residuals.weighted else phi
+            made = _sandwich(residuals, slopes, beside, of, phi, factor) if residuals.weighted else phi
             doubts = [
                 (square * more, vary)
-                for square, (s, rows) in zip(squares, slopes, strict=True)
+                for square, (s, rows) in zip(squares, slopes, strict=False)
                 if s.posed.noise is not None
                 for more, vary in [_doubt(s, rows, phi)]
             ]
@@ -214,9 +220,20 @@ def _of_restraints(residuals: Residuals, x: Array, inside: IntArray, unit: Array
     return np.asarray(residuals.restraint_rows(values, tangents)[inside] * unit[:, None])
 
 
-def _sandwich(residuals: Residuals, slopes: list[tuple[Dataset, Array]], of: Array, phi: Array, factor: float) -> Array:
+def _patterns(residuals: Residuals, curves: Curves) -> Iterator[tuple[PatternSet, tuple[Array, Array]]]:
+    return zip(residuals.patterns, curves[len(residuals.sets) :], strict=True)
+
+
+def _sandwich(
+    residuals: Residuals,
+    slopes: list[tuple[Dataset, Array]],
+    beside: list[Array],
+    of: Array,
+    phi: Array,
+    factor: float,
+) -> Array:
     """Return φ JᵀW²J φ/factor (n, n) of φ = (JᵀWJ)⁻¹·factor: independent residuals of variance `factor`."""
-    white = [s.rows(np.zeros_like(s.target), rows)[:-1] for s, rows in slopes]
+    white = [*(s.rows(np.zeros_like(s.target), rows)[:-1] for s, rows in slopes), *beside]
     meat = [weight**2 * rows @ rows.T for weight, rows in zip(residuals.weights, white, strict=True)]
     return np.asarray(phi @ (np.sum(meat, axis=0) + residuals.restraint_scale**2 * of @ of.T) @ phi / factor)
 

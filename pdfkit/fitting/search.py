@@ -63,7 +63,9 @@ LEFT = (
 
 def _said(residuals: Residuals, first: Array, words: str, flaw: int) -> str:
     """Say what the fit reached first, and what was wrong with it, by the flaw that the end point has no more."""
-    rw = math.sqrt(residuals.misfit(residuals.curves(first)) / sum((s.given or s).norm2() for s in residuals.sets))
+    rw = math.sqrt(
+        residuals.misfit(residuals.curves(first)) / sum(residuals.stated(s).norm2() for s in residuals.parts)
+    )
     dot = "." if flaw else ""
     return f"found from the minimum that the fit reached first, Rw = {rw:.4f}, with {words}{dot}{LEFT[flaw]}"
 

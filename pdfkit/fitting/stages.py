@@ -85,7 +85,7 @@ class Smeared:
     def __init__(self, residuals: Residuals, end: float, width: float) -> None:
         self.mapping = residuals.mapping
         self.parts = []
-        for s, rows, weight in zip(residuals.sets, residuals.rows, residuals.weights, strict=True):
+        for s, rows, weight in zip(residuals.sets, residuals.rows, residuals.weights, strict=False):
             short, kernel = _smeared(s, end, width)
             self.parts.append((short, math.sqrt(weight) * kernel, rows))
 

@@ -346,6 +346,11 @@ class Phase(ABC):
         return np.zeros((0, tangents.shape[1]))
 
     @property
+    def scatterer(self) -> Phase | None:
+        """The phase as all of its pairs and no baseline, of which a Debye sum is made; None where they never end."""
+        return None
+
+    @property
     def placed(self) -> Any | None:
         """The phase itself where its atoms have places and labels, as in a crystal: what bonds and angles need."""
         return None

@@ -297,6 +297,14 @@ class Cluster(Phase):
     def _of_moves(self) -> tuple[str, ...]:
         return () if self.moves is None else ("_freedom", "_pairs")
 
+    @property
+    def scatterer(self) -> Cluster:
+        """The cluster without a baseline, which is what G(r) lacks, and no pattern."""
+        out = replace(self, baseline="none")
+        for name in ("_labels", "_memo", *self._of_moves):
+            out.__dict__[name] = getattr(self, name)
+        return out
+
     def nearest_bond(self, probe: str = "X", *, inside: bool = False) -> float:
         """Return the smallest distance (Å) of two atoms, whatever the probe."""
         return self._memo.shortest

@@ -14,7 +14,9 @@ from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import PdfkitError
+from pdfkit.model.measured import MeasuredPattern
 from pdfkit.model.model import Model
+from pdfkit.model.pattern import PatternModel
 from pdfkit.model.restraints import Restraint
 
 # A fit that needs more evaluations than this is lost, not slow: it is reported as such.
@@ -82,7 +84,8 @@ class PosedData:
 
     begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
     noise : spectrum of its noise that a fit found, which weighs its residuals; None where none was estimated.
-    whole : the data as they were given, before the crop; None where they were not kept.
+    whole : the data as they were given, before the crop; None where they were not kept. size : how much larger the
+    noise is than what weighs the points says, beside patterns; 1 where it is as large.
     """
 
     name: str
@@ -91,11 +94,29 @@ class PosedData:
     begin: float | None
     noise: NoiseSpectrum | None = field(default=None, kw_only=True)
     whole: PDF | None = field(default=None, kw_only=True)
+    size: float = field(default=1.0, kw_only=True)
 
     @property
     def start(self) -> float:
         """`begin`, or the first r (Å) of the data that is above 0 where that is not known."""
         return begin_of(self.data) if self.begin is None else self.begin
+
+
+@dataclass(frozen=True, eq=False)
+class PosedPattern:
+    """A pattern that is fitted beside G(r): its name, and the model, which has the data.
+
+    size : how much larger its noise is than the errors of its points; 1 where these are right.
+    """
+
+    name: str
+    model: PatternModel
+    size: float = 1.0
+
+    @property
+    def measured(self) -> MeasuredPattern:
+        """The data, and how they were measured."""
+        return self.model.measured
 
 
 def independent_points(data: PDF, qmax: float | None) -> float:
@@ -111,7 +132,7 @@ def begin_of(pdf: PDF) -> float:
 
 @dataclass(frozen=True, eq=False)
 class FitProblem:
-    """What a fit minimises: the misfit of its data sets, and restraints.
+    """What a fit minimises: the misfit of its data sets and of the patterns beside them, and restraints.
 
     use_errors : whether the errors of the data weigh their points. restraints : None where they could not be saved.
     restraint_scale : what a restraint's (value − target)/σ is multiplied with; None to find it.
@@ -122,6 +143,7 @@ class FitProblem:
     settings: FitSettings = field(default_factory=FitSettings)
     restraints: tuple[Restraint, ...] | None = ()
     restraint_scale: float | None = None
+    patterns: tuple[PosedPattern, ...] = ()
 
     @property
     def known_restraints(self) -> tuple[Restraint, ...]:

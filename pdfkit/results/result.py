@@ -20,6 +20,7 @@ from pdfkit.model.params import Parameters, why_held
 from pdfkit.model.restraints import Restraint
 from pdfkit.model.weights import form_factors
 from pdfkit.results.minima import Minima
+from pdfkit.results.patterns import PatternFit
 from pdfkit.results.problem import FitProblem, PosedData
 from pdfkit.structure.species import atomic_mass
 
@@ -92,7 +93,8 @@ class FitResult:
     was minimised, in units of those errors; chi2 is in units of those that the data state. fractions: phase →
     {"atoms", "cells", "mass"} → (value, standard error). problem: what was asked: a `FitProblem`, at the refined
     models. minima: those that a search found (`pdfkit.results.minima`), the best first; minima[1].params starts a fit
-    at the second. search: how the minimum was looked for, as `fit` was told.
+    at the second. patterns: those fitted beside G(r), each a `PatternFit`. search: how the minimum was looked for, as
+    `fit` was told.
 
     Example
     -------
@@ -129,6 +131,7 @@ class FitResult:
     restraint_chi2: float = 0.0
     minimum: float = math.nan
     minima: Minima = field(default_factory=Minima)
+    patterns: tuple[PatternFit, ...] = ()
     search: str | Mapping[str, Any] = "plain"
 
     @property
@@ -335,6 +338,7 @@ class FitResult:
                 {"name": d.name, "rw": d.rw, "points": len(d.data), "rmin": d.data.r[0], "rmax": d.data.r[-1]}
                 for d in self.datasets
             ],
+            **({"patterns": [one.to_dict() for one in self.patterns]} if self.patterns else {}),
             **({"minima": self.minima.to_dict()} if self.minima else {}),
         }
 

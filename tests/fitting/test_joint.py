@@ -1,0 +1,188 @@
+"""Fits of G(r), small angles and a powder pattern of one cluster."""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.fitting.projection import PatternSet, band_of
+from pdfkit.fitting.residuals import Residuals
+from pdfkit.model import noise
+from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.packing import hard_spheres
+
+START = pk.Model(
+    pk.Cluster(pk.build.tetrahedron("CdS_zincblende", 5), "c", Uiso=0.012, delta2=2.0),
+    pk.Instrument(probe="X", qmin=0.6, qmax=15.0, qdamp=0.03),
+)
+TRUTH = {"c.scale": 0.9, "c.expansion": 0.01, "c.Cd.Uiso": 0.02, "c.S.Uiso": 0.03, "c.delta2": 3.0}
+OWN = {"saxs.radius": 9.0, "saxs.fraction": 0.12, "xrd.zero": 0.03}
+TRUE = START.with_values(TRUTH)
+FREE = ["scale", "expansion", "Uiso", "delta2", "radius", "fraction", "zero"]
+RANGE = {"rmin": 1.8, "rmax": 14.0}
+
+
+@lru_cache
+def curves() -> tuple[np.ndarray, ...]:
+    """Return Q and I of both patterns without noise: scales 0.04 and 0.5, smooth backgrounds."""
+    cluster, low, high = TRUE.phases[0], np.linspace(0.03, 0.6, 150), np.linspace(0.7, 5.8, 900)
+    saxs = 0.04 * pk.saxs(cluster, low, per_atom=True).intensity * hard_spheres(low, 9.0, 0.12)
+    angle = np.degrees(2 * np.arcsin(high * 1.5406 / (4 * np.pi)))
+    xrd = 0.5 * pk.powder_pattern(cluster, angle - 0.03, 1.5406, per_atom=True, fwhm=0.2).intensity
+    return low, saxs + 2 + 0.5 * (low[0] / low) ** 4, high, xrd + 400 - angle
+
+
+def measured(seed: int, *, errors: bool = True, more: float = 1.0) -> dict[str, object]:
+    low, saxs, high, xrd = curves()
+    rng = np.random.default_rng(seed)
+    pdf = noise.simulate(TRUE, 1.5, 16.0, 0.01, 0.02, seed)
+    noises = [0.01 * saxs, 0.3 * np.sqrt(xrd)]
+    noisy = [I + more * e * rng.standard_normal(e.size) for I, e in zip((saxs, xrd), noises, strict=True)]
+    known = noises if errors else [None, None]
+    saxs = pk.Intensity(low, noisy[0], known[0])
+    xrd = pk.Intensity(high, noisy[1], known[1], wavelength=1.5406)
+    return {
+        "pdf": pdf if errors else pk.PDF(pdf.r, pdf.G, instrument=pdf.instrument),
+        "saxs": pk.patterns.SmallAngle(saxs, packing="hard-spheres", reach=120),
+        "xrd": pk.patterns.Powder(xrd, fwhm=0.2),
+    }
+
+
+def fitted(seed: int, *, errors: bool = True, **options: object) -> pk.FitResult:
+    return pk.fit(START, measured(seed, errors=errors), free=FREE, **{**RANGE, "search": "plain", **options})
+
+
+@pytest.mark.parametrize("errors", [True, False])
+def test_pulls_are_normal(errors: bool) -> None:
+    """50 measurements, errors known and not: (value − truth)/σ of every parameter, scales and backgrounds too."""
+    truth, pulls, linear = {**TRUTH, **OWN}, [], []
+    for seed in range(25):
+        result = fitted(seed, errors=errors)
+        pulls.append((result.values - [truth[name] for name in result.free]) / np.sqrt(np.diag(result.covariance)))
+        saxs, xrd = result.patterns
+        wanted = ((saxs, "c.scale", 0.04), (saxs, "flat", 2.0), (saxs, "porod", 0.5), (xrd, "c.scale", 0.5))
+        linear.append([(one.linear[name][0] - value) / one.linear[name][1] for one, name, value in wanted])
+    for found in (np.array(pulls), np.array(linear)):
+        rms = np.sqrt((found**2).mean())
+        # Of n numbers from one normal distribution the root mean square has the error 1/√(2n); these go together.
+        assert abs(rms - 1) < 4 / math.sqrt(2 * found.size) + 0.05
+        assert np.abs(found.mean(axis=0)).max() < 4 / math.sqrt(len(found))
+
+
+def test_patterns_say_more_than_the_pdf_alone() -> None:
+    alone = pk.fit(START, measured(3)["pdf"], free=["scale", "expansion", "Uiso", "delta2"], **RANGE)
+    both = fitted(3)
+    better = both.params["c.expansion"].stderr / alone.params["c.expansion"].stderr
+    assert better < 0.95
+    assert [one.name for one in both.patterns] == ["saxs", "xrd"]
+    assert all(0.4 < one.reduced_chi2 < 1.8 and one.size == 1.0 for one in both.patterns)
+    assert all("background" in text for text in both.remarks if text.startswith(("saxs:", "xrd:")))
+
+
+def test_jacobian_is_that_of_the_minimum() -> None:
+    """Kaufman's derivative: its gradient is exact, and its rows lie outside of what scales can take."""
+    result = fitted(1)
+    residuals = Residuals(result.problem, ParameterMap.of(result.params))
+    x = result.values * (1 + 0.01 * np.arange(result.values.size))
+    rows = residuals.system(x)
+    gradient = rows[:-1] @ rows[-1]
+    for k in range(x.size):
+        step = 1e-5 * abs(x[k]) * (np.arange(x.size) == k)
+        costs = [0.5 * float(np.square(residuals.at(x + sign * step)).sum()) for sign in (1, -1)]
+        assert (costs[0] - costs[1]) / (2 * step[k]) == pytest.approx(gradient[k], rel=1e-4, abs=1e-3 * abs(costs[0]))
+
+
+def test_errors_that_are_not_true_are_not_believed() -> None:
+    data = measured(2, more=5.0)
+    for name in ("saxs", "xrd"):
+        band = band_of(data[name])  # type: ignore[arg-type]
+        assert band.source == "scatter"
+        assert "5" in band.said[0] or "4.9" in band.said[0]
+        dI = data[name].data.dI  # type: ignore[attr-defined]
+        assert np.median(band.sigma / dI) == pytest.approx(5.0, rel=0.1)
+
+
+def test_scatter_tells_errors_that_follow_the_intensity() -> None:
+    low, saxs, *_ = curves()
+    dI = 0.01 * saxs
+    rng, ratios = np.random.default_rng(0), []
+    for _ in range(10):
+        data = pk.patterns.SmallAngle(pk.Intensity(low, saxs + dI * rng.standard_normal(dI.size)))
+        ratios.append(band_of(data).sigma / dI)
+    assert np.abs(np.exp(np.log(ratios).mean(axis=0))[5:-5] - 1).max() < 0.25
+
+
+def test_a_wrong_pattern_weighs_less_and_says_so() -> None:
+    """A powder pattern with a peak that no cluster of this kind has."""
+    data = measured(4)
+    xrd = data["xrd"].data  # type: ignore[attr-defined]
+    bump = 40 * 0.3 * np.sqrt(xrd.I) * np.exp(-0.5 * ((xrd.Q - 2.8) / 0.15) ** 2)
+    data["xrd"] = pk.patterns.Powder(pk.Intensity(xrd.Q, xrd.I + bump, xrd.dI, wavelength=xrd.wavelength), fwhm=0.2)
+    result = pk.fit(START, data, free=FREE, **RANGE)  # type: ignore[arg-type]
+    one = result.patterns[1]
+    assert one.size > 2
+    assert one.size == pytest.approx(math.sqrt(one.reduced_chi2), rel=0.1)
+    assert any(text.startswith("xrd: the model misses these data by") for text in result.remarks)
+    pulls = (result.values - [{**TRUTH, **OWN}[name] for name in result.free]) / np.sqrt(np.diag(result.covariance))
+    assert np.abs(pulls).max() < 5
+
+
+def test_bare_intensities_and_neutrons_beside_them() -> None:
+    low, saxs, *_ = curves()
+    about = pk.Instrument(probe="N", qmin=0.6, qmax=15.0)
+    neutrons = noise.simulate(TRUE.with_instrument(about), 1.5, 16.0, 0.01, 0.02, 1)
+    plain = pk.Intensity(low, saxs / hard_spheres(low, 9.0, 0.12), 0.02 * saxs)
+    data = {"x": measured(1)["pdf"], "n": neutrons, "saxs": plain}
+    result = pk.fit(START, data, free=["scale", "expansion", "Uiso"], **RANGE)  # type: ignore[arg-type]
+    assert [one.name for one in result.datasets] == ["x", "n"]
+    assert {"x.c.scale", "n.c.scale"} <= set(result.free)
+    assert any("saxs: taken for small angles" in text for text in result.remarks)
+
+
+def test_refit_and_weights_know_the_patterns() -> None:
+    result = fitted(5)
+    again = result.refit(free=["-delta2"])
+    assert len(again.patterns) == 2
+    assert "c.delta2" not in again.free
+    heavy = fitted(5, settings=pk.FitSettings(weights={"xrd": 20.0}))
+    assert heavy.params["c.expansion"].stderr > result.params["c.expansion"].stderr
+    assert pk.parameters(START, measured(5))["saxs.radius"].value == 10.0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"pdf": None}, "at least one PDF"),
+        ({"c": pk.Intensity(np.linspace(1, 6, 50), np.ones(50))}, "name of a phase"),
+        ({"xrd": pk.Intensity(np.linspace(1, 6, 50), np.ones(50))}, "too few to tell their errors"),
+        ({"xrd": 7}, "read it with pdfkit.read_pdf"),
+    ],
+)
+def test_what_cannot_be_fitted_is_refused(change: dict[str, object], words: str) -> None:
+    data = {name: one for name, one in {**measured(0), **change}.items() if one is not None}
+    with pytest.raises(PdfkitError, match=words):
+        pk.fit(START, data, free=["scale"], **RANGE)  # type: ignore[arg-type]
+
+
+def test_independent_errors_and_other_programs_are_refused() -> None:
+    with pytest.raises(PdfkitError, match="finite qmax"):
+        fitted(0, settings=pk.FitSettings(errors="independent"))
+    with pytest.raises(ParameterError, match="nothing is free"):
+        pk.fit(START, measured(0), **RANGE)  # type: ignore[arg-type]
+
+
+def test_numbers_of_a_pattern_are_independent() -> None:
+    """Noise alone, whitened: as many numbers as directions, of variance 1."""
+    low, saxs, *_ = curves()
+    rng, found = np.random.default_rng(1), []
+    for _ in range(40):
+        data = pk.patterns.SmallAngle(pk.Intensity(low, 3 + 0.01 * saxs * rng.standard_normal(low.size), 0.01 * saxs))
+        found.append(band_of(data).target)
+    assert np.square(found).mean() == pytest.approx(1.0, abs=0.15)
+    count = len(found[0])
+    assert count < 30
+    model = pk.fit(START, measured(0), free=["scale"], **RANGE).problem.patterns[0]  # type: ignore[arg-type]
+    assert PatternSet.of(model).count == band_of(model.measured).target.size - 1
