@@ -72,8 +72,8 @@ def fit(
     data : one PDF, or several, by name or in a list, for one fit of all (then scale and the numbers of the instrument
         exist once per data set, "x.zb.scale"). Beside them, in the dict, patterns of clusters: a
         `pdfkit.patterns.SmallAngle` or `Powder`, or an `Intensity` that is taken for one of them by its Q; their scales
-        and backgrounds have least-squares values at every step. What a PDF says of its instrument counts for it; where it is silent,
-        what the model says. A contradiction of the two is said in the remarks.
+        and backgrounds have least-squares values at every step. What a PDF says of its instrument counts for it;
+        where it is silent, what the model says. A contradiction of the two is said in the remarks.
     rmin, rmax : Å; None for the ends of the data. Of several data sets each may have its own, by name.
     free : what varies, by the ending of parameter names ("a", "Cd.Uiso", "wz.*").
     ties : name → expression of other names; the limits of what is tied hold. bounds : name → (low, high), None keeps a

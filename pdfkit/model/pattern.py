@@ -5,9 +5,9 @@
 from the same peaks (d, σ², w) and derivatives that G(r) is made of (`Phase.peaks`): what moves G(r) moves the pattern.
 Every phase is a curve of its own, since its weight is not searched for but has its least-squares value at every step.
 
-I(Q) of particles up to `reach` in size is band-limited. It is computed at Chebyshev's nodes, as many as
-z = ½·ΔQ·reach and 10·(z/2)^⅓ more, and interpolated by the polynomial through them: to 1e-9 of the largest I. The width of
-an instrument is a sum over Gauss–Hermite's angles about each point.
+I(Q) of particles up to `reach` in size is band-limited. It is computed at Chebyshev's nodes, z = ½·ΔQ·reach of them and
+10·(z/2)^⅓ more, and interpolated by the polynomial through them: to 1e-9 of the largest I. The width of an instrument
+is a sum over Gauss–Hermite's angles about each point.
 """
 
 from __future__ import annotations
