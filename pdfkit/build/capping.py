@@ -309,8 +309,9 @@ def _about(kind: Ligand, where: Dangling, places: Sequence[tuple[int, ...]], tot
     chelates = sum(len(place) == 2 and bool(where.atom[place[0]] == where.atom[place[1]]) for place in places)
     pairs = sum(len(place) == 2 for place in places)
     binding = {"chelates": chelates, "bridges": pairs - chelates, "terminal": len(places) - pairs}
-    net = total + kind.charge * len(places)
-    return {"ligand": kind.name, "ligands": len(places), **binding, "core_charge": total, "net_charge": net}
+    charges = {"core_charge": total, "net_charge": total + kind.charge * len(places)}
+    whole = {key: int(value) if float(value).is_integer() else value for key, value in charges.items()}
+    return {"ligand": kind.name, "ligands": len(places), **binding, **whole}
 
 
 def _tight(core: Particle, sites: Sequence[_Site], part: float, pair: tuple[int, int]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 
 from pdfkit._checks import Array, IntArray
+from pdfkit._terminal import quiet
 from pdfkit.errors import PdfkitError, StructureError, nearest
 from pdfkit.kernels.ionic import ionic_forces
 
@@ -139,7 +140,8 @@ def potential(given: Any) -> Potential:
         if given not in MAKERS:
             raise PdfkitError(f"potential {given[:40]!r} is not known: the nearest are {nearest(given, MAKERS)}")
         try:
-            return MAKERS[given]()
+            with quiet():  # packages greet
+                return MAKERS[given]()
         except ImportError as error:
             raise PdfkitError(
                 f'{given} cannot be used here ({error}): pip install "pdfkit-scattering[relax]", or choose classical'

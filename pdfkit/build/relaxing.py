@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit._terminal import quiet
 from pdfkit.errors import PdfkitError, ReadError, StructureError, remark
 from pdfkit.io import _journal
 from pdfkit.io._atomic import AnyPath
@@ -212,8 +213,9 @@ def _boxed(start: Particle, engine: Any) -> Any:
 def _look(atoms: Any, xyz: Array, shift: Array, free: NDArray[np.bool_], number: int) -> Step:
     """Return energy and forces at a place; those on atoms that stand still are 0."""
     atoms.set_positions(xyz + shift)
-    forces = np.where(free[:, None], np.asarray(atoms.get_forces(), dtype=np.float64), 0.0)
-    energy = float(atoms.get_potential_energy())
+    with quiet():
+        found, energy = atoms.get_forces(), float(atoms.get_potential_energy())
+    forces = np.where(free[:, None], np.asarray(found, dtype=np.float64), 0.0)
     if not (np.isfinite(forces).all() and np.isfinite(energy)):
         raise StructureError(f"step {number}: energy or forces are not finite: are two atoms on top of each other?")
     return Step(number, energy, float(np.linalg.norm(forces, axis=1).max()), xyz, forces)

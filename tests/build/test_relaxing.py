@@ -176,8 +176,9 @@ def test_superposition_finds_turns_and_shifts(capped: pk.Particle) -> None:
 
 @pytest.mark.parametrize("name", ["chgnet", "tblite"])
 @pytest.mark.slow
-def test_potentials_of_packages(capped: pk.Particle, name: str) -> None:
+def test_potentials_of_packages(name: str) -> None:
     pytest.importorskip(name)
+    capped = pk.build.cap(pk.build.tetrahedron("CdSe_zincblende", 3), "Cl")
     with pytest.warns(PdfkitWarning, match="not at rest"):
         found = pk.build.relax(capped, name, steps=2)
     assert found.meta["relaxed_with"] == name
