@@ -2,6 +2,7 @@
 
     python benchmarks/ligands.py                      # masses and curves of Cd37S20 with each ligand
     python benchmarks/ligands.py --relax classical    # the measured Cd56Se35 (extra `examples`), rigid and relaxed
+    python benchmarks/ligands.py --picture            # draws docs/pictures/ligands.png
     python benchmarks/ligands.py --golden chgnet      # writes benchmarks/relaxed.json (extra `relax`)
 
 Prints Markdown. Relaxations keep journals in `--folder` and go on from there.
@@ -16,6 +17,7 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import pdfkit as pk
@@ -23,9 +25,11 @@ from pdfkit.build.ligands import CARBOXYLATES
 from pdfkit.build.relaxing import superposed
 from pdfkit.errors import PdfkitWarning
 from pdfkit.particles.geometry import radius_of_gyration
+from pdfkit.plot.canvas import set_frame
 
 EXAMPLES = "diffpy/cmi/docs/examples/pdf/ch11ClusterXYZ/data"
 GOLDEN = Path(__file__).parent / "relaxed.json"
+PICTURE = Path(__file__).parent.parent / "docs" / "pictures" / "ligands.png"
 LAB = pk.Instrument(probe="X", qmin=0.6, qmax=20, qdamp=0.03)
 R = np.arange(1.5, 16, 0.02)
 SHARES = (0.0, 0.25, 0.5, 1.0)
@@ -55,6 +59,28 @@ def ligands() -> None:
         size = radius_of_gyration(worn, "electrons")
         share = f"{100 * worn.organic_fraction:.1f}"
         print(f"| {name} | {worn.mass:.1f} | {share} | {part:.3f} | {100 * near:.0f} | {size:.2f} |")
+
+
+def picture() -> None:
+    """Draw Cd37S20 with acetate, seen from one side, and its curve beside that of the bare core."""
+    core = next(iter(pk.build.candidates("Cd37S20", limit=1, near=0)))
+    worn = pk.build.cap(core, "acetate")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 3.0), width_ratios=(1, 1.5), layout="constrained")
+    sizes = {"Cd": 110, "S": 80, "O": 40, "C": 40, "H": 12}
+    colours = {"Cd": "#E69F00", "S": "#F0E442", "O": "#D55E00", "C": "#555555", "H": "#FFFFFF"}
+    for k in np.argsort(worn.xyz[:, 2]):
+        symbol = worn.symbols[k]
+        left.scatter(*worn.xyz[k, :2], s=sizes[symbol], c=colours[symbol], edgecolors="black", linewidths=0.4)
+    left.set_aspect("equal")
+    left.set_axis_off()
+    left.set_title(f"Cd37S20 with {worn.meta['ligands']} acetates", fontsize=9)
+    for name, label in ((None, "bare"), ("acetate", "with acetate"), ("oleate", "with oleate")):
+        G = curve(core if name is None else pk.build.cap(core, name))
+        right.plot(R, G / np.abs(G).max(), lw=1.0, label=label)
+    set_frame(right, "r (Å)", "G(r), by its largest value", (R[0], R[-1]))
+    right.legend(frameon=False, fontsize=8)
+    figure.savefig(PICTURE, dpi=150)
+    print(PICTURE)
 
 
 def measured() -> tuple[pk.PDF, pk.Particle]:
@@ -125,11 +151,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--relax", nargs="*", metavar="POTENTIAL", help="fit the measured Cd56Se35, rigid and relaxed")
     parser.add_argument("--golden", metavar="POTENTIAL", help="write two relaxed Cd37S20")
+    parser.add_argument("--picture", action="store_true", help="draw docs/pictures/ligands.png")
     parser.add_argument("--folder", type=Path, default=Path("relaxations"), help="of the journals")
     parser.add_argument("--fmax", type=float, default=0.08, help="eV/Å")
     chosen = parser.parse_args()
     if chosen.relax is not None:
         relaxation(chosen.relax or ["classical"], chosen.folder, chosen.fmax)
+    elif chosen.picture:
+        picture()
     elif chosen.golden:
         golden(chosen.golden, chosen.folder, chosen.fmax)
     else:

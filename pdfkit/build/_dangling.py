@@ -82,12 +82,14 @@ def paired(xyz: Array, where: Dangling, rng: np.random.Generator) -> list[tuple[
     each other. Bridges whose bonds converge come first; among equals the seed decides. Best first.
     """
     import networkx
+    from scipy.spatial import cKDTree
 
     graph = networkx.Graph()
-    for i, j in zip(*np.triu_indices(len(where), 1), strict=True):
-        weight = _span(xyz, where, int(i), int(j))
+    reach = NEAR * np.sqrt(8 / 3) * where.bond
+    for i, j in sorted(cKDTree(xyz[where.atom]).query_pairs(reach)) if len(where) else []:
+        weight = _span(xyz, where, i, j)
         if weight is not None:
-            graph.add_edge(int(i), int(j), weight=weight + 0.1 * float(rng.random()))
+            graph.add_edge(i, j, weight=weight + 0.1 * float(rng.random()))
     found = networkx.max_weight_matching(graph, maxcardinality=True)
     pairs = [(min(pair), max(pair)) for pair in found]
     return sorted(pairs, key=lambda pair: (-graph.edges[pair]["weight"], pair))
@@ -100,8 +102,6 @@ def _span(xyz: Array, where: Dangling, i: int, j: int) -> float | None:
         return 0.2
     axis = xyz[b] - xyz[a]
     length = float(np.linalg.norm(axis))
-    if length > NEAR * np.sqrt(8 / 3) * where.bond:
-        return None
     both = where.direction[i] + where.direction[j]
     converging = float((where.direction[i] - where.direction[j]) @ axis) / length
     across = float(np.linalg.norm(both - (both @ axis) * axis / length**2))

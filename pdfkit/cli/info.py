@@ -191,14 +191,15 @@ def _worn(particle: Particle) -> Lines:
     if particle.ligand is not None:
         core = particle.core
         yield "core", f"{core.formula}, {len(core)} atoms, {core.mass:.1f} g/mol"
+        named = _plain(f"{meta.get('ligands', '')} {meta.get('ligand', '')}")[:60]
         share = f"{int(particle.ligand.sum())} atoms, {100 * particle.organic_fraction:.1f} % of the mass"
-        yield "ligands", f"{meta.get('ligands', '')} {meta.get('ligand', '')}, {share}".lstrip()
+        yield "ligands", f"{named}, {share}".lstrip(" ,")
     if "relaxed_with" in meta:
-        state = "at rest" if meta.get("relaxed_converged") else "not at rest"
-        force = (
-            f"largest force {meta.get('relaxed_fmax', math.nan):.3g} eV/Å after {meta.get('relaxed_steps', '?')} steps"
-        )
-        yield "relaxed with", f"{meta['relaxed_with']} ({meta.get('relaxed_version', '')}): {state}, {force}"
+        state = "at rest" if meta.get("relaxed_converged") is True else "not at rest"
+        force, steps = (meta.get(key, "?") for key in ("relaxed_fmax", "relaxed_steps"))
+        force = f"{force:.3g}" if isinstance(force, float) else force
+        with_what = _plain(f"{meta['relaxed_with']} ({meta.get('relaxed_version', '')})")[:100]
+        yield "relaxed with", f"{with_what}: {state}, largest force {force} eV/Å after {steps} steps"
 
 
 def of_particle(particle: Particle) -> Lines:

@@ -284,8 +284,9 @@ class Particle:
 
     @property
     def core(self) -> Self:
-        """The particle without the atoms of its ligands; itself where it is not said which these are."""
-        return self if self.ligand is None else replace(self.select(~self.ligand), ligand=None)
+        """The particle without the atoms of its ligands; itself where none or all are theirs."""
+        alone = self.ligand is None or bool(self.ligand.all())
+        return self if alone else replace(self.select(~self.ligand), ligand=None)  # type: ignore[operator]  # not alone
 
     @property
     def organic_fraction(self) -> float:

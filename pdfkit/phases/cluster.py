@@ -194,7 +194,7 @@ class Cluster(Phase):
         particle = self.particle
         own = np.ones(len(particle), dtype=np.bool_) if particle.ligand is None else ~particle.ligand
         code = len(ENDINGS) * particle.kind + np.where(own, 0, ENDINGS.index("_ligand"))
-        if self.surface:
+        if self.surface and own.any():
             from pdfkit.particles.geometry import surface_mask
 
             code[own] += ENDINGS.index("_surface") * surface_mask(particle.core)

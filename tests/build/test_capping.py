@@ -133,6 +133,14 @@ def test_masses_of_the_compound(sets: list[pk.Particle]) -> None:
     assert known.mass_fits(capped.core.mass)
 
 
+def test_a_sphere_wears_what_balances_its_charge() -> None:
+    core = pk.build.sphere("CdSe_zincblende", 32, centre="cation", trim=2)
+    assert (core.formula, pk.build.core_charge(core)) == ("Cd321Se312", 18.0)
+    capped = pk.build.cap(core, "Cl")
+    assert capped.formula == "Cd321Cl18Se312"
+    assert clearance(capped, 1) >= ENOUGH
+
+
 def test_fewer_ligands_and_neutral_ones(small: pk.Particle) -> None:
     with pytest.warns(PdfkitWarning, match=r"has the charge \+5"):
         some = pk.build.cap(small, "formate", count=15)
@@ -183,6 +191,7 @@ def test_classes_tell_ligands_from_the_core(small: pk.Particle) -> None:
     picked = capped.select(capped.ligand)
     assert picked.ligand is not None
     assert picked.ligand.all()
+    assert picked.core.formula == picked.formula  # all are of ligands: there is no other core
 
 
 def test_ligands_count_in_patterns(small: pk.Particle) -> None:

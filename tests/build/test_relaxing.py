@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -183,3 +184,21 @@ def test_potentials_of_packages(name: str) -> None:
         found = pk.build.relax(capped, name, steps=2)
     assert found.meta["relaxed_with"] == name
     assert np.isfinite(found.meta["relaxed_energy"])
+
+
+def test_stored_relaxations_are_of_these_sets_and_keep_their_bonds() -> None:
+    """Two Cd37S20 relaxed with CHGNet under 34 Cl (`benchmarks/ligands.py --golden chgnet`)."""
+    stored = json.loads((Path(__file__).parents[2] / "benchmarks" / "relaxed.json").read_text(encoding="utf-8"))
+    sets = {p.name: p for p in pk.build.candidates("Cd37S20", limit=1, seed=1, near=0)}
+    assert {sets[name].meta["family"] for name in stored} == {"zincblende", "faulted"}
+    for name, known in stored.items():
+        core = sets[name]
+        way = np.array(known["displacement"]) / 1000
+        assert known["relaxed_fmax"] <= known["relaxed_wanted"] == 0.08
+        np.testing.assert_allclose(way.mean(axis=0), 0.0, atol=1e-3)
+        assert np.sqrt((way**2).sum(axis=1).mean()) == pytest.approx(known["rms"], abs=1e-6)
+        moved = pk.Particle.of(core.symbols, core.xyz + way)
+        np.testing.assert_allclose(superposed(core, moved), way - way.mean(axis=0), atol=2e-3)
+        bonds, lengths = pk.build.description.bonds(core)
+        after = np.linalg.norm(moved.xyz[bonds[:, 0]] - moved.xyz[bonds[:, 1]], axis=1)
+        assert np.median(after) == pytest.approx(np.median(lengths), abs=0.1)
