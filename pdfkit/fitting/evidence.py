@@ -30,7 +30,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.boxed import Boxed, ln_mean
-from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.residuals import Curves, Residuals
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.results.result import FitResult
 
@@ -200,15 +200,22 @@ def laplace(likelihood: Likelihood, x: Array) -> float:
 def occam(result: FitResult, *, drawn: bool = False) -> float:
     """Return ln of the part of its priors that data leave a model, with noise of the size of its misfit.
 
-    ln Z is ln L at the best fit and this; smaller noise by a factor s leaves k ln s less. drawn : by importance
+    ln Z is ln L at the best fit and this; smaller noise by a factor s leaves k ln s less. Beside patterns the noise is
+    what each data set has in the fit, and scales that were projected out count. drawn : by importance
     sampling, not from the quadratic alone.
     """
-    likelihood, x = Likelihood.of(result, "misfit"), result.values
+    likelihood, x = Likelihood.of(result, "known" if result.patterns else "misfit"), result.values
     quadratic = likelihood.quadratic(x)
+    beside = zip(likelihood.residuals.patterns, _of_patterns(likelihood.residuals, x), strict=True)
+    scales = sum(one.ln_scales(G) for one, (G, _) in beside)
     if drawn:
-        return sampled(likelihood, x).lnz - quadratic[0]
+        return sampled(likelihood, x).lnz - quadratic[0] + scales
     top, shape = _normal(likelihood, x, quadratic)
-    return top + shape.ln_size - quadratic[0]
+    return top + shape.ln_size - quadratic[0] + scales
+
+
+def _of_patterns(residuals: Residuals, x: Array) -> Curves:
+    return residuals.last_curves(x)[len(residuals.sets) :]
 
 
 # Standard deviations of the three distributions that points are drawn from, and their parts.

@@ -14,17 +14,16 @@ from pdfkit.results.patterns import PatternFit
 
 def patterns_fitted(residuals: Residuals, x: Array, values: Array, covariance: Array) -> tuple[PatternFit, ...]:
     """Return the patterns of a fit that ended at free values x, all values (n,), with a covariance of the free ones."""
-    count, curves, tangents = len(residuals.sets), residuals.last_curves(x), residuals.mapping(x)[1]
+    count, curves = len(residuals.sets), residuals.last_curves(x)
     known = zip(residuals.patterns, residuals.rows[count:], curves[count:], strict=True)
-    return tuple(_fitted(s, values[rows], tangents[rows], G, covariance) for s, rows, (G, _) in known)
+    return tuple(_fitted(s, values[rows], *one, covariance) for s, rows, one in known)
 
 
-def _fitted(s: PatternSet, values: Array, tangents: Array, G: Array, covariance: Array) -> PatternFit:
+def _fitted(s: PatternSet, values: Array, G: Array, dG: Array, covariance: Array) -> PatternFit:
     model = s.model.with_values(dict(zip(s.model.names, values.tolist(), strict=True)))
     data, scales = model.measured.data, s.scales(G)
     told = np.isfinite(np.diag(covariance))
-    I, dI = model.evaluator(data.Q)(values, tangents[:, told])
-    particles, moved = (one.reshape(-1, scales.size, data.Q.size) for one in (I[None], dI))
+    particles, moved = (one.reshape(-1, scales.size, s.band.Q.size) @ s.band.spread.T for one in (G[None], dG[told]))
     weight = 1.0 / s.band.sigma
     rest = data.I - scales @ particles[0]
     background = np.linalg.lstsq((s.band.terms * weight).T, rest * weight, rcond=None)[0]

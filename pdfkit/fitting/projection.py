@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.errors import PdfkitError
-from pdfkit.model.measured import MeasuredPattern
+from pdfkit.model.measured import Content, MeasuredPattern
 from pdfkit.model.pattern import PatternEvaluator, PatternModel, chebyshev_nodes, interpolation
 from pdfkit.results.problem import PosedPattern
 
@@ -46,11 +45,13 @@ DEGREE, EACH = 6, 30
 @dataclass(frozen=True, eq=False)
 class Band:
     """What of a pattern is compared. Q (n,): where the model is computed; matrix (k, n): makes independent numbers of
-    it, whose values in the data are target (k,); sigma (m,): errors of points; terms (nb, m) of the background.
+    it, whose values in the data are target (k,); sigma (m,): errors of points; terms (nb, m) of the background; spread
+    (m, n): from where the model is computed to all points.
     """
 
     Q: Array
     matrix: Array
+    spread: Array
     target: Array
     sigma: Array
     terms: Array
@@ -58,9 +59,23 @@ class Band:
     said: tuple[str, ...]
 
 
-@lru_cache(maxsize=8)
+_BANDS: dict[Content, Band] = {}
+MOST_KEPT = 16
+
+
 def band_of(measured: MeasuredPattern) -> Band:
-    """Return what of the data is compared. PdfkitError where their errors are neither given nor to be told."""
+    """Return what of the data is compared, made once for all models of them.
+
+    Raises PdfkitError where their errors are neither given nor to be told.
+    """
+    if measured.content not in _BANDS:
+        if len(_BANDS) >= MOST_KEPT:
+            _BANDS.clear()
+        _BANDS[measured.content] = _band(measured)
+    return _BANDS[measured.content]
+
+
+def _band(measured: MeasuredPattern) -> Band:
     with one_thread():
         dI = measured.data.dI
         if dI is None:
@@ -157,8 +172,9 @@ def _made(measured: MeasuredPattern, sigma: Array, source: str, said: tuple[str,
     whiten = split.particles.T / sigma
     target = whiten @ data.I
     if nodes.size < len(data):
-        return Band(nodes, whiten @ interpolation(nodes, data.Q), target, sigma, _terms(measured), source, said)
-    return Band(data.Q, whiten, target, sigma, _terms(measured), source, said)
+        spread = interpolation(nodes, data.Q)
+        return Band(nodes, whiten @ spread, spread, target, sigma, _terms(measured), source, said)
+    return Band(data.Q, whiten, np.eye(len(data)), target, sigma, _terms(measured), source, said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -235,6 +251,13 @@ class PatternSet:
         out[-1] = -self.band.target
         out -= (out @ q) @ q.T
         return np.asarray(out / self.posed.size)
+
+    def ln_scales(self, G: Array) -> float:
+        """Return ln of the part of their priors that data leave the scales, flat from 0 to twice the sum of all."""
+        curves = self.curves(G[None])[0] / self.posed.size
+        widths = 2.0 * float(np.abs(self.scales(G)).sum()) * np.ones(len(curves))
+        _, size = np.linalg.slogdet(np.outer(widths, widths) * (curves @ curves.T))
+        return 0.5 * len(curves) * math.log(2.0 * math.pi) - 0.5 * float(size)
 
     def norm2(self) -> float:
         """Return the sum of squares of the data without their background, in units of the noise."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -26,6 +26,9 @@ PACKINGS = ("none", "hard-spheres", "hexagonal")
 POLARISATIONS = ("none", "unpolarised")
 ENDS_OF_SMALL_ANGLES = 2.0
 """Å⁻¹ up to which data without a word count as measured at small angles."""
+
+
+Content = tuple[Any, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +65,14 @@ class MeasuredPattern(ABC):
     def margin(self) -> float:
         """How far beyond the data (Å⁻¹) the pattern of the particle is needed."""
         return 0.0
+
+    @cached_property
+    def content(self) -> Content:
+        """What tells its data, background and instrument from others, whichever values its own numbers have."""
+        own = {q.name for q in self.quantities}
+        about = [(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in {"data", *own}]
+        curves = [b"" if one is None else one.tobytes() for one in (self.data.Q, self.data.I, self.data.dI)]
+        return self.kind, self.probe, self.data.wavelength, *about, *curves
 
     @property
     @abstractmethod

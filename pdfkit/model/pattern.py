@@ -128,12 +128,7 @@ class PatternEvaluator:
         key = own.tobytes()
         if self._seen[0] != key:
             measured = self.model.measured
-            if isinstance(measured, Powder):
-                made = _powder(measured, self.Q, self.nodes, own)
-            else:
-                assert isinstance(measured, SmallAngle)
-                made = _small_angle(measured, self.Q, self.nodes, own)
-            self._seen = key, made
+            self._seen = key, _seen(measured, self.Q, self.nodes, own)
         found: tuple[Array, Array] = self._seen[1]
         return found
 
@@ -212,6 +207,24 @@ def differentiation(nodes: Array) -> Array:
     np.fill_diagonal(out, 0.0)
     np.fill_diagonal(out, -out.sum(axis=1))
     return np.asarray(out)
+
+
+_SEEN: dict[Any, tuple[Array, Array]] = {}
+MOST_KEPT = 16
+
+
+def _seen(measured: MeasuredPattern, Q: Array, nodes: Array, own: Array) -> tuple[Array, Array]:
+    """Return what `PatternEvaluator` keeps of an instrument; many models are seen by the same."""
+    key = (measured.content, Q.tobytes(), own.tobytes())
+    if key not in _SEEN:
+        if len(_SEEN) >= MOST_KEPT:
+            _SEEN.clear()
+        if isinstance(measured, Powder):
+            _SEEN[key] = _powder(measured, Q, nodes, own)
+        else:
+            assert isinstance(measured, SmallAngle)
+            _SEEN[key] = _small_angle(measured, Q, nodes, own)
+    return _SEEN[key]
 
 
 def _small_angle(measured: SmallAngle, Q: Array, nodes: Array, own: Array) -> tuple[Array, Array]:

@@ -37,7 +37,10 @@ _BEFORE: Mapping[str, dict[str, Any]] = {
 def _types() -> Mapping[str, type[Any]]:
     """Return what a text may hold, by the tag it bears there. A new kind of phase is one line here."""
     from pdfkit.data.covariance import Covariance
+    from pdfkit.data.curves import Intensity
     from pdfkit.model.bond_valence import BondValenceRestraint
+    from pdfkit.model.measured import Powder, SmallAngle
+    from pdfkit.model.pattern import PatternModel
     from pdfkit.particles.particle import Lattice, Particle
     from pdfkit.phases.cluster import Cluster
     from pdfkit.phases.crystal import Crystal
@@ -51,6 +54,10 @@ def _types() -> Mapping[str, type[Any]]:
         "cluster": Cluster,
         "stacked": Stacked,
         "covariance": Covariance,
+        "intensity": Intensity,
+        "pattern model": PatternModel,
+        "small-angle pattern": SmallAngle,
+        "powder pattern": Powder,
         "particle": Particle,
         "lattice": Lattice,
         "structure": Structure,

@@ -52,6 +52,7 @@ from pdfkit.plot.canvas import (
     two_digits,
     wrapped,
 )
+from pdfkit.plot.patterns import draw_pattern
 from pdfkit.results.result import DatasetFit, FitResult
 
 # --- Figures of fits and data ----------------------------------------------------------------------------------------
@@ -68,7 +69,7 @@ def fit(
     ----------
     path : where to write the figure, .png, .svg or .pdf. ax : axes to draw on instead of a new figure (one data set).
     title : of the figure. width : mm (default: one column, two for r beyond 20 Å). A fit of several data sets has one
-    panel per data set.
+    panel per data set, and one per pattern beside them.
 
     Raises
     ------
@@ -91,9 +92,12 @@ def fit(
     kind = format_of(path)
     several = len(result.datasets[0].model.phases) > 1
     shares = [one.phase_curves() if several else {} for one in result.datasets]
-    figure, axes = _stacked_panels(result.datasets, ax, width, list(shares[0]))
-    for one, panel, curves in zip(result.datasets, axes, shares, strict=True):
+    figure, axes = _stacked_panels(result.datasets, ax, width, list(shares[0]), len(result.patterns))
+    count = len(result.datasets)
+    for one, panel, curves in zip(result.datasets, axes[:count], shares, strict=True):
         _draw_fit(panel, one, result.rw if len(axes) == 1 else one.rw, {name: pdf.G for name, pdf in curves.items()})
+    for pattern, panel in zip(result.patterns, axes[count:], strict=True):
+        draw_pattern(panel, pattern)
     add_title(figure, title)
     return finished(figure, path, kind)
 
@@ -298,15 +302,16 @@ def _colour(k: int) -> str:
 
 
 def _stacked_panels(
-    datasets: Sequence[DatasetFit], ax: Any, width: float | None, names: Sequence[str]
+    datasets: Sequence[DatasetFit], ax: Any, width: float | None, names: Sequence[str], more: int = 0
 ) -> tuple[Figure, list[Any]]:
-    """Return a figure and a panel for each data set, higher for every curve below the first."""
+    """Return a figure and a panel for each data set, higher for every curve below the first, and `more` panels."""
     width = column(max(float(one.data.r[-1]) for one in datasets), width)
     least = 1 + min(0.2 * len(names), 1.6)
     height = max(panel_height(width) * least, 25.0 + 5.0 * len(names))
     if names and not beside(names, width):
         height += LINE * len(names) * (1 + int(max(text_width(name, SMALL) for name in names) / (width * 2.2)))
-    return new_panels(len(datasets), ax, width, height * len(datasets))
+    count = len(datasets) + more
+    return new_panels(count, ax, width, height * count)
 
 
 def _draw_fit(ax: Any, one: DatasetFit, rw: float, shares: Mapping[str, Array] | None = None, name: str = "") -> None:

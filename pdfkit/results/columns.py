@@ -18,6 +18,7 @@ from pdfkit.io.hdf5 import version
 from pdfkit.model.params import why_held
 
 if TYPE_CHECKING:
+    from pdfkit.results.patterns import PatternFit
     from pdfkit.results.result import DatasetFit, FitResult
 
 
@@ -30,6 +31,10 @@ def write_fit_columns(path: AnyPath, result: FitResult) -> tuple[Path, ...]:
         target = file.with_name(f"{file.stem}_{one.name}{file.suffix}") if several else file
         columns = columns_of(one)
         write_columns(target, list(columns), list(columns.values()), _column_header(result, one))
+        out.append(target)
+    for pattern in result.patterns:
+        target, columns = file.with_name(f"{file.stem}_{pattern.name}{file.suffix}"), pattern.columns()
+        write_columns(target, list(columns), list(columns.values()), _pattern_header(result, pattern))
         out.append(target)
     return tuple(out)
 
@@ -78,6 +83,24 @@ def _column_header(result: FitResult, one: DatasetFit) -> list[str]:
     lines += [f"{SPELLED.get(name, name)} = {getattr(instrument, name)!r}" for name in plain]
     lines += [_parameter_line(name, par) for name, par in result.params.items()]
     return [*lines, *(f"remark: {remark}" for remark in result.remarks)]
+
+
+def _pattern_header(result: FitResult, one: PatternFit) -> list[str]:
+    """Return what was fitted of a pattern, as lines that `read_columns` and `read_intensity` understand."""
+    wavelength = getattr(one.measured, "known_wavelength", None)
+    return [
+        f"fit of I(Q) by pdfkit {version('pdfkit-scattering')}",
+        f"data = {one.data.name or one.name}",
+        f"probe = {one.measured.probe}",
+        *([] if wavelength is None else [f"wavelength = {wavelength!r}"]),
+        f"rw = {one.rw:.6g}",
+        f"reduced_chi2 = {one.reduced_chi2:.6g}",
+        f"n_independent = {one.count}",
+        f"errors_from = {one.errors_from}",
+        *(f"{name} = {value!r} ± {error:.3g}" for name, (value, error) in one.linear.items()),
+        *(_parameter_line(name, par) for name, par in result.params.items()),
+        *(f"remark: {text}" for text in (one.measured.assumed, *one.remarks)),
+    ]
 
 
 def _parameter_line(name: str, par: Any) -> str:

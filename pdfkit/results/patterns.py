@@ -88,7 +88,7 @@ class PatternFit(PosedPattern):
                     f"the scale of {name.removesuffix('.scale')} came out as {value:.3g} ± {error:.2g}: these data and "
                     "G(r) contradict each other, or the background takes what the particles are"
                 )
-        return tuple(f"{self.name}: {text}" for text in (*out, self.measured.assumed))
+        return tuple(f"{self.name}: {text}" for text in out)
 
     def to_dataframe(self) -> DataFrame:
         """Return Q, Iobs, Icalc, Idiff, background and dI as a `pandas.DataFrame`."""

@@ -80,6 +80,8 @@ def sections(result: FitResult) -> list[Section]:
     out = []
     if len(result.datasets) > 1:
         out.append(_datasets(result))
+    if result.patterns:
+        out.append(_patterns(result))
     out += _parameters(result)
     out.append(_fractions(result))
     out += _restraints(result)
@@ -135,6 +137,31 @@ def _datasets(result: FitResult) -> Section:
     return Section("data sets (Rw without weights)", tuple(rows))
 
 
+def _patterns(result: FitResult) -> Section:
+    """Return what every data set says: how far it is off, and what share of the independent numbers it carries."""
+    rows = [("", "Q (Å⁻¹)", "points", "independent", "χ²red", "noise/errors", "errors from", "Rw")]
+    pdfs = result.n_independent - sum(one.count for one in result.patterns)
+    chi2 = result.chi2 - sum(one.chi2 for one in result.patterns)
+    count = sum(len(one.data) for one in result.datasets)
+    sources = {"spectrum": "residual", "misfit": "misfit"}
+    source, size = sources.get(result.errors_from, result.errors_from), result.datasets[0].size
+    own = (
+        f"{chi2 / pdfs:.3g}",
+        f"{size:.3g}" if result.errors_from in ("cov", "dG") else "1",
+        source,
+        f"{result.rw:.4f}",
+    )
+    rows.append(("G(r)", "", str(count), f"{pdfs:.0f}", *own))
+    lines = []
+    for one in result.patterns:
+        span, errors = f"{one.data.Q[0]:.3g} to {one.data.Q[-1]:.3g}", f"{one.reduced_chi2:.3g}"
+        about = (str(len(one.data)), str(one.count), errors, f"{one.size:.3g}", one.errors_from, f"{one.rw:.4f}")
+        rows.append((one.name, span, *about))
+        found = ", ".join(f"{name} {uncertain(*pair)}" for name, pair in one.linear.items())
+        lines += [f"{one.name}: {found}.", f"{one.name}: {one.measured.assumed}."]
+    return Section("patterns beside G(r): each weighs by its own noise", tuple(rows), tuple(lines))
+
+
 VARIABLES = "variables of the fit"
 
 
@@ -143,6 +170,7 @@ def _parameters(result: FitResult) -> list[Section]:
     several = len(result.datasets) > 1
     phases = {phase.name: phase for phase in result.datasets[0].model.phases}
     sets = {one.name for one in result.datasets} if several else set()
+    sets |= {one.name for one in result.patterns}
     groups: dict[str, list[tuple[str, Any]]] = {}
     for name, par in result.params.items():
         head, _, rest = name.partition(".")

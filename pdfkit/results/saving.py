@@ -11,7 +11,8 @@
       model/                    the refined model as JSON (what `load_result` reads) and every phase as CIF
       recipe/ inputs/ versions/ what was asked for, SHA-256 of the input files, versions of the programs
 
-A fit of several data sets has data, phases, partials and model once per data set, in `dataset_<name>`.
+A fit of several data sets has data, phases, partials and model once per data set, in `dataset_<name>`. A pattern beside
+G(r) is a `pattern_<name>`, with curves and, as JSON, its model.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import json
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,11 @@ from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write
 from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, make_parameters
+from pdfkit.model.pattern import PatternModel
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES, OURS
 from pdfkit.model.restraints import Restrained, Restraint
 from pdfkit.results.columns import free_name, shares_of
+from pdfkit.results.patterns import PatternFit
 from pdfkit.results.problem import FitProblem, FitSettings
 from pdfkit.results.result import DatasetFit, FitResult
 from pdfkit.results.tables import (
@@ -86,6 +89,8 @@ def save_result(
         for k, one in enumerate(datasets):
             entry[f"dataset_{one.name}"] = Group("NXsubentry", _dataset(k, one), {"default": "data"})
         default = f"dataset_{datasets[0].name}"
+    for pattern in result.patterns:
+        entry[f"pattern_{pattern.name}"] = _pattern(pattern)
     entry["parameters"] = parameters_group(result.params)
     entry["covariance"] = _matrix("covariance of the free parameters", "covariance", result.free, result.covariance)
     entry["correlation"] = _matrix("correlation of the free parameters", "correlation", result.free, result.correlation)
@@ -181,6 +186,29 @@ def _dataset(position: int, one: DatasetFit) -> dict[str, Group | Field]:
     }
 
 
+def _pattern(one: PatternFit) -> Group:
+    """Return a pattern beside G(r): curves to look at, and all of it as JSON."""
+    unit = {"units": "1/angstrom", "long_name": "Q (Å⁻¹)"}
+    curves = {
+        "observed": one.data.I,
+        "calculated": one.calc,
+        "difference": one.difference,
+        "background": one.background,
+    }
+    title = f"I(Q), measured and calculated ({one.name}), reduced χ² = {one.reduced_chi2:.3g}"
+    fields_of = {name: Field(I) for name, I in curves.items()}
+    data = nxdata(title, ("Q", Field(one.data.Q, unit)), fields_of, {"observed": Field(one.sigma)})
+    whole = {f.name: getattr(one, f.name) for f in fields(one)}
+    return Group("NXsubentry", {"data": data, "json": Field(serial.dumps(whole))}, {"default": "data"})
+
+
+def _read_pattern(group: Group) -> PatternFit:
+    found = serial.loads(group.text("json"))
+    if not isinstance(found, dict) or not isinstance(found.get("model"), PatternModel):
+        raise ReadError(group.source, f"{group.where} holds no pattern: {AGAIN}")
+    return PatternFit(**found)
+
+
 def _curves_of(pdf: PDF) -> dict[str, Array]:
     """Return r, G and, where they are known, dG of a curve."""
     return {"r": pdf.r, "G": pdf.G, **({} if pdf.dG is None else {"dG": pdf.dG})}
@@ -229,7 +257,8 @@ def _summary(result: FitResult) -> Group:
     members["search"] = Field(json.dumps(result.search))
     members["grid"] = Field(result.problem.settings.grid)
     weights = result.problem.settings.weights
-    members["weights"] = Field([float(weights.get(one.name, 1.0)) for one in result.datasets])
+    members["weights"] = Field([float(weights.get(name, 1.0)) for name in _names(result)])
+    members["sizes"] = Field([one.size for one in result.datasets])
     members["converged"] = Field(result.converged)
     members["describes"] = Field(result.describes)
     members["restraint_scale"] = Field(result.problem.restraint_scale or 1.0)
@@ -240,6 +269,11 @@ def _summary(result: FitResult) -> Group:
     members["remarks"] = Field(list(result.remarks))
     members["at_bounds"] = Field(list(result.at_bounds))
     return Group("NXcollection", members)
+
+
+def _names(result: FitResult) -> list[str]:
+    """Return the names of all data sets, patterns last."""
+    return [*(one.name for one in result.datasets), *(one.name for one in result.patterns)]
 
 
 def _restraints(result: FitResult) -> str:
@@ -271,10 +305,13 @@ def _result(entry: Group) -> FitResult:
     datasets = [one for _, one in sorted((_read_dataset(group) for group in groups), key=lambda one: one[0])]
     if not datasets:
         raise ReadError(entry.source, f"it holds no data: {AGAIN}")
+    patterns = tuple(_read_pattern(entry.group(name)) for name in entry.members if name.startswith("pattern_"))
     _complete(params, datasets)
     for one in datasets:
         _check_model(entry, params, one, len(datasets) > 1)
     fit = entry.group("fit")
+    if "sizes" in fit:
+        datasets = [replace(one, size=size) for one, size in zip(datasets, fit.array("sizes").tolist(), strict=True)]
     numbers = {name: fit.number(name) for name in _NUMBERS}
     if below := [name for name, value in numbers.items() if value < 0]:
         raise ReadError(entry.source, f"{below[0]} of the fit is below 0: {AGAIN}")
@@ -283,9 +320,10 @@ def _result(entry: Group) -> FitResult:
     problem = FitProblem(
         tuple(datasets),
         bool(fit.number("use_errors")) if "use_errors" in fit else errors != "misfit",
-        _settings(fit, datasets, bool(numbers["whitened"])),
+        _settings(fit, [*datasets, *patterns], bool(numbers["whitened"])),
         _read_restraints(fit),
         fit.number("restraint_scale") if "restraint_scale" in fit else 1.0,
+        patterns=patterns,
     )
     return FitResult(
         params=params,
@@ -293,6 +331,7 @@ def _result(entry: Group) -> FitResult:
         values=np.array([float(params[name].value) for name in free]),
         covariance=covariance,
         datasets=tuple(datasets),
+        patterns=patterns,
         rw=numbers["rw"],
         chi2=numbers["chi2"],
         reduced_chi2=numbers["reduced_chi2"],
@@ -338,9 +377,9 @@ def _check_model(entry: Group, params: Parameters, one: DatasetFit, several: boo
             )
 
 
-def _settings(fit: Group, datasets: Sequence[DatasetFit], whitened: bool) -> FitSettings:
+def _settings(fit: Group, datasets: Sequence[DatasetFit | PatternFit], whitened: bool) -> FitSettings:
     """Return the settings of a fit; files of before say neither the grid nor how noise was found."""
-    found = any(one.noise is not None for one in datasets)
+    found = any(getattr(one, "noise", None) is not None for one in datasets)
     noise = fit.text("noise") if "noise" in fit else "estimated" if found else "given"
     grid = fit.text("grid") if "grid" in fit else "data"
     known = fit.array("weights").tolist() if "weights" in fit else [1.0] * len(datasets)

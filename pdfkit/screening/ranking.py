@@ -13,6 +13,7 @@ from pdfkit._table import frame, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.fitting.comparison import INDISTINGUISHABLE, Comparison
+from pdfkit.model.measured import MeasuredPattern
 from pdfkit.particles.particle import Particle
 from pdfkit.results.result import FitResult
 from pdfkit.screening.rows import NAN, ORDER, RankingRow, Stage, evidence_of, noise_of
@@ -30,9 +31,10 @@ class Ranking:
 
     rows : one `RankingRow` for each candidate. stages : how many candidates went through each stage. data : G(r) in the
     range of the fits (r in Å, G in Å⁻²). settings : how each candidate was fitted, a `pdfkit.screening.ScreenFit`.
-    noise : what misfits are measured by, "known" (the errors of the data) or "misfit" (the best misfit). threshold :
-    difference of ln Z below which candidates cannot be told apart. composition : what was known of it, a
-    `pdfkit.screening.Composition`. particles : atoms of every candidate that was fitted, by key.
+    noise : what misfits are measured by, "known" (the errors of the data), "misfit" (the best misfit), or with patterns
+    "misfit of" some of the data sets. threshold : difference of ln Z below which candidates cannot be told apart.
+    composition : what was known of it, a `pdfkit.screening.Composition`. patterns : what was compared beside G(r), by
+    name. particles : atoms of every candidate that was fitted, by key.
 
     Example
     -------
@@ -56,11 +58,12 @@ class Ranking:
     threshold: float = INDISTINGUISHABLE
     composition: Composition = field(default_factory=Composition)
     particles: Mapping[str, Particle] = field(default_factory=dict, repr=False)
+    patterns: Mapping[str, MeasuredPattern] = field(default_factory=dict, repr=False)
 
     @property
     def problem(self) -> Problem:
         """The data and the settings of the fits, as a worker gets them."""
-        return Problem(self.data, self.settings)
+        return Problem(self.data, self.settings, self.patterns)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -209,4 +212,4 @@ def ranked(
         return ORDER.index(row.stage), figure if math.isfinite(figure) else math.inf, place[id(row)]
 
     about = (problem.data, problem.fit, noise, limits.threshold, composition, dict(particles))
-    return Ranking(tuple(sorted(judged, key=order)), tuple(stages), *about)
+    return Ranking(tuple(sorted(judged, key=order)), tuple(stages), *about, patterns=problem.patterns)

@@ -11,6 +11,7 @@ from typing import Any
 from pdfkit import _checks
 from pdfkit.fitting.comparison import MISFIT
 from pdfkit.fitting.evidence import SMALLEST_RW
+from pdfkit.screening import beside
 from pdfkit.screening.candidates import Entry
 from pdfkit.screening.settings import Composition
 from pdfkit.screening.tasks import Record
@@ -27,15 +28,15 @@ LISTED = 5
 class RankingRow:
     """One candidate of a ranking.
 
-    name, formula, atoms, family : what it is; key : a hash of its atoms. kind : "candidate", "null" or "mixture".
-    stage : how far it came, "fit", "scale", "match" or "failed". rw, chi2, reduced_chi2, n_independent, n_free,
-    errors_from, nfev, converged : as in `FitResult` (NaN, 0 and False where there was no fit). values : parameter →
-    (value, standard error or NaN) in the units of the model (Å, Å²), without the name of the phase. occam : ln of the
-    part of its priors that data leave it, with noise of the size of its misfit. lnz, delta : ln Z and how far it lies
-    below that of the best row (see `pdfkit.screen`). indistinguishable : whether the data cannot
-    tell it from the best. ratio : cations per anion; mass : g/mol; ratio_fits, mass_fits : whether these agree with
-    what was measured, None if nothing was. remarks : why it failed, what to know. parts : names of the two candidates
-    of a mixture.
+    name, formula, atoms, family : what it is; key : a hash of its atoms. kind : "candidate", "null" or "mixture". stage
+    : how far it came, "fit", "scale", "match" or "failed". rw, chi2, reduced_chi2, n_independent, n_free, errors_from,
+    nfev, converged : as in `FitResult` (NaN, 0 and False where there was no fit). values : parameter → (value, standard
+    error or NaN) in the units of the model (Å, Å²), without the name of the phase. beside : with patterns, of each data
+    set ("" is G(r)) χ², its independent numbers, and whether the size of its errors is known. occam : ln of the part of
+    its priors that data leave it, with noise of the size of its misfit. lnz, delta : ln Z and how far it lies below
+    that of the best row (see `pdfkit.screen`). indistinguishable : whether the data cannot tell it from the best. ratio
+    : cations per anion; mass : g/mol; ratio_fits, mass_fits : whether these agree with what was measured, None if
+    nothing was. remarks : why it failed, what to know. parts : names of the two candidates of a mixture.
 
     Example
     -------
@@ -66,6 +67,7 @@ class RankingRow:
     nfev: int = 0
     converged: bool = False
     values: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    beside: Mapping[str, tuple[float, float, bool]] = field(default_factory=dict)
     occam: float = NAN
     lnz: float = NAN
     delta: float = NAN
@@ -78,7 +80,8 @@ class RankingRow:
     parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
+        for name in ("values", "beside"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _checks.reduced(self)
@@ -143,7 +146,8 @@ _KEPT: Mapping[str, type[Any]] = {
 def _with_record(row: RankingRow, stage: str, record: Record) -> RankingRow:
     if "error" in record:
         return replace(row, stage="failed", remarks=(str(record["error"]),))
-    kept = {name: kind(record[name]) for name, kind in _KEPT.items() if name in record}
+    kept: dict[str, Any] = {name: kind(record[name]) for name, kind in _KEPT.items() if name in record}
+    kept["beside"] = {name: (c, n, bool(known)) for name, (c, n, known) in record.get("parts", {}).items()}
     values = {name: (float(v), NAN if e is None else float(e)) for name, (v, e) in record["values"].items()}
     return replace(
         row, stage=stage, values=values, remarks=(*row.remarks, *map(str, record.get("remarks", ()))), **kept
@@ -159,6 +163,9 @@ def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
     A mixture is one of n(n − 1)/2 pairs of n candidates: with both kinds equally likely before the data, each pair is
     less likely than each candidate by (n − 1)/2.
     """
+    if row.beside:
+        trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
+        return beside.ln_likelihood(row.beside, noise) + row.occam - trials
     chi2 = max(row.reduced_chi2 * max(1.0, row.n_independent - row.n_free), 1e-300)
     if row.rw < SMALLEST_RW:
         chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
@@ -170,8 +177,13 @@ def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
 
 
 def noise_of(rows: Iterable[RankingRow]) -> str:
-    """Return "known" where the data bring errors and the best candidate fits within them, else "misfit"."""
+    """Return "known" where the data bring errors and the best candidate fits within them, else "misfit".
+
+    With patterns each data set by itself: `pdfkit.screening.beside.noise_of`.
+    """
     rows = list(rows)
+    if all(row.beside for row in rows) and rows:
+        return beside.noise_of([row.beside for row in rows])
     if any(row.errors_from == "misfit" for row in rows):
         return "misfit"
     best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)

@@ -43,7 +43,7 @@ from pdfkit.screening.tasks import Problem, Record, check_parameters, check_prob
 @shows_options(*settings.GROUPS.values())
 def screen(
     candidates: Any,
-    data: PDF,
+    data: PDF | Mapping[str, Any],
     *,
     fit: ScreenFit | None = None,
     limits: Limits | None = None,
@@ -65,7 +65,8 @@ def screen(
     candidates : any iterable, taken one by one, of particles, file names, (name, error) pairs, or whatever
         `Particle.from_structure` takes; or a folder of xyz, CIF… files. What cannot be computed is a row that says why;
         the same atoms at the same places are one row that names the others.
-    data : measured G(r).
+    data : measured G(r); or a dict of it and of patterns, as for `pdfkit.fit`: {"pdf": G, "saxs": I, "xrd": P}. The
+        stages match and scale look at G(r) alone, the fits at all.
     options : any of the options below by name, such as rmin=2, free=["scale", "Uiso"], workers=2.
     fit : `pdfkit.screening.ScreenFit`, how each candidate is fitted: free, rmin, rmax (Å), start, ties, bounds, …
     limits : `Limits`, which candidates go on and what is ranked beside them: keep, mixtures, null, threshold.
@@ -169,7 +170,7 @@ def _finalists(finalists: Any, source: Any, options: Mapping[str, Any]) -> tuple
         raise PdfkitError(
             f"some of the finalists were not fitted in this ranking of {data.name or 'the data'}: screen them first"
         )
-    if not isinstance(source, PDF) or isinstance(finalists, int):
+    if not isinstance(source, PDF | Mapping) or isinstance(finalists, int):
         raise PdfkitError(
             "confusion needs either a number and a ranking, or particles and a PDF: give one of these pairs"
         )

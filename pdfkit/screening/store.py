@@ -28,7 +28,9 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_entry
 from pdfkit.model import serial
+from pdfkit.model.measured import MeasuredPattern
 from pdfkit.particles.particle import Particle
+from pdfkit.screening.beside import OF
 from pdfkit.screening.ranking import Ranking
 from pdfkit.screening.rows import KINDS, ORDER, RankingRow, Stage
 from pdfkit.screening.settings import Composition, ScreenFit
@@ -71,6 +73,8 @@ def _rows(rows: Sequence[RankingRow]) -> Group:
         columns[name] = Field(np.array([_MAYBE[getattr(row, name)] for row in rows], dtype=np.int8))
     columns["remarks"] = Field([json.dumps(row.remarks, ensure_ascii=False) for row in rows])
     columns["parts"] = Field([json.dumps(row.parts, ensure_ascii=False) for row in rows])
+    if any(row.beside for row in rows):
+        columns["beside"] = Field([json.dumps(dict(row.beside), ensure_ascii=False) for row in rows])
     return Group("NXcollection", columns)
 
 
@@ -154,6 +158,7 @@ def _setting(ranking: Ranking) -> Group:
         "noise": Field(ranking.noise),
         "threshold": Field(ranking.threshold),
         "problem": Field(ranking.problem.digest()),
+        **({"patterns": Field(serial.dumps(ranking.patterns))} if ranking.patterns else {}),
     }
     return Group("NXcollection", members)
 
@@ -191,16 +196,39 @@ def _ranking(entry: Group) -> Ranking:
     columns = (_counts(funnel, name) for name in ("entered", "failed", "kept"))
     names = _known(funnel, "name", _texts(funnel, "name"), STAGES)
     stages = [Stage(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
+    patterns = _read_patterns(setting)
     return Ranking(
         rows=_read_rows(entry.group("rows"), entry.group("parameters")),
         stages=tuple(stages),
         data=data,
         settings=_read_settings(setting, data),
-        noise=_known(setting, "noise", (setting.text("noise"),), ("known", "misfit"))[0],
+        patterns=patterns,
+        noise=_read_noise(setting, patterns),
         threshold=setting.number("threshold"),
         composition=Composition(**composition),
         particles=_read_candidates(entry.group("candidates")),
     )
+
+
+def _read_patterns(setting: Group) -> dict[str, MeasuredPattern]:
+    """Return the patterns beside G(r); files without any say nothing of them."""
+    found = serial.loads(setting.text("patterns")) if "patterns" in setting else {}
+    if not isinstance(found, dict) or not all(isinstance(one, MeasuredPattern) for one in found.values()):
+        raise ReadError(setting.source, f"its patterns are none: {_AGAIN}")
+    return found
+
+
+def _read_noise(setting: Group, patterns: Mapping[str, MeasuredPattern]) -> str:
+    noise = setting.text("noise")
+    if patterns and noise.startswith(OF):
+        _known(setting, "noise", tuple(noise.removeprefix(OF).split(", ")), ("G(r)", *patterns))
+        return noise
+    return _known(setting, "noise", (noise,), ("known", "misfit"))[0]
+
+
+def _of_row(text: str) -> dict[str, tuple[float, float, bool]]:
+    """Return what a row says of each data set."""
+    return {name: (float(chi2), float(n), bool(known)) for name, (chi2, n, known) in json.loads(text).items()}
 
 
 # Words of files of before.
@@ -264,6 +292,8 @@ def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
     maybe = {code: value for value, code in _MAYBE.items()}
     columns.update({name: [maybe[int(v)] for v in table.array(name)] for name in ("ratio_fits", "mass_fits")})
     columns.update({name: [tuple(json.loads(v)) for v in _texts(table, name)] for name in ("remarks", "parts")})
+    if "beside" in table:
+        columns["beside"] = [_of_row(text) for text in _texts(table, "beside")]
     names = _texts(parameters, "names")
     value, error = parameters.array("value", 2), parameters.array("error", 2)
     out = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -24,6 +24,7 @@ from pdfkit._table import csv_text
 from pdfkit._workers import Job
 from pdfkit.data.covariance import Covariance
 from pdfkit.particles.particle import Particle
+from pdfkit.screening.beside import missed, simulated, with_curves
 from pdfkit.screening.ranking import Ranking
 from pdfkit.screening.rows import RankingRow, evidence_of
 from pdfkit.screening.run import Clock, Journal, opened
@@ -110,19 +111,20 @@ class Study:
     particles: tuple[Particle, ...]
 
 
-def refit(study: Study, curves: Sequence[Array]) -> list[Record]:
-    """Return the fits of all finalists to each of the simulated curves."""
+def refit(study: Study, curves: Sequence[tuple[Array, Mapping[str, Array]]]) -> list[Record]:
+    """Return the fits of all finalists to each of the simulated measurements: G(r), and the patterns beside it."""
     out: list[Record] = []
-    for G in curves:
-        problem = replace(study.problem, data=replace(study.problem.data, G=G))
+    for G, patterns in curves:
+        data, beside = replace(study.problem.data, G=G), with_curves(study.problem.patterns, patterns)
+        problem = replace(study.problem, data=data, patterns=beside)
         out.append({"fits": [_brief(record) for record in run_chunk(problem, "fit", study.particles)]})
     return out
 
 
 def _brief(record: Record) -> Record | None:
     """Return what the evidence needs; None for a fit that failed."""
-    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from")
-    return None if "error" in record else {name: record[name] for name in wanted}
+    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from", "parts")
+    return None if "error" in record else {name: record[name] for name in wanted if name in record}
 
 
 def study_confusion(
@@ -146,8 +148,9 @@ def study_confusion(
                 if known is not None and weighable(known):
                     yield Job([key], results=[known])
                     continue
-                curve = result.calc.G + noise(np.random.default_rng([seed, true, repeat]))
-                yield Job([key], (study,), (curve,))
+                rng = np.random.default_rng([seed, true, repeat])
+                curve = result.calc.G + noise(rng)
+                yield Job([key], (study,), ((curve, simulated(result, ranking.patterns, rng)),))
 
     first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     clock = Clock("confusion", n * repeats, work.progress)
@@ -171,7 +174,9 @@ def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Arr
     lnz = np.full(len(fits), -math.inf)
     for k, fit in enumerate(fits):
         if fit is not None:
-            lnz[k] = evidence_of(RankingRow("", "", **fit), ranking.noise)
+            parts = {name: (c, n, bool(known)) for name, (c, n, known) in fit.get("parts", {}).items()}
+            plain = {name: value for name, value in fit.items() if name != "parts"}
+            lnz[k] = evidence_of(RankingRow("", "", beside=parts, **plain), ranking.noise)
     if not np.isfinite(lnz).any():
         return None, np.zeros(len(fits), dtype=np.int64)
     winner = true if lnz[true] > lnz.max() - EQUAL else int(np.argmax(lnz))
@@ -186,8 +191,12 @@ def noise_source(ranking: Ranking) -> tuple[Callable[[np.random.Generator], Arra
     data, used = ranking.data, ranking.settings.use_errors
     size = np.ones(len(data)) if data.dG is None or not used or data.cov is not None else data.dG
     base = data.cov if data.cov is not None and used else Covariance.white(data.instrument, float(data.r[-1]))
-    if ranking.noise != "known":
-        size = size * math.sqrt(ranking.best(1, kind="candidate")[0].reduced_chi2)
+    best = ranking.best(1, kind="candidate")[0]
+    if best.beside:
+        chi2, count, _ = best.beside[""]
+        size = size * (math.sqrt(chi2 / count) if missed("", ranking.noise) else 1.0)
+    elif ranking.noise != "known":
+        size = size * math.sqrt(best.reduced_chi2)
     root = _root(base)
 
     def draw(rng: np.random.Generator) -> Array:

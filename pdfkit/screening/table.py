@@ -51,11 +51,17 @@ def _head(ranking: Ranking) -> list[str]:
     known = "The size of the noise is that of the errors of the data."
     misfit = "The size of the noise is taken from the best fit: there are no errors, or no candidate fits within them."
     alike = len(ranking.indistinguishable)
-    said = [f"The range holds {independent:.0f} independent points.", known if ranking.noise == "known" else misfit]
+    size = known if ranking.noise == "known" else misfit
+    if ranking.noise not in ("known", "misfit"):
+        size = f"The size of the noise is that of the errors of the data, and elsewhere the {ranking.noise}."
+    said = [f"The range holds {independent:.0f} independent points.", size]
     if alike:
         told = "there is no other" if alike == 1 else f"the data cannot tell these {alike} apart"
         said.append(f"* marks the best and all within {ranking.threshold:g} of it in ln Z: {told}.")
     lines += textwrap.wrap(" ".join(said), WIDTH)
+    lines += [
+        line for name, one in ranking.patterns.items() for line in textwrap.wrap(f"{name}: {one.assumed}.", WIDTH)
+    ]
     return lines
 
 
@@ -69,8 +75,10 @@ STAGES = {
 
 
 def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
-    composition, with_chi2 = ranking.composition, ranking.noise == "known"
+    composition, with_chi2 = ranking.composition, ranking.noise == "known" and not ranking.patterns
+    names = ["", *ranking.patterns] if ranking.patterns else []
     head = ["", "", "candidate", "", "formula", "atoms", "Rw", *(["χ²red"] if with_chi2 else []), "ΔlnZ", "k", "exp. %"]
+    head += [f"χ² {name}" if name else "χ² G(r)" for name in names]
     head += ["ratio"] * (composition.ratio is not None) + ["mass"] * (composition.mass is not None)
     out = [head]
     for k, row in enumerate(rows, start=1):
@@ -83,9 +91,16 @@ def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
         ]
         cells += [str(row.atoms), f"{row.rw:.4f}", *([_number(row.reduced_chi2, 3)] if with_chi2 else [])]
         cells += [_number(row.delta, 4), str(row.n_free or ""), _expansion(row)]
+        cells += [_number(_reduced(row, name), 3) for name in names]
         cells += _checks(composition, row)
         out.append(cells)
     return out
+
+
+def _reduced(row: RankingRow, name: str) -> float:
+    """Return the reduced χ² of a data set, NaN where its errors are not known or it was not fitted."""
+    chi2, count, known = row.beside.get(name, (math.nan, 1.0, False))
+    return chi2 / count if known else math.nan
 
 
 def _expansion(row: RankingRow) -> str:
@@ -166,6 +181,8 @@ def columns_of_rows(ranking: Ranking) -> dict[str, list[Any]]:
     """Return the rows as columns: what each is, then a value and an error for every parameter, then remarks."""
     rows = ranking.rows
     out: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in COLUMNS[1:]}
+    for name in ranking.patterns:
+        out[f"{name} reduced_chi2"] = [_reduced(row, name) for row in rows]
     for name in parameter_names(rows):
         pairs = [row.values.get(name, (math.nan, math.nan)) for row in rows]
         out |= {name: [value for value, _ in pairs], f"{name} error": [error for _, error in pairs]}

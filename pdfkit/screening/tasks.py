@@ -10,18 +10,19 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
-from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.datasets import Data
 from pdfkit.fitting.evidence import occam
 from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.model.measured import MeasuredPattern
 from pdfkit.model.model import Model
 from pdfkit.model.params import apply_choices
 from pdfkit.particles.counting import EXACT_ATOMS, WIDTH
@@ -30,6 +31,7 @@ from pdfkit.phases.cluster import EXPANSION_RANGE, Cluster
 from pdfkit.results import problem as results_problem
 from pdfkit.results.problem import FitSettings
 from pdfkit.results.result import FitResult
+from pdfkit.screening import beside
 from pdfkit.screening.settings import ScreenFit
 
 # --- What a worker does to a candidate -------------------------------------------------------------------------------
@@ -65,17 +67,23 @@ FACTORS = (0.4, 0.63, 1.0, 1.6, 2.5)
 class Problem:
     """What candidates are fitted to and how; small enough to travel with every chunk of candidates.
 
-    data : the points in range. fit : the settings of every fit.
+    data : the points in range. fit : the settings of every fit. patterns : beside G(r), by name.
     """
 
     data: PDF
     fit: ScreenFit
+    patterns: Mapping[str, MeasuredPattern] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, data: PDF, fit: ScreenFit) -> Problem:
+    def of(cls, data: Any, fit: ScreenFit) -> Problem:
         """Return the problem that the range of `fit` makes of the data. PdfkitError where no data are in it."""
-        _checks.instance("data", data, PDF, "a PDF, as read_pdf returns it, after the candidates")
-        return cls(data.crop(fit.rmin, fit.rmax), fit)
+        pdf, patterns = beside.split(data)
+        return cls(pdf.crop(fit.rmin, fit.rmax), fit, patterns)
+
+    @property
+    def fitted(self) -> Data:
+        """What a candidate is fitted to."""
+        return {"pdf": self.data, **self.patterns} if self.patterns else self.data
 
     def digest(self) -> str:
         """Return a hash of all that results depend on, in the words of the first journals."""
@@ -91,6 +99,8 @@ class Problem:
         curves += [] if cov is None else [cov.Q, cov.weight, cov.variance, cov.modes, cov.core]
         for curve in curves:
             out.update(b"none" if curve is None else np.ascontiguousarray(curve).tobytes())
+        if self.patterns:
+            out.update(beside.digest_of(self.patterns))
         return out.hexdigest()[:32]
 
     @property
@@ -203,7 +213,7 @@ def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -
     """Return the fit of a model that stands at its start values."""
     return fit(
         model,
-        problem.data,
+        problem.fitted,
         free=problem.fit.free,
         ties=ties,
         bounds=problem.fit.bounds,
@@ -256,6 +266,7 @@ def fit_record(result: FitResult) -> Record:
         "nfev": result.nfev,
         "converged": result.converged,
         "values": values,
+        **({"parts": found} if (found := beside.parts_of(result)) else {}),
         "remarks": [*([] if result.converged else [result.message]), *result.remarks],
     }
 
@@ -368,7 +379,7 @@ def check_problem(problem: Problem) -> None:
 
 def check_parameters(problem: Problem, particle: Particle) -> None:
     """Refuse names that this candidate does not have (ParameterError), and what cannot be fitted at all."""
-    params = parameters(start_model(particle, problem))
+    params = parameters(start_model(particle, problem), problem.fitted)
     apply_choices(params, problem.fit.free, problem.fit.ties, problem.fit.bounds)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -186,3 +187,27 @@ def test_numbers_of_a_pattern_are_independent() -> None:
     assert count < 30
     model = pk.fit(START, measured(0), free=["scale"], **RANGE).problem.patterns[0]  # type: ignore[arg-type]
     assert PatternSet.of(model).count == band_of(model.measured).target.size - 1
+
+
+def test_saved_and_written_and_drawn(tmp_path: Path) -> None:
+    result = fitted(6)
+    back = pk.load_result(result.save(tmp_path / "joint.h5"))
+    assert str(back) == str(result)
+    for one, other in zip(result.patterns, back.patterns, strict=True):
+        assert np.array_equal(one.calc, other.calc)
+        assert (one.linear, one.chi2, one.size) == (other.linear, other.chi2, other.size)
+    assert back.refit().rw == pytest.approx(result.rw, rel=1e-6)
+    files = result.write_columns(tmp_path / "columns.txt")
+    assert [file.name for file in files] == ["columns.txt", "columns_saxs.txt", "columns_xrd.txt"]
+    names, values, header = pk.io.read_columns(files[2])
+    assert names[:3] == ("Q", "two_theta", "Iobs")
+    assert values.shape[0] == len(result.patterns[1].data)
+    assert header["wavelength"] == "1.5406"
+    figure = pk.plot.fit(result, tmp_path / "joint.png")
+    assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log", "linear"]
+    plain = result.to_dict()["patterns"]
+    assert [one["name"] for one in plain] == ["saxs", "xrd"]
+    text = str(result)
+    assert "patterns beside G(r): each weighs by its own noise" in text
+    assert "hard-spheres of one size" in text
+    assert list(result.patterns[0].to_dataframe()) == ["Q", "Iobs", "Icalc", "Idiff", "background", "dI"]

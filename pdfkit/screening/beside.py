@@ -1,0 +1,110 @@
+"""Patterns that candidates are compared with beside G(r): what of them a fit leaves, and how much that says.
+
+ln L is the sum over the data sets, each with −½ χ² where the best candidate fits within its errors (reduced χ² up to
+`MISFIT`), else with −½ N ln(χ²/N), the size of its noise integrated out: a pattern that no candidate describes counts
+by how much better one misses it than another. Scales of patterns are integrated out with a flat prior up to twice
+their value; their backgrounds cost every candidate the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+
+from pdfkit import _checks
+from pdfkit._checks import Array
+from pdfkit.data.curves import PDF, Intensity
+from pdfkit.errors import PdfkitError
+from pdfkit.fitting.comparison import MISFIT
+from pdfkit.model.measured import MeasuredPattern, taken_for
+from pdfkit.results.result import FitResult
+
+Parts = Mapping[str, tuple[float, float, bool]]
+"""χ², independent numbers, and whether the size of the errors is known, by the name of a data set; "" is G(r)."""
+
+OF = "misfit of "
+
+
+def split(data: Any) -> tuple[PDF, dict[str, MeasuredPattern]]:
+    """Return G(r) and the patterns beside it. PdfkitError for anything but one PDF."""
+    if not isinstance(data, Mapping):
+        return _checks.instance("data", data, PDF, "a PDF, as read_pdf returns it, after the candidates"), {}
+    patterns = {name: one for name, one in data.items() if isinstance(one, Intensity | MeasuredPattern)}
+    rest = {name: one for name, one in data.items() if name not in patterns}
+    if len(rest) != 1:
+        raise PdfkitError(
+            f"a screen compares with one G(r) and patterns beside it: {len(rest)} of these data sets are no patterns"
+        )
+    (pdf,) = rest.values()
+    known = {name: taken_for(one)[0] if isinstance(one, Intensity) else one for name, one in patterns.items()}
+    return _checks.instance("data", pdf, PDF, "a PDF, as read_pdf returns it, after the candidates"), known
+
+
+def digest_of(patterns: Mapping[str, MeasuredPattern]) -> bytes:
+    """Return a hash of patterns and of how they were measured."""
+    out = hashlib.sha256()
+    for name, one in patterns.items():
+        about = {f.name: getattr(one, f.name) for f in fields(one) if f.name != "data"}
+        out.update(f"{name} {one.kind} {one.probe} {one.data.wavelength} {sorted(about.items())}".encode())
+        for curve in (one.data.Q, one.data.I, one.data.dI):
+            out.update(b"none" if curve is None else np.ascontiguousarray(curve).tobytes())
+    return out.digest()
+
+
+def parts_of(result: FitResult) -> dict[str, list[float]]:
+    """Return what a fit leaves of every data set, as a record keeps it; nothing where it has no patterns."""
+    if not result.patterns:
+        return {}
+    (pdf,) = result.datasets
+    known = result.errors_from in ("cov", "dG")
+    beside = {one.name: [one.chi2, float(one.count), 1.0] for one in result.patterns}
+    count = result.n_independent - sum(one.count for one in result.patterns)
+    whole = result.chi2 - sum(one.chi2 for one in result.patterns)
+    return {"": [whole * (1.0 if known else pdf.size**2), count, float(known)], **beside}
+
+
+def noise_of(parts: Iterable[Parts]) -> str:
+    """Return "known", "misfit", or of which data sets the noise is the misfit of the best: "misfit of G(r), saxs"."""
+    rows = list(parts)
+    names = list(rows[0])
+    wrong = [name for name in names if min(_reduced(row[name]) for row in rows) > MISFIT]
+    if len(wrong) == len(names):
+        return "misfit"
+    return OF + ", ".join(name or "G(r)" for name in wrong) if wrong else "known"
+
+
+def _reduced(part: tuple[float, float, bool]) -> float:
+    chi2, count, known = part
+    return chi2 / count if known else math.inf
+
+
+def ln_likelihood(parts: Parts, noise: str) -> float:
+    """Return ln L of what a fit leaves, up to a constant that is common to all candidates."""
+    out = 0.0
+    for name, (chi2, count, _) in parts.items():
+        out += -0.5 * count * math.log(max(chi2, 1e-300) / count) if missed(name, noise) else -0.5 * chi2
+    return out
+
+
+def missed(name: str, noise: str) -> bool:
+    """Whether the noise of a data set is the misfit of the best candidate."""
+    return noise == "misfit" or (noise.startswith(OF) and (name or "G(r)") in noise.removeprefix(OF).split(", "))
+
+
+def simulated(result: FitResult, patterns: Mapping[str, MeasuredPattern], rng: np.random.Generator) -> dict[str, Array]:
+    """Return the patterns of a fit measured anew: with the noise of their errors, or of what the model misses."""
+    fits = {one.name: one for one in result.patterns}
+    return {
+        name: fits[name].calc + fits[name].size * fits[name].sigma * rng.standard_normal(len(one.data))
+        for name, one in patterns.items()
+    }
+
+
+def with_curves(patterns: Mapping[str, MeasuredPattern], curves: Mapping[str, Array]) -> dict[str, MeasuredPattern]:
+    """Return patterns with other intensities."""
+    return {name: replace(one, data=replace(one.data, I=curves[name])) for name, one in patterns.items()}
