@@ -111,6 +111,8 @@ def hold(residuals: Residuals, params: Parameters, first: Sequence[str] = ()) ->
     What is held varies no more in `params`, has the value it was given (`first`: names to hold rather than others, and
     these where they are), and says why ("held" in its user_data). Raises ParameterError where nothing is left.
     """
+    if residuals.complete:  # what data do not tell restraints do
+        return residuals
     for par in params.values():
         if par.vary and "held" in (par.user_data or {}):  # by a fit before, of which nothing says that it still holds
             par.user_data = {key: value for key, value in par.user_data.items() if key != "held"}

@@ -6,7 +6,6 @@ what was found to `assembly`, which makes the result.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +37,10 @@ ROUGHLY = 1e-4
 MOST_SPECTRA = 3
 MOST_PREPARED = 2
 """Fits more, at the most, because U, cell or damping ended far from where models were prepared for."""
+MOST_SETTLED = 8
+"""Fits more, at the most, until the size of noise that a fit leaves is the one by which restraints were weighed."""
+ALIKE = 0.1
+"""Share of that size which is no difference."""
 SAME = 0.05
 """Change of χ² by a second fit, beyond what is linear, up to which the spectrum before it holds: per number."""
 
@@ -182,8 +185,13 @@ def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, 
     residuals, outcome = balance.balanced(residuals, outcome, progress)
     if problem.restraints and problem.restraint_scale is None and not residuals.has_errors:
         # Without dG the size of the misfit is only known after a first fit: it sets what one σ of a restraint is worth.
-        residuals.restraint_scale = math.sqrt(residuals.misfit(residuals.curves(outcome.x)) / residuals.freedom)
-        outcome = minimise(residuals, most, progress, outcome)
+        for _ in range(MOST_SETTLED if residuals.complete else 1):
+            before = residuals.restraint_scale
+            residuals.settle(outcome.x)
+            told = replace(outcome, searched=outcome.nfev) if residuals.complete else outcome
+            outcome = minimise(residuals, most, progress, told)
+            if abs(residuals.restraint_scale - before) <= ALIKE * before:
+                break
     said: tuple[str, ...] = ()
     residuals, outcome = _settled(residuals, outcome, progress, rough)
     if rough and (outcome.converged or outcome.message == NOTHING):  # a rival may start from there, and be weighed so

@@ -16,7 +16,7 @@ from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.spectrum import spectral
-from pdfkit.fitting.whitening import Whitening, possible, whitening
+from pdfkit.fitting.whitening import Whitening, possible, shares, whitening
 from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.mapping import ParameterMap
@@ -32,6 +32,8 @@ OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 
 DESCRIBED = 0.15
 """Rw of start values from which on they are right: cell and scales."""
+ROUNDS = 30
+"""So often the size of the noise and the number of parameters that data tell are found from each other."""
 REMEMBERED = 8
 """Curves of so many x are kept: of where a fit stands, and of where it came from."""
 
@@ -217,7 +219,9 @@ class Residuals:
     def __init__(self, problem: FitProblem, mapping: ParameterMap) -> None:
         self.mapping = mapping
         self.restraints = problem.known_restraints
-        self.sets, errors = _prepared(problem, len(mapping.free))
+        # Whether restraints tell what data do not: then more may be free than there are data.
+        self.complete = any(getattr(one, "complete", False) for one in self.restraints)
+        self.sets, errors = _prepared(problem, 0 if self.complete else len(mapping.free))
         self.problem = replace(problem, settings=replace(problem.settings, errors=errors))
         self.model = self.sets[0].model
         self.patterns = [PatternSet.of(one) for one in problem.patterns]
@@ -228,6 +232,7 @@ class Residuals:
         self._known: list[Visited] = []
         self._past: list[Visited] = []
         self.wall = self._wall()
+        self.told = 0.5 * min(self.independent, float(len(mapping.free))) if self.complete else None
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
         for s in self.parts:
@@ -284,8 +289,30 @@ class Residuals:
 
     @property
     def freedom(self) -> float:
-        """Independent points less free parameters (1 at least)."""
-        return max(1.0, self.independent - len(self.mapping.free))
+        """Independent points less free parameters, or less as many as the data tell (1 at least)."""
+        told = len(self.mapping.free) if self.told is None else self.told
+        return max(1.0, self.independent - told)
+
+    def settle(self, x: Array) -> None:
+        """Find what one σ of a restraint is worth where a fit ended, without errors of the data: the size of noise.
+
+        Of parameters, those count that data tell, tr[JᵀJ(JᵀJ + K)⁻¹] with K = s²·∂ρ∂ρᵀ of restraints ρ: the noise s²
+        is χ² over the independent points less these. Source: MacKay, Neural Comput. 4, 415 (1992).
+        """
+        curves = self.last_curves(x)
+        misfit = self.misfit(curves)
+        if not self.complete:
+            self.restraint_scale = math.sqrt(misfit / self.freedom)
+            return
+        of_data = np.concatenate(self._rows(curves), axis=1)[:-1]
+        values, tangents = self.mapping(x)
+        others = self.restraint_rows(values, tangents)[:-1]
+        share = shares(of_data @ of_data.T, others @ others.T)
+        told = 0.5 * min(self.independent, float(x.size))
+        for _ in range(ROUNDS):
+            size = misfit / max(1.0, self.independent - told)
+            told = float((share / (share + size)).sum())
+        self.told, self.restraint_scale = told, math.sqrt(misfit / max(1.0, self.independent - told))
 
     def check(self) -> None:
         """Refuse a problem that has nothing to vary or too few data."""
@@ -302,10 +329,10 @@ class Residuals:
                 "parameters(model)"
             )
         points = self.count
-        if points <= len(self.mapping.free):
+        if points <= len(self.mapping.free) and not self.complete:
             raise ParameterError(
                 f"{len(self.mapping.free)} parameters are free but there are only {points} points: fix some, or widen "
-                "the range"
+                "the range; atoms of a cluster that move need a GeometryRestraint"
             )
 
     def held(self, x: Array) -> tuple[list[tuple[str, float, float, float]], list[tuple[Array, Array]]]:

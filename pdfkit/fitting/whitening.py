@@ -142,3 +142,12 @@ def _inverse_root(covariance: Array) -> Array:
     values, vectors = np.linalg.eigh(covariance)
     kept = values > SMALLEST * values[-1]
     return np.ascontiguousarray((vectors[:, kept] / np.sqrt(values[kept])).T)
+
+
+def shares(data: Array, prior: Array) -> Array:
+    """Return the eigenvalues (n,) of data (n, n) measured by prior (n, n), large where that has next to nothing."""
+    from scipy.linalg import eigh
+
+    floor = 1e-9 * float(np.trace(prior)) / prior.shape[0] + 1e-12 * float(np.trace(data)) / data.shape[0]
+    values = eigh(data, prior + floor * np.eye(prior.shape[0]), eigvals_only=True)
+    return np.asarray(np.maximum(values, 0.0))

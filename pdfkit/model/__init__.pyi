@@ -1,5 +1,6 @@
 from .bond_valence import BondValenceRestraint as BondValenceRestraint
 from .convention import Convention as Convention
+from .geometry import GeometryRestraint as GeometryRestraint
 from .model import Model as Model
 from .params import Parameters as Parameters
 from .restraints import AngleRestraint as AngleRestraint

@@ -39,6 +39,7 @@ def _types() -> Mapping[str, type[Any]]:
     from pdfkit.data.covariance import Covariance
     from pdfkit.data.curves import Intensity
     from pdfkit.model.bond_valence import BondValenceRestraint
+    from pdfkit.model.geometry import GeometryRestraint
     from pdfkit.model.measured import Powder, SmallAngle
     from pdfkit.model.pattern import PatternModel
     from pdfkit.particles.particle import Lattice, Particle
@@ -66,6 +67,7 @@ def _types() -> Mapping[str, type[Any]]:
         "bond restraint": BondRestraint,
         "angle restraint": AngleRestraint,
         "bond valence restraint": BondValenceRestraint,
+        "geometry restraint": GeometryRestraint,
         **SHAPES,
     }
 

@@ -11,11 +11,14 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.particles.counting import PairTable
 from pdfkit.particles.particle import Particle
+from pdfkit.phases._network import Network, lengths
 from pdfkit.structure.site import numbered_labels
 
 KINDS = ("atoms",)
 # Å: how far a fit looks for an atom, along each axis, and how far one can be moved at all.
 RANGE, MOST = 1.0, 10.0
+# So many displacements have a line each in a report.
+FEW = 24
 # Every pair is a peak of its own: more atoms take minutes.
 MOST_ATOMS = 1000
 # Å: two atoms that come nearer are taken to be so far apart.
@@ -84,3 +87,20 @@ class Pairs:
         cosine = delta / d[:, None]
         zero, one = np.zeros(d.size), np.ones(d.size)
         return PairTable(d, zero, one, self.pair, self.pairs, self._counts, axes=delta * cosine), cosine
+
+
+def summary(particle: Particle, displaced: Array, network: Network) -> tuple[str, ...]:
+    """Return how far atoms moved (n, 3), and the lengths of their bonds before and after, a line each."""
+    size, labels = np.sqrt((displaced**2).sum(axis=1)), numbered_labels(particle.symbols)
+    far = int(size.argmax())
+    out = [
+        f"displacements of {len(particle)} atoms: {np.sqrt((size**2).mean()):.3f} Å rms, at the most {size[far]:.3f} Å "
+        f"of {labels[far]}"
+    ]
+    symbols, after = np.array(particle.symbols), lengths(particle.xyz + displaced, network.bonds)[0]
+    kinds = np.array(["–".join(sorted(pair)) for pair in symbols[network.bonds].tolist()])
+    for kind in np.unique(kinds).tolist():
+        was, now = network.lengths[kinds == kind], after[kinds == kind]
+        before, then = (f"{one.mean():.3f} ± {one.std():.3f} Å" for one in (was, now))
+        out.append(f"{was.size} bonds {kind}: {before} before, {then} after")
+    return tuple(out)

@@ -341,6 +341,15 @@ class Phase(ABC):
         """Which quantities displace atoms by themselves."""
         return slice(0, 0)
 
+    @property
+    def many(self) -> frozenset[str]:
+        """Names of quantities that are too many for a line each in a report: `summary` tells of them."""
+        return frozenset()
+
+    def summary(self) -> tuple[str, ...]:
+        """Return lines of a report on what has no line of its own."""
+        return ()
+
     def displacements(self, tangents: Array) -> Array:
         """Return the displacements (3n, nq) of atoms, x, y, z of each in turn, along tangents (n, nq) of `moving`."""
         return np.zeros((0, tangents.shape[1]))

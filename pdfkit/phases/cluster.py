@@ -22,6 +22,7 @@ from pdfkit.particles.counting import PairTable
 from pdfkit.particles.particle import Particle
 from pdfkit.phases import _displaced
 from pdfkit.phases._displaced import Freedom, Pairs
+from pdfkit.phases._network import Network
 from pdfkit.phases._tables import Point, Tables
 from pdfkit.phases.base import Broadening, Composition, Displaced, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
@@ -234,6 +235,16 @@ class Cluster(Phase):
         first = 2 + len(self.axial or ())
         return slice(first, first + len(self.amplitudes))
 
+    @property
+    def many(self) -> frozenset[str]:
+        """Names of displacements that are too many for a line each."""
+        names = () if self.moves is None else self._freedom.names
+        return frozenset(names if len(names) > _displaced.FEW else ())
+
+    def summary(self) -> tuple[str, ...]:
+        """Return how far atoms moved, and what bonds became of it."""
+        return () if self.moves is None else _displaced.summary(self.particle, self.displaced, self.network)
+
     def displacements(self, tangents: Array) -> Array:
         """Return displacements (3n, nq) of the atoms along tangents (n, nq) of the quantities that move them."""
         return self._freedom.displaced(tangents)
@@ -295,7 +306,7 @@ class Cluster(Phase):
 
     @property
     def _of_moves(self) -> tuple[str, ...]:
-        return () if self.moves is None else ("_freedom", "_pairs")
+        return () if self.moves is None else ("_freedom", "_pairs", "network")
 
     @property
     def scatterer(self) -> Cluster:
@@ -325,6 +336,25 @@ class Cluster(Phase):
     def table(self, rmax: float | None = None) -> PairTable:
         """Return the cluster's pair distances by class, before expansion (complete up to rmax in Å; None: all)."""
         return self._memo.table(rmax, None) if self.moves is None else self._pairs.at(self._places)[0]
+
+    @cached_property
+    def network(self) -> Network:
+        """Bonds of its atoms at their first places, and the angles between them."""
+        return Network.of(self.particle)
+
+    def located(self, values: Array, tangents: Array) -> tuple[Array, Array]:
+        """Return the places of atoms (n, 3) in Å as expanded, and their derivatives (3n, nq).
+
+        values (n,), tangents (n, nq) in the order of `quantities`.
+        """
+        at = Point.of(self, values, tangents)
+        axial = 1.0 + np.array(at.axial or (0.0, 0.0, 0.0))
+        moved = self.particle.xyz + (self._freedom.displaced(at.moved).reshape(-1, 3) if self.moves else 0.0)
+        along = (moved * axial).reshape(-1, 1) * at.dstretch
+        along += at.stretch * (moved[:, :, None] * at.daxial.T).reshape(moved.size, at.nq)
+        if self.moves:
+            along += at.stretch * np.tile(axial, len(moved))[:, None] * self._freedom.displaced(at.dmoved)
+        return moved * axial * at.stretch, along
 
     @property
     def _places(self) -> Array:
@@ -394,7 +424,7 @@ class Cluster(Phase):
         slope = np.where(there, slope, 0.0)
         atoms = self._pairs.atoms
         if at.dmoved.any():
-            along = self._freedom.displaced(at.dmoved).reshape(-1, 3, at.nq)
+            along = self._freedom.displaced(at.dmoved).reshape(len(self.particle), 3, at.nq)
             rate = np.einsum("mk,mkq->mq", cosine, along[atoms[:, 0]] - along[atoms[:, 1]])
             rate[peak[:, 1] <= 0.0] = 0.0
             dpeak[:, :, 0] += rate

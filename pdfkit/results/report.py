@@ -20,6 +20,8 @@ from pdfkit.results.result import DatasetFit, FitResult
 # Correlations above this are worth a line, and so many lines are worth reading.
 STRONG = 0.8
 MAX_PAIRS = 12
+# So many terms of a restraint have a line each; of more, those of one kind share one.
+MANY = 24
 # With errors from dG, a reduced χ² above this says that the misfit is more than noise.
 MISFIT = 2.0
 # Fixed values that switch nothing on are not worth a line.
@@ -183,12 +185,14 @@ def _parameters(result: FitResult) -> list[Section]:
         heading = {"": "instrument", VARIABLES: VARIABLES}.get(owner, f"data set {owner}")
         if owner in phases:
             heading = phases[owner].heading
+            members = [one for one in members if one[0] not in phases[owner].many]
         rows = [_row(name, par, result) for name, par in members if par.vary or par.expr or is_held(par)]
         used = _strengths(result, phases[owner]) if owner in phases else ()
         fixed = ", ".join(_fixed(name, par) for name, par in members if _is_worth_naming(name, par))
         heads = (("parameter", "value", "unit", "start", "limits", ""),) if rows else ()
         rows += [(d.name, uncertain(d.value, d.stderr), d.unit, "", "", d.meaning) for d in derived.get(owner, ())]
-        out.append(Section(heading, (*heads, *rows), (*used, *((f"fixed: {fixed}",) if fixed else ()))))
+        more = phases[owner].summary() if owner in phases else ()
+        out.append(Section(heading, (*heads, *rows), (*more, *used, *((f"fixed: {fixed}",) if fixed else ()))))
     return out
 
 
@@ -255,11 +259,7 @@ def _restraints(result: FitResult) -> list[Section]:
     own = [one for one in result.restraints or () if isinstance(one, Restrained)]
     model, still = result.datasets[0].model, np.zeros((values.size, 0))
     terms = [(one, one.terms(model, names, values, still)) for one in own]
-    rows = [
-        (term.what, f"{term.value:.5g}", term.unit, term.wanted, f"{term.sigma:g}", f"{term.pull:+.2f}")
-        for _, found in terms
-        for term in found
-    ]
+    rows = [row for _, found in terms for row in _pulled(found)]
     valences: dict[str, list[Any]] = {}
     for one, found in terms:
         if isinstance(one, BondValenceRestraint):
@@ -269,13 +269,42 @@ def _restraints(result: FitResult) -> list[Section]:
     return [Section("restraints", (*heads, *rows), tuple(lines))]
 
 
+def _pulled(terms: list[Any]) -> list[tuple[str, ...]]:
+    """Return a row for each number that a restraint speaks of, or for all of a kind where they are many."""
+    kinds: dict[str, list[Any]] = {}
+    for term in terms:
+        kinds.setdefault(term.what if len(terms) > MANY else f"{len(kinds)}", []).append(term)
+    return [_of_kind(found) if len(found) > 1 else _of_term(found[0]) for found in kinds.values()]
+
+
+def _of_term(term: Any) -> tuple[str, ...]:
+    return term.what, f"{term.value:.5g}", term.unit, term.wanted, f"{term.sigma:g}", f"{term.pull:+.2f}"
+
+
+def _of_kind(terms: list[Any]) -> tuple[str, ...]:
+    """Return the means of terms of one kind, and the root of the mean square of what they pull."""
+    mean, pulls = (np.mean([getattr(one, name) for one in terms]) for name in ("value", "low"))
+    rms = math.sqrt(float(np.mean([one.pull**2 for one in terms])))
+    wanted = f"{pulls:.5g}" if all(one.low == one.high for one in terms) else "limits"
+    return (
+        f"{terms[0].what}, mean of {len(terms)}",
+        f"{mean:.5g}",
+        terms[0].unit,
+        wanted,
+        f"{terms[0].sigma:g}",
+        f"rms {rms:.2f}",
+    )
+
+
 def _correlations(result: FitResult) -> Section:
     matrix = result.correlation
-    n = len(result.free)
+    many = {f"{phase.name}.{name}" for phase in result.datasets[0].model.phases for name in phase.many}
+    shown = [i for i, name in enumerate(result.free) if name not in many]
+    n = len(shown)
     strong = [
         (float(matrix[i, j]), result.free[i], result.free[j])
-        for i in range(n)
-        for j in range(i + 1, n)
+        for k, i in enumerate(shown)
+        for j in shown[k + 1 :]
         if np.isfinite(matrix[i, j]) and abs(matrix[i, j]) > STRONG
     ]
     strong.sort(key=lambda entry: -abs(entry[0]))
