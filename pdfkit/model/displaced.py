@@ -20,8 +20,9 @@ from pdfkit.model.blocks import Block
 from pdfkit.model.cut import Grid
 from pdfkit.phases.base import Displaced, Phase
 
-# Grids whose responses are kept.
-MOST_KEPT = 4
+# Grids whose responses are kept, and nodes up to which transforms of each column cost more than a response.
+MOST_KEPT = 8
+MOST_NODES = 800
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +100,22 @@ class Response:
     def of(cls, grid: Grid, weights: Array, nodes: int) -> Self:
         """Return it for weights (npairs or 1, period) of transforms."""
         resampled = grid.first.size <= grid.count
-        return cls(tuple(_response(grid, one[None], nodes, resampled) for one in weights), resampled)
+        return cls(tuple(_response(grid, one, nodes, resampled) for one in weights), resampled)
 
 
 def _response(grid: Grid, weight: Array, nodes: int, resampled: bool) -> Array:
-    spectrum = np.zeros((nodes, grid.period))
-    grid.add_transform(np.eye(nodes)[None], weight, spectrum)
-    back = grid.back(spectrum)
+    """Return the response to unit values at nodes j, y_m = κ(m − j) − κ(m + j), κ the transform of the weights.
+
+    What `Grid.add_transform` and `Grid.back` do to these, by one transform in place of one for each node.
+    """
+    from scipy import fft
+
+    padded = np.zeros(grid.period + 1)
+    padded[1:-1] = weight[1:]
+    kernel = fft.dct(padded, type=1) / (2.0 * grid.period)
+    kernel = np.concatenate([kernel, kernel[-2::-1]])  # cosines come back
+    j, m = np.arange(nodes)[:, None], np.arange(grid.count)
+    back = kernel[np.abs(m - j)] - kernel[m + j]
     return grid.resample(back) if resampled else back
 
 
@@ -123,12 +133,15 @@ class Responses:
         """
         found, grid, moved = block.found, block.grid, block.found.displaced
         assert moved is not None
-        response, nodes = self._response(block), self._nodes(block)
-        rows = Rows.of(moved, found.pairs, wanted, apart=len(response.at) > 1)
+        weights, nodes = block.weights.at, self._nodes(block)
+        rows = Rows.of(moved, found.pairs, wanted, apart=len(weights) > 1)
         curves = np.zeros((rows.count, nodes))
         about = (moved.slope, moved.cosine, moved.atoms, found.pair, factor, rows.first, grid.step, self._reach)
         displaced_peaks(found.peak, *about, curves)
         curves *= block.on_nodes()[0][:nodes]
+        if _most_nodes(block) > MOST_NODES:
+            return _transformed(grid, weights, rows, curves)
+        response = self._response(block)
         out = np.zeros((3 * moved.kind.size, response.at[0].shape[1]))
         for (some, coordinates), matrix in zip(rows.parts, response.at, strict=True):
             out[coordinates] += curves[some] @ matrix[:nodes]
@@ -153,3 +166,13 @@ class Responses:
 def _most_nodes(block: Block) -> int:
     """Return up to which node there can be peaks."""
     return min(block.grid.count, math.ceil(float(block.envelope.shape.extent()) / block.grid.step) + 1)
+
+
+def _transformed(grid: Grid, weights: Array, rows: Rows, curves: Array) -> Array:
+    """Return derivatives (3n, nr) of curves (nrows, nodes) without a response: by transforms of each of them."""
+    spectrum = np.zeros((3 * rows.first.shape[1], grid.period))
+    for (some, coordinates), weight in zip(rows.parts, weights, strict=True):
+        part = np.zeros((coordinates.size, grid.period))
+        grid.add_transform(curves[some][None], weight[None], part)
+        spectrum[coordinates] += part
+    return grid.resample(grid.back(spectrum))

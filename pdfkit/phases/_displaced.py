@@ -14,7 +14,7 @@ from pdfkit.particles.particle import Particle
 from pdfkit.phases._network import Network, lengths
 from pdfkit.structure.site import numbered_labels
 
-KINDS = ("atoms",)
+KINDS = ("atoms", "symmetric", "modes", "shells")
 # Å: how far a fit looks for an atom, along each axis, and how far one can be moved at all.
 RANGE, MOST = 1.0, 10.0
 # So many displacements have a line each in a report.
@@ -49,6 +49,11 @@ def freedom_of(particle: Particle, kind: str) -> Freedom:
             f"moves={kind!r} follows every pair by itself, which takes too long for {len(particle)} atoms: it is for "
             f"particles of up to {MOST_ATOMS} atoms"
         )
+    if kind != "atoms":
+        from pdfkit.phases import _modes
+
+        found = _modes.shells(particle) if kind == "shells" else _modes.modes(particle, symmetric=kind == "symmetric")
+        return Freedom(tuple(found[0]), tuple(found[1]), found[2])
     labels = numbered_labels(particle.symbols)
     along = [(label, axis) for label in labels for axis in "xyz"]
     return Freedom(

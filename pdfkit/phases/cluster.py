@@ -58,7 +58,9 @@ class Cluster(Phase):
     axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
     delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
     moves : which displacements are parameters, in Å from the places in the file and 0 at first: "atoms", those of each
-        atom (c.Cd1.x, c.Cd1.y …). Baselines stay those of the atoms at their first places. Default: none.
+        atom (c.Cd1.x, c.Cd1.y …); "symmetric", those that keep the symmetry (c.A1_1…), "modes", all by representation
+        of the point group (c.T2_1a; 1 is a root mean square of 1 Å); "shells", of atoms equally far from the centre,
+        away from it (c.Cd_shell1). Baselines stay those of the atoms at their first places. Default: none.
     amplitudes : values of these parameters; default, 0.
     baseline : what is subtracted for the small-angle signal a measurement leaves out: "none" (right when the model is
         cut at a Qmin above it), "sphere" (4πrρ₀γ₀ of the sphere with the same radius of gyration), "own" (the

@@ -94,7 +94,7 @@ delta2 = 3.0
 #   structure = "my.xyz"          # or a cluster from `pdfkit structures`
 #   expansion = 0.0               # all distances × (1 + expansion); and along x, y, z: axial = [0, 0, 0]
 #   surface = true                # under-coordinated atoms get a Uiso of their own
-#   moves = "atoms"               # displacements of its atoms are parameters, Cd1.x, Cd1.y …
+#   moves = "atoms"               # displacements are parameters, Cd1.x …; or "symmetric", "modes", "shells"
 #   baseline = "auto"             # small angles: "none", "sphere", "own"; auto: none with a qmin, else own
 # Random stacking of layers, between zinc blende (alpha = 0) and wurtzite (alpha = 1); needs no structure:
 #   kind = "stacked"

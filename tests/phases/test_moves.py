@@ -61,6 +61,17 @@ def test_all_at_once_is_the_slow_way(convention: str, r: np.ndarray) -> None:
     np.testing.assert_allclose(fast, slow, rtol=0, atol=1e-8 * np.abs(slow).max())
 
 
+def test_very_narrow_peaks_need_no_large_matrix() -> None:
+    model = moving().with_values({"c.Cd.Uiso": 1e-4, "c.Se.Uiso": 1e-4})
+    evaluate, values = model.evaluator(R), model.values
+    k = model.names.index("c.Cd2.y")
+    dG = evaluate(values, np.eye(values.size)[:, k : k + 1])[1][0]
+    assert not evaluate._responses._kept
+    step = 1e-5 * np.eye(values.size)[k]
+    difference = (evaluate(values + step)[0] - evaluate(values - step)[0]) / 2e-5
+    assert np.abs(dG - difference).max() < 1e-6 * np.abs(dG).max()
+
+
 def test_a_chosen_few_and_ties_of_several() -> None:
     model = moving()
     evaluate, values = model.evaluator(R), model.values
