@@ -1,5 +1,6 @@
 from .bond_valence import BondValenceRestraint as BondValenceRestraint
 from .convention import Convention as Convention
+from .energy import EnergyRestraint as EnergyRestraint
 from .geometry import GeometryRestraint as GeometryRestraint
 from .model import Model as Model
 from .params import Parameters as Parameters
