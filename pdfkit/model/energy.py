@@ -60,7 +60,7 @@ class EnergyRestraint(Restrained):
     >>> data = model.with_values({"dot.Cu1.x": 0.1})(np.arange(1.5, 9, 0.02))  # simulated
     >>> result = pk.fit(model, data, free=["x", "y", "z"], restraints=[EnergyRestraint("dot", EMT(), 10.0)])
     >>> print(len(result.free), result.rw < 0.2)
-    57 True
+    39 True
     """
 
     phase: str

@@ -12,6 +12,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.model.restraints import Restrained, Term, at_phase
+from pdfkit.particles.particle import Particle
 from pdfkit.phases import _network
 from pdfkit.phases._network import Network
 
@@ -37,6 +38,7 @@ class GeometryRestraint(Restrained):
     bonds : Å, σ of a bond; None leaves bonds free. angles : degrees, likewise. displacement : Å, likewise, σ of each
         coordinate of an atom (τ of a normal prior).
     lengths : bond lengths (Å) wanted in place of the first ones, by their elements: {"Cd-S": 2.53}.
+    like : a particle of the same atoms in the same order, whose bond lengths and angles are wanted instead.
 
     Raises
     ------
@@ -54,7 +56,7 @@ class GeometryRestraint(Restrained):
     >>> kept = GeometryRestraint("dot", bonds=0.05, angles=5, displacement=0.2)
     >>> result = pk.fit(model, data, free=["x", "y", "z"], restraints=[kept])
     >>> print(len(result.free), result.rw < 0.01)
-    42 True
+    15 True
     """
 
     phase: str
@@ -62,6 +64,7 @@ class GeometryRestraint(Restrained):
     angles: float | None = 5.0
     displacement: float | None = 0.2
     lengths: Mapping[str, float] = field(default_factory=dict)
+    like: Particle | None = None
     # More may be free than data tell: what they do not is told by this.
     complete: ClassVar[bool] = True
 
@@ -75,6 +78,8 @@ class GeometryRestraint(Restrained):
             raise PdfkitError('lengths are bond lengths by elements: give {"Cd-S": 2.53}', key="lengths")
         known = {key: _checks.number(key, one, low=0.0, open_low=True) for key, one in self.lengths.items()}
         object.__setattr__(self, "lengths", known)
+        if self.like is not None:
+            _checks.instance("like", self.like, Particle, "a Particle")
 
     def residual(self, model: Model, names: tuple[str, ...], values: Array, tangents: Array) -> tuple[Array, Array]:
         """Return (value − target)/σ (k,) and its derivatives (k, nfree)."""
@@ -101,12 +106,30 @@ class GeometryRestraint(Restrained):
             out.append(((d - self._wanted(cluster)) / self.bonds, slopes / self.bonds))
         if self.angles is not None:
             theta, slopes = _network.corners(xyz, network.angles)
-            out.append(((theta - network.corners) / self.angles, slopes / self.angles))
+            out.append(((theta - self._corners(cluster)) / self.angles, slopes / self.angles))
         return out
+
+    def _corners(self, cluster: Cluster) -> Array:
+        """Return the angles (k,) that are wanted."""
+        if self.like is None:
+            return cluster.network.corners
+        return _network.corners(self._example(cluster), cluster.network.angles)[0]
+
+    def _example(self, cluster: Cluster) -> Array:
+        """Return the places (n, 3) of the atoms of the particle that bonds and angles are to be like."""
+        like = cluster.particle if self.like is None else self.like
+        if like.symbols != cluster.particle.symbols:
+            raise ParameterError(
+                f"a restraint wants {self.phase} like {like.formula}, but its atoms are those of "
+                f"{cluster.particle.formula}, in their order: give a particle of the same atoms",
+                key="like",
+            )
+        return like.xyz
 
     def _wanted(self, cluster: Cluster) -> Array:
         """Return the lengths (m,) that bonds are to have."""
-        network, out = cluster.network, cluster.network.lengths.copy()
+        network = cluster.network
+        out = _network.lengths(self._example(cluster), network.bonds)[0]
         kinds = _kinds(cluster, network)
         for key, length in self.lengths.items():
             pair = "-".join(sorted(key.split("-")))
@@ -132,7 +155,7 @@ class GeometryRestraint(Restrained):
             theta, slopes = _network.corners(xyz, network.angles)
             symbols = cluster.particle.symbols
             kinds = ["–".join(symbols[k] for k in three) for three in network.angles]
-            rows = zip(kinds, theta, network.corners, slopes @ rates, strict=True)
+            rows = zip(kinds, theta, self._corners(cluster), slopes @ rates, strict=True)
             out += [Term(f"{self.phase}: {kind}", "°", v, w, w, self.angles, slope) for kind, v, w, slope in rows]
         return out
 

@@ -55,6 +55,20 @@ def test_nothing_pulls_at_first_and_lengths_can_be_given() -> None:
     assert abs(pulls[0] - (6.05 * 3**0.5 / 4 - 2.5) / 0.1) < 0.05
 
 
+def test_bonds_and_angles_like_those_of_another() -> None:
+    other = pk.Particle.of(PARTICLE.symbols, PARTICLE.xyz + AWAY.reshape(-1, 3))
+    cluster = pk.Cluster(PARTICLE, "c", moves="atoms", amplitudes=tuple(AWAY.tolist()))
+    one = pk.Model(cluster, XRAY)
+    kept = GeometryRestraint("c", displacement=None, like=other)
+    pulls = kept.residual(one, one.names, one.values, np.zeros((one.values.size, 0)))[0]
+    assert np.abs(pulls).max() < 1e-9
+    back = serial.loads(serial.dumps(kept))
+    np.testing.assert_array_equal(back.like.xyz, other.xyz)
+    wrong = GeometryRestraint("c", like=pk.build.tetrahedron("CdSe_zincblende", 3))
+    with pytest.raises(pk.PdfkitError, match="of the same atoms"):
+        wrong.residual(one, one.names, one.values, np.zeros((one.values.size, 0)))
+
+
 def test_a_fit_of_more_coordinates_than_data_tell() -> None:
     true = model(AWAY)
     rng = np.random.default_rng(0)
