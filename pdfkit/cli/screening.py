@@ -62,7 +62,7 @@ def screen(
     ] = None,
     keep: Annotated[
         tuple[int, int] | None,
-        _option(_RANK, "Maximum numbers of candidates for the second stage and for the full fit. Default: 2000 500."),
+        _option(_RANK, "Of very many candidates, numbers of rows and of full fits. Default: 5000 2000."),
     ] = None,
     null: Annotated[
         str | None, _option(_RANK, "A crystal: a sphere of it, as large as the best candidate, is ranked too.")
@@ -204,7 +204,6 @@ def _write_study(study: Confusion, folder: Path) -> list[Path]:
 
 _DOING = {
     "match": "matching",
-    "scale": "scaling",
     "fit": "fitting",
     "mixture": "fitting mixtures",
     "confusion": "simulating and refitting",

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pdfkit.errors import PdfkitError, ReadError, missing
+from pdfkit.kernels.ranking import pair_bins
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.settings import NAN, Composition
 from pdfkit.screening.tasks import particle_key
@@ -16,6 +20,8 @@ from pdfkit.screening.tasks import particle_key
 SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".stru")
 # An iterator that fails again and again without an end is broken, not unlucky.
 MOST_ERRORS = 1000
+# Above, all pairs cost more than a hash of the positions is worth.
+DIRECT_ATOMS = 2000
 
 
 class Entry(NamedTuple):
@@ -39,29 +45,85 @@ class Candidate(NamedTuple):
     payload: Any
 
 
-def candidates_of(source: Any, composition: Composition, duplicates: dict[str, list[str]]) -> Iterator[Candidate]:
-    """Yield the candidates of any source, one by one, under names that differ; the same atoms only once.
+class Item(NamedTuple):
+    """A candidate as it came: its place, its name as far as it has one, and what makes a particle (or the error)."""
+
+    place: int
+    name: str
+    item: Any
+
+
+def name_of(item: Item, particle: Particle | None = None) -> str:
+    """Return the name that a candidate brings with it, or its number."""
+    if particle is None and isinstance(item.item, Particle):
+        particle = item.item
+    name = item.name if particle is None else particle.name or item.name or particle.formula
+    return " ".join(name.split()) or f"candidate {item.place + 1}"
+
+
+class Names:
+    """Gives every candidate a name of its own."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def of(self, item: Item, particle: Particle | None) -> str:
+        """Return the name of a candidate, with a number behind it where others have had it."""
+        name = name_of(item, particle)
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else f"{name} ({self._seen[name]})"
+
+
+def items_of(source: Any) -> Iterator[Item]:
+    """Yield the candidates of any source as they come.
 
     source : a particle, a folder or file, or an iterable of particles, paths, whatever `Particle.from_structure`
-    takes, and (name, error) pairs. What an item cannot be is said in its entry. duplicates : gets the names of those
-    that are left out because their atoms have come before, by key.
+    takes, functions without arguments that return such things, and (name, error) pairs.
     """
-    seen: Counter[str] = Counter()
-    first: set[str] = set()
-    for index, (name, item) in enumerate(_items(source)):
-        particle, error = _particle(item)
-        if particle is not None:
-            name = particle.name or name or particle.formula
-        name = " ".join(name.split()) or f"candidate {index + 1}"
-        seen[name] += 1
-        if seen[name] > 1:
-            name = f"{name} ({seen[name]})"
-        entry = entry_of(index, name, particle, error, composition)
-        if entry.key in first:
-            duplicates.setdefault(entry.key, []).append(name)
+    for place, (name, item) in enumerate(_items(source)):
+        yield Item(place, name, item)
+
+
+def candidates_of(
+    items: Iterable[Item], composition: Composition, duplicates: dict[str, list[str]], names: Names
+) -> Iterator[Candidate]:
+    """Yield the candidates of items, one by one, under names that differ; the same distances only once.
+
+    What an item cannot be is said in its entry. duplicates : gets the names of those that are left out because they
+    have the distances between their atoms of one that came before, by its key.
+    """
+    first: dict[object, str] = {}
+    for item in items:
+        particle, error = particle_of(item.item)
+        entry = entry_of(item.place, names.of(item, particle), particle, error, composition)
+        shape: object = item.place if particle is None else shape_key(particle)
+        if shape in first:
+            duplicates.setdefault(first[shape], []).append(entry.name)
             continue
-        first.add(entry.key)
+        first[shape] = entry.key
         yield Candidate(entry, particle)
+
+
+def shape_key(particle: Particle) -> int:
+    """Return a number that is equal for particles with equal distances (to 1e-4 Å) between each two elements.
+
+    The same for any order of the atoms, for what is moved, turned and mirrored: no isotropic pattern tells these apart.
+    """
+    if len(particle) > DIRECT_ATOMS:
+        return int(particle_key(particle)[:15], 16)
+    kinds = len(particle.elements)
+    index, bins = np.zeros((kinds, kinds), dtype=np.int64), np.zeros((kinds * (kinds + 1) // 2, 2), dtype=np.float32)
+    first, second = np.triu_indices(kinds)
+    index[first, second] = index[second, first] = np.arange(first.size)
+    *_, total = pair_bins(particle.xyz, particle.kind, index, 1.0, bins)
+    return shape_number(particle, total)
+
+
+def shape_number(particle: Particle, distances: int) -> int:
+    """Return a number of 63 bits for a hash of distances and the numbers of atoms of each element."""
+    counts = np.bincount(particle.kind, minlength=len(particle.elements)).tolist()
+    about = repr((particle.elements, counts, distances)).encode()
+    return int.from_bytes(blake2b(about, digest_size=8).digest(), "little") >> 1
 
 
 def entry_of(index: int, name: str, particle: Particle | None, error: str, composition: Composition) -> Entry:
@@ -80,18 +142,22 @@ def entry_of(index: int, name: str, particle: Particle | None, error: str, compo
     )
 
 
-def _particle(item: Any) -> tuple[Particle | None, str]:
+def particle_of(item: Any) -> tuple[Particle | None, str]:
     """Return the particle that an item stands for, or why there is none."""
     if isinstance(item, Particle):
         return item, ""
     if isinstance(item, BaseException):
         return None, " ".join(str(item).split()) or type(item).__name__
     try:
+        if callable(item):
+            return particle_of(item())
         if isinstance(item, str | os.PathLike):
             return Particle.from_file(item, meta={"file": os.fspath(item), "family": "file"}), ""
         return Particle.from_structure(item), ""
     except PdfkitError as error:
         return None, " ".join(str(error).split())
+    except Exception as error:  # whatever a function of one's own raises: the others go on
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _items(source: Any) -> Iterator[tuple[str, Any]]:

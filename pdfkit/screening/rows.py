@@ -20,7 +20,7 @@ NAN = math.nan
 # Rows come in this order; within a stage by evidence, or by Rw where there is none.
 ORDER = ("fit", "scale", "match", "failed")
 KINDS = ("candidate", "null", "mixture")
-# Names of candidates with the same atoms that are worth listing.
+# Names of candidates with the same distances that are worth listing.
 LISTED = 5
 
 
@@ -113,7 +113,8 @@ def candidate_row(
         known["mass_fits"] = composition.mass_fits(entry.mass)
     if duplicates:
         more = f" and {len(duplicates) - LISTED} more" if duplicates[LISTED:] else ""
-        known["remarks"] = (f"the same atoms as {', '.join(duplicates[:LISTED])}{more}",)
+        names = f"{', '.join(duplicates[:LISTED])}{more}"
+        known["remarks"] = (f"counted once, as all distances are the same (the same atoms, or mirrored): {names}",)
     return _with_record(RankingRow(kind=kind, **known), stage, record)
 
 

@@ -6,6 +6,7 @@ The first line of the journal holds a hash of the problem. What is in the journa
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -18,6 +19,7 @@ from pdfkit.errors import PdfkitError, ReadError, WriteError
 from pdfkit.io import _journal
 from pdfkit.io._atomic import WRITTEN, AnyPath
 from pdfkit.screening.candidates import Candidate
+from pdfkit.screening.matches import read
 from pdfkit.screening.settings import Progress, Tell, Work
 from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, warm_up, weighable
 
@@ -61,9 +63,10 @@ class Journal:
         """Return what is known, None for what has still to be computed."""
         return self._records.get((stage, key))
 
-    def add(self, stage: str, results: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """Keep results (key, record); they are on disk when this returns."""
-        self._records |= {(stage, key): dict(record) for key, record in results}
+    def add(self, stage: str, results: Sequence[tuple[str, Mapping[str, Any]]], *, keep: bool = True) -> None:
+        """Keep results (key, record); they are on disk when this returns. keep : in memory as well."""
+        if keep:
+            self._records |= {(stage, key): dict(record) for key, record in results}
         if self.path is None:
             return
         try:
@@ -104,6 +107,8 @@ def _whole(record: Mapping[str, Any]) -> bool:
     """Return whether a record is one that a stage leaves: an error, fits of a simulation, or a misfit with values."""
     if "error" in record:
         return isinstance(record["error"], str)
+    if "found" in record:
+        return bool(read(record))
     if "fits" in record:
         fits = record["fits"]
         return isinstance(fits, list) and all(fit is None or (isinstance(fit, dict) and _figures(fit)) for fit in fits)
@@ -210,7 +215,7 @@ class Run:
         if candidate.payload is None:
             return {"error": candidate.entry.error}
         known = self.journal.get(name, candidate.entry.key)
-        return known if known is None or name in ("match", "scale") or weighable(known) else None
+        return known if known is None or weighable(known) else None
 
 
 class Best:
@@ -218,19 +223,22 @@ class Best:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.limit = math.inf
+        """What is above this will not be kept."""
         self._held: list[tuple[float, int, Any]] = []
 
     def add(self, figure: float, index: int, item: Any) -> None:
         """Offer a candidate; index decides the order of those that are level."""
-        self._held.append((figure, index, item))
-        if len(self._held) >= 2 * self.count + 64:
+        if figure <= self.limit:
+            self._held.append((figure, index, item))
+        if len(self._held) >= self.count + self.count // 4 + 64:
             self._cut()
 
     def _cut(self) -> None:
         self._held.sort(key=lambda one: one[:2])
         if len(self._held) > self.count:
-            last = self._held[self.count - 1][0] * (1.0 + LEVEL)
-            self._held = [one for one in self._held if one[0] <= last]
+            self.limit = self._held[self.count - 1][0] * (1.0 + LEVEL)
+            self._held = [one for one in self._held if one[0] <= self.limit]
 
     def items(self) -> list[Any]:
         """Return what is kept, in the order in which candidates came."""

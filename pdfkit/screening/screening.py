@@ -7,14 +7,14 @@
 
 | stage | what is done to a candidate | evaluations |
 |---|---|---|
-| match | scale by linear least squares, expansion looked for; everything else at the start values | 1 |
-| scale | the same, at the best of five U common to all atoms | 5 |
+| match | a small fit in single precision, of tables of its pair distances (`linear`) | 0 |
 | fit | the full fit of all free parameters | about 10 |
 
-Up to `keep[1]` candidates are all fitted. Of more, the best `keep[0]` by Rw go from match to scale and the best
-`keep[1]` from scale to fit. Every stage is a function of the candidate alone: what comes out does not depend on the
-order, the chunks, the executor, or on how often a run was interrupted. `pdfkit.fitting.comparison` has the formulas of
-the evidence, `pdfkit._workers` how work goes out, `pdfkit.screening.run` how a killed run is taken up.
+Up to `keep[1]` candidates are all fitted. Of more, the best `keep[1]` by Rw go from match to fit, and the best
+`keep[0]` are rows of the ranking; the others are counted. Every stage is a function of the candidate alone: what comes
+out does not depend on the order, the chunks, the executor, or on how often a run was interrupted.
+`pdfkit.fitting.comparison` has the formulas of the evidence, `pdfkit._workers` how work goes out,
+`pdfkit.screening.run` how a killed run is taken up.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.particles.particle import Particle
 from pdfkit.screening import settings
-from pdfkit.screening.candidates import Candidate, Entry, candidates_of
+from pdfkit.screening.candidates import Candidate, Entry, Item, Names, candidates_of, entry_of, items_of, particle_of
 from pdfkit.screening.extras import check_null, extra_rows
+from pdfkit.screening.many import Matching, matched_record
 from pdfkit.screening.ranking import Ranking, ranked
 from pdfkit.screening.rows import Stage, candidate_row
-from pdfkit.screening.run import Best, Run, opened
+from pdfkit.screening.run import Run, opened
 from pdfkit.screening.settings import Composition, Limits, ScreenFit, Work, grouped, shows_options, whole
 from pdfkit.screening.study import Confusion, study_confusion
 from pdfkit.screening.tasks import Problem, Record, check_parameters, check_problem, particle_key
@@ -94,13 +95,11 @@ def screen(
     problem = Problem.of(data, fit)
     check_problem(problem)
     check_null(limits.null)
-    duplicates: dict[str, list[str]] = {}
-    source = _usable(candidates_of(candidates, composition, duplicates), problem, work.chunk)
     with opened(work, "screen.jsonl", problem.digest(), problem) as (journal, pool):
         run = Run(problem, journal, pool, work)
-        found = _Funnel(run)
-        found.pass_through(source, limits.keep, _length(candidates))
-        rows = [candidate_row(*one, composition, duplicates.get(one[0].key, ())) for one in found.entries]
+        found = _Funnel(run, composition)
+        found.pass_through(items_of(candidates), limits.keep, _length(candidates))
+        rows = [candidate_row(*one, composition, found.twins.get(one[0].key, ())) for one in found.entries]
         more, stages = extra_rows(run, rows, found.particles, limits, composition)
     return ranked([*rows, *more], [*found.stages, *stages], problem, limits, composition, found.particles)
 
@@ -189,10 +188,14 @@ class _Funnel:
     stage.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, composition: Composition) -> None:
+        self.run, self.composition = run, composition
         self.particles: dict[str, Particle] = {}
         self.stages: list[Stage] = []
+        self.twins: dict[str, list[str]] = {}
+        """Names of those left out because they have the distances of one that came before, by its key."""
+        self._names = Names()
+        self._named: dict[int, str] = {}
         self._latest: dict[int, tuple[Entry, str, Record]] = {}
 
     @property
@@ -200,16 +203,46 @@ class _Funnel:
         """Every candidate after its last stage, in the order in which they came."""
         return [self._latest[place] for place in sorted(self._latest)]
 
-    def pass_through(self, source: Iterator[Candidate], keep: tuple[int, int], total: int | None) -> None:
+    def pass_through(self, items: Iterator[Item], keep: tuple[int, int], total: int | None) -> None:
         """Fit all candidates, or of many the best. PdfkitError where there are none."""
-        head = list(islice(source, keep[1] + 1))
+        few = candidates_of(items, self.composition, self.twins, self._names)
+        head = list(islice(few, keep[1] + 1))
         if not head:
             raise PdfkitError("there are no candidates: give particles, files or a folder of them")
+        self._named = {candidate.entry.place: candidate.entry.name for candidate in head}
+        _check_usable(head[: self.run.chunk], self.run.problem)
         if len(head) <= keep[1]:
             self._fit(head)
             return
-        matched = self._narrow("match", chain(head, source), keep[0], total)
-        self._fit(self._narrow("scale", matched, keep[1], len(matched)))
+        self._fit(self._match(chain(map(_as_item, head), items), keep, total))
+
+    def _match(self, items: Iterator[Item], keep: tuple[int, int], total: int | None) -> list[Candidate]:
+        """Match all and return the best `keep[1]`; remember the best `keep[0]`."""
+        matching = Matching(self.run, keep)
+        matching.pass_through(items, total)
+        held, further = matching.held()
+        out = []
+        for item, match in held:
+            candidate = self._entered(item, matching.twins.get(match.shape, []))
+            self._latest[item.place] = candidate.entry, "match", matched_record(match, candidate.payload)
+            if item.place in further:
+                out.append(candidate)
+        for item, error in matching.errors:
+            entry = entry_of(item.place, self._name(item, None), None, error, self.composition)
+            self._latest[item.place] = entry, "match", {"error": error}
+        self.stages.append(Stage("match", matching.entered, matching.failed, len(out)))
+        return out
+
+    def _entered(self, item: Item, twins: list[str]) -> Candidate:
+        """Return a candidate that is held, with its atoms."""
+        particle, error = particle_of(item.item)
+        entry = entry_of(item.place, self._name(item, particle), particle, error, self.composition)
+        if twins:
+            self.twins.setdefault(entry.key, []).extend(twins)
+        return Candidate(entry, particle)
+
+    def _name(self, item: Item, particle: Particle | None) -> str:
+        return self._named.get(item.place) or self._names.of(item, particle)
 
     def _fit(self, candidates: list[Candidate]) -> None:
         def take(candidate: Candidate, record: Record) -> None:
@@ -217,18 +250,6 @@ class _Funnel:
 
         entered, failed = self._stage("fit", candidates, len(candidates), take)
         self.stages.append(Stage("fit", entered, failed, entered - failed))
-
-    def _narrow(self, name: str, candidates: Iterable[Candidate], count: int, total: int | None) -> list[Candidate]:
-        """Run a stage and return the best `count` candidates, in their order."""
-        best = Best(count)
-
-        def take(candidate: Candidate, record: Record) -> None:
-            best.add(record["rw"], candidate.entry.place, candidate)
-
-        entered, failed = self._stage(name, candidates, total, take)
-        kept: list[Candidate] = best.items()
-        self.stages.append(Stage(name, entered, failed, len(kept)))
-        return kept
 
     def _stage(self, name: str, candidates: Iterable[Candidate], total: int | None, take: Take) -> tuple[int, int]:
         """Run a stage, hand on what did not fail, and return how many went in and how many failed."""
@@ -243,27 +264,29 @@ class _Funnel:
         return entered, failed
 
 
-def _usable(source: Iterator[Candidate], problem: Problem, count: int) -> Iterator[Candidate]:
-    """Return the candidates, once one of the first has shown that the settings are meant for such candidates.
+def _as_item(candidate: Candidate) -> Item:
+    """Return a candidate as it came, or the error that it is."""
+    entry = candidate.entry
+    return Item(entry.place, entry.name, PdfkitError(entry.error) if candidate.payload is None else candidate.payload)
+
+
+def _check_usable(candidates: Sequence[Candidate], problem: Problem) -> None:
+    """Refuse settings that none of the first candidates can be meant for (ParameterError).
 
     A misspelt name would otherwise make every row say so, hours later.
     """
-    head, refusal = [], None
-    for candidate in islice(source, count):
-        head.append(candidate)
+    refusal = None
+    for candidate in candidates:
         if candidate.payload is None:
             continue
         try:
-            check_parameters(problem, candidate.payload)
-            refusal = None
-            break
+            return check_parameters(problem, candidate.payload)
         except ParameterError as error:
             refusal = error
         except PdfkitError:
             continue
     if refusal is not None:
         raise refusal
-    return chain(head, source)
 
 
 def _length(candidates: Any) -> int | None:

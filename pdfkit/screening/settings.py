@@ -91,11 +91,11 @@ class ScreenFit:
 class Limits:
     """Which candidates go on, what is ranked beside them, and which differences count.
 
-    keep : how many candidates go on to the second stage and to the full fit, at most (those level with the last as
-    well). mixtures : so many mixtures of two of the best candidates are fitted (own scales and expansions, shared Uiso
-    and delta) and ranked with the rest. null : a crystal (name, structure, file), of which a sphere with as many atoms
-    as the best candidate is ranked with the rest; or a particle; or a function of the number of atoms. threshold :
-    difference of ln Z within which two candidates cannot be told apart (3: odds of 20 to 1).
+    keep : of many candidates, how many are rows of the ranking and how many get the full fit, at most (those level with
+    the last as well). mixtures : so many mixtures of two of the best candidates are fitted (own scales and expansions,
+    shared Uiso and delta) and ranked with the rest. null : a crystal (name, structure, file), of which a sphere with as
+    many atoms as the best candidate is ranked with the rest; or a particle; or a function of the number of atoms.
+    threshold : difference of ln Z within which two candidates cannot be told apart (3: odds of 20 to 1).
 
     Raises ParameterError or PdfkitError for any other value.
 
@@ -106,18 +106,18 @@ class Limits:
     0
     """
 
-    keep: tuple[int, int] = (2000, 500)
+    keep: tuple[int, int] = (5000, 2000)
     mixtures: int = 0
     null: str | Particle | Callable[[int], Particle] | None = None
     threshold: float = INDISTINGUISHABLE
 
     def __post_init__(self) -> None:
         if not isinstance(self.keep, Sequence) or len(self.keep) != 2:
-            message = f"keep = {self.keep!r}: give two numbers, for the second stage and for the full fit"
+            message = f"keep = {self.keep!r}: give two numbers, of rows and of full fits"
             raise ParameterError(message, key="keep")
         first, second = (whole("keep", value) for value in self.keep)
         if first < second:
-            message = f"keep = {self.keep}: the full fit cannot keep more ({second}) than it gets ({first})"
+            message = f"keep = {self.keep}: more cannot be fitted ({second}) than are kept as rows ({first})"
             raise ParameterError(message, key="keep")
         whole("mixtures", self.mixtures, 0)
         threshold = _checks.number("threshold", self.threshold, low=0.0, open_low=True)
@@ -184,7 +184,7 @@ class Composition:
 class Progress(NamedTuple):
     """How far a stage is.
 
-    stage : "match", "scale", "fit", "mixture", "confusion". done, total : candidates (total None where not known).
+    stage : "match", "fit", "mixture", "confusion". done, total : candidates (total None where not known).
     rate : candidates per second, those of earlier runs left out (0 before the first). left : seconds, None where not
     known.
 

@@ -66,7 +66,7 @@ def _head(ranking: Ranking) -> list[str]:
 
 
 STAGES = {
-    "match": "match at start values",
+    "match": "match of pair distances",
     "scale": "best scale and common U",
     "fit": "full fit",
     "mixture": "mixtures of two",

@@ -1,4 +1,4 @@
-"""What a worker does to a candidate: match, scale or fit it. Pure functions of the candidate and a `Problem`.
+"""What a worker does to a candidate that is fitted. Pure functions of the candidate and a `Problem`.
 
 Everything here can be pickled by name, so that it runs in threads, processes, under MPI or on dask workers.
 """
@@ -56,11 +56,8 @@ DELTA_START = {"delta2": 0.65, "delta1": 0.2}
 # G of an expanded particle is G(r/(1 + e)) but for the cut: one evaluation tells where the peaks of the data are.
 EXPANSIONS = np.linspace(-0.04, 0.04, 17)
 
-# A match needs this many points per independent one: the rest of a fine grid says nothing new.
+# Looking for the expansion needs this many points per independent one: the rest of a fine grid says nothing new.
 POINTS_PER_INDEPENDENT = 3.0
-
-# The funnel's second stage: one U for all atoms, at these multiples of the start values.
-FACTORS = (0.4, 0.63, 1.0, 1.6, 2.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +108,7 @@ class Problem:
 
     @property
     def thinning(self) -> int:
-        """How many points of the data a match may pass over."""
+        """How many points of the data may be passed over where nothing is fitted finely."""
         qmax, step = self.data.instrument.qmax or math.inf, float(np.diff(self.data.r).max())
         return max(1, int(math.pi / (POINTS_PER_INDEPENDENT * qmax) / step + 1e-9))
 
@@ -224,30 +221,6 @@ def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -
     )
 
 
-def match_particle(particle: Particle, problem: Problem, factors: Sequence[float]) -> Record:
-    """Return how well a candidate matches with nothing fitted but the scale, and U common to all atoms where asked.
-
-    factors : multiples of all U that are tried. Expansion is looked for where it is free.
-    """
-    model = start_model(particle, problem)
-    shifts = EXPANSIONS if "expansion" in problem.fit.free else np.zeros(1)
-    evaluate = model.evaluator(problem.data.r)
-    u = np.array([name.endswith(".Uiso") for name in model.names])
-    best: tuple[float, float, float, float] = (math.inf, 0.0, 0.0, 1.0)
-    for factor in factors:
-        G = evaluate(np.where(u, model.values * factor, model.values))[0]
-        best = min(best, (*best_stretch(G, problem, shifts), factor))
-    rw, shift, scale, factor = best
-    values = {
-        "scale": (scale, None),
-        "expansion": (float(_expanded(model, shift).phases[0].quantities[1].value), None),
-    }
-    for name, value in zip(model.names, model.values.tolist(), strict=True):
-        if name.endswith(".Uiso"):
-            values[name.removeprefix(f"{PHASE}.")] = (value * factor, None)
-    return {"rw": rw, "chi2": rw**2 * float(((problem.data.G * problem.weight) ** 2).sum()), "values": values}
-
-
 def fit_record(result: FitResult) -> Record:
     """Return the numbers of a fit in types that JSON has."""
     values = {}
@@ -275,14 +248,6 @@ def weighable(record: Record) -> bool:
     """Return whether a record says what the evidence needs; those of fits in journals of before do not."""
     fits = record.get("fits", [record])
     return all(fit is None or "error" in fit or "occam" in fit for fit in fits)
-
-
-def _match(particle: Particle, problem: Problem) -> Record:
-    return match_particle(particle, problem, (1.0,))
-
-
-def _scale(particle: Particle, problem: Problem) -> Record:
-    return match_particle(particle, problem, FACTORS)
 
 
 def _fit(particle: Particle, problem: Problem) -> Record:
@@ -322,8 +287,6 @@ def fit_mixture(parts: tuple[Particle, Particle], problem: Problem) -> FitResult
 
 
 STAGES: Mapping[str, Callable[[Any, Problem], Record]] = {
-    "match": _match,
-    "scale": _scale,
     "fit": _fit,
     "mixture": _mixture,
 }
