@@ -62,7 +62,7 @@ def screen(
     ] = None,
     keep: Annotated[
         tuple[int, int] | None,
-        _option(_RANK, "Of very many candidates, numbers of rows and of full fits. Default: 5000 2000."),
+        _option(_RANK, "Of very many candidates, most rows and fewest full fits. Default: 20000 2000."),
     ] = None,
     null: Annotated[
         str | None, _option(_RANK, "A crystal: a sphere of it, as large as the best candidate, is ranked too.")

@@ -28,6 +28,8 @@ CHUNKS = 8
 """So many chunks of candidates travel together and make one line of the journal: a match takes far less than a fit."""
 FAILED_ROWS = 1000
 """And no more of those that could not be matched; the stage counts all."""
+MARGIN = 1.1
+"""Up to this many times the Rw of the best, candidates go on (`keep[0]` at most): the match and a fit differ by less."""
 LISTED = 5
 """Names of candidates with the same distances that are kept."""
 
@@ -197,12 +199,13 @@ class Matching:
                 names.append(name_of(item))
 
     def held(self) -> tuple[list[Held], set[int]]:
-        """Return the best `keep[0]` in the order in which they came, and the places of the best `keep[1]`."""
+        """Return the best `keep[0]` in the order in which they came, and the places of those that go on."""
         held: list[Held] = self._best.items()
         further = Best(self.keep[1])
         for one in held:
             further.add(one.match.rw, one.item.place, one.item.place)
-        return held, set(further.items())
+        near = MARGIN * min((one.match.rw for one in held), default=0.0)
+        return held, {*further.items(), *(one.item.place for one in held if one.match.rw <= near)}
 
 
 def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

@@ -10,8 +10,8 @@
 | match | a small fit in single precision, of tables of its pair distances (`linear`) | 0 |
 | fit | the full fit of all free parameters | about 10 |
 
-Up to `keep[1]` candidates are all fitted. Of more, the best `keep[1]` by Rw go from match to fit, and the best
-`keep[0]` are rows of the ranking; the others are counted. Every stage is a function of the candidate alone: what comes
+Up to `keep[1]` candidates are all fitted. Of more, the best `keep[1]` by Rw go from match to fit, with all whose match is
+within 10 % of the best; the best `keep[0]` are rows of the ranking, and no more are fitted; the others are counted. Every stage is a function of the candidate alone: what comes
 out does not depend on the order, the chunks, the executor, or on how often a run was interrupted.
 `pdfkit.fitting.comparison` has the formulas of the evidence, `pdfkit._workers` how work goes out,
 `pdfkit.screening.run` how a killed run is taken up.
@@ -217,7 +217,7 @@ class _Funnel:
         self._fit(self._match(chain(map(_as_item, head), items), keep, total))
 
     def _match(self, items: Iterator[Item], keep: tuple[int, int], total: int | None) -> list[Candidate]:
-        """Match all and return the best `keep[1]`; remember the best `keep[0]`."""
+        """Match all, remember the best `keep[0]`, and return those of them that go on."""
         matching = Matching(self.run, keep)
         matching.pass_through(items, total)
         held, further = matching.held()
