@@ -29,7 +29,7 @@ CHUNKS = 8
 FAILED_ROWS = 1000
 """And no more of those that could not be matched; the stage counts all."""
 MARGIN = 1.1
-"""Up to this many times the Rw of the best, candidates go on (`keep[0]` at most): the match and a fit differ by less."""
+"""Up to this many times the Rw of the best, candidates go on (`keep[0]` at most): match and fit differ by less."""
 LISTED = 5
 """Names of candidates with the same distances that are kept."""
 

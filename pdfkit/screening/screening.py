@@ -10,11 +10,11 @@
 | match | a small fit in single precision, of tables of its pair distances (`linear`) | 0 |
 | fit | the full fit of all free parameters | about 10 |
 
-Up to `keep[1]` candidates are all fitted. Of more, the best `keep[1]` by Rw go from match to fit, with all whose match is
-within 10 % of the best; the best `keep[0]` are rows of the ranking, and no more are fitted; the others are counted. Every stage is a function of the candidate alone: what comes
-out does not depend on the order, the chunks, the executor, or on how often a run was interrupted.
-`pdfkit.fitting.comparison` has the formulas of the evidence, `pdfkit._workers` how work goes out,
-`pdfkit.screening.run` how a killed run is taken up.
+Up to `keep[1]` candidates are all fitted. Of more, the best `keep[1]` by Rw go from match to fit, with all whose match
+is within 10 % of the best; the best `keep[0]` are rows of the ranking, and no more are fitted; the others are counted.
+Every stage is a function of the candidate alone: what comes out does not depend on the order, the chunks, the executor,
+or on how often a run was interrupted. `pdfkit.fitting.comparison` has the formulas of the evidence, `pdfkit._workers`
+how work goes out, `pdfkit.screening.run` how a killed run is taken up.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def screen(
         `Particle.from_structure` takes; or a folder of xyz, CIF… files. What cannot be computed is a row that says why;
         the same atoms at the same places are one row that names the others.
     data : measured G(r); or a dict of it and of patterns, as for `pdfkit.fit`: {"pdf": G, "saxs": I, "xrd": P}. The
-        stages match and scale look at G(r) alone, the fits at all.
+        match looks at G(r) alone, the fits at all.
     options : any of the options below by name, such as rmin=2, free=["scale", "Uiso"], workers=2.
     fit : `pdfkit.screening.ScreenFit`, how each candidate is fitted: free, rmin, rmax (Å), start, ties, bounds, …
     limits : `Limits`, which candidates go on and what is ranked beside them: keep, mixtures, null, threshold.

@@ -172,7 +172,6 @@ def test_the_funnel_keeps_the_winner_and_says_what_it_left_out(data: pk.PDF) -> 
     whole = pk.screen(many, data, **screens.RANGE)
     narrow = pk.screen(iter(many), data, **screens.RANGE, keep=(20, 6))
     assert [stage.name for stage in whole.stages] == ["fit"]
-    assert [(s.name, s.entered) for s in narrow.stages][0] == ("match", 54)
     fitted = narrow.stages[1].entered
     assert narrow.stages == (Stage("match", 54, 0, fitted), Stage("fit", fitted, 0, fitted))
     assert 6 <= fitted < 20
