@@ -298,17 +298,6 @@ def other_floors(p: dict[str, float]) -> list[Floor]:
             p["product"],
         )
     )
-    white, projected = np.random.default_rng(3).normal(size=(240, 300)), np.empty((14, 240))
-    rows.append(
-        Floor(
-            "project (14 rows, whitening)",
-            "products",
-            14 * 240 * 300,
-            best(lambda: linear.project(table, white, projected)),
-            "one product",
-            p["product"],
-        )
-    )
     large = pk.Cluster(cases.sphere(3e3), "c", Uiso=0.01, baseline="none")
     run, args = caught(phase_of_cluster, "stretched_peaks", lambda: plain_peaks(large, 30.0))
     rows.append(

@@ -74,8 +74,12 @@ def priors_of(result: FitResult, mapping: ParameterMap) -> tuple[Prior, ...]:
     twice its value.
     """
     total = max(sum(float(phase.scale) for phase in one.model.phases) for one in result.datasets)
+    return _priors(mapping, result.values, total)
+
+
+def _priors(mapping: ParameterMap, x: Array, total: float) -> tuple[Prior, ...]:
     out = []
-    for name, value, low, high in zip(mapping.free_names, result.values, mapping.low, mapping.high, strict=True):
+    for name, value, low, high in zip(mapping.free_names, x, mapping.low, mapping.high, strict=True):
         reach = 2.0 * (max(total, abs(value)) if name.endswith("scale") else abs(value) or 1.0)
         ends = (float(low) if math.isfinite(low) else -reach, float(high) if math.isfinite(high) else reach)
         out.append(Prior(name, *ends, given=bool(np.isfinite([low, high]).all())))
@@ -210,12 +214,33 @@ def occam(result: FitResult, *, drawn: bool = False) -> float:
     scales = sum(one.ln_scales(G) for one, (G, _) in beside)
     if drawn:
         return sampled(likelihood, x).lnz - quadratic[0] + scales
+    return _size(likelihood, x, quadratic) + scales
+
+
+def occam_at(residuals: Residuals, x: Array) -> float:
+    """Return `occam` of a fit of one data set, without patterns, that ended at x, from curves that are at hand."""
+    values = residuals.mapping(x)[0][residuals.rows[0]]
+    scales = [v for name, v in zip(residuals.model.names, values.tolist(), strict=True) if name.endswith(".scale")]
+    likelihood = Likelihood(residuals, _priors(residuals.mapping, x, sum(scales)), "misfit")
+    return _size(likelihood, x, likelihood.quadratic(x))
+
+
+def _size(likelihood: Likelihood, x: Array, quadratic: tuple[float, Array, Array]) -> float:
     top, shape = _normal(likelihood, x, quadratic)
-    return top + shape.ln_size - quadratic[0] + scales
+    return top + shape.ln_size - quadratic[0]
 
 
 def _of_patterns(residuals: Residuals, x: Array) -> Curves:
     return residuals.last_curves(x)[len(residuals.sets) :]
+
+
+def ln_evidence(reduced_chi2: float, n_independent: float, free: int, rest: float) -> float:
+    """Return ln Z with the size of the noise integrated out: −½ N ln(χ²/N) and `rest`, the part of the priors left.
+
+    N independent residuals. It compares models of one data set, whatever is known of its errors.
+    """
+    chi2 = max(reduced_chi2 * max(1.0, n_independent - free), 1e-300)
+    return -0.5 * n_independent * math.log(chi2 / n_independent) + rest
 
 
 # Standard deviations of the three distributions that points are drawn from, and their parts.

@@ -145,8 +145,8 @@ def solve(
 ) -> FitResult:
     """Fit a problem from parameters, which take the values found."""
     started = time.perf_counter()
-    found = ended(begun(problem, params), params, progress, search)
-    return replace(found, seconds=time.perf_counter() - started)
+    result = ended(begun(problem, params), params, progress, search)
+    return replace(result, seconds=time.perf_counter() - started)
 
 
 def begun(problem: FitProblem, params: Parameters) -> Residuals:
@@ -157,6 +157,7 @@ def begun(problem: FitProblem, params: Parameters) -> Residuals:
     residuals = Residuals(problem, mapping)
     residuals.check()
     residuals.leave_zero(params)
+    residuals = residuals.near(mapping.x0)
     residuals.guess_scales(params)
     return hold(residuals, params)
 
@@ -166,20 +167,24 @@ def ended(
 ) -> FitResult:
     """Fit residuals from the start values of their mapping; parameters take the values found."""
     with one_thread():
-        return _ended(residuals, params, progress, search)
+        residuals, outcome, said = found(residuals, params, progress, search)
+        return assembled(residuals, params, outcome, said)
 
 
-def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, search: str) -> FitResult:
+def found(
+    residuals: Residuals, params: Parameters, progress: Progress | None = None, search: str = "plain"
+) -> tuple[Residuals, Outcome, tuple[str, ...]]:
+    """Return residuals as they are weighed and prepared in the end, where their fit ends, and what is to be said."""
     residuals = balance.begun(residuals.near(residuals.mapping.x0))
     problem = residuals.problem
     most = problem.settings.max_nfev
     rough = can_be_estimated(residuals)
     tolerance = ROUGHLY if rough else TOLERANCE
     if search == "staged":
-        found = staged(residuals, most, progress, tolerance)
+        first = staged(residuals, most, progress, tolerance)
     else:
-        found = Found(minimise(residuals, most, progress, tolerance=tolerance))
-    outcome = found.outcome
+        first = Found(minimise(residuals, most, progress, tolerance=tolerance))
+    outcome = first.outcome
     if (other := hold_others(residuals, params, outcome.x)) is not None:
         residuals, outcome = other, minimise(other, most, progress, replace(outcome, x=other.mapping.x0))
     residuals, outcome = balance.balanced(residuals, outcome, progress)
@@ -198,7 +203,7 @@ def _ended(residuals: Residuals, params: Parameters, progress: Progress | None, 
         residuals, outcome, said = _weighed(residuals, outcome, progress)
         residuals, outcome = balance.balanced(residuals, outcome, progress)
         residuals, outcome = _settled(residuals, outcome, progress)
-    return assembled(residuals, params, outcome, (*found.said, *said, *balance.said_of(residuals)))
+    return residuals, outcome, (*first.said, *said, *balance.said_of(residuals))
 
 
 def _settled(

@@ -14,78 +14,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit._checks import Array
-from pdfkit.data.curves import PDF
+from pdfkit._machine import one_thread
+from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.datasets import Data
-from pdfkit.fitting.least_squares import begun, ended
+from pdfkit.fitting.least_squares import begun, found
 from pdfkit.fitting.minimiser import Progress
 from pdfkit.fitting.posing import Posed, Range
 from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.rows import FitRow
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
 from pdfkit.results.problem import FitProblem
-from pdfkit.results.result import FitResult, Uncertain
+from pdfkit.results.result import FitResult
 
 MOST_KINDS = 8
 """So many kinds of data (grids, instruments) a fit is prepared for at once."""
-
-
-@dataclass(frozen=True, eq=False)
-class FitRow:
-    """What one of many fits found: numbers and remarks, without parameters and models.
-
-    free: names; values (n,), sigmas (n,), covariance (n, n) of these, NaN where there is no error. all_values: of every
-    parameter, tied and fixed ones too. calc: G_calc on the points in range, by data set; empty where it was not asked
-    for. Everything else is named as in `pdfkit.FitResult`.
-    """
-
-    free: tuple[str, ...]
-    values: Array
-    covariance: Array
-    rw: float
-    chi2: float
-    reduced_chi2: float
-    minimum: float
-    n_independent: float
-    nfev: int
-    converged: bool
-    message: str
-    remarks: tuple[str, ...]
-    at_bounds: tuple[str, ...]
-    errors_from: str
-    fractions: Mapping[str, Mapping[str, Uncertain]]
-    all_values: Mapping[str, float]
-    seconds: float
-    calc: Mapping[str, PDF] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, result: FitResult, *, curves: bool = False) -> Self:
-        """Return the numbers of a result."""
-        return cls(
-            free=result.free,
-            values=result.values,
-            covariance=result.covariance,
-            rw=result.rw,
-            chi2=result.chi2,
-            reduced_chi2=result.reduced_chi2,
-            minimum=result.minimum,
-            n_independent=result.n_independent,
-            nfev=result.nfev,
-            converged=result.converged,
-            message=result.message,
-            remarks=result.remarks,
-            at_bounds=result.at_bounds,
-            errors_from=result.errors_from,
-            fractions=result.fractions,
-            all_values=result.params.valuesdict(),
-            seconds=result.seconds,
-            calc={one.name: one.calc for one in result.datasets} if curves else {},
-        )
-
-    @property
-    def sigmas(self) -> Array:
-        """Standard errors (n,) of the free values."""
-        return np.sqrt(np.diag(self.covariance))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +94,31 @@ class PreparedFit:
         start : values by name to begin from instead of the model's, those of a neighbour for instance; then scales are
         not guessed.
         """
+        return self._found(data, start, progress)[0]
+
+    def row(
+        self,
+        data: Data,
+        start: Mapping[str, float] | None = None,
+        *,
+        curves: bool = False,
+        weighs: bool | None = None,
+    ) -> FitRow:
+        """Fit a data set and return the numbers alone; with `curves` also those in range and calculated.
+
+        weighs : whether the spectrum of the noise weighs points; None: where the residual is noise.
+        """
+        result, residuals = self._found(data, start, weighs=weighs)
+        return FitRow.of(result, residuals, curves=curves)
+
+    def _found(
+        self,
+        data: Data,
+        start: Mapping[str, float] | None,
+        progress: Progress | None = None,
+        weighs: bool | None = None,
+    ) -> tuple[FitResult, Residuals]:
+        """Return what `fit` does, and the residuals as they are weighed and prepared in the end."""
         started = time.perf_counter()
         problem, said = self.range.problem(self.model, data)
         kind = self._kind(problem, data)
@@ -158,19 +126,18 @@ class PreparedFit:
         mine = kind.residuals
         posed = [replace(one, model=s.model) for one, s in zip(problem.datasets, mine.sets, strict=True)]
         residuals = mine.of_data(posed, mine.mapping.start.copy())
+        residuals.weighs = weighs
         if start is None:
             residuals.guess_scales(params)
         else:
             _begin_at(residuals, params, start)
         for par in params.values():
             par.init_value = par.value
-        found = ended(residuals, params, progress)
-        remarks = tuple(dict.fromkeys([*said, *kind.about, *found.remarks]))
-        return replace(found, remarks=remarks, seconds=time.perf_counter() - started)
-
-    def row(self, data: Data, start: Mapping[str, float] | None = None, *, curves: bool = False) -> FitRow:
-        """Fit a data set and return the numbers alone; with `curves` also G_calc."""
-        return FitRow.of(self.fit(data, start), curves=curves)
+        with one_thread():
+            residuals, outcome, more = found(residuals, params, progress)
+            result = assembled(residuals, params, outcome, more)
+        remarks = tuple(dict.fromkeys([*said, *kind.about, *result.remarks]))
+        return replace(result, remarks=remarks, seconds=time.perf_counter() - started), residuals
 
     def _kind(self, problem: FitProblem, data: Data) -> _Kind:
         """Return what is prepared for data of that kind, prepared now where it was not."""

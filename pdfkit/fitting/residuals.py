@@ -214,7 +214,10 @@ def _prepared(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:
 
 
 class Residuals:
-    """Residuals of a problem, their Jacobian and what is needed to judge them, as functions of the free values."""
+    """Residuals of a problem, their Jacobian and what is needed to judge them, as functions of the free values.
+
+    weighs : whether spectra of noise weigh points, whatever residuals show; None where they are to decide.
+    """
 
     def __init__(self, problem: FitProblem, mapping: ParameterMap) -> None:
         self.mapping = mapping
@@ -231,6 +234,7 @@ class Residuals:
         # A tie beyond its limit costs more than any misfit: a millionth of the span is about as far as it gets.
         self._known: list[Visited] = []
         self._past: list[Visited] = []
+        self.weighs: bool | None = None
         self.wall = self._wall()
         self.told = 0.5 * min(self.independent, float(len(mapping.free))) if self.complete else None
         position = {name: i for i, name in enumerate(mapping.names)}

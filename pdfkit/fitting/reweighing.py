@@ -31,6 +31,7 @@ WRONG = (
     "so points are weighed alike, and errors take the whole residual for noise; what the model misses can put values "
     "off by more than that"
 )
+ASKED = "points are weighed by its spectrum all the same, as those of the other scans: errors may be too small"
 POOR = f"the residual is more than {POOR_RW:g} of the data: that is taken for a misfit, not for noise"
 NOTHING = 1e-6
 """A residual below this share of G is rounding, and no noise."""
@@ -72,11 +73,12 @@ def reweighed(residuals: Residuals, x: Array, inside: Array) -> Reweighed | None
     for (s, (G, _)), (shaped, _), keep in zip(parts, judged, believed, strict=True):
         if not (shaped or keep) and _is_poor(s, G):
             wrong += _named(s, (POOR,))
-    noises = [replace(one.noise, weighs=not wrong) for one, _ in shown]
+    weighs = not wrong if residuals.weighs is None else residuals.weighs
+    noises = [replace(one.noise, weighs=weighs) for one, _ in shown]
     sets = [s if keep else s.with_noise(n) for (s, _), keep, n in zip(parts, believed, noises, strict=True)]
     if wrong:
-        wrong.append(WRONG)
-    return Reweighed(residuals.with_sets(sets), not wrong, (*said, *wrong))
+        wrong.append(ASKED if weighs else WRONG)
+    return Reweighed(residuals.with_sets(sets), weighs, (*said, *wrong))
 
 
 def _is_poor(s: Dataset, G: Array) -> bool:
@@ -256,5 +258,5 @@ def noise_waves(s: Dataset, slopes: Array) -> Array:
     assert s.whiten is not None
     assert s.posed.noise is not None
     lift, band = _lift(s, s.posed.noise.shaped), basis_of(s.data.r[s.whiten.index], s.model.instrument).band
-    back = ((s.whiten(slopes) @ s.whiten.matrix) * lift.size) @ band.modes
+    back = (s.whiten.adjoint(s.whiten(slopes)) * lift.size) @ band.modes
     return np.asarray((back @ band.waves) * np.sqrt(s.posed.noise.at(band.Q)))

@@ -330,14 +330,10 @@ def relative_size(data: PDF, noise: NoiseSpectrum) -> Array:
 
 
 def spectral(data: PDF, instrument: Instrument, noise: NoiseSpectrum) -> Whitening:
-    """Return what whitens residuals whose noise has that spectrum: L⁻¹Vᵀ, C = LLᵀ in the band V."""
-    from scipy.linalg import solve_triangular
-
+    """Return what whitens residuals whose noise has that spectrum: R⁻ᵀVᵀ, C = RᵀR in the band V."""
     index = points(data.r, instrument.qmax or math.inf)
     with one_thread():
         basis = basis_of(data.r[index], instrument)
-        matrix = solve_triangular(
-            _factor(basis, noise.at(basis.knots).tobytes()), basis.band.modes.T, trans="T", check_finite=False
-        )
-    size = relative_size(data, noise)[index]
-    return Whitening(index, np.ascontiguousarray(matrix / size), "dG" if noise.shaped else "spectrum")
+        upper = _factor(basis, noise.at(basis.knots).tobytes())
+    matrix = np.ascontiguousarray(basis.band.modes.T / relative_size(data, noise)[index])
+    return Whitening(index, matrix, "dG" if noise.shaped else "spectrum", upper)

@@ -1,4 +1,4 @@
-"""Small products and factors of a fit, on one thread."""
+"""The factor of the few columns of a fit, on one thread."""
 
 from __future__ import annotations
 
@@ -37,21 +37,3 @@ def triangular_factor(rows: Array, factor: Array) -> None:
             factor[i, j] = dot
             for t in range(n):
                 other[t] -= dot * column[t]
-
-
-@kernel
-def project(rows: Array, matrix: Array, out: Array) -> None:
-    """Fill out = rows·matrixᵀ.
-
-    For the few rows of a fit: a BLAS library would share so small a product among threads, which then wait for each
-    other (7 ms instead of 0.1 ms where the machine is busy).
-    Shapes: rows (n, m); matrix (k, m); out (n, k).
-    """
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        for j in range(matrix.shape[0]):
-            other = matrix[j]
-            total = 0.0
-            for t in range(row.size):
-                total += row[t] * other[t]
-            out[i, j] = total

@@ -1,10 +1,15 @@
 """`fit_series`: every scan fitted with one model, sequentially from its neighbours or independently of them.
 
 sequential: every `block`-th scan, an anchor, is fitted from the model, with a search. Between two of them scans are
-fitted forwards and backwards, each from where its neighbour ended. Where the two ends differ, or Rw stands out, a scan
-is fitted again from the better rows of both its neighbours. The lowest Rw is kept.
+fitted forwards, each from where its neighbour ended, up to the next anchor. Where that ends elsewhere than the anchor's
+own fit, where a value jumps, Rw stands out or a fit fails, the block is fitted backwards as well; where the two ends of
+a scan differ, or Rw stands out, it is fitted again from the better rows of both its neighbours. The lowest Rw is kept.
 
 independent: every scan from the model, whatever the others are.
+
+In both, all scans are weighed in one way in the end: by the spectra of their noise, or all points alike. Which of the
+two is what most of their residuals ask for; scans that were fitted in the other way are fitted again. Else trends would
+have steps where the way changes.
 
 All chains of a stage are independent of each other: what comes out does not depend on the order, the chunks, the
 executor, or on how often a run was interrupted.
@@ -43,9 +48,15 @@ APART = 0.3
 """Standard errors between the ends of two fits from which on they are two minima."""
 STANDS_OUT = 1.15
 """Rw over the median of five neighbours from which on a scan is fitted again."""
+MOST_NAMED = 5
+"""So many pieces of a series are named."""
 LEVEL = 1e-3
 """Rw that differ by less than this share are the same: the forward fit is kept. Of two minima that are as good, as with
 a and b exchanged, neighbours then have the same."""
+JUMP, STEEP = 5.0, 4.0
+"""Standard errors, and times the usual step of a block, from which on a value jumps from one scan to the next."""
+MISFITS = 0.1
+"""Share of scans, one in any case, whose residuals may seem to be more than noise by chance: spectra weigh points."""
 WAITING = "not fitted yet"
 
 
@@ -73,11 +84,11 @@ def fit_series(
     Parameters
     ----------
     model : start values. scans : a series, as `read_series` returns it, or a list of PDFs.
-    how : "sequential": each scan starts from where its neighbour ended, from both sides, and the better end is kept;
-        where they differ the row says so. "independent": each starts from the values of the model. "parametric": one
-        fit of all, in which parameters follow laws of the index. "windows": one data set over [r0, r0 + window],
-        [r0 + step, …]; the index is the middle r. "map": neighbours on a line or a grid are alike, as strongly as the
-        evidence asks for.
+    how : "sequential": each scan starts from where its neighbour ended; where something jumps or does not fit, from
+        both sides, and the better end is kept; where they differ the row says so. "independent": each starts from the
+        values of the model. "parametric": one fit of all, in which parameters follow laws of the index. "windows": one
+        data set over [r0, r0 + window], [r0 + step, …]; the index is the middle r. "map": neighbours on a line or a
+        grid are alike, as strongly as the evidence asks for.
     free, ties, bounds, restraints, use_errors, settings, rmin, rmax (Å) : as for `pdfkit.fit`. variables : numbers of
         the fit alone, for ties to use.
     curves : keep r, observed and calculated G(r) of each scan as well.
@@ -168,16 +179,17 @@ def run_series(series: Series, problem: SeriesProblem, plan: Plan, work: Work) -
         run = Run(series, setting, packed, log, pool, work)
         try:
             (run.sequence if plan.how == "sequential" else run.singly)(plan)
+            run.weigh_alike()
         except BaseException as error:
             if work.out is not None:
                 with suppress(PdfkitError):  # the journal has it all, and a full disk is reported below
-                    write_series(Path(work.out) / FILE, series, setting, run)
+                    write_series(Path(work.out) / FILE, series, run.setting, run)
             if isinstance(error, WriteError):
                 raise WriteError(f"{error} ({len(run.best)} of {len(series)} scans are finished)") from None
             raise
         if work.out is None:
-            return SeriesResult.of(series, setting.names, setting.free, list(run), **setting.more)
-        return SeriesResult.load(write_series(Path(work.out) / FILE, series, setting, run))
+            return SeriesResult.of(series, setting.names, setting.free, list(run), run.setting.said, **setting.more)
+        return SeriesResult.load(write_series(Path(work.out) / FILE, series, run.setting, run))
 
 
 def _made(work: Work) -> Path | None:
@@ -188,10 +200,14 @@ def _made(work: Work) -> Path | None:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the row of a scan is in the journal, its Rw, and what is said of it. rw: ∞ where the scan failed."""
+    """Where the row of a scan is in the journal, its Rw, how it is weighed, and what is said of it.
+
+    rw: ∞ where the scan failed. weighs: whether the spectrum of its noise weighs points, None where it has none.
+    """
 
     key: Key
     rw: float
+    weighs: bool | None = None
     said: tuple[str, ...] = ()
 
 
@@ -230,21 +246,56 @@ class Run:
     # --- sequential --------------------------------------------------------------------------------------------------
 
     def sequence(self, plan: Plan) -> None:
-        """Fit anchors from the model, what lies between them from both sides, and again what stands out."""
+        """Fit anchors from the model, then what lies between them, from both sides where that is needed."""
         last = len(self) - 1
         anchors = sorted({*range(0, last, plan.block), last})
         self._stage(Stage("anchor", {k: (k,) for k in anchors}, lambda _: None, plan.search))
         begin = {k: self._values(k) for k in anchors}
         pairs = list(itertools.pairwise(anchors))
         forward = {k: tuple(range(a, b + 1)) for k, (a, b) in enumerate(pairs)}
-        backward = {k: chain[::-1] for k, chain in forward.items()}
-        for name, chains in (("forward", forward), ("backward", backward)):
-            self._stage(Stage(name, chains, lambda chain: begin[chain[0]], "plain", skip=1))
+        self._stage(Stage("forward", forward, lambda chain: begin[chain[0]], "plain", skip=1))
+        backward = {k: chain[::-1] for k, chain in forward.items() if self._is_doubtful(chain)}
+        self._stage(Stage("backward", backward, lambda chain: begin[chain[0]], "plain", skip=1))
+        self._say(_said_of_ways([chain[::-1] for chain in backward.values()], len(self)))
         again = {k: (k,) for k in range(len(self)) if self._stands_out(k)}
         for name, side in (("again forward", -1), ("again backward", 1)):
             near = {k: self._neighbour(k, side) for k in again}
             chains = {k: chain for k, chain in again.items() if near[k] is not None}
             self._stage(Stage(name, chains, lambda chain, near=near: near[chain[0]], "plain"))  # type: ignore[misc]
+
+    def _is_doubtful(self, chain: tuple[int, ...]) -> bool:
+        """Return whether a chain of forward fits leaves room for another end: a scan that stands out, or a jump."""
+        if any(self._stands_out(k) for k in chain):
+            return True
+        rows = [self.row(k) for k in chain]
+        values, errors = (np.array([row[name] for row in rows]) for name in ("values", "sigmas"))
+        steps = np.abs(np.diff(values, axis=0))
+        with np.errstate(invalid="ignore"):  # what has no error does not jump
+            large = steps > JUMP * np.hypot(errors[1:], errors[:-1])
+        return bool((large & (steps > STEEP * np.median(steps, axis=0))).any())
+
+    def _say(self, *words: str) -> None:
+        self.setting = replace(self.setting, said=(*self.setting.said, *(word for word in words if word)))
+
+    # --- weights -----------------------------------------------------------------------------------------------------
+
+    def weigh_alike(self) -> None:
+        """Fit scans again that are not weighed as most are, from where they ended, and say so."""
+        known = {k: place.weighs for k, place in sorted(self.best.items()) if place.weighs is not None}
+        wrong = sum(not weighs for weighs in known.values())
+        weighs = wrong <= max(1.0, MISFITS * len(known))
+        others = {k: (k,) for k, own in known.items() if own != weighs}
+        if not others or len(others) == len(known):
+            return
+        self._stage(Stage("alike", others, lambda chain: self._values(chain[0]), "plain", weighs=weighs))
+        left = sum(self.best[k].weighs != weighs for k in others)
+        self._say(_said_of_weights(wrong, len(known), left, weighs=weighs))
+
+    def _replace(self, position: int, key: Key, *, weighs: bool) -> None:
+        """Keep a row in place of one that is weighed in another way, if that led somewhere."""
+        row, before = self.log.row(key), self.best[position]
+        if "error" not in row and row["converged"] and row.get("weighs") == weighs:
+            self.best[position] = Place(key, float(row["rw"]), weighs, before.said)
 
     def _values(self, position: int) -> dict[str, float] | None:
         return values_of(self.row(position), self.setting.names, self.setting.free)
@@ -271,6 +322,8 @@ class Run:
 
     def _stage(self, stage: Stage) -> None:
         """Fit the chains of a stage, and keep the better rows: in order, whatever the order they were done in."""
+        if not stage.chains:
+            return
         clock = Clock("fit", sum(len(chain) - stage.skip for chain in stage.chains.values()), self.work.progress)
         done: dict[int, int] = {}
         try:
@@ -283,7 +336,11 @@ class Run:
         finally:
             for number, positions in stage.chains.items():
                 for k in range(done.get(number, 0)):
-                    self._offer(positions[k + stage.skip], (stage.name, number, k))
+                    position, key = positions[k + stage.skip], (stage.name, number, k)
+                    if stage.weighs is None:
+                        self._offer(position, key)
+                    else:
+                        self._replace(position, key, weighs=stage.weighs)
 
     def _jobs(self, stage: Stage) -> Iterator[Job[list[Row]]]:
         """Yield what has to be computed in chunks of about as many scans as the work asks for, what is known alone."""
@@ -291,7 +348,7 @@ class Run:
         each = min(self.work.chunk, max(1, len(self) // max(1, self.pool.limit)))
         for number, positions in stage.chains.items():
             begin, scans = stage.start(positions), tuple(self.series.scan(k) for k in positions[stage.skip :])
-            chain = Chain(scans, None if begin is None else tuple(begin.items()), stage.search)
+            chain = Chain(scans, None if begin is None else tuple(begin.items()), stage.search, stage.weighs)
             if self.log.has(stage.name, number, chain.stamp(), len(scans)):
                 yield Job([number], payloads=(chain,), results=[[{}] * len(scans)])
                 continue
@@ -308,30 +365,53 @@ class Run:
     def _offer(self, position: int, key: Key) -> None:
         """Keep the better row of a scan; say where two fits came to different ends."""
         row, before = self.log.row(key), self.best.get(position)
-        rw = math.inf if "error" in row else float(row["rw"])
+        rw, weighs = math.inf if "error" in row else float(row["rw"]), row.get("weighs")
         if before is None or not (math.isfinite(before.rw) and math.isfinite(rw)):
             if before is None or rw < before.rw:
-                self.best[position] = Place(key, rw)
+                self.best[position] = Place(key, rw, weighs)
             return
         known = self.log.row(before.key)
         better = rw < before.rw * (1.0 - LEVEL)
         said = before.said or _apart(*((row, known) if better else (known, row)))
-        self.best[position] = Place(key, rw, said) if better else replace(before, said=said)
+        self.best[position] = Place(key, rw, weighs, said) if better else replace(before, said=said)
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Chains of positions by number, each of which begins at start(chain); the first `skip` are not fitted."""
+    """Chains of positions by number, each of which begins at start(chain); the first `skip` are not fitted.
+
+    weighs : whether spectra of noise weigh points; None: where residuals are noise.
+    """
 
     name: str
     chains: Mapping[int, tuple[int, ...]]
     start: Callable[[tuple[int, ...]], Mapping[str, float] | None]
     search: str
     skip: int = 0
+    weighs: bool | None = None
 
     def lost(self, number: int, words: str) -> list[Row]:
         """Return the rows of a chain that no worker could finish."""
         return [{"error": words} for _ in self.chains[number][self.skip :]]
+
+
+def _said_of_ways(chains: Sequence[tuple[int, ...]], count: int) -> str:
+    """Say which scans were fitted from both sides, if any."""
+    if not chains:
+        return ""
+    some = ", ".join(f"{chain[0] + 1} to {chain[-1] + 1}" for chain in chains[:MOST_NAMED])
+    more = f" and {len(chains) - MOST_NAMED} more pieces" if len(chains) > MOST_NAMED else ""
+    return f"scans {some}{more} of {count} were fitted from both sides, because values jump there or Rw stands out"
+
+
+def _said_of_weights(wrong: int, count: int, left: int, *, weighs: bool) -> str:
+    """Say how scans are weighed of which residuals ask for different ways; left: those of which no fit was found so."""
+    some, but = f"the residuals of {wrong} of {count} scans are more than noise", ""
+    if left:
+        but = f"; {left} of which no such fit converged {'is' if left == 1 else 'are'} weighed in the other way"
+    if weighs:
+        return f"{some}, which is few: the points of all scans are weighed by the spectra of their noise{but}"
+    return f"{some}: the points of all scans weigh alike, so that trends have no steps where weights change{but}"
 
 
 def _apart(better: Row, worse: Row) -> tuple[str, ...]:

@@ -131,4 +131,5 @@ def _whole(row: Any) -> bool:
     pairs = zip(row["values"], row["sigmas"], strict=True)
     numbers = all(isinstance(one, int | float) for pair in pairs for one in pair)
     words = all(isinstance(one, str) for one in (*row["remarks"], *row["free"], row["errors_from"]))
-    return numbers and words and all(isinstance(row[name], int | float) for name in _NUMBERS)
+    known = isinstance(row.get("weighs"), bool | None)
+    return known and numbers and words and all(isinstance(row[name], int | float) for name in _NUMBERS)

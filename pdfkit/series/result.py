@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -83,11 +83,17 @@ class SeriesResult:
 
     @classmethod
     def of(
-        cls, series: Series, names: Sequence[str], free: Sequence[str], rows: Sequence[Row], **more: Any
+        cls,
+        series: Series,
+        names: Sequence[str],
+        free: Sequence[str],
+        rows: Sequence[Row],
+        said: Iterable[str] = (),
+        **more: Any,
     ) -> SeriesResult:
-        """Return the rows of a series as columns. more : how, model, alone, laws."""
+        """Return the rows of a series as columns. said : of the whole series; more : how, model, alone, laws."""
         table = columns(rows, names, free)
-        about = (*series.remarks, *(() if more.get("how") == "windows" else said_of_grids(grids_of(rows))))
+        about = (*series.remarks, *(() if more.get("how") == "windows" else said_of_grids(grids_of(rows))), *said)
         return cls(series.axes, series.labels, tuple(names), tuple(free), **table, about=about, **more)
 
     @classmethod

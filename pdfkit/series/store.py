@@ -65,13 +65,14 @@ class Extra:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What was fitted: the problem, all names and the free ones, and how."""
+    """What was fitted: the problem, all names and the free ones, and how; what is to be said of the whole series."""
 
     problem: SeriesProblem
     names: tuple[str, ...]
     free: tuple[str, ...]
     how: str
     extra: Extra = field(default_factory=Extra)
+    said: tuple[str, ...] = ()
 
     @property
     def more(self) -> dict[str, Any]:
@@ -165,7 +166,8 @@ class Writer:
         write_group(self.file, Group("NXroot", {"entry": Group("NXentry", members, about)}, {"default": "entry"}))
         entry = self.file["entry"]
         pieces = self._tables(entry)
-        said = (*self.series.remarks, *(() if self.setting.how == "windows" else said_of_grids(pieces["grids"])))
+        grids = () if self.setting.how == "windows" else said_of_grids(pieces["grids"])
+        said = (*self.series.remarks, *grids, *self.setting.said)
         write_group(entry.create_group("setting"), _setting(self.setting, self.series, said))
         for group, kind in (("parameters", "NXcollection"), ("quality", "NXcollection")):
             entry.create_group(group).attrs["NX_class"] = kind

@@ -22,21 +22,20 @@ from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, PdfkitWarning
-from pdfkit.fitting.evidence import occam
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.fitting.prepared import PreparedFit
+from pdfkit.fitting.rows import FitRow
 from pdfkit.model import serial
 from pdfkit.model.model import Model
 from pdfkit.model.params import apply_choices
 from pdfkit.results.problem import FitSettings
-from pdfkit.results.result import FitResult
 from pdfkit.series.scans import Scan
 
 Row = dict[str, Any]
 """What is kept of a scan: {"error": why} or values, sigmas (in the order of the problem's names), rw, lnz, remarks…"""
 Start = Mapping[str, float]
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,15 +105,19 @@ class Packed:
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """Scans to fit one after the other, the first from `start` (None: from the model, with `search`)."""
+    """Scans to fit one after the other, the first from `start` (None: from the model, with `search`).
+
+    weighs : whether spectra of noise weigh points; None: where residuals are noise. It counts for fits from a start.
+    """
 
     scans: tuple[Scan, ...]
     start: tuple[tuple[str, float], ...] | None = None
     search: str = "plain"
+    weighs: bool | None = None
 
     def stamp(self) -> str:
         """Return a hash of what the results depend on but the problem."""
-        about = [self.search, self.start, [scan.stamp() for scan in self.scans]]
+        about = [self.search, self.start, self.weighs, [scan.stamp() for scan in self.scans]]
         return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
 
 
@@ -130,14 +133,16 @@ class Fitter:
     names: tuple[str, ...]
     free: tuple[str, ...]
     prepared: PreparedFit | None = None
+    weighs: bool | None = None
 
-    def fit(self, data: PDF, start: Start | None, search: str) -> FitResult:
+    def row(self, data: PDF, start: Start | None, search: str) -> FitRow:
         """Fit a scan from values of a neighbour, or from the model."""
+        curves = self.problem.curves
         if start is None and search != "plain":
-            return fit(self.problem.model, data, search=search, **self.problem.options())
+            return FitRow.of(fit(self.problem.model, data, search=search, **self.problem.options()), curves=curves)
         if self.prepared is None:
             self.prepared = PreparedFit.of(self.problem.model, data, **self.problem.options())
-        return self.prepared.fit(data, start)
+        return self.prepared.row(data, start, curves=curves, weighs=self.weighs)
 
 
 def _unpacked(packed: Packed) -> Fitter:
@@ -160,7 +165,7 @@ def run_chains(packed: Packed, chains: Sequence[Chain]) -> list[list[Row]]:
 
 def _chained(fitter: Fitter, chain: Chain) -> list[Row]:
     start = None if chain.start is None else dict(chain.start)
-    rows = []
+    fitter.weighs, rows = chain.weighs, []
     for scan in chain.scans:
         row = guarded(fitter, scan, start, chain.search)
         if (ended := values_of(row, fitter.names, fitter.free)) is not None:
@@ -193,41 +198,31 @@ def guarded(fitter: Fitter, scan: Scan, start: Start | None, search: str) -> Row
 
 def fitted(fitter: Fitter, data: PDF, start: Start | None, search: str) -> Row:
     """Return the row of a scan. PdfkitError where it cannot be fitted."""
-    return row_of(fitter.fit(data, start, search), fitter.names, curves=fitter.problem.curves)
+    return row_of(fitter.row(data, start, search), fitter.names)
 
 
-def row_of(result: FitResult, names: Sequence[str], *, curves: bool) -> Row:
+def row_of(found: FitRow, names: Sequence[str]) -> Row:
     """Return what is kept of a fit, parameters in the order of names."""
-    pars = [result.params.get(name) for name in names]
-    data = result.data
     row: Row = {
-        "values": [math.nan if par is None else float(par.value) for par in pars],
-        "sigmas": [math.nan if par is None or par.stderr is None else float(par.stderr) for par in pars],
-        "free": list(result.free),
-        "covariance": packed_array(result.covariance),
-        "rw": result.rw,
-        "chi2": result.chi2,
-        "reduced_chi2": result.reduced_chi2,
-        "n_independent": result.n_independent,
-        "nfev": result.nfev,
-        "lnz": ln_evidence(result),
-        "converged": result.converged,
-        "errors_from": result.errors_from,
-        "remarks": [*([] if result.converged else [result.message]), *result.remarks],
-        "grid": [len(data), float(data.r[0]), float(data.r[-1])],
+        "values": [float(found.all_values.get(name, math.nan)) for name in names],
+        "sigmas": [found.all_errors.get(name, math.nan) for name in names],
+        "free": list(found.free),
+        "covariance": packed_array(found.covariance),
+        "rw": found.rw,
+        "chi2": found.chi2,
+        "reduced_chi2": found.reduced_chi2,
+        "n_independent": found.n_independent,
+        "nfev": found.nfev,
+        "lnz": found.lnz,
+        "weighs": found.weighs,
+        "converged": found.converged,
+        "errors_from": found.errors_from,
+        "remarks": [*([] if found.converged else [found.message]), *found.remarks],
+        "grid": list(found.grid),
     }
-    if curves:
-        row |= {"r": packed_array(data.r), "observed": packed_array(data.G), "calculated": packed_array(result.calc.G)}
+    for data, calc in found.curves.values():
+        row |= {"r": packed_array(data.r), "observed": packed_array(data.G), "calculated": packed_array(calc.G)}
     return row
-
-
-def ln_evidence(result: FitResult) -> float:
-    """Return ln Z with the size of the noise integrated out: −½ N ln(χ²/N) and the part of the priors that is left.
-
-    N independent residuals. It compares models of one scan, whatever is known of its errors.
-    """
-    chi2 = max(result.reduced_chi2 * max(1.0, result.n_independent - len(result.free)), 1e-300)
-    return -0.5 * result.n_independent * math.log(chi2 / result.n_independent) + occam(result)
 
 
 def packed_array(values: Array) -> str:

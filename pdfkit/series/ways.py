@@ -18,6 +18,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError, WriteError
+from pdfkit.fitting.rows import FitRow
 from pdfkit.screening.run import Clock
 from pdfkit.screening.settings import Work, whole
 from pdfkit.series.laws import Law
@@ -244,7 +245,7 @@ def _windows(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
         if fit is None:
             rows.append({"error": found.failed[k]})
             continue
-        row = row_of(fit, found.names, curves=problem.curves)
+        row = row_of(FitRow.of(fit, curves=problem.curves), found.names)
         said = [f"{name} is not determined here: it has the value of all data" for name in found.held[k]]
         rows.append({**row, "sigmas": found.errors[k].tolist(), "remarks": [*row["remarks"], *said]})
     extra = Extra({"window": float(way.window), "step": float(way.step)})

@@ -10,7 +10,8 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError
-from pdfkit.fitting.prepared import FitRow, PreparedFit
+from pdfkit.fitting.prepared import PreparedFit
+from pdfkit.fitting.rows import FitRow
 from pdfkit.model import noise
 
 LAB = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03)
@@ -81,9 +82,24 @@ def test_errors_of_the_data_weigh_the_data_that_have_them() -> None:
 def test_rows_are_small_and_may_have_curves(prepared: PreparedFit) -> None:
     row = prepared.row(SCANS[0])
     assert len(pickle.dumps(row)) < 5000
-    assert row.calc == {}
+    assert row.curves == {}
     with_curve = prepared.row(SCANS[0], curves=True)
-    np.testing.assert_array_equal(with_curve.calc[""].r, SCANS[0].crop(1.5, 15.0).r)
+    np.testing.assert_array_equal(with_curve.curves[""][1].r, SCANS[0].crop(1.5, 15.0).r)
+
+
+@pytest.mark.parametrize("weighs", [True, False])
+def test_points_are_weighed_as_it_is_asked_for(prepared: PreparedFit, weighs: bool) -> None:
+    row, own = prepared.row(SCANS[1], weighs=weighs), prepared.row(SCANS[1])
+    assert (row.weighs, own.weighs) == (weighs, True)
+    np.testing.assert_allclose(row.sigmas, own.sigmas, rtol=0.5)
+    assert (away(row, own) == 0.0) == weighs
+    assert away(row, own) < 2.0
+
+
+def test_ln_z_is_that_of_the_result(prepared: PreparedFit) -> None:
+    """But for the last step, whose curves are known from those before, and not computed again."""
+    row = prepared.row(SCANS[1])
+    assert row.lnz == pytest.approx(FitRow.of(prepared.fit(SCANS[1])).lnz, abs=1e-4)
 
 
 def test_wrong_names_are_refused_when_it_is_prepared() -> None:

@@ -97,15 +97,6 @@ def test_resample() -> None:
     np.testing.assert_allclose(out, expected, atol=1e-13)
 
 
-def test_project() -> None:
-    rng = np.random.default_rng(5)
-    rows, matrix = rng.normal(size=(4, 30)), rng.normal(size=(11, 30))
-    out = np.empty((4, 11))
-    linear.project(rows, matrix, out)
-    expected = [[sum(a * b for a, b in zip(row, other, strict=True)) for other in matrix] for row in rows]
-    np.testing.assert_allclose(out, expected, atol=1e-13)
-
-
 @pytest.mark.parametrize("several", [0, 5])
 @pytest.mark.parametrize(("rmax", "rcut"), [(3.0, 0.0), (17.0, 0.0), (17.0, 6.0)])
 def test_deposited_pairs_equal_a_brute_sum(rmax: float, rcut: float, several: int) -> None:

@@ -21,6 +21,7 @@ import pytest
 import pdfkit as pk
 from pdfkit._workers import dask_executor
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, WriteError
+from pdfkit.fitting.rows import FitRow
 from pdfkit.io import _journal
 from pdfkit.series import tasks
 from pdfkit.series.result import SeriesResult
@@ -65,7 +66,7 @@ def test_values_with_errors(how: str, options: dict[str, int]) -> None:
     alone = pk.fit(nickel(), scan(3), free=FREE)
     assert (np.abs(result.values[3] - alone.values) < 2e-3 * np.sqrt(np.diag(alone.covariance))).all()
     np.testing.assert_allclose(result.covariance(3), alone.covariance, rtol=2e-2)
-    assert result.lnz[3] == pytest.approx(tasks.ln_evidence(alone), abs=0.01)
+    assert result.lnz[3] == pytest.approx(FitRow.of(alone).lnz, abs=0.01)
     assert "9 scans over number: 9 fitted" in str(result)
 
 
@@ -139,6 +140,74 @@ def test_of_two_minima_that_are_as_good_neighbours_have_the_same(monkeypatch: py
     monkeypatch.setattr(tasks, "fitted", twins)
     result = pk.fit_series(nickel(), [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(9)], free=FREE)
     assert result["a"].values.tolist() == [3.5] * 8 + [3.6]
+
+
+def test_one_direction_is_enough_where_nothing_jumps(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
+        k = int(data.name[1:])
+        calls.append(k)
+        return {**two_wells(fitter, data, None, search), "rw": 0.1, "values": [1.0, 3.5 + 0.01 * k, 0.005]}
+
+    monkeypatch.setattr(tasks, "fitted", counted)
+    result = pk.fit_series(nickel(), [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(20)], free=FREE, block=10)
+    assert len(calls) == 3 + 19  # anchors, and each scan but the first from the one before
+    assert result.about == ()
+
+
+def test_a_jump_that_forward_fits_follow_is_looked_at_from_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the two blocks only the one with the jump; a fit from below stays below for two scans too many."""
+
+    def late(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
+        k = int(data.name[1:])
+        high = k >= 5 if start is None or start["ni.a"] > 3.55 else k >= 7
+        rw = 0.1 if high == (k >= 5) else 0.105
+        return {**two_wells(fitter, data, None, search), "rw": rw, "values": [1.0, 3.6 if high else 3.5, 0.005]}
+
+    monkeypatch.setattr(tasks, "fitted", late)
+    result = pk.fit_series(nickel(), [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(20)], free=FREE, block=10)
+    assert result["a"].values.tolist() == [3.5] * 5 + [3.6] * 15
+    assert result.about == (
+        "scans 1 to 11 of 20 were fitted from both sides, because values jump there or Rw stands out",
+    )
+
+
+@pytest.mark.parametrize("how", ["sequential", "independent"])
+@pytest.mark.parametrize(("wrong", "weighs"), [((), True), ((4,), True), ((4, 9, 14, 19), False)])
+def test_scans_are_weighed_in_one_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str, wrong: tuple[int, ...], weighs: bool
+) -> None:
+    again = []
+
+    def weighed(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
+        k = int(data.name[1:])
+        if fitter.weighs is not None:
+            again.append(k)
+        own = k not in wrong if fitter.weighs is None else fitter.weighs
+        row = two_wells(fitter, data, {"ni.a": 3.5}, search)
+        return {**row, "rw": 0.1 if own else 0.11, "weighs": own, "values": [float(own), 3.5, 0.005]}
+
+    monkeypatch.setattr(tasks, "fitted", weighed)
+    scans = [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(20)]
+    result = pk.fit_series(nickel(), scans, free=FREE, how=how, out=tmp_path)
+    assert set(result["scale"].values) == {float(weighs)}
+    assert sorted(again) == [k for k in range(20) if (k not in wrong) != weighs]
+    said = [text for text in result.about if "than noise" in text]
+    assert len(said) == bool(wrong)
+    assert all(("weigh alike" in text) != weighs for text in said)
+
+
+def test_a_scan_that_cannot_be_weighed_as_the_others_keeps_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def weighed(fitter: tasks.Fitter, data: pk.PDF, start: Any, search: str) -> dict[str, Any]:
+        if fitter.weighs is not None:
+            raise PdfkitError("no way")
+        return {**two_wells(fitter, data, {"ni.a": 3.5}, search), "rw": 0.1, "weighs": data.name != "s3"}
+
+    monkeypatch.setattr(tasks, "fitted", weighed)
+    result = pk.fit_series(nickel(), [pk.PDF(R, np.sin(R), name=f"s{k}") for k in range(9)], free=FREE)
+    assert set(result.status) == {"fitted"}
+    assert "1 of which no such fit converged is weighed in the other way" in result.about[0]
 
 
 # --- The same bytes ---------------------------------------------------------------------------------------------------
