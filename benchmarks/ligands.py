@@ -2,8 +2,9 @@
 
     python benchmarks/ligands.py                      # masses and curves of Cd37S20 with each ligand
     python benchmarks/ligands.py --relax classical    # the measured Cd56Se35 (extra `examples`), rigid and relaxed
+    python benchmarks/ligands.py --worn               # the same with ligands in the model
     python benchmarks/ligands.py --picture            # draws docs/pictures/ligands.png
-    python benchmarks/ligands.py --golden chgnet      # writes benchmarks/relaxed.json (extra `relax`)
+    python benchmarks/ligands.py --golden chgnet classical  # writes benchmarks/relaxed.json (extra `relax`)
 
 Prints Markdown. Relaxations keep journals in `--folder` and go on from there.
 """
@@ -90,27 +91,39 @@ def measured() -> tuple[pk.PDF, pk.Particle]:
 
 
 def fitted(particle: pk.Particle, data: pk.PDF) -> pk.FitResult:
-    model = pk.Model(pk.Cluster(particle, "dot", Uiso=0.03), data.instrument)
-    ties = {"Cl_ligand.Uiso": "dot.Se.Uiso"} if particle.ligand is not None else {}
+    cluster = pk.Cluster(particle, "dot", Uiso=0.03)
+    model = pk.Model(cluster, data.instrument)
+    first, *others = [name for name in cluster.classes if name.endswith("_ligand")] or [""]
+    ties = {f"{name}.Uiso": f"dot.{first}.Uiso" for name in others}
     return pk.fit(model, data, rmin=1, rmax=20, free=["scale", "expansion", "Uiso", "delta2"], ties=ties)
 
 
-def relaxation(names: list[str], folder: Path, fmax: float) -> None:
-    """Print Rw of the measured Cd56Se35 for a part of the way to the relaxed atoms, without and with Cl."""
+def relaxation(names: list[str], ligand: str, folder: Path, fmax: float) -> None:
+    """Print Rw of the measured Cd56Se35 for a part of the way to the relaxed atoms, without ligands and with them."""
     data, core = measured()
-    capped = pk.build.cap(core, "Cl")
+    capped = pk.build.cap(core, ligand)
     print(
         "| relaxed with | rms, Å | rms without expansion, Å | atoms | " + " | ".join(f"{s:.0%}" for s in SHARES) + " |"
     )
     print("|---|---|---|---|" + "---|" * len(SHARES))
     for name in names:
-        relaxed = at_rest(capped, name, folder / f"Cd56Se35-{name}.journal", fmax)
-        for label, start, end in (("core", core, relaxed.core), ("with Cl", capped, relaxed)):
+        relaxed = at_rest(capped, name, folder / f"Cd56Se35-{ligand}-{name}.journal", fmax)
+        for label, start, end in (("core", core, relaxed.core), (f"with {ligand}", capped, relaxed)):
             way = superposed(start, end)
             rw = [fitted(replace(start, xyz=start.xyz + share * way), data).rw for share in SHARES]
             moved = superposed(core, relaxed.core)
             sizes = f"{rms(moved):.3f} | {rms(unexpanded(core, moved)):.3f}"
             print(f"| {name} | {sizes} | {label} | " + " | ".join(f"{x:.4f}" for x in rw) + " |", flush=True)
+
+
+def worn() -> None:
+    """Print Rw of the measured Cd56Se35 with ligands in the model, placed under three seeds."""
+    data, core = measured()
+    print("| ligands in the model | Rw, three seeds |\n|---|---|")
+    print(f"| none | {fitted(core, data).rw:.4f} |")
+    for name in ("H", "Cl", *CARBOXYLATES[:-1]):
+        found = [fitted(pk.build.cap(core, name, seed=seed), data).rw for seed in (1, 2, 3)]
+        print(f"| {name} | {', '.join(f'{rw:.4f}' for rw in found)} |", flush=True)
 
 
 def rms(way: np.ndarray) -> float:
@@ -124,43 +137,63 @@ def unexpanded(core: pk.Particle, way: np.ndarray) -> np.ndarray:
 
 
 def at_rest(capped: pk.Particle, name: str, journal: Path, fmax: float) -> pk.Particle:
-    """Return a capped particle at rest: its Cl first, in the classical potential, then all atoms in this one."""
+    """Return a capped particle at rest: its ligands first (Cl in the classical potential), then all atoms."""
     journal.parent.mkdir(parents=True, exist_ok=True)
-    ready = pk.build.relax(capped, "classical", moving="ligands", fmax=0.1)
+    first = (
+        {"calculator": "classical", "fmax": 0.1} if capped.meta["ligand"] == "Cl" else {"calculator": name, "fmax": 0.3}
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("default", PdfkitWarning)
+        ready = pk.build.relax(capped, **first, moving="ligands", steps=60 if first["fmax"] == 0.3 else 500)
         return pk.build.relax(ready, name, fmax=fmax, steps=600, journal=journal)
 
 
-def golden(name: str, folder: Path, fmax: float) -> None:
-    """Write two relaxed Cd37S20, one zinc blende and one faulted, as displacements of the core in mÅ."""
-    every = list(pk.build.candidates("Cd37S20", limit=None, seed=1, near=0))
-    families = [core.meta["family"] for core in every]
-    picked = [(k, every[k]) for k in map(families.index, ("zincblende", "faulted"))]
-    out = {}
-    for k, core in picked:
-        relaxed = at_rest(pk.build.cap(core, "Cl"), name, folder / f"Cd37S20-{k}-{name}.journal", fmax)
-        about = {key: value for key, value in relaxed.meta.items() if key.startswith("relaxed_")}
-        milli = np.round(1000 * superposed(core, relaxed.core)).astype(int)
-        out[core.name] = {**about, "rms": rms(milli / 1000), "displacement": milli.tolist()}
-    GOLDEN.write_text(json.dumps(out) + "\n", encoding="utf-8")
-    print(f"{GOLDEN}: {', '.join(out)}")
+def sets() -> list[pk.Particle]:
+    """Return the complete Cd37S20, in their order."""
+    return list(pk.build.candidates("Cd37S20", limit=None, seed=1, near=0))
+
+
+def golden(names: list[str], folder: Path, fmax: float) -> None:
+    """Write how the cores of all complete Cd37S20 are displaced when they relax under 34 Cl, in mÅ, superposed."""
+    known = json.loads(GOLDEN.read_text(encoding="utf-8")) if GOLDEN.exists() else {}
+    for name in names:
+        ways = {}
+        for k, core in enumerate(sets()):
+            relaxed = at_rest(pk.build.cap(core, "Cl"), name, folder / f"Cd37S20-{k}-{name}.journal", fmax)
+            ways[core.name] = np.round(1000 * superposed(core, relaxed.core)).astype(int).tolist()
+            print(
+                f"{core.name}: {relaxed.meta['relaxed_steps']} steps, {relaxed.meta['relaxed_fmax']:.3f} eV/Å",
+                flush=True,
+            )
+        known[name] = {"version": relaxed.meta["relaxed_version"], "fmax": fmax, "displacements": ways}
+    GOLDEN.write_text(json.dumps(known, separators=(",", ":")) + "\n", encoding="utf-8")
+    print(f"{GOLDEN}: {', '.join(known)}")
+
+
+def stored(name: str) -> dict[str, np.ndarray]:
+    """Return the stored displacements (57, 3) in Å of the cores under a potential, by the name of the set."""
+    found = json.loads(GOLDEN.read_text(encoding="utf-8"))[name]["displacements"]
+    return {core: np.array(way) / 1000 for core, way in found.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--relax", nargs="*", metavar="POTENTIAL", help="fit the measured Cd56Se35, rigid and relaxed")
-    parser.add_argument("--golden", metavar="POTENTIAL", help="write two relaxed Cd37S20")
+    parser.add_argument("--ligand", default="Cl", help="of --relax")
+    parser.add_argument("--golden", nargs="*", metavar="POTENTIAL", help="write the relaxed Cd37S20 of relaxed.json")
+    parser.add_argument("--worn", action="store_true", help="fit the measured Cd56Se35 with ligands in the model")
     parser.add_argument("--picture", action="store_true", help="draw docs/pictures/ligands.png")
     parser.add_argument("--folder", type=Path, default=Path("relaxations"), help="of the journals")
     parser.add_argument("--fmax", type=float, default=0.08, help="eV/Å")
     chosen = parser.parse_args()
     if chosen.relax is not None:
-        relaxation(chosen.relax or ["classical"], chosen.folder, chosen.fmax)
+        relaxation(chosen.relax or ["classical"], chosen.ligand, chosen.folder, chosen.fmax)
+    elif chosen.worn:
+        worn()
     elif chosen.picture:
         picture()
-    elif chosen.golden:
-        golden(chosen.golden, chosen.folder, chosen.fmax)
+    elif chosen.golden is not None:
+        golden(chosen.golden or ["classical"], chosen.folder, chosen.fmax)
     else:
         ligands()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,7 @@ from pdfkit._terminal import quiet
 from pdfkit.errors import PdfkitError, ReadError, StructureError, remark
 from pdfkit.io import _journal
 from pdfkit.io._atomic import AnyPath
+from pdfkit.io._folders import folder
 from pdfkit.particles.particle import Particle
 
 MEMORY = 60
@@ -30,6 +31,7 @@ FIRST = 70.0
 """eV/Å²: the curvature where nothing is known yet."""
 LONGEST = 0.2
 """Å: no atom moves further in one step."""
+JOURNAL = "relax.jsonl"
 PARTS = ("all", "ligands", "core")
 
 
@@ -59,7 +61,7 @@ def relax(
     ----------
     particle : with its ligands; a bare core reconstructs. calculator : "classical" (ZnS, CdS, CdSe with Cl caps),
         "chgnet" or "tblite" (extra `relax`), or any ASE calculator. moving : "all", "ligands" or "core" atoms.
-    journal : a file that every step is written to; if it is there already, the run goes on from it. progress : called
+    journal : a folder in which every step is kept; if it is there already, the run goes on from it. progress : called
         with each `Step`.
 
     The meta of the result says with what, and whether it came to rest: relaxed_with, relaxed_version, relaxed_energy
@@ -88,9 +90,9 @@ def relax(
     )
     free = _moving(start, moving)
     engine = potential(calculator)
-    path = None if journal is None else Path(journal)
     head = {"pdfkit relaxation": 1, "atoms": _key(start, free), "with": engine.name, "version": engine.version}
-    with nullcontext() if path is None else _journal.held(path):
+    with nullcontext() if journal is None else folder(journal) as place:
+        path = None if place is None else place / JOURNAL
         done = [] if path is None else _taken_up(path, head, len(start))
         last = _walk(start, engine, free, (limit, most), done, path, progress)
     return _rested(start, last, limit, engine)
@@ -239,6 +241,13 @@ def _rested(start: Particle, last: Step, limit: float, engine: Any) -> Particle:
 
 
 # --- The journal -----------------------------------------------------------------------------------------------------
+
+
+def discard(journal: AnyPath) -> None:
+    """Delete the journal of a relaxation, and its folder if nothing else is in it."""
+    Path(journal, JOURNAL).unlink(missing_ok=True)
+    with suppress(OSError):
+        Path(journal).rmdir()
 
 
 def _key(start: Particle, free: NDArray[np.bool_]) -> str:

@@ -406,10 +406,10 @@ def relax(
 ) -> Printed:
     """Relax a cluster under a potential and write it, with what it was relaxed with, as an extended xyz file.
 
-    Every step is kept in FILE.journal: after an interruption the same command goes on where it was.
+    Every step is kept in the folder FILE.journal: after an interruption the same command goes on where it was.
     """
+    from pdfkit.build.relaxing import discard, rms_displacement
     from pdfkit.build.relaxing import relax as rest
-    from pdfkit.build.relaxing import rms_displacement
     from pdfkit.io._atomic import check_target
     from pdfkit.io.xyz import write_xyz
     from pdfkit.phases.files import known_structure
@@ -422,7 +422,7 @@ def relax(
     write_xyz(target, found)
     values = {key: value for key, value in found.meta.items() if key.startswith("relaxed_")}
     if found.meta["relaxed_converged"]:
-        journal.unlink(missing_ok=True)
+        discard(journal)
     core = rms_displacement(start.core, found.core)
     said = f"{found.meta['relaxed_steps']} steps of {potential} ({found.meta['relaxed_version']})"
     state = "at rest" if found.meta["relaxed_converged"] else "not at rest (the same command with more --steps goes on)"

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
@@ -21,6 +22,27 @@ if TYPE_CHECKING:
 BLUR_BIN = 0.5
 # The nearest pair is looked for within this (Å) first; few pairs are this near, so counting them costs little.
 CLOSE = 3.5
+ENDINGS = ("", "_surface", "_ligand")
+"""What follows the element in the name of a class: nothing, or where its atoms are."""
+UNCORRELATED = np.array([0.0, 0.0, 1.0, 1.0])
+"""Which of δ₁, δ₂, qbroad and resolution pairs have that no correlated motion sharpens."""
+
+
+def plain_class(name: str) -> str:
+    """Return the name of a class without what follows the element."""
+    return name.removesuffix("_surface").removesuffix("_ligand")
+
+
+def sharpened(table: PairTable, classes: tuple[str, ...]) -> NDArray[np.bool_] | None:
+    """Return which pairs (m,) correlated motion sharpens, those of two atoms of the core; None for all.
+
+    δ₁ and δ₂ are of the core: with them the short bonds within a ligand would have no width left.
+    """
+    own = np.array([not name.endswith("_ligand") for name in classes])
+    if own.all():
+        return None
+    first, second = np.array(table.pairs, dtype=np.int64).T
+    return np.asarray((own[first] & own[second])[table.pair])
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pdfkit.particles.particle import Particle
 from pdfkit.phases import _displaced
 from pdfkit.phases._displaced import Freedom, Pairs
 from pdfkit.phases._network import Network
-from pdfkit.phases._tables import Point, Tables
+from pdfkit.phases._tables import ENDINGS, UNCORRELATED, Point, Tables, plain_class, sharpened
 from pdfkit.phases.base import Broadening, Composition, Displaced, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
 from pdfkit.structure.site import numbered_labels
@@ -36,8 +36,6 @@ BASELINES = ("auto", "none", "sphere", "own")
 # left (2e-3 of its transform at Q = 1.8, the first reflections), all of what lies below Q = 0.2 is.
 BLUR = 2.0
 AXES = ("x", "y", "z")
-ENDINGS = ("", "_surface", "_ligand")
-"""What follows the element in the name of a class: nothing, or where its atoms are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +54,7 @@ class Cluster(Phase):
         Atoms of ligands (`Particle.ligand`) always have classes of their own: C_ligand, O_ligand.
     scale, expansion : weight in the model; r → (1 + expansion)·r.
     axial : expansions along x, y and z besides (Å/Å), None to have no such parameters.
-    delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²).
+    delta1, delta2 : Å, Å²; correlated motion, σ² → σ²(1 − δ₁/r − δ₂/r²), of all pairs but those with atoms of ligands.
     moves : which displacements are parameters, in Å from the places in the file and 0 at first: "atoms", those of each
         atom (c.Cd1.x, c.Cd1.y …); "symmetric", those that keep the symmetry (c.A1_1…), "modes", all by representation
         of the point group (c.T2_1a; 1 is a root mean square of 1 Å); "shells", of atoms equally far from the centre,
@@ -138,7 +136,7 @@ class Cluster(Phase):
                     f"Uiso is given for {key!r}, but the kinds of atom in {self.name} are {', '.join(self.classes)}: "
                     "name one of them"
                 )
-        values = {c: given.get(c, given.get(_plain_class(c), UISO)) for c in self.classes}
+        values = {c: given.get(c, given.get(plain_class(c), UISO)) for c in self.classes}
         return {c: _checks.number(f"{c}.Uiso", value, low=1e-5, high=_checks.MOST_U) for c, value in values.items()}
 
     def _moved(self) -> tuple[float, ...]:
@@ -189,7 +187,7 @@ class Cluster(Phase):
     def _class_elements(self) -> tuple[str, ...]:
         """The species of each class."""
         by_name = dict(zip(class_names(self.particle.elements), self.particle.elements, strict=True))
-        return tuple(by_name[_plain_class(c)] for c in self.classes)
+        return tuple(by_name[plain_class(c)] for c in self.classes)
 
     @cached_property
     def _labels(self) -> tuple[tuple[str, ...], IntArray]:
@@ -210,7 +208,7 @@ class Cluster(Phase):
     def quantities(self) -> tuple[Quantity, ...]:
         """All numbers of the phase, scale first."""
         axial = zip(AXES, self.axial or (), strict=False)
-        bond = float(self._memo.shortest * (1 + self.expansion))
+        bond = self._shortest * (1 + self.expansion)
         return (
             self._scale(),
             _expansion("expansion", self.expansion, "relative expansion of all distances"),
@@ -302,7 +300,7 @@ class Cluster(Phase):
             changed["amplitudes"] = tuple(known[name] for name in self._freedom.names)
         # What follows from the atoms alone is the same in the copy.
         out = object.__new__(type(self))
-        out.__dict__.update({name: getattr(self, name) for name in ("_labels", "_memo", *self._of_moves)})
+        out.__dict__.update({name: getattr(self, name) for name in ("_labels", "_memo", "_shortest", *self._of_moves)})
         out.__init__(**{f.name: changed.get(f.name, getattr(self, f.name)) for f in fields(self)})  # type: ignore[misc]
         return out
 
@@ -314,7 +312,7 @@ class Cluster(Phase):
     def scatterer(self) -> Cluster:
         """The cluster without a baseline, which is what G(r) lacks, and no pattern."""
         out = replace(self, baseline="none")
-        for name in ("_labels", "_memo", *self._of_moves):
+        for name in ("_labels", "_memo", "_shortest", *self._of_moves):
             out.__dict__[name] = getattr(self, name)
         return out
 
@@ -334,6 +332,12 @@ class Cluster(Phase):
     @cached_property
     def _memo(self) -> Tables:
         return Tables(self.particle, self._labels[1])
+
+    @cached_property
+    def _shortest(self) -> float:
+        """Smallest distance (Å) that correlated motion sharpens."""
+        core = self.particle.core
+        return self._memo.shortest if core is self.particle or len(core) < 2 else Tables(core, core.kind).shortest
 
     def table(self, rmax: float | None = None) -> PairTable:
         """Return the cluster's pair distances by class, before expansion (complete up to rmax in Å; None: all)."""
@@ -422,7 +426,9 @@ class Cluster(Phase):
         d, there = peak[:, 0], peak[:, 1] > SMALLEST_VARIANCE
         first, second = np.array(table.pairs, dtype=np.int64).T
         u = (at.u[first] + at.u[second])[table.pair]
-        slope = u * ((width[0] + 2.0 * width[1] / d) / d**2 + 2.0 * width[2] ** 2 * d) + 2.0 * width[3] ** 2 * d
+        sharp = sharpened(table, self.classes)
+        correlated = (width[0] + 2.0 * width[1] / d) / d**2 * (1.0 if sharp is None else sharp)
+        slope = u * (correlated + 2.0 * width[2] ** 2 * d) + 2.0 * width[3] ** 2 * d
         slope = np.where(there, slope, 0.0)
         atoms = self._pairs.atoms
         if at.dmoved.any():
@@ -449,7 +455,15 @@ class Cluster(Phase):
         peak[:, 2] = table.count * (2.0 / len(self.particle))
         moved = (at.stretch, at.dstretch, at.daxial)
         pairs = (table.distance, table.variance, axes, first[table.pair], second[table.pair])
-        dropped = stretched_peaks(*pairs, *moved, u, du, width, dwidth, peak, dpeak)
+        sharp = sharpened(table, self.classes)
+        if sharp is None:
+            return peak, dpeak, stretched_peaks(*pairs, *moved, u, du, width, dwidth, peak, dpeak)
+        dropped = 0
+        for rows, keep in ((sharp, np.ones(4)), (~sharp, UNCORRELATED)):
+            some, dsome = peak[rows], dpeak[rows]
+            these = [one[rows] if len(one) else one for one in pairs]
+            dropped += stretched_peaks(*these, *moved, u, du, width * keep, dwidth * keep, some, dsome)
+            peak[rows], dpeak[rows] = some, dsome
         return peak, dpeak, dropped
 
     @cached_property
@@ -490,11 +504,6 @@ class Cluster(Phase):
         relative = at.dstretch / at.stretch + at.daxial @ (squares / squares.sum() / axial)
         rho0 = n / (math.pi / 6.0 * diameter**3)
         return rho0, -3.0 * rho0 * relative, Sphere(diameter), (diameter * relative)[None]
-
-
-def _plain_class(name: str) -> str:
-    """Return the name of a class without what follows the element."""
-    return name.removesuffix("_surface").removesuffix("_ligand")
 
 
 def _expansion(name: str, value: float, meaning: str) -> Quantity:

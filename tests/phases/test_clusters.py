@@ -322,3 +322,34 @@ def test_phases_tell_what_they_are() -> None:
     first = ball.files()["xyz"].splitlines()[2].split()
     assert first[0] == "Au"
     assert float(first[1]) == pytest.approx(ball.refined_particle().xyz[0, 0], abs=1e-9)
+
+
+@pytest.mark.parametrize("moves", [None, "atoms"])
+def test_correlated_motion_is_of_the_core(moves: str | None) -> None:
+    """δ₂ of Cd–Se may be 4 Å², where C–O of 1.2 Å beside it would have no width left."""
+    core = tetrahedron(2)
+    far = core.xyz.max(axis=0) + np.array([[1.2, 0.3, 0], [2.4, 0.3, 0]])
+    worn = np.arange(len(core) + 2) >= len(core)
+    whole = pk.Particle.of([*core.symbols, "C", "O"], np.vstack([core.xyz, far]), ligand=worn)
+    cluster = pk.Cluster(whole, "c", Uiso=0.02, delta2=4.0, baseline="none", moves=moves)
+    limits = {q.name: q.high for q in cluster.quantities}
+    assert limits["delta2"] == {q.name: q.high for q in pk.Cluster(core).quantities}["delta2"]
+    instrument = pk.Instrument(probe="N", qmax=math.inf)
+    model = pk.Model(cluster, instrument)
+    b = {e: scattering_strength(e, "N") for e in whole.elements}
+    mean = sum(n * b[e] for e, n in whole.composition().items()) / len(whole)
+    expected = np.zeros_like(R)
+    for i, j in itertools.permutations(range(len(whole)), 2):
+        d = math.dist(whole.xyz[i], whole.xyz[j])
+        s = math.sqrt(0.04 * (1.0 if worn[i] or worn[j] else 1 - 4.0 / d**2))
+        shape = np.exp(-((R - d) ** 2) / (2 * s * s)) - np.exp(-((R + d) ** 2) / (2 * s * s))
+        expected += b[whole.symbols[i]] * b[whole.symbols[j]] * shape / (math.sqrt(2 * math.pi) * s * d)
+    assert np.abs(model(R).G - expected / len(whole) / mean**2).max() < 1e-7 * np.abs(expected).max()
+    evaluate, values = model.evaluator(R), model.values
+    _, jacobian = evaluate(values, np.eye(values.size))
+    names = ["c.delta2", "c.delta1", "c.expansion", "c.O_ligand.Uiso"]
+    for name in names + ["c.Cd1.x", "c.C1.y"] * (moves is not None):
+        k = model.names.index(name)
+        step = 1e-5 * np.eye(values.size)[k]
+        slope = (evaluate(values + step)[0] - evaluate(values - step)[0]) / 2e-5
+        np.testing.assert_allclose(jacobian[k], slope, rtol=0, atol=1e-5 * np.abs(slope).max(), err_msg=name)
