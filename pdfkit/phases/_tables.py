@@ -1,8 +1,9 @@
-"""Where a cluster's quantities stand, and the tables of its pairs, kept between evaluations."""
+"""Where a cluster's quantities stand, the tables of its pairs, kept between evaluations, and their peaks."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdfkit._checks import Array, IntArray
+from pdfkit.kernels.peaks import stretched_peaks
 from pdfkit.particles.counting import EXACT_ATOMS, PairTable, count_pairs
 from pdfkit.particles.particle import Particle
+from pdfkit.structure.site import numbered_labels
 
 if TYPE_CHECKING:
     from pdfkit.phases.cluster import Cluster
@@ -26,6 +29,15 @@ ENDINGS = ("", "_surface", "_ligand")
 """What follows the element in the name of a class: nothing, or where its atoms are."""
 UNCORRELATED = np.array([0.0, 0.0, 1.0, 1.0])
 """Which of δ₁, δ₂, qbroad and resolution pairs have that no correlated motion sharpens."""
+
+
+def class_names(elements: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the species as they stand in names of parameters: "62-Ni" → Ni62, "Na1+" → Na (Fe2p beside Fe3p)."""
+    stems = [numbered_labels([element])[0].removesuffix("1").removesuffix("_") for element in elements]
+    return tuple(
+        stem if stems.count(stem) == 1 else re.sub(r"^(\d+)-", r"_\1", element).replace("+", "p").replace("-", "m")
+        for stem, element in zip(stems, elements, strict=True)
+    )
 
 
 def plain_class(name: str) -> str:
@@ -122,3 +134,30 @@ class Tables:
         if self._coarse is None:
             self._coarse = self.table(None, None).merged(BLUR_BIN)
         return self._coarse
+
+
+def stretched(
+    cluster: Cluster, table: PairTable, at: Point, displacements: tuple[Array, Array], widths: tuple[Array, Array]
+) -> tuple[Array, Array, int]:
+    """Return peak (m, 3), dpeak (m, nq, 3) and the number dropped; weights are ordered pairs per atom.
+
+    displacements : U (nc,) and its tangents (nq, nc). widths : δ₁, δ₂, qbroad, resolution (4,) and tangents (nq, 4).
+    """
+    m = table.distance.size
+    first, second = np.array(table.pairs, dtype=np.int64).T
+    a, b = first[table.pair], second[table.pair]
+    axes = table.axes / (1.0 + np.array(at.axial)) if table.axes is not None and at.axial else np.zeros((0, 3))
+    peak, dpeak = np.empty((m, 3)), np.zeros((m, at.nq, 3))
+    peak[:, 2] = table.count * (2.0 / len(cluster.particle))
+    moved, (width, dwidth) = (at.stretch, at.dstretch, at.daxial), widths
+    sharp = sharpened(table, cluster.classes)
+    if sharp is None:
+        pairs = (table.distance, table.variance, axes, a, b)
+        return peak, dpeak, stretched_peaks(*pairs, *moved, *displacements, width, dwidth, peak, dpeak)
+    dropped = 0
+    for rows, keep in ((sharp, np.ones(4)), (~sharp, UNCORRELATED)):
+        some, dsome = peak[rows], dpeak[rows]
+        these = (table.distance[rows], table.variance[rows], axes[rows] if len(axes) else axes, a[rows], b[rows])
+        dropped += stretched_peaks(*these, *moved, *displacements, width * keep, dwidth * keep, some, dsome)
+        peak[rows], dpeak[rows] = some, dsome
+    return peak, dpeak, dropped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -17,16 +16,14 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError, PdfkitError, StructureError
 from pdfkit.kernels.pairs import SMALLEST_VARIANCE
-from pdfkit.kernels.peaks import stretched_peaks
 from pdfkit.particles.counting import PairTable
 from pdfkit.particles.particle import Particle
 from pdfkit.phases import _displaced
 from pdfkit.phases._displaced import Freedom, Pairs
 from pdfkit.phases._network import Network
-from pdfkit.phases._tables import ENDINGS, UNCORRELATED, Point, Tables, plain_class, sharpened
+from pdfkit.phases._tables import ENDINGS, Point, Tables, class_names, plain_class, sharpened, stretched
 from pdfkit.phases.base import Broadening, Composition, Displaced, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
-from pdfkit.structure.site import numbered_labels
 
 UISO = 0.01
 """Å²: mean-square displacement where none is given."""
@@ -381,7 +378,7 @@ class Cluster(Phase):
         table, cosine = self._table_at(at, reach)
         width = np.array([at.delta1, at.delta2, broadening.qbroad, broadening.resolution])
         dwidth = np.ascontiguousarray(np.column_stack([at.ddelta, broadening.tangents]))
-        peak, dpeak, dropped = self._stretched(table, at, at.u, at.du, width, dwidth)
+        peak, dpeak, dropped = stretched(self, table, at, (at.u, at.du), (width, dwidth))
         described = ""
         if dropped:
             k = int(np.argmax(peak[:, 1] <= 0))
@@ -444,28 +441,6 @@ class Cluster(Phase):
             return self.baseline
         return "none" if qmin > 0 else "own"
 
-    def _stretched(
-        self, table: PairTable, at: Point, u: Array, du: Array, width: Array, dwidth: Array
-    ) -> tuple[Array, Array, int]:
-        """Return peak (m, 3), dpeak (m, nq, 3) and the number dropped; weights are ordered pairs per atom."""
-        m = table.distance.size
-        first, second = np.array(table.pairs, dtype=np.int64).T
-        axes = table.axes / (1.0 + np.array(at.axial)) if table.axes is not None and at.axial else np.zeros((0, 3))
-        peak, dpeak = np.empty((m, 3)), np.zeros((m, at.nq, 3))
-        peak[:, 2] = table.count * (2.0 / len(self.particle))
-        moved = (at.stretch, at.dstretch, at.daxial)
-        pairs = (table.distance, table.variance, axes, first[table.pair], second[table.pair])
-        sharp = sharpened(table, self.classes)
-        if sharp is None:
-            return peak, dpeak, stretched_peaks(*pairs, *moved, u, du, width, dwidth, peak, dpeak)
-        dropped = 0
-        for rows, keep in ((sharp, np.ones(4)), (~sharp, UNCORRELATED)):
-            some, dsome = peak[rows], dpeak[rows]
-            these = [one[rows] if len(one) else one for one in pairs]
-            dropped += stretched_peaks(*these, *moved, u, du, width * keep, dwidth * keep, some, dsome)
-            peak[rows], dpeak[rows] = some, dsome
-        return peak, dpeak, dropped
-
     @cached_property
     def _species_pairs(self) -> tuple[tuple[str, str], ...]:
         e = self.particle.elements
@@ -485,7 +460,7 @@ class Cluster(Phase):
         """
         table = self._memo.coarse(at.axial)
         wide, none = np.full(at.u.size, 0.5 * BLUR**2), np.zeros_like(at.du)
-        peak, dpeak, _ = self._stretched(table, at, wide, none, np.zeros(4), np.zeros((at.nq, 4)))
+        peak, dpeak, _ = stretched(self, table, at, (wide, none), (np.zeros(4), np.zeros((at.nq, 4))))
         n, own = len(self.particle), np.bincount(self.particle.kind, minlength=len(self.particle.elements))
         self_peak = np.array([[0.1, BLUR**2 - 0.01 / 3.0, count / n] for count in own])
         own_pairs = [self._species_pairs.index((e, e)) for e in self.particle.elements]
@@ -508,15 +483,6 @@ class Cluster(Phase):
 
 def _expansion(name: str, value: float, meaning: str) -> Quantity:
     return Quantity(name, value, -EXPANSION_RANGE, EXPANSION_RANGE, "", meaning, least=-0.5, most=1.0)
-
-
-def class_names(elements: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the species as they stand in names of parameters: "62-Ni" → Ni62, "Na1+" → Na (Fe2p beside Fe3p)."""
-    stems = [numbered_labels([element])[0].removesuffix("1").removesuffix("_") for element in elements]
-    return tuple(
-        stem if stems.count(stem) == 1 else re.sub(r"^(\d+)-", r"_\1", element).replace("+", "p").replace("-", "m")
-        for stem, element in zip(stems, elements, strict=True)
-    )
 
 
 def _no_sphere(at: Point) -> tuple[float, Array, None, Array]:
