@@ -339,6 +339,11 @@ def _of_ranking(path: Path) -> Lines:
     for stage in found.stages:
         yield f"  {stage.name}", f"{stage.entered} candidates, {stage.failed} failed, {stage.kept} kept"
     yield "data", f"{len(found.data)} points, {found.data.r[0]:g} to {found.data.r[-1]:g} Å"
+    for name, one in found.patterns.items():
+        yield (
+            "pattern",
+            f"{name}: {len(one.data)} points, {one.data.Q[0]:.4g} to {one.data.Q[-1]:.4g} Å⁻¹; {one.assumed}",
+        )
     yield "as good as the best", f"{len(found.indistinguishable)} (Δ ln Z below {found.threshold:g})"
     for row in found.best(RANKED):
         yield f"  {row.name}", f"{row.formula}, Rw {row.rw:.4f}, Δ ln Z {row.delta:.3g}"
@@ -361,6 +366,10 @@ def _of_result(path: Path) -> Lines:
         r = one.data.r
         yield "data", f"{one.name or one.data.name}: {r.size} points, {r[0]:g} to {r[-1]:g} Å"
         yield "  measured with", measured_with(one)
+    for pattern in result.patterns:
+        Q, chi2 = pattern.data.Q, f"reduced χ² {pattern.reduced_chi2:.3g} of {pattern.count} independent numbers"
+        yield "pattern", f"{pattern.name}: {Q.size} points, {Q[0]:.4g} to {Q[-1]:.4g} Å⁻¹, {chi2}"
+        yield "  assumed", pattern.measured.assumed
     yield "phases", ", ".join(phase.name for phase in result.datasets[0].model.phases)
     for name in result.free:
         par = result.params[name]

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 NAMES = ("ranking.txt", "ranking.csv", "ranking.h5", "ranking.png", "confusion.txt", "confusion.csv", "confusion.png")
 
+PACKED = 120.0
+"""Å over which packed particles know of each other."""
+HELD = ("domain", "fwhm")
+"""Numbers of patterns that stay where they are; others are fitted."""
+
 
 def _option(panel: str, text: str, *names: str, **more: Any) -> Any:
     """Return an option of the command, under the heading `panel` of its help."""
@@ -59,6 +64,23 @@ def screen(
     start: Annotated[
         list[str] | None,
         _option(_FIT, "Start value of a parameter, such as Uiso=0.02; can be repeated.", metavar="NAME=VALUE"),
+    ] = None,
+    saxs: Annotated[
+        Path | None, _option(_FIT, "Small-angle scattering of the same particles, I(Q), to compare with as well.")
+    ] = None,
+    saxs_unit: Annotated[
+        str | None, _option(_FIT, "Unit of Q in that file, A-1 or nm-1, if it does not say it.")
+    ] = None,
+    packing: Annotated[
+        str | None, _option(_FIT, "Their packing: none, hard-spheres or hexagonal, whose numbers are fitted.")
+    ] = None,
+    xrd: Annotated[
+        Path | None,
+        _option(_FIT, "A powder pattern of the same particles, to compare with; its zero is fitted."),
+    ] = None,
+    wavelength: Annotated[float | None, _option(_FIT, "Å, of the powder pattern, if its file does not say it.")] = None,
+    polarisation: Annotated[
+        str | None, _option(_FIT, "Of the powder pattern: none (a beamline) or unpolarised (an X-ray tube).")
     ] = None,
     keep: Annotated[
         tuple[int, int] | None,
@@ -121,22 +143,51 @@ def run_screen(
     from pdfkit.io.pdf import read_pdf
     from pdfkit.screening.screening import confusion as study_of
     from pdfkit.screening.screening import screen
-    from pdfkit.screening.settings import OPTIONS
+    from pdfkit.screening.settings import FREE, OPTIONS
 
     pdf = read_pdf(data, **_among(given, "probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail"))
+    beside, more = _patterns(given)
     source = _candidates(candidates, **_among(given, "build", "limit", "seed"))
     options = {**_among(given, *OPTIONS), "start": named_values("--start", given.get("start", ()))}
+    options |= {"free": [*options.get("free", FREE), *more]} if more else {}
     study = None
-    named: list[str | Path] = [data, *(one for one in candidates if not Path(one).is_dir())]
+    named: list[str | Path] = [
+        data,
+        *_among(given, "saxs", "xrd").values(),
+        *(one for one in candidates if not Path(one).is_dir()),
+    ]
     where = executor_of(**_among(given, "dask", "workers"))
     with _folders.folder(out, NAMES, named) as folder, where as how, progress() as say:
         shared = {**_among(given, "resume"), **how, "out": folder, "progress": lambda now: say(words(now))}
-        ranking = screen(source, pdf, **{**options, **shared})
+        ranking = screen(source, {"pdf": pdf, **beside} if beside else pdf, **{**options, **shared})
         files = _write(folder, partial(_write_ranking, ranking))
         if given.get("confusion"):
             study = study_of(given["confusion"], ranking, **_among(given, "repeats", "seed"), **shared)
             files += _write(folder, partial(_write_study, study))
     return ranking, study, files
+
+
+def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the patterns beside G(r), by name, and what of their own is fitted."""
+    from pdfkit.io.intensity import read_intensity
+    from pdfkit.model.measured import Powder, SmallAngle
+
+    about = (("saxs_unit", "saxs"), ("packing", "saxs"), ("wavelength", "xrd"), ("polarisation", "xrd"))
+    for option, file in about:
+        if option in given and file not in given:
+            raise PdfkitError(
+                f"--{option.replace('_', '-')} is about a file that was not given: give it as --{file} FILE"
+            )
+    out: dict[str, Any] = {}
+    if "saxs" in given:
+        told = _among(given, "packing")
+        told |= {"reach": PACKED} if told.get("packing", "none") != "none" else {}
+        data = read_intensity(given["saxs"], unit=given.get("saxs_unit", "auto"))
+        out["saxs"] = SmallAngle(data, **told)
+    if "xrd" in given:
+        data = read_intensity(given["xrd"], **_among(given, "wavelength"))
+        out["xrd"] = Powder(data, **_among(given, "polarisation"))
+    return out, tuple(q.name for one in out.values() for q in one.quantities if q.name not in HELD)
 
 
 def _among(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

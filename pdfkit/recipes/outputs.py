@@ -55,7 +55,10 @@ def planned(recipe: Recipe | Proposal) -> list[str]:
     names = {
         "report": ["report.txt", *(["minima.csv"] if is_from_many(recipe.search) else [])],
         "picture": ["fit.png"],
-        "columns": [f"columns_{one.name}.txt" for one in recipe.data] if many else ["columns.txt"],
+        "columns": [
+            *([f"columns_{one.name}.txt" for one in recipe.data] if many else ["columns.txt"]),
+            *(f"columns_{one.name}.txt" for one in getattr(recipe, "patterns", ())),
+        ],
         "hdf5": ["fit.h5"],
         "structures": [f"{phase.name}.{'xyz' if phase.is_cluster() else 'cif'}" for phase in recipe.phases],
     }

@@ -15,10 +15,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdfkit.data.curves import PDF
-from pdfkit.data.instrument import PROBES, RESOLUTION, SCATTERING, Instrument
-from pdfkit.errors import ParameterError, PdfkitError, ReadError, missing, nearest, remark
-from pdfkit.io._functions import OF_R, named
+from pdfkit.data.instrument import Instrument
+from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest
+from pdfkit.recipes.measured import DataEntry, PatternEntry, data_entry, pattern_entry
 from pdfkit.recipes.series import SeriesEntry, series_entry
 from pdfkit.recipes.tables import (
     HOME,
@@ -29,16 +28,13 @@ from pdfkit.recipes.tables import (
     fit_options,
     mix,
     molecules,
-    ordered,
     outputs_to_write,
     placed,
     prefix_of,
     shape,
-    weight,
 )
 from pdfkit.recipes.template import recipe_template
 from pdfkit.recipes.toml import Source, Table, is_number, kind_of
-from pdfkit.transforms.sine import WINDOWS
 
 if TYPE_CHECKING:
     from pdfkit.model.model import Model
@@ -47,50 +43,6 @@ if TYPE_CHECKING:
     from pdfkit.results.result import FitResult
 
 __all__ = ["KEYS", "WRITE", "DataEntry", "PhaseEntry", "Recipe", "load_recipe", "recipe_template", "run_recipe"]
-
-
-@dataclass(frozen=True)
-class DataEntry:
-    """One [data] table: the file, what its reader is told, the range to fit (Å), and what its χ² is multiplied with."""
-
-    file: Path
-    name: str
-    options: Mapping[str, Any]
-    instrument: Mapping[str, Any]
-    rmin: float | None
-    rmax: float | None
-    weight: float = 1.0
-
-    def read(self) -> PDF:
-        """Return the data, all of them. ReadError or PdfkitError when they, or any in range, cannot be had."""
-        from pdfkit.io.pdf import read_pdf
-
-        if not self.file.is_file():
-            raise PdfkitError(f"{self.file}: {missing(self.file)} (paths are relative to the recipe)")
-        pdf = read_pdf(self.file, **self.options)
-        given = (*pdf.instrument.given, *self.instrument)
-        instrument = replace(pdf.instrument, **self.instrument, given=given)
-        pdf = replace(
-            pdf, instrument=instrument, name=self.name or pdf.name, remarks=(*pdf.remarks, *self._against(pdf))
-        )
-        pdf.crop(self.rmin, self.rmax)
-        return pdf
-
-    def expected(self) -> Instrument:
-        """Return the instrument of the data, or, where the file is not there yet, that of the table alone."""
-        if self.file.is_file():
-            return self.read().instrument
-        known = {key: value for key, value in self.options.items() if key not in _OF_THE_CURVE}
-        return Instrument(**known, **self.instrument)
-
-    def _against(self, pdf: PDF) -> list[str]:
-        """Say what of the table, beyond what the reader was told, contradicts the header."""
-        known = {name: getattr(pdf.instrument, name) for name in self.instrument if name in pdf.instrument.given}
-        return [
-            remark(f"{self.file.name}: the file's header says {name} = {said}, {self.instrument[name]} is used")
-            for name, said in known.items()
-            if said != self.instrument[name]
-        ]
 
 
 @dataclass(frozen=True)
@@ -175,6 +127,7 @@ class Recipe:
     write: tuple[str, ...] = WRITE
     prefix: str = ""
     series: SeriesEntry | None = None
+    patterns: tuple[PatternEntry, ...] = ()
     places: Mapping[str, tuple[tuple[str | int, ...], ...]] = field(default_factory=dict, repr=False)
 
     @property
@@ -190,10 +143,11 @@ class Recipe:
     def inputs(self) -> list[Path]:
         """Return the data and structure files that the recipe names; shipped structures are not among them."""
         structures = [entry.folder / entry.structure for entry in self.phases if entry.structure]
-        return [*(entry.file for entry in self.data), *(file for file in structures if file.is_file())]
+        measured = [entry.file for entry in self.data] + [entry.file for entry in self.patterns]
+        return [*measured, *(file for file in structures if file.is_file())]
 
-    def build(self) -> tuple[Model, PDF | dict[str, PDF]]:
-        """Return the model with its start values, and the data, whole: one PDF, or several by name.
+    def build(self) -> tuple[Model, Any]:
+        """Return the model with its start values, and the data, whole: one PDF, or several and patterns by name.
 
         Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
         """
@@ -204,9 +158,12 @@ class Recipe:
         told = [one.instrument_used.complete() for one in models]
         read = [replace(pdf, instrument=instrument) for pdf, instrument in zip(read, told, strict=True)]
         model = models[0]
-        if len(read) == 1:
+        if len(read) == 1 and not self.patterns:
             return model, read[0]
-        return model, {one.name: pdf for one, pdf in zip(self.data, read, strict=True)}
+        found = [partial(entry.read_for, phases) for entry in self.patterns]
+        beside = [self._at("pattern", i, read, "file") for i, read in enumerate(found)]
+        known = {one.name or "pdf": pdf for one, pdf in zip(self.data, read, strict=True)}
+        return model, known | {one.name: pattern for one, pattern in zip(self.patterns, beside, strict=True)}
 
     def models(self) -> dict[str, Model]:
         """Return the model of each data set, by name, with its start values; data files need not be there.
@@ -265,10 +222,15 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     folder = Path(path).parent
     tables = {kind: _tables(top, kind) for kind in ("data", "phase")}
     series = series_entry(_sub(top, "series"), folder)
-    data = tuple(_data(table, folder, len(tables["data"]) > 1, series) for table in tables["data"])
+    tables["pattern"] = _tables(top, "pattern") if "pattern" in top else []
+    data = tuple(data_entry(table, folder, len(tables["data"]) > 1, series) for table in tables["data"])
     phases = tuple(_phase(table, folder) for table in tables["phase"])
-    for kind, entries in (("data", data), ("phase", phases)):
-        _refuse_twins(tables[kind], [entry.name for entry in entries])
+    patterns = tuple(pattern_entry(table, folder) for table in tables["pattern"])
+    if series is not None and patterns:
+        raise source.error("a series of scans has no patterns beside G(r): leave [[pattern]] out", "pattern")
+    taken = [one.name or "pdf" for one in data]
+    _refuse_twins(tables["data"] + tables["pattern"], [*taken, *(one.name for one in patterns)])
+    _refuse_twins(tables["phase"], [one.name for one in phases])
     output = _sub(top, "output")
     directory = output.text("dir") or None
     return Recipe(
@@ -280,6 +242,7 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
         write=outputs_to_write(output),
         prefix=prefix_of(output),
         series=series,
+        patterns=patterns,
         places={kind: tuple(table.where for table in found) for kind, found in tables.items()},
         **fit_options(_sub(top, "fit")),
     )
@@ -362,7 +325,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
     return replace(result, remarks=tuple(dict.fromkeys([*begun.said, *result.remarks])))
 
 
-def _with_variables(recipe: Recipe, model: Model, data: PDF | dict[str, PDF]) -> Parameters | None:
+def _with_variables(recipe: Recipe, model: Model, data: Any) -> Parameters | None:
     """Return the parameters of the model and the variables of the recipe; None where it has none of its own."""
     from pdfkit.fitting.least_squares import parameters
 
@@ -399,43 +362,6 @@ def _refuse_twins(tables: list[Table], names: list[str]) -> None:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise tables[i].error("name", f"name {name!r} is used twice: give each {tables[i].what} its own")
-
-
-_OF_THE_CURVE = ("r_unit", "kind", "composition", "rho0")
-
-
-def _data(table: Table, folder: Path, several: bool, series: SeriesEntry | None) -> DataEntry:
-    if series is None:
-        table.required("file", "the path of a G(r) file")
-    file = folder / table.text("file") if "file" in table else Path(series.files[0] if series else "")
-    if several:
-        table.required("name", "a short name, because there are several [[data]]")
-    numbers = {key: table.number(key) for key in ("qmin", "qmax", *RESOLUTION, "wavelength", "rho0", "window_width")}
-    width = numbers.pop("window_width")
-    options: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
-    for key, allowed in (("probe", PROBES), ("window", WINDOWS), ("r_unit", ("A", "nm"))):
-        if key in table:
-            options[key] = table.choice(key, allowed, "")
-    options |= {key: table.text(key) for key in ("kind", "composition") if key in table}
-    extra: dict[str, Any] = {} if width is None else {"window_width": width}
-    if "scattering" in table:
-        extra["scattering"] = table.choice("scattering", SCATTERING, "")
-    if "anomalous" in table:
-        extra["anomalous"] = table.raw["anomalous"]
-        if not isinstance(extra["anomalous"], bool):
-            raise table.wrong("anomalous", "true or false (the number is wavelength, in Å)")
-    rmin, rmax = table.number("rmin"), table.number("rmax")
-    ordered(table, rmin, rmax)
-    try:
-        if "kind" in options:
-            named(options["kind"], OF_R)
-        about = {key: value for key, value in options.items() if key not in _OF_THE_CURVE} | extra
-        if "wavelength" not in about and about.get("probe", "X") == "X":
-            about.pop("anomalous", None)  # the file's header may have the wavelength
-        Instrument(**about)
-    except PdfkitError as error:
-        raise placed(table.source, error, table.where) from None
-    return DataEntry(file, table.text("name"), options, extra, rmin, rmax, weight(table))
 
 
 # What only a cluster has: the key, the type of its value and what that is in words.

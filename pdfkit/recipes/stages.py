@@ -42,7 +42,8 @@ def settings_of(recipe: Recipe, noise: str) -> FitSettings:
     """Return the settings of a fit of a recipe."""
     from pdfkit.results.problem import FitSettings
 
-    weights = {one.name: one.weight for one in recipe.data if one.weight != 1.0}
+    known = [(one.name, one.weight) for one in recipe.data] + [(one.name, one.weight) for one in recipe.patterns]
+    weights = {name: weight for name, weight in known if weight != 1.0}
     return FitSettings(grid=recipe.grid, max_nfev=recipe.max_nfev, noise=noise, weights=weights)
 
 

@@ -19,12 +19,17 @@ _READ = ("probe", "qmin", "qmax", *RESOLUTION, "window", "wavelength", "r_unit",
 # Numbers that only a stacked phase has.
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "the recipe": ("title", "series", "data", "phase", "fit", "output"),
+    "the recipe": ("title", "series", "data", "pattern", "phase", "fit", "output"),
     "[series]": (
         *("files", "index", "name", "unit", "sort", "shape", "reduce", "how", "block", "curves"),
         *("laws", "shared", "start", "window", "step", "mapped", "rounds"),
     ),
     "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax", "weight"),
+    "[pattern]": (
+        *("file", "name", "kind", "unit", "wavelength", "probe", "qmin", "qmax", "reach", "weight"),
+        *("packing", "radius", "fraction", "spacing", "disorder", "domain", "solvent", "atomic_volume"),
+        *("polarisation", "monochromator", "degree", "zero", "fwhm"),
+    ),
     "[phase]": (
         "name",
         "structure",
@@ -72,7 +77,8 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "[output]": ("dir", "write", "prefix"),
 }
 WRITE = ("report", "picture", "columns", "hdf5", "structures")
-HOME = {key: table for table in ("[series]", "[data]", "[phase]", "[fit]", "[output]") for key in KEYS[table]}
+_TABLES = ("[pattern]", "[series]", "[data]", "[phase]", "[fit]", "[output]")
+HOME = {key: table for table in _TABLES for key in KEYS[table]}
 
 
 @dataclass(frozen=True)

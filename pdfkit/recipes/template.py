@@ -35,6 +35,16 @@ title = {title}
 # series.mapped = ["a"]           # what neighbours share; left out: all that is free
 # series.rounds = 2               # how often places are looked at again where the map is
 
+# --- Patterns of the same particles beside G(r), for phases that are clusters: a table each, here or as [[pattern]].
+# pattern = [                     # scale and background have their best values; free radius, fraction, zero by name
+#     {{ file = "saxs.dat", kind = "saxs", name = "saxs", qmin = 0.03, qmax = 0.6, probe = "X", weight = 1.0 }},
+#     {{ file = "f.dat", kind = "saxs", name = "f", packing = "hexagonal", spacing = 20.5, disorder = 2, domain = 90 }},
+#     {{ file = "s.dat", kind = "saxs", name = "s", packing = "hard-spheres", radius = 9, fraction = 0.1, reach = 90 }},
+#     {{ file = "toluene.dat", kind = "saxs", name = "toluene", solvent = 0.28, atomic_volume = 24.8 }},
+#     {{ file = "powder.xy", kind = "xrd", unit = "2theta", wavelength = 1.5406, degree = 5, zero = 0.0, fwhm = 0.1 }},
+#     {{ file = "lab.xy", kind = "xrd", name = "lab", polarisation = "unpolarised", monochromator = 26.6 }},
+# ]
+
 # --- What was measured. For several data sets write [[data]] twice or more, each with its own name:
 # --- then scale, qdamp and resolution exist once per data set ("xray.zb.scale"), everything else is shared.
 [data]

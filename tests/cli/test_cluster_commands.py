@@ -106,6 +106,29 @@ def test_a_screen_finds_the_true_one_and_lists_what_it_cannot_use(folder: Path) 
     assert (folder / "best.png").stat().st_size > 1000
 
 
+def test_a_screen_compares_with_patterns_as_well(folder: Path) -> None:
+    for words in ("--saxs --qmin 0.03 --qmax 0.6", "--xrd --wavelength 0.71"):
+        done = run("pattern", "candidates/T4.xyz", *words.split(), folder=folder)
+        assert done.returncode == 0, done.stderr
+    for name, smooth in (("T4-saxs.dat", 0), ("T4-xrd.dat", 2e5)):
+        names, values, _ = pk.io.read_columns(folder / name)
+        x, I = values[:, 0], values[:, -1] + smooth
+        I = I * (1 + 0.01 * np.random.default_rng(1).standard_normal(I.size))
+        pk.io.write_columns(folder / name.replace("T4", "seen"), [names[0], "I"], [x, I])
+    beside = ("--saxs", "seen-saxs.dat", "--saxs-unit", "A-1", "--xrd", "seen-xrd.dat", "--wavelength", "0.71")
+    done = run("screen", "t4.gr", "candidates", *beside, "--workers", "1", "-o", "with", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "χ² saxs" in done.stdout
+    assert "χ² xrd" in done.stdout
+    ranking = pk.Ranking.load(folder / "with" / "ranking.h5")
+    assert ranking[0].name == "T4"
+    assert "xrd.zero" in ranking[0].values
+    told = run("info", "with/ranking.h5", folder=folder)
+    assert "flat and Porod background" in told.stdout
+    alone = run("screen", "t4.gr", "candidates", "--wavelength", "0.71", "-o", "without", folder=folder)
+    assert "--wavelength is about a file that was not given" in alone.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "file", "head"),
     [

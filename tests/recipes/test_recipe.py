@@ -462,3 +462,81 @@ def test_a_grid_or_noise_that_cannot_be(wrong: dict[str, float]) -> None:
     model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=20.0))
     with pytest.raises(PdfkitError, match=next(iter(wrong))):
         model_noise.simulate(model, **wrong)
+
+
+# --- patterns beside G(r) --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def joint(tmp_path: Path) -> Path:
+    """Return a folder with G(r), small angles and a powder pattern of a CdS tetrahedron, and its atoms."""
+    cluster = pk.Cluster(pk.build.tetrahedron("CdS_zincblende", 4), "c", Uiso=0.02, delta2=3)
+    rng, low, angle = np.random.default_rng(1), np.linspace(0.03, 0.6, 100), np.arange(12.0, 80.0, 0.1)
+    about = pk.Instrument(probe="X", qmin=0.8, qmax=16)
+    pk.write_pdf(tmp_path / "g.gr", model_noise.simulate(pk.Model(cluster, about), 1.5, 14.0, 0.02, 0.05, 1))
+    saxs = pk.saxs(cluster, low, per_atom=True).intensity
+    xrd = pk.powder_pattern(cluster, angle, 1.5406, per_atom=True).intensity + 800
+    for name, x, I in (("saxs.dat", low, saxs), ("xrd.xy", angle, xrd)):
+        columns = [x, I * (1 + 0.01 * rng.standard_normal(I.size)), 0.01 * I]
+        pk.io.write_columns(tmp_path / name, ["Q" if x is low else "2theta", "I", "dI"], columns)
+    pk.io.write_xyz(tmp_path / "c.xyz", cluster.particle)
+    return tmp_path
+
+
+JOINT = """
+data = {file = "g.gr", probe = "X", qmin = 0.8, qmax = 16, rmin = 1.8}
+phase = [{name = "c", structure = "c.xyz", delta2 = 2}]
+fit = {free = ["scale", "expansion", "Uiso", "delta2", "zero"], search = "plain"}
+[[pattern]]
+file = "saxs.dat"
+kind = "saxs"
+unit = "A-1"
+qmax = 0.5
+weight = 2
+[[pattern]]
+file = "xrd.xy"
+kind = "xrd"
+name = "lab"
+wavelength = 1.5406
+degree = 3
+"""
+
+
+def test_patterns_of_a_recipe_are_fitted_with_its_data(joint: Path) -> None:
+    result, files = pk.run_recipe(written(joint, JOINT), out=joint / "out")
+    assert [one.name for one in result.patterns] == ["saxs", "lab"]
+    assert result.patterns[0].data.Q[-1] <= 0.5
+    assert len(result.patterns[1].linear) == 5
+    assert "lab.zero" in result.free
+    assert result.problem.settings.weights == {"saxs": 2.0}
+    assert {"columns.txt", "columns_saxs.txt", "columns_lab.txt"} <= {file.name for file in files}
+    assert abs(result.params["c.expansion"].value) < 4 * result.params["c.expansion"].stderr
+    recipe = load_recipe(written(joint, JOINT))
+    assert [file.name for file in recipe.inputs()] == ["g.gr", "saxs.dat", "xrd.xy", "c.xyz"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('kind = "saxs"', 'kind = "sans"', "choose one of saxs, xrd"),
+        ('kind = "saxs"', 'kind = "saxs"\ndegree = 3', "degree is not of a pattern of kind"),
+        ('name = "lab"', 'name = "saxs"', "used twice"),
+        ('name = "lab"', 'name = "my lab"', "cannot be used"),
+        ('file = "saxs.dat"\n', "", "lacks file"),
+        ("weight = 2", "weight = 0", "weight"),
+        ("degree = 3", "degre = 3", "degree"),
+    ],
+)
+def test_patterns_of_a_recipe_that_cannot_be(joint: Path, old: str, new: str, words: str) -> None:
+    assert old in JOINT
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(written(joint, JOINT.replace(old, new)))
+
+
+def test_a_pattern_that_is_refused_is_named_with_its_line(joint: Path) -> None:
+    for change, words in (("packing = 'cubic'", "packing"), ("reach = 5", "reach=")):
+        with pytest.raises(RecipeError, match=words) as found:
+            pk.run_recipe(written(joint, JOINT.replace("qmax = 0.5", change)), out=joint / "out")
+        assert found.value.line is not None
+    with pytest.raises(RecipeError, match="nowhere.xy"):
+        pk.run_recipe(written(joint, JOINT.replace("xrd.xy", "nowhere.xy")), out=joint / "out")
