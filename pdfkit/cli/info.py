@@ -389,6 +389,8 @@ def _of_recipe(path: Path) -> Lines:
         yield "scans", file
     for entry in recipe.data if recipe.series is None else ():
         yield "data", f"{entry.name} {entry.file}".strip()
+    for beside in recipe.patterns:
+        yield "pattern", f"{beside.name} {beside.file}"
     for phase in recipe.phases:
         yield "phase", f"{phase.name}: {phase.structure}"
     for k, stage in enumerate(recipe.stages):

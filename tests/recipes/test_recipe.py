@@ -538,5 +538,5 @@ def test_a_pattern_that_is_refused_is_named_with_its_line(joint: Path) -> None:
         with pytest.raises(RecipeError, match=words) as found:
             pk.run_recipe(written(joint, JOINT.replace("qmax = 0.5", change)), out=joint / "out")
         assert found.value.line is not None
-    with pytest.raises(RecipeError, match="nowhere.xy"):
+    with pytest.raises(RecipeError, match=r"nowhere\.xy"):
         pk.run_recipe(written(joint, JOINT.replace("xrd.xy", "nowhere.xy")), out=joint / "out")
