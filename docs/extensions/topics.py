@@ -66,7 +66,7 @@ TOPICS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ),
 )
 NAMESPACES: dict[str, str] = {
-    "build": "Particles cut from crystals, tetrahedra, and searches for a formula",
+    "build": "Particles cut from crystals, tetrahedra, searches for a formula, ligands, relaxation",
     "io": "Readers and writers of every kind of file",
     "particles": "Distances, angles, coordination and counts of pairs",
     "patterns": "What else a particle shows: SAXS, WAXS and powder patterns",

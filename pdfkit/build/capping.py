@@ -69,7 +69,7 @@ def cap(
         and of how ligands are turned.
 
     A core with positive charge takes anions on its cations, a negative one H⁺ on its anions. The meta of the result has
-    ligand, ligands, chelates, bridges, terminal, core_charge, net_charge. Raises PdfkitError for a charge that is not
+    ligand, ligands, chelates, bridges, terminal, unpaired, core_charge, net_charge. Raises PdfkitError for a charge that is not
     known or no multiple of the ligand's, StructureError for a core that is no network or where there is no room.
 
     Example
@@ -299,16 +299,33 @@ def _worn(core: Particle, sites: Sequence[_Site], xyz: Array, about: Mapping[str
     symbols = [*core.symbols, *(s for site in sites for s in site.ligand.symbols)]
     mine = np.arange(len(symbols)) >= len(core)
     name = f"{core.name or core.formula}_{about['ligand']}"
-    said = () if about["net_charge"] == 0 else (remark(f"{name} has the charge {about['net_charge']:+g}"),)
+    said = tuple(map(remark, _doubts(name, about)))
     meta = {**core.meta, **about}
     return Particle.of(symbols, xyz, ions=True, name=name, meta=meta, ligand=mine, remarks=(*core.remarks, *said))
+
+
+def _doubts(name: str, about: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is to be known of a capped particle."""
+    if about["net_charge"]:
+        yield f"{name} has the charge {about['net_charge']:+g}"
+    if about["unpaired"]:
+        yield (
+            f"{name}: no pairing of the bonds that the surface lacks gives every {about['ligand']} two of them: "
+            f"{about['unpaired']} more than necessary are bound by one"
+        )
 
 
 def _about(kind: Ligand, where: Dangling, places: Sequence[tuple[int, ...]], total: float) -> dict[str, Any]:
     """Return what the meta of a capped particle says."""
     chelates = sum(len(place) == 2 and bool(where.atom[place[0]] == where.atom[place[1]]) for place in places)
     pairs = sum(len(place) == 2 for place in places)
-    binding = {"chelates": chelates, "bridges": pairs - chelates, "terminal": len(places) - pairs}
+    most = 0 if _is_terminal(kind) else min(len(places), len(where) - len(places))
+    binding = {
+        "unpaired": max(0, most - pairs),
+        "chelates": chelates,
+        "bridges": pairs - chelates,
+        "terminal": len(places) - pairs,
+    }
     charges = {"core_charge": total, "net_charge": total + kind.charge * len(places)}
     whole = {key: int(value) if float(value).is_integer() else value for key, value in charges.items()}
     return {"ligand": kind.name, "ligands": len(places), **binding, **whole}

@@ -237,3 +237,13 @@ def test_files_keep_ligands(small: pk.Particle, tmp_path) -> None:
     import ase.io
 
     assert len(ase.io.read(path)) == len(capped)
+
+
+def test_bonds_that_have_no_partner_are_said() -> None:
+    """Two cations far apart lack three bonds each: one is left over on both, for one ligand to span."""
+    arm = 2.5 * np.array([[1, 1, 1], [1, -1, -1]]) / np.sqrt(3)
+    pair = np.array([[0.0, 0, 0], arm[0], [40.0, 0, 0], [40.0, 0, 0] + arm[0]])
+    core = pk.Particle.of(["Zn", "S", "Zn", "S"], pair)
+    with pytest.warns(PdfkitWarning, match="1 more than necessary"):
+        capped = pk.build.cap(core, "formate", count=3, charge={"Zn": 3.5})
+    assert (capped.meta["chelates"], capped.meta["terminal"], capped.meta["unpaired"]) == (2, 1, 1)
