@@ -69,8 +69,9 @@ def cap(
         and of how ligands are turned.
 
     A core with positive charge takes anions on its cations, a negative one H⁺ on its anions. The meta of the result has
-    ligand, ligands, chelates, bridges, terminal, unpaired, core_charge, net_charge. Raises PdfkitError for a charge that is not
-    known or no multiple of the ligand's, StructureError for a core that is no network or where there is no room.
+    ligand, ligands, chelates, bridges, terminal, unpaired, core_charge, net_charge. Raises PdfkitError for a charge
+    that is not known or no multiple of the ligand's, StructureError for a core that is no network or where there is
+    no room.
 
     Example
     -------
