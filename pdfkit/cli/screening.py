@@ -82,6 +82,15 @@ def screen(
     polarisation: Annotated[
         str | None, _option(_FIT, "Of the powder pattern: none (a beamline) or unpolarised (an X-ray tube).")
     ] = None,
+    displacement: Annotated[
+        str | None,
+        _option(
+            _FIT,
+            "Whether atoms may sit elsewhere than the candidates have them: auto (by as much as the data say), none, "
+            "or the rms displacement in Å. Default: auto.",
+            metavar="auto|none|Å",
+        ),
+    ] = None,
     keep: Annotated[
         tuple[int, int] | None,
         _option(_RANK, "Of very many candidates, most rows and fewest full fits. Default: 20000 2000."),
@@ -98,6 +107,10 @@ def screen(
     mass: Annotated[float | None, _option(_KNOWN, "g/mol; measured mass of the whole particle.")] = None,
     inorganic: Annotated[
         float | None, _option(_KNOWN, "Mass fraction of the inorganic core in that mass. Default: 1.")
+    ] = None,
+    certificate: Annotated[
+        int | None,
+        _option(_STUDY, "Cases like this one to simulate: how often the list holds the truth. Default: 200.", min=0),
     ] = None,
     confusion: Annotated[
         int,

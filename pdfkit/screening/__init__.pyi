@@ -1,3 +1,4 @@
+from .certificate import Certificate as Certificate
 from .ranking import Ranking as Ranking
 from .rows import RankingRow as RankingRow
 from .screening import confusion as confusion

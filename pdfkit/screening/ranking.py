@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pdfkit._table import frame, view
 from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError, nearest
 from pdfkit.fitting.comparison import INDISTINGUISHABLE, Comparison
+from pdfkit.fitting.discrepancy import of_families
 from pdfkit.model.measured import MeasuredPattern
 from pdfkit.particles.particle import Particle
 from pdfkit.results.result import FitResult
-from pdfkit.screening.rows import NAN, ORDER, RankingRow, Stage, evidence_of, noise_of
+from pdfkit.screening.certificate import Certificate, certified
+from pdfkit.screening.rows import ORDER, RankingRow, Stage, compared, judged_rows, noise_of
 from pdfkit.screening.settings import Composition, Limits, ScreenFit
 from pdfkit.screening.table import columns_of_rows, csv_text, sections, table
 from pdfkit.screening.tasks import Problem, fit_mixture, fit_particle
@@ -34,7 +39,8 @@ class Ranking:
     noise : what misfits are measured by, "known" (the errors of the data), "misfit" (the best misfit), or with patterns
     "misfit of" some of the data sets. threshold : difference of ln Z below which candidates cannot be told apart.
     composition : what was known of it, a `pdfkit.screening.Composition`. patterns : what was compared beside G(r), by
-    name. particles : atoms of every candidate that was fitted, by key.
+    name. particles : atoms of every candidate that was fitted, by key. cases : simulated for the certificate; told :
+    the certificate, where a file has it.
 
     Example
     -------
@@ -59,6 +65,16 @@ class Ranking:
     composition: Composition = field(default_factory=Composition)
     particles: Mapping[str, Particle] = field(default_factory=dict, repr=False)
     patterns: Mapping[str, MeasuredPattern] = field(default_factory=dict, repr=False)
+    cases: int = 0
+    told: Certificate | None = field(default=None, repr=False)
+
+    @cached_property
+    def certificate(self) -> Certificate | None:
+        """How often a list of this kind holds the truth, by simulated cases like this one (a second or two).
+
+        None where none were asked for, no atom may be displaced, or there is nothing to decide between.
+        """
+        return certified(self, self.cases) if self.told is None and self.cases else self.told
 
     @property
     def problem(self) -> Problem:
@@ -92,6 +108,27 @@ class Ranking:
         return tuple(row for row in self.rows if row.indistinguishable)
 
     @property
+    def listed(self) -> tuple[RankingRow, ...]:
+        """The smallest set of rows with 95 % of the probability, all rows being as likely before the data."""
+        return tuple(row for row in self.rows if row.listed)
+
+    @property
+    def families(self) -> dict[str, float]:
+        """The probability of each family of candidates, equal before the data however many it has; largest first."""
+        rows = [row for row in self.best(len(self), kind="candidate") if row.family and row.probability > 0]
+        if not rows:
+            return {}
+        names, found = of_families(np.array([row.probability for row in rows]), [row.family for row in rows])
+        return dict(sorted(zip(names, found.tolist(), strict=True), key=lambda one: -one[1]))
+
+    @property
+    def displacement(self) -> float:
+        """Å: rms displacement of atoms that the data ask for, over rows by their probability; NaN where none may be."""
+        rows = [row for row in self.rows if row.displacement >= 0]
+        total = sum(row.probability for row in rows)
+        return sum(row.probability * row.displacement for row in rows) / total if total > 0 else math.nan
+
+    @property
     def failed(self) -> tuple[RankingRow, ...]:
         """Candidates that could not be computed; `remarks` say why."""
         return tuple(row for row in self.rows if row.stage == "failed")
@@ -122,7 +159,8 @@ class Ranking:
     def compare(self, count: int = 5, *, evidence: str = "laplace") -> Comparison:
         """Return a closer look at the best `count`: ln Z with its error, and priors, as `pdfkit.compare` gives them.
 
-        A mixture counts as this one pair here; the ranking takes off ln((n − 1)/2), there being n(n − 1)/2 of them.
+        Of candidates as they are, no atom displaced. A mixture counts as this one pair here; the ranking takes off
+        ln((n − 1)/2), there being n(n − 1)/2 of them.
         evidence : "laplace", or "nested" (minutes for each; needs dynesty).
         """
         results = {row.name: self.result(row.name) for row in self.best(count)}
@@ -196,15 +234,11 @@ def ranked(
 ) -> Ranking:
     """Return the ranking of rows: evidence, differences, order, with the threshold of the limits."""
     single = [row for row in rows if row.stage == "fit" and row.kind != "mixture"]
-    noise, count = noise_of(single), len(single)
-    known = [replace(row, lnz=evidence_of(row, noise, count)) if row.stage == "fit" else row for row in rows]
-    best = max((row.lnz for row in known if row.stage == "fit"), default=NAN)
-    judged = [
-        replace(row, delta=best - row.lnz, indistinguishable=best - row.lnz < limits.threshold)
-        if row.stage == "fit"
-        else row
-        for row in known
-    ]
+    displacement = problem.fit.displacement
+    noise, count = noise_of(single, displacement), len(single)
+    fitted = judged_rows([row for row in rows if row.stage == "fit"], noise, displacement, count)
+    after = iter(compared(fitted, limits.threshold))
+    judged = [next(after) if row.stage == "fit" else row for row in rows]
     place = {id(row): k for k, row in enumerate(judged)}
 
     def order(row: RankingRow) -> tuple[int, float, int]:
@@ -212,4 +246,5 @@ def ranked(
         return ORDER.index(row.stage), figure if math.isfinite(figure) else math.inf, place[id(row)]
 
     about = (problem.data, problem.fit, noise, limits.threshold, composition, dict(particles))
-    return Ranking(tuple(sorted(judged, key=order)), tuple(stages), *about, patterns=problem.patterns)
+    order_of = tuple(sorted(judged, key=order))
+    return Ranking(order_of, tuple(stages), *about, patterns=problem.patterns, cases=limits.certificate)

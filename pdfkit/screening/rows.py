@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from pdfkit import _checks
 from pdfkit.fitting.comparison import MISFIT
+from pdfkit.fitting.discrepancy import SIZES, over_sizes, probabilities, shortest, tempered
 from pdfkit.fitting.evidence import SMALLEST_RW
 from pdfkit.screening import beside
 from pdfkit.screening.candidates import Entry
@@ -33,10 +36,14 @@ class RankingRow:
     nfev, converged : as in `FitResult` (NaN, 0 and False where there was no fit). values : parameter → (value, standard
     error or NaN) in the units of the model (Å, Å²), without the name of the phase. beside : with patterns, of each data
     set ("" is G(r)) χ², its independent numbers, and whether the size of its errors is known. occam : ln of the part of
-    its priors that data leave it, with noise of the size of its misfit. lnz, delta : ln Z and how far it lies below
-    that of the best row (see `pdfkit.screen`). indistinguishable : whether the data cannot tell it from the best. ratio
-    : cations per anion; mass : g/mol; ratio_fits, mass_fits : whether these agree with what was measured, None if
-    nothing was. remarks : why it failed, what to know. parts : names of the two candidates of a mixture.
+    its priors that data leave it, with noise of the size of its misfit. moved : what displaced atoms add to ln Z, at
+    every size of `pdfkit.fitting.discrepancy.SIZES`, where the noise is "known" and where not ("misfit"), with the
+    "odds" of the second; displacement : Å, rms of the atoms that the data ask for if this is the true candidate. lnz,
+    delta : ln Z and how far it lies below that of the best row (see `pdfkit.screen`). probability : of all rows that
+    were fitted, equal before the data; listed : whether it is in the smallest set with 95 %. indistinguishable :
+    whether the data cannot tell it from the best. ratio : cations per anion; mass : g/mol; ratio_fits, mass_fits :
+    whether these agree with what was measured, None if nothing was. remarks : why it failed, what to know. parts :
+    names of the two candidates of a mixture.
 
     Example
     -------
@@ -69,8 +76,12 @@ class RankingRow:
     values: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     beside: Mapping[str, tuple[float, float, bool]] = field(default_factory=dict)
     occam: float = NAN
+    moved: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    displacement: float = NAN
     lnz: float = NAN
     delta: float = NAN
+    probability: float = NAN
+    listed: bool = False
     indistinguishable: bool = False
     ratio: float = NAN
     ratio_fits: bool | None = None
@@ -82,6 +93,8 @@ class RankingRow:
     def __post_init__(self) -> None:
         for name in ("values", "beside"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        moved = {name: tuple(numbers) for name, numbers in self.moved.items()}
+        object.__setattr__(self, "moved", MappingProxyType(moved))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _checks.reduced(self)
@@ -150,6 +163,7 @@ def _with_record(row: RankingRow, stage: str, record: Record) -> RankingRow:
     kept: dict[str, Any] = {name: kind(record[name]) for name, kind in _KEPT.items() if name in record}
     kept["beside"] = {name: (c, n, bool(known)) for name, (c, n, known) in record.get("parts", {}).items()}
     values = {name: (float(v), NAN if e is None else float(e)) for name, (v, e) in record["values"].items()}
+    kept |= {"moved": record["moved"]} if "moved" in record else {}
     return replace(
         row, stage=stage, values=values, remarks=(*row.remarks, *map(str, record.get("remarks", ()))), **kept
     )
@@ -177,15 +191,68 @@ def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
     return -row.n_independent * size + row.occam - trials
 
 
-def noise_of(rows: Iterable[RankingRow]) -> str:
+def noise_of(rows: Iterable[RankingRow], displacement: str | float = "none") -> str:
     """Return "known" where the data bring errors and the best candidate fits within them, else "misfit".
 
-    With patterns each data set by itself: `pdfkit.screening.beside.noise_of`.
+    Where atoms may be displaced, errors hold as well if the data say more for them than for a noise of any size. With
+    patterns each data set by itself: `pdfkit.screening.beside.noise_of`.
     """
     rows = list(rows)
     if all(row.beside for row in rows) and rows:
         return beside.noise_of([row.beside for row in rows])
-    if any(row.errors_from == "misfit" for row in rows):
+    if not rows or any(row.errors_from == "misfit" for row in rows):
         return "misfit"
     best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)
-    return "known" if best <= MISFIT else "misfit"
+    if best <= MISFIT:
+        return "known"
+    moved = [row for row in rows if row.moved]
+    if displacement == "none" or not moved:
+        return "misfit"
+    known = np.array([evidence_of(row, "known") for row in moved])
+    total = {}
+    for noise, odds in (("known", np.zeros(len(moved))), ("misfit", np.array([row.moved["odds"][0] for row in moved]))):
+        both = (known + odds)[:, None] + np.array([row.moved[noise] for row in moved])
+        total[noise] = float(over_sizes(np.logaddexp.reduce(both, axis=0), _size(displacement)))
+    return max(total, key=lambda noise: total[noise])
+
+
+def _size(displacement: str | float) -> float | None:
+    return None if isinstance(displacement, str) else displacement
+
+
+def judged_rows(
+    rows: Sequence[RankingRow], noise: str, displacement: str | float, candidates: int = 1
+) -> list[RankingRow]:
+    """Return fitted rows with ln Z, and the displacement that the data ask for. candidates : see `evidence_of`.
+
+    What displaces no atoms counts the same at every size.
+    """
+    lnz = np.array([evidence_of(row, noise, candidates) for row in rows])
+    if displacement == "none" or not any(row.moved for row in rows):
+        return [replace(row, lnz=float(one)) for row, one in zip(rows, lnz, strict=True)]
+    none = np.zeros(SIZES.size)
+    at = tempered(lnz[:, None] + np.array([row.moved.get(noise, none) for row in rows]))
+    size = _size(displacement)
+    found = over_sizes(at, size)
+    sizes = probabilities(at) @ SIZES if size is None else np.full(len(rows), size)
+    known = zip(rows, found.tolist(), sizes.tolist(), strict=True)
+    return [replace(row, lnz=one, displacement=rms if row.moved else NAN) for row, one, rms in known]
+
+
+def compared(rows: Sequence[RankingRow], threshold: float) -> list[RankingRow]:
+    """Return rows with what their ln Z says: how far below the best, with which probability, in the list or not."""
+    if not rows:
+        return []
+    lnz = np.array([row.lnz for row in rows])
+    best, share = float(lnz.max()), probabilities(lnz)
+    known = zip(rows, share.tolist(), shortest(share).tolist(), strict=True)
+    return [
+        replace(
+            row,
+            delta=best - row.lnz,
+            indistinguishable=best - row.lnz < threshold,
+            probability=one,
+            listed=inside,
+        )
+        for row, one, inside in known
+    ]

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from pdfkit._workers import Job, Pool, dask_size
 from pdfkit.errors import PdfkitError, ReadError, WriteError
+from pdfkit.fitting.discrepancy import SIZES
 from pdfkit.io import _journal
 from pdfkit.io._atomic import WRITTEN, AnyPath
 from pdfkit.screening.candidates import Candidate
@@ -116,7 +117,7 @@ def _whole(record: Mapping[str, Any]) -> bool:
     if not (isinstance(values, dict) and isinstance(remarks, list) and all(isinstance(one, str) for one in remarks)):
         return False
     pairs = [*values.values(), record.get("share", [0, None]), [record.get("occam", 0), None]]
-    return "rw" in record and _figures(record) and all(map(_pair, pairs))
+    return "rw" in record and _figures(record) and all(map(_pair, pairs)) and _moved(record.get("moved", {}))
 
 
 def _figures(record: Mapping[str, Any]) -> bool:
@@ -126,6 +127,16 @@ def _figures(record: Mapping[str, Any]) -> bool:
     # NaN is a misfit that is not known.
     known = all(_number(one) and not one < 0 for one in numbers) and record.get("n_independent") != 0
     return counts and words and known
+
+
+def _moved(found: Any) -> bool:
+    """Return whether this says what displaced atoms do to ln Z, or that they cannot be followed."""
+    if found == {}:
+        return True
+    lengths = {"known": SIZES.size, "misfit": SIZES.size, "odds": 1}
+    if not (isinstance(found, dict) and set(found) == set(lengths)):
+        return False
+    return all(isinstance(v, list) and len(v) == lengths[k] and all(map(_number, v)) for k, v in found.items())
 
 
 def _pair(value: Any) -> bool:
@@ -215,7 +226,7 @@ class Run:
         if candidate.payload is None:
             return {"error": candidate.entry.error}
         known = self.journal.get(name, candidate.entry.key)
-        return known if known is None or weighable(known) else None
+        return known if known is None or weighable(known, self.problem) else None
 
 
 class Best:

@@ -24,6 +24,7 @@ from pdfkit import _checks
 from pdfkit.build._source import anions, cations
 from pdfkit.errors import ParameterError, nearest
 from pdfkit.fitting.comparison import INDISTINGUISHABLE
+from pdfkit.fitting.discrepancy import SIZES
 from pdfkit.particles.particle import Particle
 
 FREE = ("scale", "expansion", "Uiso", "delta2")
@@ -37,6 +38,29 @@ def whole(name: str, value: Any, low: int = 1) -> int:
     return value
 
 
+DISPLACEMENT = ("auto", "none")
+
+
+def displacement_of(value: Any) -> str | float:
+    """Return "auto", "none" or an rms displacement (Å); words that are numbers are taken as such.
+
+    Raises ParameterError for anything else.
+    """
+    try:
+        size = float(value)
+    except (TypeError, ValueError):
+        size = NAN
+    if value in DISPLACEMENT:
+        return str(value)
+    if isinstance(value, bool) or not 0.0 <= size <= SIZES[-1]:
+        raise ParameterError(
+            f'displacement = {_checks.short(value)}: give "auto", "none", or the rms displacement of an atom in Å, '
+            f"{SIZES[-1]:g} at most",
+            key="displacement",
+        )
+    return size
+
+
 def _keep(group: object, **values: Any) -> None:
     """Put what a frozen value was given into the form that it keeps."""
     for name, value in values.items():
@@ -48,10 +72,12 @@ class ScreenFit:
     """How each candidate is fitted.
 
     free, ties, bounds : as for `pdfkit.fit`, names by their endings ("Uiso", "Cd.Uiso", "qdamp"…); free may be one
-    name. rmin, rmax : Å, range of the comparison. start : start values by name; default Uiso 0.03 Å², delta2 (if free)
-    0.65 of the largest that the shortest bond allows. Where expansion is free it is looked for within ±4 % before the
-    fit. surface, baseline : as for `Cluster`. use_errors, errors, max_nfev : as for `pdfkit.fit`. memory : bytes that
-    the fit of one candidate may need.
+    name. rmin, rmax : Å, range of the comparison. start : start values by name; default Uiso 0.03 Å², delta2 (if
+    free) 0.65 of the largest that the shortest bond allows. Where expansion is free it is looked for within ±4 %
+    before the fit. displacement : whether atoms may sit elsewhere than the candidate has them, as they do where
+    clusters relax: a part of the noise, no parameter. "auto", by as much as the data say; "none", not at all; or a
+    number, the rms displacement of an atom (Å) up to 0.4. surface, baseline : as for `Cluster`. use_errors, errors,
+    max_nfev : as for `pdfkit.fit`. memory : bytes that the fit of one candidate may need.
 
     Raises ParameterError or PdfkitError for any other value.
 
@@ -68,6 +94,7 @@ class ScreenFit:
     start: Mapping[str, float] = field(default_factory=dict)
     ties: Mapping[str, str | float] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    displacement: str | float = "auto"
     surface: bool = False
     baseline: str = "auto"
     use_errors: bool = True
@@ -81,6 +108,7 @@ class ScreenFit:
             raise ParameterError('free is empty: name what is fitted, such as free=["scale", "Uiso"]', key="free")
         _keep(self, free=names, memory=_checks.number("memory", self.memory, low=0.0, open_low=True, finite=False))
         _keep(self, **{name: dict(getattr(self, name) or {}) for name in ("start", "ties", "bounds")})
+        _keep(self, displacement=displacement_of(self.displacement))
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         whole("max_nfev", self.max_nfev)
         surface, use_errors = (_checks.flag(name, getattr(self, name)) for name in ("surface", "use_errors"))
@@ -93,10 +121,11 @@ class Limits:
 
     keep : of many candidates, at most how many are rows of the ranking, and how many get the full fit at least; so do
     all rows that match nearly as well as the best (10 % in Rw). mixtures : so many mixtures of two of the best
-    candidates are fitted (own scales and expansions, shared Uiso and delta) and ranked with the rest. null : a crystal
-    (name, structure, file), of which a sphere with as many atoms as the best candidate is ranked with the rest; or a
-    particle; or a function of the number of atoms. threshold : difference of ln Z within which two candidates cannot be
-    told apart (3: odds of 20 to 1).
+    candidates are fitted (own scales and expansions, shared Uiso and delta) and ranked with the rest. certificate :
+    cases like this one that are simulated (0: none), to say how often the list held the truth; see
+    `pdfkit.screening.Certificate`. null : a crystal (name, structure, file), of which a sphere with as many atoms as
+    the best candidate is ranked with the rest; or a particle; or a function of the number of atoms. threshold :
+    difference of ln Z within which two candidates cannot be told apart (3: odds of 20 to 1).
 
     Raises ParameterError or PdfkitError for any other value.
 
@@ -111,6 +140,7 @@ class Limits:
     mixtures: int = 0
     null: str | Particle | Callable[[int], Particle] | None = None
     threshold: float = INDISTINGUISHABLE
+    certificate: int = 200
 
     def __post_init__(self) -> None:
         if not isinstance(self.keep, Sequence) or len(self.keep) != 2:
@@ -121,6 +151,7 @@ class Limits:
             message = f"keep = {self.keep}: more cannot be fitted ({second}) than are kept as rows ({first})"
             raise ParameterError(message, key="keep")
         whole("mixtures", self.mixtures, 0)
+        whole("certificate", self.certificate, 0)
         threshold = _checks.number("threshold", self.threshold, low=0.0, open_low=True)
         _keep(self, keep=(first, second), threshold=threshold)
 

@@ -24,6 +24,7 @@ from pdfkit._checks import Array
 from pdfkit.data.covariance import Covariance
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
+from pdfkit.fitting.discrepancy import SIZES
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_entry
@@ -31,6 +32,7 @@ from pdfkit.model import serial
 from pdfkit.model.measured import MeasuredPattern
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.beside import OF
+from pdfkit.screening.certificate import Certificate
 from pdfkit.screening.ranking import Ranking
 from pdfkit.screening.rows import KINDS, ORDER, RankingRow, Stage
 from pdfkit.screening.settings import Composition, ScreenFit
@@ -43,6 +45,9 @@ _TEXTS = ("name", "key", "formula", "family", "kind", "stage", "errors_from")
 _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "occam", "lnz", "delta", "ratio", "mass")
 _COUNTS = ("atoms", "n_free", "nfev")
 _STATES = ("converged", "indistinguishable")
+# Of rankings whose atoms may be displaced; files of before have none of these.
+_LATER = ("displacement", "probability")
+_MOVED = ("known", "misfit", "odds")
 # Whether something fits: unknown is neither.
 _MAYBE: Mapping[bool | None, int] = {None: -1, False: 0, True: 1}
 _G = {"units": "angstrom^-2"}
@@ -59,6 +64,7 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
         "candidates": _candidates(ranking),
         "data": _data(ranking.data),
         "setting": _setting(ranking),
+        "displaced": _displaced(ranking.rows),
         "funnel": _funnel(ranking.stages),
     }
     title = f"{len(ranking)} candidates, compared with G(r)"
@@ -67,7 +73,7 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
 
 def _rows(rows: Sequence[RankingRow]) -> Group:
     columns: dict[str, Group | Field] = {name: Field([getattr(row, name) for row in rows]) for name in _TEXTS}
-    for names, kind in ((_NUMBERS, float), (_COUNTS, np.int64), (_STATES, np.int8)):
+    for names, kind in ((_NUMBERS + _LATER, float), (_COUNTS, np.int64), ((*_STATES, "listed"), np.int8)):
         columns |= {name: Field(np.array([getattr(row, name) for row in rows], dtype=kind)) for name in names}
     for name in ("ratio_fits", "mass_fits"):
         columns[name] = Field(np.array([_MAYBE[getattr(row, name)] for row in rows], dtype=np.int8))
@@ -76,6 +82,15 @@ def _rows(rows: Sequence[RankingRow]) -> Group:
     if any(row.beside for row in rows):
         columns["beside"] = Field([json.dumps(dict(row.beside), ensure_ascii=False) for row in rows])
     return Group("NXcollection", columns)
+
+
+def _displaced(rows: Sequence[RankingRow]) -> Group:
+    """Return what displaced atoms add to ln Z, for each row and size, NaN where they cannot be followed."""
+    members: dict[str, Group | Field] = {"size": Field(SIZES, {"units": "angstrom"})}
+    for name in _MOVED:
+        width = 1 if name == "odds" else SIZES.size
+        members[name] = Field(np.array([row.moved.get(name, (math.nan,) * width) for row in rows]).reshape(-1, width))
+    return Group("NXcollection", members)
 
 
 def _parameters(rows: Sequence[RankingRow]) -> Group:
@@ -160,6 +175,8 @@ def _setting(ranking: Ranking) -> Group:
         "problem": Field(ranking.problem.digest()),
         **({"patterns": Field(serial.dumps(ranking.patterns))} if ranking.patterns else {}),
     }
+    if ranking.certificate is not None:
+        members["certificate"] = Field(json.dumps(asdict(ranking.certificate)))
     return Group("NXcollection", members)
 
 
@@ -198,7 +215,7 @@ def _ranking(entry: Group) -> Ranking:
     stages = [Stage(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
     patterns = _read_patterns(setting)
     return Ranking(
-        rows=_read_rows(entry.group("rows"), entry.group("parameters")),
+        rows=_read_rows(entry.group("rows"), entry.group("parameters"), _read_displaced(entry)),
         stages=tuple(stages),
         data=data,
         settings=_read_settings(setting, data),
@@ -207,6 +224,7 @@ def _ranking(entry: Group) -> Ranking:
         threshold=setting.number("threshold"),
         composition=Composition(**composition),
         particles=_read_candidates(entry.group("candidates")),
+        told=Certificate(**json.loads(setting.text("certificate"))) if "certificate" in setting else None,
     )
 
 
@@ -231,6 +249,20 @@ def _of_row(text: str) -> dict[str, tuple[float, float, bool]]:
     return {name: (float(chi2), float(n), bool(known)) for name, (chi2, n, known) in json.loads(text).items()}
 
 
+def _read_displaced(entry: Group) -> list[dict[str, tuple[float, ...]]] | None:
+    """Return what displaced atoms add to ln Z by row; None for files of before."""
+    if "displaced" not in entry:
+        return None
+    tables = {name: entry.group("displaced").array(name, 2) for name in _MOVED}
+    if not np.array_equal(entry.group("displaced").array("size"), SIZES):
+        raise ReadError(entry.source, f"its displacements are not those of this version: {_AGAIN}")
+    rows = zip(*(table.tolist() for table in tables.values()), strict=True)
+    return [
+        {name: tuple(values) for name, values in zip(_MOVED, row, strict=True)} if math.isfinite(row[2][0]) else {}
+        for row in rows
+    ]
+
+
 # Words of files of before.
 _OLD = {"tolerance": "mass_tolerance", "weights": "use_errors"}
 _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
@@ -238,7 +270,7 @@ _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("baseline", "errors"), str),
     **dict.fromkeys(("surface", "use_errors"), bool),
     **dict.fromkeys(("rmin", "rmax"), (int, float, type(None))),
-    **{"free": list, "max_nfev": int, "memory": (int, float)},
+    **{"free": list, "max_nfev": int, "memory": (int, float), "displacement": (str, int, float)},
 }
 
 
@@ -250,6 +282,7 @@ def _read_settings(group: Group, data: PDF) -> ScreenFit:
     for name, value in options.items():
         if name not in _OPTIONS or not isinstance(value, _OPTIONS[name]):
             raise ReadError(group.source, f"its setting {name[:40]} is unknown or has a wrong value: {_AGAIN}")
+    options.setdefault("displacement", "none")  # not in files of before
     options["bounds"] = {name: tuple(limits) for name, limits in options["bounds"].items()}
     options["start"] = {name: float(value) for name, value in options["start"].items()}
     settings = ScreenFit(**options)
@@ -280,14 +313,18 @@ def _counts(group: Group, name: str) -> list[int]:
     return [int(one) for one in found]
 
 
-def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
+def _read_rows(
+    table: Group, parameters: Group, moved: Sequence[Mapping[str, tuple[float, ...]]] | None
+) -> tuple[RankingRow, ...]:
     columns: dict[str, Sequence[Any]] = {name: _texts(table, name) for name in _TEXTS}
     for name, words in (("stage", ORDER), ("kind", KINDS)):
         _known(table, name, tuple(columns[name]), words)
-    numbers = [name for name in _NUMBERS if name in table or name != "occam"]  # not in files of before
+    early = ("occam", *_LATER)  # not in files of before
+    numbers = [name for name in _NUMBERS + _LATER if name in table or name not in early]
     columns.update({name: table.array(name).tolist() for name in numbers})
     columns.update({name: _counts(table, name) for name in _COUNTS})
     stored = {name: name if name in table else "same" for name in _STATES}  # "same" in files of before
+    stored |= {"listed": "listed"} if "listed" in table else {}
     columns.update({name: table.array(word).astype(bool).tolist() for name, word in stored.items()})
     maybe = {code: value for value, code in _MAYBE.items()}
     columns.update({name: [maybe[int(v)] for v in table.array(name)] for name in ("ratio_fits", "mass_fits")})
@@ -299,7 +336,8 @@ def _read_rows(table: Group, parameters: Group) -> tuple[RankingRow, ...]:
     out = []
     for k in range(len(columns["name"])):
         known = {n: (float(value[k, j]), float(error[k, j])) for j, n in enumerate(names) if np.isfinite(value[k, j])}
-        out.append(RankingRow(**{name: column[k] for name, column in columns.items()}, values=known))
+        facts: dict[str, Any] = {name: column[k] for name, column in columns.items()}
+        out.append(RankingRow(**facts, values=known, moved={} if moved is None else moved[k]))
     return tuple(out)
 
 

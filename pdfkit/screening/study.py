@@ -26,7 +26,7 @@ from pdfkit.data.covariance import Covariance
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.beside import missed, simulated, with_curves
 from pdfkit.screening.ranking import Ranking
-from pdfkit.screening.rows import RankingRow, evidence_of
+from pdfkit.screening.rows import RankingRow, judged_rows
 from pdfkit.screening.run import Clock, Journal, opened
 from pdfkit.screening.settings import Work
 from pdfkit.screening.table import confusion_table
@@ -123,7 +123,7 @@ def refit(study: Study, curves: Sequence[tuple[Array, Mapping[str, Array]]]) -> 
 
 def _brief(record: Record) -> Record | None:
     """Return what the evidence needs; None for a fit that failed."""
-    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from", "parts")
+    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from", "parts", "moved")
     return None if "error" in record else {name: record[name] for name in wanted if name in record}
 
 
@@ -145,7 +145,7 @@ def study_confusion(
             for true, result in enumerate(results):
                 key = f"{true}.{repeat}"
                 known = journal.get("confusion", key)
-                if known is not None and weighable(known):
+                if known is not None and weighable(known, ranking.problem):
                     yield Job([key], results=[known])
                     continue
                 rng = np.random.default_rng([seed, true, repeat])
@@ -168,15 +168,19 @@ def study_confusion(
     return Confusion(tuple(names), families, first, within, repeats, sigma, ranking.threshold)
 
 
+def _row(fit: Record) -> RankingRow:
+    """Return what a fit of a simulation says, as a row."""
+    parts = {name: (c, n, bool(known)) for name, (c, n, known) in fit.get("parts", {}).items()}
+    return RankingRow("", "", beside=parts, **{name: value for name, value in fit.items() if name != "parts"})
+
+
 def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Array]:
     """Return who came first (the true one, where it is level) and who cannot be told from the best (0 or 1)."""
     fits = record.get("fits", [])
-    lnz = np.full(len(fits), -math.inf)
-    for k, fit in enumerate(fits):
-        if fit is not None:
-            parts = {name: (c, n, bool(known)) for name, (c, n, known) in fit.get("parts", {}).items()}
-            plain = {name: value for name, value in fit.items() if name != "parts"}
-            lnz[k] = evidence_of(RankingRow("", "", beside=parts, **plain), ranking.noise)
+    lnz, known = np.full(len(fits), -math.inf), [k for k, fit in enumerate(fits) if fit is not None]
+    rows = [_row(fits[k]) for k in known]
+    if rows:
+        lnz[known] = [row.lnz for row in judged_rows(rows, ranking.noise, ranking.settings.displacement)]
     if not np.isfinite(lnz).any():
         return None, np.zeros(len(fits), dtype=np.int64)
     winner = true if lnz[true] > lnz.max() - EQUAL else int(np.argmax(lnz))

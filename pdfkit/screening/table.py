@@ -21,7 +21,8 @@ NAME_WIDTH = 30
 MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
 COLUMNS = (
     "rank", "name", "kind", "family", "formula", "atoms", "stage", "rw", "chi2", "reduced_chi2", "n_independent",
-    "n_free", "errors_from", "nfev", "converged", "lnz", "delta", "indistinguishable", "ratio", "ratio_fits", "mass",
+    "n_free", "errors_from", "nfev", "converged", "lnz", "delta", "probability", "listed", "displacement",
+    "indistinguishable", "ratio", "ratio_fits", "mass",
     "mass_fits",
 )  # fmt: skip
 
@@ -30,6 +31,8 @@ def table(ranking: Ranking, count: int) -> str:
     """Return the head, the best `count` rows, and notes; remarks of these rows under the table."""
     shown = [row for row in ranking.rows if row.stage != "failed"][:count]
     blocks = ["\n".join(_head(ranking))]
+    if ranking.listed:
+        blocks.append("\n".join(_listed(ranking)))
     if shown:
         blocks.append("\n".join(_grid(_cells(ranking, shown))))
     blocks += ["\n".join(block) for block in (_remarks(shown), _failures(ranking)) if block]
@@ -65,6 +68,24 @@ def _head(ranking: Ranking) -> list[str]:
     return lines
 
 
+def _listed(ranking: Ranking) -> list[str]:
+    """Say which rows hold 95 % of the probability, which families, how far atoms are off, and how often it is so."""
+    count = len(ranking.listed)
+    rows = "row holds" if count == 1 else f"{count} rows hold"
+    said = [f"The list: the first {rows} 95 % of the probability, if all are as likely before the data."]
+    if len(ranking.families) > 1:
+        shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(ranking.families.items())[:4])
+        said.append(f"By family (each as likely before, however many it has): {shares}.")
+    if ranking.settings.displacement == "none":
+        said.append("Atoms sit where candidates have them.")
+    elif any(row.moved for row in ranking.rows):
+        size = f"{ranking.displacement:.2f} Å" if ranking.displacement >= 0.005 else "less than 0.01 Å"
+        said.append(f"Atoms may be displaced: the data ask for {size} rms.")
+    if ranking.certificate is not None:
+        said.append(str(ranking.certificate))
+    return textwrap.wrap(" ".join(said), WIDTH)
+
+
 STAGES = {
     "match": "match of pair distances",
     "scale": "best scale and common U",
@@ -77,7 +98,8 @@ STAGES = {
 def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
     composition, with_chi2 = ranking.composition, ranking.noise == "known" and not ranking.patterns
     names = ["", *ranking.patterns] if ranking.patterns else []
-    head = ["", "", "candidate", "", "formula", "atoms", "Rw", *(["χ²red"] if with_chi2 else []), "ΔlnZ", "k", "exp. %"]
+    head = ["", "", "candidate", "", "formula", "atoms", "Rw", *(["χ²red"] if with_chi2 else [])]
+    head += ["ΔlnZ", "p %", "k", "exp. %"]
     head += [f"χ² {name}" if name else "χ² G(r)" for name in names]
     head += ["ratio"] * (composition.ratio is not None) + ["mass"] * (composition.mass is not None)
     out = [head]
@@ -87,10 +109,10 @@ def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
             "*" if row.indistinguishable else "",
             shortened(row.name, NAME_WIDTH),
             MARKS[row.kind],
-            shortened(row.formula, 15),
+            shortened(row.formula, 15 if composition.ratio is None or composition.mass is None else 11),
         ]
         cells += [str(row.atoms), f"{row.rw:.4f}", *([_number(row.reduced_chi2, 3)] if with_chi2 else [])]
-        cells += [_number(row.delta, 4), str(row.n_free or ""), _expansion(row)]
+        cells += [_number(row.delta, 4), _share(row), str(row.n_free or ""), _expansion(row)]
         cells += [_number(_reduced(row, name), 3) for name in names]
         cells += _checks(composition, row)
         out.append(cells)
@@ -101,6 +123,12 @@ def _reduced(row: RankingRow, name: str) -> float:
     """Return the reduced χ² of a data set, NaN where its errors are not known or it was not fitted."""
     chi2, count, known = row.beside.get(name, (math.nan, 1.0, False))
     return chi2 / count if known else math.nan
+
+
+def _share(row: RankingRow) -> str:
+    if math.isnan(row.probability):
+        return ""
+    return "<0.1" if row.probability < 0.001 else f"{100 * row.probability:.{1 if row.probability < 0.1 else 0}f}"
 
 
 def _expansion(row: RankingRow) -> str:
@@ -197,7 +225,7 @@ def csv_text(ranking: Ranking) -> str:
 def sections(ranking: Ranking, count: int = 20) -> list[Section]:
     """Return what `table` says, as sections for a notebook."""
     shown = [row for row in ranking.rows if row.stage != "failed"][:count]
-    first, *others = _head(ranking)
+    first, *others = [*_head(ranking), *(_listed(ranking) if ranking.listed else [])]
     heads, *rows = _cells(ranking, shown)
     remarks = [line for block in (_remarks(shown), _failures(ranking)) for line in block]
     return [Section(first, lines=tuple(others)), shortlist("", heads, rows), Section("", lines=tuple(remarks))]

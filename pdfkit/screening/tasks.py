@@ -20,6 +20,7 @@ from pdfkit._expressions import matching
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Data
+from pdfkit.fitting.discrepancy import Rival
 from pdfkit.fitting.evidence import occam
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.model.measured import MeasuredPattern
@@ -42,8 +43,9 @@ Record = dict[str, Any]
 VERSION = 1
 """Changed when the same settings would give other numbers: journals of another version are not continued."""
 
-# Settings that a digest leaves out: the range is that of the data, and memory changes no result.
-ELSEWHERE = ("rmin", "rmax", "memory")
+# Settings that a digest leaves out: the range is that of the data, memory changes no result, and displacements of atoms
+# change none of a fit.
+ELSEWHERE = ("rmin", "rmax", "memory", "displacement")
 
 PHASE = "c"
 
@@ -244,14 +246,24 @@ def fit_record(result: FitResult) -> Record:
     }
 
 
-def weighable(record: Record) -> bool:
+def moved_record(result: FitResult, problem: Problem) -> Record:
+    """Return what displaced atoms do to the evidence of a fit, where they may be: see `fitting.discrepancy`."""
+    if problem.fit.displacement == "none":
+        return {}
+    rival = Rival.of(result)
+    return {"moved": {} if rival is None else rival.table()}
+
+
+def weighable(record: Record, problem: Problem) -> bool:
     """Return whether a record says what the evidence needs; those of fits in journals of before do not."""
+    needed = {"occam"} if problem.fit.displacement == "none" else {"occam", "moved"}
     fits = record.get("fits", [record])
-    return all(fit is None or "error" in fit or "occam" in fit for fit in fits)
+    return all(fit is None or "error" in fit or needed <= set(fit) for fit in fits)
 
 
 def _fit(particle: Particle, problem: Problem) -> Record:
-    return fit_record(fit_particle(particle, problem))
+    result = fit_particle(particle, problem)
+    return {**fit_record(result), **moved_record(result, problem)}
 
 
 def _mixture(parts: tuple[Particle, Particle], problem: Problem) -> Record:
@@ -260,6 +272,7 @@ def _mixture(parts: tuple[Particle, Particle], problem: Problem) -> Record:
     # A scale near 0 and the U of what is hardly there make no normal distribution.
     return {
         **fit_record(result),
+        **moved_record(result, problem),
         "occam": occam(result, drawn=True),
         "share": (share, error if math.isfinite(error) else None),
     }
