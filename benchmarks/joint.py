@@ -2,7 +2,7 @@
 
     python benchmarks/joint.py                              # rigid sets: every one is true in turn
     python benchmarks/joint.py --relaxed displacements.npz  # the same, displaced as a relaxation has it
-    python benchmarks/joint.py --quick                      # every sixth set, one measurement of each
+    python benchmarks/joint.py --every 6                    # every sixth set
 
 Each of the 36 complete sets is true in turn. G(r) is that of benchmarks/screening.py (Qmax 15, noise 0.02 Å⁻²); small
 angles are 200 points from 0.03 to 0.6 Å⁻¹ with errors of 1 %; the powder pattern is Cu Kα from 10 to 90° in steps of
@@ -101,13 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--relaxed", type=Path, help="displacements of every set (npz)")
     parser.add_argument("--repeats", type=int, default=1, help="measurements of each set")
-    parser.add_argument("--quick", action="store_true", help="every sixth set")
+    parser.add_argument("--every", type=int, default=1, help="1: every set, 6: every sixth")
     parser.add_argument("--sets", nargs="*", choices=list(SETS), default=list(SETS), help="which data")
     options = parser.parse_args()
     candidates = pk.build.candidates("Cd37S20", limit=None, seed=1, near=0)
     found: dict[tuple[str, str], list[tuple[bool, bool, bool, float]]] = defaultdict(list)
     began = time.process_time()
-    for case, true, data in cases(candidates, options.relaxed, options.repeats, 6 if options.quick else 1):
+    for case, true, data in cases(candidates, options.relaxed, options.repeats, options.every):
         for name in options.sets:
             found[case, name].append(judged(candidates, true, {key: data[key] for key in SETS[name]}))
         print(f"{case}, set {true}: {time.process_time() - began:.0f} s", file=sys.stderr)

@@ -21,6 +21,7 @@ ROUGHLY = 0.05
 SAME = 0.05
 """Change of sizes, relative, that no fit need follow."""
 MOST = 4
+LESS = "and they weigh that much less"
 
 
 def begun(residuals: Residuals) -> Residuals:
@@ -85,7 +86,6 @@ def said_of(residuals: Residuals) -> tuple[str, ...]:
     for s in residuals.parts:
         if s.has_errors and s.posed.size > 1.0 and _sizable(s):
             out.append(
-                f"{s.name or 'G(r)'}: the model misses these data by {s.posed.size:.2g} times their errors, and they "
-                "weigh that much less"
+                f"{s.name or 'G(r)'}: the model misses these data by {s.posed.size:.2g} times their errors, {LESS}"
             )
     return tuple(out)

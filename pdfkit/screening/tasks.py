@@ -19,6 +19,7 @@ from pdfkit._checks import Array
 from pdfkit._expressions import matching
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.balance import LESS
 from pdfkit.fitting.datasets import Data
 from pdfkit.fitting.discrepancy import Rival
 from pdfkit.fitting.evidence import occam
@@ -242,7 +243,8 @@ def fit_record(result: FitResult) -> Record:
         "converged": result.converged,
         "values": values,
         **({"parts": found} if (found := beside.parts_of(result)) else {}),
-        "remarks": [*([] if result.converged else [result.message]), *result.remarks],
+        # The table has χ² of each data set beside it.
+        "remarks": [*([] if result.converged else [result.message]), *(t for t in result.remarks if LESS not in t)],
     }
 
 
