@@ -32,6 +32,8 @@ OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 
 DESCRIBED = 0.15
 """Rw of start values from which on they are right: cell and scales."""
+BEGUN = 0.03
+"""Share of the data that is taken for noise before a fit tells, where restraints tell what data do not."""
 ROUNDS = 30
 """So often the size of the noise and the number of parameters that data tell are found from each other."""
 REMEMBERED = 8
@@ -237,6 +239,8 @@ class Residuals:
         self.weighs: bool | None = None
         self.wall = self._wall()
         self.told = 0.5 * min(self.independent, float(len(mapping.free))) if self.complete else None
+        if self.complete and known is None and not self.has_errors:
+            self.restraint_scale = BEGUN * math.sqrt(self.norm2() / self.independent)
         position = {name: i for i, name in enumerate(mapping.names)}
         self.rows = []
         for s in self.parts:

@@ -47,6 +47,8 @@ FURTHER = 1.6
 SETTLED = 0.5
 """Square of a step of θ in units of its errors, summed, below which it is the last: each moves by a seventh of one."""
 LONGEST = 3.0
+SETTLED_BY = 1e8
+"""What else is known of a combination of parameters, over what the data say of it, from which on they have no say."""
 GUESSES = 12
 UNSEEN = 0.2
 """What the mean power about a knot counts in a guess: where leaks from elsewhere drown the noise, nothing else does."""
@@ -74,7 +76,10 @@ class Evidence:
         u, s, vt = np.linalg.svd(jac / size[known], full_matrices=False)
         kept = s > 1e-9 * s.max(initial=0.0)
         turn = (vt[kept].T / s[kept]) / size[known][:, None]
-        return cls(rows[-1], u[:, kept], turn.T @ K[np.ix_(known, known)] @ turn, turn.T @ g[known])
+        prior = turn.T @ K[np.ix_(known, known)] @ turn
+        open_ = np.diag(prior) < SETTLED_BY
+        turn = turn[:, open_]
+        return cls(rows[-1], u[:, kept][:, open_], prior[np.ix_(open_, open_)], turn.T @ g[known])
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import numpy as np
 from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.phases import _bonds
+from pdfkit.phases import _bonds, _network
 from pdfkit.phases._bonds import Bonds
 from pdfkit.phases.base import Phase
 
@@ -128,6 +128,7 @@ class ValueRestraint(Restrained):
 class BondRestraint(Restrained):
     """Keep the shortest distance between two elements of a phase near `target` (Å), or within limits, within `sigma`.
 
+    In a cluster whose atoms move, each bond between them: pairs up to a fifth longer than the shortest at first.
     first, second : elements; in a crystal also labels of sites. target : Å, or None where low or high are given.
     low, high : Å, limits that cost nothing as long as they are kept: low alone is a least distance.
 
@@ -164,6 +165,9 @@ class BondRestraint(Restrained):
         """Return the shortest distance."""
         phase, own, along = at_phase(model, self.phase, names, values, tangents)
         reach = 1.5 * max(one for one in (self.target, self.low, self.high) if one is not None) + 2.0
+        if phase.moving.start < phase.moving.stop:
+            bonds = _network.named_bonds(phase.particle, self.first, self.second, reach)  # type: ignore[attr-defined]
+            return self._each(phase, own, along, bonds)
         found = phase.shortest((self.first, self.second), own, along, reach)
         if found is None:
             raise ParameterError(
@@ -174,10 +178,20 @@ class BondRestraint(Restrained):
         what = f"{self.phase}: {self.first}–{self.second}"
         return [Term(what, "Å", found[0], *_limits(self), self.sigma, found[1])]
 
+    def _each(self, cluster: Any, own: Array, along: Array, bonds: Any) -> list[Term]:
+        """Return the lengths (m, 2) of bonds of a cluster."""
+        if not len(bonds):
+            raise _no_atoms(self.phase, f"bond {self.first}–{self.second}", self.first)
+        xyz, rates = cluster.located(own, along)
+        d, slopes = _network.lengths(xyz, bonds)
+        what = f"{self.phase}: {self.first}–{self.second}"
+        rows = zip(d.tolist(), slopes @ rates, strict=True)
+        return [Term(what, "Å", value, *_limits(self), self.sigma, slope) for value, slope in rows]
+
 
 @dataclass(frozen=True)
 class AngleRestraint(Restrained):
-    """Keep the angles first–centre–last of a crystal near `target` (degrees), or within limits, within `sigma`.
+    """Keep the angles first–centre–last of a crystal or cluster near `target` (°), or within limits, within `sigma`.
 
     Elements or labels of sites. Bonds are the pairs of centre and first (or last) up to a fifth longer than the
     shortest of them in the structure that the fit starts from. Every angle between two of them counts, those that
@@ -209,11 +223,25 @@ class AngleRestraint(Restrained):
 
     def terms(self, model: Model, names: tuple[str, ...], values: Array, tangents: Array) -> list[Term]:
         """Return the angles that symmetry does not make equal."""
-        phase, own, along = at_crystal(model, self.phase, names, values, tangents)
-        theta, slopes = _bonds.angles(phase.located(own, along), *self._corners(phase))
+        found, own, along = at_phase(model, self.phase, names, values, tangents)
+        if found.kind == "cluster":
+            theta, slopes = self._of_cluster(found, own, along)
+        else:
+            phase, own, along = at_crystal(model, self.phase, names, values, tangents)
+            theta, slopes = _bonds.angles(phase.located(own, along), *self._corners(phase))
         what = f"{self.phase}: {self.first}–{self.centre}–{self.last}"
         rows = zip(theta.tolist(), slopes, strict=True)
         return [Term(what, "°", value, *_limits(self), self.sigma, slope) for value, slope in rows]
+
+    def _of_cluster(self, cluster: Any, own: Array, along: Array) -> tuple[Array, Array]:
+        """Return the angles (k,) of a cluster between bonds at first, and their derivatives (k, nfree)."""
+        names = (self.first, self.centre, self.last)
+        angles = _network.named_angles(cluster.particle, names, LONGEST_BOND)
+        if not len(angles):
+            raise _no_atoms(self.phase, f"angle {'–'.join(names)}", self.centre)
+        xyz, rates = cluster.located(own, along)
+        theta, slopes = _network.corners(xyz, angles)
+        return theta, np.asarray(slopes @ rates)
 
     def _corners(self, phase: Crystal) -> tuple[Bonds, Bonds]:
         """Return the two bonds of every distinct angle at the structure that the fit starts from."""
@@ -244,6 +272,14 @@ class AngleRestraint(Restrained):
         bonds = _bonds.neighbours(phase, point.geometry, centres, _bonds.sites_of(phase, name), LONGEST_BOND)
         d = bonds.lengths(point)[0]
         return bonds[np.flatnonzero(d < 1.2 * d.min(initial=math.inf))]
+
+
+def _no_atoms(phase: str, what: str, key: str) -> ParameterError:
+    return ParameterError(
+        f"a restraint names the {what}, but cluster {phase} has no such atoms within reach of each other: correct its "
+        "elements",
+        key=key,
+    )
 
 
 LONGEST_BOND = 4.0

@@ -73,9 +73,14 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "max_nfev",
     ),
     "a stage": ("rmin", "rmax", "free"),
-    "a restraint": ("expression", "phase", "bond", "angle", "valence", "r0", "target", "min", "max", "sigma"),
+    "a restraint": (
+        *("expression", "phase", "bond", "angle", "valence", "r0", "target", "min", "max", "sigma"),
+        *("bonds", "angles", "displacement", "lengths"),
+    ),
     "[output]": ("dir", "write", "prefix"),
 }
+# A restraint of all bonds, all angles and all displacements of a cluster: σ of each.
+OF_SHAPE = ("bonds", "angles", "displacement")
 WRITE = ("report", "picture", "columns", "hdf5", "structures")
 _TABLES = ("[pattern]", "[series]", "[data]", "[phase]", "[fit]", "[output]")
 HOME = {key: table for table in _TABLES for key in KEYS[table]}
@@ -257,7 +262,8 @@ def _restraints(table: Table) -> list[Restraint]:
 
 def _restraint(source: Source, raw: Any, index: int) -> Restraint:
     table = Table(source, raw, ("fit", "restraints", index), "a restraint", KEYS["a restraint"])
-    table.required("sigma", "a number")
+    if not {*OF_SHAPE} & table.raw.keys():
+        table.required("sigma", "a number")
     try:
         return _made(table)
     except RecipeError:
@@ -272,6 +278,12 @@ def _made(table: Table) -> Restraint:
     from pdfkit.model.restraints import AngleRestraint, BondRestraint, ValueRestraint
 
     sigma = table.number("sigma") or 0.0
+    if {*OF_SHAPE} & table.raw.keys():
+        from pdfkit.model.geometry import GeometryRestraint
+
+        phase = table.required("phase", "the name of the cluster whose atoms move")
+        about: dict[str, Any] = {key: table.number(key) for key in OF_SHAPE}
+        return GeometryRestraint(phase, **about, lengths=table.flat("lengths"))
     if "valence" in table:
         phase = table.required("phase", "the name of the phase whose atoms have these valences")
         valence = table.flat("valence")

@@ -131,6 +131,7 @@ use_errors = {use_errors:<21}# weigh points with dG where the file has it; false
 #     {{phase = "zb", bond = ["{cation}", "{anion}"], target = 2.62, sigma = 0.02}},      # Å; or min =, max =
 #     {{phase = "wz", angle = ["{anion}", "{cation}", "{anion}"], min = 100, max = 120, sigma = 1}},
 #     {{phase = "wz", valence = {{{cation} = 2, {anion} = -2}}, sigma = 0.1, r0 = {{"{cation}-{anion}" = 2.4}}}},
+#     {{phase = "dot", bonds = 0.05, angles = 5, displacement = 0.2, lengths = {{"Cd-S" = 2.53}}}},   # atoms that move
 # ]
 
 [fit.ties]                        # a parameter follows an expression of others

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError, ReadError, RecipeError, WriteError
+from pdfkit.model import GeometryRestraint
 from pdfkit.model import noise as model_noise
 from pdfkit.recipes.recipe import fit_recipe, load_recipe, run_recipe
 from pdfkit.recipes.tables import KEYS
@@ -165,6 +166,20 @@ def test_options_of_data_and_phase_reach_the_model(folder: Path) -> None:
     assert (phase.scale, phase.delta1, phase.sratio, phase.rcut) == (2.0, 0.1, 0.9, 3.0)
     assert not phase.structure.sites[0].isotropic
     assert phase.structure.cell[0] == 3.53
+
+
+def test_clusters_that_move_and_keep_their_shape(folder: Path) -> None:
+    text = """
+data = {file = "c.gr", probe = "X", qmin = 0.8, qmax = 20}
+phase = [{name = "dot", structure = "Cd56Se35_tetrahedron", moves = "shells"}]
+[fit]
+free = ["scale", "Cd_shell1"]
+restraints = [{phase = "dot", bonds = 0.05, displacement = 0.2, lengths = {"Cd-Se" = 2.6}}]
+"""
+    (folder / "c.toml").write_text(text)
+    recipe = load_recipe(folder / "c.toml")
+    assert recipe.restraints == (GeometryRestraint("dot", 0.05, None, 0.2, {"Cd-Se": 2.6}),)
+    assert recipe.phases[0].build().moves == "shells"
 
 
 def test_ties_bounds_and_restraints(folder: Path) -> None:
