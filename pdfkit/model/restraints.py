@@ -316,7 +316,7 @@ def at_crystal(
     """Return what `at_phase` does, of a phase whose atoms have places."""
     phase, own, along = at_phase(model, name, names, values, tangents)
     if phase.placed is None:
-        raise ParameterError(f"a restraint of angles or valences in phase {name}, which is no crystal: leave it out")
+        raise ParameterError(f"a restraint of valences in phase {name}, which is no crystal: leave it out")
     return phase.placed, own, along
 
 

@@ -141,9 +141,10 @@ def test_wrong_numbers_are_refused() -> None:
         with pytest.raises(PdfkitError):
             make()
     cluster = pk.Model(pk.Cluster(pk.build.tetrahedron("CdSe_zincblende", 3), "p"), LAB)
-    for restraint in (BondValenceRestraint("p", {"Cd": 2}, 0.1), AngleRestraint("p", "Se", "Cd", "Se", 109.0, 1.0)):
-        with pytest.raises(ParameterError, match="no crystal"):
-            values_of(restraint, cluster)
+    with pytest.raises(ParameterError, match="no crystal"):
+        values_of(BondValenceRestraint("p", {"Cd": 2}, 0.1), cluster)
+    angles = values_of(AngleRestraint("p", "Cd", "Se", "Cd", 109.0, 1.0), cluster)  # those of four tetrahedra
+    assert [one.value for one in angles] == pytest.approx([109.47] * 24, abs=0.01)
     assert values_of(pk.BondRestraint("p", "Cd", "Se", 2.6, 0.1), cluster)[0].value == pytest.approx(2.62, abs=0.01)
 
 
