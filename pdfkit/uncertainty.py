@@ -235,6 +235,8 @@ def bootstrap(
     ((20, 2), True)
     """
     repeats = int(_checks.number("repeats", repeats, low=2, high=1e6))
+    if result.patterns:
+        raise PdfkitError("this fit has patterns beside G(r), which are not resampled: take its errors as they are")
     rng = np.random.default_rng(seed)
     grow = math.sqrt(result.n_independent / max(1.0, result.n_independent - len(result.free)))
     noises = [_drawer(one, width, grow) for one in result.datasets]

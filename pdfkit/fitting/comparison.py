@@ -151,6 +151,8 @@ class Comparison:
         if not results:
             raise PdfkitError("there are no fits to compare: give one at least")
         check_method(evidence)
+        if any(one.patterns for one in results.values()):
+            raise PdfkitError("patterns beside G(r) are in the one ln Z of pdfkit.screen: compare fits of G(r) here")
         same_data(results)
         noise, spectra = yardstick(results)
         tell = progress or (lambda words: None)

@@ -175,6 +175,14 @@ def test_independent_errors_and_other_programs_are_refused() -> None:
         pk.fit(START, measured(0), **RANGE)  # type: ignore[arg-type]
 
 
+def test_what_knows_nothing_of_patterns_refuses_them() -> None:
+    result = fitted(0)
+    with pytest.raises(PdfkitError, match=r"one ln Z of pdfkit\.screen"):
+        pk.compare({"a": result, "b": result})
+    with pytest.raises(PdfkitError, match="not resampled"):
+        pk.uncertainty.bootstrap(result, repeats=2)
+
+
 def test_numbers_of_a_pattern_are_independent() -> None:
     """Noise alone, whitened: as many numbers as directions, of variance 1."""
     low, saxs, *_ = curves()
