@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -182,4 +182,4 @@ def moving_cluster(
             f"a restraint keeps the shape of phase {name}, whose atoms do not move: it is for a Cluster with moves=…",
             key=name,
         )
-    return phase, own, along
+    return cast("Cluster", phase), own, along
