@@ -77,7 +77,7 @@ class Certificate:
 
 def certified(ranking: Ranking, cases: int, seed: int = 0) -> Certificate | None:
     """Return the certificate of a ranking; None where fewer than two candidates can be followed."""
-    if ranking.settings.displacement == "none":
+    if ranking.problem.displacement == "none":
         return None
     contenders = []
     for row in ranking.best(CONTENDERS, kind="candidate"):

@@ -234,7 +234,7 @@ def ranked(
 ) -> Ranking:
     """Return the ranking of rows: evidence, differences, order, with the threshold of the limits."""
     single = [row for row in rows if row.stage == "fit" and row.kind != "mixture"]
-    displacement = problem.fit.displacement
+    displacement = problem.displacement
     noise, count = noise_of(single, displacement), len(single)
     fitted = judged_rows([row for row in rows if row.stage == "fit"], noise, displacement, count)
     after = iter(compared(fitted, limits.threshold))

@@ -180,7 +180,7 @@ def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Arr
     lnz, known = np.full(len(fits), -math.inf), [k for k, fit in enumerate(fits) if fit is not None]
     rows = [_row(fits[k]) for k in known]
     if rows:
-        lnz[known] = [row.lnz for row in judged_rows(rows, ranking.noise, ranking.settings.displacement)]
+        lnz[known] = [row.lnz for row in judged_rows(rows, ranking.noise, ranking.problem.displacement)]
     if not np.isfinite(lnz).any():
         return None, np.zeros(len(fits), dtype=np.int64)
     winner = true if lnz[true] > lnz.max() - EQUAL else int(np.argmax(lnz))

@@ -76,7 +76,7 @@ def _listed(ranking: Ranking) -> list[str]:
     if len(ranking.families) > 1:
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(ranking.families.items())[:4])
         said.append(f"By family (each as likely before, however many it has): {shares}.")
-    if ranking.settings.displacement == "none":
+    if ranking.problem.displacement == "none":
         said.append("Atoms sit where candidates have them.")
     elif any(row.moved for row in ranking.rows):
         size = f"{ranking.displacement:.2f} Å" if ranking.displacement >= 0.005 else "less than 0.01 Å"

@@ -78,7 +78,17 @@ class Problem:
     def of(cls, data: Any, fit: ScreenFit) -> Problem:
         """Return the problem that the range of `fit` makes of the data. PdfkitError where no data are in it."""
         pdf, patterns = beside.split(data)
+        if patterns and not isinstance(fit.displacement, str):
+            raise PdfkitError(
+                f"displacement = {fit.displacement:g} is of G(r) alone, and patterns know nothing of it: leave one out",
+                key="displacement",
+            )
         return cls(pdf.crop(fit.rmin, fit.rmax), fit, patterns)
+
+    @property
+    def displacement(self) -> str | float:
+        """Whether atoms may be displaced: what that does to patterns is not known, so beside them they are rigid."""
+        return "none" if self.patterns else self.fit.displacement
 
     @property
     def fitted(self) -> Data:
@@ -250,7 +260,7 @@ def fit_record(result: FitResult) -> Record:
 
 def moved_record(result: FitResult, problem: Problem) -> Record:
     """Return what displaced atoms do to the evidence of a fit, where they may be: see `fitting.discrepancy`."""
-    if problem.fit.displacement == "none":
+    if problem.displacement == "none":
         return {}
     rival = Rival.of(result)
     return {"moved": {} if rival is None else rival.table()}
@@ -258,7 +268,7 @@ def moved_record(result: FitResult, problem: Problem) -> Record:
 
 def weighable(record: Record, problem: Problem) -> bool:
     """Return whether a record says what the evidence needs; those of fits in journals of before do not."""
-    needed = {"occam"} if problem.fit.displacement == "none" else {"occam", "moved"}
+    needed = {"occam"} if problem.displacement == "none" else {"occam", "moved"}
     fits = record.get("fits", [record])
     return all(fit is None or "error" in fit or needed <= set(fit) for fit in fits)
 

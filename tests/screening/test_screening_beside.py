@@ -48,6 +48,15 @@ def test_patterns_add_to_what_tells_candidates_apart(errors: bool) -> None:
     assert "saxs reduced_chi2" in both.to_dataframe()
 
 
+def test_atoms_are_rigid_beside_patterns() -> None:
+    ranking = pk.screen(CLUSTERS, measured(), rmin=1.8)
+    assert "Atoms sit where candidates have them" in " ".join(str(ranking).split())
+    assert ranking.certificate is None
+    assert not any(row.moved for row in ranking)
+    with pytest.raises(PdfkitError, match="leave one out"):
+        pk.screen(CLUSTERS, measured(), rmin=1.8, displacement=0.1)
+
+
 def test_evidence_is_that_of_the_sum_of_all() -> None:
     """ln Z against numbers: ln L of three known data sets, and the integral over the parameters about it."""
     from pdfkit.fitting.evidence import Likelihood
