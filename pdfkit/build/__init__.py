@@ -30,6 +30,7 @@ from pdfkit.build.description import (
 from pdfkit.build.exact import candidates, fewest_cations, iter_candidates
 from pdfkit.build.relaxing import relax, rms_displacement
 from pdfkit.build.tetrahedra import capped_tetrahedron, tetrahedron, truncated_tetrahedron
+from pdfkit.build.twinning import decahedron, icosahedron, is_chiral, mirrored, twinned, wulff
 
 __all__ = [
     "Description",
@@ -40,13 +41,17 @@ __all__ = [
     "core_charge",
     "core_shell",
     "cube",
+    "decahedron",
     "describe",
     "ellipsoid",
     "fewest_cations",
     "fingerprint",
     "from_folder",
     "hexagonality",
+    "icosahedron",
+    "is_chiral",
     "iter_candidates",
+    "mirrored",
     "network",
     "platelet",
     "point_group",
@@ -58,5 +63,7 @@ __all__ = [
     "stacking",
     "tetrahedron",
     "truncated_tetrahedron",
+    "twinned",
     "unique",
+    "wulff",
 ]

@@ -32,6 +32,9 @@ STACKINGS = ("cchccc", "cchhcc", "hhcchh", "ch")
 """Faulted stacks that are searched unless others are named: one fault, two next to each other, and so on."""
 KINDS = {0: "complete", 1: "near-complete, one cation less", 2: "near-complete, two cations less"}
 
+CAGES = (13, 33, 34)
+"""Numbers of pairs of the core–cage clusters (Kasuya et al., Nat. Mater. 3, 99 (2004))."""
+
 _Found = tuple[int, str, Block, IntArray, tuple[int, ...]]
 
 
@@ -114,6 +117,11 @@ def iter_candidates(
     ('Cd17S4', 'capped', 'Cd17S4_capped')
     """
     plan = _plan(formula, seed, complete, near, stackings, bond, cell, effort)
+    if plan.m == plan.n and plan.n in CAGES:
+        raise PdfkitError(
+            f"{plan.formula} is known as a core in a cage: such clusters are no pieces of a lattice and have no ideal "
+            "geometry to build them in, so give relaxed coordinates as an xyz file"
+        )
     names = [families] if isinstance(families, str) else list(families)
     for name in names:
         if name not in FAMILIES:

@@ -61,8 +61,8 @@ def truncated_tetrahedron(source: Any, n: int, cut: int, *, terminated: str = "c
     >>> cluster.formula, pk.build.point_group(cluster), pk.particles.mean_coordination(cluster, "Se", "Cd")
     ('Cd52Se31', 'Td', 4.0)
     """
-    count = _whole("n", n, 2)
-    depth = _whole("cut", cut, 1)
+    count = whole_number("n", n, 2)
+    depth = whole_number("cut", cut, 1)
     if 2 * depth >= count:
         raise PdfkitError(f"cut = {depth} is too deep for n = {count}, because the corners overlap: give cut below n/2")
     return _tetrahedron(source, count, depth, terminated, name)
@@ -93,7 +93,7 @@ def capped_tetrahedron(
     >>> pk.build.capped_tetrahedron("Cd", "S", 1, ligands=True).formula
     'Cd17S32'
     """
-    order = _whole("n", n, 1)
+    order = whole_number("n", n, 1)
     pair = neutral_symbol(cation), neutral_symbol(anion)
     length = bond_length(*pair) if bond is None else _checks.number("bond", bond, low=1.0)
     b = length / math.sqrt(3) * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
@@ -129,11 +129,11 @@ def _face(total: int, k: int) -> IntArray:
 
 
 def _tetrahedron(source: Any, n: int, cut: int, terminated: str, name: str) -> Particle:
-    count = _whole("n", n, 2)
+    count = whole_number("n", n, 2)
     _checks.choice("terminated", terminated, ("cation", "anion"))
     source = network(source)
     inner = "anion" if terminated == "cation" else "cation"
-    outer_element, inner_element, b = _bonds(source, inner)
+    outer_element, inner_element, b = bonds_of(source, inner)
     outer, within = _barycentric(count - 1), _barycentric(count - 2)
     if cut:
         outer = outer[outer.max(axis=1) < count - cut]
@@ -154,7 +154,7 @@ def _tetrahedron(source: Any, n: int, cut: int, terminated: str, name: str) -> P
     return replace(out, name=name or f"{out.formula}_{'truncated_' if cut else ''}tetrahedron")
 
 
-def _bonds(source: Source, inner: str) -> tuple[str, str, Array]:
+def bonds_of(source: Source, inner: str) -> tuple[str, str, Array]:
     """Return the outer and inner element and the bond vectors (4, 3) from an inner atom; checks for zinc blende."""
     problem = StructureError(
         f"a tetrahedron is cut from zinc blende, and {source.name} is not: take an ABC stack of it"
@@ -182,8 +182,9 @@ def _bonds(source: Source, inner: str) -> tuple[str, str, Array]:
     return outer, within, b
 
 
-def _whole(name: str, value: Any, low: int) -> int:
-    out = _checks.number(name, value, low=low, high=LARGEST)
+def whole_number(name: str, value: Any, low: int, high: int = LARGEST) -> int:
+    """Return a whole number within limits; PdfkitError for anything else."""
+    out = _checks.number(name, value, low=low, high=high)
     if out != int(out):
         raise PdfkitError(f"{name} = {out:g} is not a whole number: give one from {low} up")
     return int(out)

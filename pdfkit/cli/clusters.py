@@ -193,8 +193,11 @@ SHAPES = {
     "truncated-tetrahedron": Shape(("n", "cut"), ("terminated",)),
     "capped-tetrahedron": Shape(("n",), ("ligands",)),
     "core-shell": Shape(("core_diameter", "diameter"), ("shell", "centre", "trim")),
+    "twinned": Shape(("diameter", "planes", "spacing"), ("trim",)),
+    "icosahedron": Shape(("shells",), ()),
+    "decahedron": Shape(("length", "height", "notch"), ()),
 }
-"""Shapes that `build_particle` makes; their sizes in Å, or atoms along an edge."""
+"""Shapes that `build_particle` makes; their sizes in Å, or numbers of atoms, shells and planes."""
 
 
 def build(
@@ -274,8 +277,12 @@ def _made(shape: str, source: str, sizes: Sequence[float], options: Mapping[str,
     if shape == "capped-tetrahedron":
         return _capped(source, _whole(sizes[0]), **options)
     make = getattr(build, shape.replace("-", "_"))
-    if shape.endswith("tetrahedron"):
+    if shape.endswith("hedron"):
         sizes = [_whole(size) for size in sizes]
+    if shape == "twinned":
+        diameter, planes, spacing = sizes
+        options = {**options, "planes": _whole(planes), "spacing": _whole(spacing)}
+        sizes = [diameter]
     made: Particle = make(source, *sizes, **options)
     return made
 
@@ -293,7 +300,7 @@ def _capped(source: str, n: int, **options: Any) -> Particle:
 
 def _whole(value: float) -> int:
     if not float(value).is_integer():
-        raise PdfkitError(f"{value:g} is not a whole number: sizes of tetrahedra count atoms along an edge")
+        raise PdfkitError(f"{value:g} is not a whole number: sizes of this shape count atoms or planes")
     return int(value)
 
 
@@ -328,7 +335,7 @@ def build_particle(
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in known.options:
-            raise PdfkitError(f"a {shape} has no {name}: its options are {', '.join(known.options)}")
+            raise PdfkitError(f"a {shape} has no {name}: its options are {', '.join(known.options) or 'none'}")
     if shape == "core-shell" and "shell" not in given:
         raise PdfkitError("a core-shell particle needs a shell: give the name of a crystal, such as CdS_zincblende")
     sources = [source, given.get("shell", source)]

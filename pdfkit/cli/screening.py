@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from pdfkit.screening.ranking import Ranking
     from pdfkit.screening.study import Confusion
 
-NAMES = ("ranking.txt", "ranking.csv", "ranking.h5", "ranking.png", "confusion.txt", "confusion.csv", "confusion.png")
+NAMES = (
+    "ranking.txt", "ranking.csv", "ranking.h5", "ranking.png", "confusion.txt", "confusion.csv", "confusion.png",
+    "report.html", "report.tex",
+)  # fmt: skip
 
 PACKED = 120.0
 """Å over which packed particles know of each other."""
@@ -127,6 +130,9 @@ def screen(
         bool, _option(_WORK, "Go on from the journal in the folder, or recompute existing results.")
     ] = True,
     rows: Annotated[int, _option(_WORK, "Number of rows of the table to show.", min=1)] = 20,
+    report: Annotated[
+        bool, _option(_WORK, "Write report.html and report.tex, too: a page for a paper's supplement.", "--report")
+    ] = False,
     out: Annotated[
         Path, _option(_WORK, "Folder of the results and of the journal.", "--out", "-o", metavar="DIR")
     ] = Path("pdfkit-screen"),
@@ -173,7 +179,7 @@ def run_screen(
     with _folders.folder(out, NAMES, named) as folder, where as how, progress() as say:
         shared = {**_among(given, "resume"), **how, "out": folder, "progress": lambda now: say(words(now))}
         ranking = screen(source, {"pdf": pdf, **beside} if beside else pdf, **{**options, **shared})
-        files = _write(folder, partial(_write_ranking, ranking))
+        files = _write(folder, partial(_write_ranking, ranking, report=bool(given.get("report"))))
         if given.get("confusion"):
             study = study_of(given["confusion"], ranking, **_among(given, "repeats", "seed"), **shared)
             files += _write(folder, partial(_write_study, study))
@@ -240,7 +246,7 @@ def _write(folder: Path, write: Callable[[Path], list[Path]]) -> list[Path]:
     return [folder / file.name for file in files]
 
 
-def _write_ranking(ranking: Ranking, folder: Path) -> list[Path]:
+def _write_ranking(ranking: Ranking, folder: Path, *, report: bool) -> list[Path]:
     from pdfkit.io._atomic import write_text
     from pdfkit.plot import clusters
 
@@ -252,6 +258,7 @@ def _write_ranking(ranking: Ranking, folder: Path) -> list[Path]:
     if ranking.best(1):
         clusters.ranking(ranking, picture)
         files.append(picture)
+        files += [ranking.report(folder / name) for name in NAMES[7:] if report]
     return files
 
 
@@ -259,7 +266,7 @@ def _write_study(study: Confusion, folder: Path) -> list[Path]:
     from pdfkit.io._atomic import write_text
     from pdfkit.plot import clusters
 
-    text, columns, picture = (folder / name for name in NAMES[4:])
+    text, columns, picture = (folder / name for name in NAMES[4:7])
     write_text(text, study.table() + "\n")
     study.to_csv(columns)
     clusters.confusion(study, picture)

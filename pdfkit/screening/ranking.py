@@ -203,6 +203,16 @@ class Ranking:
 
         return load_ranking(path)
 
+    def report(self, path: str | PathLike[str]) -> Path:
+        """Write one page for a paper's supplement: evidence, the best three with their differences, what was assumed.
+
+        path : .html, a file that needs no other, or .tex, tables for LaTeX. PdfkitError for another ending or when
+        nothing was fitted, WriteError when it cannot be written.
+        """
+        from pdfkit.screening.report import write_report
+
+        return write_report(path, self)
+
     def to_csv(self, path: str | PathLike[str]) -> Path:
         """Write one line per row, with every parameter and its error. WriteError when it cannot be written."""
         from pdfkit.io._atomic import write_text

@@ -30,7 +30,7 @@ COLUMNS = (
 def table(ranking: Ranking, count: int) -> str:
     """Return the head, the best `count` rows, and notes; remarks of these rows under the table."""
     shown = [row for row in ranking.rows if row.stage != "failed"][:count]
-    blocks = ["\n".join(_head(ranking))]
+    blocks = ["\n".join(head_of(ranking))]
     if ranking.listed:
         blocks.append("\n".join(_listed(ranking)))
     if shown:
@@ -39,7 +39,8 @@ def table(ranking: Ranking, count: int) -> str:
     return "\n\n".join(blocks)
 
 
-def _head(ranking: Ranking) -> list[str]:
+def head_of(ranking: Ranking) -> list[str]:
+    """Return what is said of all rows: how many, the stages, what the evidence rests on."""
     data, rows = ranking.data, ranking.rows
     singles = [row for row in rows if row.kind == "candidate"]
     fitted = sum(row.stage == "fit" for row in singles)
@@ -225,7 +226,7 @@ def csv_text(ranking: Ranking) -> str:
 def sections(ranking: Ranking, count: int = 20) -> list[Section]:
     """Return what `table` says, as sections for a notebook."""
     shown = [row for row in ranking.rows if row.stage != "failed"][:count]
-    first, *others = [*_head(ranking), *(_listed(ranking) if ranking.listed else [])]
+    first, *others = [*head_of(ranking), *(_listed(ranking) if ranking.listed else [])]
     heads, *rows = _cells(ranking, shown)
     remarks = [line for block in (_remarks(shown), _failures(ranking)) for line in block]
     return [Section(first, lines=tuple(others)), shortlist("", heads, rows), Section("", lines=tuple(remarks))]

@@ -1,0 +1,234 @@
+"""A ranking as one page for a paper's supplement: an HTML file that needs nothing else, or a table for LaTeX.
+
+What is in it: the candidates and the funnel, the best rows with their evidence, how far lists can be trusted, the fits
+of the best three with their differences in every pattern, their parameters, and what was assumed.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pdfkit._table import Section
+from pdfkit.errors import PdfkitError
+from pdfkit.io._atomic import write_text
+from pdfkit.results.report import uncertain
+from pdfkit.screening.rows import RankingRow
+from pdfkit.screening.settings import Composition
+from pdfkit.screening.table import head_of, parameter_names
+
+if TYPE_CHECKING:
+    from pdfkit.screening.ranking import Ranking
+
+BEST = 3
+"""Candidates whose fits are drawn and whose parameters are listed."""
+ROWS = 12
+"""Rows of the table of evidence."""
+
+# --- What is said ----------------------------------------------------------------------------------------------------
+
+
+def write_report(path: str | PathLike[str], ranking: Ranking) -> Path:
+    """Write the report: .html or .tex. PdfkitError for another ending or nothing fitted, WriteError for no file."""
+    kinds = {".html": page, ".htm": page, ".tex": latex}
+    suffix = Path(path).suffix.lower()
+    if suffix not in kinds:
+        raise PdfkitError(f"a report is an HTML page or a LaTeX table: end the name {Path(path).name} in .html or .tex")
+    if not ranking.best(1):
+        raise PdfkitError("no candidate could be fitted: there is nothing to report")
+    return write_text(path, kinds[suffix](ranking))
+
+
+def _evidence(ranking: Ranking) -> tuple[tuple[str, ...], ...]:
+    """Return heads and the best rows of the table of evidence."""
+    rows = ranking.best(ROWS)
+    out = [("", "candidate", "formula", "atoms", "family", "Rw", "Δ ln Z", "k")]
+    for k, row in enumerate(rows, 1):
+        mark = "*" if row.indistinguishable else ""
+        kind = "" if row.kind == "candidate" else f" ({row.kind})"
+        out.append(
+            (f"{k}{mark}", row.name + kind, row.formula, str(row.atoms), row.family, f"{row.rw:.4f}",
+             f"{row.delta:.2f}", str(row.n_free))
+        )  # fmt: skip
+    return tuple(out)
+
+
+def _parameters(rows: Sequence[RankingRow]) -> tuple[tuple[str, ...], ...]:
+    """Return the fitted values of some rows, a line for each parameter."""
+    out = [("parameter", *(row.name for row in rows))]
+    for name in parameter_names(rows):
+        values = [row.values.get(name, (math.nan, math.nan)) for row in rows]
+        out.append((name, *("" if math.isnan(value) else uncertain(value, error) for value, error in values)))
+    return tuple(out)
+
+
+def _assumed(ranking: Ranking) -> Iterator[tuple[str, str]]:
+    """Yield what was assumed, in words."""
+    fit, data = ranking.settings, ranking.data
+    lab = data.instrument
+    yield "G(r)", f"{data.name or 'measured'}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å, {len(data)} points"
+    limits = f"Q = {lab.qmin:g} to {lab.qmax:g} Å⁻¹" if lab.qmax else ""
+    yield "instrument", f"probe {lab.probe}, {limits}, window {lab.window}, scattering {lab.scattering}"
+    yield "resolution", ", ".join(f"{name} {getattr(lab, name):g}" for name in ("qdamp", "qbroad", "resolution"))
+    for name in ranking.problem.patterns:
+        yield f"beside G(r): {name}", "with its own noise, scale and background"
+    yield "fitted", ", ".join(fit.free) + "; one isotropic U for each element" * (not fit.surface)
+    for name in ("start", "ties", "bounds"):
+        if given := getattr(fit, name):
+            yield name, ", ".join(f"{key} = {value}" for key, value in given.items())
+    noise = {"known": "of the size of the errors of the data", "misfit": "of the size of the best misfit"}
+    yield "noise", noise[ranking.noise]
+    yield "prior", "all candidates alike; parameters flat between their bounds, a scale up to twice its value"
+    yield "alike", f"within {ranking.threshold:g} of the best in ln Z (marked *)"
+    yield from _composition(ranking.composition)
+
+
+def _composition(known: Composition) -> Iterator[tuple[str, str]]:
+    for one in fields(known):
+        value = getattr(known, one.name)
+        if known.mass is None and one.name in ("inorganic", "mass_tolerance"):
+            continue
+        if value is not None:
+            yield f"composition: {one.name}", str(value)
+
+
+def _versions() -> str:
+    import numpy
+    import scipy
+
+    import pdfkit
+
+    return f"pdfkit {pdfkit.__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}"
+
+
+def _remarks(rows: Sequence[RankingRow]) -> tuple[str, ...]:
+    return tuple(f"{row.name}: {text}" for row in rows for text in row.remarks)
+
+
+# --- HTML ------------------------------------------------------------------------------------------------------------
+
+_STYLE = """
+body{font:16px/1.5 Georgia,"Times New Roman",serif;color:#111;background:#fff;max-width:62rem;margin:0 auto;
+padding:1rem}
+h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem}
+p{margin:.3rem 0}.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:.85rem;border-top:2px solid #111;border-bottom:2px solid #111}
+th{border-bottom:1px solid #111}th,td{text-align:left;padding:.15rem .7rem .15rem 0;white-space:nowrap}
+td.text{white-space:normal}td:nth-child(2){white-space:normal}
+.fits{display:flex;flex-wrap:wrap;gap:0 1rem}figure{flex:1 1 17rem;max-width:26rem;margin:.8rem 0}
+img{width:100%;height:auto}
+figcaption,footer{font-size:.85rem;color:#333}
+@media print{@page{size:A4;margin:12mm}html{font-size:8.5pt}
+body{font-size:1rem;line-height:1.3;max-width:none;padding:0}h2{margin:.8rem 0 .2rem}.wide{overflow:visible}
+h2{break-after:avoid}figure,table{break-inside:avoid}figure{flex:1 1 30%;max-width:31%}th,td{white-space:normal}}
+"""
+
+
+def page(ranking: Ranking) -> str:
+    """Return the report as one HTML file: pictures and style are in it."""
+    best = ranking.best(BEST, kind="candidate")
+    first, *others = head_of(ranking)
+    parts = [
+        f"<h1>{html.escape(first)}</h1>",
+        *(f"<p>{html.escape(line)}</p>" for line in _joined(others)),
+        _table_html("Evidence", _evidence(ranking)),
+        f'<div class="fits">{"".join(_figure(ranking, row) for row in best)}</div>',
+        _table_html("Parameters of the best", _parameters(best)),
+        _table_html("What was assumed", (("", ""), *_assumed(ranking)), words=True),
+    ]
+    if said := _remarks(best):
+        parts.append(Section("Remarks", lines=said).html())
+    body = "\n".join([*parts, f"<footer><p>{html.escape(_versions())}</p></footer>"])
+    title = html.escape(ranking.data.name or "Candidates against G(r)")
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
+        f"<body>\n{body}\n</body></html>\n"
+    )
+
+
+def _joined(lines: Sequence[str]) -> list[str]:
+    """Return the stages a line each, and what is wrapped for a terminal as one."""
+    stages = [line.strip() for line in lines if line.startswith("  ")]
+    return [*stages, " ".join(line for line in lines if not line.startswith("  "))]
+
+
+def _table_html(heading: str, rows: Sequence[Sequence[str]], *, words: bool = False) -> str:
+    heads, *rest = rows
+    head = f"<thead><tr>{''.join(f'<th>{html.escape(one)}</th>' for one in heads)}</tr></thead>" if any(heads) else ""
+    kind = ' class="text"' if words else ""
+    body = "".join(f"<tr>{''.join(f'<td{kind}>{html.escape(one)}</td>' for one in row)}</tr>" for row in rest)
+    return f'<h2>{html.escape(heading)}</h2>\n<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
+
+
+def _figure(ranking: Ranking, row: RankingRow) -> str:
+    """Return the fit of a row with its differences in every pattern, as a picture in the page."""
+    from pdfkit.plot import fits
+
+    stream = BytesIO()
+    fits.fit(ranking.result(row.name)).savefig(stream, format="svg")
+    data = base64.b64encode(stream.getvalue()).decode()
+    words = f"{row.name}: {row.formula}, Rw = {row.rw:.4f}, Δ ln Z = {row.delta:.2f}"
+    text = html.escape(words)
+    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
+
+
+# --- LaTeX -----------------------------------------------------------------------------------------------------------
+
+_TEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Å": r"\AA{}", "Δ": r"$\Delta$", "χ": r"$\chi$",
+    "²": r"$^2$", "³": r"$^3$", "⁻¹": r"$^{-1}$", "⁻²": r"$^{-2}$", "±": r"$\pm$", "·": r"$\cdot$", "≤": r"$\le$",
+    "≥": r"$\ge$", "×": r"$\times$", "–": "--", "…": r"\ldots{}", "π": r"$\pi$", "½": r"$\frac12$", "<": r"$<$",
+    ">": r"$>$", "σ": r"$\sigma$", "τ": r"$\tau$", "δ": r"$\delta$", "−": r"$-$",
+}  # fmt: skip
+
+
+def tex(text: str) -> str:
+    """Return text as LaTeX sets it."""
+    for plain in ("⁻¹", "⁻²"):
+        text = text.replace(plain, {"⁻¹": "\x01", "⁻²": "\x02"}[plain])
+    known = {**_TEX, "\x01": _TEX["⁻¹"], "\x02": _TEX["⁻²"]}
+    return "".join(known.get(one, one) for one in text)
+
+
+def latex(ranking: Ranking) -> str:
+    """Return two tables in LaTeX, of the evidence and of the parameters; what was assumed is in their captions."""
+    best = ranking.best(BEST, kind="candidate")
+    first, *others = head_of(ranking)
+    *stages, rest = _joined(others)
+    said = [first, *(f"{'; '.join(stages)}." for _ in stages[:1]), rest]
+    assumed = "; ".join(f"{name}: {text}" if name else text for name, text in _assumed(ranking))
+    return "\n".join(
+        [
+            f"% {_versions()}; needs no package",
+            *_table_tex(_evidence(ranking), " ".join([*said, assumed + "."])),
+            "",
+            *_table_tex(_parameters(best), "Parameters of the best candidates, standard errors in brackets."),
+            "",
+        ]
+    )
+
+
+def _table_tex(rows: Sequence[Sequence[str]], caption: str) -> list[str]:
+    heads, *rest = rows
+    return [
+        r"\begin{table}",
+        rf"\caption{{{tex(caption)}}}",
+        r"\small",
+        rf"\begin{{tabular}}{{{'l' * len(heads)}}}",
+        r"\hline",
+        " & ".join(map(tex, heads)) + r" \\",
+        r"\hline",
+        *(" & ".join(map(tex, row)) + r" \\" for row in rest),
+        r"\hline",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
