@@ -219,7 +219,8 @@ def wulff(
     made = source.particle(sites, at, what="this Wulff shape")
     shown = ", ".join(f"{''.join(map(str, one))} {energy:g}" for one, energy in facets.items())
     meta = {"shape": "wulff", "facets": shown, "source": source.name, "family": source.family or "wulff"}
-    return replace(made, name=name or f"{source.name}_wulff_{len(made)}", meta=meta)
+    out: Particle = replace(made, name=name or f"{source.name}_wulff_{len(made)}", meta=meta)
+    return out
 
 
 def _body(source: Source, facets: Mapping[Sequence[int], float]) -> Facets:
