@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError, ReadError, missing
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError, missing
 from pdfkit.kernels.ranking import pair_bins
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.settings import NAN, Composition
 from pdfkit.screening.tasks import particle_key
 
+CELLS = (".cif", ".stru")
 SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".stru")
 # An iterator that fails again and again without an end is broken, not unlucky.
 MOST_ERRORS = 1000
@@ -152,12 +155,29 @@ def particle_of(item: Any) -> tuple[Particle | None, str]:
         if callable(item):
             return particle_of(item())
         if isinstance(item, str | os.PathLike):
-            return Particle.from_file(item, meta={"file": os.fspath(item), "family": "file"}), ""
+            return _read(item), ""
         return Particle.from_structure(item), ""
     except PdfkitError as error:
         return None, " ".join(str(error).split())
     except Exception as error:  # whatever a function of one's own raises: the others go on
         return None, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def _read(path: str | os.PathLike[str]) -> Particle:
+    """Return the cluster in a file; of a file with a cell, what is shown to be one."""
+    meta = {"file": os.fspath(path), "family": "file"}
+    if Path(path).suffix.lower() not in CELLS:
+        return Particle.from_file(path, meta=meta)
+    from pdfkit.io.structures import read_structure
+    from pdfkit.screening.crystals import cluster_in
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PdfkitWarning)  # of U, which is fitted; the row has all remarks
+            structure = read_structure(path)
+        return replace(cluster_in(structure, Path(path).stem), meta=meta)
+    except StructureError as error:
+        raise ReadError(path, str(error)) from None
 
 
 def _items(source: Any) -> Iterator[tuple[str, Any]]:

@@ -103,9 +103,9 @@ def _versions() -> str:
     import numpy
     import scipy
 
-    import pdfkit
+    from pdfkit import __version__
 
-    return f"pdfkit {pdfkit.__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}"
+    return f"pdfkit {__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}"
 
 
 def _remarks(rows: Sequence[RankingRow]) -> tuple[str, ...]:

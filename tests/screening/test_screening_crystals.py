@@ -1,0 +1,55 @@
+"""Files with a cell among candidates: a crystal is said to be one, a cluster in a box is put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+import screens
+
+import pdfkit as pk
+from pdfkit.errors import StructureError
+from pdfkit.screening.crystals import cluster_in
+
+
+@pytest.mark.parametrize("name", ["CdSe_zincblende", "CdSe_wurtzite", "NaCl", "Ni", "CeO2"])
+def test_crystals_are_no_clusters(name: str) -> None:
+    with pytest.raises(StructureError, match="this is a crystal") as error:
+        cluster_in(pk.load_structure(name))
+    assert "null=" in str(error.value)
+
+
+@pytest.mark.parametrize("shift", [0.0, 11.0, 17.3])
+def test_a_cluster_in_a_box_is_put_together_where_the_cell_cuts_it(shift: float) -> None:
+    whole = screens.true()
+    box = ase.Atoms(whole.symbols, positions=whole.xyz + shift, cell=[30, 31, 32], pbc=True)
+    box.wrap()
+    found = cluster_in(pk.Structure.from_ase(box))
+    assert pk.build.same_shape(found, whole)
+    assert "taken for one cluster in a cell" in found.remarks[-1]
+
+
+def test_several_pieces_are_refused() -> None:
+    two = np.concatenate([screens.true().xyz, screens.true().xyz + np.array([25.0, 0.0, 0.0])])
+    box = ase.Atoms(screens.true().symbols * 2, positions=two, cell=[60, 40, 40], pbc=True)
+    with pytest.raises(StructureError, match="2 pieces"):
+        cluster_in(pk.Structure.from_ase(box))
+
+
+def test_a_folder_of_xyz_and_cif_files_works(tmp_path: Path) -> None:
+    for one in screens.particles()[:4]:
+        pk.io.write_xyz(tmp_path / f"{one.name}.xyz", one)
+    pk.write_cif(tmp_path / "crystal.cif", pk.load_structure("CdSe_zincblende"))
+    whole, less = screens.true(), screens.true().select(range(54))
+    ase.io.write(tmp_path / "boxed.cif", ase.Atoms(less.symbols, positions=less.xyz + 15, cell=[30] * 3, pbc=True))
+    found = pk.screen(tmp_path, screens.measurement(), **screens.RANGE)
+    assert {row.name for row in found.best(2)} == {"boxed", whole.name}
+    (failed,) = found.failed
+    assert failed.name == "crystal"
+    assert "this is a crystal (F -43 m)" in failed.remarks[0]
+    narrow = pk.screen(tmp_path, screens.measurement(), **screens.RANGE, keep=(6, 2))
+    assert [row.name for row in narrow.failed] == ["crystal"]
+    assert any("cluster in a cell" in text for text in found["boxed"].remarks)
