@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -44,8 +45,7 @@ def cluster_in(structure: Structure, name: str = "") -> Particle:
         )
     cut = "; it was put together where the cell cuts through it" if not np.allclose(moved, particle.xyz) else ""
     words = f"taken for one cluster in a cell, as no bond leads to the next cell{cut}"
-    options = {"name": particle.name, "remarks": (*particle.remarks, words)}
-    return Particle(particle.elements, particle.kind, moved, **options)
+    return replace(particle, xyz=moved, lattice=None, sites=None, remarks=(*particle.remarks, words))
 
 
 def _unfolded(particle: Particle, cell: Array) -> tuple[Array, int, bool]:
