@@ -22,7 +22,7 @@ from pdfkit.io._atomic import write_text
 from pdfkit.results.report import uncertain
 from pdfkit.screening.rows import RankingRow
 from pdfkit.screening.settings import Composition
-from pdfkit.screening.table import head_of, parameter_names
+from pdfkit.screening.table import head_of, listed_of, parameter_names
 
 if TYPE_CHECKING:
     from pdfkit.screening.ranking import Ranking
@@ -49,15 +49,20 @@ def write_report(path: str | PathLike[str], ranking: Ranking) -> Path:
 def _evidence(ranking: Ranking) -> tuple[tuple[str, ...], ...]:
     """Return heads and the best rows of the table of evidence."""
     rows = ranking.best(ROWS)
-    out = [("", "candidate", "formula", "atoms", "family", "Rw", "Δ ln Z", "k")]
+    out = [("", "candidate", "formula", "atoms", "family", "Rw", "Δ ln Z", "probability", "k")]
     for k, row in enumerate(rows, 1):
         mark = "*" if row.indistinguishable else ""
         kind = "" if row.kind == "candidate" else f" ({row.kind})"
         out.append(
             (f"{k}{mark}", row.name + kind, row.formula, str(row.atoms), row.family, f"{row.rw:.4f}",
-             f"{row.delta:.2f}", str(row.n_free))
+             f"{row.delta:.2f}", "" if math.isnan(row.probability) else f"{row.probability:.3f}", str(row.n_free))
         )  # fmt: skip
     return tuple(out)
+
+
+def _listed(ranking: Ranking) -> list[str]:
+    """Return how far the list can be trusted: probabilities, displacements, the certificate."""
+    return listed_of(ranking) if ranking.listed else []
 
 
 def _parameters(rows: Sequence[RankingRow]) -> tuple[tuple[str, ...], ...]:
@@ -137,7 +142,7 @@ def page(ranking: Ranking) -> str:
     first, *others = head_of(ranking)
     parts = [
         f"<h1>{html.escape(first)}</h1>",
-        *(f"<p>{html.escape(line)}</p>" for line in _joined(others)),
+        *(f"<p>{html.escape(line)}</p>" for line in [*_joined(others), " ".join(_listed(ranking))]),
         _table_html("Evidence", _evidence(ranking)),
         f'<div class="fits">{"".join(_figure(ranking, row) for row in best)}</div>',
         _table_html("Parameters of the best", _parameters(best)),
@@ -204,7 +209,7 @@ def latex(ranking: Ranking) -> str:
     best = ranking.best(BEST, kind="candidate")
     first, *others = head_of(ranking)
     *stages, rest = _joined(others)
-    said = [first, *(f"{'; '.join(stages)}." for _ in stages[:1]), rest]
+    said = [first, *(f"{'; '.join(stages)}." for _ in stages[:1]), rest, *_listed(ranking)]
     assumed = "; ".join(f"{name}: {text}" if name else text for name, text in _assumed(ranking))
     return "\n".join(
         [

@@ -32,7 +32,7 @@ def table(ranking: Ranking, count: int) -> str:
     shown = [row for row in ranking.rows if row.stage != "failed"][:count]
     blocks = ["\n".join(head_of(ranking))]
     if ranking.listed:
-        blocks.append("\n".join(_listed(ranking)))
+        blocks.append("\n".join(listed_of(ranking)))
     if shown:
         blocks.append("\n".join(_grid(_cells(ranking, shown))))
     blocks += ["\n".join(block) for block in (_remarks(shown), _failures(ranking)) if block]
@@ -69,7 +69,7 @@ def head_of(ranking: Ranking) -> list[str]:
     return lines
 
 
-def _listed(ranking: Ranking) -> list[str]:
+def listed_of(ranking: Ranking) -> list[str]:
     """Say which rows hold 95 % of the probability, which families, how far atoms are off, and how often it is so."""
     count = len(ranking.listed)
     rows = "row holds" if count == 1 else f"{count} rows hold"
@@ -226,7 +226,7 @@ def csv_text(ranking: Ranking) -> str:
 def sections(ranking: Ranking, count: int = 20) -> list[Section]:
     """Return what `table` says, as sections for a notebook."""
     shown = [row for row in ranking.rows if row.stage != "failed"][:count]
-    first, *others = [*head_of(ranking), *(_listed(ranking) if ranking.listed else [])]
+    first, *others = [*head_of(ranking), *(listed_of(ranking) if ranking.listed else [])]
     heads, *rows = _cells(ranking, shown)
     remarks = [line for block in (_remarks(shown), _failures(ranking)) for line in block]
     return [Section(first, lines=tuple(others)), shortlist("", heads, rows), Section("", lines=tuple(remarks))]
