@@ -49,7 +49,7 @@ def test_a_folder_of_xyz_and_cif_files_works(tmp_path: Path) -> None:
     assert {row.name for row in found.best(2)} == {"boxed", whole.name}
     (failed,) = found.failed
     assert failed.name == "crystal"
-    assert "this is a crystal (F -43 m)" in failed.remarks[0]
+    assert "this is a crystal (F -4 3 m)" in failed.remarks[0]
     narrow = pk.screen(tmp_path, screens.measurement(), **screens.RANGE, keep=(6, 2))
     assert [row.name for row in narrow.failed] == ["crystal"]
     assert any("cluster in a cell" in text for text in found["boxed"].remarks)
