@@ -41,6 +41,7 @@ UPHILL = {
     ("data.curves", "plot"): "PDF.plot",
     ("results.result", "plot"): "FitResult.plot",
     ("series.result", "plot"): "SeriesResult.plot",
+    ("screening.report", "plot"): "the fits of Ranking.report",
     ("results.result", "fitting"): "FitResult.refit",
     ("fitting.continued", "recipes"): "+c and -delta2, as on the command line",
     ("io.exports", "results"): "the type of what is written",
