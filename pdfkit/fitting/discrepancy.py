@@ -141,6 +141,8 @@ class Rival:
     @classmethod
     def of(cls, result: FitResult) -> Rival | None:
         """Return it for a fit of clusters to G(r); None where displacements cannot be followed."""
+        if result.patterns:
+            return None
         likelihood = Likelihood.of(result, "misfit")
         sets = likelihood.residuals.sets
         if len(sets) != 1 or not isinstance(sets[0], Dataset) or sets[0].whiten is None:
@@ -221,7 +223,7 @@ def _covariances(model: Model, data: Dataset, whiten: Whitening) -> tuple[Array,
         tangents[start + phase.moving.start + np.arange(tangents.shape[1]), np.arange(tangents.shape[1])] = 1.0
         columns = whiten(np.ascontiguousarray(evaluate(values, tangents)[1]))
         first += columns.T @ spread @ columns
-        curved = _curved(phase, pairs, spread, model, r) @ whiten.matrix.T
+        curved = whiten(_curved(phase, pairs, spread, model, r))
         second += curved.T @ curved
         start += len(phase.quantities)
     return first, second
