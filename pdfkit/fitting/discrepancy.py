@@ -145,7 +145,7 @@ class Rival:
             return None
         likelihood = Likelihood.of(result, "misfit")
         sets = likelihood.residuals.sets
-        if len(sets) != 1 or not isinstance(sets[0], Dataset) or sets[0].whiten is None:
+        if result.patterns or len(sets) != 1 or not isinstance(sets[0], Dataset) or sets[0].whiten is None:
             return None
         data, phases = sets[0], result.datasets[0].model.phases
         whiten = data.whiten
@@ -153,7 +153,8 @@ class Rival:
         if not all(one.kind == Cluster.kind and len(cast(Cluster, one).particle) <= MOST_ATOMS for one in phases):
             return None
         with one_thread():
-            rows = likelihood.residuals.system(result.values)
+            # What ties and restraints add comes after the residuals.
+            rows = likelihood.residuals.system(result.values)[:, : data.count]
             first, second = _covariances(result.datasets[0].model, data, whiten)
             target = whiten(data.target[None])[0]
         return cls(rows[-1], rows[:-1] * likelihood.width[:, None], first, second, target, whiten)
