@@ -3,6 +3,7 @@
     python benchmarks/screening.py            # the measured CdSe clusters (extra `examples`); draws a picture
     python benchmarks/screening.py --cd37s20  # a simulated Cd37S20 and who is taken for whom (minutes)
 
+Atoms stay where candidates have them (`displacement="none"`); benchmarks/displaced.py is for those that do not.
 Prints Markdown for docs/results.md.
 """
 
@@ -76,7 +77,15 @@ def measured(workers: int, rows: int, markdown: bool) -> None:
     particles = [*cdse(), pk.Particle.from_file(f"{folder}/CdSe.xyz", name="Cd56Se35, file of the data")]
     began = time.perf_counter()
     ranking = pk.screen(
-        particles, data, rmin=1, rmax=20, keep=(2000, 2000), workers=workers, mixtures=3, null="CdSe_zincblende"
+        particles,
+        data,
+        rmin=1,
+        rmax=20,
+        keep=(2000, 2000),
+        workers=workers,
+        mixtures=3,
+        null="CdSe_zincblende",
+        displacement="none",
     )
     seconds = time.perf_counter() - began
     if not markdown:
@@ -98,7 +107,7 @@ def cd37s20(workers: int) -> None:
     truth = next(one for one in candidates if one.meta["family"] == "zincblende")
     model = pk.Model(pk.Cluster(truth, "c", Uiso=0.015, delta2=2.0), lab)
     data = noise.simulate(model, 1.5, 18.0, 0.01, 0.02, 7)
-    ranking = pk.screen(candidates, data, rmin=1.8, rmax=16, workers=workers)
+    ranking = pk.screen(candidates, data, rmin=1.8, rmax=16, workers=workers, displacement="none")
     place = [row.name for row in ranking.rows].index(truth.name) + 1
     print(f"the true one is number {place}; indistinguishable: {len(ranking.indistinguishable)}")
     print(ranking.table(12))
