@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 
+from pdfkit.fitting.measured import Part
 from pdfkit.fitting.minimiser import Outcome, Progress, minimise
 from pdfkit.fitting.projection import PatternSet
-from pdfkit.fitting.residuals import Part, Residuals
+from pdfkit.fitting.residuals import Residuals
 
 WITHIN = 2.0
 """Reduced χ² up to which errors hold."""

@@ -11,9 +11,9 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Ends, beyond, ends, in_range, resolved, usable
 from pdfkit.fitting.least_squares import solve
+from pdfkit.fitting.measured import global_quantities
 from pdfkit.fitting.minimiser import Progress
 from pdfkit.fitting.posing import Bounds
-from pdfkit.fitting.residuals import global_quantities
 from pdfkit.fitting.starts import Search
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, apply_choices, possible, refinable

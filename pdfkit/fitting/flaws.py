@@ -12,7 +12,8 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.fitting.bounds import kind_of
-from pdfkit.fitting.residuals import Residuals, global_quantities
+from pdfkit.fitting.measured import global_quantities
+from pdfkit.fitting.residuals import Residuals
 from pdfkit.results.minima import ended, left_out
 
 PROPER, ENDED, LOST = 0, 1, 2

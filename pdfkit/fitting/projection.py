@@ -29,7 +29,7 @@ from pdfkit.model.pattern import PatternEvaluator, PatternModel, chebyshev_nodes
 from pdfkit.results.problem import PosedPattern
 
 if TYPE_CHECKING:
-    from pdfkit.fitting.residuals import Dataset
+    from pdfkit.fitting.measured import Dataset
 
 SMALLEST = 1e-4
 """Singular value, relative to the largest, of directions that a pattern can have."""

@@ -20,8 +20,9 @@ from dataclasses import replace
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
+from pdfkit.fitting.measured import Dataset
 from pdfkit.fitting.minimiser import Descent, Task, Watch
-from pdfkit.fitting.residuals import Dataset, Residuals, nonnegative
+from pdfkit.fitting.residuals import Residuals, nonnegative
 from pdfkit.fitting.whitening import possible
 
 STAGES = ((8.0, 0.4), (14.0, 0.2))
