@@ -75,7 +75,7 @@ class PointGroup:
         """Return displacements (3n, k) as operation g turns them and takes them along with the atoms."""
         n = self.images.shape[1]
         out = np.empty((n, 3, vectors.shape[1]))
-        out[self.images[g]] = np.einsum("ab,nbk->nak", self.operations[g], vectors.reshape(n, 3, -1))
+        out[self.images[g]] = self.operations[g] @ vectors.reshape(n, 3, -1)
         return out.reshape(3 * n, -1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from pdfkit._checks import Array
@@ -15,7 +17,9 @@ STIFF = {"bonds": 0.05, "angles": 5.0}
 SOFT = 1e-3
 """Share of the mean stiffness that a displacement has by itself, different for each, so that no two modes are equal."""
 SAME = 1e-7
-"""Of the largest stiffness: modes that differ by less belong to one representation."""
+"""Of the largest stiffness: modes that differ by less are equally stiff, as those of one representation are."""
+APART = 1e-4
+"""Of a matrix averaged over the group: values that differ by more belong to two representations."""
 
 
 def modes(particle: Particle, *, symmetric: bool) -> tuple[list[str], list[str], Array]:
@@ -31,9 +35,8 @@ def modes(particle: Particle, *, symmetric: bool) -> tuple[list[str], list[str],
     values, vectors = values[inside], vectors[:, inside]
     starts = np.flatnonzero(np.diff(values, prepend=-1.0) > SAME * values[-1])
     names, meanings, columns, counts = [], [], [], {}  # type: list[str], list[str], list[Array], dict[str, int]
-    for begin, end in zip(starts, [*starts[1:], values.size], strict=True):
-        own = vectors[:, begin:end]
-        characters = np.array([np.sum(own * group.mapped(own, g)) for g in range(group.order)])
+    alike = [vectors[:, begin:end] for begin, end in zip(starts, [*starts[1:], values.size], strict=True)]
+    for own, characters in (one for some in alike for one in _irreducible(some, group)):
         if symmetric and not (own.shape[1] == 1 and characters.min() > 0.5):
             continue
         word = namer.name(characters)
@@ -43,6 +46,23 @@ def modes(particle: Particle, *, symmetric: bool) -> tuple[list[str], list[str],
             meanings.append(f"displacement of all atoms, mode {counts[word]} of {word}")
             columns.append(_signed(own[:, k]) * np.sqrt(len(particle)))
     return names, meanings, np.array(columns).reshape(len(names), -1).T.copy()
+
+
+def _irreducible(vectors: Array, group: PointGroup) -> Iterator[tuple[Array, Array]]:
+    """Yield the irreducible parts (3n, d) of a space of equally stiff modes (3n, k), each with its characters (g,).
+
+    Modes of two representations may be equally stiff by chance. Whatever symmetric matrix is averaged over the group, it
+    is a multiple of one within each representation, and another one in the next.
+    """
+    turns = np.array([vectors.T @ group.mapped(vectors, g) for g in range(group.order)])
+    parts = [np.eye(len(turns[0]))]
+    if len(turns[0]) > 1:
+        any_ = np.random.default_rng(0).normal(size=turns[0].shape)
+        mean = np.mean(turns @ (any_ + any_.T) @ turns.transpose(0, 2, 1), axis=0)
+        values, basis = np.linalg.eigh(mean)
+        parts = np.split(basis, np.flatnonzero(np.diff(values) > APART * np.abs(any_).max()) + 1, axis=1)
+    for part in parts:
+        yield vectors @ part if len(parts) > 1 else vectors, np.einsum("ki,gkl,li->g", part, turns, part)
 
 
 def _signed(vector: Array) -> Array:

@@ -114,3 +114,17 @@ def test_derivatives_along_them_are_those_of_differences(kind: str) -> None:
         step = 1e-4 * np.eye(values.size)[k]
         difference = (evaluate(values + step)[0] - evaluate(values - step)[0]) / 2e-4
         assert np.abs(dG[k] - difference).max() < 1e-6 * np.abs(dG).max()
+
+
+def test_modes_that_are_equally_stiff_by_chance_are_told_apart() -> None:
+    from pdfkit.phases._modes import _irreducible, modes
+
+    group = PointGroup.of(SF6)
+    names, _, vectors = modes(SF6, symmetric=False)
+    alike = [k for k, name in enumerate(names) if name.startswith(("Eg_1", "T2g_1"))]
+    mixed = vectors[:, alike] @ np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))[0] / np.sqrt(len(SF6))
+    parts = list(_irreducible(mixed, group))
+    assert sorted(part.shape[1] for part, _ in parts) == [2, 3]
+    for part, characters in parts:
+        assert np.mean(characters**2) == pytest.approx(1.0)
+        np.testing.assert_allclose(part.T @ part, np.eye(part.shape[1]), atol=1e-12)
