@@ -111,6 +111,14 @@ def number(
     return out
 
 
+def whole(name: str, value: Any, *, low: int, high: int) -> int:
+    """Return `value` as a whole number within [low, high]."""
+    out = number(name, value, low=low, high=high)
+    if not out.is_integer():
+        raise PdfkitError(f"{name} = {short(value)} is no whole number: give one", key=name)
+    return int(out)
+
+
 def short(value: Any) -> str:
     """Return a value as a message shows it: the beginning, where it is long."""
     text = repr(value)

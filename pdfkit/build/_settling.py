@@ -29,7 +29,8 @@ class Bundle:
     """Atoms of the core, which stand still, followed by those of the ligands.
 
     xyz (n, 3) in Å; radius (n,) van der Waals; fixed : atoms of the core. kept (m, 2) and length (m,) : distances that
-    are kept. bonded (n, n) sparse : pairs that are no contacts.
+    are kept. bonded (n, n) sparse : pairs that are no contacts. corners (k, 2), corner (k,) : pairs over two bonds, one
+    of them to the core, and how near they may come.
     """
 
     xyz: Array
@@ -38,6 +39,8 @@ class Bundle:
     kept: IntArray
     length: Array
     bonded: frozenset[tuple[int, int]]
+    corners: IntArray
+    corner: Array
 
     def contacts(self, xyz: Array) -> tuple[IntArray, Array]:
         """Return the pairs (m, 2) that are nearer than they should be, and their least distances (m,)."""
@@ -50,7 +53,10 @@ class Bundle:
         near = np.linalg.norm(xyz[pairs[:, 0]] - xyz[pairs[:, 1]], axis=1) < least
         pairs, least = pairs[near], least[near]
         free = np.array([(i, j) not in self.bonded for i, j in pairs.tolist()], dtype=np.bool_)
-        return pairs[free], least[free]
+        ends = xyz[self.corners[:, 0]] - xyz[self.corners[:, 1]]
+        tight = np.linalg.norm(ends, axis=1) < self.corner
+        pairs, least = np.concatenate([pairs[free], self.corners[tight]]), np.append(least[free], self.corner[tight])
+        return pairs, least
 
     def energy(self, flat: Array) -> tuple[float, Array]:
         """Return E and its gradient for the atoms of the ligands."""

@@ -20,7 +20,7 @@ from pdfkit.build._dangling import Dangling, dangling, paired
 from pdfkit.build._settling import ENOUGH, Bundle, near_in, radii
 from pdfkit.build.ligands import Ligand, ligand_of
 from pdfkit.errors import PdfkitError, StructureError, remark
-from pdfkit.particles.particle import Particle
+from pdfkit.particles.particle import RELAXED, Particle
 from pdfkit.structure.species import covalent_radius, species
 
 CHARGES: Mapping[str, int] = {
@@ -34,6 +34,8 @@ HARD = 0.15
 """Å: bonds of O and N to metals are longer than the sum of their covalent radii by this (Cd–O 2.25, Zn–O 2.03)."""
 JITTER = 0.1
 """Å: how far, at random, ligands begin from where geometry has them."""
+LEAST_ANGLE = 85.0
+"""Degrees at an atom that binds, between the core and its own ligand: chelating carboxylates have 87 to 93."""
 TRIES = 12
 
 
@@ -88,7 +90,7 @@ def cap(
     total = core_charge(core, charge)
     if kind.name == "H" and total < 0:
         kind = replace(kind, charge=1)
-    wanted = _number(total, kind, core) if count is None else int(_checks.number("count", count, low=0, high=10_000))
+    wanted = _number(total, kind, core) if count is None else _checks.whole("count", count, low=0, high=10_000)
     where = dangling(core, "anion" if kind.charge > 0 else "cation")
     reason = ""
     for attempt in range(TRIES):
@@ -119,6 +121,8 @@ def core_charge(core: Particle, charge: Mapping[str, float] | None = None) -> fl
     >>> pk.build.core_charge(pk.build.tetrahedron("CdSe_zincblende", 4))
     20.0
     """
+    if charge is not None and not isinstance(charge, Mapping):
+        raise PdfkitError(f'charge = {_checks.short(charge)}: give charges by elements, such as {{"Cd": 2}}')
     known = {**CHARGES, **(charge or {})}
     total = 0.0
     for element, number in core.composition().items():
@@ -126,14 +130,15 @@ def core_charge(core: Particle, charge: Mapping[str, float] | None = None) -> fl
         value = known.get(element, known.get(one.element, one.charge or None))
         if value is None:
             raise PdfkitError(
-                f'the charge of {element} in the core is not known: give it, such as charge={{"{element}": 2}}'
+                f"the charge of {element} in {core.name or core.formula} is not known: if it belongs to ligands that are "
+                f'there already, give the core without them; else its charge, such as charge={{"{element}": 2}}'
             )
         total += number * _checks.number(f"charge of {element}", value, low=-9, high=9)
     return total
 
 
 def _seed(seed: Any) -> int:
-    return int(_checks.number("seed", seed, low=0, high=2**53))
+    return _checks.whole("seed", seed, low=0, high=2**53)
 
 
 def _number(total: float, kind: Ligand, core: Particle) -> int:
@@ -231,9 +236,11 @@ def _bond(metal: str, atom: str) -> float:
 def _frame(outward: Array, across: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return two unit vectors: outward without its part along the second, and across (any, where there is none)."""
     if np.linalg.norm(across) < 1e-6:
-        across = np.cross(outward, rng.normal(size=3))
+        across = np.cross(outward if np.linalg.norm(outward) > 1e-6 else rng.normal(size=3), rng.normal(size=3))
     w = across / np.linalg.norm(across)
     u = outward - (outward @ w) * w
+    if np.linalg.norm(u) < 1e-6:  # a flat molecule bound by opposite atoms
+        u = np.cross(w, rng.normal(size=3))
     return np.asarray(u / np.linalg.norm(u)), np.asarray(w)
 
 
@@ -270,7 +277,7 @@ def _near(kind: Ligand, own: Array) -> Array:
 def _bundle(core: Particle, sites: Sequence[_Site]) -> Bundle:
     """Return the core and its ligands as what settles."""
     symbols = [*core.symbols, *(s for site in sites for s in site.ligand.symbols)]
-    kept, length, bonded = [], [], set()
+    kept, length, bonded, around = [], [], set(), []  # type: list[Any], list[float], set[tuple[int, int]], list[Any]
     for first, site in _placed(core, sites):
         kind = site.ligand
         for i, j in zip(*np.nonzero(np.triu(kind.stiff)), strict=True):
@@ -279,12 +286,22 @@ def _bundle(core: Particle, sites: Sequence[_Site]) -> Bundle:
         near = np.triu(near_in(kind.steps, 3) | kind.stiff)
         bonded |= {(first + int(i), first + int(j)) for i, j in zip(*np.nonzero(near), strict=True)}
         for anchor, atom in site.held:
+            kept_bond = _bond(core.symbols[atom], kind.symbols[anchor])
             kept.append((atom, first + anchor))
-            length.append(_bond(core.symbols[atom], kind.symbols[anchor]))
-            bonded |= {(atom, first + int(k)) for k in np.flatnonzero(kind.steps[anchor] <= 1)}
+            length.append(kept_bond)
+            next_to = np.flatnonzero(kind.steps[anchor] == 1)
+            bonded |= {(atom, first + int(k)) for k in (anchor, *next_to)}
+            around += [(atom, first + int(k), _least(kept_bond, float(kind.distances[anchor, k]))) for k in next_to]
     xyz = np.concatenate([core.xyz, *(site.xyz for site in sites)])
     pairs = np.array(kept, dtype=np.int64).reshape(-1, 2)
-    return Bundle(xyz, radii(symbols), len(core), pairs, np.array(length), frozenset(bonded))
+    corners = np.array([one[:2] for one in around], dtype=np.int64).reshape(-1, 2)
+    least = np.array([one[2] for one in around])
+    return Bundle(xyz, radii(symbols), len(core), pairs, np.array(length), frozenset(bonded), corners, least)
+
+
+def _least(one: float, other: float) -> float:
+    """Return how near (Å) the ends of two bonds of a binding atom may come: at its least angle."""
+    return math.sqrt(one**2 + other**2 - 2.0 * one * other * math.cos(math.radians(LEAST_ANGLE)))
 
 
 def _placed(core: Particle, sites: Sequence[_Site]) -> Iterator[tuple[int, _Site]]:
@@ -301,12 +318,15 @@ def _worn(core: Particle, sites: Sequence[_Site], xyz: Array, about: Mapping[str
     mine = np.arange(len(symbols)) >= len(core)
     name = f"{core.name or core.formula}_{about['ligand']}"
     said = tuple(map(remark, _doubts(name, about)))
-    meta = {**core.meta, **about}
+    # What it says of a relaxation was said of other ligands.
+    meta = {key: value for key, value in core.meta.items() if not key.startswith(RELAXED)} | about
     return Particle.of(symbols, xyz, ions=True, name=name, meta=meta, ligand=mine, remarks=(*core.remarks, *said))
 
 
 def _doubts(name: str, about: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is to be known of a capped particle."""
+    if not about["ligands"]:
+        yield f"{name} wears no ligands: none are needed for a core without charge, or none were asked for"
     if about["net_charge"]:
         yield f"{name} has the charge {about['net_charge']:+g}"
     if about["unpaired"]:
@@ -320,12 +340,13 @@ def _about(kind: Ligand, where: Dangling, places: Sequence[tuple[int, ...]], tot
     """Return what the meta of a capped particle says."""
     chelates = sum(len(place) == 2 and bool(where.atom[place[0]] == where.atom[place[1]]) for place in places)
     pairs = sum(len(place) == 2 for place in places)
+    single = chelates if len(kind.anchors) == 1 else 0  # one atom takes both bonds, and is bound once
     most = 0 if _is_terminal(kind) else min(len(places), len(where) - len(places))
     binding = {
         "unpaired": max(0, most - pairs),
-        "chelates": chelates,
+        "chelates": chelates - single,
         "bridges": pairs - chelates,
-        "terminal": len(places) - pairs,
+        "terminal": len(places) - pairs + single,
     }
     charges = {"core_charge": total, "net_charge": total + kind.charge * len(places)}
     whole = {key: int(value) if float(value).is_integer() else value for key, value in charges.items()}

@@ -12,7 +12,7 @@ Coordinates are made of standard bond lengths and angles, row by row from three 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,7 +48,11 @@ class Ligand:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "xyz", _checks.array("xyz", self.xyz, ndim=2))
-        if len(self.anchors) not in (1, 2) or not all(0 <= k < len(self.symbols) for k in self.anchors):
+        if (
+            len(set(self.anchors)) != len(self.anchors)
+            or len(self.anchors) not in (1, 2)
+            or not all(0 <= k < len(self.symbols) for k in self.anchors)
+        ):
             raise StructureError(
                 f"anchors = {self.anchors}: name one or two of the {len(self.symbols)} atoms of {self.name}"
             )
@@ -235,17 +239,33 @@ def _molecule(atoms: Any, charge: int | None, anchors: Sequence[int] | None) -> 
     symbols, xyz = tuple(atoms.get_chemical_symbols()), atoms.get_positions()
     name = str(atoms.get_chemical_formula())
     if anchors is not None and charge is not None:
-        return Ligand(name, symbols, xyz, tuple(int(k) for k in anchors), int(charge))
+        if isinstance(anchors, (str, Mapping)) or not isinstance(anchors, Iterable):
+            raise PdfkitError(f"anchors = {_checks.short(anchors)}: give the one or two atoms that bind, such as [0]")
+        bound = tuple(_checks.whole("anchors", k, low=0, high=max(0, len(symbols) - 1)) for k in anchors)
+        net = _checks.whole("ligand_charge", charge, low=-9, high=9)
+        own = Ligand(name, symbols, xyz, bound, net)
+        _check_protons(own, int(atoms.get_atomic_numbers().sum()) - net)
+        return own
     found = _carboxyl(Ligand(name, symbols, xyz, (0,), 0))
     if found is None or anchors is not None:
         raise PdfkitError(
-            f"{name} is not recognised as a carboxylate: give charge= (electrons) and anchors= (the one or two atoms "
+            f"{name} is not recognised as a carboxylate: give ligand_charge= (electrons) and anchors= (the one or two atoms "
             "that bind, counted from 0)"
         )
     oxygens, acid = found
     kept = [k for k in range(len(symbols)) if k not in acid]
     bound = tuple(kept.index(k) for k in oxygens)
     return Ligand(name, tuple(symbols[k] for k in kept), xyz[kept], bound, -1 if charge is None else int(charge))
+
+
+def _check_protons(ligand: Ligand, electrons: int) -> None:
+    """Refuse an anion with an H on an atom that binds and an odd number of electrons: it has a proton too many."""
+    acid = any(ligand.symbols[h] == "H" for k in ligand.anchors for h in np.flatnonzero(ligand.steps[k] == 1))
+    if electrons % 2 and acid and ligand.charge < 0:
+        raise PdfkitError(
+            f"{ligand.name} with the charge {ligand.charge:+d} has an odd number of electrons, and an H on an atom that "
+            "binds: give the ion without the proton that it loses (CH3S of CH3SH), or the right charge"
+        )
 
 
 def _carboxyl(ligand: Ligand) -> tuple[list[int], list[int]] | None:

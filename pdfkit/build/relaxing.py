@@ -31,6 +31,8 @@ FIRST = 70.0
 """eV/Å²: the curvature where nothing is known yet."""
 LONGEST = 0.2
 """Å: no atom moves further in one step."""
+OTHER = 0.02
+"""eV, eV/Å: energies and forces that differ by more, as a calculator gives them again, are those of another potential."""
 JOURNAL = "relax.jsonl"
 PARTS = ("all", "ligands", "core")
 
@@ -86,7 +88,7 @@ def relax(
     start = replace(Particle.from_structure(particle), lattice=None, sites=None)
     limit, most = (
         _checks.number("fmax", fmax, low=1e-4, high=100.0),
-        int(_checks.number("steps", steps, low=0, high=1e6)),
+        _checks.whole("steps", steps, low=0, high=1_000_000),
     )
     free = _moving(start, moving)
     engine = potential(calculator)
@@ -94,7 +96,16 @@ def relax(
     with nullcontext() if journal is None else folder(journal) as place:
         path = None if place is None else place / JOURNAL
         done = [] if path is None else _taken_up(path, head, len(start))
-        last = _walk(start, engine, free, (limit, most), done, path, progress)
+
+        def keep(step: Step) -> None:
+            if path is not None:
+                if step.number == 0:
+                    _journal.begin(path, head)
+                _journal.append(path, [_record(step)])
+            if progress is not None:
+                progress(step)
+
+        last = _walk(start, engine, free, (limit, most), done, keep)
     return _rested(start, last, limit, engine)
 
 
@@ -171,8 +182,7 @@ def _walk(
     free: NDArray[np.bool_],
     ends: tuple[float, int],
     done: list[Step],
-    path: Path | None,
-    progress: Callable[[Step], None] | None,
+    keep: Callable[[Step], None],
 ) -> Step:
     """Return the last place of a walk downhill, after those that are done already."""
     limit, most = ends
@@ -183,17 +193,26 @@ def _walk(
         if here is not None:
             learnt.learn(here, step, free)
         here = step
+    if here is not None:
+        _check_same(here, _look(atoms, here.xyz, shift, free, here.number))
     while here is None or (here.fmax > limit and here.number < most):
         xyz = start.xyz.copy() if here is None else _moved(here, learnt, free)
         after = _look(atoms, xyz, shift, free, 0 if here is None else here.number + 1)
         if here is not None:
             learnt.learn(here, after, free)
         here = after
-        if path is not None:
-            _journal.append(path, [_record(here)])
-        if progress is not None:
-            progress(here)
+        keep(here)
     return here
+
+
+def _check_same(was: Step, now: Step) -> None:
+    """Refuse to go on under another potential than a journal began with: settings of a calculator have no name."""
+    apart = float(np.abs(now.forces - was.forces).max())
+    if apart > OTHER * (1.0 + was.fmax) or abs(now.energy - was.energy) > OTHER * (1.0 + 1e-3 * abs(was.energy)):
+        raise PdfkitError(
+            f"the journal has {was.energy:.6g} eV for step {was.number}, and this calculator gives {now.energy:.6g} eV "
+            "there: its settings are others, so use another journal, or delete this one"
+        )
 
 
 def _moved(here: Step, learnt: _Curvature, free: NDArray[np.bool_]) -> Array:
@@ -262,10 +281,8 @@ def _record(step: Step) -> dict[str, Any]:
 
 
 def _taken_up(path: Path, head: Mapping[str, Any], n: int) -> list[Step]:
-    """Return the steps that a journal has; begin it where there is none."""
+    """Return the steps that a journal has."""
     lines = _journal.take_up(path, head)
-    if not lines:
-        _journal.begin(path, head)
     return [_step(path, line, k, n) for k, line in enumerate(lines[1:])]
 
 

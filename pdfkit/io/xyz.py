@@ -14,7 +14,7 @@ from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._plausible import short_frames
 from pdfkit.io._text import read_text
 from pdfkit.io.foreign import xyz
-from pdfkit.particles.particle import Particle, checked
+from pdfkit.particles.particle import RELAXED, Particle, checked
 from pdfkit.structure.convert import particle_names
 
 P = TypeVar("P", bound=Particle)
@@ -23,7 +23,6 @@ LIGAND = "ligand"
 """Column of an extended xyz file that says which atoms are those of ligands."""
 KEPT = ("family", "ligand", "ligands", "chelates", "bridges", "terminal", "core_charge", "net_charge")
 """What of a particle's meta the comment line keeps, besides what begins with `RELAXED`."""
-RELAXED = "relaxed_"
 
 
 def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:

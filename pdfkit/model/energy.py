@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -71,11 +72,20 @@ class EnergyRestraint(Restrained):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weight", _checks.number("weight", self.weight, low=0.0, open_low=True))
-        if not callable(getattr(self.calculator, "get_property", None)):
+        if isinstance(self.calculator, type) or not callable(getattr(self.calculator, "get_property", None)):
             raise PdfkitError(
                 f"the calculator is of type {type(self.calculator).__name__}: give one of ase, such as "
                 "ase.calculators.emt.EMT()"
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Calculators that have run often hold what cannot be pickled: then a result goes without.
+        try:
+            pickle.dumps(self.calculator)
+            kept = self.calculator
+        except Exception:  # whatever a calculator raises
+            kept = _Left(type(self.calculator).__name__)
+        return type(self), (self.phase, kept, self.weight)
 
     def residual(self, model: Model, names: tuple[str, ...], values: Array, tangents: Array) -> tuple[Array, Array]:
         """Return rows (3n + 1,) and their derivatives (3n + 1, nfree)."""
@@ -91,7 +101,7 @@ class EnergyRestraint(Restrained):
         return pulls, np.vstack([root * (surface.root.T @ rates), np.zeros(rates.shape[1])])
 
     def _surface(self, cluster: Cluster) -> Surface:
-        key = cluster.particle.xyz.tobytes()
+        key = tuple(cluster.particle.symbols), cluster.particle.xyz.tobytes()
         if key not in self._known:
             self._known.clear()
             self._known[key] = Surface(cluster, self.calculator)
@@ -110,6 +120,19 @@ class EnergyRestraint(Restrained):
     def drawn(self, rng: np.random.Generator) -> EnergyRestraint:
         """Return itself: an energy is not measured."""
         return self
+
+
+@dataclass(frozen=True)
+class _Left:
+    """In place of a calculator that cannot be pickled."""
+
+    kind: str
+
+    def get_property(self, *_: Any, **__: Any) -> Any:
+        """Refuse."""
+        raise PdfkitError(f"{self.kind} cannot be pickled and was left behind, so fit again from the start")
+
+    get_potential_energy = get_forces = get_property
 
 
 class Surface:
@@ -132,8 +155,8 @@ class Surface:
         key = xyz.tobytes()
         if key not in self._kept:
             self._atoms.set_positions(xyz)
-            energy = _asked(self._atoms.get_potential_energy)
-            slope = -np.asarray(_asked(self._atoms.get_forces), dtype=np.float64).ravel()
+            energy = _numbers(_asked(self._atoms.get_potential_energy), 1)[0]
+            slope = -_numbers(_asked(self._atoms.get_forces), xyz.size)
             if len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = float(energy), slope
@@ -156,6 +179,18 @@ def _asked(question: Callable[[], Any]) -> Any:
     except Exception as error:  # calculators raise whatever comes along
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise PdfkitError(f"the calculator of an energy restraint failed ({reason}): try it with ase alone") from None
+
+
+def _numbers(given: Any, size: int) -> Array:
+    """Return an energy or forces as an array (size,)."""
+    out = np.asarray(given, dtype=np.float64).ravel()
+    if out.size != size or not np.isfinite(out).all():
+        what = "an energy" if size == 1 else "forces"
+        raise PdfkitError(
+            f"the calculator of an energy restraint gave {what} that cannot be used (not finite, or not one for each "
+            "atom): try it with ase alone, or keep atoms apart by a GeometryRestraint"
+        )
+    return out
 
 
 def _springs(cluster: Cluster) -> Array:

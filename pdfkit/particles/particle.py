@@ -28,6 +28,9 @@ P = TypeVar("P", bound="Particle")
 # Å: no two nuclei come nearer (H2 has 0.74).
 _SAME_SPOT = 0.5
 
+RELAXED = "relaxed_"
+"""What keys of the meta begin with that say of a relaxation."""
+
 # Parts of the sum of two covalent radii: below lies no bond (uranyl has 0.67), above lie no neighbours but those of
 # noble gases (caesium has 1.1).
 _LEAST, _MOST = 0.63, 1.6

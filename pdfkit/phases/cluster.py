@@ -17,7 +17,7 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError, PdfkitError, StructureError
 from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 from pdfkit.particles.counting import PairTable
-from pdfkit.particles.particle import Particle
+from pdfkit.particles.particle import RELAXED, Particle
 from pdfkit.phases import _displaced
 from pdfkit.phases._displaced import Freedom, Pairs
 from pdfkit.phases._network import Network
@@ -322,7 +322,12 @@ class Cluster(Phase):
         factors = (1.0 + self.expansion) * (1.0 + np.array(self.axial or (0.0, 0.0, 0.0)))
         centre = self.particle.xyz.mean(axis=0)
         moved = self.particle.xyz + self.displaced
-        return replace(self.particle, xyz=centre + (moved - centre) * factors, lattice=None, sites=None)
+        meta, xyz = self.particle.meta, centre + (moved - centre) * factors
+        if not np.allclose(
+            xyz, self.particle.xyz, rtol=0.0, atol=1e-9
+        ):  # what they say of a relaxation is said of other places
+            meta = {key: value for key, value in meta.items() if not key.startswith(RELAXED)}
+        return replace(self.particle, xyz=xyz, lattice=None, sites=None, meta=meta)
 
     # --- pairs -----------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -247,3 +248,49 @@ def test_bonds_that_have_no_partner_are_said() -> None:
     with pytest.warns(PdfkitWarning, match="1 more than necessary"):
         capped = pk.build.cap(core, "formate", count=3, charge={"Zn": 3.5})
     assert (capped.meta["chelates"], capped.meta["terminal"], capped.meta["unpaired"]) == (2, 1, 1)
+
+
+def test_atoms_next_to_one_that_binds_keep_their_angle() -> None:
+    """M–O–C of at least 85°, M–S–C likewise: at 2.03 Å from Zn no C is nearer than 2.28 Å."""
+    core = pk.build.tetrahedron("ZnS_zincblende", 4)
+    for ligand, options in (("acetate", {}), (molecule("CH3S"), {"ligand_charge": -1, "anchors": [1]})):
+        capped = pk.build.cap(core, ligand, **options)
+        symbols = np.array(capped.symbols)
+        zinc, carbon = capped.xyz[symbols == "Zn"], capped.xyz[symbols == "C"]
+        assert cdist(zinc, carbon).min() > 2.2
+
+
+def test_flat_molecules_bound_by_opposite_atoms_are_placed(small: pk.Particle) -> None:
+    with pytest.warns(PdfkitWarning, match="charge"):
+        capped = pk.build.cap(small, molecule("C6H6"), ligand_charge=-2, anchors=[0, 3], count=2)
+    assert np.isfinite(capped.xyz).all()
+
+
+def test_wrong_numbers_and_protons_are_refused(small: pk.Particle) -> None:
+    acid = molecule("CH3SH")
+    for options, words in (
+        ({"count": 3.5}, "no whole number"),
+        ({"charge": 2}, "by elements"),
+        ({"ligand": acid, "ligand_charge": -1, "anchors": [1]}, "without the proton"),
+        ({"ligand": acid, "ligand_charge": -1, "anchors": ["a"]}, "not a number"),
+        ({"ligand": acid, "ligand_charge": 0, "anchors": [1, 1]}, "one or two"),
+        ({"ligand": acid}, "ligand_charge="),
+    ):
+        with pytest.raises(PdfkitError, match=words):
+            pk.build.cap(small, **{"ligand": "Cl", **options})
+    worn = pk.Particle.from_structure(pk.build.cap(small, "formate").to_ase())
+    with pytest.raises(PdfkitError, match="the core without them"):
+        pk.build.cap(worn, "formate")
+
+
+def test_one_atom_that_takes_two_bonds_of_one_cation_is_no_chelate() -> None:
+    core = pk.Particle.of(["Cd", "Cd", "S"], [[0, 0, 0], [4.1, 0, 0], [2.05, 1.45, 0]])
+    about = pk.build.cap(core, "Cl").meta
+    assert (about["chelates"], about["bridges"], about["terminal"]) == (0, 1, 1)
+
+
+def test_new_ligands_and_new_places_forget_an_old_relaxation(small: pk.Particle) -> None:
+    relaxed = replace(pk.build.cap(small, "Cl"), meta={"relaxed_with": "classical", "relaxed_converged": True})
+    assert "relaxed_with" not in pk.build.cap(relaxed, "formate").meta
+    assert "relaxed_with" not in pk.Cluster(relaxed, "c", expansion=0.01).refined_particle().meta
+    assert "relaxed_with" in pk.Cluster(relaxed, "c").refined_particle().meta

@@ -254,3 +254,19 @@ def test_stored_relaxations_are_of_these_sets_and_keep_their_bonds() -> None:
             bonds, lengths = bonds_of(core)
             after = np.linalg.norm(moved.xyz[bonds[:, 0]] - moved.xyz[bonds[:, 1]], axis=1)
             assert np.median(after) == pytest.approx(np.median(lengths), abs=0.12)
+
+
+def test_a_journal_goes_on_with_its_own_potential_alone(tmp_path: Path) -> None:
+    from ase.calculators.lj import LennardJones
+
+    copper = pk.build.sphere("Cu", 6.0)
+    with pytest.raises(StructureError, match="does not know Cu"):
+        pk.build.relax(copper, "classical", journal=tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    about = {"fmax": 1e-3, "steps": 2, "journal": tmp_path / "run"}
+    with pytest.warns(PdfkitWarning, match="not at rest"):
+        pk.build.relax(copper, LennardJones(sigma=2.2, epsilon=0.3), **about)
+    with pytest.raises(PdfkitError, match="settings are others"):
+        pk.build.relax(copper, LennardJones(sigma=2.2, epsilon=0.4), **about)
+    with pytest.raises(PdfkitError, match="no whole number"):
+        pk.build.relax(copper, "classical", steps=2.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any, ClassVar
 
 import numpy as np
@@ -108,3 +109,49 @@ def test_what_cannot_be_is_refused() -> None:
     one = model(cadmium)
     with pytest.raises(PdfkitError, match="calculator of an energy restraint failed"):
         EnergyRestraint("c", EMT(), 1.0).residual(one, one.names, one.values, np.eye(one.values.size))
+
+
+class Odd(Springs):
+    """Gives what cannot be used, from the third question on."""
+
+    def __init__(self, places: np.ndarray, odd: Any) -> None:
+        super().__init__(places, 3.0)
+        self.odd, self.asked = odd, 0
+
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        self.asked += 1
+        if self.asked > 2:
+            self.results |= self.odd
+
+
+@pytest.mark.parametrize(
+    "odd", [{"energy": np.nan}, {"forces": np.full((13, 3), np.nan)}, {"forces": np.zeros((2, 3))}]
+)
+def test_numbers_that_cannot_be_used_are_named(odd: Any) -> None:
+    data = model().with_values({"c.Cu1.x": 0.1})(R)
+    with pytest.raises(PdfkitError, match="cannot be used"):
+        pk.fit(model(), data, free=["x", "y", "z"], restraints=[EnergyRestraint("c", Odd(COPPER.xyz, odd), 1.0)])
+
+
+def test_other_elements_at_the_same_places_have_energies_of_their_own() -> None:
+    gold = pk.Particle.of(["Au"] * len(COPPER), COPPER.xyz)
+    both = EnergyRestraint("c", EMT(), 1.0)
+    first = both.terms(model(), model().names, model().values, np.eye(model().values.size))
+    moved = model(gold).with_values({"c.Au1.x": 0.2})
+    alone = EnergyRestraint("c", EMT(), 1.0).terms(moved, moved.names, moved.values, np.eye(moved.values.size))
+    after = both.terms(moved, moved.names, moved.values, np.eye(moved.values.size))
+    assert first[0].value == 0.0
+    assert after[0].value == pytest.approx(alone[0].value, abs=1e-9)
+
+
+def test_a_calculator_that_cannot_be_pickled_is_left_behind() -> None:
+    calculator = EMT()
+    atoms = COPPER.to_ase()
+    atoms.calc = calculator
+    atoms.get_potential_energy()
+    back = pickle.loads(pickle.dumps(EnergyRestraint("c", calculator, 1.0)))
+    with pytest.raises(PdfkitError, match="left behind"):
+        back.terms(model(), model().names, model().values, np.eye(model().values.size))
+    kept = pickle.loads(pickle.dumps(EnergyRestraint("c", LennardJones(sigma=2.3), 1.0)))
+    assert kept.calculator.parameters["sigma"] == 2.3
