@@ -130,8 +130,8 @@ def core_charge(core: Particle, charge: Mapping[str, float] | None = None) -> fl
         value = known.get(element, known.get(one.element, one.charge or None))
         if value is None:
             raise PdfkitError(
-                f"the charge of {element} in {core.name or core.formula} is not known: if it belongs to ligands that are "
-                f'there already, give the core without them; else its charge, such as charge={{"{element}": 2}}'
+                f"the charge of {element} in {core.name or core.formula} is not known: if it belongs to ligands that "
+                f'are there already, give the core without them; else its charge, such as charge={{"{element}": 2}}'
             )
         total += number * _checks.number(f"charge of {element}", value, low=-9, high=9)
     return total
