@@ -249,8 +249,8 @@ def _molecule(atoms: Any, charge: int | None, anchors: Sequence[int] | None) -> 
     found = _carboxyl(Ligand(name, symbols, xyz, (0,), 0))
     if found is None or anchors is not None:
         raise PdfkitError(
-            f"{name} is not recognised as a carboxylate: give ligand_charge= (electrons) and anchors= (the one or two atoms "
-            "that bind, counted from 0)"
+            f"{name} is not recognised as a carboxylate: give ligand_charge= (electrons) and anchors= (the one or two "
+            "atoms that bind, counted from 0)"
         )
     oxygens, acid = found
     kept = [k for k in range(len(symbols)) if k not in acid]
@@ -263,8 +263,8 @@ def _check_protons(ligand: Ligand, electrons: int) -> None:
     acid = any(ligand.symbols[h] == "H" for k in ligand.anchors for h in np.flatnonzero(ligand.steps[k] == 1))
     if electrons % 2 and acid and ligand.charge < 0:
         raise PdfkitError(
-            f"{ligand.name} with the charge {ligand.charge:+d} has an odd number of electrons, and an H on an atom that "
-            "binds: give the ion without the proton that it loses (CH3S of CH3SH), or the right charge"
+            f"{ligand.name} with the charge {ligand.charge:+d} has an odd number of electrons, and an H on an atom "
+            "that binds: give the ion without the proton that it loses (CH3S of CH3SH), or the right charge"
         )
 
 

@@ -32,7 +32,7 @@ FIRST = 70.0
 LONGEST = 0.2
 """Å: no atom moves further in one step."""
 OTHER = 0.02
-"""eV, eV/Å: energies and forces that differ by more, as a calculator gives them again, are those of another potential."""
+"""eV, eV/Å: energies and forces that differ by more, given again, are those of another potential."""
 JOURNAL = "relax.jsonl"
 PARTS = ("all", "ligands", "core")
 

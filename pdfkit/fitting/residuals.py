@@ -19,7 +19,7 @@ from pdfkit.kernels.linear import triangular_factor
 from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.params import Parameters
-from pdfkit.results.problem import FitProblem, PosedData
+from pdfkit.results.problem import MAX_NFEV, FitProblem, PosedData
 
 OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 """Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
@@ -29,6 +29,8 @@ DESCRIBED = 0.15
 """Rw of start values from which on they are right: cell and scales."""
 BEGUN = 0.03
 """Share of the data that is taken for noise before a fit tells, where restraints tell what data do not."""
+LONGER = 5
+"""Times the usual evaluations that a fit gets where restraints tell what data do not: hundreds of places of atoms."""
 ROUNDS = 30
 """So often the size of the noise and the number of parameters that data tell are found from each other."""
 REMEMBERED = 8
@@ -50,7 +52,10 @@ class Residuals:
         # Whether restraints tell what data do not: then more may be free than there are data.
         self.complete = any(getattr(one, "complete", False) for one in self.restraints)
         self.sets, errors = prepared_sets(problem, 0 if self.complete else len(mapping.free))
-        self.problem = replace(problem, settings=replace(problem.settings, errors=errors))
+        settings = replace(problem.settings, errors=errors)
+        if self.complete and settings.max_nfev == MAX_NFEV:
+            settings = replace(settings, max_nfev=LONGER * MAX_NFEV)
+        self.problem = replace(problem, settings=settings)
         self.model = self.sets[0].model
         self.patterns = [PatternSet.of(one) for one in problem.patterns]
         self.weights = [problem.settings.weights.get(s.name, 1.0) for s in self.parts]

@@ -51,7 +51,7 @@ def modes(particle: Particle, *, symmetric: bool) -> tuple[list[str], list[str],
 def _irreducible(vectors: Array, group: PointGroup) -> Iterator[tuple[Array, Array]]:
     """Yield the irreducible parts (3n, d) of a space of equally stiff modes (3n, k), each with its characters (g,).
 
-    Modes of two representations may be equally stiff by chance. Whatever symmetric matrix is averaged over the group, it
+    Modes of two representations may be equally stiff by chance. A symmetric matrix, whichever, averaged over the group
     is a multiple of one within each representation, and another one in the next.
     """
     turns = np.array([vectors.T @ group.mapped(vectors, g) for g in range(group.order)])
