@@ -319,7 +319,8 @@ def _worn(core: Particle, sites: Sequence[_Site], xyz: Array, about: Mapping[str
     name = f"{core.name or core.formula}_{about['ligand']}"
     said = tuple(map(remark, _doubts(name, about)))
     # What it says of a relaxation was said of other ligands.
-    meta = {key: value for key, value in core.meta.items() if not key.startswith(RELAXED)} | about
+    meta = {key: value for key, value in core.meta.items() if not key.startswith(RELAXED)}
+    meta.update(about)
     return Particle.of(symbols, xyz, ions=True, name=name, meta=meta, ligand=mine, remarks=(*core.remarks, *said))
 
 
