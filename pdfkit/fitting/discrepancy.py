@@ -145,7 +145,7 @@ class Rival:
             return None
         likelihood = Likelihood.of(result, "misfit")
         sets = likelihood.residuals.sets
-        if result.patterns or len(sets) != 1 or not isinstance(sets[0], Dataset) or sets[0].whiten is None:
+        if len(sets) != 1 or not isinstance(sets[0], Dataset) or sets[0].whiten is None:
             return None
         data, phases = sets[0], result.datasets[0].model.phases
         whiten = data.whiten
