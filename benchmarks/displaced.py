@@ -7,8 +7,8 @@ to (benchmarks/relaxed.npz: a classical one, and CHGNet), by 0.1 to 0.35 Å rms;
 0 and 0.35 Å and of a kind (both relaxations, independent atoms, atoms with bonds kept) that nothing tells the method.
 Data as in benchmarks/screening.py. Every case is a line of a journal in DIR; a study that was stopped goes on there.
 
-"list": the smallest set of candidates with 95 % of the probability. "before": displacement="none". The classical
-relaxations served to set `TRUST` of `pdfkit.fitting.discrepancy`; CHGNet's did not.
+"list": the smallest set of candidates with 95 % of the probability. "before": displacement="none". `TRUST` of
+`pdfkit.fitting.discrepancy` was chosen when a quarter of these cases was known.
 """
 
 from __future__ import annotations
