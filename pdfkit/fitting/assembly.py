@@ -73,7 +73,7 @@ def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: 
         remarks=(
             *_verdict(rw, reduced, residuals.source),
             *said,
-            *(par.user_data["held"] for par in params.values() if is_held(par)),
+            *dict.fromkeys(par.user_data["held"] for par in params.values() if is_held(par)),
             *not_told(params, mapping.free_names, covariance, at_bound, fits),
             *_ended(params, ended.tolist(), x[on_bound], errors[on_bound], rmax),
             *_remarks(held, fits),

@@ -19,7 +19,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.bounds import at_bounds
 from pdfkit.fitting.residuals import OFF_ZERO, Residuals
-from pdfkit.fitting.undetermined import Combination, reason
+from pdfkit.fitting.undetermined import Combination, reason, several
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.params import Parameters, is_held
 
@@ -31,6 +31,8 @@ WEIGHT = 0.5
 """Share of the largest part in a combination that a parameter must have to hold it still."""
 BESIDE = 0.2
 """How far beside, as a share of what parameters could differ by, derivatives that vanish by symmetry have come back."""
+SEVERAL = 8
+"""So many that are held have a sentence each: more of them, as places of atoms are, have one together."""
 SIDES = 4
 """Directions in which it is looked beside: on one side of a start a tie may keep the scale of a phase at 0."""
 
@@ -197,6 +199,10 @@ def _without_effect(residuals: Residuals, params: Parameters, first: Sequence[st
     names = mapping.free_names
     order = sorted(range(len(names)), key=lambda k: (names[k] not in first, names[k].endswith("scale"), -k))
     pivots = found.pivots(order)
+    if len(pivots) > SEVERAL:
+        words = several([names[k] for k in pivots], len(names))
+        yield from ((names[k], words) for k in pivots)
+        return
     for k, steps in zip(pivots, found.combinations(pivots).T, strict=True):
         others = {name: float(step) for name, step in zip(names, steps, strict=True) if step and name != names[k]}
         value = _value(params[names[k]], first)

@@ -25,6 +25,10 @@ OFF_ZERO = {"qdamp": 0.03, "qbroad": 0.01, "resolution": 0.003}
 """Where a fit starts a free quantity of the instrument that is 0 (Å⁻¹; resolution is ΔQ/Q)."""
 
 
+OFF_SYMMETRY = 0.01
+"""Å: where a fit starts displacements along which the misfit of a symmetric cluster has no slope while they are 0."""
+
+
 DESCRIBED = 0.15
 """Rw of start values from which on they are right: cell and scales."""
 BEGUN = 0.03
@@ -341,13 +345,19 @@ class Residuals:
     def leave_zero(self, params: Parameters) -> None:
         """Start a free qdamp, qbroad or resolution off 0: G depends on their squares, so at 0 nothing would move it.
 
-        The starts are those of a usual powder instrument, or half the upper bound where that is lower.
+        The starts are those of a usual powder instrument, or half the upper bound where that is lower. Displacements of
+        a cluster that break its symmetry likewise: they start a little to one side or the other.
         """
+        breaking = {f"{phase.name}.{name}" for phase in self.model.phases for name in phase.breaking}
+        sides = np.random.default_rng(0).choice([-OFF_SYMMETRY, OFF_SYMMETRY], len(self.mapping.free_names))
         for k, name in enumerate(self.mapping.free_names):
             start = OFF_ZERO.get(name.rpartition(".")[2])
             i = self.mapping.free[k]
             if start is not None and self.mapping.start[i] == 0.0:
                 params[name].value = self.mapping.start[i] = min(start, 0.5 * float(self.mapping.high[k]))
+            elif name in breaking and self.mapping.start[i] == 0.0:
+                beside = float(np.clip(sides[k], self.mapping.low[k], self.mapping.high[k]))
+                params[name].value = self.mapping.start[i] = beside
 
 
 def nonnegative(basis: Array, wanted: Array) -> Array:

@@ -58,6 +58,15 @@ def reason(one: Combination, residuals: Residuals, params: Parameters) -> str:
     return f"{one.name} and {_others(one)} stand for each other: {held}; move them together and nothing changes"
 
 
+def several(names: Sequence[str], free: int) -> str:
+    """Return a sentence on many parameters that are held, of so many that were to vary."""
+    return (
+        f"nothing that is fitted determines {len(names)} of {free} parameters: {shortened(sorted(names))} are held "
+        "where they began, and what the others come to depends on which are held; free fewer, or add restraints (of "
+        "atoms of a cluster that move a GeometryRestraint)"
+    )
+
+
 def _why_idle(name: str, params: Parameters) -> str:
     head, _, ending = name.rpartition(".")
     rcut, scale = (params.get(f"{head.partition('.')[0]}.{other}") for other in ("rcut", "scale"))

@@ -11,8 +11,9 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.particles.counting import PairTable
 from pdfkit.particles.particle import Particle
-from pdfkit.phases._network import Network, lengths
+from pdfkit.phases._network import Network, lengths, near
 from pdfkit.structure.site import numbered_labels
+from pdfkit.structure.species import base, covalent_radius
 
 KINDS = ("atoms", "symmetric", "modes", "shells")
 # Å: how far a fit looks for an atom, along each axis, and how far one can be moved at all.
@@ -21,6 +22,8 @@ RANGE, MOST = 1.0, 10.0
 FEW = 24
 # Every pair is a peak of its own: more atoms take minutes.
 MOST_ATOMS = 1000
+# Part of the sum of two covalent radii below which lies no bond.
+CLOSEST = 0.63
 # Å: two atoms that come nearer are taken to be so far apart.
 NEAREST = 1e-3
 
@@ -108,4 +111,18 @@ def summary(particle: Particle, displaced: Array, network: Network) -> tuple[str
         was, now = network.lengths[kinds == kind], after[kinds == kind]
         before, then = (f"{one.mean():.3f} ± {one.std():.3f} Å" for one in (was, now))
         out.append(f"{was.size} bonds {kind}: {before} before, {then} after")
+    if (met := _met(particle, displaced)) is not None:
+        i, j, apart = met
+        out.append(f"{labels[i]} and {labels[j]} came to {apart:.2f} Å of each other, nearer than atoms can be")
     return tuple(out)
+
+
+def _met(particle: Particle, displaced: Array) -> tuple[int, int, float] | None:
+    """Return the two atoms that moved nearest to each other for their sizes, and how near, if no bond is as short."""
+    radii = np.array([covalent_radius(base(e)) for e in particle.elements])[particle.kind]
+    xyz = particle.xyz + displaced
+    pairs = near(xyz, 2.0 * CLOSEST * float(radii.max()))
+    before, after = (np.linalg.norm(x[pairs[:, 0]] - x[pairs[:, 1]], axis=1) for x in (particle.xyz, xyz))
+    part = np.where(after < before, after / radii[pairs].sum(axis=1), np.inf)
+    k = int(part.argmin()) if part.size else 0
+    return (int(pairs[k, 0]), int(pairs[k, 1]), float(after[k])) if part.size and part[k] < CLOSEST else None

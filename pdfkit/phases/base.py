@@ -346,6 +346,11 @@ class Phase(ABC):
         """Names of quantities that are too many for a line each in a report: `summary` tells of them."""
         return frozenset()
 
+    @property
+    def breaking(self) -> frozenset[str]:
+        """Names of quantities on which G may depend by their squares alone, as long as all of them are 0."""
+        return frozenset()
+
     def summary(self) -> tuple[str, ...]:
         """Return lines of a report on what has no line of its own."""
         return ()

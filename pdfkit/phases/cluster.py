@@ -238,6 +238,11 @@ class Cluster(Phase):
         names = () if self.moves is None else self._freedom.names
         return frozenset(names if len(names) > _displaced.FEW else ())
 
+    @property
+    def breaking(self) -> frozenset[str]:
+        """Names of displacements that break the symmetry of the first places, which some of them may have."""
+        return frozenset(self._freedom.names if self.moves in ("atoms", "modes") else ())
+
     def summary(self) -> tuple[str, ...]:
         """Return how far atoms moved, and what bonds became of it."""
         return () if self.moves is None else _displaced.summary(self.particle, self.displaced, self.network)

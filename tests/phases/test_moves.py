@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.model import serial
+from pdfkit.model import GeometryRestraint, serial
 
 R = np.arange(1.0, 15.0, 0.1)
 XRAY = pk.Instrument(probe="X", qmin=0.6, qmax=15.0, qdamp=0.03)
@@ -117,3 +117,35 @@ def test_old_files_have_no_displacements() -> None:
     old = text.replace(', "moves": null, "amplitudes": []', "")
     assert old != text
     assert serial.loads(old).amplitudes == ()
+
+
+def test_atoms_on_top_of_each_other_are_named() -> None:
+    cluster = moving().phases[0]
+    step = cluster.particle.xyz[1] - cluster.particle.xyz[0]
+    on_top = cluster.with_values({f"{cluster._freedom.names[k]}": 0.9 * step[k] for k in range(3)})
+    assert any("nearer than atoms can be" in line for line in on_top.summary())
+    assert not any("nearer than atoms can be" in line for line in cluster.summary())
+
+
+@pytest.mark.parametrize("restrained", [False, True])
+def test_displacements_that_break_the_symmetry_leave_zero(restrained: bool) -> None:
+    """At 0 the slope along them vanishes: a fit that begins there would end there."""
+    still = pk.Cluster(PARTICLE, "c", Uiso=0.01, moves="modes")
+    model = pk.Model(still, XRAY)
+    data = model.with_values({"c.T2_1a": 0.15})(R)
+    kept = [GeometryRestraint("c", bonds=0.2, angles=20, displacement=0.5)] if restrained else []
+    result = pk.fit(model, data, free=["T2_1*"], restraints=kept, search="plain")
+    assert result.rw < 0.01
+    size = np.sqrt(sum(result.params[f"c.T2_1{k}"].value ** 2 for k in "abc"))
+    assert size == pytest.approx(0.15, abs=0.01)
+    assert result.params["c.T2_1a"].init_value == 0.0
+
+
+def test_many_that_are_held_have_one_sentence() -> None:
+    model = moving()
+    data = model(R)
+    start = pk.Model(pk.Cluster(PARTICLE, "c", Uiso=0.01, moves="atoms"), XRAY)
+    result = pk.fit(start, data, free=["x", "y", "z"], search="plain", settings=pk.FitSettings(max_nfev=2))
+    held = [text for text in result.remarks if "nothing that is fitted determines" in text]
+    assert len(held) == 1
+    assert "GeometryRestraint" in held[0]
