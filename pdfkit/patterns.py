@@ -455,7 +455,7 @@ def _line(Q: Array, I: Array, error: Array | None, count: int) -> GuinierFit:
 def write_pattern(path: AnyPath, pattern: Pattern) -> Path:
     """Write a pattern as columns: two_theta (degrees), Q (Å⁻¹) and intensity, or Q and intensity; return the path.
 
-    `read_columns` reads them back. Raises WriteError when the file cannot be written.
+    `read_columns` and `read_intensity` read them back. Raises WriteError when the file cannot be written.
 
     Example
     -------
@@ -474,5 +474,7 @@ def write_pattern(path: AnyPath, pattern: Pattern) -> Path:
     if pattern.two_theta is not None:
         lines.append(f"wavelength = {pattern.wavelength:.10g}")
         names, columns = ["two_theta", *names], [pattern.two_theta, *columns]
+    else:
+        lines.append("q_unit = A-1")
     write_columns(path, names, columns, lines)
     return Path(path)

@@ -152,7 +152,8 @@ def _number(total: float, kind: Ligand, core: Particle) -> int:
     if number < 0 or not math.isclose(number, round(number), abs_tol=1e-6):
         raise PdfkitError(
             f"the core {name} has the charge {total:+g}, which {kind.name} ({kind.charge:+d}) cannot balance: "
-            "choose another ligand, or say how many (count=)"
+            f"{'it has anions in excess, which take H' if total < 0 else 'choose another ligand'}; or say how many "
+            "from Python (count=)"
         )
     return round(number)
 

@@ -138,7 +138,8 @@ def ligand_of(given: Any, *, charge: int | None = None, anchors: Sequence[int] |
 def _named(name: str) -> Ligand:
     if name not in NAMES:
         raise PdfkitError(
-            f"ligand {name[:40]!r} is not known: the nearest are {nearest(name, NAMES)}; or give an ase.Atoms"
+            f"ligand {name[:40]!r} is not known (the nearest are {nearest(name, NAMES)}): choose one of "
+            f"{', '.join(NAMES)}, or give an ase.Atoms from Python"
         )
     if name in ("Cl", "H"):
         return Ligand(name, (name,), np.zeros((1, 3)), (0,), -1)

@@ -167,11 +167,10 @@ def _one(table: Table, hint: Hint, weak: Sequence[Hint], evidence: Evidence) -> 
         text = f"{hint.source} says that the first column is {SPOKEN[hint.unit]}, but then {against}"
         known = f"check the wavelength, {evidence.wavelength:g} Å, or " if angles and evidence.wavelength else ""
         raise ReadError(evidence.path, f"{text}: {known}{ASK}")
-    return Axis(
-        hint.unit,
-        f"{hint.source} says so",
-        (f"{hint.source} says {SPOKEN[hint.unit]}, but then {against}: check the unit",),
-    )
+    text = f"{hint.source} says {SPOKEN[hint.unit]}, but then {against}: check the unit"
+    if hint.unit in ("A-1", "nm-1") and evidence.ends(hint.unit)[1] < _SHORTEST:
+        text = f"{hint.source} says {SPOKEN[hint.unit]}, and {against}: these are small angles, or the unit is another"
+    return Axis(hint.unit, f"{hint.source} says so", (text,))
 
 
 def _fits(evidence: Evidence, unit: str) -> bool:

@@ -133,7 +133,7 @@ UNITS = ("auto", *_axis_names.UNITS)
 # What columns beside the first are called (normalised labels): intensities, and what they are not.
 _NAMES = (
     ("I", r"i|iq|iobs|yobs|obs|i?raw|int|intens\w*|counts?|countss|cps|signal|data|y|f|meas\w*|net|mean|avg|intobs"),
-    ("no", r"calc|icalc|ycalc|fit|bkg|ybkg|background|diff\w*|time\w*|step\w*|weight|w|monitor|d|dspac\w*|q|dq|dx|"
+    ("no", r"calc|icalc|ycalc|fit|bkg|ybkg|background|i?diff\w*|time\w*|step\w*|weight|w|monitor|d|dspac\w*|q|dq|dx|"
            r"2?th\w*|2?tth|2?theta|angle|twotheta|r|sigma|esd|err\w*|e|di|std\w*|mask|n|npts|pixels?|norm|number|index"),
 )  # fmt: skip
 

@@ -36,17 +36,18 @@ def _curves(ax: Any, x: Any, one: PatternFit) -> None:
 
 def _small_angles(ax: Any, one: PatternFit) -> None:
     _curves(ax, one.data.Q, one)
-    set_frame(ax, r"$Q$ (Å$^{-1}$)", "$I$", (float(one.data.Q[0]), float(one.data.Q[-1])))
+    seen = np.concatenate([one.data.I, one.calc])
+    if (seen > 0).all():
+        ax.set_yscale("log")
+        ax.set_ylim(0.7 * seen.min(), 1.4 * seen.max())
+    # Before the frame, whose labels have the power of ten of a linear axis.
     ax.set_xscale("log")
+    set_frame(ax, r"$Q$ (Å$^{-1}$)", "$I$", (float(one.data.Q[0]), float(one.data.Q[-1])))
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     ax.xaxis.set_minor_formatter(NullFormatter())
-    seen = np.concatenate([one.data.I, one.calc])
-    if (seen > 0).all():
-        ax.set_yscale("log")
-        ax.set_ylim(0.7 * seen.min(), 1.4 * seen.max())
     add_legend(ax, one.name)
 
 

@@ -92,6 +92,7 @@ def _pattern_header(result: FitResult, one: PatternFit) -> list[str]:
         f"fit of I(Q) by pdfkit {version('pdfkit-scattering')}",
         f"data = {one.data.name or one.name}",
         f"probe = {one.measured.probe}",
+        "q_unit = A-1",
         *([] if wavelength is None else [f"wavelength = {wavelength!r}"]),
         f"rw = {one.rw:.6g}",
         f"reduced_chi2 = {one.reduced_chi2:.6g}",

@@ -141,7 +141,7 @@ def _decided(ranking: Ranking, contenders: Sequence[_Contender], cases: int, rng
         right=_right(share, [one.row.family for one in contenders], truth),
         first=float((share.argmax(axis=1) == truth).mean()),
         size=float(inside.sum(axis=1).mean()),
-        displacement=float(math.sqrt((sizes**2).mean())),
+        displacement=float(sizes.mean()),
     )
 
 

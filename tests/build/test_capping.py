@@ -211,6 +211,7 @@ def test_ligands_count_in_patterns(small: pk.Particle) -> None:
 def test_refusals_name_the_reason(small: pk.Particle) -> None:
     for ligand, options, words in (
         ("olate", {}, "nearest are oleate"),
+        ("chloride", {}, "choose one of formate, .*, Cl, H, water"),
         ("water", {}, "has no charge"),
         ("acetate", {"count": 60}, "lacks 40 bonds"),
         (3, {}, "type int"),
@@ -219,7 +220,7 @@ def test_refusals_name_the_reason(small: pk.Particle) -> None:
             pk.build.cap(small, ligand, **options)
     with pytest.raises(PdfkitError, match=r'charge=\{"Fe": 2\}'):
         pk.build.cap(pk.Particle.of(["Fe", "S"], [[0, 0, 0], [2.3, 0, 0]]), "Cl")
-    with pytest.raises(PdfkitError, match="cannot balance"):
+    with pytest.raises(PdfkitError, match="cannot balance: it has anions in excess, which take H"):
         pk.build.cap(pk.build.tetrahedron("CdSe_zincblende", 3, terminated="anion"), "acetate")
     salt = pk.build.sphere("NaCl", 12)
     with pytest.raises(StructureError, match="no network"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pdfkit as pk
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
 from pdfkit.fitting.projection import PatternSet, band_of
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model import noise
@@ -211,8 +211,11 @@ def test_saved_and_written_and_drawn(tmp_path: Path) -> None:
     assert names[:3] == ("Q", "two_theta", "Iobs")
     assert values.shape[0] == len(result.patterns[1].data)
     assert header["wavelength"] == "1.5406"
+    with pytest.warns(PdfkitWarning, match="these are small angles"):
+        np.testing.assert_allclose(pk.read_intensity(files[1]).I, result.patterns[0].data.I)
     figure = pk.plot.fit(result, tmp_path / "joint.png")
     assert [axes.get_xscale() for axes in figure.axes] == ["linear", "log", "linear"]
+    assert figure.axes[1].get_ylabel() == "$I$"
     plain = result.to_dict()["patterns"]
     assert [one["name"] for one in plain] == ["saxs", "xrd"]
     text = str(result)

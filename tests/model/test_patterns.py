@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from matplotlib.figure import Figure
 
 import pdfkit as pk
 from pdfkit.cli.clusters import pattern as pattern_command
+from pdfkit.errors import PdfkitWarning
 from pdfkit.io.xyz import clusters
 from pdfkit.plot import clusters as plot_clusters
 from pdfkit.scattering import form_factor
@@ -292,6 +294,9 @@ def test_files_are_read_back(tmp_path: Path) -> None:
             np.testing.assert_array_equal(column, getattr(pattern, name))
         assert header["probe"] == "X"
         assert ("wavelength" in header) == (len(names) == 3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PdfkitWarning)
+            np.testing.assert_allclose(pk.read_intensity(path).Q, pattern.Q)
 
 
 def test_figures(tmp_path: Path) -> None:
