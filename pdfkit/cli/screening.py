@@ -188,7 +188,7 @@ def run_screen(
 
 def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the patterns beside G(r), by name, and what of their own is fitted."""
-    from pdfkit.io.intensity import read_intensity
+    from pdfkit.io.intensity import read_intensity, read_small_angles
     from pdfkit.model.measured import Powder, SmallAngle
 
     about = (("saxs_unit", "saxs"), ("packing", "saxs"), ("wavelength", "xrd"), ("polarisation", "xrd"))
@@ -201,7 +201,7 @@ def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
     if "saxs" in given:
         told = _among(given, "packing")
         told |= {"reach": PACKED} if told.get("packing", "none") != "none" else {}
-        data = read_intensity(given["saxs"], unit=given.get("saxs_unit", "auto"))
+        data = read_small_angles(given["saxs"], unit=given.get("saxs_unit", "auto"))
         out["saxs"] = SmallAngle(data, **told)
     if "xrd" in given:
         data = read_intensity(given["xrd"], **_among(given, "wavelength"))

@@ -64,7 +64,7 @@ def sizes_at(residuals: Residuals, outcome: Outcome) -> list[float]:
         plain = s.resized(1.0)
         chi2 = float((plain.rows(G, G[None][:0])[-1] ** 2).sum()) / s.count
         chi2 *= residuals.independent / residuals.freedom
-        held = s.has_errors and chi2 <= WITHIN
+        held = (s.given or s).has_errors and chi2 <= WITHIN  # a spectrum that its residual has is no error of the data
         out.append(1.0 if held else math.sqrt(max(chi2, 1e-20)))
     return out
 

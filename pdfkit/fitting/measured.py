@@ -124,9 +124,12 @@ class Dataset:
 
     def with_noise(self, noise: NoiseSpectrum) -> Dataset:
         """Return the data set with a spectrum of its noise, and weighed by it if it is one."""
-        given, posed = self.given or self, replace(self.posed, noise=noise, size=1.0)
+        size = 1.0 if noise.weighs else self.posed.size
+        given, posed = self.given or self, replace(self.posed, noise=noise, size=size)
         # Errors of the data that are not believed weigh no points either.
         alike = given.whiten if noise.shaped else given.alike()
+        if alike is not None and size != 1.0:
+            alike = replace(alike, matrix=alike.matrix / size)
         whiten = spectral(self.data, self.model.instrument, noise) if noise.weighs else alike
         return replace(self, posed=posed, whiten=whiten, source="dG" if noise.shaped else "spectrum", given=given)
 

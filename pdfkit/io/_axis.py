@@ -27,6 +27,7 @@ FACTORS = {"A-1": 1.0, "nm-1": 0.1, "1/d": 2 * math.pi, "sin(theta)/lambda": 4 *
 # Å⁻¹: no usual X-ray source reaches the first, no neutron diffractometer the second.
 _Q_LIMITS = {"X": 45.0, "N": 100.0}
 _LOWEST_PEAK, _HIGHEST_PEAK, _SHORTEST = 0.3, 8.0, 3.0  # Å⁻¹
+SMALL = "these are small angles, or the unit is another"
 _DENSEST = 5.0  # Å⁻¹: where the axis is only assumed, no first peak may be above it
 
 
@@ -169,7 +170,7 @@ def _one(table: Table, hint: Hint, weak: Sequence[Hint], evidence: Evidence) -> 
         raise ReadError(evidence.path, f"{text}: {known}{ASK}")
     text = f"{hint.source} says {SPOKEN[hint.unit]}, but then {against}: check the unit"
     if hint.unit in ("A-1", "nm-1") and evidence.ends(hint.unit)[1] < _SHORTEST:
-        text = f"{hint.source} says {SPOKEN[hint.unit]}, and {against}: these are small angles, or the unit is another"
+        text = f"{hint.source} says {SPOKEN[hint.unit]}, and {against}: {SMALL}"
     return Axis(hint.unit, f"{hint.source} says so", (text,))
 
 

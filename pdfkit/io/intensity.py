@@ -195,6 +195,27 @@ def read_intensity(
     return pattern
 
 
+def read_small_angles(path: AnyPath, unit: str = "auto", wavelength: float | None = None) -> Intensity:
+    """Return small-angle scattering from a file; as `read_intensity`, but where Q may end and peaks may lie says nothing.
+
+    Raises ReadError where neither `unit` nor the file says whether Q is in Å⁻¹ or nm⁻¹: both are usual.
+    """
+    _checks.choice("unit", unit, UNITS)
+    table = read_table(path)
+    with _header.as_read_errors(path):
+        facts = _header.Facts(table)
+        if unit == "auto" and all(hint.unit == "Q" for hint in _axis_names.said(table, facts)):
+            raise table.error(
+                f"nothing says whether Q, {table.data[0, 0]:g} to {table.data[-1, 0]:g}, is in Å⁻¹ or nm⁻¹, and small "
+                "angles are told in both: say A-1 or nm-1 (--saxs-unit, or unit in a recipe)"
+            )
+        pattern = _read(table, unit, wavelength, 0.0)
+    pattern = replace(pattern, remarks=tuple(text for text in pattern.remarks if _axis.SMALL not in text))
+    for text in pattern.remarks:
+        remark(f"{path}: {text}", stacklevel=2)
+    return pattern
+
+
 def _read(table: Table, unit: str, given: float | None, zero: float) -> Intensity:
     facts = _header.Facts(table)
     header = _header.collect(table.header)

@@ -130,11 +130,11 @@ class PatternEntry:
 
     def read_for(self, phases: Sequence[Any]) -> MeasuredPattern:
         """Return the pattern. ReadError or PdfkitError when it cannot be had, or not be fitted with these phases."""
-        from pdfkit.io.intensity import read_intensity
+        from pdfkit.io.intensity import read_intensity, read_small_angles
         from pdfkit.model.measured import Powder, SmallAngle
         from pdfkit.model.pattern import PatternModel
 
-        data = read_intensity(_there(self.file), **self.reader)
+        data = (read_small_angles if self.kind == "saxs" else read_intensity)(_there(self.file), **self.reader)
         data = replace(data, probe=self.probe or data.probe).crop(self.qmin, self.qmax)
         made = (SmallAngle if self.kind == "saxs" else Powder)(data, **self.options)
         PatternModel(tuple(phases), made, {})

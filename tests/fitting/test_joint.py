@@ -222,3 +222,18 @@ def test_saved_and_written_and_drawn(tmp_path: Path) -> None:
     assert "patterns beside G(r): each weighs by its own noise" in text
     assert "hard-spheres of one size" in text
     assert list(result.patterns[0].to_dataframe()) == ["Q", "Iobs", "Icalc", "Idiff", "background", "dI"]
+
+
+@pytest.mark.parametrize("errors", [True, False])
+def test_misfit_of_the_pdf_that_is_no_noise_keeps_its_size(errors: bool) -> None:
+    """Points of G(r) are weighed alike then, and by as much as they are missed: not with errors of 1 Å⁻²."""
+    data = measured(3, errors=errors)
+    pdf = data["pdf"]
+    assert isinstance(pdf, pk.PDF)
+    wrong = pdf.G + 0.4 * np.exp(-(((pdf.r - 3) / 0.6) ** 2)) * np.cos(6 * pdf.r)
+    data = {"pdf": pk.PDF(pdf.r, wrong, pdf.dG, instrument=pdf.instrument), "saxs": data["saxs"]}
+    alone = pk.fit(START, data["pdf"], free=FREE[:4], **RANGE)
+    result = pk.fit(START, data, free=FREE[:6], **RANGE)
+    assert any("more than noise" in text for text in result.remarks), result.remarks
+    assert result.rw == pytest.approx(alone.rw, rel=0.01)
+    assert result.datasets[0].size == pytest.approx(3.36 if errors else 0.0672, rel=0.02)
