@@ -196,7 +196,7 @@ def read_intensity(
 
 
 def read_small_angles(path: AnyPath, unit: str = "auto", wavelength: float | None = None) -> Intensity:
-    """Return small-angle scattering from a file; as `read_intensity`, but where Q may end and peaks may lie says nothing.
+    """Return small-angle scattering from a file, as `read_intensity`, but its low Q is nothing to be remarked.
 
     Raises ReadError where neither `unit` nor the file says whether Q is in Å⁻¹ or nm⁻¹: both are usual.
     """

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 import pdfkit as pk
 from pdfkit.cli.clusters import pattern as pattern_command
-from pdfkit.errors import PdfkitWarning
+from pdfkit.errors import PdfkitWarning, ReadError
+from pdfkit.io.intensity import read_small_angles
 from pdfkit.io.xyz import clusters
 from pdfkit.plot import clusters as plot_clusters
 from pdfkit.scattering import form_factor
@@ -297,6 +298,18 @@ def test_files_are_read_back(tmp_path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PdfkitWarning)
             np.testing.assert_allclose(pk.read_intensity(path).Q, pattern.Q)
+
+
+def test_small_angles_say_their_unit(tmp_path: Path) -> None:
+    Q = np.linspace(0.05, 0.6, 40)
+    I = pk.saxs(SMALL, Q).intensity
+    said, bare = tmp_path / "said.dat", tmp_path / "bare.dat"
+    pk.io.write_columns(said, ["Q(1/A)", "I"], [Q, I])
+    pk.io.write_columns(bare, ["q", "I"], [10 * Q, I])
+    assert read_small_angles(said).remarks == ()
+    with pytest.raises(ReadError, match="Å⁻¹ or nm⁻¹"):
+        read_small_angles(bare)
+    np.testing.assert_allclose(read_small_angles(bare, "nm-1").Q, Q)
 
 
 def test_figures(tmp_path: Path) -> None:
