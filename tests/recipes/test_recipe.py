@@ -229,7 +229,7 @@ def test_the_commented_keys_of_the_template_are_true_too(tmp_path: Path) -> None
     text = "\n".join(line.removeprefix("#") if line.startswith(("#     {", "# ]")) else line for line in opened)
     text = text.replace("\n ]", "\n]").replace("anisotropic = true", "")
     recipe = load_recipe(written(tmp_path, text))
-    assert len(recipe.restraints) == 4
+    assert len(recipe.restraints) == 5
     assert (recipe.prefix, recipe.out, recipe.max_nfev) == ("run1-", tmp_path / "results", 100)
     assert recipe.data[0].instrument == {"window_width": 0.5, "scattering": "q-dependent", "anomalous": True}
 
