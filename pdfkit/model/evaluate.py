@@ -39,8 +39,8 @@ from pdfkit.shapes import Bulk, Whole
 
 # How far beyond r (Å) a cluster may reach and still be followed to its end.
 MOST_EXTRA = 100.0
-# Å: steps of the range of ripples that fits compute with, so that models of nearly equal values share their tables.
-RANGES = 1.0
+# Share of the range of ripples that may be missing: 5e-6 of max|G| at the most, for what lies beyond is 3e-3 of it.
+SAME_RANGE = 1e-3
 # Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
@@ -127,16 +127,15 @@ class Evaluator:
     def near(self, values: Array) -> Evaluator:
         """Return the same for values (n,) near these: itself, where its ripples are followed as far as these ask for.
 
-        How far follows from U, cell and damping (`cut.ripple_range`), of the phases that an evaluator was made of, and
-        is rounded up: the next scan of a series, and the next step of a fit, find the tables made.
+        How far follows from U, cell and damping (`cut.ripple_range`), of the phases that an evaluator was made of.
         """
         if not self._terminated:
             return self
         numbers = iter(values.tolist())
         moved = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in self.phases)
         told = replace(self.instrument, qdamp=float(values[QDAMP]), qtail=float(values[QTAIL]))
-        extra = RANGES * math.ceil(_range(moved, told, self._end) / RANGES)
-        if extra == self._extra:
+        extra = _range(moved, told, self._end)
+        if abs(extra - self._extra) <= SAME_RANGE * extra:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
         out._extra = extra
