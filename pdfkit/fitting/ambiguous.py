@@ -44,7 +44,7 @@ def not_told(
     said += [_leave_out(params, name, fits) for name in lost]
     endless = [k for k in known.tolist() if _is_endless(params, names[k], math.sqrt(variance[k]), fits)]
     said += [_leave_out(params, names[k], fits) for k in endless]
-    groups = _groups(covariance, unit, np.setdiff1d(known, endless))
+    groups = _groups(covariance, unit, np.setdiff1d(known, endless), _floating(names, fits))
     if len(groups) > SEVERAL:
         worst = list(dict.fromkeys(names[k] for group in groups for k in group))
         said.append(
@@ -55,9 +55,22 @@ def not_told(
     return (*said, *(_sentence(params, [names[k] for k in one], covariance[np.ix_(one, one)]) for one in groups))
 
 
-def _groups(covariance: Array, unit: Array, some: IntArray) -> list[list[int]]:
+def _floating(names: Sequence[str], fits: Sequence[DatasetFit]) -> Array:
+    """Return combinations (n, m) of parameters that need no word: shifts and turns of clusters whose atoms all move."""
+    out, at = [np.zeros((len(names), 0))], {name: k for k, name in enumerate(names)}
+    for phase in fits[0].model.phases:
+        rows = [at.get(f"{phase.name}.{q.name}") for q in phase.quantities[phase.moving]]
+        if phase.floating.size and None not in rows:
+            out.append(np.zeros((len(names), phase.floating.shape[1])))
+            out[-1][rows] = phase.floating
+    return np.hstack(out)
+
+
+def _groups(covariance: Array, unit: Array, some: IntArray, floating: Array) -> list[list[int]]:
     """Return the parameters of each combination of some of them that is not told, the worst first."""
-    values, vectors = np.linalg.eigh(covariance[np.ix_(some, some)] / np.outer(unit[some], unit[some]))
+    kept = np.eye(some.size) - floating[some] @ floating[some].T
+    scaled = kept @ (covariance[np.ix_(some, some)] / np.outer(unit[some], unit[some])) @ kept
+    values, vectors = np.linalg.eigh(scaled)
     large = [np.abs(vectors[:, k]) for k in np.flatnonzero(values > 1.0)[::-1]]
     return [[int(some[k]) for k in np.argsort(-v) if v[k] > PART * v.max()] for v in large]
 

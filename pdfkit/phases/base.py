@@ -351,6 +351,11 @@ class Phase(ABC):
         """Names of quantities on which G may depend by their squares alone, as long as all of them are 0."""
         return frozenset()
 
+    @property
+    def floating(self) -> Array:
+        """Combinations (k, m) of the k quantities of `moving`, orthonormal, that nothing measured depends on."""
+        return np.zeros((0, 0))
+
     def summary(self) -> tuple[str, ...]:
         """Return lines of a report on what has no line of its own."""
         return ()

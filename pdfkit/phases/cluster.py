@@ -20,7 +20,7 @@ from pdfkit.particles.counting import PairTable
 from pdfkit.particles.particle import RELAXED, Particle
 from pdfkit.phases import _displaced
 from pdfkit.phases._displaced import Freedom, Pairs
-from pdfkit.phases._network import Network
+from pdfkit.phases._network import Network, rigid
 from pdfkit.phases._tables import ENDINGS, Point, Tables, class_names, plain_class, sharpened, stretched
 from pdfkit.phases.base import Broadening, Composition, Displaced, Peaks, Phase, Quantity, displacement, updated
 from pdfkit.shapes import Shape, Sphere, Whole
@@ -242,6 +242,11 @@ class Cluster(Phase):
     def breaking(self) -> frozenset[str]:
         """Names of displacements that break the symmetry of the first places, which some of them may have."""
         return frozenset(self._freedom.names if self.moves in ("atoms", "modes") else ())
+
+    @property
+    def floating(self) -> Array:
+        """Shifts and turns of all atoms together (3n, ≤ 6), where each moves by itself."""
+        return rigid(self.particle.xyz + self.displaced) if self.moves == "atoms" else np.zeros((0, 0))
 
     def summary(self) -> tuple[str, ...]:
         """Return how far atoms moved, and what bonds became of it."""

@@ -10,6 +10,8 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.comparison import _remarks
+from pdfkit.fitting.evidence import Evidence
 from pdfkit.model import EnergyRestraint
 
 ase = pytest.importorskip("ase")
@@ -156,3 +158,10 @@ def test_a_calculator_that_cannot_be_pickled_is_left_behind() -> None:
         back.terms(model(), model().names, model().values, np.eye(model().values.size))
     kept = pickle.loads(pickle.dumps(EnergyRestraint("c", LennardJones(sigma=2.3), 1.0)))
     assert kept.calculator.parameters["sigma"] == 2.3
+
+
+def test_shifts_and_turns_need_no_word() -> None:
+    data = model().with_values({"c.Cu1.x": 0.1})(R)
+    result = pk.fit(model(), data, free=["x", "y", "z"], restraints=[EnergyRestraint("c", EMT(), 10.0)], search="plain")
+    assert not any("do not determine" in text or "do not tell" in text for text in result.remarks)
+    assert any("the same restraint" in text for text in _remarks("moved", result, Evidence(0.0, 0.0, 0.0, 0)))
