@@ -146,8 +146,9 @@ def potential(given: Any) -> Potential:
             raise PdfkitError(
                 f'{given} cannot be used here ({error}): pip install "pdfkit-scattering[relax]", or choose classical'
             ) from None
-    if not hasattr(given, "get_forces") and not hasattr(given, "get_property"):
-        raise PdfkitError(f"{type(given).__name__} is no ASE calculator: give one, or a name ({', '.join(MAKERS)})")
+    if isinstance(given, type) or not (hasattr(given, "get_forces") or hasattr(given, "get_property")):
+        name = given.__name__ if isinstance(given, type) else type(given).__name__
+        raise PdfkitError(f"{name} is no ASE calculator: give one, or a name ({', '.join(MAKERS)})")
     package = type(given).__module__.partition(".")[0]
     return Potential(given, type(given).__name__, f"{package} {_version(package)}".strip())
 

@@ -234,8 +234,16 @@ def _boxed(start: Particle, engine: Any) -> Any:
 def _look(atoms: Any, xyz: Array, shift: Array, free: NDArray[np.bool_], number: int) -> Step:
     """Return energy and forces at a place; those on atoms that stand still are 0."""
     atoms.set_positions(xyz + shift)
-    with quiet():
-        found, energy = atoms.get_forces(), float(atoms.get_potential_energy())
+    try:
+        with quiet():
+            found, energy = atoms.get_forces(), float(atoms.get_potential_energy())
+    except PdfkitError:
+        raise
+    except Exception as error:  # calculators raise whatever comes along
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise PdfkitError(f"the calculator failed in step {number} ({reason}): try it with ase alone") from error
+    if np.shape(found) != xyz.shape:
+        raise PdfkitError(f"the calculator gave forces of shape {np.shape(found)} for {len(xyz)} atoms: correct it")
     forces = np.where(free[:, None], np.asarray(found, dtype=np.float64), 0.0)
     if not (np.isfinite(forces).all() and np.isfinite(energy)):
         raise StructureError(f"step {number}: energy or forces are not finite: are two atoms on top of each other?")

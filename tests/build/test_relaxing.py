@@ -270,3 +270,20 @@ def test_a_journal_goes_on_with_its_own_potential_alone(tmp_path: Path) -> None:
         pk.build.relax(copper, LennardJones(sigma=2.2, epsilon=0.4), **about)
     with pytest.raises(PdfkitError, match="no whole number"):
         pk.build.relax(copper, "classical", steps=2.5)
+
+
+def test_calculators_that_fail_are_named() -> None:
+    from ase.calculators.lj import LennardJones
+
+    class Failing(LennardJones):  # type: ignore[misc]
+        def calculate(self, *_: object, **__: object) -> None:
+            raise RuntimeError("no convergence")
+
+    class Odd(EMT):  # type: ignore[misc]
+        def get_forces(self, *_: object) -> np.ndarray:
+            return np.zeros((2, 3))
+
+    copper = pk.build.sphere("Cu", 6.0)
+    for calculator, words in ((Failing(), "no convergence"), (Odd(), "of shape"), (EMT, "EMT is no ASE calculator")):
+        with pytest.raises(PdfkitError, match=words):
+            pk.build.relax(copper, calculator, steps=2)
