@@ -135,12 +135,23 @@ class SmallAngle(MeasuredPattern):
         _checks.choice("packing", self.packing, PACKINGS)
         for q in self._possible():
             q.sensible(_checks.number(q.name, q.value), q.name)
+        self._refuse_numbers_of_another_packing()
         _checks.number("solvent", self.solvent, low=0.0)
         _checks.number("atomic_volume", self.atomic_volume, low=0.0)
         if self.solvent and not self.atomic_volume:
             raise PdfkitError("a solvent needs atomic_volume, the Å³ that an atom takes in it: 24.8 for CdS, 27.7 CdSe")
         if self.data.Q[0] <= 0:
             raise PdfkitError("Q starts at 0, where Porod's Q⁻⁴ has no value: crop the data")
+
+    def _refuse_numbers_of_another_packing(self) -> None:
+        known = {"hard-spheres": ("radius", "fraction"), "hexagonal": ("spacing", "disorder", "domain")}
+        for packing, names in known.items():
+            for name in names if packing != self.packing else ():
+                if getattr(self, name) != getattr(type(self), name):
+                    raise PdfkitError(
+                        f'{name} = {getattr(self, name)} is of packing="{packing}", and packing is "{self.packing}": '
+                        f'give packing="{packing}", or leave {name} out'
+                    )
 
     def _possible(self) -> tuple[Quantity, ...]:
         own = {

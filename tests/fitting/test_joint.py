@@ -237,3 +237,8 @@ def test_misfit_of_the_pdf_that_is_no_noise_keeps_its_size(errors: bool) -> None
     assert any("more than noise" in text for text in result.remarks), result.remarks
     assert result.rw == pytest.approx(alone.rw, rel=0.01)
     assert result.datasets[0].size == pytest.approx(3.36 if errors else 0.0672, rel=0.02)
+
+
+def test_numbers_of_another_packing_are_refused() -> None:
+    with pytest.raises(PdfkitError, match='spacing = 20 is of packing="hexagonal", and packing is "none"'):
+        pk.patterns.SmallAngle(pk.Intensity(np.linspace(0.03, 0.6, 50), np.ones(50)), spacing=20)
