@@ -145,12 +145,12 @@ class SmallAngle(MeasuredPattern):
 
     def _refuse_numbers_of_another_packing(self) -> None:
         known = {"hard-spheres": ("radius", "fraction"), "hexagonal": ("spacing", "disorder", "domain")}
-        for packing, names in known.items():
-            for name in names if packing != self.packing else ():
+        for other, names in known.items():
+            for name in names if other != self.packing else ():
                 if getattr(self, name) != getattr(type(self), name):
                     raise PdfkitError(
-                        f'{name} = {getattr(self, name)} is of packing="{packing}", and packing is "{self.packing}": '
-                        f'give packing="{packing}", or leave {name} out'
+                        f'{name} = {getattr(self, name)} is of packing="{other}", and packing is "{self.packing}": '
+                        f'give packing="{other}", or leave {name} out'
                     )
 
     def _possible(self) -> tuple[Quantity, ...]:

@@ -31,6 +31,9 @@ BEST = 3
 """Candidates whose fits are drawn and whose parameters are listed."""
 ROWS = 12
 """Rows of the table of evidence."""
+UNITS = {"Uiso": "Å²", "delta1": "Å", "delta2": "Å²", "zero": "°", "fwhm": "°", "qdamp": "Å⁻¹", "qbroad": "Å⁻¹"}
+UNITS |= dict.fromkeys(("radius", "spacing", "disorder", "domain"), "Å")
+"""Units of parameters, by the end of their names."""
 
 # --- What is said ----------------------------------------------------------------------------------------------------
 
@@ -70,7 +73,13 @@ def _parameters(rows: Sequence[RankingRow]) -> tuple[tuple[str, ...], ...]:
     out = [("parameter", *(row.name for row in rows))]
     for name in parameter_names(rows):
         values = [row.values.get(name, (math.nan, math.nan)) for row in rows]
-        out.append((name, *("" if math.isnan(value) else uncertain(value, error) for value, error in values)))
+        unit = UNITS.get(name.rpartition(".")[2])
+        out.append(
+            (
+                f"{name} ({unit})" if unit else name,
+                *("" if math.isnan(value) else uncertain(value, error) for value, error in values),
+            )
+        )
     return tuple(out)
 
 
@@ -88,11 +97,28 @@ def _assumed(ranking: Ranking) -> Iterator[tuple[str, str]]:
     for name in ("start", "ties", "bounds"):
         if given := getattr(fit, name):
             yield name, ", ".join(f"{key} = {value}" for key, value in given.items())
-    noise = {"known": "of the size of the errors of the data", "misfit": "of the size of the best misfit"}
-    yield "noise", noise[ranking.noise]
+    yield "noise", _noise(ranking)
+    yield "atoms", _places(ranking)
     yield "prior", "all candidates alike; parameters flat between their bounds, a scale up to twice its value"
     yield "alike", f"within {ranking.threshold:g} of the best in ln Z (marked *)"
     yield from _composition(ranking.composition)
+
+
+def _noise(ranking: Ranking) -> str:
+    if ranking.noise == "misfit":
+        return "of the size of the best misfit"
+    known = "of the size of the errors of the data"
+    return (
+        known if ranking.noise == "known" else f"{known}; {ranking.noise.replace('misfit of', 'of the best misfit in')}"
+    )
+
+
+def _places(ranking: Ranking) -> str:
+    size = ranking.problem.displacement
+    if size == "none":
+        return "where candidates have them"
+    found = "by as much as the data ask for" if isinstance(size, str) else f"by {size:g} Å rms"
+    return f"displaced {found}, as a part of the noise; curves and parameters are those of undisplaced atoms"
 
 
 def _composition(known: Composition) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ def measured(*, errors: bool = True, wrong: float = 0.0) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("errors", [True, False])
-def test_patterns_add_to_what_tells_candidates_apart(errors: bool) -> None:
+def test_patterns_add_to_what_tells_candidates_apart(errors: bool, tmp_path: Path) -> None:
     data = measured(errors=errors)
     alone, both = pk.screen(CLUSTERS, data["pdf"], rmin=1.8), pk.screen(CLUSTERS, data, rmin=1.8)
     assert both[0].formula == alone[0].formula == "Cd20S10"
@@ -46,6 +46,11 @@ def test_patterns_add_to_what_tells_candidates_apart(errors: bool) -> None:
     assert "χ² saxs" in text
     assert "flat and Porod background" in text
     assert "saxs reduced_chi2" in both.to_dataframe()
+    page = both.report(tmp_path / "report.html").read_text()
+    said = "of the size of the errors of the data"
+    assert (said if errors else f"{said}; of the best misfit in G(r)") in page
+    assert "delta2 (Å²)" in page
+    assert "where candidates have them" in page
 
 
 def test_atoms_are_rigid_beside_patterns() -> None:
