@@ -51,12 +51,17 @@ def named(model: Model, data: Data) -> dict[str, PDF]:
     if isinstance(data, PDF):
         return {"": data}
     given: dict[str, Any] = dict(data) if isinstance(data, Mapping) else _with_names(model, data)
+    if not isinstance(data, Mapping) and any(isinstance(one, Beside) for one in given.values()):
+        raise PdfkitError('patterns need names: give a dict of all data, such as {"pdf": G, "saxs": I}')
     sets: dict[str, PDF] = {name: one for name, one in given.items() if not isinstance(one, Beside)}
     if not sets:
         raise PdfkitError("there are no data to fit: give at least one PDF, beside which patterns can be fitted")
     for name, pdf in sets.items():
         if not isinstance(pdf, PDF):
-            raise PdfkitError(f"data set {name or 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
+            raise PdfkitError(
+                f"data set {name or 1} is of type {type(pdf).__name__}: read G(r) with pdfkit.read_pdf; patterns are "
+                "a pdfkit.Intensity, or a pdfkit.patterns.SmallAngle or Powder of one"
+            )
     return {"": next(iter(sets.values()))} if len(sets) == 1 else sets
 
 

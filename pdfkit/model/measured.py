@@ -27,6 +27,9 @@ POLARISATIONS = ("none", "unpolarised")
 ENDS_OF_SMALL_ANGLES = 2.0
 """Å⁻¹ up to which data without a word count as measured at small angles."""
 
+STARTS_OF_SMALL_ANGLES = 0.6
+"""Å⁻¹ below which powder patterns hardly begin."""
+
 
 Content = tuple[Any, ...]
 
@@ -305,4 +308,6 @@ def taken_for(data: Intensity) -> tuple[MeasuredPattern, str]:
     if data.Q[-1] <= ENDS_OF_SMALL_ANGLES:
         return SmallAngle(data), "taken for small angles without packing (pdfkit.patterns.SmallAngle says otherwise)"
     said = "taken for a powder pattern with a background of degree 5 (pdfkit.patterns.Powder says otherwise)"
+    if data.wavelength is None and data.Q[0] < STARTS_OF_SMALL_ANGLES:
+        said += f"; but Q = {data.Q[0]:.3g} to {data.Q[-1]:.3g} Å⁻¹ may be small angles in nm⁻¹: then divide Q by 10"
     return Powder(data), said

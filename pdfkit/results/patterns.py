@@ -18,6 +18,35 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+TOLD = 2.0
+"""Standard errors by which a scale or a background must differ from 0 to be there at all."""
+BELOW = 0.05
+"""Share of the signal by which a background may be negative without a word."""
+
+
+def _told(pair: tuple[float, float]) -> bool:
+    """Whether a number differs from 0 by more than its error, where that is known."""
+    return not abs(pair[0]) < TOLD * pair[1]
+
+
+def _scales_said(linear: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Say which scales are impossible, and which are 0 within their errors."""
+    out = []
+    for name, (value, error) in linear.items():
+        phase, is_scale = name.removesuffix(".scale"), name.endswith(".scale")
+        if is_scale and value > 0 and not _told((value, error)):
+            out.append(
+                f"the scale of {phase} is 0 within its error, {value:.3g} ± {error:.2g}: background and noise are all "
+                "that these data show, and they say nothing of it"
+            )
+        if is_scale and not value > 0:
+            out.append(
+                f"the scale of {phase} came out as {value:.3g} ± {error:.2g}: these data and "
+                "G(r) contradict each other, or the background takes what the particles are"
+            )
+    return out
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PatternFit(PosedPattern):
     """One pattern after the fit: its data, what particles and background make of it, and how much it weighed.
@@ -81,13 +110,13 @@ class PatternFit(PosedPattern):
     @property
     def remarks(self) -> tuple[str, ...]:
         """What to know before trusting it."""
-        out = [*self.said]
-        for name, (value, error) in self.linear.items():
-            if name.endswith(".scale") and not value > 0:
-                out.append(
-                    f"the scale of {name.removesuffix('.scale')} came out as {value:.3g} ± {error:.2g}: these data and "
-                    "G(r) contradict each other, or the background takes what the particles are"
-                )
+        out = [*self.said, *_scales_said(self.linear)]
+        below = float(np.median(self.background)) if "flat" in self.linear else 0.0
+        if below < -BELOW * float(np.ptp(self.particles.sum(axis=0))) and _told(self.linear["flat"]):
+            out.append(
+                f"the background came out negative ({below:.3g}): too much was taken off these data (solvent, cell), "
+                "or their Q or the size of the particle is wrong"
+            )
         return tuple(f"{self.name}: {text}" for text in out)
 
     def to_dataframe(self) -> DataFrame:

@@ -31,7 +31,7 @@ from pdfkit.fitting.discrepancy import (
 )
 from pdfkit.model.model import Model
 from pdfkit.results.result import FitResult
-from pdfkit.screening.rows import RankingRow, evidence_of
+from pdfkit.screening.rows import RankingRow, evidence_of, followed
 
 if TYPE_CHECKING:
     from pdfkit.screening.ranking import Ranking
@@ -76,8 +76,8 @@ class Certificate:
 
 
 def certified(ranking: Ranking, cases: int, seed: int = 0) -> Certificate | None:
-    """Return the certificate of a ranking; None where fewer than two candidates can be followed."""
-    if ranking.problem.displacement == "none":
+    """Return the certificate of a ranking; None where one cannot be followed, or is alone."""
+    if ranking.problem.displacement == "none" or not followed(ranking.best(len(ranking))):
         return None
     contenders = []
     for row in ranking.best(CONTENDERS, kind="candidate"):

@@ -20,9 +20,9 @@ from pdfkit._table import Section
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import write_text
 from pdfkit.results.report import uncertain
-from pdfkit.screening.rows import RankingRow
+from pdfkit.screening.rows import RankingRow, followed
 from pdfkit.screening.settings import Composition
-from pdfkit.screening.table import head_of, listed_of, parameter_names
+from pdfkit.screening.table import gathered, head_of, listed_of, parameter_names
 
 if TYPE_CHECKING:
     from pdfkit.screening.ranking import Ranking
@@ -115,7 +115,7 @@ def _noise(ranking: Ranking) -> str:
 
 def _places(ranking: Ranking) -> str:
     size = ranking.problem.displacement
-    if size == "none":
+    if size == "none" or not followed(ranking.best(len(ranking))):
         return "where candidates have them"
     found = "by as much as the data ask for" if isinstance(size, str) else f"by {size:g} Å rms"
     return f"displaced {found}, as a part of the noise; curves and parameters are those of undisplaced atoms"
@@ -137,10 +137,6 @@ def _versions() -> str:
     from pdfkit import __version__
 
     return f"pdfkit {__version__}, numpy {numpy.__version__}, scipy {scipy.__version__}"
-
-
-def _remarks(rows: Sequence[RankingRow]) -> tuple[str, ...]:
-    return tuple(f"{row.name}: {text}" for row in rows for text in row.remarks)
 
 
 # --- HTML ------------------------------------------------------------------------------------------------------------
@@ -174,7 +170,7 @@ def page(ranking: Ranking) -> str:
         _table_html("Parameters of the best", _parameters(best)),
         _table_html("What was assumed", (("", ""), *_assumed(ranking)), words=True),
     ]
-    if said := _remarks(best):
+    if said := tuple(gathered(best)):
         parts.append(Section("Remarks", lines=said).html())
     body = "\n".join([*parts, f"<footer><p>{html.escape(_versions())}</p></footer>"])
     title = html.escape(ranking.data.name or "Candidates against G(r)")
@@ -218,7 +214,8 @@ _TEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "Å": r"\AA{}", "Δ": r"$\Delta$", "χ": r"$\chi$",
     "²": r"$^2$", "³": r"$^3$", "⁻¹": r"$^{-1}$", "⁻²": r"$^{-2}$", "±": r"$\pm$", "·": r"$\cdot$", "≤": r"$\le$",
     "≥": r"$\ge$", "×": r"$\times$", "–": "--", "…": r"\ldots{}", "π": r"$\pi$", "½": r"$\frac12$", "<": r"$<$",
-    ">": r"$>$", "σ": r"$\sigma$", "τ": r"$\tau$", "δ": r"$\delta$", "−": r"$-$",
+    ">": r"$>$", "σ": r"$\sigma$", "τ": r"$\tau$", "δ": r"$\delta$", "α": r"$\alpha$",
+    "β": r"$\beta$", "γ": r"$\gamma$", "μ": r"$\mu$", "°": r"$^\circ$", "−": r"$-$",
 }  # fmt: skip
 
 

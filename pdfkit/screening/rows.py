@@ -205,13 +205,12 @@ def noise_of(rows: Iterable[RankingRow], displacement: str | float = "none") -> 
     best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)
     if best <= MISFIT:
         return "known"
-    moved = [row for row in rows if row.moved]
-    if displacement == "none" or not moved:
+    if displacement == "none" or not followed(rows):
         return "misfit"
-    known = np.array([evidence_of(row, "known") for row in moved])
+    known = np.array([evidence_of(row, "known") for row in rows])
     total = {}
-    for noise, odds in (("known", np.zeros(len(moved))), ("misfit", np.array([row.moved["odds"][0] for row in moved]))):
-        both = (known + odds)[:, None] + np.array([row.moved[noise] for row in moved])
+    for noise, odds in (("known", np.zeros(len(rows))), ("misfit", np.array([row.moved["odds"][0] for row in rows]))):
+        both = (known + odds)[:, None] + np.array([row.moved[noise] for row in rows])
         total[noise] = float(over_sizes(np.logaddexp.reduce(both, axis=0), _size(displacement)))
     return max(total, key=lambda noise: total[noise])
 
@@ -225,18 +224,22 @@ def judged_rows(
 ) -> list[RankingRow]:
     """Return fitted rows with ln Z, and the displacement that the data ask for. candidates : see `evidence_of`.
 
-    What displaces no atoms counts the same at every size.
+    Where those of one are not known (of more atoms than `pdfkit.fitting.discrepancy.MOST_ATOMS`), all stay rigid.
     """
     lnz = np.array([evidence_of(row, noise, candidates) for row in rows])
-    if displacement == "none" or not any(row.moved for row in rows):
-        return [replace(row, lnz=float(one)) for row, one in zip(rows, lnz, strict=True)]
-    none = np.zeros(SIZES.size)
-    at = tempered(lnz[:, None] + np.array([row.moved.get(noise, none) for row in rows]))
+    if displacement == "none" or not followed(rows):
+        return [replace(row, lnz=float(one), displacement=NAN) for row, one in zip(rows, lnz, strict=True)]
+    at = tempered(lnz[:, None] + np.array([row.moved[noise] for row in rows]))
     size = _size(displacement)
     found = over_sizes(at, size)
     sizes = probabilities(at) @ SIZES if size is None else np.full(len(rows), size)
     known = zip(rows, found.tolist(), sizes.tolist(), strict=True)
-    return [replace(row, lnz=one, displacement=rms if row.moved else NAN) for row, one, rms in known]
+    return [replace(row, lnz=one, displacement=rms) for row, one, rms in known]
+
+
+def followed(rows: Sequence[RankingRow]) -> bool:
+    """Whether displacements of atoms are known of all rows: else some would be compared with them, some without."""
+    return bool(rows) and all(row.moved for row in rows)
 
 
 def compared(rows: Sequence[RankingRow], threshold: float) -> list[RankingRow]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pdfkit import _table
 from pdfkit._table import WIDTH, Section, aligned, columns_of, shortened, shortlist, wrapped
+from pdfkit.fitting.comparison import MISFIT
+from pdfkit.fitting.discrepancy import MOST_ATOMS
 from pdfkit.screening.rows import RankingRow
 from pdfkit.screening.settings import Composition
 from pdfkit.screening.tasks import independent_points
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from pdfkit.screening.study import Confusion
 
 NAME_WIDTH = 30
+POOR = 0.2
+"""Rw of the best candidate from which a ranking says that the truth may not be among the candidates."""
+MISSED = 5.0
+"""Reduced χ² of a pattern from which it says the same."""
 MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
 COLUMNS = (
     "rank", "name", "kind", "family", "formula", "atoms", "stage", "rw", "chi2", "reduced_chi2", "n_independent",
@@ -62,11 +68,45 @@ def head_of(ranking: Ranking) -> list[str]:
     if alike:
         told = "there is no other" if alike == 1 else f"the data cannot tell these {alike} apart"
         said.append(f"* marks the best and all within {ranking.threshold:g} of it in ln Z: {told}.")
-    lines += textwrap.wrap(" ".join(said), WIDTH)
+    lines += textwrap.wrap(" ".join([*said, *poor_of(ranking)]), WIDTH)
     lines += [
         line for name, one in ranking.patterns.items() for line in textwrap.wrap(f"{name}: {one.assumed}.", WIDTH)
     ]
     return lines
+
+
+def poor_of(ranking: Ranking) -> list[str]:
+    """Say where even the best candidate does not describe the data: a list of such candidates tells nothing else."""
+    fitted = ranking.best(len(ranking))
+    if not fitted:
+        return []
+    out = []
+    best = min(fitted, key=lambda row: row.rw)
+    if best.rw > POOR and not _explained(best):
+        out.append(f"even the best candidate misses G(r) by Rw = {best.rw:.2f}{_stretched(fitted[0])}")
+    for name in ranking.patterns:
+        least = min((_reduced(row, name) for row in fitted), default=math.nan)
+        if least > MISSED:
+            out.append(f"even the best candidate misses {name} by a reduced χ² of {least:.3g}")
+    if not out:
+        return []
+    words = "; ".join(out)
+    return [
+        f"{words[:1].upper()}{words[1:]}: unless noise is that large, the truth is not among the candidates as they "
+        "are. Probabilities and the list compare only these with each other."
+    ]
+
+
+def _stretched(best: RankingRow) -> str:
+    at = [name for name in ("expansion", "a.expansion") if any(f"{name} ended on its" in text for text in best.remarks)]
+    return f", with its {at[0]} on a limit" if at else ""
+
+
+def _explained(row: RankingRow) -> bool:
+    """Whether known errors of G(r) explain what a candidate leaves of it."""
+    if row.beside:
+        return _reduced(row, "") <= MISFIT
+    return row.errors_from in ("cov", "dG") and row.reduced_chi2 <= MISFIT
 
 
 def listed_of(ranking: Ranking) -> list[str]:
@@ -77,14 +117,26 @@ def listed_of(ranking: Ranking) -> list[str]:
     if len(ranking.families) > 1:
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(ranking.families.items())[:4])
         said.append(f"By family (each as likely before, however many it has): {shares}.")
-    if ranking.problem.displacement == "none":
-        said.append("Atoms sit where candidates have them.")
-    elif any(row.moved for row in ranking.rows):
-        size = f"{ranking.displacement:.2f} Å" if ranking.displacement >= 0.005 else "less than 0.01 Å"
-        said.append(f"Atoms may be displaced: the data ask for {size} rms.")
+    said.append(_displacements_of(ranking))
     if ranking.certificate is not None:
         said.append(str(ranking.certificate))
     return textwrap.wrap(" ".join(said), WIDTH)
+
+
+def _displacements_of(ranking: Ranking) -> str:
+    """Say whether atoms may be displaced, by how much, and why not."""
+    still = [row for row in ranking.best(len(ranking)) if not row.moved]
+    if ranking.problem.displacement == "none":
+        return "Atoms sit where candidates have them."
+    if still:
+        several = "it" if len(still) == 1 else f"{len(still)} rows"
+        return (
+            "Atoms sit where candidates have them: displacements cannot be followed "
+            f"in {shortened(still[0].name, NAME_WIDTH)} ({still[0].atoms} atoms; at most {MOST_ATOMS}), and to be fair "
+            f"all stay rigid; screen without {several} to let atoms move."
+        )
+    size = f"{ranking.displacement:.2f} Å" if ranking.displacement >= 0.005 else "less than 0.01 Å"
+    return f"Atoms may be displaced: the data ask for {size} rms."
 
 
 STAGES = {
@@ -165,8 +217,21 @@ def _grid(rows: Sequence[Sequence[str]], words: Collection[int] = (1, 2, 3, 4)) 
 
 
 def _remarks(rows: Iterable[RankingRow]) -> list[str]:
-    lines = [f"{shortened(row.name, NAME_WIDTH)}: {remark}" for row in rows for remark in row.remarks]
-    return _wrapped("remarks", lines)
+    return _wrapped("remarks", gathered(rows))
+
+
+def gathered(rows: Iterable[RankingRow]) -> list[str]:
+    """Return the remarks of rows, what is said of several but once."""
+    names: dict[str, list[str]] = {}
+    for row in rows:
+        for remark in dict.fromkeys(row.remarks):
+            names.setdefault(remark, []).append(shortened(row.name, NAME_WIDTH))
+    return [f"{_counted(some)}: {remark}" for remark, some in names.items()]
+
+
+def _counted(names: Sequence[str], most: int = 3) -> str:
+    more = len(names) - most
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:most])} and {more} more"
 
 
 def _failures(ranking: Ranking, most: int = 10) -> list[str]:

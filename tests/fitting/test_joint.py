@@ -13,6 +13,7 @@ from pdfkit.fitting.projection import PatternSet, band_of
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model import noise
 from pdfkit.model.mapping import ParameterMap
+from pdfkit.model.measured import taken_for
 from pdfkit.model.packing import hard_spheres
 
 START = pk.Model(
@@ -159,7 +160,7 @@ def test_refit_and_weights_know_the_patterns() -> None:
         ({"pdf": None}, "at least one PDF"),
         ({"c": pk.Intensity(np.linspace(1, 6, 50), np.ones(50))}, "name of a phase"),
         ({"xrd": pk.Intensity(np.linspace(1, 6, 50), np.ones(50))}, "too few to tell their errors"),
-        ({"xrd": 7}, "read it with pdfkit.read_pdf"),
+        ({"xrd": 7}, "with pdfkit.read_pdf; patterns are a pdfkit.Intensity"),
     ],
 )
 def test_what_cannot_be_fitted_is_refused(change: dict[str, object], words: str) -> None:
@@ -242,3 +243,34 @@ def test_misfit_of_the_pdf_that_is_no_noise_keeps_its_size(errors: bool) -> None
 def test_numbers_of_another_packing_are_refused() -> None:
     with pytest.raises(PdfkitError, match='spacing = 20 is of packing="hexagonal", and packing is "none"'):
         pk.patterns.SmallAngle(pk.Intensity(np.linspace(0.03, 0.6, 50), np.ones(50)), spacing=20)
+
+
+def test_patterns_in_a_list_have_no_names() -> None:
+    data = measured(0)
+    with pytest.raises(PdfkitError, match="patterns need names: give a dict"):
+        pk.fit(START, [data["pdf"], data["saxs"]], free=["scale"])
+
+
+def test_what_says_nothing_of_the_particle_and_what_too_much_was_taken_off_is_said() -> None:
+    low, saxs, _, _ = curves()
+    pdf, rng = measured(0)["pdf"], np.random.default_rng(4)
+    for I, dI, words in (
+        (np.full(low.size, 5.0), np.full(low.size, 0.05), "saxs: the scale of c is 0 within its error"),
+        (saxs - 0.5 * saxs.max(), 0.01 * saxs, "saxs: the background came out negative"),
+    ):
+        data = {
+            "pdf": pdf,
+            "saxs": pk.patterns.SmallAngle(pk.Intensity(low, I + dI * rng.standard_normal(low.size), dI)),
+        }
+        result = pk.fit(START, data, free=["scale", "expansion"], search="plain", **RANGE)
+        said = [text for text in result.remarks if "saxs" in text]
+        scale, _ = result.patterns[0].linear["c.scale"]
+        assert any(text.startswith(words) or (scale <= 0 and "came out as" in text) for text in said), said
+
+
+def test_small_angles_in_nm() -> None:
+    low, saxs, _, _ = curves()
+    _, said = taken_for(pk.Intensity(low * 10, saxs))
+    assert "may be small angles in nm⁻¹: then divide Q by 10" in said
+    assert "nm" not in taken_for(pk.Intensity(low * 10, saxs, wavelength=1.5))[1]
+    assert "nm" not in taken_for(pk.Intensity(low, saxs))[1]

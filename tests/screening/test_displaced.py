@@ -270,3 +270,15 @@ def test_a_certificate_without_families_says_nothing_of_them() -> None:
         "Of 200 simulated cases like this one, among the best 5 candidates and with atoms displaced by 0.12 Å, "
         "the list held the truth in 95 %."
     )
+
+
+def test_with_one_of_too_many_atoms_to_follow_all_stay_rigid(ranking: pk.Ranking) -> None:
+    rows = [row for row in ranking if row.stage == "fit"]
+    large = [replace(rows[0], moved={}, atoms=500, name="large"), *rows[1:]]
+    again = judged_rows(large, "misfit", "auto")
+    assert [row.lnz for row in again] == [row.lnz for row in judged_rows(rows, "misfit", "none")]
+    assert all(math.isnan(row.displacement) for row in again if row.name == "large")
+    still = replace(ranking, rows=tuple(large))
+    assert certified(still, 4) is None
+    said = " ".join(str(still).split())
+    assert "cannot be followed in large (500 atoms; at most 400), and to be fair all stay rigid" in said

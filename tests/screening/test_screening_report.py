@@ -6,11 +6,13 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import screens
 
 import pdfkit as pk
 from pdfkit.screening.report import latex, page, tex
+from pdfkit.screening.table import gathered, poor_of
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,7 @@ def test_latex_has_as_many_cells_in_every_row_and_only_plain_letters(ranking: pk
 
 
 def test_letters_of_latex() -> None:
+    assert tex("α-CdS, 2°") == r"$\alpha$-CdS, 2$^\circ$"
     assert tex("U_Cd = 0.02 Å², Q to 15 Å⁻¹") == r"U\_Cd = 0.02 \AA{}$^2$, Q to 15 \AA{}$^{-1}$"
 
 
@@ -67,3 +70,28 @@ def test_reports_are_refused_where_there_is_nothing_or_another_ending(ranking: p
         nothing.report(tmp_path / "report.html")
     assert "Evidence" in page(ranking)
     assert latex(ranking).startswith("% pdfkit")
+
+
+def test_a_ranking_in_which_nothing_fits_says_so() -> None:
+    measured = screens.measurement()
+    wrong = replace(measured, G=np.interp(measured.r * 1.15, measured.r, measured.G))
+    said = " ".join(str(pk.screen(screens.particles()[:2], wrong, **screens.RANGE)).split())
+    assert "Even the best candidate misses G(r) by Rw = 0." in said
+    assert "the truth is not among the candidates as they are" in said
+
+
+def test_a_ranking_in_which_one_fits_does_not(ranking: pk.Ranking) -> None:
+    assert "Even the best" not in str(ranking)
+    assert poor_of(replace(ranking, rows=())) == []
+
+
+def test_no_candidate_describes_a_pattern(ranking: pk.Ranking) -> None:
+    row = replace(ranking.rows[0], rw=0.1, beside={"": (90.0, 60.0, True), "saxs": (700.0, 10.0, True)})
+    said = poor_of(replace(ranking, rows=(row,), patterns={"saxs": None}))  # type: ignore[dict-item]
+    assert said[0].startswith("Even the best candidate misses saxs by a reduced χ² of 70: unless noise")
+
+
+def test_a_remark_of_several_is_said_once(ranking: pk.Ranking) -> None:
+    rows = [replace(ranking[0], name=name, remarks=("alike", "alike")) for name in "abcde"]
+    assert gathered(rows) == ["a, b, c and 2 more: alike"]
+    assert gathered([*rows[:2], replace(rows[0], name="z", remarks=("own",))]) == ["a, b: alike", "z: own"]

@@ -178,7 +178,7 @@ def test_a_list_of_data_works() -> None:
     same = [replace(pdf, name="salt at 300 K") for pdf in named]
     assert [one.name for one in fit(pk.Model(SALT, X), same, free=["scale"]).datasets] == ["data1", "data2"]
     assert [one.name for one in fit(pk.Model(SALT, X), tuple(named[:1]), free=["scale"]).datasets] == [""]
-    for wrong, words in (([], "no data"), ([R], "read it with pdfkit.read_pdf"), (3.0, "data is of type float")):
+    for wrong, words in (([], "no data"), ([R], "read G.r. with pdfkit.read_pdf"), (3.0, "data is of type float")):
         with pytest.raises(pk.PdfkitError, match=words):
             fit(pk.Model(SALT, X), wrong, free=["scale"])  # type: ignore[arg-type]
 
