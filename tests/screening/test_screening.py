@@ -618,7 +618,7 @@ def test_the_command_screens_a_folder_and_goes_on_where_it_stopped(data: pk.PDF,
     found, study, files = screening.run_screen(measured, [str(folder)], **options)
     assert found[0].formula == "Cd35Se20"
     assert study is not None
-    assert [file.name for file in files] == list(screening.NAMES)
+    assert [file.name for file in files] == [name for name in screening.NAMES if "report" not in name]
     assert all(file.stat().st_size for file in files)
     again, _, _ = screening.run_screen(measured, [str(folder)], **options)
     assert screens.numbers(again) == screens.numbers(found)
