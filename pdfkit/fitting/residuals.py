@@ -33,7 +33,7 @@ DESCRIBED = 0.15
 """Rw of start values from which on they are right: cell and scales."""
 BEGUN = 0.03
 """Share of the data that is taken for noise before a fit tells, where restraints tell what data do not."""
-LONGER = 5
+LONGER = 2
 """Times the usual evaluations that a fit gets where restraints tell what data do not: hundreds of places of atoms."""
 ROUNDS = 30
 """So often the size of the noise and the number of parameters that data tell are found from each other."""
