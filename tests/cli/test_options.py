@@ -60,6 +60,7 @@ CALLS = {
     "structures": ("", "structures"),
     "pattern": ("t.xyz --saxs", "rg"),
     "build": ("tetrahedron CdS_zincblende 3 -o t.xyz", "particles"),
+    "relax": ("capped.xyz --with classical -o relaxed.xyz", "relaxed_energy"),
     "screen": ("t.gr t.xyz --workers 1 --qmax 18 --rmax 10 -o screened", "best"),
     "series": ("s.toml --workers 1 -o scans", "scans"),
     "watch": (". s.toml --idle 0.2 -o watched", "scans"),
@@ -81,6 +82,9 @@ def test_every_command_prints_one_json_object_of_one_form(folder: Path) -> None:
                 app.app, ["simulate", *["t.xyz", "--qmin", "0.8", "--qmax", "18", "--rmin", "1.5", "-o", "t.gr"]]
             )
             assert done.exit_code == 0
+        if name == "relax":
+            made = RUNNER.invoke(app.app, "build tetrahedron CdS_zincblende 3 --cap Cl -o capped.xyz".split())
+            assert made.exit_code == 0
         arguments, key = CALLS[name]
         words = [*arguments.split(), *(["two methods"] if name == "verify" else []), "--json"]
         done = RUNNER.invoke(app.app, [name, *words])
@@ -118,6 +122,7 @@ NEEDED = {
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
     "series-view": ["Ni.gr", "Cu.gr", "--reference", "ni=Ni.gr", "--reference", "cu=Cu.gr"],
     "series": ["s.toml"], "watch": [".", "s.toml"], "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "14"],
+    "relax": ["capped.xyz", "--with", "classical"], ("relax", "potential"): ["capped.xyz"],
     ("build", "shell"): ["core-shell", "CdS_zincblende", "12", "20"],
     ("build", "family"): ["candidates", "Cd4S"],
     ("build", "limit"): ["candidates", "Cd4S"],
@@ -128,6 +133,7 @@ ANYTHING = {"dask": "an address, asked of the network"}
 
 def test_every_option_with_a_wrong_value_is_refused_by_its_name(folder: Path) -> None:
     RUNNER.invoke(app.app, ["build", "tetrahedron", "CdS_zincblende", "3", "-o", "t.xyz"])
+    RUNNER.invoke(app.app, ["build", "tetrahedron", "CdS_zincblende", "3", "--cap", "Cl", "-o", "capped.xyz"])
     python = {option.name for _, option in valued()}
     assert len(list(valued())) > 80
     faults = []
