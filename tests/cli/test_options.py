@@ -83,7 +83,8 @@ def test_every_command_prints_one_json_object_of_one_form(folder: Path) -> None:
             )
             assert done.exit_code == 0
         if name == "relax":
-            made = RUNNER.invoke(app.app, "build tetrahedron CdS_zincblende 3 --cap Cl -o capped.xyz".split())
+            words = ["build", "tetrahedron", "CdS_zincblende", "3", "--cap", "Cl", "-o", "capped.xyz"]
+            made = RUNNER.invoke(app.app, words)
             assert made.exit_code == 0
         arguments, key = CALLS[name]
         words = [*arguments.split(), *(["two methods"] if name == "verify" else []), "--json"]
