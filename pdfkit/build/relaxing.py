@@ -80,8 +80,8 @@ def relax(
     >>> relaxed = pk.build.relax(capped, "classical", fmax=0.05)
     >>> relaxed.meta["relaxed_with"], relaxed.meta["relaxed_converged"]
     ('classical', True)
-    >>> print(f"{pk.build.rms_displacement(capped.core, relaxed.core):.1f} Å")
-    0.6 Å
+    >>> 0.2 < pk.build.rms_displacement(capped.core, relaxed.core) < 1.0  # Å; rounding decides which minimum is near
+    True
     """
     from pdfkit.build.potentials import potential
 
