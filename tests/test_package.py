@@ -32,6 +32,7 @@ FLOORS = (
     "screening series verification",
     "plot",
     "recipes projects benchmarking",
+    "live",
     "cli",
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms.split()}

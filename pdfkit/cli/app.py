@@ -22,6 +22,7 @@ from pdfkit.cli import (
     demo,
     fits,
     info,
+    live,
     pictures,
     projects,
     reductions,
@@ -189,7 +190,7 @@ COMMANDS = (
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, clusters.relax, screening.screen, reductions.reduce, fits.compare),
     *(series.series, watching.watch, views.series_view, trajectories.trajectory),
-    *(checks.verify, checks.bench),
+    *(live.live, checks.verify, checks.bench),
 )
 for _one in COMMANDS:
     app.command()(command(_one))

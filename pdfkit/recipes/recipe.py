@@ -217,10 +217,16 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     >>> recipe.free, recipe.data[0].rmax, recipe.phases[0].structure
     (('scale', 'a'), 10.0, 'Ni')
     """
-    source, raw = Source.read(path)
+    return recipe_in(*Source.read(path), Path(path).parent)
+
+
+def recipe_in(source: Source, raw: dict[str, Any], folder: Path, *, whole: bool = True) -> Recipe:
+    """Return the recipe that a text holds, whose paths start at `folder`; raw: what `tomllib` makes of it.
+
+    whole : False lets it be without data, or without phases.
+    """
     top = Table(source, raw, (), "the recipe", KEYS["the recipe"], HOME)
-    folder = Path(path).parent
-    tables = {kind: _tables(top, kind) for kind in ("data", "phase")}
+    tables = {kind: _tables(top, kind) if whole or kind in top else [] for kind in ("data", "phase")}
     series = series_entry(_sub(top, "series"), folder)
     tables["pattern"] = _tables(top, "pattern") if "pattern" in top else []
     data = tuple(data_entry(table, folder, len(tables["data"]) > 1, series) for table in tables["data"])

@@ -129,3 +129,21 @@ def _search(search: str | Mapping[str, Any]) -> str:
         return quoted(search)
     pairs = ((name, list(value) if isinstance(value, tuple | list) else value) for name, value in search.items())
     return f"{{ {', '.join(f'{quoted(name)} = {value}' for name, value in pairs)} }}"
+
+
+def document(tables: Mapping[str, Any]) -> str:
+    """Return the tables of a recipe as TOML: [[data]], [[phase]] and [[pattern]] as lists, others as tables."""
+    lines = [_line(key, value) for key, value in tables.items() if not _is_table(value)]
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            lines += ["", f"[{key}]", *(_line(_key(name), one) for name, one in value.items())]
+        elif _is_table(value):
+            for one in value:
+                lines += ["", f"[[{key}]]", *(_line(_key(name), entry) for name, entry in one.items())]
+    return "\n".join(lines).strip() + "\n"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
+    )
