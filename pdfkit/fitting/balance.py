@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 
-from pdfkit.fitting.measured import Part
 from pdfkit.fitting.minimiser import Outcome, Progress, minimise
+from pdfkit.fitting.parts import Part
 from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.residuals import Residuals
 

@@ -11,8 +11,8 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.datasets import Ends, beyond, ends, in_range, resolved, usable
 from pdfkit.fitting.least_squares import solve
-from pdfkit.fitting.measured import global_quantities
 from pdfkit.fitting.minimiser import Progress
+from pdfkit.fitting.parts import global_quantities
 from pdfkit.fitting.posing import Bounds
 from pdfkit.fitting.starts import Search
 from pdfkit.model.model import Model

@@ -37,7 +37,7 @@ from pdfkit import scattering, transforms
 from pdfkit._checks import Array, IntArray
 from pdfkit._machine import one_thread
 from pdfkit.fitting.evidence import RIDGE, Likelihood
-from pdfkit.fitting.measured import Dataset
+from pdfkit.fitting.parts import Dataset
 from pdfkit.fitting.whitening import Whitening
 from pdfkit.model.model import Model
 from pdfkit.phases.base import Phase

@@ -12,7 +12,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.fitting.bounds import kind_of
-from pdfkit.fitting.measured import global_quantities
+from pdfkit.fitting.parts import global_quantities
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.results.minima import ended, left_out
 

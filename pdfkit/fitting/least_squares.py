@@ -19,8 +19,8 @@ from pdfkit.fitting.assembly import assembled
 from pdfkit.fitting.bounds import at_bounds
 from pdfkit.fitting.datasets import Data, Ends, beside, named, resolved
 from pdfkit.fitting.determined import hold, hold_others
-from pdfkit.fitting.measured import global_quantities
 from pdfkit.fitting.minimiser import NOTHING, TOLERANCE, Outcome, Progress, minimise
+from pdfkit.fitting.parts import global_quantities
 from pdfkit.fitting.posing import Bounds, Posed
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import can_be_estimated, reweighed

@@ -20,7 +20,7 @@ from pdfkit.fitting.datasets import (
     usable,
     weighed,
 )
-from pdfkit.fitting.measured import global_quantities
+from pdfkit.fitting.parts import global_quantities
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters, apply_choices, is_default, make_parameters
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES

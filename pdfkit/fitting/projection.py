@@ -29,7 +29,7 @@ from pdfkit.model.pattern import PatternEvaluator, PatternModel, chebyshev_nodes
 from pdfkit.results.problem import PosedPattern
 
 if TYPE_CHECKING:
-    from pdfkit.fitting.measured import Dataset
+    from pdfkit.fitting.parts import Dataset
 
 SMALLEST = 1e-4
 """Singular value, relative to the largest, of directions that a pattern can have."""
@@ -179,7 +179,7 @@ def _made(measured: MeasuredPattern, sigma: Array, source: str, said: tuple[str,
 
 @dataclass(frozen=True, eq=False)
 class PatternSet:
-    """A pattern ready to be compared with its model, as `pdfkit.fitting.residuals.Dataset` is.
+    """A pattern ready to be compared with its model, as `pdfkit.fitting.parts.Dataset` is.
 
     Its curves are those of every phase at the points of its band, one after the other.
     """

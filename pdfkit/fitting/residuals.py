@@ -12,7 +12,7 @@ import numpy as np
 from pdfkit import _expressions
 from pdfkit._checks import Array
 from pdfkit.errors import ParameterError, PdfkitError
-from pdfkit.fitting.measured import Dataset, Part, global_quantities, prepared_sets
+from pdfkit.fitting.parts import Dataset, Part, global_quantities, prepared_sets
 from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.whitening import shares
 from pdfkit.kernels.linear import triangular_factor

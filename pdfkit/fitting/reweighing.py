@@ -19,7 +19,7 @@ from pdfkit._machine import one_thread
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.basis import Basis, basis_of
 from pdfkit.fitting.diagnosis import Fixed, findings
-from pdfkit.fitting.measured import Dataset
+from pdfkit.fitting.parts import Dataset
 from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.residuals import Curves, Residuals
 from pdfkit.fitting.spectrum import Estimate, Evidence, estimate, inflation, relative_size

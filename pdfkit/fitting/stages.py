@@ -20,8 +20,8 @@ from dataclasses import replace
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.fitting.measured import Dataset
 from pdfkit.fitting.minimiser import Descent, Task, Watch
+from pdfkit.fitting.parts import Dataset
 from pdfkit.fitting.residuals import Residuals, nonnegative
 from pdfkit.fitting.whitening import possible
 

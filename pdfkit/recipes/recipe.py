@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import ParameterError, PdfkitError, ReadError, nearest
-from pdfkit.recipes.measured import DataEntry, PatternEntry, data_entry, pattern_entry
+from pdfkit.recipes.entries import DataEntry, PatternEntry, data_entry, pattern_entry
 from pdfkit.recipes.series import SeriesEntry, series_entry
 from pdfkit.recipes.tables import (
     HOME,
