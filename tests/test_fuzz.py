@@ -16,7 +16,7 @@ TOOL = Path(__file__).with_name("fuzz.py")
 
 
 @pytest.mark.parametrize(
-    "options", [("--count", "1000", "--seed", "3"), ("--count", "300", "--seed", "3", "--meaning")], ids=" ".join
+    "options", [("--count", "400", "--seed", "3"), ("--count", "120", "--seed", "3", "--meaning")], ids=" ".join
 )
 def test_attacks_find_nothing(options: tuple[str, ...]) -> None:
     """Two processes; `python tests/fuzz.py --first N --count 1` with the other options runs a case again."""
