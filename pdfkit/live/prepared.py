@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pdfkit.errors import PdfkitError
 from pdfkit.live.state import State
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array
     from pdfkit.data.curves import PDF
+    from pdfkit.fitting.posing import Posed
     from pdfkit.model.evaluate import Evaluator
     from pdfkit.model.model import Model
     from pdfkit.model.params import Parameters
+    from pdfkit.phases.base import Quantity
+    from pdfkit.recipes.recipe import Recipe
 
-# Where a model without data is drawn, in Å.
-EMPTY = (0.01, 30.0, 0.01)
+# From where and how finely a model without data is drawn, in Å.
+FIRST, STEP = 0.01, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,62 +50,99 @@ class Curves:
         """Rw = √(Σ(G_obs − G_calc)² / ΣG_obs²) in the range of the fit; None where there is nothing to compare."""
         if self.measured is None or self.calculated is None:
             return None
-        here = (self.r >= self.low - 1e-9) & (self.r <= self.high + 1e-9)
-        size = float(np.sum(self.measured[here] ** 2))
-        return float(np.sqrt(np.sum((self.measured - self.calculated)[here] ** 2) / size)) if size else None
+        here = slice(*np.searchsorted(self.r, [self.low - 1e-9, self.high + 1e-9]))
+        seen, gap = self.measured[here], (self.measured - self.calculated)[here]
+        size = float(seen @ seen)
+        return float(np.sqrt(float(gap @ gap) / size)) if size else None
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """What stays while parameters are freed, tied or limited: models and data as read, known by the text they are of.
+
+    evaluators : by data set, made when first asked for.
+    """
+
+    key: str
+    model: Model | None
+    known: Any
+    evaluators: dict[str, Evaluator] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Data sets by name (None where there are none), their models (none without phases), and parameters."""
+    """Data sets by name (None where there are none), their models (none without phases), and parameters.
 
+    folder : where paths of the state begin. begins : Å, where filters of another program begin, by data set. said :
+    remarks on data, limits and ties.
+    """
+
+    folder: Path
+    recipe: Recipe
+    built: Built
     data: Mapping[str, PDF | None]
     models: Mapping[str, Model]
     params: Parameters | None
     ranges: Mapping[str, tuple[float, float]]
+    begins: Mapping[str, float | None] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, state: State, folder: Path) -> Prepared:
-        """Prepare the tables of a state whose paths start at `folder`; raises PdfkitError for what cannot be used."""
-        from pdfkit.data.instrument import Instrument
-        from pdfkit.fitting.least_squares import parameters
-        from pdfkit.model.model import Model
-        from pdfkit.model.params import apply_choices
+    def of(cls, state: State, folder: Path, before: Prepared | None = None) -> Prepared:
+        """Prepare a state whose paths start at `folder`; raises PdfkitError for what cannot be used.
 
-        recipe = _recipe(state, folder)
-        data: dict[str, Any] = {entry.name or "": entry.read() for entry in recipe.data}
-        ranges = {
-            entry.name or "": _range(pdf, entry.rmin, entry.rmax)
-            for entry, pdf in zip(recipe.data, data.values(), strict=True)
-        }
-        if not state.phases:
-            return cls(data, {}, None, ranges)
-        if not data:
-            model = Model([entry.build() for entry in recipe.phases], Instrument(probe="X", qmax=25.0))
-            return cls({"": None}, {"": model}, parameters(model), {"": (0.0, EMPTY[1])})
-        models = recipe.models()
-        model, known = recipe.build()
-        params = parameters(model, known)
-        apply_choices(params, recipe.free, recipe.ties, recipe.bounds)
-        return cls(data, models, params, ranges)
+        before : the state before, from which what is the same is taken.
+        """
+        recipe = recipe_of(state, folder)
+        if not state.data and state.patterns:
+            raise PdfkitError("a pattern is fitted beside G(r): add a file of G(r), too")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks are kept with what they are about
+            built = _built(recipe, state, None if before is None else before.built)
+            if not state.phases:
+                return _of_data(folder, recipe, built)
+            return (_of_fit if state.data else _of_beam)(state, folder, recipe, built)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Full names of all parameters."""
+        return () if self.params is None else tuple(self.params)
+
+    @cached_property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """Quantities by full name."""
+        from pdfkit.fitting.datasets import beside
+        from pdfkit.fitting.measured import global_quantities
+
+        if not self.models or self.built.model is None:
+            return {}
+        patterns = beside(self.built.model, self.built.known)[0] if self.built.known is not None else ()
+        return {q.name: q for q in global_quantities(self.models, patterns)}
 
     def at(self, values: Mapping[str, float]) -> Parameters:
-        """Return the parameters with other values; what is tied follows."""
+        """Return the parameters with other values; what is tied follows, and limits that nobody set make room."""
         assert self.params is not None
         for name, value in values.items():
             if name in self.params and not self.params[name].expr:
-                self.params[name].value = value
+                put(self.params[name], value)
         return self.params
 
     @cached_property
     def grids(self) -> dict[str, Array]:
         """Points r of each data set."""
-        return {name: np.arange(*EMPTY) if pdf is None else np.asarray(pdf.r) for name, pdf in self.data.items()}
+        return {
+            name: np.arange(FIRST, self.ranges[name][1] + STEP / 2, STEP) if pdf is None else np.asarray(pdf.r)
+            for name, pdf in self.data.items()
+        }
 
-    @cached_property
-    def evaluators(self) -> dict[str, Evaluator]:
-        """What computes the model of each data set, ready."""
-        return {name: self.models[name].evaluator(self.grids[name]) for name in self.data if name in self.models}
+    def evaluator(self, name: str) -> Evaluator:
+        """Return what computes the model of a data set."""
+        found = self.built.evaluators
+        if name not in found:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found[name] = self.models[name].evaluator(self.grids[name], self.begins.get(name))
+        return found[name]
 
     def vector(self, name: str) -> Array:
         """Return the values of a data set's model as the parameters are now."""
@@ -108,23 +152,143 @@ class Prepared:
             [params[own if (own := lead + one) in params else one].value for one in self.models[name].names]
         )
 
+    def model(self, name: str, values: Mapping[str, float]) -> Model:
+        """Return the model of a data set with these values."""
+        self.at(values)
+        model = self.models[name]
+        return model.with_values(dict(zip(model.names, self.vector(name).tolist(), strict=True)))
+
     def curves(self, name: str, values: Mapping[str, float]) -> Curves:
         """Return the curves of a data set."""
         pdf, r = self.data[name], self.grids[name]
         calculated = None
-        if name in self.evaluators:
+        if name in self.models:
             self.at(values)
-            calculated, _ = self.evaluators[name](self.vector(name))
+            calculated, _ = self.evaluator(name)(self.vector(name))
         measured = None if pdf is None else np.asarray(pdf.G)
         return Curves(name, r, measured, calculated, *self.ranges[name])
 
 
-def _range(pdf: PDF, low: float | None, high: float | None) -> tuple[float, float]:
-    return float(pdf.r[0]) if low is None else low, float(pdf.r[-1]) if high is None else high
+def put(par: Any, value: float) -> None:
+    """Give a parameter a value; limits that nobody set make room for it."""
+    from pdfkit.model.params import is_default
+
+    if not par.min <= value <= par.max and ((par.user_data or {}).get("roomy") or is_default(par)):
+        par.user_data["roomy"] = True
+        par.set(min=min(par.min, value), max=max(par.max, value))
+    par.value = value
 
 
-def _recipe(state: State, folder: Path) -> Any:
+def recipe_of(state: State, folder: Path) -> Recipe:
+    """Return the recipe that a state is, with start values as in its tables."""
     from pdfkit.recipes.recipe import recipe_in
 
     source = state.source()
     return recipe_in(source, tomllib.loads(source.text), folder, whole=False)
+
+
+# --- what is built --------------------------------------------------------------------------------------------------
+
+_OF_BUILT = ("data", "phase", "pattern")
+
+
+def _built(recipe: Recipe, state: State, before: Built | None) -> Built:
+    """Return models and data of a state; those before where tables and files are the same."""
+    key = _key(recipe, state)
+    if before is not None and before.key == key:
+        return before
+    if not state.phases:
+        return Built(key, None, {entry.name or "": entry.read() for entry in recipe.data})
+    if not state.data:
+        return Built(key, _beamed(state, recipe), None)
+    return Built(key, *recipe.build())
+
+
+def _key(recipe: Recipe, state: State) -> str:
+    """Return what tells models and data from others: what tables say of them, and when their files were changed."""
+    tables = {kind: [dict(one) for one in state.tables.get(kind, ())] for kind in _OF_BUILT}
+    for one in tables["data"]:
+        one.pop("weight", None)
+    files = [(str(file), file.stat().st_mtime_ns) for file in recipe.inputs() if file.is_file()]
+    beam = {} if state.data else state.measured_by
+    return json.dumps([tables, files, recipe.convention, recipe.grid, beam, os.fspath(Path.cwd())])
+
+
+def _beamed(state: State, recipe: Recipe) -> Model:
+    from pdfkit.data.instrument import Instrument
+    from pdfkit.model.model import CONVENTIONS, Model
+
+    about = {key: value for key, value in state.measured_by.items() if key != "rmax"}
+    instrument = CONVENTIONS[recipe.convention].of_data(Instrument(**about))
+    phases = [recipe.at("phase", i, entry.build, "structure") for i, entry in enumerate(recipe.phases)]
+    return Model(phases, instrument, recipe.convention)
+
+
+def _of_data(folder: Path, recipe: Recipe, built: Built) -> Prepared:
+    ranges = {
+        entry.name or "": _range(pdf, entry.rmin, entry.rmax)
+        for entry, pdf in zip(recipe.data, built.known.values(), strict=True)
+    }
+    said = tuple(text for pdf in built.known.values() for text in pdf.remarks)
+    return Prepared(folder, recipe, built, built.known, {}, None, ranges, said=said)
+
+
+def _of_beam(state: State, folder: Path, recipe: Recipe, built: Built) -> Prepared:
+    from pdfkit.model.params import apply_choices
+
+    assert built.model is not None
+    params = _valued(recipe, state, built.model, None)
+    said = apply_choices(params, recipe.free, recipe.ties, recipe.bounds)
+    ranges = {"": (0.0, float(state.measured_by["rmax"]))}
+    return Prepared(folder, recipe, built, {"": None}, {"": built.model}, params, ranges, said=said)
+
+
+def _of_fit(state: State, folder: Path, recipe: Recipe, built: Built) -> Prepared:
+    """Prepare data and phases as a fit takes them."""
+    assert built.model is not None
+    posed = posed_of(recipe, built, _valued(recipe, state, built.model, built.known))
+    sets = {one.name: one for one in posed.problem.datasets}
+    whole = {name: one.whole if one.whole is not None else one.data for name, one in sets.items()}
+    ranges = {name: (float(one.data.r[0]), float(one.data.r[-1])) for name, one in sets.items()}
+    models = {name: one.model for name, one in sets.items()}
+    begins = {name: one.begin for name, one in sets.items()}
+    said = (*(text for pdf in whole.values() for text in pdf.remarks), *posed.said)
+    return Prepared(folder, recipe, built, whole, models, posed.params, ranges, begins, tuple(dict.fromkeys(said)))
+
+
+def posed_of(recipe: Recipe, built: Built, params: Parameters) -> Posed:
+    """Return what the fit of a recipe is asked, from parameters."""
+    from pdfkit.fitting.posing import Posed
+    from pdfkit.recipes.stages import ranges, settings_of
+
+    assert built.model is not None
+    return Posed.of(
+        built.model,
+        built.known,
+        **ranges(recipe),
+        free=recipe.free,
+        ties=recipe.ties,
+        bounds=recipe.bounds,
+        params=params,
+        restraints=recipe.restraints,
+        use_errors=recipe.use_errors,
+        settings=settings_of(recipe, recipe.noise),
+    )
+
+
+def _valued(recipe: Recipe, state: State, model: Model, known: Any) -> Parameters:
+    """Return the parameters of a state, its variables with them, at its values."""
+    from pdfkit.fitting.least_squares import parameters
+    from pdfkit.recipes.recipe import with_variables
+
+    of = ("",) if known is None else known
+    params = with_variables(recipe, model, of)
+    params = parameters(model, of) if params is None else params
+    for name, value in state.values.items():
+        if name in params:
+            put(params[name], value)
+    return params
+
+
+def _range(pdf: PDF, low: float | None, high: float | None) -> tuple[float, float]:
+    return float(pdf.r[0]) if low is None else low, float(pdf.r[-1]) if high is None else high

@@ -28,8 +28,10 @@ class Inputs:
     units: dict[Path, str]
 
 
-def inputs(files: Iterable[str | Path], **options: Any) -> Inputs:
+def inputs(files: Iterable[str | Path], *, whole: bool = True, **options: Any) -> Inputs:
     """Return data and structures among files, in any order. options : of `read_pdf`, for what headers do not say.
+
+    whole : False lets there be data alone, or structures alone.
 
     Raises PdfkitError where one is neither, where one is given twice, or where there are no data or no structure;
     ReadError for what cannot be read.
@@ -44,7 +46,8 @@ def inputs(files: Iterable[str | Path], **options: Any) -> Inputs:
             structures[word] = phase_from_file(word)
         else:
             data[Path(word)], units[Path(word)] = _data(Path(word), options)
-    _refuse_incomplete(data, structures)
+    if whole:
+        _refuse_incomplete(data, structures)
     _refuse_twins(structures)
     return Inputs(data, structures, units)
 

@@ -168,12 +168,10 @@ def _phases(given: Inputs, wishes: Wishes) -> tuple[tuple[PhaseEntry, ...], dict
     said: list[str] = []
     taken = {plain_word(path.stem) for path in given.data} if len(given.data) > 1 else set()
     for word, phase in structures.items():
-        name = _own_name(plain_word(Path(word).stem), {*taken, *(entry.name for entry in entries)})
-        options, text = _symmetry(phase)
-        options |= _molecules(phase, wishes)
+        name = own_name(plain_word(Path(word).stem), {*taken, *(entry.name for entry in entries)})
+        entry, text = entry_of(word, phase, name, wishes)
         said += [f"{Path(word).name}: {one}" for one in text]
-        entry = PhaseEntry(name, word, Path(), options, {}, "")
-        entries.append(replace(entry, start=_start(entry.build())))
+        entries.append(entry)
         why[name] = "; ".join(text)
     if (wishes.molecules or wishes.rigid) and not any("molecules" in entry.options for entry in entries):
         raise PdfkitError(
@@ -181,6 +179,14 @@ def _phases(given: Inputs, wishes: Wishes) -> tuple[tuple[PhaseEntry, ...], dict
             "that end: leave it out, or name their atoms in a recipe (molecules under phase)"
         )
     return tuple(entries), why, said
+
+
+def entry_of(word: str, phase: Any, name: str, wishes: Wishes) -> tuple[PhaseEntry, list[str]]:
+    """Return a structure as a phase of a recipe, with start values, and what is to be said of its symmetry."""
+    options, text = _symmetry(phase)
+    options |= _molecules(phase, wishes)
+    entry = PhaseEntry(name, word, Path(), options, {}, "")
+    return replace(entry, start=_start(entry.build())), text
 
 
 def _molecules(phase: Any, wishes: Wishes) -> dict[str, Any]:
@@ -213,7 +219,8 @@ def _partner(known: tuple[str, Any]) -> dict[str, Any]:
     )
 
 
-def _own_name(name: str, taken: set[str]) -> str:
+def own_name(name: str, taken: set[str]) -> str:
+    """Return the name, with a number behind it where it is taken."""
     k = 2
     found = name
     while found in taken:
@@ -255,8 +262,8 @@ def _data(given: Inputs, phases: list[Any], wishes: Wishes) -> tuple[tuple[DataP
     names: list[str] = []
     plans = []
     for path, pdf in given.data.items():
-        names.append(_own_name(plain_word(path.stem), set(names)))
-        plan, more = _one(path, names[-1], pdf, phases, wishes)
+        names.append(own_name(plain_word(path.stem), set(names)))
+        plan, more = plan_of(path, names[-1], pdf, phases, wishes)
         unit = given.units.get(path)
         plan = plan.with_value("r_unit", unit, "as the file has it") if unit else plan
         plans.append(plan)
@@ -264,7 +271,8 @@ def _data(given: Inputs, phases: list[Any], wishes: Wishes) -> tuple[tuple[DataP
     return tuple(plans), said
 
 
-def _one(path: Path, name: str, pdf: PDF, phases: list[Any], wishes: Wishes) -> tuple[DataPlan, list[str]]:
+def plan_of(path: Path, name: str, pdf: PDF, phases: list[Any], wishes: Wishes) -> tuple[DataPlan, list[str]]:
+    """Return what is proposed for one data set beside phases, and what is to be said of it."""
     _refuse_nothing(path, pdf)
     own = pdf.instrument
     said = _against(pdf, phases)

@@ -151,9 +151,9 @@ class Recipe:
 
         Raises ReadError for files that cannot be read, RecipeError (with line) for values that do not fit together.
         """
-        read = [self._at("data", i, entry.read, "file") for i, entry in enumerate(self.data)]
-        phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
-        models = [self._at("data", i, partial(self._model, phases, i, pdf.instrument)) for i, pdf in enumerate(read)]
+        read = [self.at("data", i, entry.read, "file") for i, entry in enumerate(self.data)]
+        phases = [self.at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
+        models = [self.at("data", i, partial(self._model, phases, i, pdf.instrument)) for i, pdf in enumerate(read)]
         # A recipe says all there is to say of each of its data sets: nothing of one goes for another.
         told = [one.instrument_used.complete() for one in models]
         read = [replace(pdf, instrument=instrument) for pdf, instrument in zip(read, told, strict=True)]
@@ -161,7 +161,7 @@ class Recipe:
         if len(read) == 1 and not self.patterns:
             return model, read[0]
         found = [partial(entry.read_for, phases) for entry in self.patterns]
-        beside = [self._at("pattern", i, read, "file") for i, read in enumerate(found)]
+        beside = [self.at("pattern", i, read, "file") for i, read in enumerate(found)]
         known = {one.name or "pdf": pdf for one, pdf in zip(self.data, read, strict=True)}
         return model, known | {one.name: pattern for one, pattern in zip(self.patterns, beside, strict=True)}
 
@@ -170,9 +170,9 @@ class Recipe:
 
         The header of a file that is there counts, as in `build`.
         """
-        phases = [self._at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
-        about = [self._at("data", i, entry.expected, "file") for i, entry in enumerate(self.data)]
-        found = [self._at("data", i, partial(self._model, phases, i, one)) for i, one in enumerate(about)]
+        phases = [self.at("phase", i, entry.build, "structure") for i, entry in enumerate(self.phases)]
+        about = [self.at("data", i, entry.expected, "file") for i, entry in enumerate(self.data)]
+        found = [self.at("data", i, partial(self._model, phases, i, one)) for i, one in enumerate(about)]
         return {entry.name: model for entry, model in zip(self.data, found, strict=True)}
 
     def _model(self, phases: Sequence[Any], index: int, instrument: Instrument) -> Model:
@@ -183,7 +183,7 @@ class Recipe:
             instrument = CONVENTIONS[self.convention].of_data(instrument)
         return Model(phases, instrument, self.convention)
 
-    def _at(self, kind: str, index: int, action: Callable[[], Any], usual: str = "") -> Any:
+    def at(self, kind: str, index: int, action: Callable[[], Any], usual: str = "") -> Any:
         """Do something for one table; an error without a file gets the line of its key, or else of the `usual` one."""
         try:
             return action()
@@ -311,7 +311,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
 
     model, data = recipe.build()
     try:
-        begun = prepared(recipe, model, data, _with_variables(recipe, model, data), progress)
+        begun = prepared(recipe, model, data, with_variables(recipe, model, data), progress)
         result = fit(
             model,
             data,
@@ -331,7 +331,7 @@ def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = N
     return replace(result, remarks=tuple(dict.fromkeys([*begun.said, *result.remarks])))
 
 
-def _with_variables(recipe: Recipe, model: Model, data: Any) -> Parameters | None:
+def with_variables(recipe: Recipe, model: Model, data: Any) -> Parameters | None:
     """Return the parameters of the model and the variables of the recipe; None where it has none of its own."""
     from pdfkit.fitting.least_squares import parameters
 

@@ -35,7 +35,7 @@ def recipe_of(plan: Proposal, folder: str | os.PathLike[str], *, here: bool = Fa
     for one in plan.data:
         lines += [*_data(one, folder, several=len(plan.data) > 1), ""]
     for entry in plan.phases:
-        lines += [*_phase(entry, folder, plan.why), ""]
+        lines += [*phase_lines(entry, folder, plan.why), ""]
     lines += _fit(plan)
     lines += ["", "[output]", 'dir = "."'] if here else []
     return sealed("\n".join(lines) + "\n")
@@ -74,8 +74,10 @@ def _value(value: Any) -> str:
         return quoted(value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
-        return "inf" if math.isinf(value) else repr(float(value))
+    if isinstance(value, int):
+        return repr(value)
+    if isinstance(value, float):
+        return f"{'-' * (value < 0)}inf" if math.isinf(value) else repr(float(value))
     if isinstance(value, Mapping):
         return "{ " + ", ".join(f"{_key(key)} = {_value(one)}" for key, one in value.items()) + " }"
     return f"[{', '.join(map(_value, value))}]"
@@ -95,7 +97,8 @@ def _data(one: DataPlan, folder: str | os.PathLike[str], *, several: bool) -> li
     return lines
 
 
-def _phase(entry: PhaseEntry, folder: str | os.PathLike[str], why: Mapping[str, str]) -> list[str]:
+def phase_lines(entry: PhaseEntry, folder: str | os.PathLike[str], why: Mapping[str, str]) -> list[str]:
+    """Return the lines of a [[phase]] table; why : of its structure, by the name of the phase."""
     file = entry.folder / entry.structure
     place = relative(file, folder) if file.is_file() else entry.structure
     lines = ["[[phase]]", _line("name", entry.name), _line("structure", place, why.get(entry.name, ""))]

@@ -1,0 +1,129 @@
+"""Names of parameters where phases and data sets come, go and change theirs: all that refers to them follows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pdfkit import _expressions
+from pdfkit._expressions import matching
+from pdfkit.errors import ParameterError
+from pdfkit.live.state import State
+
+__all__ = ["Renaming"]
+
+_NAME = re.compile(r"[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """Full names before → after, None for those that are gone; `new`: names that had no part in it before."""
+
+    names: Mapping[str, str | None]
+    new: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> list[str]:
+        """All names afterwards."""
+        return [*(name for name in self.names.values() if name), *self.new]
+
+    def of(self, state: State) -> State:
+        """Return the state with values, and all that is said of parameters under [fit], by their new names."""
+        fit = dict(state.fitted)
+        for key, change in (("ties", self._ties), ("bounds", self._keys), ("variables", dict)):
+            if key in fit:
+                fit[key] = change(fit[key])
+        fit["free"] = self._free(fit["free"])
+        if "stage" in fit:
+            fit["stage"] = [self._stage(one) for one in fit["stage"]]
+        if "restraints" in fit:
+            found = (self._restraint(one) for one in fit["restraints"])
+            fit["restraints"] = [one for one in found if one is not None]
+        if isinstance(fit.get("search"), Mapping):
+            fit["search"] = self._search(fit["search"])
+        values = {new: value for name, value in state.values.items() if (new := self.names.get(name, name))}
+        return state.with_fit(**{key: fit.get(key) for key in {*state.fitted, *fit}}).with_values(values)
+
+    def _found(self, pattern: str) -> list[str]:
+        try:
+            return matching(self.names, pattern)
+        except ParameterError:
+            return []
+
+    def pattern(self, pattern: str) -> list[str]:
+        """Return what names the same as a pattern did: itself where it can stay, else the names in full."""
+        found = self._found(pattern)
+        wanted = [new for name in found if (new := self.names[name])]
+        if not found or not wanted:
+            return [] if found else [pattern]
+        try:
+            now = set(matching(self.after, pattern)) - set(self.new)
+        except ParameterError:
+            now = set()
+        whole = pattern in self.names
+        return [pattern] if now == set(wanted) and not whole else wanted
+
+    def _free(self, free: Iterable[str]) -> list[str]:
+        return list(dict.fromkeys(new for one in free for new in self.pattern(one)))
+
+    def _keys(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        return {new: value for one, value in table.items() for new in self.pattern(one)}
+
+    def _ties(self, ties: Mapping[str, Any]) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for name, expression in ties.items():
+            text = self.expression(str(expression), self._found(name)[:1])
+            if text is not None:
+                out |= dict.fromkeys(self.pattern(name), text if isinstance(expression, str) else expression)
+        return out
+
+    def expression(self, text: str, like: Sequence[str] = ()) -> str | None:
+        """Return an expression by the new names; None where one that it needs is gone."""
+        try:
+            used = _expressions.names(text)
+        except ParameterError:
+            return text
+        found = {one: self._of_expression(one, like) for one in used}
+        if None in found.values():
+            return None
+        return _NAME.sub(lambda match: str(found.get(match[0], match[0])), text)
+
+    def _of_expression(self, word: str, like: Sequence[str]) -> str | None:
+        if word in self.names:
+            return self.names[word]
+        found = self._found(word)
+        if not found:
+            return word
+        wanted = [self.names[one] for one in found]
+        if not any(wanted):
+            return None
+        if self.pattern(word) == [word]:
+            return word
+        if len(wanted) == 1:
+            return wanted[0]
+        try:
+            return self.names[_expressions.whole_name(self.names, word, *like)]
+        except ParameterError:
+            return word
+
+    def _stage(self, stage: Mapping[str, Any]) -> dict[str, Any]:
+        return {**stage, **({"free": self._free(_texts(stage["free"]))} if "free" in stage else {})}
+
+    def _restraint(self, one: Mapping[str, Any]) -> dict[str, Any] | None:
+        if "phase" in one:
+            heads = {name.partition(".")[0]: new for name, new in self.names.items()}
+            new = heads.get(one["phase"], one["phase"])
+            return None if new is None else {**one, "phase": new.partition(".")[0]}
+        text = self.expression(str(one.get("expression", "")))
+        return None if text is None else {**one, "expression": text}
+
+    def _search(self, search: Mapping[str, Any]) -> dict[str, Any]:
+        own = ("starts", "seed", "workers")
+        ranges = self._keys({key: value for key, value in search.items() if key not in own})
+        return {**ranges, **{key: search[key] for key in own if key in search}}
+
+
+def _texts(value: str | Iterable[str]) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
