@@ -306,12 +306,12 @@ _USUAL = {
 
 
 def _parameters_of(kind: str) -> tuple[str, ...]:
-    """Return the parameters that a shape cannot be without."""
-    from dataclasses import MISSING, fields
+    """Return the parameters of a shape that have usual values."""
+    from dataclasses import fields
 
     from pdfkit.shapes import SHAPES
 
-    return tuple(one.name for one in fields(SHAPES[kind]) if one.default is MISSING)
+    return tuple(one.name for one in fields(SHAPES[kind]) if one.name in _USUAL)
 
 
 def _already(free: list[str], wanted: list[str]) -> bool:

@@ -1,6 +1,6 @@
 """A result of a fit as a state: its structures and data as files, its numbers as values, its fit as a table.
 
-What a recipe cannot say of a model is said in remarks, and the curve that the state gives is held against the saved one.
+What a recipe cannot say of a model is said in remarks; the curve that the state gives is held against the saved one.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _like(result: FitResult, state: State, folder: Path) -> State:
         if gap > SAME:
             of = f" of {one.name}" if one.name else ""
             said.append(
-                f"the curve{of} calculated here differs from the saved one by {100 * gap:.2g} %: recipes cannot say all "
-                "of this model, and fits here are of what they can"
+                f"the curve{of} calculated here differs from the saved one by {100 * gap:.2g} %: recipes cannot say "
+                "all of this model, and fits here are of what they can"
             )
     return replace(state, remarks=tuple(said))
 
 
-# --- data and phases ---------------------------------------------------------------------------------------------------
+# --- data and phases ------------------------------------------------------------------------------------------------
 
 _OF_DATA = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "window_width", "wavelength")
 
@@ -144,7 +144,7 @@ def _cluster(phase: Any) -> dict[str, Any]:
     return out
 
 
-# --- the fit -----------------------------------------------------------------------------------------------------------
+# --- the fit --------------------------------------------------------------------------------------------------------
 
 
 def _is_variable(name: str, result: FitResult) -> bool:
@@ -193,7 +193,7 @@ def _restraint(one: Any) -> dict[str, Any]:
         return {"expression": one.expression, "target": one.target, "sigma": one.sigma}
     if isinstance(one, BondRestraint | AngleRestraint):
         kind = "bond" if isinstance(one, BondRestraint) else "angle"
-        atoms = [value for value in known.values() if isinstance(value, str) and value != one.phase]
+        atoms = [known[key] for key in ("first", "centre", "second", "last") if key in known]
         limits = {"min": one.low, "max": one.high, "target": one.target, "sigma": one.sigma}
         table = {"phase": one.phase, kind: atoms}
         return table | {key: value for key, value in limits.items() if value is not None}

@@ -1,0 +1,197 @@
+"""Files of every kind as a state: nothing is dropped, and what cannot be used is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import PdfkitError
+from pdfkit.live.opening import added, opened
+from pdfkit.live.prepared import Prepared
+from pdfkit.live.session import Session
+from pdfkit.live.starts import document_of
+from pdfkit.live.state import State
+from tests.live.conftest import write_two
+
+
+def rw(state: State, folder: Path, name: str = "") -> float:
+    found = Prepared.of(state, folder).curves(name, state.values).rw
+    assert found is not None
+    return found
+
+
+def test_data_alone_are_shown(nickel: Path) -> None:
+    state = opened([str(nickel)], nickel.parent)
+    curves = Session(nickel.parent, state).curves()
+    assert curves.calculated is None
+    assert curves.measured is not None
+    assert curves.r.size == curves.measured.size > 1000
+
+
+def test_what_a_header_lacks_is_assumed_and_said(tmp_path: Path) -> None:
+    r = np.arange(0.5, 20, 0.02)
+    np.savetxt(tmp_path / "bare.gr", np.column_stack([r, np.sin(8 * r) / r]))
+    state = opened([str(tmp_path / "bare.gr")], tmp_path)
+    assert state.data[0]["probe"] == "X"
+    assert "qmax" in state.data[0]
+    assert any("probe" in text for text in state.remarks)
+    assert any("Qmax" in text for text in state.remarks)
+
+
+def test_data_in_nm(tmp_path: Path, nickel: Path) -> None:
+    pdf = pk.read_pdf(nickel)
+    text = "\n".join(f"{r / 10:.5f} {G * 100:.6f}" for r, G in zip(pdf.r, pdf.G, strict=True))
+    (tmp_path / "nm.gr").write_text(f"# r in nm\n#L r(nm) G(r)\n{text}\n")
+    session = Session(tmp_path, opened([str(tmp_path / "nm.gr")], tmp_path))
+    assert session.curves().r[-1] == pytest.approx(pdf.r[-1], abs=0.01)
+
+
+def test_structures_alone_are_simulated(tmp_path: Path) -> None:
+    session = Session(tmp_path, opened(["Ni", "CdS_wurtzite"], tmp_path))
+    curves = session.curves()
+    assert curves.calculated is not None
+    assert curves.r[curves.calculated.argmax()] > 2
+    for key, value in (("probe", "N"), ("qmax", 15), ("qmax", "inf"), ("rmax", 12), ("qdamp", 0.05), ("qmin", 0.5)):
+        session.do({"do": "beam", "key": key, "value": value})
+        bad = key == "qmin"  # and no Qmax
+        assert (session.message == "") is not bad
+    assert session.curves().r[-1] == pytest.approx(12.0)
+    assert session.view()["beam"]["probe"] == "N"
+
+
+def test_data_and_structure_give_the_proposal(nickel: Path) -> None:
+    state = opened([str(nickel), "Ni"], nickel.parent)
+    assert "a" in state.fitted["free"]
+    assert rw(state, nickel.parent) < 0.5
+
+
+def test_files_come_one_after_the_other(nickel: Path) -> None:
+    folder = nickel.parent
+    pdf = pk.read_pdf(nickel)
+    pk.write_pdf(folder / "second.gr", pk.PDF(pdf.r, 2 * pdf.G, instrument=pdf.instrument))
+    state = opened([str(nickel)], folder)
+    state = added(state, ["Ni"], folder)
+    one = rw(state, folder)
+    state = added(state, ["CdS_wurtzite"], folder)
+    assert [phase["name"] for phase in state.phases] == ["Ni", "CdS_wurtzite"]
+    state = added(state, [str(folder / "second.gr")], folder)
+    assert [data["name"] for data in state.data] == ["ni", "second"]
+    assert rw(state, folder, "second") < 0.5
+    assert rw(state, folder, "ni") < one + 0.05
+    with pytest.raises(PdfkitError, match="is there already"):
+        added(state, [str(nickel)], folder)
+
+
+WHOLE = """
+title = "all of it"
+data = [{file = "cds.gr", name = "x", rmin = 2, rmax = 12, weight = 2}, {file = "cds.gr", name = "y", rmax = 10}]
+[[phase]]
+name = "wz"
+structure = "CdS_wurtzite"
+start.Cd.Uiso = 0.01
+[[phase]]
+structure = "CdS_zincblende"
+name = "zb"
+[fit]
+free = ["scale", "wz.a", "d"]
+stage = {rmax = 6, free = ["scale"]}
+variables = {d = 0.01}
+restraints = [
+    {expression = "wz.c/wz.a", target = 1.63, sigma = 0.01},
+    {phase = "wz", bond = ["Cd", "S"], target = 2.5, sigma = 0.1},
+]
+max_nfev = 60
+[fit.ties]
+zb.Cd.Uiso = "d"
+[fit.bounds]
+wz.a = {min = 4.0}
+[fit.search]
+wz.a = [4.0, 4.3]
+starts = 3
+[output]
+dir = "there"
+"""
+
+
+def test_recipes_lose_nothing(tmp_path: Path) -> None:
+    write_two(tmp_path)
+    (tmp_path / "whole.toml").write_text(WHOLE)
+    other = tmp_path / "other"
+    other.mkdir()
+    state = opened([str(tmp_path / "whole.toml")], other)
+    assert state.data[0]["file"] == "../cds.gr"
+    (other / "again.toml").write_text(state.text())
+    ours, theirs = (pk.load_recipe(file) for file in (other / "again.toml", tmp_path / "whole.toml"))
+    for key in ("free", "ties", "bounds", "stages", "variables", "restraints", "search", "max_nfev", "title"):
+        assert getattr(ours, key) == getattr(theirs, key), key
+    assert [one.weight for one in ours.data] == [2.0, 1.0]
+    ready = Prepared.of(state, other)
+    assert ready.at({})["zb.Cd.Uiso"].value == 0.01
+    assert set(ready.data) == {"x", "y"}
+
+
+def test_renaming_reaches_all_that_recipes_say(tmp_path: Path) -> None:
+    write_two(tmp_path)
+    (tmp_path / "whole.toml").write_text(WHOLE)
+    session = Session(tmp_path, opened([str(tmp_path / "whole.toml")], tmp_path))
+    session.do({"do": "rename", "kind": "phase", "name": "wz", "to": "hex"})
+    session.do({"do": "rename", "kind": "data", "name": "x", "to": "first"})
+    assert session.message == ""
+    fit = session.state.fitted
+    assert fit["restraints"][0]["expression"] == "hex.c/hex.a"
+    assert fit["restraints"][1]["phase"] == "hex"
+    assert fit["search"] == {"hex.a": [4.0, 4.3], "starts": 3}
+    assert fit["bounds"] == {"hex.a": {"min": 4.0}}
+    assert "first.hex.scale" in session.prepared.names
+    session.do({"do": "remove", "kind": "phase", "name": "hex"})
+    assert session.message == ""
+    assert "restraints" not in session.state.fitted
+
+
+def test_values_as_start_values_of_a_recipe(tmp_path: Path) -> None:
+    session = Session(tmp_path, opened([str(write_two(tmp_path))], tmp_path))
+    values = {"wz.a": 4.1, "wz.Cd.Uiso": 0.02, "wz.spdiameter": 27.0, "wz.delta2": 1.5, "qdamp": 0.02, "zb.S.occ": 0.9}
+    for name, value in values.items():
+        session.do({"do": "value", "name": name, "value": value})
+        assert session.message == ""
+    (tmp_path / "saved.toml").write_text(document_of(session.state, session.prepared))
+    again = Session(tmp_path, opened([str(tmp_path / "saved.toml")], tmp_path))
+    assert again.curves().rw == pytest.approx(session.curves().rw, rel=1e-9)
+
+
+def test_results_bring_values_and_errors(tmp_path: Path) -> None:
+    recipe = pk.load_recipe(write_two(tmp_path))
+    result, _ = pk.run_recipe(recipe, tmp_path / "out")
+    state = opened([str(tmp_path / "out" / "fit.h5")], tmp_path)
+    assert state.remarks == ()
+    assert rw(state, tmp_path) == pytest.approx(result.datasets[0].rw, rel=1e-3)
+    params = Prepared.of(state, tmp_path).at(state.values)
+    assert {name: par.value for name, par in params.items()} == {n: p.value for n, p in result.params.items()}
+    assert [name for name, par in params.items() if par.vary] == list(result.free)
+    assert params["zb.spdiameter"].expr
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["no.gr"], "no such file"),
+        (["Niii"], "neither a file nor a structure"),
+        (["two.toml", "Ni"], "give it alone"),
+        (["bad.toml"], "not TOML"),
+        (["bad.h5"], "bad.h5"),
+        (["Ni", "Ni"], "given twice"),
+        (["."], "this is a folder"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(tmp_path: Path, files: list[str], said: str, monkeypatch: Any) -> None:
+    write_two(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text("[data\n")
+    (tmp_path / "bad.h5").write_text("nothing")
+    with pytest.raises(PdfkitError) as error:
+        opened(files, tmp_path)
+    assert said in str(error.value)
