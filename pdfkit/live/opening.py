@@ -213,7 +213,7 @@ def _planned(state: State, path: Path, pdf: Any, folder: Path) -> tuple[dict[str
 
 def _named(state: State, folder: Path, taken: set[str]) -> State:
     """Return a state whose only data set has a name, and its own scales and instrument, as of several."""
-    from pdfkit.fitting.measured import is_local
+    from pdfkit.fitting.parts import is_local
     from pdfkit.recipes.proposal import own_name
 
     (only,) = state.data

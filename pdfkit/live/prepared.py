@@ -112,7 +112,7 @@ class Prepared:
     def quantities(self) -> Mapping[str, Quantity]:
         """Quantities by full name."""
         from pdfkit.fitting.datasets import beside
-        from pdfkit.fitting.measured import global_quantities
+        from pdfkit.fitting.parts import global_quantities
 
         if not self.models or self.built.model is None:
             return {}
