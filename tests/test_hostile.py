@@ -655,7 +655,7 @@ def test_a_curve_too_large_for_any_g_of_r_is_remarked(tmp_path: Path) -> None:
 
 def test_a_fit_of_thousands_of_atoms_takes_little_memory() -> None:
     """The covariance of all quantities, 25,000 squared, would be 5 GB; only the free ones have any."""
-    from pdfkit.results.result import propagated, propagated_errors
+    from pdfkit.results.derived import propagated, propagated_errors
 
     rng = np.random.default_rng(1)
     tangents = np.zeros((40_000, 3))

@@ -20,7 +20,7 @@ from pdfkit.model import Convention
 ROOT = Path(pk.__file__).parent
 # The house, lowest floor first: a room may import from its own floor and those below.
 FLOORS = (
-    "errors _terminal _table _machine _checks _expressions _workers",
+    "errors _terminal _table _page _machine _checks _expressions _workers",
     "kernels transforms shapes",
     "data structure",
     "scattering particles",
@@ -43,6 +43,7 @@ UPHILL = {
     ("results.result", "plot"): "FitResult.plot",
     ("series.result", "plot"): "SeriesResult.plot",
     ("screening.report", "plot"): "the fits of Ranking.report",
+    ("results.page", "plot"): "the pictures of FitResult.report",
     ("results.result", "fitting"): "FitResult.refit",
     ("fitting.continued", "recipes"): "+c and -delta2, as on the command line",
     ("io.exports", "results"): "the type of what is written",

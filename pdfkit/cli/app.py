@@ -186,7 +186,16 @@ def _options(
 
 
 COMMANDS = (
-    *(fits.fit, simulation.simulate, fits.partials, pictures.plot, info.info, fits.recipe, simulation.structures),
+    *(
+        fits.fit,
+        simulation.simulate,
+        fits.partials,
+        pictures.plot,
+        pictures.report,
+        info.info,
+        fits.recipe,
+        simulation.structures,
+    ),
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, clusters.relax, screening.screen, reductions.reduce, fits.compare),
     *(series.series, watching.watch, views.series_view, trajectories.trajectory),

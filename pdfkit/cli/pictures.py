@@ -1,4 +1,4 @@
-"""The command `pdfkit plot`: curves, fits, series and rankings as pictures."""
+"""Commands that show what was saved: `pdfkit plot`, curves, fits, series and rankings as pictures; `pdfkit report`."""
 
 from __future__ import annotations
 
@@ -125,3 +125,39 @@ def _curves(file: Path, found: Any, alone: bool) -> list[PDF]:
             replace(one.calc, name=f"{name} fit".strip())
         ]
     return out
+
+
+def report(
+    file: Annotated[Path, typer.Argument(metavar="RESULT", help="A saved fit or ranking (.h5).")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="PAGE", help="The .html file to write. Default: <name of the result>.html here."
+        ),
+    ] = None,
+) -> Printed:
+    """Write a fit or a ranking as one HTML page, which opens anywhere without Python and without a network.
+
+    In the page of a fit: what was found in words, what was assumed, pictures, parameters with errors, correlations,
+    neighbours, the recipe, SHA-256 of the inputs, versions; curves, recipe and structures can be saved from it.
+    """
+    from pdfkit.io._atomic import check_target
+
+    target = out or Path(f"{file.stem}.html")
+    check_target(target, [file])
+    from pdfkit.io.hdf5 import format_in
+
+    found = format_in(file)
+    return Printed(files=[_reported(file, target, found)], values={"format": found})
+
+
+def _reported(file: Path, target: Path, found: str) -> Path:
+    if found == "pdfkit ranking":
+        from pdfkit.screening.ranking import Ranking
+
+        return Ranking.load(file).report(target)
+    from pdfkit.results.page import Origin, write_page
+    from pdfkit.results.saving import load_result
+
+    result = load_result(file)
+    return write_page(target, result, Origin.of(file))

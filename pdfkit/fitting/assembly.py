@@ -20,7 +20,8 @@ from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import honest
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.params import Parameters, is_held, set_correlations
-from pdfkit.results.result import DatasetFit, FitResult, describes, phase_fractions, propagated, propagated_errors
+from pdfkit.results.derived import describes, phase_fractions, propagated, propagated_errors
+from pdfkit.results.result import DatasetFit, FitResult
 
 UNTOLD = 1e-8
 """Singular value, relative to the largest, of combinations of parameters that the data do not determine."""

@@ -23,7 +23,7 @@ from pdfkit.fitting.parts import Dataset
 from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.residuals import Curves, Residuals
 from pdfkit.fitting.spectrum import Estimate, Evidence, estimate, inflation, relative_size
-from pdfkit.results.result import POOR_RW
+from pdfkit.results.derived import POOR_RW
 
 BELIEVED = (0.5, 2.0)
 FEWEST = 12.0

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Phase, Quantity
 from pdfkit.phases.ions import scattering_remarks
 from pdfkit.scattering import product
+
+if TYPE_CHECKING:
+    from pdfkit.model.explained import Peak
 
 CONVENTIONS: Mapping[str, Convention] = {
     "pdfkit": Convention(),
@@ -302,6 +305,25 @@ class Model:
             out[pair] = out.get(pair, 0.0) + G
         about = self.instrument_used.complete()
         return {pair: PDF(r, G, instrument=about, name="–".join(pair)) for pair, G in sorted(out.items())}
+
+    def peak_at(self, r: float) -> Peak:
+        """Return what the peak of G at r (Å) is made of: pairs, numbers of neighbours, widths, shares of its area.
+
+        A peak lies between the minima beside it of what pairs make at the resolution of Qmax; ripples of the cut are
+        none. ∫G dr of a shell = scale·γ₀(d)·w·n/d, w its weight Re(f_a f_b*)/|⟨f⟩|² at Q = 0, n its pairs per atom.
+        Neighbours are those of the bulk, of which a particle has the share γ₀(d). PdfkitError for r ≤ 0.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
+        >>> for one in model.peak_at(2.5).pairs:
+        ...     print(one.shell.words, f"{100 * one.share:.0f} % of the peak", sep="; ")
+        4 S around each Cd, 4 Cd around each S, at 2.525 Å; 100 % of the peak
+        """
+        from pdfkit.model.explained import peak_at
+
+        return peak_at(self, r)
 
     def sq(self, Q: Array, *, rmax: float = 100.0) -> SQ:
         """Return S(Q) on Q (Å⁻¹): S = 1 + F/Q with F(Q) = ∫G(r) sin(Qr) dr of the uncut, damped G(r).

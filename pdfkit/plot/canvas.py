@@ -317,3 +317,14 @@ def rendered(figure: Figure, kind: str, dpi: float = DPI) -> bytes:
     with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}), boxes():
         figure.savefig(buffer, format=kind, dpi=dpi)
     return buffer.getvalue()
+
+
+def drawn(figure: Figure) -> bytes:
+    """Return a figure as SVG for a page: letters are shapes, as the page may be read where their font is not.
+
+    The bytes are the same whenever it is drawn.
+    """
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "pdfkit"}), boxes():
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

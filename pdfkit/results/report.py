@@ -35,13 +35,13 @@ def report(result: FitResult) -> str:
     correlations, where the errors come from, and remarks. Errors are one standard deviation: 5.8316(13) is
     5.8316 ± 0.0013.
     """
-    blocks = ["\n".join(map(wrapped, _head(result))), *(section.text() for section in sections(result))]
+    blocks = ["\n".join(map(wrapped, head(result))), *(section.text() for section in sections(result))]
     return plain("\n\n".join(blocks))
 
 
 def report_html(result: FitResult) -> str:
     """Return the same as HTML, every text in it escaped."""
-    first, *others = _head(result)
+    first, *others = head(result)
     return view(Section(first, lines=tuple(others)), *sections(result))
 
 
@@ -96,7 +96,8 @@ def sections(result: FitResult) -> list[Section]:
     return [section for section in out if section.rows or section.lines]
 
 
-def _head(result: FitResult) -> list[str]:
+def head(result: FitResult) -> list[str]:
+    """Return the verdict in lines: what was fitted, how well, with how many points, measured with what."""
     one = result.datasets[0]
     single = len(result.datasets) == 1
     name = one.data.name or one.name

@@ -16,7 +16,7 @@ from pdfkit.model.params import Parameters, set_correlations, why_held
 from pdfkit.results.minima import Minima, Minimum
 
 if TYPE_CHECKING:
-    from pdfkit.results.result import Uncertain
+    from pdfkit.results.derived import Uncertain
 
 AGAIN = "run the fit again and save it"
 KINDS = ("atoms", "cells", "mass")

@@ -6,17 +6,14 @@ of the best three with their differences in every pattern, their parameters, and
 
 from __future__ import annotations
 
-import base64
-import html
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pdfkit._table import Section
+from pdfkit import _page
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import write_text
 from pdfkit.results.report import uncertain
@@ -141,44 +138,22 @@ def _versions() -> str:
 
 # --- HTML ------------------------------------------------------------------------------------------------------------
 
-_STYLE = """
-body{font:16px/1.5 Georgia,"Times New Roman",serif;color:#111;background:#fff;max-width:62rem;margin:0 auto;
-padding:1rem}
-h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem}
-p{margin:.3rem 0}.wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.85rem;border-top:2px solid #111;border-bottom:2px solid #111}
-th{border-bottom:1px solid #111}th,td{text-align:left;padding:.15rem .7rem .15rem 0;white-space:nowrap}
-td.text{white-space:normal}td:nth-child(2){white-space:normal}
-.fits{display:flex;flex-wrap:wrap;gap:0 1rem}figure{flex:1 1 17rem;max-width:26rem;margin:.8rem 0}
-img{width:100%;height:auto}
-figcaption,footer{font-size:.85rem;color:#333}
-@media print{@page{size:A4;margin:12mm}html{font-size:8.5pt}
-body{font-size:1rem;line-height:1.3;max-width:none;padding:0}h2{margin:.8rem 0 .2rem}.wide{overflow:visible}
-h2{break-after:avoid}figure,table{break-inside:avoid}figure{flex:1 1 30%;max-width:31%}th,td{white-space:normal}}
-"""
-
 
 def page(ranking: Ranking) -> str:
     """Return the report as one HTML file: pictures and style are in it."""
     best = ranking.best(BEST, kind="candidate")
     first, *others = head_of(ranking)
     parts = [
-        f"<h1>{html.escape(first)}</h1>",
-        *(f"<p>{html.escape(line)}</p>" for line in [*_joined(others), " ".join(_listed(ranking))]),
-        _table_html("Evidence", _evidence(ranking)),
-        f'<div class="fits">{"".join(_figure(ranking, row) for row in best)}</div>',
-        _table_html("Parameters of the best", _parameters(best)),
-        _table_html("What was assumed", (("", ""), *_assumed(ranking)), words=True),
+        _page.heading(first, 1),
+        _page.paragraphs([*_joined(others), " ".join(_listed(ranking))]),
+        *_tabled("Evidence", _evidence(ranking)),
+        f'<div class="pictures">{"".join(_figure(ranking, row) for row in best)}</div>',
+        *_tabled("Parameters of the best", _parameters(best)),
+        *_tabled("What was assumed", (("", ""), *_assumed(ranking)), words=True),
     ]
     if said := tuple(gathered(best)):
-        parts.append(Section("Remarks", lines=said).html())
-    body = "\n".join([*parts, f"<footer><p>{html.escape(_versions())}</p></footer>"])
-    title = html.escape(ranking.data.name or "Candidates against G(r)")
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>\n'
-        f"<body>\n{body}\n</body></html>\n"
-    )
+        parts += [_page.heading("Remarks"), _page.paragraphs(said)]
+    return _page.document(ranking.data.name or "Candidates against G(r)", parts, _versions())
 
 
 def _joined(lines: Sequence[str]) -> list[str]:
@@ -187,24 +162,17 @@ def _joined(lines: Sequence[str]) -> list[str]:
     return [*stages, " ".join(line for line in lines if not line.startswith("  "))]
 
 
-def _table_html(heading: str, rows: Sequence[Sequence[str]], *, words: bool = False) -> str:
-    heads, *rest = rows
-    head = f"<thead><tr>{''.join(f'<th>{html.escape(one)}</th>' for one in heads)}</tr></thead>" if any(heads) else ""
-    kind = ' class="text"' if words else ""
-    body = "".join(f"<tr>{''.join(f'<td{kind}>{html.escape(one)}</td>' for one in row)}</tr>" for row in rest)
-    return f'<h2>{html.escape(heading)}</h2>\n<div class="wide"><table>{head}<tbody>{body}</tbody></table></div>'
+def _tabled(heading: str, rows: Sequence[Sequence[str]], *, words: bool = False) -> tuple[str, str]:
+    return _page.heading(heading), _page.table(rows, words=words)
 
 
 def _figure(ranking: Ranking, row: RankingRow) -> str:
     """Return the fit of a row with its differences in every pattern, as a picture in the page."""
     from pdfkit.plot import fits
+    from pdfkit.plot.canvas import drawn
 
-    stream = BytesIO()
-    fits.fit(ranking.result(row.name)).savefig(stream, format="svg")
-    data = base64.b64encode(stream.getvalue()).decode()
     words = f"{row.name}: {row.formula}, Rw = {row.rw:.4f}, Δ ln Z = {row.delta:.2f}"
-    text = html.escape(words)
-    return f'<figure><img alt="{text}" src="data:image/svg+xml;base64,{data}"><figcaption>{text}</figcaption></figure>'
+    return _page.picture(drawn(fits.fit(ranking.result(row.name))), words)
 
 
 # --- LaTeX -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,8 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.model.model import Model
-from pdfkit.results.result import FitResult, phase_fractions
+from pdfkit.results.derived import phase_fractions
+from pdfkit.results.result import FitResult
 from pdfkit.series.arrow import Eliminated
 from pdfkit.series.posed import Lean, Progress, Template, size_of, values
 from pdfkit.series.smooth import Smooth, smooth

@@ -163,7 +163,7 @@ class SeriesResult:
         return bool(np.isfinite(self.values[position]).all())
 
     def _fraction(self, position: int, scales: list[str]) -> Any:
-        from pdfkit.results.result import phase_fractions
+        from pdfkit.results.derived import phase_fractions
 
         known = dict(zip(self.names, self.values[position].tolist(), strict=True))
         at = [self.free.index(name) if name in self.free else -1 for name in scales]
