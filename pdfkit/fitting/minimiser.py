@@ -428,7 +428,8 @@ def announce(progress: Progress | None, what: str) -> None:
 
 
 class Watch:
-    """Counts evaluations, and tells `progress` of each: its number, and Rw there."""
+    """Counts evaluations, and tells `progress` of each: its number, and Rw there; before, if it has a method `sees`
+    for that, names and values of what varies."""
 
     def __init__(self, residuals: Residuals, progress: Progress | None, done: int = 0) -> None:
         self.residuals, self.progress, self.count = residuals, progress, done
@@ -438,6 +439,8 @@ class Watch:
         """Count an evaluation of the whole fit, at x."""
         self.count += 1
         if self.progress is not None:
+            if (sees := getattr(self.progress, "sees", None)) is not None:
+                sees(self.residuals.mapping.free_names, x)
             misfit = self.residuals.misfit(self.residuals.last_curves(x))
             self.progress(self.count, math.sqrt(misfit) / self.norm)
 

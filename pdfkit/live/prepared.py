@@ -74,7 +74,7 @@ class Prepared:
     """Data sets by name (None where there are none), their models (none without phases), and parameters.
 
     folder : where paths of the state begin. begins : Å, where filters of another program begin, by data set. said :
-    remarks on data, limits and ties.
+    remarks on data, limits and ties. starts : values of parameters as the tables have them.
     """
 
     folder: Path
@@ -86,6 +86,8 @@ class Prepared:
     ranges: Mapping[str, tuple[float, float]]
     begins: Mapping[str, float | None] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    starts: Mapping[str, float] = field(default_factory=dict)
+    _moved: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, state: State, folder: Path, before: Prepared | None = None) -> Prepared:
@@ -121,11 +123,17 @@ class Prepared:
 
     def at(self, values: Mapping[str, float]) -> Parameters:
         """Return the parameters with other values; what is tied follows, and limits that nobody set make room."""
-        assert self.params is not None
+        params = self.params
+        assert params is not None
+        for name in [name for name in self._moved if name not in values]:
+            self._moved.discard(name)
+            if not params[name].expr:
+                put(params[name], self.starts[name])
         for name, value in values.items():
-            if name in self.params and not self.params[name].expr:
-                put(self.params[name], value)
-        return self.params
+            if name in self.starts and not params[name].expr:
+                put(params[name], value)
+                self._moved.add(name)
+        return params
 
     @cached_property
     def grids(self) -> dict[str, Array]:
@@ -171,11 +179,14 @@ class Prepared:
 
 def put(par: Any, value: float) -> None:
     """Give a parameter a value; limits that nobody set make room for it."""
-    from pdfkit.model.params import is_default
-
-    if not par.min <= value <= par.max and ((par.user_data or {}).get("roomy") or is_default(par)):
-        par.user_data["roomy"] = True
-        par.set(min=min(par.min, value), max=max(par.max, value))
+    about = par.user_data or {}
+    start, low, high = about.get("made", (None, None, None))
+    if value < par.min and par.min == low:
+        about["made"] = (start, value, high)
+        par.set(min=value)
+    elif value > par.max and par.max == high:
+        about["made"] = (start, low, value)
+        par.set(max=value)
     par.value = value
 
 
@@ -187,7 +198,7 @@ def recipe_of(state: State, folder: Path) -> Recipe:
     return recipe_in(source, tomllib.loads(source.text), folder, whole=False)
 
 
-# --- what is built --------------------------------------------------------------------------------------------------
+# --- what is built -----------------------------------------------------------------------------------------------
 
 _OF_BUILT = ("data", "phase", "pattern")
 
@@ -237,23 +248,25 @@ def _of_beam(state: State, folder: Path, recipe: Recipe, built: Built) -> Prepar
     from pdfkit.model.params import apply_choices
 
     assert built.model is not None
-    params = _valued(recipe, state, built.model, None)
+    params, starts = _valued(recipe, state, built.model, None)
     said = apply_choices(params, recipe.free, recipe.ties, recipe.bounds)
     ranges = {"": (0.0, float(state.measured_by["rmax"]))}
-    return Prepared(folder, recipe, built, {"": None}, {"": built.model}, params, ranges, said=said)
+    return Prepared(folder, recipe, built, {"": None}, {"": built.model}, params, ranges, {}, said, starts, set(starts))
 
 
 def _of_fit(state: State, folder: Path, recipe: Recipe, built: Built) -> Prepared:
     """Prepare data and phases as a fit takes them."""
     assert built.model is not None
-    posed = posed_of(recipe, built, _valued(recipe, state, built.model, built.known))
+    params, starts = _valued(recipe, state, built.model, built.known)
+    posed = posed_of(recipe, built, params)
     sets = {one.name: one for one in posed.problem.datasets}
     whole = {name: one.whole if one.whole is not None else one.data for name, one in sets.items()}
     ranges = {name: (float(one.data.r[0]), float(one.data.r[-1])) for name, one in sets.items()}
     models = {name: one.model for name, one in sets.items()}
     begins = {name: one.begin for name, one in sets.items()}
     said = (*(text for pdf in whole.values() for text in pdf.remarks), *posed.said)
-    return Prepared(folder, recipe, built, whole, models, posed.params, ranges, begins, tuple(dict.fromkeys(said)))
+    said = tuple(dict.fromkeys(said))
+    return Prepared(folder, recipe, built, whole, models, posed.params, ranges, begins, said, starts, set(starts))
 
 
 def posed_of(recipe: Recipe, built: Built, params: Parameters) -> Posed:
@@ -276,18 +289,19 @@ def posed_of(recipe: Recipe, built: Built, params: Parameters) -> Posed:
     )
 
 
-def _valued(recipe: Recipe, state: State, model: Model, known: Any) -> Parameters:
-    """Return the parameters of a state, its variables with them, at its values."""
+def _valued(recipe: Recipe, state: State, model: Model, known: Any) -> tuple[Parameters, dict[str, float]]:
+    """Return the parameters of a state, its variables with them, at its values; and the values of its tables."""
     from pdfkit.fitting.least_squares import parameters
     from pdfkit.recipes.recipe import with_variables
 
     of = ("",) if known is None else known
     params = with_variables(recipe, model, of)
     params = parameters(model, of) if params is None else params
+    starts = {name: float(par.value) for name, par in params.items()}
     for name, value in state.values.items():
         if name in params:
             put(params[name], value)
-    return params
+    return params, starts
 
 
 def _range(pdf: PDF, low: float | None, high: float | None) -> tuple[float, float]:

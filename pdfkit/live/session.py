@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import queue
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.live import view
 from pdfkit.live.actions import act
+from pdfkit.live.history import MOST, Entry, comparable, compared, with_evidence
+from pdfkit.live.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
 from pdfkit.live.opening import WORK, added
 from pdfkit.live.prepared import Curves, Prepared
 from pdfkit.live.state import State
@@ -21,10 +26,40 @@ def plain(error: PdfkitError) -> str:
     return error.message if isinstance(error, ReadError) and error.path == "this page" else str(error)
 
 
-class Session:
-    """The states of one page and where it stands among them; `shown` is called with what changed: "all" or "curves".
+EVERY = 0.1
+"""Seconds between two words on the progress of a fit."""
+MOST_STATES = 1000
+"""States that can be gone back to."""
+_WEIGHING = "computing the evidence"
 
-    Beside the actions of states (`pdfkit.live.actions`) it does: undo, redo, open (files), show (data).
+
+def _entry(number: int, file: str, state: State, folder: Path) -> Entry:
+    from pdfkit.results.saving import load_result
+
+    return Entry(number, load_result(folder / file), state)
+
+
+Later = Callable[[Callable[[], None]], None]
+
+
+class Session:
+    """The states of one page and where it stands among them; `shown` is called with what changed: "all", "curves" of a
+    slider that moves, or "progress" of a fit.
+
+    Beside the actions of states (`pdfkit.live.actions`) it does:
+
+    | do | with |
+    |---|---|
+    | undo, redo | |
+    | open | files |
+    | show | data: the name of the data set that is drawn |
+    | fit | search ("plain", "staged", "thorough"; left out: as the state says) |
+    | stop | keep (true: with the best values so far) |
+    | restore | fit: a number of the history |
+    | compare | fits: numbers of the history, side by side; none: no more |
+    | weigh | : compute the evidence of the last fit, however long it takes |
+
+    later : how to call something in the thread of the page, from that of a fit; without it `wait` calls it.
     """
 
     def __init__(
@@ -33,11 +68,18 @@ class Session:
         state: State,
         shown: Callable[[str], None] = lambda what: None,
         work: Path | None = None,
+        later: Later | None = None,
     ) -> None:
         self.folder, self.work, self.shown, self.message = folder, work or folder / WORK, shown, ""
         self.states: list[State] = [state]
         self.at = 0
         self.chosen = ""
+        self.history: list[Entry] = [_entry(k, file, state, folder) for k, file in enumerate(state.results, 1)]
+        self.job: Job | None = None
+        self.compared: tuple[int, ...] = ()
+        self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.later: Later = later or self._queue.put
+        self._told = 0.0
         self._prepared: tuple[State, Prepared] | None = None
 
     @property
@@ -83,6 +125,21 @@ class Session:
             self.message = plain(error)
         self.shown("curves" if name == "value" and action.get("moving") and not self.message else "all")
 
+    def wait(self, seconds: float = 60.0) -> None:
+        """Wait until fits have ended, and take in what they found, where no page does."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and (self.job is not None or not self._queue.empty()):
+            try:
+                self._queue.get(timeout=0.05)()
+            except queue.Empty:
+                continue
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self.job is not None:
+            self.job.stop()
+            self.job = None
+
     def _act(self, action: Mapping[str, Any]) -> None:
         self._take(act(self.state, action, self.prepared), action)
 
@@ -94,13 +151,117 @@ class Session:
         files = action.get("files")
         if not isinstance(files, list) or not all(isinstance(one, str) for one in files):
             raise PdfkitError("open lacks files: give a list of their names")
-        self._take(added(self.state, files, self.folder, self.work), action)
+        state = added(self.state, files, self.folder, self.work)
+        if state.results and state.fit:
+            number = 1 + max((one.number for one in self.history), default=0)
+            state = replace(state, fit=number)
+            entry = _entry(number, state.results[-1], state, self.folder)
+            self.history = [*self.history, entry][-MOST:]
+        self._take(state, action)
 
     def _show(self, action: Mapping[str, Any]) -> None:
         name = str(action.get("data", ""))
         if name not in self.prepared.data:
             raise PdfkitError(f"no data set is called {name!r}: there are {', '.join(self.prepared.data)}")
         self.chosen = name
+
+    # --- fits
+
+    def _fit(self, action: Mapping[str, Any]) -> None:
+        if self.job is not None and self.job.progress.what != _WEIGHING:
+            raise PdfkitError("a fit is under way: stop it first, or wait until it has ended")
+        self.close()
+        if action.get("search") is not None:
+            self._act({"do": "set", "key": "search", "value": action["search"]})
+        state, ready = self.state, self.prepared
+        if not state.data or not state.phases:
+            lacks = "data" if state.phases else "a structure"
+            raise PdfkitError(f"there is nothing to fit yet: open {lacks}, too")
+        if not any(par.vary for par in ready.at(state.values).values()):
+            raise PdfkitError("nothing varies: free a parameter first, such as the scale")
+        self._start(run_fit(state, ready, self.folder), lambda found: self._fitted(state, found))
+
+    def _start(self, work: Callable[[Progress], Any], ended: Callable[[Any], None], what: str = "reading") -> None:
+        progress = Progress(what=what)
+        job = Job(progress, work, lambda found: self.later(lambda: self._done(job, ended, found)))
+        progress.tell = lambda: self._tell(job)
+        self.job = job
+        job.start()
+
+    def _tell(self, job: Job) -> None:
+        now = time.monotonic()
+        if now - self._told > EVERY:
+            self._told = now
+            self.later(lambda: self.shown("progress") if self.job is job else None)
+
+    def _done(self, job: Job, ended: Callable[[Any], None], found: Any) -> None:
+        if self.job is not job:  # stopped in the meantime
+            return
+        self.job, self.message = None, ""
+        if isinstance(found, PdfkitError):
+            self.message = plain(found)
+        else:
+            try:
+                ended(found)
+            except PdfkitError as error:
+                self.message = plain(error)
+        self.shown("all")
+
+    def _fitted(self, begun: State, result: Any) -> None:
+        """Take in what a fit found: a state with its values, and an entry of the history."""
+        number = 1 + max((one.number for one in self.history), default=0)
+        values = {name: float(par.value) for name, par in result.params.items() if not par.expr}
+        state = replace(begun, values={**begun.values, **values}, fit=number)
+        if self.state.tables is not begun.tables:
+            self.message = "the page was changed while the fit ran: its settings are those that the fit began with"
+        self._take(state, {})
+        entry = Entry(number, result, state)
+        self.history = [*self.history, entry][-MOST:]
+        self._weigh({})
+
+    def _weigh(self, action: Mapping[str, Any]) -> None:
+        """Compute the evidence of the last fit and of those of the same data, where it does not take long."""
+        if not self.history:
+            raise PdfkitError("there is no fit to weigh yet")
+        last = self.history[-1]
+        among, why = comparable(self.history, last)
+        results = {str(one.number): one.result for one in among}
+        if among and action.get("do") != "weigh" and (seconds := cost(results)) > PATIENCE:
+            why, among = f"it would take about {seconds / 60:.1f} minutes", []
+        if not among:
+            self.history[-1] = replace(last, why=why)
+            return
+        self._start(weighed(results), self._weighed, _WEIGHING)
+
+    def _weighed(self, found: Any) -> None:
+        self.history = with_evidence(self.history, found)
+
+    def _stop(self, action: Mapping[str, Any]) -> None:
+        job = self.job
+        if job is None:
+            raise PdfkitError("no fit is under way")
+        self.close()
+        names = self.prepared.names
+        values = {name: value for name, value in job.progress.values.items() if name in names}
+        if action.get("keep") and values:
+            self._take(self.state.with_values({**self.state.values, **values}), action)
+
+    def _number(self, number: Any) -> Entry:
+        known = {one.number: one for one in self.history}
+        if number not in known:
+            raise PdfkitError(f"there is no fit {number!r}: the history has {', '.join(map(str, known)) or 'none'}")
+        return known[number]
+
+    def _restore(self, action: Mapping[str, Any]) -> None:
+        self._take(self._number(action.get("fit")).state, action)
+
+    def _compare(self, action: Mapping[str, Any]) -> None:
+        fits = action.get("fits")
+        if not isinstance(fits, list):
+            raise PdfkitError("compare lacks fits: give a list of their numbers")
+        self.compared = tuple(dict.fromkeys(self._number(one).number for one in fits))
+
+    # --- states
 
     def _take(self, state: State, action: Mapping[str, Any]) -> None:
         """Make a state the present one, if it can be shown; a slider that moves on replaces its own last state."""
@@ -110,6 +271,7 @@ class Session:
         goes_on = action.get("moving") and self._moved is not None and self._moved == action.get("name")
         keep = self.at if goes_on and self.at else self.at + 1
         self.states[keep:] = [state]
+        del self.states[:-MOST_STATES]
         self.at, self._moved = len(self.states) - 1, action.get("name") if action.get("moving") else None
 
     def _check(self, state: State) -> None:
@@ -133,22 +295,49 @@ class Session:
         "redo": _step,
         "open": _open,
         "show": _show,
+        "fit": _fit,
+        "stop": _stop,
+        "restore": _restore,
+        "compare": _compare,
+        "weigh": _weigh,
     }
 
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """Return the table of parameters."""
-        return view.rows(self.state, self.prepared)
+        entry = self.entry
+        return view.rows(self.state, self.prepared, None if entry is None else entry.result.params)
+
+    @property
+    def entry(self) -> Entry | None:
+        """The fit that gave the present values; None where none did."""
+        return next((one for one in self.history if one.number == self.state.fit), None)
+
+    def busy(self) -> dict[str, Any] | None:
+        """Return what is known of the fit under way; None without one."""
+        job = self.job
+        if job is None:
+            return None
+        one = job.progress
+        seconds = time.perf_counter() - job.started
+        about = {"what": one.what, "evaluations": one.evaluations, "rw": one.rw, "best": one.best}
+        return {**about, "seconds": seconds, "fits": one.what != _WEIGHING}
 
     def view(self) -> dict[str, Any]:
         """Return all that the page shows beside curves, as plain values."""
-        ready = self.prepared
+        ready, entry = self.prepared, self.entry
+        found = entry.result.remarks if entry else ()
         return {
-            "rows": list(view.rows(self.state, ready)),
+            "rows": list(self.rows()),
             "data": view.data(self.state, ready),
             "phases": view.phases(self.state, ready),
             "fit": view.fit(self.state),
             "beam": None if self.state.data else self.state.measured_by,
-            "remarks": list(dict.fromkeys([*self.state.remarks, *ready.said])),
+            "remarks": list(dict.fromkeys([*self.state.remarks, *ready.said, *found])),
+            "correlation": entry and entry.correlation(),
+            "history": [one.view() for one in self.history],
+            "compared": compared([self._number(one) for one in self.compared]) if self.compared else None,
+            "busy": self.busy(),
+            "fitted": entry and entry.number,
             "chosen": self.chosen,
             "undo": self.at > 0,
             "redo": self.at < len(self.states) - 1,

@@ -23,8 +23,9 @@ def rows(state: State, ready: Prepared, found: Parameters | None = None) -> Sequ
 
 
 def _row(name: str, par: Any, state: State, ready: Prepared, found: Parameters | None) -> dict[str, Any]:
+    from pdfkit.model.params import is_default
+
     about, value = par.user_data or {}, float(par.value)
-    given = bool(about.get("made")) and tuple(about["made"][1:]) != (par.min, par.max) and not about.get("roomy")
     low, high, step = slider(name, value, ready)
     known = None if found is None else dict.get(found, name)
     return {
@@ -35,7 +36,7 @@ def _row(name: str, par: Any, state: State, ready: Prepared, found: Parameters |
         "tie": par.expr or "",
         "min": _finite(par.min),
         "max": _finite(par.max),
-        "limited": given,
+        "limited": "made" in about and not is_default(par),
         "error": None if known is None else _finite(known.stderr),
         "unit": about.get("unit", ""),
         "meaning": about.get("meaning", "a variable of the fit"),
@@ -56,7 +57,7 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) and abs(value) < 1e300 else None
 
 
-# --- sliders --------------------------------------------------------------------------------------------------------
+# --- sliders -----------------------------------------------------------------------------------------------------
 
 # By the last word of a name: from and to, of a value v.
 _SPANS: Mapping[str, Any] = {
@@ -83,7 +84,7 @@ _SPANS: Mapping[str, Any] = {
 
 def slider(name: str, value: float, ready: Prepared) -> tuple[float, float, float]:
     """Return from where to where a slider of a parameter goes, and its step: sensible, possible, and within limits."""
-    from pdfkit.model.params import possible
+    from pdfkit.model.params import is_default, possible
 
     assert ready.params is not None
     par = ready.params[name]
@@ -92,9 +93,9 @@ def slider(name: str, value: float, ready: Prepared) -> tuple[float, float, floa
     span = None if angle else _SPANS.get(last)
     low, high = span(value) if span else (value - (0.2 * abs(value) or 0.1), value + (0.2 * abs(value) or 0.1))
     least, most = possible(par)
-    roomy = (par.user_data or {}).get("roomy")
-    low = max(low, least, -math.inf if roomy else par.min)
-    high = min(high, most, math.inf if roomy else par.max)
+    free = is_default(par)
+    low = max(low, least, -math.inf if free else par.min)
+    high = min(high, most, math.inf if free else par.max)
     low, high = min(low, value), max(high, value)
     return low, high, _round_step(high - low)
 
@@ -107,7 +108,7 @@ def _round_step(width: float) -> float:
     return next(size * k for k in (1, 2, 5, 10) if size * k >= width / 500.0 * 0.999)
 
 
-# --- cards ----------------------------------------------------------------------------------------------------------
+# --- cards -------------------------------------------------------------------------------------------------------
 
 
 def data(state: State, ready: Prepared) -> list[dict[str, Any]]:

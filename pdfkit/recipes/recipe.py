@@ -304,14 +304,26 @@ def run_recipe(
         return result, outputs.write_all(result, recipe.write, where)
 
 
-def fit_recipe(recipe: Recipe, progress: Callable[[int, float], None] | None = None) -> FitResult:
-    """Fit what a recipe describes without writing anything."""
-    from pdfkit.fitting.least_squares import fit
+def fit_recipe(
+    recipe: Recipe,
+    progress: Callable[[int, float], None] | None = None,
+    values: Mapping[str, float] | None = None,
+) -> FitResult:
+    """Fit what a recipe describes without writing anything.
+
+    values : of parameters by full name, in place of the start values that the recipe has.
+    """
+    from pdfkit.fitting.least_squares import fit, parameters
     from pdfkit.recipes.stages import prepared, ranges, settings_of
 
     model, data = recipe.build()
     try:
-        begun = prepared(recipe, model, data, with_variables(recipe, model, data), progress)
+        params = with_variables(recipe, model, data)
+        if values:
+            params = parameters(model, data) if params is None else params
+            for name, value in values.items():
+                params[name].value = value
+        begun = prepared(recipe, model, data, params, progress)
         result = fit(
             model,
             data,

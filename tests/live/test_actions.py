@@ -72,6 +72,15 @@ def test_limits_hold_values(two: Session) -> None:
     assert not row(two, "wz.a")["limited"]
 
 
+def test_one_limit_leaves_the_other_side_open(two: Session) -> None:
+    done(two, do="limits", name="wz.a", min=4.0)
+    done(two, do="value", name="wz.a", value=5.5)  # beyond the usual ±5 %
+    assert row(two, "wz.a")["value"] == 5.5
+    done(two, do="undo")
+    done(two, do="undo")
+    assert row(two, "wz.a")["value"] == pytest.approx(4.136, abs=0.01)
+
+
 def test_ties(two: Session) -> None:
     done(two, do="tie", name="zb.delta2", to="2*wz.delta2")
     assert row(two, "zb.delta2")["value"] == 4.0

@@ -1,0 +1,147 @@
+"""Fits that a page has done, each with the state that it gave, and how they compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from pdfkit.errors import PdfkitError
+from pdfkit.live.state import State
+
+if TYPE_CHECKING:
+    from pdfkit.fitting.comparison import Comparison
+    from pdfkit.results.result import FitResult
+
+__all__ = ["MOST", "Entry", "comparable", "compared"]
+
+MOST = 40
+"""Fits that a page keeps: of more, the oldest go."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A fit: its number, what it found, and the state with its values.
+
+    lnz : ln Z and its error, in the measure of the `group` of fits that were weighed together; None where it was not
+    computed, and `why` says why not.
+    """
+
+    number: int
+    result: FitResult
+    state: State
+    lnz: tuple[float, float] | None = None
+    group: tuple[int, ...] = ()
+    why: str = ""
+
+    def view(self) -> dict[str, Any]:
+        """Return the entry as plain values."""
+        one = self.result
+        return {
+            "number": self.number,
+            "title": str(self.state.tables.get("title", "")),
+            "rw": one.rw,
+            "reduced_chi2": _finite(one.reduced_chi2),
+            "lnz": None if self.lnz is None else self.lnz[0],
+            "lnz_error": None if self.lnz is None else self.lnz[1],
+            "group": list(self.group),
+            "why": self.why,
+            "free": len(one.free),
+            "names": list(one.free),
+            "phases": [str(phase["name"]) for phase in self.state.phases],
+            "seconds": one.seconds,
+            "evaluations": one.nfev,
+            "search": one.search if isinstance(one.search, str) else "thorough",
+            "converged": one.converged,
+            "describes": one.describes,
+            "message": one.message,
+            "remarks": list(one.remarks),
+            "errors_from": one.errors_from,
+            "datasets": [
+                {"name": d.name, "rw": d.rw, "rmin": float(d.data.r[0]), "rmax": float(d.data.r[-1])}
+                for d in one.datasets
+            ],
+            "fractions": {
+                phase: {kind: [_finite(v), _finite(e)] for kind, (v, e) in table.items()}
+                for phase, table in one.fractions.items()
+            },
+        }
+
+    def correlation(self) -> dict[str, Any]:
+        """Return names and correlation matrix of what varied; null where an error is not known."""
+        matrix = [[_finite(float(value)) for value in row] for row in self.result.correlation]
+        return {"names": list(self.result.free), "matrix": matrix}
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder: the fit as HDF5, and the state beside it."""
+        from pdfkit.io._atomic import write_text
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.result.save(folder / f"fit-{self.number}.h5")
+        write_text(folder / f"fit-{self.number}.json", self.state.to_json())
+
+    @classmethod
+    def load(cls, folder: Path, number: int) -> Self:
+        """Return what `save` wrote."""
+        from pdfkit.io._text import read_text
+        from pdfkit.results.saving import load_result
+
+        state = State.from_json(read_text(folder / f"fit-{number}.json"))
+        return cls(number, load_result(folder / f"fit-{number}.h5"), state)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def comparable(entries: Sequence[Entry], last: Entry) -> tuple[list[Entry], str]:
+    """Return the entries of the same data and weights as the last, it among them; and why others are not, or ""."""
+    from pdfkit.fitting.comparison import same_data
+
+    if last.result.patterns:
+        return [], "fits with patterns beside G(r) are not weighed against each other here"
+    found, why = [], ""
+    for one in entries:
+        try:
+            same_data({f"fit {last.number}": last.result, f"fit {one.number}": one.result})
+            found.append(one)
+        except PdfkitError as error:
+            if one is last:
+                return [], str(error)
+            why = str(error)
+    return found, why
+
+
+def with_evidence(entries: Sequence[Entry], found: Comparison) -> list[Entry]:
+    """Return entries with ln Z of those that were weighed."""
+    known = {int(name): (found.lnz[k], found.errors[k]) for k, name in enumerate(found.names)}
+    group = tuple(sorted(known))
+    return [replace(one, lnz=known[one.number], group=group, why="") if one.number in known else one for one in entries]
+
+
+def compared(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return fits side by side: numbers of each, parameters with errors in rows, Δ ln Z or why there is none."""
+    from pdfkit.fitting.comparison import INDISTINGUISHABLE, side_by_side
+
+    results = {str(one.number): one.result for one in entries}
+    head, *rows = side_by_side(results)
+    _, why = comparable(entries, entries[0])
+    groups = {one.group for one in entries}
+    delta: list[float | None] = [None] * len(entries)
+    lnz = [one.lnz for one in entries]
+    if not why and len(groups) == 1 and all(one is not None for one in lnz):
+        values = [one[0] for one in lnz if one is not None]
+        delta = [max(values) - value for value in values]
+    elif not why:
+        why = next((one.why for one in entries if one.why), "their evidence has not been computed")
+    return {
+        "fits": [one.number for one in entries],
+        "head": list(head),
+        "rows": [list(row) for row in rows],
+        "rw": [one.result.rw for one in entries],
+        "delta": delta,
+        "apart": INDISTINGUISHABLE,
+        "why": why,
+    }
