@@ -1,15 +1,16 @@
-"""A page as Bokeh's models: curves as columns, and one model that carries actions to Python and the view back."""
+"""A page as Bokeh's models: an empty plot that the page's own script fills, and one model that carries both ways."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from bokeh.core.properties import Int, String
+from bokeh.core.properties import Any as AnyProperty
+from bokeh.core.properties import String
 from bokeh.model import DataModel
-from bokeh.models import ColumnDataSource
-from bokeh.plotting import figure
+
+from pdfkit.live.frames import frame
+from pdfkit.live.plot import plot
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -18,16 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Page", "Wire"]
 
-# Colours that people who see red and green alike can tell apart (Okabe and Ito).
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-
 
 class Wire(DataModel):  # type: ignore[misc]
-    """What goes to and fro as text: actions of the page as JSON, and what the page shows beside its curves."""
+    """What goes to and fro: actions of the page as JSON, and what the page shows as [number, frame] (`frames`).
+
+    The number tells frames apart, since in the browser Bokeh takes any two buffers for equal, and says nothing then.
+    """
 
     action = String(default="")
-    view = String(default="{}")
-    done = Int(default=0)
+    sent = AnyProperty(default=(0, b""))
 
 
 class Page:
@@ -37,39 +37,21 @@ class Page:
         self.doc, self.session = doc, session
         session.shown = self.show
         self.wire = Wire(name="wire")
-        self.measured = ColumnDataSource({"r": [], "G": []}, name="measured")
-        self.calculated = ColumnDataSource({"r": [], "G": [], "difference": []}, name="calculated")
+        self.done = self.count = 0
         self._drawn: Any = None
-        plot = self._plot()
-        plot.tags = [self.wire]  # a root of its own would have to be seen
-        doc.add_root(plot)
+        drawn = plot()
+        drawn.tags = [self.wire]  # a root of its own would have to be seen
+        doc.add_root(drawn)
         self.wire.on_change("action", self._asked)
         self.show("all")
 
-    def _plot(self) -> Any:
-        plot = figure(
-            name="plot",
-            sizing_mode="stretch_both",
-            x_axis_label="r (Å)",
-            y_axis_label="G (Å⁻²)",
-            tools="pan,box_zoom,wheel_zoom,reset,save",
-            active_drag="box_zoom",
-            toolbar_location="above",
-        )
-        plot.toolbar.logo = None
-        plot.line("r", "G", source=self.measured, color="black", line_width=1.5, legend_label="measured")
-        plot.line("r", "G", source=self.calculated, color=ORANGE, line_width=1.5, legend_label="calculated")
-        plot.line("r", "difference", source=self.calculated, color=BLUE, legend_label="difference")
-        plot.legend.click_policy = "hide"
-        return plot
-
     def _asked(self, attr: str, old: str, new: str) -> None:
         action = json.loads(new)
+        self.done = int(action.get("n", 0))
         self.session.do(action)
-        self.wire.done = int(action.get("n", 0))
 
     def show(self, what: str) -> None:
-        """Bring curves, and with "all" everything else, up to date."""
+        """Bring curves, and with "all" everything else, up to date: the number of the last action done goes along."""
         from pdfkit.errors import PdfkitError
 
         try:
@@ -77,9 +59,8 @@ class Page:
         except PdfkitError as error:
             self.session.message = str(error)
             found = None
-        if found is not None:
-            self._draw(found)
-        view: dict[str, Any] = {"rw": None if found is None else found.rw, "message": self.session.message}
+        view: dict[str, Any] = {"done": self.done, "message": self.session.message}
+        view["rw"] = None if found is None else found.rw
         if what == "all":
             view |= {
                 "rows": self.session.rows(),
@@ -87,16 +68,13 @@ class Page:
                 "redo": self.session.at < len(self.session.states) - 1,
                 "range": None if found is None else [found.low, found.high],
             }
-        self.wire.view = json.dumps(view)
+        self.count += 1
+        self.wire.sent = [self.count, frame(view, {} if found is None else self._curves(found, what))]
 
-    def _draw(self, found: Any) -> None:
-        if found.measured is not None and self._drawn is not found.measured:
+    def _curves(self, found: Any, what: str) -> dict[str, Any]:
+        """Return the curves that the page does not have yet: points and measured G stay while a slider moves."""
+        arrays = {}
+        if what == "all" or self._drawn is not found.measured:
             self._drawn = found.measured
-            self.measured.data = {"r": found.r, "G": found.measured}
-        if found.calculated is None:
-            return
-        gap = np.full(found.r.shape, np.nan)
-        if found.measured is not None:
-            low = min(found.measured.min(), 0.0)
-            gap = found.measured - found.calculated + 1.3 * low
-        self.calculated.data = {"r": found.r, "G": found.calculated, "difference": gap}
+            arrays = {"r": found.r, "measured": () if found.measured is None else found.measured}
+        return arrays | {"calculated": () if found.calculated is None else found.calculated}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 STATIC = Path(__file__).with_name("static")
+SCRIPTS = ("wire.js", "plot.js", "page.js")
 
 
 def serve(folder: Path, state: State, port: int = 0, opened: Callable[[str], None] = lambda url: None) -> None:
@@ -33,7 +34,7 @@ def serve(folder: Path, state: State, port: int = 0, opened: Callable[[str], Non
         doc.title = "pdfkit live"
         doc.template = template
         doc.template_variables["style"] = (STATIC / "page.css").read_text("utf-8")
-        doc.template_variables["script"] = (STATIC / "page.js").read_text("utf-8")
+        doc.template_variables["script"] = "\n".join((STATIC / one).read_text("utf-8") for one in SCRIPTS)
         Page(doc, Session(folder, state))
 
     server: Any = BokehServer({f"/{token}": Application(FunctionHandler(made))}, port=port, address="127.0.0.1")

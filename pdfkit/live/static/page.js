@@ -1,14 +1,8 @@
 "use strict";
-// The page sends actions one at a time: while one is under way, a slider's later values replace each other.
+// Controls of the page.
 (() => {
   const at = (id) => document.getElementById(id);
-  let wire = null, sent = 0, waiting = null;
-
-  function send(action) {
-    if (wire.done < sent) { waiting = action; return; }
-    sent += 1;
-    wire.action = JSON.stringify({ ...action, n: sent });
-  }
+  const { send, on } = workbench;
 
   function row(one) {
     const tr = document.createElement("tr");
@@ -29,24 +23,10 @@
     return tr;
   }
 
-  function show() {
-    const view = JSON.parse(wire.view);
-    at("message").textContent = view.message;
-    at("rw").textContent = view.rw == null ? "" : `Rw ${view.rw.toFixed(4)}`;
-    if (view.rows === undefined) return;
-    at("undo").disabled = !view.undo; at("redo").disabled = !view.redo;
-    document.querySelector("#parameters tbody").replaceChildren(...view.rows.map(row));
-  }
-
-  function begin() {
-    const doc = window.Bokeh?.documents[0];
-    wire = doc?.get_model_by_name("wire");
-    if (!wire) { setTimeout(begin, 10); return; }
-    wire.properties.view.change.connect(show);
-    wire.properties.done.change.connect(() => { if (waiting) { const next = waiting; waiting = null; send(next); } });
-    for (const name of ["undo", "redo", "fit"]) at(name).onclick = () => send({ do: name });
-    show();
-    document.body.dataset.ready = "yes";
-  }
-  begin();
+  on("message", (message) => { at("message").textContent = message; });
+  on("rw", (rw) => { at("rw").textContent = rw == null ? "" : `Rw ${rw.toFixed(4)}`; });
+  on("undo", (undo, view) => { at("undo").disabled = !undo; at("redo").disabled = !view.redo; });
+  on("rows", (rows) => document.querySelector("#parameters tbody").replaceChildren(...rows.map(row)));
+  for (const name of ["undo", "redo", "fit"]) at(name).onclick = () => send({ do: name });
+  workbench.begin((doc) => workbench.plot.ready(doc));
 })();

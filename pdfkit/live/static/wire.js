@@ -1,0 +1,60 @@
+"use strict";
+// The wire between page and Python. Actions go one at a time: while one is under way, a slider's later values replace
+// each other, everything else waits in line. What comes back is a frame of text and numbers (pdfkit/live/frames.py);
+// parts of the page say with workbench.on(key, render) what they show, and are called when a frame has that key.
+const workbench = (() => {
+  let wire = null, sent = 0, done = 0;
+  const line = [], shows = new Map(), curves = {};
+
+  function send(action) {
+    const last = line.at(-1);
+    if (last && action.moving && last.moving && last.name === action.name) line.pop();
+    line.push(action);
+    next();
+  }
+
+  function next() {
+    if (!wire || done < sent || line.length === 0) return;
+    sent += 1;
+    wire.action = JSON.stringify({ ...line.shift(), n: sent });
+  }
+
+  function on(key, render) {
+    if (!shows.has(key)) shows.set(key, []);
+    shows.get(key).push(render);
+  }
+
+  function unpacked(bytes) {
+    const whole = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
+    const size = new DataView(whole.buffer, whole.byteOffset).getUint32(0, true);
+    const view = JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + size)));
+    let at = 4 + size;
+    for (const [name, count] of view.arrays) {
+      curves[name] = new Float32Array(whole.buffer.slice(whole.byteOffset + at, whole.byteOffset + at + 4 * count));
+      at += 4 * count;
+    }
+    return view;
+  }
+
+  function show() {
+    const view = unpacked(wire.sent[1]);
+    done = Math.max(done, view.done ?? 0);
+    next();
+    const fresh = new Set(view.arrays.map(([name]) => name));
+    if (fresh.size) view.curves = fresh;
+    for (const [key, renders] of shows) if (key in view) for (const render of renders) render(view[key], view);
+  }
+
+  function begin(ready) {
+    const doc = window.Bokeh?.documents[0];
+    wire = doc?.get_model_by_name("wire") ?? null;
+    if (!wire || !window.Bokeh.index?.roots?.length) { setTimeout(begin, 10, ready); return; }
+    ready(doc);
+    wire.properties.sent.change.connect(show);
+    show();
+    document.body.dataset.ready = "yes";
+  }
+
+  return { send, on, begin, curves };
+})();
+window.workbench = workbench;
