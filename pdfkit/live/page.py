@@ -56,18 +56,13 @@ class Page:
 
         try:
             found = self.session.curves()
+            view = dict(self.session.view()) if what == "all" else {}
         except PdfkitError as error:
             self.session.message = str(error)
-            found = None
-        view: dict[str, Any] = {"done": self.done, "message": self.session.message}
-        view["rw"] = None if found is None else found.rw
+            found, view = None, {}
+        view |= {"done": self.done, "message": self.session.message, "rw": None if found is None else found.rw}
         if what == "all":
-            view |= {
-                "rows": self.session.rows(),
-                "undo": self.session.at > 0,
-                "redo": self.session.at < len(self.session.states) - 1,
-                "range": None if found is None else [found.low, found.high],
-            }
+            view["range"] = None if found is None else [found.low, found.high]
         self.count += 1
         self.wire.sent = [self.count, frame(view, {} if found is None else self._curves(found, what))]
 

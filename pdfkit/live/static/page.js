@@ -11,8 +11,7 @@
     const [value, slider, free] = tr.querySelectorAll("input"), cells = tr.children;
     cells[0].textContent = one.name;
     value.value = one.value; value.setAttribute("aria-label", `${one.name}, value`);
-    const span = Math.abs(one.value) * 0.2 || 0.1;
-    Object.assign(slider, { min: one.value - span, max: one.value + span, step: span / 500, value: one.value });
+    Object.assign(slider, { min: one.low, max: one.high, step: one.step, value: one.value });
     slider.setAttribute("aria-label", one.name);
     free.checked = one.free; free.setAttribute("aria-label", `${one.name}, free`);
     value.disabled = slider.disabled = free.disabled = one.tie !== "";
