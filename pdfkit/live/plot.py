@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bokeh.models import BoxAnnotation, ColumnDataSource, Range1d
+from bokeh.models import ColumnDataSource, Range1d
 from bokeh.plotting import figure
 
 __all__ = ["BLUE", "GREEN", "ORANGE", "plot"]

@@ -21,4 +21,5 @@ def test_numbers_that_are_none_are_null() -> None:
 def test_curves_begin_at_multiples_of_four_bytes() -> None:
     for text in ("", "a", "ab", "abc"):
         message = frame({"message": text}, {"r": np.ones(1)})
-        assert len(message) % 4 == 0 and message[-4:] == np.float32(1).tobytes()
+        assert len(message) % 4 == 0
+        assert message[-4:] == np.float32(1).tobytes()
