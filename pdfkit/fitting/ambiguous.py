@@ -59,11 +59,13 @@ def _floating(names: Sequence[str], fits: Sequence[DatasetFit]) -> Array:
     """Return combinations (n, m) of parameters that need no word: shifts and turns of clusters whose atoms all move."""
     out, at = [np.zeros((len(names), 0))], {name: k for k, name in enumerate(names)}
     for phase in fits[0].model.phases:
+        if not (floating := phase.floating).size:
+            continue
         moves = [f"{phase.name}.{q.name}" for q in phase.quantities[phase.moving]]
         rows = [at[name] for name in moves if name in at]
-        if phase.floating.size and len(rows) == len(moves):
-            out.append(np.zeros((len(names), phase.floating.shape[1])))
-            out[-1][rows] = phase.floating
+        if len(rows) == len(moves):
+            out.append(np.zeros((len(names), floating.shape[1])))
+            out[-1][rows] = floating
     return np.hstack(out)
 
 

@@ -40,6 +40,8 @@ MOST_PREPARED = 2
 """Fits more, at the most, because U, cell or damping ended far from where models were prepared for."""
 MOST_SETTLED = 8
 """Fits more, at the most, until the size of noise that a fit leaves is the one by which restraints were weighed."""
+LAST = 1e-8
+"""Share of χ² left to gain by models prepared anew that one more step takes: a thousandth of a standard error."""
 ALIKE = 0.1
 """Share of that size which is no difference."""
 SAME = 0.05
@@ -215,7 +217,7 @@ def _settled(
         here = residuals.near(outcome.x)
         if here is residuals or goes_on or not outcome.converged:
             return here, outcome
-        residuals, outcome = here, minimise(here, residuals.problem.settings.max_nfev, progress, outcome)
+        residuals, outcome = here, minimise(here, residuals.problem.settings.max_nfev, progress, outcome, last=LAST)
     return residuals, outcome
 
 

@@ -168,7 +168,8 @@ class Task:
 
     def point(self, x: Array, rows: Array) -> Point:
         """Return the problem at x, where its rows are known."""
-        return Point(x, rows[np.append(self.columns, -1)], self.columns, self.span[self.columns])
+        kept = rows if len(rows) == self.columns.size + 1 else rows[np.append(self.columns, -1)]
+        return Point(x, kept, self.columns, self.span[self.columns])
 
     @cached_property
     def span(self) -> Array:
@@ -221,15 +222,19 @@ class Descent:
         """Whether no way down is left."""
         return self.state in ("level", "still", "valley")
 
-    def run(self, most: int, tolerance: float) -> Descent:
-        """Go on until χ² would not fall by a share of `tolerance`, or `most` evaluations were made in all."""
+    def run(self, most: int, tolerance: float, last: float = 0.0) -> Descent:
+        """Go on until χ² would not fall by a share of `tolerance`, or `most` evaluations were made in all.
+
+        last : share of χ² that one step takes without another look, where no more is left from the start.
+        """
         self.state, costs, creep = "", [], self.task.creep  # type: str, list[float], float
         left = 0.0
         while not self.state:
             costs.append(self.here.cost)
             before, left = left, self._left()
-            enough = max(tolerance * self.here.cost, self.task.tiny)
-            if left <= enough or (left <= FORESEEN * before and left * left <= enough * before and self._slid()):
+            enough = self._enough(tolerance)
+            foreseen = left <= FORESEEN * before and left * left <= enough * before
+            if left <= enough or ((foreseen or left <= last * (len(costs) < 2) * self.here.cost) and self._slid()):
                 self.state = "level"
             elif self.nfev >= most:
                 self.state = "stopped"
@@ -241,6 +246,13 @@ class Descent:
                 below = left <= LEVEL * self.here.cost
                 self.state = "stopped" if self.nfev >= most else "still" if below else "stuck"
         return self
+
+    def is_level(self, tolerance: float) -> bool:
+        """Return whether no step from here would lower χ² by a share of `tolerance`."""
+        return self._left() <= self._enough(tolerance)
+
+    def _enough(self, tolerance: float) -> float:
+        return max(tolerance * self.here.cost, self.task.tiny)
 
     def _left(self, missing: Array | None = None) -> float:
         """Return by how much the undamped step would lower χ², by JᵀJ alone or with what it misses."""
@@ -366,21 +378,25 @@ def minimise(
     progress: Progress | None,
     before: Outcome | None = None,
     tolerance: float = TOLERANCE,
+    last: float = 0.0,
 ) -> Outcome:
-    """Minimise residuals from where `before` ended, or from the start values of their mapping."""
+    """Minimise residuals from where `before` ended, or from the start values of their mapping; last: see `run`."""
     done, searched = (before.nfev, before.searched) if before else (0, 0)
     x = residuals.mapping.x0 if before is None else before.x
     task = task_of(residuals, Watch(residuals, progress, done))
     if tolerance <= TOLERANCE:  # a longer step is not that linear
         task = replace(task, slide=residuals.slide)
     descent = Descent.begin(task, x)
-    if before is not None:
+    if last and not descent.is_level(last):
+        residuals.forget()  # derivatives may be those of models before
+        descent = Descent.begin(task, x)
+    if before is not None and not descent.is_level(max(tolerance, last)):
         columns = np.append(task.columns, -1)
         span = task.span[task.columns]
         places = residuals.remembered()
         descent.remember([[Point(x, rows[columns], task.columns, span) for x, rows in some] for some in places])
     predicted = float(residuals.factor(descent.here.rows.copy())[-1, -1] ** 2)
-    descent.run(max(1, max_nfev - (done - searched)), tolerance)
+    descent.run(max(1, max_nfev - (done - searched)), tolerance, last)
     return outcome_of(residuals, descent, max_nfev, searched, done - searched, predicted)
 
 
@@ -433,7 +449,11 @@ class Watch:
 
     def __init__(self, residuals: Residuals, progress: Progress | None, done: int = 0) -> None:
         self.residuals, self.progress, self.count = residuals, progress, done
-        self.norm = math.sqrt(sum(residuals.stated(s).norm2() for s in residuals.parts))
+
+    @cached_property
+    def norm(self) -> float:
+        """√Σ(G_obs/dG)², with errors as the data say."""
+        return math.sqrt(sum(self.residuals.stated(s).norm2() for s in self.residuals.parts))
 
     def __call__(self, x: Array) -> None:
         """Count an evaluation of the whole fit, at x."""

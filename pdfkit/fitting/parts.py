@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -156,6 +157,10 @@ class Dataset:
 
     def norm2(self) -> float:
         """Return Σ(G_obs/dG)² in the metric of the residuals."""
+        return self._norm2
+
+    @cached_property
+    def _norm2(self) -> float:
         top = self.target[None]
         return float(((top * self.weight if self.whiten is None else self.whiten(top)) ** 2).sum())
 

@@ -20,7 +20,7 @@ from pdfkit.fitting.datasets import Data
 from pdfkit.fitting.least_squares import begun, found
 from pdfkit.fitting.minimiser import Progress
 from pdfkit.fitting.posing import Posed, Range
-from pdfkit.fitting.residuals import Residuals
+from pdfkit.fitting.residuals import Residuals, Visited
 from pdfkit.fitting.rows import FitRow
 from pdfkit.model.model import Model
 from pdfkit.model.params import Parameters
@@ -33,18 +33,24 @@ MOST_KINDS = 8
 
 @dataclass(frozen=True, eq=False)
 class _Kind:
-    """The fit of data of one kind: of the same r, instrument and errors. about: what is to be said of parameters."""
+    """The fit of data of one kind: of the same r, instrument and errors.
+
+    about: what is to be said of parameters. begin: curves where all fits begin that are not told where.
+    """
 
     residuals: Residuals
     params: Parameters
     about: tuple[str, ...]
+    begin: Visited
 
     @classmethod
     def of(cls, posed: Posed) -> _Kind:
         params = posed.params.copy()
         residuals = begun(posed.problem, params)
         _forget(residuals, params, posed.params)
-        return cls(residuals, params, posed.about)
+        mapping = residuals.mapping
+        x = np.clip(mapping.x0, mapping.low, mapping.high)
+        return cls(residuals, params, posed.about, (x, residuals.last_curves(x)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +131,7 @@ class PreparedFit:
         params = kind.params.copy()
         mine = kind.residuals
         posed = [replace(one, model=s.model) for one, s in zip(problem.datasets, mine.sets, strict=True)]
-        residuals = mine.of_data(posed, mine.mapping.start.copy())
+        residuals = mine.of_data(posed, mine.mapping.start.copy(), [kind.begin] if start is None else [])
         residuals.weighs = weighs
         if start is None:
             residuals.guess_scales(params)

@@ -40,6 +40,9 @@ ROUNDS = 30
 REMEMBERED = 8
 """Curves of so many x are kept: of where a fit stands, and of where it came from."""
 
+ALIKE = 3e-4
+"""Share of G by which another reach of ripples may change it, and leave derivatives as good as they were."""
+
 Curves = list[tuple[Array, Array]]
 Visited = tuple[Array, Curves]
 
@@ -218,12 +221,17 @@ class Residuals:
 
     def last_curves(self, x: Array) -> Curves:
         """Return `curves(x)`, remembered for the last few x."""
+        here = x.tobytes()  # compared in a tenth of the time that arrays take
         for known, curves in self._known:
-            if np.array_equal(known, x):
+            if known.tobytes() == here:
                 return curves
         curves = self.curves(x)
         self._known = [(x.copy(), curves), *self._known][:REMEMBERED]
         return curves
+
+    def forget(self) -> None:
+        """Compute curves and derivatives anew from here on."""
+        self._known = []
 
     def slide(self, x: Array, to: Array) -> Array:
         """Have curves at `to` be what those at x and their derivatives say, in place of those; return rows of it."""
@@ -249,12 +257,15 @@ class Residuals:
         out.problem = replace(self.problem, datasets=posed, patterns=tuple(s.posed for s in out.patterns))
         return out
 
-    def of_data(self, posed: Sequence[PosedData], start: Array) -> Residuals:
-        """Return the residuals of other data on the same r, of the same models; start (n,): of all parameters."""
+    def of_data(self, posed: Sequence[PosedData], start: Array, known: Sequence[Visited] = ()) -> Residuals:
+        """Return the residuals of other data on the same r, of the same models; start (n,): of all parameters.
+
+        known : curves of these models, which are the same whatever the data.
+        """
         use_errors, errors = self.problem.use_errors, self.problem.settings.errors
         parts = zip(posed, self.sets, strict=True)
         out = self.with_sets([Dataset.of(one, use_errors, errors, s.evaluate) for one, s in parts])
-        out.mapping, out._known, out._past = replace(self.mapping, start=start), [], []
+        out.mapping, out._known, out._past = replace(self.mapping, start=start), list(known), []
         out.wall = out._wall()
         return out
 
@@ -268,7 +279,19 @@ class Residuals:
             return self
         out = copy(self)
         out._prepare(made)
+        out._adopt(x, [curves for known, curves in self._known if np.array_equal(known, x)])
         return out
+
+    def _adopt(self, x: Array, before: Sequence[Curves]) -> None:
+        """Keep derivatives that evaluators before gave at x, where new ones leave curves next to what they were."""
+        if not before:
+            return
+        values, count = self.mapping(x)[0], len(self.sets)
+        made = [s.evaluate(values[rows])[0] for s, rows in zip(self.sets, self.rows, strict=False)]
+        both = zip(made, before[0], strict=False)
+        if all(np.abs(G - old).max() <= ALIKE * np.abs(old).max() for G, (old, _) in both):
+            curves = [(G, dG) for G, (_, dG) in zip(made, before[0], strict=False)]
+            self._known = [(x.copy(), [*curves, *before[0][count:]])]
 
     def _near(self, x: Array) -> list[Evaluator]:
         values = self.mapping(x)[0]
@@ -341,6 +364,20 @@ class Residuals:
             i = self.mapping.free[k]
             low, high = self.mapping.low[k], self.mapping.high[k]
             params[free[k]].value = self.mapping.start[i] = float(np.clip(value or 1.0, low, high))
+        self._rescale(x, np.clip(self.mapping.x0, self.mapping.low, self.mapping.high))
+
+    def _rescale(self, x: Array, to: Array) -> None:
+        """Have curves at `to`, which is x but for scales, follow from those at x, where each phase goes with its."""
+        names = self.mapping.free_names
+        if len(self.parts) > 1 or self.mapping.ties or not self.sets[0].evaluate.apart:
+            return
+        scales = {name.partition(".")[0]: k for k, name in enumerate(names) if name.endswith(".scale")}
+        if any("." not in name or name.endswith(".occ") for name in names) or not x[list(scales.values())].all():
+            return
+        owner = [scales.get(name.partition(".")[0]) for name in names]
+        ratio = np.array([1.0 if k is None or k == j else to[k] / x[k] for j, k in enumerate(owner)])
+        (G, dG), *_ = self.last_curves(x)
+        self._known = [(to.copy(), [(G + (to - x) @ dG, dG * ratio[:, None])]), *self._known][:REMEMBERED]
 
     def leave_zero(self, params: Parameters) -> None:
         """Start a free qdamp, qbroad or resolution off 0: G depends on their squares, so at 0 nothing would move it.

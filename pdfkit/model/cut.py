@@ -153,6 +153,8 @@ def damping(grid: Grid, qdamp: float, *, faded: bool) -> Array:
 WEIGHT_RANGE = 10.0
 # Curves transformed together: more would not stay in the processor's cache.
 AT_ONCE = 32
+# Å beyond the last r that peaks and ripples are followed at least.
+LEAST_RANGE = 4.0
 # Å over which a model is faded out at least where Q below qmin is cut: faster, the fading would leak into it.
 QMIN_RANGE = 40.0
 # Pairs (before symmetry) up to which the range of ripples may grow: a few ms of work an evaluation.
@@ -182,7 +184,7 @@ def ripple_range(instrument: Instrument, sigma2: float, rmax: float, pairs: floa
         damped = math.sqrt(2.0 * max(0.0, math.log(left / 2e-5))) / instrument.qdamp - rmax
         wanted = min(wanted, damped)
     edge = instrument.qmin > 0 or instrument.qtail != 0  # F(Q) does not begin at 0
-    return float(min(max(wanted, QMIN_RANGE if edge else 4.0), 100.0, affordable))
+    return float(min(max(wanted, QMIN_RANGE if edge else LEAST_RANGE), 100.0, affordable))
 
 
 def make_grid(r: Array, step: float, band: float, extra: float, end: float, blur: float = WEIGHT_RANGE) -> Grid:

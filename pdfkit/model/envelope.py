@@ -39,7 +39,7 @@ class Varied:
     @classmethod
     def of(cls, phase: Phase, start: int, tangents: Array, weighs: bool) -> Varied:
         """Return what tangents (n, nq) of all values do to a phase whose values begin at `start`."""
-        stop = start + len(phase.quantities)
+        stop = start + phase.size
         first_shape = stop - len(phase.applied_shape.parameters)
         last = stop if weighs else first_shape
         if not tangents.shape[1]:

@@ -25,7 +25,7 @@ from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import peaks as kernels
 from pdfkit.model import cut as model_cut
-from pdfkit.model import filters, spread
+from pdfkit.model import filters, reach, spread
 from pdfkit.model.blocks import NO_WEIGHTS, Block, add_weighted, alike, cut, slopes
 from pdfkit.model.convention import Convention
 from pdfkit.model.cut import Grid
@@ -35,10 +35,8 @@ from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
 from pdfkit.model.weights import PairWeights, QWeights, mean_amplitude
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase, sensible_limits
-from pdfkit.shapes import Bulk, Whole
+from pdfkit.shapes import Bulk
 
-# How far beyond r (Å) a cluster may reach and still be followed to its end.
-MOST_EXTRA = 100.0
 # Share of the range of ripples that may be missing: 5e-6 of max|G| at the most, for what lies beyond is 3e-3 of it.
 SAME_RANGE = 1e-3
 # Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
@@ -54,25 +52,14 @@ _BULK = Bulk()
 _OF_INSTRUMENT = sensible_limits(INSTRUMENT_QUANTITIES.values())
 
 
-def _range(phases: tuple[Phase, ...], instrument: Instrument, end: float) -> float:
-    """Return how far beyond the end (Å) peaks and ripples of phases at their own values are followed."""
-    sigma2, pairs = min(p.typical_variance() for p in phases), sum(p.pair_density() for p in phases)
-    extra = model_cut.ripple_range(instrument, sigma2, end, pairs)
-    # Clusters are followed to their end, so that nothing of them is faded out.
-    # In steps of 5 Å, so that clusters of nearly equal size share their tables.
-    ends = [5.0 * math.ceil((p.shape.extent() - end) / 5.0) for p in phases if isinstance(p.shape, Whole)]
-    ends += [phase.sharp_range() - end for phase in phases]
-    return max([extra, *(one for one in ends if one < MOST_EXTRA)]) if extra else 0.0
-
-
 class Evaluator:
     """G(r) of phases on fixed r, for any values of their quantities, with directional derivatives.
 
     Holds only tables that follow from r and the instrument: what it returns depends on its arguments alone.
     `messages` are remarks on the last call (peaks left out), `lost` the first pair of each phase that was left out
-    ("wz: Cd–Se"). `begin` (Å): where the data begin, if before r; it matters
-    only to the convention "pdffit2", whose filter starts there. `end` (Å): where they end, if beyond r; peaks and
-    ripples are followed as if r went on to there.
+    ("wz: Cd–Se"), `apart` whether each phase was its scale times what no other scale has a part in. `begin` (Å): where
+    the data begin, if before r; it matters only to the convention "pdffit2", whose filter starts there. `end` (Å):
+    where they end, if beyond r; peaks and ripples are followed as if r went on to there.
     """
 
     def __init__(
@@ -93,16 +80,19 @@ class Evaluator:
         self._end = max(float(self.r[-1]), -math.inf if end is None else end)
         self.messages: list[str] = []
         self.lost: list[str] = []
+        self.apart = True
+        self._before = convention.envelope == "before-cut"
+        # Whether nothing of any phase is beyond its particle.
+        self._ends = self._before or all(self._weighs(phase) for phase in phases)
         self._qmax = math.inf if instrument.qmax is None else instrument.qmax
         self._inside, self._zero = slice(None), False
         self._filter = ""
         if convention.cut != "exact" and instrument.terminated:
             self._use_filter(convention.cut, begin)
         else:
-            self._extra = _range(phases, instrument, self._end)
+            self._extra = reach.beyond(phases, instrument, self._end, whole=self._ends)
         self._terminated = instrument.terminated and not self._filter
         self._shifted = convention.anisotropy == "shifted"
-        self._before = convention.envelope == "before-cut"
         self._cut_last = self._terminated and self._before
         self._responses = Responses(convention.reach)
         self._grids: dict[float, Grid] = {}
@@ -117,7 +107,7 @@ class Evaluator:
         least, most = zip(*(phase.sensible for phase in phases), _OF_INSTRUMENT, strict=True)
         self._sensible = np.concatenate(least), np.concatenate(most)
         # Each phase with the index of its first quantity.
-        starts = accumulate((len(phase.quantities) for phase in phases), initial=0)
+        starts = accumulate((phase.size for phase in phases), initial=0)
         self._offsets = list(zip(phases, starts, strict=False))
         self._last_asked: tuple[Array, _Asked] = (np.zeros(0), _Asked(np.zeros(0), []))
         # How far weights blur a curve, where there are any: those of one species alone are 1.
@@ -131,10 +121,13 @@ class Evaluator:
         """
         if not self._terminated:
             return self
+        told, (qdamp, qtail) = self.instrument, (float(values[QDAMP]), float(values[QTAIL]))
+        told = told if (qdamp, qtail) == (told.qdamp, told.qtail) else replace(told, qdamp=qdamp, qtail=qtail)
+        if self._reaches(values, told):
+            return self
         numbers = iter(values.tolist())
         moved = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in self.phases)
-        told = replace(self.instrument, qdamp=float(values[QDAMP]), qtail=float(values[QTAIL]))
-        extra = _range(moved, told, self._end)
+        extra = reach.beyond(moved, told, self._end, whole=self._ends)
         if abs(extra - self._extra) <= SAME_RANGE * extra:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
@@ -142,6 +135,11 @@ class Evaluator:
         out._weights, out._last_asked = self._weights, self._last_asked
         out.__dict__ |= {name: self.__dict__[name] for name in ("_sensible", "_offsets") if name in self.__dict__}
         return out
+
+    def _reaches(self, values: Array, told: Instrument) -> bool:
+        """Whether ripples are surely followed as far as values ask for: phases that tell without a copy are asked."""
+        extra = reach.at(self._offsets, values, told, self._end, whole=self._ends)
+        return extra is not None and abs(extra - self._extra) <= 0.9 * SAME_RANGE * extra
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -278,7 +276,8 @@ class Evaluator:
 
     def _mixed(self, blocks: list[Block]) -> list[Block]:
         """Return the blocks with what ⟨f(Q)⟩² of the whole sample leaves on each; as they are if all are alike."""
-        if all(alike(block, blocks[0]) for block in blocks[1:]):
+        self.apart = all(alike(block, blocks[0]) for block in blocks[1:])
+        if self.apart:
             return blocks
         means = [self._mean(block) for block in blocks]
         return [replace(block, factor=one) for block, one in zip(blocks, factors(means), strict=True)]
@@ -334,22 +333,18 @@ class Evaluator:
         return self.convention.finite_size == "pairs" and phase.applied_shape.solid
 
     def _part(self, phase: Phase, start: int, values: Array, varied: Varied) -> _Part:
-        stop = start + len(phase.quantities)
-        shape, weighs = phase.applied_shape, self._weighs(phase)
-        if shape.parameters:
-            own = zip(shape.parameters, values[stop - len(shape.parameters) : stop].tolist(), strict=True)
-            shape = replace(shape, **{p.name: value for p, value in own})
-        reach = self._end + self._extra
+        shape, weighs = reach.shaped(phase, values, start), self._weighs(phase)
+        far = self._end + self._extra
         # Nothing beyond the particle can leak into the cut.
         if weighs or self._before or not self.instrument.terminated:
-            reach = min(reach, max(shape.extent(), 1.0))
+            far = min(far, max(shape.extent(), 1.0))
         if values[QTAIL] and not self._cut_last:
             raise PdfkitError(
                 "qtail, a tail of lines in Q, needs a finite qmax and envelopes before the cut: leave it at 0"
             )
         qbroad, resolution = values[BROADENING].tolist()
         broadening = Broadening(qbroad, resolution, varied.broadening, self._shifted)
-        found = phase.peaks(values[start:stop], varied.phase, broadening, reach, self.instrument.qmin)
+        found = phase.peaks(values[start : start + phase.size], varied.phase, broadening, far, self.instrument.qmin)
         if found.dropped:
             self.lost.append(found.first_dropped.partition(" at ")[0])
             self.messages.append(
@@ -357,7 +352,7 @@ class Evaluator:
                 "lower delta1 or delta2"
             )
         if weighs:
-            found, shape = found.within(shape, varied.weighing, reach), _BULK
+            found, shape = found.within(shape, varied.weighing, far), _BULK
         envelope = Envelope(float(values[start]), shape, float(values[QDAMP]), float(values[QTAIL]), varied)
         return _Part(phase.name, found, varied.active, envelope)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from pdfkit import _expressions
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ParameterError
 from pdfkit.model.params import Parameters, is_default, possible
 
@@ -76,7 +77,7 @@ class ParameterMap:
     @property
     def x0(self) -> Array:
         """Start values of the parameters that vary."""
-        return self.start[list(self.free)]
+        return self.start[self._index]
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         """Return all values (n,) and derivatives (n, nfree) at the free values x."""
@@ -85,12 +86,11 @@ class ParameterMap:
     def at(self, x: Array) -> tuple[Array, Array, dict[int, tuple[float, Array]]]:
         """Return values, derivatives, and by index what ties gave that lies beyond a limit."""
         values = self.start.copy()
-        tangents = np.zeros((values.size, len(self.free)))
-        for column, i in enumerate(self.free):
-            values[i] = x[column]
-            tangents[i, column] = 1.0
+        values[self._index] = x
         beyond: dict[int, tuple[float, Array]] = {}
+        tangents = self._plain
         if self.ties:
+            tangents = tangents.copy()
             index = {name: i for i, name in enumerate(self.names)}
             known = {name: float(values[i]) for name, i in index.items()}
             held = {one.index: one for one in self.limits}
@@ -104,6 +104,18 @@ class ParameterMap:
                     value, tangents[i] = min(max(value, limit.low), limit.high), 0.0
                 values[i] = known[self.names[i]] = value
         return values, tangents, beyond
+
+    @cached_property
+    def _index(self) -> IntArray:
+        return np.array(self.free, dtype=np.int64)
+
+    @cached_property
+    def _plain(self) -> Array:
+        """The derivatives (n, nfree) without ties, the same at every x."""
+        out = np.zeros((self.start.size, len(self.free)))
+        out[self._index, np.arange(len(self.free))] = 1.0
+        out.setflags(write=False)
+        return out
 
     def excess(self, beyond: Mapping[int, tuple[float, Array]]) -> Array:
         """Return how far ties lead beyond their limits, in units, under its derivatives: (nfree + 1, nlimits)."""

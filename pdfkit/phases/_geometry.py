@@ -21,6 +21,7 @@ from pdfkit.structure.structure import Structure
 from pdfkit.structure.symmetry import VOIGT
 
 DEGREE = math.pi / 180.0
+_STILL = np.zeros((0, 6))
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,11 @@ class Layout:
         out += self.constant
         a, b, c, d, e, _ = self.ends
         return out[:a], out[a:b], out[b:c], out[c:d].reshape(-1, 3), out[d:e], out[e:]
+
+    def outlook(self, free: Array) -> tuple[float, float]:
+        """Return the least u (Å²) of a site and the volume (Å³) of the cell."""
+        cell, u, *_ = self.at(free)
+        return float(u.min()), metric(cell, _STILL)[2]
 
 
 @dataclass(frozen=True)
@@ -286,19 +292,19 @@ def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
     ab, ac, bc = a * b * cg, a * c * cb, b * c * ca
     g = np.array([[a * a, ab, ac], [ab, b * b, bc], [ac, bc, c * c]])
     squared = 1.0 - ca * ca - cb * cb - cg * cg + 2.0 * ca * cb * cg
-    dg, growth = np.zeros((dcell.shape[0], 3, 3)), np.zeros(dcell.shape[0])
-    for q, changes in enumerate(dcell.tolist()):
-        if not any(changes):
-            continue
-        da, db, dc, *turns = changes
-        ta, tb, tg = (-math.sin(t) * math.radians(d) for t, d in zip((al, be, ga), turns, strict=True))
-        dab = da * b * cg + a * db * cg + a * b * tg
-        dac = da * c * cb + a * dc * cb + a * c * tb
-        dbc = db * c * ca + b * dc * ca + b * c * ta
-        dg[q] = [[2 * a * da, dab, dac], [dab, 2 * b * db, dbc], [dac, dbc, 2 * c * dc]]
-        turn = ta * (cb * cg - ca) + tb * (ca * cg - cb) + tg * (ca * cb - cg)
-        growth[q] = da / a + db / b + dc / c + turn / squared
-    return g, dg, a * b * c * math.sqrt(squared), growth
+    volume = a * b * c * math.sqrt(squared)
+    if not dcell.size:
+        return g, np.zeros((0, 3, 3)), volume, np.zeros(0)
+    longer = dcell[:, :3] / cell[:3]
+    dg = (longer[:, :, None] + longer[:, None, :]) * g
+    growth = longer.sum(axis=1)
+    for q in np.flatnonzero(dcell[:, 3:].any(axis=1)).tolist():
+        turns = zip((al, be, ga), dcell[q, 3:].tolist(), strict=True)
+        ta, tb, tg = (-math.sin(t) * math.radians(d) for t, d in turns)
+        dab, dac, dbc = a * b * tg, a * c * tb, b * c * ta
+        dg[q] += [[0.0, dab, dac], [dab, 0.0, dbc], [dac, dbc, 0.0]]
+        growth[q] += (ta * (cb * cg - ca) + tb * (ca * cg - cb) + tg * (ca * cb - cg)) / squared
+    return g, dg, volume, growth
 
 
 def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tuple[Array, Array, float]:

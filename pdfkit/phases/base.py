@@ -254,6 +254,11 @@ class Phase(ABC):
         """Values of the quantities, in their order."""
         return tuple(q.value for q in self.quantities)
 
+    @cached_property
+    def size(self) -> int:
+        """Number of the quantities."""
+        return len(self.values)
+
     @property
     def applied_shape(self) -> Shape:
         """The γ₀ that a model applies to its peaks: the shape, unless they are those of finite particles already."""
@@ -335,6 +340,13 @@ class Phase(ABC):
         values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
+
+    def outlook(self, values: Array) -> tuple[float, float] | None:
+        """Return `typical_variance` and `pair_density` at values (n,) of the quantities, None where a copy has to tell.
+
+        What decides how far a phase is followed must not depend on anything else.
+        """
+        return None
 
     @property
     def moving(self) -> slice:

@@ -285,11 +285,14 @@ class Crystal(Phase):
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""
-        return self._density
-
-    @cached_property
-    def _density(self) -> float:
         return self._atoms.first.size * self._atoms.site.size / self.structure.volume()
+
+    def outlook(self, values: Array) -> tuple[float, float] | None:
+        """Return these two at values (n,) of the quantities, of a small crystal without tensors and molecules."""
+        if self._layout is None or self.molecules:
+            return None
+        u, volume = self._layout.outlook(values[1 : 1 + len(self._structure_quantities)])
+        return max(2.0 * u, kernels.SMALLEST_VARIANCE), self._atoms.first.size * self._atoms.site.size / volume
 
     def with_values(self, values: Mapping[str, float]) -> Self:
         """Return a copy with the named quantities changed; those that symmetry ties follow."""
@@ -307,9 +310,10 @@ class Crystal(Phase):
             object.__setattr__(out, "molecules", self.molecules)
             object.__setattr__(out, "inner", dict(zip(self.inner, inner, strict=True)) if by_element else inner[0])
         # What follows from symmetry alone is the same in the copy, and so is what is bonded.
-        same = ("_bodies", "_maps", "_atoms", "_key", "_layout")
-        for name in (*same, *(("_molecules", "_inner_pairs") if self.molecules else ())):
-            out.__dict__[name] = getattr(self, name)
+        same = ["_bodies", "_maps", "_atoms", "_key", "_layout", "_known_directions", "_known_amounts", "size"]
+        same += ["_molecules", "_inner_pairs"] if self.molecules else []
+        same += ["sensible"] if (out.scale < 0) == (self.scale < 0) else []
+        out.__dict__.update((name, getattr(self, name)) for name in same)
         out._turned(poses)
         return out
 

@@ -51,7 +51,7 @@ def phase_fractions(model: Model, scale_covariance: Array) -> dict[str, dict[str
     dividing by atoms per cell, mass by multiplying with the mean atomic mass. scale_covariance (nphases, nphases) is
     propagated through the normalisation. Source: Farrow et al., J. Phys.: Condens. Matter 19, 335219 (2007).
     """
-    scales = np.array([phase.quantities[0].value for phase in model.phases])
+    scales = np.array([phase.scale for phase in model.phases])
     factors = {"atoms": [], "cells": [], "mass": []}  # type: dict[str, list[float]]
     for phase in model.phases:
         amount: Mapping[str, float] = phase.composition()

@@ -10,9 +10,12 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError
+from pdfkit.fitting.posing import Posed
 from pdfkit.fitting.prepared import PreparedFit
+from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.rows import FitRow
 from pdfkit.model import noise
+from pdfkit.model.mapping import ParameterMap
 
 LAB = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03)
 NI = pk.Model(pk.Crystal.from_file("Ni", name="ni"), LAB)
@@ -105,3 +108,48 @@ def test_ln_z_is_that_of_the_result(prepared: PreparedFit) -> None:
 def test_wrong_names_are_refused_when_it_is_prepared() -> None:
     with pytest.raises(ParameterError, match="nothing is free"):
         PreparedFit.of(NI, SCANS[0], rmin=1.5)
+
+
+KINDS = ("zincblende", "wurtzite")
+DOTS = pk.Model([pk.Crystal.from_file(f"CdS_{kind}", name=kind[0], shape=pk.Sphere(20.0)) for kind in KINDS], LAB)
+
+
+def test_curves_at_guessed_scales_follow_from_those_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = DOTS.with_values({"z.scale": 3.0, "w.scale": 5.0})(np.arange(1.0, 15.0, 0.02))
+    posed = Posed.of(DOTS, data, rmin=1.5, free=["scale", "a", "Uiso", "spdiameter"])
+    residuals = Residuals(posed.problem, ParameterMap.of(posed.params))
+    residuals.guess_scales(posed.params)
+    x = residuals.mapping.x0
+    assert posed.params["z.scale"].value == pytest.approx(3.0, rel=1e-6)
+    (expected, slopes), *_ = residuals.curves(x)
+    monkeypatch.setattr(Residuals, "curves", lambda *_: pytest.fail("computed again"))
+    (found, others), *_ = residuals.last_curves(x)
+    np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())
+    size = np.abs(slopes).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(others / size, slopes / size, atol=1e-12)
+
+
+@pytest.mark.parametrize("free", [["scale", "a", "qdamp"], ["scale", "a", "z.Cd.occ"]])
+def test_what_knows_of_several_scales_is_computed(free: list[str]) -> None:
+    data = DOTS.with_values({"z.scale": 3.0, "w.scale": 5.0})(np.arange(1.0, 15.0, 0.02))
+    posed = Posed.of(DOTS, data, rmin=1.5, free=free)
+    residuals = Residuals(posed.problem, ParameterMap.of(posed.params))
+    residuals.guess_scales(posed.params)
+    (_, slopes), *_ = residuals.last_curves(residuals.mapping.x0)
+    (_, expected), *_ = residuals.curves(residuals.mapping.x0)
+    np.testing.assert_array_equal(slopes, expected)
+
+
+def test_models_that_reach_as_far_keep_their_derivatives() -> None:
+    posed = Posed.of(NI, SCANS[0], **OPTIONS)
+    residuals = Residuals(posed.problem, ParameterMap.of(posed.params))
+    x = np.array([1.0, 3.53, 0.006])
+    (_, before), *_ = residuals.last_curves(x)
+    here = residuals.near(x)
+    assert here is not residuals  # the model's own U is another
+    (found, slopes), *_ = here.last_curves(x)
+    (expected, after), *_ = here.curves(x)
+    assert slopes is before
+    np.testing.assert_array_equal(found, expected)
+    size = np.abs(after).max(axis=1, keepdims=True)
+    np.testing.assert_allclose(slopes / size, after / size, atol=3e-4)

@@ -206,3 +206,23 @@ def test_the_old_word_of_a_stack_is_told_the_new_one(tmp_path: Path) -> None:
     )
     with pytest.raises(pk.PdfkitError, match=r"body.* it is called shape = \{kind = \"sphere\""):
         pk.load_recipe(recipe)
+
+
+def test_particles_smaller_than_the_range_need_no_ripples_from_beyond() -> None:
+    """Models of them are not prepared anew for other displacements, and their numbers are those of a longer range."""
+    small = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb", shape=pk.Sphere(20.0)), BEAM)
+    r = np.arange(1.0, 25.0, 0.02)
+    evaluate, sharp = small.evaluator(r), small.with_values({"zb.Cd.Uiso": 0.004})
+    assert evaluate.near(sharp.values) is evaluate
+    G, _ = evaluate(sharp.values)
+    np.testing.assert_allclose(G, sharp.evaluator(r, end=60.0)(sharp.values)[0], atol=1e-8 * np.abs(G).max())
+    grown = small.with_values({"zb.spdiameter": 30.0, "zb.Cd.Uiso": 0.004})
+    assert evaluate.near(grown.values) is not evaluate
+
+
+def test_how_far_a_crystal_is_followed_takes_no_copy() -> None:
+    crystal = pk.Crystal.from_file("CdS_wurtzite", name="w")
+    moved = crystal.with_values({"a": 4.2, "Cd.Uiso": 0.02, "S.Uiso": 0.007})
+    told = crystal.outlook(np.array(moved.values))
+    assert told == pytest.approx((moved.typical_variance(), moved.pair_density()), rel=1e-12)
+    assert pk.Crystal.from_file("CdS_wurtzite", name="w", anisotropic=True).outlook(np.array(moved.values)) is None
