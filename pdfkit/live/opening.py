@@ -15,6 +15,7 @@ from typing import Any
 from pdfkit.errors import PdfkitError
 from pdfkit.live.naming import Renaming
 from pdfkit.live.prepared import Prepared, recipe_of
+from pdfkit.live.rooms import is_shown
 from pdfkit.live.starts import scaled
 from pdfkit.live.state import State
 from pdfkit.phases.base import plain_word
@@ -36,10 +37,16 @@ def opened(files: Sequence[str], folder: Path, work: Path | None = None) -> Stat
 
 
 def added(state: State, files: Sequence[str], folder: Path, work: Path | None = None) -> State:
-    """Return a state with more files: data and structures come to what is there, others take its place."""
-    if not files:
+    """Return a state with more files: data and structures come to what is there, others take its place.
+
+    Saved rankings and series are shown beside what is there.
+    """
+    beside = [file for file in files if is_shown(folder / file)]
+    state = replace(state, beside=(*(one for one in state.beside if one not in beside), *beside))
+    rest = [file for file in files if file not in beside]
+    if not rest:
         return state
-    return scaled(_added(state, files, folder, work or folder / WORK), folder)
+    return scaled(replace(_added(state, rest, folder, work or folder / WORK), beside=state.beside), folder)
 
 
 def _added(state: State, files: Sequence[str], folder: Path, work: Path) -> State:

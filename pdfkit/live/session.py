@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pdfkit.live.history import MOST, Entry, comparable, compared, with_evidence
 from pdfkit.live.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
 from pdfkit.live.opening import WORK, added
 from pdfkit.live.prepared import Curves, Prepared
+from pdfkit.live.rooms import Rooms
 from pdfkit.live.state import State
 
 __all__ = ["Session"]
@@ -46,7 +48,7 @@ class Session:
     """The states of one page and where it stands among them; `shown` is called with what changed: "all", "curves" of a
     slider that moves, or "progress" of a fit.
 
-    Beside the actions of states (`pdfkit.live.actions`) it does:
+    Beside the actions of states (`pdfkit.live.actions`), and of what is shown beside them (`pdfkit.live.rooms`), it does:
 
     | do | with |
     |---|---|
@@ -74,6 +76,7 @@ class Session:
         self.states: list[State] = [state]
         self.at = 0
         self.chosen = ""
+        self.rooms = Rooms()
         self.history: list[Entry] = [_entry(k, file, state, folder) for k, file in enumerate(state.results, 1)]
         self.job: Job | None = None
         self.compared: tuple[int, ...] = ()
@@ -101,9 +104,15 @@ class Session:
         return found
 
     def curves(self) -> Curves:
-        """Return the curves of the data set that is shown."""
+        """Return the curves of the data set that is shown, or of a candidate or scan that was chosen."""
+        if self.rooms.curves is not None:
+            return self.rooms.curves
         ready = self.prepared
         if not ready.data:
+            with suppress(PdfkitError):
+                self.rooms.follow(self.state.beside, self.folder)
+            if (first := self.rooms.first()) is not None:
+                return first
             raise PdfkitError("there is nothing to show yet: open data or a structure")
         self.chosen = self.chosen if self.chosen in ready.data else next(iter(ready.data), "")
         return self._curves_of(self.state, ready)
@@ -120,7 +129,10 @@ class Session:
         self.message = ""
         name = str(action.get("do", ""))
         try:
-            self._OWN[name](self, action) if name in self._OWN else self._act(action)
+            if name in Rooms.DOES:
+                self.rooms.do(action)
+            else:
+                self._OWN[name](self, action) if name in self._OWN else self._act(action)
         except PdfkitError as error:
             self.message = plain(error)
         self.shown("curves" if name == "value" and action.get("moving") and not self.message else "all")
@@ -146,6 +158,7 @@ class Session:
     def _step(self, action: Mapping[str, Any]) -> None:
         self.at = min(max(0, self.at + (1 if action["do"] == "redo" else -1)), len(self.states) - 1)
         self._moved = None
+        self.rooms.leave()
 
     def _open(self, action: Mapping[str, Any]) -> None:
         files = action.get("files")
@@ -164,6 +177,7 @@ class Session:
         if name not in self.prepared.data:
             raise PdfkitError(f"no data set is called {name!r}: there are {', '.join(self.prepared.data)}")
         self.chosen = name
+        self.rooms.leave()
 
     # --- fits
 
@@ -268,6 +282,7 @@ class Session:
         if state == self.state:
             return
         self._check(state)
+        self.rooms.leave()
         goes_on = action.get("moving") and self._moved is not None and self._moved == action.get("name")
         keep = self.at if goes_on and self.at else self.at + 1
         self.states[keep:] = [state]
@@ -275,7 +290,8 @@ class Session:
         self.at, self._moved = len(self.states) - 1, action.get("name") if action.get("moving") else None
 
     def _check(self, state: State) -> None:
-        """Raise PdfkitError where a state has no curves."""
+        """Raise PdfkitError where a state has no curves, or a file beside it cannot be read."""
+        self.rooms.follow(state.beside, self.folder)
         before = self._prepared
         try:
             ready = self._ready(state)
@@ -326,6 +342,7 @@ class Session:
         """Return all that the page shows beside curves, as plain values."""
         ready, entry = self.prepared, self.entry
         found = entry.result.remarks if entry else ()
+        model = ready.model(self.chosen, self.state.values) if self.chosen in ready.models else None
         return {
             "rows": list(self.rows()),
             "data": view.data(self.state, ready),
@@ -342,4 +359,5 @@ class Session:
             "undo": self.at > 0,
             "redo": self.at < len(self.states) - 1,
             "message": self.message,
+            **self.rooms.view(model, self.state.beside, self.folder),
         }

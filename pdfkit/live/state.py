@@ -25,7 +25,8 @@ class State:
 
     fit : the number in the session's history of the fit that gave the values; 0 where none did, or one was moved since.
     beam : what differs from `BEAM` while there are no data. remarks : what was assumed when files were opened.
-    results : files (.h5) of fits that the history of a page begins with.
+    results : files (.h5) of fits that the history of a page begins with. beside : saved rankings and series that are
+    shown beside the model.
     """
 
     tables: Mapping[str, Any] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class State:
     beam: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def data(self) -> tuple[Mapping[str, Any], ...]:
@@ -92,5 +94,5 @@ class State:
     def from_json(cls, text: str) -> Self:
         """Return the state of a text that `to_json` wrote."""
         found = json.loads(text)
-        lists = {key: tuple(found.get(key, ())) for key in ("remarks", "results")}
+        lists = {key: tuple(found.get(key, ())) for key in ("remarks", "results", "beside")}
         return cls(**{**found, **lists})

@@ -60,10 +60,10 @@ class Peak:
     >>> import pdfkit as pk
     >>> model = pk.Model(pk.Crystal.from_file("CdS_zincblende", name="zb"), pk.Instrument(probe="X", qmax=25))
     >>> print(model.peak_at(4.1))
-    peak at 4.1 Å: pairs from 3.42 to 4.49 Å
-      phase  pair   sites  r (Å)  around the first  around the second  σ (Å)  weight  in particle  ∫G dr  share
-      zb     Cd–Cd  Cd–Cd  4.124  12                12                 0.155  2.247   1            3.269  88 %
-      zb     S–S    S–S    4.124  12                12                 0.141  0.251   1            0.365  10 %
+    peak at 4.1 Å: pairs from 3.58 to 4.51 Å
+      phase  pair a–b  sites  r (Å)  b around a  a around b  σ (Å)  weight  γ₀  ∫G dr (Å⁻¹)  share
+      zb     Cd–Cd     Cd–Cd  4.124  12          12          0.155  2.250   1   3.274        90 %
+      zb     S–S       S–S    4.124  12          12          0.141  0.250   1   0.364        10 %
     """
 
     r: float

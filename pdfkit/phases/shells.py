@@ -62,8 +62,8 @@ def shells(
     >>> for one in shells(pk.Crystal.from_file("CdS_zincblende", name="zb"), 0.0, 4.5):
     ...     print(*one.pair, f"{one.distance:.3f} Å", one.numbers, *one.sites)
     Cd S 2.525 Å (4.0, 4.0) Cd–S
-    Cd Cd 4.123 Å (12.0, 12.0) Cd–Cd
-    S S 4.123 Å (12.0, 12.0) S–S
+    Cd Cd 4.124 Å (12.0, 12.0) Cd–Cd
+    S S 4.124 Å (12.0, 12.0) S–S
     """
     values = np.array(phase.values)
     known = phase.scatterer or phase  # a cluster's baseline is a peak of its own, and no pair
