@@ -48,7 +48,7 @@ class Session:
     """The states of one page and where it stands among them; `shown` is called with what changed: "all", "curves" of a
     slider that moves, or "progress" of a fit.
 
-    Beside the actions of states (`pdfkit.live.actions`), and of what is shown beside them (`pdfkit.live.rooms`), it does:
+    Beside the actions of states (`pdfkit.live.actions`), and of what is shown with them (`pdfkit.live.rooms`), it does:
 
     | do | with |
     |---|---|
@@ -165,7 +165,7 @@ class Session:
         if not isinstance(files, list) or not all(isinstance(one, str) for one in files):
             raise PdfkitError("open lacks files: give a list of their names")
         state = added(self.state, files, self.folder, self.work)
-        if state.results and state.fit:
+        if state.results and state.fit and state.tables is not self.state.tables:
             number = 1 + max((one.number for one in self.history), default=0)
             state = replace(state, fit=number)
             entry = _entry(number, state.results[-1], state, self.folder)
