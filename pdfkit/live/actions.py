@@ -47,7 +47,7 @@ def act(state: State, action: Action, ready: Prepared) -> State:
     return ACTIONS[do](state, action, ready)
 
 
-# --- what an action says -----------------------------------------------------------------------------------------
+# --- what an action says --------------------------------------------------------------------------------------
 
 
 def _text(action: Action, key: str) -> str:
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
     raise PdfkitError(f"{str(value)[:40]!r} is nothing that a recipe can hold: give a number or text")
 
 
-# --- parameters --------------------------------------------------------------------------------------------------
+# --- parameters -----------------------------------------------------------------------------------------------
 
 
 def _value(state: State, action: Action, ready: Prepared) -> State:
@@ -207,7 +207,7 @@ def _untie(state: State, action: Action, ready: Prepared) -> State:
     return state.with_fit(ties=ties).with_values({**state.values, name: float(par.value)})
 
 
-# --- data and phases ---------------------------------------------------------------------------------------------
+# --- data and phases ------------------------------------------------------------------------------------------
 
 
 def _entries(state: State, kind: str) -> tuple[Mapping[str, Any], ...]:
@@ -384,7 +384,7 @@ def _left(name: str, gone: str, after: State) -> str | None:
     return rest if last and head == last else name
 
 
-# --- the rest ----------------------------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------------------
 
 
 def _beam(state: State, action: Action, ready: Prepared) -> State:

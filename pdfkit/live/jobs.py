@@ -120,7 +120,7 @@ def run_fit(state: State, ready: Prepared, folder: Path) -> Callable[[Progress],
     return work
 
 
-# --- evidence -------------------------------------------------------------------------------------------------------
+# --- evidence ----------------------------------------------------------------------------------------------------
 
 EVALUATIONS = 1500
 """Evaluations that the evidence of a fit takes, roughly."""

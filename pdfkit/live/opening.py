@@ -80,7 +80,7 @@ def _whole(file: str, folder: Path, work: Path) -> State:
     return replace(found, results=(relative(file, folder),), fit=1)
 
 
-# --- recipes and projects ---------------------------------------------------------------------------------------
+# --- recipes and projects ------------------------------------------------------------------------------------
 
 
 def of_recipe(file: str | Path, folder: Path) -> State:
@@ -156,7 +156,7 @@ def _of_project(file: str, folder: Path, work: Path) -> State:
     return replace(of_recipe(recipes[0], folder), remarks=tuple(said))
 
 
-# --- data and structures ----------------------------------------------------------------------------------------
+# --- data and structures -------------------------------------------------------------------------------------
 
 
 def _with_inputs(state: State, files: Sequence[str], folder: Path) -> State:

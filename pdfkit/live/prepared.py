@@ -168,6 +168,8 @@ class Prepared:
 
     def curves(self, name: str, values: Mapping[str, float]) -> Curves:
         """Return the curves of a data set."""
+        if name not in self.data:
+            raise PdfkitError("there are no curves yet: open data or a structure")
         pdf, r = self.data[name], self.grids[name]
         calculated = None
         if name in self.models:
@@ -198,7 +200,7 @@ def recipe_of(state: State, folder: Path) -> Recipe:
     return recipe_in(source, tomllib.loads(source.text), folder, whole=False)
 
 
-# --- what is built -----------------------------------------------------------------------------------------------
+# --- what is built --------------------------------------------------------------------------------------------
 
 _OF_BUILT = ("data", "phase", "pattern")
 

@@ -113,7 +113,6 @@ class Session:
                 self.rooms.follow(self.state.beside, self.folder)
             if (first := self.rooms.first()) is not None:
                 return first
-            raise PdfkitError("there is nothing to show yet: open data or a structure")
         self.chosen = self.chosen if self.chosen in ready.data else next(iter(ready.data), "")
         return self._curves_of(self.state, ready)
 
@@ -328,6 +327,7 @@ class Session:
         """The fit that gave the present values; None where none did."""
         return next((one for one in self.history if one.number == self.state.fit), None)
 
+    @property
     def busy(self) -> dict[str, Any] | None:
         """Return what is known of the fit under way; None without one."""
         job = self.job
@@ -353,7 +353,7 @@ class Session:
             "correlation": entry and entry.correlation(),
             "history": [one.view() for one in self.history],
             "compared": compared([self._number(one) for one in self.compared]) if self.compared else None,
-            "busy": self.busy(),
+            "busy": self.busy,
             "fitted": entry and entry.number,
             "chosen": self.chosen,
             "undo": self.at > 0,

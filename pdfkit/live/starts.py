@@ -125,6 +125,12 @@ def _of(phase: Any, pattern: str, matching: Any) -> list[str]:
     return list(matching([q.name for q in phase.quantities], pattern))
 
 
-def document_of(state: State, ready: Prepared) -> str:
-    """Return a state as the text of a recipe that goes on from its values."""
-    return replace(state, tables=settled(state, ready)).text()
+def document_of(state: State, ready: Prepared, *, absolute: bool = False) -> str:
+    """Return a state as the text of a recipe that goes on from its values; absolute : of paths that hold anywhere."""
+    tables = settled(state, ready)
+    if absolute:
+        for key, kind in (("file", "data"), ("structure", "phase"), ("file", "pattern")):
+            for one in tables.get(kind, ()):
+                if key in one and (ready.folder / str(one[key])).is_file():
+                    one[key] = (ready.folder / str(one[key])).resolve().as_posix()
+    return replace(state, tables=tables).text()

@@ -73,7 +73,7 @@ def _like(result: FitResult, state: State, folder: Path) -> State:
     return replace(state, remarks=tuple(said))
 
 
-# --- data and phases ---------------------------------------------------------------------------------------------
+# --- data and phases ------------------------------------------------------------------------------------------
 
 _OF_DATA = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "window_width", "wavelength")
 
@@ -144,7 +144,7 @@ def _cluster(phase: Any) -> dict[str, Any]:
     return out
 
 
-# --- the fit -----------------------------------------------------------------------------------------------------
+# --- the fit --------------------------------------------------------------------------------------------------
 
 
 def _is_variable(name: str, result: FitResult) -> bool:

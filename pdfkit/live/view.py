@@ -57,7 +57,7 @@ def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) and abs(value) < 1e300 else None
 
 
-# --- sliders -----------------------------------------------------------------------------------------------------
+# --- sliders --------------------------------------------------------------------------------------------------
 
 # By the last word of a name: from and to, of a value v.
 _SPANS: Mapping[str, Any] = {
@@ -108,7 +108,7 @@ def _round_step(width: float) -> float:
     return next(size * k for k in (1, 2, 5, 10) if size * k >= width / 500.0 * 0.999)
 
 
-# --- cards -------------------------------------------------------------------------------------------------------
+# --- cards ----------------------------------------------------------------------------------------------------
 
 
 def data(state: State, ready: Prepared) -> list[dict[str, Any]]:

@@ -1,0 +1,168 @@
+"""What a page hands out: scripts and recipes that give the same numbers, and files that other programs read."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pdfkit as pk
+from pdfkit.errors import PdfkitError
+from pdfkit.live.exports import EXPORTS, export
+from pdfkit.live.opening import opened
+from pdfkit.live.session import Session
+from tests.live.test_opening import WHOLE
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(text: bytes, folder: Path) -> str:
+    """Run a script in a process of its own, and return what it prints."""
+    (folder / "page.py").write_bytes(text)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "page.py"], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rws(text: str) -> list[float]:
+    return [float(found) for found in re.findall(r"^Rw of .* = (\S+)$", text, re.MULTILINE)]
+
+
+def test_the_script_gives_the_same_rw_and_fit(two: Session, tmp_path: Path) -> None:
+    actions: list[dict[str, Any]] = [
+        {"do": "value", "name": "wz.a", "value": 4.15},
+        {"do": "value", "name": "wz.spdiameter", "value": 26.5},
+        {"do": "value", "name": "qdamp", "value": 0.025},
+        {"do": "limits", "name": "wz.c", "min": 6.5, "max": 6.9},
+        {"do": "set", "key": "search", "value": "plain"},
+        {"do": "data", "name": "", "key": "scattering", "value": "constant"},
+    ]
+    for action in actions:
+        two.do(action)
+        assert two.message == ""
+    name, text = export(two, "script")
+    assert name == "two_phases.py"
+    printed = run(text, tmp_path)
+    assert rws(printed) == [pytest.approx(two.curves().rw, rel=1e-9)]
+    two.do({"do": "fit"})
+    two.wait()
+    assert f"Rw = {two.history[-1].result.rw:.4f}" in printed
+
+
+def test_scripts_of_several_data_sets_with_all_that_recipes_say(tmp_path: Path) -> None:
+    from tests.live.conftest import write_two
+
+    write_two(tmp_path)
+    text = re.sub(r"(?m)^stage.*\n", "", WHOLE).replace("[fit.search]\nwz.a = [4.0, 4.3]\nstarts = 3\n", "")
+    (tmp_path / "whole.toml").write_text(text.replace("max_nfev", 'search = "plain"\nmax_nfev'))
+    session = Session(tmp_path, opened([str(tmp_path / "whole.toml")], tmp_path))
+    session.do({"do": "value", "name": "y.wz.scale", "value": 0.2})
+    session.do({"do": "value", "name": "d", "value": 0.012})
+    assert session.message == ""
+    expected = []
+    for name in ("x", "y"):
+        session.do({"do": "show", "data": name})
+        expected.append(pytest.approx(session.curves().rw, rel=1e-9))
+    printed = run(export(session, "script")[1], tmp_path)
+    assert rws(printed) == expected
+    assert "Rw" in printed
+
+
+def test_scripts_of_stages_run_the_recipe(tmp_path: Path) -> None:
+    from tests.live.conftest import write_two
+
+    write_two(tmp_path)
+    (tmp_path / "whole.toml").write_text(WHOLE)
+    session = Session(tmp_path, opened([str(tmp_path / "whole.toml")], tmp_path))
+    text = export(session, "script")[1].decode()
+    assert "pk.run_recipe" in text
+    compile(text, "page.py", "exec")
+
+
+@pytest.mark.parametrize("convention", ["pdffit2", "diffpy-cmi"])
+def test_scripts_of_other_conventions(two: Session, tmp_path: Path, convention: str) -> None:
+    two.do({"do": "set", "key": "convention", "value": convention})
+    two.do({"do": "set", "key": "max_nfev", "value": 3})
+    assert two.message == ""
+    assert rws(run(export(two, "script")[1], tmp_path)) == [pytest.approx(two.curves().rw, rel=1e-9)]
+
+
+def test_the_recipe_runs_from_anywhere(two: Session, tmp_path: Path) -> None:
+    two.do({"do": "value", "name": "wz.a", "value": 4.15})
+    two.do({"do": "set", "key": "search", "value": "plain"})
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    name, text = export(two, "recipe")
+    (elsewhere / name).write_bytes(text)
+    result, _ = pk.run_recipe(elsewhere / name, elsewhere / "out")
+    two.do({"do": "fit"})
+    two.wait()
+    assert two.history[-1].result.rw == pytest.approx(result.rw, rel=1e-9)
+
+
+def test_before_a_fit(two: Session, tmp_path: Path) -> None:
+    two.do({"do": "value", "name": "wz.a", "value": 4.15})
+    name, data = export(two, "columns")
+    (tmp_path / name).write_bytes(data)
+    names, values, _ = pk.io.read_columns(tmp_path / name)
+    assert names[:3] == ("r", "Gobs", "Gcalc")
+    assert np.allclose(values[:, 2], two.curves().calculated)
+    assert np.allclose(values[:, 2], values[:, 3] + values[:, 4])
+    name, data = export(two, "structures")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert sorted(archive.namelist()) == ["wz.cif", "zb.cif"]
+        (tmp_path / "wz.cif").write_bytes(archive.read("wz.cif"))
+    assert pk.Crystal.from_file(tmp_path / "wz.cif").structure.cell[0] == pytest.approx(4.15)
+    for kind, begin in (("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF")):
+        name, data = export(two, kind)
+        assert name.endswith(f".{kind}")
+        assert data.startswith(begin)
+    for kind in ("project", "hdf5", "text", "report"):
+        with pytest.raises(PdfkitError, match="no fit gave the values"):
+            export(two, kind)
+    with pytest.raises(PdfkitError, match="cannot be exported as"):
+        export(two, "../x")
+
+
+def test_after_a_fit(two: Session, tmp_path: Path) -> None:
+    two.do({"do": "fit", "search": "plain"})
+    two.wait()
+    result = two.history[-1].result
+    for kind, ending in (("hdf5", ".h5"), ("project", ".ddp3"), ("columns", ".txt"), ("png", ".png")):
+        name, data = export(two, kind)
+        assert name.endswith(ending)
+        (tmp_path / name).write_bytes(data)
+        if kind == "hdf5":
+            assert pk.load_result(tmp_path / name).rw == result.rw
+        if kind == "project":
+            assert len(pk.read_project(tmp_path / name).fits) == 1
+    assert f"Rw = {result.rw:.4f}" in export(two, "text")[1].decode()
+    assert b"(" in export(two, "structures")[1] or export(two, "structures")[0].endswith(".zip")
+
+
+@pytest.mark.parametrize("files", [[], ["Ni"], ["ni.gr"], ["Ni", "CdS_wurtzite"]])
+def test_pages_with_less(nickel: Path, files: list[str]) -> None:
+    folder = nickel.parent
+    session = Session(folder, opened([str(nickel) if one == "ni.gr" else one for one in files], folder))
+    given, refused = [], []
+    for kind in EXPORTS:
+        try:
+            given.append(export(session, kind))
+        except PdfkitError as error:
+            refused.append(str(error))
+    assert all(name and data for name, data in given)
+    assert all(len(text) < 300 for text in refused)
+    assert len(given) >= (6 if "Ni" in files else 2)
+    if "Ni" in files:
+        assert run(export(session, "script")[1], folder)
