@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from pdfkit.cli.console import Printed, fitting
 from pdfkit.cli.fits import of_fit
 from pdfkit.cli.options import OutFolder
+from pdfkit.live.example import measured_file, simulated
 
 if TYPE_CHECKING:
     from pdfkit.results.result import FitResult
 
 FOLDER = "pdfkit-demo"
-MEASURED = "diffpy/cmi/docs/examples/pdf/ch08NPRefinement/data/CdSe-4.gr"
 MEASURED_TITLE = "CdSe nanocrystals (X-ray, measured): wurtzite and zinc blende"
 SIMULATED_TITLE = "CdS nanocrystals of 22 Å, SIMULATED: wurtzite and zinc blende"
 NOTE = (
@@ -67,7 +67,7 @@ def run_demo(
         recipe = folder / f"{prefix}recipe.toml"
         extra = []
         if data is None:
-            extra.append(_simulate(folder / "simulated-CdS.gr"))
+            extra.append(simulated(folder / "simulated-CdS.gr"))
             text = _simulated_recipe(extra[0].name, recipe.name)
         else:
             text = _measured_recipe(data, recipe.name)
@@ -75,17 +75,6 @@ def run_demo(
         loaded = load_recipe(recipe)
         result, files = run_recipe(loaded, folder, progress)
     return Demo(result, [*files, recipe, *extra], loaded.title, data is None, NOTE if data is None else "")
-
-
-def measured_file() -> Path | None:
-    """Return the measured CdSe-4.gr of the package diffpy.cmi, or None where it is not installed."""
-    from importlib import metadata
-
-    try:
-        file = Path(str(metadata.distribution("diffpy.cmi").locate_file(MEASURED)))
-    except metadata.PackageNotFoundError:
-        return None
-    return file.resolve() if file.is_file() else None
 
 
 def _measured_recipe(data: Path, name: str) -> str:
@@ -101,25 +90,3 @@ def _simulated_recipe(data: str, name: str) -> str:
     example = Example(SIMULATED_TITLE, qmax=15.0, qdamp=0.03, window="lorch", rmax=25.0, elements=("Cd", "S"))
     example = replace(example, spdiameter=30.0, out=".", prefix="simulated-")
     return recipe_template(data, name=name, example=example)
-
-
-def _simulate(file: Path) -> Path:
-    """Write G(r) of intergrown CdS, 22 Å across, as an X-ray instrument of Qmax 15 Å⁻¹ would give it with noise."""
-    from pdfkit.data.instrument import Instrument
-    from pdfkit.io.pdf import write_pdf
-    from pdfkit.model.model import Model
-    from pdfkit.model.noise import simulate
-    from pdfkit.phases.crystal import Crystal
-    from pdfkit.shapes import Sphere
-
-    truth = {"wz.scale": 0.4, "zb.scale": 0.6, "wz.a": 4.13, "wz.c": 6.72, "zb.a": 5.82}
-    for phase in ("wz", "zb"):
-        truth |= {f"{phase}.Cd.Uiso": 0.018, f"{phase}.S.Uiso": 0.022}
-    phases = [
-        Crystal.from_file(f"CdS_{kind}", name=name, shape=Sphere(22.0), delta2=3.0)
-        for name, kind in (("wz", "wurtzite"), ("zb", "zincblende"))
-    ]
-    instrument = Instrument(probe="X", qmax=15.0, qdamp=0.03, window="lorch")
-    model = Model(phases, instrument).with_values(truth)
-    write_pdf(file, simulate(model, 0.02, 30.0, 0.02, noise=0.02, seed=2024, name="simulated CdS"))
-    return file

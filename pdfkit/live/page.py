@@ -1,4 +1,4 @@
-"""A page as Bokeh's models: an empty plot that the page's own script fills, and one model that carries both ways."""
+"""A page as Bokeh's models: empty plots that the page's own script fills, and one model that carries both ways."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from bokeh.core.properties import String
 from bokeh.model import DataModel
 
 from pdfkit.live.frames import frame
-from pdfkit.live.plot import plot
+from pdfkit.live.parts import choices, of_q, shares
+from pdfkit.live.plot import plot, plot_of_q
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
+    from pdfkit.live.prepared import Curves
     from pdfkit.live.session import Session
 
 __all__ = ["Page", "Wire"]
@@ -31,45 +33,77 @@ class Wire(DataModel):  # type: ignore[misc]
 
 
 class Page:
-    """The Bokeh document of a session."""
+    """The Bokeh document of a session.
+
+    Beside what the session does there is one action: look, with parts ("phases", "pairs" or "") and Q (true or false):
+    which curves beside data and model are sent.
+    """
 
     def __init__(self, doc: Document, session: Session) -> None:
         self.doc, self.session = doc, session
         session.shown = self.show
         self.wire = Wire(name="wire")
         self.done = self.count = 0
+        self.parts, self.q = "", False
         self._drawn: Any = None
         drawn = plot()
         drawn.tags = [self.wire]  # a root of its own would have to be seen
         doc.add_root(drawn)
+        doc.add_root(plot_of_q())
         self.wire.on_change("action", self._asked)
         self.show("all")
 
     def _asked(self, attr: str, old: str, new: str) -> None:
         action = json.loads(new)
         self.done = int(action.get("n", 0))
-        self.session.do(action)
+        if action.get("do") == "look":
+            self.parts, self.q = str(action.get("parts", "")), bool(action.get("Q"))
+            self.show("all")
+        else:
+            self.session.do(action)
 
     def show(self, what: str) -> None:
-        """Bring curves, and with "all" everything else, up to date: the number of the last action done goes along."""
+        """Bring up to date what changed: "curves" of a slider, the "progress" of a fit, or "all".
+
+        The number of the last action that was done goes along.
+        """
+        view: dict[str, Any] = {"done": self.done}
+        arrays: dict[str, Any] = {}
+        if what == "progress":
+            view["busy"] = self.session.busy()
+        else:
+            arrays = self._show(what, view)
+        self.count += 1
+        self.wire.sent = [self.count, frame(view, arrays)]
+
+    def _show(self, what: str, view: dict[str, Any]) -> dict[str, Any]:
         from pdfkit.errors import PdfkitError
 
+        found, arrays = None, {}
+        state = self.session.state
         try:
-            found = self.session.curves()
-            view = dict(self.session.view()) if what == "all" else {}
+            if what == "all":
+                view |= self.session.view()
+                view |= choices() if not self.count else {}
+            if state.data or state.phases:
+                found = self.session.curves()
+                arrays = self._curves(found, what)
         except PdfkitError as error:
             self.session.message = str(error)
-            found, view = None, {}
-        view |= {"done": self.done, "message": self.session.message, "rw": None if found is None else found.rw}
+        view |= {"message": self.session.message, "rw": None if found is None else found.rw}
         if what == "all":
             view["range"] = None if found is None else [found.low, found.high]
-        self.count += 1
-        self.wire.sent = [self.count, frame(view, {} if found is None else self._curves(found, what))]
+            arrays = arrays or {"r": (), "measured": (), "calculated": ()}
+        return arrays
 
-    def _curves(self, found: Any, what: str) -> dict[str, Any]:
+    def _curves(self, found: Curves, what: str) -> dict[str, Any]:
         """Return the curves that the page does not have yet: points and measured G stay while a slider moves."""
-        arrays = {}
+        arrays: dict[str, Any] = {}
         if what == "all" or self._drawn is not found.measured:
             self._drawn = found.measured
             arrays = {"r": found.r, "measured": () if found.measured is None else found.measured}
-        return arrays | {"calculated": () if found.calculated is None else found.calculated}
+        arrays["calculated"] = () if found.calculated is None else found.calculated
+        ready = self.session.prepared
+        if self.parts and found.calculated is not None:
+            arrays |= {f"part {name}": G for name, G in shares(ready, found.name, self.parts).items()}
+        return arrays | of_q(ready, found) if self.q else arrays

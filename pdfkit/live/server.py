@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("wire.js", "plot.js", "page.js")
+SCRIPTS = ("wire.js", "plot.js", "table.js", "cards.js", "page.js")
 
 
 def serve(folder: Path, state: State, port: int = 0, opened: Callable[[str], None] = lambda url: None) -> None:

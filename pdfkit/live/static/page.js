@@ -1,31 +1,83 @@
 "use strict";
-// Controls of the page.
+// Header, tabs, dialogs and keys of the page.
 (() => {
   const at = (id) => document.getElementById(id);
   const { send, on } = workbench;
 
-  function row(one) {
-    const tr = document.createElement("tr");
-    tr.innerHTML = `<th scope="row"></th><td><input type="number" step="any"></td><td><input type="range"></td>
-      <td><input type="checkbox"></td><td></td><td></td><td></td><td></td>`;
-    const [value, slider, free] = tr.querySelectorAll("input"), cells = tr.children;
-    cells[0].textContent = one.name;
-    value.value = one.value; value.setAttribute("aria-label", `${one.name}, value`);
-    Object.assign(slider, { min: one.low, max: one.high, step: one.step, value: one.value });
-    slider.setAttribute("aria-label", one.name);
-    free.checked = one.free; free.setAttribute("aria-label", `${one.name}, free`);
-    value.disabled = slider.disabled = free.disabled = one.tie !== "";
-    cells[4].textContent = one.min ?? ""; cells[5].textContent = one.max ?? ""; cells[6].textContent = one.tie;
-    slider.oninput = () => { value.value = slider.value; send({ do: "value", name: one.name, value: slider.value, moving: true }); };
-    value.onchange = () => { slider.value = value.value; send({ do: "value", name: one.name, value: value.value }); };
-    free.onchange = () => send({ do: "free", name: one.name, free: free.checked });
-    return tr;
-  }
-
   on("message", (message) => { at("message").textContent = message; });
   on("rw", (rw) => { at("rw").textContent = rw == null ? "" : `Rw ${rw.toFixed(4)}`; });
   on("undo", (undo, view) => { at("undo").disabled = !undo; at("redo").disabled = !view.redo; });
-  on("rows", (rows) => document.querySelector("#parameters tbody").replaceChildren(...rows.map(row)));
-  for (const name of ["undo", "redo", "fit"]) at(name).onclick = () => send({ do: name });
+  on("fit", (fit) => { at("search").value = fit.search; });
+  on("busy", (busy) => {
+    const fits = Boolean(busy?.fits);
+    document.body.dataset.busy = fits ? "yes" : "no";
+    at("stop").hidden = !fits;
+    at("fit").disabled = fits;
+    const rw = busy?.rw ?? busy?.best;
+    at("progress").textContent = busy ? `${busy.what}: ${busy.evaluations} evaluations${rw == null ? "" : `, Rw ${rw.toFixed(4)}`}, ${busy.seconds.toFixed(0)} s` : "";
+  });
+  on("rows", (rows, view) => {
+    const empty = !rows.length && !(view.data ?? []).length;
+    document.body.dataset.empty = empty ? "yes" : "no";
+    at("empty").hidden = !empty;
+    at("fit").disabled = empty || document.body.dataset.busy === "yes";
+  });
+
+  function choose() { at("files").click(); }
+  at("choose").onclick = at("choose-first").onclick = choose;
+  at("files").onchange = async () => { await workbench.open?.([...at("files").files]); at("files").value = ""; };
+  at("example").onclick = () => send({ do: "example" });
+  at("undo").onclick = () => send({ do: "undo" });
+  at("redo").onclick = () => send({ do: "redo" });
+  at("fit").onclick = () => send({ do: "fit" });
+  at("stop").onclick = () => send({ do: "stop", keep: true });
+  at("search").onchange = () => send({ do: "set", key: "search", value: at("search").value });
+  at("show-help").onclick = () => at("help").showModal();
+
+  const kinds = () => document.querySelectorAll("#save option").length;
+  on("exports", (list) => {
+    if (kinds() === 1) at("save").append(...list.map(([kind, label]) => workbench.node("option", { value: kind }, label)));
+  });
+  at("save").onchange = async () => { const kind = at("save").value; at("save").value = ""; if (kind) await workbench.save?.(kind); };
+  at("show-script").onclick = () => send({ do: "script" });
+  on("script", (text) => {
+    if (!text) return;
+    at("script").querySelector("pre").textContent = text;
+    if (!at("script").open) at("script").showModal();
+  });
+  at("copy").onclick = () => navigator.clipboard?.writeText(at("script").querySelector("pre").textContent);
+
+  const tabs = () => [...document.querySelectorAll("[role=tab]")].filter((one) => !one.hidden);
+  function select(tab) {
+    for (const one of tabs()) {
+      const chosen = one === tab;
+      one.setAttribute("aria-selected", String(chosen));
+      one.tabIndex = chosen ? 0 : -1;
+      at(one.getAttribute("aria-controls")).hidden = !chosen;
+    }
+    if (tab.id === "tab-q" || workbench.looked) workbench.plot.look();
+    workbench.looked = tab.id === "tab-q";
+    workbench.opened?.[tab.id]?.();
+  }
+  at("tabs").onclick = (event) => { const tab = event.target.closest("[role=tab]"); if (tab) select(tab); };
+  at("tabs").onkeydown = (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!by) return;
+    const all = tabs(), next = all[(all.indexOf(document.activeElement) + by + all.length) % all.length];
+    next.focus(); select(next);
+  };
+
+  const writing = (target) => target.matches?.("input:not([type=range]):not([type=checkbox]), textarea") && target.value !== target.defaultValue && target.dataset.typed === "yes";
+  addEventListener("input", (event) => { if (event.isTrusted) event.target.dataset.typed = "yes"; }, true);
+  addEventListener("change", (event) => { delete event.target.dataset.typed; }, true);
+  addEventListener("keydown", (event) => {
+    const key = event.key.toLowerCase(), control = event.ctrlKey || event.metaKey;
+    if (control && key === "enter") { event.preventDefault(); at("fit").click(); }
+    else if (control && key === "z" && !writing(event.target)) { event.preventDefault(); send({ do: event.shiftKey ? "redo" : "undo" }); }
+    else if (control && key === "y" && !writing(event.target)) { event.preventDefault(); send({ do: "redo" }); }
+    else if (key === "escape" && document.body.dataset.busy === "yes" && !document.querySelector("dialog[open]")) send({ do: "stop", keep: true });
+    else if (key === "?" && !event.target.matches?.("input:not([type=range]):not([type=checkbox]), textarea")) at("help").showModal();
+  });
+
   workbench.begin((doc) => workbench.plot.ready(doc));
 })();

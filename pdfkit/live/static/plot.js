@@ -1,9 +1,11 @@
 "use strict";
-// Curves on the plot: thinned for the zoom shown to the lowest and highest point of each column of pixels, which draws
+// Curves on the plots: thinned for the zoom shown to the lowest and highest point of each column of pixels, which draws
 // the same picture and hides no peak.
 (() => {
-  const { on, curves } = workbench;
-  let x, y, sources, pending = false;
+  const { on, curves, send } = workbench;
+  const at = (id) => document.getElementById(id);
+  const PARTS = ["#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666", "#0072B2", "#B8860B", "#8B4513"];
+  let doc, pending = false, offset = 0, known = "", parts = [];
 
   // Returns the first index whose r is not below a value.
   function first(r, value) {
@@ -15,14 +17,14 @@
   function thinned(r, values, low, high, columns) {
     const from = Math.max(0, first(r, low) - 1), to = Math.min(r.length, first(r, high) + 2);
     if (to - from <= 2 * columns) return { x: r.subarray(from, to), y: values.subarray(from, to) };
-    const px = new Float32Array(2 * columns + 4), py = new Float32Array(2 * columns + 4), scale = columns / (high - low);
-    let size = 0, at = from;
-    while (at < to && size < px.length - 1) {
-      const end = Math.floor((r[at] - low) * scale) + 1;
-      let least = at, most = at;
-      for (; at < to && (r[at] - low) * scale < end; at += 1) {
-        if (values[at] < values[least]) least = at;
-        if (values[at] > values[most]) most = at;
+    const scale = columns / (high - low), px = new Float32Array(2 * columns + 8), py = new Float32Array(2 * columns + 8);
+    let size = 0, k = from;
+    while (k < to && size < px.length - 1) {
+      const end = Math.floor((r[k] - low) * scale) + 1;
+      let least = k, most = k;
+      for (; k < to && (r[k] - low) * scale < end; k += 1) {
+        if (values[k] < values[least]) least = k;
+        if (values[k] > values[most]) most = k;
       }
       for (const one of least < most ? [least, most] : least > most ? [most, least] : [least]) {
         px[size] = r[one]; py[size] = values[one]; size += 1;
@@ -31,71 +33,132 @@
     return { x: px.subarray(0, size), y: py.subarray(0, size) };
   }
 
-  function columns() { return Math.max(200, document.getElementById("picture").clientWidth); }
+  const NONE = new Float32Array(0);
+  const columns = () => Math.max(200, at("picture").clientWidth, at("picture-q").clientWidth);
+  const named = (name) => doc.get_model_by_name(name);
+
+  function fill(name, r, values, range) {
+    const some = r?.length && values?.length === r.length;
+    const source = named(name);
+    // Setting `data` itself would compare all numbers first.
+    Object.assign(source.data, some ? thinned(r, values, range.start, range.end, columns()) : { x: NONE, y: NONE });
+    source.change.emit();
+  }
 
   function draw(names) {
-    const { r } = curves;
+    const range = named("x"), points = at("as-points").checked;
+    const wants = (id) => at(id).checked;
+    const show = { measured: wants("show-measured") && !points, points: wants("show-measured") && points,
+      calculated: wants("show-calculated"), difference: wants("show-difference") };
     for (const name of names) {
-      if (name === "r" || !sources[name]) continue;
-      const values = curves[name];
-      const shown = values?.length === r?.length ? thinned(r, values, x.start, x.end, columns()) : { x: [], y: [] };
-      Object.assign(sources[name].data, shown); // setting `data` itself would compare all numbers first
-      sources[name].change.emit();
+      if (name in show) fill(name, curves.r, show[name] ? curves[name === "points" ? "measured" : name] : null, range);
     }
+    PARTS.forEach((colour, k) => { if (parts[k] || named(`part${k}`).data.x.length) fill(`part${k}`, curves.r, parts[k] && curves[parts[k]], range); });
   }
-
-  let offset = 0;
 
   function difference() {
-    const { measured = [], calculated = [] } = curves;
-    if (!measured.length || measured.length !== calculated.length) { curves.difference = []; return; }
-    curves.difference = measured.map((value, i) => value - calculated[i] + offset);
+    const { measured = NONE, calculated = NONE } = curves;
+    const some = measured.length && measured.length === calculated.length;
+    curves.difference = some ? measured.map((value, i) => value - calculated[i] + offset) : NONE;
   }
 
-  function extent(values) {
+  function extent(...all) {
     let low = Infinity, high = -Infinity;
-    for (const value of values ?? []) { if (value < low) low = value; if (value > high) high = value; }
+    for (const values of all) for (const value of values ?? []) { if (value < low) low = value; if (value > high) high = value; }
     return [low, high];
   }
 
-  // Chooses offset and y range from the data: when data come, or a curve leaves the picture.
-  function fit_y() {
-    const [low, high] = extent(curves.measured), [less, more] = extent(curves.calculated);
-    const floor = Math.min(low, less), top = Math.max(high, more), height = top - floor || 1;
+  function span(range, start, end) { range.setv({ start, end, reset_start: start, reset_end: end }); }
+
+  // Chooses the offset of the difference and the range of G from the data: when other data come, or on demand.
+  function whole() {
+    const { r } = curves;
+    if (!r?.length) return;
+    span(named("x"), r[0] > 0.2 * r.at(-1) ? r[0] : 0, r.at(-1));
+    upright();
+  }
+
+  function upright() {
+    const [floor, top] = extent(curves.measured, curves.calculated), height = top - floor || 1;
     if (!Number.isFinite(height)) return;
     offset = 0; difference();
     const [under, over] = extent(curves.difference), some = Number.isFinite(under);
     offset = some ? floor - over - 0.05 * height : 0;
     difference();
-    const bottom = some ? Math.min(floor, under + offset) : floor;
-    y.setv({ start: bottom - 0.05 * height, end: top + 0.05 * height, reset_start: bottom - 0.05 * height, reset_end: top + 0.05 * height });
+    const low = some ? under + offset : floor;
+    span(named("y"), low - 0.05 * (top - low), top + 0.05 * (top - low));
   }
 
-  let known = null;
-
   function show(fresh) {
-    const { r } = curves;
-    if (fresh.has("r") && r.length && known !== `${r[0]} ${r.at(-1)} ${curves.measured[0]}`) {
-      known = `${r[0]} ${r.at(-1)} ${curves.measured[0]}`;
-      x.setv({ start: r[0], end: r.at(-1), reset_start: r[0], reset_end: r.at(-1) });
-      fit_y();
-    } else difference();
-    draw([...fresh, "difference"]);
+    const { r } = curves, what = r?.length ? `${r.length} ${r[0]} ${r.at(-1)} ${curves.measured[r.length >> 1]}` : "";
+    parts = [...fresh].filter((name) => name.startsWith("part "));
+    if (what !== known) { known = what; whole(); } else difference();
+    draw(fresh.has("r") ? ["measured", "points", "calculated", "difference"] : ["calculated", "difference"]);
+    if (fresh.has("r")) keys();
+    if (fresh.has("Q")) show_q();
+  }
+
+  function show_q() {
+    const { Q } = curves, [low, high] = extent(curves["F measured"], curves["F calculated"]);
+    if (named("xq").reset_end !== Q.at(-1)) span(named("xq"), 0, Q.at(-1));
+    if (Number.isFinite(low)) span(named("yq"), low - 0.05 * (high - low), high + 0.05 * (high - low));
+    for (const one of ["measured", "calculated"]) fill(`fq-${one}`, Q, curves[`F ${one}`], named("xq"));
+  }
+
+  function keys() {
+    at("part-keys").replaceChildren(...parts.slice(0, PARTS.length).map((name, k) => {
+      const label = document.createElement("span"), key = document.createElement("i");
+      key.className = "key"; key.style.setProperty("--of", PARTS[k]);
+      label.append(key, name.slice(5));
+      return label;
+    }));
   }
 
   function zoomed() {
     if (pending) return;
     pending = true;
-    requestAnimationFrame(() => { pending = false; draw(Object.keys(sources)); });
+    requestAnimationFrame(() => { pending = false; draw(["measured", "points", "calculated", "difference"]); });
   }
 
-  function ready(doc) {
-    [x, y] = ["x", "y"].map((name) => doc.get_model_by_name(name));
-    sources = Object.fromEntries(["measured", "calculated", "difference"].map((name) => [name, doc.get_model_by_name(name)]));
-    x.properties.start.change.connect(zoomed);
-    x.properties.end.change.connect(zoomed);
+  let shown = null, dragged = 0;
+
+  function range(limits) {
+    shown = limits;
+    const box = named("range"), some = Boolean(limits) && (curves.measured?.length ?? 0) > 0;
+    box.visible = some;
+    if (some) box.setv({ left: limits[0], right: limits[1] });
+    for (const [id, k] of [["rmin", 0], ["rmax", 1]]) { at(id).value = some ? +limits[k].toFixed(4) : ""; at(id).disabled = !some; }
+  }
+
+  const chosen = () => at("chosen").value;
+
+  // An edge of the box was dragged: it is told when it rests.
+  function moved() {
+    const { left, right } = named("range");
+    if (!shown || (left === shown[0] && right === shown[1])) return;
+    clearTimeout(dragged);
+    dragged = setTimeout(() => {
+      const ends = [Math.min(left, right), Math.max(left, right)].map((one) => +one.toFixed(2));
+      send({ do: "range", data: chosen(), rmin: Math.max(ends[0], 0), rmax: ends[1] });
+    }, 250);
+  }
+
+  function look() { send({ do: "look", parts: at("parts").value, Q: !at("panel-q").hidden }); }
+
+  function ready(document_) {
+    doc = document_;
+    for (const edge of ["start", "end"]) named("x").properties[edge].change.connect(zoomed);
+    for (const edge of ["left", "right"]) named("range").properties[edge].change.connect(moved);
+    for (const id of ["show-measured", "as-points", "show-calculated", "show-difference"]) at(id).onchange = zoomed;
+    for (const [id, key] of [["rmin", "rmin"], ["rmax", "rmax"]]) {
+      at(id).onchange = () => send({ do: "range", data: chosen(), [key]: at(id).value === "" ? null : Number(at(id).value) });
+    }
+    at("parts").onchange = look;
+    at("chosen").onchange = () => send({ do: "show", data: chosen() });
     on("curves", show);
+    on("range", range);
+    new ResizeObserver(zoomed).observe(at("picture"));
   }
 
-  workbench.plot = { ready, thinned };
+  workbench.plot = { ready, thinned, look, whole };
 })();

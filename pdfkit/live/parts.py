@@ -1,0 +1,54 @@
+"""What the page shows of a model beside its curve: shares of phases and of pairs, F(Q), and what there is to choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pdfkit._checks import Array
+    from pdfkit.live.prepared import Curves, Prepared
+
+__all__ = ["choices", "of_q", "shares"]
+
+
+def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
+    """Return the shares of G of a data set's model that add up to it, by "phases" or "pairs"; {} for anything else."""
+    if by not in ("phases", "pairs") or name not in ready.models:
+        return {}
+    found: dict[str, Array] = {}
+    for (phase, pair), G in ready.evaluator(name).parts(ready.vector(name)).items():
+        label = phase if by == "phases" else "–".join(pair)
+        found[label] = found.get(label, 0.0) + G
+    return found
+
+
+def of_q(ready: Prepared, curves: Curves) -> dict[str, Array]:
+    """Return Q (Å⁻¹) and F(Q) = ∫G(r) sin(Qr) dr of data and model, both over the points of the data and up to Qmax."""
+    from pdfkit.data.conversion import pdf_to_sq
+    from pdfkit.data.curves import PDF
+    from pdfkit.data.instrument import Instrument
+
+    known = ready.models.get(curves.name)
+    pdf = ready.data.get(curves.name)
+    about = known.instrument if known is not None else pdf.instrument if pdf is not None else Instrument()
+    most = about.qmax if about.qmax is not None and math.isfinite(about.qmax) else 25.0
+    Q = np.arange(0.5, most + 1e-9, 0.02)
+    found = {"Q": Q}
+    for label, G in (("F measured", curves.measured), ("F calculated", curves.calculated)):
+        if G is not None:
+            found[label] = pdf_to_sq(PDF(curves.r, G, instrument=about), Q).F
+    return found
+
+
+def choices() -> Mapping[str, Any]:
+    """Return what there is to choose from: structures and clusters that come with pdfkit, and shapes of particles."""
+    from pdfkit.io.structures import available_structures
+    from pdfkit.io.xyz import clusters
+    from pdfkit.shapes import SHAPES
+
+    shapes = [one for one in SHAPES if one != "tabulated"]
+    return {"structures": [*available_structures(), *clusters()], "shapes": shapes}

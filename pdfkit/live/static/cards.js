@@ -1,0 +1,114 @@
+"use strict";
+// What stands beside plot and table: remarks, data, phases, fits done, correlation.
+(() => {
+  const { on, send } = workbench;
+  const at = (id) => document.getElementById(id);
+  let shapes = [], open = new Set();
+
+  function node(kind, attributes = {}, ...children) {
+    const one = document.createElement(kind);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (key.startsWith("on")) one[key] = value; else if (value !== false && value != null) one.setAttribute(key, value === true ? "" : value);
+    }
+    one.append(...children.filter((child) => child != null));
+    return one;
+  }
+
+  function choice(label, values, now, change) {
+    const list = values.includes(now) ? values : [now, ...values];
+    return node("label", {}, `${label} `, node("select", { onchange: (event) => change(event.target.value) },
+      ...list.map((value) => node("option", { value, selected: value === now }, String(value || "none")))));
+  }
+
+  function number(label, now, change) {
+    return node("label", {}, `${label} `, node("input", { type: "number", step: "any", value: now ?? "", onchange: (event) => change(event.target.value === "" ? null : Number(event.target.value)) }));
+  }
+
+  function card(key, title, ...inside) {
+    return node("details", { class: "card", open: open.has(key), ontoggle: (event) => { if (event.target.open) open.add(key); else open.delete(key); } },
+      node("summary", {}, title), node("div", {}, ...inside));
+  }
+
+  on("remarks", (list) => {
+    at("remarks").replaceChildren(...(list.length ? [node("h2", {}, "Remarks"), node("ul", {}, ...list.map((one) => node("li", {}, one)))] : []));
+  });
+
+  const WINDOWS = ["none", "lorch", "soperlorch"], PROBES = ["X", "N", "E"];
+
+  function instrument(used, change, keys) {
+    return [choice("Probe", PROBES, used.probe, (value) => change("probe", value)), choice("Window", WINDOWS, used.window ?? "none", (value) => change("window", value)),
+      ...keys.map((key) => number(key, used[key] === "inf" ? null : used[key], (value) => change(key, value)))];
+  }
+
+  on("data", (list, view) => {
+    const cards = list.map((one) => card(`data ${one.name}`, `${one.name || one.file}: ${one.points} points`,
+      ...instrument(one.used, (key, value) => send({ do: "data", name: one.name, key, value }), ["qmin", "qmax", "qdamp", "qbroad"]),
+      node("button", { type: "button", onclick: () => send({ do: "remove", kind: "data", name: one.name }) }, "Remove")));
+    if (view.beam) cards.push(card("beam", "Simulated: no data yet", ...instrument(view.beam, (key, value) => send({ do: "beam", key, value }), ["qmin", "qmax", "qdamp", "rmax"])));
+    at("data").replaceChildren(node("h2", {}, "Data"), ...cards);
+    const names = view.chosen && !list.some((one) => one.name === view.chosen) ? [view.chosen] : list.map((one) => one.name);
+    const several = list.length > 1;
+    at("chosen").replaceChildren(...names.map((name) => node("option", { value: name, selected: name === view.chosen }, name || "data")));
+    at("chosen").parentElement.hidden = !several;
+  });
+
+  let structures = [];
+
+  on("phases", (list) => {
+    const cards = list.map((one) => card(`phase ${one.name}`, `${one.name}: ${one.heading}`,
+      choice("Shape", ["", ...shapes], one.shape, (kind) => send({ do: "shape", phase: one.name, kind: kind || "none" })),
+      number("stepcut", one.set.stepcut, (value) => send({ do: "phase", name: one.name, key: "stepcut", value })),
+      node("button", { type: "button", onclick: () => send({ do: "remove", kind: "phase", name: one.name }) }, "Remove")));
+    const added = node("input", { list: "structures", placeholder: "CdSe_wurtzite…", "aria-label": "Structure that comes with pdfkit" });
+    const add = () => { if (added.value) send({ do: "open", files: [added.value.trim()] }); };
+    added.onkeydown = (event) => { if (event.key === "Enter") add(); };
+    at("phases").replaceChildren(node("h2", {}, "Phases"), ...cards,
+      node("div", { class: "add" }, added, node("button", { type: "button", onclick: add }, "Add structure")));
+  });
+
+  on("structures", (names, view) => {
+    structures = names; shapes = view.shapes;
+    document.body.append(node("datalist", { id: "structures" }, ...structures.map((value) => node("option", { value }))));
+  });
+
+  const digits = (value, n = 4) => value == null ? "–" : Number(value).toFixed(n);
+
+  on("history", (list, view) => {
+    const chosen = new Set(view.compared?.fits ?? []);
+    const body = list.toReversed().map((one) => node("tr", { "aria-current": one.number === view.fitted ? "true" : false },
+      node("td", {}, node("input", { type: "checkbox", checked: chosen.has(one.number), "aria-label": `compare fit ${one.number}`,
+        onchange: (event) => { if (event.target.checked) chosen.add(one.number); else chosen.delete(one.number); send({ do: "compare", fits: [...chosen] }); } })),
+      node("th", { scope: "row" }, `${one.number}${one.number === view.fitted ? " (shown)" : ""}`), node("td", {}, digits(one.rw)),
+      node("td", { title: one.why }, one.lnz == null ? "–" : `${one.lnz.toFixed(1)} ± ${(one.lnz_error ?? 0).toFixed(1)}`), node("td", {}, digits(one.reduced_chi2, 2)),
+      node("td", {}, String(one.free)), node("td", {}, one.phases.join(", ")), node("td", {}, `${one.seconds.toFixed(1)} s`),
+      node("td", {}, node("button", { type: "button", onclick: () => send({ do: "restore", fit: one.number }) }, "Restore"))));
+    const heads = ["Compare", "Fit", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time", ""];
+    const table = node("table", {}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
+    at("panel-history").replaceChildren(list.length ? table : node("p", { class: "note" }, "No fit was done yet: press Fit."), ...side(view.compared));
+  });
+
+  function side(compared) {
+    if (!compared) return [];
+    const rows = compared.rows ?? [], say = (value) => value == null ? "" : String(value);
+    const lines = rows.map((row) => node("tr", {}, ...Object.values(row).map((value, k) => node(k ? "td" : "th", k ? {} : { scope: "row" }, say(value)))));
+    return [node("h2", {}, "Side by side"), compared.why ? node("p", { class: "note" }, compared.why) : null,
+      node("table", {}, node("thead", {}, node("tr", {}, ...(compared.head ?? []).map((one) => node("th", { scope: "col" }, say(one))))), node("tbody", {}, ...lines))].filter(Boolean);
+  }
+
+  function shade(value) {
+    if (value == null) return "";
+    const light = Math.round(255 - 140 * Math.abs(value));
+    return value < 0 ? `rgb(${light}, ${Math.round((255 + light) / 2)}, 255)` : `rgb(255, ${Math.round((255 + 2 * light) / 3)}, ${light})`;
+  }
+
+  on("correlation", (found) => {
+    const panel = at("panel-correlation");
+    if (!found || !found.names.length) { panel.replaceChildren(node("p", { class: "note" }, "Correlations are known after a fit of two or more parameters.")); return; }
+    const head = node("tr", {}, node("td"), ...found.names.map((name, k) => node("th", { scope: "col", title: name }, String(k + 1))));
+    const body = found.matrix.map((line, i) => node("tr", {}, node("th", { scope: "row" }, `${i + 1} ${found.names[i]}`),
+      ...line.map((value, j) => { const cell = node("td", { title: `${found.names[i]}, ${found.names[j]}` }, value == null ? "–" : value.toFixed(2)); cell.style.background = shade(value); return cell; })));
+    panel.replaceChildren(node("table", {}, node("caption", {}, "Correlation of what was fitted"), node("thead", {}, head), node("tbody", {}, ...body)));
+  });
+
+  workbench.node = node;
+})();

@@ -1,0 +1,99 @@
+"use strict";
+// The table of parameters: one group for each phase, rows that stay while their numbers change, so that the focus stays.
+(() => {
+  const { on, send } = workbench;
+  const at = (id) => document.getElementById(id);
+  const rows = new Map();
+  let order = "";
+
+  const short = (value) => value == null ? "" : String(+Number(value).toPrecision(7));
+
+  function row(one) {
+    const tr = document.createElement("tr");
+    tr.innerHTML = `<th scope="row"><span></span> <span class="unit"></span></th>
+      <td><input type="number" step="any"></td><td><input type="range"></td><td><input type="checkbox"></td>
+      <td><input type="number" step="any" class="small"></td><td><input type="number" step="any" class="small"></td>
+      <td><input type="text" class="small" spellcheck="false"></td><td></td>`;
+    const [value, slider, free, min, max, tie] = tr.querySelectorAll("input");
+    const name = one.name, parts = { tr, value, slider, free, min, max, tie, error: tr.lastElementChild, step: one.step };
+    const say = (input, what) => input.setAttribute("aria-label", `${name}${what}`);
+    say(value, ", value"); say(slider, ""); say(free, ", free"); say(min, ", lowest"); say(max, ", highest"); say(tie, ", tied to");
+    const head = tr.firstElementChild;
+    head.firstElementChild.textContent = one.group ? name.slice(one.group.length + 1) : name;
+    head.lastElementChild.textContent = one.unit;
+    head.title = `${name}: ${one.meaning}`;
+    const move = (number) => send({ do: "value", name, value: number, moving: true });
+    const rest = () => send({ do: "value", name, value: Number(value.value) });
+    slider.oninput = () => { value.value = short(slider.value); move(Number(slider.value)); };
+    slider.onchange = rest;
+    value.onchange = () => { slider.value = value.value; rest(); };
+    let resting = 0;
+    const wheel = (event) => {
+      if (value.disabled) return;
+      event.preventDefault();
+      const by = parts.step * (event.shiftKey ? 10 : 1) * (event.deltaY < 0 ? 1 : -1);
+      value.value = short(Number(value.value) + by);
+      slider.value = value.value;
+      move(Number(value.value));
+      clearTimeout(resting);
+      resting = setTimeout(rest, 400);
+    };
+    for (const input of [value, slider]) input.addEventListener("wheel", wheel, { passive: false });
+    free.onchange = () => send({ do: "free", name, free: free.checked });
+    const limits = () => send({ do: "limits", name, min: min.value === "" ? null : Number(min.value), max: max.value === "" ? null : Number(max.value) });
+    min.onchange = max.onchange = limits;
+    tie.onchange = () => send(tie.value.trim() ? { do: "tie", name, to: tie.value.trim() } : { do: "untie", name });
+    return parts;
+  }
+
+  function renew(parts, one) {
+    const tied = one.tie !== "", { value, slider, free, min, max, tie } = parts;
+    parts.step = one.step;
+    parts.free_now = one.free;
+    value.value = short(one.value);
+    Object.assign(slider, { min: one.low, max: one.high, step: "any" });
+    slider.step = one.step; slider.min = one.low; slider.max = one.high; slider.value = one.value;
+    free.checked = one.free;
+    value.disabled = slider.disabled = tied;
+    free.disabled = tied || !one.refinable;
+    min.disabled = max.disabled = tied;
+    min.value = short(one.limited ? one.min : null); max.value = short(one.limited ? one.max : null);
+    min.placeholder = short(one.min); max.placeholder = short(one.max);
+    tie.value = one.tie;
+    parts.error.textContent = one.error == null ? "" : `±${Number(one.error.toPrecision(2))}`;
+  }
+
+  function show(list) {
+    const table = document.querySelector("#parameters table"), now = list.map((one) => one.name).join("\n");
+    if (now !== order) {
+      order = now;
+      rows.clear();
+      for (const body of [...table.tBodies]) body.remove();
+      const groups = new Map();
+      for (const one of list) {
+        if (!groups.has(one.group)) {
+          const body = table.createTBody(), head = body.insertRow();
+          head.className = "group";
+          head.innerHTML = `<th colspan="8" scope="rowgroup"></th>`;
+          head.firstElementChild.textContent = one.group || "Instrument and fit";
+          groups.set(one.group, body);
+        }
+        const parts = row(one);
+        rows.set(one.name, parts);
+        groups.get(one.group).append(parts.tr);
+      }
+    }
+    for (const one of list) renew(rows.get(one.name), one);
+    sift();
+  }
+
+  function sift() {
+    const word = at("filter").value.trim().toLowerCase(), only = at("only-free").checked;
+    for (const [name, parts] of rows) parts.tr.hidden = !name.toLowerCase().includes(word) || (only && !parts.free_now);
+    for (const body of document.querySelectorAll("#parameters tbody")) body.hidden = ![...body.rows].slice(1).some((tr) => !tr.hidden);
+  }
+
+  at("filter").oninput = at("only-free").onchange = sift;
+  at("reset").onclick = () => send({ do: "reset" });
+  on("rows", show);
+})();
