@@ -42,6 +42,7 @@ class Page:
     def __init__(self, doc: Document, session: Session) -> None:
         self.doc, self.session = doc, session
         session.shown = self.show
+        session.later = doc.add_next_tick_callback  # fits end in threads of their own
         self.wire = Wire(name="wire")
         self.done = self.count = 0
         self.parts, self.q = "", False

@@ -54,6 +54,7 @@ class Session:
     |---|---|
     | undo, redo | |
     | open | files |
+    | example | : open that of `pdfkit demo` |
     | show | data: the name of the data set that is drawn |
     | fit | search ("plain", "staged", "thorough"; left out: as the state says) |
     | stop | keep (true: with the best values so far) |
@@ -171,6 +172,12 @@ class Session:
             self.history = [*self.history, entry][-MOST:]
         self._take(state, action)
 
+    def _example(self, action: Mapping[str, Any]) -> None:
+        """Open the measured data of `pdfkit demo`, or simulated ones where they are not installed."""
+        from pdfkit.live.example import example
+
+        self._open({"files": example(self.work)})
+
     def _show(self, action: Mapping[str, Any]) -> None:
         name = str(action.get("data", ""))
         if name not in self.prepared.data:
@@ -279,6 +286,7 @@ class Session:
     def _take(self, state: State, action: Mapping[str, Any]) -> None:
         """Make a state the present one, if it can be shown; a slider that moves on replaces its own last state."""
         if state == self.state:
+            self._moved = self._moved if action.get("moving") else None  # the slider was let go
             return
         self._check(state)
         self.rooms.leave()
@@ -309,6 +317,7 @@ class Session:
         "undo": _step,
         "redo": _step,
         "open": _open,
+        "example": _example,
         "show": _show,
         "fit": _fit,
         "stop": _stop,

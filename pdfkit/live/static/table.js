@@ -6,7 +6,7 @@
   const rows = new Map();
   let order = "";
 
-  const short = (value) => value == null ? "" : String(+Number(value).toPrecision(7));
+  const short = (value, digits = 6) => value == null ? "" : String(+Number(value).toPrecision(digits));
 
   function row(one) {
     const tr = document.createElement("tr");
@@ -58,7 +58,7 @@
     free.disabled = tied || !one.refinable;
     min.disabled = max.disabled = tied;
     min.value = short(one.limited ? one.min : null); max.value = short(one.limited ? one.max : null);
-    min.placeholder = short(one.min); max.placeholder = short(one.max);
+    min.placeholder = short(one.min, 3); max.placeholder = short(one.max, 3);
     tie.value = one.tie;
     parts.error.textContent = one.error == null ? "" : `±${Number(one.error.toPrecision(2))}`;
   }
