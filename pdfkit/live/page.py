@@ -71,7 +71,7 @@ class Page:
         view: dict[str, Any] = {"done": self.done}
         arrays: dict[str, Any] = {}
         if what == "progress":
-            view["busy"] = self.session.busy()
+            view["busy"] = self.session.busy
         else:
             arrays = self._show(what, view)
         self.count += 1
