@@ -122,15 +122,15 @@ def run_fit(state: State, ready: Prepared, folder: Path) -> Callable[[Progress],
 
 # --- evidence ----------------------------------------------------------------------------------------------------
 
-EVALUATIONS = 1500
-"""Evaluations that the evidence of a fit takes, roughly."""
+EVALUATIONS = 60
+"""Evaluations of its fit that the evidence takes the time of, roughly (42 and 41 for fits of one and two data sets)."""
 PATIENCE = 20.0
 """Seconds that evidence may take without being asked for."""
 
 
 def cost(results: Mapping[str, FitResult]) -> float:
     """Return roughly how many seconds the evidence of fits takes."""
-    return sum(EVALUATIONS * one.seconds / max(one.nfev, 1) / 3.0 for one in results.values())
+    return sum(EVALUATIONS * one.seconds / max(one.nfev, 1) for one in results.values())
 
 
 def weighed(results: Mapping[str, FitResult]) -> Callable[[Progress], Comparison]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
 from pdfkit.live.naming import Renaming
 from pdfkit.live.prepared import Prepared, recipe_of
 from pdfkit.live.rooms import is_shown
@@ -46,7 +47,14 @@ def added(state: State, files: Sequence[str], folder: Path, work: Path | None = 
     rest = [file for file in files if file not in beside]
     if not rest:
         return state
-    return scaled(replace(_added(state, rest, folder, work or folder / WORK), beside=state.beside), folder)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", PdfkitWarning)
+        found = replace(_added(state, rest, folder, work or folder / WORK), beside=state.beside)
+        try:
+            found = scaled(found, folder)
+        except PdfkitError as error:
+            raise (_in_its_file(error, rest[0]) if rest[0].lower().endswith(".toml") else error) from None
+    return _saying(found, [str(one.message) for one in heard if issubclass(one.category, PdfkitWarning)])
 
 
 def _added(state: State, files: Sequence[str], folder: Path, work: Path) -> State:
@@ -101,6 +109,19 @@ def of_recipe(file: str | Path, folder: Path) -> State:
     tables["fit"] = _flat(source, tables["fit"])
     moved = {kind: [_moved(one, Path(file).parent, folder) for one in tables.get(kind, ())] for kind in _TABLES}
     return State({**tables, **{kind: found for kind, found in moved.items() if found}})
+
+
+def _in_its_file(error: PdfkitError, file: str) -> PdfkitError:
+    """Return the error of a recipe as the terminal has it, with the line of its own file."""
+    from pdfkit.recipes.recipe import load_recipe
+    from pdfkit.recipes.tables import placed
+
+    recipe = load_recipe(file)
+    try:
+        recipe.build()
+    except PdfkitError as found:
+        return found
+    return error if isinstance(error, ReadError) else placed(recipe.source, error, ("fit",))
 
 
 _TABLES = ("data", "phase", "pattern")

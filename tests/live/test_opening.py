@@ -185,6 +185,9 @@ def test_results_bring_values_and_errors(tmp_path: Path) -> None:
         (["bad.h5"], "bad.h5"),
         (["Ni", "Ni"], "given twice"),
         (["."], "this is a folder"),
+        (["phase.toml"], "phase.toml, line 3: structure 'Nii' is neither a file"),
+        (["free.toml"], "free.toml, line 4: no parameter is called 'q'"),
+        (["data.toml"], "data.toml, line 2: "),
     ],
 )
 def test_what_cannot_be_opened_is_said(tmp_path: Path, files: list[str], said: str, monkeypatch: Any) -> None:
@@ -192,6 +195,92 @@ def test_what_cannot_be_opened_is_said(tmp_path: Path, files: list[str], said: s
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.toml").write_text("[data\n")
     (tmp_path / "bad.h5").write_text("nothing")
+    text = "\ndata = {file = 'cds.gr'}\nphase = [{structure = 'Ni'}]\nfit = {free = ['a']}\n"
+    for name, old, new in (("phase", "Ni", "Nii"), ("free", "'a'", "'q'"), ("data", "cds.gr", "no.gr")):
+        (tmp_path / f"{name}.toml").write_text(text.replace(old, new))
     with pytest.raises(PdfkitError) as error:
         opened(files, tmp_path)
     assert said in str(error.value)
+
+
+def test_projects_of_pdfgui(tmp_path: Path) -> None:
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25), convention="pdffit2")
+    data = model.with_values({"ni.a": 3.53})(np.arange(0.5, 15, 0.02))
+    result = pk.fit(model, data, free=["scale", "a"], search="plain")
+    pk.io.write_project(tmp_path / "ni.ddp3", {"nickel": result, "again": result})
+    state = opened([str(tmp_path / "ni.ddp3")], tmp_path)
+    assert state.fitted["convention"] == "pdffit2"
+    assert any("2 fits" in text for text in state.remarks)
+    session = Session(tmp_path, state)
+    session.do({"do": "fit", "search": "plain"})
+    session.wait()
+    assert session.message == ""
+    assert session.history[-1].result.rw < 1e-3
+
+
+def test_three_phases_of_odd_names_and_neutrons(tmp_path: Path) -> None:
+    pk.write_cif(tmp_path / "my p1-cell (2).cif", pk.load_structure("Ni").to_p1())
+    names = ("Ni", "Cu", "Si")
+    phases = [pk.Crystal.from_file(one, name=one) for one in names]
+    model = pk.Model(phases, pk.Instrument(probe="N", qmax=25, qdamp=0.02))
+    pk.write_pdf(tmp_path / "my data.gr", model.with_values({"Ni.a": 3.53})(np.arange(0.5, 15, 0.02)))
+    files = [str(tmp_path / "my data.gr"), str(tmp_path / "my p1-cell (2).cif"), "Cu", "Si"]
+    session = Session(tmp_path, opened(files, tmp_path))
+    assert [one["name"] for one in session.state.phases] == ["my_p1_cell_2", "Cu", "Si"]
+    assert session.view()["data"][0]["used"]["probe"] == "N"
+    session.do({"do": "fit", "search": "plain"})
+    session.wait()
+    assert session.message == ""
+    assert session.history[-1].result.rw < 0.02
+
+
+def test_stacks_and_clusters(tmp_path: Path) -> None:
+    write_two(tmp_path)
+    text = """
+    data = {file = "cds.gr", rmax = 12}
+    phase = [{kind = "stacked", name = "s", elements = ["Cd", "S"], a_h = 4.13, alpha = 0.5}]
+    fit = {free = ["scale", "alpha"]}
+    """
+    (tmp_path / "stack.toml").write_text(text)
+    session = Session(tmp_path, opened([str(tmp_path / "stack.toml")], tmp_path))
+    session.do({"do": "shape", "phase": "s", "kind": "sphere"})
+    session.do({"do": "value", "name": "s.alpha", "value": 0.3})
+    assert session.message == ""
+    assert "alpha = 0.3" in document_of(session.state, session.prepared)
+    session.do({"do": "open", "files": ["Cd17S4_capped"]})
+    assert session.message == ""
+    assert [one["kind"] for one in session.view()["phases"]] == ["stacked", "cluster"]
+    session.do({"do": "fit", "search": "plain"})
+    session.wait()
+    assert session.message == ""
+
+
+def test_results_of_several_data_sets_with_restraints(tmp_path: Path) -> None:
+    r = np.arange(1, 15, 0.02)
+    phases = [pk.Crystal.from_file(one, name=one.lower(), shape=pk.Sphere(30)) for one in ("Ni", "Cu")]
+    models = [pk.Model(phases, pk.Instrument(probe="X", qmax=qmax, qdamp=0.03)) for qmax in (25, 20)]
+    one, two = (model.with_values({"ni.a": 3.53})(r) for model in models)
+    restraints = [
+        pk.model.ValueRestraint("ni.a/cu.a", 0.98, 0.1),
+        pk.model.BondRestraint("ni", "Ni", "Ni", 2.5, 0.1),
+        pk.model.AngleRestraint("ni", "Ni", "Ni", "Ni", None, 5.0, low=20.0),
+    ]
+    result = pk.fit(
+        models[0],
+        {"one": one, "two": two},
+        rmax={"one": 12, "two": 10},
+        free=["scale", "ni.a", "Uiso"],
+        ties={"cu.spdiameter": "ni.spdiameter"},
+        bounds={"ni.a": (3.4, 3.6)},
+        restraints=restraints,
+        search="plain",
+    )
+    result.save(tmp_path / "both.h5")
+    state = opened([str(tmp_path / "both.h5")], tmp_path)
+    assert state.remarks == ()
+    assert [part["name"] for part in state.data] == ["one", "two"]
+    recipe = Prepared.of(state, tmp_path).recipe
+    assert recipe.restraints == tuple(restraints)
+    assert recipe.bounds == {"ni.a": (3.4, 3.6)}
+    for name, part in zip(("one", "two"), result.datasets, strict=True):
+        assert rw(state, tmp_path, name) == pytest.approx(part.rw, abs=1e-4)
