@@ -69,6 +69,20 @@ class Entry:
             },
         }
 
+    @property
+    def weighted(self) -> str:
+        """What to say where the Rw of the fit is not that of the curves, which counts all points alike; or ""."""
+        sets = self.result.datasets
+        plain = math.sqrt(
+            sum(float((one.difference**2).sum()) for one in sets) / sum(float((one.data.G**2).sum()) for one in sets)
+        )
+        if abs(plain - self.result.rw) < 5e-4:
+            return ""
+        return (
+            f"Rw of fit {self.number} is {self.result.rw:.4f}, weighted by the errors of the data; all points alike it "
+            f"is {plain:.4f}"
+        )
+
     def correlation(self) -> dict[str, Any]:
         """Return names and correlation matrix of what varied; null where an error is not known."""
         matrix = [[_finite(float(value)) for value in row] for row in self.result.correlation]

@@ -1,8 +1,9 @@
 """A fit beside the event loop: in a thread of its own, with its progress, until it ends or is stopped.
 
-Why a thread and no process: kernels run without the interpreter's lock, so that a slider's curve waits for a fit by
-some milliseconds only (docs/howto/live.md has the numbers), and a process would start in a second and take 150 MB. A
-fit tells of every evaluation; a stop is an exception there, and what a stopped fit still does is looked at by nobody.
+Why a thread and no process: kernels run without the interpreter's lock, so that a curve of two phases and 5,000 points
+takes 1.2 ms beside a fit in the median, and 22 ms in the slowest of twenty (alone on the same busy machine: 1.4 and 8);
+a process would start in a second and take 150 MB. A fit tells of every evaluation; a stop is an exception there, 0.2 s
+after it was asked for, and what a stopped fit still does is looked at by nobody.
 """
 
 from __future__ import annotations

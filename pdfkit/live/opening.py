@@ -80,11 +80,23 @@ def _whole(file: str, folder: Path, work: Path) -> State:
         return of_recipe(file, folder)
     if ending in (".ddp3", ".ddp"):
         return _of_project(file, folder, work)
-    from pdfkit.live.unpacked import state_of
+    return _of_result(file, folder, work)
+
+
+def _of_result(file: str, folder: Path, work: Path) -> State:
+    """Return the state of a result: from its own parts, or by the recipe in it, where its files are still there."""
+    from pdfkit.live.unpacked import recipe_in, state_of, with_values
     from pdfkit.recipes.written import relative
     from pdfkit.results.saving import load_result
 
-    found = state_of(load_result(file), Path(file).stem, folder, work)
+    result = load_result(file)
+    try:
+        found = state_of(result, Path(file).stem, folder, work)
+    except PdfkitError:
+        kept = recipe_in(file)
+        if kept is None:
+            raise
+        found = with_values(result, of_source(*kept, folder, folder), folder)
     return replace(found, results=(relative(file, folder),), fit=1)
 
 
@@ -93,10 +105,14 @@ def _whole(file: str, folder: Path, work: Path) -> State:
 
 def of_recipe(file: str | Path, folder: Path) -> State:
     """Return the state that a recipe is; its paths, which start at the recipe, start at `folder` now."""
+    return of_source(*Source.read(file), Path(file).parent, folder)
+
+
+def of_source(source: Source, raw: dict[str, Any], home: Path, folder: Path) -> State:
+    """Return the state that the text of a recipe is whose paths start at `home`."""
     from pdfkit.recipes.recipe import recipe_in
 
-    source, raw = Source.read(file)
-    recipe = recipe_in(source, raw, Path(file).parent, whole=False)
+    recipe = recipe_in(source, raw, home, whole=False)
     if recipe.series is not None:
         raise source.error("this recipe is of a series of scans: run it with `pdfkit series`", "series")
     tables = {key: _lists(key, value) for key, value in raw.items()}
@@ -107,7 +123,7 @@ def of_recipe(file: str | Path, folder: Path) -> State:
     for pattern, table in zip(recipe.patterns, tables.get("pattern", ()), strict=True):
         table["name"] = pattern.name
     tables["fit"] = _flat(source, tables["fit"])
-    moved = {kind: [_moved(one, Path(file).parent, folder) for one in tables.get(kind, ())] for kind in _TABLES}
+    moved = {kind: [_moved(one, home, folder) for one in tables.get(kind, ())] for kind in _TABLES}
     return State({**tables, **{kind: found for kind, found in moved.items() if found}})
 
 

@@ -350,7 +350,7 @@ class Session:
     def view(self) -> dict[str, Any]:
         """Return all that the page shows beside curves, as plain values."""
         ready, entry = self.prepared, self.entry
-        found = entry.result.remarks if entry else ()
+        found = () if entry is None else (*filter(None, [entry.weighted]), *entry.result.remarks)
         model = ready.model(self.chosen, self.state.values) if self.chosen in ready.models else None
         return {
             "rows": list(self.rows()),

@@ -5,6 +5,7 @@ What a recipe cannot say of a model is said in remarks; the curve that the state
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from pdfkit.errors import PdfkitError
 from pdfkit.live.prepared import Prepared
 from pdfkit.live.state import State
 from pdfkit.phases.base import plain_word
+from pdfkit.recipes.toml import Source
 
 if TYPE_CHECKING:
     from pdfkit.results.result import DatasetFit, FitResult
 
-__all__ = ["state_of"]
+__all__ = ["recipe_in", "state_of", "with_values"]
 
 SAME = 1e-4
 """Share of G(r) by which the curve of the state may differ from the saved one without a word."""
@@ -43,6 +45,45 @@ def state_of(result: FitResult, name: str, folder: Path, work: Path) -> State:
     phases = [_phase(phase, home, folder) for phase in result.datasets[0].model.phases]
     state = State({"title": name, "data": data, "phase": phases, "fit": _fit(result)})
     return _like(result, replace(state, values=_values(result, state, folder)), folder)
+
+
+def with_values(result: FitResult, state: State, folder: Path) -> State:
+    """Return the state of the recipe of a result with the values that were found."""
+    return _like(result, replace(state, values=_values(result, state, folder)), folder)
+
+
+def recipe_in(file: str) -> tuple[Source, dict[str, Any]] | None:
+    """Return the recipe that a result keeps, with whole paths of its files; None without one, or where files changed.
+
+    A file counts as the one that was fitted where its digest is that of then.
+    """
+    from pdfkit.io.hdf5 import read_nexus
+
+    entry = read_nexus(file).group("entry")
+    if "recipe" not in entry or "inputs" not in entry:
+        return None
+    source = Source(file, entry.group("recipe").text("data"))
+    raw = tomllib.loads(source.text)
+    known = dict(zip(entry.group("inputs").texts("name"), entry.group("inputs").texts("sha256"), strict=True))
+    for kind, key in (("data", "file"), ("pattern", "file"), ("phase", "structure")):
+        found = raw.get(kind, [])
+        for table in found if isinstance(found, list) else [found]:
+            place = _place(str(table.get(key, "")), known)
+            if key == "file" and place is None:
+                return None
+            table |= {} if place is None else {key: place}
+    return source, raw
+
+
+def _place(name: str, known: Mapping[str, str]) -> str | None:
+    """Return the whole path of a file of a recipe, unchanged since; None where there is none."""
+    from pdfkit.recipes.outputs import digest
+
+    for path, sha in known.items():
+        file = Path(path)
+        if name and file.name == Path(name).name and file.is_file() and digest(file) == sha:
+            return str(file.resolve())
+    return None
 
 
 def _values(result: FitResult, state: State, folder: Path) -> dict[str, float]:

@@ -284,3 +284,44 @@ def test_results_of_several_data_sets_with_restraints(tmp_path: Path) -> None:
     assert recipe.bounds == {"ni.a": (3.4, 3.6)}
     for name, part in zip(("one", "two"), result.datasets, strict=True):
         assert rw(state, tmp_path, name) == pytest.approx(part.rw, abs=1e-4)
+
+
+def test_results_that_only_their_recipe_describes(tmp_path: Path) -> None:
+    write_two(tmp_path)
+    text = """
+    data = {file = "cds.gr", rmax = 12}
+    phase = [{kind = "stacked", name = "s", elements = ["Cd", "S"], a_h = 4.13, alpha = 0.5}]
+    fit = {free = ["scale", "alpha", "a_h"], search = "plain"}
+    """
+    (tmp_path / "stack.toml").write_text(text)
+    result, _ = pk.run_recipe(tmp_path / "stack.toml", tmp_path / "out")
+    state = opened([str(tmp_path / "out" / "fit.h5")], tmp_path)
+    assert state.phases[0]["kind"] == "stacked"
+    assert rw(state, tmp_path) == pytest.approx(result.datasets[0].rw, rel=1e-3)
+    (tmp_path / "cds.gr").write_text("1 2\n3 4\n")
+    with pytest.raises(PdfkitError, match="open the recipe of the fit"):
+        opened([str(tmp_path / "out" / "fit.h5")], tmp_path)
+
+
+def test_patterns_beside_G_are_kept_and_fitted(tmp_path: Path) -> None:
+    dot = pk.Cluster.from_file("Cd17S4_capped", name="dot")
+    pk.write_pdf(tmp_path / "dot.gr", pk.Model(dot, pk.Instrument(probe="X", qmax=20))(np.arange(1, 12, 0.02)))
+    Q = np.linspace(0.05, 1.0, 60)
+    I = pk.saxs(dot, Q).intensity
+    np.savetxt(tmp_path / "saxs.dat", np.column_stack([Q, I, 0.01 * I]))
+    text = """
+    data = {file = "dot.gr"}
+    pattern = {file = "saxs.dat", kind = "saxs", probe = "X", unit = "A-1"}
+    phase = {name = "dot", structure = "Cd17S4_capped"}
+    fit = {free = ["scale", "expansion"], search = "plain"}
+    """
+    (tmp_path / "dot.toml").write_text(text)
+    session = Session(tmp_path, opened([str(tmp_path / "dot.toml")], tmp_path))
+    assert session.view()["fit"]["patterns"] == ["saxs"]
+    session.do({"do": "fit"})
+    session.wait()
+    assert session.message == ""
+    assert len(session.history[-1].result.patterns) == 1
+    assert "patterns beside G(r)" in session.history[-1].why
+    session.do({"do": "remove", "kind": "data", "name": ""})
+    assert session.message == "a pattern is fitted beside G(r): add a file of G(r), too"
