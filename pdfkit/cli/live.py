@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pdfkit._terminal import show
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed
+from pdfkit.cli.console import Printed, say
 from pdfkit.errors import PdfkitError
+
+if TYPE_CHECKING:
+    from pdfkit.live.server import Server
 
 
 def live(
@@ -18,34 +26,88 @@ def live(
         list[str] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Data and structures (files, or names from `pdfkit structures`), or a recipe (.toml). None: an empty "
-            "page.",
+            help="Data and structures (files, or names from `pdfkit structures`), a recipe (.toml), or a saved fit "
+            "(.h5). None: an empty page.",
             autocompletion=o.structure_names,
         ),
     ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine; 0: any that is free.", min=0, max=65535)] = 0,
-    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    browser: Annotated[
+        bool, typer.Option(help="Open the page in the browser, or (--no-browser) only print its address.")
+    ] = True,
+    folder: Annotated[
+        Path | None,
+        typer.Option(help="Where pages and dropped files are kept, to be continued; .pdfkit-live if not given."),
+    ] = None,
+    limit: Annotated[float, typer.Option(help="Largest file that can be dropped on a page, in MB.", min=0.1)] = 64.0,
+    once: Annotated[bool, typer.Option("--once", help="End when the last tab is closed.")] = False,
 ) -> Printed:
     """Open the workbench in the browser: drag a slider, see G(r) move, press fit.
 
-    The page is served by this command on this machine only, to those who have the address that it prints; it ends with
-    Ctrl-C.
+    The page is served by this command, on this machine only, to those who have the address that it prints: keep it to
+    yourself. It reads files of the folder that the command runs in, those named here, and those dropped on it. Each
+    page is kept as it changes: reload it, or start the command again and continue it. Ctrl-C ends the server.
     """
     try:
-        from pdfkit.live.opening import opened
-        from pdfkit.live.server import serve
+        import bokeh.server.server  # noqa: F401
     except ImportError as error:
         raise PdfkitError(
             f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
         ) from None
+    from pdfkit.live.opening import opened
+    from pdfkit.live.pages import FOLDER, Pages
+    from pdfkit.live.server import Options, Server
 
-    def tell(url: str) -> None:
-        show(f"pdfkit live is at {url} (Ctrl-C ends it)")
+    here = Path.cwd()
+    home = here / (folder or FOLDER)
+    if home.exists() and not home.is_dir():
+        raise PdfkitError(f"--folder {folder or FOLDER} is a file: give the name of a folder")
+    pages = Pages(here, home, opened(files or (), here, home / "opened"), files or ())
+    server = Server(pages, Options(port, int(limit * 1e6), once))
+    show(f"pdfkit live is at {server.url} (Ctrl-C ends it)", f"pages are kept in {folder or FOLDER}")
+    sys.stdout.flush()
+    gc.freeze()  # what is there by now stays: Bokeh looks through the rest whenever a tab is closed
+    with _signals(server) as ended:
         if browser:
-            import webbrowser
+            _open(server.url)
+        server.loop.start()
+        server.stop()
+    if ended and ended[-1] != signal.SIGINT:
+        signal.raise_signal(ended[-1])
+    return Printed("pdfkit live has ended")
 
-            webbrowser.open(url)
 
-    folder = Path.cwd()
-    serve(folder, opened(files or (), folder), port, tell)
-    return Printed("")
+def _open(url: str) -> None:
+    """Open the browser, which may take its time, beside the server."""
+    import threading
+    import webbrowser
+
+    def ask() -> None:
+        try:
+            found = webbrowser.open(url)
+        except (OSError, webbrowser.Error):
+            found = False
+        if not found:
+            say("no browser was found: open the address in one on this machine")
+
+    threading.Thread(target=ask, daemon=True).start()
+
+
+@contextmanager
+def _signals(server: Server) -> Iterator[list[int]]:
+    """End the loop of a server at the first signal; the second is as everywhere. Give the signals that came."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def end(number: int, frame: Any) -> None:
+        came.append(number)
+        signal.signal(number, before[signal.Signals(number)])
+        server.loop.add_callback_from_signal(server.loop.stop)
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bokeh.core.properties import Any as AnyProperty
@@ -10,6 +10,7 @@ from bokeh.core.properties import String
 from bokeh.model import DataModel
 
 from pdfkit.live.frames import frame
+from pdfkit.live.inbox import action_of, fault, number_of
 from pdfkit.live.parts import choices, of_q, shares
 from pdfkit.live.plot import plot, plot_of_q
 
@@ -32,19 +33,25 @@ class Wire(DataModel):  # type: ignore[misc]
     sent = AnyProperty(default=(0, b""))
 
 
+View = Mapping[str, Any]
+Take = Callable[["Page", Mapping[str, Any]], None]
+
+
 class Page:
-    """The Bokeh document of a session.
+    """The Bokeh document of a session; `about` is what its view tells beside what the session does.
 
     Beside what the session does there is one action: look, with parts ("phases", "pairs" or "") and Q (true or false):
     which curves beside data and model are sent.
     """
 
-    def __init__(self, doc: Document, session: Session) -> None:
-        self.doc, self.session = doc, session
+    def __init__(self, doc: Document, session: Session, take: Take | None = None, about: View | None = None) -> None:
+        """Show a session. take : what is done with an action of the page; by default the session does it."""
+        self.doc, self.session, self.about = doc, session, about or {}
+        self.take = take or (lambda page, action: page.session.do(action))
         session.shown = self.show
         session.later = doc.add_next_tick_callback  # fits end in threads of their own
         self.wire = Wire(name="wire")
-        self.done = self.count = 0
+        self.done = self.told = self.count = 0
         self.parts, self.q = "", False
         self._drawn: Any = None
         drawn = plot()
@@ -55,13 +62,36 @@ class Page:
         self.show("all")
 
     def _asked(self, attr: str, old: str, new: str) -> None:
-        action = json.loads(new)
-        self.done = int(action.get("n", 0))
-        if action.get("do") == "look":
-            self.parts, self.q = str(action.get("parts", "")), bool(action.get("Q"))
-            self.show("all")
-        else:
-            self.session.do(action)
+        action = action_of(new)
+        self.done = number_of(action, self.done)
+        try:
+            self._look(action) if action.get("do") == "look" else self.take(self, action)
+        except Exception as error:  # a fault of ours: the page goes on
+            fault(error)
+            name = type(error).__name__
+            self.tell(f"this could not be done ({name}): undo what was done before it, or reload the page")
+        if self.told != self.done:  # the page waits for it
+            self.show("curves")
+
+    def _look(self, action: Mapping[str, Any]) -> None:
+        self.parts, self.q = str(action.get("parts", "")), bool(action.get("Q"))
+        self.show("all")
+
+    def turn(self, session: Session) -> None:
+        """Show another session."""
+        self.close()
+        self.session, session.shown = session, self.show
+        self.show("all")
+
+    def close(self) -> None:
+        """Show its session no more."""
+        if self.session.shown == self.show:
+            self.session.shown = lambda what: None
+
+    def tell(self, message: str) -> None:
+        """Show a message."""
+        self.session.message = message
+        self.show("all")
 
     def show(self, what: str) -> None:
         """Bring up to date what changed: "curves" of a slider, the "progress" of a fit, or "all".
@@ -74,7 +104,7 @@ class Page:
             view["busy"] = self.session.busy
         else:
             arrays = self._show(what, view)
-        self.count += 1
+        self.told, self.count = self.done, self.count + 1
         self.wire.sent = [self.count, frame(view, arrays)]
 
     def _show(self, what: str, view: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +123,7 @@ class Page:
             self.session.message = str(error)
         view |= {"message": self.session.message, "rw": None if found is None else found.rw}
         if what == "all":
-            view["range"] = None if found is None else [found.low, found.high]
+            view |= {**self.about, "range": None if found is None else [found.low, found.high]}
             arrays = arrays or {"r": (), "measured": (), "calculated": ()}
         return arrays
 

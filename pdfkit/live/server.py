@@ -3,44 +3,204 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
-from bokeh.server.server import Server as BokehServer
+from bokeh.events import ConnectionLost
+from bokeh.server.server import BaseServer
 from jinja2 import Environment, FileSystemLoader
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
 
+from pdfkit.errors import PdfkitError
+from pdfkit.live.gate import Gate, Own
+from pdfkit.live.inbox import fault
 from pdfkit.live.page import Page
-from pdfkit.live.session import Session
-from pdfkit.live.state import State
+from pdfkit.live.pages import Kept, Pages, folder_of
+from pdfkit.live.transfer import LIMIT, Alive, Download, Upload
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-__all__ = ["serve"]
+__all__ = ["Options", "Server"]
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("wire.js", "plot.js", "table.js", "cards.js", "page.js")
+SCRIPTS = ("wire.js", "life.js", "files.js", "plot.js", "table.js", "cards.js", "page.js")
+DEBOUNCE = 0.3
+"""Seconds from a change to its writing."""
+GRACE = 3.0
+"""Seconds that the last tab has to come back, as it does when it is reloaded."""
+IDLE = 600.0
+"""Seconds after which a page without a tab is on disk alone."""
 
 
-def serve(folder: Path, state: State, port: int = 0, opened: Callable[[str], None] = lambda url: None) -> None:
-    """Serve pages that begin with a state until Ctrl-C; `opened` is called with the address."""
-    token = secrets.token_urlsafe(24)
-    template = Environment(loader=FileSystemLoader(STATIC), autoescape=False).get_template("page.html")
+@dataclass(frozen=True)
+class Options:
+    """How pages are served.
 
-    def made(doc: Document) -> None:
+    port : 0 for any that is free. limit : bytes of a file that is dropped. once : whether the last tab ends it.
+    embedded : whether notebooks may show pages in a frame.
+    """
+
+    port: int = 0
+    limit: int = LIMIT
+    once: bool = False
+    embedded: bool = False
+
+
+class Server:
+    """Pages on 127.0.0.1, served by a loop that the caller runs (`loop.start()`)."""
+
+    def __init__(self, pages: Pages, options: Options = Options()) -> None:
+        self.pages, self.options = pages, options
+        self.loop = IOLoop.current()
+        self._template = Environment(loader=FileSystemLoader(STATIC), autoescape=False).get_template("page.html")
+        token = secrets.token_urlsafe(24)
+        sockets = _bound(options.port)
+        port = sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}/{token}/"
+        handlers: dict[str, tuple[type[Own], Mapping[str, Any]]] = {
+            "/upload": (Upload, {"pages": pages, "limit": options.limit}),
+            "/alive": (Alive, {}),
+            "/download": (Download, {"pages": pages}),
+        }
+        self.gate = Gate(
+            Application(FunctionHandler(self._made)), token, port, embedded=options.embedded, handlers=handlers
+        )
+        http = HTTPServer(self.gate, max_body_size=1_000_000, max_header_size=32_768)
+        http.add_sockets(sockets)
+        self._bokeh: Any = BaseServer(self.loop, self.gate, http)
+        self._bokeh.start()
+        self._tidy = self.loop.call_later(60, self._forget)
+
+    def stop(self) -> None:
+        """Stop fits, write what changed, close the port."""
+        self.loop.remove_timeout(self._tidy)
+        for kept in self.pages.pages.values():
+            kept.session.close()
+        self.pages.close()
+        self._bokeh.stop()
+        self._bokeh.unlisten()
+
+    def _made(self, doc: Document) -> None:
+        """Make a document: a new page, until its browser says that it continues another."""
         doc.title = "pdfkit live"
-        doc.template = template
+        doc.config.reconnect_session = doc.config.notify_connection_status = False  # life.js does
+        doc.template = self._template
         doc.template_variables["style"] = (STATIC / "page.css").read_text("utf-8")
         doc.template_variables["script"] = "\n".join((STATIC / one).read_text("utf-8") for one in SCRIPTS)
-        Page(doc, Session(folder, state))
+        tab = Tab(self, doc)
+        doc.on_session_destroyed(tab.gone)
+        doc.on_event(ConnectionLost, tab.left)
 
-    server: Any = BokehServer({f"/{token}": Application(FunctionHandler(made))}, port=port, address="127.0.0.1")
-    server.start()
-    opened(f"http://127.0.0.1:{server.port}/{token}")
+    def hold(self, kept: Kept, tab: Tab) -> None:
+        """Let a tab show a page; what the fits of the page find reaches the tab that shows it then, or none."""
+        kept.tabs.append(tab)
+        kept.session.later = lambda call: self.loop.add_callback(self._later, kept, call)
+
+    def _later(self, kept: Kept, call: Callable[[], None]) -> None:
+        def done() -> None:
+            try:
+                call()
+            except Exception as error:  # a fault of ours: the page goes on
+                fault(error)
+            self.pages.save(kept)
+
+        kept.tabs[-1].doc.add_next_tick_callback(done) if kept.tabs else done()
+
+    def maybe_end(self) -> None:
+        """End when the last tab is closed, if that was asked for."""
+        if self.options.once:
+            self.loop.call_later(GRACE, lambda: None if self.gate._clients else self.loop.stop())
+
+    def _forget(self) -> None:
+        self.pages.forget(IDLE)
+        self._tidy = self.loop.call_later(60, self._forget)
+
+
+class Tab:
+    """A tab of a browser: the page that it shows, and the actions that are about pages."""
+
+    def __init__(self, server: Server, doc: Document) -> None:
+        self.server, self.doc = server, doc
+        self.kept = server.pages.new()
+        self.page = Page(doc, self.kept.session, self.take, self.about())
+        server.hold(self.kept, self)
+        self._saving: Any = None
+
+    @property
+    def live(self) -> bool:
+        """Whether its browser is connected."""
+        session = self.doc.session_context.session if self.doc.session_context else None
+        return session is not None and session.connection_count > 0
+
+    def about(self) -> Mapping[str, Any]:
+        """Return what the page is told: its name, and which earlier ones there are."""
+        pages = self.server.pages
+        return {"page": self.kept.id, "earlier": pages.earlier(self.kept.id), "trouble": pages.trouble}
+
+    def take(self, page: Page, action: Mapping[str, Any]) -> None:
+        """Do an action of the page, and keep what it changed."""
+        try:
+            if not action:
+                raise PdfkitError("this is no action of this page: reload it")
+            if action["do"] == "continue":
+                self._continue(action)
+                return
+            self.kept.files.check(action)
+            if action["do"] in ("open", "example"):  # parts of results and projects are written beside what was dropped
+                folder_of(self.server.pages.home, self.kept.id, "files")
+        except (PdfkitError, OSError) as error:
+            page.tell(str(error))
+            return
+        page.session.do(action)
+        self.kept.seen = time.monotonic()
+        if self._saving is None:
+            self._saving = self.server.loop.call_later(DEBOUNCE, self._save)
+
+    def _save(self) -> None:
+        self._saving = None
+        self.server.pages.save(self.kept)
+
+    def _continue(self, action: Mapping[str, Any]) -> None:
+        """Show the page that the tab showed before, or another one; a copy of it where a tab shows it still."""
+        pages = self.server.pages
+        found = pages.find(action.get("page"))
+        if found is None or found is self.kept:
+            return
+        if action.get("copy") and any(tab.live for tab in found.tabs):
+            found = pages.copy(found)
+        self._leave()
+        self.kept = found
+        self.server.hold(found, self)
+        self.page.about = self.about()
+        self.page.turn(found.session)
+
+    def _leave(self) -> None:
+        self.kept.tabs.remove(self)
+        self.server.pages.leave(self.kept)
+
+    def left(self, event: Any) -> None:
+        """Note that the browser is gone; it may come back."""
+        self.server.pages.save(self.kept)
+        self.server.maybe_end()
+
+    def gone(self, context: Any) -> None:
+        """Note that the tab is closed."""
+        self.page.close()
+        self._leave()
+
+
+def _bound(port: int) -> Any:
     try:
-        server.io_loop.start()
-    finally:
-        server.stop()
+        return bind_sockets(port, "127.0.0.1")
+    except OSError as error:
+        raise PdfkitError(
+            f"port {port} cannot be used ({error.strerror}): give --port another number, or leave it out"
+        ) from None

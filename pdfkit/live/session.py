@@ -62,6 +62,7 @@ class Session:
     | compare | fits: numbers of the history, side by side; none: no more |
     | weigh | : compute the evidence of the last fit, however long it takes |
 
+    allow : raises PdfkitError for tables that name files which the page may not read.
     later : how to call something in the thread of the page, from that of a fit; without it `wait` calls it.
     """
 
@@ -74,6 +75,7 @@ class Session:
         later: Later | None = None,
     ) -> None:
         self.folder, self.work, self.shown, self.message = folder, work or folder / WORK, shown, ""
+        self.allow: Callable[[Mapping[str, Any]], None] = lambda tables: None
         self.states: list[State] = [state]
         self.at = 0
         self.chosen = ""
@@ -288,6 +290,8 @@ class Session:
         if state == self.state:
             self._moved = self._moved if action.get("moving") else None  # the slider was let go
             return
+        if state.tables is not self.state.tables:
+            self.allow(state.tables)
         self._check(state)
         self.rooms.leave()
         goes_on = action.get("moving") and self._moved is not None and self._moved == action.get("name")

@@ -1,0 +1,226 @@
+"""Pages by their names: sessions in memory, and on disk as they change, so that no page ends with its tab or process.
+
+A page is kept in a folder of its own, `<home>/<id>`: `page.json` (states; written some tenths of a second after a
+change, in one step), `fits` (each as HDF5, when it has ended) and `files` (what was dropped on it).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pdfkit.errors import PdfkitError
+from pdfkit.io import _atomic
+from pdfkit.live.files import Files
+from pdfkit.live.history import Entry
+from pdfkit.live.session import Session
+from pdfkit.live.state import State
+
+__all__ = ["FOLDER", "Kept", "Pages"]
+
+FOLDER = ".pdfkit-live"
+"""The folder of pages, by default in the one that the command runs in."""
+MOST_STATES = 100
+"""States of a page that are kept on disk, the last ones."""
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(eq=False)
+class Kept:
+    """A page: its name, its session, the files that it may name, and what of it is on disk."""
+
+    id: str
+    session: Session
+    files: Files
+    tabs: list[Any] = field(default_factory=list)
+    saved: tuple[Any, ...] = ()
+    seen: float = field(default_factory=time.monotonic)
+
+    @property
+    def title(self) -> str:
+        """What the page is called in a list: the title of its recipe, or its files."""
+        state = self.session.state
+        named = [one.get("file", "") for one in state.data] + [one.get("structure", "") for one in state.phases]
+        names = [Path(str(one)).name for one in named]
+        return str(state.tables.get("title") or ", ".join(filter(None, names)) or "empty page")[:120]
+
+    @property
+    def version(self) -> tuple[Any, ...]:
+        """What changes when there is something to save."""
+        return self.session.state, self.session.at, *self.session.history
+
+
+class Pages:
+    """All pages of a server.
+
+    folder : where paths start. home : where pages are kept. state : what a new page begins with. chosen : files that
+    the user named.
+    """
+
+    def __init__(self, folder: Path, home: Path, state: State, chosen: Iterable[str] = ()) -> None:
+        self.folder, self.home, self.state = folder, home, state
+        self.chosen = Files(folder, home).with_chosen(state.tables, *chosen).chosen
+        self.pages: dict[str, Kept] = {}
+        self.trouble = ""
+        self._writer = ThreadPoolExecutor(1, "pdfkit-live-saving")
+
+    def new(self) -> Kept:
+        """Return a new page."""
+        return self._known(secrets.token_hex(8), Session(self.folder, self.state))
+
+    def _known(self, name: str, session: Session) -> Kept:
+        files = Files(self.folder, self.home / name / "files", self.chosen)
+        kept = Kept(name, session, files)
+        kept.saved = kept.version
+        session.allow, session.work = files.check, files.own
+        self.pages[name] = kept
+        return kept
+
+    def find(self, name: object) -> Kept | None:
+        """Return the page of a name, from memory or disk; None where there is none."""
+        if not isinstance(name, str) or not _ID.fullmatch(name):
+            return None
+        if name in self.pages:
+            return self.pages[name]
+        if not (self.home / name / "page.json").is_file():
+            return None
+        session = Session(self.folder, self.state)
+        _restore(session, self.home / name / "page.json")
+        return self._known(name, session)
+
+    def copy(self, kept: Kept) -> Kept:
+        """Return a new page that stands where another does, as a duplicated tab asks for."""
+        other = self.new()
+        other.session.states, other.session.at = list(kept.session.states), kept.session.at
+        other.session.history = list(kept.session.history)
+        other.files = kept.files
+        other.session.allow, other.session.work = kept.files.check, kept.files.own
+        self.save(other)
+        return other
+
+    def earlier(self, but: str = "") -> list[dict[str, str]]:
+        """Return id, title and time of the pages on disk, the last first."""
+        found = []
+        for file in sorted(self.home.glob("*/page.json"), key=_when, reverse=True)[:20]:
+            if _ID.fullmatch(file.parent.name) and file.parent.name != but:
+                about = _read(file)
+                when = time.strftime("%Y-%m-%d %H:%M", time.localtime(_when(file)))
+                found.append({"id": file.parent.name, "title": str(about.get("title", ""))[:120], "when": when})
+        return found
+
+    def save(self, kept: Kept) -> None:
+        """Write a page where it has changed; it is written by another thread, in the order of the calls."""
+        if kept.saved != kept.version:
+            kept.saved = kept.version
+            self._writer.submit(self._write, kept.id, _packed(kept), tuple(kept.session.history))
+
+    def _write(self, name: str, text: str, history: Sequence[Entry]) -> None:
+        try:
+            place = folder_of(self.home, name)
+            for entry in history:
+                if not (place / "fits" / f"fit-{entry.number}.json").exists():
+                    entry.save(folder_of(self.home, name, "fits"))
+            _atomic.write_text(_atomic.own(place / "page.json", replace=True), text)
+            self.trouble = ""
+        except (PdfkitError, OSError) as error:
+            self.trouble = f"this page is not kept on disk: {error}"
+
+    def leave(self, kept: Kept) -> None:
+        """Note that a tab shows another page now; of a page on which nothing was done nothing is kept."""
+        kept.seen = time.monotonic()
+        self.save(kept)
+        if not kept.tabs and len(kept.session.states) == 1 and not kept.files.own.exists():
+            self.pages.pop(kept.id, None)
+
+    def forget(self, idle: float) -> None:
+        """Let pages go from memory that are on disk, have no tab, and were not seen for `idle` seconds."""
+        now = time.monotonic()
+        for name, kept in list(self.pages.items()):
+            if not kept.tabs and now - kept.seen > idle and kept.session.busy is None:
+                self.save(kept)
+                del self.pages[name]
+
+    def close(self) -> None:
+        """Write what is not written yet."""
+        for kept in self.pages.values():
+            self.save(kept)
+        self._writer.shutdown()
+
+
+def folder_of(home: Path, *names: str) -> Path:
+    """Return a folder of pages, made where it is not there, for its owner alone; links are not followed."""
+    place = _atomic.own(home)
+    place.mkdir(mode=0o700, exist_ok=True)
+    for name in names:
+        place = _atomic.own(place / name)
+        place.mkdir(mode=0o700, exist_ok=True)
+    return place
+
+
+def _when(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _packed(kept: Kept) -> str:
+    """Return a page as JSON: each table of tables once, as most states share theirs."""
+    session = kept.session
+    begin = max(0, min(session.at, len(session.states) - MOST_STATES))
+    states = session.states[begin : begin + MOST_STATES]
+    tables = list({id(state.tables): state.tables for state in states}.values())
+    places = {id(one): place for place, one in enumerate(tables)}
+    rows = [{**json.loads(replace(state, tables={}).to_json()), "tables": places[id(state.tables)]} for state in states]
+    about: dict[str, Any] = {"title": kept.title, "at": session.at - begin, "tables": tables, "states": rows}
+    about["fits"] = [
+        {"number": one.number, "lnz": one.lnz, "group": one.group, "why": one.why} for one in session.history
+    ]
+    return json.dumps(about, default=str)
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _restore(session: Session, file: Path) -> None:
+    """Put a session where a page was; PdfkitError where the file is none of ours."""
+    about = _read(file)
+    try:
+        tables = [dict(one) for one in about["tables"]]
+        states = [_state(row, tables) for row in about["states"]]
+        at = int(about["at"])
+        if not 0 <= at < len(states):
+            raise IndexError(at)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+        raise PdfkitError(f"{file}: this is not a page of pdfkit live, or a damaged one: delete its folder") from None
+    session.states, session.at = states, at
+    session.history = [one for row in about.get("fits", ()) if (one := _entry(row, file.parent / "fits"))]
+
+
+def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
+    """Return a fit of a page; None where its file is not there or damaged: the others are worth having."""
+    try:
+        lnz = None if row["lnz"] is None else (float(row["lnz"][0]), float(row["lnz"][1]))
+        group = tuple(int(one) for one in row["group"])
+        return replace(Entry.load(folder, int(row["number"])), lnz=lnz, group=group, why=str(row["why"]))
+    except (PdfkitError, OSError, KeyError, TypeError, ValueError, IndexError):
+        return None
+
+
+def _state(row: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> State:
+    """Return the state of a row; its values are numbers, whatever the file says."""
+    found = State.from_json(json.dumps({**row, "tables": {}}))
+    values = {str(name): float(value) for name, value in found.values.items()}
+    return replace(found, tables=tables[int(row["tables"])], values=values)

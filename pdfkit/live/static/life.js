@@ -1,0 +1,41 @@
+"use strict";
+// A page outlives its tab: the tab tells which page it shows, and comes back to it when it is reloaded or the
+// connection was lost. A duplicated tab brings the name along, too, but not the mark of one that was left.
+(() => {
+  const PAGE = "pdfkit-page", LEFT = "pdfkit-left";
+  const shelf = (() => { try { sessionStorage.setItem(LEFT + "?", ""); return sessionStorage; } catch { return new Map(); } })();
+  const get = (key) => (shelf.getItem ? shelf.getItem(key) : shelf.get(key)) ?? "";
+  const set = (key, value) => (shelf.setItem ? shelf.setItem(key, value) : shelf.set(key, value));
+
+  const before = get(PAGE), left = get(LEFT) === "yes";
+  let known = "";
+  set(LEFT, "");
+  workbench.on("page", (page) => {
+    if (!known) begin(page);
+    known = page;
+    set(PAGE, page);
+    document.body.dataset.page = page;
+  });
+
+  function begin(page) {
+    Bokeh.documents[0].on_event("connection_lost", back);
+    if (before && before !== page) workbench.send({ do: "continue", page: before, copy: !left });
+  }
+
+  addEventListener("pagehide", () => set(LEFT, "yes"));
+  addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
+  async function back() {
+    const message = document.getElementById("message");
+    message.textContent = "The connection to pdfkit live is lost. Nothing of this page is: it goes on as soon as the server answers.";
+    document.body.dataset.lost = "yes";
+    for (;;) {
+      try {
+        if ((await fetch("alive", { cache: "no-store" })).ok) break;
+      } catch { /* not yet */ }
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+    set(LEFT, "yes");
+    location.reload();
+  }
+})();
