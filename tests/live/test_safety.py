@@ -390,7 +390,7 @@ def test_downloads_are_files_and_nothing_else(live: Live) -> None:
     answer = live.ask(f"download?page={page}&kind=recipe")
     assert answer.status == 200
     assert answer.headers["Content-Disposition"].startswith("attachment")
-    assert tomllib.loads(answer.text)["data"][0]["file"] == "ni.gr"
+    assert tomllib.loads(answer.text)["data"][0]["file"].endswith("ni.gr")
     for kind in ("", "../x", "__class__", "state"):
         assert live.ask(f"download?page={page}&kind={kind}").status == 422
     assert live.ask("download?page=x&kind=recipe").status == 404
