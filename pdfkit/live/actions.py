@@ -171,9 +171,11 @@ def _limits(state: State, action: Action, ready: Prepared) -> State:
     pair = [low, high] if low is not None and high is not None else {"min": low} if high is None else {"max": high}
     value = float(ready.at(state.values)[name].value)
     inside = min(max(value, -math.inf if low is None else low), math.inf if high is None else high)
-    moved = {name: inside} if inside != value and low != high else {}
     after = state.with_fit(bounds={**bounds, name: pair})
-    return after.with_values({**state.values, **moved}) if moved else after
+    if inside == value or ready.at(state.values)[name].expr:
+        return after
+    said = f"{name} is {inside:g} now, because {value:g} lies outside its limits"
+    return replace(after.with_values({**state.values, name: inside}), remarks=(*state.remarks, said))
 
 
 def _without(table: Mapping[str, Any], name: str, ready: Prepared) -> dict[str, Any]:

@@ -193,6 +193,7 @@ class Session:
         if self.job is not None and self.job.progress.what != _WEIGHING:
             raise PdfkitError("a fit is under way: stop it first, or wait until it has ended")
         self.close()
+        self._read_anew()
         if action.get("search") is not None:
             self._act({"do": "set", "key": "search", "value": action["search"]})
         state, ready = self.state, self.prepared
@@ -202,6 +203,14 @@ class Session:
         if not any(par.vary for par in ready.at(state.values).values()):
             raise PdfkitError("nothing varies: free a parameter first, such as the scale")
         self._start(run_fit(state, ready, self.folder), lambda found: self._fitted(state, found))
+
+    def _read_anew(self) -> None:
+        """Prepare the present state from its files as they are now, and say if they have changed."""
+        before = self.prepared
+        self._prepared = State(), before
+        self._curves = None
+        if self.prepared.built is not before.built:
+            self.message = "files have changed since they were read: they were read again"
 
     def _start(self, work: Callable[[Progress], Any], ended: Callable[[Any], None], what: str = "reading") -> None:
         progress = Progress(what=what)

@@ -68,6 +68,7 @@ def test_limits_hold_values(two: Session) -> None:
     assert "outside its limits, 4 to 4.2" in two.message
     done(two, do="limits", name="wz.a", min=4.15, max=4.2)
     assert row(two, "wz.a")["value"] == 4.15
+    assert "wz.a is 4.15 now, because 4.13" in two.view()["remarks"][-1]
     done(two, do="limits", name="wz.a", min=None, max=None)
     assert not row(two, "wz.a")["limited"]
 

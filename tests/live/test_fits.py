@@ -175,6 +175,18 @@ def test_failures_in_the_thread_are_sentences() -> None:
     assert "singular" in str(found[0])
 
 
+def test_files_that_changed_are_read_again(nickel: Path) -> None:
+    session = Session(nickel.parent, opened([str(nickel), "Ni"], nickel.parent))
+    before = session.curves().measured
+    pdf = pk.read_pdf(nickel)
+    pk.write_pdf(nickel, pk.PDF(pdf.r, 3 * pdf.G, instrument=pdf.instrument))
+    session.do({"do": "fit", "search": "plain"})
+    assert session.message == "files have changed since they were read: they were read again"
+    assert np.allclose(session.curves().measured, 3 * before)
+    session.wait()
+    assert session.curves().rw < 0.05
+
+
 def test_rw_by_errors_is_told(nickel: Path) -> None:
     folder = nickel.parent
     pdf = pk.read_pdf(nickel)
