@@ -24,7 +24,9 @@ def table(ranking: Ranking) -> dict[str, Any]:
     rows = ranking.best(ROWS)
     fitted = sum(row.stage == "fit" for row in ranking)
     more = f"{fitted - len(rows)} more were fitted and come behind these." if fitted > len(rows) else ""
-    words = [first, " ".join(line.strip() for line in others), " ".join(listed_of(ranking) if ranking.listed else [])]
+    stages = "; ".join(line.strip() for line in others if line.startswith("  "))
+    rest = " ".join(line for line in others if not line.startswith("  "))
+    words = [first, f"{stages}." if stages else "", rest, " ".join(listed_of(ranking) if ranking.listed else "")]
     return {
         "heads": ["", "candidate", "formula", "atoms", "family", "Rw", "Δ ln Z", "probability"],
         "rows": [_row(k, row) for k, row in enumerate(rows, 1)],

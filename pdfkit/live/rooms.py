@@ -111,7 +111,7 @@ class Rooms:
             for position in range(len(self.series.series)):
                 with suppress(PdfkitError):
                     self.curves = scan(self.series.series, position)
-                    self.shown = f"scan {self.curves.name}"
+                    self.shown = self.curves.name
                     break
         return self.curves
 
@@ -177,10 +177,15 @@ class Rooms:
         if self.series is None:
             raise PdfkitError("there is no series on this page: open a series.h5")
         found = scan(self.series.series, int(_number(action, "scan")))
-        self.curves, self.shown = found, f"scan {found.name}"
+        self.curves, self.shown = found, found.name
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file of the series has grown: another program, such as pdfkit watch, writes to it."""
+        return self.series is not None and self.series.stale
 
     def _renew(self, action: Mapping[str, Any]) -> None:
-        """Read the series again where its file has grown: another program, such as pdfkit watch, writes to it."""
+        """Read the series again where its file has grown."""
         if self.series is not None and self.series.stale:
             found = Opened.of(self.series.path)
             if len(found.series):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "Server"]
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("wire.js", "life.js", "files.js", "plot.js", "table.js", "cards.js", "page.js")
+SCRIPTS = ("wire.js", "life.js", "files.js", "plot.js", "table.js", "cards.js", "rooms.js", "atoms.js", "page.js")
 DEBOUNCE = 0.3
 """Seconds from a change to its writing."""
 GRACE = 3.0

@@ -128,8 +128,11 @@ class Session:
 
     def do(self, action: Mapping[str, Any]) -> None:
         """Do what the page asks; what cannot be done becomes the message, and the state stays."""
-        self.message = ""
         name = str(action.get("do", ""))
+        if name == "renew" and not self.rooms.stale:
+            self.shown("curves")  # the page asks every few seconds: messages stay
+            return
+        self.message = ""
         try:
             if name in Rooms.DOES:
                 self.rooms.do(action)

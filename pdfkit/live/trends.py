@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pdfkit._checks import Array
     from pdfkit.series.result import SeriesResult
 
-__all__ = ["names", "scan", "trend"]
+__all__ = ["names", "scan", "title", "trend"]
 
 
 def names(series: SeriesResult) -> list[str]:
@@ -24,7 +24,7 @@ def names(series: SeriesResult) -> list[str]:
 
 
 def trend(series: SeriesResult, name: str = "") -> dict[str, Any]:
-    """Return a parameter of every scan: index, value, error (None where it is not known), label and status.
+    """Return a parameter of every scan: index, value, error (None where it is not known), title and status.
 
     A name that the series has not is that of its first parameter. PdfkitError for a series without any.
     """
@@ -43,7 +43,7 @@ def trend(series: SeriesResult, name: str = "") -> dict[str, Any]:
         "index": _plain(series.index),
         "values": _plain(values),
         "errors": _plain(errors),
-        "labels": list(series.labels),
+        "titles": [title(series, k) for k in range(len(series))],
         "status": list(series.status),
         "words": _words(series, name, values, axis),
     }
@@ -74,6 +74,13 @@ def _words(series: SeriesResult, name: str, values: Array, axis: str) -> str:
     )
 
 
+def title(series: SeriesResult, position: int) -> str:
+    """Return what a scan is called: its label, with its number where several have the same."""
+    label = series.labels[position]
+    word = label if label.lower().startswith("scan") else f"scan {label}"
+    return word if series.labels.count(label) == 1 else f"{word}, number {position + 1}"
+
+
 def scan(series: SeriesResult, position: int) -> Curves:
     """Return the curves of a scan; PdfkitError where there is none of that number, or the file keeps no curves."""
     if not 0 <= position < len(series):
@@ -85,4 +92,4 @@ def scan(series: SeriesResult, position: int) -> Curves:
             f"{series.labels[position]} has no curve: {'; '.join(series.remarks[position]) or 'it failed'}"
         )
     G = (observed[position][here], calculated[position][here])
-    return Curves(series.labels[position], r[here], *G, float(r[here][0]), float(r[here][-1]))
+    return Curves(title(series, position), r[here], *G, float(r[here][0]), float(r[here][-1]))

@@ -127,12 +127,12 @@ def test_a_trend_is_drawn_and_a_scan_shown(session: Session) -> None:
     found = session.view()["trend"]
     assert found["values"] == pytest.approx(CELLS, abs=1e-6)
     assert (found["unit"], found["name"]) == ("Å", "ni.a")
-    assert len(found["errors"]) == len(found["labels"]) == 4
+    assert len(found["errors"]) == len(set(found["titles"])) == 4
     assert "from 3.52 at the first to 3.529 at the last" in found["words"]
     session.do({"do": "trend", "name": "rw"})
     assert session.view()["trend"]["errors"] == [None] * 4
     session.do({"do": "scan", "scan": 2})
-    assert session.view()["shown"] == f"scan {found['labels'][2]}"
+    assert session.view()["shown"] == found["titles"][2]
     assert session.curves().rw == pytest.approx(0.0, abs=1e-4)
     session.do({"do": "scan", "scan": 9})
     assert session.message == "there is no scan 10: the series has 4"
