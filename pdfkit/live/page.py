@@ -116,7 +116,7 @@ class Page:
             if what == "all":
                 view |= self.session.view()
                 view |= choices() if not self.count else {}
-            if state.data or state.phases:
+            if state.data or state.phases or state.beside:
                 found = self.session.curves()
                 arrays = self._curves(found, what)
         except PdfkitError as error:
@@ -134,6 +134,8 @@ class Page:
             self._drawn = found.measured
             arrays = {"r": found.r, "measured": () if found.measured is None else found.measured}
         arrays["calculated"] = () if found.calculated is None else found.calculated
+        if self.session.rooms.curves is not None:
+            return arrays  # of a candidate or a scan, which has no shares here
         ready = self.session.prepared
         if self.parts and found.calculated is not None:
             arrays |= {f"part {name}": G for name, G in shares(ready, found.name, self.parts).items()}

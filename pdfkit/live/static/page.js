@@ -17,7 +17,7 @@
     at("progress").textContent = busy ? `${busy.what}: ${busy.evaluations} evaluations${rw == null ? "" : `, Rw ${rw.toFixed(4)}`}, ${busy.seconds.toFixed(0)} s` : "";
   });
   on("rows", (rows, view) => {
-    const empty = !rows.length && !(view.data ?? []).length;
+    const empty = !rows.length && !(view.data ?? []).length && !view.candidates && !view.trend;
     document.body.dataset.empty = empty ? "yes" : "no";
     at("empty").hidden = !empty;
     at("fit").disabled = empty || document.body.dataset.busy === "yes";
@@ -47,7 +47,7 @@
   });
   at("copy").onclick = () => navigator.clipboard?.writeText(at("script").querySelector("pre").textContent);
 
-  const tabs = () => [...document.querySelectorAll("[role=tab]")].filter((one) => !one.hidden);
+  const tabs = () => [...document.querySelectorAll("#tabs [role=tab]")].filter((one) => !one.hidden);
   function select(tab) {
     for (const one of tabs()) {
       const chosen = one === tab;

@@ -112,7 +112,7 @@
   function draw(trend) {
     const points = trend.index.map((x, k) => ({ x, k, y: trend.values[k], e: trend.errors[k] ?? 0 })).filter((p) => p.y !== null && p.x !== null);
     const picture = at("trend-picture");
-    picture.replaceChildren(); picture.hidden = points.length === 0; picture.setAttribute("aria-label", trend.words);
+    picture.replaceChildren(); picture.toggleAttribute("hidden", points.length === 0); picture.setAttribute("aria-label", trend.words);
     if (!points.length) return;
     const ends = points.flatMap((p) => [p.y - p.e, p.y + p.e]), xs = points.map((p) => p.x);
     const X = scale(xs, LEFT + 10, W - 15), Y = scale(ends, H - FOOT - 8, 14);
@@ -150,7 +150,7 @@
       options(at("trend-name"), trend.names.map((one) => [one, one]), trend.name);
       options(at("trend-scan"), [["", "choose"], ...trend.titles.map((one, k) => [k, `${one} (${trend.status[k]})`])]);
       draw(trend); mark(view.shown);
-    } else { at("trend-picture").hidden = true; }
+    } else { at("trend-picture").toggleAttribute("hidden", true); }
     at("trend-words").textContent = trend?.words ?? "";
     if (trend && !known.trend) choose(at("tab-series"));
     known.trend = Boolean(trend);
