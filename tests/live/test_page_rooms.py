@@ -71,7 +71,7 @@ def test_a_click_on_a_peak_says_what_it_is(page: Any) -> None:
     assert "pairs from" in page.inner_text("#peak-words")
     page.fill("#peak-r", "2.5")
     page.press("#peak-r", "Enter")
-    page.wait_for_function("document.querySelector('#peak-words').textContent.includes('2.525')")
+    sync_api.expect(page.locator("#peak-words")).to_contain_text("2.525")
     assert "4 S around each Cd, 4 Cd around each S" in page.inner_text("#peak-words")
     assert page.locator("#room-peak thead th[scope=col]").count() == 11
 
@@ -79,7 +79,7 @@ def test_a_click_on_a_peak_says_what_it_is(page: Any) -> None:
 def test_atoms_are_drawn_and_turned_by_keys(page: Any) -> None:
     page.focus("#tab-peak")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelector('#atoms-words').textContent.includes('4 Cd and 4 S')")
+    sync_api.expect(page.locator("#atoms-words")).to_contain_text("4 Cd and 4 S")
     assert page.get_attribute("#atoms-picture", "aria-label") == page.inner_text("#atoms-words")
     picture = "document.querySelector('#atoms-picture').toDataURL()"
     page.wait_for_timeout(200)
@@ -108,13 +108,13 @@ def test_a_scan_is_chosen_on_its_trend_or_from_the_list(page: Any) -> None:
     page.evaluate("workbench.send({do: 'open', files: ['scans/series.h5']})")
     page.wait_for_selector("#trend-picture circle")
     page.select_option("#trend-name", "ni.a")
-    page.wait_for_function("document.querySelector('#trend-words').textContent.startsWith('ni.a of 3 scans')")
+    sync_api.expect(page.locator("#trend-words")).to_contain_text("ni.a of 3 scans")
     assert page.get_attribute("#trend-picture", "aria-label") == page.inner_text("#trend-words")
     page.locator("#trend-picture circle").nth(1).click()
     page.wait_for_selector("#trend-picture circle.chosen")
     first = page.inner_text("#shown-name")
     page.select_option("#trend-scan", index=3)
-    page.wait_for_function(f"document.querySelector('#shown-name').textContent !== {first!r}")
+    sync_api.expect(page.locator("#shown-name")).not_to_have_text(first)
     page.click("#show-model")
 
 
