@@ -12,8 +12,8 @@ import heapq
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class _Plan:
     kinds: tuple[int, ...]
     stackings: tuple[str, ...]
     how: _sets.Search
+    tell: Callable[[str], None] = lambda words: None
 
     @property
     def formula(self) -> str:
@@ -85,6 +86,7 @@ def iter_candidates(
     bond: float | None = None,
     cell: Sequence[float] | None = None,
     effort: float = 1.0,
+    progress: Callable[[str], None] | None = None,
 ) -> Iterator[Particle]:
     """Yield clusters of exactly this stoichiometry one by one: by family, kind, then radius of gyration.
 
@@ -103,6 +105,7 @@ def iter_candidates(
     bond : Å, of ideal tetrahedra; default, that of the crystal that comes with pdfkit. cell : a_h, h, u instead, see
         `stacking`.
     effort : multiplies the time that goes into the search.
+    progress : called with words on what is searched next.
 
     Raises
     ------
@@ -117,6 +120,7 @@ def iter_candidates(
     ('Cd17S4', 'capped', 'Cd17S4_capped')
     """
     plan = _plan(formula, seed, complete, near, stackings, bond, cell, effort)
+    plan = plan if progress is None else replace(plan, tell=progress)
     if plan.m == plan.n and plan.n in CAGES:
         raise PdfkitError(
             f"{plan.formula} is known as a core in a cage: such clusters are no pieces of a lattice and have no ideal "
@@ -178,6 +182,7 @@ def _kind(plan: _Plan, name: str, k: int, seen: set[bytes], least: dict[str, int
 def _stream(plan: _Plan, name: str, stack: str, k: int, least: dict[str, int]) -> Iterator[_Found]:
     if plan.m + k > 3 * plan.n + 1:
         return
+    plan.tell(f"searching {plan.formula} in stacks {stack}{f' with {k} cations more' if k else ''}")
     where, sets, fewest = _sets.find_sets(stack, plan.n, plan.m + k, plan.how)
     least[stack] = min(fewest, least.get(stack, fewest))
     if name == "faulted":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pdfkit.cli import options as o
-from pdfkit.cli.console import Printed, with_picture
+from pdfkit.cli.console import Printed, progress, with_picture
 from pdfkit.errors import PdfkitError, nearest
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _steps(low: float, high: float, step: float) -> Array:
 
 # --- build -----------------------------------------------------------------------------------------------------------
 
-CANDIDATES = "candidates"
+CANDIDATES, CLUSTER = "candidates", "cluster"
 
 
 @dataclass(frozen=True)
@@ -205,15 +205,15 @@ def build(
         str,
         typer.Argument(
             metavar="SHAPE",
-            help="sphere, rod, tetrahedron, …, or candidates.",
-            autocompletion=lambda incomplete: o.one_of(*SHAPES, CANDIDATES)(incomplete),
+            help="sphere, rod, tetrahedron, …, candidates, or cluster: one that is there, to be capped.",
+            autocompletion=lambda incomplete: o.one_of(*SHAPES, CANDIDATES, CLUSTER)(incomplete),
         ),
     ],
     source: Annotated[
         str,
         typer.Argument(
             metavar="SOURCE",
-            help="A crystal (name or file), a stack of layers (Cd-S:cchc), or for candidates a formula.",
+            help="A crystal (name or file), a stack of layers (Cd-S:cchc), for candidates a formula.",
             autocompletion=o.structure_names,
         ),
     ],
@@ -250,13 +250,18 @@ def build(
 ) -> Printed:
     """Build clusters: a particle cut from a crystal or stack, or all candidates of a formula, as xyz files.
 
-    Such as: build sphere CdS_zincblende 22; build tetrahedron CdSe_zincblende 6; build candidates Cd37S20 --cap Cl.
+    Such as: build sphere CdS_zincblende 22; build tetrahedron CdSe_zincblende 6; build candidates Cd37S20 --cap Cl;
+    build cluster my.xyz --cap acetate -o capped.xyz.
     """
     if shape == CANDIDATES:
         if sizes:
             raise PdfkitError("candidates take no sizes: their formula says how large they are")
         return build_candidates(source, out, cap, families=family or None, limit=limit, seed=seed)
     options = {"centre": centre, "trim": trim, "axis": axis, "shell": shell}
+    if shape == CLUSTER:
+        if sizes or any(value is not None for value in options.values()):
+            raise PdfkitError("a cluster that is there takes no sizes and nothing else that shapes it: leave them out")
+        return cap_cluster(source, cap, out, seed)
     return build_particle(shape, source, sizes or [], out, (cap, seed), **options)
 
 
@@ -327,7 +332,7 @@ def build_particle(
     from pdfkit.io.xyz import write_xyz
 
     if shape not in SHAPES:
-        names = [*SHAPES, CANDIDATES]
+        names = [*SHAPES, CANDIDATES, CLUSTER]
         raise PdfkitError(f"shape {shape!r} is not known: the nearest are {nearest(shape, names)}")
     known = SHAPES[shape]
     if len(sizes) != len(known.sizes):
@@ -347,6 +352,24 @@ def build_particle(
     return _built([write_xyz(path, particle)], [_row(particle)])
 
 
+def cap_cluster(source: str, ligand: str | None, out: AnyPath | None = None, seed: int = 1) -> Printed:
+    """Write the cluster of a file, or of a name, with ligands on it to an xyz file (default: <its name>.xyz).
+
+    Raises PdfkitError without a ligand and for a crystal, and all that `build.cap` does; ReadError, WriteError.
+    """
+    from pdfkit.io._atomic import check_target
+    from pdfkit.io.xyz import write_xyz
+    from pdfkit.phases.files import known_structure
+
+    if ligand is None:
+        raise PdfkitError(f"{source} is built already: name the ligands that it is to wear, such as --cap acetate")
+    path = known_structure(source)
+    particle = _with_ligands(_finite_particle(path), ligand, seed)
+    target = Path(f"{particle.name}.xyz" if out is None else out)
+    check_target(target, [path])
+    return _built([write_xyz(target, particle)], [_row(particle)])
+
+
 def build_candidates(formula: str, out: AnyPath | None = None, cap: str | None = None, **options: Any) -> Printed:
     """Write the candidates of a formula, one xyz file each, all or none, into a folder (default: the formula's name).
 
@@ -358,13 +381,15 @@ def build_candidates(formula: str, out: AnyPath | None = None, cap: str | None =
     from pdfkit.io.xyz import write_xyz
 
     given = {name: value for name, value in options.items() if value is not None}
-    found = build.iter_candidates(formula, **{"limit": 100, **given})
     files, rows = [], []
-    with folder(formula if out is None else out) as target, publish(target) as stage:
-        for core in found:
-            particle = _with_ligands(core, cap, given.get("seed", 1))
-            files.append(target / write_xyz(stage / f"{particle.name}.xyz", particle).name)
-            rows.append(_row(particle))
+    with progress() as tell:
+        found = build.iter_candidates(formula, progress=tell, **{"limit": 100, **given})
+        with folder(formula if out is None else out) as target, publish(target) as stage:
+            for core in found:
+                particle = _with_ligands(core, cap, given.get("seed", 1))
+                files.append(target / write_xyz(stage / f"{particle.name}.xyz", particle).name)
+                rows.append(_row(particle))
+                tell(f"{len(files)} built, the last of them {particle.name}")
     return _built(files, rows)
 
 

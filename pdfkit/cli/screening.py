@@ -94,6 +94,15 @@ def screen(
             metavar="auto|none|Å",
         ),
     ] = None,
+    exafs: Annotated[
+        list[str] | None,
+        _option(
+            _FIT,
+            'What EXAFS tells of the first shells, with its error: "bond Cd-S=2.52,0.01", "coordination Cd-S=3.2,0.3" '
+            'or "angle S-Cd-S=106,2"; can be repeated.',
+            metavar="NAME=VALUE,ERROR",
+        ),
+    ] = None,
     keep: Annotated[
         tuple[int, int] | None,
         _option(_RANK, "Of very many candidates, most rows and fewest full fits. Default: 20000 2000."),
@@ -168,6 +177,7 @@ def run_screen(
     beside, more = _patterns(given)
     source = _candidates(candidates, **_among(given, "build", "limit", "seed"))
     options = {**_among(given, *OPTIONS), "start": named_values("--start", given.get("start", ()))}
+    options |= {"exafs": _shells(given["exafs"])} if "exafs" in given else {}
     options |= {"free": [*options.get("free", FREE), *more]} if more else {}
     study = None
     named: list[str | Path] = [
@@ -207,6 +217,20 @@ def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
         data = read_intensity(given["xrd"], **_among(given, "wavelength"))
         out["xrd"] = Powder(data, **_among(given, "polarisation"))
     return out, tuple(q.name for one in out.values() for q in one.quantities if q.name not in HELD)
+
+
+def _shells(given: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """Return the NAME=VALUE,ERROR texts of --exafs as pairs by name."""
+    out = {}
+    for one in given:
+        name, _, numbers = one.partition("=")
+        try:
+            out[name.strip()] = tuple(float(number) for number in numbers.split(","))
+        except ValueError:
+            raise PdfkitError(
+                f'--exafs {one} is not NAME=VALUE,ERROR: write for example --exafs "bond Cd-S=2.52,0.01"'
+            ) from None
+    return out
 
 
 def _among(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """G(r) and patterns weighed against each other, each by its own noise.
 
 Errors that the data bring, or show by their scatter, hold as long as the model fits within them: a reduced χ² of the
-data set up to `WITHIN`. Where it is larger, the model misses something, and what it misses is the size of the noise as
-far as this model is concerned: the data set counts that much less, and the result says so. Of a G(r) without dG the
+data set up to `WITHIN`. Where it is larger than `BEYOND`, the model misses something, and what it misses is the size of
+the noise as far as this model is concerned: the data set counts that much less, and the result says so. In between the
+variance of the noise rises evenly from one to the other, so that no fit jumps. Of a G(r) without dG the
 misfit is all that is known; until there is one, it is taken to be `ROUGHLY` of the data, as of a pattern.
 """
 
@@ -15,8 +16,8 @@ from pdfkit.fitting.parts import Part
 from pdfkit.fitting.projection import PatternSet
 from pdfkit.fitting.residuals import Residuals
 
-WITHIN = 2.0
-"""Reduced χ² up to which errors hold."""
+WITHIN, BEYOND = 1.5, 2.5
+"""Reduced χ² up to which errors hold, and from which on they are the misfit."""
 ROUGHLY = 0.05
 """Misfit of a model before it is fitted, as a share of the data."""
 SAME = 0.05
@@ -64,9 +65,15 @@ def sizes_at(residuals: Residuals, outcome: Outcome) -> list[float]:
         plain = s.resized(1.0)
         chi2 = float((plain.rows(G, G[None][:0])[-1] ** 2).sum()) / s.count
         chi2 *= residuals.independent / residuals.freedom
-        held = (s.given or s).has_errors and chi2 <= WITHIN  # a spectrum that its residual has is no error of the data
-        out.append(1.0 if held else math.sqrt(max(chi2, 1e-20)))
+        stated = (s.given or s).has_errors  # a spectrum that its residual has is no error of the data
+        out.append(math.sqrt(_believed(chi2) if stated else max(chi2, 1e-20)))
     return out
+
+
+def _believed(chi2: float) -> float:
+    """Return the variance of the noise, in units of the errors that the data say, for a reduced χ²."""
+    rise = (BEYOND - 1.0) / (BEYOND - WITHIN)
+    return min(max(1.0, 1.0 + rise * (chi2 - WITHIN)), max(chi2, 1.0))
 
 
 def _sizable(s: Part) -> bool:

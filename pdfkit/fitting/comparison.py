@@ -331,11 +331,17 @@ def _remarks(name: str, result: FitResult, found: Evidence) -> list[str]:
     close = [f"{one} lies within {NEAR:g}σ of a bound" for one in _near(result)]
     if ended or close:
         out.append(f"{name}: {', '.join([*ended, *close])}; the integral ends there, and ln Z depends on that bound")
-    if any(getattr(one, "complete", False) for one in result.problem.known_restraints):
-        out.append(
-            f"{name}: its restraint of places of atoms counts as data that other models lack, so its ln Z compares "
-            "only with that of fits with the same restraint; pk.screen weighs displacements for all models alike"
-        )
+    for one in result.problem.known_restraints:
+        if getattr(one, "normal", False):
+            out.append(
+                f"{name}: its restraint is the prior of the places of atoms, normal about the first ones (or those "
+                "that it wants): ln Z depends on its σ"
+            )
+        elif getattr(one, "complete", False):
+            out.append(
+                f"{name}: its restraint of places of atoms counts as data that other models lack, so its ln Z compares "
+                "only with that of fits with the same restraint; pk.screen weighs displacements for all models alike"
+            )
     if found.remark:
         out.append(f"{name}: {found.remark} (ln Z ± {found.error:.2g}; about the best fit alone {found.laplace:.6g})")
     return out

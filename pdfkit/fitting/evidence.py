@@ -32,6 +32,7 @@ from pdfkit.errors import PdfkitError
 from pdfkit.fitting.boxed import Boxed, ln_mean
 from pdfkit.fitting.residuals import Curves, Residuals
 from pdfkit.model.mapping import ParameterMap
+from pdfkit.phases.base import Phase
 from pdfkit.results.result import FitResult
 
 # A misfit of nothing but rounding has no finite logarithm: no Rw counts as smaller than this.
@@ -93,12 +94,14 @@ def _priors(mapping: ParameterMap, x: Array, total: float) -> tuple[Prior, ...]:
 class Likelihood:
     """ln L of the free parameters in units of their priors: z = (p − low)/(high − low), all of them from 0 to 1.
 
-    noise : "known", or "misfit" where its size is not.
+    noise : "known", or "misfit" where its size is not. ln_places : how much more a restraint says of the places of
+    atoms before the data than flat priors do.
     """
 
     residuals: Residuals
     priors: tuple[Prior, ...]
     noise: str
+    ln_places: float = 0.0
 
     @classmethod
     def of(cls, result: FitResult, noise: str) -> Likelihood:
@@ -106,7 +109,28 @@ class Likelihood:
         mapping = ParameterMap.of(result.params)
         # A likelihood knows the noise of data sets and no other weights.
         plain = replace(result.problem, settings=replace(result.problem.settings, weights={}))
-        return cls(Residuals(plain, mapping), priors_of(result, mapping), noise)
+        out = cls(Residuals(plain, mapping), priors_of(result, mapping), noise)
+        return replace(out, ln_places=out._ln_of_places(result.values))
+
+    def _ln_of_places(self, x: Array) -> float:
+        """Return ln of the density at its top of the prior that restraints of places are, over that of flat ones.
+
+        A normal distribution about the first places, as they go there: ½ ln|K| − ½ k ln 2π + Σ ln(widths), K = the sum
+        of products of the derivatives of what is restrained, in its σ.
+        """
+        own, restraints = self.residuals, [one for one in self.residuals.restraints if getattr(one, "normal", False)]
+        moved = [f"{one.name}.{q.name}" for one in own.model.phases for q in one.quantities[_moving(one)]]
+        which = [k for k, name in enumerate(own.mapping.free_names) if name in set(moved)]
+        if not restraints or not which:
+            return 0.0
+        first = x.copy()
+        first[which] = 0.0
+        values, tangents = own.mapping(first)
+        slopes = [one.residual(own.model, own.mapping.names, values, tangents)[1] for one in restraints]
+        rows = np.concatenate([np.atleast_2d(one) for one in slopes])[:, which] * self.width[which]
+        size = self._weight(self._chi2(own.at(x))) * own.restraint_scale**2
+        sign, ln = np.linalg.slogdet(size * rows.T @ rows)
+        return 0.5 * float(ln - len(which) * math.log(2.0 * math.pi)) if sign > 0 else 0.0
 
     @property
     def low(self) -> Array:
@@ -134,9 +158,14 @@ class Likelihood:
 
     def _ln(self, chi2: float) -> float:
         if self.noise == "known":
-            return -0.5 * chi2
+            return self.ln_places - 0.5 * chi2
         n = self.residuals.independent
-        return -0.5 * n * math.log(chi2 / n)
+        return self.ln_places - 0.5 * n * math.log(chi2 / n)
+
+    def _weight(self, chi2: float) -> float:
+        """Return what squares of residuals are multiplied with, where the quadratic about them is that of ln L."""
+        known = self.residuals.independent / self.residuals.count
+        return known if self.noise == "known" else known * self.residuals.independent / chi2
 
     def __call__(self, z: Array) -> float:
         """Return ln L at z (k,); −∞ where the model cannot be computed."""
@@ -153,9 +182,14 @@ class Likelihood:
             raise PdfkitError("the model of a fit is not finite at its own values: fit it again")
         f, jac = rows[-1], rows[:-1] * self.width[:, None]
         chi2 = self._chi2(f)
-        known = self.residuals.independent / self.residuals.count
-        weight = known if self.noise == "known" else known * self.residuals.independent / chi2
+        weight = self._weight(chi2)
         return self._ln(chi2), -weight * (jac @ f), weight * (jac @ jac.T)
+
+
+def _moving(phase: Phase) -> slice:
+    """Return which quantities of a phase displace its atoms."""
+    found: slice = getattr(phase, "moving", slice(0))
+    return found
 
 
 # --- The integral ----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ taken there, in three steps that are done once for each data set:
 
 At every step the scale of each phase is projected out in the same way, with Kaufman's derivative: J is what of ∂I/∂p
 the scales cannot take up. Gradient and covariance of the other parameters are those of a fit of all (Golub & Pereyra,
-SIAM J. Numer. Anal. 10, 413 (1973); Kaufman, BIT 15, 49 (1975)).
+SIAM J. Numer. Anal. 10, 413 (1973); Kaufman, BIT 15, 49 (1975)). A scale that would be negative is 0.
 """
 
 from __future__ import annotations
@@ -238,26 +238,49 @@ class PatternSet:
         return rows.reshape(len(rows), -1, self.band.Q.size) @ self.band.matrix.T
 
     def scales(self, G: Array) -> Array:
-        """Return the scales (nphases,) of least squares."""
-        return np.asarray(np.linalg.lstsq(self.curves(G[None])[0].T, self.band.target, rcond=None)[0])
+        """Return the scales (nphases,) of least squares, none of them negative."""
+        return self._scaled(self.curves(G[None])[0].T)[0]
+
+    def _scaled(self, own: Array) -> tuple[Array, Array]:
+        """Return the scales (nphases,) of curves own (k, nphases), and a basis (k, n) of those above 0."""
+        used, scales = np.arange(own.shape[1]), np.zeros(own.shape[1])
+        while used.size:
+            found = np.linalg.lstsq(own[:, used], self.band.target, rcond=None)[0]
+            if found.min() >= 0.0:
+                scales[used] = found
+                break
+            used = np.delete(used, found.argmin())
+        return scales, np.linalg.qr(own[:, used])[0]
 
     def rows(self, G: Array, dG: Array) -> Array:
         """Return ∂f/∂x and f (nfree + 1, k), in units of the noise, with scales at their best."""
         both = self.curves(np.vstack([dG, G]))
-        own = both[-1].T
-        q, _ = np.linalg.qr(own)
-        scales = np.linalg.lstsq(own, self.band.target, rcond=None)[0]
+        scales, q = self._scaled(both[-1].T)
         out = np.einsum("nak,a->nk", both, scales)
         out[-1] = -self.band.target
         out -= (out @ q) @ q.T
         return np.asarray(out / self.posed.size)
 
+    def taken(self, G: Array) -> Array:
+        """Return what of residuals (k, k) the scales take, at a curve."""
+        q = self._scaled(self.curves(G[None])[0].T)[1]
+        return np.asarray(q @ q.T)
+
     def ln_scales(self, G: Array) -> float:
-        """Return ln of the part of their priors that data leave the scales, flat from 0 to twice the sum of all."""
-        curves = self.curves(G[None])[0] / self.posed.size
-        widths = 2.0 * float(np.abs(self.scales(G)).sum()) * np.ones(len(curves))
-        _, size = np.linalg.slogdet(np.outer(widths, widths) * (curves @ curves.T))
-        return 0.5 * len(curves) * math.log(2.0 * math.pi) - 0.5 * float(size)
+        """Return ln of the part of their priors that data leave the scales, flat from 0 to twice the sum of all.
+
+        Of the normal distribution of a scale, what lies above 0 counts.
+        """
+        from scipy.special import log_ndtr
+
+        curves, target = self.curves(G[None])[0] / self.posed.size, self.band.target / self.posed.size
+        norms = np.linalg.norm(curves, axis=1)
+        # Where all are 0, a scale could be as large as makes a curve as large as the data.
+        width = 2.0 * float(self.scales(G).sum() or np.linalg.norm(target) / norms.max())
+        _, size = np.linalg.slogdet(width**2 * (curves @ curves.T))
+        errors = np.linalg.lstsq(curves.T, target, rcond=None)[0] * norms
+        cut = float((0.5 * np.minimum(errors, 0.0) ** 2 + log_ndtr(errors)).sum())
+        return 0.5 * len(curves) * math.log(2.0 * math.pi) - 0.5 * float(size) + cut
 
     def norm2(self) -> float:
         """Return the sum of squares of the data without their background, in units of the noise."""

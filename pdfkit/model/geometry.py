@@ -67,6 +67,8 @@ class GeometryRestraint(Restrained):
     like: Particle | None = None
     # More may be free than data tell: what they do not is told by this.
     complete: ClassVar[bool] = True
+    # As a prior it is a normal distribution about the first places.
+    normal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("bonds", "angles", "displacement"):

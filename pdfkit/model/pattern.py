@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
 from pdfkit.debye import amplitudes, sine_sums
 from pdfkit.errors import PdfkitError
 from pdfkit.model.measured import MeasuredPattern, Powder, SmallAngle
@@ -122,6 +122,16 @@ class PatternEvaluator:
             at = stop
         whole = np.concatenate(out, axis=1)
         return whole[0], whole[1:]
+
+    def added(self, values: Array, phase: int, kind: IntArray, sines: Array) -> Array:
+        """Return what sine sums (m, n) at the nodes, each of one species pair (m,), add to the curves of one phase.
+
+        Shape (m, nphases·nQ), 0 for the other phases.
+        """
+        matrix, _ = self._instrument(values[values.size - len(self.model.measured.quantities) :])
+        out = np.zeros((kind.size, len(self._phases), self.Q.size))
+        out[:, phase] = (sines * self._squares[phase].pairs[kind]) @ matrix.T
+        return out.reshape(kind.size, -1)
 
     def _instrument(self, own: Array) -> tuple[Array, Array]:
         """Return what makes a pattern of I at the nodes (nQ, n), and its derivatives (k, nQ, n) along own numbers."""

@@ -41,7 +41,7 @@ def _scales_said(linear: Mapping[str, tuple[float, float]]) -> list[str]:
             )
         if is_scale and not value > 0:
             out.append(
-                f"the scale of {phase} came out as {value:.3g} ± {error:.2g}: these data and "
+                f"the scale of {phase} would be negative, and is held at 0 (± {error:.2g}): these data and "
                 "G(r) contradict each other, or the background takes what the particles are"
             )
     return out

@@ -21,13 +21,12 @@ from pdfkit._checks import Array
 from pdfkit.data.curves import PDF, Intensity
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.comparison import MISFIT
+from pdfkit.fitting.discrepancy import OF, missed
 from pdfkit.model.measured import MeasuredPattern, taken_for
 from pdfkit.results.result import FitResult
 
 Parts = Mapping[str, tuple[float, float, bool]]
 """χ², independent numbers, and whether the size of the errors is known, by the name of a data set; "" is G(r)."""
-
-OF = "misfit of "
 
 
 def split(data: Any) -> tuple[PDF, dict[str, MeasuredPattern]]:
@@ -78,6 +77,12 @@ def noise_of(parts: Iterable[Parts]) -> str:
     return OF + ", ".join(name or "G(r)" for name in wrong) if wrong else "known"
 
 
+def unknown(parts: Parts) -> str:
+    """Return the noise where all errors that data sets have hold: "known", or the misfit of those without errors."""
+    without = [name or "G(r)" for name, (_, _, known) in parts.items() if not known]
+    return OF + ", ".join(without) if without else "known"
+
+
 def _reduced(part: tuple[float, float, bool]) -> float:
     chi2, count, known = part
     return chi2 / count if known else math.inf
@@ -91,18 +96,22 @@ def ln_likelihood(parts: Parts, noise: str) -> float:
     return out
 
 
-def missed(name: str, noise: str) -> bool:
-    """Whether the noise of a data set is the misfit of the best candidate."""
-    return noise == "misfit" or (noise.startswith(OF) and (name or "G(r)") in noise.removeprefix(OF).split(", "))
+def simulated(
+    result: FitResult,
+    patterns: Mapping[str, MeasuredPattern],
+    rng: np.random.Generator,
+    displaced: Mapping[str, Array] | None = None,
+) -> dict[str, Array]:
+    """Return the patterns of a fit measured anew: with the noise of their errors, or of what the model misses.
 
-
-def simulated(result: FitResult, patterns: Mapping[str, MeasuredPattern], rng: np.random.Generator) -> dict[str, Array]:
-    """Return the patterns of a fit measured anew: with the noise of their errors, or of what the model misses."""
-    fits = {one.name: one for one in result.patterns}
-    return {
-        name: fits[name].calc + fits[name].size * fits[name].sigma * rng.standard_normal(len(one.data))
-        for name, one in patterns.items()
-    }
+    displaced : the curves (m,) of particles whose atoms are displaced, which then cause what the model misses.
+    """
+    out = {}
+    for fit in (one for one in result.patterns if one.name in patterns):
+        curve = fit.calc if displaced is None else displaced[fit.name] + fit.background
+        size = fit.size if displaced is None else 1.0
+        out[fit.name] = curve + size * fit.sigma * rng.standard_normal(curve.size)
+    return out
 
 
 def with_curves(patterns: Mapping[str, MeasuredPattern], curves: Mapping[str, Array]) -> dict[str, MeasuredPattern]:

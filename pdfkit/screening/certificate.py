@@ -19,37 +19,32 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.discrepancy import (
     SIZES,
-    STIFF,
     Rival,
-    moving,
     of_families,
     over_sizes,
     probabilities,
-    root,
     shortest,
     tempered,
 )
-from pdfkit.model.model import Model
 from pdfkit.results.result import FitResult
-from pdfkit.screening.rows import RankingRow, evidence_of, followed
+from pdfkit.screening.rows import RankingRow, followed, moved_evidence
+from pdfkit.screening.simulated import Displaceable
 
 if TYPE_CHECKING:
     from pdfkit.screening.ranking import Ranking
 
 CONTENDERS = 36
 """Candidates that a case is decided among: the best ones."""
-LEFT = 0.3
-"""Of a U that was fitted, what is left at least when the displacement that it holds is taken off."""
 
 
 @dataclass(frozen=True)
 class Certificate:
     """How often a list like that of a ranking holds the truth, by simulated cases like the one at hand.
 
-    cases : simulated. rivals : candidates that each was decided among. held : share of the cases in which the list with
-    95 % of the probability held the true candidate. right : share in which the family of the true one was the most
-    probable (NaN where all are of one). first : share in which the true one itself came first. size : candidates in the
-    list, on average. displacement : Å rms of the atoms, on average.
+    cases : simulated. rivals : candidates that each was decided among. held : share of the cases in which the list held
+    the true candidate. right : share in which the family of the true one was the most probable (NaN where all are of
+    one). first : share in which the true one itself came first. size : candidates in the list, on average.
+    displacement : Å rms of the atoms, on average.
 
     Example
     -------
@@ -97,22 +92,13 @@ class _Contender:
     rival: Rival
 
     def curves(self, sizes: Array, rng: np.random.Generator) -> Array:
-        """Return G (n, nr) where fits see it, with atoms displaced by `sizes` (n,): as bonds allow, or each by itself.
-
-        What displacements broaden is taken off U.
-        """
-        one = self.result.datasets[0]
-        cluster = moving(one.model.phases[0])
-        model = Model(cluster, one.model.instrument, one.model.convention, one.model.strengths)
-        evaluate = model.evaluator(one.data.r[self.rival.whiten.index], end=float(one.data.r[-1]))
-        roots = [root(cluster.particle.xyz, stiff) for stiff in (STIFF, 0.0)]
-        u = np.array([name.endswith(".Uiso") for name in model.names])
-        places = cluster.moving
-        out = np.empty((sizes.size, self.rival.whiten.index.size))
-        for k, size in enumerate(sizes):
-            values = np.where(u, np.maximum(model.values - size**2 / 3.0, LEFT * model.values), model.values)
-            values[places] = size * (roots[k % 2] @ rng.standard_normal(roots[0].shape[0]))
-            out[k] = evaluate(values)[0]
+        """Return the data (n, k), as independent numbers, of atoms displaced by `sizes` (n,): half of them by bonds."""
+        one = Displaceable.of(self.result, self.result.datasets[0].data.r[self.rival.whiten.index])
+        out = np.empty((sizes.size, self.rival.f.size))
+        for k, size in enumerate(sizes.tolist()):
+            G, beside = one.drawn(size, k % 2, rng)
+            patterns = [one.patterns[name].band.matrix @ I for name, I in beside.items()]
+            out[k] = np.concatenate([self.rival.whiten(G[None])[0], *patterns])
         return out
 
 
@@ -125,12 +111,11 @@ def _result(ranking: Ranking, row: RankingRow) -> FitResult | None:
 
 def _decided(ranking: Ranking, contenders: Sequence[_Contender], cases: int, rng: np.random.Generator) -> Certificate:
     truth: IntArray = np.sort(np.arange(cases) % len(contenders))
-    sizes = rng.choice(SIZES, cases, p=_sizes(ranking)) if isinstance(ranking.settings.displacement, str) else None
-    sizes = np.full(cases, ranking.settings.displacement, dtype=float) if sizes is None else sizes
+    sizes = drawn_sizes(ranking, ranking.settings.displacement, cases, rng)
     curves = np.concatenate([one.curves(sizes[truth == k], rng) for k, one in enumerate(contenders)])
-    whiten = contenders[0].rival.whiten
-    simulated = whiten(curves) + _noise(ranking, contenders[0].rival, cases, rng)
-    lnz = np.stack([_ln_z(ranking.noise, one.rival, simulated) for one in contenders], axis=1)
+    simulated = curves + noise_sizes(ranking, contenders[0].rival) * rng.standard_normal(curves.shape)
+    lnz = np.stack([one.rival.over_noises(one.rival.residuals(simulated), ranking.noise) for one in contenders], axis=1)
+    lnz += np.array([one.rival.ln_scales for one in contenders])[:, None]
     size = ranking.settings.displacement
     share = probabilities(over_sizes(tempered(lnz), None if isinstance(size, str) else size))
     inside, every = shortest(share), np.arange(cases)
@@ -145,26 +130,28 @@ def _decided(ranking: Ranking, contenders: Sequence[_Contender], cases: int, rng
     )
 
 
+def drawn_sizes(ranking: Ranking, displacement: str | float, cases: int, rng: np.random.Generator) -> Array:
+    """Return so many displacements (Å rms): one that is given, or "auto" as the data ask for."""
+    if not isinstance(displacement, str):
+        return np.full(cases, displacement, dtype=float)
+    return np.asarray(rng.choice(SIZES, cases, p=_sizes(ranking)))
+
+
 def _sizes(ranking: Ranking) -> Array:
     """Return the probabilities (nsizes,) of the displacements that the data ask for."""
     rows = [row for row in ranking.best(len(ranking), kind="candidate") if row.moved]
-    base = np.array([evidence_of(row, ranking.noise) for row in rows])
-    at = tempered(base[:, None] + np.array([row.moved[ranking.noise] for row in rows]))
+    at = tempered(np.array([moved_evidence(row, ranking.noise) for row in rows]))
     return probabilities(np.logaddexp.reduce(at, axis=0))
 
 
-def _noise(ranking: Ranking, best: Rival, cases: int, rng: np.random.Generator) -> Array:
-    """Return noise (cases, k) of whitened residuals: of size 1, or as the best candidate shows it."""
-    size = 1.0
-    if ranking.noise != "known":
-        found = best.ln_z(best.f[None], best.noises)[0].max(axis=0)
-        size = float(best.noises[int(found.argmax())])
-    return size * rng.standard_normal((cases, best.f.size))
+def noise_sizes(ranking: Ranking, best: Rival) -> Array:
+    """Return the noise (k,) of independent numbers: that of the errors of the data, or as the best candidate shows it.
 
-
-def _ln_z(noise: str, one: Rival, simulated: Array) -> Array:
-    residuals = one.f + one.target - simulated
-    return one.ln_z(residuals, np.ones(1))[:, :, 0] if noise == "known" else one.ln_misfit(residuals)
+    What displaced atoms do to residuals is none.
+    """
+    noises = best.noises(ranking.noise)
+    found = best.ln_z(best.f[None], noises)[0].max(axis=0)
+    return np.asarray(np.sqrt(noises[int(found.argmax())]))
 
 
 def _right(share: Array, families: Sequence[str], truth: IntArray) -> float:

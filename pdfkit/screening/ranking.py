@@ -109,7 +109,10 @@ class Ranking:
 
     @property
     def listed(self) -> tuple[RankingRow, ...]:
-        """The smallest set of rows with 95 % of the probability, all rows being as likely before the data."""
+        """The smallest set of rows with 90 % of the probability, all rows being as likely before the data.
+
+        As it ends with a whole row, such sets have 95 % on average.
+        """
         return tuple(row for row in self.rows if row.listed)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit import _checks
+from pdfkit._checks import Array
 from pdfkit.fitting.comparison import MISFIT
 from pdfkit.fitting.discrepancy import SIZES, over_sizes, probabilities, shortest, tempered
 from pdfkit.fitting.evidence import SMALLEST_RW
@@ -36,11 +37,13 @@ class RankingRow:
     nfev, converged : as in `FitResult` (NaN, 0 and False where there was no fit). values : parameter → (value, standard
     error or NaN) in the units of the model (Å, Å²), without the name of the phase. beside : with patterns, of each data
     set ("" is G(r)) χ², its independent numbers, and whether the size of its errors is known. occam : ln of the part of
-    its priors that data leave it, with noise of the size of its misfit. moved : what displaced atoms add to ln Z, at
+    its priors that data leave it, with noise of the size of its misfit. shell : ln of how
+    likely the first shell is that EXAFS tells. moved : what displaced atoms add to ln Z, at
     every size of `pdfkit.fitting.discrepancy.SIZES`, where the noise is "known" and where not ("misfit"), with the
-    "odds" of the second; displacement : Å, rms of the atoms that the data ask for if this is the true candidate. lnz,
+    "odds" of the second (beside patterns, ln Z itself); displacement : Å, rms of the atoms that the data ask for if
+    this is the true candidate. lnz,
     delta : ln Z and how far it lies below that of the best row (see `pdfkit.screen`). probability : of all rows that
-    were fitted, equal before the data; listed : whether it is in the smallest set with 95 %. indistinguishable :
+    were fitted, equal before the data; listed : whether it is in the smallest set with 90 %. indistinguishable :
     whether the data cannot tell it from the best. ratio : cations per anion; mass : g/mol; ratio_fits, mass_fits :
     whether these agree with what was measured, None if nothing was. remarks : why it failed, what to know. parts :
     names of the two candidates of a mixture.
@@ -76,6 +79,7 @@ class RankingRow:
     values: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     beside: Mapping[str, tuple[float, float, bool]] = field(default_factory=dict)
     occam: float = NAN
+    shell: float = 0.0
     moved: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     displacement: float = NAN
     lnz: float = NAN
@@ -152,7 +156,7 @@ def mixture_row(parts: tuple[RankingRow, RankingRow], record: Record) -> Ranking
 
 # What a record says of a fit, and as what a row keeps it.
 _KEPT: Mapping[str, type[Any]] = {
-    **dict.fromkeys(("rw", "chi2", "reduced_chi2", "n_independent", "occam"), float),
+    **dict.fromkeys(("rw", "chi2", "reduced_chi2", "n_independent", "occam", "shell"), float),
     **{"n_free": int, "nfev": int, "errors_from": str, "converged": bool},
 }
 
@@ -178,17 +182,20 @@ def evidence_of(row: RankingRow, noise: str, candidates: int = 1) -> float:
     A mixture is one of n(n − 1)/2 pairs of n candidates: with both kinds equally likely before the data, each pair is
     less likely than each candidate by (n − 1)/2.
     """
+    trials = _trials(row, candidates)
     if row.beside:
-        trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
         return beside.ln_likelihood(row.beside, noise) + row.occam - trials
     chi2 = max(row.reduced_chi2 * max(1.0, row.n_independent - row.n_free), 1e-300)
     if row.rw < SMALLEST_RW:
         chi2 *= (SMALLEST_RW / max(row.rw, 1e-150)) ** 2
     size = 0.5 * math.log(chi2 / row.n_independent)
-    trials = math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
     if noise == "known":
         return -0.5 * chi2 + row.occam - row.n_free * size - trials
     return -row.n_independent * size + row.occam - trials
+
+
+def _trials(row: RankingRow, candidates: int) -> float:
+    return math.log(max(candidates - 1, 2) / 2) if row.kind == "mixture" else 0.0
 
 
 def noise_of(rows: Iterable[RankingRow], displacement: str | float = "none") -> str:
@@ -198,25 +205,44 @@ def noise_of(rows: Iterable[RankingRow], displacement: str | float = "none") -> 
     patterns each data set by itself: `pdfkit.screening.beside.noise_of`.
     """
     rows = list(rows)
+    still = displacement == "none" or not followed(rows)
     if all(row.beside for row in rows) and rows:
-        return beside.noise_of([row.beside for row in rows])
+        rigid, known = beside.noise_of([row.beside for row in rows]), beside.unknown(rows[0].beside)
+        return rigid if still or rigid == known else _likeliest(rows, known, displacement)
     if not rows or any(row.errors_from == "misfit" for row in rows):
         return "misfit"
     best = min((row.reduced_chi2 for row in rows if math.isfinite(row.reduced_chi2)), default=math.inf)
     if best <= MISFIT:
         return "known"
-    if displacement == "none" or not followed(rows):
-        return "misfit"
-    known = np.array([evidence_of(row, "known") for row in rows])
+    return "misfit" if still else _likeliest(rows, "known", displacement)
+
+
+def _likeliest(rows: Sequence[RankingRow], known: str, displacement: str | float) -> str:
+    """Return the noise that makes all rows together likeliest; `known` is what it is called if all errors hold."""
     total = {}
-    for noise, odds in (("known", np.zeros(len(rows))), ("misfit", np.array([row.moved["odds"][0] for row in rows]))):
-        both = (known + odds)[:, None] + np.array([row.moved[noise] for row in rows])
-        total[noise] = float(over_sizes(np.logaddexp.reduce(both, axis=0), _size(displacement)))
+    for noise in [name for name in rows[0].moved if name != "odds"]:
+        lnz = np.logaddexp.reduce([_by_noise(row, noise) for row in rows], axis=0)
+        total[known if noise == "known" else noise] = float(over_sizes(lnz, _size(displacement)))
     return max(total, key=lambda noise: total[noise])
+
+
+def _by_noise(row: RankingRow, noise: str) -> Array:
+    """Return ln Z (nsizes,) on one scale for noises of all kinds."""
+    if row.beside:
+        return np.array(row.moved[noise])
+    odds = row.moved["odds"][0] if noise == "misfit" else 0.0
+    return evidence_of(row, "known") + odds + np.array(row.moved[noise])
 
 
 def _size(displacement: str | float) -> float | None:
     return None if isinstance(displacement, str) else displacement
+
+
+def moved_evidence(row: RankingRow, noise: str, candidates: int = 1) -> Array:
+    """Return ln Z (nsizes,) of a fitted candidate whose atoms are displaced by each of `SIZES`. See `evidence_of`."""
+    if row.beside:
+        return np.array(row.moved.get(noise, row.moved["known"])) - _trials(row, candidates)
+    return evidence_of(row, noise, candidates) + np.array(row.moved[noise])
 
 
 def judged_rows(
@@ -226,15 +252,14 @@ def judged_rows(
 
     Where those of one are not known (of more atoms than `pdfkit.fitting.discrepancy.MOST_ATOMS`), all stay rigid.
     """
-    lnz = np.array([evidence_of(row, noise, candidates) for row in rows])
     if displacement == "none" or not followed(rows):
-        return [replace(row, lnz=float(one), displacement=NAN) for row, one in zip(rows, lnz, strict=True)]
-    at = tempered(lnz[:, None] + np.array([row.moved[noise] for row in rows]))
+        return [replace(row, lnz=evidence_of(row, noise, candidates) + row.shell, displacement=NAN) for row in rows]
+    at = tempered(np.array([moved_evidence(row, noise, candidates) for row in rows]))
     size = _size(displacement)
     found = over_sizes(at, size)
     sizes = probabilities(at) @ SIZES if size is None else np.full(len(rows), size)
     known = zip(rows, found.tolist(), sizes.tolist(), strict=True)
-    return [replace(row, lnz=one, displacement=rms) for row, one, rms in known]
+    return [replace(row, lnz=one + row.shell, displacement=rms) for row, one, rms in known]
 
 
 def followed(rows: Sequence[RankingRow]) -> bool:

@@ -116,7 +116,12 @@ def _whole(record: Mapping[str, Any]) -> bool:
     values, remarks = record["values"], record.get("remarks", [])
     if not (isinstance(values, dict) and isinstance(remarks, list) and all(isinstance(one, str) for one in remarks)):
         return False
-    pairs = [*values.values(), record.get("share", [0, None]), [record.get("occam", 0), None]]
+    pairs = [
+        *values.values(),
+        record.get("share", [0, None]),
+        [record.get("occam", 0), None],
+        [record.get("shell", 0), None],
+    ]
     return "rw" in record and _figures(record) and all(map(_pair, pairs)) and _moved(record.get("moved", {}))
 
 
@@ -133,9 +138,9 @@ def _moved(found: Any) -> bool:
     """Return whether this says what displaced atoms do to ln Z, or that they cannot be followed."""
     if found == {}:
         return True
-    lengths = {"known": SIZES.size, "misfit": SIZES.size, "odds": 1}
-    if not (isinstance(found, dict) and set(found) == set(lengths)):
+    if not isinstance(found, dict) or not {"known", "misfit"} <= set(found):
         return False
+    lengths = {name: 1 if name == "odds" else SIZES.size for name in found}
     return all(isinstance(v, list) and len(v) == lengths[k] and all(map(_number, v)) for k, v in found.items())
 
 

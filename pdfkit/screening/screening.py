@@ -33,7 +33,7 @@ from pdfkit.screening.candidates import Candidate, Entry, Item, Names, candidate
 from pdfkit.screening.extras import check_null, extra_rows
 from pdfkit.screening.many import Matching, matched_record
 from pdfkit.screening.ranking import Ranking, ranked
-from pdfkit.screening.rows import Stage, candidate_row
+from pdfkit.screening.rows import Stage, candidate_row, followed
 from pdfkit.screening.run import Run, opened
 from pdfkit.screening.settings import Composition, Limits, ScreenFit, Work, grouped, shows_options, whole
 from pdfkit.screening.study import Confusion, study_confusion
@@ -95,6 +95,10 @@ def screen(
     problem = Problem.of(data, fit)
     check_problem(problem)
     check_null(limits.null)
+    if limits.mixtures and fit.exafs:
+        raise PdfkitError(
+            "exafs is of one arrangement of atoms, and a mixture has two: leave mixtures out, or exafs", key="mixtures"
+        )
     with opened(work, "screen.jsonl", problem.digest(), problem) as (journal, pool):
         run = Run(problem, journal, pool, work)
         found = _Funnel(run, composition)
@@ -111,6 +115,7 @@ def confusion(
     *,
     repeats: int = 20,
     seed: int = 0,
+    displacement: str | float | None = None,
     work: Work | None = None,
     **options: Any,
 ) -> Confusion:
@@ -124,7 +129,9 @@ def confusion(
     ----------
     finalists : how many of the best candidates of a ranking, or names in it, or particles. source : the ranking, or
         data to screen particles against first.
-    repeats, seed : of the noise. work : `pdfkit.screening.Work`, where and how the work is done; the journal is
+    repeats, seed : of the noise. displacement : how far the atoms of the true one are displaced in every measurement:
+        an rms in Å, "auto", as far as the data ask for, or "none" (default), not at all. With data, that of the screen
+        as well. work : `pdfkit.screening.Work`, where and how the work is done; the journal is
         `confusion.jsonl` in its folder. options : those of `Work` by name, and with data those of `screen`.
 
     Raises
@@ -147,12 +154,20 @@ def confusion(
     )
     repeats, seed = whole("repeats", repeats), whole("seed", seed, 0)
     work = grouped("work", work, options)
-    ranking, names = _finalists(finalists, source, {**options, "work": work})
+    moved = "none" if displacement is None else settings.displacement_of(displacement)
+    given = {} if displacement is None else {"displacement": moved}
+    ranking, names = _finalists(finalists, source, {**options, **given, "work": work})
     if len(names) < 2:
         raise PdfkitError(
             f"only {len(names)} of the finalists can be fitted, and a confusion study needs two: give more finalists"
         )
-    return study_confusion(ranking, names, repeats, seed, work)
+    if moved == "auto" and not followed(ranking.best(len(ranking))):
+        raise PdfkitError(
+            'displacement = "auto" is what the data ask for, and this ranking knows nothing of displaced atoms: '
+            "give an rms displacement in Å",
+            key="displacement",
+        )
+    return study_confusion(ranking, names, repeats, seed, work, moved)
 
 
 def _finalists(finalists: Any, source: Any, options: Mapping[str, Any]) -> tuple[Ranking, list[str]]:

@@ -26,6 +26,7 @@ from pdfkit.errors import ParameterError, nearest
 from pdfkit.fitting.comparison import INDISTINGUISHABLE
 from pdfkit.fitting.discrepancy import SIZES
 from pdfkit.particles.particle import Particle
+from pdfkit.screening.shells import measured_shell
 
 FREE = ("scale", "expansion", "Uiso", "delta2")
 NAN = float("nan")
@@ -76,8 +77,11 @@ class ScreenFit:
     free) 0.65 of the largest that the shortest bond allows. Where expansion is free it is looked for within ±4 %
     before the fit. displacement : whether atoms may sit elsewhere than the candidate has them, as they do where
     clusters relax: a part of the noise, no parameter. "auto", by as much as the data say; "none", not at all; or a
-    number, the rms displacement of an atom (Å) up to 0.4. surface, baseline : as for `Cluster`. use_errors, errors,
-    max_nfev : as for `pdfkit.fit`. memory : bytes that the fit of one candidate may need.
+    number, the rms displacement of an atom (Å) up to 0.4. exafs : first shells that EXAFS tells, value and error by
+    name, {"bond Cd-S": (2.52, 0.01), "coordination Cd-S": (3.2, 0.3), "angle S-Cd-S": (106, 2)} (Å, degrees): how
+    likely they are for a candidate is a part of its ln Z (`pdfkit.screening.shells`).
+    surface, baseline : as for `Cluster`. use_errors, errors, max_nfev : as for `pdfkit.fit`. memory : bytes that the
+    fit of one candidate may need.
 
     Raises ParameterError or PdfkitError for any other value.
 
@@ -95,6 +99,7 @@ class ScreenFit:
     ties: Mapping[str, str | float] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     displacement: str | float = "auto"
+    exafs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     surface: bool = False
     baseline: str = "auto"
     use_errors: bool = True
@@ -108,7 +113,7 @@ class ScreenFit:
             raise ParameterError('free is empty: name what is fitted, such as free=["scale", "Uiso"]', key="free")
         _keep(self, free=names, memory=_checks.number("memory", self.memory, low=0.0, open_low=True, finite=False))
         _keep(self, **{name: dict(getattr(self, name) or {}) for name in ("start", "ties", "bounds")})
-        _keep(self, displacement=displacement_of(self.displacement))
+        _keep(self, displacement=displacement_of(self.displacement), exafs=measured_shell(self.exafs))
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         whole("max_nfev", self.max_nfev)
         surface, use_errors = (_checks.flag(name, getattr(self, name)) for name in ("surface", "use_errors"))

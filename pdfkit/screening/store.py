@@ -24,14 +24,13 @@ from pdfkit._checks import Array
 from pdfkit.data.covariance import Covariance
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, ReadError, remark
-from pdfkit.fitting.discrepancy import SIZES
+from pdfkit.fitting.discrepancy import OF, SIZES
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_entry
 from pdfkit.model import serial
 from pdfkit.model.measured import MeasuredPattern
 from pdfkit.particles.particle import Particle
-from pdfkit.screening.beside import OF
 from pdfkit.screening.certificate import Certificate
 from pdfkit.screening.ranking import Ranking
 from pdfkit.screening.rows import KINDS, ORDER, RankingRow, Stage
@@ -46,7 +45,7 @@ _NUMBERS = ("rw", "chi2", "reduced_chi2", "n_independent", "occam", "lnz", "delt
 _COUNTS = ("atoms", "n_free", "nfev")
 _STATES = ("converged", "indistinguishable")
 # Of rankings whose atoms may be displaced; files of before have none of these.
-_LATER = ("displacement", "probability")
+_LATER = ("displacement", "probability", "shell")
 _MOVED = ("known", "misfit", "odds")
 # Whether something fits: unknown is neither.
 _MAYBE: Mapping[bool | None, int] = {None: -1, False: 0, True: 1}
@@ -81,6 +80,7 @@ def _rows(rows: Sequence[RankingRow]) -> Group:
     columns["parts"] = Field([json.dumps(row.parts, ensure_ascii=False) for row in rows])
     if any(row.beside for row in rows):
         columns["beside"] = Field([json.dumps(dict(row.beside), ensure_ascii=False) for row in rows])
+        columns["moved"] = Field([json.dumps(dict(row.moved), ensure_ascii=False) for row in rows])
     return Group("NXcollection", columns)
 
 
@@ -249,6 +249,14 @@ def _of_row(text: str) -> dict[str, tuple[float, float, bool]]:
     return {name: (float(chi2), float(n), bool(known)) for name, (chi2, n, known) in json.loads(text).items()}
 
 
+def _moved_of(text: str, source: Any) -> dict[str, tuple[float, ...]]:
+    """Return ln Z of a row at every displacement, by the noise."""
+    found = {name: tuple(map(float, values)) for name, values in json.loads(text).items()}
+    if any(len(values) != SIZES.size for values in found.values()):
+        raise ReadError(source, f"its displacements are not those of this version: {_AGAIN}")
+    return found
+
+
 def _read_displaced(entry: Group) -> list[dict[str, tuple[float, ...]]] | None:
     """Return what displaced atoms add to ln Z by row; None for files of before."""
     if "displaced" not in entry:
@@ -270,7 +278,7 @@ _OPTIONS: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("baseline", "errors"), str),
     **dict.fromkeys(("surface", "use_errors"), bool),
     **dict.fromkeys(("rmin", "rmax"), (int, float, type(None))),
-    **{"free": list, "max_nfev": int, "memory": (int, float), "displacement": (str, int, float)},
+    **{"free": list, "max_nfev": int, "memory": (int, float), "displacement": (str, int, float), "exafs": dict},
 }
 
 
@@ -285,6 +293,7 @@ def _read_settings(group: Group, data: PDF) -> ScreenFit:
     options.setdefault("displacement", "none")  # not in files of before
     options["bounds"] = {name: tuple(limits) for name, limits in options["bounds"].items()}
     options["start"] = {name: float(value) for name, value in options["start"].items()}
+    options["exafs"] = {name: tuple(pair) for name, pair in options.get("exafs", {}).items()}
     settings = ScreenFit(**options)
     check_problem(Problem(data, settings))
     return settings
@@ -331,6 +340,8 @@ def _read_rows(
     columns.update({name: [tuple(json.loads(v)) for v in _texts(table, name)] for name in ("remarks", "parts")})
     if "beside" in table:
         columns["beside"] = [_of_row(text) for text in _texts(table, "beside")]
+    if "moved" in table:
+        moved = [_moved_of(text, table.source) for text in _texts(table, "moved")]
     names = _texts(parameters, "names")
     value, error = parameters.array("value", 2), parameters.array("error", 2)
     out = []

@@ -23,12 +23,16 @@ from pdfkit._checks import Array, IntArray
 from pdfkit._table import csv_text
 from pdfkit._workers import Job
 from pdfkit.data.covariance import Covariance
+from pdfkit.fitting.discrepancy import Rival, missed
 from pdfkit.particles.particle import Particle
-from pdfkit.screening.beside import missed, simulated, with_curves
+from pdfkit.results.result import FitResult
+from pdfkit.screening.beside import simulated, with_curves
+from pdfkit.screening.certificate import drawn_sizes, noise_sizes
 from pdfkit.screening.ranking import Ranking
 from pdfkit.screening.rows import RankingRow, judged_rows
 from pdfkit.screening.run import Clock, Journal, opened
 from pdfkit.screening.settings import Work
+from pdfkit.screening.simulated import Displaceable
 from pdfkit.screening.table import confusion_table
 from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, weighable
 
@@ -133,28 +137,36 @@ def study_confusion(
     repeats: int,
     seed: int,
     work: Work,
+    displacement: str | float = "none",
 ) -> Confusion:
     """Run the study of `pdfkit.confusion`."""
     results = [ranking.result(name) for name in names]
     study = Study(ranking.problem, tuple(ranking.particle(name) for name in names))
-    noise, sigma = noise_source(ranking)
+    noise, sigma = noise_source(ranking, displaced=displacement != "none")
+    truths = [_Truth.of(one, ranking, displacement) for one in results]
     n = len(names)
 
     def jobs(journal: Journal) -> Iterator[Job[Record]]:
         for repeat in range(repeats):
-            for true, result in enumerate(results):
+            for true, truth in enumerate(truths):
                 key = f"{true}.{repeat}"
                 known = journal.get("confusion", key)
                 if known is not None and weighable(known, ranking.problem):
                     yield Job([key], results=[known])
                     continue
                 rng = np.random.default_rng([seed, true, repeat])
-                curve = result.calc.G + noise(rng)
-                yield Job([key], (study,), ((curve, simulated(result, ranking.patterns, rng)),))
+                error = noise(rng)
+                G, patterns = truth.measured(repeat, rng)
+                yield Job([key], (study,), ((G + error, patterns),))
 
     first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     clock = Clock("confusion", n * repeats, work.progress)
-    with opened(work, "confusion.jsonl", _digest(study, seed), ranking.problem) as (journal, workers):
+    with opened(
+        work,
+        "confusion.jsonl",
+        _digest(study, f"{seed}" if displacement == "none" else f"{seed} {displacement}"),
+        ranking.problem,
+    ) as (journal, workers):
         for job, records in workers.run(refit, jobs(journal), lost):
             if job.results is None:
                 journal.add("confusion", list(zip(job.items, records, strict=True)))
@@ -166,6 +178,32 @@ def study_confusion(
                 within[true] += close
     families = tuple(ranking[name].family or name for name in names)
     return Confusion(tuple(names), families, first, within, repeats, sigma, ranking.threshold)
+
+
+@dataclass(frozen=True, eq=False)
+class _Truth:
+    """A finalist that is taken for true: its fit, and where atoms are displaced what that does to its curves."""
+
+    result: FitResult
+    ranking: Ranking
+    displacement: str | float
+    displaceable: Displaceable | None
+
+    @classmethod
+    def of(cls, result: FitResult, ranking: Ranking, displacement: str | float) -> _Truth:
+        one = None if displacement == "none" else Displaceable.of(result, ranking.data.r)
+        return cls(result, ranking, displacement, one)
+
+    def measured(self, repeat: int, rng: np.random.Generator) -> tuple[Array, dict[str, Array]]:
+        """Return G(r) without noise, and patterns measured anew. Displacements keep bonds in every other repeat."""
+        if self.displaceable is None:
+            return self.result.calc.G, simulated(self.result, self.ranking.patterns, rng)
+        size = float(drawn_sizes(self.ranking, self.displacement, 1, rng)[0])
+        G, beside = self.displaceable.drawn(size, repeat % 2, rng)
+        found = self.displaceable.patterns
+        return G, simulated(
+            self.result, self.ranking.patterns, rng, {name: found[name].band.spread @ I for name, I in beside.items()}
+        )
 
 
 def _row(fit: Record) -> RankingRow:
@@ -187,16 +225,19 @@ def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Arr
     return winner, (lnz > lnz.max() - ranking.threshold).astype(np.int64)
 
 
-def noise_source(ranking: Ranking) -> tuple[Callable[[np.random.Generator], Array], float]:
+def noise_source(ranking: Ranking, *, displaced: bool = False) -> tuple[Callable[[np.random.Generator], Array], float]:
     """Return a function that draws noise like that of the data on their r, and its size (Å⁻²) far from r = 0.
 
+    displaced : whether displaced atoms cause a part of what the best candidate misses, which then is no noise.
     noise = Σ_k a_k ε_k sin(Q_k r) with a_k² = weight²·variance of the covariance; see `pdfkit.data.covariance`.
     """
     data, used = ranking.data, ranking.settings.use_errors
     size = np.ones(len(data)) if data.dG is None or not used or data.cov is not None else data.dG
     base = data.cov if data.cov is not None and used else Covariance.white(data.instrument, float(data.r[-1]))
     best = ranking.best(1, kind="candidate")[0]
-    if best.beside:
+    if displaced and (rival := Rival.of(ranking.result(best.name))) is not None:
+        size = size * float(noise_sizes(ranking, rival)[0])
+    elif best.beside:
         chi2, count, _ = best.beside[""]
         size = size * (math.sqrt(chi2 / count) if missed("", ranking.noise) else 1.0)
     elif ranking.noise != "known":
@@ -221,7 +262,7 @@ def _root(cov: Covariance) -> Callable[[Array], Array]:
     return lambda numbers: np.asarray(root @ numbers)
 
 
-def _digest(study: Study, seed: int) -> str:
+def _digest(study: Study, seed: str) -> str:
     out = hashlib.sha256(f"{study.problem.digest()} {seed}".encode())
     for particle in study.particles:
         out.update(" ".join(particle.symbols).encode() + particle.xyz.tobytes())

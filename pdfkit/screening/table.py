@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pdfkit import _table
 from pdfkit._table import WIDTH, Section, aligned, columns_of, shortened, shortlist, wrapped
 from pdfkit.fitting.comparison import MISFIT
-from pdfkit.fitting.discrepancy import MOST_ATOMS
+from pdfkit.fitting.discrepancy import MOST_ATOMS, SHARE
 from pdfkit.screening.rows import RankingRow
 from pdfkit.screening.settings import Composition
 from pdfkit.screening.tasks import independent_points
@@ -110,10 +110,13 @@ def _explained(row: RankingRow) -> bool:
 
 
 def listed_of(ranking: Ranking) -> list[str]:
-    """Say which rows hold 95 % of the probability, which families, how far atoms are off, and how often it is so."""
-    count = len(ranking.listed)
-    rows = "row holds" if count == 1 else f"{count} rows hold"
-    said = [f"The list: the first {rows} 95 % of the probability, if all are as likely before the data."]
+    """Say which rows are the list, which families are likely, how far atoms are off, and how often all this is so."""
+    count, share = len(ranking.listed), 100 * sum(row.probability for row in ranking.listed)
+    rows = "row has" if count == 1 else f"{count} rows have"
+    said = [
+        f"The list: the first {rows} {min(share, 99.9):.{0 if share < 99 else 1}f} % of the probability, if all are as "
+        f"likely before the data (it ends where {100 * SHARE:.0f} % are reached; such lists have 95 % on average)."
+    ]
     if len(ranking.families) > 1:
         shares = ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(ranking.families.items())[:4])
         said.append(f"By family (each as likely before, however many it has): {shares}.")

@@ -35,6 +35,7 @@ from pdfkit.results.problem import FitSettings
 from pdfkit.results.result import FitResult
 from pdfkit.screening import beside
 from pdfkit.screening.settings import ScreenFit
+from pdfkit.screening.shells import ln_shell, shell_of
 
 # --- What a worker does to a candidate -------------------------------------------------------------------------------
 
@@ -78,17 +79,12 @@ class Problem:
     def of(cls, data: Any, fit: ScreenFit) -> Problem:
         """Return the problem that the range of `fit` makes of the data. PdfkitError where no data are in it."""
         pdf, patterns = beside.split(data)
-        if patterns and not isinstance(fit.displacement, str):
-            raise PdfkitError(
-                f"displacement = {fit.displacement:g} is of G(r) alone, and patterns know nothing of it: leave one out",
-                key="displacement",
-            )
         return cls(pdf.crop(fit.rmin, fit.rmax), fit, patterns)
 
     @property
     def displacement(self) -> str | float:
-        """Whether atoms may be displaced: what that does to patterns is not known, so beside them they are rigid."""
-        return "none" if self.patterns else self.fit.displacement
+        """Whether atoms may be displaced."""
+        return self.fit.displacement
 
     @property
     def fitted(self) -> Data:
@@ -99,6 +95,8 @@ class Problem:
         """Return a hash of all that results depend on, in the words of the first journals."""
         options = {one.name: getattr(self.fit, one.name) for one in fields(self.fit) if one.name not in ELSEWHERE}
         options["weights"] = "auto" if options.pop("use_errors") else "none"
+        if not options["exafs"]:  # which journals of before know nothing of
+            del options["exafs"]
         # What instruments had not then says nothing as long as it is 0.
         instrument = re.sub(r"(resolution|qtail)=0\.0, ", "", repr(self.data.instrument))
         instrument = instrument.replace("scattering=", "weights=")
@@ -275,7 +273,14 @@ def weighable(record: Record, problem: Problem) -> bool:
 
 def _fit(particle: Particle, problem: Problem) -> Record:
     result = fit_particle(particle, problem)
-    return {**fit_record(result), **moved_record(result, problem)}
+    record = {**fit_record(result), **moved_record(result, problem)}
+    return _with_shell(record, particle, problem) if problem.fit.exafs else record
+
+
+def _with_shell(record: Record, particle: Particle, problem: Problem) -> Record:
+    """Return a record with the first shells that EXAFS tells of, and how likely they make the candidate."""
+    found = shell_of(particle, problem.fit.exafs, record["values"].get("expansion", (0.0, None)))
+    return {**record, "shell": ln_shell(found, problem.fit.exafs), "values": {**record["values"], **found}}
 
 
 def _mixture(parts: tuple[Particle, Particle], problem: Problem) -> Record:

@@ -199,3 +199,27 @@ def test_candidates_wear_ligands_and_refusals_are_one_line(folder: Path) -> None
     assert "nearest are" in fails("build", "candidates", "Cd20Se10", "--cap", "format", folder=folder)
     assert "does not know" in fails("relax", str(files[0]), "--with", "classical", folder=folder)
     assert "net charge" in fails("relax", "Cd56Se35_tetrahedron", "--with", "classical", folder=folder)
+
+
+def test_build_cluster_caps_a_file_of_ones_own(tmp_path: Path) -> None:
+    pk.io.write_xyz(tmp_path / "mine.xyz", pk.build.tetrahedron("CdSe_zincblende", 3))
+    done = run("build", "cluster", "mine.xyz", "--cap", "Cl", "-o", "capped.xyz", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    particle = pk.Particle.from_file(tmp_path / "capped.xyz")
+    assert (particle.core.formula, particle.meta["ligand"]) == ("Cd10Se4", "Cl")
+    for arguments, words in (
+        (["mine.xyz"], "such as --cap acetate"),
+        (["mine.xyz", "30", "--cap", "Cl"], "takes no sizes"),
+        (["CdSe_zincblende", "--cap", "Cl"], "is a crystal without end"),
+    ):
+        wrong = run("build", "cluster", *arguments, folder=tmp_path)
+        assert wrong.returncode == 2
+        assert words in wrong.stderr
+
+
+def test_build_candidates_says_how_far_it_is(tmp_path: Path) -> None:
+    told: list[str] = []
+    found = list(pk.build.iter_candidates("Cd10S4", families=["zincblende"], limit=1, progress=told.append))
+    assert len(found) == 2
+    assert told[0] == "searching Cd10S4 in stacks c"
+    assert told[-1] == "searching Cd10S4 in stacks c with 2 cations more"

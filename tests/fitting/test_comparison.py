@@ -10,8 +10,9 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError
-from pdfkit.model import noise
+from pdfkit.model import GeometryRestraint, noise
 from pdfkit.plot import fits
+from pdfkit.results.problem import FitSettings
 
 LAB = pk.Instrument(probe="X", qmax=18.0, qdamp=0.03)
 
@@ -77,3 +78,20 @@ def test_what_cannot_be_compared_is_refused(found: pk.Comparison) -> None:
         pk.compare(MODELS, data, free=["scale", "b"])
     with pytest.raises(pk.PdfkitError, match="no model is called 'wz'"):
         _ = found["wz"]
+
+
+def test_a_restraint_of_places_is_a_prior_of_its_size() -> None:
+    """The more σ holds the atoms of a cluster, the more ln Z is that of one whose atoms cannot move."""
+    dot, lab = pk.build.tetrahedron("CdSe_zincblende", 2), pk.Instrument(probe="X", qmin=0.8, qmax=16)
+    rigid, moving = (pk.Model(pk.Cluster(dot, "dot", Uiso=0.02, moves=moves), lab) for moves in (None, "atoms"))
+    data = noise.simulate(rigid, 1.5, 12.0, 0.02, 0.02, 1)
+    how = {"search": "plain", "settings": FitSettings(noise="given")}
+    done = {"rigid": pk.fit(rigid, data, free=["scale", "Uiso"], **how)}
+    for sigma in (1e-3, 0.1):
+        kept = GeometryRestraint("dot", bonds=None, angles=None, displacement=sigma)
+        done[f"{sigma:g}"] = pk.fit(moving, data, free=["scale", "Uiso", "x", "y", "z"], restraints=[kept], **how)
+    found = pk.Comparison.of(done)
+    lnz = dict(zip(found.names, found.lnz, strict=True))
+    assert lnz["0.001"] == pytest.approx(lnz["rigid"], abs=0.1)
+    assert lnz["0.1"] < lnz["rigid"] - 1.0  # atoms that sit in their places cost what the data say of them
+    assert any("its restraint is the prior of the places of atoms" in text for text in found.remarks)

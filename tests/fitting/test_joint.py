@@ -9,12 +9,15 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
+from pdfkit.fitting import balance
 from pdfkit.fitting.projection import PatternSet, band_of
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.model import noise
 from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.measured import taken_for
 from pdfkit.model.packing import hard_spheres
+from pdfkit.model.pattern import PatternModel
+from pdfkit.results.problem import PosedPattern
 
 START = pk.Model(
     pk.Cluster(pk.build.tetrahedron("CdS_zincblende", 5), "c", Uiso=0.012, delta2=2.0),
@@ -265,7 +268,7 @@ def test_what_says_nothing_of_the_particle_and_what_too_much_was_taken_off_is_sa
         result = pk.fit(START, data, free=["scale", "expansion"], search="plain", **RANGE)
         said = [text for text in result.remarks if "saxs" in text]
         scale, _ = result.patterns[0].linear["c.scale"]
-        assert any(text.startswith(words) or (scale <= 0 and "came out as" in text) for text in said), said
+        assert any(text.startswith(words) or (scale == 0 and "held at 0" in text) for text in said), said
 
 
 def test_small_angles_in_nm() -> None:
@@ -274,3 +277,32 @@ def test_small_angles_in_nm() -> None:
     assert "may be small angles in nm⁻¹: then divide Q by 10" in said
     assert "nm" not in taken_for(pk.Intensity(low * 10, saxs, wavelength=1.5))[1]
     assert "nm" not in taken_for(pk.Intensity(low, saxs))[1]
+
+
+def test_scales_are_never_negative() -> None:
+    """Data that contradict a cluster have nothing of it, and take off its evidence; near 0 that is a smooth change."""
+    low, lnz, scales = np.linspace(0.03, 0.6, 150), [], []
+    saxs = 0.04 * pk.saxs(TRUE.phases[0], low, per_atom=True).intensity
+    for share in (1.0, 1e-3, 0.0, -1e-3, -1.0):
+        I = share * saxs + 2
+        data = pk.patterns.SmallAngle(pk.Intensity(low, I, np.full(low.size, 0.01)))
+        model = PatternModel(TRUE.phases, data, TRUE.strengths)
+        s = PatternSet.of(PosedPattern("saxs", model))
+        G, _ = s.evaluate(model.values)
+        f = s.rows(G, G[None][:0])[-1]
+        scales.append(float(s.scales(G)[0]))
+        lnz.append(s.ln_scales(G) - 0.5 * float(f @ f))
+    assert scales[0] == pytest.approx(0.04, rel=1e-6)
+    assert scales[1] == pytest.approx(4e-5, rel=1e-3)
+    assert scales[2:] == pytest.approx([0.0] * 3, abs=1e-12)
+    assert lnz[3] < lnz[1]
+    assert lnz[4] < lnz[3] - 100
+
+
+def test_weights_change_evenly_with_what_a_model_misses() -> None:
+    chi2 = np.linspace(0.1, 5.0, 500)
+    found = np.array([balance._believed(one) for one in chi2])
+    np.testing.assert_array_equal(found[chi2 < balance.WITHIN], 1.0)
+    np.testing.assert_allclose(found[chi2 > balance.BEYOND], chi2[chi2 > balance.BEYOND])
+    assert np.diff(found).max() < 2 * np.diff(chi2).max()
+    assert np.diff(found).min() >= 0

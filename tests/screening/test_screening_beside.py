@@ -1,5 +1,6 @@
 """Screens of G(r) with small angles and a powder pattern beside it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,21 @@ import pytest
 import pdfkit as pk
 from pdfkit.data.curves import to_Q
 from pdfkit.errors import PdfkitError
+from pdfkit.fitting.discrepancy import Rival
+from pdfkit.fitting.displacements import Pairs, covariance, root
+from pdfkit.fitting.evidence import Likelihood
+from pdfkit.fitting.projection import PatternSet
 from pdfkit.model import noise
-from pdfkit.screening import beside
+from pdfkit.model.pattern import PatternModel
+from pdfkit.screening import ScreenFit, beside
+from pdfkit.screening.tasks import Problem, fit_particle
 
 CLUSTERS = [pk.build.tetrahedron("CdS_zincblende", n) for n in (4, 5)]
 CLUSTERS += pk.build.candidates("Cd20S10", limit=2, seed=1)
 
 
-def measured(*, errors: bool = True, wrong: float = 0.0) -> dict[str, object]:
-    cluster = pk.Cluster(CLUSTERS[0], "c", Uiso=0.02, delta2=3, expansion=0.005)
+def measured(*, errors: bool = True, wrong: float = 0.0, particle: pk.Particle | None = None) -> dict[str, object]:
+    cluster = pk.Cluster(CLUSTERS[0] if particle is None else particle, "c", Uiso=0.02, delta2=3, expansion=0.005)
     lab = pk.Instrument(probe="X", qmin=0.8, qmax=16)
     pdf = noise.simulate(pk.Model(cluster, lab), 1.5, 14.0, 0.02, 0.05, 1)
     rng, low, angle = np.random.default_rng(1), np.linspace(0.03, 0.6, 100), np.arange(12.0, 80.0, 0.1)
@@ -50,23 +57,65 @@ def test_patterns_add_to_what_tells_candidates_apart(errors: bool, tmp_path: Pat
     said = "of the size of the errors of the data"
     assert (said if errors else f"{said}; of the best misfit in G(r)") in page
     assert "delta2 (Å²)" in page
-    assert "where candidates have them" in page
+    assert "displaced by as much as the data ask for" in page
 
 
-def test_atoms_are_rigid_beside_patterns() -> None:
-    ranking = pk.screen(CLUSTERS, measured(), rmin=1.8)
-    assert "Atoms sit where candidates have them" in " ".join(str(ranking).split())
-    assert ranking.certificate is None
-    assert not any(row.moved for row in ranking)
-    with pytest.raises(PdfkitError, match="leave one out"):
-        pk.screen(CLUSTERS, measured(), rmin=1.8, displacement=0.1)
+def test_atoms_may_be_displaced_beside_patterns(tmp_path: Path) -> None:
+    """One displacement moves G(r) and patterns: a truth that relaxed is found, and by how much."""
+    true = CLUSTERS[0]
+    step = (root(true.xyz) @ np.random.default_rng(4).standard_normal(3 * len(true))).reshape(-1, 3)
+    relaxed = replace(true, xyz=true.xyz + 0.15 * step, lattice=None, sites=None)
+    data = measured(particle=relaxed)
+    rigid, found = (pk.screen(CLUSTERS, data, rmin=1.8, displacement=one) for one in ("none", "auto"))
+    assert rigid.noise != "known"
+    assert "Atoms sit where candidates have them" in " ".join(str(rigid).split())
+    assert rigid.certificate is None
+    assert found.noise == "known"
+    assert found[true.name].delta < 3
+    assert found[true.name].displacement == pytest.approx(0.15, abs=0.07)
+    assert set(found[0].moved) == {"known", "misfit", "misfit of G(r)", "misfit of saxs", "misfit of xrd"}
+    back = pk.Ranking.load(found.save(tmp_path / "r.h5"))
+    assert [row.moved for row in back] == [row.moved for row in found]
+    assert found.certificate is not None
+    assert found.certificate.held > 0.8
+    study = pk.confusion(2, found, repeats=2, displacement=0.1)
+    assert study.first.sum() == 4
+
+
+def test_displacements_of_patterns_are_what_differences_give() -> None:
+    """∂f/∂x of all coordinates, and what curves of displaced atoms scatter by."""
+    result = fit_particle(CLUSTERS[0], Problem.of(measured(), ScreenFit(rmin=1.8)))
+    found, own = Rival.of(result), Likelihood.of(result, "known").residuals
+    assert found is not None
+    xyz, values = result.datasets[0].model.phases[0].particle.xyz, own.mapping(result.values)[0]
+    spread, turn, rng = covariance(Pairs.of(xyz)), root(xyz), np.random.default_rng(0)
+
+    def curve(s: PatternSet, x: np.ndarray, rows: np.ndarray, size: float = 0.0) -> np.ndarray:
+        """Return I of atoms elsewhere; what that broadens is taken off U."""
+        cluster = result.datasets[0].model.phases[0]
+        moved = replace(cluster, particle=replace(cluster.particle, xyz=x, lattice=None, sites=None))
+        model = PatternModel((moved,), replace(s.model.measured, reach=60.0), s.model.strengths)
+        wide = np.array([name.endswith(".Uiso") for name in model.names])
+        return model.evaluator(s.band.Q)(values[rows] - wide * size**2 / 3.0)[0]
+
+    for k, (one, rows) in enumerate(zip(own.patterns, own.rows[1:], strict=True), start=1):
+        s, part = one.resized(1.0), found.parts[k]
+        G, columns = curve(s, xyz, rows), []
+        for step in 1e-4 * np.eye(xyz.size).reshape(-1, *xyz.shape):
+            slope = (curve(s, xyz + step, rows) - curve(s, xyz - step, rows)) / 2e-4
+            columns.append(s.rows(G, slope[None])[0])
+        expected = np.array(columns).T @ spread @ np.array(columns)
+        np.testing.assert_allclose(found.first[part, part], expected, atol=1e-6 * np.abs(expected).max())
+        steps = 0.1 * (turn @ rng.standard_normal((xyz.size, 60))).T
+        drawn = [s.rows(G, (curve(s, xyz + step.reshape(-1, 3), rows, 0.1) - G)[None])[0] for step in steps]
+        beyond = np.array(drawn) - steps @ np.array(columns)
+        share = 1e-4 * np.trace(found.second[part, part]) / float(beyond.var(axis=0).sum())
+        assert 0.2 < share < 2.0  # what pairs share of the second order is left out
 
 
 def test_evidence_is_that_of_the_sum_of_all() -> None:
     """ln Z against numbers: ln L of three known data sets, and the integral over the parameters about it."""
-    from pdfkit.fitting.evidence import Likelihood
-
-    ranking = pk.screen(CLUSTERS, measured(), rmin=1.8)
+    ranking = pk.screen(CLUSTERS, measured(), rmin=1.8, displacement="none")
     row, result = ranking[0], ranking.result(0)
     likelihood = Likelihood.of(result, "known")
     lnl, _, curvature = likelihood.quadratic(result.values)
@@ -83,12 +132,13 @@ def test_evidence_is_that_of_the_sum_of_all() -> None:
 
 
 def test_a_pattern_that_nothing_describes_is_its_own_yardstick() -> None:
-    ranking = pk.screen(CLUSTERS, measured(wrong=0.3), rmin=1.8)
-    assert ranking.noise == "misfit of xrd"
+    data = measured(wrong=0.3)
+    ranking, rigid = (pk.screen(CLUSTERS, data, rmin=1.8, displacement=one) for one in ("auto", "none"))
+    assert ranking.noise == rigid.noise == "misfit of xrd"
     assert "elsewhere the misfit of xrd" in str(ranking)
     assert ranking[0].formula == "Cd20S10"
-    lnz = [beside.ln_likelihood(row.beside, ranking.noise) + row.occam for row in ranking]
-    assert lnz == [row.lnz for row in ranking]
+    lnz = [beside.ln_likelihood(row.beside, ranking.noise) + row.occam for row in rigid]
+    assert lnz == [row.lnz for row in rigid]
 
 
 def test_journal_store_and_confusion(tmp_path: Path) -> None:
