@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -108,10 +109,13 @@ class Boxed:
         return -centre / self.root[i, i], (1.0 - centre) / self.root[i, i]
 
 
+@lru_cache(maxsize=8)
 def lattice(count: int, dimensions: int) -> Array:
     """Return points (count, dimensions) that fill the unit cube evenly: multiples of √2, √3, √5… less whole numbers."""
     primes = [n for n in range(2, 60 + 8 * dimensions) if all(n % d for d in range(2, n))][:dimensions]
-    return np.asarray(np.outer(np.arange(1, count + 1), np.sqrt(primes)) % 1.0)
+    out = np.outer(np.arange(1, count + 1), np.sqrt(primes)) % 1.0
+    out.setflags(write=False)
+    return np.asarray(out)
 
 
 def ln_mean(logs: Array) -> float:

@@ -148,7 +148,8 @@ def solve(
 ) -> FitResult:
     """Fit a problem from parameters, which take the values found."""
     started = time.perf_counter()
-    result = ended(begun(problem, params), params, progress, search)
+    with one_thread():
+        result = ended(begun(problem, params), params, progress, search)
     return replace(result, seconds=time.perf_counter() - started)
 
 

@@ -148,7 +148,7 @@ class Dataset:
 
     def raw(self, G: Array, dG: Array) -> Array:
         """Return ∂G/∂x and G − G_obs at the points used: (nfree + 1, m)."""
-        return np.vstack([dG, G - self.target])
+        return np.concatenate([dG, (G - self.target)[None]])
 
     def rows(self, G: Array, dG: Array) -> Array:
         """Return ∂f/∂x and f = (G − G_obs)/dG, whitened: (nfree + 1, count)."""

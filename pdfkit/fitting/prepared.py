@@ -114,8 +114,9 @@ class PreparedFit:
 
         weighs : whether the spectrum of the noise weighs points; None: where the residual is noise.
         """
-        result, residuals = self._found(data, start, weighs=weighs)
-        return FitRow.of(result, residuals, curves=curves)
+        with one_thread():
+            result, residuals = self._found(data, start, weighs=weighs)
+            return FitRow.of(result, residuals, curves=curves)
 
     def _found(
         self,

@@ -97,7 +97,7 @@ def add_weighted(block: Block, curves: Array, directions: IntArray, out: Array, 
     for k in range(out.shape[0]):
         some = slice(k, k + 1) if block.split else slice(None)
         add(curves[some], weights.at[some] if len(weights.at) > 1 else weights.at, out[k])
-        if not weights.changes:
+        if not weights.changes or (even and not curves[some, 0].any()):
             continue
         value = block.grid.transform(np.ascontiguousarray(curves[some, 0]), even=even)
         for q, change in weights.changes.items():

@@ -88,9 +88,11 @@ class Grid:
 
     def add_even_transform(self, curves: Array, weights: Array, out: Array) -> None:
         """Do what `add_transform` does with the cosine transform: for curves whose continuation to r < 0 is even."""
-        for curve, weight in zip(curves, weights, strict=True):
-            some = np.flatnonzero(curve.any(axis=1))  # of lines without a tail, the derivative by it alone
-            out[some] += weight * self._cosines(curve[some])
+        flat, each = np.ascontiguousarray(curves.reshape(-1, curves.shape[-1])), curves.shape[1]
+        rows = sines.occupied(flat)  # of lines without a tail, the derivative by it alone
+        if rows.size:
+            for row, found in zip(rows.tolist(), self._cosines(flat[rows]), strict=True):
+                out[row % each] += weights[row // each] * found
 
     def _cosines(self, curves: Array) -> Array:
         from scipy import fft

@@ -43,8 +43,8 @@ SAME_RANGE = 1e-3
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
 
-# Compositions whose weights are kept.
-MOST_KEPT = 32
+# Compositions whose weights are kept, and kinds of derivatives asked for: those of a fit, none, those of what is held.
+MOST_KEPT, MOST_ASKED = 32, 3
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Evaluator:
         # Each phase with the index of its first quantity.
         starts = accumulate((phase.size for phase in phases), initial=0)
         self._offsets = list(zip(phases, starts, strict=False))
-        self._last_asked: tuple[Array, _Asked] = (np.zeros(0), _Asked(np.zeros(0), []))
+        self._asked: list[tuple[Array, _Asked]] = []
         # How far weights blur a curve, where there are any: those of one species alone are 1.
         weighted = self._in_q and (len(phases) > 1 or len(phases[0].composition()) > 1)
         self._blur = model_cut.WEIGHT_RANGE if weighted else 0.0
@@ -132,7 +132,7 @@ class Evaluator:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
         out._extra = extra
-        out._weights, out._last_asked = self._weights, self._last_asked
+        out._weights, out._asked = self._weights, self._asked.copy()
         out.__dict__ |= {name: self.__dict__[name] for name in ("_sensible", "_offsets") if name in self.__dict__}
         return out
 
@@ -304,13 +304,13 @@ class Evaluator:
             q.sensible(value, q.name)
 
     def _asked_for(self, values: Array, tangents: Array) -> _Asked:
-        """Return what the tangents do to every phase; a fit asks with the same tangents at every step."""
+        """Return what the tangents do to every phase; a fit asks with the same few tangents at every step."""
         apart = self._cut_last and len(self.phases) == 1 and values[0] != 0.0
-        known, asked = self._last_asked
         follows = self._follows and not values[QTAIL] and not tangents[QTAIL].any()
-        same = known.shape == tangents.shape and asked.apart == apart and asked.follows == follows
-        if same and (not tangents.size or (known == tangents).all()):
-            return asked
+        for known, asked in self._asked:
+            same = known.shape == tangents.shape and asked.apart == apart and asked.follows == follows
+            if same and (not tangents.size or (known == tangents).all()):
+                return asked
         scales = _scales_alone(tangents) if apart and tangents.size else 0
         rest = tangents[:, scales:]
         if not self._cut_last:  # nothing can have a tail there
@@ -325,7 +325,7 @@ class Evaluator:
             rest = rest[:, kept]
         varied = [Varied.of(phase, start, rest, self._weighs(phase)) for phase, start in self._offsets]
         asked = _Asked(tangents[0, :scales].copy(), varied, apart, follows, moving, kept, directions)
-        self._last_asked = tangents.copy(), asked
+        self._asked = [(tangents.copy(), asked), *self._asked[: MOST_ASKED - 1]]
         return asked
 
     def _weighs(self, phase: Phase) -> bool:
