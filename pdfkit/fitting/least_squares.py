@@ -40,6 +40,8 @@ MOST_PREPARED = 2
 """Fits more, at the most, because U, cell or damping ended far from where models were prepared for."""
 MOST_SETTLED = 8
 """Fits more, at the most, until the size of noise that a fit leaves is the one by which restraints were weighed."""
+SMALL = 1e-6
+"""Share of ΣG²/dG² below which what a fit leaves may be what a model was faded out by: no data are that good."""
 LAST = 1e-8
 """Share of χ² left to gain by models prepared anew that one more step takes: a thousandth of a standard error."""
 ALIKE = 0.1
@@ -214,8 +216,9 @@ def _settled(
     residuals: Residuals, outcome: Outcome, progress: Progress | None, goes_on: bool = False
 ) -> tuple[Residuals, Outcome]:
     """Fit on with models prepared for where the fit ended, so that the end depends on no start; unless it goes on."""
+    small = SMALL * residuals.norm2()
     for _ in range(MOST_PREPARED):
-        here = residuals.near(outcome.x)
+        here = residuals.near(outcome.x, exactly=outcome.minimum < small)
         if here is residuals or goes_on or not outcome.converged:
             return here, outcome
         residuals, outcome = here, minimise(here, residuals.problem.settings.max_nfev, progress, outcome, last=LAST)

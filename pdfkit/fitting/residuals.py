@@ -269,12 +269,13 @@ class Residuals:
         out.wall = out._wall()
         return out
 
-    def near(self, x: Array) -> Residuals:
+    def near(self, x: Array, *, exactly: bool = True) -> Residuals:
         """Return the same, prepared for values near x: itself, where it is.
 
         Models follow ripples as far as U, cell and damping ask for; those that a fit began with may be far off.
+        exactly : see `Evaluator.near`.
         """
-        made = self._near(x)
+        made = self._near(x, exactly)
         if all(one is s.evaluate for one, s in zip(made, self.sets, strict=True)):
             return self
         out = copy(self)
@@ -293,9 +294,9 @@ class Residuals:
             curves = [(G, dG) for G, (_, dG) in zip(made, before[0], strict=False)]
             self._known = [(x.copy(), [*curves, *before[0][count:]])]
 
-    def _near(self, x: Array) -> list[Evaluator]:
+    def _near(self, x: Array, exactly: bool) -> list[Evaluator]:
         values = self.mapping(x)[0]
-        return [s.evaluate.near(values[rows]) for s, rows in zip(self.sets, self.rows, strict=False)]
+        return [s.evaluate.near(values[rows], exactly=exactly) for s, rows in zip(self.sets, self.rows, strict=False)]
 
     def _prepare(self, made: list[Evaluator]) -> None:
         """Compute models by these evaluators from here on; what others gave is only what was near."""

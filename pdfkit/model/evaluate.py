@@ -39,6 +39,8 @@ from pdfkit.shapes import Bulk
 
 # Share of the range of ripples that may be missing: 5e-6 of max|G| at the most, for what lies beyond is 3e-3 of it.
 SAME_RANGE = 1e-3
+# Share by which the range over which particles are faded out may differ.
+SAME_FADE = 0.05
 # Below so many numbers nothing can be too much. Time (s) that a point of a peak takes, for each curve.
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
@@ -114,16 +116,18 @@ class Evaluator:
         weighted = self._in_q and (len(phases) > 1 or len(phases[0].composition()) > 1)
         self._blur = model_cut.WEIGHT_RANGE if weighted else 0.0
 
-    def near(self, values: Array) -> Evaluator:
+    def near(self, values: Array, *, exactly: bool = True) -> Evaluator:
         """Return the same for values (n,) near these: itself, where its ripples are followed as far as these ask for.
 
-        How far follows from U, cell and damping (`cut.ripple_range`), of the phases that an evaluator was made of.
+        How far follows from U, cell and damping (`cut.ripple_range`), of the phases that an evaluator was made of. Of
+        particles that end there nothing is left out, and how it is faded out changes G by 1e-4 of its largest value at
+        the most: unless it has to be right exactly, `SAME_FADE` of that is as good.
         """
         if not self._terminated:
             return self
         told, (qdamp, qtail) = self.instrument, (float(values[QDAMP]), float(values[QTAIL]))
         told = told if (qdamp, qtail) == (told.qdamp, told.qtail) else replace(told, qdamp=qdamp, qtail=qtail)
-        if self._reaches(values, told):
+        if self._reaches(values, told, exactly):
             return self
         numbers = iter(values.tolist())
         moved = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in self.phases)
@@ -136,10 +140,18 @@ class Evaluator:
         out.__dict__ |= {name: self.__dict__[name] for name in ("_sensible", "_offsets") if name in self.__dict__}
         return out
 
-    def _reaches(self, values: Array, told: Instrument) -> bool:
+    def _reaches(self, values: Array, told: Instrument, exactly: bool) -> bool:
         """Whether ripples are surely followed as far as values ask for: phases that tell without a copy are asked."""
         extra = reach.at(self._offsets, values, told, self._end, whole=self._ends)
-        return extra is not None and abs(extra - self._extra) <= 0.9 * SAME_RANGE * extra
+        if extra is None:
+            return False
+        size = (
+            max(reach.shaped(phase, values, start).extent() for phase, start in self._offsets)
+            if self._ends
+            else math.inf
+        )
+        faded = not exactly and reach.ROOM * size <= self._end + min(extra, self._extra)
+        return abs(extra - self._extra) <= (SAME_FADE if faded else 0.9 * SAME_RANGE) * extra
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""

@@ -244,7 +244,7 @@ def test_a_helper_without_limits_leads_to_the_truth(
                 seen.append(float(values[column]))
                 return evaluate(values, tangents)
 
-            def near(self, values: np.ndarray) -> object:
+            def near(self, values: np.ndarray, *, exactly: bool) -> object:
                 return self
 
         return Watch()
