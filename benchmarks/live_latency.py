@@ -1,0 +1,157 @@
+"""The page of `pdfkit live`: from a slider that moves to the curve that is painted, in Chromium, and curves a second.
+
+python benchmarks/live_latency.py [--moves 200] [--points 4500] [--url URL]
+
+A two-phase model beside simulated data of so many points is opened by the command; a slider is moved with the arrow
+keys, each as soon as the curve of the last is painted, and then dragged with the mouse for five seconds. Times begin
+with the browser's own time stamp of the event and end when the picture that holds the curve has been painted.
+`--url` measures a page that is open elsewhere. Needs playwright and a Chromium (CHROMIUM names it; otherwise
+/usr/bin/chromium, or playwright's own).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+RECIPE = """[[data]]
+file = "cdse.gr"
+[[phase]]
+name = "wz"
+structure = "CdSe_wurtzite"
+shape = { kind = "sphere", spdiameter = 36.2 }
+[[phase]]
+name = "zb"
+structure = "CdSe_zincblende"
+shape = { kind = "sphere", spdiameter = 36.2 }
+[fit]
+free = ["scale", "a", "c", "Uiso", "spdiameter"]
+"""
+
+# Notes, for each move, when its event was and when the picture with its curve had been painted.
+WATCH = """name => {
+  const view = [...Bokeh.index.roots].find(one => one.model.name === "plot");
+  const source = Bokeh.documents[0].get_model_by_name("calculated");
+  const slider = document.querySelector(`input[type=range][aria-label="${name}"]`);
+  window.moves = []; window.paints = 0;
+  let began = null, came = false;
+  slider.addEventListener("input", event => { began ??= event.timeStamp; }, true);
+  source.change.connect(() => { came = true; });
+  view.repainted.connect(() => {
+    if (!came) return;
+    came = false;
+    const from = began;
+    began = null;
+    // A task after the animation frame that painted runs when the frame has been handed on.
+    setTimeout(() => { window.paints += 1; if (from !== null) window.moves.push(performance.now() - from); }, 0);
+  });
+  slider.scrollIntoView({ block: "center" });
+  slider.focus();
+}"""
+
+
+def written(folder: Path, points: int) -> Path:
+    """Write data and recipe of two phases."""
+    import pdfkit as pk
+    from pdfkit.io.pdf import write_pdf
+    from pdfkit.model.noise import simulate
+    from pdfkit.shapes import Sphere
+
+    phases = [
+        pk.Crystal.from_file(f"CdSe_{kind}", name=name, shape=Sphere(36.2))
+        for name, kind in (("wz", "wurtzite"), ("zb", "zincblende"))
+    ]
+    model = pk.Model(phases, pk.Instrument(probe="X", qmax=19.0, qdamp=0.058))
+    write_pdf(folder / "cdse.gr", simulate(model, 0.01, 0.01 * points, 0.01, noise=0.01, seed=1))
+    (folder / "cdse.toml").write_text(RECIPE, "utf-8")
+    return folder / "cdse.toml"
+
+
+@contextmanager
+def served(folder: Path, *files: str) -> Iterator[str]:
+    """Run `pdfkit live`, and give its address."""
+    command = [sys.executable, "-m", "pdfkit", "live", "--no-browser", *files]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        found = re.search(r"http\S+", process.stdout.readline())
+        assert found, "pdfkit live did not start"
+        try:
+            yield found[0]
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Run Chromium without a window."""
+    from playwright.sync_api import sync_playwright
+
+    known = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=known if Path(known).exists() else None, args=root)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def measured(page: Any, slider: str, moves: int) -> tuple[list[float], float]:
+    """Return milliseconds of each move, and curves a second while the slider is dragged."""
+    page.evaluate(WATCH, slider)
+    for k in range(moves):
+        page.keyboard.press("ArrowRight" if (k // 50) % 2 == 0 else "ArrowLeft")
+        page.wait_for_function(f"window.moves.length > {k}", polling=5)
+    times = page.evaluate("window.moves")
+    return times, dragged(page, slider)
+
+
+def dragged(page: Any, slider: str, seconds: float = 5.0) -> float:
+    """Drag a slider to and fro with the mouse; return curves painted a second."""
+    box = page.locator(f'input[type=range][aria-label="{slider}"]').bounding_box()
+    middle, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(middle, y)
+    page.mouse.down()
+    page.evaluate("window.paints = 0; window.began = performance.now()")
+    for k in range(100_000):
+        page.mouse.move(middle + box["width"] * 0.4 * (abs((k % 80) - 40) / 20 - 1), y)
+        if page.evaluate("performance.now() - window.began") > 1000 * seconds:
+            break
+    rate = page.evaluate("1000 * window.paints / (performance.now() - window.began)")
+    page.mouse.up()
+    return float(rate)
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--moves", type=int, default=200)
+    parser.add_argument("--points", type=int, default=4500)
+    parser.add_argument("--url")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        recipe = written(Path(folder), options.points)
+        with served(Path(folder), recipe.name) as own:
+            page = browser.new_page(viewport={"width": 1280, "height": 800})
+            page.goto(options.url or own)
+            page.wait_for_selector("body[data-ready=yes]")
+            page.wait_for_timeout(1000)
+            times, rate = measured(page, "wz.a", options.moves)
+    times.sort()
+    high = times[int(0.95 * (len(times) - 1))]
+    print(f"slider to painted curve, {options.moves} moves, two phases, {options.points} points:")
+    print(f"median {statistics.median(times):.0f} ms, 95 % {high:.0f} ms, most {times[-1]:.0f} ms")
+    print(f"while dragging: {rate:.0f} curves a second")
+
+
+if __name__ == "__main__":
+    main()
