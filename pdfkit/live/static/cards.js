@@ -1,9 +1,20 @@
 "use strict";
 // What stands beside plot and table: remarks, data, phases, fits done, correlation.
 (() => {
-  const { on, send } = workbench;
+  const { send } = workbench;
   const at = (id) => document.getElementById(id);
-  let shapes = [], open = new Set();
+  let shapes = [];
+  const open = new Set(), last = new Map();
+
+  // What is the same as before is not built anew, or the focus in it would be lost.
+  function on(key, render, beside = () => null) {
+    workbench.on(key, (value, view) => {
+      const now = JSON.stringify([value, beside(view)]);
+      if (last.get(key) === now) return;
+      last.set(key, now);
+      render(value, view);
+    });
+  }
 
   function node(kind, attributes = {}, ...children) {
     const one = document.createElement(kind);
@@ -50,7 +61,7 @@
     const several = list.length > 1;
     at("chosen").replaceChildren(...names.map((name) => node("option", { value: name, selected: name === view.chosen }, name || "data")));
     at("chosen").parentElement.hidden = !several;
-  });
+  }, (view) => [view.beam, view.chosen]);
 
   let structures = [];
 
@@ -85,7 +96,7 @@
     const heads = ["Compare", "Fit", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time", ""];
     const table = node("table", {}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
     at("panel-history").replaceChildren(list.length ? table : node("p", { class: "note" }, "No fit was done yet: press Fit."), ...side(view.compared));
-  });
+  }, (view) => [view.fitted, view.compared]);
 
   function side(compared) {
     if (!compared) return [];

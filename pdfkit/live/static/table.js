@@ -46,13 +46,22 @@
     return parts;
   }
 
+  // A slider stays where it is until its value comes near an end, so that the thumb does not run away from the hand.
+  function place(slider, one) {
+    const low = Number(slider.min), high = Number(slider.max), edge = 0.08 * (high - low);
+    const within = slider.dataset.set && low >= (one.limited ? one.min ?? low : low) && high <= (one.limited ? one.max ?? high : high);
+    if (!(within && one.value > low + edge && one.value < high - edge)) {
+      slider.step = "any"; slider.min = one.low; slider.max = one.high; slider.step = one.step; slider.dataset.set = "yes";
+    }
+    slider.value = one.value;
+  }
+
   function renew(parts, one) {
     const tied = one.tie !== "", { value, slider, free, min, max, tie } = parts;
     parts.step = one.step;
     parts.free_now = one.free;
     value.value = short(one.value);
-    Object.assign(slider, { min: one.low, max: one.high, step: "any" });
-    slider.step = one.step; slider.min = one.low; slider.max = one.high; slider.value = one.value;
+    place(slider, one);
     free.checked = one.free;
     value.disabled = slider.disabled = tied;
     free.disabled = tied || !one.refinable;

@@ -55,6 +55,6 @@ const workbench = (() => {
     document.body.dataset.ready = "yes";
   }
 
-  return { send, on, begin, curves };
+  return { send, on, begin, curves, done: () => done };
 })();
 window.workbench = workbench;
