@@ -66,6 +66,10 @@ WATCH = """name => {
   slider.focus();
 }"""
 
+MOVED = """k => new Promise(ok => {
+  const look = setInterval(() => { if (window.moves.length > k) { clearInterval(look); ok(); } }, 2);
+})"""
+
 
 def written(folder: Path, points: int) -> Path:
     """Write data and recipe of two phases."""
@@ -118,7 +122,7 @@ def measured(page: Any, slider: str, moves: int) -> tuple[list[float], float]:
     page.evaluate(WATCH, slider)
     for k in range(moves):
         page.keyboard.press("ArrowRight" if (k // 50) % 2 == 0 else "ArrowLeft")
-        page.wait_for_function(f"window.moves.length > {k}", polling=5)
+        page.evaluate(MOVED, k)
     times = page.evaluate("window.moves")
     return times, dragged(page, slider)
 

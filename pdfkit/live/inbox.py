@@ -91,6 +91,7 @@ class WireHandler(WSHandler):  # type: ignore[misc]
     def open(self, *args: Any) -> None:
         """Begin; a connection without the papers of its page is closed."""
         try:
+            self.set_nodelay(True)  # or a slider would wait 40 ms for the acknowledgement of its last curve
             super().open()
         except Exception:  # of Bokeh's protocol: no token, or a wrong or an old one
             self.close(1008, "open the page again")

@@ -40,8 +40,8 @@ Take = Callable[["Page", Mapping[str, Any]], None]
 class Page:
     """The Bokeh document of a session; `about` is what its view tells beside what the session does.
 
-    Beside what the session does there is one action: look, with parts ("phases", "pairs" or "") and Q (true or false):
-    which curves beside data and model are sent.
+    Beside what the session does there are: look, with parts ("phases", "pairs" or "") and Q (true or false):
+    which curves beside data and model are sent; and script: the view has the script that repeats what is shown.
     """
 
     def __init__(self, doc: Document, session: Session, take: Take | None = None, about: View | None = None) -> None:
@@ -49,10 +49,9 @@ class Page:
         self.doc, self.session, self.about = doc, session, about or {}
         self.take = take or (lambda page, action: page.session.do(action))
         session.shown = self.show
-        session.later = doc.add_next_tick_callback  # fits end in threads of their own
         self.wire = Wire(name="wire")
         self.done = self.told = self.count = 0
-        self.parts, self.q = "", False
+        self.parts, self.q, self.script = "", False, ""
         self._drawn: Any = None
         drawn = plot()
         drawn.tags = [self.wire]  # a root of its own would have to be seen
@@ -65,7 +64,8 @@ class Page:
         action = action_of(new)
         self.done = number_of(action, self.done)
         try:
-            self._look(action) if action.get("do") == "look" else self.take(self, action)
+            own = {"look": self._look, "script": self._script}.get(str(action.get("do")))
+            own(action) if own else self.take(self, action)
         except Exception as error:  # a fault of ours: the page goes on
             fault(error)
             name = type(error).__name__
@@ -76,6 +76,18 @@ class Page:
     def _look(self, action: Mapping[str, Any]) -> None:
         self.parts, self.q = str(action.get("parts", "")), bool(action.get("Q"))
         self.show("all")
+
+    def _script(self, action: Mapping[str, Any]) -> None:
+        from pdfkit.errors import PdfkitError
+        from pdfkit.live.exports import export
+
+        try:
+            self.script = export(self.session, "script")[1].decode()
+            self.show("all")
+        except PdfkitError as error:
+            self.tell(str(error))
+        finally:
+            self.script = ""
 
     def turn(self, session: Session) -> None:
         """Show another session."""
@@ -123,7 +135,8 @@ class Page:
             self.session.message = str(error)
         view |= {"message": self.session.message, "rw": None if found is None else found.rw}
         if what == "all":
-            view |= {**self.about, "range": None if found is None else [found.low, found.high]}
+            view |= {**self.about, "script": self.script}
+            view |= {"range": None if found is None else [found.low, found.high]}
             arrays = arrays or {"r": (), "measured": (), "calculated": ()}
         return arrays
 

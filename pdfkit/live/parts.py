@@ -12,7 +12,22 @@ if TYPE_CHECKING:
     from pdfkit._checks import Array
     from pdfkit.live.prepared import Curves, Prepared
 
-__all__ = ["choices", "of_q", "shares"]
+__all__ = ["EXPORTS", "choices", "of_q", "shares"]
+
+EXPORTS: Mapping[str, str] = {
+    "recipe": "recipe (.toml)",
+    "script": "script (.py)",
+    "columns": "columns of numbers",
+    "structures": "structures (.cif)",
+    "project": "project of PDFgui (.ddp3)",
+    "hdf5": "fit (.h5)",
+    "report": "report (.html)",
+    "text": "report (.txt)",
+    "png": "picture (.png)",
+    "svg": "picture (.svg)",
+    "pdf": "picture (.pdf)",
+}
+"""What can be saved, in words."""
 
 
 def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
@@ -51,4 +66,5 @@ def choices() -> Mapping[str, Any]:
     from pdfkit.shapes import SHAPES
 
     shapes = [one for one in SHAPES if one != "tabulated"]
-    return {"structures": [*available_structures(), *clusters()], "shapes": shapes}
+    structures = [*available_structures(), *clusters()]
+    return {"structures": structures, "shapes": shapes, "exports": list(EXPORTS.items())}

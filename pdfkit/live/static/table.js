@@ -23,10 +23,10 @@
     head.lastElementChild.textContent = one.unit;
     head.title = `${name}: ${one.meaning}`;
     const move = (number) => send({ do: "value", name, value: number, moving: true });
-    const rest = () => send({ do: "value", name, value: Number(value.value) });
+    const rest = (number) => send({ do: "value", name, value: number });
     slider.oninput = () => { value.value = short(slider.value); move(Number(slider.value)); };
-    slider.onchange = rest;
-    value.onchange = () => { slider.value = value.value; rest(); };
+    slider.onchange = () => rest(Number(slider.value));
+    value.onchange = () => { slider.value = value.value; rest(Number(value.value)); };
     let resting = 0;
     const wheel = (event) => {
       if (value.disabled) return;
@@ -36,7 +36,7 @@
       slider.value = value.value;
       move(Number(value.value));
       clearTimeout(resting);
-      resting = setTimeout(rest, 400);
+      resting = setTimeout(() => rest(Number(value.value)), 400);
     };
     for (const input of [value, slider]) input.addEventListener("wheel", wheel, { passive: false });
     free.onchange = () => send({ do: "free", name, free: free.checked });

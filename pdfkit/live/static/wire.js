@@ -55,6 +55,6 @@ const workbench = (() => {
     document.body.dataset.ready = "yes";
   }
 
-  return { send, on, begin, curves, done: () => done };
+  return { send, on, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 };
 })();
 window.workbench = workbench;
