@@ -116,6 +116,7 @@ class Session:
                 self.rooms.follow(self.state.beside, self.folder)
             if (first := self.rooms.first()) is not None:
                 return first
+            raise PdfkitError("there is nothing to show yet: open data or a structure")
         self.chosen = self.chosen if self.chosen in ready.data else next(iter(ready.data), "")
         return self._curves_of(self.state, ready)
 
@@ -366,6 +367,9 @@ class Session:
     def view(self) -> dict[str, Any]:
         """Return all that the page shows beside curves, as plain values."""
         ready, entry = self.prepared, self.entry
+        if self.state.beside and not ready.data:
+            with suppress(PdfkitError):
+                self.curves()  # of what is beside, whose name the view tells
         found = () if entry is None else (*filter(None, [entry.weighted]), *entry.result.remarks)
         model = ready.model(self.chosen, self.state.values) if self.chosen in ready.models else None
         return {

@@ -118,6 +118,15 @@ def test_a_scan_is_chosen_on_its_trend_or_from_the_list(page: Any) -> None:
     page.click("#show-model")
 
 
+def test_a_series_that_grows_is_drawn_anew_while_it_is_watched(page: Any, folder: Path) -> None:
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    scans = [model.with_values({"ni.a": a})(np.arange(1.5, 10, 0.02)) for a in (3.52, 3.525, 3.53, 3.535)]
+    pk.fit_series(model, scans, free=["scale", "a"], out=folder / "more", curves=True)
+    (folder / "more" / "series.h5").replace(folder / "scans" / "series.h5")
+    sync_api.expect(page.locator("#trend-picture circle")).to_have_count(4, timeout=15_000)
+    assert page.inner_text("#message") == ""
+
+
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_nothing_is_cut_off_at_the_sides(page: Any, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})

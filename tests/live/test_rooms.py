@@ -165,11 +165,20 @@ def test_what_is_shown_beside_a_state_is_saved_and_undone_with_it(session: Sessi
 
 def test_a_ranking_alone_shows_its_best(saved: Path) -> None:
     page = Session(saved, opened(["ranking.h5"], saved))
-    assert page.curves().measured is not None
     assert page.view()["shown"].startswith("candidate Cd20Se10")
+    assert page.curves().measured is not None
     page = Session(saved, opened(["series.h5"], saved))
     assert page.curves().measured is not None
     assert page.view()["shown"].startswith("scan ")
+
+
+def test_a_file_that_is_gone_leaves_a_page_with_nothing_to_show(session: Session, tmp_path: Path) -> None:
+    state = State(beside=("ranking.h5",))
+    (tmp_path / "ranking.h5").unlink()
+    page = Session(tmp_path, state)
+    assert page.view()["candidates"] is None
+    with pytest.raises(PdfkitError, match="nothing to show yet"):
+        page.curves()
 
 
 def test_a_damaged_file_is_refused_and_nothing_changes(session: Session, tmp_path: Path) -> None:
