@@ -107,7 +107,7 @@ def test_candidates_are_ranked_and_one_is_shown(session: Session, tmp_path: Path
     assert [row["cells"][2] for row in found["rows"]] == ["Cd20Se10", "Cd10Se4"]
     assert found["rows"][0]["listed"]
     said = " ".join(listed_of(pk.Ranking.load(tmp_path / "ranking.h5")))  # as the terminal has it
-    assert said.startswith("The list: the first row holds")
+    assert said.startswith("The list: the first row")
     assert said in found["words"]
     assert any("simulated cases like this one" in text for text in found["words"])
     session.do({"do": "candidate", "name": found["rows"][0]["name"]})
