@@ -1,14 +1,15 @@
 """Which of all complete Cd37S20? G(r) alone, and with small angles and a powder pattern beside it.
 
     python benchmarks/joint.py                              # rigid sets: every one is true in turn
-    python benchmarks/joint.py --relaxed displacements.npz  # the same, displaced as a relaxation has it
+    python benchmarks/joint.py --relaxed chgnet             # the same, displaced as a potential relaxes them
+    python benchmarks/joint.py --displacement none          # candidates are rigid
     python benchmarks/joint.py --every 6                    # every sixth set
 
 Each of the 36 complete sets is true in turn. G(r) is that of benchmarks/screening.py (Qmax 15, noise 0.02 Å⁻²); small
 angles are 200 points from 0.03 to 0.6 Å⁻¹ with errors of 1 %; the powder pattern is Cu Kα from 10 to 90° in steps of
-0.05°, counts with 10,000 (or 1,000) at the strongest maximum over a background as high (or three times as high). The
-file of displacements has one array (57, 3) in Å for each set, by number; they are scaled to the sizes in the table.
-Prints Markdown for docs/results.md.
+0.05°, counts with 10,000 (or 1,000) at the strongest maximum over a background as high (or three times as high).
+Relaxations (benchmarks/relaxed.json: chgnet, classical) are scaled to the sizes in the table. Prints Markdown for
+docs/results.md.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ligands import stored
 
 import pdfkit as pk
 from pdfkit.data.curves import to_Q
@@ -67,10 +68,12 @@ def measured(particle: pk.Particle, seed: int) -> dict[str, Any]:
     }
 
 
-def judged(candidates: list[pk.Particle], true: int, data: Mapping[str, Any]) -> tuple[bool, bool, bool, float]:
+def judged(
+    candidates: list[pk.Particle], true: int, data: Mapping[str, Any], displacement: str
+) -> tuple[bool, bool, bool, float]:
     """Return whether the true set is first, within 3 in ln Z, and its family first; and its Δ ln Z."""
     given = data if len(data) > 1 else data["pdf"]
-    ranking = pk.screen(candidates, given, rmin=1.8, rmax=16.0)
+    ranking = pk.screen(candidates, given, rmin=1.8, rmax=16.0, certificate=0, displacement=displacement)
     own = ranking[candidates[true].name]
     return own.delta < EQUAL, own.delta < 3.0, ranking[0].family == own.family, own.delta
 
@@ -82,24 +85,27 @@ def displaced(particle: pk.Particle, shift: np.ndarray, size: float) -> pk.Parti
 
 
 def cases(
-    candidates: list[pk.Particle], relaxed: Path | None, repeats: int, every: int
+    candidates: list[pk.Particle], relaxed: str | None, repeats: int, every: int
 ) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """Yield a name of the case, the number of the true set, and its data."""
-    shifts = {} if relaxed is None else dict(np.load(relaxed))
+    shifts = {} if relaxed is None else stored(relaxed)
     for true in range(0, len(candidates), every):
         for repeat in range(repeats):
             seed = 1000 * true + repeat
             if relaxed is None:
                 yield "rigid", true, measured(candidates[true], seed)
-            elif str(true) in shifts:
+            else:
                 for size in SIZES:
-                    moved = displaced(candidates[true], shifts[str(true)], size)
+                    moved = displaced(candidates[true], shifts[candidates[true].name], size)
                     yield f"{size:g} Å", true, measured(moved, seed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--relaxed", type=Path, help="displacements of every set (npz)")
+    parser.add_argument(
+        "--relaxed", choices=["chgnet", "classical"], help="the potential whose displacements sets have"
+    )
+    parser.add_argument("--displacement", choices=["auto", "none"], default="auto", help="of candidates in the screen")
     parser.add_argument("--repeats", type=int, default=1, help="measurements of each set")
     parser.add_argument("--every", type=int, default=1, help="1: every set, 6: every sixth")
     parser.add_argument("--sets", nargs="*", choices=list(SETS), default=list(SETS), help="which data")
@@ -109,7 +115,9 @@ def main() -> None:
     began = time.process_time()
     for case, true, data in cases(candidates, options.relaxed, options.repeats, options.every):
         for name in options.sets:
-            found[case, name].append(judged(candidates, true, {key: data[key] for key in SETS[name]}))
+            found[case, name].append(
+                judged(candidates, true, {key: data[key] for key in SETS[name]}, options.displacement)
+            )
         print(f"{case}, set {true}: {time.process_time() - began:.0f} s", file=sys.stderr)
     print("| displaced | data | measurements | the set first | within 3 in ln Z | its family first | median Δ ln Z |")
     print("|---|---|---|---|---|---|---|")
