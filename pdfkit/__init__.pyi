@@ -25,6 +25,7 @@ from .io.sq import read_sq as read_sq
 from .io.sq import write_sq as write_sq
 from .io.structures import load_structure as load_structure
 from .io.structures import read_structure as read_structure
+from .live.notebook import live as live
 from .model.model import Model as Model
 from .model.params import Parameters as Parameters
 from .model.restraints import BondRestraint as BondRestraint

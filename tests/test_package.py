@@ -175,8 +175,10 @@ def test_stub_and_package_agree(stub: Path) -> None:
 def test_the_public_face_is_small() -> None:
     # 55, and read_trajectory: simulated boxes are what the users of MD bring, as others bring a CIF; read_series and
     # fit_series: what a beamline gives is a run of scans, and a loop over fit loses them.
-    assert len(pk.__all__) <= 58
-    namespaces = {name for name in pk.__all__ if inspect.ismodule(getattr(pk, name))}
+    # live: the page of a result in a notebook is asked for where the result is.
+    assert len(pk.__all__) <= 59
+    modules_too = {name for name in pk.__all__ if inspect.ismodule(getattr(pk, name))}
+    namespaces = {name for name in modules_too if not callable(getattr(pk, name))}
     spaces = "build io particles patterns plot scattering shapes transforms uncertainty"
     assert sorted(namespaces) == spaces.split(" ")
     for name in namespaces - {"scattering"}:

@@ -35,6 +35,11 @@ TOPICS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "workbench",
+        "The workbench in the browser",
+        ("live",),
+    ),
+    (
         "series",
         "Series of scans",
         ("read_series", "fit_series"),

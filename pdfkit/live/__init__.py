@@ -4,3 +4,21 @@
 `drawing` turn it into curves; `session` keeps one page's states, fits and files; `page` puts them into Bokeh's models;
 `server` hands pages out, on this machine only. No physics is in here.
 """
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _Called(ModuleType):
+    """`pk.live` is the function of `notebook`; once this package is imported it has the name, so it can be called."""
+
+    def __call__(self, *what: Any, **options: Any) -> Any:
+        from pdfkit.live.notebook import live
+
+        return live(*what, **options)
+
+
+sys.modules[__name__].__class__ = _Called

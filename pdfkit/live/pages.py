@@ -69,7 +69,14 @@ class Pages:
         self.chosen = Files(folder, home).with_chosen(state.tables, *chosen).chosen
         self.pages: dict[str, Kept] = {}
         self.trouble = ""
+        self.main: Kept | None = None
         self._writer = ThreadPoolExecutor(1, "pdfkit-live-saving")
+
+    def begin(self) -> Kept:
+        """Return what a new tab shows: a new page; the one page of a notebook, or a copy of it beside another tab."""
+        if self.main is None:
+            return self.new()
+        return self.copy(self.main) if any(tab.live for tab in self.main.tabs) else self.main
 
     def new(self) -> Kept:
         """Return a new page."""
@@ -136,14 +143,14 @@ class Pages:
         """Note that a tab shows another page now; of a page on which nothing was done nothing is kept."""
         kept.seen = time.monotonic()
         self.save(kept)
-        if not kept.tabs and len(kept.session.states) == 1 and not kept.files.own.exists():
+        if kept is not self.main and not kept.tabs and len(kept.session.states) == 1 and not kept.files.own.exists():
             self.pages.pop(kept.id, None)
 
     def forget(self, idle: float) -> None:
         """Let pages go from memory that are on disk, have no tab, and were not seen for `idle` seconds."""
         now = time.monotonic()
         for name, kept in list(self.pages.items()):
-            if not kept.tabs and now - kept.seen > idle and kept.session.busy is None:
+            if kept is not self.main and not kept.tabs and now - kept.seen > idle and kept.session.busy is None:
                 self.save(kept)
                 del self.pages[name]
 

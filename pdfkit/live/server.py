@@ -129,7 +129,7 @@ class Tab:
 
     def __init__(self, server: Server, doc: Document) -> None:
         self.server, self.doc = server, doc
-        self.kept = server.pages.new()
+        self.kept = server.pages.begin()
         self.page = Page(doc, self.kept.session, self.take, self.about())
         server.hold(self.kept, self)
         self._saving: Any = None

@@ -74,6 +74,7 @@ class Tab:
     """A tab: what it shows is in `view`."""
 
     socket: Any = None
+    answer: Any = None
 
     def __init__(self, live: Live) -> None:
         self.live, self.view, self.n, self.ended = live, {}, 0, False

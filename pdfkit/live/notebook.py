@@ -1,0 +1,194 @@
+"""The page in a notebook: served by a thread of the kernel, shown in a frame, its present numbers at hand in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pdfkit.errors import PdfkitError
+
+if TYPE_CHECKING:
+    from pdfkit.live.server import Server
+    from pdfkit.live.session import Session
+    from pdfkit.live.state import State
+    from pdfkit.model.model import Model
+    from pdfkit.results.result import FitResult
+
+__all__ = ["LivePage", "live"]
+
+
+def live(*what: FitResult | str | PathLike[str], folder: str | PathLike[str] | None = None) -> LivePage:
+    """Open the workbench with a result, or with files, beside a notebook: a page that moves, fits and explains.
+
+    The page is served on 127.0.0.1 by a thread of this process, to those who have its address; the last line of a cell
+    shows it. It reads files of the present folder, those named here, and those dropped on it.
+
+    Parameters
+    ----------
+    what : a result of a fit; or files as `pdfkit live` takes them (data, structures or their names, a recipe, a saved
+        fit); nothing for an empty page.
+    folder : where the page is kept as it changes; without it until `close`, or the end of the process.
+
+    Raises PdfkitError where the extra `live` is missing or a file cannot be used.
+
+    Example
+    -------
+    >>> import pdfkit as pk
+    >>> page = pk.live("CdSe_zincblende")
+    >>> page.url.startswith("http://127.0.0.1:"), round(page.values["CdSe_zincblende.a"], 2)
+    (True, 6.05)
+    >>> page.close()
+    """
+    return LivePage(what, folder)
+
+
+class LivePage:
+    """A page that is served; `url` is its address, and `close` ends it. In a notebook it shows itself.
+
+    values : parameters by name. recipe : the text of the recipe. model : the model of the data set that is shown, with
+    the present values. result : the fit that gave the values, or else the last one; None where there was none.
+    """
+
+    url: str
+    _server: Server
+
+    def __init__(self, what: tuple[Any, ...], folder: str | PathLike[str] | None) -> None:
+        try:
+            import bokeh.server.server  # noqa: F401
+        except ImportError as error:
+            raise PdfkitError(
+                f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
+            ) from None
+        from pdfkit.live.pages import Pages
+
+        self._own = None if folder else tempfile.TemporaryDirectory(prefix="pdfkit-live-")
+        here, home = Path.cwd(), Path(folder or (self._own.name if self._own else ".")).resolve()
+        try:
+            files = [self._file(one, home, k) for k, one in enumerate(what, 1)]
+            self._pages = Pages(here, home, _opened(files, here, home), files)
+            self._kept = self._pages.main = self._pages.new()
+            self._start()
+        except BaseException:
+            if self._own is not None:
+                self._own.cleanup()
+            raise
+
+    @staticmethod
+    def _file(one: Any, home: Path, number: int) -> str:
+        """Return a file of what was given: results are saved."""
+        if isinstance(one, str | PathLike):
+            return str(one)
+        if not hasattr(one, "save"):
+            raise PdfkitError(f"{type(one).__name__} cannot be shown: give a result of pk.fit, or files")
+        file = home / f"result-{number}.h5"
+        home.mkdir(parents=True, exist_ok=True)
+        one.save(file)
+        return str(file)
+
+    def _start(self) -> None:
+        begun: Future[Server] = Future()
+        self._thread = threading.Thread(target=self._serve, args=(begun,), daemon=True, name="pdfkit live")
+        self._thread.start()
+        self._server = begun.result(30)
+        self.url = self._server.url
+        atexit.register(self.close)
+
+    def _serve(self, begun: Future[Server]) -> None:
+        from pdfkit.live.server import Options, Server
+
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        try:
+            server = Server(self._pages, Options(embedded=True))
+        except BaseException as error:
+            begun.set_exception(error)
+            return
+        begun.set_result(server)
+        server.loop.start()
+        server.stop()
+        server.loop.close()
+
+    @property
+    def _session(self) -> Session:
+        return self._kept.session
+
+    def _asked(self, question: Callable[[], Any]) -> Any:
+        """Return an answer of the thread of the page, which alone may look at what moves."""
+        if not self._thread.is_alive():
+            return question()
+        answer: Future[Any] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(question())
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._server.loop.add_callback(ask)
+        return answer.result(60)
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """Parameters by name, as the page shows them now."""
+        return self._asked(lambda: {row["name"]: float(row["value"]) for row in self._session.rows()})  # type: ignore[no-any-return]
+
+    @property
+    def recipe(self) -> str:
+        """The recipe that the page would save."""
+        from pdfkit.live.exports import export
+
+        return export(self._session, "recipe")[1].decode()
+
+    @property
+    def model(self) -> Model:
+        """The model of the data set that is shown, with the present values."""
+        from pdfkit.live.prepared import Prepared
+
+        session = self._session
+        ready = Prepared.of(session.state, session.folder)
+        name = session.chosen if session.chosen in ready.models else next(iter(ready.models), None)
+        if name is None:
+            raise PdfkitError("the page has no model: add a structure")
+        ready.at(session.state.values)
+        found = ready.models[name]
+        return found.with_values(dict(zip(found.names, ready.vector(name).tolist(), strict=True)))
+
+    @property
+    def result(self) -> FitResult | None:
+        """The fit that gave the present values, or else the last one."""
+        session = self._session
+        entry = session.entry or (session.history[-1] if session.history else None)
+        return None if entry is None else entry.result
+
+    def close(self) -> None:
+        """End the page: fits are stopped, and what changed is written where a folder was named."""
+        atexit.unregister(self.close)
+        if self._thread.is_alive():
+            self._server.loop.add_callback(self._server.loop.stop)
+            self._thread.join(10)
+        if self._own is not None:
+            self._own.cleanup()
+
+    def __enter__(self) -> LivePage:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<LivePage at {self.url}>"
+
+    def _repr_html_(self) -> str:
+        return f'<iframe src="{self.url}" title="pdfkit live" style="width: 100%; height: 52rem; border: 0"></iframe>'
+
+
+def _opened(files: list[str], here: Path, home: Path) -> State:
+    from pdfkit.live.opening import opened
+
+    return opened(files, here, home / "opened")

@@ -1,0 +1,171 @@
+"""Pages outlive tabs and servers; servers end as commands do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("bokeh", reason="the workbench needs the extra live")
+
+from served import Live, Tab
+
+import pdfkit as pk
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    crystal = pk.Crystal.from_file("Ni", name="Ni")
+    pk.write_pdf(tmp_path / "ni.gr", pk.Model([crystal], pk.Instrument(probe="X", qmax=25.0))(np.arange(1, 10, 0.02)))
+    return tmp_path
+
+
+@pytest.fixture
+def live(room: Path) -> Iterator[Live]:
+    server = Live(room, "ni.gr", "Ni")
+    yield server
+    server.end()
+
+
+def value(tab: Tab, name: str = "Ni.a") -> float:
+    return next(float(row["value"]) for row in tab.view["rows"] if row["name"] == name)
+
+
+def test_a_page_is_continued_by_a_tab_and_by_the_next_server(room: Path, live: Live) -> None:
+    async def first() -> str:
+        async with Tab(live) as tab:
+            await tab.do("value", name="Ni.a", value=3.6)
+            await tab.do("value", name="Ni.a", value=3.7)
+            await tab.do("fit")
+            for _ in range(600):
+                if (await tab.do("show", data=tab.view["chosen"]))["history"]:
+                    break
+                await asyncio.sleep(0.1)
+            await tab.do("value", name="Ni.a", value=3.65)
+            page = str(tab.view["page"])
+        async with Tab(live) as again:
+            assert again.view["page"] != page
+            await again.do("continue", page=page, copy=False)
+            assert (again.view["page"], value(again)) == (page, 3.65)
+        return page
+
+    async def second(server: Live, page: str) -> None:
+        async with Tab(server) as tab:
+            assert page in [one["id"] for one in tab.view["earlier"]]
+            await tab.do("continue", page=page)
+            assert value(tab) == 3.65
+            assert len(tab.view["history"]) == 1
+            await tab.do("undo")
+            await tab.do("undo")
+            assert value(tab) == 3.7
+
+    page = asyncio.run(first())
+    assert live.end()[0] == 0
+    server = Live(room)
+    try:
+        asyncio.run(second(server, page))
+    finally:
+        assert "Traceback" not in server.end()[2]
+
+
+def test_a_duplicated_tab_becomes_a_page_of_its_own(live: Live) -> None:
+    async def both() -> None:
+        async with Tab(live) as one, Tab(live) as two:
+            await one.do("value", name="Ni.a", value=3.6)
+            await two.do("continue", page=one.view["page"], copy=True)
+            assert value(two) == 3.6
+            assert two.view["page"] != one.view["page"]
+            await two.do("value", name="Ni.a", value=3.7)
+            await one.do("undo")
+            await one.do("redo")
+            assert (value(one), value(two)) == (3.6, 3.7)
+
+    asyncio.run(both())
+
+
+def test_a_damaged_page_is_one_message(room: Path) -> None:
+    for k, text in enumerate(("", "{", "[]", '{"states": 3}', '{"tables": [{}], "states": [{"tables": 7}], "at": 0}')):
+        folder = room / ".pdfkit-live" / f"{k:016x}"
+        folder.mkdir(parents=True)
+        (folder / "page.json").write_text(text)
+    server = Live(room)
+
+    async def tried() -> None:
+        async with Tab(server) as tab:
+            for k in range(5):
+                view = await tab.do("continue", page=f"{k:016x}")
+                assert "not a page of pdfkit live" in view["message"]
+
+    try:
+        asyncio.run(tried())
+    finally:
+        assert "Traceback" not in server.end()[2]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_signals_end_the_server_with_a_page_kept(live: Live, number: int, code: int) -> None:
+    async def moved() -> str:
+        async with Tab(live) as tab:
+            await tab.do("fit")
+            await tab.do("value", name="Ni.a", value=3.6)
+            live.process.send_signal(number)  # before the change is written, with a fit under way
+            return str(tab.view["page"])
+
+    begun = time.monotonic()
+    page = asyncio.run(moved())
+    ended, _, errors = live.end()
+    assert ended == code, errors
+    assert time.monotonic() - begun < 15
+    assert "Traceback" not in errors
+    kept = json.loads((live.folder / ".pdfkit-live" / page / "page.json").read_text())
+    assert 3.6 in [one["values"].get("Ni.a") for one in kept["states"]]
+    assert not list(live.folder.rglob("*.tmp"))
+
+
+def test_the_last_tab_ends_it_where_that_is_asked_for(room: Path) -> None:
+    server = Live(room, "--once")
+
+    async def tabs() -> None:
+        async with Tab(server):
+            pass
+        async with Tab(server):  # as one that is reloaded
+            await asyncio.sleep(4)
+            assert server.process.poll() is None
+
+    asyncio.run(tabs())
+    server.process.wait(timeout=15)
+    assert server.end()[0] == 0
+
+
+def said(folder: Path, *options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "pdfkit", "live", "--no-browser", *options]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+def test_what_cannot_be_is_one_error(live: Live) -> None:
+    (live.folder / "taken").write_text("")
+    port = live.host.split(":")[1]
+    code, errors = said(live.folder, "--port", port)
+    assert (code, errors.count("\n")) == (2, 1)
+    assert f"error: port {port} cannot be used" in errors
+    assert said(live.folder, "--folder", "taken") == (2, "error: --folder taken is a file: give the name of a folder\n")
+    code, errors = said(live.folder, "nothing.gr")
+    assert (code, errors.count("\n")) == (2, 1)
+
+
+def test_a_missing_extra_is_one_error(room: Path) -> None:
+    script = "import sys; sys.modules['bokeh'] = None; sys.argv = ['pdfkit', 'live']\n"
+    script += "from pdfkit.cli.app import main\nmain()"
+    done = subprocess.run([sys.executable, "-c", script], cwd=room, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'pdfkit-scattering[live]'" in done.stderr
+    assert done.stderr.count("\n") == 1
