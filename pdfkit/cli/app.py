@@ -22,7 +22,6 @@ from pdfkit.cli import (
     demo,
     fits,
     info,
-    live,
     pictures,
     projects,
     reductions,
@@ -32,6 +31,7 @@ from pdfkit.cli import (
     trajectories,
     views,
     watching,
+    workbench,
 )
 from pdfkit.cli.console import command, say
 from pdfkit.errors import PdfkitError, PdfkitWarning, missing
@@ -199,7 +199,7 @@ COMMANDS = (
     projects.convert,
     *(demo.demo, clusters.pattern, clusters.build, clusters.relax, screening.screen, reductions.reduce, fits.compare),
     *(series.series, watching.watch, views.series_view, trajectories.trajectory),
-    *(live.live, checks.verify, checks.bench),
+    *(workbench.live, checks.verify, checks.bench),
 )
 for _one in COMMANDS:
     app.command()(command(_one))

@@ -20,7 +20,7 @@ from pdfkit.projects.grids import grid_name, sampled
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from pdfkit.projects.live import LiveFit
+    from pdfkit.projects.running import LiveFit
     from pdfkit.results.result import FitResult
     from pdfkit.structure.structure import Structure
 
@@ -192,7 +192,7 @@ class ProjectFit:
         convention : "pdffit2" calculates as PDFfit2 does, on the points that PDFgui hands to it; "default" as pdfkit
         does, on the data as they were measured. Raises PdfkitError where something is missing (`obstacle`).
         """
-        from pdfkit.projects.live import live
+        from pdfkit.projects.running import live
 
         return live(self, convention)
 

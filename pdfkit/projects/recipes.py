@@ -13,14 +13,14 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.phases.base import plain_word
-from pdfkit.projects.live import words
 from pdfkit.projects.reading import unique
+from pdfkit.projects.running import words
 from pdfkit.recipes.template import quoted
 
 if TYPE_CHECKING:
     from pdfkit.phases.crystal import Crystal
-    from pdfkit.projects.live import LiveFit
     from pdfkit.projects.project import Project, ProjectFit
+    from pdfkit.projects.running import LiveFit
 
 RECIPE = "fit.toml"
 

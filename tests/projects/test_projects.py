@@ -188,7 +188,7 @@ def test_pdffit2_itself_repeats_what_is_recorded(name: str, fit: str) -> None:
 
 @pytest.mark.peer
 def test_neutron_lengths_are_those_of_pdffit2() -> None:
-    from pdfkit.projects.live import _LENGTHS
+    from pdfkit.projects.running import _LENGTHS
     from pdfkit.scattering import scattering_strength
 
     pdffit2 = pytest.importorskip("diffpy.pdffit2", reason="PDFfit2 has no wheel here")
