@@ -52,7 +52,7 @@
   }
 
   on("data", (list, view) => {
-    const cards = list.map((one) => card(`data ${one.name}`, `${one.name || one.file}: ${one.points} points`,
+    const cards = list.map((one) => card(`data ${one.name}`, `${one.name || one.file.split("/").at(-1)}: ${one.points} points`,
       ...instrument(one.used, (key, value) => send({ do: "data", name: one.name, key, value }), ["qmin", "qmax", "qdamp", "qbroad"]),
       node("button", { type: "button", onclick: () => send({ do: "remove", kind: "data", name: one.name }) }, "Remove")));
     if (view.beam) cards.push(card("beam", "Simulated: no data yet", ...instrument(view.beam, (key, value) => send({ do: "beam", key, value }), ["qmin", "qmax", "qdamp", "rmax"])));
