@@ -146,7 +146,14 @@ class Rooms:
         except PdfkitError as error:
             return {"r": self.r, "pairs": [], "heading": f"peak at {self.r:.4g} Å", "rows": [], "lines": [str(error)]}
         section = found.section()
-        return {**found.to_dict(), "heading": section.heading, "rows": section.rows, "lines": section.lines}
+        pairs = [{**one, "sites": one["sites"][:3]} for one in found.to_dict()["pairs"]]  # thousands, in a box of atoms
+        return {
+            **found.to_dict(),
+            "pairs": pairs,
+            "heading": section.heading,
+            "rows": section.rows,
+            "lines": section.lines,
+        }
 
     # --- actions ---------------------------------------------------------------------------------------------------
 

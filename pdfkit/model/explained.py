@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from pdfkit._table import Section, view
 from pdfkit.errors import PdfkitError
 from pdfkit.model.weights import form_factors
 from pdfkit.phases.base import Broadening, Phase
-from pdfkit.phases.shells import Shell, shells
+from pdfkit.phases.shells import TOGETHER, Shell, shells, slices
 from pdfkit.scattering import product
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class PeakPair:
 
     phase : its name. shell : species, distance, width, numbers of neighbours, sites (`pdfkit.phases.shells.Shell`).
     weight : the scattering weight Re(f_a f_b*)/|⟨f⟩|² at Q = 0, negative where neutrons scatter with opposite signs.
-    inside : γ₀(distance), the share of these pairs that is left in particles of a finite size. area : ∫G dr (Å⁻¹).
-    share : of the area under the peak, between 0 and 1, negative areas counted as positive.
+    inside : γ₀(distance), the share of these pairs that is left in particles of a finite size. area : ∫G dr (Å⁻¹),
+    before the fading by qdamp. share : of the area under the peak, between 0 and 1, negative areas counted as positive.
     """
 
     phase: str
@@ -78,7 +78,7 @@ class Peak:
             "share",
         )  # fmt: skip
         shown = [one for one in self.pairs if one.share >= LEAST]
-        heading = f"peak at {self.r:.4g} Å: pairs from {self.low:.3g} to {self.high:.3g} Å"
+        heading = f"peak at {self.r:.4g} Å: pairs from {self.low:.2f} to {self.high:.2f} Å"
         if not shown:
             return Section(heading, lines=("No pair of the model is near: ripples, noise, or what the model lacks.",))
         return Section(heading, (heads, *map(_row, shown)))
@@ -100,9 +100,15 @@ def _row(one: PeakPair) -> tuple[str, ...]:
     few = ", ".join(shell.sites[:3]) + (f" and {len(shell.sites) - 3} more" if len(shell.sites) > 3 else "")
     share = f"{100 * one.share:.0f} %" if one.share > 0.095 else f"{100 * one.share:.2g} %"
     return (
-        one.phase, "–".join(shell.pair), few, f"{shell.distance:.4g}", *numbers, f"{shell.sigma:.3f}",
+        one.phase, "–".join(shell.pair), few, _distance(shell), *numbers, f"{shell.sigma:.3f}",
         f"{one.weight:.3f}", f"{one.inside:.3g}", f"{one.area:.3f}", share,
     )  # fmt: skip
+
+
+def _distance(shell: Shell) -> str:
+    low, high = shell.span
+    many = f" ({low:.2f}–{high:.2f})" if high - low >= TOGETHER else ""
+    return f"{shell.distance:.4g}{many}"
 
 
 def _plain(one: PeakPair) -> dict[str, Any]:
@@ -122,9 +128,9 @@ def peak_at(model: Model, r: float) -> Peak:
     r = _checks.number("r", r)
     if r <= 0.0:
         raise PdfkitError(f"r = {r:g}: a peak is at a distance above 0 Å")
-    near = [one for phase in model.phases for one in _near(model, phase, max(r - AROUND, 0.0), r + AROUND)]
+    near = [one for phase in model.phases for one in _weighed(model, phase, slices, (max(r - AROUND, 0.0), r + AROUND))]
     low, high = _ends(near, r, _blur(model))
-    kept = [one for one in near if low < one.shell.distance <= high]
+    kept = [one for phase in model.phases for one in _weighed(model, phase, shells, (low, high))]
     total = sum(abs(one.area) for one in kept)
     pairs = [PeakPair(**{**one.__dict__, "share": abs(one.area) / total if total else 0.0}) for one in kept]
     return Peak(r, low, high, tuple(sorted(pairs, key=lambda one: (one.shell.distance, one.phase, one.shell.pair))))
@@ -135,11 +141,13 @@ def _blur(model: Model) -> float:
     return TERMINATION / qmax if math.isfinite(qmax) else 0.0
 
 
-def _near(model: Model, phase: Phase, low: float, high: float) -> list[PeakPair]:
-    """Return the shells of a phase with their areas, whatever peak they belong to."""
+def _weighed(
+    model: Model, phase: Phase, of: Callable[..., tuple[Shell, ...]], ends: tuple[float, float]
+) -> list[PeakPair]:
+    """Return the shells of a phase, as `shells` or `slices` finds them between two ends, with their areas."""
     weights, used = _weights(model, phase), model.instrument
     broadening = Broadening(used.qbroad, used.resolution, np.zeros((0, 2)), False)
-    found = shells(phase, low, high, broadening)
+    found = of(phase, *ends, broadening)
     distance = np.array([one.distance for one in found])
     inside = phase.applied_shape.gamma0(distance) if distance.size else distance
     out = []
@@ -173,7 +181,7 @@ def _ends(near: list[PeakPair], r: float, blur: float) -> tuple[float, float]:
     sign = math.copysign(1.0, curve[here])
     curve = curve * sign
     if curve[here] <= 1e-6 * max(float(np.abs(curve).max(initial=0.0)), 1e-300):
-        return r - NARROWEST, r + NARROWEST
+        return max(r - NARROWEST, 0.0), r + NARROWEST
     steps = np.diff(curve)
     top = here
     while top < grid.size - 1 and steps[top] > 0:  # uphill to the top, on whichever side it is

@@ -79,3 +79,9 @@ def test_what_programs_get_is_what_the_table_says() -> None:
     assert (one["pair"], one["sites"], one["numbers"]) == (["Cd", "S"], ["Cd–S"], pytest.approx([4.0, 4.0]))
     assert "Cd–S" in str(found)
     assert "<table>" in found._repr_html_()
+
+
+def test_the_ends_of_what_is_searched_are_told_apart_and_never_below_zero() -> None:
+    model = pk.Model(zincblende(shape=pk.Sphere(12.0)), X)
+    assert str(model.peak_at(40)).startswith("peak at 40 Å: pairs from 39.95 to 40.05 Å")
+    assert model.peak_at(0.001).low == 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,3 +95,38 @@ def test_the_instrument_widens_what_it_measures() -> None:
     own = Broadening(0.03, 0.0, np.zeros((0, 2)), False)
     plain, wide = shells(crystal, 4.0, 4.5)[0], shells(crystal, 4.0, 4.5, own)[0]
     assert wide.sigma == pytest.approx(plain.sigma * math.sqrt(1 + (0.03 * plain.distance) ** 2), rel=1e-9)
+
+
+def shaken() -> pk.Crystal:
+    """A box of 8 × 8 atoms of NaCl that are all a little away from their places."""
+    box = pk.Crystal.from_file("NaCl", name="c").structure.to_ase().repeat((2, 2, 2))
+    box.positions += np.random.default_rng(5).normal(0, 0.04, box.positions.shape)
+    return pk.Crystal.from_structure(box, name="box")
+
+
+def test_disordered_neighbours_are_one_shell_with_the_whole_number() -> None:
+    first = shells(shaken(), 2.0, 3.4)
+    (one,) = first
+    assert one.numbers == pytest.approx((6.0, 6.0), rel=1e-12)
+    assert 2.5 < one.span[0] < 2.75 < one.distance < 2.9 < one.span[1] < 3.1
+    assert one.sigma > math.sqrt(2 * 0.005)
+    assert len(one.sites) == 6 * 32
+    assert "6 Na around each Cl, 6 Cl around each Na, at 2.8" in one.words
+    assert "on average (2." in one.words
+
+
+def test_sites_with_charges_have_their_labels(tmp_path: Path) -> None:
+    head = "data_x\n" + "".join(f"_cell_length_{x} 5.6\n" for x in "abc")
+    angles = "".join(f"_cell_angle_{x} 90\n" for x in ("alpha", "beta", "gamma"))
+    loop = "loop_\n" + "".join(
+        f"_atom_site_{key}\n"
+        for key in ("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "U_iso_or_equiv")
+    )
+    atoms = "Na1 Na1+ 0 0 0 0.7 0.01\nK1 K1+ 0 0 0 0.3 0.01\nCl1 Cl1- 0.5 0.5 0.5 0.9 0.01\n"
+    path = tmp_path / "mixed.cif"
+    path.write_text(f"{head}{angles}_space_group_name_H-M_alt 'F m -3 m'\n{loop}{atoms}")
+    found = shells(pk.Crystal.from_file(path, name="m"), 2.0, 3.0)
+    assert {one.pair: (one.sites, one.numbers) for one in found} == {
+        ("Cl", "Na"): (("Cl1–Na1",), pytest.approx((6 * 0.7, 6 * 0.9))),
+        ("Cl", "K"): (("Cl1–K1",), pytest.approx((6 * 0.3, 6 * 0.9))),
+    }
