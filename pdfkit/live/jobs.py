@@ -74,10 +74,15 @@ class Progress:
 
 
 class Job:
-    """Something done in a thread; `ended` is called there with what came of it, or the error, unless it was stopped."""
+    """Something done in a thread; `ended` is called there with what came of it, or the error, unless it was stopped.
 
-    def __init__(self, progress: Progress, work: Callable[[Progress], Any], ended: Callable[[Any], None]) -> None:
-        self.progress, self.started = progress, time.perf_counter()
+    fits : whether it is a fit, which nothing may interrupt unasked.
+    """
+
+    def __init__(
+        self, progress: Progress, work: Callable[[Progress], Any], ended: Callable[[Any], None], *, fits: bool = True
+    ) -> None:
+        self.progress, self.started, self.fits = progress, time.perf_counter(), fits
         self._work, self._ended = work, ended
         self.thread = threading.Thread(target=self._run, daemon=True, name="pdfkit live fit")
 

@@ -194,7 +194,7 @@ class Session:
     # --- fits
 
     def _fit(self, action: Mapping[str, Any]) -> None:
-        if self.job is not None and self.job.progress.what != _WEIGHING:
+        if self.job is not None and self.job.fits:
             raise PdfkitError("a fit is under way: stop it first, or wait until it has ended")
         self.close()
         self._read_anew()
@@ -216,9 +216,9 @@ class Session:
         if self.prepared.built is not before.built:
             self.message = "files have changed since they were read: they were read again"
 
-    def _start(self, work: Callable[[Progress], Any], ended: Callable[[Any], None], what: str = "reading") -> None:
-        progress = Progress(what=what)
-        job = Job(progress, work, lambda found: self.later(lambda: self._done(job, ended, found)))
+    def _start(self, work: Callable[[Progress], Any], ended: Callable[[Any], None], *, fits: bool = True) -> None:
+        progress = Progress() if fits else Progress(what=_WEIGHING)
+        job = Job(progress, work, lambda found: self.later(lambda: self._done(job, ended, found)), fits=fits)
         progress.tell = lambda: self._tell(job)
         self.job = job
         job.start()
@@ -266,7 +266,7 @@ class Session:
         if not among:
             self.history[-1] = replace(last, why=why)
             return
-        self._start(weighed(results), self._weighed, _WEIGHING)
+        self._start(weighed(results), self._weighed, fits=False)
 
     def _weighed(self, found: Any) -> None:
         self.history = with_evidence(self.history, found)
@@ -362,7 +362,7 @@ class Session:
         one = job.progress
         seconds = time.perf_counter() - job.started
         about = {"what": one.what, "evaluations": one.evaluations, "rw": one.rw, "best": one.best}
-        return {**about, "seconds": seconds, "fits": one.what != _WEIGHING}
+        return {**about, "seconds": seconds, "fits": job.fits}
 
     def view(self) -> dict[str, Any]:
         """Return all that the page shows beside curves, as plain values."""

@@ -209,3 +209,15 @@ def test_results_open_with_their_history(two: Session) -> None:
     two.do({"do": "open", "files": [str(two.folder / "one.h5")]})
     assert two.message == ""
     assert two.view()["fitted"] == 2
+
+
+def test_evidence_under_way_is_no_fit(two: Session) -> None:
+    job = Job(Progress(what="computing the evidence"), lambda progress: None, lambda found: None, fits=False)
+    job.progress.names("evidence of 1")  # as it goes on
+    two.job = job
+    assert two.busy is not None
+    assert not two.busy["fits"]
+    two.do({"do": "fit"})
+    assert two.message == ""
+    assert two.busy["fits"]
+    two.close()
