@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import re
+import json
 import sys
 import tempfile
 import time
@@ -52,9 +51,9 @@ def nickel(folder: Path) -> str:
 
 def measured(pid: int) -> tuple[float, int, int]:
     """Return resident memory in MB, threads and open files of a process."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    resident, threads = (int(re.search(rf"{key}:\s+(\d+)", text)[1]) for key in ("VmRSS", "Threads"))  # type: ignore[index]
-    return resident / 1024, threads, len(os.listdir(f"/proc/{pid}/fd"))
+    place = Path(f"/proc/{pid}")
+    known = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+    return int(known["VmRSS"].split()[0]) / 1024, int(known["Threads"]), len(list((place / "fd").iterdir()))
 
 
 def slope(y: Any) -> tuple[float, float]:
@@ -91,7 +90,7 @@ async def visits(live: Live, page: str, n: int, data: bytes) -> None:
         async with Tab(live) as tab:
             if k % TABS == 1:
                 answer = await asyncio.to_thread(live.upload, tab.view["page"], "mine.gr", data)
-                await tab.do("open", files=[re.search('"file": "(.*)"', answer.text)[1]])  # type: ignore[index]
+                await tab.do("open", files=[json.loads(answer.text)["file"]])
                 assert not tab.view["message"], tab.view["message"]
             elif k % TABS == 2:
                 await tab.do("continue", page=page, copy=True)
