@@ -18,8 +18,8 @@ TOGETHER = 0.01
 """Å: pairs of two species that are nearer to each other in distance than this are one shell."""
 NONE = 1e-9
 """Pairs per atom that are none: of an order of layers that does not occur, of an occupancy of 0."""
-MANY, CHAINED = 8, 0.1
-"""Where two species are at more than MANY distances, those less than CHAINED (Å) from the next are one shell."""
+MANY, ALIKE, CHAINED = 12, 0.001, 0.1
+"""Where two species are at more than MANY distances (to ALIKE, Å), those within CHAINED of the next are one shell."""
 MOST_LISTED = 2e5
 """Pairs of sites above which shells do not say of which sites they are."""
 
@@ -65,7 +65,7 @@ def shells(
     """Return the shells of a phase with low < distance ≤ high (Å), the nearest first.
 
     Formula: n_ab = w_ab·N/N_a, halved for unlike species, w the pairs (both orders) per atom, N atoms in all. Where two
-    species are at more than eight distances, those within 0.1 Å of the next are one shell, with their mean and spread.
+    species are at more than twelve distances, those within 0.1 Å of the next are one shell, with their mean and spread.
     broadening : of the instrument, in the width. covariance (n, n) of the phase's quantities, from which the error of
     a distance follows.
 
@@ -121,7 +121,7 @@ def _grouped(found: Peaks, index: IntArray) -> list[IntArray]:
 
 def _gathered(found: Peaks, groups: list[IntArray]) -> list[IntArray]:
     """Return the groups, those of species at many distances made one where the next is near."""
-    many = Counter(int(found.pair[some[0]]) for some in groups)
+    many = _distances(found, groups)
     out: list[list[IntArray]] = []
     for some in groups:
         pair, last = int(found.pair[some[0]]), out[-1][-1][-1] if out else -1
@@ -131,6 +131,13 @@ def _gathered(found: Peaks, groups: list[IntArray]) -> list[IntArray]:
         else:
             out.append([some])
     return [np.concatenate(some) for some in out]
+
+
+def _distances(found: Peaks, groups: list[IntArray]) -> Counter[int]:
+    """Return by species pair how many distances there are."""
+    index = np.concatenate([np.zeros(0, dtype=np.int64), *groups])
+    distinct = np.unique(np.stack([found.pair[index], np.round(found.peak[index, 0] / ALIKE)]), axis=1)
+    return Counter(distinct[0].astype(int).tolist())
 
 
 def _shell(phase: Phase, found: Peaks, some: IntArray, covariance: Array | None) -> Shell:

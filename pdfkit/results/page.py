@@ -157,11 +157,12 @@ def _neighbours(result: FitResult) -> Iterator[str]:
     for phase in model.phases:
         own = Broadening(lab.qbroad, lab.resolution, Broadening.none(0).tangents, False)
         found = _first(phase, own, result)
-        rows = [_shell_row(one) for one in found]
-        yield _page.section(Section(phase.heading, (heads, *rows) if rows else ()))
+        rows = [_shell_row(one) for one in found[:MOST_SHELLS]]
+        yield _page.section(Section(phase.heading, (heads, *rows) if rows else (), _left_out(found[MOST_SHELLS:])))
+    of = f" in data set {result.datasets[0].name}" if len(result.datasets) > 1 else ""
     yield _page.paragraphs(
         [
-            "σ is the width of the peak that these pairs make, without the cut at Qmax. Neighbours are those "
+            f"σ is the width of the peak that these pairs make{of}, without the cut at Qmax. Neighbours are those "
             "of the bulk for crystals, which atoms at a surface lack, and the mean of all atoms for clusters."
         ]
     )
@@ -174,7 +175,13 @@ def _first(phase: Phase, broadening: Broadening, result: FitResult) -> tuple[She
         reach *= 2.0
     if not found:
         return ()
-    return shells(phase, 0.0, FAR * found[0].distance + 0.2, broadening, covariance)[:MOST_SHELLS]
+    return shells(phase, 0.0, FAR * found[0].distance + 0.2, broadening, covariance)
+
+
+def _left_out(rest: tuple[Shell, ...]) -> tuple[str, ...]:
+    if not rest:
+        return ()
+    return (f"{len(rest)} more, at {rest[0].distance:.2f} to {rest[-1].distance:.2f} Å, have no row here.",)
 
 
 def _shell_row(one: Shell) -> tuple[str, ...]:
@@ -237,11 +244,11 @@ def _repeated(result: FitResult, origin: Origin) -> Iterator[str]:
         yield _page.listing(origin.recipe)
     else:
         yield _page.paragraphs(
-            [f"The fit was made in Python. From its saved result it goes on with pdfkit fit {file}, or as here:"]
+            [f"The fit was made in Python. Saved as {file}, it goes on with pdfkit fit {file}, or as here:"]
         )
         yield _page.listing(
             f'import pdfkit as pk\n\nresult = pk.load_result("{file}")\n'
-            f"again = result.refit(free={list(result.free)!r})\nprint(again)"
+            'again = result.refit()  # free=["+c", "-delta2"] changes what varies\nprint(again)'
         )
     if origin.digests:
         yield _page.heading("SHA-256 of the inputs", 3)

@@ -130,3 +130,13 @@ def test_sites_with_charges_have_their_labels(tmp_path: Path) -> None:
         ("Cl", "Na"): (("Cl1–Na1",), pytest.approx((6 * 0.7, 6 * 0.9))),
         ("Cl", "K"): (("Cl1–K1",), pytest.approx((6 * 0.3, 6 * 0.9))),
     }
+
+
+def test_moved_atoms_of_a_cluster_have_one_shell_too() -> None:
+    particle = pk.build.tetrahedron("CdSe_zincblende", 4)
+    cluster = pk.Cluster(particle, "c", moves="atoms")
+    moved = [q.name for q in cluster.quantities if q.name[-2:] in (".x", ".y", ".z")]
+    steps = np.random.default_rng(2).normal(0, 0.02, len(moved))
+    start = dict(zip([q.name for q in cluster.quantities], cluster.values, strict=True))
+    found = shells(cluster.with_values({one: start[one] + d for one, d in zip(moved, steps, strict=True)}), 3.9, 4.7)
+    assert sorted(one.pair for one in found) == [("Cd", "Cd"), ("Se", "Se")]

@@ -130,3 +130,11 @@ def test_a_page_ends_in_html_and_is_of_a_result(tmp_path: Path) -> None:
     (tmp_path / "none.h5").write_text("nothing")
     with pytest.raises(pk.PdfkitError, match="HDF5"):
         Origin.of(tmp_path / "none.h5")
+
+
+def test_neighbours_without_a_row_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "have no row here" not in page(single(), Origin())
+    monkeypatch.setattr("pdfkit.results.page.MOST_SHELLS", 1)
+    text = page(several(), Origin())
+    assert re.search(r"\d+ more, at \d\.\d\d to \d\.\d\d Å, have no row here", text)
+    assert f"make in data set {several().datasets[0].name}, without the cut" in text
