@@ -224,6 +224,8 @@ def _shells(given: Sequence[str]) -> dict[str, tuple[float, ...]]:
     out = {}
     for one in given:
         name, _, numbers = one.partition("=")
+        if name.strip() in out:
+            raise PdfkitError(f"--exafs gives {name.strip()} twice: give it once")
         try:
             out[name.strip()] = tuple(float(number) for number in numbers.split(","))
         except ValueError:

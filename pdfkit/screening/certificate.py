@@ -28,6 +28,7 @@ from pdfkit.fitting.discrepancy import (
 )
 from pdfkit.results.result import FitResult
 from pdfkit.screening.rows import RankingRow, followed, moved_evidence
+from pdfkit.screening.shells import drawn, ln_shell
 from pdfkit.screening.simulated import Displaceable
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _decided(ranking: Ranking, contenders: Sequence[_Contender], cases: int, rng
     lnz = np.stack([one.rival.over_noises(one.rival.residuals(simulated), ranking.noise) for one in contenders], axis=1)
     lnz += np.array([one.rival.ln_scales for one in contenders])[:, None]
     size = ranking.settings.displacement
-    share = probabilities(over_sizes(tempered(lnz), None if isinstance(size, str) else size))
+    told = _told(ranking, [one.row for one in contenders], truth, rng)
+    share = probabilities(over_sizes(tempered(lnz), None if isinstance(size, str) else size) + told)
     inside, every = shortest(share), np.arange(cases)
     return Certificate(
         cases=cases,
@@ -128,6 +130,15 @@ def _decided(ranking: Ranking, contenders: Sequence[_Contender], cases: int, rng
         size=float(inside.sum(axis=1).mean()),
         displacement=float(sizes.mean()),
     )
+
+
+def _told(ranking: Ranking, rows: Sequence[RankingRow], truth: IntArray, rng: np.random.Generator) -> Array:
+    """Return ln of how likely rows are (ncases, nrows) by what EXAFS tells of the true one; 0 without EXAFS."""
+    known = ranking.settings.exafs
+    if not known:
+        return np.zeros((truth.size, len(rows)))
+    told = [drawn(rows[true].values, known, rng) for true in truth.tolist()]
+    return np.array([[ln_shell(row.values, one) for row in rows] for one in told])
 
 
 def drawn_sizes(ranking: Ranking, displacement: str | float, cases: int, rng: np.random.Generator) -> Array:

@@ -22,6 +22,7 @@ from pdfkit import _checks
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.particles.particle import Particle
 from pdfkit.phases._network import Network
+from pdfkit.structure.species import base, symbols
 
 ATOMS = {"bond": 2, "coordination": 2, "angle": 3}
 """Elements that a name of each kind has."""
@@ -33,38 +34,56 @@ Value = tuple[float, float | None]
 def measured_shell(given: Any) -> dict[str, tuple[float, float]]:
     """Return what EXAFS says, checked: value and error by name. ParameterError for anything else."""
     _checks.instance("exafs", given, Mapping, 'values and errors by name, such as {"bond Cd-S": (2.52, 0.01)}')
-    out = {}
-    for name, pair in given.items():
-        kind, _, atoms = str(name).partition(" ")
-        if ATOMS.get(kind) != len(atoms.split("-")) or not all(atoms.split("-")):
-            raise ParameterError(
-                f'exafs has {name!r}: name what was measured as "bond Cd-S", "coordination Cd-S" or "angle S-Cd-S"',
-                key="exafs",
-            )
+    out: dict[str, tuple[float, float]] = {}
+    for text, pair in given.items():
+        name = _name_of(str(text))
+        if (other := _reversed(name)) in out or name in out:
+            known = other if other in out else name
+            raise ParameterError(f"exafs has {text!r} twice, as {known!r} too: give it once", key="exafs")
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ParameterError(f"exafs: {name} is {_checks.short(pair)}: give a value and its error", key="exafs")
         value, sigma = (_checks.number(name, one, low=0.0, open_low=True) for one in pair)
-        out[str(name)] = value, sigma
+        out[name] = value, sigma
     return out
+
+
+def _name_of(text: str) -> str:
+    """Return a name in its only form. ParameterError for what names nothing that EXAFS can tell."""
+    kind, _, rest = text.strip().partition(" ")
+    atoms = [one.strip() for one in rest.split("-")]
+    if ATOMS.get(kind) != len(atoms) or not all(atoms):
+        raise ParameterError(
+            f'exafs has {text!r}: name what was measured as "bond Cd-S", "coordination Cd-S" or "angle S-Cd-S"',
+            key="exafs",
+        )
+    if strange := [one for one in atoms if one not in symbols()]:
+        raise ParameterError(f"exafs has {text!r}, and {strange[0]} is no element: write it as in Cd-S", key="exafs")
+    return f"{kind} {'-'.join(atoms)}"
+
+
+def _reversed(name: str) -> str:
+    """Return the other name of the same number: that of a bond or an angle from its other end."""
+    kind, _, atoms = name.partition(" ")
+    return name if kind == "coordination" else f"{kind} {'-'.join(atoms.split('-')[::-1])}"
 
 
 def shell_of(particle: Particle, known: Known, expansion: Value) -> dict[str, Value]:
     """Return the numbers of a particle, each with its error. PdfkitError where it has no such bonds."""
-    network, symbols = Network.of(particle), np.array(particle.symbols)
+    network, elements = Network.of(particle), np.array([base(one) for one in particle.symbols])
     stretch, error = 1.0 + expansion[0], expansion[1]
     out: dict[str, Value] = {}
     for name in known:
         kind, _, atoms = name.partition(" ")
         first, *others = atoms.split("-")
         if kind == "angle":
-            found = network.corners[_are(symbols, network.angles, (first, *others))]
+            found = network.corners[_are(elements, network.angles, (first, *others))]
         else:
-            found = network.lengths[_are(symbols, network.bonds, (first, *others))]
+            found = network.lengths[_are(elements, network.bonds, (first, *others))]
         if not found.size:
             raise PdfkitError(f"it has no {kind} {atoms}, of which EXAFS tells: leave {name!r} out, or the candidate")
         if kind == "coordination":
             same = 2 if first == others[0] else 1
-            out[name] = same * found.size / float((symbols == first).sum()), None
+            out[name] = same * found.size / float((elements == first).sum()), None
         else:
             mean = float(found.mean())
             moves = kind == "bond"
@@ -72,17 +91,38 @@ def shell_of(particle: Particle, known: Known, expansion: Value) -> dict[str, Va
     return out
 
 
-def _are(symbols: Any, groups: Any, names: tuple[str, ...]) -> Any:
+def _are(elements: Any, groups: Any, names: tuple[str, ...]) -> Any:
     """Return which groups of atoms (m, k) are these elements, from either end."""
-    there = symbols[groups].reshape(-1, len(names))
+    there = elements[groups].reshape(-1, len(names))
     return (there == np.array(names)).all(axis=1) | (there == np.array(names[::-1])).all(axis=1)
 
 
 def ln_shell(found: Mapping[str, Value], known: Known) -> float:
     """Return ln of how likely EXAFS is for these numbers, 0 where they agree and are sure."""
     out = 0.0
-    for name, (value, error) in found.items():
-        target, sigma = known[name]
-        wide = math.hypot(sigma, error or 0.0)
+    for name, (target, sigma) in known.items():
+        if name not in found:
+            continue
+        value, error = found[name]
+        wide = _wide(sigma, error)
         out -= 0.5 * ((value - target) / wide) ** 2 + math.log(wide / sigma)
     return out
+
+
+def _wide(sigma: float, error: float | None) -> float:
+    """Return the standard error of a difference; rows have NaN where a number has no error."""
+    return sigma if error is None or math.isnan(error) else math.hypot(sigma, error)
+
+
+def drawn(found: Mapping[str, Value], known: Known, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """Return what EXAFS would tell of a candidate with these numbers, with the errors that it has."""
+    return {name: (found[name][0] + sigma * rng.standard_normal(), sigma) for name, (_, sigma) in known.items()}
+
+
+def off(found: Mapping[str, Value], known: Known) -> dict[str, float]:
+    """Return by how many standard errors the numbers of a candidate are off."""
+    return {
+        name: abs(value - known[name][0]) / _wide(known[name][1], error)
+        for name, (value, error) in found.items()
+        if name in known
+    }

@@ -1,7 +1,7 @@
 """The confusion study: how often would these data, measured anew, put the wrong candidate first?
 
 Every finalist in turn is taken for true: its fitted curve with the noise of the data is a simulated measurement, to
-which all finalists are fitted. The noise is that of the data where the best candidate fits within their errors;
+which all finalists are fitted; where EXAFS told of first shells, it tells of those of the true one. The noise is that of the data where the best candidate fits within their errors;
 otherwise (no errors, or a misfit above them) its size is the misfit of the best candidate. Either way it is noise in
 F(Q) that has gone through the cut at Qmax, so that neighbouring points are correlated as those of a measurement are.
 """
@@ -32,6 +32,7 @@ from pdfkit.screening.ranking import Ranking
 from pdfkit.screening.rows import RankingRow, judged_rows
 from pdfkit.screening.run import Clock, Journal, opened
 from pdfkit.screening.settings import Work
+from pdfkit.screening.shells import Known, drawn, ln_shell
 from pdfkit.screening.simulated import Displaceable
 from pdfkit.screening.table import confusion_table
 from pdfkit.screening.tasks import Problem, Record, lost, run_chunk, weighable
@@ -115,19 +116,24 @@ class Study:
     particles: tuple[Particle, ...]
 
 
-def refit(study: Study, curves: Sequence[tuple[Array, Mapping[str, Array]]]) -> list[Record]:
-    """Return the fits of all finalists to each of the simulated measurements: G(r), and the patterns beside it."""
+def refit(study: Study, curves: Sequence[tuple[Array, Mapping[str, Array], Known]]) -> list[Record]:
+    """Return the fits of all finalists to each simulated measurement: G(r), the patterns beside it, and EXAFS."""
     out: list[Record] = []
-    for G, patterns in curves:
+    for G, patterns, exafs in curves:
         data, beside = replace(study.problem.data, G=G), with_curves(study.problem.patterns, patterns)
         problem = replace(study.problem, data=data, patterns=beside)
-        out.append({"fits": [_brief(record) for record in run_chunk(problem, "fit", study.particles)]})
+        out.append({"fits": [_brief(_told(one, exafs)) for one in run_chunk(problem, "fit", study.particles)]})
     return out
+
+
+def _told(record: Record, exafs: Known) -> Record:
+    """Return a record with how likely what EXAFS tells of this measurement makes it."""
+    return record if "error" in record or not exafs else {**record, "shell": ln_shell(record["values"], exafs)}
 
 
 def _brief(record: Record) -> Record | None:
     """Return what the evidence needs; None for a fit that failed."""
-    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from", "parts", "moved")
+    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from", "parts", "moved", "shell")
     return None if "error" in record else {name: record[name] for name in wanted if name in record}
 
 
@@ -144,6 +150,7 @@ def study_confusion(
     study = Study(ranking.problem, tuple(ranking.particle(name) for name in names))
     noise, sigma = noise_source(ranking, displaced=displacement != "none")
     truths = [_Truth.of(one, ranking, displacement) for one in results]
+    shells = [ranking[name].values for name in names]
     n = len(names)
 
     def jobs(journal: Journal) -> Iterator[Job[Record]]:
@@ -157,16 +164,14 @@ def study_confusion(
                 rng = np.random.default_rng([seed, true, repeat])
                 error = noise(rng)
                 G, patterns = truth.measured(repeat, rng)
-                yield Job([key], (study,), ((G + error, patterns),))
+                exafs = drawn(shells[true], ranking.settings.exafs, rng)
+                yield Job([key], (study,), ((G + error, patterns, exafs),))
 
     first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     clock = Clock("confusion", n * repeats, work.progress)
-    with opened(
-        work,
-        "confusion.jsonl",
-        _digest(study, f"{seed}" if displacement == "none" else f"{seed} {displacement}"),
-        ranking.problem,
-    ) as (journal, workers):
+    words = [f"{seed}", *([] if displacement == "none" else [f"{displacement}"])]
+    words += ["with its own EXAFS"] if ranking.settings.exafs else []  # which journals of before have not
+    with opened(work, "confusion.jsonl", _digest(study, " ".join(words)), ranking.problem) as (journal, workers):
         for job, records in workers.run(refit, jobs(journal), lost):
             if job.results is None:
                 journal.add("confusion", list(zip(job.items, records, strict=True)))

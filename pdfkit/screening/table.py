@@ -13,6 +13,7 @@ from pdfkit.fitting.comparison import MISFIT
 from pdfkit.fitting.discrepancy import MOST_ATOMS, SHARE
 from pdfkit.screening.rows import RankingRow
 from pdfkit.screening.settings import Composition
+from pdfkit.screening.shells import off
 from pdfkit.screening.tasks import independent_points
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ POOR = 0.2
 """Rw of the best candidate from which a ranking says that the truth may not be among the candidates."""
 MISSED = 5.0
 """Reduced χ² of a pattern from which it says the same."""
+FAR = 3.0
+"""Standard errors from which a number of the first row is far from what EXAFS tells."""
 MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
 COLUMNS = (
     "rank", "name", "kind", "family", "formula", "atoms", "stage", "rw", "chi2", "reduced_chi2", "n_independent",
@@ -68,7 +71,7 @@ def head_of(ranking: Ranking) -> list[str]:
     if alike:
         told = "there is no other" if alike == 1 else f"the data cannot tell these {alike} apart"
         said.append(f"* marks the best and all within {ranking.threshold:g} of it in ln Z: {told}.")
-    lines += textwrap.wrap(" ".join([*said, *poor_of(ranking)]), WIDTH)
+    lines += textwrap.wrap(" ".join([*said, *poor_of(ranking), *contradicted(ranking)]), WIDTH)
     lines += [
         line for name, one in ranking.patterns.items() for line in textwrap.wrap(f"{name}: {one.assumed}.", WIDTH)
     ]
@@ -95,6 +98,26 @@ def poor_of(ranking: Ranking) -> list[str]:
         f"{words[:1].upper()}{words[1:]}: unless noise is that large, the truth is not among the candidates as they "
         "are. Probabilities and the list compare only these with each other."
     ]
+
+
+def contradicted(ranking: Ranking) -> list[str]:
+    """Say where EXAFS is far from the first row, and where it has another first than all other data have."""
+    known, fitted = ranking.settings.exafs, ranking.best(len(ranking))
+    if not known or not fitted:
+        return []
+    first, out = fitted[0], []
+    far = [name for name, sigmas in off(first.values, known).items() if sigmas > FAR]
+    if far:
+        told = ", ".join(f"{name} {first.values[name][0]:.4g} (EXAFS: {known[name][0]:.4g})" for name in far)
+        out.append(f"The first row is more than {FAR:g} standard errors from what EXAFS tells: {told}.")
+    rest = max(fitted, key=lambda row: row.lnz - row.shell)
+    least = min(rest.lnz - rest.shell - (first.lnz - first.shell), first.shell - rest.shell)
+    if least > ranking.threshold:
+        out.append(
+            f"EXAFS and the other data contradict each other: without EXAFS {shortened(rest.name, NAME_WIDTH)} would be "
+            f"first, and the first row {rest.lnz - rest.shell - (first.lnz - first.shell):.3g} below it in ln Z."
+        )
+    return out
 
 
 def _stretched(best: RankingRow) -> str:
