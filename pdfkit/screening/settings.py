@@ -113,7 +113,11 @@ class ScreenFit:
             raise ParameterError('free is empty: name what is fitted, such as free=["scale", "Uiso"]', key="free")
         _keep(self, free=names, memory=_checks.number("memory", self.memory, low=0.0, open_low=True, finite=False))
         _keep(self, **{name: dict(getattr(self, name) or {}) for name in ("start", "ties", "bounds")})
-        _keep(self, displacement=displacement_of(self.displacement), exafs=measured_shell({} if self.exafs is None else self.exafs))
+        _keep(
+            self,
+            displacement=displacement_of(self.displacement),
+            exafs=measured_shell({} if self.exafs is None else self.exafs),
+        )
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         whole("max_nfev", self.max_nfev)
         surface, use_errors = (_checks.flag(name, getattr(self, name)) for name in ("surface", "use_errors"))

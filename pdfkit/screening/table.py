@@ -111,11 +111,12 @@ def contradicted(ranking: Ranking) -> list[str]:
         told = ", ".join(f"{name} {first.values[name][0]:.4g} (EXAFS: {known[name][0]:.4g})" for name in far)
         out.append(f"The first row is more than {FAR:g} standard errors from what EXAFS tells: {told}.")
     rest = max(fitted, key=lambda row: row.lnz - row.shell)
-    least = min(rest.lnz - rest.shell - (first.lnz - first.shell), first.shell - rest.shell)
-    if least > ranking.threshold:
+    behind = rest.lnz - rest.shell - (first.lnz - first.shell)
+    if min(behind, first.shell - rest.shell) > ranking.threshold:
+        name = shortened(rest.name, NAME_WIDTH)
         out.append(
-            f"EXAFS and the other data contradict each other: without EXAFS {shortened(rest.name, NAME_WIDTH)} would be "
-            f"first, and the first row {rest.lnz - rest.shell - (first.lnz - first.shell):.3g} below it in ln Z."
+            f"EXAFS and the other data contradict each other: without EXAFS {name} would be first, and the first row "
+            f"{behind:.3g} below it in ln Z."
         )
     return out
 
@@ -154,7 +155,18 @@ def _displacements_of(ranking: Ranking) -> str:
     still = [row for row in ranking.best(len(ranking)) if not row.moved]
     if ranking.problem.displacement == "none":
         return "Atoms sit where candidates have them."
+    if still and ranking.settings.errors == "independent":
+        return (
+            'Atoms sit where candidates have them: errors = "independent" takes neighbouring points for independent, '
+            'and displacements are followed with errors="auto" only.'
+        )
+    if still and max(row.atoms for row in still) <= MOST_ATOMS:
+        return (
+            "Atoms sit where candidates have them: what displacements do was not followed when this ranking was made; "
+            "screen again to let atoms move."
+        )
     if still:
+        still = [row for row in still if row.atoms > MOST_ATOMS]
         several = "it" if len(still) == 1 else f"{len(still)} rows"
         return (
             "Atoms sit where candidates have them: displacements cannot be followed "

@@ -285,3 +285,15 @@ def test_with_one_of_too_many_atoms_to_follow_all_stay_rigid(ranking: pk.Ranking
     assert certified(still, 4) is None
     said = " ".join(str(still).split())
     assert "cannot be followed in large (1500 atoms; at most 1000), and to be fair all stay rigid" in said
+
+
+def test_why_atoms_stay_where_they_are_is_said_as_it_is() -> None:
+    """Neither a ranking of before nor points that are taken for independent have to do with the number of atoms."""
+    some, data = screens.particles()[:2], screens.measurement(dG=True)
+    alone = " ".join(str(pk.screen(some, data, **screens.RANGE, certificate=0, errors="independent")).split())
+    assert 'displacements are followed with errors="auto" only' in alone
+    ranking = pk.screen(some, data, **screens.RANGE, certificate=0)
+    before = replace(ranking, rows=tuple(replace(row, moved={}) for row in ranking))
+    said = " ".join(str(before).split())
+    assert "was not followed when this ranking was made; screen again" in said
+    assert "at most 1000" not in said
