@@ -1,9 +1,10 @@
 """The confusion study: how often would these data, measured anew, put the wrong candidate first?
 
 Every finalist in turn is taken for true: its fitted curve with the noise of the data is a simulated measurement, to
-which all finalists are fitted; where EXAFS told of first shells, it tells of those of the true one. The noise is that of the data where the best candidate fits within their errors;
-otherwise (no errors, or a misfit above them) its size is the misfit of the best candidate. Either way it is noise in
-F(Q) that has gone through the cut at Qmax, so that neighbouring points are correlated as those of a measurement are.
+which all finalists are fitted; where EXAFS told of first shells, it tells of those of the true one. The noise is that
+of the data where the best candidate fits within their errors; otherwise (no errors, or a misfit above them) its size is
+the misfit of the best candidate. Either way it is noise in F(Q) that has gone through the cut at Qmax, so that
+neighbouring points are correlated as those of a measurement are.
 """
 
 from __future__ import annotations
