@@ -16,14 +16,15 @@ _STYLE = """
 :root{color-scheme:light dark;--ink:#111;--paper:#fff;--soft:#444;--line:#111;--link:#0b57a4}
 @media (prefers-color-scheme:dark){:root{--ink:#e8e8e8;--paper:#16181c;--soft:#bbb;--line:#888;--link:#8ab8f0}}
 body{font:16px/1.5 Georgia,"Times New Roman",serif;color:var(--ink);background:var(--paper);max-width:62rem;
-margin:0 auto;padding:1rem}
+margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0}h2{font-size:1.2rem;margin:1.8rem 0 .4rem}
 h3{font-size:1rem;margin:1.1rem 0 .3rem}p{margin:.3rem 0}a{color:var(--link)}.wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.85rem;border-top:2px solid var(--line);border-bottom:2px solid var(--line)}
+table{overflow-wrap:normal;border-collapse:collapse;font-size:.85rem;
+border-top:2px solid var(--line);border-bottom:2px solid var(--line)}
 thead th{border-bottom:1px solid var(--line)}th,td{text-align:left;vertical-align:top;padding:.15rem .7rem .15rem 0;
 white-space:nowrap}tbody th{font-weight:normal}td.text,td:nth-child(2){white-space:normal}
 .pictures{display:flex;flex-wrap:wrap;gap:0 1rem}figure{flex:1 1 17rem;max-width:26rem;margin:.8rem 0}
-figure.large{flex-basis:100%;max-width:none}img{width:100%;height:auto;background:#fff;border-radius:3px}
+figure.large{flex-basis:100%;max-width:48rem}img{width:100%;height:auto;background:#fff;border-radius:3px}
 pre{font-size:.8rem;line-height:1.35;overflow-x:auto;border:1px solid var(--soft);padding:.5rem}
 figcaption,footer{font-size:.85rem;color:var(--soft)}
 @media print{@page{size:A4;margin:12mm}:root{--ink:#000;--paper:#fff;--soft:#333;--line:#000;--link:#000}

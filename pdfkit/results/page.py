@@ -139,7 +139,7 @@ def _pictures(result: FitResult) -> Iterator[str]:
     yield _page.picture(drawn(fits.fit(result)), words + beside, large=True)
     if any(len(one.model.phases) > 1 for one in result.datasets):
         yield _page.picture(drawn(fits.phases(result)), "Share of each phase in the calculated curve")
-    if any(len(one.model.phases[0].composition()) > 1 for one in result.datasets):
+    if any(len(phase.composition()) > 1 for one in result.datasets for phase in one.model.phases):
         yield _page.picture(drawn(fits.partials(result)), "Share of each pair of elements in the calculated curve")
     if 1 < len(result.free) <= MOST_MAPPED:
         words = "Correlations of the free parameters, from −1 (blue) to 1 (red)"

@@ -28,6 +28,8 @@ BEST = 3
 """Candidates whose fits are drawn and whose parameters are listed."""
 ROWS = 12
 """Rows of the table of evidence."""
+MOVED = 0.01
+"""Of an Rw: a fit that is computed again and differs by more is told, as one that had not converged can."""
 UNITS = {"Uiso": "Å²", "delta1": "Å", "delta2": "Å²", "zero": "°", "fwhm": "°", "qdamp": "Å⁻¹", "qbroad": "Å⁻¹"}
 UNITS |= dict.fromkeys(("radius", "spacing", "disorder", "domain"), "Å")
 """Units of parameters, by the end of their names."""
@@ -172,7 +174,9 @@ def _figure(ranking: Ranking, row: RankingRow) -> str:
     from pdfkit.plot.canvas import drawn
 
     words = f"{row.name}: {row.formula}, Rw = {row.rw:.4f}, Δ ln Z = {row.delta:.2f}"
-    return _page.picture(drawn(fits.fit(ranking.result(row.name))), words)
+    result = ranking.result(row.name)
+    again = f"; computed again for this page, Rw = {result.rw:.4f}: screen anew to see which holds"
+    return _page.picture(drawn(fits.fit(result)), words + again * (abs(result.rw - row.rw) > MOVED * row.rw + 1e-4))
 
 
 # --- LaTeX -----------------------------------------------------------------------------------------------------------

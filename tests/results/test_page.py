@@ -138,3 +138,10 @@ def test_neighbours_without_a_row_are_told(monkeypatch: pytest.MonkeyPatch) -> N
     text = page(several(), Origin())
     assert re.search(r"\d+ more, at \d\.\d\d to \d\.\d\d Å, have no row here", text)
     assert f"make in data set {several().datasets[0].name}, without the cut" in text
+
+
+def test_shares_of_pairs_are_drawn_where_only_the_second_phase_has_any() -> None:
+    r = np.arange(1.6, 8, 0.02)
+    phases = [pk.Crystal.from_file(name, name=name) for name in ("Ni", "NaCl")]
+    model = pk.Model(phases, pk.Instrument(probe="X", qmax=22))
+    assert "Share of each pair of elements" in page(pk.fit(model, model(r), free=["Ni.a"], search="plain"), Origin())

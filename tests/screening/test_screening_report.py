@@ -95,3 +95,10 @@ def test_a_remark_of_several_is_said_once(ranking: pk.Ranking) -> None:
     rows = [replace(ranking[0], name=name, remarks=("alike", "alike")) for name in "abcde"]
     assert gathered(rows) == ["a, b, c and 2 more: alike"]
     assert gathered([*rows[:2], replace(rows[0], name="z", remarks=("own",))]) == ["a, b: alike", "z: own"]
+
+
+def test_a_fit_that_comes_out_otherwise_when_it_is_computed_again_is_told(ranking: pk.Ranking) -> None:
+    assert "computed again" not in page(ranking)
+    first = ranking.best(1)[0]
+    other = replace(ranking, rows=tuple(replace(row, rw=row.rw / 2) if row is first else row for row in ranking.rows))
+    assert f"computed again for this page, Rw = {first.rw:.4f}" in page(other)
