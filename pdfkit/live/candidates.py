@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pdfkit.errors import PdfkitError
+from pdfkit.io.hdf5 import read_nexus
 from pdfkit.live.prepared import Curves
 from pdfkit.screening.table import head_of, listed_of
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from pdfkit.results.result import FitResult
     from pdfkit.screening.ranking import Ranking
 
-__all__ = ["curves", "table"]
+__all__ = ["curves", "stored", "table"]
 
 ROWS = 50
 """Rows of the table: what comes behind them is far from the data."""
@@ -46,6 +49,19 @@ def _row(place: int, row: Any) -> dict[str, Any]:
         "" if math.isnan(row.probability) else f"{row.probability:.3f}",
     ]
     return {"name": row.name, "cells": cells, "listed": row.listed, "remarks": list(row.remarks)}
+
+
+def stored(path: Path) -> dict[str, Curves]:
+    """Return the curves that a saved ranking has, by the names of their candidates; none where they are damaged."""
+    try:
+        found = read_nexus(path).group("entry").group("curves")
+        r, observed = found.array("r"), found.array("observed")
+        names = [name for name in found.members if name.startswith("calculated_")]
+        known = {str(found.members[name].attrs.get("candidate", "")): found.array(name) for name in names}
+    except PdfkitError:
+        return {}
+    ends = float(r[0]), float(r[-1])
+    return {name: Curves(name, r, observed, G, *ends) for name, G in known.items() if G.size == r.size == observed.size}
 
 
 def curves(result: FitResult, name: str = "") -> Curves:

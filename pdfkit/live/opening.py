@@ -190,6 +190,8 @@ def _of_project(file: str, folder: Path, work: Path) -> State:
     if len(recipes) > 1:
         others = ", ".join(one.parent.name for one in recipes[1:])
         said.append(f"the project has {len(recipes)} fits, and {fits[0]} is shown; {others} lie beside it as recipes")
+    if (rw := project.fits[fits[0]].rw) is not None:
+        said.append(f"fit {fits[0]}: its start values are shown; the project records Rw = {rw:.4f} of what was refined")
     return replace(of_recipe(recipes[0], folder), remarks=tuple(said))
 
 

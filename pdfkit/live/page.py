@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["Page", "Wire"]
 
 
+LARGE = ("correlation", "history", "compared", "remarks", "peak", "atoms", "candidates", "trend")
+"""Parts of a view that are sent when they change: a value that was set changes none of them, as a rule."""
+
+
 class Wire(DataModel):  # type: ignore[misc]
     """What goes to and fro: actions of the page as JSON, and what the page shows as [number, frame] (`frames`).
 
@@ -53,6 +57,7 @@ class Page:
         self.done = self.told = self.count = 0
         self.parts, self.q, self.script = "", False, ""
         self._drawn: Any = None
+        self._known: View = {}
         drawn = plot()
         drawn.tags = [self.wire]  # a root of its own would have to be seen
         doc.add_root(drawn)
@@ -115,11 +120,11 @@ class Page:
         if what == "progress":
             view["busy"] = self.session.busy
         else:
-            arrays = self._show(what, view)
+            view, arrays = self._show(what, view)
         self.told, self.count = self.done, self.count + 1
         self.wire.sent = [self.count, frame(view, arrays)]
 
-    def _show(self, what: str, view: dict[str, Any]) -> dict[str, Any]:
+    def _show(self, what: str, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         from pdfkit.errors import PdfkitError
 
         found, arrays = None, {}
@@ -137,14 +142,23 @@ class Page:
         if what == "all":
             view |= {**self.about, "script": self.script}
             view |= {"range": None if found is None else [found.low, found.high]}
+            self._drawn = self._drawn if arrays else None
             arrays = arrays or {"r": (), "measured": (), "calculated": ()}
-        return arrays
+            view = self._changed(view)
+        return view, arrays
+
+    def _changed(self, view: dict[str, Any]) -> dict[str, Any]:
+        """Return a view without those large parts that the page has already."""
+        known, self._known = self._known, {key: view[key] for key in LARGE if key in view}
+        return {
+            key: one for key, one in view.items() if key not in self._known or key not in known or known[key] != one
+        }
 
     def _curves(self, found: Curves, what: str) -> dict[str, Any]:
         """Return the curves that the page does not have yet: points and measured G stay while a slider moves."""
         arrays: dict[str, Any] = {}
-        if what == "all" or self._drawn is not found.measured:
-            self._drawn = found.measured
+        if self._drawn is None or self._drawn[0] is not found.r or self._drawn[1] is not found.measured:
+            self._drawn = found.r, found.measured
             arrays = {"r": found.r, "measured": () if found.measured is None else found.measured}
         arrays["calculated"] = () if found.calculated is None else found.calculated
         if self.session.rooms.curves is not None:

@@ -62,6 +62,13 @@ class Opened:
         return Ranking.load(self.path)
 
     @cached_property
+    def curves(self) -> Mapping[str, Curves]:
+        """The curves in it, by candidate."""
+        from pdfkit.live.candidates import stored
+
+        return stored(self.path)
+
+    @cached_property
     def series(self) -> SeriesResult:
         """The series in it."""
         from pdfkit.series.result import SeriesResult
@@ -102,11 +109,10 @@ class Rooms:
 
     def first(self) -> Curves | None:
         """Return the curves of a page without data: of the best candidate, or of the first scan that has any."""
-        from pdfkit.live.candidates import curves
         from pdfkit.live.trends import scan
 
         if self.ranking is not None and (best := self.ranking.ranking.best(1)):
-            self.curves, self.shown = curves(self.ranking.ranking.result(best[0].name)), f"candidate {best[0].name}"
+            self.known(best[0].name)
         elif self.series is not None:
             for position in range(len(self.series.series)):
                 with suppress(PdfkitError):
@@ -114,6 +120,27 @@ class Rooms:
                     self.shown = self.curves.name
                     break
         return self.curves
+
+    def known(self, name: str) -> bool:
+        """Show the curves of a candidate that its file holds; return whether it does."""
+        found = None if self.ranking is None else self.ranking.curves.get(name)
+        if found is not None:
+            self.place(found, name)
+        return found is not None
+
+    def fitted(self, name: str) -> Callable[[], Curves]:
+        """Return what fits a candidate again, which may take long; PdfkitError where there is none of that name."""
+        from pdfkit.live.candidates import curves
+
+        if self.ranking is None:
+            raise PdfkitError("there is no ranking on this page: open a ranking.h5")
+        ranking = self.ranking.ranking
+        name = ranking[name].name
+        return lambda: curves(ranking.result(name), name)
+
+    def place(self, found: Curves, name: str) -> None:
+        """Show the curves of a candidate."""
+        self.curves, self.shown = found, f"candidate {name}"
 
     def leave(self) -> None:
         """Show the model's curves again."""
@@ -167,14 +194,6 @@ class Rooms:
         self.drawn = bool(action.get("open", True))
         self.phase, self.whole = str(action.get("phase", self.phase)), bool(action.get("whole", self.whole))
 
-    def _candidate(self, action: Mapping[str, Any]) -> None:
-        from pdfkit.live.candidates import curves
-
-        if self.ranking is None:
-            raise PdfkitError("there is no ranking on this page: open a ranking.h5")
-        name = str(action.get("name", ""))
-        self.curves, self.shown = curves(self.ranking.ranking.result(name), name), f"candidate {name}"
-
     def _trend(self, action: Mapping[str, Any]) -> None:
         self.parameter = str(action.get("name", ""))
 
@@ -204,7 +223,6 @@ class Rooms:
     _DOES: Mapping[str, Callable[[Rooms, Mapping[str, Any]], None]] = {
         "peak": _at,
         "atoms": _draw,
-        "candidate": _candidate,
         "trend": _trend,
         "scan": _scan,
         "renew": _renew,

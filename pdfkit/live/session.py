@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,7 @@ class Session:
     | stop | keep (true: with the best values so far) |
     | restore | fit: a number of the history |
     | compare | fits: numbers of the history, side by side; none: no more |
+    | candidate | name: show its fit in place of the model |
     | weigh | : compute the evidence of the last fit, however long it takes |
 
     allow : raises PdfkitError for tables that name files which the page may not read.
@@ -116,6 +118,8 @@ class Session:
                 self.rooms.follow(self.state.beside, self.folder)
             if (first := self.rooms.first()) is not None:
                 return first
+            if self.rooms.ranking is not None:
+                raise PdfkitError("choose a candidate to see its fit")
             raise PdfkitError("there is nothing to show yet: open data or a structure")
         self.chosen = self.chosen if self.chosen in ready.data else next(iter(ready.data), "")
         return self._curves_of(self.state, ready)
@@ -140,7 +144,7 @@ class Session:
             else:
                 self._OWN[name](self, action) if name in self._OWN else self._act(action)
         except PdfkitError as error:
-            self.message = plain(error)
+            self.message = self._plain(error)
         self.shown("curves" if name == "value" and action.get("moving") and not self.message else "all")
 
     def wait(self, seconds: float = 60.0) -> None:
@@ -191,12 +195,14 @@ class Session:
         self.chosen = name
         self.rooms.leave()
 
+    def _plain(self, error: PdfkitError) -> str:
+        """Return the sentence of an error; a file that was dropped is called by its name alone."""
+        return plain(error).replace(f"{self.work}{os.sep}", "")
+
     # --- fits
 
     def _fit(self, action: Mapping[str, Any]) -> None:
-        if self.job is not None and self.job.fits:
-            raise PdfkitError("a fit is under way: stop it first, or wait until it has ended")
-        self.close()
+        self._make_room()
         self._read_anew()
         if action.get("search") is not None:
             self._act({"do": "set", "key": "search", "value": action["search"]})
@@ -216,9 +222,15 @@ class Session:
         if self.prepared.built is not before.built:
             self.message = "files have changed since they were read: they were read again"
 
-    def _start(self, work: Callable[[Progress], Any], ended: Callable[[Any], None], *, fits: bool = True) -> None:
-        progress = Progress() if fits else Progress(what=_WEIGHING)
-        job = Job(progress, work, lambda found: self.later(lambda: self._done(job, ended, found)), fits=fits)
+    def _make_room(self) -> None:
+        """End what is under way beside fits; PdfkitError where a fit is."""
+        if self.job is not None and self.job.fits:
+            raise PdfkitError("a fit is under way: stop it first, or wait until it has ended")
+        self.close()
+
+    def _start(self, work: Callable[[Progress], Any], ended: Callable[[Any], None], beside: str = "") -> None:
+        progress = Progress(what=beside) if beside else Progress()
+        job = Job(progress, work, lambda found: self.later(lambda: self._done(job, ended, found)), fits=not beside)
         progress.tell = lambda: self._tell(job)
         self.job = job
         job.start()
@@ -234,12 +246,12 @@ class Session:
             return
         self.job, self.message = None, ""
         if isinstance(found, PdfkitError):
-            self.message = plain(found)
+            self.message = self._plain(found)
         else:
             try:
                 ended(found)
             except PdfkitError as error:
-                self.message = plain(error)
+                self.message = self._plain(error)
         self.shown("all")
 
     def _fitted(self, begun: State, result: Any) -> None:
@@ -258,6 +270,7 @@ class Session:
         """Compute the evidence of the last fit and of those of the same data, where it does not take long."""
         if not self.history:
             raise PdfkitError("there is no fit to weigh yet")
+        self._make_room()
         last = self.history[-1]
         among, why = comparable(self.history, last)
         results = {str(one.number): one.result for one in among}
@@ -266,7 +279,7 @@ class Session:
         if not among:
             self.history[-1] = replace(last, why=why)
             return
-        self._start(weighed(results), self._weighed, fits=False)
+        self._start(weighed(results), self._weighed, _WEIGHING)
 
     def _weighed(self, found: Any) -> None:
         self.history = with_evidence(self.history, found)
@@ -295,6 +308,15 @@ class Session:
         if not isinstance(fits, list):
             raise PdfkitError("compare lacks fits: give a list of their numbers")
         self.compared = tuple(dict.fromkeys(self._number(one).number for one in fits))
+
+    def _candidate(self, action: Mapping[str, Any]) -> None:
+        """Show the fit of a candidate: that of its file, or else a fit beside the page."""
+        name = str(action.get("name", ""))
+        if self.rooms.known(name):
+            return
+        self._make_room()
+        work = self.rooms.fitted(name)
+        self._start(lambda progress: work(), lambda found: self.rooms.place(found, name), f"fitting candidate {name}")
 
     # --- states
 
@@ -341,6 +363,7 @@ class Session:
         "restore": _restore,
         "compare": _compare,
         "weigh": _weigh,
+        "candidate": _candidate,
     }
 
     def rows(self) -> Sequence[Mapping[str, Any]]:

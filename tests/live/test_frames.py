@@ -1,8 +1,14 @@
 """Frames: what goes to the page comes apart as it was put together."""
 
+import json
+
 import numpy as np
+import pytest
+from bokeh.document import Document
 
 from pdfkit.live.frames import frame, unpacked
+from pdfkit.live.page import Page
+from pdfkit.live.session import Session
 
 
 def test_a_frame_comes_apart_as_it_was_put_together() -> None:
@@ -23,3 +29,18 @@ def test_curves_begin_at_multiples_of_four_bytes() -> None:
         message = frame({"message": text}, {"r": np.ones(1)})
         assert len(message) % 4 == 0
         assert message[-4:] == np.float32(1).tobytes()
+
+
+def test_a_value_that_was_set_sends_neither_points_nor_history(two: Session) -> None:
+    document = Document()
+    page = Page(document, two)
+    first, curves = unpacked(page.wire.sent[1])
+    assert {"r", "measured", "calculated"} <= set(curves)
+    assert {"history", "remarks", "structures"} <= set(first)
+    page.wire.action = json.dumps({"do": "value", "name": "wz.a", "value": 4.13, "n": 1})
+    then, curves = unpacked(page.wire.sent[1])
+    assert set(curves) == {"calculated"}
+    assert not {"history", "remarks", "structures", "candidates"} & set(then)
+    assert next(row for row in then["rows"] if row["name"] == "wz.a")["value"] == 4.13
+    page.wire.action = json.dumps({"do": "range", "rmax": 10, "n": 2})
+    assert unpacked(page.wire.sent[1])[0]["range"] == pytest.approx([1.8, 10])

@@ -200,3 +200,22 @@ def test_a_series_without_parameters_is_refused(saved: Path) -> None:
     bare = replace(series, names=(), free=(), values=np.zeros((4, 0)), sigmas=np.zeros((4, 0)), numbers={})
     with pytest.raises(PdfkitError, match="no parameter that varies"):
         trend(bare)
+
+
+def test_a_candidate_whose_curves_were_not_saved_is_fitted_beside_the_page(session: Session, tmp_path: Path) -> None:
+    pk.Ranking.load(tmp_path / "ranking.h5").save(tmp_path / "bare.h5", curves=0)
+    session.do({"do": "open", "files": ["bare.h5"]})
+    row = session.view()["candidates"]["rows"][1]
+    session.do({"do": "candidate", "name": row["name"]})
+    busy = session.busy
+    assert busy is not None
+    assert (busy["what"], busy["fits"]) == (f"fitting candidate {row['name']}", False)
+    assert session.view()["shown"] == ""
+    session.wait()
+    assert session.view()["shown"] == f"candidate {row['name']}"
+    rw = session.curves().rw
+    assert rw is not None
+    assert f"{rw:.4f}" == row["cells"][5]
+    page = Session(tmp_path, opened(["bare.h5"], tmp_path))
+    with pytest.raises(PdfkitError, match="choose a candidate"):
+        page.curves()

@@ -2,7 +2,7 @@
 // Atoms on a canvas: spheres and bonds, the far ones first and paler; nothing is loaded from anywhere.
 (() => {
   const at = (id) => document.getElementById(id);
-  const { send, on } = workbench;
+  const { send, changed } = workbench;
   const canvas = at("atoms-picture");
   let known = null, near = 1, pending = false;
   let turn = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
@@ -75,7 +75,7 @@
   };
   new ResizeObserver(ask).observe(canvas);
 
-  on("atoms", (atoms) => {
+  changed("atoms", (atoms) => {
     if (!atoms) return;
     if (!known || known.phase !== atoms.phase || known.whole !== atoms.whole) { near = 1; turn = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]; rotate(-0.35, 0.25); }
     known = atoms;

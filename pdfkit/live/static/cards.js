@@ -1,20 +1,10 @@
 "use strict";
 // What stands beside plot and table: remarks, data, phases, fits done, correlation.
 (() => {
-  const { send } = workbench;
+  const { send, changed: on } = workbench;
   const at = (id) => document.getElementById(id);
   let shapes = [];
-  const open = new Set(), last = new Map();
-
-  // What is the same as before is not built anew, or the focus in it would be lost.
-  function on(key, render, beside = () => null) {
-    workbench.on(key, (value, view) => {
-      const now = JSON.stringify([value, beside(view)]);
-      if (last.get(key) === now) return;
-      last.set(key, now);
-      render(value, view);
-    });
-  }
+  const open = new Set();
 
   function node(kind, attributes = {}, ...children) {
     const one = document.createElement(kind);
@@ -67,13 +57,15 @@
 
   on("phases", (list) => {
     const cards = list.map((one) => card(`phase ${one.name}`, `${one.name}: ${one.heading}`,
+      node("label", {}, "Name ", node("input", { value: one.name, size: 12, onchange: (event) => send({ do: "rename", kind: "phase", name: one.name, to: event.target.value }) })),
       choice("Shape", ["", ...shapes], one.shape, (kind) => send({ do: "shape", phase: one.name, kind: kind || "none" })),
       number("stepcut", one.set.stepcut, (value) => send({ do: "phase", name: one.name, key: "stepcut", value })),
       node("button", { type: "button", onclick: () => send({ do: "remove", kind: "phase", name: one.name }) }, "Remove")));
     const added = node("input", { list: "structures", placeholder: "CdSe_wurtzite…", "aria-label": "Structure that comes with pdfkit" });
     const add = () => { if (added.value) send({ do: "open", files: [added.value.trim()] }); };
     added.onkeydown = (event) => { if (event.key === "Enter") add(); };
-    at("phases").replaceChildren(node("h2", {}, "Phases"), ...cards,
+    const hint = list.length ? null : node("p", { class: "note" }, "Drop a structure (.cif, .stru, .xyz), or add one that comes with pdfkit.");
+    at("phases").replaceChildren(...[node("h2", {}, "Phases"), hint].filter(Boolean), ...cards,
       node("div", { class: "add" }, added, node("button", { type: "button", onclick: add }, "Add structure")));
   });
 
@@ -89,11 +81,12 @@
     const body = list.toReversed().map((one) => node("tr", { "aria-current": one.number === view.fitted ? "true" : false },
       node("td", {}, node("input", { type: "checkbox", checked: chosen.has(one.number), "aria-label": `compare fit ${one.number}`,
         onchange: (event) => { if (event.target.checked) chosen.add(one.number); else chosen.delete(one.number); send({ do: "compare", fits: [...chosen] }); } })),
-      node("th", { scope: "row" }, `${one.number}${one.number === view.fitted ? " (shown)" : ""}`), node("td", {}, digits(one.rw)),
-      node("td", { title: one.why }, one.lnz == null ? "–" : `${one.lnz.toFixed(1)} ± ${(one.lnz_error ?? 0).toFixed(1)}`), node("td", {}, digits(one.reduced_chi2, 2)),
-      node("td", {}, String(one.free)), node("td", {}, one.phases.join(", ")), node("td", {}, `${one.seconds.toFixed(1)} s`),
-      node("td", {}, node("button", { type: "button", onclick: () => send({ do: "restore", fit: one.number }) }, "Restore"))));
-    const heads = ["Compare", "Fit", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time", ""];
+      node("th", { scope: "row" }, `${one.number}${one.number === view.fitted ? " (shown)" : ""}`),
+      node("td", {}, node("button", { type: "button", "aria-label": `Restore fit ${one.number}`, onclick: () => send({ do: "restore", fit: one.number }) }, "Restore")), node("td", {}, digits(one.rw)),
+      node("td", { title: one.why }, one.lnz != null ? `${one.lnz.toFixed(1)} ± ${(one.lnz_error ?? 0).toFixed(1)}` : one !== list.at(-1) || !one.why ? "–" :
+        node("button", { type: "button", title: one.why, onclick: () => send({ do: "weigh" }) }, "compute")), node("td", {}, digits(one.reduced_chi2, 2)),
+      node("td", {}, String(one.free)), node("td", {}, one.phases.join(", ")), node("td", {}, `${one.seconds.toFixed(1)} s`)));
+    const heads = ["Compare", "Fit", "", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time"];
     const table = node("table", {}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
     at("panel-history").replaceChildren(list.length ? table : node("p", { class: "note" }, "No fit was done yet: press Fit."), ...side(view.compared));
   }, (view) => [view.fitted, view.compared]);

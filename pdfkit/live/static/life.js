@@ -22,6 +22,14 @@
     if (before && before !== page) workbench.send({ do: "continue", page: before, copy: !left });
   }
 
+  workbench.changed("earlier", (list) => {
+    const choice = document.getElementById("earlier");
+    choice.replaceChildren(new Option("choose", ""), ...list.map((one) => new Option(`${one.when} ${one.title}`, one.id)));
+    choice.onchange = () => { if (choice.value) workbench.send({ do: "continue", page: choice.value, copy: true }); };
+    document.getElementById("earlier-pages").hidden = !list.length;
+  });
+  workbench.changed("trouble", (trouble) => { if (trouble) document.getElementById("message").textContent = trouble; });
+
   addEventListener("pagehide", () => set(LEFT, "yes"));
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 

@@ -14,7 +14,8 @@
     at("stop").hidden = !fits;
     at("fit").disabled = fits;
     const rw = busy?.rw ?? busy?.best;
-    at("progress").textContent = busy ? `${busy.what}: ${busy.evaluations} evaluations${rw == null ? "" : `, Rw ${rw.toFixed(4)}`}, ${busy.seconds.toFixed(0)} s` : "";
+    at("progress").textContent = !busy ? "" : busy.evaluations === 0 ? `${busy.what}…` :
+      `${busy.what}: ${busy.evaluations} evaluations${rw == null ? "" : `, Rw ${rw.toFixed(4)}`}, ${busy.seconds.toFixed(0)} s`;
   });
   on("rows", (rows, view) => {
     const empty = !rows.length && !(view.data ?? []).length && !view.candidates && !view.trend;

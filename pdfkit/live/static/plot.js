@@ -91,10 +91,11 @@
 
   function show(fresh) {
     const { r } = curves, what = r?.length ? `${r.length} ${r[0]} ${r.at(-1)} ${curves.measured[r.length >> 1]}` : "";
+    const before = parts.join("\n");
     parts = [...fresh].filter((name) => name.startsWith("part "));
     if (what !== known) { known = what; whole(); } else difference();
     draw(fresh.has("r") ? ["measured", "points", "calculated", "difference"] : ["calculated", "difference"]);
-    if (fresh.has("r")) keys();
+    if (parts.join("\n") !== before) keys();
     if (fresh.has("Q")) show_q();
   }
 

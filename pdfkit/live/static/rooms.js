@@ -2,7 +2,7 @@
 // Rooms beside the model: what a peak is, atoms (atoms.js), candidates of a ranking, trends of a series.
 (() => {
   const at = (id) => document.getElementById(id);
-  const { send, on } = workbench;
+  const { send, on, changed } = workbench;
   const tabs = [...document.querySelectorAll("#rooms [role=tab]")];
   const known = {};
 
@@ -51,7 +51,7 @@
   function ask(r) { choose(at("tab-peak")); send({ do: "peak", r }); }
   at("peak-ask").onclick = () => ask(at("peak-r").value);
   at("peak-r").onkeydown = (event) => { if (event.key === "Enter") ask(at("peak-r").value); };
-  on("peak", (peak) => {
+  changed("peak", (peak) => {
     if (!peak) { at("peak-words").textContent = ""; at("peak-table").replaceChildren(); return; }
     if (document.activeElement !== at("peak-r")) at("peak-r").value = peak.r.toFixed(2);
     const largest = peak.pairs.reduce((best, one) => (one.share > (best?.share ?? 0) ? one : best), null);
@@ -68,7 +68,7 @@
   listen();
 
   // --- Candidates
-  on("candidates", (found) => {
+  changed("candidates", (found) => {
     document.querySelector("#room-candidates .empty").hidden = Boolean(found);
     const make = (tr, row) => {
       if (row.listed) tr.className = "listed";
@@ -143,7 +143,7 @@
       select.replaceChildren(...texts.map(([value, text]) => new Option(text, value)));
     if (chosen !== undefined) select.value = chosen;
   }
-  on("trend", (trend, view) => {
+  changed("trend", (trend, view) => {
     document.querySelector("#room-series .empty").hidden = Boolean(trend);
     at("series-controls").hidden = !trend;
     if (trend) {

@@ -4,7 +4,7 @@
 // parts of the page say with workbench.on(key, render) what they show, and are called when a frame has that key.
 const workbench = (() => {
   let wire = null, sent = 0, done = 0;
-  const line = [], shows = new Map(), curves = {};
+  const line = [], shows = new Map(), curves = {}, whole = {}, last = new Map();
 
   function send(action) {
     const last = line.at(-1);
@@ -42,7 +42,21 @@ const workbench = (() => {
     next();
     const fresh = new Set(view.arrays.map(([name]) => name));
     if (fresh.size) view.curves = fresh;
-    for (const [key, renders] of shows) if (key in view) for (const render of renders) render(view[key], view);
+    Object.assign(whole, view);
+    const all = "rows" in view; // what is large comes only when it is new, but stands beside what is not
+    for (const [key, renders] of shows) {
+      if (key in view || (all && key !== "curves" && key in whole)) for (const render of renders) render(whole[key], whole);
+    }
+  }
+
+  // What is the same as before is not built anew, or the focus in it would be lost.
+  function changed(key, render, beside = () => null) {
+    on(key, (value, view) => {
+      const now = JSON.stringify([value, beside(view)]);
+      if (last.get(render) === now) return;
+      last.set(render, now);
+      render(value, view);
+    });
   }
 
   function begin(ready) {
@@ -55,6 +69,6 @@ const workbench = (() => {
     document.body.dataset.ready = "yes";
   }
 
-  return { send, on, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 };
+  return { send, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 };
 })();
 window.workbench = workbench;
