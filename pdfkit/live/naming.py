@@ -74,8 +74,11 @@ class Renaming:
     def _ties(self, ties: Mapping[str, Any]) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for name, expression in ties.items():
-            text = self.expression(str(expression), self._found(name)[:1])
-            if text is not None:
+            found = self._found(name)
+            texts = {one: self.expression(str(expression), [one]) for one in found or [name]}
+            if len(set(texts.values())) > 1:  # an ending that follows another, each name its own: Uiso of each element
+                out |= {new: text for one, text in texts.items() if text is not None and (new := self.names.get(one))}
+            elif (text := next(iter(texts.values()))) is not None:
                 out |= dict.fromkeys(self.pattern(name), text if isinstance(expression, str) else expression)
         return out
 

@@ -44,7 +44,7 @@ def _figure(name: str, x: str, y: str, x_range: str, y_range: str) -> Any:
     drawn = figure(
         name=name,
         sizing_mode="stretch_both",
-        min_height=200,
+        min_height=120,
         min_border_right=16,
         x_range=Range1d(0.0, 30.0, name=x_range, syncable=False),
         y_range=Range1d(-1.0, 1.0, name=y_range, syncable=False),

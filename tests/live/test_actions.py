@@ -6,6 +6,7 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pdfkit.live.session import Session
@@ -261,3 +262,13 @@ def _some(session: Session, rng: random.Random) -> dict[str, Any]:
             {"do": "undo"},
         ]
     )
+
+
+def test_a_renamed_phase_keeps_each_tie_of_an_ending(two: Session) -> None:
+    two.do({"do": "value", "name": "wz.S.Uiso", "value": 0.02})
+    before = two.curves().calculated
+    two.do({"do": "rename", "kind": "phase", "name": "wz", "to": "other"})
+    params = two.prepared.at(two.state.values)
+    assert (params["zb.Cd.Uiso"].expr, params["zb.S.Uiso"].expr) == ("other.Cd.Uiso", "other.S.Uiso")
+    assert params["zb.S.Uiso"].value == 0.02
+    np.testing.assert_array_equal(two.curves().calculated, before)

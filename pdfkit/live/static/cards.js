@@ -3,7 +3,6 @@
 (() => {
   const { send, changed: on } = workbench;
   const at = (id) => document.getElementById(id);
-  let shapes = [];
   const open = new Set();
 
   function node(kind, attributes = {}, ...children) {
@@ -53,10 +52,9 @@
     at("chosen").parentElement.hidden = !several;
   }, (view) => [view.beam, view.chosen]);
 
-  let structures = [];
-
-  on("phases", (list) => {
-    const cards = list.map((one) => card(`phase ${one.name}`, `${one.name}: ${one.heading}`,
+  on("phases", (list, view) => {
+    const shapes = view.shapes ?? [];
+    const cards = list.map((one) => card(`phase ${one.name}`, one.heading.startsWith(one.name) ? one.heading : `${one.name}: ${one.heading}`,
       node("label", {}, "Name ", node("input", { value: one.name, size: 12, onchange: (event) => send({ do: "rename", kind: "phase", name: one.name, to: event.target.value }) })),
       choice("Shape", ["", ...shapes], one.shape, (kind) => send({ do: "shape", phase: one.name, kind: kind || "none" })),
       number("stepcut", one.set.stepcut, (value) => send({ do: "phase", name: one.name, key: "stepcut", value })),
@@ -67,11 +65,11 @@
     const hint = list.length ? null : node("p", { class: "note" }, "Drop a structure (.cif, .stru, .xyz), or add one that comes with pdfkit.");
     at("phases").replaceChildren(...[node("h2", {}, "Phases"), hint].filter(Boolean), ...cards,
       node("div", { class: "add" }, added, node("button", { type: "button", onclick: add }, "Add structure")));
-  });
+  }, (view) => view.shapes);
 
-  on("structures", (names, view) => {
-    structures = names; shapes = view.shapes;
-    document.body.append(node("datalist", { id: "structures" }, ...structures.map((value) => node("option", { value }))));
+  on("structures", (names) => {
+    document.getElementById("structures")?.remove();
+    document.body.append(node("datalist", { id: "structures" }, ...names.map((value) => node("option", { value }))));
   });
 
   const digits = (value, n = 4) => value == null ? "–" : Number(value).toFixed(n);

@@ -8,6 +8,8 @@
 
   const short = (value, digits = 6) => value == null ? "" : String(+Number(value).toPrecision(digits));
 
+  const brief = (value, digits) => value && Math.abs(value) < 1e-3 ? Number(value).toExponential(digits - 1).replace(/\.?0*e/, "e") : short(value, digits);
+
   function row(one) {
     const tr = document.createElement("tr");
     tr.innerHTML = `<th scope="row"><span></span> <span class="unit"></span></th>
@@ -67,9 +69,9 @@
     free.disabled = tied || !one.refinable;
     min.disabled = max.disabled = tied;
     min.value = short(one.limited ? one.min : null); max.value = short(one.limited ? one.max : null);
-    min.placeholder = short(one.min, 3); max.placeholder = short(one.max, 3);
+    min.placeholder = brief(one.min, 3); max.placeholder = brief(one.max, 3);
     tie.value = one.tie;
-    parts.error.textContent = one.error == null ? "" : `±${Number(one.error.toPrecision(2))}`;
+    parts.error.textContent = one.error == null ? "" : `±${brief(one.error, 2)}`;
   }
 
   function show(list) {

@@ -49,11 +49,12 @@ const workbench = (() => {
     }
   }
 
-  // What is the same as before is not built anew, or the focus in it would be lost.
+  // What is the same as before is not built anew, or the focus in it would be lost; but with a message all is, as what
+  // was typed is not what holds.
   function changed(key, render, beside = () => null) {
     on(key, (value, view) => {
       const now = JSON.stringify([value, beside(view)]);
-      if (last.get(render) === now) return;
+      if (last.get(render) === now && !view.message) return;
       last.set(render, now);
       render(value, view);
     });
