@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from live.conftest import write_two
+
+import pdfkit as pk
 
 play = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
@@ -20,31 +23,54 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: CHRO
 SLIDER = "input[type=range][aria-label='wz.a']"
 VALUE = "input[aria-label='wz.a, value']"
 
+# What stands in letters too small, or too pale for its ground (4.5 is asked for).
+CONTRAST = """() => {
+    const parts = (text) => text.match(/[\\d.]+/g).map(Number);
+    const part = (x) => x / 255 <= 0.03928 ? x / 255 / 12.92 : ((x / 255 + 0.055) / 1.055) ** 2.4;
+    const light = ([r, g, b]) => 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
+    const ground = (one) => { for (; one; one = one.parentElement) {
+        const found = parts(getComputedStyle(one).backgroundColor);
+        if (found.length === 3 || found[3] === 1) return found; } return [255, 255, 255]; };
+    const written = (one) => [...one.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    return [...document.querySelectorAll('header *, main *, #message')]
+        .filter((one) => one.offsetParent && !one.closest('.bk-Figure') && !one.disabled && written(one))
+        .filter((one) => { const style = getComputedStyle(one), pair = [light(parts(style.color)), light(ground(one))];
+            return (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05) < 4.5 || parseFloat(style.fontSize) < 13; })
+        .map((one) => one.outerHTML.slice(0, 100));
+}"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recipe of two phases and its data, a ranking, and a series of three scans."""
     made = tmp_path_factory.mktemp("page")
     write_two(made)
     (made / "bad.gr").write_text("this is no data\n")
+    clusters = [pk.build.tetrahedron("CdSe_zincblende", n) for n in (3, 4)]
+    truth = pk.Cluster(clusters[1], "c", Uiso={"Cd": 0.03, "Se": 0.02}, delta2=4)
+    data = pk.Model(truth, pk.Instrument(probe="X", qmin=0.8, qmax=16))(np.arange(1.8, 14, 0.05))
+    pk.screen(clusters, data).save(made / "ranking.h5")
+    series(made / "scans", 3.52, 3.525, 3.53)
     return made
 
 
-def served(folder: Path, *files: str) -> Iterator[str]:
-    command = [sys.executable, "-m", "pdfkit", "live", "--no-browser", *files]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout is not None
-        yield re.findall(r"http\S+", process.stdout.readline())[0]
-        process.terminate()
+def series(folder: Path, *cells: float) -> Path:
+    """Fit a series of simulated nickel; return its file."""
+    model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    scans = [model.with_values({"ni.a": a})(np.arange(1.5, 10, 0.02)) for a in cells]
+    pk.fit_series(model, scans, free=["scale", "a"], out=folder, curves=True)
+    return folder / "series.h5"
 
 
 @pytest.fixture(scope="module")
 def address(folder: Path) -> Iterator[str]:
-    yield from served(folder, "two.toml")
-
-
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from served(tmp_path_factory.mktemp("bare"))
+    """The address of a workbench with nothing open."""
+    command = [sys.executable, "-m", "pdfkit", "live", "--no-browser"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(pk.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield next(match[0] for line in process.stdout if (match := re.search(r"http://\S+", line)))
+        process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +82,33 @@ def browser() -> Iterator[Any]:
         running.close()
 
 
-def opened(browser: Any, address: str, width: int = 1280, height: int = 800, zoom: float = 1.0) -> Any:
-    """Open a page; at a zoom a window of the same size holds fewer pixels of the page."""
-    size = {"width": round(width / zoom), "height": round(height / zoom)}
-    page = browser.new_context(viewport=size, device_scale_factor=zoom).new_page()
+def opened(browser: Any, address: str, *files: str, size: tuple[int, int] = (1280, 800), zoom: float = 1.0) -> Any:
+    """Open a page with files; at a zoom a window of the same size holds fewer pixels of the page."""
+    view = {"width": round(size[0] / zoom), "height": round(size[1] / zoom)}
+    page = browser.new_context(viewport=view, device_scale_factor=zoom).new_page()
     page.wrong = []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.goto(address)
     page.wait_for_selector("body[data-ready=yes][data-page]")
+    if files:
+        page.evaluate("files => workbench.send({do: 'open', files})", list(files))
+        page.wait_for_selector("body[data-empty=no]")
+        settled(page)
     return page
 
 
 @pytest.fixture
 def two(browser: Any, address: str) -> Iterator[Any]:
-    page = opened(browser, address)
-    page.wait_for_selector(SLIDER)
+    page = opened(browser, address, "two.toml")
+    yield page
+    assert page.wrong == []
+    page.context.close()
+
+
+@pytest.fixture(scope="module")
+def rooms(browser: Any, address: str) -> Iterator[Any]:
+    """A page of a simulated zinc blende, for the rooms beside a model."""
+    page = opened(browser, address, "CdS_zincblende")
     yield page
     assert page.wrong == []
     page.context.close()
@@ -179,7 +217,7 @@ def test_the_script_is_shown(two: Any) -> None:
 
 
 def test_two_tabs_do_not_disturb_each_other(two: Any, browser: Any, address: str) -> None:
-    other = opened(browser, address)
+    other = opened(browser, address, "two.toml")
     before = value(other)
     drag(two, 30)
     assert value(other) == before != value(two)
@@ -213,8 +251,7 @@ def test_controls_have_names(two: Any) -> None:
 
 @pytest.mark.parametrize(("width", "height", "zoom"), [(1280, 800, 1.0), (1920, 1080, 1.0), (1280, 800, 1.25)])
 def test_nothing_is_cut_off(browser: Any, address: str, width: int, height: int, zoom: float) -> None:
-    page = opened(browser, address, width, height, zoom)
-    page.wait_for_selector(SLIDER)
+    page = opened(browser, address, "two.toml", size=(width, height), zoom=zoom)
     cut = page.evaluate("""[...document.querySelectorAll('header button, select, #looks label, #tabs button, th')]
         .filter(one => !one.hidden && one.offsetParent)
         .filter(one => one.getBoundingClientRect().right > innerWidth + 1
@@ -228,8 +265,8 @@ def test_nothing_is_cut_off(browser: Any, address: str, width: int, height: int,
     page.context.close()
 
 
-def test_an_empty_page_opens_the_example(browser: Any, bare: str) -> None:
-    page = opened(browser, bare)
+def test_an_empty_page_opens_the_example(browser: Any, address: str) -> None:
+    page = opened(browser, address)
     assert page.is_visible("#empty")
     page.click("#example")
     page.wait_for_selector("#parameters tbody tr", timeout=60_000)
@@ -237,3 +274,147 @@ def test_an_empty_page_opens_the_example(browser: Any, bare: str) -> None:
     assert page.inner_text("#message") == ""
     assert page.inner_text("#rw").startswith("Rw 0.")
     page.context.close()
+
+
+DROP = """([name, text]) => {
+    const carried = new DataTransfer();
+    carried.items.add(new File([text], name));
+    const target = document.elementFromPoint(innerWidth / 3, innerHeight / 2);
+    const about = {dataTransfer: carried, bubbles: true, cancelable: true};
+    const fire = (kind) => target.dispatchEvent(new DragEvent(kind, about));
+    fire('dragenter'); fire('dragover');
+    const shown = document.body.dataset.drop;
+    fire('drop');
+    return [shown, document.body.dataset.drop];
+}"""
+
+
+def test_a_file_is_dropped_on_an_empty_page(browser: Any, address: str, folder: Path) -> None:
+    page = opened(browser, address)
+    assert page.evaluate(DROP, ["bad.gr", "no data\n"]) == ["yes", None]
+    until(page, "document.getElementById('message').textContent.startsWith('bad.gr')")  # no path of ours
+    assert page.evaluate(DROP, ["cds.gr", (folder / "cds.gr").read_text()]) == ["yes", None]
+    until(page, "document.body.dataset.empty === 'no'")
+    assert "cds.gr: 975 points" in page.inner_text("#data")
+    assert "Drop a structure" in page.inner_text("#phases")
+    assert page.wrong == []
+    page.context.close()
+
+
+def test_an_edge_of_the_range_is_dragged(two: Any) -> None:
+    box = two.locator("#picture canvas").first.bounding_box()
+    scale = "r => Bokeh.index.roots.find(one => one.model.name === 'plot').frame.x_scale.compute(r)"
+    begin, end = (box["x"] + two.evaluate(scale, r) for r in (15, 12))
+    two.mouse.move(begin, box["y"] + 0.4 * box["height"])
+    two.mouse.down()
+    two.mouse.move((begin + end) / 2, box["y"] + 0.4 * box["height"])
+    two.mouse.move(end, box["y"] + 0.4 * box["height"])
+    two.mouse.up()
+    until(two, "Number(document.getElementById('rmax').value) < 13")
+    settled(two)
+    assert float(two.input_value("#rmax")) == pytest.approx(12, abs=0.1)
+    assert float(two.input_value("#rmin")) == 1.8
+    two.click("#undo")
+    until(two, "document.getElementById('rmax').value === '15'")
+
+
+def test_what_is_refused_is_not_left_standing(two: Any) -> None:
+    two.click("#data summary")
+    two.locator("#data").get_by_label("qdamp").fill("9")
+    two.keyboard.press("Enter")
+    until(two, "document.getElementById('message').textContent.includes('qdamp')")
+    assert float(two.locator("#data").get_by_label("qdamp").input_value()) == pytest.approx(0.03)
+    two.click("#phases summary >> nth=0")
+    assert two.locator("#phases").get_by_label("Shape").first.locator("option").count() > 4
+
+
+def test_text_can_be_read_and_printed(two: Any) -> None:
+    assert two.evaluate(CONTRAST) == []
+    two.emulate_media(media="print", reduced_motion="reduce")
+    assert two.is_hidden("#fit")
+    assert two.is_hidden("#looks")
+    assert two.locator("#picture").bounding_box()["height"] > 350
+    last = two.locator("#parameters tr").last.bounding_box()
+    assert last["y"] + last["height"] > 800  # nothing is in a box that scrolls
+    assert two.evaluate("getComputedStyle(document.querySelector('#fit')).transitionProperty") == "none"
+
+
+# --- rooms beside the model -------------------------------------------------------------------------------------------
+
+
+def test_a_click_on_a_peak_says_what_it_is(rooms: Any) -> None:
+    box = rooms.locator("#picture canvas").first.bounding_box()
+    rooms.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    rooms.wait_for_selector("#room-peak table")
+    assert "pairs from" in rooms.inner_text("#peak-words")
+    rooms.fill("#peak-r", "2.5")
+    rooms.press("#peak-r", "Enter")
+    play.expect(rooms.locator("#peak-words")).to_contain_text("2.525")
+    assert "4 S around each Cd, 4 Cd around each S" in rooms.inner_text("#peak-words")
+    assert rooms.locator("#room-peak thead th[scope=col]").count() == 11
+
+
+def test_atoms_are_drawn_and_turned_by_keys(rooms: Any) -> None:
+    rooms.focus("#tab-peak")
+    rooms.keyboard.press("ArrowRight")
+    play.expect(rooms.locator("#atoms-words")).to_contain_text("4 Cd and 4 S")
+    assert rooms.get_attribute("#atoms-picture", "aria-label") == rooms.inner_text("#atoms-words")
+    picture = "document.querySelector('#atoms-picture').toDataURL()"
+    rooms.wait_for_timeout(200)
+    before = rooms.evaluate(picture)
+    rooms.focus("#atoms-picture")
+    for _ in range(4):
+        rooms.keyboard.press("ArrowLeft")
+    rooms.wait_for_timeout(200)
+    assert rooms.evaluate(picture) != before
+    assert rooms.locator("#atoms-legend span").all_inner_texts() == ["Cd", "S"]
+
+
+def test_a_candidate_takes_the_place_of_the_model_until_it_is_asked_for(rooms: Any) -> None:
+    rooms.evaluate("workbench.send({do: 'open', files: ['ranking.h5']})")
+    rooms.wait_for_selector("#candidates-table tbody tr >> nth=1")
+    assert rooms.get_attribute("#tab-candidates", "aria-selected") == "true"
+    rooms.click("#candidates-table tbody button >> nth=1")
+    rooms.wait_for_selector("#candidates-table tr.chosen")
+    assert "Cd10Se4" in rooms.inner_text("#shown-name")
+    assert rooms.inner_text("#candidates-table tr.chosen").split()[2] == "Cd10Se4"
+    rooms.click("#show-model")
+    rooms.wait_for_selector("#shown-beside", state="hidden")
+
+
+def test_a_scan_is_chosen_on_its_trend_or_from_the_list(rooms: Any) -> None:
+    rooms.evaluate("workbench.send({do: 'open', files: ['scans/series.h5']})")
+    rooms.wait_for_selector("#trend-picture circle")
+    rooms.select_option("#trend-name", "ni.a")
+    play.expect(rooms.locator("#trend-words")).to_contain_text("ni.a of 3 scans")
+    assert rooms.get_attribute("#trend-picture", "aria-label") == rooms.inner_text("#trend-words")
+    rooms.locator("#trend-picture circle").nth(1).click()
+    rooms.wait_for_selector("#trend-picture circle.chosen")
+    first = rooms.inner_text("#shown-name")
+    rooms.select_option("#trend-scan", index=3)
+    play.expect(rooms.locator("#shown-name")).not_to_have_text(first)
+    rooms.click("#show-model")
+
+
+def test_a_series_that_grows_is_drawn_anew_while_it_is_watched(rooms: Any, folder: Path) -> None:
+    series(folder / "more", 3.52, 3.525, 3.53, 3.535).replace(folder / "scans" / "series.h5")
+    play.expect(rooms.locator("#trend-picture circle")).to_have_count(4, timeout=15_000)
+    assert rooms.inner_text("#message") == ""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (1024, 640)])  # the last is 1280 at 125 %
+def test_rooms_are_not_cut_off(rooms: Any, size: tuple[int, int]) -> None:
+    rooms.set_viewport_size({"width": size[0], "height": size[1]})
+    for name in ("peak", "atoms", "candidates", "series"):
+        if rooms.get_attribute(f"#tab-{name}", "aria-selected") != "true":
+            rooms.click(f"#tab-{name}")
+        settled(rooms)
+        box = rooms.locator(f"#room-{name}").bounding_box()
+        assert box["height"] > 50
+        assert box["y"] + box["height"] <= size[1] + 0.5
+        looks, plot = rooms.locator("#looks").bounding_box(), rooms.locator("#picture").bounding_box()
+        assert plot["height"] > 100
+        assert looks["y"] + looks["height"] <= rooms.locator("#rooms").bounding_box()["y"] + 1, name
+        assert rooms.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    labelled = "[...document.querySelectorAll('#rooms input, #rooms select')].every(one => one.labels.length === 1)"
+    assert rooms.evaluate(labelled)
