@@ -144,12 +144,13 @@ class Prepared:
         }
 
     def evaluator(self, name: str) -> Evaluator:
-        """Return what computes the model of a data set."""
+        """Return what computes the model of a data set, followed as far as the parameters of now ask for."""
         found = self.built.evaluators
         if name not in found:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found[name] = self.models[name].evaluator(self.grids[name], self.begins.get(name))
+        found[name] = found[name].near(self.vector(name), exactly=False)
         return found[name]
 
     def vector(self, name: str) -> Array:

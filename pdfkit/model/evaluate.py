@@ -125,6 +125,7 @@ class Evaluator:
         """
         if not self._terminated:
             return self
+        self._refuse_senseless(values)
         told, (qdamp, qtail) = self.instrument, (float(values[QDAMP]), float(values[QTAIL]))
         told = told if (qdamp, qtail) == (told.qdamp, told.qtail) else replace(told, qdamp=qdamp, qtail=qtail)
         if self._reaches(values, told, exactly):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from live.conftest import write_two
 
+from pdfkit.live.opening import opened
 from pdfkit.live.session import Session
 from pdfkit.live.state import State
 
@@ -29,6 +32,18 @@ def test_value_moves_curve_and_follower(two: Session) -> None:
     done(two, do="value", name="wz.spdiameter", value="25.5")
     assert row(two, "zb.spdiameter")["value"] == 25.5
     assert abs(two.curves().calculated - before).max() > 1e-3
+
+
+def test_curves_of_particles_that_grew_are_those_of_a_model_made_for_them(tmp_path: Path) -> None:
+    """What is beyond the last r was left out while particles were smaller: 1e-3 of max|G|."""
+    recipe = write_two(tmp_path)
+    recipe.write_text(recipe.read_text().replace("spdiameter = 30", "spdiameter = 12").replace("0.01", "0.003"))
+    small = Session(tmp_path, opened([str(recipe)], tmp_path))
+    assert small.curves().calculated is not None
+    done(small, do="value", name="wz.spdiameter", value=90.0)
+    found = small.curves()
+    expected = small.prepared.model("", small.state.values)(found.r).G
+    assert abs(found.calculated - expected).max() < 1e-5 * abs(expected).max()
 
 
 def test_a_drag_is_one_step(two: Session) -> None:
