@@ -26,8 +26,8 @@ def live(
         list[str] | None,
         typer.Argument(
             metavar="[FILE]...",
-            help="Data and structures (files, or names from `pdfkit structures`), a recipe (.toml), or a saved fit "
-            "(.h5). None: an empty page.",
+            help="Data and structures (files, or names from `pdfkit structures`), a recipe (.toml), a project of "
+            "PDFgui (.ddp3), or a saved fit, ranking or series (.h5). None: an empty page.",
             autocompletion=o.structure_names,
         ),
     ] = None,
