@@ -12,7 +12,7 @@ import typer
 
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, progress, with_picture
-from pdfkit.errors import PdfkitError, nearest
+from pdfkit.errors import PdfkitError, nearest, remark
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array
@@ -257,6 +257,8 @@ def build(
         if sizes:
             raise PdfkitError("candidates take no sizes: their formula says how large they are")
         return build_candidates(source, out, cap, families=family or None, limit=limit, seed=seed)
+    if family or limit is not None:
+        raise PdfkitError(f"--family and --limit are of candidates, and a {shape} is one particle: leave them out")
     options = {"centre": centre, "trim": trim, "axis": axis, "shell": shell}
     if shape == CLUSTER:
         if sizes or any(value is not None for value in options.values()):
@@ -359,12 +361,20 @@ def cap_cluster(source: str, ligand: str | None, out: AnyPath | None = None, see
     """
     from pdfkit.io._atomic import check_target
     from pdfkit.io.xyz import write_xyz
-    from pdfkit.phases.files import known_structure
+    from pdfkit.phases.files import kind_of, known_structure
 
     if ligand is None:
         raise PdfkitError(f"{source} is built already: name the ligands that it is to wear, such as --cap acetate")
     path = known_structure(source)
-    particle = _with_ligands(_finite_particle(path), ligand, seed)
+    if kind_of(path) == "crystal":
+        raise PdfkitError(
+            f"{source} is a crystal without end, and ligands sit on a cluster: build one of it, such as pdfkit build "
+            f"sphere {source} 20 --cap {ligand}"
+        )
+    given = _finite_particle(path)
+    if len(given.core) < len(given):
+        remark(f"{source} wears ligands already: they are taken off, and {given.core.formula} gets {ligand}")
+    particle = _with_ligands(given, ligand, seed)
     target = Path(f"{particle.name}.xyz" if out is None else out)
     check_target(target, [path])
     return _built([write_xyz(target, particle)], [_row(particle)])

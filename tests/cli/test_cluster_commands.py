@@ -207,10 +207,15 @@ def test_build_cluster_caps_a_file_of_ones_own(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     particle = pk.Particle.from_file(tmp_path / "capped.xyz")
     assert (particle.core.formula, particle.meta["ligand"]) == ("Cd10Se4", "Cl")
+    assert "wears ligands" not in done.stderr
+    # A remark, which is an error where warnings are.
+    said = fails("build", "cluster", "capped.xyz", "--cap", "formate", "-o", "other.xyz", folder=tmp_path)
+    assert "capped.xyz wears ligands already: they are taken off, and Cd10Se4 gets formate" in said
     for arguments, words in (
         (["mine.xyz"], "such as --cap acetate"),
         (["mine.xyz", "30", "--cap", "Cl"], "takes no sizes"),
-        (["CdSe_zincblende", "--cap", "Cl"], "is a crystal without end"),
+        (["CdSe_zincblende", "--cap", "Cl"], "is a crystal without end, and ligands sit on a cluster"),
+        (["mine.xyz", "--cap", "Cl", "--limit", "3"], "--family and --limit are of candidates"),
     ):
         wrong = run("build", "cluster", *arguments, folder=tmp_path)
         assert wrong.returncode == 2
