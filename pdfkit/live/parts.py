@@ -30,6 +30,10 @@ EXPORTS: Mapping[str, str] = {
 """What can be saved, in words."""
 
 
+MOST = 8
+"""Curves of shares that are drawn: where there are more, the smallest are one, so that all add up to the model."""
+
+
 def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
     """Return the shares of G of a data set's model that add up to it, by "phases" or "pairs"; {} for anything else."""
     if by not in ("phases", "pairs") or name not in ready.models:
@@ -38,7 +42,11 @@ def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
     for (phase, pair), G in ready.evaluator(name).parts(ready.vector(name)).items():
         label = phase if by == "phases" else "–".join(pair)
         found[label] = found.get(label, 0.0) + G
-    return found
+    if len(found) <= MOST:
+        return found
+    large = sorted(found, key=lambda label: -float(found[label] @ found[label]))[: MOST - 1]
+    rest = sum(G for label, G in found.items() if label not in large)
+    return {**{label: G for label, G in found.items() if label in large}, "the rest": rest}
 
 
 def of_q(ready: Prepared, curves: Curves) -> dict[str, Array]:

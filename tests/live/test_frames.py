@@ -1,13 +1,16 @@
 """Frames: what goes to the page comes apart as it was put together."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from bokeh.document import Document
 
 from pdfkit.live.frames import frame, unpacked
+from pdfkit.live.opening import opened
 from pdfkit.live.page import Page
+from pdfkit.live.parts import shares
 from pdfkit.live.session import Session
 
 
@@ -44,3 +47,13 @@ def test_a_value_that_was_set_sends_neither_points_nor_history(two: Session) -> 
     assert next(row for row in then["rows"] if row["name"] == "wz.a")["value"] == 4.13
     page.wire.action = json.dumps({"do": "range", "rmax": 10, "n": 2})
     assert unpacked(page.wire.sent[1])[0]["range"] == pytest.approx([1.8, 10])
+
+
+def test_shares_of_many_pairs_still_add_up(tmp_path: Path) -> None:
+    files = ["CdS_wurtzite", "CdSe_wurtzite", "Ni", "TiO2_anatase"]
+    session = Session(tmp_path, opened(files, tmp_path))
+    calculated = session.curves().calculated
+    found = shares(session.prepared, "", "pairs")
+    assert len(found) == 8
+    assert list(found)[-1] == "the rest"
+    np.testing.assert_allclose(sum(found.values()), calculated, atol=1e-9)
