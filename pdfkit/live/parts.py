@@ -45,7 +45,7 @@ def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
     if len(found) <= MOST:
         return found
     large = sorted(found, key=lambda label: -float(found[label] @ found[label]))[: MOST - 1]
-    rest = sum(G for label, G in found.items() if label not in large)
+    rest = np.sum([G for label, G in found.items() if label not in large], axis=0)
     return {**{label: G for label, G in found.items() if label in large}, "the rest": rest}
 
 

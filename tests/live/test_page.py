@@ -297,6 +297,9 @@ def test_a_file_is_dropped_on_an_empty_page(browser: Any, address: str, folder: 
     until(page, "document.body.dataset.empty === 'no'")
     assert "cds.gr: 975 points" in page.inner_text("#data")
     assert "Drop a structure" in page.inner_text("#phases")
+    page.evaluate("workbench.send({do: 'open', files: ['CdS_wurtzite']})")
+    until(page, "workbench.idle() && workbench.curves.calculated.length > 0")
+    assert page.evaluate("Math.max(...workbench.curves.difference) < Math.min(...workbench.curves.measured)")
     assert page.wrong == []
     page.context.close()
 

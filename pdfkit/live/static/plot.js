@@ -5,7 +5,7 @@
   const { on, curves, send } = workbench;
   const at = (id) => document.getElementById(id);
   const PARTS = ["#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666", "#0072B2", "#B8860B", "#8B4513"];
-  let doc, pending = false, offset = 0, known = "", parts = [];
+  let doc, pending = false, offset = 0, known = "", parts = [], below = false;
 
   // Returns the first index whose r is not below a value.
   function first(r, value) {
@@ -93,7 +93,9 @@
     const { r } = curves, what = r?.length ? `${r.length} ${r[0]} ${r.at(-1)} ${curves.measured[r.length >> 1]}` : "";
     const before = parts.join("\n");
     parts = [...fresh].filter((name) => name.startsWith("part "));
-    if (what !== known) { known = what; whole(); } else difference();
+    const compared = Boolean(curves.calculated?.length);
+    if (what !== known) { known = what; whole(); } else if (compared !== below) upright(); else difference();
+    below = compared;
     draw(fresh.has("r") ? ["measured", "points", "calculated", "difference"] : ["calculated", "difference"]);
     if (parts.join("\n") !== before) keys();
     if (fresh.has("Q")) show_q();
