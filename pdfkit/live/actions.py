@@ -23,6 +23,7 @@ is a PdfkitError with the sentence that the terminal would print.
 
 from __future__ import annotations
 
+import keyword
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -334,8 +335,8 @@ def _rename(state: State, action: Action, ready: Prepared) -> State:
     index = _at(state, kind, name)
     entries = _entries(state, kind)
     old = str(entries[index].get("name", ""))
-    if not to.isidentifier():
-        raise PdfkitError(f"{kind} name {to!r} cannot be used: write letters, digits (not first) and _")
+    if not to.isidentifier() or keyword.iskeyword(to):
+        raise PdfkitError(f"{kind} name {to[:40]!r} cannot be used: write letters, digits (not first) and _")
     taken = {str(one.get("name", "")) for which in ("phase", "data", "pattern") for one in _entries(state, which)}
     if to != old and to in taken:
         raise PdfkitError(f"name {to!r} is used twice: give each its own")
@@ -395,6 +396,8 @@ def _beam(state: State, action: Action, ready: Prepared) -> State:
     if key not in known:
         raise PdfkitError(f"{key!r} is not known of a model without data: choose one of {', '.join(known)}")
     value = _plain(action.get("value"))
+    if key != "qmax" and isinstance(value, float) and not math.isfinite(value):
+        raise PdfkitError(f"{key} = {value} is not finite: give a number")
     if key == "rmax" and (isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= 200):
         raise PdfkitError(f"rmax = {value} of a model without data: give a number from 1 to 200 Å")
     values = {name: one for name, one in state.values.items() if name != key}

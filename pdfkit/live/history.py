@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pdfkit.fitting.comparison import Comparison
     from pdfkit.results.result import FitResult
 
-__all__ = ["MOST", "Entry", "comparable", "compared"]
+__all__ = ["MOST", "Entry", "comparable", "compared", "of_one_group", "with_evidence"]
 
 MOST = 40
 """Fits that a page keeps: of more, the oldest go."""
@@ -43,7 +43,8 @@ class Entry:
             "number": self.number,
             "title": str(self.state.tables.get("title", "")),
             "rw": one.rw,
-            "reduced_chi2": _finite(one.reduced_chi2),
+            # Without errors of the data the misfit has no yardstick: χ² is no more than Rw in other units.
+            "reduced_chi2": _finite(one.reduced_chi2) if one.errors_from in ("dG", "cov") else None,
             "lnz": None if self.lnz is None else self.lnz[0],
             "lnz_error": None if self.lnz is None else self.lnz[1],
             "group": list(self.group),
@@ -72,6 +73,8 @@ class Entry:
     @property
     def weighted(self) -> str:
         """What to say where the Rw of the fit is not that of the curves, which counts all points alike; or ""."""
+        if self.result.problem.settings.grid != "data":
+            return f"Rw of fit {self.number} is {self.result.rw:.4f} on PDFgui's Nyquist grid, not on all points"
         sets = self.result.datasets
         plain = math.sqrt(
             sum(float((one.difference**2).sum()) for one in sets) / sum(float((one.data.G**2).sum()) for one in sets)
@@ -135,6 +138,25 @@ def with_evidence(entries: Sequence[Entry], found: Comparison) -> list[Entry]:
     return [replace(one, lnz=known[one.number], group=group, why="") if one.number in known else one for one in entries]
 
 
+def of_one_group(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return the entries as plain values; ln Z only of those that were weighed with the last one that was.
+
+    Those of other data, ranges or weights have another measure: numbers beside each other would be compared.
+    """
+    last = next((one.group for one in reversed(entries) if one.lnz is not None), ())
+    other = "other data, range or weights than of the fits whose ln Z is shown"
+    away = {"lnz": None, "lnz_error": None, "why": other}
+    return [one.view() | (away if one.lnz is not None and one.group != last else {}) for one in entries]
+
+
+def _quality(entries: Sequence[Entry], delta: Sequence[float | None]) -> list[list[str]]:
+    """Return rows of Rw and, where they are known, of how far each ln Z is below the best."""
+    found = [["Rw", *(f"{one.result.rw:.4f}" for one in entries)]]
+    if None not in delta:
+        found.append(["ln Z below the best", *(f"{value:.1f}" for value in delta if value is not None)])
+    return [[*row, *[""] * (len(entries) == 2)] for row in found]
+
+
 def compared(entries: Sequence[Entry]) -> dict[str, Any]:
     """Return fits side by side: numbers of each, parameters with errors in rows, Δ ln Z or why there is none."""
     from pdfkit.fitting.comparison import INDISTINGUISHABLE, side_by_side
@@ -153,7 +175,7 @@ def compared(entries: Sequence[Entry]) -> dict[str, Any]:
     return {
         "fits": [one.number for one in entries],
         "head": list(head),
-        "rows": [list(row) for row in rows],
+        "rows": [*_quality(entries, delta), *(list(row) for row in rows)],
         "rw": [one.result.rw for one in entries],
         "delta": delta,
         "apart": INDISTINGUISHABLE,

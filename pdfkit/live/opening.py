@@ -51,7 +51,7 @@ def added(state: State, files: Sequence[str], folder: Path, work: Path | None = 
         warnings.simplefilter("always", PdfkitWarning)
         found = replace(_added(state, rest, folder, work or folder / WORK), beside=state.beside)
         try:
-            found = scaled(found, folder)
+            found = found if found.fit else scaled(found, folder)
         except PdfkitError as error:
             raise (_in_its_file(error, rest[0]) if rest[0].lower().endswith(".toml") else error) from None
     return _saying(found, [str(one.message) for one in heard if issubclass(one.category, PdfkitWarning)])
@@ -252,7 +252,9 @@ def _planned(state: State, path: Path, pdf: Any, folder: Path) -> tuple[dict[str
     """Return what is proposed for data beside phases that are there."""
     from pdfkit.recipes.proposal import Wishes, plan_of
 
-    phases = [entry.build() for entry in recipe_of(state, folder).phases]
+    phases = [phase for entry in recipe_of(state, folder).phases if (phase := entry.build()).kind != "stacked"]
+    if not phases:  # whose nearest bond is not known before they are computed
+        return _left_open(path, pdf)
     plan, said = plan_of(path, "", pdf, phases, Wishes())
     return dict(plan.values), [f"{path.name}: {text}" for text in said]
 

@@ -39,7 +39,7 @@ def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
     if by not in ("phases", "pairs") or name not in ready.models:
         return {}
     found: dict[str, Array] = {}
-    for (phase, pair), G in ready.evaluator(name).parts(ready.vector(name)).items():
+    for (phase, pair), G in ready.parts(name).items():
         label = phase if by == "phases" else "–".join(pair)
         found[label] = found.get(label, 0.0) + G
     if len(found) <= MOST:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # From where and how finely a model without data is drawn, in Å.
 FIRST, STEP = 0.01, 0.01
+WHOLE = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +61,13 @@ class Curves:
 class Built:
     """What stays while parameters are freed, tied or limited: models and data as read, known by the text they are of.
 
-    evaluators : by data set, made when first asked for.
+    evaluators : by data set and whether of all its points, made when first asked for.
     """
 
     key: str
     model: Model | None
     known: Any
-    evaluators: dict[str, Evaluator] = field(default_factory=dict)
+    evaluators: dict[tuple[str, bool], Evaluator] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,15 +144,45 @@ class Prepared:
             for name, pdf in self.data.items()
         }
 
-    def evaluator(self, name: str) -> Evaluator:
-        """Return what computes the model of a data set, followed as far as the parameters of now ask for."""
-        found = self.built.evaluators
-        if name not in found:
+    def evaluator(self, name: str, vector: Array, here: slice = WHOLE) -> Evaluator:
+        """Return what computes the model of a data set near values (n,): ripples go as far as these ask for.
+
+        One that is at hand may leave out 5e-6 of the largest G (`Evaluator.near`), one that is made here does not.
+        """
+        found, key = self.built.evaluators, (name, here == WHOLE)
+        if key not in found:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found[name] = self.models[name].evaluator(self.grids[name], self.begins.get(name))
-        found[name] = found[name].near(self.vector(name), exactly=False)
-        return found[name]
+                model = self.models[name]
+                model = model.with_values(dict(zip(model.names, vector.tolist(), strict=True)))
+                found[key] = model.evaluator(self.grids[name][here], self.begins.get(name))
+        found[key] = found[key].near(vector)
+        return found[key]
+
+    def pieces(self, name: str) -> tuple[slice, ...]:
+        """Return the points that are computed at once, what comes later over what is before it: filters of other
+        programs go by where the points end, so that the range of the fit is a piece of its own."""
+        model = self.models[name]
+        if self.data[name] is None or model.convention.cut == "exact" or not model.instrument.terminated:
+            return (WHOLE,)
+        low, high = np.searchsorted(self.grids[name], np.add(self.ranges[name], (-1e-9, 1e-9)))
+        return WHOLE, slice(int(low), int(high))
+
+    def calculated(self, name: str) -> Array:
+        """Return G of a data set's model as the parameters are now."""
+        out, vector = np.zeros(self.grids[name].size), self.vector(name)
+        for here in self.pieces(name):
+            out[here], _ = self.evaluator(name, vector, here)(vector)
+        return out
+
+    def parts(self, name: str) -> dict[tuple[str, tuple[str, str]], Array]:
+        """Return the shares of phases and pairs, which add up to `calculated`."""
+        out: dict[tuple[str, tuple[str, str]], Array] = {}
+        vector = self.vector(name)
+        for here in self.pieces(name):
+            for key, G in self.evaluator(name, vector, here).parts(vector).items():
+                out.setdefault(key, np.zeros(self.grids[name].size))[here] = G
+        return out
 
     def vector(self, name: str) -> Array:
         """Return the values of a data set's model as the parameters are now."""
@@ -175,7 +206,7 @@ class Prepared:
         calculated = None
         if name in self.models:
             self.at(values)
-            calculated, _ = self.evaluator(name)(self.vector(name))
+            calculated = self.calculated(name)
         measured = None if pdf is None else np.asarray(pdf.G)
         return Curves(name, r, measured, calculated, *self.ranges[name])
 

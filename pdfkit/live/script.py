@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -30,10 +32,11 @@ def _head(state: State, ready: Prepared) -> Iterator[str]:
     title = str(state.tables.get("title") or "A page of pdfkit live").replace('"', "'").replace("\\", "/")
     yield f'"""{title}: what the page shows, as a script. Paths start at FOLDER."""'
     yield ""
-    if any(entry.instrument for entry in ready.recipe.data) or len(state.data) > 1:
+    own = ready.recipe.convention != "pdfkit"
+    if any(entry.instrument for entry in ready.recipe.data) or len(state.data) > 1 or (own and state.data):
         yield "from dataclasses import replace"
     yield from ("from pathlib import Path", "", "import numpy as np", "", "import pdfkit as pk")
-    if ready.recipe.convention != "pdfkit":
+    if own:
         yield "from pdfkit.model.model import CONVENTIONS"
     if ready.recipe.restraints:
         names = sorted({type(one).__name__ for one in ready.recipe.restraints})
@@ -101,24 +104,32 @@ def _phases(ready: Prepared) -> Iterator[str]:
             elements = ", ".join(map(repr, options.pop("elements")))
             if options.pop("anisotropic", False):
                 options |= {"U11": 0.01, "U33": 0.01}
-            yield f"{_word(entry.name)} = " + _call("pk.Stacked", {"name": entry.name, **options}, elements)
+            yield f"{_word(entry.name, ready)} = " + _call("pk.Stacked", {"name": entry.name, **options}, elements)
         else:
             head = "pk.Cluster.from_file" if entry.is_cluster() else "pk.Crystal.from_file"
-            yield f"{_word(entry.name)} = " + _call(
+            yield f"{_word(entry.name, ready)} = " + _call(
                 head, {"name": entry.name, **options}, _path(entry.structure, ready)
             )
 
 
-def _word(name: str) -> str:
-    """Return a name of a phase as one of the script, apart from its own."""
-    return f"{name}_" if name in ("data", "model", "models", "result", "values", "params", "pk", "np", "Path") else name
+# Names that the script itself gives, beside those of Python.
+_OWN = {"data", "model", "models", "phases", "params", "result", "inside", "gap", "size", "pk", "np", "Path", "FOLDER"}
+_OWN |= {"replace", "CONVENTIONS", "name", "pdf", "r", "BondRestraint", "AngleRestraint", "ValueRestraint"}
+
+
+def _word(name: str, ready: Prepared) -> str:
+    """Return a name of a phase as one of the script, apart from its own and from Python's."""
+    others, out = {entry.name for entry in ready.recipe.phases} - {name}, name
+    while keyword.iskeyword(out) or hasattr(builtins, out) or out in _OWN or out in others:
+        out += "_"
+    return out
 
 
 def _models(state: State, ready: Prepared) -> Iterator[str]:
     """Yield what makes the models, at the values of the page."""
     if not ready.models:
         return
-    phases = f"[{', '.join(_word(entry.name) for entry in ready.recipe.phases)}]"
+    phases = f"[{', '.join(_word(entry.name, ready) for entry in ready.recipe.phases)}]"
     like = "" if ready.recipe.convention == "pdfkit" else f", {ready.recipe.convention!r}"
     bare = [replace(entry, start={}).build() for entry in ready.recipe.phases]
     if len(ready.models) == 1:
@@ -166,10 +177,10 @@ def _rw(state: State, ready: Prepared) -> Iterator[str]:
         pdf, model = (f"data[{name!r}]", f"models[{name!r}]") if len(ready.models) > 1 else ("data", "model")
         low, high = ready.ranges[name]
         begin = ready.begins.get(name)
-        like_pdffit2 = ready.recipe.convention == "pdffit2"  # which filters from where the data begin
-        whole = f"{model}.evaluator({pdf}.r, {begin!r})({model}.values)[0]"
+        filtered = ready.recipe.convention != "pdfkit"  # which goes by where the points begin and end
+        found = f"{model}.evaluator({pdf}.r[inside], {begin!r})({model}.values)[0]"
         yield f"inside = ({pdf}.r >= {low - 1e-9!r}) & ({pdf}.r <= {high + 1e-9!r})"
-        yield f"gap = ({pdf}.G - {whole if like_pdffit2 else f'{model}({pdf}.r).G'})[inside]"
+        yield f"gap = {pdf}.G[inside] - {found if filtered else f'{model}({pdf}.r).G[inside]'}"
         yield f"size = {pdf}.G[inside] @ {pdf}.G[inside]"
         yield f'print("Rw of {name or "the data"} =", float(np.sqrt(gap @ gap / size)))'
 
@@ -181,6 +192,10 @@ def _fit(state: State, ready: Prepared) -> Iterator[str]:
     if several or recipe.variables:
         yield from _params(state, ready)
     yield ""
+    if recipe.convention != "pdfkit":
+        told = "replace({}, instrument={}.instrument_used.complete())"
+        each = f"{{name: {told.format('pdf', 'models[name]')} for name, pdf in data.items()}}"
+        yield f"data = {each if several else told.format('data', 'model')}"
     ends: dict[str, Any] = {}
     for end in ("rmin", "rmax"):
         own = {entry.name: getattr(entry, end) for entry in recipe.data}

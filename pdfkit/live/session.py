@@ -14,7 +14,7 @@ from typing import Any
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.live import view
 from pdfkit.live.actions import act
-from pdfkit.live.history import MOST, Entry, comparable, compared, with_evidence
+from pdfkit.live.history import MOST, Entry, comparable, compared, of_one_group, with_evidence
 from pdfkit.live.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
 from pdfkit.live.opening import WORK, added
 from pdfkit.live.prepared import Curves, Prepared
@@ -168,6 +168,7 @@ class Session:
     def _step(self, action: Mapping[str, Any]) -> None:
         self.at = min(max(0, self.at + (1 if action["do"] == "redo" else -1)), len(self.states) - 1)
         self._moved = None
+        self.prepared.built.evaluators.clear()  # a curve that stays is computed exactly
         self.rooms.leave()
 
     def _open(self, action: Mapping[str, Any]) -> None:
@@ -244,7 +245,7 @@ class Session:
     def _done(self, job: Job, ended: Callable[[Any], None], found: Any) -> None:
         if self.job is not job:  # stopped in the meantime
             return
-        self.job, self.message = None, ""
+        self.job, self.message = None, "" if job.fits else self.message
         if isinstance(found, PdfkitError):
             self.message = self._plain(found)
         else:
@@ -259,11 +260,15 @@ class Session:
         number = 1 + max((one.number for one in self.history), default=0)
         values = {name: float(par.value) for name, par in result.params.items() if not par.expr}
         state = replace(begun, values={**begun.values, **values}, fit=number)
-        if self.state.tables is not begun.tables:
-            self.message = "the page was changed while the fit ran: its settings are those that the fit began with"
+        if self.state is not begun:
+            self.message = (
+                f"the page was changed while the fit ran: it shows settings and values of fit {number}, which began "
+                "before; Undo brings back yours"
+            )
         self._take(state, {})
         entry = Entry(number, result, state)
         self.history = [*self.history, entry][-MOST:]
+        self.compared = tuple(one for one in self.compared if one >= self.history[0].number)
         self._weigh({})
 
     def _weigh(self, action: Mapping[str, Any]) -> None:
@@ -296,8 +301,10 @@ class Session:
 
     def _number(self, number: Any) -> Entry:
         known = {one.number: one for one in self.history}
-        if number not in known:
-            raise PdfkitError(f"there is no fit {number!r}: the history has {', '.join(map(str, known)) or 'none'}")
+        if isinstance(number, bool) or not isinstance(number, int) or number not in known:
+            raise PdfkitError(
+                f"there is no fit {str(number)[:40]}: the history has {', '.join(map(str, known)) or 'none'}"
+            )
         return known[number]
 
     def _restore(self, action: Mapping[str, Any]) -> None:
@@ -327,7 +334,7 @@ class Session:
             return
         if state.tables is not self.state.tables:
             self.allow(state.tables)
-        self._check(state)
+        self._check(state, exactly=not action.get("moving"))
         self.rooms.leave()
         goes_on = action.get("moving") and self._moved is not None and self._moved == action.get("name")
         keep = self.at if goes_on and self.at else self.at + 1
@@ -335,12 +342,17 @@ class Session:
         del self.states[:-MOST_STATES]
         self.at, self._moved = len(self.states) - 1, action.get("name") if action.get("moving") else None
 
-    def _check(self, state: State) -> None:
-        """Raise PdfkitError where a state has no curves, or a file beside it cannot be read."""
+    def _check(self, state: State, *, exactly: bool) -> None:
+        """Raise PdfkitError where a state has no curves, or a file beside it cannot be read.
+
+        exactly : whether its curves are made anew, not near those before.
+        """
         self.rooms.follow(state.beside, self.folder)
         before = self._prepared
         try:
             ready = self._ready(state)
+            if exactly:
+                ready.built.evaluators.clear()
             if state.tables is not self.state.tables or state.beam is not self.state.beam:
                 for name in ready.models:
                     ready.curves(name, state.values)
@@ -403,7 +415,7 @@ class Session:
             "beam": None if self.state.data else self.state.measured_by,
             "remarks": list(dict.fromkeys([*self.state.remarks, *ready.said, *found])),
             "correlation": entry and entry.correlation(),
-            "history": [one.view() for one in self.history],
+            "history": of_one_group(self.history),
             "compared": compared([self._number(one) for one in self.compared]) if self.compared else None,
             "busy": self.busy,
             "fitted": entry and entry.number,

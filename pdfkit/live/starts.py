@@ -19,18 +19,25 @@ __all__ = ["scaled", "settled"]
 def scaled(state: State, folder: Path, before: Prepared | None = None) -> State:
     """Return a state whose free scales are least-squares values, where its own do not describe the data.
 
-    Scales that are tied, or that others are tied to, stay, as a fit leaves them.
+    Scales that its tables say, that are tied, or that others are tied to, stay, as a fit leaves them.
     """
     if not state.data or not state.phases:
         return state
     ready = Prepared.of(state, folder, before)
     params = ready.at(state.values)
+    said = {str(one["name"]) for one in state.phases if _says_scale(one)}
     names = {name for name, par in params.items() if name.endswith(".scale") and par.vary}
+    names = {name for name in names if name.split(".")[-2] not in said}
     ties = [par.expr for par in params.values() if par.expr]
     if any(params[name].expr for name in params if name.endswith(".scale")) or any(n in t for n in names for t in ties):
         return state
     found = {full: value for name in ready.models for full, value in _scales(ready, name, state, names).items()}
     return state.with_values({**state.values, **found}) if found else state
+
+
+def _says_scale(phase: Mapping[str, Any]) -> bool:
+    """Whether the table of a phase has a value of its scale."""
+    return "scale" in phase or any(key.rpartition(".")[2] == "scale" for key in phase.get("start", {}))
 
 
 DESCRIBED = 0.5
@@ -50,9 +57,11 @@ def _scales(ready: Prepared, name: str, state: State, free: set[str]) -> dict[st
     curves = model.phase_curves(here.r, begin=ready.begins.get(name))
     own = {phase: float(ready.at(state.values)[f"{lead}{phase}.scale"].value) for phase in curves}
     wanted = [phase for phase in curves if f"{lead}{phase}.scale" in free and own[phase] > 0]
+    if not wanted:
+        return {}
     rest = here.measured - sum((curves[phase].G for phase in curves if phase not in wanted), np.zeros(here.r.size))
     basis = np.array([curves[phase].G / own[phase] for phase in wanted]).reshape(len(wanted), -1)[:, inside].T
-    if not wanted or not basis.any():
+    if not basis.any():
         return {}
     found = nonnegative(basis, rest[inside])
     found = np.maximum(found, 0.1 * found.max(initial=0.0))

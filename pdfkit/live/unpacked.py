@@ -101,9 +101,8 @@ def _like(result: FitResult, state: State, folder: Path) -> State:
     ready = Prepared.of(state, folder)
     said = []
     for one in result.datasets:
-        found = ready.curves(one.name, state.values)
-        assert found.calculated is not None
-        here = np.interp(one.calc.r, found.r, found.calculated)
+        model = ready.model(one.name, state.values)  # on the points of the fit, for other programs' filters go by these
+        here, _ = model.evaluator(one.calc.r, one.begin)(model.values)
         gap = float(np.sqrt(np.mean((here - one.calc.G) ** 2) / np.mean(one.calc.G**2)))
         if gap > SAME:
             of = f" of {one.name}" if one.name else ""
@@ -148,10 +147,17 @@ def _phase(phase: Any, home: Path, folder: Path) -> dict[str, Any]:
         raise PdfkitError(
             f"phase {phase.name} is {phase.kind}, which has no file of a structure: open the recipe of the fit"
         )
-    ((ending, text),) = phase.files().items()
+    ((ending, text),) = _files(phase).items()
     file = write_text(home / f"{phase.name}.{ending}", text)
     table: dict[str, Any] = {"name": phase.name, "structure": relative(file, folder), "kind": phase.kind}
     return table | (_crystal(phase) if phase.kind == "crystal" else _cluster(phase))
+
+
+def _files(phase: Any) -> dict[str, str]:
+    """Return the structure of a phase by the ending of its file; of a cluster before its values expand and move it."""
+    from pdfkit.io.xyz import format_xyz
+
+    return {"xyz": format_xyz(phase.particle)} if phase.kind == "cluster" else phase.files()
 
 
 def _crystal(phase: Any) -> dict[str, Any]:
@@ -178,11 +184,11 @@ def _plain(value: Any) -> Any:
 
 
 def _cluster(phase: Any) -> dict[str, Any]:
-    """Return what a recipe says of a cluster; the file has its atoms where they are now, so nothing is expanded."""
-    out: dict[str, Any] = {"moves": phase.moves} if getattr(phase, "moves", "") else {}
-    if getattr(phase, "surface", False):
-        out["surface"] = True
-    return out
+    """Return what a recipe says of a cluster beside its atoms."""
+    out: dict[str, Any] = {"moves": phase.moves} if phase.moves else {}
+    out |= {"surface": True} if phase.surface else {}
+    out |= {"axial": [0.0, 0.0, 0.0]} if phase.axial is not None else {}
+    return out | ({"baseline": phase.baseline} if phase.baseline != "auto" else {})
 
 
 # --- the fit --------------------------------------------------------------------------------------------------

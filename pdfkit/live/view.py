@@ -123,7 +123,7 @@ def data(state: State, ready: Prepared) -> list[dict[str, Any]]:
             {
                 "name": name if several else str(table.get("name", "")),
                 "file": table.get("file", ""),
-                "set": {key: value for key, value in table.items() if key not in ("file", "name")},
+                "set": {key: _shown(value) for key, value in table.items() if key not in ("file", "name")},
                 "used": {key: _shown(getattr(used, key)) for key in keys},
                 "points": 0 if pdf is None else len(pdf),
                 "ends": None if pdf is None else [float(pdf.r[0]), float(pdf.r[-1])],

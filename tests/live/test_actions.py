@@ -287,3 +287,14 @@ def test_a_renamed_phase_keeps_each_tie_of_an_ending(two: Session) -> None:
     assert (params["zb.Cd.Uiso"].expr, params["zb.S.Uiso"].expr) == ("other.Cd.Uiso", "other.S.Uiso")
     assert params["zb.S.Uiso"].value == 0.02
     np.testing.assert_array_equal(two.curves().calculated, before)
+
+
+def test_curves_are_those_of_the_model_however_far_a_slider_went(two: Session) -> None:
+    """Ripples and particles are followed as far as the present values ask for, not those a page began with."""
+    names = ("wz.spdiameter", "wz.Cd.Uiso", "qdamp")
+    for name, value in [*zip(names, (14.0, 0.03, 0.1), strict=True), *zip(names, (90.0, 0.002, 0.0), strict=True)]:
+        two.do({"do": "value", "name": name, "value": value, "moving": True})
+        assert two.message == ""
+        found = two.curves()
+        wanted = two.prepared.model("", two.state.values)(found.r).G
+        assert found.calculated == pytest.approx(wanted, abs=1e-6 * float(np.abs(wanted).max()))

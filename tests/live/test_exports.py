@@ -166,3 +166,17 @@ def test_pages_with_less(nickel: Path, files: list[str]) -> None:
     assert len(given) >= (6 if "Ni" in files else 2)
     if "Ni" in files:
         assert run(export(session, "script")[1], folder)
+
+
+def test_names_of_phases_are_apart_from_those_of_python_and_of_the_script(two: Session) -> None:
+    for old, to in (("wz", "model"), ("zb", "model_")):
+        two.do({"do": "rename", "kind": "phase", "name": old, "to": to})
+    for old, to in (("model", "list"), ("list", "print"), ("print", "gap")):
+        two.do({"do": "rename", "kind": "phase", "name": old, "to": to})
+        assert two.message == ""
+        text = export(two, "script")[1].decode()
+        compile(text, "page.py", "exec")
+        assert f"\n{to}_ = pk.Crystal" in text
+        assert "\nmodel_ = pk.Crystal" in text
+    two.do({"do": "rename", "kind": "phase", "name": "gap", "to": "None"})
+    assert two.message.startswith("phase name 'None' cannot be used")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -84,16 +85,25 @@ def test_history_side_by_side_and_restored(two: Session) -> None:
     assert table["delta"][0] == 0.0
     assert table["delta"][1] > 3
     assert table["head"][:3] == ["parameter", "1", "2"]
+    assert table["rows"][0] == ["Rw", f"{first.result.rw:.4f}", f"{second.result.rw:.4f}", ""]
+    assert table["rows"][1] == ["ln Z below the best", "0.0", f"{table['delta'][1]:.1f}", ""]
     two.do({"do": "restore", "fit": 1})
     assert [one["name"] for one in two.state.phases] == ["wz", "zb"]
     assert two.view()["fitted"] == 1
     two.do({"do": "range", "data": "", "rmax": 9})
     fitted(two, search="plain")
+    shown = two.view()["history"]
+    assert [one["lnz"] is None for one in shown] == [True, True, False]  # the first two have another measure
+    assert "other data" in shown[0]["why"]
+    assert [one["reduced_chi2"] for one in shown] == [None] * 3  # the data have no errors
     two.do({"do": "compare", "fits": [1, 3]})
     assert "different ranges" in two.view()["compared"]["why"]
     assert two.view()["compared"]["delta"] == [None, None]
-    two.do({"do": "compare", "fits": [7]})
-    assert two.message == "there is no fit 7: the history has 1, 2, 3"
+    for rude in (7, {"a": 1}, [1], True, None, "1", 1.0):
+        two.do({"do": "compare", "fits": [rude]})
+        assert two.message == f"there is no fit {rude}: the history has 1, 2, 3"
+        two.do({"do": "restore", "fit": rude})
+        assert two.message == f"there is no fit {rude}: the history has 1, 2, 3"
 
 
 def test_history_on_disk(two: Session) -> None:
@@ -221,3 +231,34 @@ def test_evidence_under_way_is_no_fit(two: Session) -> None:
     assert two.message == ""
     assert two.busy["fits"]
     two.close()
+
+
+def test_rw_on_another_grid_is_said(two: Session) -> None:
+    two.do({"do": "set", "key": "convention", "value": "pdffit2"})
+    two.do({"do": "set", "key": "grid", "value": "nyquist"})
+    assert two.message == ""
+    entry = fitted(two, search="plain")
+    assert entry.weighted == f"Rw of fit 1 is {entry.result.rw:.4f} on PDFgui's Nyquist grid, not on all points"
+    assert entry.weighted in two.view()["remarks"]
+
+
+def test_what_is_changed_while_a_fit_runs_is_said_and_kept(two: Session) -> None:
+    two.do({"do": "fit", "search": "plain"})
+    two.do({"do": "value", "name": "qdamp", "value": 0.05})
+    mine = two.state
+    two.wait()
+    assert two.message.startswith("the page was changed while the fit ran: it shows settings and values of fit 1")
+    assert two.view()["fitted"] == 1
+    assert two.prepared.at(two.state.values)["qdamp"].value == pytest.approx(0.03)
+    two.do({"do": "undo"})
+    assert two.state is mine
+
+
+def test_fits_that_the_history_has_no_more_are_not_compared(two: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[Session.__module__], "MOST", 2)
+    for number in (1, 2, 3):
+        fitted(two, search="plain")
+        two.do({"do": "compare", "fits": [number, max(1, number - 1)]})
+    assert two.view()["compared"]["fits"] == [3, 2]
+    fitted(two, search="plain")
+    assert two.view()["compared"]["fits"] == [3]

@@ -175,6 +175,41 @@ def test_results_bring_values_and_errors(tmp_path: Path) -> None:
     assert params["zb.spdiameter"].expr
 
 
+def test_results_of_clusters_and_other_conventions_open_as_they_were(tmp_path: Path) -> None:
+    """A cluster is expanded and moved once; filters of other programs go by the points of the fit."""
+    cluster = pk.Cluster(pk.build.tetrahedron("CdS_zincblende", 3), "c", Uiso=0.02, moves="symmetric")
+    nickel = pk.Crystal.from_file("Ni", name="ni")
+    r = np.arange(0.5, 14, 0.02)
+    for phase, free, kind in ((cluster, ["scale", "expansion", "A1_1"], "pdfkit"), (nickel, ["scale", "a"], "pdffit2")):
+        model = pk.Model(phase, pk.Instrument(probe="X", qmax=20, scattering="constant"), kind)
+        shifts = {name: 0.03 if name.endswith(".expansion") else 0.1 for name in model.names if name[2:] in free[1:]}
+        pdf = model.with_values({k: v for k, v in shifts.items() if phase is cluster})(r)
+        pk.fit(model, pdf, free=free, rmax=9, search="plain").save(tmp_path / "fit.h5")
+        result = pk.load_result(tmp_path / "fit.h5")
+        state = opened([str(tmp_path / "fit.h5")], tmp_path)
+        assert state.remarks == ()
+        assert rw(state, tmp_path) == pytest.approx(result.datasets[0].rw, abs=1e-4)
+
+
+def test_values_of_a_poor_fit_stay(nickel: Path) -> None:
+    """A result is shown as it is saved, also where other scales would describe the data better."""
+    model = pk.Model(pk.Crystal.from_file("CeO2", name="p"), pk.read_pdf(nickel).instrument)
+    result = pk.fit(model, pk.read_pdf(nickel), free=["scale"], bounds={"p.scale": (0.01, 0.02)}, search="plain")
+    assert result.rw > 0.5
+    result.save(nickel.parent / "poor.h5")
+    state = opened([str(nickel.parent / "poor.h5")], nickel.parent)
+    assert state.values["p.scale"] == result.params["p.scale"].value
+    assert state.fit == 1
+
+
+def test_scales_that_a_recipe_says_stay(nickel: Path) -> None:
+    text = "data = {file = 'ni.gr'}\nphase = [{structure = 'Ni', %s}]\nfit = {free = ['scale', 'a']}\n"
+    for said in ("scale = 0.1", "start = {scale = 0.1}", "start = {a = 3.5}"):
+        (nickel.parent / "said.toml").write_text(text % said)
+        state = opened([str(nickel.parent / "said.toml")], nickel.parent)
+        assert ("Ni.scale" in state.values) is ("scale" not in said)
+
+
 @pytest.mark.parametrize(
     ("files", "said"),
     [
@@ -247,6 +282,11 @@ def test_stacks_and_clusters(tmp_path: Path) -> None:
     session.do({"do": "value", "name": "s.alpha", "value": 0.3})
     assert session.message == ""
     assert "alpha = 0.3" in document_of(session.state, session.prepared)
+    data = pk.read_pdf(tmp_path / "cds.gr")
+    pk.write_pdf(tmp_path / "more.gr", data)
+    session.do({"do": "open", "files": [str(tmp_path / "more.gr")]})
+    assert session.message == ""
+    session.do({"do": "undo"})
     session.do({"do": "open", "files": ["Cd17S4_capped"]})
     assert session.message == ""
     assert [one["kind"] for one in session.view()["phases"]] == ["stacked", "cluster"]

@@ -82,7 +82,8 @@
       node("th", { scope: "row" }, `${one.number}${one.number === view.fitted ? " (shown)" : ""}`),
       node("td", {}, node("button", { type: "button", "aria-label": `Restore fit ${one.number}`, onclick: () => send({ do: "restore", fit: one.number }) }, "Restore")), node("td", {}, digits(one.rw)),
       node("td", { title: one.why }, one.lnz != null ? `${one.lnz.toFixed(1)} ± ${(one.lnz_error ?? 0).toFixed(1)}` : one !== list.at(-1) || !one.why ? "–" :
-        node("button", { type: "button", title: one.why, onclick: () => send({ do: "weigh" }) }, "compute")), node("td", {}, digits(one.reduced_chi2, 2)),
+        node("button", { type: "button", title: one.why, onclick: () => send({ do: "weigh" }) }, "compute")),
+      node("td", { title: one.reduced_chi2 == null ? "known where the data have errors" : "" }, one.reduced_chi2 == null ? "–" : one.reduced_chi2.toPrecision(3)),
       node("td", {}, String(one.free)), node("td", {}, one.phases.join(", ")), node("td", {}, `${one.seconds.toFixed(1)} s`)));
     const heads = ["Compare", "Fit", "", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time"];
     const table = node("table", {}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
