@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
     from pdfkit.live.server import Server
+    from pdfkit.live.state import State
 
 
 def live(
@@ -48,13 +49,13 @@ def live(
     yourself. It reads files of the folder that the command runs in, those named here, and those dropped on it. Each
     page is kept as it changes: reload it, or start the command again and continue it. Ctrl-C ends the server.
     """
+    gc.disable()  # until all is loaded (`_read`): to look through what stays takes a tenth of the start
     try:
         import bokeh.server.server  # noqa: F401
     except ImportError as error:
         raise PdfkitError(
             f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
         ) from None
-    from pdfkit.live.opening import opened
     from pdfkit.live.pages import FOLDER, Pages
     from pdfkit.live.server import Options, Server
 
@@ -62,19 +63,33 @@ def live(
     home = here / (folder or FOLDER)
     if home.exists() and not home.is_dir():
         raise PdfkitError(f"--folder {folder or FOLDER} is a file: give the name of a folder")
-    pages = Pages(here, home, opened(files or (), here, home / "opened"), files or ())
-    server = Server(pages, Options(port, int(limit * 1e6), once))
+    server = Server(Pages(here, home), Options(port, int(limit * 1e6), once))
+    names = files or []
+    server.read(f"reading {', '.join(names)} …" if names else "…", lambda: _read(names, here, home), names)
     show(f"pdfkit live is at {server.url} (Ctrl-C ends it)", f"pages are kept in {folder or FOLDER}")
     sys.stdout.flush()
-    gc.freeze()  # what is there by now stays: Bokeh looks through the rest whenever a tab is closed
     with _signals(server) as ended:
         if browser:
             _open(server.url)
         server.loop.start()
         server.stop()
+    if server.failed is not None:
+        raise server.failed
     if ended and ended[-1] != signal.SIGINT:
         signal.raise_signal(ended[-1])
     return Printed("pdfkit live has ended")
+
+
+def _read(files: Sequence[str], here: Path, home: Path) -> State:
+    """Return what pages begin with, and load what they need."""
+    from pdfkit.live import session  # noqa: F401
+    from pdfkit.live.opening import opened
+
+    try:
+        return opened(files, here, home / "opened")
+    finally:
+        gc.enable()
+        gc.freeze()  # what is there by now stays: Bokeh looks through the rest whenever a tab is closed
 
 
 def _open(url: str) -> None:

@@ -103,6 +103,12 @@ class Group:
 
 def format_in(path: AnyPath) -> str:
     """Return the format that a file of pdfkit states ("pdfkit series"), without reading more; "" for any other file."""
+    try:
+        with Path(path).open("rb") as stream:
+            if stream.read(len(SIGNATURE)) != SIGNATURE:
+                return ""
+    except OSError:
+        return ""
     import h5py
 
     try:

@@ -87,8 +87,13 @@ class Gate(BokehTornado):  # type: ignore[misc]
         )
 
     def resources(self, absolute_url: str | bool | None = None) -> Resources:
-        """Return where scripts are: on this server, whatever the environment says."""
-        return Resources(mode="server", root_url=f"{self.prefix}/", path_versioner=StaticHandler.append_version)
+        """Return where scripts are: on this server, whatever the environment says: plots alone."""
+        return Resources(
+            mode="server",
+            root_url=f"{self.prefix}/",
+            path_versioner=StaticHandler.append_version,
+            components=["bokeh"],
+        )
 
     def refusal(self, request: HTTPServerRequest) -> int:
         """Return the status with which a request is sent away; 0 where it is let in."""

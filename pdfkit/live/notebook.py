@@ -72,7 +72,8 @@ class LivePage:
         here, home = Path.cwd(), Path(folder or (self._own.name if self._own else ".")).resolve()
         try:
             files = [self._file(one, home, k) for k, one in enumerate(what, 1)]
-            self._pages = Pages(here, home, _opened(files, here, home), files)
+            self._pages = Pages(here, home)
+            self._pages.begin_with(_opened(files, here, home), files)
             self._kept = self._pages.main = self._pages.new()
             self._start()
         except BaseException:

@@ -48,24 +48,32 @@ class Page:
     which curves beside data and model are sent; and script: the view has the script that repeats what is shown.
     """
 
-    def __init__(self, doc: Document, session: Session, take: Take | None = None, about: View | None = None) -> None:
-        """Show a session. take : what is done with an action of the page; by default the session does it."""
-        self.doc, self.session, self.about = doc, session, about or {}
-        self.take = take or (lambda page, action: page.session.do(action))
-        session.shown = self.show
+    session: Session
+
+    def __init__(self, doc: Document, take: Take, reading: str = "") -> None:
+        """Make the page, which says what is read until it is to show a session (`turn`).
+
+        take : what is done with an action of the page.
+        """
+        self.doc, self.take = doc, take
+        self.about: View = {}
         self.wire = Wire(name="wire")
         self.done = self.told = self.count = 0
         self.parts, self.q, self.script = "", False, ""
         self._drawn: Any = None
         self._known: View = {}
+        self._begun, self._early = False, ""
         drawn = plot()
         drawn.tags = [self.wire]  # a root of its own would have to be seen
         doc.add_root(drawn)
         doc.add_root(plot_of_q())
         self.wire.on_change("action", self._asked)
-        self.show("all")
+        self._send({"reading": reading}, {})
 
     def _asked(self, attr: str, old: str, new: str) -> None:
+        if not self._begun:  # it is done when there is something to do it with
+            self._early = new
+            return
         action = action_of(new)
         self.done = number_of(action, self.done)
         try:
@@ -97,12 +105,16 @@ class Page:
     def turn(self, session: Session) -> None:
         """Show another session."""
         self.close()
+        self._begun = True
         self.session, session.shown = session, self.show
         self.show("all")
+        if self._early:
+            early, self._early = self._early, ""
+            self._asked("action", "", early)
 
     def close(self) -> None:
         """Show its session no more."""
-        if self.session.shown == self.show:
+        if self._begun and self.session.shown == self.show:
             self.session.shown = lambda what: None
 
     def tell(self, message: str) -> None:
@@ -115,14 +127,21 @@ class Page:
 
         The number of the last action that was done goes along.
         """
-        view: dict[str, Any] = {"done": self.done}
+        view: dict[str, Any] = {}
         arrays: dict[str, Any] = {}
         if what == "progress":
             view["busy"] = self.session.busy
         else:
             view, arrays = self._show(what, view)
+        self._send(view, arrays)
+
+    def _send(self, view: View, arrays: Mapping[str, Any]) -> None:
         self.told, self.count = self.done, self.count + 1
-        self.wire.sent = [self.count, frame(view, arrays)]
+        self.wire.sent = [self.count, frame({"done": self.done, **view}, arrays)]
+
+    def fails(self, error: str) -> None:
+        """Show why there will be no session, where the server ends with that."""
+        self._send({"message": error, "ended": True}, {})
 
     def _show(self, what: str, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         from pdfkit.errors import PdfkitError
@@ -132,7 +151,7 @@ class Page:
         try:
             if what == "all":
                 view |= self.session.view()
-                view |= choices() if not self.count else {}
+                view |= choices() if self.count < 2 else {}
             if state.data or state.phases or state.beside:
                 found = self.session.curves()
                 arrays = self._curves(found, what)

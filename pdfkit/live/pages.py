@@ -14,14 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdfkit.errors import PdfkitError
 from pdfkit.io import _atomic
 from pdfkit.live.files import Files
-from pdfkit.live.history import Entry
-from pdfkit.live.session import Session
-from pdfkit.live.state import State
+
+if TYPE_CHECKING:
+    from pdfkit.live.history import Entry
+    from pdfkit.live.session import Session
+    from pdfkit.live.state import State
 
 __all__ = ["FOLDER", "Kept", "Pages"]
 
@@ -60,17 +62,22 @@ class Kept:
 class Pages:
     """All pages of a server.
 
-    folder : where paths start. home : where pages are kept. state : what a new page begins with. chosen : files that
-    the user named.
+    folder : where paths start. home : where pages are kept.
     """
 
-    def __init__(self, folder: Path, home: Path, state: State, chosen: Iterable[str] = ()) -> None:
-        self.folder, self.home, self.state = folder, home, state
-        self.chosen = Files(folder, home).with_chosen(state.tables, *chosen).chosen
+    state: State
+
+    def __init__(self, folder: Path, home: Path) -> None:
+        self.folder, self.home = folder, home
         self.pages: dict[str, Kept] = {}
         self.trouble = ""
         self.main: Kept | None = None
         self._writer = ThreadPoolExecutor(1, "pdfkit-live-saving")
+
+    def begin_with(self, state: State, chosen: Iterable[str] = ()) -> None:
+        """Take what a new page begins with; chosen : files that the user named."""
+        self.state = state
+        self.chosen = Files(self.folder, self.home).with_chosen(state.tables, *chosen).chosen
 
     def begin(self) -> Kept:
         """Return what a new tab shows: a new page; the one page of a notebook, or a copy of it beside another tab."""
@@ -80,7 +87,12 @@ class Pages:
 
     def new(self) -> Kept:
         """Return a new page."""
-        return self._known(secrets.token_hex(8), Session(self.folder, self.state))
+        return self._known(secrets.token_hex(8), self._session())
+
+    def _session(self) -> Session:
+        from pdfkit.live.session import Session
+
+        return Session(self.folder, self.state)
 
     def _known(self, name: str, session: Session) -> Kept:
         files = Files(self.folder, self.home / name / "files", self.chosen)
@@ -98,7 +110,7 @@ class Pages:
             return self.pages[name]
         if not (self.home / name / "page.json").is_file():
             return None
-        session = Session(self.folder, self.state)
+        session = self._session()
         _restore(session, self.home / name / "page.json")
         return self._known(name, session)
 
@@ -218,6 +230,8 @@ def _restore(session: Session, file: Path) -> None:
 
 def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
     """Return a fit of a page; None where its file is not there or damaged: the others are worth having."""
+    from pdfkit.live.history import Entry
+
     try:
         lnz = None if row["lnz"] is None else (float(row["lnz"][0]), float(row["lnz"][1]))
         group = tuple(int(one) for one in row["group"])
@@ -228,6 +242,8 @@ def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
 
 def _state(row: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> State:
     """Return the state of a row; its values are numbers, whatever the file says."""
+    from pdfkit.live.state import State
+
     found = State.from_json(json.dumps({**row, "tables": {}}))
     values = {str(name): float(value) for name, value in found.values.items()}
     return replace(found, tables=tables[int(row["tables"])], values=values)

@@ -148,22 +148,39 @@ class Rooms:
 
     def view(self, model: Model | None, beside: Sequence[str], folder: Path) -> dict[str, Any]:
         """Return what the rooms show: peak, atoms, candidates, trend; None where there is nothing to show."""
-        from pdfkit.live.atoms import atoms
-        from pdfkit.live.candidates import table
-        from pdfkit.live.trends import trend
-
         with suppress(PdfkitError):  # it was damaged after it was opened: what was read stays
             self.follow(beside, folder)
         phases = [] if model is None else [one.name for one in model.phases]
         return {
             "peak": self._peak(model),
-            "atoms": atoms(model, self.phase if self.phase in phases else "", whole=self.whole)
-            if model is not None and self.drawn
-            else None,
-            "candidates": None if self.ranking is None else table(self.ranking.ranking),
-            "trend": None if self.series is None else trend(self.series.series, self.parameter),
+            "atoms": self._atoms(model, self.phase if self.phase in phases else ""),
+            "candidates": self._table(),
+            "trend": self._trends(),
             "shown": self.shown,
         }
+
+    # What these need is loaded when there is something to show: a page opens faster without.
+
+    def _atoms(self, model: Model | None, phase: str) -> dict[str, Any] | None:
+        if model is None or not self.drawn:
+            return None
+        from pdfkit.live.atoms import atoms
+
+        return atoms(model, phase, whole=self.whole)
+
+    def _table(self) -> dict[str, Any] | None:
+        if self.ranking is None:
+            return None
+        from pdfkit.live.candidates import table
+
+        return table(self.ranking.ranking)
+
+    def _trends(self) -> dict[str, Any] | None:
+        if self.series is None:
+            return None
+        from pdfkit.live.trends import trend
+
+        return trend(self.series.series, self.parameter)
 
     def _peak(self, model: Model | None) -> dict[str, Any] | None:
         if model is None or self.r is None:

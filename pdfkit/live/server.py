@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from pdfkit.live.transfer import LIMIT, Alive, Download, Upload
 
 if TYPE_CHECKING:
     from bokeh.document import Document
+
+    from pdfkit.live.state import State
 
 __all__ = ["Options", "Server"]
 
@@ -59,6 +62,9 @@ class Server:
 
     def __init__(self, pages: Pages, options: Options = Options()) -> None:
         self.pages, self.options = pages, options
+        self.reading = ""
+        self.waiting: list[Tab] = []
+        self.failed: BaseException | None = None
         self.loop = IOLoop.current()
         self._template = Environment(loader=FileSystemLoader(STATIC), autoescape=False).get_template("page.html")
         token = secrets.token_urlsafe(24)
@@ -78,6 +84,35 @@ class Server:
         self._bokeh: Any = BaseServer(self.loop, self.gate, http)
         self._bokeh.start()
         self._tidy = self.loop.call_later(60, self._forget)
+
+    def read(self, what: str, found: Callable[[], State], chosen: Sequence[str] = ()) -> None:
+        """Serve while what new pages begin with is found in a thread; until then they say what is read.
+
+        An error ends the server when its pages have shown it: `failed`. chosen : files that the user named.
+        """
+        self.reading = what
+
+        def read() -> None:
+            try:
+                state = found()
+                self.loop.add_callback(self._ready, state, chosen)
+            except Exception as error:
+                self.loop.add_callback(self._fail, error)
+
+        threading.Thread(target=read, daemon=True, name="pdfkit live reading").start()
+
+    def _ready(self, state: State, chosen: Sequence[str]) -> None:
+        self.pages.begin_with(state, chosen)
+        self.reading = ""
+        for tab in self.waiting:
+            tab.doc.add_next_tick_callback(tab.begin)
+        self.waiting.clear()
+
+    def _fail(self, error: BaseException) -> None:
+        self.failed = error
+        for tab in self.waiting:
+            tab.doc.add_next_tick_callback(lambda page=tab.page: page.fails(str(error)))
+        self.loop.call_later(0.5 if self.waiting else 0.0, self.loop.stop)
 
     def stop(self) -> None:
         """Stop fits, write what changed, close the port."""
@@ -127,12 +162,22 @@ class Server:
 class Tab:
     """A tab of a browser: the page that it shows, and the actions that are about pages."""
 
+    kept: Kept
+
     def __init__(self, server: Server, doc: Document) -> None:
         self.server, self.doc = server, doc
-        self.kept = server.pages.begin()
-        self.page = Page(doc, self.kept.session, self.take, self.about())
-        server.hold(self.kept, self)
+        self.page = Page(doc, self.take, server.reading)
         self._saving: Any = None
+        self.begun = False
+        if server.reading:
+            server.waiting.append(self)
+        else:
+            self.begin()
+
+    def begin(self) -> None:
+        """Show a page."""
+        self.begun = True
+        self._show(self.server.pages.begin())
 
     @property
     def live(self) -> bool:
@@ -177,10 +222,13 @@ class Tab:
         if action.get("copy") and any(tab.live for tab in found.tabs):
             found = pages.copy(found)
         self._leave()
-        self.kept = found
-        self.server.hold(found, self)
+        self._show(found)
+
+    def _show(self, kept: Kept) -> None:
+        self.kept = kept
+        self.server.hold(kept, self)
         self.page.about = self.about()
-        self.page.turn(found.session)
+        self.page.turn(kept.session)
 
     def _leave(self) -> None:
         self.kept.tabs.remove(self)
@@ -188,13 +236,17 @@ class Tab:
 
     def left(self, event: Any) -> None:
         """Note that the browser is gone; it may come back."""
-        self.server.pages.save(self.kept)
+        if self.begun:
+            self.server.pages.save(self.kept)
         self.server.maybe_end()
 
     def gone(self, context: Any) -> None:
         """Note that the tab is closed."""
         self.page.close()
-        self._leave()
+        if self.begun:
+            self._leave()
+        elif self in self.server.waiting:
+            self.server.waiting.remove(self)
 
 
 def _bound(port: int) -> Any:

@@ -13,7 +13,6 @@ from urllib.parse import quote
 from tornado.web import HTTPError, stream_request_body
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.exports import export
 from pdfkit.live.files import safe_name
 from pdfkit.live.gate import Own
 from pdfkit.live.pages import Pages, folder_of
@@ -124,6 +123,8 @@ class Download(_OfPage):
 
     async def get(self) -> None:
         """Answer with the file."""
+        from pdfkit.live.exports import export
+
         kept, kind = self.kept(), self.get_query_argument("kind", "")
         try:
             name, data = await asyncio.to_thread(export, kept.session, kind)

@@ -109,6 +109,8 @@ class Tab:
         self.document = await self.reply()
         self.wire = _find(self.document["content"], "Wire")["id"]
         self._take(_find(self.document["content"], "Wire")["attributes"], self.document["buffers"])
+        while "message" not in self.view:  # it says what is read
+            self._taken(await self.message())
 
     async def send(self, kind: str, content: object) -> None:
         """Send a message."""
@@ -141,9 +143,12 @@ class Tab:
             found = await self.message()
             if found["header"]["msgtype"] != "PATCH-DOC":
                 return found
-            for event in found["content"]["events"]:
-                if event["kind"] == "ModelChanged":
-                    self._take({event["attr"]: event["new"]}, found["buffers"])
+            self._taken(found)
+
+    def _taken(self, found: dict[str, Any]) -> None:
+        for event in found["content"]["events"]:
+            if event["kind"] == "ModelChanged":
+                self._take({event["attr"]: event["new"]}, found["buffers"])
 
     def _take(self, attributes: dict[str, Any], buffers: dict[str, Any]) -> None:
         if "sent" in attributes:

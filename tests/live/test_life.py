@@ -169,3 +169,40 @@ def test_a_missing_extra_is_one_error(room: Path) -> None:
     assert done.returncode == 2
     assert "pip install 'pdfkit-scattering[live]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+SLOW = "import time; from pdfkit.live import opening; whole = opening.opened; "
+
+
+def test_a_page_is_there_while_its_files_are_read(room: Path) -> None:
+    server = Live(room, "ni.gr", "Ni", before=SLOW + "opening.opened = lambda *a: (time.sleep(3), whole(*a))[1]")
+
+    async def early() -> None:
+        begun = time.monotonic()
+        page = await asyncio.to_thread(server.ask)
+        assert page.status == 200
+        assert time.monotonic() - begun < 3
+        async with Tab(server) as tab:
+            assert tab.view["reading"] == "reading ni.gr, Ni …"
+            assert value(tab) > 3
+            assert (await tab.do("value", name="Ni.a", value=3.6))["message"] == ""
+
+    try:
+        asyncio.run(early())
+    finally:
+        assert "Traceback" not in server.end()[2]
+
+
+def test_a_file_that_cannot_be_read_is_told_by_page_and_terminal(room: Path) -> None:
+    (room / "bad.gr").write_text("1 2\nthree four\n")
+    server = Live(room, "bad.gr", before=SLOW + "opening.opened = lambda *a: (time.sleep(3), whole(*a))[1]")
+
+    async def told() -> str:
+        async with Tab(server) as tab:
+            assert tab.view["ended"]
+            return str(tab.view["message"])
+
+    message = asyncio.run(told())
+    server.process.wait(timeout=15)
+    code, _, errors = server.end()
+    assert (code, errors) == (2, f"error: {message}\n")

@@ -241,7 +241,7 @@ def test_a_message_of_no_page_ends_its_connection_alone(live: Live, parts: list[
 
 
 def test_pages_are_limited(tmp_path: Path) -> None:
-    server = Live(tmp_path, before="import pdfkit.live.gate as gate; gate.MOST_PAGES = 2")
+    server = Live(tmp_path, before="from pdfkit.live import gate; gate.MOST_PAGES = 2")
 
     async def crowd() -> None:
         async with Tab(server) as one, Tab(server) as two:

@@ -33,7 +33,11 @@
   addEventListener("pagehide", () => set(LEFT, "yes"));
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 
+  let ended = false;
+  workbench.on("ended", () => { ended = true; });
+
   async function back() {
+    if (ended) return; // the message says why
     const message = document.getElementById("message");
     message.textContent = "The connection to pdfkit live is lost. Nothing of this page is: it goes on as soon as the server answers.";
     document.body.dataset.lost = "yes";

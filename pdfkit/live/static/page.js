@@ -4,6 +4,7 @@
   const at = (id) => document.getElementById(id);
   const { send, on } = workbench;
 
+  on("reading", (text) => { at("progress").textContent = text; });
   on("message", (message) => { at("message").textContent = message; });
   on("rw", (rw) => { at("rw").textContent = rw == null ? "" : `Rw ${rw.toFixed(4)}`; });
   on("undo", (undo, view) => { at("undo").disabled = !undo; at("redo").disabled = !view.redo; });

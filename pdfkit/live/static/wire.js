@@ -38,6 +38,7 @@ const workbench = (() => {
 
   function show() {
     const view = unpacked(wire.sent[1]);
+    if ("message" in view) document.body.dataset.ready = "yes"; // before that it says what is read
     done = Math.max(done, view.done ?? 0);
     next();
     const fresh = new Set(view.arrays.map(([name]) => name));
@@ -67,7 +68,6 @@ const workbench = (() => {
     ready(doc);
     wire.properties.sent.change.connect(show);
     show();
-    document.body.dataset.ready = "yes";
   }
 
   return { send, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 };
