@@ -118,7 +118,7 @@ WRONG = {
     "as_": "poem", "composition": "Xx", "outputs": "gif", "values": "Uiso", "centre": "Qq", "axis": "d",
     "background": "none.iq", "config": "none.cfg", "start": "Uiso", "null": "Nikel", "shell": "Nikel",
     "out": "Ni.gr/below/it.png", "build": "Xx3", "species": "CA", "cell": "large", "topology": "none.pdb",
-    "index": "{none}K", "against": "middle", "reference": "Ni.gr", "total": "two", "law": "third order",
+    "folder": "Ni.gr", "index": "{none}K", "against": "middle", "reference": "Ni.gr", "total": "two", "law": "third order",
 }  # fmt: skip
 NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
