@@ -116,9 +116,10 @@ def valued() -> Iterator[tuple[str, Any]]:
 WRONG = {
     "probe": "Y", "window": "none-such", "scattering": "heavy", "shape": "spere", "kind": "Q", "unit": "ell",
     "as_": "poem", "composition": "Xx", "outputs": "gif", "values": "Uiso", "centre": "Qq", "axis": "d",
+    "folder": "Ni.gr",
     "background": "none.iq", "config": "none.cfg", "start": "Uiso", "null": "Nikel", "shell": "Nikel",
     "out": "Ni.gr/below/it.png", "build": "Xx3", "species": "CA", "cell": "large", "topology": "none.pdb",
-    "folder": "Ni.gr", "index": "{none}K", "against": "middle", "reference": "Ni.gr", "total": "two", "law": "third order",
+    "index": "{none}K", "against": "middle", "reference": "Ni.gr", "total": "two", "law": "third order",
 }  # fmt: skip
 NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
