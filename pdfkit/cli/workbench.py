@@ -117,7 +117,7 @@ def _signals(server: Server) -> Iterator[list[int]]:
     def end(number: int, frame: Any) -> None:
         came.append(number)
         signal.signal(number, before[signal.Signals(number)])
-        server.loop.asyncio_loop.call_soon_threadsafe(server.loop.stop)  # type: ignore[attr-defined]
+        server.loop.asyncio_loop.call_soon_threadsafe(server.loop.stop)
 
     for number in before:
         signal.signal(number, end)
