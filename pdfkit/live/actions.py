@@ -39,6 +39,9 @@ __all__ = ["ACTIONS", "act"]
 
 Action = Mapping[str, Any]
 
+LARGEST = 1e100
+"""Beyond it squares of numbers overflow."""
+
 
 def act(state: State, action: Action, ready: Prepared) -> State:
     """Return the state after an action; PdfkitError where there is none of that name, or where it cannot be done."""
@@ -67,8 +70,8 @@ def _number(action: Action, key: str, what: str = "") -> float:
         found = float(value)
     except (ValueError, OverflowError):
         raise PdfkitError(f"{what} is {str(value)[:40]!r}: give a number, such as 1.5") from None
-    if not math.isfinite(found):
-        raise PdfkitError(f"{what} = {found} is not finite: give a number")
+    if not abs(found) < LARGEST:
+        raise PdfkitError(f"{what} = {found:g} is no number of a model: give one below {LARGEST:g}")
     return found
 
 

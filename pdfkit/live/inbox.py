@@ -38,6 +38,7 @@ def action_of(text: object) -> dict[str, Any]:
     """Return the action in a text of the page; {} for what is none: another thing than JSON of one table."""
     try:
         found = json.loads(str(text)[: LONGEST + 1], parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()  # half a character is no text, and no file can hold it
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("do"), str) else {}

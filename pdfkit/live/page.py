@@ -27,6 +27,9 @@ LARGE = ("correlation", "history", "compared", "remarks", "peak", "atoms", "cand
 """Parts of a view that are sent when they change: a value that was set changes none of them, as a rule."""
 
 
+FAULT = "this could not be done ({}): undo what was done before it, or reload the page"
+
+
 class Wire(DataModel):  # type: ignore[misc]
     """What goes to and fro: actions of the page as JSON, and what the page shows as [number, frame] (`frames`).
 
@@ -81,8 +84,7 @@ class Page:
             own(action) if own else self.take(self, action)
         except Exception as error:  # a fault of ours: the page goes on
             fault(error)
-            name = type(error).__name__
-            self.tell(f"this could not be done ({name}): undo what was done before it, or reload the page")
+            self.tell(FAULT.format(type(error).__name__))
         if self.told != self.done:  # the page waits for it
             self.show("curves")
 
@@ -132,7 +134,7 @@ class Page:
         if what == "progress":
             view["busy"] = self.session.busy
         else:
-            view, arrays = self._show(what, view)
+            view, arrays = self._shown(what, view)
         self._send(view, arrays)
 
     def _send(self, view: View, arrays: Mapping[str, Any]) -> None:
@@ -142,6 +144,16 @@ class Page:
     def fails(self, error: str) -> None:
         """Show why there will be no session, where the server ends with that."""
         self._send({"message": error, "ended": True}, {})
+
+    def _shown(self, what: str, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        try:
+            return self._show(what, view)
+        except Exception as error:  # a fault of ours: the page says it, and can go back to what it showed before
+            fault(error)
+            self.session.rooms.clear()
+            self._drawn, self._known = None, {}
+            about = {"message": FAULT.format(type(error).__name__), "rw": None, "undo": self.session.at > 0}
+            return {**view, **self.about, **about, "busy": self.session.busy}, {}
 
     def _show(self, what: str, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         from pdfkit.errors import PdfkitError

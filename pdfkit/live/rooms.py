@@ -97,6 +97,11 @@ class Rooms:
         self.curves: Curves | None = None
         self.shown = ""
 
+    def clear(self) -> None:
+        """Choose nothing."""
+        self.r, self.phase, self.whole, self.drawn = None, "", False, False
+        self.leave()
+
     def do(self, action: Mapping[str, Any]) -> None:
         """Do an action of `DOES`; PdfkitError for what cannot be done."""
         self._DOES[str(action.get("do"))](self, action)

@@ -25,6 +25,8 @@ TERMINATION = 1.6
 """σ·Qmax of the Gaussian that is as wide as the cut at Qmax makes a sharp peak: its FWHM is 3.79/Qmax."""
 AROUND, STEP = 1.5, 0.002
 """Å: how far from r the ends of a peak are looked for, and in which steps."""
+FARTHEST = 200.0
+"""Å: where peaks end that are explained; beyond, too many pairs are under each."""
 FLOOR = 0.005
 """Of its height: a peak that stands alone ends where it is less than this."""
 NARROWEST = 0.05
@@ -128,6 +130,8 @@ def peak_at(model: Model, r: float) -> Peak:
     r = _checks.number("r", r)
     if r <= 0.0:
         raise PdfkitError(f"r = {r:g}: a peak is at a distance above 0 Å")
+    if r > FARTHEST:
+        raise PdfkitError(f"r = {r:g}: peaks are explained up to {FARTHEST:g} Å, beyond which they are too many")
     near = [one for phase in model.phases for one in _weighed(model, phase, slices, (max(r - AROUND, 0.0), r + AROUND))]
     low, high = _ends(near, r, _blur(model))
     kept = [one for phase in model.phases for one in _weighed(model, phase, shells, (low, high))]
