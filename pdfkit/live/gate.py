@@ -80,6 +80,8 @@ class Gate(BokehTornado):  # type: ignore[misc]
             include_headers=[],
             include_cookies=[],
             ico_path="none",
+            sign_sessions=True,  # or papers of pages could be made that were never given out
+            secret_key=secrets.token_bytes(32),
             websocket_max_message_size_bytes=MESSAGE,
             unused_session_lifetime_milliseconds=LINGER,
             log_function=lambda handler: None,  # the word is in every path

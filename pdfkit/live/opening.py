@@ -22,7 +22,7 @@ from pdfkit.live.state import State
 from pdfkit.phases.base import plain_word
 from pdfkit.recipes.toml import Source, Table
 
-__all__ = ["WORK", "added", "opened"]
+__all__ = ["WORK", "added", "named_in", "opened"]
 
 WORK = "pdfkit-live"
 """Folder for structures and data that come out of results and projects, unless another is named."""
@@ -125,6 +125,20 @@ def of_source(source: Source, raw: dict[str, Any], home: Path, folder: Path) -> 
     tables["fit"] = _flat(source, tables["fit"])
     moved = {kind: [_moved(one, home, folder) for one in tables.get(kind, ())] for kind in _TABLES}
     return State({**tables, **{kind: found for kind, found in moved.items() if found}})
+
+
+def named_in(file: str, folder: Path) -> dict[str, Any]:
+    """Return the files that a recipe names, before any of them is read; none for what is no recipe."""
+    if Path(file).suffix.lower() != ".toml":
+        return {}
+    try:
+        _, raw = Source.read(folder / file)
+    except PdfkitError:
+        return {}  # its reader says more
+    kinds = [one if isinstance(one, list) else [one] for one in map(raw.get, _TABLES)]
+    tables = [one for kind in kinds for one in kind if isinstance(one, Mapping)]
+    names = [one[key] for one in tables for key in ("file", "structure") if isinstance(one.get(key), str)]
+    return {"files": [str((folder / file).parent / name) for name in names]}
 
 
 def _in_its_file(error: PdfkitError, file: str) -> PdfkitError:

@@ -27,7 +27,13 @@ LARGE = ("correlation", "history", "compared", "remarks", "peak", "atoms", "cand
 """Parts of a view that are sent when they change: a value that was set changes none of them, as a rule."""
 
 
-FAULT = "this could not be done ({}): undo what was done before it, or reload the page"
+def _said(error: Exception) -> str:
+    """Return what is said of a fault, and of a disk that is not as it was."""
+    if isinstance(error, OSError):
+        name = f" {error.filename}" if error.filename else ""
+        return f"a file or folder{name} cannot be used ({error.strerror}): put it back, or start pdfkit live elsewhere"
+    name = type(error).__name__
+    return f"this could not be done ({name}): undo what was done before it, or reload the page"
 
 
 class Wire(DataModel):  # type: ignore[misc]
@@ -84,7 +90,7 @@ class Page:
             own(action) if own else self.take(self, action)
         except Exception as error:  # a fault of ours: the page goes on
             fault(error)
-            self.tell(FAULT.format(type(error).__name__))
+            self.tell(_said(error))
         if self.told != self.done:  # the page waits for it
             self.show("curves")
 
@@ -152,7 +158,7 @@ class Page:
             fault(error)
             self.session.rooms.clear()
             self._drawn, self._known = None, {}
-            about = {"message": FAULT.format(type(error).__name__), "rw": None, "undo": self.session.at > 0}
+            about = {"message": _said(error), "rw": None, "undo": self.session.at > 0}
             return {**view, **self.about, **about, "busy": self.session.busy}, {}
 
     def _show(self, what: str, view: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -10,14 +10,16 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfkit.errors import PdfkitError
 from pdfkit.io import _atomic
+from pdfkit.io._folders import InUseError, folder_lock
 from pdfkit.live.files import Files
 
 if TYPE_CHECKING:
@@ -31,18 +33,25 @@ FOLDER = ".pdfkit-live"
 """The folder of pages, by default in the one that the command runs in."""
 MOST_STATES = 100
 """States of a page that are kept on disk, the last ones."""
+LARGEST = 64_000_000
+"""Bytes of a page on disk; what is larger is none of ours."""
 _ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(eq=False)
 class Kept:
-    """A page: its name, its session, the files that it may name, and what of it is on disk."""
+    """A page: its name, its session, the files that it may name, and what of it is on disk.
+
+    written : the results on disk by number. held : the lock of its folder, which one server has at a time.
+    """
 
     id: str
     session: Session
     files: Files
     tabs: list[Any] = field(default_factory=list)
     saved: tuple[Any, ...] = ()
+    written: dict[int, Any] = field(default_factory=dict)
+    held: ExitStack | None = None
     seen: float = field(default_factory=time.monotonic)
 
     @property
@@ -62,7 +71,8 @@ class Kept:
 class Pages:
     """All pages of a server.
 
-    folder : where paths start. home : where pages are kept.
+    folder : where paths start. home : where pages are kept. told : called with a page and a sentence where it
+    cannot be kept, from another thread.
     """
 
     state: State
@@ -71,6 +81,7 @@ class Pages:
         self.folder, self.home = folder, home
         self.pages: dict[str, Kept] = {}
         self.trouble = ""
+        self.told: Callable[[Kept, str], None] = lambda kept, text: None
         self.main: Kept | None = None
         self._writer = ThreadPoolExecutor(1, "pdfkit-live-saving")
 
@@ -112,7 +123,24 @@ class Pages:
             return None
         session = self._session()
         _restore(session, self.home / name / "page.json")
-        return self._known(name, session)
+        kept = self._known(name, session)
+        kept.written = {one.number: one.result for one in session.history}
+        try:
+            self._hold(kept)
+        except InUseError:
+            del self.pages[name]
+            kept = self.copy(kept)
+            kept.session.message = "this page is open in another pdfkit live: this is a copy of it"
+        except (PdfkitError, OSError) as error:
+            self.trouble = f"this page is not kept on disk: {error}"
+        return kept
+
+    def _hold(self, kept: Kept) -> None:
+        """Keep other servers from writing a page; InUseError where one does already."""
+        if kept.held is None:
+            with ExitStack() as stack:
+                stack.enter_context(folder_lock(folder_of(self.home, kept.id)))
+                kept.held = stack.pop_all()
 
     def copy(self, kept: Kept) -> Kept:
         """Return a new page that stands where another does, as a duplicated tab asks for."""
@@ -138,24 +166,46 @@ class Pages:
         """Write a page where it has changed; it is written by another thread, in the order of the calls."""
         if kept.saved != kept.version:
             kept.saved = kept.version
-            self._writer.submit(self._write, kept.id, _packed(kept), tuple(kept.session.history))
+            try:
+                self._hold(kept)
+            except (PdfkitError, OSError) as error:
+                self._failed(kept, error)
+                return
+            self._writer.submit(self._write, kept, _packed(kept), tuple(kept.session.history))
 
-    def _write(self, name: str, text: str, history: Sequence[Entry]) -> None:
+    def _write(self, kept: Kept, text: str, history: Sequence[Entry]) -> None:
         try:
-            place = folder_of(self.home, name)
+            place = folder_of(self.home, kept.id)
             for entry in history:
-                if not (place / "fits" / f"fit-{entry.number}.json").exists():
-                    entry.save(folder_of(self.home, name, "fits"))
+                if kept.written.get(entry.number) is not entry.result:  # a file of its number may be of another fit
+                    entry.save(folder_of(self.home, kept.id, "fits"))
+                    kept.written[entry.number] = entry.result
             _atomic.write_text(_atomic.own(place / "page.json", replace=True), text)
             self.trouble = ""
         except (PdfkitError, OSError) as error:
-            self.trouble = f"this page is not kept on disk: {error}"
+            self._failed(kept, error)
+        except Exception as error:  # a fault of ours
+            from pdfkit.live.inbox import fault
+
+            fault(error)
+            self._failed(kept, error)
+
+    def _failed(self, kept: Kept, error: Exception) -> None:
+        kept.saved = ()  # to be tried again
+        self.trouble = f"this page is not kept on disk: {error}"
+        self.told(kept, self.trouble)
+
+    def _let_go(self, kept: Kept) -> None:
+        if kept.held is not None:
+            self._writer.submit(kept.held.close)
+            kept.held = None
 
     def leave(self, kept: Kept) -> None:
         """Note that a tab shows another page now; of a page on which nothing was done nothing is kept."""
         kept.seen = time.monotonic()
         self.save(kept)
         if kept is not self.main and not kept.tabs and len(kept.session.states) == 1 and not kept.files.own.exists():
+            self._let_go(kept)
             self.pages.pop(kept.id, None)
 
     def forget(self, idle: float) -> None:
@@ -163,13 +213,17 @@ class Pages:
         now = time.monotonic()
         for name, kept in list(self.pages.items()):
             if kept is not self.main and not kept.tabs and now - kept.seen > idle and kept.session.busy is None:
-                self.save(kept)
+                if kept.saved != kept.version:
+                    self.save(kept)  # and it goes the next time, if that was done
+                    continue
+                self._let_go(kept)
                 del self.pages[name]
 
     def close(self) -> None:
         """Write what is not written yet."""
         for kept in self.pages.values():
             self.save(kept)
+            self._let_go(kept)
         self._writer.shutdown()
 
 
@@ -207,6 +261,8 @@ def _packed(kept: Kept) -> str:
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
+        if file.is_symlink() or not file.is_file() or file.stat().st_size > LARGEST:
+            return {}
         found = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}

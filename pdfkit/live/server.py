@@ -66,6 +66,7 @@ class Server:
         self.waiting: list[Tab] = []
         self.failed: BaseException | None = None
         self.loop = IOLoop.current()
+        pages.told = lambda kept, text: self.loop.add_callback(self._tell, kept, text)
         self._template = Environment(loader=FileSystemLoader(STATIC), autoescape=False).get_template("page.html")
         token = secrets.token_urlsafe(24)
         sockets = _bound(options.port)
@@ -148,6 +149,11 @@ class Server:
             self.pages.save(kept)
 
         kept.tabs[-1].doc.add_next_tick_callback(done) if kept.tabs else done()
+
+    def _tell(self, kept: Kept, text: str) -> None:
+        """Say a sentence on the tabs of a page."""
+        for tab in kept.tabs:
+            tab.doc.add_next_tick_callback(lambda tab=tab: tab.page.tell(text))
 
     def maybe_end(self) -> None:
         """End when the last tab is closed, if that was asked for."""

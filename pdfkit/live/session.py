@@ -16,7 +16,7 @@ from pdfkit.live import view
 from pdfkit.live.actions import act
 from pdfkit.live.history import MOST, Entry, comparable, compared, of_one_group, with_evidence
 from pdfkit.live.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
-from pdfkit.live.opening import WORK, added
+from pdfkit.live.opening import WORK, added, named_in
 from pdfkit.live.prepared import Curves, Prepared
 from pdfkit.live.rooms import Rooms
 from pdfkit.live.state import State
@@ -175,6 +175,8 @@ class Session:
         files = action.get("files")
         if not isinstance(files, list) or not all(isinstance(one, str) for one in files):
             raise PdfkitError("open lacks files: give a list of their names")
+        for file in files:
+            self.allow(named_in(file, self.folder))
         state = added(self.state, files, self.folder, self.work)
         if state.results and state.fit and state.tables is not self.state.tables:
             number = 1 + max((one.number for one in self.history), default=0)
@@ -217,10 +219,15 @@ class Session:
 
     def _read_anew(self) -> None:
         """Prepare the present state from its files as they are now, and say if they have changed."""
-        before = self.prepared
+        before, known = self.prepared, self._prepared
         self._prepared = State(), before
+        try:
+            after = self.prepared
+        except (PdfkitError, OSError):
+            self._prepared = known  # what was read goes on being shown
+            raise
         self._curves = None
-        if self.prepared.built is not before.built:
+        if after.built is not before.built:
             self.message = "files have changed since they were read: they were read again"
 
     def _make_room(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -48,6 +49,7 @@ class Upload(_OfPage):
     """POST /upload?page=ID&name=NAME with the bytes of a file: kept in the page's folder, {"file": path} comes back."""
 
     _part: Any = None
+    _refused: OSError | None = None
     _place: Path
     _name: str
 
@@ -78,16 +80,18 @@ class Upload(_OfPage):
 
     def data_received(self, chunk: bytes) -> None:
         """Write a piece."""
-        if self._part is not None:
+        if self._part is not None and self._refused is None:
             self._digest.update(chunk)
             try:
                 self._part.write(chunk)
-            except OSError as error:
-                raise HTTPError(507, f"the disk refuses the file ({error.strerror}): make room there") from None
+            except OSError as error:  # the rest is read all the same, or the browser would not hear the answer
+                self._refused = error
 
     def post(self) -> None:
         """Give the file its name, and tell it."""
         try:
+            if self._refused is not None:
+                raise self._refused
             self._part.close()
             target = self._kept.files.store(self._name, self._digest.hexdigest())
             self._place.replace(target)
@@ -106,8 +110,10 @@ class Upload(_OfPage):
 
     def _tidy(self) -> None:
         if self._part is not None:
-            self._part.close()
-            self._place.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._part.close()
+            with suppress(OSError):
+                self._place.unlink(missing_ok=True)
 
 
 class Alive(Own):
@@ -128,7 +134,7 @@ class Download(_OfPage):
         kept, kind = self.kept(), self.get_query_argument("kind", "")
         try:
             name, data = await asyncio.to_thread(export, kept.session, kind)
-        except PdfkitError as error:
+        except (PdfkitError, OSError) as error:
             raise HTTPError(422, str(error).replace("%", "%%")) from None
         self.set_header("Content-Type", "application/octet-stream")
         self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(safe_name(name))}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,7 +93,99 @@ def test_a_duplicated_tab_becomes_a_page_of_its_own(live: Live) -> None:
     asyncio.run(both())
 
 
+async def fitted(tab: Tab, many: int, **range_: float) -> float:
+    """Fit in a range; return Rw of the fit, the last of so many."""
+    await tab.do("range", **range_)
+    await tab.do("fit", search="plain")
+    for _ in range(600):
+        if len((await tab.do("look"))["history"]) == many and not tab.view["busy"]:
+            return float(tab.view["history"][-1]["rw"])
+        await asyncio.sleep(0.05)
+    raise AssertionError("the fit does not end")
+
+
+def test_fits_of_one_number_are_not_taken_for_each_other(room: Path, live: Live) -> None:
+    """A server that was killed leaves a fit that its page does not know of: the next one of its number is another."""
+
+    async def two() -> str:
+        async with Tab(live) as tab:
+            await fitted(tab, 1, rmin=2, rmax=9)
+            await asyncio.sleep(1)
+            page = str(tab.view["page"])
+            before = (room / ".pdfkit-live" / page / "page.json").read_bytes()
+            await fitted(tab, 2, rmin=3, rmax=8)
+            await asyncio.sleep(1)
+        live.process.kill()
+        live.process.wait()
+        (room / ".pdfkit-live" / page / "page.json").write_bytes(before)
+        return page
+
+    async def continued(server: Live, page: str, many: int) -> list[float]:
+        async with Tab(server) as tab:
+            await tab.do("continue", page=page)
+            assert len(tab.view["history"]) == many
+            if many == 1:
+                await fitted(tab, 2, rmin=2, rmax=5)
+            return [one["datasets"][0]["rmax"] for one in tab.view["history"]]
+
+    page = asyncio.run(two())
+    for many in (1, 2):
+        server = Live(room)
+        try:
+            assert asyncio.run(continued(server, page, many)) == pytest.approx([9, 5])
+        finally:
+            server.end()
+
+
+def test_two_servers_do_not_write_one_page(room: Path, live: Live) -> None:
+    other = Live(room)
+
+    async def both() -> None:
+        async with Tab(live) as one, Tab(other) as two:
+            await one.do("value", name="Ni.a", value=3.6)
+            await asyncio.sleep(1)
+            await two.do("continue", page=one.view["page"])
+            assert "open in another pdfkit live" in two.view["message"]
+            assert two.view["page"] != one.view["page"]
+            assert value(two) == 3.6
+
+    try:
+        asyncio.run(both())
+    finally:
+        other.end()
+
+
+def test_a_disk_that_is_full_or_gone_is_told(room: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
+    server = Live(room, "ni.gr", "Ni", before=limit)
+
+    async def full() -> None:
+        async with Tab(server) as tab:
+            for k in range(30):
+                await tab.do("value", name="Ni.a", value=3.5 + k / 1000)
+            await asyncio.sleep(1)
+            assert "not kept on disk" in (await tab.do("look"))["message"]
+            answer = server.upload(tab.view["page"], "a.gr", b"1 2\n" * 100_000)
+            assert (answer.status, "the disk refuses the file" in answer.text) == (507, True)
+            shutil.rmtree(room / ".pdfkit-live")
+            (room / "ni.gr").unlink()
+            for do in ("fit", "undo", "script"):
+                view = await tab.do(do)
+                assert "could not be done" not in view["message"]
+                assert "Traceback" not in view["message"]
+            await tab.do("value", name="Ni.a", value=3.51)
+            assert value(tab) == 3.51
+
+    try:
+        asyncio.run(full())
+    finally:
+        assert "Traceback" not in server.end()[2]
+
+
 def test_a_damaged_page_is_one_message(room: Path) -> None:
+    if hasattr(os, "mkfifo"):
+        (room / ".pdfkit-live" / f"{9:016x}").mkdir(parents=True)
+        os.mkfifo(room / ".pdfkit-live" / f"{9:016x}" / "page.json")
     for k, text in enumerate(("", "{", "[]", '{"states": 3}', '{"tables": [{}], "states": [{"tables": 7}], "at": 0}')):
         folder = room / ".pdfkit-live" / f"{k:016x}"
         folder.mkdir(parents=True)
