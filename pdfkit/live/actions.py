@@ -34,6 +34,7 @@ from pdfkit.live.naming import Renaming
 from pdfkit.live.prepared import Prepared
 from pdfkit.live.starts import scaled
 from pdfkit.live.state import BEAM, State
+from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 
 __all__ = ["ACTIONS", "act"]
 
@@ -114,7 +115,11 @@ def _value(state: State, action: Action, ready: Prepared) -> State:
             "limits",
             key=name,
         )
-    return state.with_values({**state.values, name: value})
+    after = {**state.values, name: value}
+    if name.rpartition(".")[2] in INSTRUMENT_QUANTITIES:
+        for one in ready.models:  # which refuse what no instrument can be, also of data that are not shown
+            ready.model(one, after)
+    return state.with_values(after)
 
 
 def _set_limits(state: State, name: str, ready: Prepared) -> tuple[float, float]:

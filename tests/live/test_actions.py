@@ -298,3 +298,12 @@ def test_curves_are_those_of_the_model_however_far_a_slider_went(two: Session) -
         found = two.curves()
         wanted = two.prepared.model("", two.state.values)(found.r).G
         assert found.calculated == pytest.approx(wanted, abs=1e-6 * float(np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("name", ["qdamp", "qbroad"])
+def test_values_that_no_instrument_has_are_refused(two: Session, name: str) -> None:
+    before = two.state
+    two.do({"do": "value", "name": name, "value": 51.0})
+    assert f"{name} = 51" in two.message
+    assert two.state is before
+    two.view()
