@@ -181,7 +181,7 @@ def test_tables_of_data_and_fit(two: Session) -> None:
 
 BAD = [
     ({"do": "value", "name": "wz.a", "value": "four"}, "wz.a is 'four': give a number"),
-    ({"do": "value", "name": "wz.a", "value": float("nan")}, "not finite"),
+    ({"do": "value", "name": "wz.a", "value": float("nan")}, "no number of a model"),
     ({"do": "value", "name": "wz.a", "value": None}, "no number"),
     ({"do": "value", "name": "wz.a", "value": -1.0}, "wz.a = -1 Å makes no sense for the cell length"),
     ({"do": "value", "name": "nothing", "value": 1}, "no parameter is called 'nothing'"),
