@@ -134,7 +134,13 @@ class Prepared:
             if name in self.starts and not params[name].expr:
                 put(params[name], value)
                 self._moved.add(name)
+        for par in self._tied:
+            _let_follow(par)
         return params
+
+    @cached_property
+    def _tied(self) -> list[Any]:
+        return [] if self.params is None else [par for par in self.params.values() if par.expr]
 
     @cached_property
     def grids(self) -> dict[str, Array]:
@@ -222,6 +228,15 @@ def put(par: Any, value: float) -> None:
         about["made"] = (start, low, value)
         par.set(max=value)
     par.value = value
+
+
+def _let_follow(par: Any) -> None:
+    """Take limits that nobody set from a tied parameter that they stop, as a fit does."""
+    from pdfkit.model.params import is_default, possible
+
+    if par.value in (par.min, par.max) and is_default(par):
+        low, high = possible(par)
+        par.set(min=low, max=high)
 
 
 def recipe_of(state: State, folder: Path) -> Recipe:

@@ -307,3 +307,12 @@ def test_values_that_no_instrument_has_are_refused(two: Session, name: str) -> N
     assert f"{name} = 51" in two.message
     assert two.state is before
     two.view()
+
+
+def test_limits_that_nobody_set_do_not_stop_what_is_tied(two: Session) -> None:
+    """The usual limit of delta2 is that of the phase's own nearest bond; a fit lets a tied one go beyond it."""
+    two.do({"do": "tie", "name": "zb.delta2", "to": "wz.delta2"})
+    two.do({"do": "value", "name": "wz.delta2", "value": 7.5})
+    assert two.message == ""
+    params = two.prepared.at(two.state.values)
+    assert params["zb.delta2"].value == params["wz.delta2"].value == 7.5
