@@ -36,7 +36,8 @@ def test_curves_begin_at_multiples_of_four_bytes() -> None:
 
 def test_a_value_that_was_set_sends_neither_points_nor_history(two: Session) -> None:
     document = Document()
-    page = Page(document, two)
+    page = Page(document, lambda page, action: page.session.do(action))
+    page.turn(two)
     first, curves = unpacked(page.wire.sent[1])
     assert {"r", "measured", "calculated"} <= set(curves)
     assert {"history", "remarks", "structures"} <= set(first)

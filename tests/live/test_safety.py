@@ -227,7 +227,9 @@ def test_other_changes_of_the_document_are_dropped(live: Live) -> None:
     async def attack() -> None:
         async with Tab(live) as tab:
             text = json.dumps(tab.document["content"])
-            models = set(re.findall(r'"id": "(p\d+)"', text))
+            kinds = dict(re.findall(r'"name": "(\w+)", "id": "(p\d+)"', text))  # the last of each kind of object
+            assert len(kinds) > 10
+            models = set(kinds.values())
             script = {"type": "object", "name": "CustomJS", "id": "evil", "attributes": {"code": "alert(1)"}}
             hostile: list[dict[str, Any]] = [
                 {"kind": "TitleChanged", "title": "evil"},
