@@ -39,8 +39,8 @@ DEBOUNCE = 0.3
 """Seconds from a change to its writing."""
 GRACE = 3.0
 """Seconds that the last tab has to come back, as it does when it is reloaded."""
-IDLE = 600.0
-"""Seconds after which a page without a tab is on disk alone."""
+IDLE = 60.0
+"""Seconds after which a page without a tab is on disk alone: a page holds its fits, some MB each."""
 
 
 @dataclass(frozen=True)
