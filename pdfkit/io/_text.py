@@ -146,6 +146,9 @@ def read_table(path: AnyPath) -> Table:
     Raises ReadError, with the line, when there is no table or a row is damaged.
     """
     lines = read_text(path).split("\n")
+    if (longest := max(lines, key=len)) and len(longest) > LONGEST_LINE:
+        what = f"the line has {len(longest)} characters: was the file written with line ends?"
+        raise ReadError(path, what, lines.index(longest) + 1)
     marked, start = _find_data(path, lines)
     # What pdfkit wrote it reads back whole, and takes no guesses about.
     most = None if "by pdfkit" in lines[0][:200] else MOST_HEADER
@@ -170,6 +173,9 @@ def read_table(path: AnyPath) -> Table:
         marked=marked,
     )
 
+
+# Characters of a line of columns; what is longer would be read for minutes.
+LONGEST_LINE = 1_000_000
 
 # Bytes of a file in which its header ends.
 _HEAD = 65536

@@ -39,6 +39,8 @@ DEBOUNCE = 0.3
 """Seconds from a change to its writing."""
 GRACE = 3.0
 """Seconds that the last tab has to come back, as it does when it is reloaded."""
+PATIENCE = 5.0
+"""Seconds that fits which are stopped have to end with the server."""
 IDLE = 60.0
 """Seconds after which a page without a tab is on disk alone: a page holds its fits, some MB each."""
 
@@ -118,9 +120,13 @@ class Server:
     def stop(self) -> None:
         """Stop fits, write what changed, close the port."""
         self.loop.remove_timeout(self._tidy)
+        fits = [kept.session.job.thread for kept in self.pages.pages.values() if kept.session.job is not None]
         for kept in self.pages.pages.values():
             kept.session.close()
         self.pages.close()
+        end = time.monotonic() + PATIENCE
+        for thread in fits:  # one that computes while the interpreter ends would abort it
+            thread.join(max(0.0, end - time.monotonic()))
         self._bokeh.stop()
         self._bokeh.unlisten()
 

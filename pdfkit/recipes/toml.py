@@ -42,6 +42,10 @@ def _another_kind(path: AnyPath) -> str:
     )
 
 
+LARGEST = 1_000_000
+"""Characters of a recipe; what is longer would be read for minutes."""
+
+
 @dataclass(frozen=True)
 class Source:
     """The text of a TOML file, its name, and where things are in it."""
@@ -53,6 +57,8 @@ class Source:
     def read(cls, path: AnyPath) -> tuple[Source, dict[str, Any]]:
         """Return the text and what `tomllib` makes of it; RecipeError with the line where it is no TOML."""
         source = cls(str(path), read_text(path))
+        if len(source.text) > LARGEST:
+            raise RecipeError(path, f"it has {len(source.text)} characters, and a recipe at most {LARGEST}: is it one?")
         try:
             return source, tomllib.loads(source.text)
         except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts

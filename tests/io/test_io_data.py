@@ -934,3 +934,9 @@ def test_calculations_of_pdfgui_have_constant_strengths(
     assert (pdf.instrument.scattering == "constant") is calculated
     assert ("scattering" in pdf.instrument.given) is calculated
     assert any("scattering strengths are constant" in remark for remark in pdf.remarks) is calculated
+
+
+def test_a_line_without_end_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "x.gr").write_text("# x\n" + "1 " * 600_000)
+    with pytest.raises(ReadError, match=r"x\.gr, line 2: the line has 1200000 characters"):
+        read_pdf(tmp_path / "x.gr")

@@ -555,3 +555,9 @@ def test_a_pattern_that_is_refused_is_named_with_its_line(joint: Path) -> None:
         assert found.value.line is not None
     with pytest.raises(RecipeError, match=r"nowhere\.xy"):
         pk.run_recipe(written(joint, JOINT.replace("xrd.xy", "nowhere.xy")), out=joint / "out")
+
+
+def test_a_text_larger_than_any_recipe_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text(NICKEL + "# x\n" * 300_000)
+    with pytest.raises(RecipeError, match="a recipe at most 1000000: is it one"):
+        load_recipe(tmp_path / "x.toml")
