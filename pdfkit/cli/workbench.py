@@ -49,23 +49,23 @@ def live(
     yourself. It reads files of the folder that the command runs in, those named here, and those dropped on it. Each
     page is kept as it changes: reload it, or start the command again and continue it. Ctrl-C ends the server.
     """
-    gc.disable()  # until all is loaded (`_read`): to look through what stays takes a tenth of the start
-    try:
-        import bokeh.server.server  # noqa: F401
-    except ImportError as error:
-        raise PdfkitError(
-            f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
-        ) from None
-    from pdfkit.live.pages import FOLDER, Pages
-    from pdfkit.live.server import Options, Server
+    with _uncollected():
+        try:
+            import bokeh.server.server  # noqa: F401
+        except ImportError as error:
+            raise PdfkitError(
+                f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
+            ) from None
+        from pdfkit.live.pages import FOLDER, Pages
+        from pdfkit.live.server import Options, Server
 
-    here = Path.cwd()
-    home = here / (folder or FOLDER)
-    if home.exists() and not home.is_dir():
-        raise PdfkitError(f"--folder {folder or FOLDER} is a file: give the name of a folder")
-    server = Server(Pages(here, home), Options(port, int(limit * 1e6), once))
-    names = files or []
-    server.read(f"reading {', '.join(names)} …" if names else "…", lambda: _read(names, here, home), names)
+        here = Path.cwd()
+        home = here / (folder or FOLDER)
+        if home.exists() and not home.is_dir():
+            raise PdfkitError(f"--folder {folder or FOLDER} is a file: give the name of a folder")
+        server = Server(Pages(here, home), Options(port, int(limit * 1e6), once))
+        names = files or []
+        server.read(f"reading {', '.join(names)} …" if names else "…", lambda: _read(names, here, home), names)
     show(f"pdfkit live is at {server.url} (Ctrl-C ends it)", f"pages are kept in {folder or FOLDER}")
     sys.stdout.flush()
     with _signals(server) as ended:
@@ -78,6 +78,17 @@ def live(
     if ended and ended[-1] != signal.SIGINT:
         signal.raise_signal(ended[-1])
     return Printed("pdfkit live has ended")
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put the collector off until all is loaded (`_read`): to look through what stays takes a tenth of the start."""
+    gc.disable()
+    try:
+        yield
+    except BaseException:
+        gc.enable()
+        raise
 
 
 def _read(files: Sequence[str], here: Path, home: Path) -> State:

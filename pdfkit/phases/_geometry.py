@@ -296,7 +296,8 @@ def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
     if not dcell.size:
         return g, np.zeros((0, 3, 3)), volume, np.zeros(0)
     longer = dcell[:, :3] / cell[:3]
-    dg = (longer[:, :, None] + longer[:, None, :]) * g
+    # In C's order, or the kernel would be compiled once more.
+    dg = np.ascontiguousarray((longer[:, :, None] + longer[:, None, :]) * g)
     growth = longer.sum(axis=1)
     for q in np.flatnonzero(dcell[:, 3:].any(axis=1)).tolist():
         turns = zip((al, be, ga), dcell[q, 3:].tolist(), strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live.conftest import write_two
+from two_phases import write_two
 
 from pdfkit.live.opening import opened
 from pdfkit.live.session import Session

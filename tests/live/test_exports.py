@@ -61,7 +61,7 @@ def test_the_script_gives_the_same_rw_and_fit(two: Session, tmp_path: Path) -> N
 
 
 def test_scripts_of_several_data_sets_with_all_that_recipes_say(tmp_path: Path) -> None:
-    from tests.live.conftest import write_two
+    from two_phases import write_two
 
     write_two(tmp_path)
     text = re.sub(r"(?m)^stage.*\n", "", WHOLE).replace("[fit.search]\nwz.a = [4.0, 4.3]\nstarts = 3\n", "")
@@ -80,7 +80,7 @@ def test_scripts_of_several_data_sets_with_all_that_recipes_say(tmp_path: Path) 
 
 
 def test_scripts_of_stages_run_the_recipe(tmp_path: Path) -> None:
-    from tests.live.conftest import write_two
+    from two_phases import write_two
 
     write_two(tmp_path)
     (tmp_path / "whole.toml").write_text(WHOLE)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from two_phases import write_two
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
@@ -15,7 +16,6 @@ from pdfkit.live.prepared import Prepared
 from pdfkit.live.session import Session
 from pdfkit.live.starts import document_of
 from pdfkit.live.state import State
-from tests.live.conftest import write_two
 
 
 def rw(state: State, folder: Path, name: str = "") -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from live.conftest import write_two
+from two_phases import write_two
 
 import pdfkit as pk
 
