@@ -25,7 +25,6 @@ from .io.sq import read_sq as read_sq
 from .io.sq import write_sq as write_sq
 from .io.structures import load_structure as load_structure
 from .io.structures import read_structure as read_structure
-from .live.notebook import live as live
 from .model.model import Model as Model
 from .model.params import Parameters as Parameters
 from .model.restraints import BondRestraint as BondRestraint
@@ -57,6 +56,7 @@ from .shapes.simple import Sphere as Sphere
 from .structure.structure import Structure as Structure
 from .trajectories.reading import read_trajectory as read_trajectory
 from .verification.report import verify as verify
+from .workbench.notebook import live as live
 
 __version__: str
 __all__: list[str]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pdfkit.cli.console import Printed, fitting
 from pdfkit.cli.fits import of_fit
 from pdfkit.cli.options import OutFolder
-from pdfkit.live.example import measured_file, simulated
+from pdfkit.workbench.example import measured_file, simulated
 
 if TYPE_CHECKING:
     from pdfkit.results.result import FitResult

@@ -18,8 +18,8 @@ from pdfkit.cli.console import Printed, say
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
-    from pdfkit.live.server import Server
-    from pdfkit.live.state import State
+    from pdfkit.workbench.server import Server
+    from pdfkit.workbench.state import State
 
 
 def live(
@@ -56,8 +56,8 @@ def live(
             raise PdfkitError(
                 f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
             ) from None
-        from pdfkit.live.pages import FOLDER, Pages
-        from pdfkit.live.server import Options, Server
+        from pdfkit.workbench.pages import FOLDER, Pages
+        from pdfkit.workbench.server import Options, Server
 
         here = Path.cwd()
         home = here / (folder or FOLDER)
@@ -93,8 +93,8 @@ def _uncollected() -> Iterator[None]:
 
 def _read(files: Sequence[str], here: Path, home: Path) -> State:
     """Return what pages begin with, and load what they need."""
-    from pdfkit.live import session  # noqa: F401
-    from pdfkit.live.opening import opened
+    from pdfkit.workbench import session  # noqa: F401
+    from pdfkit.workbench.opening import opened
 
     try:
         return opened(files, here, home / "opened")

@@ -9,8 +9,8 @@ import pytest
 from two_phases import write_two
 
 import pdfkit as pk
-from pdfkit.live.opening import opened
-from pdfkit.live.session import Session
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.session import Session
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from pdfkit.live.frames import unpacked
+from pdfkit.workbench.frames import unpacked
 
 
 class Live:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from two_phases import write_two
 
-from pdfkit.live.opening import opened
-from pdfkit.live.session import Session
-from pdfkit.live.state import State
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.session import Session
+from pdfkit.workbench.state import State
 
 
 def done(session: Session, **action: Any) -> State:

@@ -16,9 +16,9 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
-from pdfkit.live.exports import EXPORTS, export
-from pdfkit.live.opening import opened
-from pdfkit.live.session import Session
+from pdfkit.workbench.exports import EXPORTS, export
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.session import Session
 from tests.live.test_opening import WHOLE
 
 ROOT = Path(__file__).parents[2]

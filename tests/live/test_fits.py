@@ -13,11 +13,11 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
-from pdfkit.live.history import Entry
-from pdfkit.live.jobs import Job, Progress
-from pdfkit.live.opening import opened
-from pdfkit.live.session import Session
-from pdfkit.live.starts import document_of
+from pdfkit.workbench.history import Entry
+from pdfkit.workbench.jobs import Job, Progress
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.session import Session
+from pdfkit.workbench.starts import document_of
 
 
 def fitted(session: Session, **action: Any) -> Entry:

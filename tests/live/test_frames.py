@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from bokeh.document import Document
 
-from pdfkit.live.frames import frame, unpacked
-from pdfkit.live.opening import opened
-from pdfkit.live.page import Page
-from pdfkit.live.parts import shares
-from pdfkit.live.session import Session
+from pdfkit.workbench.frames import frame, unpacked
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.page import Page
+from pdfkit.workbench.parts import shares
+from pdfkit.workbench.session import Session
 
 
 def test_a_frame_comes_apart_as_it_was_put_together() -> None:

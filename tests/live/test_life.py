@@ -266,7 +266,7 @@ def test_a_missing_extra_is_one_error(room: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-SLOW = "import time; from pdfkit.live import opening; whole = opening.opened; "
+SLOW = "import time; from pdfkit.workbench import opening; whole = opening.opened; "
 
 
 def test_a_page_is_there_while_its_files_are_read(room: Path) -> None:

@@ -11,11 +11,11 @@ from two_phases import write_two
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
-from pdfkit.live.opening import added, opened
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.session import Session
-from pdfkit.live.starts import document_of
-from pdfkit.live.state import State
+from pdfkit.workbench.opening import added, opened
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.session import Session
+from pdfkit.workbench.starts import document_of
+from pdfkit.workbench.state import State
 
 
 def rw(state: State, folder: Path, name: str = "") -> float:

@@ -11,13 +11,13 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
-from pdfkit.live.atoms import atoms
-from pdfkit.live.opening import opened
-from pdfkit.live.session import Session
-from pdfkit.live.state import State
-from pdfkit.live.trends import trend
 from pdfkit.screening.table import listed_of
 from pdfkit.series.result import SeriesResult
+from pdfkit.workbench.atoms import atoms
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.session import Session
+from pdfkit.workbench.state import State
+from pdfkit.workbench.trends import trend
 
 CELLS = (3.520, 3.523, 3.526, 3.529)
 

@@ -22,10 +22,10 @@ from bokeh.document import Document
 from served import Live, Tab
 
 import pdfkit as pk
-from pdfkit.live.frames import unpacked
-from pdfkit.live.opening import opened
-from pdfkit.live.page import Page
-from pdfkit.live.session import Session
+from pdfkit.workbench.frames import unpacked
+from pdfkit.workbench.opening import opened
+from pdfkit.workbench.page import Page
+from pdfkit.workbench.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_a_message_of_no_page_ends_its_connection_alone(live: Live, parts: list[
 
 
 def test_pages_are_limited(tmp_path: Path) -> None:
-    server = Live(tmp_path, before="from pdfkit.live import gate; gate.MOST_PAGES = 2")
+    server = Live(tmp_path, before="from pdfkit.workbench import gate; gate.MOST_PAGES = 2")
 
     async def crowd() -> None:
         async with Tab(server) as one, Tab(server) as two:

@@ -9,16 +9,16 @@ from bokeh.core.properties import Any as AnyProperty
 from bokeh.core.properties import String
 from bokeh.model import DataModel
 
-from pdfkit.live.frames import frame
-from pdfkit.live.inbox import action_of, fault, number_of
-from pdfkit.live.parts import choices, of_q, shares
-from pdfkit.live.plot import plot, plot_of_q
+from pdfkit.workbench.frames import frame
+from pdfkit.workbench.inbox import action_of, fault, number_of
+from pdfkit.workbench.parts import choices, of_q, shares
+from pdfkit.workbench.plot import plot, plot_of_q
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-    from pdfkit.live.prepared import Curves
-    from pdfkit.live.session import Session
+    from pdfkit.workbench.prepared import Curves
+    from pdfkit.workbench.session import Session
 
 __all__ = ["Page", "Wire"]
 
@@ -100,7 +100,7 @@ class Page:
 
     def _script(self, action: Mapping[str, Any]) -> None:
         from pdfkit.errors import PdfkitError
-        from pdfkit.live.exports import export
+        from pdfkit.workbench.exports import export
 
         try:
             self.script = export(self.session, "script")[1].decode()

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
-from pdfkit.live.naming import Renaming
-from pdfkit.live.prepared import Prepared, recipe_of
-from pdfkit.live.rooms import is_shown
-from pdfkit.live.starts import scaled
-from pdfkit.live.state import State
 from pdfkit.phases.base import plain_word
 from pdfkit.recipes.toml import Source, Table
+from pdfkit.workbench.naming import Renaming
+from pdfkit.workbench.prepared import Prepared, recipe_of
+from pdfkit.workbench.rooms import is_shown
+from pdfkit.workbench.starts import scaled
+from pdfkit.workbench.state import State
 
 __all__ = ["WORK", "added", "named_in", "opened"]
 
@@ -85,9 +85,9 @@ def _whole(file: str, folder: Path, work: Path) -> State:
 
 def _of_result(file: str, folder: Path, work: Path) -> State:
     """Return the state of a result: from its own parts, or by the recipe in it, where its files are still there."""
-    from pdfkit.live.unpacked import recipe_in, state_of, with_values
     from pdfkit.recipes.written import relative
     from pdfkit.results.saving import load_result
+    from pdfkit.workbench.unpacked import recipe_in, state_of, with_values
 
     result = load_result(file)
     try:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.starts import document_of
-from pdfkit.live.state import State
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.starts import document_of
+from pdfkit.workbench.state import State
 
 __all__ = ["script_of"]
 

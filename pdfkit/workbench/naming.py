@@ -10,7 +10,7 @@ from typing import Any
 from pdfkit import _expressions
 from pdfkit._expressions import matching
 from pdfkit.errors import ParameterError
-from pdfkit.live.state import State
+from pdfkit.workbench.state import State
 
 __all__ = ["Renaming"]
 

@@ -1,6 +1,6 @@
 "use strict";
 // The wire between page and Python. Actions go one at a time: while one is under way, a slider's later values replace
-// each other, everything else waits in line. What comes back is a frame of text and numbers (pdfkit/live/frames.py);
+// each other, everything else waits in line. What comes back is a frame of text and numbers (pdfkit/workbench/frames.py);
 // parts of the page say with workbench.on(key, render) what they show, and are called when a frame has that key.
 const workbench = (() => {
   let wire = null, sent = 0, done = 0;

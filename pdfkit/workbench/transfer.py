@@ -14,12 +14,12 @@ from urllib.parse import quote
 from tornado.web import HTTPError, stream_request_body
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.files import safe_name
-from pdfkit.live.gate import Own
-from pdfkit.live.pages import Pages, folder_of
+from pdfkit.workbench.files import safe_name
+from pdfkit.workbench.gate import Own
+from pdfkit.workbench.pages import Pages, folder_of
 
 if TYPE_CHECKING:
-    from pdfkit.live.pages import Kept
+    from pdfkit.workbench.pages import Kept
 
 __all__ = ["LIMIT", "Alive", "Download", "Upload"]
 
@@ -129,7 +129,7 @@ class Download(_OfPage):
 
     async def get(self) -> None:
         """Answer with the file."""
-        from pdfkit.live.exports import export
+        from pdfkit.workbench.exports import export
 
         kept, kind = self.kept(), self.get_query_argument("kind", "")
         try:

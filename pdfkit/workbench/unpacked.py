@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.state import State
 from pdfkit.phases.base import plain_word
 from pdfkit.recipes.toml import Source
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
     from pdfkit.results.result import DatasetFit, FitResult

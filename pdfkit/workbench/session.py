@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pdfkit.errors import PdfkitError, ReadError
-from pdfkit.live import view
-from pdfkit.live.actions import act
-from pdfkit.live.history import MOST, Entry, comparable, compared, of_one_group, with_evidence
-from pdfkit.live.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
-from pdfkit.live.opening import WORK, added, named_in
-from pdfkit.live.prepared import Curves, Prepared
-from pdfkit.live.rooms import Rooms
-from pdfkit.live.state import State
+from pdfkit.workbench import view
+from pdfkit.workbench.actions import act
+from pdfkit.workbench.history import MOST, Entry, comparable, compared, of_one_group, with_evidence
+from pdfkit.workbench.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
+from pdfkit.workbench.opening import WORK, added, named_in
+from pdfkit.workbench.prepared import Curves, Prepared
+from pdfkit.workbench.rooms import Rooms
+from pdfkit.workbench.state import State
 
 __all__ = ["Session"]
 
@@ -49,7 +49,8 @@ class Session:
     """The states of one page and where it stands among them; `shown` is called with what changed: "all", "curves" of a
     slider that moves, or "progress" of a fit.
 
-    Beside the actions of states (`pdfkit.live.actions`), and of what is shown with them (`pdfkit.live.rooms`), it does:
+    Beside the actions of states (`pdfkit.workbench.actions`), and of what is shown with them
+    (`pdfkit.workbench.rooms`), it does:
 
     | do | with |
     |---|---|
@@ -187,7 +188,7 @@ class Session:
 
     def _example(self, action: Mapping[str, Any]) -> None:
         """Open the measured data of `pdfkit demo`, or simulated ones where they are not installed."""
-        from pdfkit.live.example import example
+        from pdfkit.workbench.example import example
 
         self._open({"files": example(self.work)})
 

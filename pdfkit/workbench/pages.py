@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from pdfkit.errors import PdfkitError
 from pdfkit.io import _atomic
 from pdfkit.io._folders import InUseError, folder_lock
-from pdfkit.live.files import Files
+from pdfkit.workbench.files import Files
 
 if TYPE_CHECKING:
-    from pdfkit.live.history import Entry
-    from pdfkit.live.session import Session
-    from pdfkit.live.state import State
+    from pdfkit.workbench.history import Entry
+    from pdfkit.workbench.session import Session
+    from pdfkit.workbench.state import State
 
 __all__ = ["FOLDER", "Kept", "Pages"]
 
@@ -101,7 +101,7 @@ class Pages:
         return self._known(secrets.token_hex(8), self._session())
 
     def _session(self) -> Session:
-        from pdfkit.live.session import Session
+        from pdfkit.workbench.session import Session
 
         return Session(self.folder, self.state)
 
@@ -185,7 +185,7 @@ class Pages:
         except (PdfkitError, OSError) as error:
             self._failed(kept, error)
         except Exception as error:  # a fault of ours
-            from pdfkit.live.inbox import fault
+            from pdfkit.workbench.inbox import fault
 
             fault(error)
             self._failed(kept, error)
@@ -286,7 +286,7 @@ def _restore(session: Session, file: Path) -> None:
 
 def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
     """Return a fit of a page; None where its file is not there or damaged: the others are worth having."""
-    from pdfkit.live.history import Entry
+    from pdfkit.workbench.history import Entry
 
     try:
         lnz = None if row["lnz"] is None else (float(row["lnz"][0]), float(row["lnz"][1]))
@@ -298,7 +298,7 @@ def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
 
 def _state(row: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> State:
     """Return the state of a row; its values are numbers, whatever the file says."""
-    from pdfkit.live.state import State
+    from pdfkit.workbench.state import State
 
     found = State.from_json(json.dumps({**row, "tables": {}}))
     values = {str(name): float(value) for name, value in found.values.items()}

@@ -17,10 +17,10 @@ from pdfkit.errors import PdfkitError
 from pdfkit.io.hdf5 import format_in
 
 if TYPE_CHECKING:
-    from pdfkit.live.prepared import Curves
     from pdfkit.model.model import Model
     from pdfkit.screening.ranking import Ranking
     from pdfkit.series.result import SeriesResult
+    from pdfkit.workbench.prepared import Curves
 
 __all__ = ["Rooms", "is_shown", "kind_of"]
 
@@ -64,7 +64,7 @@ class Opened:
     @cached_property
     def curves(self) -> Mapping[str, Curves]:
         """The curves in it, by candidate."""
-        from pdfkit.live.candidates import stored
+        from pdfkit.workbench.candidates import stored
 
         return stored(self.path)
 
@@ -114,7 +114,7 @@ class Rooms:
 
     def first(self) -> Curves | None:
         """Return the curves of a page without data: of the best candidate, or of the first scan that has any."""
-        from pdfkit.live.trends import scan
+        from pdfkit.workbench.trends import scan
 
         if self.ranking is not None and (best := self.ranking.ranking.best(1)):
             self.known(best[0].name)
@@ -135,7 +135,7 @@ class Rooms:
 
     def fitted(self, name: str) -> Callable[[], Curves]:
         """Return what fits a candidate again, which may take long; PdfkitError where there is none of that name."""
-        from pdfkit.live.candidates import curves
+        from pdfkit.workbench.candidates import curves
 
         if self.ranking is None:
             raise PdfkitError("there is no ranking on this page: open a ranking.h5")
@@ -169,21 +169,21 @@ class Rooms:
     def _atoms(self, model: Model | None, phase: str) -> dict[str, Any] | None:
         if model is None or not self.drawn:
             return None
-        from pdfkit.live.atoms import atoms
+        from pdfkit.workbench.atoms import atoms
 
         return atoms(model, phase, whole=self.whole)
 
     def _table(self) -> dict[str, Any] | None:
         if self.ranking is None:
             return None
-        from pdfkit.live.candidates import table
+        from pdfkit.workbench.candidates import table
 
         return table(self.ranking.ranking)
 
     def _trends(self) -> dict[str, Any] | None:
         if self.series is None:
             return None
-        from pdfkit.live.trends import trend
+        from pdfkit.workbench.trends import trend
 
         return trend(self.series.series, self.parameter)
 
@@ -220,7 +220,7 @@ class Rooms:
         self.parameter = str(action.get("name", ""))
 
     def _scan(self, action: Mapping[str, Any]) -> None:
-        from pdfkit.live.trends import scan
+        from pdfkit.workbench.trends import scan
 
         if self.series is None:
             raise PdfkitError("there is no series on this page: open a series.h5")

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.state import State
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.state import State
 
 __all__ = ["scaled", "settled"]
 

@@ -31,7 +31,7 @@ CHANGES: Mapping[str, frozenset[str]] = {
 
 LONGEST = 1_000_000
 """Characters of an action."""
-_LOG = logging.getLogger("pdfkit.live")
+_LOG = logging.getLogger("pdfkit.workbench")
 
 
 def action_of(text: object) -> dict[str, Any]:

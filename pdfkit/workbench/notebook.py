@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
-    from pdfkit.live.server import Server
-    from pdfkit.live.session import Session
-    from pdfkit.live.state import State
     from pdfkit.model.model import Model
     from pdfkit.results.result import FitResult
+    from pdfkit.workbench.server import Server
+    from pdfkit.workbench.session import Session
+    from pdfkit.workbench.state import State
 
 __all__ = ["LivePage", "live"]
 
@@ -66,7 +66,7 @@ class LivePage:
             raise PdfkitError(
                 f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
             ) from None
-        from pdfkit.live.pages import Pages
+        from pdfkit.workbench.pages import Pages
 
         self._own = None if folder else tempfile.TemporaryDirectory(prefix="pdfkit-live-")
         here, home = Path.cwd(), Path(folder or (self._own.name if self._own else ".")).resolve()
@@ -102,7 +102,7 @@ class LivePage:
         atexit.register(self.close)
 
     def _serve(self, begun: Future[Server]) -> None:
-        from pdfkit.live.server import Options, Server
+        from pdfkit.workbench.server import Options, Server
 
         asyncio.set_event_loop(asyncio.new_event_loop())
         try:
@@ -142,14 +142,14 @@ class LivePage:
     @property
     def recipe(self) -> str:
         """The recipe that the page would save."""
-        from pdfkit.live.exports import export
+        from pdfkit.workbench.exports import export
 
         return export(self._session, "recipe")[1].decode()
 
     @property
     def model(self) -> Model:
         """The model of the data set that is shown, with the present values."""
-        from pdfkit.live.prepared import Prepared
+        from pdfkit.workbench.prepared import Prepared
 
         session = self._session
         ready = Prepared.of(session.state, session.folder)
@@ -190,6 +190,6 @@ class LivePage:
 
 
 def _opened(files: list[str], here: Path, home: Path) -> State:
-    from pdfkit.live.opening import opened
+    from pdfkit.workbench.opening import opened
 
     return opened(files, here, home / "opened")

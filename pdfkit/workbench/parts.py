@@ -10,7 +10,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array
-    from pdfkit.live.prepared import Curves, Prepared
+    from pdfkit.workbench.prepared import Curves, Prepared
 
 __all__ = ["EXPORTS", "choices", "of_q", "shares"]
 

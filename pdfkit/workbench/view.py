@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.state import State
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
     from pdfkit.model.params import Parameters

@@ -20,16 +20,16 @@ from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.gate import Gate, Own
-from pdfkit.live.inbox import fault
-from pdfkit.live.page import Page
-from pdfkit.live.pages import Kept, Pages, folder_of
-from pdfkit.live.transfer import LIMIT, Alive, Download, Upload
+from pdfkit.workbench.gate import Gate, Own
+from pdfkit.workbench.inbox import fault
+from pdfkit.workbench.page import Page
+from pdfkit.workbench.pages import Kept, Pages, folder_of
+from pdfkit.workbench.transfer import LIMIT, Alive, Download, Upload
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
-    from pdfkit.live.state import State
+    from pdfkit.workbench.state import State
 
 __all__ = ["Options", "Server"]
 

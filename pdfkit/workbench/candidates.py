@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pdfkit.errors import PdfkitError
 from pdfkit.io.hdf5 import read_nexus
-from pdfkit.live.prepared import Curves
 from pdfkit.screening.table import head_of, listed_of
+from pdfkit.workbench.prepared import Curves
 
 if TYPE_CHECKING:
     from pdfkit.results.result import FitResult

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.prepared import Prepared, recipe_of
-from pdfkit.live.starts import settled
-from pdfkit.live.state import State
+from pdfkit.workbench.prepared import Prepared, recipe_of
+from pdfkit.workbench.starts import settled
+from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
     from pdfkit.fitting.comparison import Comparison

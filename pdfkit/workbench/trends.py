@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.prepared import Curves
+from pdfkit.workbench.prepared import Curves
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array

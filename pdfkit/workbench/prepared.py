@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.state import State
+from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array

@@ -22,7 +22,7 @@ from bokeh.server.views.ws import WSHandler
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler
 
-from pdfkit.live.inbox import WireHandler, fault
+from pdfkit.workbench.inbox import WireHandler, fault
 
 __all__ = ["MOST_PAGES", "Gate", "Own"]
 

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit.errors import PdfkitError, nearest
-from pdfkit.live.history import Entry
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.script import script_of
-from pdfkit.live.starts import document_of
-from pdfkit.live.state import State
 from pdfkit.phases.base import plain_word
+from pdfkit.workbench.history import Entry
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.script import script_of
+from pdfkit.workbench.starts import document_of
+from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
     from pdfkit._checks import Array
-    from pdfkit.live.session import Session
+    from pdfkit.workbench.session import Session
 
 __all__ = ["EXPORTS", "export"]
 

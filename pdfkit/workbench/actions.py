@@ -30,11 +30,11 @@ from dataclasses import replace
 from typing import Any
 
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.live.naming import Renaming
-from pdfkit.live.prepared import Prepared
-from pdfkit.live.starts import scaled
-from pdfkit.live.state import BEAM, State
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
+from pdfkit.workbench.naming import Renaming
+from pdfkit.workbench.prepared import Prepared
+from pdfkit.workbench.starts import scaled
+from pdfkit.workbench.state import BEAM, State
 
 __all__ = ["ACTIONS", "act"]
 

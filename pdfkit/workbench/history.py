@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pdfkit.errors import PdfkitError
-from pdfkit.live.state import State
+from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
     from pdfkit.fitting.comparison import Comparison
