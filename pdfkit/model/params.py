@@ -386,6 +386,19 @@ def is_default(par: Any) -> bool:
     return made is not None and (par.min, par.max) == tuple(made[1:])
 
 
+def put(par: Any, value: float) -> None:
+    """Give a parameter a value; limits that nobody set make room for it."""
+    about = par.user_data or {}
+    start, low, high = about.get("made", (None, None, None))
+    if value < par.min and par.min == low:
+        about["made"] = (start, value, high)
+        par.set(min=value)
+    elif value > par.max and par.max == high:
+        about["made"] = (start, low, value)
+        par.set(max=value)
+    par.value = value
+
+
 def _check_cycles(params: Parameters) -> None:
     done: set[str] = set()
 

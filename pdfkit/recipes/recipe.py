@@ -7,7 +7,6 @@ names file and line.
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,6 +24,7 @@ from pdfkit.recipes.tables import (
     STACKED,
     WRITE,
     Stage,
+    beam,
     fit_options,
     mix,
     molecules,
@@ -32,9 +32,10 @@ from pdfkit.recipes.tables import (
     placed,
     prefix_of,
     shape,
+    starts,
 )
 from pdfkit.recipes.template import recipe_template
-from pdfkit.recipes.toml import Source, Table, is_number, kind_of
+from pdfkit.recipes.toml import Source, Table
 
 if TYPE_CHECKING:
     from pdfkit.model.model import Model
@@ -105,7 +106,11 @@ class PhaseEntry:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A fit as its recipe describes it (`load_recipe`); `build` reads data and structures."""
+    """A fit as its recipe describes it (`load_recipe`); `build` reads data and structures.
+
+    start : start values by ending of names, beside those that phases and data have. beam : how its model is measured
+    where it has no data.
+    """
 
     source: Source
     title: str
@@ -116,6 +121,7 @@ class Recipe:
     bounds: Mapping[str, tuple[float | None, float | None]]
     stages: tuple[Stage, ...] = ()
     variables: Mapping[str, float] = field(default_factory=dict)
+    start: Mapping[str, float] = field(default_factory=dict)
     restraints: tuple[Restraint, ...] = ()
     search: str | Mapping[str, Any] = "staged"
     use_errors: bool = True
@@ -128,6 +134,7 @@ class Recipe:
     prefix: str = ""
     series: SeriesEntry | None = None
     patterns: tuple[PatternEntry, ...] = ()
+    beam: Mapping[str, Any] = field(default_factory=dict)
     places: Mapping[str, tuple[tuple[str | int, ...], ...]] = field(default_factory=dict, repr=False)
 
     @property
@@ -235,9 +242,13 @@ def recipe_in(source: Source, raw: dict[str, Any], folder: Path, *, whole: bool 
     if series is not None and patterns:
         raise source.error("a series of scans has no patterns beside G(r): leave [[pattern]] out", "pattern")
     taken = [one.name or "pdf" for one in data]
+    if tables["data"] and "beam" in top:
+        raise source.error("[beam] is of a model without data: say in [[data]] how these were measured", "beam")
     _refuse_twins(tables["data"] + tables["pattern"], [*taken, *(one.name for one in patterns)])
     _refuse_twins(tables["phase"], [one.name for one in phases])
-    output = _sub(top, "output")
+    fit, output = fit_options(_sub(top, "fit")), _sub(top, "output")
+    if series is not None and fit["start"]:
+        raise source.error("a series starts from its phases: write these values into [[phase]]", "fit", "start")
     directory = output.text("dir") or None
     return Recipe(
         source=source,
@@ -249,8 +260,9 @@ def recipe_in(source: Source, raw: dict[str, Any], folder: Path, *, whole: bool 
         prefix=prefix_of(output),
         series=series,
         patterns=patterns,
+        beam=beam(_sub(top, "beam")),
         places={kind: tuple(table.where for table in found) for kind, found in tables.items()},
-        **fit_options(_sub(top, "fit")),
+        **fit,
     )
 
 
@@ -307,22 +319,14 @@ def run_recipe(
 def fit_recipe(
     recipe: Recipe,
     progress: Callable[[int, float], None] | None = None,
-    values: Mapping[str, float] | None = None,
 ) -> FitResult:
-    """Fit what a recipe describes without writing anything.
-
-    values : of parameters by full name, in place of the start values that the recipe has.
-    """
-    from pdfkit.fitting.least_squares import fit, parameters
+    """Fit what a recipe describes without writing anything."""
+    from pdfkit.fitting.least_squares import fit
     from pdfkit.recipes.stages import prepared, ranges, settings_of
 
     model, data = recipe.build()
     try:
-        params = with_variables(recipe, model, data)
-        if values:
-            params = parameters(model, data) if params is None else params
-            for name, value in values.items():
-                params[name].value = value
+        params = own_parameters(recipe, model, data)
         begun = prepared(recipe, model, data, params, progress)
         result = fit(
             model,
@@ -343,18 +347,41 @@ def fit_recipe(
     return replace(result, remarks=tuple(dict.fromkeys([*begun.said, *result.remarks])))
 
 
-def with_variables(recipe: Recipe, model: Model, data: Any) -> Parameters | None:
-    """Return the parameters of the model and the variables of the recipe; None where it has none of its own."""
+def own_parameters(recipe: Recipe, model: Model, data: Any) -> Parameters | None:
+    """Return the parameters of the model at the start values of [fit], and its variables; None where it has neither."""
     from pdfkit.fitting.least_squares import parameters
 
-    if not recipe.variables:
+    if not recipe.variables and not recipe.start:
         return None
     params = parameters(model, data)
     for name, value in recipe.variables.items():
         if name in params:
             raise ParameterError(f"{name} is a parameter of the model: give the variable another name", key=name)
         params.add(name, value=value, vary=False)
+    _begin(params, recipe)
     return params
+
+
+def _begin(params: Parameters, recipe: Recipe) -> None:
+    """Give parameters the start values of [fit]; what is tied has none of its own."""
+    from pdfkit._expressions import matching
+    from pdfkit.model.params import possible, put
+
+    tied = {name: tie for pattern, tie in recipe.ties.items() for name in matching(params, pattern)}
+    for pattern, value in recipe.start.items():
+        for name in matching(params, pattern):
+            if name in tied:
+                raise ParameterError(
+                    f"start of {pattern}: {name} is tied to {tied[name]}, and follows it: leave it out of start, or "
+                    "say it in full for the others",
+                    key=pattern,
+                )
+            low, high = possible(params[name])
+            if not low <= value <= high:
+                raise ParameterError(
+                    f"{name} = {value:g} cannot be: give a number from {low:g} to {high:g}", key=pattern
+                )
+            put(params[name], value)
 
 
 # --- from tables to entries ------------------------------------------------------------------------------------------
@@ -429,13 +456,8 @@ def _phase(table: Table, folder: Path) -> PhaseEntry:
     options |= mix(table) | molecules(table)
     if "shape" in table:
         options["shape"] = shape(table)
-    start = table.flat("start")
-    for key, value in start.items():
-        if not is_number(value) or math.isinf(value):
-            raise table.error("start", f"start value of {key} is {kind_of(value)}: give a finite number")
-    values = {key: float(value) for key, value in start.items()}
     if "elements" in table:
         options["elements"] = table.texts("elements")
         if not 1 <= len(options["elements"]) <= 2:
             raise table.wrong("elements", 'one or two elements, such as ["Cd", "Se"]')
-    return PhaseEntry(name, table.text("structure"), folder, options, values, kind)
+    return PhaseEntry(name, table.text("structure"), folder, options, starts(table), kind)

@@ -19,12 +19,13 @@ _READ = ("probe", "qmin", "qmax", *RESOLUTION, "window", "wavelength", "r_unit",
 # Numbers that only a stacked phase has.
 STACKED = ("a_h", "h", "u", "alpha", "alpha_c", "alpha_h", "Ulayer", "layers", "diameter")
 KEYS: Mapping[str, tuple[str, ...]] = {
-    "the recipe": ("title", "series", "data", "pattern", "phase", "fit", "output"),
+    "the recipe": ("title", "series", "data", "beam", "pattern", "phase", "fit", "output"),
     "[series]": (
         *("files", "index", "name", "unit", "sort", "shape", "reduce", "how", "block", "curves"),
         *("laws", "shared", "start", "window", "step", "mapped", "rounds"),
     ),
     "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax", "weight"),
+    "[beam]": ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "window", "rmax"),
     "[pattern]": (
         *("file", "name", "kind", "unit", "wavelength", "probe", "qmin", "qmax", "reach", "weight"),
         *("packing", "radius", "fraction", "spacing", "disorder", "domain", "solvent", "atomic_volume"),
@@ -62,6 +63,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "free",
         "stage",
         "variables",
+        "start",
         "ties",
         "bounds",
         "restraints",
@@ -128,6 +130,22 @@ def shape(table: Table) -> Any:
         raise placed(table.source, error, (*table.where, "shape")) from None
 
 
+def beam(table: Table) -> dict[str, Any]:
+    """Return what a [beam] table says of how a model without data is measured, and its rmax (Å)."""
+    from pdfkit.data.instrument import PROBES, Instrument
+    from pdfkit.transforms.sine import WINDOWS
+
+    words = {key: table.choice(key, of, "") for key, of in (("probe", PROBES), ("window", WINDOWS)) if key in table}
+    found: dict[str, Any] = {key: words.get(key) or table.number(key) for key in KEYS["[beam]"] if key in table}
+    try:
+        Instrument(**{key: value for key, value in found.items() if key != "rmax"})
+    except PdfkitError as error:
+        raise placed(table.source, error, table.where) from None
+    if not 1.0 <= found.get("rmax", 30.0) <= 200.0:
+        raise table.error("rmax", f"rmax = {found['rmax']:g} of a model without data: give a number from 1 to 200 Å")
+    return found
+
+
 def weight(table: Table) -> float:
     """Return what a [data] table says of how much it counts, 1 where it says nothing."""
     value = table.number("weight")
@@ -187,6 +205,7 @@ def fit_options(table: Table) -> dict[str, Any]:
         "free": table.texts("free"),
         "stages": tuple(_stages(table)),
         "variables": {key: float(value) for key, value in variables.items()},
+        "start": starts(table),
         "ties": ties,
         "bounds": {key: _bound(table, key, value) for key, value in table.flat("bounds", ("min", "max")).items()},
         "restraints": tuple(_restraints(table)),
@@ -197,6 +216,15 @@ def fit_options(table: Table) -> dict[str, Any]:
         "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),
     }
+
+
+def starts(table: Table) -> dict[str, float]:
+    """Return the start values of a table by names."""
+    found = table.flat("start")
+    for key, value in found.items():
+        if not is_number(value) or math.isinf(value):
+            raise table.error("start", f"start value of {key} is {kind_of(value)}: give a finite number")
+    return {key: float(value) for key, value in found.items()}
 
 
 def _search(table: Table) -> str | dict[str, Any]:

@@ -114,6 +114,9 @@ delta2 = 3.0
 #   Ulayer = 0.0                  # Å², growth of the variance along the stack per layer
 #   layers = 8                    # a platelet of so many layers, of diameter = 30 (Å), instead of a shape
 
+# [beam] in place of [[data]] says how `pdfkit live` shows a model without data: probe, qmin, qmax, qdamp, qbroad,
+# resolution, window and rmax.
+
 [fit]
 # Names are matched by their ending: "a" is wz.a and zb.a, "{cation}.Uiso" that of both phases, "wz.*" all of wz.
 free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
@@ -126,6 +129,7 @@ use_errors = {use_errors:<21}# weigh points with dG where the file has it; false
 # grid = "data"                   # "nyquist", with convention "pdffit2": every π/qmax, as PDFgui does when asked to
 # max_nfev = 100                  # evaluations before giving up
 # variables = {{d = 0.5}}           # numbers of the fit alone, for ties to use; name them in free to vary them
+# start = {{"wz.scale" = 0.5}}      # start values by name, such as scales of each of several data sets, "x.wz.scale"
 # restraints = [                  # soft: each adds ((value - target)/sigma)²
 #     {{expression = "wz.c/wz.a", target = 1.633, sigma = 0.01}},
 #     {{phase = "zb", bond = ["{cation}", "{anion}"], target = 2.62, sigma = 0.02}},      # Å; or min =, max =

@@ -204,9 +204,10 @@ def _tie(state: State, action: Action, ready: Prepared) -> State:
     name, to = _name(action, ready), _text(action, "to").strip()
     name, to = tie_of(f"{name} = {to}")
     ties = _without(state.fitted.get("ties", {}), name, ready)
+    start = _without(state.fitted.get("start", {}), name, ready)
     free, ties = retied(tuple(state.fitted["free"]), ties, {name: to}, ready.names)
     values = {one: value for one, value in state.values.items() if one != name}
-    return state.with_fit(free=list(free), ties=ties).with_values(values)
+    return state.with_fit(free=list(free), ties=ties, start=start).with_values(values)
 
 
 def _untie(state: State, action: Action, ready: Prepared) -> State:

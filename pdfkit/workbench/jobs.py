@@ -113,15 +113,12 @@ class Job:
 def run_fit(state: State, ready: Prepared, folder: Path) -> Callable[[Progress], FitResult]:
     """Return what fits a state from its values: the recipe that would be saved of it is run."""
     tables = settled(state, ready)
-    several = len(state.data) > 1
-    sets = {str(one.get("name", "")) for one in state.data} if several else set()
-    scales = {n: v for n, v in state.values.items() if n.partition(".")[0] in sets and n.endswith(".scale")}
 
     def work(progress: Progress) -> FitResult:
         from pdfkit.recipes.recipe import fit_recipe
 
         recipe = recipe_of(State(tables), folder)
-        return fit_recipe(recipe, progress, scales)
+        return fit_recipe(recipe, progress)
 
     return work
 

@@ -32,7 +32,7 @@ class Renaming:
     def of(self, state: State) -> State:
         """Return the state with values, and all that is said of parameters under [fit], by their new names."""
         fit = dict(state.fitted)
-        for key, change in (("ties", self._ties), ("bounds", self._keys), ("variables", dict)):
+        for key, change in (("ties", self._ties), ("bounds", self._keys), ("start", self._keys), ("variables", dict)):
             if key in fit:
                 fit[key] = change(fit[key])
         fit["free"] = self._free(fit["free"])

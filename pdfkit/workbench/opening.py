@@ -20,7 +20,7 @@ from pdfkit.workbench.naming import Renaming
 from pdfkit.workbench.prepared import Prepared, recipe_of
 from pdfkit.workbench.rooms import is_shown
 from pdfkit.workbench.starts import scaled
-from pdfkit.workbench.state import State
+from pdfkit.workbench.state import BEAM, State
 
 __all__ = ["WORK", "added", "named_in", "opened"]
 
@@ -123,8 +123,9 @@ def of_source(source: Source, raw: dict[str, Any], home: Path, folder: Path) -> 
     for pattern, table in zip(recipe.patterns, tables.get("pattern", ()), strict=True):
         table["name"] = pattern.name
     tables["fit"] = _flat(source, tables["fit"])
+    beam = {key: value for key, value in tables.pop("beam", {}).items() if value != BEAM.get(key)}
     moved = {kind: [_moved(one, home, folder) for one in tables.get(kind, ())] for kind in _TABLES}
-    return State({**tables, **{kind: found for kind, found in moved.items() if found}})
+    return State({**tables, **{kind: found for kind, found in moved.items() if found}}, beam=beam)
 
 
 def named_in(file: str, folder: Path) -> dict[str, Any]:
@@ -167,7 +168,7 @@ def _flat(source: Source, fit: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table of a fit with names in full, not as tables in tables."""
     table = Table(source, fit, ("fit",), "[fit]", tuple(fit))
     out = {**fit, "free": list(table.texts("free"))}
-    for key, leaf in (("ties", ()), ("variables", ()), ("bounds", ("min", "max"))):
+    for key, leaf in (("ties", ()), ("variables", ()), ("start", ()), ("bounds", ("min", "max"))):
         if key in fit:
             out[key] = table.flat(key, leaf)
     if isinstance(fit.get("search"), Mapping):

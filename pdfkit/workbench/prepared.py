@@ -124,6 +124,8 @@ class Prepared:
 
     def at(self, values: Mapping[str, float]) -> Parameters:
         """Return the parameters with other values; what is tied follows, and limits that nobody set make room."""
+        from pdfkit.model.params import put
+
         params = self.params
         assert params is not None
         for name in [name for name in self._moved if name not in values]:
@@ -215,19 +217,6 @@ class Prepared:
             calculated = self.calculated(name)
         measured = None if pdf is None else np.asarray(pdf.G)
         return Curves(name, r, measured, calculated, *self.ranges[name])
-
-
-def put(par: Any, value: float) -> None:
-    """Give a parameter a value; limits that nobody set make room for it."""
-    about = par.user_data or {}
-    start, low, high = about.get("made", (None, None, None))
-    if value < par.min and par.min == low:
-        about["made"] = (start, value, high)
-        par.set(min=value)
-    elif value > par.max and par.max == high:
-        about["made"] = (start, low, value)
-        par.set(max=value)
-    par.value = value
 
 
 def _let_follow(par: Any) -> None:
@@ -341,10 +330,11 @@ def posed_of(recipe: Recipe, built: Built, params: Parameters) -> Posed:
 def _valued(recipe: Recipe, state: State, model: Model, known: Any) -> tuple[Parameters, dict[str, float]]:
     """Return the parameters of a state, its variables with them, at its values; and the values of its tables."""
     from pdfkit.fitting.least_squares import parameters
-    from pdfkit.recipes.recipe import with_variables
+    from pdfkit.model.params import put
+    from pdfkit.recipes.recipe import own_parameters
 
     of = ("",) if known is None else known
-    params = with_variables(recipe, model, of)
+    params = own_parameters(recipe, model, of)
     params = parameters(model, of) if params is None else params
     starts = {name: float(par.value) for name, par in params.items()}
     for name, value in state.values.items():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pdfkit._expressions import matching
 from pdfkit.model.resolution import INSTRUMENT_QUANTITIES
 from pdfkit.workbench.prepared import Prepared
 from pdfkit.workbench.state import State
@@ -26,8 +27,9 @@ def scaled(state: State, folder: Path, before: Prepared | None = None) -> State:
     ready = Prepared.of(state, folder, before)
     params = ready.at(state.values)
     said = {str(one["name"]) for one in state.phases if _says_scale(one)}
+    begun = {name for pattern in state.fitted.get("start", {}) for name in matching(params, pattern)}
     names = {name for name, par in params.items() if name.endswith(".scale") and par.vary}
-    names = {name for name in names if name.split(".")[-2] not in said}
+    names = {name for name in names - begun if name.split(".")[-2] not in said}
     ties = [par.expr for par in params.values() if par.expr]
     if any(params[name].expr for name in params if name.endswith(".scale")) or any(n in t for n in names for t in ties):
         return state
@@ -69,16 +71,19 @@ def _scales(ready: Prepared, name: str, state: State, free: set[str]) -> dict[st
 
 
 def settled(state: State, ready: Prepared) -> dict[str, Any]:
-    """Return the tables of a state with its values as start values, which are those of a recipe that goes on from it.
+    """Return the tables of a state with its values as start values: a recipe of them shows the same curves.
 
-    Scales of several data sets, for which recipes have no start, are left to the fit where they vary, and tied to
-    their value where they do not.
+    Scales are said even where they are those of the files, or a page that opens the recipe would look for better ones.
     """
     tables = {key: [dict(one) for one in value] if _is_list(value) else value for key, value in state.tables.items()}
     fit = state.fitted
+    if not state.data and state.phases and state.beam:
+        tables["beam"] = dict(state.beam)
     if ready.params is not None:
-        for name, value in state.values.items():
-            if name in ready.names:
+        params = ready.at(state.values)
+        scales = {name: par.value for name, par in params.items() if name.endswith(".scale") and state.data}
+        for name, value in {**scales, **state.values}.items():
+            if name in ready.names and not params[name].expr:
                 _settle(tables, fit, name, float(value), ready)
     return {**tables, "fit": fit}
 
@@ -88,7 +93,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _settle(tables: dict[str, Any], fit: dict[str, Any], name: str, value: float, ready: Prepared) -> None:
-    """Write a value to where the tables of a recipe have it."""
+    """Write a value to where the tables of a recipe have it: under [fit] where no other table has a place."""
     head, _, rest = name.partition(".")
     sets = {str(one.get("name", "")): one for one in tables.get("data", ())}
     several = len(sets) > 1
@@ -96,26 +101,28 @@ def _settle(tables: dict[str, Any], fit: dict[str, Any], name: str, value: float
         fit["variables"] = {**fit["variables"], name: value}
     elif name in INSTRUMENT_QUANTITIES and len(sets) == 1:
         next(iter(sets.values()))[name] = value
+    elif name in INSTRUMENT_QUANTITIES and not sets:
+        tables["beam"] = {**tables.get("beam", {}), name: value}
     elif several and head in sets and rest in INSTRUMENT_QUANTITIES:
         sets[head][rest] = value
-    elif several and head in sets:
-        par = ready.params[name] if ready.params is not None else None
-        if par is not None and not par.vary and not par.expr:
-            fit["ties"] = {**fit.get("ties", {}), name: value}
-    else:
+    elif not (several and head in sets) and head in _heads(tables):
         _settle_phase(tables, head, rest, value, ready)
+    else:
+        fit["start"] = {**fit.get("start", {}), name: value}
+
+
+def _heads(tables: Mapping[str, Any]) -> set[str]:
+    return {str(one["name"]) for kind in ("phase", "pattern") for one in tables.get(kind, ())}
 
 
 def _settle_phase(tables: dict[str, Any], head: str, rest: str, value: float, ready: Prepared) -> None:
-    from pdfkit._expressions import matching
-
     for pattern in tables.get("pattern", ()):
         if pattern.get("name") == head:
             pattern[rest] = value
     for table, phase in zip(tables.get("phase", ()), next(iter(ready.models.values())).phases, strict=True):
         if table["name"] != head:
             continue
-        start = {one: float(v) for key, v in table.get("start", {}).items() for one in _of(phase, key, matching)}
+        start = {one: float(v) for key, v in table.get("start", {}).items() for one in _of(phase, key)}
         shape = table.get("shape", {})
         if rest in shape:
             table["shape"] = {**shape, rest: value}
@@ -130,7 +137,7 @@ def _settle_phase(tables: dict[str, Any], head: str, rest: str, value: float, re
             del table["start"]
 
 
-def _of(phase: Any, pattern: str, matching: Any) -> list[str]:
+def _of(phase: Any, pattern: str) -> list[str]:
     return list(matching([q.name for q in phase.quantities], pattern))
 
 

@@ -111,6 +111,58 @@ def test_the_recipe_runs_from_anywhere(two: Session, tmp_path: Path) -> None:
     assert two.history[-1].result.rw == pytest.approx(result.rw, rel=1e-9)
 
 
+def test_recipes_say_scales_of_each_of_several_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And ties of scales, fixed ones, and how a model without data is measured: what is reopened is what was shown."""
+    from two_phases import write_two
+
+    monkeypatch.chdir(tmp_path)
+    recipe = write_two(tmp_path)
+    pdf = pk.read_pdf("cds.gr")
+    pk.write_pdf(tmp_path / "twice.gr", pk.PDF(pdf.r, 2 * pdf.G, instrument=pdf.instrument))
+    page = Session(tmp_path, opened([str(recipe)], tmp_path))
+    actions: list[dict[str, Any]] = [
+        {"do": "open", "files": ["twice.gr"]},
+        {"do": "value", "name": "twice.wz.scale", "value": 0.37},
+        {"do": "tie", "name": "twice.zb.scale", "to": "1.2 - twice.wz.scale"},
+        {"do": "free", "name": "cds.zb.scale", "free": False},
+        {"do": "value", "name": "cds.zb.scale", "value": 0.31},
+        {"do": "set", "key": "search", "value": "plain"},
+        {"do": "set", "key": "max_nfev", "value": 3},
+    ]
+    for action in actions:
+        page.do(action)
+        assert page.message == ""
+    (tmp_path / "saved.toml").write_bytes(export(page, "recipe")[1])
+    again = Session(tmp_path, opened(["saved.toml"], tmp_path))
+    for name in ("cds", "twice"):
+        wanted = page.prepared.curves(name, page.state.values).calculated
+        np.testing.assert_allclose(
+            again.prepared.curves(name, again.state.values).calculated, wanted, rtol=0, atol=1e-9
+        )
+    assert rws(run(export(page, "script")[1], tmp_path)) == [
+        pytest.approx(page.prepared.curves(name, page.state.values).rw, rel=1e-9) for name in ("cds", "twice")
+    ]
+    result, _ = pk.run_recipe("saved.toml", tmp_path / "out")
+    page.do({"do": "fit"})
+    page.wait()
+    assert page.history[-1].result.rw == pytest.approx(result.rw, rel=1e-9)
+    again.do({"do": "tie", "name": "cds.wz.scale", "to": "0.4"})
+    assert "cds.wz.scale" not in again.state.fitted["start"]
+
+
+def test_recipes_of_models_without_data_say_how_they_are_measured(tmp_path: Path) -> None:
+    page = Session(tmp_path, opened(["Ni"], tmp_path))
+    for key, value in (("probe", "N"), ("qmax", "inf"), ("rmax", 12)):
+        page.do({"do": "beam", "key": key, "value": value})
+    page.do({"do": "value", "name": "qdamp", "value": 0.06})
+    assert page.message == ""
+    (tmp_path / "saved.toml").write_bytes(export(page, "recipe")[1])
+    again = Session(tmp_path, opened([str(tmp_path / "saved.toml")], tmp_path))
+    np.testing.assert_allclose(again.curves().calculated, page.curves().calculated, rtol=0, atol=1e-9)
+    with pytest.raises(PdfkitError, match="lacks data"):
+        pk.load_recipe(tmp_path / "saved.toml")
+
+
 def test_before_a_fit(two: Session, tmp_path: Path) -> None:
     two.do({"do": "value", "name": "wz.a", "value": 4.15})
     name, data = export(two, "columns")

@@ -328,6 +328,9 @@ WRONG_TOGETHER = [
     ('"Uiso"]', '"Uisoo"]', 14, "no parameter is called 'Uisoo': nearest are Uiso"),
     ('"Uiso"]', '"rcut"]', 14, "cannot be refined"),
     ('"Uiso"]', '"Uiso"]\nties = {ni.a = "ni.c"}', 15, "no parameter is called 'ni.c'"),
+    ('"Uiso"]', '"Uiso"]\nstart = {ni.b = 1}', 15, "no parameter is called 'ni.b'"),
+    ('"Uiso"]', '"Uiso"]\nstart = {scale = -1}', 15, "ni.scale = -1"),
+    ('"Uiso"]', '"Uiso"]\nstart = {scale = 1}\nties = {scale = "0.7"}', 15, "ni.scale is tied to 0.7"),
     ('"Uiso"]', '"Uiso"]\nbounds = {ni.a = [5, 3]}', 15, "the first must be smaller"),
 ]
 
