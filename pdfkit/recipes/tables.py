@@ -25,7 +25,10 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         *("laws", "shared", "start", "window", "step", "mapped", "rounds"),
     ),
     "[data]": ("file", "name", *_READ, "window_width", "scattering", "anomalous", "rmin", "rmax", "weight"),
-    "[beam]": ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "window", "rmax"),
+    "[beam]": (
+        *("probe", "qmin", "qmax", *RESOLUTION, "window", "window_width", "wavelength", "scattering", "anomalous"),
+        "rmax",
+    ),
     "[pattern]": (
         *("file", "name", "kind", "unit", "wavelength", "probe", "qmin", "qmax", "reach", "weight"),
         *("packing", "radius", "fraction", "spacing", "disorder", "domain", "solvent", "atomic_volume"),
@@ -132,11 +135,14 @@ def shape(table: Table) -> Any:
 
 def beam(table: Table) -> dict[str, Any]:
     """Return what a [beam] table says of how a model without data is measured, and its rmax (Å)."""
-    from pdfkit.data.instrument import PROBES, Instrument
+    from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
     from pdfkit.transforms.sine import WINDOWS
 
-    words = {key: table.choice(key, of, "") for key, of in (("probe", PROBES), ("window", WINDOWS)) if key in table}
-    found: dict[str, Any] = {key: words.get(key) or table.number(key) for key in KEYS["[beam]"] if key in table}
+    choices = (("probe", PROBES), ("window", WINDOWS), ("scattering", SCATTERING))
+    words: dict[str, Any] = {key: table.choice(key, of, "") for key, of in choices if key in table}
+    words |= {"anomalous": table.flag("anomalous", False)} if "anomalous" in table else {}
+    numbers = {key: table.number(key) for key in KEYS["[beam]"] if key in table and key not in words}
+    found: dict[str, Any] = {**words, **numbers}
     try:
         Instrument(**{key: value for key, value in found.items() if key != "rmax"})
     except PdfkitError as error:

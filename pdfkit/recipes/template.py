@@ -114,8 +114,7 @@ delta2 = 3.0
 #   Ulayer = 0.0                  # Å², growth of the variance along the stack per layer
 #   layers = 8                    # a platelet of so many layers, of diameter = 30 (Å), instead of a shape
 
-# [beam] in place of [[data]] says how `pdfkit live` shows a model without data: probe, qmin, qmax, qdamp, qbroad,
-# resolution, window and rmax.
+# [beam] in place of [[data]] says how `pdfkit live` shows a model without data: keys of [data], and rmax.
 
 [fit]
 # Names are matched by their ending: "a" is wz.a and zb.a, "{cation}.Uiso" that of both phases, "wz.*" all of wz.

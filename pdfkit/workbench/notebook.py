@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from os import PathLike
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
+    from pdfkit.data.curves import PDF
     from pdfkit.model.model import Model
     from pdfkit.results.result import FitResult
     from pdfkit.workbench.server import Server
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["LivePage", "live"]
 
 
-def live(*what: FitResult | str | PathLike[str], folder: str | PathLike[str] | None = None) -> LivePage:
-    """Open the workbench with a result, or with files, beside a notebook: a page that moves, fits and explains.
+def live(*what: FitResult | Model | PDF | str | PathLike[str], folder: str | PathLike[str] | None = None) -> LivePage:
+    """Open the workbench with a result, a model, data or files, beside a notebook: it moves, fits and explains.
 
     The page is served on 127.0.0.1 by a thread of this process, to those who have its address; the last line of a cell
     shows it. It reads files of the present folder, those named here, and those dropped on it.
 
     Parameters
     ----------
-    what : a result of a fit; or files as `pdfkit live` takes them (data, structures or their names, a recipe, a saved
-        fit); nothing for an empty page.
+    what : a result of a fit; a model, alone or with the data (`PDF`) that it is to describe; or files as `pdfkit live`
+        takes them (data, structures or their names, a recipe, a saved fit); nothing for an empty page.
     folder : where the page is kept as it changes; without it until `close`, or the end of the process.
 
     Raises PdfkitError where the extra `live` is missing or a file cannot be used.
@@ -71,27 +72,14 @@ class LivePage:
         self._own = None if folder else tempfile.TemporaryDirectory(prefix="pdfkit-live-")
         here, home = Path.cwd(), Path(folder or (self._own.name if self._own else ".")).resolve()
         try:
-            files = [self._file(one, home, k) for k, one in enumerate(what, 1)]
             self._pages = Pages(here, home)
-            self._pages.begin_with(_opened(files, here, home), files)
+            self._pages.begin_with(*_begun(what, here, home))
             self._kept = self._pages.main = self._pages.new()
             self._start()
         except BaseException:
             if self._own is not None:
                 self._own.cleanup()
             raise
-
-    @staticmethod
-    def _file(one: Any, home: Path, number: int) -> str:
-        """Return a file of what was given: results are saved."""
-        if isinstance(one, str | PathLike):
-            return str(one)
-        if not hasattr(one, "save"):
-            raise PdfkitError(f"{type(one).__name__} cannot be shown: give a result of pk.fit, or files")
-        file = home / f"result-{number}.h5"
-        home.mkdir(parents=True, exist_ok=True)
-        one.save(file)
-        return str(file)
 
     def _start(self) -> None:
         begun: Future[Server] = Future()
@@ -189,7 +177,42 @@ class LivePage:
         return f'<iframe src="{self.url}" title="pdfkit live" style="width: 100%; height: 52rem; border: 0"></iframe>'
 
 
-def _opened(files: list[str], here: Path, home: Path) -> State:
+def _begun(what: Sequence[Any], here: Path, home: Path) -> tuple[State, list[str]]:
+    """Return the state that a page begins with, and the files that it is of."""
+    from pdfkit.data.curves import PDF
+    from pdfkit.model.model import Model
+    from pdfkit.phases.base import plain_word
     from pdfkit.workbench.opening import opened
+    from pdfkit.workbench.unpacked import of_model
 
-    return opened(files, here, home / "opened")
+    models = [one for one in what if isinstance(one, Model)]
+    if not models:
+        files = [_file(one, home, k) for k, one in enumerate(what, 1)]
+        return opened(files, here, home / "opened"), files
+    pdfs = [one for one in what if isinstance(one, PDF)]
+    if len(what) > 1 + len(pdfs):
+        raise PdfkitError("a model is shown alone, or with data (PDF): give one model, and what was measured")
+    data = {f"{plain_word(one.name or 'data')}{k if len(pdfs) > 1 else ''}": one for k, one in enumerate(pdfs, 1)}
+    return of_model(models[0], data, here, home / "opened"), []
+
+
+def _file(one: Any, home: Path, number: int) -> str:
+    """Return a file of what was given: results and data are saved."""
+    from pdfkit.data.curves import PDF
+    from pdfkit.io.pdf import write_pdf
+    from pdfkit.phases.base import plain_word
+
+    if isinstance(one, str | PathLike):
+        return str(one)
+    if not isinstance(one, PDF) and not hasattr(one, "save"):
+        raise PdfkitError(
+            f"{type(one).__name__} cannot be shown: give a result of pk.fit, a pk.Model, data (pk.PDF), or files"
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    if isinstance(one, PDF):
+        file = home / f"{plain_word(one.name or 'data')}-{number}.gr"
+        write_pdf(file, one)
+    else:
+        file = home / f"result-{number}.h5"
+        one.save(file)
+    return str(file)

@@ -68,6 +68,33 @@ def test_a_page_of_a_result_has_its_fit_and_its_numbers(result: pk.FitResult, mo
     assert not list(tmp_path.iterdir()), "nothing is left in the folder of the notebook"
 
 
+def test_models_are_shown_alone_and_with_data(monkeypatch: Any, tmp_path: Path) -> None:
+    """Of every kind of phase, and as fits of them: the page has the model's curve, and says what recipes cannot."""
+    monkeypatch.chdir(tmp_path)
+    about = pk.Instrument(probe="X", qmax=22.0, qdamp=0.03, window="lorch")
+    stacked = pk.Stacked("Cd", "S", name="st", a_h=4.13, alpha=0.3, layers=6, diameter=25.0, U11=0.01, U33=0.02)
+    ball = pk.Crystal.from_file("CdS_wurtzite", name="wz", shape=pk.Sphere(28.0))
+    dot = pk.Cluster(pk.build.sphere("Au", 8.0), "dot", surface=True)
+    model = pk.Model([stacked, ball, dot], about).with_values({"st.scale": 0.3, "wz.c": 6.6, "dot.expansion": 0.01})
+    with pk.live(model) as page:
+        found = page._session.curves()
+        np.testing.assert_allclose(found.calculated, model(found.r).G, rtol=0, atol=1e-5 * abs(found.calculated).max())
+        assert (page.values["wz.c"], page._session.view()["remarks"]) == (6.6, [])
+    data = model(np.arange(1.0, 9.0, 0.02))
+    with pk.live(model, data, data) as page:
+        assert page._session.curves().rw == pytest.approx(0.0, abs=1e-5)
+        assert len(page._session.prepared.data) == 2
+    fitted = pk.fit(pk.Model([stacked], about), data, free=["st.scale", "alpha"], search="plain")
+    with pk.live(fitted) as page:
+        assert page._session.curves().rw == pytest.approx(fitted.rw, abs=1e-4)
+    like = pk.Model([pk.Crystal.from_file("Ni", name="ni")], pk.Instrument(probe="X", qmax=22.0), "pdffit2")
+    plain = pk.PDF(data.r, data.G, instrument=like.instrument)
+    with pk.live(like, plain) as page:
+        assert not [one for one in page._session.view()["remarks"] if "differs" in one]
+    with pytest.raises(pk.PdfkitError, match="give one model"):
+        pk.live(model, model)
+
+
 def test_what_is_no_result_is_refused() -> None:
     with pytest.raises(pk.PdfkitError, match="give a result of"):
         pk.live(cast(Any, 3))
