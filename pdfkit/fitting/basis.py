@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -32,6 +32,8 @@ RANGE = 1e-8
 """Smallest variance as a share of the mean one."""
 EVERY, TAPERS = 8, 4
 """Nodes of Q from one tapered transform to the next, and tapers."""
+SMALL = 64
+"""Size of triangles up to which their inverse is LAPACK's."""
 LONG = 75
 """Numbers of a stretch of r from which the powers are told, or up to twice as many."""
 
@@ -76,6 +78,15 @@ class Stretch:
         out[:: k + 1] += RANGE * power.mean()
         return out.reshape(k, k)
 
+    def whitening(self, power: Array) -> tuple[Array, float]:
+        """Return Z (k, k), lower triangular with Z·C·Zᵀ = 1, and ½ ln|C| for powers (p,) at the knots."""
+        from scipy.linalg.lapack import dpotrf
+
+        root, wrong = dpotrf(self.covariance(power).T, lower=1, overwrite_a=1)
+        if wrong:
+            raise np.linalg.LinAlgError("a covariance of noise is not positive definite")
+        return inverted(root), float(np.log(np.diag(root)).sum())
+
     def traces(self, upper: Array) -> Array:
         """Return tr(matrix·M_j) for a symmetric matrix (k, k), of which the upper triangle counts."""
         return np.asarray(self.packed @ (upper.ravel()[self.place] * self.twice))
@@ -83,6 +94,24 @@ class Stretch:
     def squares(self, a: Array) -> Array:
         """Return aᵀM_j a for a (k,)."""
         return np.asarray(self.hats @ (a @ self.waves) ** 2)
+
+
+def inverted(lower: Array) -> Array:
+    """Return the inverse of a lower triangular matrix (k, k).
+
+    By halves, [[A, 0], [B, C]]⁻¹ = [[A⁻¹, 0], [−C⁻¹BA⁻¹, C⁻¹]], most of it is products: LAPACK's own takes twice the
+    time, and solving with a triangle takes twice that of multiplying with its inverse.
+    """
+    from scipy.linalg.lapack import dtrtri
+
+    k = lower.shape[0]
+    if k <= SMALL:
+        return np.asarray(dtrtri(lower, lower=1)[0])
+    some, rest = slice(k // 2), slice(k // 2, k)
+    out = np.zeros((k, k))
+    out[some, some], out[rest, rest] = inverted(lower[some, some]), inverted(lower[rest, rest])
+    out[rest, some] = out[rest, rest] @ lower[rest, some] @ -out[some, some]
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +139,23 @@ class Basis:
     fine: Array
     lines: Array
 
-    def support(self, j: int) -> slice:
-        """Return the nodes of Q about knot j."""
-        return _support(self.hats[j])
+    @cached_property
+    def pieces(self) -> tuple[tuple[slice, Array, Array], ...]:
+        """The nodes of Q about each knot, its hat (q′, 1) and the waves (q′, K) there."""
+        some = [_support(hat) for hat in self.hats]
+        return tuple((one, hat[one, None], self.band.waves[:, one].T) for one, hat in zip(some, self.hats, strict=True))
+
+    @cached_property
+    def coarse(self) -> tuple[Array, IntArray, Array]:
+        """Squared sizes of `lines` (q′,), every third of these and the last, and those (K, q″)."""
+        some = np.append(np.arange(0, self.fine.size - 1, 3), self.fine.size - 1)
+        return (self.lines**2).sum(axis=0), some, np.ascontiguousarray(self.lines[:, some])
+
+    @cached_property
+    def mean(self) -> Array:
+        """What noise has at each point (m,) in all modes but the slow ones: the mean of q in `diagnosis`."""
+        modes = self.band.modes
+        return np.asarray((modes**2).sum(axis=1) - ((modes @ self.slow) ** 2).sum(axis=1))
 
 
 def _support(hat: Array) -> slice:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -82,19 +83,23 @@ def findings(basis: Basis, found: Estimate, r: Array, fixed: Sequence[Fixed]) ->
 
 def unevenness(basis: Basis, found: Estimate, r: Array) -> tuple[float, Array, Array]:
     """Return χ² (three degrees) of power that varies along r, the power q (m,), and its mean ν (m,)."""
-    modes = basis.band.modes
+    modes, mean = basis.band.modes, basis.mean - found.taken
     q = (modes @ found.a) * (modes @ found.rest)  # C a is the rest
-    mean = (modes**2).sum(axis=1) - found.taken - ((modes @ basis.slow) ** 2).sum(axis=1)
+    Q = basis.band.Q
+    steep = 0.5 / math.pi * float(np.trapezoid(np.gradient(np.log(found.noise.at(Q)), Q) ** 2, Q))
+    g, bend = _degrees(r.tobytes())
+    g = g - (g @ mean)[:, None] / mean.sum()
+    variance = 2.0 * (g**2 @ mean) + steep * bend
+    return float(((g @ (q - mean)) ** 2 / variance).sum()), q, mean
+
+
+@lru_cache(maxsize=8)
+def _degrees(buffer: bytes) -> tuple[Array, Array]:
+    """Return g (3, m), a polynomial of each degree along r (m,), and ∫(dg/dr)²dr (3,)."""
+    r = np.frombuffer(buffer)
     along = 2.0 * (r - r[0]) / (r[-1] - r[0]) - 1.0
-    slope = np.gradient(np.log(found.noise.at(basis.band.Q)), basis.band.Q)
-    steep = 0.5 / math.pi * float(np.trapezoid(slope**2, basis.band.Q))
-    total = 0.0
-    for degree in DEGREES:
-        g = legendre.Legendre.basis(degree)(along)
-        g = g - (g * mean).sum() / mean.sum()
-        variance = 2.0 * (g**2 * mean).sum() + steep * float(np.trapezoid(np.gradient(g, r) ** 2, r))
-        total += float((g * (q - mean)).sum() ** 2 / variance)
-    return total, q, mean
+    g = np.array([legendre.Legendre.basis(degree)(along) for degree in DEGREES])
+    return g, np.asarray(np.trapezoid(np.gradient(g, r, axis=1) ** 2, r, axis=1))
 
 
 def _uneven(basis: Basis, found: Estimate, r: Array) -> tuple[str, ...]:
@@ -115,10 +120,12 @@ def lines(basis: Basis, found: Estimate) -> tuple[float, float]:
     """Return by how many standard errors power is more uneven from one Q to the next than noise, and where most."""
     waves, Q, k = basis.lines, basis.fine, basis.lines.shape[0]
     square = (found.a @ waves) ** 2 / _sizes(basis, found)
-    window = np.ones(2 * round(NEAR * square.size / k) + 1)
-    if window.size > square.size:
+    half = round(NEAR * square.size / k)
+    if 2 * half + 1 > square.size:
         return 0.0, 0.0
-    near = np.convolve(square, window, "same") / np.convolve(np.ones(square.size), window, "same")
+    at, total = np.arange(square.size), np.append(0.0, np.cumsum(square))
+    low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, at.size)
+    near = (total[high] - total[low]) / (high - low)
     ratio = square / np.maximum(near, 1e-300)
     noise = 3.0 - 6.0 / (2 * NEAR + 3)
     return math.sqrt(k / 24.0) * float((ratio**2).mean() - noise), float(Q[np.argmax(ratio)])
@@ -127,9 +134,8 @@ def lines(basis: Basis, found: Estimate) -> tuple[float, float]:
 def _sizes(basis: Basis, found: Estimate) -> Array:
     """Return wᵀPw of each wave. But for what parameters take, and for its own size, it goes slowly with Q."""
     waves, Q = basis.lines, basis.fine
-    norm = (waves**2).sum(axis=0)
-    some = np.append(np.arange(0, Q.size - 1, 3), Q.size - 1)
-    known = np.interp(Q, Q[some], found.known(waves[:, some]) / norm[some]) * norm
+    norm, some, few = basis.coarse
+    known = np.interp(Q, Q[some], found.known(few) / norm[some]) * norm
     return np.asarray(np.maximum(known - found.shared(waves), ALIKE * known))
 
 

@@ -32,7 +32,7 @@ from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.fitting.basis import EVERY, Basis, Stretch, basis_of
+from pdfkit.fitting.basis import EVERY, Basis, Stretch, basis_of, inverted
 from pdfkit.fitting.whitening import Whitening, points
 
 SOFT, STIFF = 0.03, 1e3
@@ -115,44 +115,33 @@ class _Likelihood:
 
     def at(self, theta: Array) -> _State:
         power, about, n = np.exp(theta), self.about, self.about.J.shape[1]
-        solved = [_solved(one, power, rows) for one, rows in zip(self.basis.stretches, self.rows, strict=True)]
-        normal = np.sum([rows.T @ weighed for rows, (_, weighed, _) in zip(self.rows, solved, strict=True)], axis=0)
+        whitening = [one.whitening(power) for one in self.basis.stretches]
+        white = [Z @ rows for (Z, _), rows in zip(whitening, self.rows, strict=True)]
+        normal = np.sum([rows.T @ rows for rows in white], axis=0)
         pull = normal[:n, n] + about.g
-        root = np.linalg.cholesky(normal[:n, :n] + about.K)
-        half = np.linalg.solve(root, pull)
-        moved = np.linalg.solve(root.T, half)
+        own = _inverse_root(normal[:n, :n] + about.K)
+        half = own @ pull
+        moved = half @ own
         parts = []
-        for one, (inverse, weighed, _) in zip(self.basis.stretches, solved, strict=True):
-            slopes = np.linalg.solve(root, weighed[:, :n].T)
-            parts.append((one, weighed[:, n] - weighed[:, :n] @ moved, inverse - slopes.T @ slopes))
-        log_det = sum(each for _, _, each in solved) + float(np.log(np.diag(root)).sum())
+        for one, (Z, _), rows in zip(self.basis.stretches, whitening, white, strict=True):
+            slopes = own @ rows[:, :n].T @ Z
+            parts.append((one, (rows[:, n] - rows[:, :n] @ moved) @ Z, Z.T @ Z - slopes.T @ slopes))
+        log_det = sum(each for _, each in whitening) - float(np.log(np.diag(own)).sum())
         square = float(normal[n, n] - half @ half)
         return _State(theta, power, -log_det - 0.5 * square, tuple(parts))
-
-
-def _solved(one: Stretch, power: Array, rows: Array) -> tuple[Array, Array, float]:
-    """Return the upper triangle of C⁻¹ (k, k) of a stretch, C⁻¹·rows and ½ ln|C|."""
-    from scipy.linalg.blas import dsymm
-    from scipy.linalg.lapack import dpotrf, dpotri
-
-    factor, _ = dpotrf(one.covariance(power).T, lower=1, overwrite_a=1)
-    log_det = float(np.log(np.diag(factor)).sum())
-    lower, _ = dpotri(factor, lower=1, overwrite_c=1)
-    return lower.T, dsymm(1.0, lower, rows, lower=1), log_det
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """A spectrum, and the products that it makes with all of a residual.
 
-    upper (k, k): R, C = RᵀR. slopes (k, n): C⁻¹J. root (n, n): lower triangular, of JᵀC⁻¹J + K. rest (k,): the residual
-    less what parameters can still take. a (k,): P e = C⁻¹ rest. taken (m,): the share of each point that they fit.
+    white (k, k): Z, Z·C·Zᵀ = 1. own (n, k): L⁻¹JᵀC⁻¹, LLᵀ = JᵀC⁻¹J + K. rest (k,): the residual less what parameters
+    can still take. a (k,): P e = C⁻¹ rest. taken (m,): the share of each point that they fit.
     """
 
     noise: NoiseSpectrum
-    upper: Array
-    slopes: Array
-    root: Array
+    white: Array
+    own: Array
     rest: Array
     a: Array
     taken: Array
@@ -160,28 +149,30 @@ class Estimate:
     @classmethod
     def of(cls, basis: Basis, noise: NoiseSpectrum, about: Evidence) -> Estimate:
         """Make it of a residual whose noise has that spectrum."""
-        from scipy.linalg import cho_solve
-
-        upper = _factor(basis, noise.power.tobytes())
+        Z = _white(basis, noise.power.tobytes())
         n = about.J.shape[1]
-        weighed = cho_solve((upper, False), np.column_stack([about.J, about.e]), check_finite=False)
-        information = about.J.T @ weighed[:, :n] + about.K
-        moved = np.linalg.solve(information, np.column_stack([weighed[:, :n].T, about.J.T @ weighed[:, n] + about.g]))
-        rest = about.e - about.J @ moved[:, -1]
+        rows = Z @ np.column_stack([about.J, about.e])
+        normal = rows.T @ rows
+        inner = _inverse_root(normal[:n, :n] + about.K)
+        own, moved = inner @ rows[:, :n].T @ Z, inner @ (normal[:n, n] + about.g) @ inner
         modes = basis.band.modes
-        taken = ((modes @ about.J) * (modes @ moved[:, :-1].T)).sum(axis=1)
-        a = weighed[:, n] - weighed[:, :n] @ moved[:, -1]
-        return cls(noise, upper, weighed[:, :n], np.linalg.cholesky(information), rest, a, taken)
+        taken = ((modes @ (about.J @ inner.T)) * (modes @ own.T)).sum(axis=1)
+        a = (rows[:, n] - rows[:, :n] @ moved) @ Z
+        return cls(noise, Z, own, about.e - about.J @ moved, a, taken)
 
     def known(self, columns: Array) -> Array:
         """Return wᵀC⁻¹w of every column w."""
-        from scipy.linalg import solve_triangular
-
-        return np.asarray((solve_triangular(self.upper, columns, trans="T", check_finite=False) ** 2).sum(axis=0))
+        return np.asarray(((self.white @ columns) ** 2).sum(axis=0))
 
     def shared(self, columns: Array) -> Array:
         """Return wᵀ(C⁻¹ − P)w of every column w: the part of that which the parameters have."""
-        return np.asarray((np.linalg.solve(self.root, self.slopes.T @ columns) ** 2).sum(axis=0))
+        return np.asarray(((self.own @ columns) ** 2).sum(axis=0))
+
+
+def _inverse_root(matrix: Array) -> Array:
+    """Return Z (n, n), lower triangular, ZᵀZ = matrix⁻¹."""
+    root: Array = np.linalg.cholesky(matrix)
+    return inverted(root)
 
 
 def _information(basis: Basis, power: Array, taken: Array) -> Array:
@@ -202,9 +193,9 @@ def _stiffness(basis: Basis, information: Array, pull: Array, theta: Array, stif
     """Return λ for which the roughness of the next θ is what its prior and its error make (Fellner and Schall)."""
     for _ in range(3):
         penalty = _penalty(basis, theta, stiffness)
-        spread = np.linalg.inv(information + penalty)
-        after = theta + spread @ (pull - penalty @ theta)
-        bends = theta.size - 2 - float((spread * penalty).sum())
+        root = _inverse_root(information + penalty)
+        after = theta + (root @ (pull - penalty @ theta)) @ root
+        bends = theta.size - 2 - float(((root @ penalty) * root).sum())
         roughness = float(after @ penalty @ after) / stiffness
         stiffness = float(np.clip((max(bends, 1e-3) + WEAK) / (roughness + WEAK), SOFT, STIFF))
     return stiffness
@@ -288,33 +279,27 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
 
     jac (k, n): derivatives in the band; covariance (n, n): Φ.
     """
-    from scipy.linalg import solve_triangular
-    from scipy.linalg.blas import dtrsm
-
-    factor = _factor(basis, noise.at(basis.knots).tobytes())
-    slopes = solve_triangular(factor, jac, trans="T", check_finite=False)
-    inner = basis.band.waves.T @ solve_triangular(factor, slopes, check_finite=False)
+    Z = _white(basis, noise.at(basis.knots).tobytes())
+    slopes = Z @ jac
+    inner = basis.band.waves.T @ (Z.T @ slopes)
     (k, n), p = jac.shape, basis.knots.size
-    each = np.empty((p, n, k))  # (∂_jC C⁻¹J)ᵀ, then whitened
-    for j, power in enumerate(noise.power):
-        some = basis.support(j)
-        np.matmul((power * basis.hats[j, some, None] * inner[some]).T, basis.band.waves[:, some].T, out=each[j])
-    white = dtrsm(1.0, factor.T, each.reshape(p * n, k).T, lower=1, overwrite_b=1).T.reshape(p, -1)
+    each = np.empty((n, p, k))  # (∂_jC C⁻¹J)ᵀ
+    for j, (power, (some, hat, waves)) in enumerate(zip(noise.power, basis.pieces, strict=True)):
+        np.matmul((power * hat * inner[some]).T, waves, out=each[:, j])
     # W = RRᵀ: the sum over i and j is one over the columns of R.
-    moved = (_posterior_root(basis, noise, inner, covariance).T @ white).reshape(p, n, k)
-    along = (moved.reshape(p * n, k) @ slopes).reshape(p, n, n)
+    moved = _posterior_root(basis, noise, inner, covariance).T @ (each.reshape(n * p, k) @ Z.T).reshape(n, p, k)
+    along = (moved.reshape(n * p, k) @ slopes).reshape(n, p, n).transpose(1, 0, 2)
     known = covariance @ along
-    extra = np.tensordot(moved, moved, ([0, 2], [0, 2])) - np.sum(along @ covariance @ along.transpose(0, 2, 1), axis=0)
+    rows = moved.reshape(n, p * k)
+    extra = rows @ rows.T - np.sum(along.transpose(0, 2, 1) @ known, axis=0)  # along is symmetric
     slope = (known * covariance.T).sum(axis=2)
     return np.asarray(extra), np.asarray((slope**2).sum(axis=0))
 
 
 @lru_cache(maxsize=4)
-def _factor(basis: Basis, power: bytes) -> Array:
-    """Return R (k, k), upper, C = RᵀR, for powers at the knots."""
-    from scipy.linalg import cholesky
-
-    return np.asarray(cholesky(basis.whole.covariance(np.frombuffer(power)), lower=False, check_finite=False))
+def _white(basis: Basis, power: bytes) -> Array:
+    """Return Z (k, k), Z·C·Zᵀ = 1, for powers at the knots."""
+    return basis.whole.whitening(np.frombuffer(power))[0]
 
 
 def _posterior_root(basis: Basis, noise: NoiseSpectrum, inner: Array, covariance: Array) -> Array:
@@ -323,8 +308,7 @@ def _posterior_root(basis: Basis, noise: NoiseSpectrum, inner: Array, covariance
     theirs = 0.5 * noise.power * (basis.hats @ ((inner @ covariance) * inner).sum(axis=1))
     information = _information(basis, noise.power, 0.5 * basis.density * share.sum(axis=1) - theirs)
     penalty = _penalty(basis, np.log(noise.power), noise.stiffness)
-    values, vectors = np.linalg.eigh(np.linalg.inv(information + penalty))
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+    return _inverse_root(information + penalty).T
 
 
 def relative_size(data: PDF, noise: NoiseSpectrum) -> Array:
@@ -335,10 +319,10 @@ def relative_size(data: PDF, noise: NoiseSpectrum) -> Array:
 
 
 def spectral(data: PDF, instrument: Instrument, noise: NoiseSpectrum) -> Whitening:
-    """Return what whitens residuals whose noise has that spectrum: R⁻ᵀVᵀ, C = RᵀR in the band V."""
+    """Return what whitens residuals whose noise has that spectrum: Z·Vᵀ, Z·C·Zᵀ = 1 in the band V."""
     index = points(data.r, instrument.qmax or math.inf)
     with one_thread():
         basis = basis_of(data.r[index], instrument)
-        upper = _factor(basis, noise.at(basis.knots).tobytes())
+        white = _white(basis, noise.at(basis.knots).tobytes())
     matrix = np.ascontiguousarray(basis.band.modes.T / relative_size(data, noise)[index])
-    return Whitening(index, matrix, "dG" if noise.shaped else "spectrum", upper)
+    return Whitening(index, matrix, "dG" if noise.shaped else "spectrum", white)

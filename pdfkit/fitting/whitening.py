@@ -38,32 +38,25 @@ class Whitening:
     """Which points of the data are used, and what makes their residuals independent.
 
     index (m,): points. matrix (k, m), k ≤ m: W with W·C·Wᵀ = 1. source: whether C has the size of the errors, or only
-    their correlation. upper (k, k): where the matrix is but the first of two steps, W = R⁻ᵀ·matrix with that R, which
-    costs less for the few curves of a fit than W does.
+    their correlation. then (k, k): where the matrix is but the first of two steps, W = then·matrix, which costs less
+    for the few curves of a fit than W does.
     """
 
     index: IntArray
     matrix: Array
     source: str
-    upper: Array | None = None
+    then: Array | None = None
 
     def __call__(self, rows: Array) -> Array:
         """Return rows (n, m) as independent numbers (n, k)."""
         with one_thread():
             out = rows @ self.matrix.T
-            return out if self.upper is None else _solved(self.upper, out, transposed=True)
+            return out if self.then is None else out @ self.then.T
 
     def adjoint(self, white: Array) -> Array:
         """Return white·W (n, m) for white (n, k)."""
         with one_thread():
-            return np.asarray((white if self.upper is None else _solved(self.upper, white)) @ self.matrix)
-
-
-def _solved(upper: Array, rows: Array, *, transposed: bool = False) -> Array:
-    """Return R⁻¹ (or R⁻ᵀ) times each of rows (n, k)."""
-    from scipy.linalg.blas import dtrsm
-
-    return np.ascontiguousarray(dtrsm(1.0, upper, rows.T, trans_a=transposed).T)
+            return np.asarray((white if self.then is None else white @ self.then) @ self.matrix)
 
 
 def possible(model: Model) -> bool:

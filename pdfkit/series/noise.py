@@ -101,8 +101,6 @@ def _given(curves: Curves, source: str) -> Noise:
 
 
 def _shared(curves: Curves, taken: Array) -> Noise:
-    from scipy.linalg import solve_triangular
-
     from pdfkit.fitting.basis import basis_of
     from pdfkit.fitting.whitening import points
 
@@ -117,15 +115,8 @@ def _shared(curves: Curves, taken: Array) -> Noise:
                 f"{np.shape(taken)[0]} curves and the noise: take more of r"
             )
         power, level = _powers(basis, curves.G[:, index] @ modes, np.asarray(taken)[:, index] @ modes)
-        root = _root(basis, power)
-        matrix = solve_triangular(root, modes.T, trans="T", check_finite=False)
-    return Noise(index, (np.ascontiguousarray(matrix),), level, "residual")
-
-
-def _root(basis: Basis, power: Array) -> Array:
-    from scipy.linalg import cholesky
-
-    return np.asarray(cholesky(basis.whole.covariance(power), lower=False, check_finite=False))
+        matrix = basis.whole.whitening(power)[0] @ modes.T
+    return Noise(index, (matrix,), level, "residual")
 
 
 def _powers(basis: Basis, rows: Array, taken: Array) -> tuple[Array, Array]:
@@ -185,10 +176,7 @@ class _Part:
 
     def projected(self, power: Array) -> _Projected:
         """Return what powers (p,) make of the rows."""
-        from scipy.linalg import cholesky, solve_triangular
-
-        root = cholesky(self.stretch.covariance(power), lower=False, check_finite=False)
-        white = solve_triangular(root, np.eye(self.rows.shape[1]), trans="T", check_finite=False)
+        white = self.stretch.whitening(power)[0]
         taken = np.linalg.qr(white @ self.design)[0]
         white = white - taken @ (taken.T @ white)
         inverse = white.T @ white
