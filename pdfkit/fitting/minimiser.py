@@ -98,9 +98,14 @@ class Point:
     span: Array
 
     @cached_property
+    def _products(self) -> Array:
+        """Products of all rows with each other (n + 1, n + 1)."""
+        return np.asarray(self.rows @ self.rows.T)
+
+    @cached_property
     def cost(self) -> float:
         """χ²."""
-        return float(self.rows[-1] @ self.rows[-1])
+        return float(self._products[-1, -1])
 
     def predicted(self, x: Array) -> float:
         """Return χ² at x (nfree,), were residuals linear from here on."""
@@ -110,22 +115,34 @@ class Point:
     @cached_property
     def slope(self) -> Array:
         """Jᵀf (n,)."""
-        return np.asarray(self.rows[:-1] @ self.rows[-1])
+        return np.asarray(self._products[:-1, -1])
+
+    @cached_property
+    def pull(self) -> Array:
+        """Jᵀf in units (n,)."""
+        return np.asarray(self.slope / self.unit)
 
     @cached_property
     def normal(self) -> Array:
         """JᵀJ (n, n)."""
-        return np.asarray(self.rows[:-1] @ self.rows[:-1].T)
+        return np.asarray(self._products[:-1, :-1])
+
+    @cached_property
+    def scale(self) -> Array:
+        """Products of units (n, n)."""
+        return np.asarray(self.unit[:, None] * self.unit)
 
     @cached_property
     def scaled(self) -> Array:
         """JᵀJ in units (n, n)."""
-        return np.asarray(self.normal / np.outer(self.unit, self.unit))
+        return np.asarray(self.normal / self.scale)
 
     @cached_property
     def unit(self) -> Array:
         """Sizes of the columns of J (n,), none of them nothing: without effect and range, a step is as long as x."""
         size, least = self.sizes
+        if (size > least).all():
+            return size
         whole = 1.0 / np.maximum(np.abs(self.x[self.columns]), 1.0)
         return np.where(size > least, size, np.where(least > 0, least, whole))
 
@@ -138,7 +155,9 @@ class Point:
     @cached_property
     def sizes(self) -> tuple[Array, Array]:
         """Sizes of the columns of J (n,), and the least that say how far a step may go (n,)."""
-        size, ranged = np.sqrt(np.diag(self.normal)), np.isfinite(self.span)
+        size, ranged = np.sqrt(self.normal.diagonal()), np.isfinite(self.span)
+        if ranged.all():
+            return size, IDLE * (size * self.span).max(initial=0.0) / self.span
         span = np.where(ranged, self.span, np.abs(self.x[self.columns]))
         most = IDLE * float((size * span).max(initial=0.0))
         return size, np.where(ranged, most / np.where(ranged, self.span, 1.0), 0.0)
@@ -189,7 +208,7 @@ class Descent:
     goes_on: bool = False
     state: str = ""
     past: list[Point] = field(default_factory=list)
-    pairs: list[tuple[Point, Point]] = field(default_factory=list)
+    beside: list[Point] = field(default_factory=list)
     missing: Array = field(init=False)
 
     def __post_init__(self) -> None:
@@ -210,11 +229,11 @@ class Descent:
         """
         cost = 2.0 * self.here.cost
         near, others = ([one for one in some if one.cost < cost] for some in places)
-        self.past, self.pairs = near, [(others[0], one) for one in others[1:]]
-        if any(True for _ in self._secants(self.here)):
+        self.past, self.beside = near, others
+        if secants := list(self._secants(self.here)):
             self.goes_on = self.uses_missing = True
             self.damping = SMALL_DAMPING
-            self._curve(self.here)
+            self.missing = missed(secants, self.here.slope.size) * self.here.scale
         return self
 
     @property
@@ -256,10 +275,10 @@ class Descent:
 
     def _left(self, missing: Array | None = None) -> float:
         """Return by how much the undamped step would lower χ², by JᵀJ alone or with what it misses."""
-        curvature, slope = self.here.scaled, self.here.slope / self.here.unit
+        curvature, slope = self.here.scaled, self.here.pull
         if missing is not None:
-            curvature = upward(curvature + missing / np.outer(self.here.unit, self.here.unit))
-        y = least(curvature + EASED * np.eye(slope.size), slope, *self._limits())
+            curvature = upward(curvature + missing / self.here.scale)
+        y = least(_raised(curvature, EASED), slope, *self._limits())
         return -_change(curvature, slope, y)
 
     def _limits(self) -> tuple[Array, Array]:
@@ -269,24 +288,25 @@ class Descent:
 
     def _step(self, most: int) -> bool:
         """Take a step that lowers χ²; return whether one was found."""
-        normal, slope = self.here.scaled, self.here.slope / self.here.unit
-        scale, limits, more = np.outer(self.here.unit, self.here.unit), self._limits(), 2.0
+        normal, slope, limits, more = self.here.scaled, self.here.pull, self._limits(), 2.0
+        whole = normal + self.missing / self.here.scale
         while self.nfev < most and self.damping < LARGEST_DAMPING:
             mend = upward if self.late else lifted
-            used = mend(normal + self.missing / scale) if self.uses_missing else normal
-            y = least(used + self.damping * np.eye(slope.size), slope, *limits)
+            used = mend(whole) if self.uses_missing else normal
+            y = least(_raised(used, self.damping), slope, *limits)
             if float(np.abs(y).max()) <= STILL * math.sqrt(self.here.cost):
                 return False
             there = self._tried(y)
             gain = self.here.cost - there.cost
             if gain > 0 or self.late:
-                simple, full = (abs(gain + _change(one, slope, y)) for one in (normal, normal + self.missing / scale))
+                simple, full = (abs(gain + _change(one, slope, y)) for one in (normal, whole))
                 self.uses_missing = full < simple
             if gain > 0:  # not where numbers are not finite either
                 self._trust(gain, -_change(used, slope, y))
                 self._learn(there, self.here)
                 return True
             self._learn(self.here, there)
+            whole = normal + self.missing / self.here.scale
             self.damping, more = max(self.damping, 1e-6) * more, 2.0 * more
         return False
 
@@ -294,9 +314,8 @@ class Descent:
         """Take the last step, which is known to suffice, without another look; return whether that is wanted."""
         if self.task.slide is None:
             return False
-        scale, slope = np.outer(self.here.unit, self.here.unit), self.here.slope / self.here.unit
-        used = self.here.scaled + self.missing / scale if self.uses_missing else self.here.scaled
-        y = least(lifted(used) + EASED * np.eye(slope.size), slope, *self._limits())
+        used = self.here.scaled + self.missing / self.here.scale if self.uses_missing else self.here.scaled
+        y = least(_raised(lifted(used), EASED), self.here.pull, *self._limits())
         x = self.here.x.copy()
         x[self.task.columns] += y / self.here.unit
         x = np.clip(x, self.task.low, self.task.high)
@@ -335,19 +354,32 @@ class Descent:
 
     def _curve(self, here: Point) -> None:
         """Take from all past places what JᵀJ misses of the curvature."""
-        self.missing = missed(self._secants(here), here.slope.size) * np.outer(here.unit, here.unit)
+        self.missing = missed(self._secants(here), here.slope.size) * here.scale
 
     def _secants(self, here: Point) -> Iterator[Secant]:
         """Yield steps between places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
-        for one, other in (*((here, there) for there in self.past), *self.pairs):
-            step = (other.x - one.x)[here.columns] * here.unit
-            if one.rows.shape == other.rows.shape == here.rows.shape and step.any() and _alike(here.unit, other.unit):
-                yield step, ((other.rows[:-1] - one.rows[:-1]) @ here.rows[-1]) / here.unit
+        shape, f = here.rows.shape, here.rows[-1]
+        for one, places in ((here, self.past), (self.beside[0] if self.beside else here, self.beside[1:])):
+            others = [other for other in places if other.rows.shape == one.rows.shape == shape]
+            if not others:
+                continue
+            steps = (np.array([other.x for other in others]) - one.x)[:, here.columns] * here.unit
+            slope = here.slope if one is here else one.rows[:-1] @ f
+            changes = (np.array([other.rows[:-1] @ f for other in others]) - slope) / here.unit
+            told = steps.any(axis=1) & _alike(here.unit, np.array([other.unit for other in others]))
+            yield from ((steps[k], changes[k]) for k in np.flatnonzero(told).tolist())
 
 
-def _alike(one: Array, other: Array) -> bool:
-    """Return whether columns have like sizes at two places, or would have, had symmetry not taken slopes away."""
-    return bool((np.maximum(one, other) < UNLIKE * np.minimum(one, other)).all())
+def _alike(one: Array, others: Array) -> Array:
+    """Return at which places (k, n) columns have like sizes, or would have, had symmetry not taken slopes away."""
+    return np.asarray((np.maximum(one, others) < UNLIKE * np.minimum(one, others)).all(axis=1))
+
+
+def _raised(curvature: Array, by: float) -> Array:
+    """Return a curvature (n, n) with a constant added to its diagonal."""
+    out = curvature.copy()
+    out.ravel()[:: len(out) + 1] += by
+    return out
 
 
 def _creeps(costs: list[float], steps: int, creep: float) -> bool:

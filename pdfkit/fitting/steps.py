@@ -11,6 +11,7 @@ lower: from x to x + d the Jacobian changes by ∇²f·d, so that each tells Σ 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -35,12 +36,14 @@ def least(curvature: Array, slope: Array, low: Array, high: Array) -> Array:
 
     curvature (n, n): positive definite. Limits are taken one after the other, and let go where the slope leads inside.
     """
+    if not slope.size:
+        return np.zeros(0)
     y = np.zeros(slope.size)
     held = ((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0))
     if not held.any():
-        whole = -np.linalg.solve(curvature, slope)
-        if ((whole >= low) & (whole <= high)).all():
-            return np.asarray(whole)
+        whole = -_solved(curvature, slope)
+        if (whole >= low).all() and (whole <= high).all():
+            return whole
     tiny = UPHILL * float(np.abs(slope).max(initial=0.0))
     for _ in range(4 * y.size + 4):
         step = _to_least(curvature, slope, y, held) - y
@@ -63,8 +66,16 @@ def _to_least(curvature: Array, slope: Array, y: Array, held: NDArray[np.bool_])
     out = y.copy()
     if free.size:
         pull = slope[free] + curvature[np.ix_(free, fixed)] @ y[fixed]
-        out[free] = -np.linalg.solve(curvature[np.ix_(free, free)], pull)
+        out[free] = -_solved(curvature[np.ix_(free, free)], pull)
     return out
+
+
+def _solved(curvature: Array, slope: Array) -> Array:
+    """Return curvature⁻¹·slope (n,); where rounding left no positive definite matrix, as for any other."""
+    from scipy.linalg.lapack import dposv
+
+    _, out, wrong = dposv(curvature, slope)
+    return np.asarray(np.linalg.solve(curvature, slope) if wrong else out)
 
 
 def _room(y: Array, step: Array, low: Array, high: Array) -> tuple[float, int]:
@@ -99,6 +110,12 @@ def learnt(missing: Array, step: Array, change: Array, misses: Array) -> Array:
 
 def lifted(curvature: Array) -> Array:
     """Return a curvature (n, n) with all of it lifted, where it has none in some direction."""
+    from scipy.linalg.lapack import dpotrf
+
+    raised = curvature.copy()
+    raised.ravel()[:: len(raised) + 1] -= FLAT
+    if dpotrf(raised, overwrite_a=1)[1] == 0:  # positive definite, which takes a tenth of what eigenvalues do
+        return curvature
     lowest = float(np.linalg.eigvalsh(curvature)[0])
     return curvature if lowest >= FLAT else curvature + (FLAT - lowest) * np.eye(curvature.shape[0])
 
@@ -114,14 +131,16 @@ def upward(curvature: Array) -> Array:
 
 def missed(secants: Iterable[Secant], n: int) -> Array:
     """Return Σ fᵢ∇²fᵢ (n, n): symmetric, as the nearest `secants` (d, Σ fᵢ∇²fᵢ·d) ask for, and least across them."""
-    steps, changes = np.zeros((2, 0, n))
-    known = (one for one in secants if np.abs(one[0]).max(initial=0.0) < LONGEST)
-    for d, y in sorted(known, key=lambda one: float(one[0] @ one[0])):
-        along = steps @ d
-        rest = d - along @ steps
-        size = float(np.linalg.norm(rest))
-        if size > NEW * float(np.linalg.norm(d)):
-            steps = np.vstack([steps, rest / size])
-            changes = np.vstack([changes, (y - along @ changes) / size])
+    known = [(float(d @ d), d, y) for d, y in secants if np.abs(d).max(initial=0.0) < LONGEST]
+    steps, changes, count = np.zeros((len(known), n)), np.zeros((len(known), n)), 0
+    for square, d, y in sorted(known, key=lambda one: one[0]):
+        before = steps[:count]
+        along = before @ d
+        rest = d - along @ before
+        size = math.sqrt(rest @ rest)
+        if size > NEW * math.sqrt(square):
+            steps[count], changes[count] = rest / size, (y - along @ changes[:count]) / size
+            count += 1
+    steps, changes = steps[:count], changes[:count]
     half, both = changes.T @ steps, steps @ changes.T
     return np.asarray(half + half.T - steps.T @ (0.5 * (both + both.T)) @ steps)
