@@ -258,7 +258,7 @@ def _drawer(one: DatasetFit, width: float | None, grow: float) -> Callable[[np.r
         share = grow * _shares(one, width)
         return lambda rng: np.asarray(rng.choice((-1.0, 1.0), share.shape[0]) @ share)
     cov = one.noise.covariance(one.model.instrument, float(one.data.r[-1]))
-    sigma, size = cov.weight * np.sqrt(cov.variance), relative_size(one.data, one.noise)
+    sigma, size = cov.weight * np.sqrt(cov.variance), relative_size(one.data, one.noise.shaped)
     return lambda rng: size * transforms.phase_sum(cov.Q, sigma * rng.standard_normal(sigma.size), one.data.r).imag
 
 

@@ -355,8 +355,8 @@ class Residuals:
         if not columns or used_in_ties:
             return
         x = np.clip(self.mapping.x0, self.mapping.low, self.mapping.high)
-        rows = np.concatenate(self._rows(self.last_curves(x)), axis=1)
-        basis, f = rows[columns].T, rows[-1]
+        rows = np.concatenate(self._rows([(G, dG[columns]) for G, dG in self.last_curves(x)]), axis=1)
+        basis, f = rows[:-1].T, rows[-1]
         if not np.isfinite(basis).all() or not basis.any() or f @ f < DESCRIBED**2 * self.norm2():
             return
         solution = nonnegative(basis, basis @ x[columns] - f)

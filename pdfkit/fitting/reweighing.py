@@ -16,7 +16,6 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit._machine import one_thread
-from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.basis import Basis, basis_of
 from pdfkit.fitting.diagnosis import Fixed, findings
 from pdfkit.fitting.parts import Dataset
@@ -129,8 +128,7 @@ class _Lift:
 def _lift(s: Dataset, shaped: bool) -> _Lift:
     assert s.whiten is not None
     basis = basis_of(s.data.r[s.whiten.index], s.model.instrument)
-    noise = NoiseSpectrum(basis.knots, np.ones(basis.knots.size), shaped=shaped)
-    return _Lift(basis, relative_size(s.data, noise)[s.whiten.index])
+    return _Lift(basis, relative_size(s.data, shaped)[s.whiten.index])
 
 
 def _is_nothing(s: Dataset, G: Array) -> bool:

@@ -311,9 +311,9 @@ def _posterior_root(basis: Basis, noise: NoiseSpectrum, inner: Array, covariance
     return _inverse_root(information + penalty).T
 
 
-def relative_size(data: PDF, noise: NoiseSpectrum) -> Array:
+def relative_size(data: PDF, shaped: bool) -> Array:
     """Return dG over its root mean square (n,) where the noise follows it along r, else 1."""
-    if not noise.shaped or data.dG is None:
+    if not shaped or data.dG is None:
         return np.ones(len(data))
     return np.asarray(data.dG / math.sqrt(float((data.dG**2).mean())))
 
@@ -324,5 +324,5 @@ def spectral(data: PDF, instrument: Instrument, noise: NoiseSpectrum) -> Whiteni
     with one_thread():
         basis = basis_of(data.r[index], instrument)
         white = _white(basis, noise.at(basis.knots).tobytes())
-    matrix = np.ascontiguousarray(basis.band.modes.T / relative_size(data, noise)[index])
+    matrix = np.ascontiguousarray(basis.band.modes.T / relative_size(data, noise.shaped)[index])
     return Whitening(index, matrix, "dG" if noise.shaped else "spectrum", white)
