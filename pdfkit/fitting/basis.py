@@ -87,13 +87,10 @@ class Stretch:
             raise np.linalg.LinAlgError("a covariance of noise is not positive definite")
         return inverted(root), float(np.log(np.diag(root)).sum())
 
-    def traces(self, upper: Array) -> Array:
-        """Return tr(matrix·M_j) for a symmetric matrix (k, k), of which the upper triangle counts."""
-        return np.asarray(self.packed @ (upper.ravel()[self.place] * self.twice))
-
-    def squares(self, a: Array) -> Array:
-        """Return aᵀM_j a for a (k,)."""
-        return np.asarray(self.hats @ (a @ self.waves) ** 2)
+    def traces(self, *upper: Array) -> Array:
+        """Return tr(matrix·M_j) (matrices, p) for symmetric matrices (k, k), of which the upper triangles count."""
+        triangles = [one.ravel()[self.place] for one in upper]
+        return np.asarray((np.array(triangles) * self.twice) @ self.packed.T)
 
 
 def inverted(lower: Array) -> Array:
@@ -138,6 +135,12 @@ class Basis:
     expected: Array
     fine: Array
     lines: Array
+
+    @cached_property
+    def between(self) -> tuple[IntArray, Array]:
+        """The knot below each node of Q (nQ,), and how far it is on the way to the next one."""
+        below = np.clip(np.searchsorted(self.knots, self.band.Q, side="right") - 1, 0, self.knots.size - 2)
+        return below, np.take_along_axis(self.hats, below[None] + 1, axis=0)[0]
 
     @cached_property
     def pieces(self) -> tuple[tuple[slice, Array, Array], ...]:

@@ -423,10 +423,7 @@ def minimise(
         residuals.forget()  # derivatives may be those of models before
         descent = Descent.begin(task, x)
     if before is not None and not descent.is_level(max(tolerance, last)):
-        columns = np.append(task.columns, -1)
-        span = task.span[task.columns]
-        places = residuals.remembered()
-        descent.remember([[Point(x, rows[columns], task.columns, span) for x, rows in some] for some in places])
+        descent.remember([[task.point(x, rows) for x, rows in some] for some in residuals.remembered()])
     predicted = float(residuals.factor(descent.here.rows.copy())[-1, -1] ** 2)
     descent.run(max(1, max_nfev - (done - searched)), tolerance, last)
     return outcome_of(residuals, descent, max_nfev, searched, done - searched, predicted)

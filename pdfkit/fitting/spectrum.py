@@ -32,7 +32,7 @@ from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.fitting.basis import EVERY, Basis, Stretch, basis_of, inverted
+from pdfkit.fitting.basis import EVERY, Basis, Stretch, basis_of
 from pdfkit.fitting.whitening import Whitening, points
 
 SOFT, STIFF = 0.03, 1e3
@@ -91,13 +91,10 @@ class _State:
     likelihood: float
     parts: tuple[tuple[Stretch, Array, Array], ...]
 
-    def taken(self) -> Array:
-        """Return ½ s_j tr(P M_j) (p,)."""
-        return np.asarray(0.5 * self.power * np.sum([one.traces(P) for one, _, P in self.parts], axis=0))
-
-    def squares(self) -> Array:
-        """Return ½ s_j aᵀM_j a (p,)."""
-        return np.asarray(0.5 * self.power * np.sum([one.squares(a) for one, a, _ in self.parts], axis=0))
+    def moments(self) -> Array:
+        """Return ½ s_j tr(P M_j) and ½ s_j aᵀM_j a (2, p)."""
+        each = [one.traces(P, np.outer(a, a)) for one, a, P in reversed(self.parts)]
+        return np.asarray(0.5 * self.power * np.sum(each, axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,17 +167,30 @@ class Estimate:
 
 
 def _inverse_root(matrix: Array) -> Array:
-    """Return Z (n, n), lower triangular, ZᵀZ = matrix⁻¹."""
-    root: Array = np.linalg.cholesky(matrix)
-    return inverted(root)
+    """Return Z (n, n), lower triangular, ZᵀZ = matrix⁻¹, of a small matrix."""
+    from scipy.linalg.lapack import dpotrf, dtrtri
+
+    root, wrong = dpotrf(matrix, lower=1)
+    if wrong:
+        raise np.linalg.LinAlgError("a matrix is not positive definite")
+    return np.asarray(dtrtri(root, lower=1, overwrite_c=1)[0])
 
 
 def _information(basis: Basis, power: Array, taken: Array) -> Array:
-    """Return Whittle's information on θ, less what parameters took: taken (p,) is ½ s_j tr(P M_j)."""
-    share = power[:, None] * basis.hats / (power @ basis.hats)
-    whole = 0.5 * basis.density * (share @ share.T)
-    scale = np.sqrt(np.maximum(taken, 1e-3) / whole.sum(axis=1))
-    return np.asarray(whole * np.outer(scale, scale) + 1e-9 * np.eye(power.size))
+    """Return Whittle's information on θ, less what parameters took: taken (p,) is ½ s_j tr(P M_j).
+
+    Of the power at a node of Q the knots on either side have shares; those of others are 0.
+    """
+    (below, part), p = basis.between, power.size
+    first, second = power[below] * (1.0 - part), power[below + 1] * part
+    whole = first + second
+    first, second = first / whole, second / whole
+    sums = np.bincount(below, first, p) + np.bincount(below + 1, second, p)
+    scale = np.sqrt(np.maximum(taken, 1e-3) / sums)  # as if the sums of rows were what was taken
+    out = np.zeros(p * p)
+    out[:: p + 1] = (np.bincount(below, first**2, p) + np.bincount(below + 1, second**2, p)) * scale**2 + 1e-9
+    out[1 :: p + 1] = out[p :: p + 1] = np.bincount(below, first * second, p)[:-1] * scale[:-1] * scale[1:]
+    return out.reshape(p, p)
 
 
 def _penalty(basis: Basis, theta: Array, stiffness: float) -> Array:
@@ -208,8 +218,8 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
     likelihood = _Likelihood.of(basis, about)
     now, further, last = likelihood.at(theta), FURTHER, 0.0 * theta
     for _ in range(STEPS):
-        taken = now.taken()
-        pull = now.squares() - taken
+        taken, squares = now.moments()
+        pull = squares - taken
         information = _information(basis, now.power, taken)
         stiffness = _stiffness(basis, information, pull, now.theta, stiffness)
         penalty = _penalty(basis, now.theta, stiffness)
@@ -304,9 +314,9 @@ def _white(basis: Basis, power: bytes) -> Array:
 
 def _posterior_root(basis: Basis, noise: NoiseSpectrum, inner: Array, covariance: Array) -> Array:
     """Return R (p, p) with RRᵀ = cov θ; inner (nQ, n): what parameters are in Q, weighed with C⁻¹."""
-    share = noise.power[:, None] * basis.hats / (noise.power @ basis.hats)
+    share = noise.power * (basis.hats @ (1.0 / (noise.power @ basis.hats)))
     theirs = 0.5 * noise.power * (basis.hats @ ((inner @ covariance) * inner).sum(axis=1))
-    information = _information(basis, noise.power, 0.5 * basis.density * share.sum(axis=1) - theirs)
+    information = _information(basis, noise.power, 0.5 * basis.density * share - theirs)
     penalty = _penalty(basis, np.log(noise.power), noise.stiffness)
     return _inverse_root(information + penalty).T
 

@@ -135,7 +135,7 @@ def _powers(basis: Basis, rows: Array, taken: Array) -> tuple[Array, Array]:
         squares = basis.hats @ sum(((one.weighed / level @ part.stretch.waves) ** 2).sum(axis=0)
                                    for one, part in zip(seen, parts, strict=True))  # fmt: skip
         step = squares / (
-            len(rows) * sum(part.stretch.traces(one.inverse) for one, part in zip(seen, parts, strict=True))
+            len(rows) * sum(part.stretch.traces(one.inverse)[0] for one, part in zip(seen, parts, strict=True))
         )
         power = np.maximum(power * step, least)
         if np.abs(step - 1.0).max() < SETTLED:
