@@ -1,6 +1,7 @@
 """What a fit costs: two phases of CdS, 11 or 13 parameters, by `fit`, prepared once, and from a neighbour's values.
 
     python benchmarks/prepared.py [--scans 20]
+    python benchmarks/prepared.py --beside FOLDER   # another state of the repository: processes of both take turns
 
 Scans have 0.01 Å steps and white noise of 0.02 Å⁻²; the fraction of the phases, a cell and a U go along them. Times are
 of the processor, per fit with its errors, the least of five rounds. At the end: values of one model in a loop and in
@@ -10,10 +11,15 @@ two threads, by the clock.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -46,23 +52,25 @@ def scans(count: int) -> list[pk.PDF]:
     return out
 
 
-def least(action: Callable[[], int], count: int) -> tuple[float, float]:
+def least(action: Callable[[], int], count: int, rounds: int = 5) -> tuple[float, float]:
     """Return ms of the processor and evaluations of each of `count` fits."""
     action()
     seconds = []
-    for _ in range(5):
+    for _ in range(rounds):
         begun = time.process_time()
         evaluations = action()
         seconds.append(time.process_time() - begun)
     return 1e3 * min(seconds) / count, evaluations / count
 
 
-def rows(data: list[pk.PDF], rmax: float, free: list[str]) -> dict[str, tuple[float, float]]:
+def actions(data: list[pk.PDF], rmax: float, free: list[str]) -> dict[str, Callable[[], int]]:
+    """Return what fits all scans, by how, and returns the number of evaluations."""
     start = model().with_values({"zb.a": 5.83, "w.a": 4.12})
     prepared = PreparedFit.of(start, data[0], rmin=1.0, rmax=rmax, free=free)
+    stated = [replace(one, dG=np.full(one.r.size, 0.02)) for one in data]
 
-    def one_by_one() -> int:
-        return sum(pk.fit(start, one, rmin=1.0, rmax=rmax, free=free, search="plain").nfev for one in data)
+    def one_by_one(some: list[pk.PDF]) -> int:
+        return sum(pk.fit(start, one, rmin=1.0, rmax=rmax, free=free, search="plain").nfev for one in some)
 
     def along() -> int:
         total, values = 0, None
@@ -73,10 +81,49 @@ def rows(data: list[pk.PDF], rmax: float, free: list[str]) -> dict[str, tuple[fl
         return total
 
     return {
-        "fit": least(one_by_one, len(data)),
-        "prepared": least(lambda: sum(prepared.row(one).nfev for one in data), len(data)),
-        "from a neighbour": least(along, len(data)),
+        "fit": lambda: one_by_one(data),
+        "fit, with dG": lambda: one_by_one(stated),
+        "prepared": lambda: sum(prepared.row(one).nfev for one in data),
+        "from a neighbour": along,
     }
+
+
+def serve(data: list[pk.PDF]) -> None:
+    """Answer each line, a case and how, with ms of the processor for a fit, in this process."""
+    known = {f"{name}|{how}": one for name, case in CASES.items() for how, one in actions(data, *case).items()}
+    for line in sys.stdin:
+        print(least(known[line.strip()], len(data), 1)[0], flush=True)
+
+
+def beside(folder: str, scans: int, rounds: int = 5) -> None:
+    """Print ms of the processor in another state of the repository and in this one, which take turns."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--serve", "--scans", str(scans)]
+    here = Path(__file__).resolve().parent.parent
+    sides = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for root in (Path(folder).resolve(), here)
+    ]
+
+    def asked(side: subprocess.Popen[str], what: str) -> float:
+        assert side.stdin is not None
+        assert side.stdout is not None
+        print(what, file=side.stdin, flush=True)
+        return float(side.stdout.readline())
+
+    print("| fit | how | there, ms | here, ms | share |\n|---|---|---|---|---|")
+    for name in (name for name in CASES if name.startswith("13")):
+        for how in ("fit", "fit, with dG", "prepared", "from a neighbour"):
+            there, now = np.array([[asked(side, f"{name}|{how}") for side in sides] for _ in range(rounds)]).min(axis=0)
+            print(f"| {name} | {how} | {there:.1f} | {now:.1f} | {now / there:.2f} |", flush=True)
+    for side in sides:
+        side.terminate()
+        side.wait()
 
 
 def threads(count: int = 400) -> tuple[float, float]:
@@ -105,11 +152,19 @@ def threads(count: int = 400) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=20)
+    parser.add_argument("--beside", metavar="FOLDER")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     warnings.simplefilter("ignore")
-    data = scans(parser.parse_args().scans)
+    asked = parser.parse_args()
+    if asked.beside:
+        return beside(asked.beside, asked.scans)
+    data = scans(asked.scans)
+    if asked.serve:
+        return serve(data)
     print("| fit | how | ms of the processor | evaluations |\n|---|---|---|---|")
     for name, (rmax, free) in CASES.items():
-        for how, (ms, evaluations) in rows(data, rmax, free).items():
+        for how, action in actions(data, rmax, free).items():
+            ms, evaluations = least(action, len(data))
             print(f"| {name} | {how} | {ms:.1f} | {evaluations:.1f} |", flush=True)
     loop, two = threads()
     print(f"\na value: {loop:.3f} ms in a loop, {two:.3f} ms in two threads: {loop / two:.2f} times as many")

@@ -370,7 +370,7 @@ class Descent:
             yield from ((steps[k], changes[k]) for k in np.flatnonzero(told).tolist())
 
 
-def _alike(one: Array, others: Array) -> Array:
+def _alike(one: Array, others: Array) -> NDArray[np.bool_]:
     """Return at which places (k, n) columns have like sizes, or would have, had symmetry not taken slopes away."""
     return np.asarray((np.maximum(one, others) < UNLIKE * np.minimum(one, others)).all(axis=1))
 
