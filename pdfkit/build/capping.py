@@ -21,7 +21,7 @@ from pdfkit.build._settling import ENOUGH, Bundle, near_in, radii
 from pdfkit.build.ligands import Ligand, ligand_of
 from pdfkit.errors import PdfkitError, StructureError, remark
 from pdfkit.particles.particle import RELAXED, Particle
-from pdfkit.structure.species import covalent_radius, species
+from pdfkit.structure.species import base, covalent_radius, species
 
 CHARGES: Mapping[str, int] = {
     **dict.fromkeys(("Zn", "Cd", "Hg", "Pb", "Mg", "Ca", "Mn"), 2),
@@ -124,6 +124,11 @@ def core_charge(core: Particle, charge: Mapping[str, float] | None = None) -> fl
     if charge is not None and not isinstance(charge, Mapping):
         raise PdfkitError(f'charge = {_checks.short(charge)}: give charges by elements, such as {{"Cd": 2}}')
     known = {**CHARGES, **(charge or {})}
+    if strange := sorted(str(one) for one in set(charge or {}) - {*core.elements, *map(base, core.elements)}):
+        raise PdfkitError(
+            f"charge names {', '.join(strange)}, and {core.name or core.formula} has {', '.join(core.elements)}: "
+            "correct the elements"
+        )
     total = 0.0
     for element, number in core.composition().items():
         one = species(element)

@@ -284,7 +284,10 @@ def read_atoms(path: AnyPath, format: str | None = None) -> tuple[Any, list[str]
         with quiet():
             kind = format or filetype(str(path))
             if kind not in ASE_FORMATS:
-                raise ReadError(path, f"the format {kind!r} is not read: convert it to CIF, with ase for example")
+                raise ReadError(
+                    path,
+                    f"the format {kind!r} is not read: convert it to CIF, or a cluster to xyz, with ase for example",
+                )
             huge_counts(path, text, str(kind))
             plain, names, said = plain_names(path, text, kind)
             return _atoms(plain, "extxyz" if kind == "xyz" else kind), names, said

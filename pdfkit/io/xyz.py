@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from pdfkit._terminal import quiet
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._plausible import short_frames
 from pdfkit.io._text import read_text
 from pdfkit.io.foreign import xyz
-from pdfkit.particles.particle import RELAXED, Particle, checked
+from pdfkit.particles.particle import IN_CELL, RELAXED, Cell, Particle, cell_of, checked
 from pdfkit.structure.convert import particle_names
 
 P = TypeVar("P", bound=Particle)
@@ -28,9 +29,9 @@ KEPT = ("family", "ligand", "ligands", "chelates", "bridges", "terminal", "core_
 def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
     """Return the particle of a file, or the one that comes with pdfkit under that name.
 
-    xyz files need no cell, and a cell they have is ignored; other formats give the atoms of one cell, or those of the
-    file where it has no cell. The last frame of several counts. Raises ReadError for a file that cannot be read, atoms
-    on one spot, and distances that are not in Å.
+    xyz files need no cell; other formats give the atoms of one cell, or those of the file where it has no cell. What a
+    periodic cell cuts is put together, and a crystal is said to be one. The last frame of several counts. Raises
+    ReadError for a file that cannot be read, atoms on one spot, and distances that are not in Å.
     """
     shipped = clusters()
     if str(path) in shipped and not Path(path).exists():
@@ -38,20 +39,28 @@ def read_particle(path: AnyPath, kind: type[P], **options: Any) -> P:
     name = {"name": Path(path).stem}
     try:
         if Path(path).suffix.lower() in XYZ:
-            (found, positions, said), known = _read_xyz(path)
+            (found, positions, said, cell), known = _read_xyz(path)
             known["meta"] = {**known["meta"], **options.pop("meta", {})}
-            return checked(kind, found, positions, said, {**name, **known, **options})
-        found, positions, said = _read_other(path)
+            return _crystal_said(checked(kind, found, positions, said, {**name, **known, **options}, cell))
+        found, positions, said, cell = _read_other(path)
         if positions is None:
-            return kind.from_structure(found, **{**name, **options})
-        return checked(kind, found, positions, said, {**name, **options})
+            return _crystal_said(kind.from_structure(found, **{**name, **options}))
+        return checked(kind, found, positions, said, {**name, **options}, cell)
     except ReadError:
         raise
     except PdfkitError as error:
         raise ReadError(path, str(error)) from None
 
 
-Found = tuple[Any, Any, list[str]]
+Found = tuple[Any, Any, list[str], Cell | None]
+"""A structure or names, positions, remarks, the cell that positions are in."""
+
+
+def _crystal_said(particle: P) -> P:
+    if particle.meta.get(IN_CELL) != "crystal":
+        return particle
+    words = "this is a crystal, whose bonds run on from cell to cell: the atoms of one cell are taken for a particle"
+    return replace(particle, remarks=(*particle.remarks, remark(words)))
 
 
 def _read_other(path: AnyPath) -> Found:
@@ -61,14 +70,14 @@ def _read_other(path: AnyPath) -> Found:
 
     if Path(path).suffix.lower() in pdb.ENDINGS:
         molecule = pdb.read_molecule(path)
-        return molecule or (read_structure(path), None, [])
+        return (*molecule, None) if molecule else (read_structure(path), None, [], None)
     if is_for_ase(path):
         from pdfkit.io.foreign import read_atoms
 
         atoms, names, said = read_atoms(path)
         if not atoms.cell.any():
             return _named(atoms, names, said)
-    return read_structure(path), None, []
+    return read_structure(path), None, [], None
 
 
 def _read_xyz(path: AnyPath) -> tuple[Found, dict[str, Any]]:
@@ -114,7 +123,7 @@ def _is_kept(key: str, value: Any) -> bool:
 
 def _named(atoms: Any, names: list[str] | None, said: tuple[str, ...]) -> Found:
     called, more = particle_names(atoms, names)
-    return called, atoms.get_positions(), [*said, *more]
+    return called, atoms.get_positions(), [*said, *more], cell_of(atoms)
 
 
 def write_xyz(path: AnyPath, particle: Particle) -> Path:

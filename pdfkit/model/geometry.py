@@ -76,7 +76,7 @@ class GeometryRestraint(Restrained):
                 object.__setattr__(self, name, _checks.number(name, value, low=0.0, open_low=True))
         if self.bonds is self.angles is self.displacement is None:
             raise PdfkitError("a restraint of a cluster restrains nothing: give bonds=, angles= or displacement=")
-        if not isinstance(self.lengths, Mapping):
+        if not isinstance(self.lengths, Mapping) or not all(isinstance(key, str) for key in self.lengths):
             raise PdfkitError('lengths are bond lengths by elements: give {"Cd-S": 2.53}', key="lengths")
         known = {key: _checks.number(key, one, low=0.0, open_low=True) for key, one in self.lengths.items()}
         object.__setattr__(self, "lengths", known)

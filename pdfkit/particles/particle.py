@@ -36,14 +36,47 @@ RELAXED = "relaxed_"
 _LEAST, _MOST = 0.63, 1.6
 
 
-def checked(kind: type[P], names: Sequence[str], xyz: Any, said: Sequence[str], options: Mapping[str, Any]) -> P:
+IN_CELL = "in_cell"
+"""Key of the meta of a particle that came with a periodic cell: what that holds, see `pdfkit.particles.periodic`."""
+
+Cell = tuple[Array, Sequence[bool]]
+"""Vectors of a cell (3, 3), rows in Å, and along which of them it is periodic."""
+
+
+def checked(
+    kind: type[P],
+    names: Sequence[str],
+    xyz: Any,
+    said: Sequence[str],
+    options: Mapping[str, Any],
+    cell: Cell | None = None,
+) -> P:
     """Return the particle (`kind.of`) of what was read, with remarks on that and on its distances.
 
-    Raises StructureError for two atoms on one spot.
+    cell : a cluster that it cuts is put together. Raises StructureError for two atoms on one spot.
     """
     found = kind.of(names, xyz, **{**options, "remarks": (*map(remark, said), *options.get("remarks", ()))})
+    found = found if cell is None else whole(found, cell)
     more = tuple(map(remark, _doubts(found)))
     return replace(found, remarks=(*found.remarks, *more)) if more else found
+
+
+def cell_of(atoms: Any) -> Cell | None:
+    """Return the periodic cell of `ase.Atoms`; None where they have none."""
+    vectors, periodic = np.array(atoms.cell), [bool(p) and v.any() for p, v in zip(atoms.pbc, atoms.cell, strict=True)]
+    return (np.array(atoms.cell.complete()), periodic) if vectors.any() and any(periodic) else None
+
+
+def whole(particle: P, cell: Cell) -> P:
+    """Return the particle with what a periodic cell cuts put together, and `IN_CELL` in its meta."""
+    from pdfkit.particles.periodic import MOST_ATOMS, unfolded
+
+    if len(particle) > MOST_ATOMS:
+        return particle
+    found = unfolded(particle.elements, particle.kind, particle.xyz, *cell)
+    remarks = (*particle.remarks, remark(found.remark)) if found.remark else particle.remarks
+    xyz = particle.xyz if found.endless else found.xyz
+    return replace(particle, xyz=xyz, remarks=remarks, meta={**particle.meta, IN_CELL: found.kind})
 
 
 def _doubts(particle: Particle) -> list[str]:
@@ -209,6 +242,9 @@ class Particle:
     def from_structure(cls, obj: Any, **options: Any) -> Self:
         """Return the atoms of a Particle, a pdfkit `Structure` (one cell), `ase.Atoms` or a diffpy structure.
 
+        A cluster that a periodic cell cuts is put together, with a remark: its bonds end within the cell. Of a crystal,
+        whose bonds run on, the atoms of one cell are taken as they are (meta `in_cell` tells which it is).
+
         Raises StructureError for sites that are partly occupied, PdfkitError for any other object.
         """
         if isinstance(obj, Particle):
@@ -223,11 +259,13 @@ class Particle:
             from pdfkit.structure.convert import particle_names
 
             names, said = particle_names(obj)
-            return checked(cls, names, obj.get_positions(), said, options)
+            return checked(cls, names, obj.get_positions(), said, options, cell_of(obj))
         if kind.startswith("diffpy."):
             if any(atom.occupancy != 1.0 for atom in obj):
                 raise StructureError("some atoms have occupancies below 1: a particle has whole atoms only")
-            return checked(cls, [a.element for a in obj], [a.xyz_cartn for a in obj], (), options)
+            # A lattice of 1 Å is what structures without one have.
+            cell = (np.array(obj.lattice.base), (True, True, True)) if min(obj.lattice.abcABG()[:3]) > 1.0 else None
+            return checked(cls, [a.element for a in obj], [a.xyz_cartn for a in obj], (), options, cell)
         raise PdfkitError(f"{kind} is not a particle: give a Particle, Structure, ase.Atoms or diffpy Structure")
 
     @classmethod
@@ -238,12 +276,14 @@ class Particle:
         atoms = structure.expand()
         symbols = [structure.sites[i].symbol for i in atoms.site]
         given = {"name": structure.title, "remarks": structure.remarks, **options}
-        return cls.of(symbols, structure.positions() @ structure.basis(), **given)
+        found = cls.of(symbols, structure.positions() @ structure.basis(), **given)
+        return whole(found, (structure.basis(), (True, True, True)))
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], **options: Any) -> Self:
         """Return the particle in an xyz or extended xyz file (no cell needed), or in a CIF, PDB, … (one cell's atoms).
 
+        What a periodic cell cuts is put together, as in `from_structure`; a crystal is said to be one.
         The name of a cluster that comes with pdfkit works too. Raises ReadError for a file that cannot be read.
         """
         from pdfkit.io.xyz import read_particle

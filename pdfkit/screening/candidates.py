@@ -13,14 +13,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError, missing
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError, missing, remark
 from pdfkit.kernels.ranking import pair_bins
 from pdfkit.particles.particle import Particle
+from pdfkit.screening.crystals import cluster_in, no_cluster
 from pdfkit.screening.settings import NAN, Composition
 from pdfkit.screening.tasks import particle_key
+from pdfkit.structure.structure import Structure
 
 CELLS = (".cif", ".stru")
-SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".stru")
+SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".ent", ".stru", ".vasp", ".xsf", ".gen")
+NAMES = ("POSCAR", "CONTCAR")
+# Files of atoms that nothing here reads: that a folder has some is said.
+UNREAD = (".mol", ".sdf", ".mol2", ".cml", ".car", ".lmp", ".dump", ".traj", ".gz", ".zip")
 # An iterator that fails again and again without an end is broken, not unlucky.
 MOST_ERRORS = 1000
 # Above, all pairs cost more than a hash of the positions is worth.
@@ -148,15 +153,16 @@ def entry_of(index: int, name: str, particle: Particle | None, error: str, compo
 def particle_of(item: Any) -> tuple[Particle | None, str]:
     """Return the particle that an item stands for, or why there is none."""
     if isinstance(item, Particle):
-        return item, ""
+        wrong = no_cluster(item)
+        return (None, wrong) if wrong else (item, "")
     if isinstance(item, BaseException):
         return None, " ".join(str(item).split()) or type(item).__name__
     try:
         if callable(item):
             return particle_of(item())
         if isinstance(item, str | os.PathLike):
-            return _read(item), ""
-        return Particle.from_structure(item), ""
+            return particle_of(_read(item))
+        return particle_of(cluster_in(item) if isinstance(item, Structure) else Particle.from_structure(item))
     except PdfkitError as error:
         return None, " ".join(str(error).split())
     except Exception as error:  # whatever a function of one's own raises: the others go on
@@ -169,7 +175,6 @@ def _read(path: str | os.PathLike[str]) -> Particle:
     if Path(path).suffix.lower() not in CELLS:
         return Particle.from_file(path, meta=meta)
     from pdfkit.io.structures import read_structure
-    from pdfkit.screening.crystals import cluster_in
 
     try:
         with warnings.catch_warnings():
@@ -221,7 +226,11 @@ def files_in(path: str | os.PathLike[str]) -> list[Path]:
         raise ReadError(path, missing(path, "file or folder"))
     if not folder.is_dir():
         return [folder]
-    found = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.iterdir() if file.is_file())
+    found = [file for file in files if file.suffix.lower() in SUFFIXES or file.name.upper().startswith(NAMES)]
     if not found:
         raise ReadError(path, f"there are no candidates in this folder: put files in it ({', '.join(SUFFIXES)})")
+    if unread := [file.name for file in files if file.suffix.lower() in UNREAD]:
+        more = f" and {len(unread) - 3} more" if unread[3:] else ""
+        remark(f"{folder.name} has files that are not read and no candidates: {', '.join(unread[:3])}{more}")
     return found

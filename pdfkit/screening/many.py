@@ -19,6 +19,7 @@ from pdfkit._workers import Job
 from pdfkit.errors import PdfkitError
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.candidates import Item, name_of, particle_of
+from pdfkit.screening.crystals import no_cluster
 from pdfkit.screening.linear import Matcher
 from pdfkit.screening.matches import Match, Outcome, Seen, read, written
 from pdfkit.screening.run import Best, Clock, Run
@@ -87,7 +88,8 @@ def _alone(matcher: Matcher, particle: Particle) -> Outcome:
 def _packed(item: Any) -> Any:
     """Return what travels: plain bytes of a particle, files and functions as they are."""
     if isinstance(item, Particle):
-        return item.elements, item.kind.tobytes(), item.xyz.tobytes()
+        wrong = no_cluster(item)
+        return PdfkitError(wrong) if wrong else (item.elements, item.kind.tobytes(), item.xyz.tobytes())
     if not callable(item):
         return item
     try:

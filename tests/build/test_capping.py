@@ -215,6 +215,7 @@ def test_refusals_name_the_reason(small: pk.Particle) -> None:
         ("water", {}, "has no charge"),
         ("acetate", {"count": 60}, "lacks 40 bonds"),
         (3, {}, "type int"),
+        ("acetate", {"charge": {"Zn": 2}}, "charge names Zn, and .* has Cd, Se"),
     ):
         with pytest.raises(PdfkitError, match=words):
             pk.build.cap(small, ligand, **options)

@@ -160,6 +160,8 @@ def test_saved_fits_know_it(tmp_path: object) -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(pk.PdfkitError, match="restrains nothing"):
         GeometryRestraint("c", None, None, None)
+    with pytest.raises(pk.PdfkitError, match="bond lengths by elements"):
+        GeometryRestraint("c", lengths={("Cd", "Se"): 2.6})  # type: ignore[dict-item]
     one = model()
     with pytest.raises(pk.PdfkitError, match="names bonds Cd-Te"):
         GeometryRestraint("c", lengths={"Cd-Te": 2.7}).residual(one, one.names, one.values, np.eye(one.values.size))

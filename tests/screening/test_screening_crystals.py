@@ -9,9 +9,11 @@ import ase.io
 import numpy as np
 import pytest
 import screens
+from scipy.spatial.distance import pdist
 
 import pdfkit as pk
 from pdfkit.errors import StructureError
+from pdfkit.screening.candidates import files_in
 from pdfkit.screening.crystals import cluster_in
 
 
@@ -22,6 +24,7 @@ def test_crystals_are_no_clusters(name: str) -> None:
     assert "null=" in str(error.value)
 
 
+@pytest.mark.filterwarnings("ignore::pdfkit.PdfkitWarning")
 @pytest.mark.parametrize("shift", [0.0, 11.0, 17.3])
 def test_a_cluster_in_a_box_is_put_together_where_the_cell_cuts_it(shift: float) -> None:
     whole = screens.true()
@@ -32,6 +35,43 @@ def test_a_cluster_in_a_box_is_put_together_where_the_cell_cuts_it(shift: float)
     assert "taken for one cluster in a cell" in found.remarks[-1]
 
 
+@pytest.mark.filterwarnings("ignore:U is missing")
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.extxyz", {}), ("POSCAR", {"format": "vasp"}), ("a.pdb", {}), ("", {})]
+)
+def test_files_of_every_kind_are_put_together(tmp_path: Path, name: str, options: dict[str, str]) -> None:
+    whole = screens.true()
+    box = ase.Atoms(whole.symbols, positions=whole.xyz + 1.0, cell=[[30, 0, 0], [9, 31, 0], [0, 3, 32]], pbc=True)
+    box.wrap()
+    given: object = box if not name else tmp_path / name
+    if name:
+        ase.io.write(given, box, **options)
+    with pytest.warns(pk.PdfkitWarning, match="put together where the cell cuts"):
+        found = pk.Particle.from_file(given) if isinstance(given, Path) else pk.Particle.from_structure(given)
+    apart, truth = (np.sort(pdist(one.xyz)) for one in (found, whole))
+    np.testing.assert_allclose(apart, truth, atol=0.004)  # three digits in a PDB file
+
+
+def test_cells_that_hold_no_cluster_are_refused_whatever_brings_them(tmp_path: Path) -> None:
+    two = np.concatenate([screens.true().xyz, screens.true().xyz + np.array([25.0, 0.0, 0.0])])
+    box = ase.Atoms(screens.true().symbols * 2, positions=two, cell=[60, 40, 40], pbc=True)
+    box.wrap()
+    crystal = pk.load_structure("CdSe_wurtzite")
+    ase.io.write(tmp_path / "crystal.xyz", crystal.to_ase(), format="extxyz")
+    with pytest.warns(pk.PdfkitWarning, match="its cell holds 2 pieces|this is a crystal"):
+        ranking = pk.screen(
+            [box, crystal, tmp_path / "crystal.xyz", screens.true()], screens.measurement(), **screens.RANGE
+        )
+    words = [row.remarks[0] for row in ranking.failed]
+    assert "cuts through some of 2 pieces" in words[0]
+    assert all("this is a crystal" in one for one in words[1:])
+    assert len(words) == 3
+    (tmp_path / "drawn.mol").write_text("")
+    with pytest.warns(pk.PdfkitWarning, match="drawn.mol"):
+        assert [one.name for one in files_in(tmp_path)] == ["crystal.xyz"]
+
+
+@pytest.mark.filterwarnings("ignore:its cell holds 2 pieces")
 def test_several_pieces_are_refused() -> None:
     two = np.concatenate([screens.true().xyz, screens.true().xyz + np.array([25.0, 0.0, 0.0])])
     box = ase.Atoms(screens.true().symbols * 2, positions=two, cell=[60, 40, 40], pbc=True)
