@@ -1,9 +1,10 @@
 """Which cluster fits? Candidates against measured data, and Cd37S20 against simulated data.
 
     python benchmarks/screening.py            # the measured CdSe clusters (extra `examples`); draws a picture
+    python benchmarks/screening.py --lists    # tetrahedra and exact sets alone: lists of rigid and of displaced atoms
     python benchmarks/screening.py --cd37s20  # a simulated Cd37S20 and who is taken for whom (minutes)
 
-Atoms stay where candidates have them (`displacement="none"`); benchmarks/displaced.py is for those that do not.
+But for `--lists` atoms stay where candidates have them (`displacement="none"`); benchmarks/displaced.py moves them.
 Prints Markdown for docs/results.md.
 """
 
@@ -96,6 +97,24 @@ def measured(workers: int, rows: int, markdown: bool) -> None:
     clusters.ranking(ranking, path=PICTURES / "screening.png")
 
 
+def lists(workers: int) -> None:
+    """Print which list the measured clusters have, with rigid atoms and with displaced ones."""
+    folder = importlib.metadata.distribution("diffpy.cmi").locate_file(EXAMPLES)
+    data = pk.read_pdf(f"{folder}/CdSe.gr", probe="X", qmin=0.9, qmax=20, qdamp=0.06)
+    particles = [pk.build.tetrahedron("CdSe_zincblende", n) for n in range(3, 8)]
+    particles += [one for formula in FORMULAS for one in pk.build.iter_candidates(formula, limit=25, seed=1)]
+    particles.append(pk.Particle.from_file(f"{folder}/CdSe.xyz", name="Cd56Se35, file of the data"))
+    print("| atoms | candidates | in the list | Δ ln Z < 3 | rms asked for, Å | families | first |")
+    print("|---|---|---|---|---|---|---|")
+    for how in ("none", "auto"):
+        ranking = pk.screen(particles, data, rmin=1, rmax=20, workers=workers, displacement=how)
+        listed, within = len(ranking.listed), len(ranking.indistinguishable)
+        families = ", ".join(f"{name} {share:.0%}" for name, share in ranking.families.items() if share > 0.005)
+        size, first = f"{ranking.displacement:.2f}", ", ".join(row.name for row in ranking.best(3))
+        print(f"| {how} | {len(ranking.best(len(ranking)))} | {listed} | {within} | {size} | {families} | {first} |")
+    print(ranking.certificate)
+
+
 def cd37s20(workers: int) -> None:
     candidates = pk.build.candidates("Cd37S20", limit=12, seed=1)
     counts: dict[str, int] = {}
@@ -123,12 +142,15 @@ def cd37s20(workers: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cd37s20", action="store_true", help="the simulated Cd37S20 and its rivals")
+    parser.add_argument("--lists", action="store_true", help="lists of rigid atoms and of displaced ones")
     parser.add_argument("--rows", type=int, default=25, help="rows to print")
     parser.add_argument("--markdown", action="store_true", help="for docs/results.md")
     options = parser.parse_args()
     workers = os.cpu_count() or 1
     if options.cd37s20:
         cd37s20(workers)
+    elif options.lists:
+        lists(workers)
     else:
         measured(workers, options.rows, options.markdown)
 

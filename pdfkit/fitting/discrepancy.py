@@ -4,11 +4,12 @@ A cluster that relaxed is no piece of a lattice, and its rigid model misses the 
 is known: G(x + δ) − G(x). With δ normal, its rms over the atoms being τ, residuals in units of the noise σ have the
 covariance
 
-    V = σ² + τ² J S Jᵀ + ½ τ⁴ Σ s_p⁴ g″_p g″_pᵀ
+    V = σ² + τ² J S Jᵀ + Σ_k τ²ᵏ/k! Σ_p s_p²ᵏ g_p⁽ᵏ⁾ g_p⁽ᵏ⁾ᵀ        k = 2 … `perturbed.LAST`
 
 J: derivatives along every coordinate (`Cluster(moves="atoms")`), S: covariance of δ for τ = 1, s_p² = variance of the
-distance of pair p under S, g″_p = second derivative of its curve along that distance. Both belong to the model as it
-was fitted, whose U holds the mean broadening by δ; higher orders, and what pairs share of the second, are left out.
+distance of pair p under S, g_p⁽ᵏ⁾ = derivative of order k of its curve along that distance. All belong to the model as
+it was fitted, whose U holds the mean broadening by δ (which makes the sum that of Hermite polynomials); orders above,
+and what pairs share of those from the second on, are left out.
 S keeps bonds: S⁻¹ ∝ 1 + STIFF·B̃ᵀB̃, B̃ = changes of the bond lengths but for their mean, so that atoms with few bonds,
 those of the surface, move most.
 
@@ -17,11 +18,11 @@ those of the surface, move most.
 with A the m slopes in units of their priors: parameters are estimated under V, to first order. τ takes the values of
 `SIZES` with equal probability. σ is 1 where the noise is known, else any of NOISES times the size of the data.
 
-Beyond `TRUST` both orders fall short, and differences between candidates look more certain than they are: what models
+Beyond `TRUST` all that falls short, and differences between candidates look more certain than they are: what models
 differ by at one τ counts 1/[1 + (τ/TRUST)²] times. TRUST makes the truth likeliest in simulated cases of half of the
 sets of Cd37S20, and was tried on the other half (benchmarks/displaced.py).
 
-Patterns beside G(r) are further rows of f, A, J and g″: one displacement moves all data. What scales of patterns take
+Patterns beside G(r) are further rows of f, A, J and g: one displacement moves all data. What scales of patterns take
 up is projected out of each (`pdfkit.fitting.projection`).
 """
 
@@ -68,16 +69,16 @@ class Rival:
     """A fitted model, linear about its fit.
 
     f (k,): residuals, of G(r) and then of the patterns beside it, in units of the errors of the data; slopes (m, k) in
-    units of the priors; first, second (k, k): covariance of f by displacements of 1 Å rms in first order, and of
-    second. target (k,): the data, as independent numbers. names: of data sets, "" is G(r); parts: where each has its
-    residuals; known: whether its errors are. taken (k, k): what scales of patterns take of residuals, None without
-    patterns; ln_scales: ln of the part of their priors that data leave them. whiten: of G(r).
+    units of the priors; first (k, k), higher: covariance of f by displacements of 1 Å rms in first order, and in
+    each from the second on. target (k,): the data, as independent numbers. names: of data sets, "" is G(r); parts:
+    where each has its residuals; known: whether its errors are. taken (k, k): what scales of patterns take of
+    residuals, None without patterns; ln_scales: ln of the part of their priors that data leave them. whiten: of G(r).
     """
 
     f: Array
     slopes: Array
     first: Array
-    second: Array
+    higher: tuple[Array, ...]
     target: Array
     whiten: Whitening
     names: tuple[str, ...]
@@ -112,12 +113,12 @@ class Rival:
         ends = np.cumsum([0, data.count, *(s.band.target.size for s in own.patterns)])
         # What ties and restraints add comes after the residuals.
         rows = own.system(x)[:, : ends[-1]]
-        first, second = orders(result.datasets[0].model, parts)
+        first, higher = orders(result.datasets[0].model, parts)
         return cls(
             rows[-1],
             rows[:-1] * likelihood.width[:, None],
             first,
-            second,
+            higher,
             np.concatenate([data.whiten(data.target[None])[0], *(s.band.target for s in own.patterns)]),
             data.whiten,
             ("", *(s.name for s in own.patterns)),
@@ -163,10 +164,14 @@ class Rival:
         both = np.concatenate([residuals, self.slopes])
         with one_thread():
             for i, size in enumerate(SIZES):
-                moved = size**2 * self.first + size**4 * self.second
+                moved = self.by_displacements(size)
                 for j, noise in enumerate(noises):
                     out[:, i, j] = _ln_z(both, len(residuals), moved + np.diag(noise))
         return np.asarray(out + room)
+
+    def by_displacements(self, size: float) -> Array:
+        """Return the covariance (k, k) of residuals by displacements of this size (Å rms)."""
+        return np.asarray(size**2 * self.first + sum(size ** (2 * k) * C for k, C in enumerate(self.higher, start=2)))
 
     def table(self) -> dict[str, list[float]]:
         """Return ln Z at every size less that of no displacement, for noise that is "known" or not ("misfit").

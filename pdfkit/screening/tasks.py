@@ -24,6 +24,7 @@ from pdfkit.fitting.datasets import Data
 from pdfkit.fitting.discrepancy import Rival
 from pdfkit.fitting.evidence import occam
 from pdfkit.fitting.least_squares import fit, parameters
+from pdfkit.fitting.perturbed import LAST
 from pdfkit.model.measured import MeasuredPattern
 from pdfkit.model.model import Model
 from pdfkit.model.params import apply_choices
@@ -261,14 +262,15 @@ def moved_record(result: FitResult, problem: Problem) -> Record:
     if problem.displacement == "none":
         return {}
     rival = Rival.of(result)
-    return {"moved": {} if rival is None else rival.table()}
+    return {"moved": {} if rival is None else rival.table(), "orders": LAST}
 
 
 def weighable(record: Record, problem: Problem) -> bool:
-    """Return whether a record says what the evidence needs; those of fits in journals of before do not."""
+    """Return whether a record says what the evidence needs; those in journals of before do not, or to another order."""
     needed = {"occam"} if problem.displacement == "none" else {"occam", "moved"}
     fits = record.get("fits", [record])
-    return all(fit is None or "error" in fit or needed <= set(fit) for fit in fits)
+    known = [fit for fit in fits if fit is not None and "error" not in fit]
+    return all(needed <= set(fit) and ("moved" not in needed or fit.get("orders") == LAST) for fit in known)
 
 
 def _fit(particle: Particle, problem: Problem) -> Record:

@@ -109,7 +109,7 @@ def test_displacements_of_patterns_are_what_differences_give() -> None:
         steps = 0.1 * (turn @ rng.standard_normal((xyz.size, 60))).T
         drawn = [s.rows(G, (curve(s, xyz + step.reshape(-1, 3), rows, 0.1) - G)[None])[0] for step in steps]
         beyond = np.array(drawn) - steps @ np.array(columns)
-        share = 1e-4 * np.trace(found.second[part, part]) / float(beyond.var(axis=0).sum())
+        share = 1e-4 * np.trace(found.higher[0][part, part]) / float(beyond.var(axis=0).sum())
         assert 0.2 < share < 2.0  # what pairs share of the second order is left out
 
 
