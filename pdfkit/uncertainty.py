@@ -15,14 +15,12 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from pdfkit import _checks, transforms
 from pdfkit._checks import Array
 from pdfkit._expressions import whole_name
-from pdfkit._terminal import captured
 from pdfkit.data.covariance import Covariance
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.errors import ParameterError, PdfkitError
@@ -41,6 +39,9 @@ def __dir__() -> list[str]:
 
 
 Progress = Callable[[int, int], None]
+
+# Standard errors that walkers begin beside the fit.
+BESIDE = 0.1
 
 
 def _known(result: FitResult, name: str) -> int:
@@ -291,7 +292,7 @@ def _shares(one: DatasetFit, width: float | None) -> Array:
 def sample(
     result: FitResult, *, steps: int = 1000, burn: int = 200, walkers: int | None = None, seed: int = 0
 ) -> Replicas:
-    """Return posterior samples of the free parameters: emcee, through lmfit.
+    """Return posterior samples of the free parameters: emcee, which asks for many curves at once.
 
     The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
     the misfit. Bounds are flat priors, restraints normal ones. `steps` of each walker are taken, the first `burn` left
@@ -316,25 +317,47 @@ def sample(
         raise PdfkitError("sampling needs the package emcee: install it, or use profile() or bootstrap()")
     if burn >= steps:
         raise PdfkitError(f"steps = {steps} and burn = {burn}: take more steps than are left out at the beginning")
-    import lmfit
+    import emcee
 
-    problem = Residuals(result.problem, ParameterMap.of(result.params))
-    unit = math.sqrt(float(np.nanmean(_units(result))))
-    plain = lmfit.Parameters()
-    for k, name in enumerate(result.free):
-        low, high = problem.mapping.low[k], problem.mapping.high[k]
-        plain.add(name.replace(".", "__"), float(result.values[k]), min=low, max=high)
-        plain[name.replace(".", "__")].stderr = math.sqrt(result.covariance[k, k])
-
-    def residual(params: Any) -> Any:
-        return problem.system(np.array([par.value for par in params.values()]))[-1] / unit
-
+    ln_posterior, rng = _ln_posterior(result), np.random.RandomState(seed)
     count = walkers or max(32, 4 * len(result.free))
-    sampler = lmfit.Minimizer(residual, plain)
-    with captured() as told:  # lmfit prints what it thinks of the chain
-        found = sampler.emcee(steps=steps, burn=burn, nwalkers=count, seed=seed, progress=False)
-    chain = np.reshape(found.chain, (-1, len(result.free)))
-    return Replicas(result.free, result.values, chain, " ".join(told.getvalue().split()))
+    sampler = emcee.EnsembleSampler(count, len(result.free), ln_posterior, vectorize=True)
+    sampler.run_mcmc(emcee.State(_first(result, count, rng), random_state=rng.get_state()), steps)
+    try:
+        sampler.get_autocorr_time()
+        remark = ""
+    except emcee.autocorr.AutocorrError as error:
+        remark = " ".join(str(error).split())
+    return Replicas(result.free, result.values, sampler.get_chain(discard=burn, flat=True), remark)
+
+
+def _ln_posterior(result: FitResult) -> Callable[[Array], Array]:
+    """Return ln of the posterior (n,) at free values (n, k), up to a constant; −∞ where there is no model."""
+    problem = Residuals(result.problem, ParameterMap.of(result.params))
+    unit, mapping = float(np.nanmean(_units(result))), problem.mapping
+
+    def many(x: Array) -> Array:
+        out = np.full(len(x), -math.inf)
+        inside = np.flatnonzero(((x >= mapping.low) & (x <= mapping.high)).all(axis=1))
+        if inside.size:
+            try:
+                out[inside] = -0.5 / unit * (problem.at_many(x[inside]) ** 2).sum(axis=1)
+            except PdfkitError:
+                if len(x) > 1:
+                    out[inside] = [many(one[None])[0] for one in x[inside]]
+        return np.where(np.isnan(out), -math.inf, out)
+
+    return many
+
+
+def _first(result: FitResult, count: int, rng: np.random.RandomState) -> Array:
+    """Return where walkers begin (count, k): next to the fit, each somewhere else, within bounds."""
+    mapping, x = ParameterMap.of(result.params), result.values
+    size = np.sqrt(np.diag(result.covariance))
+    size = np.where(np.isfinite(size) & (size > 0.0), BESIDE * size, 1e-4 * np.maximum(np.abs(x), 1e-2))
+    away = size * rng.standard_normal((count, x.size))
+    there = x + away
+    return np.clip(np.where((there < mapping.low) | (there > mapping.high), x - away, there), mapping.low, mapping.high)
 
 
 def _units(result: FitResult) -> Array:

@@ -32,6 +32,7 @@ from pdfkit.structure.structure import Structure
 
 INSTRUMENT = Instrument(probe="X", qmax=25.0, qdamp=0.03, qbroad=0.01)
 LAB = Instrument(probe="X", qmin=1.0, qmax=30.0, qdamp=0.04)
+AT_ONCE = 64
 U = 0.3 / (8 * math.pi**2)  # B = 0.3 Å²
 
 
@@ -156,6 +157,23 @@ def partials() -> Prepared:
         return Rival(rivals.ase_partials(phase, endless, r, strengths), run, 1e-5, "how far the tails of peaks go")
 
     return Prepared(run, {rivals.ASE: plain})
+
+
+def batch(make: Callable[[], Structure]) -> Prepared:
+    """`AT_ONCE` G(r) to 30 Å in one call, each with another cell and other displacements, beside a loop."""
+    model, r = Model(_crystal(make()), INSTRUMENT), _r(30.0)
+    evaluate, values = model.evaluator(r), np.tile(model.values, (AT_ONCE, 1))
+    moved = [k for k, name in enumerate(model.names) if name.endswith((".a", ".Uiso", ".scale"))]
+    values[:, moved] *= 1.0 + 0.01 * np.random.default_rng(5).uniform(-1.0, 1.0, (AT_ONCE, len(moved)))
+
+    def loop() -> Array:
+        return np.array([evaluate(one)[0] for one in values])
+
+    def check() -> tuple[str, float, float, str]:
+        return "a loop", relative(evaluate.many(values), loop()), 1e-12, "sums in another order"
+
+    run = partial(evaluate.many, values)
+    return Prepared(run, check=check, base=loop, base_name="a loop", per=AT_ONCE, unit="curves")
 
 
 def jacobian() -> Prepared:
@@ -355,6 +373,14 @@ def cases() -> dict[str, Case]:
     """Return every case by name, in the order in which they run."""
     small = [
         Case("partials", "three partials of wurtzite, to 30 Å", partials),
+        Case(
+            "batch-zb",
+            "CdS zinc blende, to 30 Å, 64 in one call",
+            partial(batch, partial(load_structure, "CdS_zincblende")),
+        ),
+        Case(
+            "batch-wz", "CdS wurtzite, to 30 Å, 64 in one call", partial(batch, partial(load_structure, "CdS_wurtzite"))
+        ),
         Case("jacobian", "G and 10 derivatives, wurtzite, to 30 Å", jacobian),
         Case("q-weights", "wurtzite, to 30 Å, Q-dependent weights", q_weights),
     ]

@@ -169,11 +169,18 @@ class Likelihood:
 
     def __call__(self, z: Array) -> float:
         """Return ln L at z (k,); −∞ where the model cannot be computed."""
+        return float(self.many(z[None])[0])
+
+    def many(self, z: Array) -> Array:
+        """Return ln L (n,) at z (n, k)."""
         try:
-            chi2 = self._chi2(self.residuals.at(self.values(z)))
+            found = self.residuals.at_many(self.values(z))
         except PdfkitError:
-            return -math.inf
-        return self._ln(chi2) if math.isfinite(chi2) else -math.inf
+            if len(z) == 1:
+                return np.array([-math.inf])
+            return np.array([self(one) for one in z])  # which of them it was
+        chi2 = [self._chi2(f) for f in found]
+        return np.array([self._ln(one) if math.isfinite(one) else -math.inf for one in chi2])
 
     def quadratic(self, x: Array) -> tuple[float, Array, Array]:
         """Return ln L, its slope (k,) and C⁻¹ (k, k) at free values x, in units of the priors."""
@@ -298,7 +305,7 @@ def sampled(likelihood: Likelihood, x: Array, seed: int = 0) -> Evidence:
     shapes, points, values = [shape], np.empty((0, x.size)), np.empty(0)
     while True:
         fresh = _drawn(shapes[-1], rng)
-        points, values = np.concatenate([points, fresh]), np.append(values, [likelihood(z) for z in fresh])
+        points, values = np.concatenate([points, fresh]), np.append(values, likelihood.many(fresh))
         densities = [_ln_density(one, points) for one in shapes]
         ratio = values - np.logaddexp.reduce(densities, axis=0) + math.log(len(shapes))
         error = _error(ratio)

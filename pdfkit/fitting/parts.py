@@ -155,6 +155,11 @@ class Dataset:
         out = self.raw(G, dG)
         return out * self.weight if self.whiten is None else self.whiten(out)
 
+    def residuals(self, values: Array) -> Array:
+        """Return f (n, count) at values (n, k) of all quantities of the model."""
+        out = self.evaluate.many(values) - self.target
+        return out * self.weight if self.whiten is None else self.whiten(out)
+
     def norm2(self) -> float:
         """Return Σ(G_obs/dG)² in the metric of the residuals."""
         return self._norm2

@@ -261,6 +261,10 @@ class PatternSet:
         out -= (out @ q) @ q.T
         return np.asarray(out / self.posed.size)
 
+    def residuals(self, values: Array) -> Array:
+        """Return f (n, k) at values (n, nvalues) of all quantities of the model."""
+        return np.array([self.rows(*self.evaluate(one))[-1] for one in values])
+
     def taken(self, G: Array) -> Array:
         """Return what of residuals (k, k) the scales take, at a curve."""
         q = self._scaled(self.curves(G[None])[0].T)[1]

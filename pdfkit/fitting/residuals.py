@@ -307,13 +307,20 @@ class Residuals:
 
     def at(self, x: Array) -> Array:
         """Return the residuals (n,) alone, restraints and ties beyond their limits included, at free values x."""
-        values, tangents, beyond = self.mapping.at(x)
-        curves = [s.evaluate(values[rows]) for s, rows in zip(self.parts, self.rows, strict=True)]
-        parts = [rows[-1] for rows in self._rows(curves)]
-        known = (one.residual(self.model, self.mapping.names, values, tangents)[0] for one in self.restraints)
-        parts += [np.atleast_1d(value * self.restraint_scale) for value in known]
-        parts += [self.mapping.excess(beyond)[-1] * self.wall] if beyond else []
-        return np.concatenate(parts)
+        return np.asarray(self.at_many(x[None])[0])
+
+    def at_many(self, x: Array) -> Array:
+        """Return the same at free values x (m, nfree): (m, n)."""
+        mapped = [self.mapping.at(one) for one in x]
+        values = np.array([one for one, _, _ in mapped])
+        weighed = zip(self.parts, self.rows, self.weights, strict=True)
+        parts = [math.sqrt(weight) * s.residuals(values[:, rows]) for s, rows, weight in weighed]
+        for one in self.restraints:
+            found = [one.residual(self.model, self.mapping.names, *here[:2])[0] for here in mapped]
+            parts.append(np.array([np.atleast_1d(value) for value in found]) * self.restraint_scale)
+        if any(beyond for *_, beyond in mapped):
+            parts.append(np.array([self.mapping.excess(beyond)[-1] for *_, beyond in mapped]) * self.wall)
+        return np.concatenate(parts, axis=1)
 
     def restrained(self, x: Array) -> float:
         """Return the sum of squares of the restraints, in the units of the misfit."""

@@ -13,7 +13,7 @@ from pdfkit.model.cut import Grid
 from pdfkit.model.envelope import Envelope
 from pdfkit.model.mixture import Factor
 from pdfkit.model.weights import PairWeights, QWeights
-from pdfkit.phases.base import Peaks
+from pdfkit.phases.base import Composition, Peaks
 from pdfkit.shapes import Whole
 
 NO_WEIGHTS = QWeights(np.zeros((0, 0)), {})
@@ -105,12 +105,11 @@ def add_weighted(block: Block, curves: Array, directions: IntArray, out: Array, 
             value.add(change[some], out[k, row : row + 1])
 
 
-def alike(block: Block, other: Block) -> bool:
+def alike(one: Composition, other: Composition) -> bool:
     """Whether two phases have and keep the same fractions of the same species."""
-    one, another = block.found.composition, other.found.composition
-    if one.elements != another.elements or one.tangents.any() or another.tangents.any():
+    if one.elements != other.elements or one.tangents.any() or other.tangents.any():
         return False
-    return block.weights is other.weights or bool(np.abs(one.fractions - another.fractions).max() < 1e-12)
+    return bool(np.abs(one.fractions - other.fractions).max() < 1e-12)
 
 
 def slopes(found: Peaks, weights: PairWeights, *, apart: bool) -> Array:

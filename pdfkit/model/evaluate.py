@@ -12,10 +12,10 @@ a second envelope, whose curve is even in r and goes through a cosine transform 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from pdfkit.model.displaced import Moving, Responses
 from pdfkit.model.envelope import Envelope, Varied
 from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
-from pdfkit.model.weights import PairWeights, QWeights, mean_amplitude
+from pdfkit.model.weights import PairWeights, QWeights, kept, mean_amplitude
 from pdfkit.phases.base import Broadening, Composition, Peaks, Phase, sensible_limits
 from pdfkit.shapes import Bulk
 
@@ -45,10 +45,8 @@ SAME_FADE = 0.05
 CHECKED = 10_000_000
 POINT_SECONDS = 1e-9
 
-# Compositions whose weights are kept, and kinds of derivatives asked for: those of a fit, none, those of what is held.
-MOST_KEPT, MOST_ASKED = 32, 3
-
-T = TypeVar("T")
+# Kinds of derivatives asked for that are kept: those of a fit, none, those of what is held.
+MOST_ASKED = 3
 
 _BULK = Bulk()
 _OF_INSTRUMENT = sensible_limits(INSTRUMENT_QUANTITIES.values())
@@ -79,6 +77,7 @@ class Evaluator:
         self.convention = convention
         self.strengths = strengths
         self.r = np.array(r)
+        self._points = self.r.size
         self._end = max(float(self.r[-1]), -math.inf if end is None else end)
         self.messages: list[str] = []
         self.lost: list[str] = []
@@ -126,13 +125,25 @@ class Evaluator:
         if not self._terminated:
             return self
         self._refuse_senseless(values)
-        told, (qdamp, qtail) = self.instrument, (float(values[QDAMP]), float(values[QTAIL]))
-        told = told if (qdamp, qtail) == (told.qdamp, told.qtail) else replace(told, qdamp=qdamp, qtail=qtail)
+        told = reach.told(self.instrument, values)
         if self._reaches(values, told, exactly):
             return self
-        numbers = iter(values.tolist())
-        moved = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in self.phases)
-        extra = reach.beyond(moved, told, self._end, whole=self._ends)
+        return self._following(reach.moved(self.phases, values, told, self._end, whole=self._ends))
+
+    def near_all(self, values: Array) -> Evaluator:
+        """Return the same for all of values (m, n): ripples are followed as far as the one asks that asks for most."""
+        if not self._terminated or not len(values):
+            return self
+        self._refuse_senseless(values)
+        return self._following(max(self._asked_range(one) for one in values))
+
+    def _asked_range(self, values: Array) -> float:
+        told = reach.told(self.instrument, values)
+        extra = reach.at(self._offsets, values, told, self._end, whole=self._ends)
+        return reach.moved(self.phases, values, told, self._end, whole=self._ends) if extra is None else extra
+
+    def _following(self, extra: float) -> Evaluator:
+        """Return the same with ripples followed `extra` Å beyond the end; itself, where they nearly are."""
         if abs(extra - self._extra) <= SAME_RANGE * extra:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
@@ -189,6 +200,15 @@ class Evaluator:
                 out = self._filtered(out)
         out = self._within(out)
         return out[0], out[1:]
+
+    def many(self, values: Array) -> Array:
+        """Return G (m, nr) at values (m, n): what a loop gives, to 1e-12 of its largest value, in less time.
+
+        `messages` and `lost` are then those of all of them. Raises what a single one raises.
+        """
+        from pdfkit.model.batch import curves_at  # what makes them asks for tables of this
+
+        return curves_at(self, values)
 
     def _followed(self, some: Array, blocks: list[Block], asked: _Asked) -> Array:
         """Return G and its derivatives; `some` lack what places of atoms do, and directions that do nothing else."""
@@ -283,13 +303,14 @@ class Evaluator:
         self.messages, self.lost = [], []
         both = zip(self._offsets, each, strict=True)
         parts = [self._part(phase, start, values, varied) for (phase, start), varied in both]
-        grid = self._grid(min(_narrowest(part.found) for part in parts))
+        grid = self._grid(min(part.found.narrowest() for part in parts))
         blocks = [self._block(part, grid, split=split, weighted=weighted) for part in parts]
         return self._mixed(blocks) if self._mixes and weighted else blocks
 
     def _mixed(self, blocks: list[Block]) -> list[Block]:
         """Return the blocks with what ⟨f(Q)⟩² of the whole sample leaves on each; as they are if all are alike."""
-        self.apart = all(alike(block, blocks[0]) for block in blocks[1:])
+        first = blocks[0].found.composition
+        self.apart = all(alike(block.found.composition, first) for block in blocks[1:])
         if self.apart:
             return blocks
         means = [self._mean(block) for block in blocks]
@@ -301,15 +322,18 @@ class Evaluator:
         return Mean(envelope.scale, f, envelope.varied.scale, {int(block.active[q]): one for q, one in changes.items()})
 
     def _refuse_senseless(self, values: Array) -> None:
-        """Refuse values without sense, with the name of the first: bounds or a tie may have led there."""
-        if self._filter and values[OWN].any():
+        """Refuse values (…, n) without sense, with the name of the first: bounds or a tie may have led there."""
+        if self._filter and values[..., OWN].any():
             raise PdfkitError(
                 f"convention {self._filter!r} has no {' and no '.join(OURS)}: keep them fixed at 0; its broadening is "
                 "qbroad"
             )
         least, most = self._sensible
-        if ((values >= least) & (values <= most)).all():
+        inside = (values >= least) & (values <= most)
+        if inside.all():
             return
+        if values.ndim > 1:
+            values = values[int(np.argmin(inside.all(axis=1)))]
         quantities = [(f"{phase.name}.{q.name}", q) for phase in self.phases for q in phase.quantities]
         for (name, q), value in zip(quantities, values.tolist(), strict=False):
             q.sensible(value, name)
@@ -347,10 +371,7 @@ class Evaluator:
 
     def _part(self, phase: Phase, start: int, values: Array, varied: Varied) -> _Part:
         shape, weighs = reach.shaped(phase, values, start), self._weighs(phase)
-        far = self._end + self._extra
-        # Nothing beyond the particle can leak into the cut.
-        if weighs or self._before or not self.instrument.terminated:
-            far = min(far, max(shape.extent(), 1.0))
+        far = self._far(shape, weighs=weighs)
         if values[QTAIL] and not self._cut_last:
             raise PdfkitError(
                 "qtail, a tail of lines in Q, needs a finite qmax and envelopes before the cut: leave it at 0"
@@ -368,6 +389,14 @@ class Evaluator:
             found, shape = found.within(shape, varied.weighing, far), _BULK
         envelope = Envelope(float(values[start]), shape, float(values[QDAMP]), float(values[QTAIL]), varied)
         return _Part(phase.name, found, varied.active, envelope)
+
+    def _far(self, shape: Any, *, weighs: bool) -> float:
+        """Return how far (Å) pairs are looked for."""
+        far = self._end + self._extra
+        # Nothing beyond the particle can leak into the cut.
+        if weighs or self._before or not self.instrument.terminated:
+            far = min(far, max(float(shape.extent()), 1.0))
+        return far
 
     def _grid(self, sigma: float) -> Grid:
         step = model_cut.choose_step(sigma, self._qmax)
@@ -423,7 +452,7 @@ class Evaluator:
         def made() -> PairWeights:
             return PairWeights.of(composition, self.instrument, self.strengths, plain=plain, weighted=weighted)
 
-        return _kept(self._weights, composition, (plain, weighted), made)
+        return kept(self._weights, composition, (plain, weighted), made)
 
     def _weights_in_q(self, grid: Grid, composition: Composition | None, *, even: bool = False) -> QWeights:
         """Return the cut (of an even curve) times the weights of pairs that depend on Q; None for the cut alone."""
@@ -437,20 +466,7 @@ class Evaluator:
                 return QWeights(cut[None].copy(), {})  # kernels take arrays that can be written
             return QWeights.of(composition, self.instrument, self.strengths, grid, cut)
 
-        return _kept(self._q_weights, composition, (grid.step, even), made)
-
-
-def _kept(store: dict[Any, tuple[Any, T]], composition: Composition | None, about: Any, made: Callable[[], T]) -> T:
-    """Return what is made for a composition: the same for equal fractions, or for the very same that may change."""
-    fixed = composition is None or composition.fixed
-    key = (about, composition.known, len(composition.tangents)) if composition and fixed else (about, id(composition))
-    held, found = store.get(key, (None, None))
-    if found is None or not (fixed or held is composition):
-        if len(store) >= MOST_KEPT:
-            store.clear()
-        found = made()
-        store[key] = composition, found
-    return found
+        return kept(self._q_weights, composition, (grid.step, even), made)
 
 
 @dataclass(frozen=True)
@@ -482,12 +498,3 @@ class _Part:
     found: Peaks
     active: IntArray
     envelope: Envelope
-
-
-def _narrowest(found: Peaks) -> float:
-    """Smallest σ (Å) among the peaks."""
-    s2 = found.peak[:, 1]
-    smallest = float(s2.min(initial=math.inf))
-    if smallest <= 0.0:
-        smallest = float(s2.min(where=s2 > 0, initial=math.inf))
-    return math.sqrt(smallest) if smallest < math.inf else 0.1

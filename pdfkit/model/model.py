@@ -237,6 +237,51 @@ class Model:
             warnings.warn(message, PdfkitWarning, stacklevel=2)
         return PDF(r, G, instrument=self.instrument_used.complete(), name="calculated")
 
+    def curves(self, r: Array, values: Array | Sequence[Mapping[str, float]]) -> Array:
+        """Return G (n, nr) on r (Å) at n vectors of values at once: a third to a half of the time of n evaluations.
+
+        values : (n, k) in the order of `names`, or n mappings as `with_values` takes them, whose other quantities are
+        the model's. It gives what `evaluator(r)` gives for each, to 1e-12 of the largest value, with ripples of the cut
+        followed as far as the vector asks that asks for most. Small crystals without tensors gain; other phases, and
+        vectors that change occupancies, are computed one by one. Raises what `with_values` raises.
+
+        Example
+        -------
+        >>> import numpy as np
+        >>> import pdfkit as pk
+        >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
+        >>> r = np.arange(1, 10, 0.01)
+        >>> curves = model.curves(r, [{"a": a} for a in (3.50, 3.52, 3.54)])
+        >>> [f"{r[G.argmax()]:.2f}" for G in curves]
+        ['2.48', '2.49', '2.50']
+        """
+        r, rows = _checks.grid("r", r), self._vectors(values)
+        evaluate = self._evaluator(r).near_all(rows)
+        out = evaluate.many(rows)
+        for message in evaluate.messages:
+            warnings.warn(message, PdfkitWarning, stacklevel=2)
+        return out
+
+    def _vectors(self, values: Any) -> Array:
+        """Return values (n, k) of all quantities, given as such or by name."""
+        if isinstance(values, list | tuple) and all(isinstance(one, Mapping) for one in values):
+            place = {name: k for k, name in enumerate(self.names)}
+            rows = np.tile(self.values, (len(values), 1))
+            for row, given in zip(rows, values, strict=True):
+                for name, value in self._by_whole_name(given).items():
+                    row[place[name]] = _checks.number(name, value)
+        else:
+            rows = np.array(_checks.array("values", values, ndim=2))
+            if rows.shape[1] != len(self.names):
+                raise PdfkitError(
+                    f"values have {rows.shape[1]} columns: give {len(self.names)}, one for each of model.names, or "
+                    'mappings such as {"a": 3.5}'
+                )
+        least, most = np.array([(q.least, q.most) for q in self.quantities]).T
+        for i, k in np.argwhere(~((rows >= least) & (rows <= most) & np.isfinite(rows)))[:1]:
+            self.quantities[k].sensible(float(rows[i, k]), self.names[k])
+        return rows
+
     def evaluator(self, r: Array, begin: float | None = None, end: float | None = None) -> Evaluator:
         """Return the function (values, tangents) → (G, dG) on r: what a fit calls. `begin`, `end`: see `Evaluator`.
 

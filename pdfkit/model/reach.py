@@ -14,6 +14,7 @@ from typing import Any
 from pdfkit._checks import Array
 from pdfkit.data.instrument import Instrument
 from pdfkit.model.cut import LEAST_RANGE, ripple_range
+from pdfkit.model.resolution import QDAMP, QTAIL
 from pdfkit.phases.base import Phase
 from pdfkit.shapes import Whole
 
@@ -37,6 +38,20 @@ def beyond(phases: Sequence[Phase], instrument: Instrument, end: float, *, whole
     ends += [phase.sharp_range() - end for phase in phases]
     extra = max([extra, *(one for one in ends if one < MOST_EXTRA)]) if extra else 0.0
     return _as_needed(extra, [p.applied_shape.extent() for p in phases], end) if whole else extra
+
+
+def told(instrument: Instrument, values: Array) -> Instrument:
+    """Return the instrument with what of values (n,) counts for how far ripples go."""
+    qdamp, qtail = float(values[QDAMP]), float(values[QTAIL])
+    same = (qdamp, qtail) == (instrument.qdamp, instrument.qtail)
+    return instrument if same else replace(instrument, qdamp=qdamp, qtail=qtail)
+
+
+def moved(phases: Sequence[Phase], values: Array, instrument: Instrument, end: float, *, whole: bool) -> float:
+    """Return how far beyond the end (Å) phases at values (n,) of all quantities are followed."""
+    numbers = iter(values.tolist())
+    copies = tuple(p.with_values({q.name: next(numbers) for q in p.quantities}) for p in phases)
+    return beyond(copies, instrument, end, whole=whole)
 
 
 def at(

@@ -118,6 +118,11 @@ class Channels:
         return cls(number, 1 + int(used.sum()))
 
 
+def soon_drawn(n: int, widest: float, step: float, curves: int = 1) -> bool:
+    """Return whether n peaks of σ up to `widest` (Å) are surely drawn one by one."""
+    return n < FEW or n * (ALONE + 2.0 * REACH * widest / step * POINT * curves) < DECIDING
+
+
 def planned(found: Peaks, curves: Array, step: float, qmax: float) -> Plan | None:
     """Return how to draw peaks together on curves (nrows, 1 + nq, count), or None where one by one costs less."""
     n, nrows = found.peak.shape[0], curves.shape[0]
@@ -128,7 +133,7 @@ def planned(found: Peaks, curves: Array, step: float, qmax: float) -> Plan | Non
     narrowest, widest = math.sqrt(variance.min(where=there, initial=math.inf)), math.sqrt(max(0.0, variance.max()))
     if not widest > 0.0:
         return None
-    if n * (ALONE + 2.0 * REACH * widest / step * POINT * curves.shape[1]) < DECIDING:
+    if soon_drawn(n, widest, step, curves.shape[1]):
         return None
     plan = Plan.of(_rung(narrowest), RUNG * _rung(widest), step, curves.shape[2], qmax)
     some = found.dpeak[:: 1 + n // SAMPLE]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,24 @@ from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
 from pdfkit.model.cut import Grid
 from pdfkit.phases.base import Composition
+
+# Compositions whose weights are kept.
+MOST_KEPT = 32
+
+T = TypeVar("T")
+
+
+def kept(store: dict[Any, tuple[Any, T]], composition: Composition | None, about: Any, made: Callable[[], T]) -> T:
+    """Return what is made for a composition: the same for equal fractions, or for the very same that may change."""
+    fixed = composition is None or composition.fixed
+    key = (about, composition.known, len(composition.tangents)) if composition and fixed else (about, id(composition))
+    held, found = store.get(key, (None, None))
+    if found is None or not (fixed or held is composition):
+        if len(store) >= MOST_KEPT:
+            store.clear()
+        found = made()
+        store[key] = composition, found
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -68,9 +68,8 @@ class Choice:
 
     def space(self, values: Array, tangents: Array, reach: float) -> tuple[Space | None, float]:
         """Return where values (n,) may go along tangents (n, nq), and how many pairs are equal there to each."""
-        cube = reach**3
-        many = self.visited * cube * PAIR_BYTES > MOST_LISTED and not self.crystal._maps.anisotropic
-        if self.distinct * cube < FEW or many or tangents.size > MOST_REMEMBERED:
+        many = self._many(reach) and not self.crystal._maps.anisotropic
+        if self.distinct * reach**3 < FEW or many or tangents.size > MOST_REMEMBERED:
             return None, 1.0
         return space_of(self.crystal, values, tangents, self.visited)
 
@@ -81,23 +80,17 @@ class Choice:
 
         free : values of the structure; where : as `space` returns it.
         """
-        alike = where[1]
-        visited = self.visited * reach**3
-        many = visited * PAIR_BYTES > MOST_LISTED
-        if point.aniso or (self.distinct * reach**3 / alike < FEW and not many):
+        alike, visited, nq = where[1], self.visited * reach**3, args.kind.size
+        if point.aniso or self._few(reach, alike):
             return None
         atoms, (width, *_) = self.crystal._atoms, args.finish
-        counts = reach / _counted.BIN * len(atoms.pairs)  # fewer pairs that differ are better listed
-        without = len(self.crystal.structure.rotations) == 1 and atoms.site.size >= _counted.MANY_ATOMS
-        if without and (many or self.distinct * reach**3 / alike > counts):
+        if self._counts(reach, alike):
             counted = _counted.counted_sums(self.crystal._key, atoms, args, reach)
             if counted is not None:
                 return binned_table(*counted, args)
-        listed = self._listed_seconds(args, reach, alike)
-        sharp = min(1.0, width[4])
-        size = visited * (PAIR_BYTES + CURVE_BYTES * (1 + args.kind.size) / alike)
-        fits = not many and size < _machine.memory_limit()
-        if fits and listed < MERGE_ABOVE * self._least_seconds(point, sharp, args, reach):
+        listed, sharp = self._listed_seconds(nq, reach, alike), min(1.0, width[4])
+        fits = self._fits(nq, reach, alike)
+        if fits and listed < MERGE_ABOVE * self._least_seconds(point.u, sharp, nq, reach):
             return None
         classes = _pairs.Classes.of(atoms, point.u, sharp, reach, visited)
         if fits and listed < MERGE_ABOVE * self._shared_seconds(classes, args, reach):
@@ -105,6 +98,34 @@ class Choice:
         if fits and self._losing(point, free, width, where):
             return None
         return _pairs.shared_table(self.order, classes, atoms, args, reach, visited)
+
+    def surely_listed(self, u: Array, sharp: float, reach: float, alike: float) -> bool:
+        """Return whether pairs are listed for a plain value, as is soon found out; then also for less U and reach.
+
+        u : displacements of sites; sharp: the least factor of σ.
+        """
+        if self._few(reach, alike):
+            return True
+        listed = MERGE_ABOVE * self._least_seconds(u, sharp, 0, reach) > self._listed_seconds(0, reach, alike)
+        return listed and self._fits(0, reach, alike) and not self._counts(reach, alike)
+
+    def _few(self, reach: float, alike: float) -> bool:
+        return self.distinct * reach**3 / alike < FEW and not self._many(reach)
+
+    def _many(self, reach: float) -> bool:
+        return self.visited * reach**3 * PAIR_BYTES > MOST_LISTED
+
+    def _counts(self, reach: float, alike: float) -> bool:
+        """Return whether pairs may be counted by bins: of many atoms without symmetry."""
+        atoms = self.crystal._atoms
+        if len(self.crystal.structure.rotations) > 1 or atoms.site.size < _counted.MANY_ATOMS:
+            return False
+        counts = reach / _counted.BIN * len(atoms.pairs)  # fewer pairs that differ are better listed
+        return self._many(reach) or self.distinct * reach**3 / alike > counts
+
+    def _fits(self, nq: int, reach: float, alike: float) -> bool:
+        size = self.visited * reach**3 * (PAIR_BYTES + CURVE_BYTES * (1 + nq) / alike)
+        return not self._many(reach) and size < _machine.memory_limit()
 
     def _losing(self, point: Point, free: Array, width: Array, where: tuple[Space | None, float]) -> bool:
         """Return whether correlated motion leaves pairs hardly a width, or just none: nodes about them have others."""
@@ -116,8 +137,8 @@ class Choice:
         d = np.sqrt(np.einsum("pa,ab,pb->p", delta, g, delta))
         return bool(((d > LOSING[0] * end) & (d < LOSING[1] * end)).any())
 
-    def _listed_seconds(self, args: Arguments, reach: float, alike: float) -> float:
-        return self.distinct * reach**3 / alike * (LISTED + LISTED_CHANGE * args.kind.size)
+    def _listed_seconds(self, nq: int, reach: float, alike: float) -> float:
+        return self.distinct * reach**3 / alike * (LISTED + LISTED_CHANGE * nq)
 
     def _shared_seconds(self, classes: Classes, args: Arguments, reach: float) -> float:
         """Return the time of the peaks of nodes; directions of few atoms change few pairs."""
@@ -126,13 +147,15 @@ class Choice:
         moved = (dx != 0.0).any(axis=2) | (du != 0.0) | (docc != 0.0)
         parts = float(np.where(args.kind & kernels.CELL, 1.0, 2.0 * moved.mean(axis=1)).sum()) if moved.size else 0.0
         add = _pairs.ADD_SECONDS * classes.each * (1.0 + parts)
-        return visited * (FOUND + add) + self._node_seconds(classes.s.size, classes.each, classes.h, args, reach)
+        return visited * (FOUND + add) + self._node_seconds(
+            classes.s.size, classes.each, classes.h, args.kind.size, reach
+        )
 
-    def _least_seconds(self, point: Point, sharp: float, args: Arguments, reach: float) -> float:
+    def _least_seconds(self, u: Array, sharp: float, nq: int, reach: float) -> float:
         """Return a time that the nodes take at least: of one class for each species pair. It is soon found out."""
-        least = self._node_seconds(len(self.crystal._atoms.pairs), 1, _pairs.distance(point.u, sharp), args, reach)
+        least = self._node_seconds(len(self.crystal._atoms.pairs), 1, _pairs.distance(u, sharp), nq, reach)
         return self.visited * reach**3 * (FOUND + _pairs.ADD_SECONDS) + least
 
-    def _node_seconds(self, classes: int, each: int, h: float, args: Arguments, reach: float) -> float:
+    def _node_seconds(self, classes: int, each: int, h: float, nq: int, reach: float) -> float:
         nodes = min(classes * reach / h, 4.0 * self.visited * reach**3 * each)
-        return nodes * _pairs.NODE_SECONDS * (1 + 0.4 * args.kind.size)
+        return nodes * _pairs.NODE_SECONDS * (1 + 0.4 * nq)

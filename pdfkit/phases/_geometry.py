@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
+from pdfkit.kernels import cells as kernels_of_cells
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases._bodies import stretch_of
 from pdfkit.phases._constraints import SMALL, Maps
@@ -20,7 +20,6 @@ from pdfkit.structure import symmetry
 from pdfkit.structure.structure import Structure
 from pdfkit.structure.symmetry import VOIGT
 
-DEGREE = math.pi / 180.0
 _STILL = np.zeros((0, 6))
 
 
@@ -150,6 +149,13 @@ class Layout:
         out += self.constant
         a, b, c, d, e, _ = self.ends
         return out[:a], out[a:b], out[b:c], out[c:d].reshape(-1, 3), out[d:e], out[e:]
+
+    def of_many(self, free: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
+        """Return the same for values (n, nfree), each with a leading axis."""
+        out = free @ self.matrix.T + self.constant
+        parts = np.split(out, self.ends[:-1], axis=1)
+        cell, u, occ, x, u_atoms, occ_atoms = (np.ascontiguousarray(part) for part in parts)
+        return cell, u, occ, x.reshape(len(out), -1, 3), u_atoms, occ_atoms
 
     def outlook(self, free: Array) -> tuple[float, float]:
         """Return the least u (Å²) of a site and the volume (Å³) of the cell."""
@@ -286,26 +292,16 @@ def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
 
     As (g, dg (nq,3,3), volume, tangents of ln(volume) (nq,)), along dcell (nq,6).
     """
-    a, b, c, *angles = cell.tolist()
-    al, be, ga = [DEGREE * t for t in angles]
-    ca, cb, cg = math.cos(al), math.cos(be), math.cos(ga)
-    ab, ac, bc = a * b * cg, a * c * cb, b * c * ca
-    g = np.array([[a * a, ab, ac], [ab, b * b, bc], [ac, bc, c * c]])
-    squared = 1.0 - ca * ca - cb * cb - cg * cg + 2.0 * ca * cb * cg
-    volume = a * b * c * math.sqrt(squared)
-    if not dcell.size:
-        return g, np.zeros((0, 3, 3)), volume, np.zeros(0)
-    longer = dcell[:, :3] / cell[:3]
-    # In C's order, or the kernel would be compiled once more.
-    dg = np.ascontiguousarray((longer[:, :, None] + longer[:, None, :]) * g)
-    growth = longer.sum(axis=1)
-    for q in np.flatnonzero(dcell[:, 3:].any(axis=1)).tolist():
-        turns = zip((al, be, ga), dcell[q, 3:].tolist(), strict=True)
-        ta, tb, tg = (-math.sin(t) * math.radians(d) for t, d in turns)
-        dab, dac, dbc = a * b * tg, a * c * tb, b * c * ta
-        dg[q] += [[0.0, dab, dac], [dab, 0.0, dbc], [dac, dbc, 0.0]]
-        growth[q] += (ta * (cb * cg - ca) + tb * (ca * cg - cb) + tg * (ca * cb - cg)) / squared
-    return g, dg, volume, growth
+    n = dcell.shape[0]
+    g, dg, growth = np.empty((3, 3)), np.empty((n, 3, 3)), np.empty(n)
+    return g, dg, kernels_of_cells.metric(cell, dcell, g, dg, growth), growth
+
+
+def metrics(cells: Array) -> tuple[Array, Array]:
+    """Return g (n,3,3) and volumes (n,) of cells (n,6), as `metric` does."""
+    g, volumes = np.empty((cells.shape[0], 3, 3)), np.empty(cells.shape[0])
+    kernels_of_cells.metrics(cells, g, volumes)
+    return g, volumes
 
 
 def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tuple[Array, Array, float]:

@@ -13,6 +13,7 @@ import numpy as np
 from pdfkit import _machine
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels import pairs as kernels
+from pdfkit.kernels.batches import least_reaches
 from pdfkit.phases import _orbits, _rounding, _spaces
 from pdfkit.phases._geometry import Arguments, Point
 from pdfkit.phases._orbits import PairGroups, Reference
@@ -205,6 +206,28 @@ def _complete(crystal: Crystal, point: Point, free: Array, rmax: float) -> tuple
                 return reference, reach
             reach = float(math.ceil(reach * 1.05))
     return tuple(free.tolist()), start
+
+
+def listed_for_many(
+    crystal: Crystal, geometry: tuple[Array, Array], free: Array, rmax: float, where: tuple[Space | None, float]
+) -> tuple[PairGroups, Any]:
+    """Return pairs as `listed_pairs` does, for many crystals near the structure: one list, and for which (n,) it does.
+
+    geometry : metrics (n,3,3) and atoms (n,natoms,3), of values free (n, nfree).
+    """
+    reference = reference_at(crystal._key, crystal._reference)
+    reach, far = float(math.ceil(rmax * 1.02)), np.empty(len(free))
+    last = FARTHEST * reach
+    while True:
+        least_reaches(*geometry, reference.g, reference.x, reference.inverse, reach, far)
+        longer = float(math.ceil(reach * 1.05))
+        if (far >= rmax).all() or longer > last:
+            break
+        reach = longer
+    space, known, done = where[0], (crystal._reference, reach), np.asarray(far >= rmax)
+    if space is None:
+        return groups_at(crystal._key, *known), done
+    return merged_at(crystal._key, space, *known, space.near(free[0])), done
 
 
 def _references(crystal: Crystal, free: Array) -> Iterator[tuple[float, ...]]:

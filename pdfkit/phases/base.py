@@ -115,6 +115,10 @@ class Composition:
         return self.elements, self.fractions.tobytes()
 
 
+# Å: σ that is told where there are no peaks.
+NOTHING = 0.1
+
+
 @dataclass(frozen=True)
 class Displaced:
     """How the first peaks of a phase follow the places of its atoms, for derivatives along these.
@@ -163,13 +167,18 @@ class Peaks:
         a particle for the share γ₀(d) of its volume, whatever the atoms do about their places: the width of a peak
         plays no part in its weight.
         """
-        distance = self.peak[:, 0]
-        if math.isinf(shape.extent()):
-            # Lists of pairs go on beyond what is asked for, which a table of γ₀ need not: those peaks are not seen.
-            distance = np.minimum(distance, reach + 8.0 * math.sqrt(max(float(self.peak[:, 1].max(initial=0.0)), 0.0)))
+        distance = _seen(self.peak, shape, reach)
         gamma0, by, slope = shape.jet(distance) if self.dpeak.size else _value(shape, distance)
         weigh_peaks(gamma0, by, slope, tangents, self.moments, self.peak, self.dpeak)
         return replace(self, form=shape, dform=tangents)
+
+    def narrowest(self) -> float:
+        """Return the smallest σ (Å) among the peaks."""
+        s2 = self.peak[:, 1]
+        smallest = float(s2.min(initial=math.inf))
+        if smallest <= 0.0:
+            smallest = float(s2.min(where=s2 > 0, initial=math.inf))
+        return math.sqrt(smallest) if smallest < math.inf else NOTHING
 
     def subtract_baseline(self, r: Array, slope: Array, curves: Array) -> None:
         """Take 4πr·γ₀(r)·slope and its derivatives off curves (npairs, 1 + nq, nr); slope (npairs, 1 + nq), ρ₀ w_ab."""
@@ -181,6 +190,34 @@ class Peaks:
         elif self.form is not None:
             line = line * self.form.gamma0(r)
         subtract_baseline(line, slope, dline, along, curves)
+
+
+@dataclass(frozen=True)
+class ManyPeaks:
+    """Peaks of one list of pairs at n vectors of values, without derivatives; as `Peaks` has them of one.
+
+    Shapes: peak (n,m,3), pair (m,), rho0 (n,); done (n,): for which vectors they are all there is, each with a width.
+    """
+
+    peak: Array
+    pair: IntArray
+    rho0: Array
+    composition: Composition
+    done: Any
+
+    def within(self, k: int, shape: Shape, reach: float) -> None:
+        """Make the peaks of vector k those of particles of a shape, as `Peaks.within` does."""
+        peak, none = self.peak[k], np.empty((self.pair.size, 0, 3))
+        weigh_peaks(*_value(shape, _seen(peak, shape, reach)), _NO_CHANGE, False, peak, none)
+
+
+def _seen(peak: Array, shape: Shape, reach: float) -> Array:
+    """Return the distances of peaks (n,3), as far as they are seen up to reach (Å)."""
+    distance = peak[:, 0]
+    if math.isinf(shape.extent()):
+        # Lists of pairs go on beyond what is asked for, which a table of γ₀ need not: those peaks are not seen.
+        return np.minimum(distance, reach + 8.0 * math.sqrt(max(float(peak[:, 1].max(initial=0.0)), 0.0)))
+    return distance
 
 
 _NO_CHANGE = np.zeros((0, 0))
@@ -340,6 +377,13 @@ class Phase(ABC):
         values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
+
+    def many_peaks(self, values: Array, broadening: Array, rmax: float) -> ManyPeaks | None:
+        """Return the peaks up to at least rmax (Å) at values (n, nquantities); None where a loop is as quick.
+
+        broadening (n, 2) : qbroad and resolution of the instrument.
+        """
+        return None
 
     def outlook(self, values: Array) -> tuple[float, float] | None:
         """Return `typical_variance` and `pair_density` at values (n,) of the quantities, None where a copy has to tell.

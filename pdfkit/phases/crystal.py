@@ -21,6 +21,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.kernels import pairs as kernels
 from pdfkit.phases import _bodies, _bonds, _molecules, _pairs
+from pdfkit.phases._batches import many_peaks
 from pdfkit.phases._bodies import Body
 from pdfkit.phases._choice import MOST_REMEMBERED, Choice
 from pdfkit.phases._constraints import Maps, structure_quantities
@@ -29,15 +30,7 @@ from pdfkit.phases._lists import Key, Table, listed_pairs, rounded, table_of
 from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
 from pdfkit.phases._sources import as_structure, from_meta, with_tensors
-from pdfkit.phases.base import (
-    Broadening,
-    Peaks,
-    Phase,
-    Quantity,
-    plain_word,
-    quantities_of,
-    updated,
-)
+from pdfkit.phases.base import Broadening, ManyPeaks, Peaks, Phase, Quantity, plain_word, quantities_of, updated
 from pdfkit.shapes import Bulk, Shape
 from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
@@ -408,6 +401,10 @@ class Crystal(Phase):
             moments=table.moments,
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
+
+    def many_peaks(self, values: Array, broadening: Array, rmax: float) -> ManyPeaks | None:
+        """Return the peaks of all pairs up to at least rmax (Å) at values (n, nquantities): see `_batches`."""
+        return many_peaks(self, values, broadening, rmax)
 
     @property
     def placed(self) -> Self:
