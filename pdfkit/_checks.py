@@ -46,9 +46,9 @@ def grid(name: str, value: Any) -> Array:
     out = array(name, value)
     if out.size < 2:
         raise PdfkitError(f"{name} has {out.size} points: at least 2 are needed", key=name)
-    step = np.diff(out)
-    if not (step > 0).all():
-        i = int(np.argmin(step > 0))
+    rises = out[1:] > out[:-1]
+    if not rises.all():
+        i = int(np.argmin(rises))
         raise PdfkitError(
             f"{name} does not increase at index {i + 1} ({out[i]:g} then {out[i + 1]:g}): sort it", key=name
         )

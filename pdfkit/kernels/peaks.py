@@ -124,6 +124,20 @@ def sum_peaks(
 
 
 @kernel
+def extremes(peak: Array) -> tuple[float, float]:
+    """Return the least σ² above 0 (infinity if there is none) and the largest (0 then) of peaks (n,3); NaN of NaN."""
+    least, most, wrong = math.inf, 0.0, 0.0
+    for p in range(peak.shape[0]):
+        s2 = peak[p, 1]
+        if s2 > 0.0:
+            least = min(least, s2)
+            most = max(most, s2)
+        elif s2 != s2:
+            wrong = s2
+    return least + wrong, most + wrong
+
+
+@kernel
 def weigh_peaks(gamma0: Array, by: Array, slope: Array, along: Array, moments: bool, peak: Array, dpeak: Array) -> None:
     """Multiply the weights of peaks by γ₀ at their own distances, in place; derivatives follow.
 

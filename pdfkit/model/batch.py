@@ -19,9 +19,9 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.kernels.batches import curves_of_many
 from pdfkit.model import reach, spread
 from pdfkit.model.blocks import alike
-from pdfkit.model.cut import Grid, choose_step
+from pdfkit.model.cut import Grid
 from pdfkit.model.resolution import BROADENING, QDAMP, QTAIL
-from pdfkit.phases.base import NOTHING, ManyPeaks
+from pdfkit.phases.base import ManyPeaks
 from pdfkit.shapes import Bulk
 
 if TYPE_CHECKING:
@@ -110,20 +110,17 @@ def _together(evaluate: Evaluator, values: Array, index: IntArray, out: Array) -
 
 def _on_grids(evaluate: Evaluator, parts: list[_Part], which: IntArray) -> Iterator[tuple[Grid, IntArray]]:
     """Yield the grids that the narrowest peaks ask for, with the vectors that share each."""
-    variances = [part.found.peak[which, :, 1] for part in parts]
-    least = np.min([np.where(s2 > 0.0, s2, math.inf).min(axis=1, initial=math.inf) for s2 in variances], axis=0)
-    narrowest = [math.sqrt(one) if one < math.inf else NOTHING for one in least.tolist()]
-    by_step: dict[float, list[int]] = {}
-    for k, sigma in zip(which.tolist(), narrowest, strict=True):
-        by_step.setdefault(choose_step(sigma, evaluate._qmax), []).append(k)
-    first = dict(zip(which.tolist(), narrowest, strict=True))
-    for some in by_step.values():
-        yield evaluate._grid(first[some[0]]), np.array(some)
+    by_grid: dict[float, tuple[Grid, list[int]]] = {}
+    for k in which.tolist():
+        grid = evaluate._grid(min(part.found.extremes(k)[0] for part in parts))
+        by_grid.setdefault(grid.step, (grid, []))[1].append(k)
+    for grid, some in by_grid.values():
+        yield grid, np.array(some)
 
 
 def _drawn_alone(part: _Part, which: IntArray, grid: Grid) -> bool:
     """Whether the peaks of each of some vectors are drawn one by one."""
-    widest = math.sqrt(max(float(part.found.peak[which, :, 1].max(initial=0.0)), 0.0))
+    widest = math.sqrt(max(part.found.extremes(k)[1] for k in which.tolist()))
     return spread.soon_drawn(part.found.pair.size, widest, grid.step)
 
 

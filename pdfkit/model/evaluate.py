@@ -34,7 +34,7 @@ from pdfkit.model.envelope import Envelope, Varied
 from pdfkit.model.mixture import Mean, factors
 from pdfkit.model.resolution import BROADENING, COUNT, INSTRUMENT_QUANTITIES, OURS, OWN, QDAMP, QTAIL
 from pdfkit.model.weights import PairWeights, QWeights, kept, mean_amplitude
-from pdfkit.phases.base import Broadening, Composition, Peaks, Phase, sensible_limits
+from pdfkit.phases.base import NOTHING, Broadening, Composition, Peaks, Phase, sensible_limits
 from pdfkit.shapes import Bulk
 
 # Share of the range of ripples that may be missing: 5e-6 of max|G| at the most, for what lies beyond is 3e-3 of it.
@@ -202,10 +202,7 @@ class Evaluator:
         return out[0], out[1:]
 
     def many(self, values: Array) -> Array:
-        """Return G (m, nr) at values (m, n): what a loop gives, to 1e-12 of its largest value, in less time.
-
-        `messages` and `lost` are then those of all of them. Raises what a single one raises.
-        """
+        """Return G (m, nr) at values (m, n), as a loop does to 1e-12 of it; `messages` and `lost` are those of all."""
         from pdfkit.model.batch import curves_at  # what makes them asks for tables of this
 
         return curves_at(self, values)
@@ -303,7 +300,7 @@ class Evaluator:
         self.messages, self.lost = [], []
         both = zip(self._offsets, each, strict=True)
         parts = [self._part(phase, start, values, varied) for (phase, start), varied in both]
-        grid = self._grid(min(part.found.narrowest() for part in parts))
+        grid = self._grid(min(part.found.extremes[0] for part in parts))
         blocks = [self._block(part, grid, split=split, weighted=weighted) for part in parts]
         return self._mixed(blocks) if self._mixes and weighted else blocks
 
@@ -398,8 +395,9 @@ class Evaluator:
             far = min(far, max(float(shape.extent()), 1.0))
         return far
 
-    def _grid(self, sigma: float) -> Grid:
-        step = model_cut.choose_step(sigma, self._qmax)
+    def _grid(self, variance: float) -> Grid:
+        """Return the grid for peaks of that σ² (Å²) and more; infinity where there are none."""
+        step = model_cut.choose_step(math.sqrt(variance if variance < math.inf else NOTHING), self._qmax)
         if step not in self._grids:
             # What the step was chosen for, rounded down the same ladder: nearly equal σ share their tables.
             band = min(self._qmax, math.pi / (model_cut.OVERSAMPLING * step))

@@ -128,13 +128,11 @@ def planned(found: Peaks, curves: Array, step: float, qmax: float) -> Plan | Non
     n, nrows = found.peak.shape[0], curves.shape[0]
     if n < FEW:
         return None
-    variance = found.peak[:, 1]
-    there = variance > 0.0
-    narrowest, widest = math.sqrt(variance.min(where=there, initial=math.inf)), math.sqrt(max(0.0, variance.max()))
-    if not widest > 0.0:
+    least, most = found.extremes
+    widest, variance = math.sqrt(most), found.peak[:, 1]
+    if not widest > 0.0 or soon_drawn(n, widest, step, curves.shape[1]):
         return None
-    if soon_drawn(n, widest, step, curves.shape[1]):
-        return None
+    narrowest = math.sqrt(least)
     plan = Plan.of(_rung(narrowest), RUNG * _rung(widest), step, curves.shape[2], qmax)
     some = found.dpeak[:: 1 + n // SAMPLE]
     changed = np.count_nonzero(some, axis=0) * (n / some.shape[0])

@@ -67,10 +67,31 @@ class QWeights:
         dc = composition.tangents
         about = (instrument.probe, instrument.resonant, instrument.qmax or 0.0)
         known = (composition.elements, composition.fractions.tobytes(), tuple(sorted(strengths.items())))
+        if composition.fixed:
+            return _cut_ratios(_Itself(cut), grid.step, grid.period, about, *known)
         f, mean, square, ratio = _ratios(grid.step, grid.period, about, *known)
         at = ratio * cut
         changed = np.flatnonzero(dc.any(axis=1)).tolist()
         return cls(at, {q: -2.0 * at * (scattering.product(dc[q] @ f, mean) / square) for q in changed})
+
+
+class _Itself:
+    """An array that is the same as itself alone: one that is kept elsewhere for as long as it matters."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __hash__(self) -> int:
+        return id(self.array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.array is other.array
+
+
+@lru_cache(maxsize=16)
+def _cut_ratios(cut: _Itself, step: float, period: int, *known: Any) -> QWeights:
+    """Return the weights of a composition that no direction changes; the arguments are a cut and those of `_ratios`."""
+    return QWeights(_ratios(step, period, *known)[3] * cut.array, {})
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._table import shortlist, view
 from pdfkit.errors import ParameterError, PdfkitError, nearest
-from pdfkit.kernels.peaks import subtract_baseline, weigh_peaks
+from pdfkit.kernels.peaks import extremes, subtract_baseline, weigh_peaks
 from pdfkit.shapes.simple import Shape
 
 # Default limits of a fit: further away the start was wrong, or the model is.
@@ -115,8 +115,8 @@ class Composition:
         return self.elements, self.fractions.tobytes()
 
 
-# Å: σ that is told where there are no peaks.
-NOTHING = 0.1
+# Å²: σ² that a grid is made for where there are no peaks.
+NOTHING = 0.01
 
 
 @dataclass(frozen=True)
@@ -172,13 +172,10 @@ class Peaks:
         weigh_peaks(gamma0, by, slope, tangents, self.moments, self.peak, self.dpeak)
         return replace(self, form=shape, dform=tangents)
 
-    def narrowest(self) -> float:
-        """Return the smallest σ (Å) among the peaks."""
-        s2 = self.peak[:, 1]
-        smallest = float(s2.min(initial=math.inf))
-        if smallest <= 0.0:
-            smallest = float(s2.min(where=s2 > 0, initial=math.inf))
-        return math.sqrt(smallest) if smallest < math.inf else NOTHING
+    @cached_property
+    def extremes(self) -> tuple[float, float]:
+        """The least σ² (Å²) of a peak that has one, infinity where none has, and the largest."""
+        return extremes(self.peak)
 
     def subtract_baseline(self, r: Array, slope: Array, curves: Array) -> None:
         """Take 4πr·γ₀(r)·slope and its derivatives off curves (npairs, 1 + nq, nr); slope (npairs, 1 + nq), ρ₀ w_ab."""
@@ -204,6 +201,10 @@ class ManyPeaks:
     rho0: Array
     composition: Composition
     done: Any
+
+    def extremes(self, k: int) -> tuple[float, float]:
+        """Return the least and the largest σ² (Å²) of vector k, as `Peaks.extremes`."""
+        return extremes(self.peak[k])
 
     def within(self, k: int, shape: Shape, reach: float) -> None:
         """Make the peaks of vector k those of particles of a shape, as `Peaks.within` does."""

@@ -202,6 +202,10 @@ class Crystal(Phase):
         return Geometry(g, self.structure.positions(), np.zeros((1, 3, 3)))
 
     @cached_property
+    def _volume(self) -> float:
+        return metric(np.array(self.structure.cell), np.zeros((0, 6)))[2]
+
+    @cached_property
     def _structure_quantities(self) -> tuple[Quantity, ...]:
         return structure_quantities(self.structure, self._maps, self._poses)
 
@@ -278,7 +282,7 @@ class Crystal(Phase):
 
     def pair_density(self) -> float:
         """Return pairs to enumerate per Å³ of the sphere that holds them: sites × atoms of the cell / volume."""
-        return self._atoms.first.size * self._atoms.site.size / self.structure.volume()
+        return self._atoms.first.size * self._atoms.site.size / self._volume
 
     def outlook(self, values: Array) -> tuple[float, float] | None:
         """Return these two at values (n,) of the quantities, of a small crystal without tensors and molecules."""

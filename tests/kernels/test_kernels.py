@@ -197,3 +197,14 @@ def test_sine_transforms(count: int, period: int) -> None:
     X = 2 * np.sin(math.pi / period * np.outer(np.arange(period), np.arange(count))) @ curves.T
     plain = np.array([sum(weight[p] * X[:, 2 * p + q] for p in range(3)) for q in range(2)])
     np.testing.assert_allclose(out, plain, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("variances", "expected"),
+    [([0.02, -1.0, 0.01, 0.0, 0.03], (0.01, 0.03)), ([-1.0, 0.0], (math.inf, 0.0)), ([], (math.inf, 0.0))],
+)
+def test_least_and_largest_width(variances: list[float], expected: tuple[float, float]) -> None:
+    peak = np.ones((len(variances), 3))
+    peak[:, 1] = variances
+    assert peaks.extremes(peak) == expected
+    assert np.isnan(peaks.extremes(np.full((2, 3), math.nan))).all()
