@@ -32,10 +32,11 @@ _SPECIES_NAMES = ("species", "symbols", "symbol", "element", "elements", "z")
 _OTHER_NAMES = ("type", "types", "atom", "atoms", "name", "names", "el", "specie")
 
 # What a comment says of the numbers, where it is not Å. "A 3 nm particle" says nothing of them.
-_UNIT = r"(?:bohrs?|a\.?u\.?|atomic units|nm|nanomet(?:er|re)s?|pm|fractional|reduced|direct)(?![\w-])"
+_UNIT = r"(?:bohrs?|a\.?u\.?|atomic[ _]units?|nm|nanomet(?:er|re)s?|pm|fractional|reduced|direct)(?![\w-])"
 
 _UNITS = re.compile(
-    rf"(?i)(?:\b(?:units?|coord(?:inate)?s?|positions?|xyz)\b[\s:=(\[]*(?:(?:are|is|in|of)\s+)*(?P<after>{_UNIT})"
+    rf"(?i)(?:\b(?:units?|coord(?:inate)?s?|positions?|xyz|cell)\b[\s:=(\[{{\"']*(?:(?:are|is|in|of)\s+)*"
+    rf"(?P<after>{_UNIT})"
     rf"|\b(?P<before>fractional|reduced|bohr)\s+(?:units|coord|position)|\bin\s+(?P<plain>bohrs?|atomic units)\b)"
 )
 
@@ -48,6 +49,7 @@ def plain_names(path: AnyPath, text: str, kind: str) -> Named:
         "vasp": poscar,
         "gromacs": gro,
         "res": res,
+        "xsf": xsf,
     }
     return known[kind](path, text) if kind in known else (text, None, ())
 
@@ -81,7 +83,7 @@ def xyz(path: AnyPath, text: str) -> Named:
     seen: dict[str, tuple[str, str]] = {}
     while start + 1 < len(lines) and (count := _count(lines[start])) is not None and start + 2 + count <= len(lines):
         comment = lines[start + 1] = _as_ase_writes(lines[start + 1])
-        _refuse_units(path, lines[start], comment, start)
+        refuse_units(path, lines[start], comment, start + 2)
         lines[start] = str(count)
         column = _species_column(comment)
         names = [] if column is not None else None
@@ -129,13 +131,14 @@ def _as_ase_writes(comment: str) -> str:
     return comment
 
 
-def _refuse_units(path: AnyPath, count: str, comment: str, start: int) -> None:
+def refuse_units(path: AnyPath, count: str, comment: str, line: int) -> None:
+    """Refuse an xyz file that says, in its count or its comment (line), that it is not in Å."""
     found = _UNITS.search(comment) or re.search(r"(?i)\b(bohr|a\.?u\.?)(?![\w.])", count)
     if found:
         message = (
             f"the comment line mentions {found[0][:40]!r}, and an xyz file is in Å: convert it, or change the comment"
         )
-        raise ReadError(path, message, start + 2)
+        raise ReadError(path, message, line)
 
 
 def _species_column(comment: str) -> int | None:
@@ -213,10 +216,10 @@ def gro(path: AnyPath, text: str) -> Named:
     count = _count(lines[1]) if len(lines) > 1 else None
     if count is None or len(lines) < count + 2:
         return text, None, ()
-    return text, [_of_residue(path, lines[i][5:10], lines[i][10:15], i) for i in range(2, 2 + count)], ()
+    return text, [of_residue(path, lines[i][5:10], lines[i][10:15], i) for i in range(2, 2 + count)], ()
 
 
-def _of_residue(path: AnyPath, residue: str, name: str, i: int) -> str:
+def of_residue(path: AnyPath, residue: str, name: str, i: int) -> str:
     """Return the element of an atom's name ("CA" of alanine is C, of an ion Ca); X for a site without mass."""
     residue, name = residue.strip().upper(), name.strip()
     letters = re.sub(r"[\d+*'-]", "", name)
@@ -240,6 +243,12 @@ def res(path: AnyPath, text: str) -> Named:
     if "SYMM" in records or lattice[:1] != ["-1"] or {"FVAR", "HKLF", "UNIT", "L.S."} & records.keys():
         raise ReadError(path, "a file of a SHELX refinement is not read: give the CIF that SHELX writes (ACTA)")
     return text, None, ()
+
+
+def xsf(path: AnyPath, text: str) -> Named:
+    """Return a file of XCrySDen as it is; of an animation ase reads the last structure."""
+    many = re.search(r"(?m)^\s*ANIMSTEPS\s+0*([2-9]|\d{2,})\s*$", text)
+    return text, None, (f"the last of {many[1]} frames is read",) if many else ()
 
 
 # --- Structure files that ase reads ----------------------------------------------------------------------------------

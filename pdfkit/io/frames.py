@@ -15,14 +15,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError, ReadError, missing
 from pdfkit.io._atomic import AnyPath
+from pdfkit.io.foreign import of_residue, refuse_units
+
+if TYPE_CHECKING:
+    from pdfkit.structure.structure import Structure
 
 # No line of a frame is longer than this, and no frame has more atoms.
 MOST_LINE, MOST_ATOMS = 100_000, 50_000_000
@@ -30,12 +35,17 @@ MOST_LINE, MOST_ATOMS = 100_000, 50_000_000
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One frame: names of the atoms, xyz (n, 3) in Å, cell (3, 3) rows in Å or None, pbc along its vectors."""
+    """One frame: names of the atoms, xyz (n, 3) in Å, cell (3, 3) rows in Å or None, pbc along its vectors.
+
+    types : names are types of a force field, of which CA may be carbon. said : what was assumed when it was read.
+    """
 
     names: list[str]
     xyz: Array
     cell: Array | None
     pbc: tuple[bool, bool, bool] = (True, True, True)
+    types: bool = False
+    said: tuple[str, ...] = ()
 
 
 class CutOffError(Exception):
@@ -188,8 +198,9 @@ def _refuse(lines: _Lines, rows: list[str], width: int, names: slice | int, plac
 
 # --- xyz -------------------------------------------------------------------------------------------------------------
 
-_LATTICE = re.compile(r"\blattice\s*=\s*[\"'{\[]([^\"'}\]]*)", re.IGNORECASE)
-_PBC = re.compile(r"\bpbc\s*=\s*[\"'{\[]?\s*([TFtf01])[a-z]*[\s,]+([TFtf01])[a-z]*[\s,]+([TFtf01])", re.IGNORECASE)
+_LATTICE = re.compile(r"(?<![\w-])lattice\s*=\s*[\"'{\[]([^\"'}\]]*)", re.IGNORECASE)
+_TRUE = r"([TF01])[a-z]*"
+_PBC = re.compile(rf"(?<![\w-])pbc\s*=\s*[\"'{{\[]?\s*{_TRUE}(?:[\s,]+{_TRUE}[\s,]+{_TRUE})?(?!\w)", re.IGNORECASE)
 _PROPERTIES = re.compile(r"\bproperties\s*=\s*[\"']?([\w:+-]+)", re.IGNORECASE)
 _SPECIES = ("species", "symbols", "symbol", "element", "elements", "type", "name")
 
@@ -199,6 +210,7 @@ def _of_xyz(path: Path) -> Iterator[Frame]:
         while first := lines.content():
             count = lines.count(first)
             comment = lines.take("the second line")
+            refuse_units(path, first, comment, lines.number)
             cell, pbc = _lattice(lines, comment)
             name, place = _where(lines, comment)
             names, xyz = _columns(lines, lines.rows(count), name, slice(place, place + 3), place + 3)
@@ -217,7 +229,8 @@ def _lattice(lines: _Lines, comment: str) -> tuple[Array | None, tuple[bool, boo
         if not comment.endswith("\n"):
             raise CutOffError("the second line") from None
         raise lines.error(f"Lattice={found[1][:40]!r} is not nine numbers in Å") from None
-    a, b, c = (mark in "Tt1" for mark in (periodic.groups() if periodic else "TTT"))
+    # One word is about all three.
+    a, b, c = ((mark or periodic[1]) in "Tt1" for mark in periodic.groups()) if periodic else (True, True, True)
     return cell, (a, b, c)
 
 
@@ -311,17 +324,19 @@ def _lammps_frame(
 
 def _of_xdatcar(path: Path) -> Iterator[Frame]:
     with _lines(path) as lines:
-        cell, names = np.zeros((3, 3)), list[str]()
+        cell, scale, names, head = np.zeros((3, 3)), 1.0, list[str](), ""
         while title := lines.content():
-            if not title.lower().startswith(("direct", "cart")):
-                cell, names = _vasp_header(lines)
+            # The head may come again; its first line says anything, such as "direct band gap".
+            if not names or title == head or not title.lower().startswith(("direct", "cart")):
+                head = title
+                cell, scale, names = _vasp_header(lines)
                 title = lines.take("a configuration")
             _, xyz = _columns(lines, lines.rows(len(names)), slice(0), slice(0, 3), 3)
-            yield Frame(names, xyz if title.lower().startswith("cart") else xyz @ cell, cell)
+            yield Frame(names, xyz * scale if title.lower().startswith("cart") else xyz @ cell, cell)
 
 
-def _vasp_header(lines: _Lines) -> tuple[Array, list[str]]:
-    """Return cell and names of the lines that follow a title."""
+def _vasp_header(lines: _Lines) -> tuple[Array, float, list[str]]:
+    """Return cell, scale and names of the lines that follow a title."""
     head = [lines.take("the cell").split() for _ in range(5)]
     counts = head[4] if all(word.isdigit() for word in head[4]) else lines.take("the cell").split()
     try:
@@ -331,11 +346,13 @@ def _vasp_header(lines: _Lines) -> tuple[Array, list[str]]:
     except (ValueError, IndexError):
         raise lines.error("this is not the head of an XDATCAR: scale, three vectors, elements, numbers") from None
     # Without a line of elements, types are 1, 2, …: no elements.
-    names = head[4] if counts is not head[4] else [str(k + 1) for k in range(len(many))]
+    # Names of pseudopotentials have a tail: Cd_sv, in newer files also a digest behind a slash.
+    plain = [re.split("[_/]", name)[0] for name in head[4]]
+    names = plain if counts is not head[4] else [str(k + 1) for k in range(len(many))]
     if cell.shape != (3, 3) or len(names) != len(many) or not 0 < sum(many) < MOST_ATOMS:
         raise lines.error("elements and their numbers do not match in the head of this XDATCAR")
     scale = scale if scale > 0 else float(np.cbrt(-scale / abs(np.linalg.det(cell))))
-    return cell * scale, [name for name, n in zip(names, many, strict=True) for _ in range(n)]
+    return cell * scale, scale, [name for name, n in zip(names, many, strict=True) for _ in range(n)]
 
 
 # --- ase, MDAnalysis, structures -------------------------------------------------------------------------------------
@@ -369,23 +386,43 @@ def _of_ase(path: Path) -> Iterator[Frame]:
 
 
 def _of_structure(path: Path) -> Iterator[Frame]:
-    import warnings
-
-    from pdfkit.errors import PdfkitWarning
+    """Yield the box of a structure file, or each of the models of a PDB file."""
+    from pdfkit.io.pdb import ENDINGS, read_models
     from pdfkit.io.structures import read_structure
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PdfkitWarning)  # U, which plays no part
-        structure = read_structure(path)
+    with _unwarned():  # what is assumed is in the remarks
+        models = iter(read_models(path)) if path.suffix.lower() in ENDINGS else iter([read_structure(path)])
+    while True:
+        with _unwarned():
+            try:
+                structure = next(models)
+            except StopIteration:
+                return
+        if structure is None:
+            raise CutOffError("a model")
+        yield _box_of(path, structure)
+
+
+def _box_of(path: Path, structure: Structure) -> Frame:
     if any(site.occ != 1.0 for site in structure.sites):
         raise ReadError(path, "some sites are partly occupied: a box has whole atoms only")
     names = [structure.sites[i].element for i in structure.expand().site]
-    yield Frame(names, structure.positions() @ structure.basis(), np.array(structure.basis()))
+    said = [f"{path.name}: {text}" for text in structure.remarks if not text.startswith("U is missing")]
+    if not any("U is missing" in text for text in structure.remarks) and any(any(site.U) for site in structure.sites):
+        said.append(f"{path.name}: displacements (U, B) in the file play no part, those that Uiso= gives do")
+    return Frame(names, structure.positions() @ structure.basis(), np.array(structure.basis()), said=tuple(said))
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _of_mdanalysis(path: Path, topology: AnyPath) -> Iterator[Frame]:
-    import warnings
-
     try:
         import MDAnalysis
     except ImportError:
@@ -393,19 +430,45 @@ def _of_mdanalysis(path: Path, topology: AnyPath) -> Iterator[Frame]:
     for one in (path, Path(topology)):
         if not one.exists():
             raise ReadError(one, missing(one))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of elements that it lacks, and of its own formats
-        try:
-            universe = MDAnalysis.Universe(str(topology), str(path))
-            elements = list(getattr(universe.atoms, "elements", ()))
-            names = elements if elements and all(elements) else [str(name) for name in universe.atoms.types]
-            for _ in universe.trajectory:
-                cell = universe.trajectory.ts.triclinic_dimensions
-                yield Frame(
-                    names, np.array(universe.atoms.positions, float), None if cell is None else np.array(cell, float)
-                )
-        except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
-            raise ReadError(path, f"MDAnalysis cannot read it with {Path(topology).name} ({_reason(error)})") from None
+    try:
+        with _unwarned():  # of elements that it lacks, and of its own formats
+            # Nothing is guessed: of an atom CA it makes carbon, also where that is calcium.
+            universe = MDAnalysis.Universe(str(topology), str(path), to_guess=())
+            names, types = _topology_names(Path(topology), universe.atoms)
+            steps = iter(universe.trajectory)
+        while True:
+            with _unwarned():
+                step = next(steps, None)
+                if step is None:
+                    return
+                cell = step.triclinic_dimensions
+            xyz = np.array(universe.atoms.positions, float)
+            yield Frame(names, xyz, None if cell is None else np.array(cell, float), types=types)
+    except (OSError, ValueError, EOFError, AttributeError, TypeError) as error:
+        raise ReadError(path, f"MDAnalysis cannot read it with {Path(topology).name} ({_reason(error)})") from None
+
+
+def _topology_names(path: Path, atoms: Any) -> tuple[list[str], bool]:
+    """Return the elements of a topology, else its types, or what names and residues tell; whether they are types."""
+    elements = [str(one) for one in getattr(atoms, "elements", ())]
+    if elements and all(elements):
+        return elements, False
+    types = [str(one) for one in getattr(atoms, "types", ())]
+    if types and all(types):
+        return types, True
+    names, residues = ([str(one) for one in getattr(atoms, what, ())] for what in ("names", "resnames"))
+    if not names:
+        raise ReadError(path, "this topology names neither elements nor types of its atoms: give another")
+    return [_named(*one) for one in zip(names, residues or [""] * len(names), strict=True)], True
+
+
+@lru_cache(maxsize=1000)
+def _named(name: str, residue: str) -> str:
+    """Return the element that a name has in a residue, or both where that may be several."""
+    try:
+        return of_residue("", residue, name, 0)
+    except ReadError:
+        return f"{name} of {residue}" if residue else name
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Files of the Protein Data Bank: columns of fixed width, Cartesian positions, B in place of U.
 
-Of several models (NMR, trajectories) the first counts. CRYST1 with a cell of 1 Å (or 0) stands for none. B that is
-blank or 0 for every atom is one that nobody gave.
+Of several models (NMR, trajectories) the first counts, but for `read_models`. CRYST1 with a cell of 1 Å (or 0) stands
+for none. B that is blank or 0 for every atom is one that nobody gave.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -45,7 +46,36 @@ def read_pdb(path: AnyPath) -> Structure:
 
     Raises ReadError when there is no cell or the file is damaged.
     """
+    return _structure(path, read_text(path).split("\n"))
+
+
+def read_models(path: AnyPath) -> Iterator[Structure | None]:
+    """Yield the structure of each model of a PDB file in the cell stated last, None for one without its end.
+
+    Raises ReadError as `read_pdb` does.
+    """
     lines = read_text(path).split("\n")
+    ends = [i + 1 for i, line in enumerate(lines) if line.startswith("ENDMDL")]
+    if len(ends) < 2:
+        yield _structure(path, lines)
+        return
+    cell = ""
+    for begin, end in pairwise([0, *ends, len(lines)]):
+        part = lines[begin:end]
+        if not any(line.startswith(("ATOM  ", "HETATM")) for line in part):
+            continue
+        stated = [line for line in part if line.startswith("CRYST1")]
+        cell = stated[-1] if stated else cell
+        if end not in ends:
+            yield None
+            return
+        try:
+            yield _structure(path, [cell, *part])
+        except ReadError:
+            yield _structure(path, [""] * (begin - 1) + [cell, *part])  # with the right number of the line
+
+
+def _structure(path: AnyPath, lines: Sequence[str]) -> Structure:
     record = next((line for line in lines if line.startswith("CRYST1")), "")
     cell = _cell(path, lines)
     if cell is None:

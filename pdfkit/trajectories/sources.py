@@ -17,6 +17,7 @@ from pdfkit.io._atomic import AnyPath
 from pdfkit.io.frames import CutOffError, Frame, frame_of, frames_of
 from pdfkit.particles.boxes import Box
 from pdfkit.structure.species import species as species_of
+from pdfkit.structure.species import symbols
 
 VACUUM = 10.0
 """Å without an atom across a whole box that are taken for vacuum: pores of frameworks are narrower."""
@@ -54,8 +55,10 @@ class Sources:
         found: tuple[tuple[str, ...], IntArray] = ((), np.zeros(0, dtype=np.int64))
         for number, (word, frame) in enumerate(islice(self._frames(said), self.start, self.stop, self.step), 1):
             if frame.names != names:
+                _refuse_types(word, frame, self.species)
                 names, found = frame.names, _kinds(word, frame.names, self.species)
                 if number == 1:
+                    said += frame.said
                     said += _left_out(word, names, found[1], self.species)
             elements, kind = found
             there = kind >= 0
@@ -112,6 +115,19 @@ def spoken(source: Any) -> str:
 def of_frame(number: int, error: StructureError) -> StructureError:
     """Return the error with the number of the frame, counted from 1 among those that are used."""
     return StructureError(f"frame {number}: {error}")
+
+
+def _refuse_types(source: str, frame: Frame, mapping: Mapping[str, str]) -> None:
+    """Refuse types and names of atoms of force fields in which CA is calcium or some carbon."""
+    if not frame.types:
+        return
+    unsure = [one for one in dict.fromkeys(frame.names) if one not in mapping and one.isalpha()]
+    unsure = [one for one in unsure if len(one) > 1 and one != one.capitalize() and one[0].upper() in symbols()]
+    if unsure:
+        raise PdfkitError(
+            f"{source} has no elements but types ({', '.join(unsure[:6])}) that may be of several: say what each is, "
+            f'species={{"{unsure[0]}": "…"}} (--species {unsure[0]}=C, if it is C)'
+        )
 
 
 def _kinds(source: str, names: list[str], mapping: Mapping[str, str]) -> tuple[tuple[str, ...], IntArray]:

@@ -236,9 +236,60 @@ def test_a_triclinic_box_of_lammps(tmp_path: Path) -> None:
 
 def test_a_structure_file_is_one_frame(tmp_path: Path) -> None:
     pk.write_cif(tmp_path / "box.cif", pk.load_structure("NaCl").supercell((4, 4, 4)))
-    found = pk.read_trajectory(tmp_path / "box.cif").pdf(rmax=8, qmax=20, Uiso=0.01)
+    with pytest.warns(PdfkitWarning, match=r"box.cif: displacements \(U, B\) in the file play no part"):
+        found = pk.read_trajectory(tmp_path / "box.cif").pdf(rmax=8, qmax=20, Uiso=0.01)
     assert found.header["atoms"] == "Cl256 Na256"
     assert found.dG is None
+
+
+def test_models_of_a_pdb_file_are_frames(frames: list[ase.Atoms], tmp_path: Path) -> None:
+    """Each in its own cell; one without its end is left out, and what else a file says of its boxes is kept."""
+    path = tmp_path / "run.pdb"
+    ase.io.write(path, frames[:3])
+    found = pk.read_trajectory(path).pdf(rmax=6, qmax=20)
+    assert found.header["frames"] == "3"
+    assert " to " in found.header["volume"]
+    wanted = pk.read_trajectory(frames[:3]).pdf(rmax=6, qmax=20)
+    np.testing.assert_allclose(found.G, wanted.G, atol=2e-3 * wanted.G.max())  # three digits
+    os.truncate(path, path.stat().st_size - 400)
+    with pytest.warns(PdfkitWarning, match="ends within frame 3"):
+        assert pk.read_trajectory(path).pdf(rmax=6, qmax=20).header["frames"] == "2"
+    ase.io.write(tmp_path / "two.cif", frames[:2])
+    with pytest.warns(PdfkitWarning, match=r"two.cif: the file has 2 blocks with atoms"):
+        pk.read_trajectory(tmp_path / "two.cif").rdf(rmax=5.0)
+
+
+@pytest.mark.parametrize(
+    ("comment", "refused"),
+    [
+        ("pbc=F", "not periodic along a, b, c"),
+        ("units=bohr", "'units=bohr', and an xyz file is in Å"),
+        ("positions{atomic_unit} cell{atomic_unit}", "'positions{atomic_unit', and an xyz file is in Å"),
+        ('pbc=T primitive-lattice="1 0 0 0 1 0 0 0 1"', ""),
+    ],
+)
+def test_what_a_comment_says(comment: str, refused: str, frames: list[ase.Atoms], tmp_path: Path) -> None:
+    path = tmp_path / "run.xyz"
+    ase.io.write(path, frames[:1], format="extxyz")
+    count, said, *rows = path.read_text().split("\n")
+    said = said.replace('pbc="T T T"', "")
+    path.write_text("\n".join([count, f"{comment} {said}", *rows]))
+    if refused:
+        with pytest.raises(PdfkitError, match=refused):
+            pk.read_trajectory(path).rdf(rmax=5.0)
+    else:
+        assert pk.read_trajectory(path).rdf(rmax=5.0).density["Na"] == pytest.approx(256 / frames[0].cell.volume)
+
+
+def test_heads_of_xdatcar(frames: list[ase.Atoms], known: pk.PDF, tmp_path: Path) -> None:
+    """Names of pseudopotentials, and a title that begins as a configuration does."""
+    path, _ = written(tmp_path, "xdatcar", frames)
+    text = path.read_text()
+    path.write_text(
+        text.replace(text.partition("\n")[0], "direct gap").replace("Na", "Na_pv/1a2b").replace("Cl", "Cl_h")
+    )
+    found = pk.read_trajectory(path).pdf(rmax=10, qmax=20, rstep=0.05)
+    np.testing.assert_allclose(found.G, known.G, atol=1e-5 * known.G.max())
 
 
 def test_frames_are_chosen_as_in_a_slice(frames: list[ase.Atoms], tmp_path: Path) -> None:
@@ -266,6 +317,46 @@ def test_topologies_are_read_by_mdanalysis(frames: list[ase.Atoms], known: pk.PD
     np.testing.assert_allclose(found.G, known.G, atol=1e-3 * known.G.max())  # single precision
     with pytest.raises(ReadError, match="topology="):
         pk.read_trajectory(tmp_path / "run.dcd")
+
+
+def test_names_of_atoms_are_not_guessed(tmp_path: Path) -> None:
+    """CA is carbon in alanine, calcium by itself, and anything in what is not known."""
+    mda = pytest.importorskip("MDAnalysis")
+    rows = [("ALA", "CA", 0.1), ("CA", "CA", 0.5), ("SOL", "OW", 0.9), ("LIG", "CA", 1.3)]
+
+    def topology(count: int) -> Path:
+        atoms = [f"{k:5d}{r:<5s}{n:>5s}{k:5d}{x:8.3f}{x:8.3f}{x:8.3f}" for k, (r, n, x) in enumerate(rows[:count], 1)]
+        (tmp_path / "box.gro").write_text("\n".join(["box", f"{count}", *atoms, "   1.6 1.6 1.6", ""]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            universe = mda.Universe(str(tmp_path / "box.gro"))
+            universe.atoms.write(str(tmp_path / "run.xtc"))
+        return tmp_path / "box.gro"
+
+    found = pk.read_trajectory(tmp_path / "run.xtc", topology=topology(3)).rdf(rmax=5.0)
+    assert list(found.density) == ["C", "Ca", "O"]
+    given = {"topology": topology(4)}
+    with pytest.raises(PdfkitError, match="'CA of LIG' may be Ca or an atom of C"):
+        pk.read_trajectory(tmp_path / "run.xtc", **given).rdf(rmax=5.0)
+    found = pk.read_trajectory(tmp_path / "run.xtc", species={"CA of LIG": "C"}, **given).rdf(rmax=5.0)
+    assert found.density["C"] == pytest.approx(2 / 16**3)
+
+
+def test_types_of_force_fields_are_not_elements(tmp_path: Path) -> None:
+    psf = "PSF\n\n 1 !NTITLE\n REMARKS\n\n 2 !NATOM\n"
+    psf += "".join(f"{k:8d} A 1 LIG C{k} CA 0.0 12.011 0\n" for k in (1, 2)) + "\n 0 !NBOND: bonds\n"
+    (tmp_path / "top.psf").write_text(psf)
+    mda = pytest.importorskip("MDAnalysis")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        universe = mda.Universe(
+            str(tmp_path / "top.psf"), np.array([[[0.0] * 3, [1.4] * 3]]), dimensions=[8.0] * 3 + [90.0] * 3
+        )
+        universe.atoms.write(str(tmp_path / "run.xtc"))
+    with pytest.raises(PdfkitError, match=r"types \(CA\) that may be of several"):
+        pk.read_trajectory(tmp_path / "run.xtc", topology=tmp_path / "top.psf").rdf(rmax=5.0)
+    found = pk.read_trajectory(tmp_path / "run.xtc", topology=tmp_path / "top.psf", species={"CA": "C"}).rdf(rmax=3.0)
+    assert found.density["C"] == pytest.approx(2 / 512)
 
 
 # --- what runs bring -------------------------------------------------------------------------------------------------
