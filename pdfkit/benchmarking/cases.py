@@ -67,8 +67,8 @@ class Prepared:
 class Case:
     """A case by name: title, the curve of the picture that it belongs to with its x, and when it runs.
 
-    when : "quick" (always), "full", or "asked" (by name only). slow : programs that --quick leaves out.
-    fresh : whether --quick, too, runs it in a new process.
+    when : "quick" (always), "full", or "asked" (by name only). slow, asked : programs that --quick leaves out, and
+    those that run by the case's name only. fresh : whether --quick, too, runs it in a new process, and all programs do.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Case:
     x: float | None = None
     when: str = "quick"
     slow: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     fresh: bool = False
 
 

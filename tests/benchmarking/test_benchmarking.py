@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -83,6 +84,16 @@ def test_rivals_that_agree_are_timed_and_others_explained(monkeypatch: pytest.Mo
     assert mine.rounds >= 3
     assert missing.status == "not installed"
     assert huge.status == "not run: needs 9 GB, 1 GB are free"
+
+
+def test_programs_that_take_long_run_where_the_case_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    known = replace(case(1.0, calls), asked=(rivals.NUMPY,))
+    report = run(monkeypatch, known, quick=False)
+    assert report.rows[1].status == "left out, it takes long: --case tiny runs it"
+    assert report.rows[0].seconds is not None
+    assert not calls
+    assert bench(["tiny"], quick=True, fresh=False).rows[1].ratio is not None
 
 
 def test_reports_survive_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
