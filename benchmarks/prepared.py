@@ -2,6 +2,7 @@
 
     python benchmarks/prepared.py [--scans 20]
     python benchmarks/prepared.py --beside FOLDER   # another state of the repository: processes of both take turns
+    python benchmarks/prepared.py --parts           # what a row of a series spends its time on
 
 Scans have 0.01 Å steps and white noise of 0.02 Å⁻²; the fraction of the phases, a cell and a U go along them. Times are
 of the processor, per fit with its errors, the least of five rounds. At the end: values of one model in a loop and in
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,6 +128,58 @@ def beside(folder: str, scans: int, rounds: int = 5) -> None:
         side.wait()
 
 
+def parts(data: list[pk.PDF], rmax: float, free: list[str]) -> None:
+    """Print what share of a row each part takes, and how often it is done; parts within a part are not its own."""
+    from pdfkit.fitting import assembly, least_squares, reweighing
+    from pdfkit.fitting import rows as of_rows
+    from pdfkit.fitting.residuals import Residuals
+    from pdfkit.fitting.whitening import Whitening
+    from pdfkit.model.evaluate import Evaluator
+
+    whole = "derivatives by all that is held", "the refined model on all points", "models prepared anew, with a curve"
+    named = {
+        "G with derivatives": (Evaluator, "__call__"),
+        "whitening": (Whitening, "__call__"),
+        "steps: equations, curvature that JᵀJ misses": (least_squares, "minimise"),
+        "spectrum of the noise, and whether the residual is noise": (least_squares, "reweighed"),
+        "what the uncertainty of the spectrum adds to errors": (reweighing, "inflation"),
+        whole[0]: (Residuals, "held"),
+        whole[1]: (assembly, "_fitted"),
+        whole[2]: (Residuals, "near"),
+        "ln Z of a row": (of_rows, "occam_at"),
+    }
+    spent, count = dict.fromkeys(named, 0.0), dict.fromkeys(named, 0)
+    under_way: list[list[Any]] = []
+
+    def timed(what: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*given: Any, **more: Any) -> Any:
+            if under_way and under_way[-1][0] in whole:
+                return function(*given, **more)
+            under_way.append([what, 0.0])
+            begun = time.thread_time()
+            out = function(*given, **more)
+            seconds = time.thread_time() - begun
+            spent[what] += seconds - under_way.pop()[1]
+            count[what] += 1
+            if under_way:
+                under_way[-1][1] += seconds
+            return out
+
+        return done
+
+    prepared = PreparedFit.of(model().with_values({"zb.a": 5.83, "w.a": 4.12}), data[0], rmax=rmax, free=free)
+    for what, (owner, name) in named.items():
+        setattr(owner, name, timed(what, getattr(owner, name)))
+    begun, done = time.thread_time(), 4 * len(data)
+    for one in 4 * data:
+        prepared.row(one)
+    total = time.thread_time() - begun
+    shares = {what: seconds / total for what, seconds in spent.items()}
+    print("| what | how often | share of the time |\n|---|---|---|")
+    for what, share in sorted(shares.items(), key=lambda one: -one[1]):
+        print(f"| {what} | {count[what] / done:.1f} | {share:.2f} |")
+
+
 def threads(count: int = 400) -> tuple[float, float]:
     """Return ms of the clock for a value, in a loop and in two threads."""
     known = model()
@@ -153,6 +207,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scans", type=int, default=20)
     parser.add_argument("--beside", metavar="FOLDER")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     warnings.simplefilter("ignore")
     asked = parser.parse_args()
@@ -161,6 +216,8 @@ def main() -> None:
     data = scans(asked.scans)
     if asked.serve:
         return serve(data)
+    if asked.parts:
+        return parts(data, *CASES["13 parameters, 1–30 Å"])
     print("| fit | how | ms of the processor | evaluations |\n|---|---|---|---|")
     for name, (rmax, free) in CASES.items():
         for how, action in actions(data, rmax, free).items():

@@ -212,8 +212,10 @@ class Residuals:
         return self._system(x, self.last_curves(x))
 
     def _system(self, x: Array, curves: Curves) -> Array:
-        values, tangents, beyond = self.mapping.at(x)
         rows = self._rows(curves)
+        if not (self.restraints or self.mapping.limits):
+            return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+        values, tangents, beyond = self.mapping.at(x)
         rows += [self.restraint_rows(values, tangents) * self.restraint_scale] if self.restraints else []
         if beyond:
             rows.append(self.mapping.excess(beyond) * self.wall)

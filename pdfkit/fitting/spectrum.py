@@ -33,6 +33,7 @@ from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting.basis import EVERY, Basis, Stretch, basis_of
+from pdfkit.fitting.steps import solved
 from pdfkit.fitting.whitening import Whitening, points
 
 SOFT, STIFF = 0.03, 1e3
@@ -223,10 +224,10 @@ def estimate(basis: Basis, about: Evidence, before: NoiseSpectrum | None, shaped
         information = _information(basis, now.power, taken)
         stiffness = _stiffness(basis, information, pull, now.theta, stiffness)
         penalty = _penalty(basis, now.theta, stiffness)
-        step = np.linalg.solve(information + penalty, pull - penalty @ now.theta)
-        further = _further(further, last, np.asarray(step))
-        last = np.asarray(step * min(further, LONGEST / float(np.abs(step).max())))
-        theta = np.asarray(now.theta + last)
+        step = solved(information + penalty, pull - penalty @ now.theta)
+        further = _further(further, last, step)
+        last = step * min(further, LONGEST / float(np.abs(step).max()))
+        theta = now.theta + last
         if float(step @ (information + penalty) @ step) < SETTLED:  # so short a step need not be looked at
             break
         now = _better(likelihood, now, last, penalty)
@@ -246,8 +247,8 @@ def _guess(basis: Basis, about: Evidence) -> Array:
 
     What leaks from one Q to another under the taper is in their expected values, and so is what parameters took.
     """
-    lost = np.linalg.qr(np.column_stack([about.J, basis.slow]))[0]
-    seen = np.column_stack([about.e - basis.slow @ (basis.slow.T @ about.e), lost])
+    beside = np.linalg.qr(basis.slow - about.J @ (about.J.T @ basis.slow))[0]
+    seen = np.column_stack([about.e - basis.slow @ (basis.slow.T @ about.e), about.J, beside])
     square = ((basis.taper @ seen) ** 2).sum(axis=0)
     left = np.maximum(1.0 - square[:, 1:].sum(axis=1) / basis.tapered, 0.05)
     expected = left[:, None] * basis.expected
@@ -262,7 +263,7 @@ def _guess(basis: Basis, about: Evidence) -> Array:
         information = (parts * worth[:, None]).T @ parts + UNSEEN * np.eye(theta.size)
         pull = parts.T @ (worth * (square[:, 0] / power - 1.0)) + UNSEEN * (mean - theta)
         penalty = _penalty(basis, theta, USUAL)
-        step = np.linalg.solve(information + penalty, pull - penalty @ theta)
+        step = solved(information + penalty, pull - penalty @ theta)
         theta = theta + np.clip(step, -LONGEST, LONGEST)
         if np.abs(step).max() < 0.1:
             break

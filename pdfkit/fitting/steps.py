@@ -41,7 +41,7 @@ def least(curvature: Array, slope: Array, low: Array, high: Array) -> Array:
     y = np.zeros(slope.size)
     held = ((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0))
     if not held.any():
-        whole = -_solved(curvature, slope)
+        whole = -solved(curvature, slope)
         if (whole >= low).all() and (whole <= high).all():
             return whole
     tiny = UPHILL * float(np.abs(slope).max(initial=0.0))
@@ -66,11 +66,11 @@ def _to_least(curvature: Array, slope: Array, y: Array, held: NDArray[np.bool_])
     out = y.copy()
     if free.size:
         pull = slope[free] + curvature[np.ix_(free, fixed)] @ y[fixed]
-        out[free] = -_solved(curvature[np.ix_(free, free)], pull)
+        out[free] = -solved(curvature[np.ix_(free, free)], pull)
     return out
 
 
-def _solved(curvature: Array, slope: Array) -> Array:
+def solved(curvature: Array, slope: Array) -> Array:
     """Return curvature⁻¹·slope (n,); where rounding left no positive definite matrix, as for any other."""
     from scipy.linalg.lapack import dposv
 

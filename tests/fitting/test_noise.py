@@ -283,3 +283,21 @@ def test_a_covariance_that_is_not_believed_weighs_no_points() -> None:
     assert any("points are weighed alike" in one for one in given.remarks)
     for name in alike.free:
         assert given.params[name].value == pytest.approx(alike.params[name].value, rel=1e-5)
+
+
+def test_covariances_are_whitened_by_a_triangle_whose_determinant_is_theirs() -> None:
+    stretch = basis_of(R[::9], LAB).whole  # longer than what LAPACK inverts as it is
+    power = np.exp(np.random.default_rng(2).normal(size=len(stretch.hats)))
+    half = np.triu(stretch.covariance(power))
+    covariance = half + np.triu(half, 1).T
+    Z, size = stretch.whitening(power)
+    assert len(Z) > basis.SMALL
+    assert (np.triu(Z, 1) == 0.0).all()
+    # Slow errors have 1,000 times the power of noise: rounding is that much larger.
+    np.testing.assert_allclose(Z @ covariance @ Z.T, np.eye(len(Z)), rtol=0, atol=1e-10)
+    assert size == pytest.approx(0.5 * np.linalg.slogdet(covariance)[1], rel=1e-12)
+    both = stretch.traces(covariance, np.eye(len(Z)))
+    each = [(stretch.waves * hat) @ stretch.waves.T for hat in stretch.hats]
+    np.testing.assert_allclose(
+        both, [[(c * one).sum() for one in each] for c in (covariance, np.eye(len(Z)))], rtol=1e-12
+    )
