@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -181,7 +180,6 @@ def _names(own: Instrument) -> list[str]:
     return [f.name for f in fields(own) if f.name != "given"]
 
 
-@lru_cache(maxsize=64)
 def _merged(own: Instrument, known: Instrument, *, lends: bool, resonant: bool) -> Instrument:
     said = _said(own)
     always = (*ALWAYS_LENT, "anomalous") if resonant else ALWAYS_LENT

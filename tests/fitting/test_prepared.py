@@ -10,6 +10,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError
+from pdfkit.fitting.datasets import resolved
 from pdfkit.fitting.posing import Posed
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.fitting.residuals import Residuals
@@ -153,3 +154,14 @@ def test_models_that_reach_as_far_keep_their_derivatives() -> None:
     np.testing.assert_array_equal(found, expected)
     size = np.abs(after).max(axis=1, keepdims=True)
     np.testing.assert_allclose(slopes / size, after / size, atol=3e-4)
+
+
+def test_what_data_say_of_their_instrument_counts_where_two_compare_equal() -> None:
+    """qdamp = 0 that is said is 0, and one that is not said is the model's: one after the other, in any order."""
+    known = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25, qdamp=0.03))
+    r = np.arange(1.5, 6, 0.05)
+    told = [pk.Instrument(probe="X", qmax=25), pk.Instrument(probe="X", qmax=25, qdamp=0.0)]
+    silent, said = (pk.PDF(r, r, instrument=one) for one in told)
+    assert silent.instrument == said.instrument
+    for data, qdamp in ((silent, 0.03), (said, 0.0), (silent, 0.03)):
+        assert resolved(known, {"": data})[0][""].instrument.qdamp == qdamp
