@@ -250,10 +250,10 @@ class Model:
         >>> import numpy as np
         >>> import pdfkit as pk
         >>> model = pk.Model(pk.Crystal.from_file("Ni", name="ni"), pk.Instrument(probe="X", qmax=25))
-        >>> r = np.arange(1, 10, 0.01)
+        >>> r = np.arange(2, 3, 0.01)
         >>> curves = model.curves(r, [{"a": a} for a in (3.50, 3.52, 3.54)])
-        >>> [f"{r[G.argmax()]:.2f}" for G in curves]
-        ['2.48', '2.49', '2.50']
+        >>> [f"{r[G.argmax()]:.2f}" for G in curves]  # a/√2
+        ['2.47', '2.49', '2.50']
         """
         r, rows = _checks.grid("r", r), self._vectors(values)
         evaluate = self._evaluator(r).near_all(rows)
