@@ -34,7 +34,7 @@ def models() -> dict[str, pk.Model]:
         "wurtzite": pk.Model(phase("CdS_wurtzite"), X),
         "spheres of zinc blende": pk.Model(zb, X),
         "spheres of both": pk.Model([zb, wz], X),
-        "wurtzite with tensors (a loop)": pk.Model(phase("CdS_wurtzite", anisotropic=True), X),
+        "wurtzite with tensors": pk.Model(phase("CdS_wurtzite", anisotropic=True), X),
     }
 
 

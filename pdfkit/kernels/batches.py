@@ -29,30 +29,34 @@ def peaks_of_many(
     g: Array,
     x: Array,
     u: Array,
+    b: Array,
     occ: Array,
+    aniso: bool,
+    trace: Array,
     width: Array,
     rcut: Array,
     atoms: float,
     peak: Array,
     dropped: IntArray,
 ) -> None:
-    """Fill in the peaks of pairs of isotropic atoms for n vectors of values, and how many of each have no width.
+    """Fill in the peaks of pairs for n vectors of values, and how many of each have no width.
 
-    Formula: `pair_numbers` and `finish_peaks`. Shapes: pairs as there; g (n,3,3), x (n,natoms,3), u, occ (n,natoms),
-    width (n,5), rcut (n,); peak (n,m,3), dropped (n,). Units: Å, Å².
+    Formula: `pair_numbers` and `finish_peaks`. Shapes: pairs as there; g (n,3,3), x (n,natoms,3), u, occ (n,natoms); b
+    (n,natoms,3,3) if `aniso`, else (n,1,3,3); trace (n,natoms) where displacements move peaks, else (n,0); width (n,5),
+    rcut (n,); peak (n,m,3), dropped (n,). Units: Å, Å².
     """
     numbers = np.empty((mult.size, 4))
     none, kind, by_atom = np.empty((mult.size, 0, 4)), np.empty(0, dtype=np.int64), np.empty((0, x.shape[1]))
-    b, trace, dtrace = np.zeros((1, 3, 3)), np.empty(0), np.empty((0, 0))
-    dg, dx, db = np.empty((0, 3, 3)), np.empty((0, x.shape[1], 3)), np.empty((0, 1, 3, 3))
+    shifted, dtrace = trace.shape[1] > 0, np.empty((0, trace.shape[1]))
+    dg, dx, db = np.empty((0, 3, 3)), np.empty((0, x.shape[1], 3)), np.empty((0, b.shape[1], 3, 3))
     dwidth, relative, dpeak = np.empty((0, 5)), np.empty(0), np.empty((mult.size, 0, 3))
     for k in range(dropped.size):
         pair_numbers(
-            atom_i, atom_j, shift, mult, g[k], x[k], u[k], b, occ[k], False, kind, dg, dx, by_atom, db, by_atom,
-            trace, dtrace, numbers, none,
+            atom_i, atom_j, shift, mult, g[k], x[k], u[k], b[k], occ[k], aniso, kind, dg, dx, by_atom, db,
+            by_atom, trace[k], dtrace, numbers, none,
         )  # fmt: skip
         dropped[k] = finish_peaks(
-            numbers, none, False, kind, width[k], rcut[k], dwidth, atoms, relative, peak[k], dpeak
+            numbers, none, shifted, kind, width[k], rcut[k], dwidth, atoms, relative, peak[k], dpeak
         )  # fmt: skip
 
 

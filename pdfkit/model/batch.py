@@ -66,7 +66,8 @@ class _Part:
         phase, start = evaluate._offsets[index]
         shapes = [reach.shaped(phase, one, start) for one in values] if evaluate._weighs(phase) else []
         far = [evaluate._far(one, weighs=True) for one in shapes] or [evaluate._far(_BULK, weighs=False)]
-        found = phase.many_peaks(values[:, start : start + phase.size], values[:, BROADENING], max(far))
+        own = values[:, start : start + phase.size]
+        found = phase.many_peaks(own, values[:, BROADENING], max(far), shifted=evaluate._shifted)
         if found is None:
             return None
         for k, (shape, end) in enumerate(zip(shapes, far, strict=False)):

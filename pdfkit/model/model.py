@@ -242,8 +242,8 @@ class Model:
 
         values : (n, k) in the order of `names`, or n mappings as `with_values` takes them, whose other quantities are
         the model's. It gives what `evaluator(r)` gives for each, to 1e-12 of the largest value, with ripples of the cut
-        followed as far as the vector asks that asks for most. Small crystals without tensors gain; other phases, and
-        vectors that change occupancies, are computed one by one. Raises what `with_values` raises.
+        followed as far as the vector asks that asks for most. Small crystals gain; other phases, molecules, and vectors
+        that change occupancies, are computed one by one. Raises what `with_values` raises.
 
         Example
         -------

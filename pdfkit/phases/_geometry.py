@@ -150,13 +150,6 @@ class Layout:
         a, b, c, d, e, _ = self.ends
         return out[:a], out[a:b], out[b:c], out[c:d].reshape(-1, 3), out[d:e], out[e:]
 
-    def of_many(self, free: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
-        """Return the same for values (n, nfree), each with a leading axis."""
-        out = free @ self.matrix.T + self.constant
-        parts = np.split(out, self.ends[:-1], axis=1)
-        cell, u, occ, x, u_atoms, occ_atoms = (np.ascontiguousarray(part) for part in parts)
-        return cell, u, occ, x.reshape(len(out), -1, 3), u_atoms, occ_atoms
-
     def outlook(self, free: Array) -> tuple[float, float]:
         """Return the least u (Å²) of a site and the volume (Å³) of the cell."""
         cell, u, *_ = self.at(free)
@@ -241,6 +234,42 @@ class Point:
         return trace, np.ascontiguousarray(3.0 * along.du_atoms + change)
 
 
+@dataclass(frozen=True)
+class Points:
+    """A crystal without rigid molecules at n vectors of free values, without derivatives; each as of `Point`.
+
+    Shapes: g (n,3,3), x (n,natoms,3), b (n,natoms,3,3) or (n,1,3,3), volume (n,); u, occ (n,nsites); u_max of all.
+    """
+
+    g: Array
+    x: Array
+    u: Array
+    b: Array
+    occ: Array
+    u_max: float
+    volume: Array
+
+    @classmethod
+    def at(cls, maps: Maps, atoms: Atoms, free: Array) -> Points:
+        """Evaluate the crystal at free (n, nfree)."""
+        cell, xyz, u, occ, _ = maps.split((maps.matrix @ free.T).T + maps.constant)
+        g, volume = metrics(np.ascontiguousarray(cell))
+        x = (atoms.rotation @ xyz[:, atoms.site][..., None])[..., 0] + atoms.translation
+        uiso, b, u_max = u[..., 0], np.zeros((len(free), 1, 3, 3)), 0.0
+        if maps.anisotropic:
+            iso = np.array(maps.isotropic)
+            uiso = np.where(iso, uiso, 0.0)
+            b = _in_lattice(u, iso) * _reciprocal(g)[:, None]
+            u_max = float(np.linalg.eigvals(b @ g[:, None]).real.max())
+            b = np.ascontiguousarray(atoms.rotation @ b[:, atoms.site] @ atoms.rotation.transpose(0, 2, 1))
+        u_max = max(u_max, float(uiso.max()), 0.0)
+        return cls(g, np.ascontiguousarray(x), uiso, b, occ, u_max, volume)
+
+    def traces(self, site: IntArray) -> Array:
+        """Return the traces of U of every atom (n, natoms), in Å²."""
+        return np.ascontiguousarray(3.0 * self.u[:, site] + np.einsum("knab,kba->kn", self.b, self.g))
+
+
 @lru_cache(maxsize=32)
 def _untensored(nq: int) -> tuple[Array, Array]:
     """Return the tensors (1,3,3) of atoms that all are isotropic, and their tangents (nq,1,3,3)."""
@@ -316,12 +345,22 @@ def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tupl
     inverse = np.linalg.inv(g)
     star = np.sqrt(np.diag(inverse))
     dstar = -0.5 * np.einsum("ka,qab,bk->qk", inverse, dg, inverse) / star
-    full, dfull = np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3))
-    for k, (i, j) in enumerate(VOIGT):
-        full[:, i, j] = full[:, j, i] = np.where(iso, 0.0, u[:, k])
-        dfull[:, :, i, j] = dfull[:, :, j, i] = np.where(iso, 0.0, du[:, :, k])
-    outer = np.outer(star, star)
+    full, dfull, outer = _in_lattice(u, iso), _in_lattice(du, iso), np.outer(star, star)
     douter = dstar[:, :, None] * star + star[:, None] * dstar[:, None, :]
     b = full * outer
     u_max = float(np.linalg.eigvals(b @ g).real.max())
     return b, dfull * outer + full * douter[:, None], u_max
+
+
+def _in_lattice(u: Array, iso: Array) -> Array:
+    """Return the tensors (…,nsites,3,3) of U (…,nsites,6), 0 for isotropic sites."""
+    out = np.zeros((*u.shape[:-1], 3, 3))
+    for k, (i, j) in enumerate(VOIGT):
+        out[..., i, j] = out[..., j, i] = np.where(iso, 0.0, u[..., k])
+    return out
+
+
+def _reciprocal(g: Array) -> Array:
+    """Return the products of lengths of the reciprocal cell (n,3,3)."""
+    star = np.sqrt(np.diagonal(np.linalg.inv(g), axis1=1, axis2=2))
+    return np.asarray(star[:, :, None] * star[:, None, :])

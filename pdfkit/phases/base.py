@@ -379,10 +379,10 @@ class Phase(ABC):
         qmin (Å⁻¹) : where the model will be cut; a phase may leave out a baseline that the cut takes away.
         """
 
-    def many_peaks(self, values: Array, broadening: Array, rmax: float) -> ManyPeaks | None:
+    def many_peaks(self, values: Array, broadening: Array, rmax: float, *, shifted: bool) -> ManyPeaks | None:
         """Return the peaks up to at least rmax (Å) at values (n, nquantities); None where a loop is as quick.
 
-        broadening (n, 2) : qbroad and resolution of the instrument.
+        broadening (n, 2) : qbroad and resolution of the instrument; shifted : see `Broadening`.
         """
         return None
 

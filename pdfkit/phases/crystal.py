@@ -406,9 +406,9 @@ class Crystal(Phase):
             first_dropped=_describe_dropped(self, table) if table.dropped else "",
         )
 
-    def many_peaks(self, values: Array, broadening: Array, rmax: float) -> ManyPeaks | None:
+    def many_peaks(self, values: Array, broadening: Array, rmax: float, *, shifted: bool) -> ManyPeaks | None:
         """Return the peaks of all pairs up to at least rmax (Å) at values (n, nquantities): see `_batches`."""
-        return many_peaks(self, values, broadening, rmax)
+        return many_peaks(self, values, broadening, rmax, shifted=shifted)
 
     @property
     def placed(self) -> Self:

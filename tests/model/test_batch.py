@@ -8,12 +8,13 @@ import pytest
 import pdfkit as pk
 from pdfkit.build import sphere
 from pdfkit.errors import PdfkitError
+from pdfkit.model import Convention
 from pdfkit.model.evaluate import Evaluator
 from pdfkit.model.model import Model
 
 R = np.arange(1.0, 12.0, 0.03)
 X = pk.Instrument(probe="X", qmax=22.0, qdamp=0.04, qbroad=0.01)
-MOVED = ("a", "c", "Uiso", "U11", "z", "scale", "delta2", "qdamp", "qbroad", "spdiameter", "expansion")
+MOVED = ("a", "c", "Uiso", "U11", "U33", "z", "scale", "delta2", "qdamp", "qbroad", "spdiameter", "expansion")
 
 
 def crystal(name: str, **options: object) -> pk.Crystal:
@@ -26,10 +27,11 @@ TOGETHER = {
     "bulk": Model(ZB, X),
     "dot": Model(DOT, X),
     "mixture": Model([ZB, WZ], pk.Instrument(probe="X", qmin=0.8, qmax=18.0, window="lorch")),
+    "tensors": Model(crystal("wurtzite", anisotropic=True), X),
+    "tensors, not shifted": Model(crystal("wurtzite", anisotropic=["Cd"]), X, Convention(anisotropy="none")),
     "neutrons": Model([WZ, pk.Crystal.from_file("Ni", name="ni")], pk.Instrument(probe="N", qmax=25.0)),
 }
 ONE_BY_ONE = {
-    "tensors": Model(crystal("wurtzite", anisotropic=True), X),
     "another composition": Model([ZB, pk.Crystal.from_file("Ni", name="ni")], X),
     "cluster": Model(pk.Cluster(sphere("CdS_zincblende", 8.0), "dot", Uiso=0.01), X),
     "uncut": Model(ZB, pk.Instrument(probe="X", qmax=np.inf)),
