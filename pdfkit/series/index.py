@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,19 +27,52 @@ from pdfkit.io import _header
 from pdfkit.io._text import NUMBER, read_header
 from pdfkit.series.scans import Axis
 from pdfkit.series.tables import of_table
-from pdfkit.series.units import KELVIN, TAIL, UNIT, UNITS
+from pdfkit.series.units import KELVIN, TAIL, UNIT, is_kelvin, one_degree, unit_of
 
 TABLES = (".csv", ".tsv", ".txt", ".dat")
 _WORD = re.compile(r"\{(\w+)\}")
 _UP = 3
 """Folders above a file, and the file, whose names may hold the index."""
-_NEGATIVE = r"(?<![A-Za-z0-9])[+-]"
-"""A sign; the hyphen of Ni-300K is none."""
+_MINUS = "−", "minus"
+_NEGATIVE = rf"(?<![A-Za-z0-9])(?:[+-]|{'|'.join(_MINUS)}|m(?=[0-9.p]+°?(?:deg)?C))"
+"""A sign; the hyphen of Ni-300K is none, and m20C is −20 °C."""
+_IN_NAME = r"(?:(?<==)\.[0-9]+|[0-9]+(?:[.,p][0-9]+)?(?:[eE][+-]?[0-9]+)?)"
+"""A number without its sign: 0.5, 250p5, 250,5; the dot of x.300.gr begins none."""
+_PLAIN = ("sample", "")
+"""What may stand before a key without being said."""
+_REST = re.compile(r"\s*(?:[-–,;/&]|to\b|\.\.+)?\s*[0-9]|\s*[A-Za-z°]+")
+"""What follows a number of a header and may make it another: a second number, a unit that none is known of."""
 
 
 def natural(path: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts file names as people do: scan2 before scan10."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"([0-9]+)", path) if part]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What an index is called, its values, the units that files state, and what is to be said of how it was found."""
+
+    name: str
+    values: Array
+    units: Sequence[str] = ()
+    said: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, name: str, numbers: Sequence[_Number]) -> _Found:
+        """Return what files give, and the first doubt in it."""
+        doubts = [one.doubt for one in numbers if one.doubt]
+        more = f" ({len(doubts)} of {len(numbers)} files)" if len(numbers) > 1 else ""
+        said = [f"{name} is {doubts[0]}{more}: check that this is meant"] if doubts else []
+        return cls(name, np.array([one.value for one in numbers]), [one.unit for one in numbers], said)
+
+
+class _Number(NamedTuple):
+    """A number, its unit, and in what it was found where that leaves a doubt."""
+
+    value: float
+    unit: str = ""
+    doubt: str = ""
 
 
 def index_of(paths: Sequence[str], index: Any, name: str | None = None, unit: str | None = None) -> Axis:
@@ -47,39 +81,39 @@ def index_of(paths: Sequence[str], index: Any, name: str | None = None, unit: st
     Raises PdfkitError where no file has one, or they have it in different units, for a pattern without a group, a table
     without the files.
     """
-    word, values, found = _found(paths, "number" if index is None else index)
-    word = name or word
+    found = _found(paths, "number" if index is None else index)
+    values = np.where(np.isfinite(found.values), found.values, math.nan)
     if not np.isfinite(values).any():
         raise PdfkitError(f"no file has the index {index!r}: {_remedy(paths, index)}", key="index")
-    return Axis(word, values, _unit(word, values, found) if unit is None else unit)
+    return Axis(name or found.name, values, _unit(found) if unit is None else unit, tuple(found.said))
 
 
-def _unit(word: str, values: Array, found: Iterable[str]) -> str:
+def _unit(found: _Found) -> str:
     """Return the unit of an index; PdfkitError where files state different ones."""
-    stated = sorted({UNITS[one] for one in found if one})
+    stated = sorted({unit_of(one) for one in found.units if one})
     if len(stated) > 1:
-        raise PdfkitError(f"the files give {word} in {', '.join(stated)}: give the numbers, index=[…]", key="index")
+        words = f"the files give {found.name} in {', '.join(stated)}: give the numbers, index=[…]"
+        raise PdfkitError(words, key="index")
     if stated:
         return stated[0]
-    return "K" if word in KELVIN and not (values < 0).any() else ""
+    return "K" if is_kelvin(found.name) and not (found.values < 0).any() else ""
 
 
-def _found(paths: Sequence[str], index: Any) -> tuple[str, Array, Iterable[str]]:
-    """Return what the index is, its values, and the units that are stated."""
+def _found(paths: Sequence[str], index: Any) -> _Found:
+    """Return what the index is."""
     if not isinstance(index, str):
         values = _checks.array("index", index, finite=False)
         if values.size != len(paths):
             raise PdfkitError(f"index has {values.size} values for {len(paths)} scans: give one for each", key="index")
-        return "index", values, ()
+        return _Found("index", values)
     if index == "number":
-        return "number", np.arange(len(paths), dtype=np.float64), ()
+        return _Found("number", np.arange(len(paths), dtype=np.float64))
     file, _, column = index.rpartition(":") if is_table(index.rpartition(":")[0]) else (index, "", "")
     if is_table(file):
-        return of_table(paths, file, column)
+        return _Found(*of_table(paths, file, column))
     if "{" in index or "(" in index:
         return _of_names(paths, index)
-    pairs = [_of_header(path, index) for path in paths]
-    return index, np.array([value for value, _ in pairs]), [unit for _, unit in pairs]
+    return _Found.of(index, [_of_header(path, index) for path in paths])
 
 
 def is_table(word: str) -> bool:
@@ -104,46 +138,57 @@ def _remedy(paths: Sequence[str], index: Any) -> str:
 # --- Headers ---------------------------------------------------------------------------------------------------------
 
 
-def _of_header(path: str, key: str) -> tuple[float, str]:
-    """Return the number that a header gives for a key, and its unit; NaN where it gives none or cannot be read."""
+def _of_header(path: str, key: str) -> _Number:
+    """Return the number that a header gives for a key; NaN where it gives none or cannot be read."""
     try:
-        texts = [text for _, text in _header.Facts.of_lines(path, read_header(path)).lines]
+        texts = [one_degree(text) for _, text in _header.Facts.of_lines(path, read_header(path)).lines]
     except PdfkitError:
-        return math.nan, ""
+        return _Number(math.nan)
     if key != "T" and key.casefold() not in KELVIN:
         return _said(texts, re.escape(key), re.IGNORECASE)
-    value, unit = _said(texts, "temperature|temp", re.IGNORECASE)
-    if math.isnan(value):
-        value, unit = _said(texts, "T", re.NOFLAG)
-    unit = unit or "K"
-    return (math.nan if unit == "K" and value < 0 else value), unit
+    long, short = _said(texts, "temperature|temp", re.IGNORECASE), _said(texts, "T", re.NOFLAG)
+    found = short if math.isnan(long.value) else long
+    if math.isfinite(short.value) and short.value != found.value:
+        found = found._replace(doubt=f"{found.value:g}, and T = {short.value:g} in the same header")
+    if found.value < 0 and found.unit in ("", "K"):
+        return _Number(math.nan)
+    return found if found.unit else found._replace(unit="K")
 
 
-def _said(texts: Sequence[str], keys: str, flags: re.RegexFlag) -> tuple[float, str]:
-    """Return the number and unit of the first line that begins with a key, else of any."""
+def _said(texts: Sequence[str], keys: str, flags: re.RegexFlag) -> _Number:
+    """Return the number of the first line that begins with a key, else of any."""
     unit = rf"[(\[]?\s*({UNIT})\s*[)\]]?(?![\w°])"
-    said = rf"(?:{keys})\s*(?:{unit})?\s*[=:]\s*({NUMBER})(?![\d.]|,[0-9])(?:\s*{unit}|(?!\w))"
-    first, anywhere = re.compile(said, flags), re.compile(rf"(?<![\w.]){said}", flags)
-    found = next((m for m in map(first.match, texts) if m), None)
-    found = found or next((m for m in map(anywhere.search, texts) if m), None)
-    if found is None:
-        return math.nan, ""
+    said = (
+        rf"(?:{keys})[\"']?[\s_/]*(?:{unit})?\s*[=:]\s*[\"'\[]?({NUMBER})(?![\d.]|,[0-9])(?:[\"'\]]?\s*{unit}|(?!\w))"
+    )
+    first, anywhere = re.compile(said, flags), re.compile(rf"(?<![^\W_])(?<!\.){said}", flags)
+    lines = [m for m in map(first.match, texts) if m] or [m for m in map(anywhere.search, texts) if m]
+    if not lines:
+        return _Number(math.nan)
+    numbers = list(dict.fromkeys(float(one[2].lower().replace("d", "e")) for one in lines))
+    found = lines[0]
     word = found[1] or found[3] or ""
-    return float(found[2].lower().replace("d", "e")), word if word in UNITS else ""
+    before = found.string[: found.start()].strip(" \t#%!;_-*{}'\"")
+    rest = "" if word else found.string[found.end() :]
+    doubt = ""
+    if len(numbers) > 1:
+        doubt = f"the first of {', '.join(f'{one:g}' for one in numbers[:3])} in one header"
+    elif before.casefold() not in _PLAIN or _REST.match(rest):
+        doubt = f"the {numbers[0]:g} of {found.string.strip()[:60]!r}"
+    return _Number(numbers[0], unit_of(word), doubt)
 
 
 # --- Names -----------------------------------------------------------------------------------------------------------
 
 
-def _of_names(paths: Sequence[str], pattern: str) -> tuple[str, Array, list[str]]:
+def _of_names(paths: Sequence[str], pattern: str) -> _Found:
     try:
         expression = re.compile(_expression(pattern))
     except re.error as error:
         raise PdfkitError(f"index {pattern!r} is no regular expression ({error}): correct it", key="index") from None
     if not expression.groups:
         raise PdfkitError(f'index {pattern!r} has no group: put what is the number into (…), or write "{{T}}K"')
-    pairs = _in_names(paths, expression)
-    return next(iter(expression.groupindex), "index"), np.array([v for v, _ in pairs]), [unit for _, unit in pairs]
+    return _Found.of(next(iter(expression.groupindex), "index"), _in_names(paths, expression))
 
 
 def _expression(pattern: str) -> str:
@@ -154,27 +199,48 @@ def _expression(pattern: str) -> str:
     if len(words) > 1:
         raise PdfkitError(f"index {pattern!r} has {len(words)} words in braces: an index is one number", key="index")
     before, after = _WORD.sub("\0", pattern).split("\0")
-    sign = "[+-]" if before else _NEGATIVE
-    number = rf"(?<![0-9.])(?P<{words[0]}>(?:{sign})?{NUMBER.removeprefix('[+-]?')})"
+    sign = rf"[+-]|{'|'.join(_MINUS)}" if before else _NEGATIVE
+    number = rf"(?<![0-9])(?<![0-9][.,p])(?P<{words[0]}>(?:{sign})?{_IN_NAME})"
     return re.escape(before) + number + re.escape(after)
 
 
-def _in_names(paths: Sequence[str], expression: re.Pattern[str]) -> list[tuple[float, str]]:
-    """Return numbers and units in the names of files, or of the folders that they are in where no file has one."""
+def _in_names(paths: Sequence[str], expression: re.Pattern[str]) -> list[_Number]:
+    """Return numbers in the names of files, or of the folders that they are in where no file has one."""
     places: list[Path] = [Path(path) for path in paths]
     for _ in range(_UP):
-        pairs = [_in_name(place.name, expression) for place in places]
-        if any(math.isfinite(value) for value, _ in pairs):
+        numbers = [_in_name(place.name, expression) for place in places]
+        if any(math.isfinite(one.value) for one in numbers):
             break
         places = [place.parent for place in places]
-    return pairs
+    return numbers
 
 
-def _in_name(name: str, expression: re.Pattern[str]) -> tuple[float, str]:
-    found = expression.search(name)
-    try:
-        value = float(found[1]) if found else math.nan
-    except (ValueError, TypeError):
-        return math.nan, ""
-    unit = TAIL.match(name, found.end(1)) if found else None
-    return value, unit[1] if unit else ""
+def _in_name(name: str, expression: re.Pattern[str]) -> _Number:
+    """Return the number of a name. The 5 of 5Kapton is no temperature, that of 5Kelvin is."""
+    found = [one for one in expression.finditer(one_degree(name)) if not _goes_on(one)]
+    if not found:
+        return _Number(math.nan)
+    first, values = found[0], list(dict.fromkeys(_number(one[1]) for one in found))
+    unit = TAIL.match(first.string, first.end(1))
+    doubt = ""
+    if len(values) > 1:
+        doubt = f"the first of {', '.join(f'{one:g}' for one in values[:3])} in {name!r}"
+    elif str(first[1] or "").strip("+-")[:1] not in "0123456789." or re.search("[,p]", first[1]):
+        doubt = f"{values[0]:g} in {name!r}"
+    return _Number(values[0], unit[1] if unit else "", doubt)
+
+
+def _goes_on(found: re.Match[str]) -> bool:
+    """Return whether the word that a match ends in goes on, and is no unit."""
+    rest, end = found.string[found.end() :], found.string[found.end(1) : found.end()]
+    tail = re.match(r"[A-Za-z]*", found.string[found.end(1) :])
+    return end[-1:].isalpha() and rest[:1].islower() and not (tail and unit_of(tail[0]))
+
+
+def _number(text: str | None) -> float:
+    """Return the number that a part of a name is, NaN for none."""
+    words = re.fullmatch(rf"(?P<sign>[+-]|{'|'.join(_MINUS)}|m)?(?P<size>{_IN_NAME})", text or "")
+    if words is None:
+        return math.nan
+    size = float(re.sub("[,p]", ".", words["size"]))
+    return size if words["sign"] in (None, "+") else -size

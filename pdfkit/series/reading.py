@@ -89,9 +89,10 @@ def read_series(
         paths = _paths(scans, PATTERNS if reduce else ENDINGS)
         series = _indexed(sources(reduce, reading)(paths), paths, index)
     series = _called(series, name, unit)
+    said = tuple(remark(text) for text in series.remarks)
     if shape is not None:
-        return replace(series, axes=grid_axes(_whole(shape, len(series)), ()))
-    return replace(series.sorted() if sort else series, remarks=_remarks(series))
+        return replace(series, axes=grid_axes(_whole(shape, len(series)), ()), remarks=said)
+    return replace(series.sorted() if sort else series, remarks=(*said, *_remarks(series)))
 
 
 def sources(reduce: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> Callable[[Sequence[str]], Source]:
@@ -109,18 +110,19 @@ def _holds_pdfs(scans: Any) -> bool:
 
 
 def _indexed(source: Source, paths: Sequence[str], index: Any) -> Series:
-    series = Series.numbered(source)
-    return replace(series, axes=(index_of(paths, index),))
+    axis = index_of(paths, index)
+    return replace(Series.numbered(source), axes=(axis,), remarks=axis.remarks)
 
 
 def _of_stack(file: str, index: Any, reduce: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> Series:
     stack, axes = open_stack(file, {"unit": reduce.get("unit")} if reduce else reading, of="Q" if reduce else "r")
     source: Source = stack if reduce is None else reduced(stack, reducing(reduce, reading))
-    series = Series.numbered(source)
+    series = replace(Series.numbered(source), remarks=stack.remarks)
     if isinstance(index, str) and index != "number" and not names_table(index):
         axes = (axis_called(stack, index),)
     elif index is not None:
         axes = (index_of([""] * len(series), index),)
+        series = replace(series, remarks=(*series.remarks, *axes[0].remarks))
     return replace(series, axes=axes or series.axes)
 
 

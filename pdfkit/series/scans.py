@@ -140,11 +140,12 @@ def named_stamp(path: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """What a series runs over: name, values (n,), unit."""
+    """What a series runs over: name, values (n,), unit; remarks: what is to be said of where they were found."""
 
     name: str
     values: Array
     unit: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

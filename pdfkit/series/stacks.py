@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,13 +22,15 @@ from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError, ReadError, missing
 from pdfkit.io.hdf5 import MAX_DEPTH, SIGNATURE
 from pdfkit.series.scans import Axis, Scan, file_stamp, grid_axes
-from pdfkit.series.units import LENGTHS, per
+from pdfkit.series.units import LENGTHS, number_of, per, unit_of
 
 CACHE = 32_000_000
 """Bytes of chunks that are kept unpacked: neighbouring scans lie in one chunk."""
 OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "wavelength")
 _SIGNALS = {"r": ("g", "gr", "g(r)", "pdf", "observed"), "Q": ("i", "iq", "i(q)", "intensity", "intensities")}
 _NAMES = {"r": ("r", "distance", "radius"), "Q": ("q",)}
+SHORT = 5.0
+"""Å; r without a unit that ends before may be in nm."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Stack:
     """Curves of one dataset of an HDF5 file.
 
     signal, x, errors : paths of the datasets in the file (errors "" where there are none). shape : of the scans.
-    about : instrument of all, by field.
-    G(r) over r in other units is a density over their square.
+    about : instrument of all, by field. remarks : what was assumed of all.
+    r may be one for all scans, or one for each; rows may be of variable length.
     """
 
     path: str
@@ -49,7 +52,10 @@ class Stack:
     """Which dimension of the signal x runs along."""
     factor: float = 1.0
     """What x is multiplied with for Å, or Å⁻¹."""
+    size: float = 1.0
+    """What y is multiplied with: G(r) over r in other units is a density over their square."""
     stamped: str = field(default="")
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return math.prod(self.shape)
@@ -59,23 +65,49 @@ class Stack:
         return StackScan(self, number)
 
     def curve(self, number: int) -> tuple[Array, Array, Array | None]:
-        """Return x, y and errors of one scan; the points that are NaN, as beyond the end of shorter scans, left out."""
-        at: list[int | slice] = [int(k) for k in np.unravel_index(number, self.shape)]
-        at.insert(self.along % (len(at) + 1), slice(None))
+        """Return x, y and errors of one scan; the points that are NaN, as beyond the end of shorter scans, left out.
+
+        ReadError where it cannot be read, or is NaN or 0 throughout. Errors count where all are above 0.
+        """
         try:
             file = _opened(self.path, self.stamped)
-            x, y = np.asarray(file[self.x][()], dtype=float), np.asarray(file[self.signal][tuple(at)], dtype=float)
-            dy = np.asarray(file[self.errors][tuple(at)], dtype=float) if self.errors else None
+            y, x = self._row(file[self.signal], number), self._row(file[self.x], number)
+            dy = self._row(file[self.errors], number) if self.errors else None
         except (OSError, KeyError, RuntimeError) as error:
             raise ReadError(self.path, f"scan {number} of {self.signal} cannot be read ({_words(error)})") from None
+        if x.size != y.size:
+            raise ReadError(self.path, f"scan {number} of {self.signal} has {y.size} points and {self.x} {x.size}")
         there = np.isfinite(x) & np.isfinite(y)
         if not there.any():
             raise ReadError(self.path, f"scan {number} of {self.signal} holds no numbers: was it measured?")
         if np.isinf(y).any():
             raise ReadError(self.path, f"scan {number} of {self.signal} has infinite values: repair them, or write NaN")
+        if not y[there].any():
+            raise ReadError(self.path, f"scan {number} of {self.signal} is 0 everywhere: was it measured?")
         known = dy is not None and bool((dy[there] > 0).all())
         order = slice(None, None, -1 if x[there][0] > x[there][-1] else 1)
-        return x[there][order] * self.factor, y[there][order], dy[there][order] if dy is not None and known else None
+        errors = dy[there][order] * self.size if dy is not None and known else None
+        return x[there][order] * self.factor, y[there][order] * self.size, errors
+
+    def _row(self, one: Any, number: int) -> Array:
+        """Return what a dataset has of one scan: a row of it, or all of what has one for all scans."""
+        at: list[int | slice] = [int(k) for k in np.unravel_index(number, self.shape)]
+        if one.ndim == 1 and not _is_ragged(one):
+            return _numbers(one, ())
+        if not _is_ragged(one):
+            at.insert(self.along % (len(at) + 1), slice(None))
+        return _numbers(one, tuple(at))
+
+
+def _numbers(one: Any, at: tuple[int | slice, ...]) -> Array:
+    """Return numbers of a dataset, scaled as its attributes say, and NaN where these say that there are none."""
+    raw, about = np.asarray(one[at]), _facts(one)
+    out = raw.astype(float)
+    for name in ("_FillValue", "missing_value"):
+        if isinstance(about.get(name), int | float):
+            out[raw == about[name]] = math.nan
+    scale, offset = (about.get(name, usual) for name, usual in (("scale_factor", 1.0), ("add_offset", 0.0)))
+    return np.asarray(out * float(scale) + float(offset))
 
 
 @dataclass(frozen=True)
@@ -94,16 +126,17 @@ class StackScan:
     def stamp(self) -> str:
         """Return which file this is, its size and time, the place in it, and what is said of the instrument."""
         stack = self.stack
-        place = (stack.signal, stack.x, stack.errors, stack.about, self.number)
+        place = (stack.signal, stack.x, stack.errors, stack.about, self.number, stack.factor, stack.size)
         return f"{os.path.abspath(stack.path)} {stack.stamped} {place!r}"  # noqa: PTH100 - it asks nothing of the disk
 
     def read(self) -> PDF:
         """Return the data."""
         r, G, dG = self.stack.curve(self.number)
-        square = self.stack.factor**2
-        G, dG = G / square, None if dG is None else dG / square
         given = tuple(name for name, _ in self.stack.about)
-        return PDF(r, G, dG, instrument=Instrument(**dict(self.stack.about), given=given), name=self.label)
+        lost = dG is None and self.stack.errors
+        said = (f"{self.stack.errors} is not above 0 everywhere, and is left out",) if lost else ()
+        about = Instrument(**dict(self.stack.about), given=given)
+        return PDF(r, G, dG, instrument=about, name=self.label, remarks=(*self.stack.remarks, *said))
 
 
 def is_stack(path: str) -> bool:
@@ -127,18 +160,69 @@ def open_stack(name: str, options: Mapping[str, Any], *, of: str = "r") -> tuple
     unit = options.pop("r_unit" if of == "r" else "unit", None)
     signal = _signal(path, file, where, of)
     x, axes, along = _axes(path, file, signal, of)
-    count = file[x].shape[0]
-    if signal.shape[along] != count:  # without names, a transposed one is known by its shape
-        fitting = [k for k, n in enumerate(signal.shape) if n == count]
+    ragged, points = _is_ragged(signal), file[x]
+    if not ragged and points.ndim == 1 and signal.shape[along] != points.shape[0]:
+        # without names, a transposed one is known by its shape
+        fitting = [k for k, n in enumerate(signal.shape) if n == points.shape[0]]
         if len(fitting) != 1 or axes:
-            raise ReadError(path, f"{signal.name} has {signal.shape[along]} columns and {x} {count} values")
+            raise ReadError(path, f"{signal.name} has {signal.shape[along]} columns and {x} {points.shape[0]} values")
         along = fitting[0]
     attrs = {**_facts(signal.parent), **_facts(signal)}
-    known = {key: attrs[key] for key in OF_INSTRUMENT if key in attrs} | dict(options)
-    shape = tuple(int(n) for k, n in enumerate(signal.shape) if k != along % len(signal.shape))
-    factor = _factor(path, file[x], of, unit)
-    stack = Stack(path, signal.name, x, _errors(signal), shape, tuple(known.items()), along, factor, file_stamp(path))
+    known = {key: attrs[key] for key in OF_INSTRUMENT if key in attrs}
+    known |= {key: value for key, value in options.items() if value is not None}
+    shape = tuple(int(n) for k, n in enumerate(signal.shape) if ragged or k != along % len(signal.shape))
+    factor = _factor(path, points, of, unit)
+    size, said = _size(signal, factor) if of == "r" else (1.0, [])
+    said += [*_masks(signal, shape), *_guesses(signal, points, of, unit, bool(axes))]
+    if len(shape) > 1 and not axes:
+        axes, words = _named_axes(signal.parent, shape)
+        said += words
+    stack = Stack(
+        path, signal.name, x, _errors(signal, points), shape, tuple(known.items()), along, factor, size,
+        file_stamp(path), tuple(said),
+    )  # fmt: skip
     return stack, grid_axes(shape, axes) if len(shape) > 1 else axes
+
+
+def _size(signal: Any, factor: float) -> tuple[float, list[str]]:
+    """Return what G(r) is multiplied with for Å⁻², by its own unit, else as r; and what is to be said of it."""
+    said = str(_facts(signal).get("units", ""))
+    word = "".join(filter(str.isalpha, said.lower().replace("\\aa", "å")))
+    if word and word in LENGTHS:
+        return 1.0, []
+    if word in ("nm", "nanometer", "nanometre"):
+        return 0.01, []
+    unit = "Å⁻²" if factor == 1.0 else "nm⁻²"
+    return 1.0 / factor**2, [f"{signal.name} is in {said.strip()}: taken as {unit}"] if word else []
+
+
+def _masks(signal: Any, shape: tuple[int, ...]) -> list[str]:
+    """Say which masks there are, that nobody knows the sense of."""
+    names = [name for name in signal.parent if "mask" in name.lower() and name != signal.name.rpartition("/")[2]]
+    found = [n for n in names if getattr(_member(signal.parent, n), "shape", None) in (shape, signal.shape)]
+    remedy = "write NaN where nothing was measured, or take some of the scans with series.where"
+    return [f"{signal.parent.name.rstrip('/')}/{name} is not looked at: {remedy}" for name in found]
+
+
+def _guesses(signal: Any, x: Any, of: str, unit: str | None, named: bool) -> list[str]:
+    """Say what a stack does not tell, and what it is taken for."""
+    out = []
+    if not named and x.ndim == 1 and not _is_ragged(signal) and signal.shape.count(x.shape[0]) > 1:
+        out.append(f"{signal.name} has {x.shape[0]} points along several dimensions: {of} is taken along the last")
+    if of == "r" and unit is None and not _facts(x).get("units") and x.ndim == 1 and not _is_ragged(x):
+        last = float(np.nanmax(_numbers(x, ()))) if x.shape[0] else math.nan
+        if last < SHORT:
+            out.append(f'{x.name} has no unit and ends at {last:g}: taken as Å; r_unit="nm" if that is what it is')
+    return out
+
+
+def _named_axes(group: Any, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], list[str]]:
+    """Return x and y of a map by datasets of their lengths, in any order; () where that is not told, which is said."""
+    found = [name for name in ("x", "y") if _is_numbers(_member(group, name))]
+    sizes = [_member(group, name).shape[0] for name in found]
+    if len(found) == 2 and shape[0] != shape[1] and sorted(sizes) == sorted(shape):
+        return tuple(_axis(group, found[sizes.index(n)]) for n in shape), []
+    return (), [f"nothing says which axes a map of {shape[0]} × {shape[1]} has: the first is called x, the second y"]
 
 
 def _factor(path: str, x: Any, of: str, given: str | None) -> float:
@@ -198,7 +282,9 @@ def _signal(path: str, file: Any, where: str, of: str) -> Any:
 
 def _only(path: str, stacks: list[Any], of: str) -> Any:
     """Return the one stack that is over r (Q), or is called as such; ReadError where several may be meant."""
-    over = [one for one in stacks if _beside(one.parent, of) is not None] or stacks[:1]
+    stacks = [one for one in stacks if one.name.rpartition("/")[2].lower() not in _NAMES[of]]
+    first = [one for one in stacks if str(_facts(one).get("signal", "")) == "1"]
+    over = [one for one in first or stacks if _beside(one, of) is not None] or stacks[:1]
     called = [one for one in over if one.name.rpartition("/")[2].lower() in _SIGNALS[of]]
     if len(over) > 1 and len(called) != 1:
         names = ", ".join(one.name for one in over[:5])
@@ -218,7 +304,8 @@ def _member(group: Any, path: Any, links: int = 0) -> Any:
 
     found = group
     for name in path.strip("/").split("/") if isinstance(path, str) else [""]:
-        link = found.get(name, getlink=True) if isinstance(found, h5py.Group) and name else None
+        known = isinstance(found, h5py.Group) and name not in ("", ".", "..")
+        link = found.get(name, getlink=True) if known else None
         if isinstance(link, h5py.SoftLink) and links < MAX_DEPTH:
             found = _member(found.file if link.path.startswith("/") else found, link.path, links + 1)
         elif isinstance(link, h5py.HardLink):
@@ -242,23 +329,42 @@ def _datasets(group: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def _is_curves(one: Any) -> bool:
-    plain = one.shape is not None and one.dtype.kind in "fiu" and not one.is_virtual and not one.external
-    return plain and len(one.shape) in (2, 3) and max(one.shape) > 2
+    if one.shape is None or one.is_virtual or one.external:
+        return False
+    if _is_ragged(one):
+        return len(one.shape) in (1, 2)
+    return one.dtype.kind in "fiu" and len(one.shape) in (2, 3) and max(one.shape) > 2
+
+
+def _is_ragged(one: Any) -> bool:
+    """Return whether a dataset has rows of variable length."""
+    import h5py
+
+    inner = h5py.check_vlen_dtype(one.dtype)
+    return inner is not None and np.dtype(inner).kind in "fiu"
+
+
+def _is_for(x: Any, signal: Any) -> bool:
+    """Return whether a dataset is an axis of a signal: one for all of its scans, or one for each."""
+    import h5py
+
+    if _is_numbers(x):
+        return not _is_ragged(signal)
+    return isinstance(x, h5py.Dataset) and x.shape == signal.shape and _is_curves(x)
 
 
 def _is_numbers(one: Any) -> bool:
     """Return whether this is a dataset of numbers along one axis, in this file."""
     import h5py
 
-    if not isinstance(one, h5py.Dataset) or one.shape is None or len(one.shape) != 1:
+    if not isinstance(one, h5py.Dataset) or one.shape is None or max(one.shape, default=1) != math.prod(one.shape):
         return False
     return one.dtype.kind in "fiu" and not one.is_virtual and not one.external
 
 
 def _axes(path: str, file: Any, signal: Any, of: str) -> tuple[str, tuple[Axis, ...], int]:
     """Return the path of r (or Q), the axes of the scans that the file has, and which dimension r runs along."""
-    group, about = signal.parent, _facts(signal.parent)
-    names = [str(name) for name in np.ravel(about.get("axes", []))]
+    group, names = signal.parent, _axis_names(signal)
     along = next((k for k, name in enumerate(names) if name.lower() in _NAMES[of]), len(names) - 1)
     if names and len(names) == len(signal.shape) and _is_numbers(_member(group, names[along])):
         others = [name for k, name in enumerate(names) if k != along]
@@ -268,28 +374,53 @@ def _axes(path: str, file: Any, signal: Any, of: str) -> tuple[str, tuple[Axis, 
             remedy = "give reduce={…} for intensities" if of == "r" else "leave reduce= out for G(r)"
             raise ReadError(path, f"{signal.name} is a function of {names[along]}, not of {of}: {remedy}")
         return _member(group, names[along]).name, tuple(axes) if len(axes) == len(others) else (), along
-    x = _beside(group, of)
+    x = _beside(signal, of)
     if x is None:
         raise ReadError(path, f"{signal.name} has no dataset {of} beside it: NXdata names it in its attribute axes")
     return x, (), len(signal.shape) - 1
 
 
-def _beside(group: Any, of: str) -> str | None:
-    """Return the path of r (or Q) in a group, None where there is none."""
-    return next((group[n].name for n in group if n.lower() in _NAMES[of] and _is_numbers(_member(group, n))), None)
+def _axis_names(signal: Any) -> list[str]:
+    """Return the names of the axes of a signal: of NXdata, of itself ("y:x:r"), or by numbers that axes have."""
+    group = signal.parent
+    said = _facts(group).get("axes", _facts(signal).get("axes"))
+    if said is not None:
+        return [name for one in np.ravel(said) for name in re.split("[:,]", str(one).strip("[] "))]
+    of = {name: _facts(member).get("axis") for name in group if _is_numbers(member := _member(group, name))}
+    numbered = {number: name for name, number in of.items() if isinstance(number, int)}
+    return [numbered[k] for k in sorted(numbered)] if len(numbered) == len(signal.shape) else []
+
+
+def _beside(signal: Any, of: str) -> str | None:
+    """Return the path of the r (or Q) of a signal in its group, None where there is none."""
+    group = signal.parent
+    found = (_member(group, n) for n in group if n.lower() in _NAMES[of])
+    return next((str(one.name) for one in found if _is_for(one, signal)), None)
 
 
 def _axis(group: Any, name: str) -> Axis:
     found = _member(group, name)
-    return Axis(name, np.asarray(found[()], dtype=float).ravel(), str(_facts(found).get("units", "")))
+    unit = str(_facts(found).get("units", ""))
+    if found.dtype.kind in "SO":
+        pairs = [number_of(str(_plain(one))) for one in np.ravel(found[()]).tolist()]
+        units = {word for _, word in pairs if word}
+        if len(units) > 1:
+            raise PdfkitError(
+                f"{found.name} is in {', '.join(sorted(units))}: give the numbers, index=[…]", key="index"
+            )
+        return Axis(name, np.array([value for value, _ in pairs]), unit_of(unit) or unit or next(iter(units), ""))
+    values = _numbers(found, ()).ravel()
+    return Axis(name, np.where(np.isfinite(values), values, math.nan), unit_of(unit) or unit)
 
 
-def _errors(signal: Any) -> str:
-    """Return the path of the errors of a signal, "" where there are none."""
+def _errors(signal: Any, x: Any) -> str:
+    """Return the path of the errors of a signal, of each scan or the same for all; "" where there are none."""
     group, name = signal.parent, signal.name.rpartition("/")[2]
     for word in (f"{name}_errors", "errors", f"d{name}"):
         found = _member(group, word)
         if found is not None and getattr(found, "shape", None) == signal.shape and _is_curves(found):
+            return str(found.name)
+        if _is_numbers(found) and found.shape == x.shape:
             return str(found.name)
     return ""
 
@@ -298,7 +429,9 @@ def _facts(source: Any) -> dict[str, Any]:
     """Return the attributes of a group or dataset as plain values."""
     out: dict[str, Any] = {}
     for name, value in source.attrs.items():
-        if isinstance(value, np.ndarray) and value.dtype.kind in "SO":
+        if isinstance(value, np.ndarray) and value.size == 1:
+            out[name] = _plain(value.ravel().tolist()[0])
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "SO":
             out[name] = [_plain(one) for one in value.ravel().tolist()]
         else:
             out[name] = _plain(value.item() if isinstance(value, np.generic) else value)
@@ -321,6 +454,9 @@ def axis_called(stack: Stack, name: str) -> Axis:
     file = _opened(stack.path, stack.stamped)
     for place in (f"{stack.signal.rpartition('/')[0]}/{name}", name):
         found = _member(file, place)
-        if _is_numbers(found) and found.shape == stack.shape[:1]:
-            return _axis(found.parent, found.name.rpartition("/")[2])
+        words = found is not None and getattr(found, "dtype", np.dtype(float)).kind in "SO"
+        if (_is_numbers(found) or words) and getattr(found, "shape", None) in (stack.shape[:1], (*stack.shape[:1], 1)):
+            axis = _axis(found.parent, found.name.rpartition("/")[2])
+            if np.isfinite(axis.values).any():
+                return axis
     raise PdfkitError(f"{stack.path} has no dataset {name!r} with a value for each of {stack.shape[0]} scans")

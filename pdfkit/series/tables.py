@@ -20,20 +20,26 @@ _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _FILE = re.compile(r".*\w\.[A-Za-z]\w*")
 
 
-def of_table(paths: Sequence[str], file: str, column: str) -> tuple[str, Array, list[str]]:
-    """Return the name, the values (NaN for a file that it lacks) and the unit of a column for files.
+def of_table(paths: Sequence[str], file: str, column: str) -> tuple[str, Array, list[str], list[str]]:
+    """Return the name, the values (NaN for a file that it lacks) and the unit of a column for files; and remarks.
 
     Raises ReadError for a table that has no such column, names none of the files, or one with two values.
     """
-    heads, rows = _rows(file)
+    heads, rows, said = _rows(file)
     wanted = _column(file, column, heads, len(rows[0])) if column else None
     named = _names_in(rows, Names(paths), wanted)
     at = _first(file, rows, named) if wanted is None else wanted
-    values = _by_order(file, rows, at, len(paths)) if named is None else _by_name(file, rows, (named, at), paths)
+    _check_commas(file, [row[at] for row in rows])
+    if named is not None:
+        values = _by_name(file, rows, (named, at), paths)
+    else:
+        values = _by_order(file, rows, at, paths)
+        if len(paths) > 1 and any(paths):
+            said.append(f"{file} names none of the scans: its rows are taken in the order of their names")
     name, unit = split_unit(heads[at]) if heads else (column or "index", "")
     if not np.isfinite(values).any():
         raise ReadError(file, f"{name} holds no numbers for these scans, but {rows[0][at]!r}: name another column")
-    return name or "index", values, [unit]
+    return name or "index", values, [unit], said
 
 
 class Names:
@@ -72,11 +78,17 @@ def _names_in(rows: list[list[str]], names: Names, but: int | None) -> int | Non
     return best if best is not None and score[best][1] else None
 
 
-def _by_order(file: str, rows: list[list[str]], at: int, count: int) -> Array:
+def _by_order(file: str, rows: list[list[str]], at: int, paths: Sequence[str]) -> Array:
+    """Return a column in the order of the rows. ReadError where these name other files, or number them otherwise."""
     if any(_FILE.fullmatch(cell) for cell in rows[0]):
         raise ReadError(file, f"it names none of the scans, but {next(filter(_FILE.fullmatch, rows[0]))}: correct it")
-    if len(rows) != count:
-        raise ReadError(file, f"it has {len(rows)} rows for {count} scans: add a column with the file names")
+    if len(rows) != len(paths):
+        raise ReadError(file, f"it has {len(rows)} rows for {len(paths)} scans: add a column with the file names")
+    for cells in (column for k, column in enumerate(zip(*rows, strict=True)) if k != at):
+        counts = [int(cell) if cell.isdecimal() else -1 for cell in cells]
+        if min(counts) >= 0 and counts != sorted(counts) and len(set(counts)) == max(counts) - min(counts) + 1:
+            some = ", ".join(map(str, counts[:3]))
+            raise ReadError(file, f"its rows are numbered {some} …, and name no files: sort them, or name the files")
     return np.array([number(row[at]) for row in rows])
 
 
@@ -88,30 +100,66 @@ def _by_name(file: str, rows: list[list[str]], columns: tuple[int, int], paths: 
         if len(found) > 1:
             raise ReadError(file, f"{row[named]} is the name of {len(found)} scans: add their folders to it")
         for k in found:
-            if math.isfinite(values[k]) and values[k] != value:
+            if math.isfinite(values[k]) and math.isfinite(value) and values[k] != value:
                 raise ReadError(file, f"{row[named]} has two values, {values[k]:g} and {value:g}: leave one")
-            values[k] = value
+            values[k] = value if math.isfinite(value) else values[k]
     return values
 
 
-def _rows(file: str) -> tuple[list[str], list[list[str]]]:
-    """Return the names of the columns ([] where there are none) and the rows of a table, all as long."""
+def _rows(file: str) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return the names of the columns ([] where there are none) and the rows of a table, all as long; and remarks."""
     lines = [line for line in read_text(file).split("\n") if line.strip() and not line.lower().startswith("sep=")]
     comments = [line.lstrip("#% ") for line in lines if line.startswith(("#", "%"))]
     body = [line for line in lines if not line.startswith(("#", "%"))]
-    cut = next((one for one in ("\t", ";", ",") if body and one in body[0]), None)
+    cut = next((one for one in ("\t", ";", "|", ",") if 2 * sum(one in line for line in body) > len(body)), None)
     rows = [_split(line, cut) for line in body]
     if not rows:
         raise ReadError(file, "it has no rows: give a table with a column of numbers")
-    width = Counter(map(len, rows)).most_common(1)[0][0]
+    while len(rows) > 2 and len(rows[0]) == 1 < min(map(len, rows[1:])):
+        rows = rows[1:]  # a title
+    width = Counter(map(len, rows[-max(1, len(rows) - 1) :])).most_common(1)[0][0]
+    headed = not any(map(math.isfinite, map(number, rows[0]))) and not any(map(_FILE.fullmatch, rows[0]))
+    said = _check_widths(file, rows, width, headed=headed)
     rows = [(row + [""] * width)[:width] for row in rows]
-    if not any(map(math.isfinite, map(number, rows[0]))) and not any(map(_FILE.fullmatch, rows[0])):
-        return rows[0], rows[1:] or rows
+    if headed:
+        return rows[0], rows[1:] or rows, said
     heads = _split(comments[-1], cut) if comments else []
-    return heads if len(heads) == width else [], rows
+    return heads if len(heads) == width else [], rows, said
+
+
+def _check_widths(file: str, rows: list[list[str]], width: int, *, headed: bool) -> list[str]:
+    """Say which rows have more cells than most. ReadError where most have more than the head names."""
+    sizes = [max((k for k, cell in enumerate(row, start=1) if cell), default=0) for row in rows]
+    usual = min(width, Counter(sizes[1:] or sizes).most_common(1)[0][0])
+    if headed and sizes[0] < usual:
+        raise ReadError(
+            file,
+            f"its head names {sizes[0]} columns, and most rows have {usual} cells, such as {', '.join(rows[1])}: "
+            "correct it; decimal commas need another separator",
+        )
+    longer = [k for k, size in enumerate(sizes) if size > width]
+    if not longer:
+        return []
+    shown = ", ".join(rows[longer[0]])
+    return [f"{file}: {len(longer)} rows have more than {width} cells, such as {shown}: the first {width} are taken"]
+
+
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:,[0-9]{3})+")
+
+
+def _check_commas(file: str, cells: Sequence[str]) -> None:
+    """Refuse numbers whose commas may be those of thousands."""
+    commas = [cell for cell in cells if "," in cell and math.isfinite(number(cell))]
+    if commas and all(map(_THOUSANDS.fullmatch, commas)):
+        value = number(commas[0])
+        raise ReadError(
+            file, f"{commas[0]} may be {value:g} or {value * 1000:g}: write numbers with points and without thousands"
+        )
 
 
 def _split(line: str, cut: str | None) -> list[str]:
+    if cut is None:
+        line = re.sub(r"\s+(?=[(\[])", "", line)  # "T (K)" is one cell
     cells = line.split() if cut is None else next(csv.reader([line], delimiter=cut))
     return [cell.strip() for cell in cells]
 
@@ -119,6 +167,8 @@ def _split(line: str, cut: str | None) -> list[str]:
 def _column(file: str, column: str, heads: list[str], width: int) -> int:
     """Return which column is meant, by name or by number from 1."""
     for known in (heads, [split_unit(head)[0] for head in heads]):
+        if known.count(column) > 1:
+            raise ReadError(file, f"it has {known.count(column)} columns {column!r}: give their number", key="index")
         if column in known:
             return known.index(column)
     if column.isdigit() and 1 <= int(column) <= width:

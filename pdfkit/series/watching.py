@@ -308,9 +308,9 @@ class Watch:
         axis = self.kept.incoming.axis(name, number)
         if self.kept.measured is None:
             self._measure(scan)
-        row = self._row(scan)
-        if known is not None and "error" not in row:
-            row = {**row, "remarks": [AGAIN, *row["remarks"]]}
+        row, said = self._row(scan), [*([] if known is None else [AGAIN]), *axis.remarks]
+        if said and "error" not in row:
+            row = {**row, "remarks": [*said, *row["remarks"]]}
         self.kept.add(name, stamp, axis, row)
         self._remember(row)
         self.tell.scan(Done(name, axis, row, known is not None, self._free(row)))

@@ -58,6 +58,7 @@ def test_any_key_of_the_header(folder: Path) -> None:
         ("3\n1\n2\n", "log.csv"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*names none of the scans:pdfkit.PdfkitWarning")
 def test_index_of_a_table(folder: Path, text: str, index: str) -> None:
     (folder / "log.csv").write_text(text)
     series = pk.read_series(f"{folder}/*.gr", index=f"{folder}/{index}")
