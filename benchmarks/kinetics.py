@@ -93,7 +93,8 @@ def run(kind: Kind, seed: int) -> tuple[Mixture, Kinetics]:
     G = scale * (populations(kind.law) @ pure) + noise(rng, SCANS)
     seen = pure + (noise(rng, len(pure), kind.averaged) if kind.averaged else 0.0)
     scans = Curves(R, G, T, label="t (s)", instrument=LAB)
-    found = mixture(scans, dict(zip(kind.clusters, seen, strict=True)), total="free" if kind.scales else "one")
+    total = "free" if kind.scales else "one"
+    found = mixture(scans, dict(zip(kind.clusters, seen, strict=True)), total=total, averaged=kind.averaged)
     return found, fit_kinetics(found, kind.law)
 
 

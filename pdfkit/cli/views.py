@@ -61,6 +61,14 @@ def series_view(
     stretch: Annotated[
         bool, typer.Option("--stretch", help="Let r of the references expand.", rich_help_panel=MIXED)
     ] = False,
+    averaged: Annotated[
+        float,
+        typer.Option(
+            help="Of how many scans each reference is the mean, so that its errors count; 0: it is exact.",
+            min=0,
+            rich_help_panel=MIXED,
+        ),
+    ] = 0,
     law: Annotated[
         str | None,
         typer.Option(
@@ -90,7 +98,9 @@ def series_view(
         with _said_once():
             curves = Curves.of(scans).crop(rmin, rmax)
         say("comparing")
-        found = _found(curves, pure, {"total": total, "background": background, "stretch": stretch}, law)
+        found = _found(
+            curves, pure, {"total": total, "background": background, "stretch": stretch, "averaged": averaged}, law
+        )
     named = [*(one for one in files if Path(one).is_file()), *(one for _, one in _pairs(reference or []))]
     with _folders.folder(out, NAMES, [Path(one) for one in named]) as folder:
         with _folders.publish(folder) as stage:

@@ -27,6 +27,7 @@ from pdfkit._checks import Array
 from pdfkit._table import shortlist
 from pdfkit.errors import PdfkitError
 from pdfkit.series.mixtures import Mixture
+from pdfkit.series.shared import without
 
 Curve = tuple[Array, dict[str, Array]]
 """Populations (m, s), and their derivatives to each parameter (m, s)."""
@@ -227,7 +228,7 @@ def fit_kinetics(
     (True, True)
     """
     known = LAWS[_checks.choice("law", law, tuple(LAWS))]
-    t, p, covariance = _observed(source, time, errors, tuple(states))
+    t, p, covariance, common = _observed(source, time, errors, tuple(states))
     if p.shape[1] != known.states:
         raise PdfkitError(
             f"{law} is a law of {known.states} states and there are {p.shape[1]} populations: give as many references"
@@ -238,21 +239,23 @@ def fit_kinetics(
     wanted = tuple(dict.fromkeys((*(name for name in known.free if name not in (fixed or {})), *free)))
     if unknown := [name for name in (*wanted, *values) if name not in known.usual]:
         raise PdfkitError(f"{unknown[0]!r} is no parameter of {law}: these are {', '.join(known.usual)}")
-    roots, constant = _roots(covariance)
-    return _fitted(law, t, p, roots, constant, values, wanted, np.sqrt(np.einsum("ijj->ij", covariance)))
+    white = _White.of(covariance, common)
+    return _fitted(law, t, p, white, values, wanted, np.sqrt(np.einsum("ijj->ij", covariance)))
 
 
 def _observed(
     source: Any, time: Any, errors: Any, states: tuple[str, ...]
-) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Return time (m,), populations (m, s) and their covariances (m, s, s)."""
+) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
+    """Return time (m,), populations (m, s), their covariances (m, s, s) and what of it all scans share (m, s, q)."""
+    common = None
     if isinstance(source, Mixture):
-        p, covariance = (source.free, source.covariance) if source.total == "one" else source.shares()
+        p, covariance, common = source.populations()
         time = source.curves.index if time is None else time
         order = [_place(name, source.names) for name in states or source.names]
         if sorted(order) != list(range(len(source.names))):
             raise PdfkitError(f"states names {len(order)} of {len(source.names)} references: name each once")
         p, covariance = p[:, order], covariance[:, order][:, :, order]
+        common = None if common is None else common[:, order]
     else:
         p = _checks.array("populations", source, ndim=2)
         if time is None or errors is None:
@@ -262,7 +265,7 @@ def _observed(
     t = _checks.array("time", time)
     if t.size != len(p):
         raise PdfkitError(f"time has {t.size} entries and there are {len(p)} populations: they must match")
-    return t, np.asarray(p), np.asarray(covariance)
+    return t, np.asarray(p), np.asarray(covariance), common
 
 
 def _check_shares(p: Array) -> None:
@@ -297,22 +300,47 @@ def _place(name: str, names: Sequence[str]) -> int:
     return names.index(_checks.choice("states", name, tuple(names)))
 
 
-def _roots(covariance: Array) -> tuple[Array, float]:
-    """Return what makes populations independent numbers (m, s, s), and −½ln|2πC| of all.
+@dataclass(frozen=True, eq=False)
+class _White:
+    """What makes populations independent numbers: of each scan (m, s, s), then of all that share errors (m·s, q).
 
-    Where they sum up to 1, one direction has no error and no information: it is left out.
+    constant : −½ln|2πC| of all. Where populations sum up to 1, one direction has no error and no information: it is
+    left out.
     """
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-9 * values[:, -1:]
-    size = np.where(kept, values, np.inf)
-    constant = -0.5 * float(np.log(2 * np.pi * values[kept]).sum())
-    return vectors.transpose(0, 2, 1) / np.sqrt(size)[:, :, None], constant
+
+    roots: Array
+    common: Array | None
+    constant: float
+
+    @classmethod
+    def of(cls, covariance: Array, common: Array | None) -> _White:
+        """Return it of covariances (m, s, s), and what of them all scans share (m, s, q)."""
+        own = covariance if common is None else covariance - common @ common.transpose(0, 2, 1)
+        values, vectors = np.linalg.eigh(own)
+        kept = values > 1e-9 * values[:, -1:]
+        size = np.where(kept, values, np.inf)
+        constant = -0.5 * float(np.log(2 * np.pi * values[kept]).sum())
+        roots = vectors.transpose(0, 2, 1) / np.sqrt(size)[:, :, None]
+        if common is None:
+            return cls(roots, None, constant)
+        U = np.einsum("ijk,ikq->ijq", roots, common).reshape(-1, common.shape[2])
+        return cls(roots, U, constant - without(np.zeros(len(U)), U)[1])
+
+    def __call__(self, rows: Array) -> Array:
+        """Return rows (…, m, s) as independent numbers (…, m·s)."""
+        out = np.einsum("ijk,...ik->...ij", self.roots, rows)
+        out = out.reshape(*out.shape[:-2], -1)
+        return out if self.common is None else without(out, self.common)[0]
+
+    @property
+    def count(self) -> int:
+        """How many independent numbers there are."""
+        return int((np.abs(self.roots).sum(axis=2) > 0).sum())
 
 
 def _fitted(
-    law: str, t: Array, p: Array, roots: Array, constant: float, values: dict[str, float], wanted: tuple[str, ...],
-    errors: Array,
-) -> Kinetics:  # fmt: skip
+    law: str, t: Array, p: Array, white: _White, values: dict[str, float], wanted: tuple[str, ...], errors: Array
+) -> Kinetics:
     from scipy.optimize import least_squares
 
     known, span = LAWS[law], float(np.ptp(t)) or 1.0
@@ -320,8 +348,7 @@ def _fitted(
     def split(x: Array) -> tuple[Array, Array]:
         calc, slopes = known.populations(t, {**values, **dict(zip(wanted, x, strict=True))})
         each = np.array([slopes[name] for name in wanted])
-        jac = np.einsum("ijk,nik->ijn", roots, each)
-        return np.einsum("ijk,ik->ij", roots, calc - p).ravel(), jac.reshape(-1, len(wanted))
+        return white(calc - p), white(each).T
 
     best = None
     for start in _starts(wanted, values, span):
@@ -330,7 +357,7 @@ def _fitted(
         best = found if best is None or found.cost < best.cost else best
     assert best is not None
     jac = split(best.x)[1]
-    dof = int((np.abs(roots).sum(axis=2) > 0).sum()) - len(wanted)
+    dof = white.count - len(wanted)
     covariance = _inverse(jac, law, wanted, dof)
     misfit = 2 * best.cost / dof
     wider, remarks = _widened(misfit, dof)
@@ -339,7 +366,7 @@ def _fitted(
         *_order(t, p, bool(remarks)),
         *_told(wanted, best.x, covariance * wider**2, _bounds(wanted, span)),
     )
-    evidence = constant - best.cost + 0.5 * float(np.linalg.slogdet(2 * np.pi * covariance)[1])
+    evidence = white.constant - best.cost + 0.5 * float(np.linalg.slogdet(2 * np.pi * covariance)[1])
     evidence -= sum(math.log(DECADES if name[:2] == "ln" else float(np.ptp(SPANS[name]))) for name in wanted)
     calc = known.populations(t, {**values, **dict(zip(wanted, best.x, strict=True))})[0]
     return Kinetics(law, wanted, best.x, covariance * wider**2, t, p, errors, calc, misfit, dof, evidence, remarks)

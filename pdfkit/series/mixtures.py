@@ -2,7 +2,8 @@
 
 G of a scan = Σ_j w_j·G_j + background, by least squares on independent numbers (`noise`). Amounts w are those of G(r):
 where all references have one composition, w is the share of atoms; else that times ⟨f⟩² of the reference over that of
-the sample. References count as exact: take calculated or averaged ones.
+the sample. References count as exact, unless they have errors, are one of the scans, or it is said of how many scans
+they are the mean: their errors are the same in all scans (`shared`).
 
 Two estimates are kept of every amount. `free` may be below 0: it is unbiased, its covariance is exact, and what is
 fitted to the amounts along a series (`kinetics`) has to start from it. `amounts` are the least squares with no amount
@@ -24,6 +25,7 @@ from pdfkit._checks import Array
 from pdfkit._table import frame, shortlist
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
+from pdfkit.series import shared as of_all
 from pdfkit.series.curves import Curves
 from pdfkit.series.noise import Noise, noise_of, stands_out
 
@@ -52,7 +54,8 @@ class Mixture:
     estimates without bounds. stretch, stretch_errors (m,): relative change of r of the references, 0 where none was
     asked for. calc (m, n): the fit. misfit (m,): χ² over its degrees of freedom, about 1 by making where errors
     are not known. unexplained (n,): what all scans share beyond the references, or None; its share in each scan in
-    units of its error is `shares_unexplained` (m,). remarks : what is to be known of it.
+    units of its error is `shares_unexplained` (m,). remarks : what is to be known of it. common (m, c, q): errors of
+    `free` that all scans share, those of measured references: C_ik = common_i·common_kᵀ for i ≠ k; None without.
 
     Example
     -------
@@ -84,6 +87,7 @@ class Mixture:
     unexplained: Array | None = None
     shares_unexplained: Array | None = None
     remarks: tuple[str, ...] = ()
+    common: Array | None = None
 
     def sums(self) -> tuple[Array, Array]:
         """Return the sum of the amounts of each scan and its error, (m,) both: constant where nothing gets lost."""
@@ -94,13 +98,27 @@ class Mixture:
 
         Raises PdfkitError for a scan whose sum is not above twice its error.
         """
+        shares, slope = self._shares()
+        return shares, slope @ self.covariance @ slope.transpose(0, 2, 1)
+
+    def populations(self) -> tuple[Array, Array, Array | None]:
+        """Return what laws of populations are fitted to: amounts that sum up to 1 by making, else shares (m, c); their
+        covariance (m, c, c), and what of it all scans share (m, c, q), as `common`.
+        """
+        if self.total == "one":
+            return self.free, self.covariance, self.common
+        shares, slope = self._shares()
+        common = None if self.common is None else slope @ self.common
+        return shares, slope @ self.covariance @ slope.transpose(0, 2, 1), common
+
+    def _shares(self) -> tuple[Array, Array]:
+        """Return w/Σw (m, c), and its derivatives by w (m, c, c)."""
         sums, errors = self.sums()
         if (sums <= 2 * errors).any():
             lost = self.curves.names[int(np.argmin(sums - 2 * errors))]
             raise PdfkitError(f"{lost} holds nothing of the references, so there are no shares: leave it out")
         shares = self.free / sums[:, None]
-        slope = (np.eye(len(self.names)) - shares[:, :, None]) / sums[:, None, None]
-        return shares, slope @ self.covariance @ slope.transpose(0, 2, 1)
+        return shares, (np.eye(len(self.names)) - shares[:, :, None]) / sums[:, None, None]
 
     def to_dataframe(self) -> DataFrame:
         """Return a row for each scan as a `pandas.DataFrame`: index, amounts, errors, limits, stretch, misfit."""
@@ -135,6 +153,7 @@ def mixture(
     background: int = 0,
     stretch: bool = False,
     noise: str = "auto",
+    averaged: float | Mapping[str, float] = 0,
 ) -> Mixture:
     """Return how much of each reference is in each scan.
 
@@ -145,6 +164,8 @@ def mixture(
     background : number of smooth functions of r (Chebyshev polynomials, constant first) that are fitted besides.
     stretch : whether r of the references may be stretched by a fraction of its own in each scan (thermal expansion).
     noise : as for `pca`: "cov", "dG", or "residual", the spectrum of what the references leave; "auto".
+    averaged : of how many scans with such noise each measured reference is the mean; 0: it is exact, or has errors of
+    its own. A reference that is one of the scans is known as such.
 
     Raises PdfkitError for references that the data cannot tell apart, that do not reach over r, or no Qmax.
 
@@ -169,12 +190,24 @@ def mixture(
     taken = np.vstack([pure.at(0.0), smooth, slopes])
     known = noise_of(curves, taken, noise)
     _check_apart(known.white(pure.at(0.0)), pure.names, known.white(smooth))
+    counts = of_all.counts_of(averaged, pure.names, pure.pdfs, curves)
+    F = of_all.roots(pure.names, pure.pdfs, counts, curves, known)
     fits = [_one(curves.G[i], i, pure, smooth, known, total, stretch) for i in range(len(curves))]
-    found = _gathered(curves, pure.names, fits, total, known)
+    found = _gathered(curves, pure.names, fits, total, known, F)
     if total == "one":
         fits = [_one(curves.G[i], i, pure, smooth, known, "free", stretch) for i in range(len(curves))]
-    remarks = _sums(found, _gathered(curves, pure.names, fits, "free", known))
-    return replace(found, remarks=(*remarks, *found.remarks))
+    remarks = _sums(found, _gathered(curves, pure.names, fits, "free", known, F))
+    return replace(found, remarks=(*_measured(pure.names, F, counts), *remarks, *found.remarks))
+
+
+def _measured(names: Sequence[str], F: Sequence[Array], counts: Mapping[str, float]) -> tuple[str, ...]:
+    """Say which references have errors, and why."""
+    words = [
+        f"{name} ({f'the mean of {counts[name]:g} scans' if counts[name] > 1 else 'one scan'})" if name in counts
+        else f"{name} (its own)"
+        for name, one in zip(names, F, strict=True) if one.shape[1]
+    ]  # fmt: skip
+    return (f"errors of references count, and are the same in all scans: {', '.join(words)}",) if words else ()
 
 
 def _sums(found: Mixture, loose: Mixture) -> tuple[str, ...]:
@@ -202,6 +235,7 @@ class _References:
     r: Array
     splines: tuple[Any, ...]
     ends: tuple[float, float]
+    pdfs: tuple[PDF, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, Any], curves: Curves, stretch: bool) -> _References:
@@ -221,7 +255,7 @@ class _References:
                 )
         ends = max(one.r[0] for one in pdfs), min(one.r[-1] for one in pdfs)
         splines = tuple(make_interp_spline(one.r, one.G, k=5) for one in pdfs)
-        return cls(tuple(str(name) for name in given), curves.r, splines, ends)
+        return cls(tuple(str(name) for name in given), curves.r, splines, ends, tuple(pdfs))
 
     def at(self, stretch: float, order: int = 0) -> Array:
         """Return G(r/(1 + s))/(1 + s)² of all (c, n), or its derivative to that r."""
@@ -273,11 +307,13 @@ def _check_apart(white: Array, names: Sequence[str], smooth: Array) -> None:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Amounts of one scan: bounded, free and their covariance (at level 1), the fitted curve, what is left, stretch."""
+    """Amounts of one scan: bounded, free, and P (c, k) that makes these of independent numbers; the fitted curve, what
+    is left, stretch.
+    """
 
     amounts: Array
     free: Array
-    covariance: Array
+    estimator: Array
     calc: Array
     left: Array
     lost: int
@@ -298,14 +334,14 @@ def _one(
             slope = -(amounts @ (pure.r * pure.at(s, 1) + 2 * plain))[None] / (1 + s)
         beside = np.vstack([smooth, slope])
         A, B = known.white(plain, i).T, known.white(beside, i).T
-        amounts, free, covariance = _solved(A, B, y, total)
+        amounts, free, estimator = _solved(A, B, y, total)
         rest = np.linalg.lstsq(B, y - A @ amounts, rcond=None)[0] if B.shape[1] else np.zeros(0)
         s += float(np.clip(rest[-1], -FARTHEST / 2, FARTHEST / 2)) if stretch and round_ < ROUNDS - 1 else 0.0
         s = float(np.clip(s, -FARTHEST, FARTHEST))
     calc = amounts @ plain + rest @ beside
     lost = A.shape[1] - (total == "one") + B.shape[1]
     error = _error_of_last(A, B) if stretch else 0.0
-    return _Fit(amounts, free, covariance, calc, y - A @ amounts - B @ rest, lost, s, error)
+    return _Fit(amounts, free, estimator, calc, y - A @ amounts - B @ rest, lost, s, error)
 
 
 def _error_of_last(A: Array, B: Array) -> float:
@@ -323,7 +359,7 @@ def _without(columns: Array, others: Array) -> Array:
 
 
 def _solved(A: Array, B: Array, y: Array, total: str) -> tuple[Array, Array, Array]:
-    """Return amounts not below 0, free ones, and the covariance of these; B may be there to any amount.
+    """Return amounts not below 0, free ones, and P (c, k) that makes these of y; B may be there to any amount.
 
     A sum of 1: the least |(A − y1ᵀ)w|² with w ≥ 0 and Σw = 1 is, up to a factor, the least of that plus (Σw − 1)².
     """
@@ -335,7 +371,7 @@ def _solved(A: Array, B: Array, y: Array, total: str) -> tuple[Array, Array, Arr
         q, upper = np.linalg.qr(A)
         free = np.linalg.solve(upper, q.T @ y)
         inverse = np.linalg.inv(upper)
-        return nnls(upper, q.T @ y)[0], free, inverse @ inverse.T
+        return nnls(upper, q.T @ y)[0], free, inverse @ q.T
     moves = np.linalg.svd(np.ones((1, c)))[2][1:].T
     q, upper = np.linalg.qr(A @ moves)
     inverse = moves @ np.linalg.inv(upper)
@@ -343,22 +379,29 @@ def _solved(A: Array, B: Array, y: Array, total: str) -> tuple[Array, Array, Arr
     size = max(float(np.abs(y).max()), 1e-300)
     rows = np.vstack([(A - y[:, None]) / size, np.ones(c)])
     bounded = nnls(rows, np.append(np.zeros(y.size), 1.0))[0]
-    return bounded / bounded.sum(), free, inverse @ inverse.T
+    return bounded / bounded.sum(), free, inverse @ q.T
 
 
 # --- All of them -----------------------------------------------------------------------------------------------------
 
 
-def _gathered(curves: Curves, names: tuple[str, ...], fits: Sequence[_Fit], total: str, known: Noise) -> Mixture:
+def _gathered(
+    curves: Curves, names: tuple[str, ...], fits: Sequence[_Fit], total: str, known: Noise, F: Sequence[Array]
+) -> Mixture:
     left, lost = np.array([one.left for one in fits]), fits[0].lost
     amounts, free = np.array([one.amounts for one in fits]), np.array([one.free for one in fits])
     misfit = (left**2).sum(axis=1) / (left.shape[1] - lost) / known.level**2
     wider, remarks = _widened(curves, misfit, left.shape[1] - lost, known)
     size = known.level * wider
-    covariance = np.array([one.covariance for one in fits]) * (size**2)[:, None, None]
+    P = [one.estimator for one in fits]
+    covariance = np.array([one @ one.T for one in P]) * (size**2)[:, None, None]
+    common = of_all.common(amounts, P, F, known)
+    if common is not None:
+        covariance = covariance + common @ common.transpose(0, 2, 1)
     errors = np.sqrt(np.einsum("ijj->ij", covariance))
     upper = np.where(amounts <= 1e-9 * np.abs(amounts).max(), _limit(free, errors), np.nan)
-    curve, shares, more = _unexplained(curves, left, np.array([one.calc for one in fits]), lost, known)
+    calc = np.array([one.calc for one in fits])
+    curve, shares, more = _unexplained(curves, of_all.unshared(left, amounts, F, known), calc, lost, known)
     stretch = np.array([one.stretch for one in fits])
     if (np.abs(stretch) >= FARTHEST).any():
         more = (*more, f"references are stretched by the {FARTHEST:.0%} that is allowed: they are of something else")
@@ -367,7 +410,7 @@ def _gathered(curves: Curves, names: tuple[str, ...], fits: Sequence[_Fit], tota
     return Mixture(
         curves, names, amounts, errors, upper, free, covariance, stretch,
         size * np.array([one.stretch_error for one in fits]), np.array([one.calc for one in fits]), misfit, total,
-        curve, shares, (*remarks, *more, *curves.remarks),
+        curve, shares, (*remarks, *more, *curves.remarks), common,
     )  # fmt: skip
 
 
