@@ -33,8 +33,8 @@ def series(
     """Fit all scans of a series as a recipe says; write values and errors against the index.
 
     One by one, by laws of the index, in windows of r or as a map, as how in [series] says. The folder gets series.h5
-    (NeXus, for silx and h5web), series.csv, series.txt and series.png; with curves = true also curves.png. One by one
-    it gets the journal series.jsonl too: a run that was interrupted goes on where it stopped when it is started again.
+    (NeXus, for silx and h5web), series.csv, series.txt and series.png; with curves = true also curves.png; and the
+    journal series.jsonl: a run that was interrupted goes on where it stopped when it is started again.
     A scan that cannot be read or fitted is a row with the reason; the others go on.
     """
     from pdfkit.io import _folders

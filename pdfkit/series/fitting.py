@@ -36,14 +36,13 @@ from pdfkit.model.model import Model
 from pdfkit.results.problem import FitSettings
 from pdfkit.screening.run import Clock
 from pdfkit.screening.settings import Work, check_names, grouped, shows_options
-from pdfkit.series.log import Key, Log
+from pdfkit.series.log import JOURNAL, Key, Log
 from pdfkit.series.result import SeriesResult
 from pdfkit.series.scans import Series
 from pdfkit.series.store import Setting, write_series
 from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, run_chains, values_of, warm_up
 from pdfkit.series.ways import FILE, HOW, JOINED, NAMES, OF, Way, check_way, folder_of, joined
 
-JOURNAL = "series.jsonl"
 APART = 0.3
 """Standard errors between the ends of two fits from which on they are two minima."""
 STANDS_OUT = 1.15
@@ -99,8 +98,8 @@ def fit_series(
         for `result.laws.better_than` (see `pdfkit.series.parametric.fit_parametric`). window, step (windows): Å.
         mapped, rounds (map): which of `free` neighbours share, how often places are looked at again.
     work, or its options by name: where and how the work is done (`pdfkit.screening.Work`): executor, workers, chunk,
-        out, resume, progress. out : a folder, in which series.h5 (NeXus) has the results; of sequential and independent
-        fits series.jsonl is the journal that a killed run is taken up from. Other fits run in this process.
+        out, resume, progress. out : a folder, in which series.h5 (NeXus) has the results; series.jsonl
+        is the journal that a killed run is taken up from. Fits of all scans at once run in this process.
 
     A scan that cannot be read or fitted is a row with the reason; the others go on.
 

@@ -7,7 +7,7 @@ line has a hash of all that its result depends on: the scan and where its fit be
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,20 +18,23 @@ from pdfkit.io import _journal
 from pdfkit.io._atomic import WRITTEN
 from pdfkit.series.tasks import Row, unpacked_array
 
+JOURNAL = "series.jsonl"
 HEAD = {"format": "pdfkit series journal", "version": 1}
 Key = tuple[str, int, int]
 """Stage, number of the chain, place in it."""
 
 
 class Log:
-    """Rows of chains. path : of the file, None for none.
+    """Rows of chains. path : of the file, None for none. whole : whether a row is one, by default one of a fit.
 
     Raises PdfkitError for a journal of another problem or one that another run writes to, ReadError for a damaged one,
     WriteError where it cannot be written.
     """
 
-    def __init__(self, path: Path | None, digest: str, *, resume: bool = True) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path | None, digest: str, *, resume: bool = True, whole: Callable[[Any], bool] | None = None
+    ) -> None:
+        self.path, self._is_whole = path, whole or _whole
         self._kept: dict[Key, Row] = {}
         self._places: dict[Key, tuple[str, int]] = {}
         """The stamp of each row, and where its line begins."""
@@ -109,7 +112,7 @@ class Log:
         try:
             found = _journal.record(line)
             key = (str(found["stage"]), int(found["number"]), int(found["place"]))
-            if not _whole(found["row"]):
+            if not self._is_whole(found["row"]):
                 raise ValueError
             self._places[key] = (str(found["stamp"]), self._end)
         except (ValueError, KeyError, TypeError, AttributeError):

@@ -24,8 +24,9 @@ from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.model.model import Model
 from pdfkit.results.derived import phase_fractions
-from pdfkit.results.result import FitResult
+from pdfkit.series.alone import Alone, Kept
 from pdfkit.series.arrow import Eliminated
+from pdfkit.series.parametric import Journal
 from pdfkit.series.posed import Lean, Progress, Template, size_of, values
 from pdfkit.series.smooth import Smooth, smooth
 
@@ -135,6 +136,7 @@ def fit_map(
     mapped: Iterable[str] | None = None,
     rounds: int = ROUNDS,
     progress: Progress | None = None,
+    journal: Journal | None = None,
     **options: Any,
 ) -> Map:
     """Fit the G(r) of every place of a grid (X, Y), or of a line (X, 1), with neighbours alike.
@@ -148,7 +150,7 @@ def fit_map(
         Other free parameters are each place's own.
     rounds : how often places are looked at again where the field is; 0 takes their own fits for all they say.
     options : rmin, rmax, ties, bounds, restraints, use_errors, settings, as for `pdfkit.fit`.
-    progress : called with (places done, places in all rounds).
+    progress : called with (places done, places in all rounds). journal : as for `fit_parametric`.
 
     Raises
     ------
@@ -175,7 +177,8 @@ def fit_map(
     whole = int(inside.sum()) * (rounds + 1)
     prepared = _prepared(model, pdfs, free, options)
     own, led = _names(prepared.free, mapped)
-    found, failed = _each(prepared, pdfs, Template(own, led), _Counted(progress, whole))
+    with journal((own, led)) if journal else Kept(None, (), None) as kept:
+        found, failed = _each(prepared, pdfs, Template(own, led), kept, _Counted(progress, whole))
     if not found:
         raise PdfkitError(f"no place of the map could be fitted: {next(iter(failed.values()))}")
     first = told = {place: _told(one, one.x, len(own)) for place, one in found.items()}
@@ -257,7 +260,7 @@ def _prepared(
 
 
 def _each(
-    prepared: PreparedFit, pdfs: list[list[PDF | None]], template: Template, count: _Counted
+    prepared: PreparedFit, pdfs: list[list[PDF | None]], template: Template, kept: Kept, count: _Counted
 ) -> tuple[dict[Place, _Voxel], dict[Place, str]]:
     """Return the fits of places by themselves, each from where its neighbour ended, and why some have none."""
     found: dict[Place, _Voxel] = {}
@@ -268,7 +271,7 @@ def _each(
         if pdf is None:
             continue
         try:
-            result = _best(prepared, pdf, start)
+            result = _best(prepared, pdf, i * len(pdfs[0]) + j, start, kept)
         except PdfkitError as error:
             failed[i, j] = str(error)
         else:
@@ -278,16 +281,16 @@ def _each(
     return found, failed
 
 
-def _best(prepared: PreparedFit, pdf: PDF, start: Mapping[str, float] | None) -> FitResult:
+def _best(prepared: PreparedFit, pdf: PDF, number: int, start: Mapping[str, float] | None, kept: Kept) -> Alone:
     """Return the fit from a neighbour's values, or from the model's where that ends lower or the first nowhere."""
-    first = prepared.fit(pdf, start)
+    first = kept.fit(prepared, pdf, number, start)
     if start is None or (first.converged and first.describes):
         return first
-    other = prepared.fit(pdf)
+    other = kept.fit(prepared, pdf, number, None, "from the model")
     return other if other.converged and (other.rw < first.rw or not first.converged) else first
 
 
-def _voxel(template: Template, result: FitResult) -> _Voxel:
+def _voxel(template: Template, result: Alone) -> _Voxel:
     lean, x = template.lean(result), values(result, template.own, template.led)
     return _Voxel(replace(lean, size=size_of(lean.scan(), x)), x)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
@@ -20,8 +20,10 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._table import frame
 from pdfkit.data.curves import PDF
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError, nearest
+from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.model.model import Model
+from pdfkit.series.alone import Alone, Kept
 from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
 from pdfkit.series.lawfit import LawFit, place_of
 from pdfkit.series.plan import Given, Plan, check_kelvin, index_of, indices, planned
@@ -31,6 +33,7 @@ from pdfkit.series.spread import ln_evidence, spread
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+Journal = Callable[[object], Kept]
 MOST_STARTS, FEW_STEPS = 12, 4
 UNLIKELY = 1e-3
 """Probability of a χ² beyond which laws miss what scans say."""
@@ -109,6 +112,7 @@ def fit_parametric(
     like: LawFit | None = None,
     called: str | None = None,
     progress: Progress | None = None,
+    journal: Journal | None = None,
     **options: Any,
 ) -> ParametricFit:
     """Fit all scans of a series at once, with parameters that follow laws of the index.
@@ -129,9 +133,11 @@ def fit_parametric(
     bounds : name → (low, high), of parameters of the model, of laws ("t.a.c1") and of new names.
     like : a fit of the same scans whose noise counts here as well, so that `better_than` can compare the two.
     options : rmin, rmax, ties, params, restraints, use_errors, settings, as for `pdfkit.fit`.
-    progress : called with (scans fitted by themselves, all).
+    progress : called with (scans fitted by themselves, all). journal : called with what fits of single scans depend on,
+    for a place where they are kept (`pdfkit.series.alone.Kept`).
 
-    A scan that cannot be read or fitted is left out, and `failed` says why.
+    A scan that cannot be read or fitted, has no index, or is not described by the model where most are, is left out:
+    `failed` says why.
 
     Raises
     ------
@@ -160,8 +166,11 @@ def fit_parametric(
         raise PdfkitError(f"a law needs several scans, and {len(known)} is there: fit it by itself with pdfkit.fit")
     plan, own = planned(model, indices(index, len(known), called), called, laws, _checks.names("free", free), start)
     check_kelvin(plan, scans, given)
+    _check_start(plan, start)
     of_model, of_laws = _split(plan, bounds or {})
-    alone = _each(model, known, own, plan, progress, bounds=of_model, **options)
+    about = (own, plan.led, sorted(of_model.items()))
+    with journal(about) if journal else Kept(None, about, None) as kept:
+        alone = _described(_each(model, known, own, plan, kept, progress, bounds=of_model, **options))
     if like is not None and (like.measure is None or len(like.measure.noises) != len(alone.scans)):
         raise PdfkitError("like= is not a parametric fit of these scans that was just made: give one, or leave it out")
     plan = plan.along(plan.t[alone.positions])
@@ -179,29 +188,57 @@ def fit_parametric(
 
 @dataclass(frozen=True, eq=False)
 class _Alone:
-    """Scans that could be fitted by themselves: where they stand, what they found (S, n), with errors."""
+    """Scans that could be fitted by themselves: where they stand, what they found (S, n), with errors; of fits that do
+    not describe their scan, Rw by position.
+    """
 
     positions: IntArray
     scans: list[Lean]
     x: Array
     errors: Array
     failed: dict[int, str]
+    strange: dict[int, float]
+
+
+def _described(alone: _Alone) -> _Alone:
+    """Leave out scans that the model does not describe where it describes most: no law of others holds for them."""
+    strange, count = alone.strange, alone.positions.size
+    if not strange or 2 * len(strange) >= count or count - len(strange) < 2:
+        return alone
+    kept = [k for k, position in enumerate(alone.positions.tolist()) if position not in strange]
+    why = {
+        position: f"the model does not describe it by itself (Rw = {rw:.3g}), as it does others: it counts for nothing"
+        for position, rw in strange.items()
+    }
+    return replace(
+        alone, positions=alone.positions[kept], scans=[alone.scans[k] for k in kept], x=alone.x[kept],
+        errors=alone.errors[kept], failed={**alone.failed, **why},
+    )  # fmt: skip
 
 
 def _each(
-    model: Model, scans: Iterable[PDF], own: Sequence[str], plan: Plan, progress: Progress | None, **options: Any
-) -> _Alone:
+    model: Model, scans: Iterable[PDF], own: Sequence[str], plan: Plan, known: Kept, progress: Progress | None,
+    **options: Any,
+) -> _Alone:  # fmt: skip
     """Fit each scan by itself and keep little of it. The error of the first where fewer than two can be fitted."""
     template, kept, failed, first = Template(own, plan.led), {}, {}, None
-    for k, (pdf, found) in enumerate(in_turn(model, scans, [*own, *plan.led], progress, **options)):
+    strange: dict[int, float] = {}
+
+    def fit(prepared: PreparedFit, pdf: PDF, number: int, start: Mapping[str, float] | None) -> Alone:
+        if math.isnan(plan.t[number]):
+            raise PdfkitError(f"it has no {plan.called}, which laws follow: it counts for nothing")
+        return known.fit(prepared, pdf, number, start)
+
+    for k, (pdf, found) in enumerate(in_turn(model, scans, [*own, *plan.led], progress, fit, **options)):
         if isinstance(found, PdfkitError):
             failed[k], first = str(found), first or named(k, pdf, found)
         else:
             kept[k] = template.lean(found), values(found, own, plan.led), errors(found, own, plan.led)
+            strange |= {} if found.describes else {k: found.rw}
     if len(kept) < 2:
         raise first or PdfkitError("a law needs several scans: give more")
     lean, x, sigmas = zip(*kept.values(), strict=True)
-    return _Alone(np.array(list(kept)), list(lean), np.array(x), np.array(sigmas), failed)
+    return _Alone(np.array(list(kept)), list(lean), np.array(x), np.array(sigmas), failed, strange)
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,6 +254,14 @@ class _Problem:
     ranges: Mapping[str, Sequence[float]]
     measure: Measure
     least: Array
+
+
+def _check_start(plan: Plan, start: Mapping[str, float]) -> None:
+    """Raise ParameterError for start values of what no law has."""
+    known = {*plan.shared, *plan.laws}
+    if unknown := [name for name in start if name not in known]:
+        near = nearest(unknown[0], sorted(known))
+        raise ParameterError(f"start names {unknown[0]}, and no law has it: the nearest are {near}", key="start")
 
 
 def _split(plan: Plan, bounds: Bounds) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -115,13 +115,19 @@ def index_of(scans: Any, index: Sequence[float] | Array | None, called: str | No
 
 
 def indices(values: Sequence[float] | Array, scans: int, called: str) -> Array:
-    """Return the index (S,) of a series. ParameterError where it has no span, or not a number for each scan."""
-    t = _checks.array("index", values)
+    """Return the index (S,) of a series, NaN where a scan has none. ParameterError where it has no span, or not as many
+    values as there are scans.
+    """
+    t = _checks.array("index", values, finite=False)
+    t = np.where(np.isfinite(t), t, np.nan)
     if t.size != scans:
         raise ParameterError(f"there are {scans} scans but {t.size} values of {called}: give one for each scan")
-    if not np.ptp(t) > 0:
+    told = t[np.isfinite(t)]
+    if told.size < 2:
+        raise ParameterError(f"{told.size} of {scans} scans have a value of {called}: a law needs several", key="index")
+    if not np.ptp(told) > 0:
         raise ParameterError(
-            f"{called} is {t[0]:g} in every scan, so nothing can follow it: give the index along which scans differ"
+            f"{called} is {told[0]:g} in every scan, so nothing can follow it: give the index along which scans differ"
         )
     if not called.isidentifier():
         raise ParameterError(f"{called!r} cannot be the name of the index: write letters, digits and _")

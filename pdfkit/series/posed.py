@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,9 +20,12 @@ from pdfkit.model.mapping import ParameterMap
 from pdfkit.model.model import Model
 from pdfkit.results.problem import PosedData
 from pdfkit.results.result import FitResult
+from pdfkit.series.alone import Alone
 from pdfkit.series.scans import Series
 
 Progress = Callable[[int, int], None]
+Fitted = Alone | FitResult
+T = TypeVar("T", Alone, FitResult)
 
 
 COMMON = 0.1
@@ -112,17 +115,29 @@ def one_by_one(
     options : ranges, bounds, ties, ... as for `pdfkit.fit`. PdfkitError that names the scan where a fit is impossible.
     """
     fits = []
-    for k, (pdf, found) in enumerate(in_turn(model, scans, free, progress, **options)):
+    for k, (pdf, found) in enumerate(in_turn(model, scans, free, progress, _fit, **options)):
         if isinstance(found, PdfkitError):
             raise named(k, pdf, found) from None
         fits.append(found)
     return fits
 
 
+def _fit(prepared: PreparedFit, pdf: PDF, number: int, start: Mapping[str, float] | None) -> FitResult:
+    return prepared.fit(pdf, start)
+
+
 def in_turn(
-    model: Model, scans: Iterable[PDF], free: Sequence[str], progress: Progress | None = None, **options: Any
-) -> Iterator[tuple[PDF | None, FitResult | PdfkitError]]:
-    """Yield each scan with its plain fit, from where the one before ended, or with the reason why there is none."""
+    model: Model,
+    scans: Iterable[PDF],
+    free: Sequence[str],
+    progress: Progress | None,
+    fit: Callable[[PreparedFit, PDF, int, Mapping[str, float] | None], T],
+    **options: Any,
+) -> Iterator[tuple[PDF | None, T | PdfkitError]]:
+    """Yield each scan with its plain fit, from where the one before ended, or with the reason why there is none.
+
+    fit : what fits a scan of a number from a start; it may look up what was fitted before.
+    """
     start: Mapping[str, float] | None = None
     prepared: PreparedFit | None = None
     for k, pdf in enumerate(readings(scans)):
@@ -133,7 +148,7 @@ def in_turn(
             raise PdfkitError(f"scan {k + 1} is of type {type(pdf).__name__}: read it with pdfkit.read_pdf")
         try:
             prepared = prepared or PreparedFit.of(model, pdf, free=free, **options)
-            found = prepared.fit(pdf, start)
+            found = fit(prepared, pdf, k, start)
         except PdfkitError as error:
             yield pdf, error
         else:
@@ -210,7 +225,7 @@ class Template:
     led: Sequence[str]
     made: dict[Any, tuple[Residuals, IntArray]] = field(default_factory=dict)
 
-    def lean(self, result: FitResult) -> Lean:
+    def lean(self, result: Fitted) -> Lean:
         """Return what is to be kept of a fit, in the spectrum of its noise."""
         residuals, order = self._shared(result)
         (one,), (first,) = result.problem.datasets, residuals.sets
@@ -218,7 +233,7 @@ class Template:
         start = np.array([float(result.params[name].value) for name in residuals.mapping.names])
         return Lean(residuals, order, posed, start)
 
-    def _shared(self, result: FitResult) -> tuple[Residuals, IntArray]:
+    def _shared(self, result: Fitted) -> tuple[Residuals, IntArray]:
         (one,) = result.problem.datasets
         data, about = one.data, result.problem.settings.errors
         key = (data.r.tobytes(), one.model.instrument, data.dG is None, data.cov is None, one.begin, about)
@@ -226,7 +241,7 @@ class Template:
             self.made[key] = self._residuals(result)
         return self.made[key]
 
-    def _residuals(self, result: FitResult) -> tuple[Residuals, IntArray]:
+    def _residuals(self, result: Fitted) -> tuple[Residuals, IntArray]:
         params = result.params.copy()
         for name in (*self.own, *self.led):
             if params[name].expr:
@@ -291,12 +306,12 @@ def correlation(rows: Array | None) -> float:
     return float(np.clip((whole @ whole - count) / (count * (count - 1)), 0.0, 1.0))
 
 
-def values(result: FitResult, own: Sequence[str], led: Sequence[str]) -> Array:
+def values(result: Fitted, own: Sequence[str], led: Sequence[str]) -> Array:
     """Return the parameters (n,) that a fit found: own ones, then led ones."""
     return np.array([float(result.params[name].value) for name in (*own, *led)])
 
 
-def errors(result: FitResult, own: Sequence[str], led: Sequence[str]) -> Array:
+def errors(result: Fitted, own: Sequence[str], led: Sequence[str]) -> Array:
     """Return the standard errors (n,) that a fit found, NaN where there are none."""
     return np.array([result.params[name].stderr or math.nan for name in (*own, *led)])
 

@@ -7,7 +7,7 @@ Underneath are `parametric`, `windows` and `maps`: here their results become row
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from pdfkit.errors import ParameterError, PdfkitError, WriteError
 from pdfkit.fitting.rows import FitRow
 from pdfkit.screening.run import Clock
 from pdfkit.screening.settings import Work, whole
+from pdfkit.series.alone import Kept, Saved
 from pdfkit.series.laws import Law
+from pdfkit.series.log import JOURNAL
 from pdfkit.series.result import SeriesResult
-from pdfkit.series.scans import Axis, Held, Series
+from pdfkit.series.scans import Axis, Held, HeldScan, Series
 from pdfkit.series.store import Extra, Setting, write_series
 from pdfkit.series.tasks import Row, SeriesProblem, packed_array, row_of
 
+Journal = Callable[[object], Kept]
 FILE = "series.h5"
 SINGLE, JOINED = ("sequential", "independent"), ("parametric", "windows", "map")
 HOW = (*SINGLE, *JOINED)
@@ -143,10 +146,22 @@ class _Told:
         self.clock: Clock | None = None
         self.keeps = work.out is not None
 
+    def journal(self, series: Series, problem: SeriesProblem, how: str) -> Journal:
+        """Return what opens the journal of the fits of single scans, in the folder of results where there is one."""
+        path = None if self.work.out is None else Path(self.work.out) / JOURNAL
+        known = problem.digest()
+        return lambda about: Kept(path, (how, known, about), series, resume=self.work.resume)
+
     def __call__(self, done: int, whole: int) -> None:
         self.clock = self.clock or Clock("fit", whole, self.work.progress)
         self.clock.add(done - self.done, fresh=True)
         self.done = done
+
+    def saved(self, data: PDF, problem: SeriesProblem, way: Way) -> Saved:
+        """Return the journal of fits of one data set over windows."""
+        path = None if self.work.out is None else Path(self.work.out) / JOURNAL
+        about = ("windows", problem.digest(), way.search, HeldScan(data, "").stamp())
+        return Saved(path, about, resume=self.work.resume)
 
 
 def _options(problem: SeriesProblem, *without: str) -> dict[str, Any]:
@@ -170,7 +185,7 @@ def _parametric(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Ma
     like = way.like.laws if isinstance(way.like, SeriesResult) else way.like
     found = fit_parametric(
         problem.model, series, laws=laws, free=problem.free, start=way.start, like=like, progress=told,
-        **_options(problem),
+        journal=told.journal(series, problem, "parametric"), **_options(problem),
     )  # fmt: skip
     rows: list[Row] = [{"error": found.failed.get(k, "")} for k in range(len(series))]
     for k, position in enumerate(found.positions.tolist()):
@@ -232,10 +247,11 @@ def _windows(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
     data = _one(scans)
     if way.window is None or way.step is None:
         raise ParameterError("windows need their width and distance: give window= and step= in Å", key="window")
-    found: Windows = fit_windows(
-        problem.model, data, way.window, way.step, free=problem.free, progress=told, search=way.search,
-        **_options(problem),
-    )  # fmt: skip
+    with told.saved(data, problem, way) as saved:
+        found: Windows = fit_windows(
+            problem.model, data, way.window, way.step, free=problem.free, progress=told, search=way.search, saved=saved,
+            **_options(problem),
+        )  # fmt: skip
     titles = [f"{low:g} to {high:g} Å" for low, high in found.ends]
     pdfs = [data.crop(low, high) for low, high in found.ends]
     named = tuple(PDF(p.r, p.G, p.dG, instrument=p.instrument, name=t) for p, t in zip(pdfs, titles, strict=True))
@@ -277,7 +293,8 @@ def _map(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
     unread = {k: str(one) for k, one in enumerate(read) if isinstance(one, PdfkitError)}
     found = fit_map(
         problem.model, [None if k in unread else one for k, one in enumerate(read)], shape, free=problem.free,
-        mapped=way.mapped, rounds=way.rounds, progress=told, **_options(problem),
+        mapped=way.mapped, rounds=way.rounds, progress=told, journal=told.journal(series, problem, "map"),
+        **_options(problem),
     )  # fmt: skip
     rows: list[Row] = []
     for k, place in enumerate(np.ndindex(*shape)):

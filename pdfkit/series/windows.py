@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array
 from pdfkit._table import aligned, frame, wrapped
 from pdfkit.data.curves import PDF
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError, WriteError
 from pdfkit.fitting.assembly import normal_covariance
 from pdfkit.fitting.determined import units
 from pdfkit.fitting.least_squares import fit
@@ -30,6 +31,7 @@ from pdfkit.model.params import Parameters
 from pdfkit.results.problem import FitProblem, PosedData
 from pdfkit.results.report import uncertain
 from pdfkit.results.result import FitResult
+from pdfkit.series.alone import Saved
 from pdfkit.series.posed import Progress
 
 if TYPE_CHECKING:
@@ -117,6 +119,7 @@ def fit_windows(
     rmin: float | None = None,
     rmax: float | None = None,
     progress: Progress | None = None,
+    saved: Saved | None = None,
     **options: Any,
 ) -> Windows:
     """Fit a data set over windows [r0, r0 + width], r0 = rmin, rmin + step, …, as far as rmax.
@@ -129,7 +132,7 @@ def fit_windows(
     free : what varies. A parameter whose error in a window would be more than half of what it could be at all is held
         there at the value that all of the data give.
     options : ties, bounds, restraints, use_errors, settings, as for `pdfkit.fit`.
-    progress : called with (windows done, all).
+    progress : called with (windows done, all). saved : where fits are kept that are finished; None: nowhere.
 
     Raises
     ------
@@ -149,8 +152,8 @@ def fit_windows(
     ([5.5, 9.5, 13.5, 17.5, 21.5, 25.5], True)
     """
     started = time.perf_counter()
-    free = _checks.names("free", free)
-    whole = fit(model, data, free=free, rmin=rmin, rmax=rmax, **options)
+    free, saved = _checks.names("free", free), saved or Saved(None, ())
+    whole = saved.fit("whole", 0, "", partial(fit, model, data, free=free, rmin=rmin, rmax=rmax, **options))
     ends = _ends(whole, width, step)
     fits: list[FitResult | None] = []
     held: list[tuple[str, ...]] = []
@@ -159,8 +162,11 @@ def fit_windows(
     for k, (low, high) in enumerate(ends):
         params, still = _params(whole, start, low, high)
         held.append(still)
+        make = partial(fit, model, data, rmin=low, rmax=high, params=params, search="plain", **_rest(options))
         try:
-            one = fit(model, data, rmin=low, rmax=high, params=params, search="plain", **_rest(options))
+            one = saved.fit("window", k, (float(low), float(high), still, params.valuesdict()), make)
+        except WriteError:
+            raise
         except PdfkitError as error:
             fits.append(None)
             failed[k] = str(error)

@@ -120,6 +120,21 @@ def test_a_scan_that_cannot_be_fitted_is_a_row_and_bends_no_law(tmp_path: Path) 
     assert result.laws.along("a", [200.0])[0] == pytest.approx(3.518, abs=2e-3)
 
 
+def test_scans_of_another_sample_and_without_an_index_bend_no_law() -> None:
+    other = pk.Model(pk.Crystal.from_file("NaCl", name="x"), INSTRUMENT)(R)
+    pdfs = [*scans(), pk.PDF(R, other.G, instrument=INSTRUMENT, name="salt"), scans()[0]]
+    with pytest.warns(pk.PdfkitWarning, match="have no temperature"):
+        mixed = pk.read_series(pdfs, index=[*T, 200.0, np.nan], name="temperature", unit="K")
+    result = pk.fit_series(nickel(), mixed, how="parametric", free=["scale"], laws=LAWS)
+    assert [result.status[k] for k in (3, 6)] == ["failed", "failed"]
+    assert "the model does not describe it by itself" in result.remarks[3][0]
+    assert "it has no temperature" in result.remarks[6][0]
+    assert result.laws is not None
+    np.testing.assert_array_equal(result.laws.values, by_laws().laws.values)
+    with pytest.raises(ParameterError, match="start names zz, and no law has it"):
+        by_laws(start={"zz": 1.0})
+
+
 def test_many_scans_are_kept_lean() -> None:
     """What a parametric fit keeps of a scan is its curve and a few numbers: 1,000 scans are 1,000 times that."""
     found = fit_parametric(nickel(), scans(), T, laws=LAWS, free=["scale"])
@@ -209,3 +224,63 @@ def test_a_law_of_a_kind_of_its_own_fits_but_no_file_holds_it(tmp_path: Path) ->
     assert by_laws(laws=laws).laws["a.c"][0] == pytest.approx(3.518, abs=5e-3)
     with pytest.raises(ParameterError, match="no file can hold"):
         by_laws(laws=laws, out=tmp_path)
+
+
+def cut(journal: Path, lines: int) -> None:
+    """Leave the head, some lines and half a line of a journal, as a process that is killed does."""
+    rows = journal.read_text().splitlines(keepends=True)
+    assert len(rows) > lines + 2
+    journal.write_text("".join(rows[: lines + 1]) + rows[lines + 1][:40])
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[int]:
+    """Count the calls of a function from now on."""
+    calls: list[int] = []
+    plain = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **options: (calls.append(1), plain(*args, **options))[1])
+    return calls
+
+
+@pytest.mark.parametrize("how", ["parametric", "map"])
+def test_a_killed_run_fits_no_scan_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    from pdfkit.fitting.prepared import PreparedFit
+
+    options = {"laws": LAWS, "free": ["scale"]} if how == "parametric" else {"free": ["scale", "a"], "mapped": ["a"]}
+
+    def run(**more: Any) -> SeriesResult:
+        scans = series() if how == "parametric" else pk.read_series(list(series()), shape=(5, 1))
+        return pk.fit_series(nickel(), scans, how=how, **options, **more)
+
+    whole, alone = run(out=tmp_path), run()
+    np.testing.assert_array_equal(whole.values, alone.values)
+    before = (tmp_path / "series.h5").read_bytes()
+    cut(tmp_path / "series.jsonl", 2)
+    calls = counted(monkeypatch, PreparedFit, "fit")
+    run(out=tmp_path)
+    assert len(calls) == 3
+    assert (tmp_path / "series.h5").read_bytes() == before
+    run(out=tmp_path)
+    assert len(calls) == 3
+    with pytest.raises(PdfkitError, match="belongs to another problem"):
+        run(out=tmp_path, rmin=2.0)
+    assert len(run(out=tmp_path, resume=False)) == 5
+    assert len(calls) == 8
+
+
+def test_killed_windows_fit_none_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pdfkit.series import windows
+
+    def run() -> SeriesResult:
+        options = {"how": "windows", "window": 4, "step": 1, "free": ["a", "scale"]}
+        return pk.fit_series(nickel(), scans()[0], out=tmp_path, **options)
+
+    whole, before = run(), (tmp_path / "series.h5").read_bytes()
+    cut(tmp_path / "series.jsonl", 2)  # the fit of all data, and one window
+    calls = counted(monkeypatch, windows, "fit")
+    again = run()
+    assert len(calls) == len(whole) - 1
+    np.testing.assert_array_equal(again.values, whole.values)
+    assert (tmp_path / "series.h5").read_bytes() == before
+    (tmp_path / "windows" / "window-0002.h5").unlink()
+    run()
+    assert len(calls) == len(whole)
