@@ -124,7 +124,7 @@ def test_scans_of_another_sample_and_without_an_index_bend_no_law() -> None:
     other = pk.Model(pk.Crystal.from_file("NaCl", name="x"), INSTRUMENT)(R)
     pdfs = [*scans(), pk.PDF(R, other.G, instrument=INSTRUMENT, name="salt"), scans()[0]]
     with pytest.warns(pk.PdfkitWarning, match="have no temperature"):
-        mixed = pk.read_series(pdfs, index=[*T, 200.0, np.nan], name="temperature", unit="K")
+        mixed = pk.read_series(pdfs, index=[*T, 210.0, np.nan], name="temperature", unit="K")
     result = pk.fit_series(nickel(), mixed, how="parametric", free=["scale"], laws=LAWS)
     assert [result.status[k] for k in (3, 6)] == ["failed", "failed"]
     assert "the model does not describe it by itself" in result.remarks[3][0]
