@@ -63,6 +63,8 @@ class Map:
     seconds: float
     seen: Mapping[Place, tuple[Lean, Array]] = field(repr=False)
     """Places with a fit of their own, and their numbers, own ones and those of the map."""
+    strange: Mapping[Place, float] = field(default_factory=dict)
+    """Places that their own fit does not describe while it does most, as where nothing of the sample is, and its Rw."""
 
     @property
     def errors(self) -> Array:
@@ -105,15 +107,19 @@ class Map:
         count = len(self.failed)
         whose = "1 place has no fit of its own" if count == 1 else f"{count} places have no fits of their own"
         more = [f"{whose}: neighbours tell the numbers there"]
+        if self.strange:
+            lines.append(f"  the model does not describe {len(self.strange)} of {self.rw.size} places by themselves")
         return "\n".join([*lines, *(wrapped(one, "  ") for one in (more + why if why else []))])
 
 
 @dataclass(frozen=True, eq=False)
 class _Voxel:
-    """A place that has been fitted: what was kept of it, and its numbers x (n,)."""
+    """A place that has been fitted: what was kept of it, and its numbers x (n,); Rw, and whether that describes it."""
 
     lean: Lean
     x: Array
+    rw: float
+    described: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +207,7 @@ def fit_map(
         model=model,
         seconds=time.perf_counter() - started,
         seen={place: (found[place].lean, one.x) for place, one in told.items()},
+        strange=_strange(found),
     )
 
 
@@ -292,7 +299,13 @@ def _best(prepared: PreparedFit, pdf: PDF, number: int, start: Mapping[str, floa
 
 def _voxel(template: Template, result: Alone) -> _Voxel:
     lean, x = template.lean(result), values(result, template.own, template.led)
-    return _Voxel(replace(lean, size=size_of(lean.scan(), x)), x)
+    return _Voxel(replace(lean, size=size_of(lean.scan(), x)), x, result.rw, result.describes)
+
+
+def _strange(found: Mapping[Place, _Voxel]) -> dict[Place, float]:
+    """Return Rw of places that are not described, where most are; noise may hide a model everywhere."""
+    out = {place: one.rw for place, one in found.items() if not one.described}
+    return out if 2 * len(out) < len(found) else {}
 
 
 def _told(voxel: _Voxel, x: Array, no: int) -> _Told:

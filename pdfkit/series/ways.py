@@ -306,6 +306,11 @@ def _map(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
         )
         if place in found.failed:
             row["remarks"] = [f"no fit of its own ({found.failed[place]}): its neighbours tell its numbers"]
+        if place in found.strange:
+            row["remarks"] = [
+                f"the model does not describe it by itself (Rw = {found.strange[place]:.3g}), as it does most places: "
+                "nothing of the sample may be there, and its numbers mean nothing"
+            ]
         if place in found.seen:
             row |= _curves(*found.seen[place], curves=problem.curves)
         else:

@@ -173,6 +173,15 @@ def test_maps_keep_their_shape_and_what_places_say_alone(tmp_path: Path) -> None
         assert one.fraction("ni").values.tolist() == [1.0] * 6
 
 
+def test_places_without_the_sample_are_said() -> None:
+    rng = np.random.default_rng(5)
+    pdfs = [curve(k, 0.3, a=3.52 + 0.002 * k) for k in range(5)]
+    pdfs.append(pk.PDF(R, rng.normal(0.0, 0.3, R.size), instrument=INSTRUMENT))
+    found = pk.fit_series(nickel(), pk.read_series(pdfs, shape=(3, 2)), how="map", free=["scale", "a"], mapped=["a"])
+    assert [bool(said) for said in found.remarks] == [False] * 5 + [True]
+    assert "nothing of the sample may be there" in found.remarks[5][0]
+
+
 def test_a_line_is_a_map_too() -> None:
     result = pk.fit_series(nickel(), places(), how="map", free=["scale", "a"], mapped=["a"])
     assert result.names == ("ni.a",)
