@@ -139,7 +139,8 @@ class Arrivals:
         """Let files wait that are new or have changed, from now on."""
         now = time.monotonic()
         for name in dict.fromkeys(names):
-            stamp = file_stamp(str(self.folder / name)) if self.wanted(name) else "missing"
+            file = self.folder / name
+            stamp = file_stamp(str(file)) if self.wanted(name) and not file.is_dir() else "missing"
             if stamp == "missing":
                 self._waiting.pop(name, None)
             elif stamp != self._taken.get(name):

@@ -41,6 +41,8 @@ UNLIKELY = 1e-3
 """Probability of a χ² beyond which it is said to be too large."""
 OFF = 0.02
 """What a sum of amounts may be off 1 by before it is said."""
+TREND = 6.0
+"""What weights of amounts differ by in units of its error, for their sum to be constant, from which on it is said."""
 CLEAR = 3.5
 """Size of an unexplained share in units of its error with which a scan is named."""
 
@@ -221,7 +223,30 @@ def _sums(found: Mixture, loose: Mixture) -> tuple[str, ...]:
             f"{_named(found.curves, off)}: amounts that are free sum up to {sums[off].min():.3g} to "
             f'{sums[off].max():.3g} and not 1: another scale, or more is there than references; total="free" allows it'
         )
+    if found.total == "free" and (trend := _trend(loose, ~nothing)):
+        out.append(
+            f"the sum of amounts goes with what is there, {trend}: references are not normalised alike, something is "
+            "lost, or the scale drifts; shares are then not those of atoms"
+        )
     return tuple(out)
+
+
+def _trend(loose: Mixture, some: NDArray[np.bool_]) -> str:
+    """Return from where to where the sum of amounts goes with them, "" where it does not, or scatters as much.
+
+    Least squares of Σ_j γ_j·w_j = 1: where all γ are alike the sum is constant, up to the scatter of scales of scans.
+    """
+    amounts, (sums, errors), c = loose.free[some], loose.sums(), len(loose.names)
+    if c < 2 or len(amounts) < c + 3 or np.linalg.matrix_rank(amounts) < c:
+        return ""
+    gamma = np.linalg.lstsq(amounts, np.ones(len(amounts)), rcond=None)[0]
+    left = float(np.sum((amounts @ gamma - 1.0) ** 2)) / (len(amounts) - c)
+    size = max(left, float(np.mean((errors[some] / sums[some]) ** 2)))
+    apart = np.eye(c) - 1.0 / c
+    spread = np.sqrt(size * np.diag(apart @ np.linalg.inv(amounts.T @ amounts) @ apart))
+    if not (np.abs(apart @ gamma) > np.maximum(TREND * spread, OFF * abs(gamma.mean()))).any():
+        return ""
+    return f"from {sums[some].min():.3g} to {sums[some].max():.3g}"
 
 
 # --- References ------------------------------------------------------------------------------------------------------

@@ -187,6 +187,17 @@ def test_amounts_made_to_sum_up_to_one_on_another_scale_are_said():
     assert not any("sum up to" in one for one in mixture(scans, PURE, total="one").remarks)
 
 
+def test_references_that_are_not_normalised_alike_are_said():
+    twice = {**PURE, "wurtzite": pk.PDF(R, 2 * PURE["wurtzite"].G, instrument=LAB)}
+    words = "the sum of amounts goes with what is there"
+    assert any(words in one and "from 0." in one for one in mixture(curves(SHARE), twice).remarks)
+    many = curves(SHARE)
+    scales = 1 + 0.05 * np.random.default_rng(3).standard_normal(SHARE.size)
+    loose = Curves(R, scales[:, None] * many.G, instrument=LAB)
+    assert not any(words in one for one in mixture(loose, PURE).remarks)
+    assert not any(words in one for one in mixture(many, PURE).remarks)
+
+
 def test_a_scan_without_any_reference_is_named():
     scans = curves([0.3, 0.5, 0.6, 0.7], size=0.02)
     empty = Curves(R, np.vstack([scans.G[:3], noise(9, 1, 0.02)]), instrument=LAB)
