@@ -47,7 +47,8 @@ class Counted:
             out["blocks"] = f"{len(means.blocks)} of {means.each}"
             known = means.frames >= 2 * BLOCKS
             few = "too few to know how far they depend on each other"
-            out["independent_frames"] = f"as good as {means.independent:.1f} independent ones" if known else few
+            most = "" if means.settled else "at most "
+            out["independent_frames"] = f"{most}as good as {means.independent:.1f} independent ones" if known else few
         return out
 
     def beyond_half(self, rmax: float) -> tuple[str, ...]:

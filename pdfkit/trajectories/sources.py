@@ -23,6 +23,10 @@ VACUUM = 10.0
 """Å without an atom across a whole box that are taken for vacuum: pores of frameworks are narrower."""
 
 
+# Volumes within this share are one cell, given with the digits that somebody typed.
+SAME_VOLUME = 1e-3
+
+
 @dataclass(frozen=True, eq=False)
 class Sources:
     """Files (or `ase.Atoms`) one after the other, which of their frames, and what their names and cells mean.
@@ -58,7 +62,7 @@ class Sources:
                 _refuse_types(word, frame, self.species)
                 names, found = frame.names, _kinds(word, frame.names, self.species)
                 if number == 1:
-                    said += frame.said
+                    said += [*frame.said, *self._replaced(word, frame)]
                     said += _left_out(word, names, found[1], self.species)
             elements, kind = found
             there = kind >= 0
@@ -84,6 +88,15 @@ class Sources:
             except CutOffError:
                 ends = f"{Path(file).name} ends within frame {count + 1}, as of a run that was stopped"
                 said.append(f"{ends}: the {count} before are used" if count else ends)
+
+    def _replaced(self, source: str, frame: Frame) -> list[str]:
+        """Return what is said where a cell that is given counts before another one of the file."""
+        if self.cell is None or frame.cell is None or not frame.cell.any():
+            return []
+        given, own = (abs(float(np.linalg.det(one))) for one in (self.cell, frame.cell))
+        if abs(given - own) < SAME_VOLUME * own:
+            return []
+        return [f"{source}: cell= ({given:.6g} Å³) counts before the cells of the frames (the first has {own:.6g} Å³)"]
 
     def _cell(self, where: str, frame: Frame) -> Array:
         if self.cell is not None:

@@ -23,6 +23,7 @@ from pdfkit.errors import ReadError, StructureError
 from pdfkit.particles.boxes import Box, box_pairs
 from pdfkit.trajectories import reading, trajectory
 from pdfkit.trajectories.averages import Averaging
+from pdfkit.trajectories.counting import Counted
 from pdfkit.trajectories.curves import Bins, Curves
 
 HALF = "beyond half of the box"
@@ -156,7 +157,10 @@ def test_errors_are_those_of_frames_that_remember(tau: float) -> None:
 
 
 def test_a_run_that_is_too_short_says_so() -> None:
-    assert not correlated(64, 200.0).result.settled
+    short = correlated(64, 200.0).result
+    assert not short.settled
+    said = Counted(short, ("Ar",), np.array([1]), 4.0, 0.1, 9.0, (1.0, 1.0), ()).header["independent_frames"]
+    assert said.startswith("at most as good as")
     assert correlated(1, 0.0).result.errors(np.zeros((1, 3))) is None
 
 
@@ -483,6 +487,8 @@ def test_what_is_not_periodic_is_refused(frames: list[ase.Atoms], tmp_path: Path
         pk.read_trajectory(tmp_path / "plain.xyz").pdf(qmax=20)
     plain = pk.read_trajectory(tmp_path / "plain.xyz", cell=frames[0].cell.lengths()).pdf(rmax=6, qmax=20)
     np.testing.assert_allclose(plain.G, given.G, atol=1e-5)
+    with pytest.warns(PdfkitWarning, match=r"frames: cell= \(15625 Å³\) counts before the cells of the frames"):
+        pk.read_trajectory([slab], cell=25.0).rdf(rmax=5.0)
 
 
 def test_positions_in_nm_are_noticed() -> None:
