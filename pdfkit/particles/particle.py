@@ -39,6 +39,9 @@ _LEAST, _MOST = 0.63, 1.6
 IN_CELL = "in_cell"
 """Key of the meta of a particle that came with a periodic cell: what that holds, see `pdfkit.particles.periodic`."""
 
+FLAT = 1e-3
+"""Å³: a cell of less is none."""
+
 Cell = tuple[Array, Sequence[bool]]
 """Vectors of a cell (3, 3), rows in Å, and along which of them it is periodic."""
 
@@ -63,8 +66,9 @@ def checked(
 
 def cell_of(atoms: Any) -> Cell | None:
     """Return the periodic cell of `ase.Atoms`; None where they have none."""
-    vectors, periodic = np.array(atoms.cell), [bool(p) and v.any() for p, v in zip(atoms.pbc, atoms.cell, strict=True)]
-    return (np.array(atoms.cell.complete()), periodic) if vectors.any() and any(periodic) else None
+    periodic = [bool(p) and v.any() for p, v in zip(atoms.pbc, np.array(atoms.cell), strict=True)]
+    vectors = np.array(atoms.cell.complete())
+    return (vectors, periodic) if any(periodic) and abs(np.linalg.det(vectors)) > FLAT else None
 
 
 def whole(particle: P, cell: Cell) -> P:

@@ -20,6 +20,7 @@ from pdfkit.fitting import discrepancy
 from pdfkit.fitting.discrepancy import SHARE, SIZES, Rival, over_sizes, probabilities, shortest
 from pdfkit.fitting.displacements import Pairs, covariance, pair_variance, root
 from pdfkit.fitting.evidence import Likelihood, laplace
+from pdfkit.fitting.perturbed import LAST
 from pdfkit.screening import Certificate, ScreenFit
 from pdfkit.screening.certificate import certified
 from pdfkit.screening.rows import RankingRow, compared, judged_rows, noise_of
@@ -217,6 +218,10 @@ def test_files_and_journals_of_before_are_rigid(ranking: pk.Ranking, tmp_path: P
     (record,) = run_chunk(rigid, "fit", [screens.true()])
     assert weighable(record, rigid)
     assert not weighable(record, problem)
+    # Those to other orders would stand beside those of now.
+    two_orders = {**record, "moved": {"known": [0.0]}}
+    assert not weighable(two_orders, problem)
+    assert weighable({**two_orders, "orders": LAST}, problem)
 
 
 def test_large_clusters_and_points_by_themselves_stay_rigid(displaced: pk.PDF, monkeypatch: pytest.MonkeyPatch) -> None:
