@@ -21,6 +21,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -29,8 +30,9 @@ import numpy as np
 from ligands import stored as relaxed_under
 
 import pdfkit as pk
+from pdfkit.fitting import perturbed
 from pdfkit.fitting.discrepancy import of_families, probabilities, shortest
-from pdfkit.fitting.displacements import STIFF, root
+from pdfkit.fitting.displacements import STIFF, covariance, root
 from pdfkit.model import noise
 from pdfkit.screening.rows import RankingRow, evidence_of, judged_rows, noise_of
 
@@ -39,6 +41,8 @@ LAB = pk.Instrument(probe="X", qmin=0.6, qmax=15.0, qdamp=0.03)
 SIZES = (0.1, 0.17, 0.24, 0.35)
 RELAXED = ("classical", "chgnet")
 BLIND = 200
+BANDS = (0.0, 0.1, 0.2, 0.28, 0.35)
+"""Å: sizes of blind cases that the table puts together."""
 HELD = 200
 """Cases of the hold-out: of sets with odd numbers, with seeds of their own, at which nothing was chosen."""
 
@@ -152,6 +156,8 @@ def rows_of(known: list[tuple[Case, dict[str, object]]], families: Sequence[str]
         groups.setdefault(name, []).append((case, record))
         if case.study in ("blind", "held out"):
             groups.setdefault(f"{case.study}, {case.kind}", []).append((case, record))
+            at = max(1, int(np.searchsorted(BANDS, case.size)))
+            groups.setdefault(f"{case.study}, {BANDS[at - 1]:g} to {BANDS[at]:g} Å", []).append((case, record))
         else:
             groups.setdefault("all of these", []).append((case, record))
     for name in sorted(groups, key=lambda one: ("held" in one, "all" in one, "blind" in one, one)):
@@ -174,8 +180,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="24 cases of all (a minute)")
     parser.add_argument("--held-out", action="store_true", help="the cases alone at which nothing was chosen")
     parser.add_argument("--table", action="store_true", help="the table of what the journal has, computing nothing")
+    parser.add_argument("--stiff", type=float, default=STIFF, help="how much dearer changes of bonds are taken to be")
+    parser.add_argument("--orders", type=int, default=perturbed.LAST, help="to which displacements count")
     parser.add_argument("--out", type=Path, default=Path("displaced"), help="folder of the journal")
     options = parser.parse_args()
+    perturbed.LAST = options.orders
+    perturbed.covariance = partial(covariance, stiff=options.stiff)
     candidates = pk.build.candidates("Cd37S20", limit=None, seed=1, near=0)
     stored = {name: [relaxed_under(name)[one.name] for one in candidates] for name in RELAXED}
     options.out.mkdir(parents=True, exist_ok=True)
