@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,13 +86,19 @@ def weighed_alike(result: FitResult, noises: Noises) -> FitResult:
     return refit(replace(result, problem=replace(result.problem, datasets=sets)), result.params)
 
 
-def _evidence(likelihood: Likelihood, result: FitResult, method: str, tell: Callable[[str], None]) -> Evidence:
+def _evidence(
+    likelihood: Likelihood, result: FitResult, method: str, tell: Callable[[str], None], check: Callable[[], None]
+) -> Evidence:
     if method == "laplace":
         tell("ln Z about its best fit")
-        return sampled(likelihood, result.values)
+        return sampled(likelihood, result.values, check=check)
     from pdfkit.fitting.nested import nested
 
     return nested(likelihood, result.values, tell=lambda n, left: tell(f"{n} evaluations, ln Z rises by {left:.2g}"))
+
+
+def _told_of(name: str, tell: Callable[[str], None], words: str) -> None:
+    tell(f"{name}: {words}")
 
 
 # --- Models of one measurement side by side --------------------------------------------------------------------------
@@ -142,11 +149,17 @@ class Comparison:
 
     @classmethod
     def of(
-        cls, results: Mapping[str, FitResult], *, evidence: str = "laplace", progress: Progress | None = None
+        cls,
+        results: Mapping[str, FitResult],
+        *,
+        evidence: str = "laplace",
+        progress: Progress | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> Comparison:
         """Compare fits that were done already; PdfkitError when they are of different data.
 
-        evidence, progress : as for `pdfkit.compare`.
+        evidence, progress : as for `pdfkit.compare`. check : called now and then in "laplace", which an exception
+        ends.
         """
         if not results:
             raise PdfkitError("there are no fits to compare: give one at least")
@@ -160,7 +173,8 @@ class Comparison:
         likelihoods = {name: Likelihood.of(one, noise) for name, one in alike.items()}
         found = {}
         for name, one in alike.items():
-            found[name] = _evidence(likelihoods[name], one, evidence, lambda words, of=name: tell(f"{of}: {words}"))  # type: ignore[misc]
+            said = partial(_told_of, name, tell)
+            found[name] = _evidence(likelihoods[name], one, evidence, said, check)
         order = sorted(results, key=lambda name: -found[name].lnz)
         return cls(
             names=tuple(order),

@@ -23,6 +23,7 @@ distributions of three widths cut at the bounds. It has an error of its own, and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -287,25 +288,33 @@ def ln_evidence(reduced_chi2: float, n_independent: float, free: int, rest: floa
 # Standard deviations of the three distributions that points are drawn from, and their parts.
 WIDTHS, PARTS = (1.0, 1.4, 2.5), (0.5, 0.35, 0.15)
 ROUND, ROUNDS = 300, 10
+AT_ONCE = 25
+"""Points between two looks at whether to go on."""
 ENOUGH = 0.1
 """Standard error of ln Z at which no more points are drawn."""
 POOR = 0.5
 """Standard error of ln Z beyond which the integral cannot be relied on."""
 
 
-def sampled(likelihood: Likelihood, x: Array, seed: int = 0) -> Evidence:
+def sampled(likelihood: Likelihood, x: Array, seed: int = 0, check: Callable[[], None] = lambda: None) -> Evidence:
     """Return ln Z of the likelihood itself by importance sampling about the best fit x.
 
     Where one round of points falls short, the next is drawn from a normal distribution with the mean and covariance of
     those so far. All count, over the mean of the densities that they were drawn from: a round that misses a part of the
     posterior cannot hide what another has seen (Cornuet, Marin, Mira & Robert, Scand. J. Stat. 39, 798 (2012)).
+
+    check : called before each evaluation; an exception that it raises ends this.
     """
     top, shape = normal(likelihood, x)
     rng, plain = np.random.default_rng(seed), top + shape.ln_size
     shapes, points, values = [shape], np.empty((0, x.size)), np.empty(0)
     while True:
         fresh = _drawn(shapes[-1], rng)
-        points, values = np.concatenate([points, fresh]), np.append(values, likelihood.many(fresh))
+        told = []
+        for part in np.array_split(fresh, max(1, len(fresh) // AT_ONCE)):
+            check()
+            told.append(likelihood.many(part))
+        points, values = np.concatenate([points, fresh]), np.concatenate([values, *told])
         densities = [_ln_density(one, points) for one in shapes]
         ratio = values - np.logaddexp.reduce(densities, axis=0) + math.log(len(shapes))
         error = _error(ratio)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,7 +61,7 @@ class Drawing:
 
 
 def drawing(phase: Phase, *, whole: bool = False) -> Drawing:
-    """Return the atoms of a phase, whole: of a particle as large as its shape says, where that is a sphere.
+    """Return the atoms of a phase, whole: of a particle cut to its shape, where that is one of `DRAWN`.
 
     Example
     -------
@@ -75,7 +76,7 @@ def drawing(phase: Phase, *, whole: bool = False) -> Drawing:
     """
     crystal, cluster = phase.placed, phase.scatterer
     if crystal is not None:
-        return _particle(crystal) if whole and crystal.shape.kind == "sphere" else _cell(crystal)
+        return _particle(crystal) if whole and crystal.shape.kind in DRAWN else _cell(crystal)
     if cluster is not None:
         return _cluster(cluster)
     nothing = f"{phase.heading}: layers follow each other in random order, so that there is no one structure to draw."
@@ -100,20 +101,64 @@ def _cell(crystal: Any) -> Drawing:
 
 
 def _particle(crystal: Any) -> Drawing:
-    """Cut a ball out of the crystal about an atom: all of it, or its middle where there are too many atoms."""
+    """Cut a particle out of the crystal about an atom: all of it, or its middle where there are too many atoms.
+
+    What has an axis is drawn with it across a and b: G(r), the mean over all directions, does not tell.
+    """
     rows, x, elements, kind = _parts(crystal)
-    size = float(crystal.shape.extent())
+    shape = crystal.shape
+    size, said = _SHAPES[shape.kind](shape)
     density = len(x) / abs(float(np.linalg.det(rows)))
     shown = min(size, (6.0 * 0.95 * MOST / (math.pi * density)) ** (1 / 3))
     heights = 1.0 / np.linalg.norm(np.linalg.inv(rows), axis=0)
     reach = [math.ceil(0.5 * shown / one) + 1 for one in heights]
     shifts = np.array(list(itertools.product(*(range(-n, n + 1) for n in reach))), dtype=float)
     xyz = ((x[None] + shifts[:, None]).reshape(-1, 3) - x[0]) @ rows
-    inside = np.linalg.norm(xyz, axis=1) <= 0.5 * shown
+    inside = (np.linalg.norm(xyz, axis=1) <= 0.5 * shown) & _within(shape, xyz)
     kinds = np.tile(kind, len(shifts))[inside]
     part = f"the middle {shown:.3g} Å of a" if shown < size else "a"
-    words = f"{crystal.name}: {part} sphere of {size:.4g} Å about an atom, {int(inside.sum())} atoms, surface as cut"
+    words = f"{crystal.name}: {part} {said} about an atom, {int(inside.sum())} atoms, surface as cut"
     return _told(Drawing(elements, kinds, xyz[inside], words))
+
+
+def _within(shape: Any, xyz: Array) -> Any:
+    """Return which places (n, 3), in Å from its middle, are in a shape."""
+    across, along = np.linalg.norm(xyz[:, :2], axis=1), np.abs(xyz[:, 2])
+    if shape.kind == "spheroid":
+        return (across**2 + (along / shape.axis_ratio) ** 2) <= (0.5 * shape.equatorial) ** 2
+    if shape.kind == "rod":
+        return (across <= 0.5 * shape.diameter) & (along <= 0.5 * shape.length)
+    if shape.kind == "sheet":
+        return along <= 0.5 * shape.thickness
+    far = np.linalg.norm(xyz, axis=1)
+    least = 0.5 * shape.spdiameter - shape.thickness if shape.kind == "shell" else 0.0
+    return (far <= 0.5 * shape.spdiameter) & (far >= least)
+
+
+def _long(length: float) -> str:
+    return f"{length:.4g} Å long" if math.isfinite(length) else "without ends"
+
+
+# By kind of shape: its largest extent in Å, and what it is.
+_SHAPES: Mapping[str, Callable[[Any], tuple[float, str]]] = {
+    "sphere": lambda one: (one.spdiameter, f"sphere of {one.spdiameter:.4g} Å"),
+    "lognormal": lambda one: (one.spdiameter, f"sphere of the mean diameter {one.spdiameter:.4g} Å"),
+    "shell": lambda one: (
+        one.spdiameter,
+        f"hollow sphere of {one.spdiameter:.4g} Å with a wall of {one.thickness:.4g} Å",
+    ),
+    "spheroid": lambda one: (
+        one.equatorial * max(1.0, one.axis_ratio),
+        f"spheroid of {one.equatorial:.4g} Å across and {one.equatorial * one.axis_ratio:.4g} Å along its axis",
+    ),
+    "rod": lambda one: (
+        math.hypot(one.diameter, one.length),
+        f"rod of {one.diameter:.4g} Å across, {_long(one.length)}",
+    ),
+    "sheet": lambda one: (math.inf, f"sheet of {one.thickness:.4g} Å"),
+}
+DRAWN = frozenset(_SHAPES)
+"""Shapes that a particle can be cut to."""
 
 
 def _cluster(cluster: Any) -> Drawing:

@@ -7,9 +7,10 @@ Curves that can be moved and zoomed would cost 1.3 MB of scripts in each file, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -59,6 +60,25 @@ class Origin:
         date = next((entry.text(name) for name in ("end_time", "date", "start_time") if name in entry), "")
         return cls(recipe, digests, used, date, Path(path).name)
 
+    def without_folders(self) -> Origin:
+        """Return the same with the names of files alone: where they were is nobody's business who gets a page."""
+        names = _names(self.digests)
+        recipe = self.recipe
+        for path in sorted(names, key=len, reverse=True):
+            recipe = recipe.replace(path, names[path]).replace(PureWindowsPath(path).as_posix(), names[path])
+        return replace(self, recipe=recipe, digests={names[path]: sha for path, sha in self.digests.items()})
+
+
+def _names(paths: Iterable[str]) -> dict[str, str]:
+    """Return the last parts of paths, of either kind of slash: as many as tell them apart."""
+    parts = {path: PureWindowsPath(path).parts for path in paths}
+    out = {}
+    for path, own in parts.items():
+        others = [one for name, one in parts.items() if name != path]
+        count = next((k for k in range(1, len(own)) if all(one[-k:] != own[-k:] for one in others)), len(own))
+        out[path] = "/".join(own[-count:])
+    return out
+
 
 def _texts(group: Group) -> dict[str, str]:
     return {name: group.text(name) for name in group.members}
@@ -74,6 +94,7 @@ def write_page(path: AnyPath, result: FitResult, origin: Origin | None = None) -
 def page(result: FitResult, origin: Origin) -> str:
     """Return the page."""
     first, *others = head(result)
+    origin = origin.without_folders()
     used = origin.versions or _texts(versions())
     parts = [
         _page.heading(first, 1),
@@ -255,13 +276,22 @@ def _repeated(result: FitResult, origin: Origin) -> Iterator[str]:
         yield _page.table((("file", "SHA-256"), *origin.digests.items()), words=True)
 
 
+_ROW = re.compile(r"^[^#\n]+$", re.MULTILINE)
+
+
+def _shorter(row: str) -> str:
+    """Return a row of numbers with as many digits as a curve has any use for: half of the bytes."""
+    return " ".join(f"{float(word):.8g}" for word in row.split())
+
+
 def _files(result: FitResult, origin: Origin) -> Iterator[str]:
     """Yield what can be saved from the page: recipe, curves, structures."""
     if origin.recipe:
         yield _page.attachment("fit.toml", origin.recipe, "the recipe")
     with TemporaryDirectory() as folder:
         for path in result.write_columns(Path(folder, "curves.txt")):
-            yield _page.attachment(path.name, path.read_text("utf-8"), "measured, calculated, difference and shares")
+            text = _ROW.sub(lambda row: _shorter(row[0]), path.read_text("utf-8"))
+            yield _page.attachment(path.name, text, "measured, calculated, difference and shares, to 8 digits")
     for phase in result.datasets[0].model.phases:
         for ending, text in phase.files(result.covariance_of(phase)).items():
             yield _page.attachment(f"{phase.name}.{ending}", text, "the refined structure")

@@ -14,6 +14,7 @@ is a PdfkitError with the sentence that the terminal would print.
 | rename | kind ("phase" or "data"), name, to |
 | remove | kind, name |
 | shape | phase, kind, and values of its parameters where they are not to be usual ones |
+| stack | elements (one or two), a_h (Å), alpha: a phase of layers in random order, which needs no file |
 | phase | name, key, value (null takes the key out): "anisotropic", "delta2", … of a [[phase]] |
 | data | name, key, value: "probe", "window", "qmax", … of a [[data]] |
 | beam | key, value: probe, qmin, qmax, qdamp, window, rmax of a model without data |
@@ -304,6 +305,25 @@ def _shape(state: State, action: Action, ready: Prepared) -> State:
     return after.with_fit(free=[*fit, *free]) if fit and not _already(fit, free) else after
 
 
+def _stack(state: State, action: Action, ready: Prepared) -> State:
+    """Return a state with one phase more, of stacked layers."""
+    from pdfkit.phases.base import plain_word
+    from pdfkit.recipes.proposal import own_name
+
+    elements = action.get("elements")
+    if not isinstance(elements, list) or not 1 <= len(elements) <= 2 or not all(isinstance(e, str) for e in elements):
+        raise PdfkitError("layers are of one or two elements: give them, such as Cd S")
+    numbers = {key: _number(action, key, f"{key} of stacked layers") for key in ("a_h", "alpha")}
+    taken = {str(one.get("name", "")) for kind in ("phase", "data", "pattern") for one in _entries(state, kind)}
+    name = own_name(plain_word(f"{''.join(elements)}_stacked"), taken)
+    table = {"name": name, "kind": "stacked", "elements": elements, **numbers}
+    after = state.with_tables(phase=[*state.phases, table])
+    lead = [f"{one['name']}." for one in state.data] if len(state.data) > 1 else [""]
+    wanted = [*(f"{one}{name}.scale" for one in lead), f"{name}.a_h"] if state.data else []
+    free = [one for one in wanted if not _already(after.fitted["free"], [one])]
+    return scaled(after.with_fit(free=[*after.fitted["free"], *free]), ready.folder)
+
+
 # Start values of parameters of shapes, in Å but for the ratio.
 _USUAL = {
     "spdiameter": 40.0,
@@ -438,6 +458,7 @@ ACTIONS: Mapping[str, Callable[[State, Action, Prepared], State]] = {
     "rename": _rename,
     "remove": _remove,
     "shape": _shape,
+    "stack": _stack,
     "phase": _phase,
     "data": _data,
     "beam": _beam,

@@ -8,7 +8,7 @@ import numpy as np
 
 from pdfkit.errors import PdfkitError
 from pdfkit.model.model import Model
-from pdfkit.phases.drawn import drawing
+from pdfkit.phases.drawn import DRAWN, drawing
 
 __all__ = ["atoms"]
 
@@ -33,7 +33,7 @@ def atoms(model: Model, phase: str = "", *, whole: bool = False) -> dict[str, An
         "phase": chosen.name,
         "phases": list(known),
         "whole": whole,
-        "particles": chosen.placed is not None and chosen.applied_shape.kind == "sphere",
+        "particles": chosen.placed is not None and chosen.applied_shape.kind in DRAWN,
         "elements": [
             [one, _COLOURS[order[one] % len(_COLOURS)], round(float(radius), 2)]
             for one, radius in zip(found.elements, found.radii, strict=True)

@@ -60,6 +60,11 @@ class Entry:
             "message": one.message,
             "remarks": list(one.remarks),
             "errors_from": one.errors_from,
+            "minima": [
+                {"rw": low.rw, "reached": low.reached, "differs": low.differs, "flaws": list(low.flaws)}
+                for low in one.minima
+            ],
+            "searched": one.minima.words() if one.minima else "",
             "datasets": [
                 {"name": d.name, "rw": d.rw, "rmin": float(d.data.r[0]), "rmax": float(d.data.r[-1])}
                 for d in one.datasets

@@ -62,6 +62,10 @@ class Progress:
         self._seen = None
         self.tell()
 
+    def check(self) -> None:
+        """End where that was asked for."""
+        self._end()
+
     def names(self, what: str) -> None:
         """Say what is done next."""
         self._end()
@@ -142,6 +146,6 @@ def weighed(results: Mapping[str, FitResult]) -> Callable[[Progress], Comparison
     def work(progress: Progress) -> Comparison:
         from pdfkit.fitting.comparison import Comparison
 
-        return Comparison.of(results, progress=progress.names)
+        return Comparison.of(results, progress=progress.names, check=progress.check)
 
     return work

@@ -42,6 +42,7 @@ def added(state: State, files: Sequence[str], folder: Path, work: Path | None = 
 
     Saved rankings and series are shown beside what is there.
     """
+    files = [_from(folder, file) for file in files]
     beside = [file for file in files if is_shown(folder / file)]
     state = replace(state, beside=(*(one for one in state.beside if one not in beside), *beside))
     rest = [file for file in files if file not in beside]
@@ -55,6 +56,12 @@ def added(state: State, files: Sequence[str], folder: Path, work: Path | None = 
         except PdfkitError as error:
             raise (_in_its_file(error, rest[0]) if rest[0].lower().endswith(".toml") else error) from None
     return _saying(found, [str(one.message) for one in heard if issubclass(one.category, PdfkitWarning)])
+
+
+def _from(folder: Path, file: str) -> str:
+    """Return the name of a file, which starts at `folder`, from where the program runs."""
+    place = folder / file
+    return file if folder.resolve() == Path.cwd() or not place.exists() else str(place)
 
 
 def _added(state: State, files: Sequence[str], folder: Path, work: Path) -> State:

@@ -273,7 +273,7 @@ def _restore(session: Session, file: Path) -> None:
     """Put a session where a page was; PdfkitError where the file is none of ours."""
     about = _read(file)
     try:
-        tables = [dict(one) for one in about["tables"]]
+        tables = [_tables(one) for one in about["tables"]]
         states = [_state(row, tables) for row in about["states"]]
         at = int(about["at"])
         if not 0 <= at < len(states):
@@ -281,7 +281,10 @@ def _restore(session: Session, file: Path) -> None:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise PdfkitError(f"{file}: this is not a page of pdfkit live, or a damaged one: delete its folder") from None
     session.states, session.at = states, at
-    session.history = [one for row in about.get("fits", ()) if (one := _entry(row, file.parent / "fits"))]
+    fits = about.get("fits", ())
+    session.history = [
+        one for row in (fits if isinstance(fits, list) else ()) if (one := _entry(row, file.parent / "fits"))
+    ]
 
 
 def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
@@ -294,6 +297,17 @@ def _entry(row: Mapping[str, Any], folder: Path) -> Entry | None:
         return replace(Entry.load(folder, int(row["number"])), lnz=lnz, group=group, why=str(row["why"]))
     except (PdfkitError, OSError, KeyError, TypeError, ValueError, IndexError):
         return None
+
+
+def _tables(found: Any) -> dict[str, Any]:
+    """Return the tables of a recipe; TypeError where they are none."""
+    tables = dict(found)
+    for kind in ("data", "phase", "pattern"):
+        if not isinstance(tables.get(kind, []), list) or not all(isinstance(one, dict) for one in tables.get(kind, [])):
+            raise TypeError(f"{kind} is no list of tables")
+    if not isinstance(tables.get("fit", {}), dict) or not isinstance(tables.get("title", ""), str):
+        raise TypeError("fit is a table, and title is text")
+    return tables
 
 
 def _state(row: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]) -> State:

@@ -72,7 +72,8 @@ def choices() -> Mapping[str, Any]:
     from pdfkit.io.structures import available_structures
     from pdfkit.io.xyz import clusters
     from pdfkit.shapes import SHAPES
+    from pdfkit.transforms.sine import WINDOWS
 
     shapes = [one for one in SHAPES if one != "tabulated"]
     structures = [*available_structures(), *clusters()]
-    return {"structures": structures, "shapes": shapes, "exports": list(EXPORTS.items())}
+    return {"structures": structures, "shapes": shapes, "exports": list(EXPORTS.items()), "windows": list(WINDOWS)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ class Opened:
 
     path: Path
     changed: int
+    refitted: dict[str, Curves] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, path: Path) -> Opened:
@@ -127,11 +128,16 @@ class Rooms:
         return self.curves
 
     def known(self, name: str) -> bool:
-        """Show the curves of a candidate that its file holds; return whether it does."""
-        found = None if self.ranking is None else self.ranking.curves.get(name)
+        """Show the curves of a candidate of its file, or of a fit before; return whether there are any."""
+        found = None if self.ranking is None else {**self.ranking.refitted, **self.ranking.curves}.get(name)
         if found is not None:
             self.place(found, name)
         return found is not None
+
+    def keep(self, name: str, found: Curves) -> None:
+        """Keep the curves of a candidate that was fitted again."""
+        if self.ranking is not None:
+            self.ranking.refitted[name] = found
 
     def fitted(self, name: str) -> Callable[[], Curves]:
         """Return what fits a candidate again, which may take long; PdfkitError where there is none of that name."""

@@ -61,6 +61,7 @@ class Session:
     | fit | search ("plain", "staged", "thorough"; left out: as the state says) |
     | stop | keep (true: with the best values so far) |
     | restore | fit: a number of the history |
+    | minimum | fit: a number of the history; which: a minimum that its search found, from 1 |
     | compare | fits: numbers of the history, side by side; none: no more |
     | candidate | name: show its fit in place of the model |
     | weigh | : compute the evidence of the last fit, however long it takes |
@@ -318,6 +319,21 @@ class Session:
     def _restore(self, action: Mapping[str, Any]) -> None:
         self._take(self._number(action.get("fit")).state, action)
 
+    def _minimum(self, action: Mapping[str, Any]) -> None:
+        """Show a minimum that a search found: its values, from which a fit goes on."""
+        entry, which = self._number(action.get("fit")), action.get("which")
+        found = entry.result.minima
+        if isinstance(which, bool) or not isinstance(which, int) or not 1 <= which <= len(found):
+            raise PdfkitError(
+                f"fit {entry.number} has {len(found) or 'no'} minima: choose one of those that are listed"
+            )
+        if which == 1:
+            self._take(entry.state, action)
+            return
+        params = found[which - 1].params
+        values = {name: float(par.value) for name, par in params.items() if not par.expr}
+        self._take(entry.state.with_values({**entry.state.values, **values}), action)
+
     def _compare(self, action: Mapping[str, Any]) -> None:
         fits = action.get("fits")
         if not isinstance(fits, list):
@@ -330,8 +346,16 @@ class Session:
         if self.rooms.known(name):
             return
         self._make_room()
-        work = self.rooms.fitted(name)
-        self._start(lambda progress: work(), lambda found: self.rooms.place(found, name), f"fitting candidate {name}")
+        work, begun, shown = self.rooms.fitted(name), self.state, self.rooms.shown
+
+        def ended(found: Curves) -> None:
+            self.rooms.keep(name, found)
+            if self.state is begun and self.rooms.shown == shown:
+                self.rooms.place(found, name)
+            else:  # what was done meanwhile is what is wanted
+                self.message = f"candidate {name} has been fitted: click it again to see it"
+
+        self._start(lambda progress: work(), ended, f"fitting candidate {name}")
 
     # --- states
 
@@ -381,6 +405,7 @@ class Session:
         "fit": _fit,
         "stop": _stop,
         "restore": _restore,
+        "minimum": _minimum,
         "compare": _compare,
         "weigh": _weigh,
         "candidate": _candidate,

@@ -19,6 +19,9 @@ __all__ = ["BEAM", "State"]
 BEAM: Mapping[str, Any] = {"probe": "X", "qmin": 0.0, "qmax": 25.0, "qdamp": 0.0, "rmax": 30.0}
 
 
+_KINDS = {"tables": dict, "values": dict, "fit": int, "beam": dict, "remarks": list, "results": list, "beside": list}
+
+
 @dataclass(frozen=True)
 class State:
     """Tables of a recipe ("data", "phase", "pattern": lists of tables), and values of parameters by full name.
@@ -94,5 +97,9 @@ class State:
     def from_json(cls, text: str) -> Self:
         """Return the state of a text that `to_json` wrote."""
         found = json.loads(text)
-        lists = {key: tuple(found.get(key, ())) for key in ("remarks", "results", "beside")}
+        if wrong := [key for key, of in _KINDS.items() if not isinstance(found.get(key, of()), of)]:
+            raise TypeError(f"{wrong[0]} of a state is no {_KINDS[wrong[0]].__name__}")
+        lists = {key: tuple(found.get(key, ())) for key, of in _KINDS.items() if of is list}
+        if not all(isinstance(one, str) for texts in lists.values() for one in texts):
+            raise TypeError("remarks and files of a state are text")
         return cls(**{**found, **lists})

@@ -46,6 +46,26 @@ def test_curves_of_particles_that_grew_are_those_of_a_model_made_for_them(tmp_pa
     assert abs(found.calculated - expected).max() < 1e-5 * abs(expected).max()
 
 
+def test_stacked_layers_need_no_file(two: Session, tmp_path: Path) -> None:
+    alone = Session(tmp_path, State())
+    done(alone, do="stack", elements=["Cd", "S"], a_h=4.13, alpha=0)
+    curves = alone.curves()
+    zincblende = Session(tmp_path, opened(["CdS_zincblende"], tmp_path))
+    for name, value in (("a", 4.13 * 2**0.5), ("Cd.Uiso", 0.01), ("S.Uiso", 0.01)):
+        done(zincblende, do="value", name=f"CdS_zincblende.{name}", value=value)
+    wanted = zincblende.curves().calculated
+    assert abs(curves.calculated - wanted).max() < 1e-3 * abs(wanted).max()
+    done(two, do="stack", elements=["Cd", "S"], a_h=4.1, alpha=0.4)
+    assert row(two, "CdS_stacked.scale")["free"]
+    for elements, a_h, said in (
+        ([], 4.0, "one or two elements"),
+        (["Xx"], 4.0, "'Xx' is not an element"),
+        (["Au"], -1, "a_h"),
+    ):
+        two.do({"do": "stack", "elements": elements, "a_h": a_h, "alpha": 0.0})
+        assert said in two.message
+
+
 def test_a_drag_is_one_step(two: Session) -> None:
     for value in (4.10, 4.11, 4.12):
         done(two, do="value", name="wz.a", value=value, moving=True)

@@ -14,7 +14,7 @@ import pytest
 import pdfkit as pk
 from pdfkit.errors import PdfkitError
 from pdfkit.workbench.history import Entry
-from pdfkit.workbench.jobs import Job, Progress
+from pdfkit.workbench.jobs import Job, Progress, Stopped, weighed
 from pdfkit.workbench.opening import opened
 from pdfkit.workbench.session import Session
 from pdfkit.workbench.starts import document_of
@@ -112,6 +112,29 @@ def test_history_on_disk(two: Session) -> None:
     again = Entry.load(two.folder / "kept", 1)
     assert again.state == entry.state
     assert again.result.rw == entry.result.rw
+
+
+def test_minima_of_a_search_are_shown_one_by_one(two: Session) -> None:
+    """A search that found two, as its result tells."""
+    from dataclasses import replace
+
+    from pdfkit.results.minima import Minima, Minimum
+
+    two.do({"do": "fit", "search": "plain"})
+    two.wait()
+    entry = two.history[-1]
+    params = entry.result.params.copy()
+    params["wz.a"].value = 4.05
+    free = entry.result.free
+    lows = [Minimum(rw, rw, 1, 0.0, "", free, one) for rw, one in ((0.1, entry.result.params), (0.4, params))]
+    two.history[-1] = replace(entry, result=replace(entry.result, minima=Minima(tuple(lows), starts=2)))
+    assert [one["rw"] for one in two.view()["history"][-1]["minima"]] == [0.1, 0.4]
+    two.do({"do": "minimum", "fit": 1, "which": 2})
+    assert (two.message, two.prepared.at(two.state.values)["wz.a"].value, two.entry) == ("", 4.05, None)
+    two.do({"do": "minimum", "fit": 1, "which": 1})
+    assert two.entry is two.history[-1]
+    two.do({"do": "minimum", "fit": 1, "which": 3})
+    assert "2 minima" in two.message
 
 
 def test_what_cannot_be_fitted_is_said(two: Session, nickel: Path) -> None:
@@ -231,6 +254,25 @@ def test_evidence_under_way_is_no_fit(two: Session) -> None:
     assert two.message == ""
     assert two.busy["fits"]
     two.close()
+
+
+def test_evidence_that_is_stopped_ends(two: Session) -> None:
+    two.do({"do": "fit", "search": "plain"})
+    two.wait()
+    result = two.history[-1].result
+    progress = Progress(what="computing the evidence")
+    calls: list[int] = []
+
+    def check() -> None:
+        calls.append(1)
+        if len(calls) > 3:
+            progress.stop.set()
+        Progress.check(progress)
+
+    progress.check = check  # type: ignore[method-assign]
+    with pytest.raises(Stopped):
+        weighed({"1": result})(progress)
+    assert len(calls) == 4
 
 
 def test_rw_on_another_grid_is_said(two: Session) -> None:

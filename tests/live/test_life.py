@@ -185,9 +185,14 @@ def test_a_disk_that_is_full_or_gone_is_told(room: Path) -> None:
 
 def test_a_damaged_page_is_one_message(room: Path) -> None:
     if hasattr(os, "mkfifo"):
-        (room / ".pdfkit-live" / f"{9:016x}").mkdir(parents=True)
-        os.mkfifo(room / ".pdfkit-live" / f"{9:016x}" / "page.json")
-    for k, text in enumerate(("", "{", "[]", '{"states": 3}', '{"tables": [{}], "states": [{"tables": 7}], "at": 0}')):
+        (room / ".pdfkit-live" / f"{99:016x}").mkdir(parents=True)
+        os.mkfifo(room / ".pdfkit-live" / f"{99:016x}" / "page.json")
+    bad = ("", "{", "[]", '{"states": 3}', '{"tables": [{}], "states": [{"tables": 7}], "at": 0}')
+    wrong = ('"fit": "one"', '"beam": []', '"values": 3', '"remarks": [1]', '"results": "x"')
+    bad += tuple(f'{{"tables": [{{}}], "states": [{{"tables": 0, {one}}}], "at": 0}}' for one in wrong)
+    wrong = ('"data": 3', '"data": [3]', '"phase": "Ni"', '"fit": []', '"title": 1')
+    bad += tuple(f'{{"tables": [{{{one}}}], "states": [{{"tables": 0}}], "at": 0}}' for one in wrong)
+    for k, text in enumerate(bad):
         folder = room / ".pdfkit-live" / f"{k:016x}"
         folder.mkdir(parents=True)
         (folder / "page.json").write_text(text)
@@ -195,7 +200,7 @@ def test_a_damaged_page_is_one_message(room: Path) -> None:
 
     async def tried() -> None:
         async with Tab(server) as tab:
-            for k in range(5):
+            for k in range(len(bad)):
                 view = await tab.do("continue", page=f"{k:016x}")
                 assert "not a page of pdfkit live" in view["message"]
 

@@ -117,6 +117,15 @@ dir = "there"
 """
 
 
+def test_names_start_at_the_folder_of_the_page(nickel: Path) -> None:
+    (nickel.parent / "one.toml").write_text(
+        'data = {file = "ni.gr"}\nphase = {structure = "Ni", name = "ni"}\nfit = {free = ["scale"]}'
+    )
+    assert not Path("ni.gr").exists()
+    assert opened(["ni.gr", "Ni"], nickel.parent).data[0]["file"] == "ni.gr"
+    assert opened(["one.toml"], nickel.parent).data[0]["file"] == "ni.gr"
+
+
 def test_recipes_lose_nothing(tmp_path: Path) -> None:
     write_two(tmp_path)
     (tmp_path / "whole.toml").write_text(WHOLE)

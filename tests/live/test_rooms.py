@@ -95,6 +95,17 @@ def test_every_kind_of_phase_can_be_drawn_or_says_why_not() -> None:
     assert {tuple(sorted(ball["elements"][ball["kind"][k]][0] for k in pair)) for pair in ball["bonds"]} == {
         ("O", "Ti")
     }
+    cuts = [
+        (pk.shapes.Rod(12, 30), (12, 12, 30)),
+        (pk.shapes.Sheet(8), (39, 39, 8)),
+        (pk.shapes.Spheroid(14, 2), (14, 14, 28)),
+    ]
+    for shape, extent in cuts:
+        cut = atoms(pk.Model([pk.Crystal.from_file("Ni", name="ni", shape=shape)], model.instrument), whole=True)
+        assert cut["particles"]
+        size = np.ptp(np.array(cut["xyz"]), axis=0)
+        assert (size < np.array(extent) + 0.1).all()
+        assert (size > np.array(extent) - 5.0).all()
     with pytest.raises(PdfkitError, match="no phase is called 'x': there are c, st, ru"):
         atoms(model, "x")
 
@@ -216,6 +227,13 @@ def test_a_candidate_whose_curves_were_not_saved_is_fitted_beside_the_page(sessi
     rw = session.curves().rw
     assert rw is not None
     assert f"{rw:.4f}" == row["cells"][5]
+    other = session.view()["candidates"]["rows"][0]["name"]
+    session.do({"do": "candidate", "name": other})
+    session.do({"do": "value", "name": "CdS_zincblende.a", "value": 5.88})
+    session.wait()  # what was done meanwhile stays in the plot
+    assert (session.view()["shown"], f"candidate {other} has been fitted" in session.message) == ("", True)
+    session.do({"do": "candidate", "name": other})
+    assert (session.view()["shown"], session.busy) == (f"candidate {other}", None)
     page = Session(tmp_path, opened(["bare.h5"], tmp_path))
     with pytest.raises(PdfkitError, match="choose a candidate"):
         page.curves()

@@ -111,6 +111,14 @@ def test_curves_recipe_and_structures_can_be_taken_out(tmp_path: Path) -> None:
     assert "numpy" in text
 
 
+def test_pages_name_files_without_their_folders() -> None:
+    known = {"/home/me/secret/cds.gr": "1", "/home/me/secret/a/Ni.cif": "2", "C:\\me\\secret\\b\\Ni.cif": "3"}
+    recipe = 'file = "/home/me/secret/cds.gr"\nstructure = "C:/me/secret/b/Ni.cif"'
+    text = page(single(), Origin(recipe, known))
+    assert "secret" not in text
+    assert all(name in text for name in (">cds.gr<", ">a/Ni.cif<", ">b/Ni.cif<", "file = &quot;cds.gr&quot;"))
+
+
 def test_clusters_and_patterns_beside_them_have_pages(tmp_path: Path) -> None:
     Q = np.linspace(0.02, 0.7, 60)
     small = pk.patterns.SmallAngle(pk.Intensity(Q, 1.0 + np.cos(3 * Q), np.full(Q.size, 0.1)))

@@ -33,24 +33,24 @@
     at("remarks").replaceChildren(...(list.length ? [node("h2", {}, "Remarks"), node("ul", {}, ...list.map((one) => node("li", {}, one)))] : []));
   });
 
-  const WINDOWS = ["none", "lorch", "soperlorch"], PROBES = ["X", "N", "E"];
+  const PROBES = ["X", "N", "E"];
 
-  function instrument(used, change, keys) {
-    return [choice("Probe", PROBES, used.probe, (value) => change("probe", value)), choice("Window", WINDOWS, used.window ?? "none", (value) => change("window", value)),
+  function instrument(used, windows, change, keys) {
+    return [choice("Probe", PROBES, used.probe, (value) => change("probe", value)), choice("Window", windows ?? [], used.window ?? "none", (value) => change("window", value)),
       ...keys.map((key) => number(key, used[key] === "inf" ? null : used[key], (value) => change(key, value)))];
   }
 
   on("data", (list, view) => {
     const cards = list.map((one) => card(`data ${one.name}`, `${one.name || one.file.split("/").at(-1)}: ${one.points} points`,
-      ...instrument(one.used, (key, value) => send({ do: "data", name: one.name, key, value }), ["qmin", "qmax", "qdamp", "qbroad"]),
+      ...instrument(one.used, view.windows, (key, value) => send({ do: "data", name: one.name, key, value }), ["qmin", "qmax", "qdamp", "qbroad"]),
       node("button", { type: "button", onclick: () => send({ do: "remove", kind: "data", name: one.name }) }, "Remove")));
-    if (view.beam) cards.push(card("beam", "Simulated: no data yet", ...instrument(view.beam, (key, value) => send({ do: "beam", key, value }), ["qmin", "qmax", "qdamp", "rmax"])));
+    if (view.beam) cards.push(card("beam", "Simulated: no data yet", ...instrument(view.beam, view.windows, (key, value) => send({ do: "beam", key, value }), ["qmin", "qmax", "qdamp", "rmax"])));
     at("data").replaceChildren(node("h2", {}, "Data"), ...cards);
     const names = view.chosen && !list.some((one) => one.name === view.chosen) ? [view.chosen] : list.map((one) => one.name);
     const several = list.length > 1;
     at("chosen").replaceChildren(...names.map((name) => node("option", { value: name, selected: name === view.chosen }, name || "data")));
     at("chosen").parentElement.hidden = !several;
-  }, (view) => [view.beam, view.chosen]);
+  }, (view) => [view.beam, view.chosen, view.windows]);
 
   on("phases", (list, view) => {
     const shapes = view.shapes ?? [];
@@ -62,10 +62,19 @@
     const added = node("input", { list: "structures", placeholder: "CdSe_wurtzite…", "aria-label": "Structure that comes with pdfkit" });
     const add = () => { if (added.value) send({ do: "open", files: [added.value.trim()] }); };
     added.onkeydown = (event) => { if (event.key === "Enter") add(); };
+    const layers = card("stacked", "Add stacked layers", ...stack());
     const hint = list.length ? null : node("p", { class: "note" }, "Drop a structure (.cif, .stru, .xyz), or add one that comes with pdfkit.");
     at("phases").replaceChildren(...[node("h2", {}, "Phases"), hint].filter(Boolean), ...cards,
-      node("div", { class: "add" }, added, node("button", { type: "button", onclick: add }, "Add structure")));
+      node("div", { class: "add" }, added, node("button", { type: "button", onclick: add }, "Add structure")), layers);
   }, (view) => view.shapes);
+
+  // Layers in random order, between zinc blende and wurtzite, need no file.
+  function stack() {
+    const elements = node("input", { value: "Cd S", size: 6 }), side = node("input", { type: "number", step: "any", value: 4.13 }), alpha = node("input", { type: "number", step: "any", min: 0, max: 1, value: 0.5 });
+    const add = () => send({ do: "stack", elements: elements.value.split(/[\s,]+/).filter(Boolean), a_h: Number(side.value), alpha: Number(alpha.value) });
+    return [node("label", {}, "Elements ", elements), node("label", { title: "side of the triangular lattice" }, "a_h (Å) ", side),
+      node("label", { title: "chance that a layer is hexagonal: 0 is zinc blende, 1 wurtzite" }, "alpha ", alpha), node("button", { type: "button", onclick: add }, "Add layers")];
+  }
 
   on("structures", (names) => {
     document.getElementById("structures")?.remove();
@@ -87,15 +96,25 @@
       node("td", {}, String(one.free)), node("td", {}, one.phases.join(", ")), node("td", {}, `${one.seconds.toFixed(1)} s`)));
     const heads = ["Compare", "Fit", "", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time"];
     const table = node("table", {}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
-    at("panel-history").replaceChildren(list.length ? table : node("p", { class: "note" }, "No fit was done yet: press Fit."), ...side(view.compared));
+    at("panel-history").replaceChildren(list.length ? node("div", { class: "wide" }, table) : node("p", { class: "note" }, "No fit was done yet: press Fit."),
+      ...list.toReversed().flatMap(minima), ...side(view.compared));
   }, (view) => [view.fitted, view.compared]);
+
+  function minima(one) {
+    if (one.minima.length < 2) return [];
+    const rows = one.minima.map((low, k) => node("tr", {}, node("th", { scope: "row" }, node("button", { type: "button", "aria-label": `Show minimum ${k + 1} of fit ${one.number}`,
+      onclick: () => send({ do: "minimum", fit: one.number, which: k + 1 }) }, `Show ${k + 1}`)), node("td", {}, digits(low.rw)), node("td", {}, String(low.reached)),
+      node("td", {}, [low.differs, ...low.flaws].filter(Boolean).join("; "))));
+    return [node("h2", {}, `Minima of fit ${one.number}`), node("p", { class: "note" }, one.searched), node("div", { class: "wide" }, node("table", {},
+      node("thead", {}, node("tr", {}, ...["Minimum", "Rw", "Reached", "Apart from the best"].map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...rows)))];
+  }
 
   function side(compared) {
     if (!compared) return [];
     const rows = compared.rows ?? [], say = (value) => value == null ? "" : String(value);
     const lines = rows.map((row) => node("tr", {}, ...Object.values(row).map((value, k) => node(k ? "td" : "th", k ? {} : { scope: "row" }, say(value)))));
     return [node("h2", {}, "Side by side"), compared.why ? node("p", { class: "note" }, compared.why) : null,
-      node("table", {}, node("thead", {}, node("tr", {}, ...(compared.head ?? []).map((one) => node("th", { scope: "col" }, say(one))))), node("tbody", {}, ...lines))].filter(Boolean);
+      node("div", { class: "wide" }, node("table", {}, node("thead", {}, node("tr", {}, ...(compared.head ?? []).map((one) => node("th", { scope: "col" }, say(one))))), node("tbody", {}, ...lines)))].filter(Boolean);
   }
 
   function shade(value) {

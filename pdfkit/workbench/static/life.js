@@ -24,8 +24,8 @@
 
   workbench.changed("earlier", (list) => {
     const choice = document.getElementById("earlier");
-    choice.replaceChildren(new Option("choose", ""), ...list.map((one) => new Option(`${one.when} ${one.title}`, one.id)));
-    choice.onchange = () => { if (choice.value) workbench.send({ do: "continue", page: choice.value, copy: true }); };
+    choice.replaceChildren(new Option("earlier…", ""), ...list.map((one) => new Option(`${one.when} ${one.title}`, one.id)));
+    choice.onchange = () => { if (choice.value) workbench.send({ do: "continue", page: choice.value, copy: true }); choice.value = ""; };
     document.getElementById("earlier-pages").hidden = !list.length;
   });
   workbench.changed("trouble", (trouble) => { if (trouble) document.getElementById("message").textContent = trouble; });
@@ -39,7 +39,7 @@
   async function back() {
     if (ended) return; // the message says why
     const message = document.getElementById("message");
-    message.textContent = "The connection to pdfkit live is lost. Nothing of this page is: it goes on as soon as the server answers.";
+    message.textContent = "The connection to pdfkit live is lost. Nothing of this page is: it goes on as soon as the server answers. Was it started anew, open the address that it printed: this page is under Pages there.";
     document.body.dataset.lost = "yes";
     for (;;) {
       try {
