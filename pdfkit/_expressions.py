@@ -125,6 +125,9 @@ def names(text: str) -> frozenset[str]:
     return frozenset(found - set(CONSTANTS))
 
 
+_WILD = frozenset("*?[")
+
+
 def matching(known: Iterable[str], pattern: str) -> list[str]:
     """Return the names that equal `pattern` or end in it after a dot; * and ? are wildcards.
 
@@ -132,6 +135,10 @@ def matching(known: Iterable[str], pattern: str) -> list[str]:
     ParameterError when nothing fits.
     """
     known = list(known)
+    if not _WILD.intersection(pattern):  # most are, of thousands of names in a large cell
+        dotted = f".{pattern}"
+        if found := [name for name in known if name.endswith(dotted) or name == pattern]:
+            return found
     head, _, rest = pattern.partition(".")
     for words in (f"*.{pattern}", *([f".{head}.*.{rest}"] if rest else [])):
         if found := [name for name in known if fnmatch.fnmatchcase(f".{name}", words)]:

@@ -266,6 +266,7 @@ def test_values_are_frozen_and_travel_between_processes() -> None:
         (lambda: pk.PDF([1, 2], [1.0, float("nan")]), "G holds nan at index 1"),
         (lambda: pk.PDF([1, 2], [1.0, 2.0], [1.0, 0.0]), "dG holds 0 at index 1"),
         (lambda: pk.PDF([1, 2], ["a", 2.0]), "G is not numeric"),
+        (lambda: pk.PDF([1, 2], [1.0, -1e200]), "G reaches 1e+200"),
         (lambda: pk.SQ([-1, 2], [1.0, 2.0]), "it cannot be negative"),
         (lambda: pk.Instrument(probe="Z"), "choose one of X, N, E"),
         (lambda: pk.Instrument(qmin=5, qmax=3), "qmax = 3 is not above qmin = 5"),

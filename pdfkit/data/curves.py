@@ -304,7 +304,15 @@ def _same_length(name: str, value: Array, other: str, reference: Array) -> Array
     out = _checks.array(name, value)
     if out.size != reference.size:
         raise PdfkitError(f"{name} has {out.size} points and {other} has {reference.size}: they must match")
+    if out.size and np.abs(out).max() > _LARGEST:
+        raise PdfkitError(
+            f"{name} reaches {np.abs(out).max():.3g}, whose square overflows: nothing measured is so large"
+        )
     return out
+
+
+_LARGEST = 1e100
+"""Squares of larger numbers, summed, are none."""
 
 
 def _positive(name: str, value: Array) -> Array:

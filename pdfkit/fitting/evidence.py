@@ -303,7 +303,7 @@ def sampled(likelihood: Likelihood, x: Array, seed: int = 0, check: Callable[[],
     those so far. All count, over the mean of the densities that they were drawn from: a round that misses a part of the
     posterior cannot hide what another has seen (Cornuet, Marin, Mira & Robert, Scand. J. Stat. 39, 798 (2012)).
 
-    check : called before each evaluation; an exception that it raises ends this.
+    check : called now and then; an exception that it raises ends this.
     """
     top, shape = normal(likelihood, x)
     rng, plain = np.random.default_rng(seed), top + shape.ln_size

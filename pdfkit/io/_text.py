@@ -99,7 +99,8 @@ def binary(path: AnyPath, raw: bytes) -> str:
         return "this is a zip archive: unpack it, and give a file that was in it"
     if raw.startswith(_COMPRESSED):
         return "the file is compressed: unpack it first, for instance with gunzip, and give what was in it"
-    return "the file is binary: give a text file with columns of numbers"
+    table = not os.fspath(path).lower().endswith((".cif", ".toml", ".stru", ".xyz", ".json"))
+    return f"the file is binary: give a text file{' with columns of numbers' * table}"
 
 
 def read_bytes(path: AnyPath, most: int) -> bytes:

@@ -46,7 +46,7 @@ def freed(plan: Proposal, built: list[Any]) -> Proposal:
 
 def shortened(wanted: Iterable[str], names: Iterable[str]) -> tuple[str, ...]:
     """Return endings of names that free what is wanted and nothing else, whole names where no ending does."""
-    wanted, names = list(wanted), list(names)
+    wanted, names = set(wanted), list(names)
     out: list[str] = []
     for ending in ENDINGS:
         found = [name for name in names if name.endswith(f".{ending}")]

@@ -20,9 +20,12 @@
   });
   on("rows", (rows, view) => {
     const empty = !rows.length && !(view.data ?? []).length && !view.candidates && !view.trend;
+    // Who opened something from the keyboard goes on with it, not through the whole page.
+    const goes = !empty && document.body.dataset.empty === "yes" && (document.activeElement === document.body || at("empty").contains(document.activeElement));
     document.body.dataset.empty = empty ? "yes" : "no";
     at("empty").hidden = !empty;
     at("fit").disabled = empty || document.body.dataset.busy === "yes";
+    if (goes) at("fit").focus({ focusVisible: true });
   });
 
   function choose() { at("files").click(); }

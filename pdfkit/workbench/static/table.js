@@ -70,7 +70,7 @@
     min.disabled = max.disabled = tied;
     min.value = short(one.limited ? one.min : null); max.value = short(one.limited ? one.max : null);
     min.placeholder = brief(one.min, 3); max.placeholder = brief(one.max, 3);
-    tie.value = one.tie;
+    tie.value = tie.title = one.tie;
     parts.error.textContent = one.error == null ? "" : `±${brief(one.error, 2)}`;
   }
 
