@@ -159,7 +159,7 @@ def clusters(path: Path, count: int, workers: int, how: str) -> None:
             distributed.Client(cluster) as client,
             tempfile.TemporaryDirectory() as folder,
         ):
-            client.run(lambda: __import__("pdfkit"))
+            client.run(lambda: __import__("pdfkit").__name__)  # a module does not travel back
             fit(path, Path(folder, "warm"), executor=client.get_executor(), how=how)
             spent = client.run(time.process_time)
             begin, head = time.perf_counter(), time.process_time()
