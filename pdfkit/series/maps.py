@@ -20,7 +20,7 @@ from pdfkit import _checks, _expressions
 from pdfkit._checks import Array
 from pdfkit._table import wrapped
 from pdfkit.data.curves import PDF
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError, WriteError
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.model.model import Model
 from pdfkit.results.derived import phase_fractions
@@ -279,6 +279,8 @@ def _each(
             continue
         try:
             result = _best(prepared, pdf, i * len(pdfs[0]) + j, start, kept)
+        except WriteError:  # of the journal: it is no fault of the place
+            raise
         except PdfkitError as error:
             failed[i, j] = str(error)
         else:

@@ -12,7 +12,7 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.data.curves import PDF
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.errors import ParameterError, PdfkitError, WriteError
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.fitting.residuals import Residuals
 from pdfkit.fitting.reweighing import noise_waves
@@ -149,6 +149,8 @@ def in_turn(
         try:
             prepared = prepared or PreparedFit.of(model, pdf, free=free, **options)
             found = fit(prepared, pdf, k, start)
+        except WriteError:  # of the journal: it is no fault of the scan
+            raise
         except PdfkitError as error:
             yield pdf, error
         else:

@@ -276,6 +276,27 @@ def test_a_killed_run_fits_no_scan_twice(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(calls) == 8
 
 
+@pytest.mark.parametrize("how", ["parametric", "map"])
+def test_a_full_disk_ends_the_run_and_fails_no_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    from pdfkit.errors import WriteError
+    from pdfkit.series.log import Log
+
+    options = {"laws": LAWS, "free": ["scale"]} if how == "parametric" else {"free": ["scale", "a"], "mapped": ["a"]}
+    scans = series() if how == "parametric" else pk.read_series(list(series()), shape=(5, 1))
+    plain = Log.add
+
+    def add(log: Log, stage: str, results: Any) -> None:
+        if results[0][0] > 2:
+            raise WriteError("series.jsonl: cannot be written (No space left on device)")
+        plain(log, stage, results)
+
+    monkeypatch.setattr(Log, "add", add)
+    with pytest.raises(WriteError, match="No space left"):
+        pk.fit_series(nickel(), scans, how=how, out=tmp_path, **options)
+    assert not (tmp_path / "series.h5").exists()
+    assert len((tmp_path / "series.jsonl").read_text().splitlines()) == 4
+
+
 def test_killed_windows_fit_none_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from pdfkit.series import windows
 
