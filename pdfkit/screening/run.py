@@ -84,7 +84,7 @@ class Journal:
         if lines[0] != json.dumps(head).encode():
             raise PdfkitError(
                 f"{path} belongs to another problem (data, range, settings or pdfkit have changed): "
-                "give resume=False to start anew, or another out="
+                "start anew with resume=False (in the shell --no-resume), or give another out"
             )
         for number, line in enumerate(lines[1:], start=2):
             try:

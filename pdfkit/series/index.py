@@ -31,6 +31,8 @@ from pdfkit.series.units import KELVIN, TAIL, UNIT, is_kelvin, one_degree, unit_
 
 TABLES = (".csv", ".tsv", ".txt", ".dat")
 _WORD = re.compile(r"\{(\w+)\}")
+_DECIMALS = 2
+"""So many digits behind a mark may be decimals: 250_25, but not those of scan 3_300."""
 _UP = 3
 """Folders above a file, and the file, whose names may hold the index."""
 _MINUS = "−", "minus"
@@ -38,6 +40,12 @@ _NEGATIVE = rf"(?<![A-Za-z0-9])(?:[+-]|{'|'.join(_MINUS)}|m(?=[0-9.p]+°?(?:deg)
 """A sign; the hyphen of Ni-300K is none, and m20C is −20 °C."""
 _IN_NAME = r"(?:(?<==)\.[0-9]+|[0-9]+(?:[.,p][0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 """A number without its sign: 0.5, 250p5, 250,5; the dot of x.300.gr begins none."""
+_MARK = r"[^A-Za-z0-9.,+]|to|pt|d"
+"""What stands between two numbers that may be one, or the ends of a range: 250_5, 250-5, 250d5, 100to200."""
+_BEFORE = re.compile(rf"(?<![A-Za-z])([A-Za-z]*)(?<![0-9.,])(0|[1-9][0-9]{{0,3}})({_MARK})\Z")
+_AFTER = re.compile(rf"({_MARK})([0-9]+)(?![0-9])")
+_JOINED = re.compile(r"([0-9]+)(?:[^A-Za-z0-9.,+]|pt|d)([0-9]{1,2})")
+"""What a group of an own pattern may take for one number: 250_5 is 250.5."""
 _PLAIN = ("sample", "")
 """What may stand before a key without being said."""
 _REST = re.compile(r"\s*(?:[-–,;/&]|to\b|\.\.+)?\s*[0-9]|\s*[A-Za-z°]+")
@@ -61,18 +69,19 @@ class _Found:
     @classmethod
     def of(cls, name: str, numbers: Sequence[_Number]) -> _Found:
         """Return what files give, and the first doubt in it."""
-        doubts = [one.doubt for one in numbers if one.doubt]
+        doubts = [one for one in numbers if one.doubt]
         more = f" ({len(doubts)} of {len(numbers)} files)" if len(numbers) > 1 else ""
-        said = [f"{name} is {doubts[0]}{more}: check that this is meant"] if doubts else []
+        said = [f"{name} is {one.doubt}{more}: check that this is meant, else {one.instead}" for one in doubts[:1]]
         return cls(name, np.array([one.value for one in numbers]), [one.unit for one in numbers], said)
 
 
 class _Number(NamedTuple):
-    """A number, its unit, and in what it was found where that leaves a doubt."""
+    """A number, its unit, in what it was found where that leaves a doubt, and what to write if another is meant."""
 
     value: float
     unit: str = ""
     doubt: str = ""
+    instead: str = "give the numbers, index=[…]"
 
 
 def index_of(paths: Sequence[str], index: Any, name: str | None = None, unit: str | None = None) -> Axis:
@@ -222,12 +231,46 @@ def _in_name(name: str, expression: re.Pattern[str]) -> _Number:
         return _Number(math.nan)
     first, values = found[0], list(dict.fromkeys(_number(one[1]) for one in found))
     unit = TAIL.match(first.string, first.end(1))
-    doubt = ""
+    number = _Number(values[0], unit[1] if unit else "")
+    other = _in_two_ways(first)
+    if other is not None:
+        return number._replace(doubt=f"{values[0]:g} in {name!r}, which may mean {other[0]}", instead=other[1])
     if len(values) > 1:
-        doubt = f"the first of {', '.join(f'{one:g}' for one in values[:3])} in {name!r}"
-    elif str(first[1] or "").strip("+-")[:1] not in "0123456789." or re.search("[,p]", first[1]):
-        doubt = f"{values[0]:g} in {name!r}"
-    return _Number(values[0], unit[1] if unit else "", doubt)
+        return number._replace(doubt=f"the first of {', '.join(f'{one:g}' for one in values[:3])} in {name!r}")
+    plain = re.fullmatch(r"[+-]?[0-9.][0-9.eE+-]*", first[1] or "") and not _JOINED.fullmatch(first[1])
+    return number if plain else number._replace(doubt=f"{values[0]:g} in {name!r}")
+
+
+def _in_two_ways(found: re.Match[str]) -> tuple[str, str] | None:
+    """Return what else the number of a name and the one beside it may mean, and what to write for that."""
+    text, (start, end) = found.string, found.span(1)
+    if not re.fullmatch("[0-9]+", found[1] or ""):
+        return None
+    before = _BEFORE.search(text, max(0, start - 20), start)
+    if before and _may_be_one(before[1], before[2], before[3], found[1]):
+        word, whole, mark, rest = "", before[2], before[3], found[1]
+    elif (after := _AFTER.match(text, end)) and end == found.end() and found[1][0] != "0":
+        word, whole, mark, rest = text[found.start() : start], found[1], after[1], after[2]
+    else:
+        return None
+    if mark == "to" or (mark == "-" and len(rest) == len(whole) > _DECIMALS):
+        return f"{whole} to {rest}", "give the numbers, index=[…]"
+    if len(rest) > _DECIMALS:
+        return None
+    group = f"(?P<{next(iter(found.re.groupindex), 'index')}>[0-9]+(?:{_literal(mark)}[0-9]{{1,2}})?)"
+    behind = text[end : found.end()] if before else ""
+    return f"{whole}.{rest}", f'write "{_literal(word)}{group}{_literal(behind)}" for that'
+
+
+def _may_be_one(word: str, whole: str, mark: str, rest: str) -> bool:
+    """Return whether what stands before a number belongs to it: not the 2 of Fe2_5, nor that of scan2_5."""
+    of_number = word in ("", *KELVIN) or len(whole) > _DECIMALS
+    return of_number and (len(rest) <= _DECIMALS or mark == "to" or (mark == "-" and len(rest) == len(whole)))
+
+
+def _literal(text: str) -> str:
+    """Return a text as an expression that matches it, with as few backslashes as can be."""
+    return re.sub(r"([.^$*+?()\[\]{}|\\])", r"[\1]", text)
 
 
 def _goes_on(found: re.Match[str]) -> bool:
@@ -241,6 +284,7 @@ def _number(text: str | None) -> float:
     """Return the number that a part of a name is, NaN for none."""
     words = re.fullmatch(rf"(?P<sign>[+-]|{'|'.join(_MINUS)}|m)?(?P<size>{_IN_NAME})", text or "")
     if words is None:
-        return math.nan
+        joined = _JOINED.fullmatch(text or "")
+        return float(f"{joined[1]}.{joined[2]}") if joined else math.nan
     size = float(re.sub("[,p]", ".", words["size"]))
     return size if words["sign"] in (None, "+") else -size

@@ -101,7 +101,7 @@ class Log:
             if first != json.dumps(head).encode() + b"\n":
                 raise PdfkitError(
                     f"{path} belongs to another problem (model, range, settings, folder or pdfkit have "
-                    "changed): give resume=False to start anew, or another out="
+                    "changed): start anew with resume=False (in the shell --no-resume), or give another out"
                 )
             self._end = len(first)
             for number, line in enumerate(file, start=2):

@@ -73,6 +73,12 @@ def test_headers(tmp_path: Path, line: str, values: list[float], unit: str, said
         ("x_t250K_003", "{T}K", 250.0, "K", ""),
         ("x_80K_to_300K", "{T}K", 80.0, "K", "the first of 80, 300 in"),
         ("x_12p5K", r"_(?P<T>[\dp]+)K", 12.5, "K", "12.5 in"),
+        ("x_100-200K", "{T}K", 200.0, "K", "may mean 100 to 200"),
+        ("x_100to200K", "{T}K", 200.0, "K", "may mean 100 to 200"),
+        ("Fe2_5K", "{T}K", 5.0, "K", ""),
+        ("scan_0012_30K", "{T}K", 30.0, "K", ""),
+        ("x_3_300K", "{T}K", 300.0, "K", ""),
+        ("x_T250_003", "T{T}", 250.0, "K", ""),
     ],
 )
 def test_names(tmp_path: Path, name: str, pattern: str, value: float, unit: str, said: str) -> None:
@@ -80,6 +86,27 @@ def test_names(tmp_path: Path, name: str, pattern: str, value: float, unit: str,
     assert (series.index.tolist(), series.unit) == ([value], unit)
     assert said in remarks
     assert bool(said) == bool(remarks)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "value"),
+    [
+        ("x_250_5K", "{T}K", 5.0),
+        ("x_250-5K", "{T}K", 5.0),
+        ("T250 5 K", "{T} K", 5.0),
+        ("x_250pt5K", "{T}K", 5.0),
+        ("x_250_5K", r"_(?P<T>\d+)K", 5.0),
+        ("x_T250_5", "T{T}", 250.0),
+        ("x_T=250-5_001", "T={T}", 250.0),
+    ],
+)
+def test_names_that_can_be_read_in_two_ways(tmp_path: Path, name: str, pattern: str, value: float) -> None:
+    series, remarks = read(tmp_path, [f"{name}.gr"], pattern)
+    assert (series.index.tolist(), series.unit) == ([value], "K")
+    assert "may mean 250.5" in remarks
+    other = remarks.partition('write "')[2].partition('" for that')[0]
+    series, remarks = read(tmp_path, [f"{name}.gr"], other)
+    assert (series.index.tolist(), series.unit, "250.5 in" in remarks) == ([250.5], "K", True)
 
 
 @pytest.mark.parametrize(
