@@ -42,6 +42,7 @@ Progress = Callable[[int, int], None]
 
 # Standard errors that walkers begin beside the fit.
 BESIDE = 0.1
+TOO_SHORT = "The chain is too short to tell how its steps are correlated. Run a longer chain!"
 
 
 def _known(result: FitResult, name: str) -> int:
@@ -296,8 +297,8 @@ def sample(
 
     The likelihood is exp(−χ²/2) with the residuals of the fit; where the size of errors is unknown they are scaled by
     the misfit. Bounds are flat priors, restraints normal ones. `steps` of each walker are taken, the first `burn` left
-    out; neighbours in a chain are correlated, and `remark` says when it is short for that. Raises PdfkitError without
-    the package emcee.
+    out; neighbours in a chain are correlated, and `remark` says when it is short for that. walkers : two or more for
+    each parameter; None for 32, or four for each. Raises PdfkitError for fewer, and without the package emcee.
 
     Example
     -------
@@ -315,17 +316,21 @@ def sample(
     """
     if importlib.util.find_spec("emcee") is None:
         raise PdfkitError("sampling needs the package emcee: install it, or use profile() or bootstrap()")
+    n = len(result.free)
+    if not n:
+        raise PdfkitError("nothing was free in this fit: there is nothing to sample")
+    steps, burn = (_checks.whole(name, one, low=0, high=10**8) for name, one in (("steps", steps), ("burn", burn)))
     if burn >= steps:
         raise PdfkitError(f"steps = {steps} and burn = {burn}: take more steps than are left out at the beginning")
+    count = max(32, 4 * n) if walkers is None else _checks.whole("walkers", walkers, low=2 * n, high=10**6)
     import emcee
 
-    ln_posterior, rng = _ln_posterior(result), np.random.RandomState(seed)
-    count = walkers or max(32, 4 * len(result.free))
-    sampler = emcee.EnsembleSampler(count, len(result.free), ln_posterior, vectorize=True)
+    rng = np.random.RandomState(_checks.whole("seed", seed, low=0, high=2**32 - 1))
+    sampler = emcee.EnsembleSampler(count, n, _ln_posterior(result), vectorize=True)
     sampler.run_mcmc(emcee.State(_first(result, count, rng), random_state=rng.get_state()), steps)
     try:
-        sampler.get_autocorr_time()
-        remark = ""
+        # Of a few steps it is told as less than one, or as NaN, which are shorter than nothing.
+        remark = "" if (sampler.get_autocorr_time() >= 1.0).all() else TOO_SHORT
     except emcee.autocorr.AutocorrError as error:
         remark = " ".join(str(error).split())
     return Replicas(result.free, result.values, sampler.get_chain(discard=burn, flat=True), remark)

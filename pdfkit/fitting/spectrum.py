@@ -168,9 +168,11 @@ class Estimate:
 
 
 def _inverse_root(matrix: Array) -> Array:
-    """Return Z (n, n), lower triangular, ZᵀZ = matrix⁻¹, of a small matrix."""
+    """Return Z (n, n), lower triangular, ZᵀZ = matrix⁻¹, of a small matrix, which may be one of nothing."""
     from scipy.linalg.lapack import dpotrf, dtrtri
 
+    if not matrix.size:  # nothing is free: LAPACK prints that it was asked for nothing
+        return np.zeros((0, 0))
     root, wrong = dpotrf(matrix, lower=1)
     if wrong:
         raise np.linalg.LinAlgError("a matrix is not positive definite")

@@ -241,9 +241,11 @@ class Model:
         """Return G (n, nr) on r (Å) at n vectors of values at once: a third to a half of the time of n evaluations.
 
         values : (n, k) in the order of `names`, or n mappings as `with_values` takes them, whose other quantities are
-        the model's. It gives what `evaluator(r)` gives for each, to 1e-12 of the largest value, with ripples of the cut
-        followed as far as the vector asks that asks for most. Small crystals gain; other phases, molecules, and vectors
-        that change occupancies, are computed one by one. Raises what `with_values` raises.
+        the model's. It gives what one evaluator gives for each, to 1e-12 of the largest value. How far ripples of the
+        cut are followed is the same for all, as far as the vector asks that asks for most: each differs from
+        `with_values(one)(r)` by what that leaves out, some 1e-4 of the largest value for crystals without end, and by
+        as much depends on which others are in the list. Small crystals gain; other phases, molecules, and vectors that
+        change occupancies, are computed one by one. Raises what `with_values` raises.
 
         Example
         -------

@@ -18,11 +18,14 @@ import numpy as np
 
 from pdfkit import transforms
 from pdfkit._checks import Array
+from pdfkit.data.instrument import WIDEST
 from pdfkit.phases.base import Quantity
 
 _QUANTITIES = (
-    Quantity("qdamp", 0.0, 0.0, 0.5, "Å⁻¹", "envelope exp[−(qdamp·r)²/2]", least=0.0),
-    Quantity("qbroad", 0.0, 0.0, 0.5, "Å⁻¹", "broadening of peaks with r, in proportion to their σ²", least=0.0),
+    Quantity("qdamp", 0.0, 0.0, 0.5, "Å⁻¹", "envelope exp[−(qdamp·r)²/2]", least=0.0, most=WIDEST),
+    Quantity(
+        "qbroad", 0.0, 0.0, 0.5, "Å⁻¹", "broadening of peaks with r, in proportion to their σ²", least=0.0, most=WIDEST
+    ),
     Quantity("resolution", 0.0, 0.0, 0.05, "", "ΔQ/Q; adds (resolution·r)² to every σ²", least=0.0, most=0.1),
     Quantity("qtail", 0.0, -0.3, 0.3, "Å⁻¹", "exponential tail of lines towards low Q", least=-0.5, most=0.5),
 )

@@ -30,6 +30,8 @@ SHARED, TILE, FFT_POINT = 1.2e-8, 4e-9, 7e-9
 DECIDING = 2e-4
 # Least and largest widths are taken from a ladder of this ratio, so that those of one fit share what widens them.
 RUNG = 1.02
+# Å⁻⁴: what is left of peaks of some 10 Å and wider.
+FLAT = 1e-12
 # Bytes that tables of what is shared may take at a time.
 LARGEST = 1e8
 # σ beyond which nothing is left of a peak.
@@ -86,7 +88,9 @@ def _between(q: Array, narrowest: float) -> float:
     """Return how far apart widths may be: the largest that He₄(x)·exp(−x²/2) is from x = σq on."""
     x = np.maximum.outer(narrowest * q, np.linspace(0.0, 6.0, 61))
     left = (np.abs(x**4 - 6.0 * x**2 + 3.0) * np.exp(-0.5 * x**2)).max(axis=1)
-    return float((MISSES / (0.0234 * (q**4 * left).max())) ** 0.25)
+    worst = float((q**4 * left).max())
+    # Of peaks as wide as all of r nothing is left.
+    return float((MISSES / (0.0234 * worst)) ** 0.25) if worst > FLAT else narrowest
 
 
 @lru_cache(maxsize=16)

@@ -88,7 +88,7 @@ class Classes:
 def distance(u: Array, sharp: float) -> float:
     """Return how far apart (Å) nodes in r may be."""
     h = NODES * sharp * math.sqrt(max(2.0 * float(u.min()), SMALLEST_VARIANCE))
-    return min(max(1.25 ** math.floor(math.log(h) / math.log(1.25)), FINEST), COARSEST)
+    return min(max(1.25 ** math.floor(math.log(max(h, FINEST)) / math.log(1.25)), FINEST), COARSEST)
 
 
 def _by_kind(atoms: Atoms, u: Array) -> tuple[IntArray, IntArray, IntArray, Array, Array]:

@@ -103,12 +103,16 @@ def test_stretches_of_r_tell_what_the_whole_tells(kind: str, monkeypatch: pytest
     np.testing.assert_allclose(others, errors, rtol=0.1)
 
 
-def test_products_with_the_projected_inverse_are_those_of_matrices() -> None:
+@pytest.mark.parametrize("n", [3, 0])
+def test_products_with_the_projected_inverse_are_those_of_matrices(n: int, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also of no parameter at all, as where data are constant: LAPACK printed that it was asked for nothing."""
     own = basis_of(R[::8], LAB)
     k = own.band.modes.shape[1]
     rng = np.random.default_rng(15)
-    about = Evidence.of(rng.standard_normal((4, k)), np.diag([0.1, 0.2, 0.3]), np.array([0.3, -0.2, 0.1]))
+    K, g = np.diag([0.1, 0.2, 0.3][:n]), np.array([0.3, -0.2, 0.1][:n])
+    about = Evidence.of(rng.standard_normal((n + 1, k)), K.reshape(n, n), g)
     found = estimate(own, about, None, False)
+    assert capfd.readouterr() == ("", "")
     C = own.whole.covariance(found.noise.power)
     C = np.triu(C) + np.triu(C, 1).T
     inverse = np.linalg.inv(C)

@@ -94,6 +94,10 @@ def test_samples_scatter_as_the_errors_say() -> None:
     for name, column in zip(chain.free, chain.values.T, strict=True):
         assert column.std() == pytest.approx(result.params[name].stderr, rel=0.25), name  # autocorrelated samples
         assert abs(column.mean() - result.params[name].value) < 0.3 * result.params[name].stderr
+    assert "longer chain" in uncertainty.sample(result, steps=2, burn=0, walkers=10).remark  # of which no time is told
+    for wrong in ({"walkers": 0}, {"walkers": 7}, {"burn": -5}, {"seed": -1}):  # four parameters
+        with pytest.raises(pk.PdfkitError, match=f"{next(iter(wrong))} = .* is outside"):
+            uncertainty.sample(result, **wrong)
 
 
 def test_names_and_numbers_that_cannot_be() -> None:

@@ -98,6 +98,8 @@ def test_curves_of_a_model_follow_the_farthest_ripples() -> None:
         ([{"a": -1.0}], "zincblende.a = -1 Å makes no sense"),
         ([{"a": 5.8}, {"S.occ": 1.005}], "zincblende.S.occ = 1.005 makes no sense"),
         ([{"a": "wide"}], "zincblende.a = 'wide' is not a number"),
+        ([{"qdamp": 1000.0}], "qdamp = 1000 Å⁻¹ makes no sense .* from 0 to 2"),
+        ([{"qbroad": 2.1}], "qbroad = 2.1 Å⁻¹ makes no sense .* from 0 to 2"),
         ([{"b": 1.0}], "no parameter is called 'b'"),
         (np.zeros((2, 3)), "values have 3 columns: give 14"),
         ({"a": 5.8}, "values is not numeric"),

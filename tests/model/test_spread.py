@@ -10,6 +10,8 @@ import pytest
 import pdfkit as pk
 from pdfkit._checks import Array
 from pdfkit.model import Model
+from pdfkit.model.spread import Plan
+from pdfkit.phases._pairs import distance
 from pdfkit.structure import Structure
 
 R = np.arange(5, 1300) * 0.01
@@ -90,3 +92,10 @@ def test_pairs_that_correlated_motion_leaves_hardly_a_width_are_not_shared(monke
         answers.append(evaluate(model.values)[0])
         assert not evaluate.messages
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-6 * np.abs(answers[1]).max())
+
+
+def test_widths_that_leave_nothing_to_draw_have_tables_all_the_same() -> None:
+    """σ of 200 Å, where bounds lead there, and none at all of a pair whose sratio is 0: neither is divided by."""
+    with np.errstate(all="raise", under="ignore"):
+        assert math.isfinite(Plan.of(200.0, 300.0, 0.05, 400, 22.0).first)
+    assert distance(np.array([0.01]), 0.0) == distance(np.array([0.0]), 1e-9) > 0.0
