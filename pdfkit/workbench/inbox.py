@@ -85,6 +85,8 @@ def _is_plain(value: object, *, text: bool) -> bool:
 class WireHandler(WSHandler):  # type: ignore[misc]
     """The websocket of a page."""
 
+    _kinds: Mapping[str, str] | None = None
+
     def check_origin(self, origin: str) -> bool:
         """Leave the question to the gate, which has asked it."""
         return True
@@ -116,9 +118,9 @@ class WireHandler(WSHandler):  # type: ignore[misc]
 
     async def _answer(self, message: Any) -> None:
         if message.msgtype == "PATCH-DOC":
-            doc = self.connection.session.document
-            kinds = {model.id: type(model).__name__ for model in doc.models}
-            message.content["events"] = allowed(message.content.get("events"), kinds)
+            if self._kinds is None:  # models of a page stay as it was made
+                self._kinds = {one.id: type(one).__name__ for one in self.connection.session.document.models}
+            message.content["events"] = allowed(message.content.get("events"), self._kinds)
             if not message.content["events"]:
                 await self.send_message(self.connection.ok(message))
                 return

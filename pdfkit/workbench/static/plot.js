@@ -34,14 +34,14 @@
   }
 
   const NONE = new Float32Array(0);
-  const columns = () => Math.max(200, at("picture").clientWidth, at("picture-q").clientWidth);
+  let columns = 200; // of pixels; to ask for it at each move would lay the page out each time
   const named = (name) => doc.get_model_by_name(name);
 
   function fill(name, r, values, range) {
     const some = r?.length && values?.length === r.length;
     const source = named(name);
     // Setting `data` itself would compare all numbers first.
-    Object.assign(source.data, some ? thinned(r, values, range.start, range.end, columns()) : { x: NONE, y: NONE });
+    Object.assign(source.data, some ? thinned(r, values, range.start, range.end, columns) : { x: NONE, y: NONE });
     source.change.emit();
   }
 
@@ -160,7 +160,8 @@
     at("chosen").onchange = () => send({ do: "show", data: chosen() });
     on("curves", show);
     on("range", range);
-    new ResizeObserver(zoomed).observe(at("picture"));
+    const seen = new ResizeObserver(() => { columns = Math.max(200, at("picture").clientWidth, at("picture-q").clientWidth); zoomed(); });
+    for (const id of ["picture", "picture-q"]) seen.observe(at(id));
   }
 
   workbench.plot = { ready, thinned, look, whole };

@@ -1,7 +1,7 @@
 "use strict";
 // The table of parameters: one group for each phase, rows that stay while their numbers change, so that the focus stays.
 (() => {
-  const { on, send } = workbench;
+  const { on, send, rest } = workbench;
   const at = (id) => document.getElementById(id);
   const rows = new Map();
   let order = "";
@@ -25,11 +25,10 @@
     head.lastElementChild.textContent = one.unit;
     head.title = `${name}: ${one.meaning}`;
     const move = (number) => send({ do: "value", name, value: number, moving: true });
-    const rest = (number) => send({ do: "value", name, value: number });
+    const now = (input) => ({ do: "value", name, value: Number(input.value) });
     slider.oninput = () => { value.value = short(slider.value); move(Number(slider.value)); };
-    slider.onchange = () => rest(Number(slider.value));
-    value.onchange = () => { slider.value = value.value; rest(Number(value.value)); };
-    let resting = 0;
+    slider.onchange = () => rest(now(slider), 250); // each arrow key is a change
+    value.onchange = () => { slider.value = value.value; send(now(value)); };
     const wheel = (event) => {
       if (value.disabled) return;
       event.preventDefault();
@@ -37,8 +36,7 @@
       value.value = short(Number(value.value) + by);
       slider.value = value.value;
       move(Number(value.value));
-      clearTimeout(resting);
-      resting = setTimeout(() => rest(Number(value.value)), 400);
+      rest(now(value), 400);
     };
     for (const input of [value, slider]) input.addEventListener("wheel", wheel, { passive: false });
     free.onchange = () => send({ do: "free", name, free: free.checked });
@@ -58,20 +56,21 @@
     slider.value = one.value;
   }
 
+  // What is set is laid out anew, also where it is what it was.
+  function put(node, now) { for (const [key, value] of Object.entries(now)) if (node[key] !== value) node[key] = value; }
+
   function renew(parts, one) {
     const tied = one.tie !== "", { value, slider, free, min, max, tie } = parts;
     parts.step = one.step;
     parts.free_now = one.free;
-    value.value = short(one.value);
+    put(value, { value: short(one.value), disabled: tied });
     place(slider, one);
-    free.checked = one.free;
-    value.disabled = slider.disabled = tied;
-    free.disabled = tied || !one.refinable;
-    min.disabled = max.disabled = tied;
-    min.value = short(one.limited ? one.min : null); max.value = short(one.limited ? one.max : null);
-    min.placeholder = brief(one.min, 3); max.placeholder = brief(one.max, 3);
-    tie.value = tie.title = one.tie;
-    parts.error.textContent = one.error == null ? "" : `±${brief(one.error, 2)}`;
+    put(slider, { disabled: tied });
+    put(free, { checked: one.free, disabled: tied || !one.refinable });
+    put(min, { value: short(one.limited ? one.min : null), placeholder: brief(one.min, 3), disabled: tied });
+    put(max, { value: short(one.limited ? one.max : null), placeholder: brief(one.max, 3), disabled: tied });
+    put(tie, { value: one.tie, title: one.tie });
+    put(parts.error, { textContent: one.error == null ? "" : `±${brief(one.error, 2)}` });
   }
 
   function show(list) {

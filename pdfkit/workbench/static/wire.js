@@ -3,14 +3,28 @@
 // each other, everything else waits in line. What comes back is a frame of text and numbers (pdfkit/workbench/frames.py);
 // parts of the page say with workbench.on(key, render) what they show, and are called when a frame has that key.
 const workbench = (() => {
-  let wire = null, sent = 0, done = 0;
+  let wire = null, sent = 0, done = 0, resting = null, timer = 0;
   const line = [], shows = new Map(), curves = {}, whole = {}, last = new Map();
 
   function send(action) {
+    if (action.moving && action.name === resting?.name) resting = null; else rested();
     const last = line.at(-1);
     if (last && action.moving && last.moving && last.name === action.name) line.pop();
     line.push(action);
     next();
+  }
+
+  // A value where a slider may stay: told when it does not move on, or before anything else is.
+  function rest(action, soon) {
+    clearTimeout(timer);
+    resting = action;
+    timer = setTimeout(rested, soon);
+  }
+
+  function rested() {
+    const action = resting;
+    resting = null;
+    if (action) send(action);
   }
 
   function next() {
@@ -70,6 +84,6 @@ const workbench = (() => {
     show();
   }
 
-  return { send, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 };
+  return { send, rest, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 && !resting };
 })();
 window.workbench = workbench;
