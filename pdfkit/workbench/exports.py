@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 
 from pdfkit.errors import PdfkitError, nearest
 from pdfkit.phases.base import plain_word
+from pdfkit.workbench.hearing import heard
 from pdfkit.workbench.history import Entry
 from pdfkit.workbench.prepared import Prepared
 from pdfkit.workbench.script import script_of
@@ -63,8 +63,7 @@ def export(session: Session, kind: str) -> tuple[str, bytes]:
     if kind not in EXPORTS:
         raise PdfkitError(f"a page cannot be exported as {kind[:40]!r}: the nearest are {nearest(kind, EXPORTS)}")
     state, entry, chosen = session.state, session.entry, session.chosen
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with heard():
         ready = Prepared.of(state, session.folder)
         chosen = chosen if chosen in ready.data else next(iter(ready.data), "")
         return EXPORTS[kind](Shown(state, ready, entry, chosen))

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 import tomllib
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
+from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.phases.base import plain_word
 from pdfkit.recipes.toml import Source, Table
+from pdfkit.workbench.hearing import heard
 from pdfkit.workbench.naming import Renaming
 from pdfkit.workbench.prepared import Prepared, recipe_of
 from pdfkit.workbench.rooms import is_shown
@@ -48,14 +48,13 @@ def added(state: State, files: Sequence[str], folder: Path, work: Path | None = 
     rest = [file for file in files if file not in beside]
     if not rest:
         return state
-    with warnings.catch_warnings(record=True) as heard:
-        warnings.simplefilter("always", PdfkitWarning)
+    with heard() as said:
         found = replace(_added(state, rest, folder, work or folder / WORK), beside=state.beside)
         try:
             found = found if found.fit else scaled(found, folder)
         except PdfkitError as error:
             raise (_in_its_file(error, rest[0]) if rest[0].lower().endswith(".toml") else error) from None
-    return _saying(found, [str(one.message) for one in heard if issubclass(one.category, PdfkitWarning)])
+    return _saying(found, said)
 
 
 def _from(folder: Path, file: str) -> str:

@@ -180,6 +180,9 @@ class Pages:
                 if kept.written.get(entry.number) is not entry.result:  # a file of its number may be of another fit
                     entry.save(folder_of(self.home, kept.id, "fits"))
                     kept.written[entry.number] = entry.result
+            known = {entry.number for entry in history}
+            for number in [number for number in kept.written if number not in known]:
+                del kept.written[number]  # or no fit that the history let go would leave memory
             _atomic.write_text(_atomic.own(place / "page.json", replace=True), text)
             self.trouble = ""
         except (PdfkitError, OSError) as error:

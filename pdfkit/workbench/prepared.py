@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit.errors import PdfkitError
+from pdfkit.workbench.hearing import heard
 from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ class Prepared:
         recipe = recipe_of(state, folder)
         if not state.data and state.patterns:
             raise PdfkitError("a pattern is fitted beside G(r): add a file of G(r), too")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # remarks are kept with what they are about
+        with heard():  # remarks are kept with what they are about
             built = _built(recipe, state, None if before is None else before.built)
             if not state.phases:
                 return _of_data(folder, recipe, built)
@@ -159,8 +158,7 @@ class Prepared:
         """
         found, key = self.built.evaluators, (name, here == WHOLE)
         if key not in found:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with heard():
                 model = self.models[name]
                 model = model.with_values(dict(zip(model.names, vector.tolist(), strict=True)))
                 found[key] = model.evaluator(self.grids[name][here], self.begins.get(name))

@@ -41,6 +41,8 @@ GRACE = 3.0
 """Seconds that the last tab has to come back, as it does when it is reloaded."""
 PATIENCE = 5.0
 """Seconds that fits which are stopped have to end with the server."""
+BRIEFLY = 0.1
+"""Seconds that files which are opened may keep all tabs waiting; what takes longer goes on beside them."""
 IDLE = 60.0
 """Seconds after which a page without a tab is on disk alone: a page holds its fits, some MB each."""
 
@@ -120,7 +122,8 @@ class Server:
     def stop(self) -> None:
         """Stop fits, write what changed, close the port."""
         self.loop.remove_timeout(self._tidy)
-        fits = [kept.session.job.thread for kept in self.pages.pages.values() if kept.session.job is not None]
+        jobs = [job for kept in self.pages.pages.values() for job in (kept.session.job, kept.session.opening)]
+        fits = [job.thread for job in jobs if job is not None]
         for kept in self.pages.pages.values():
             kept.session.close()
         self.pages.close()
@@ -145,6 +148,7 @@ class Server:
         """Let a tab show a page; what the fits of the page find reaches the tab that shows it then, or none."""
         kept.tabs.append(tab)
         kept.session.later = lambda call: self.loop.add_callback(self._later, kept, call)
+        kept.session.patience = BRIEFLY
 
     def _later(self, kept: Kept, call: Callable[[], None]) -> None:
         def done() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import time
@@ -14,9 +15,10 @@ from typing import Any
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.workbench import view
 from pdfkit.workbench.actions import act
+from pdfkit.workbench.arrival import Arrived, arrived, refuse_large
 from pdfkit.workbench.history import MOST, Entry, comparable, compared, of_one_group, with_evidence
 from pdfkit.workbench.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
-from pdfkit.workbench.opening import WORK, added, named_in
+from pdfkit.workbench.opening import WORK, named_in
 from pdfkit.workbench.prepared import Curves, Prepared
 from pdfkit.workbench.rooms import Rooms
 from pdfkit.workbench.state import State
@@ -68,6 +70,7 @@ class Session:
 
     allow : raises PdfkitError for tables that name files which the page may not read.
     later : how to call something in the thread of the page, from that of a fit; without it `wait` calls it.
+    patience : seconds that opening files may keep the thread of the page, beside which it goes on after that.
     """
 
     def __init__(
@@ -86,6 +89,8 @@ class Session:
         self.rooms = Rooms()
         self.history: list[Entry] = [_entry(k, file, state, folder) for k, file in enumerate(state.results, 1)]
         self.job: Job | None = None
+        self.opening: Job | None = None
+        self.patience = math.inf
         self.compared: tuple[int, ...] = ()
         self._queue: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.later: Later = later or self._queue.put
@@ -141,6 +146,8 @@ class Session:
             return
         self.message = ""
         try:
+            if self.opening is not None and name != "stop":
+                raise PdfkitError(f"{self.opening.progress.what}: wait until it is done, or stop it")
             if name in Rooms.DOES:
                 self.rooms.do(action)
             else:
@@ -152,7 +159,7 @@ class Session:
     def wait(self, seconds: float = 60.0) -> None:
         """Wait until fits have ended, and take in what they found, where no page does."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and (self.job is not None or not self._queue.empty()):
+        while time.monotonic() < end and (self.job or self.opening or not self._queue.empty()):
             try:
                 self._queue.get(timeout=0.05)()
             except queue.Empty:
@@ -162,7 +169,7 @@ class Session:
         """End what is under way."""
         if self.job is not None:
             self.job.stop()
-            self.job = None
+        self.job = self.opening = None  # what is being opened ends by itself
 
     def _act(self, action: Mapping[str, Any]) -> None:
         self._take(act(self.state, action, self.prepared), action)
@@ -177,15 +184,60 @@ class Session:
         files = action.get("files")
         if not isinstance(files, list) or not all(isinstance(one, str) for one in files):
             raise PdfkitError("open lacks files: give a list of their names")
+        refuse_large(files, self.folder)
         for file in files:
             self.allow(named_in(file, self.folder))
-        state = added(self.state, files, self.folder, self.work)
+        begun, chosen = self.state, self.chosen
+        what = f"opening {', '.join(Path(file).name for file in files)}"[:200]
+        job = Job(
+            Progress(what=what),
+            lambda progress: arrived(begun, files, self.folder, self.work, chosen),
+            lambda found: self.later(lambda: self._came(job, begun)),
+            fits=False,
+            failed="this could not be opened ({}): check the files",
+        )
+        self.opening = job.start()
+        job.thread.join(None if math.isinf(self.patience) else self.patience)
+        if not job.thread.is_alive():
+            self._take_in(job, begun)
+
+    def _came(self, job: Job, begun: State) -> None:
+        """Show what was opened beside the page, unless it was stopped, or is shown already."""
+        if self.opening is not job:
+            return
+        self.message = ""
+        try:
+            self._take_in(job, begun)
+        except PdfkitError as error:
+            self.message = self._plain(error)
+        self.shown("all")
+
+    def _take_in(self, job: Job, begun: State) -> None:
+        self.opening, found = None, job.found
+        if isinstance(found, PdfkitError):
+            raise found
+        if self.state is not begun:
+            self.message = "a fit ended while files were opened, beside what it began with: Undo brings its values back"
+        self._add(found)
+
+    def _add(self, found: Arrived) -> None:
+        """Make a state with files the present one."""
+        state = found.state
         if state.results and state.fit and state.tables is not self.state.tables:
             number = 1 + max((one.number for one in self.history), default=0)
             state = replace(state, fit=number)
             entry = _entry(number, state.results[-1], state, self.folder)
             self.history = [*self.history, entry][-MOST:]
-        self._take(state, action)
+        before = self._prepared, self._curves
+        if found.ready is not None:
+            self._prepared = state, found.ready
+            self._curves = None if found.curves is None else (state, found.curves)
+            self.chosen = self.chosen if found.curves is None else found.curves.name
+        try:
+            self._take(state, {}, made=found.ready is not None)
+        except PdfkitError:
+            self._prepared, self._curves = before
+            raise
 
     def _example(self, action: Mapping[str, Any]) -> None:
         """Open the measured data of `pdfkit demo`, or simulated ones where they are not installed."""
@@ -299,6 +351,9 @@ class Session:
         self.history = with_evidence(self.history, found)
 
     def _stop(self, action: Mapping[str, Any]) -> None:
+        if self.opening is not None:
+            self.opening = None  # it ends by itself, and nobody looks at what it found
+            return
         job = self.job
         if job is None:
             raise PdfkitError("no fit is under way")
@@ -359,14 +414,20 @@ class Session:
 
     # --- states
 
-    def _take(self, state: State, action: Mapping[str, Any]) -> None:
-        """Make a state the present one, if it can be shown; a slider that moves on replaces its own last state."""
+    def _take(self, state: State, action: Mapping[str, Any], *, made: bool = False) -> None:
+        """Make a state the present one, if it can be shown; a slider that moves on replaces its own last state.
+
+        made : whether its curves were made already.
+        """
         if state == self.state:
             self._moved = self._moved if action.get("moving") else None  # the slider was let go
             return
         if state.tables is not self.state.tables:
             self.allow(state.tables)
-        self._check(state, exactly=not action.get("moving"))
+        if made:
+            self.rooms.follow(state.beside, self.folder)
+        else:
+            self._check(state, exactly=not action.get("moving"))
         self.rooms.leave()
         goes_on = action.get("moving") and self._moved is not None and self._moved == action.get("name")
         keep = self.at if goes_on and self.at else self.at + 1
@@ -424,13 +485,13 @@ class Session:
     @property
     def busy(self) -> dict[str, Any] | None:
         """Return what is known of the fit under way; None without one."""
-        job = self.job
+        job = self.opening or self.job
         if job is None:
             return None
         one = job.progress
         seconds = time.perf_counter() - job.started
         about = {"what": one.what, "evaluations": one.evaluations, "rw": one.rw, "best": one.best}
-        return {**about, "seconds": seconds, "fits": job.fits}
+        return {**about, "seconds": seconds, "fits": job.fits, "opens": job is self.opening}
 
     def view(self) -> dict[str, Any]:
         """Return all that the page shows beside curves, as plain values."""

@@ -164,8 +164,11 @@ class Tab:
         return await self.reply()
 
     async def do(self, do: str, **action: Any) -> dict[str, Any]:
-        """Do an action; return what the page shows then."""
-        return await self.text(json.dumps({"do": do, **action, "n": self.n}))
+        """Do an action; return what the page shows then, and after files were opened."""
+        await self.text(json.dumps({"do": do, **action, "n": self.n}))
+        while (self.view.get("busy") or {}).get("opens"):
+            self._taken(await self.message())
+        return self.view
 
     async def text(self, action: str) -> dict[str, Any]:
         """Send a text as the action; return what the page shows then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from two_phases import write_two
 
 import pdfkit as pk
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import PdfkitError, remark
+from pdfkit.workbench.hearing import heard
 from pdfkit.workbench.opening import added, opened
 from pdfkit.workbench.prepared import Prepared
 from pdfkit.workbench.session import Session
@@ -374,3 +376,42 @@ def test_patterns_beside_G_are_kept_and_fitted(tmp_path: Path) -> None:
     assert "patterns beside G(r)" in session.history[-1].why
     session.do({"do": "remove", "kind": "data", "name": ""})
     assert session.message == "a pattern is fitted beside G(r): add a file of G(r), too"
+
+
+def test_files_are_opened_beside_the_page_which_says_so(two: Session, nickel: Path) -> None:
+    two.patience, shown = 0.0, []
+    two.shown = shown.append
+    two.do({"do": "open", "files": [nickel.name]})
+    busy = two.busy
+    assert busy is not None
+    assert busy["what"] == "opening ni.gr"
+    two.do({"do": "reset"})
+    assert two.message == "opening ni.gr: wait until it is done, or stop it"
+    two.do({"do": "stop"})
+    two.wait()
+    assert len(two.states) == 1
+    two.do({"do": "open", "files": ["Ni"]})
+    two.wait()
+    assert shown == ["all"] * 5  # each action, and what was opened; what was stopped is not shown
+    assert (two.message, two.busy, len(two.state.phases)) == ("", None, 3)
+
+
+def test_what_no_slider_could_move_is_refused_before_it_is_read(two: Session, tmp_path: Path) -> None:
+    (tmp_path / "long.gr").write_bytes(b"no number\n" * 200_001)
+    two.do({"do": "open", "files": ["long.gr"]})
+    assert "long.gr has 200001 lines, and a page takes 200000" in two.message
+
+
+def test_remarks_are_those_of_the_thread_that_hears_them() -> None:
+    with heard() as here:
+        thread = threading.Thread(target=_remark)
+        thread.start()
+        thread.join()
+        remark("ours")
+    assert here == ["ours"]
+
+
+def _remark() -> None:
+    with heard() as there:
+        remark("theirs")
+    assert there == ["theirs"]

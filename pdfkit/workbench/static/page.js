@@ -10,7 +10,7 @@
   on("undo", (undo, view) => { at("undo").disabled = !undo; at("redo").disabled = !view.redo; });
   on("fit", (fit) => { at("search").value = fit.search; });
   on("busy", (busy) => {
-    const fits = Boolean(busy?.fits);
+    const fits = Boolean(busy?.fits || busy?.opens);
     document.body.dataset.busy = fits ? "yes" : "no";
     at("stop").hidden = !fits;
     at("fit").disabled = fits;

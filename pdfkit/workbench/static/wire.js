@@ -84,6 +84,6 @@ const workbench = (() => {
     show();
   }
 
-  return { send, rest, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 && !resting };
+  return { send, rest, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 && !resting && !whole.busy?.opens };
 })();
 window.workbench = workbench;
