@@ -70,9 +70,9 @@ def _refuse_many(ready: Prepared) -> None:
         if r.size > MOST_LINES:
             raise PdfkitError(f"{name or 'the data'}: {r.size} points, and a page takes {MOST_LINES}: thin them")
     for phase in () if ready.built.model is None else ready.built.model.phases:
-        particle = getattr(phase, "particle", None)
-        if particle is not None and len(particle.xyz) > MOST_ATOMS:
+        count = sum(phase.composition().values())
+        if count > MOST_ATOMS:
             raise PdfkitError(
-                f"{phase.name}: {len(particle.xyz)} atoms, and a page takes {MOST_ATOMS}, as a slider could not move "
-                "more: use it in the terminal (`pdfkit calc`)"
+                f"{phase.name}: {count:.0f} atoms, and a page takes {MOST_ATOMS}, as a slider could not move more: "
+                "use it in the terminal (`pdfkit calc`)"
             )

@@ -337,7 +337,7 @@ def test_results_of_several_data_sets_with_restraints(tmp_path: Path) -> None:
         assert rw(state, tmp_path, name) == pytest.approx(part.rw, abs=1e-4)
 
 
-def test_results_that_only_their_recipe_describes(tmp_path: Path) -> None:
+def test_results_of_stacked_phases_need_no_recipe(tmp_path: Path) -> None:
     write_two(tmp_path)
     text = """
     data = {file = "cds.gr", rmax = 12}
@@ -349,9 +349,9 @@ def test_results_that_only_their_recipe_describes(tmp_path: Path) -> None:
     state = opened([str(tmp_path / "out" / "fit.h5")], tmp_path)
     assert state.phases[0]["kind"] == "stacked"
     assert rw(state, tmp_path) == pytest.approx(result.datasets[0].rw, rel=1e-3)
-    (tmp_path / "cds.gr").write_text("1 2\n3 4\n")
-    with pytest.raises(PdfkitError, match="open the recipe of the fit"):
-        opened([str(tmp_path / "out" / "fit.h5")], tmp_path)
+    (tmp_path / "cds.gr").write_text("1 2\n3 4\n")  # a result has its own data
+    state = opened([str(tmp_path / "out" / "fit.h5")], tmp_path)
+    assert rw(state, tmp_path) == pytest.approx(result.datasets[0].rw, rel=1e-3)
 
 
 def test_patterns_beside_G_are_kept_and_fitted(tmp_path: Path) -> None:
