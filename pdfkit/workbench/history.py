@@ -36,6 +36,24 @@ class Entry:
     group: tuple[int, ...] = ()
     why: str = ""
 
+    @classmethod
+    def of_file(cls, number: int, file: str, state: State, folder: Path) -> Self:
+        """Return the entry of a saved fit, whose state is known."""
+        from pdfkit.results.saving import load_result
+
+        return cls(number, load_result(folder / file), state)
+
+    def minimum(self, which: object) -> State:
+        """Return the state at a minimum that the search of the fit found, from 1."""
+        found = self.result.minima
+        if isinstance(which, bool) or not isinstance(which, int) or not 1 <= which <= len(found):
+            raise PdfkitError(f"fit {self.number} has {len(found) or 'no'} minima: choose one of those that are listed")
+        if which == 1:
+            return self.state
+        params = found[which - 1].params
+        values = {name: float(par.value) for name, par in params.items() if not par.expr}
+        return self.state.with_values({**self.state.values, **values})
+
     def view(self) -> dict[str, Any]:
         """Return the entry as plain values."""
         one = self.result

@@ -124,6 +124,12 @@ class Job:
         """Let it end at its next evaluation."""
         self.progress.stop.set()
 
+    def about(self) -> dict[str, Any]:
+        """Return what is known of it, as plain values."""
+        one, seconds = self.progress, time.perf_counter() - self.started
+        about = {"what": one.what, "evaluations": one.evaluations, "rw": one.rw, "best": one.best}
+        return {**about, "seconds": seconds, "fits": self.fits}
+
 
 def give_back() -> None:
     """Give memory that was freed back to the system: glibc keeps it, some 30 MB after a fit."""

@@ -38,12 +38,6 @@ MOST_STATES = 1000
 _WEIGHING = "computing the evidence"
 
 
-def _entry(number: int, file: str, state: State, folder: Path) -> Entry:
-    from pdfkit.results.saving import load_result
-
-    return Entry(number, load_result(folder / file), state)
-
-
 Later = Callable[[Callable[[], None]], None]
 
 
@@ -87,7 +81,7 @@ class Session:
         self.at = 0
         self.chosen = ""
         self.rooms = Rooms()
-        self.history: list[Entry] = [_entry(k, file, state, folder) for k, file in enumerate(state.results, 1)]
+        self.history: list[Entry] = [Entry.of_file(k, file, state, folder) for k, file in enumerate(state.results, 1)]
         self.job: Job | None = None
         self.opening: Job | None = None
         self.patience = math.inf
@@ -226,7 +220,7 @@ class Session:
         if state.results and state.fit and state.tables is not self.state.tables:
             number = 1 + max((one.number for one in self.history), default=0)
             state = replace(state, fit=number)
-            entry = _entry(number, state.results[-1], state, self.folder)
+            entry = Entry.of_file(number, state.results[-1], state, self.folder)
             self.history = [*self.history, entry][-MOST:]
         before = self._prepared, self._curves
         if found.ready is not None:
@@ -376,18 +370,7 @@ class Session:
 
     def _minimum(self, action: Mapping[str, Any]) -> None:
         """Show a minimum that a search found: its values, from which a fit goes on."""
-        entry, which = self._number(action.get("fit")), action.get("which")
-        found = entry.result.minima
-        if isinstance(which, bool) or not isinstance(which, int) or not 1 <= which <= len(found):
-            raise PdfkitError(
-                f"fit {entry.number} has {len(found) or 'no'} minima: choose one of those that are listed"
-            )
-        if which == 1:
-            self._take(entry.state, action)
-            return
-        params = found[which - 1].params
-        values = {name: float(par.value) for name, par in params.items() if not par.expr}
-        self._take(entry.state.with_values({**entry.state.values, **values}), action)
+        self._take(self._number(action.get("fit")).minimum(action.get("which")), action)
 
     def _compare(self, action: Mapping[str, Any]) -> None:
         fits = action.get("fits")
@@ -486,12 +469,7 @@ class Session:
     def busy(self) -> dict[str, Any] | None:
         """Return what is known of the fit under way; None without one."""
         job = self.opening or self.job
-        if job is None:
-            return None
-        one = job.progress
-        seconds = time.perf_counter() - job.started
-        about = {"what": one.what, "evaluations": one.evaluations, "rw": one.rw, "best": one.best}
-        return {**about, "seconds": seconds, "fits": job.fits, "opens": job is self.opening}
+        return None if job is None else {**job.about(), "opens": job is self.opening}
 
     def view(self) -> dict[str, Any]:
         """Return all that the page shows beside curves, as plain values."""
