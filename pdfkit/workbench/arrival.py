@@ -17,6 +17,9 @@ __all__ = ["Arrived", "arrived", "refuse_large"]
 MOST_LINES = 200_000
 """Lines of a file, and points of a curve, that a page takes: a slider could not move more."""
 MOST_ATOMS = 100_000
+"""Atoms of a phase: a cluster of 50,000 takes 5 s until its first curve, and each move 0.01 s."""
+MOST_PARAMETERS = 30_000
+"""Parameters of all: a cell of 5,300 atoms without symmetry has 26,600, and each move takes 1 to 3 s of processor."""
 _ONE = threading.Lock()  # one at a time, for memory
 
 
@@ -69,6 +72,11 @@ def _refuse_many(ready: Prepared) -> None:
     for name, r in ready.grids.items():
         if r.size > MOST_LINES:
             raise PdfkitError(f"{name or 'the data'}: {r.size} points, and a page takes {MOST_LINES}: thin them")
+    if len(ready.names) > MOST_PARAMETERS:
+        raise PdfkitError(
+            f"{len(ready.names)} parameters, and a page takes {MOST_PARAMETERS}, as a slider could not move more: give "
+            "a smaller cell, or one with its symmetry, or use it in the terminal (`pdfkit fit`, `pdfkit calc`)"
+        )
     for phase in () if ready.built.model is None else ready.built.model.phases:
         count = sum(phase.composition().values())
         if count > MOST_ATOMS:

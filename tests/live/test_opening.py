@@ -12,6 +12,7 @@ from two_phases import write_two
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError, remark
+from pdfkit.workbench import arrival
 from pdfkit.workbench.hearing import heard
 from pdfkit.workbench.opening import added, opened
 from pdfkit.workbench.prepared import Prepared
@@ -400,6 +401,12 @@ def test_what_no_slider_could_move_is_refused_before_it_is_read(two: Session, tm
     (tmp_path / "long.gr").write_bytes(b"no number\n" * 200_001)
     two.do({"do": "open", "files": ["long.gr"]})
     assert "long.gr has 200001 lines, and a page takes 200000" in two.message
+    for most, words in (("PARAMETERS", "parameters, and a page takes 3"), ("ATOMS", "4 atoms, and a page takes 3")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(arrival, f"MOST_{most}", 3)
+            two.do({"do": "open", "files": ["Ni"]})
+        assert words in two.message
+        assert len(two.states) == 1
 
 
 def test_remarks_are_those_of_the_thread_that_hears_them() -> None:
