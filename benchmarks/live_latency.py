@@ -1,12 +1,15 @@
-"""The page of `pdfkit live`: from a slider that moves to the curve that is painted, in Chromium, and curves a second.
+"""The page of `pdfkit live` in Chromium: its start, from a slider that moves to the painted curve, and its memory.
 
-python benchmarks/live_latency.py [--moves 200] [--points 4500] [--url URL]
+python benchmarks/live_latency.py [--moves 200] [--points 4500] [--starts 5] [--url URL]
 
-A two-phase model beside simulated data of so many points is opened by the command; a slider is moved with the arrow
-keys, each as soon as the curve of the last is painted, and then dragged with the mouse for five seconds. Times begin
-with the browser's own time stamp of the event and end when the picture that holds the curve has been painted.
-`--url` measures a page that is open elsewhere. Needs playwright and a Chromium (CHROMIUM names it; otherwise
-/usr/bin/chromium, or playwright's own).
+A two-phase model beside simulated data of so many points is opened by the command, so many times: from its start to
+its address, and to the first picture of the curve in a browser that runs already. Then a slider is moved with the arrow
+keys, each as soon as the curve of the last is painted, and dragged with the mouse for five seconds. A move begins with
+the time that the browser gives the key, and ends in the first task after the animation frame that drew its curve, as
+`requestAnimationFrame` gives it: what the graphics card does with it is not in it. Last, the memory of the server
+(resident, without the browser) with the page open and after a fit; `benchmarks/live.py` has that of a day. Processor
+time counts where other programs run beside it. `--url` measures the moves of a page that is open elsewhere. Needs
+playwright and a Chromium (CHROMIUM names it; otherwise /usr/bin/chromium, or playwright's own).
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ WATCH = """name => {
   const wire = Bokeh.documents[0].get_model_by_name("wire");
   window.moves = []; window.paints = 0;
   let began = null, waits = null, came = false;
-  slider.addEventListener("input", event => { began ??= event.timeStamp; }, true);
+  slider.addEventListener("keydown", event => { began ??= event.timeStamp; }, true);
   wire.properties.action.change.connect(() => {
     const action = JSON.parse(wire.action);
     if (!action.moving || began === null || waits) return;
@@ -91,13 +94,20 @@ def written(folder: Path, points: int) -> Path:
 @contextmanager
 def served(folder: Path, *files: str) -> Iterator[str]:
     """Run `pdfkit live`, and give its address."""
+    with running(folder, *files) as (url, _):
+        yield url
+
+
+@contextmanager
+def running(folder: Path, *files: str) -> Iterator[tuple[str, int]]:
+    """Run `pdfkit live`, and give its address and the number of its process."""
     command = [sys.executable, "-m", "pdfkit", "live", "--no-browser", *files]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = re.search(r"http\S+", process.stdout.readline())
         assert found, "pdfkit live did not start"
         try:
-            yield found[0]
+            yield found[0], process.pid
         finally:
             process.terminate()
 
@@ -115,6 +125,35 @@ def chromium() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def used(pid: int) -> tuple[float, float]:
+    """Return the resident memory (MB) and the processor time (s) of a process."""
+    place = Path(f"/proc/{pid}")
+    resident = next(line for line in (place / "status").read_text().splitlines() if line.startswith("VmRSS"))
+    ticks = (place / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return int(resident.split()[1]) / 1024, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def started(browser: Any, recipe: Path) -> tuple[float, float, float]:
+    """Return the seconds from the command to its address, to the first curve, and the processor time of the server."""
+    begun = time.perf_counter()
+    with running(recipe.parent, recipe.name) as (url, pid):
+        address = time.perf_counter() - begun
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(url, wait_until="commit")
+        page.wait_for_selector("body[data-ready=yes]")
+        page.evaluate("() => new Promise(ok => requestAnimationFrame(() => setTimeout(ok, 0)))")
+        out = address, time.perf_counter() - begun, used(pid)[1]
+        page.close()
+    return out
+
+
+def fitted(page: Any) -> None:
+    """Press Fit, and wait for the end."""
+    page.click("#fit")
+    page.wait_for_selector("#panel-history tbody tr", state="attached", timeout=600_000)
+    page.wait_for_selector("body[data-busy=no]", timeout=600_000)
 
 
 def measured(page: Any, slider: str, moves: int) -> tuple[list[float], float]:
@@ -149,21 +188,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moves", type=int, default=200)
     parser.add_argument("--points", type=int, default=4500)
+    parser.add_argument("--starts", type=int, default=5)
     parser.add_argument("--url")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         recipe = written(Path(folder), options.points)
-        with served(Path(folder), recipe.name) as own:
+        starts = [started(browser, recipe) for _ in range(0 if options.url else options.starts + 1)][1:]  # warm
+        with running(Path(folder), recipe.name) as (own, pid):
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(options.url or own)
             page.wait_for_selector("body[data-ready=yes]")
             page.wait_for_timeout(1000)
+            memory = [used(pid)[0]]
             times, rate = measured(page, "wz.a", options.moves)
+            if not options.url:
+                fitted(page)
+                page.wait_for_timeout(1000)
+                memory.append(used(pid)[0])
+    if starts:
+        address, curve, processor = (statistics.median(one) for one in zip(*starts, strict=True))
+        print(
+            f"start, median of {len(starts)}: address after {address:.2f} s, curve after {curve:.2f} s, processor time"
+        )
+        print(f"of the server {processor:.2f} s")
     times.sort()
     high = times[int(0.95 * (len(times) - 1))]
     print(f"slider to painted curve, {options.moves} moves, two phases, {options.points} points:")
     print(f"median {statistics.median(times):.0f} ms, 95 % {high:.0f} ms, most {times[-1]:.0f} ms")
     print(f"while dragging: {rate:.0f} curves a second")
+    if not options.url:
+        print(f"memory of the server: {memory[0]:.0f} MB open, {memory[1]:.0f} MB after a fit")
 
 
 if __name__ == "__main__":
