@@ -126,6 +126,8 @@ def names(text: str) -> frozenset[str]:
 
 
 _WILD = frozenset("*?[")
+# Names from which what each ending finds is remembered: a large cell has thousands, and thousands of ties.
+_MANY_NAMES = 500
 
 
 def matching(known: Iterable[str], pattern: str) -> list[str]:
@@ -134,11 +136,9 @@ def matching(known: Iterable[str], pattern: str) -> list[str]:
     "a" gives zb.a and wz.a, "Cd.Uiso" gives zb.Cd.Uiso, "wz.*" everything of wz, "wz.Uiso" the Uiso of all sites of wz.
     ParameterError when nothing fits.
     """
-    known = list(known)
-    if not _WILD.intersection(pattern):  # most are, of thousands of names in a large cell
-        dotted = f".{pattern}"
-        if found := [name for name in known if name.endswith(dotted) or name == pattern]:
-            return found
+    known = tuple(known)
+    if not _WILD.intersection(pattern) and (found := _ending_in(known, pattern)):
+        return found
     head, _, rest = pattern.partition(".")
     for words in (f"*.{pattern}", *([f".{head}.*.{rest}"] if rest else [])):
         if found := [name for name in known if fnmatch.fnmatchcase(f".{name}", words)]:
@@ -147,6 +147,25 @@ def matching(known: Iterable[str], pattern: str) -> list[str]:
     raise ParameterError(
         f"no parameter is called {pattern!r}: nearest are {nearest(pattern, sorted(endings))}", key=pattern
     )
+
+
+def _ending_in(known: tuple[str, ...], ending: str) -> list[str]:
+    """Return the names that are an ending, or end in it after a dot."""
+    if len(known) >= _MANY_NAMES:
+        return list(_by_ending(known).get(ending, ()))
+    dotted = f".{ending}"
+    return [name for name in known if name.endswith(dotted) or name == ending]
+
+
+@lru_cache(maxsize=4)
+def _by_ending(known: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return the names that each ending finds."""
+    out: dict[str, list[str]] = {}
+    for name in known:
+        words = name.split(".")
+        for k in range(len(words)):
+            out.setdefault(".".join(words[k:]), []).append(name)
+    return out
 
 
 def whole_name(known: Iterable[str], ending: str, like: str = "") -> str:
@@ -179,12 +198,14 @@ def _ends(name: str) -> tuple[str, str]:
 @lru_cache(maxsize=4096)
 def written_out(text: str, known: tuple[str, ...], like: str = "") -> str:
     """Return the expression with its names in full, where it has endings of them. Raises as `whole_name`."""
-    whole = {name: whole_name(known, name, like) for name in sorted(names(text) - set(known))}
+    whole = {name: whole_name(known, name, like) for name in sorted(names(text)) if name not in known}
+    if not whole:
+        return text
     tree = copy.deepcopy(parse(text))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             node.id = whole.get(node.id, node.id)
-    return ast.unparse(tree) if whole else text
+    return ast.unparse(tree)
 
 
 def evaluate(text: str, values: Mapping[str, float]) -> Dual:

@@ -252,9 +252,9 @@ def apply_choices(
     freed = {pattern: refinable(params, pattern) for pattern in _checks.names("free", free)}
     for name in (name for names in freed.values() for name in names):
         params[name].vary = True
-    tied = set()
+    tied, known = set(), tuple(params)
     for pattern, expression in _items("ties", ties, '{"zb.a": "1.414*wz.a"}'):
-        tied.update(_tie(params, pattern, str(expression)))
+        tied.update(_tie(params, known, pattern, str(expression)))
     _check_cycles(params)
     followers = (name for names in freed.values() if tied.issuperset(names) for name in names)
     remarks = [_freed_and_tied(params, name) for name in dict.fromkeys(followers)]
@@ -301,13 +301,13 @@ def _pair(pattern: str, pair: Any) -> tuple[float | None, float | None]:
         ) from None
 
 
-def _tie(params: Parameters, pattern: str, expression: str) -> list[str]:
+def _tie(params: Parameters, known: tuple[str, ...], pattern: str, expression: str) -> list[str]:
     """Tie every parameter that the pattern names, and return them; one that the expression is stays as it is.
 
+    known : the names of all, one tuple for all ties: what is remembered of names keeps it.
     An ending in the expression that several names have means, for each, the one of the same rest: "zb.Uiso" =
     "wz.Uiso" ties zb.Cd.Uiso to wz.Cd.Uiso, and zb.Se.Uiso to wz.Se.Uiso.
     """
-    known = tuple(params)
     names, tied = matching(known, pattern), {}
     for name in names:
         try:

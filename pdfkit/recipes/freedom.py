@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pdfkit.phases._counted import MANY_ATOMS
 from pdfkit.scattering import scattering_strength
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _U = ("Uiso", "U11", "U22", "U33", "U12", "U13", "U23")
 _FAINT = 0.01
 # Parameters there may be for each independent point of the data.
 _PER_POINT = 0.25
+# Atoms without symmetry from which a cell is a box, of which the size varies and not the shape: pairs are counted then.
+_BOX = MANY_ATOMS
 
 
 def freed(plan: Proposal, built: list[Any]) -> Proposal:
@@ -37,7 +40,9 @@ def freed(plan: Proposal, built: list[Any]) -> Proposal:
         own, tied, more = _of_phase(phase, probes)
         free += [f"{phase.name}.{name}" for name in own]
         ties |= {f"{phase.name}.{name}": f"{phase.name}.{other}" for name, other in tied.items()}
-        said += more
+        size, words = _of_size(phase)
+        ties |= size
+        said += [*more, *words]
     ties |= _shared(built)
     free, more = _affordable(plan, free, ties)
     names = [f"{phase.name}.{q.name}" for phase in built for q in phase.quantities]
@@ -67,14 +72,34 @@ def _of_phase(phase: Any, probes: set[str]) -> tuple[list[str], dict[str, str], 
         label = next(iter(held)).partition(".")[0]
         said.append(f"{phase.name}: {axes} of {label} stays: the space group leaves the origin open along it")
     elements = _elements(phase)
-    free = []
+    free, stay = [], ("delta1", "spdiameter", *(_CELL[1:] if _is_box(phase) else ()))
     for name in names:
         label, _, ending = name.rpartition(".")
         if ending in (*_U, "x", "y", "z") and (elements.get(label, label) in faint or name in held):
             continue
-        if ending in ENDINGS and ending not in ("delta1", "spdiameter"):
+        if ending in ENDINGS and ending not in stay:
             free.append(name)
     return free, _within(phase, names), said
+
+
+def _is_box(phase: Any) -> bool:
+    """Whether a phase is a cell of many atoms without symmetry."""
+    if phase.kind != "crystal" or len(phase.structure.rotations) > 1:
+        return False
+    return len(phase.structure.sites) >= _BOX
+
+
+def _of_size(phase: Any) -> tuple[dict[str, str], list[str]]:
+    """Return the ties by which the cell of a box keeps its shape, each edge as many times a as it is, and say it."""
+    if not _is_box(phase):
+        return {}, []
+    a, b, c = (float(edge) for edge in phase.structure.cell[:3])
+    lead, follow = f"{phase.name}.a", {f"{phase.name}.b": b, f"{phase.name}.c": c}
+    ties = {name: lead if edge == a else f"{edge / a!r} * {lead}" for name, edge in follow.items()}
+    return ties, [
+        f"{phase.name}: its {len(phase.structure.sites)} atoms are listed without symmetry: the cell keeps its shape, "
+        "and its size varies, a, which b and c follow (--free +b,+c,+alpha,+beta,+gamma to vary all, which is slower)"
+    ]
 
 
 def _elements(phase: Any) -> dict[str, str]:
@@ -122,10 +147,14 @@ def _within(phase: Any, names: list[str]) -> dict[str, str]:
     ties: dict[str, str] = {}
     places: dict[tuple[float, ...], str] = {}
     leaders: dict[str, str] = {}
+    endings: dict[str, list[str]] = {}
+    for name in names:
+        label, _, ending = name.rpartition(".")
+        endings.setdefault(label, []).append(ending)
     for site in phase.structure.sites:
         place = tuple(round(x % 1, 4) for x in site.xyz)
         twin = places.setdefault(place, site.label)
-        same = [name.rpartition(".")[2] for name in names if name.startswith(f"{site.label}.")]
+        same = endings.get(site.label, [])
         if twin != site.label:
             ties |= {f"{site.label}.{e}": f"{twin}.{e}" for e in same if e in (*_U, "x", "y", "z")}
         elif "Uiso" in same:

@@ -14,11 +14,13 @@ import pdfkit as pk
 from pdfkit.cli.app import app
 from pdfkit.cli.proposing import _assumed, _doubts
 from pdfkit.data.advice import band_limit
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import PdfkitError, PdfkitWarning
 from pdfkit.recipes.inputs import inputs
 from pdfkit.recipes.proposal import Proposal, Wishes, propose
 from pdfkit.recipes.recipe import load_recipe, run_recipe
+from pdfkit.recipes.sizing import Trial
 from pdfkit.recipes.written import is_untouched, recipe_of
+from pdfkit.structure import Site
 
 R = np.arange(0.02, 30.0, 0.02)
 
@@ -380,3 +382,24 @@ def test_quick_fits_find_cells_that_are_far_off_before_they_decide_on_sizes(tmp_
     plan = propose(inputs([data, tmp_path / "start.cif"]))
     assert "qdamp" in plan.free
     assert "spdiameter" not in plan.free
+
+
+def test_box_of_many_atoms_varies_in_size_alone(tmp_path, monkeypatch):
+    cell, times = pk.Crystal.from_file("CdS_zincblende").structure.cell[0], np.array([4, 4, 5])
+    corners = np.argwhere(np.ones(times))
+    basis = np.array([[0, 0, 0], [0, 2, 2], [2, 0, 2], [2, 2, 0], [1, 1, 1], [1, 3, 3], [3, 1, 3], [3, 3, 1]]) / 4.0
+    places = (basis[:, None] + corners).reshape(-1, 3) + 0.015 * np.random.default_rng(3).normal(size=(640, 3))
+    names = [f"{element}{k}" for element in ("Cd", "S") for k in range(320)]
+    sites = [
+        Site(name, name.rstrip("0123456789"), xyz, U=0.006) for name, xyz in zip(names, places / times, strict=True)
+    ]
+    box = pk.Structure((*(cell * times), 90.0, 90.0, 90.0), sites)
+    pk.write_cif(tmp_path / "box.cif", box)
+    data = measured(tmp_path, pk.Crystal.from_file("CdS_zincblende", name="c"), head=FULL)
+    for place in ("sizing", "silence"):  # no fits: what varies is told before them
+        monkeypatch.setattr(f"pdfkit.recipes.{place}.trial", lambda plan: Trial(0.1, {}, {}))
+    with pytest.warns(PdfkitWarning, match="no symmetry"):
+        plan = propose(inputs([data, tmp_path / "box.cif"]))
+    assert set(plan.free) == {"scale", "a", "Uiso", "delta2"}
+    assert (plan.ties["box.b"], plan.ties["box.c"]) == ("box.a", "1.25 * box.a")
+    assert any("640 atoms are listed without symmetry: the cell keeps its shape" in text for text in plan.assumed)

@@ -128,7 +128,8 @@ def read_atoms(block: Block, rows: Array, said: list[str]) -> list[Atom]:
         atoms.append(atom)
     if fluid:
         said.append(f"the occupancy of {_shown(fluid)} is outside 0 to 1 by less than its uncertainty: 0 or 1 is taken")
-    said += vacancies(Counter(name for i, name in zip(kept, names, strict=True) if i not in {one.row for one in found}))
+    there = {one.row for one in found}
+    said += vacancies(Counter(name for i, name in zip(kept, names, strict=True) if i not in there))
     _check_alternatives(table, [one.row for one in found], atoms)
     every = [table.text(i, "label", "type_symbol") or f"atom {i + 1}" for i in range(table.count)]
     tensors = _matched(atoms, _tensors(block, rows, every), said)
