@@ -140,5 +140,5 @@ def cases() -> Iterator[Case]:
         far, fitted = (30.0, 26.0) if atoms < 1000 or not aniso else (SHORT, SHORT)
         yield Case(f"{name}-jacobian", f"{title}: G and derivatives under ties, to {far:.0f} Å",
                    partial(jacobian, atoms, aniso, far), when=usual)  # fmt: skip
-        yield Case(f"{name}-fit", f"{title}: fit under ties, 1–{fitted:.0f} Å", partial(whole_fit, atoms, aniso, fitted),
-                   when=usual, slow=slow, asked=asked)  # fmt: skip
+        yield Case(f"{name}-fit", f"{title}: fit under ties, 1–{fitted:.0f} Å",
+                   partial(whole_fit, atoms, aniso, fitted), when=usual, slow=slow, asked=asked)  # fmt: skip

@@ -12,7 +12,7 @@ import numpy as np
 from pdfkit._checks import IntArray
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.particles.boxes import box_pairs, check_apart
-from pdfkit.trajectories.averages import BLOCKS, Averages, Averaging
+from pdfkit.trajectories.averages import Averages, Averaging
 from pdfkit.trajectories.sources import Sources, of_frame
 
 # Atoms/Å³: nothing is denser but under pressures of stars; positions in nm are a thousand times.
@@ -45,9 +45,9 @@ class Counted:
         }
         if len(means.blocks) > 1:
             out["blocks"] = f"{len(means.blocks)} of {means.each}"
-            known = means.frames >= 2 * BLOCKS
+            known = means.judged
             few = "too few to know how far they depend on each other"
-            most = "" if means.settled else "at most "
+            most = "" if means.unsettled is None else "at most "
             out["independent_frames"] = f"{most}as good as {means.independent:.1f} independent ones" if known else few
         return out
 
@@ -117,9 +117,10 @@ def _doubts(averages: Averages) -> list[str]:
     said = []
     if averages.density > DENSEST:
         said.append(f"{averages.density:.3g} atoms/Å³ is denser than anything: are positions and cell in nm?")
-    if averages.frames >= 2 * BLOCKS and not averages.settled:
+    if averages.unsettled is not None:
+        low, high = averages.unsettled
         said.append(
-            "errors still grow with the length of blocks: frames depend on each other over much of the run, and dG is "
-            "a lower limit; a longer run would tell"
+            f"around r = {low:.0f} to {high:.0f} Å frames depend on each other over a tenth of the run or more: errors "
+            "there are an estimate that may be too small; a longer run would tell"
         )
     return said

@@ -65,7 +65,7 @@ def rdf_of(averages: Averages, elements: tuple[str, ...], atoms: IntArray, rstep
     pairs = [(elements[i], elements[j]) for i, j in zip(a, b, strict=True)]
     mean = g_of(averages.mean, averages.density)
     each = np.array([g_of(*one) for one in zip(averages.blocks, averages.densities, strict=True)])
-    errors = averages.errors(each)
+    errors = averages.errors(each, rstep)
     return RDF(
         edges,
         dict(zip(pairs, mean, strict=True)),

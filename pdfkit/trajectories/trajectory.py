@@ -79,9 +79,9 @@ class Trajectory:
             qmax is 25 Å⁻¹ unless given, which is said; inf needs a Uiso. probe : "X" (default), "N" or "E".
         Uiso : Å², one for all or {"Cd": 0.01}, default 0. strengths : replaces scattering strengths, as in `Model`.
         blocks : least number of blocks of consecutive frames from whose spread dG comes (there are up to twice as
-            many); with fewer frames each is a block. Errors grow by what longer blocks show, so that they hold for
-            frames that depend on each other; `header` says how many frames are independent. Neighbouring points share
-            their errors.
+            many); with fewer frames each is a block. Errors grow by what eight or more blocks show of frames that
+            depend on each other, by ranges of r; `header` says how many frames are independent. Neighbouring points
+            share their errors.
         tell : called with the progress, a line of text.
 
         Raises
@@ -146,11 +146,11 @@ class Trajectory:
         )
         for text in said[len(counted.remarks) :]:
             remark(text, 4)
-        errors = means.errors(found[1:].sum(axis=1))
+        errors = means.errors(found[1:].sum(axis=1), rstep)
         whole = PDF(
             r, found[0].sum(axis=0), _positive(errors), _said(instrument), counted.header, self._name, remarks=said
         )
-        each = means.errors(found[1:])
+        each = means.errors(found[1:], rstep)
         pairs = [(a, b) for i, a in enumerate(elements) for b in elements[i:]]
         return whole, {
             pair: replace(whole, G=found[0, k], dG=None if each is None else _positive(each[k]), name="–".join(pair))

@@ -22,7 +22,7 @@ from pdfkit import PdfkitError, PdfkitWarning
 from pdfkit.errors import ReadError, StructureError
 from pdfkit.particles.boxes import Box, box_pairs
 from pdfkit.trajectories import reading, trajectory
-from pdfkit.trajectories.averages import Averaging
+from pdfkit.trajectories.averages import Averages, Averaging
 from pdfkit.trajectories.counting import Counted
 from pdfkit.trajectories.curves import Bins, Curves
 
@@ -147,21 +147,42 @@ def test_errors_are_those_of_frames_that_remember(tau: float) -> None:
     keep = np.exp(-1 / tau) if tau else 0.0
     slow = (1 + keep) / (1 - keep)
     found = [correlated(4000, tau, seed).result for seed in range(4)]
-    assert np.mean([one.dependent for one in found]) == pytest.approx(slow, rel=0.35)
-    errors = [one.errors(one.blocks[:, 0, :, 0]) for one in found]
+    assert np.mean([one.frames / one.independent for one in found]) == pytest.approx(slow, rel=0.35)
+    errors = [one.errors(one.blocks[:, 0, :, 0], 0.1) for one in found]
     assert np.mean(errors) == pytest.approx(np.sqrt(slow / 4000), rel=0.2)
     off = np.array([one.mean[0, :, 0] - 100 for one in found])
     assert np.sqrt((off**2).mean()) == pytest.approx(np.mean(errors), rel=0.25)
     assert all(16 <= len(one.blocks) < 32 for one in found)
-    assert all(one.settled for one in found)
+    assert all(one.unsettled is None for one in found)
 
 
 def test_a_run_that_is_too_short_says_so() -> None:
     short = correlated(64, 200.0).result
-    assert not short.settled
+    assert short.unsettled is not None
     said = Counted(short, ("Ar",), np.array([1]), 4.0, 0.1, 9.0, (1.0, 1.0), ()).header["independent_frames"]
     assert said.startswith("at most as good as")
-    assert correlated(1, 0.0).result.errors(np.zeros((1, 3))) is None
+    assert correlated(1, 0.0).result.errors(np.zeros((1, 3)), 0.1) is None
+
+
+@pytest.mark.parametrize(("frames", "tau"), [(20, 0.0), (20, 2.0), (200, 10.0), (200, 20.0)])
+def test_errors_of_short_runs_are_right_by_ranges(frames: int, tau: float) -> None:
+    """Near points remember, far ones do not: each has its own error, also where blocks are no longer than memories."""
+    rng, keep = np.random.default_rng(5), np.exp(-1.0 / tau) if tau else 0.0
+    said, off = [], []
+    for _ in range(16):
+        x = rng.normal(size=(frames, 60))
+        for t in range(1, frames):
+            x[t, :30] = keep * x[t - 1, :30] + np.sqrt(1.0 - keep**2) * x[t, :30]
+        each = 8 if frames > 32 else 1
+        k = frames // each
+        blocks = x[: k * each].reshape(k, each, 60).mean(axis=1)
+        none = np.zeros(0)
+        made = Averages(frames, none, 1.0, np.zeros((k, 1, 1, 3)), none, each, 0.1, 0.0)
+        said.append(made.errors(blocks, 0.1))
+        off.append(x.mean(axis=0))
+    for part in (slice(0, 20), slice(40, 60)):  # 320 values: their own scatter is 4 %
+        stated, true = (np.sqrt(np.mean(np.square(one)[:, part])) for one in (said, off))
+        assert stated == pytest.approx(true, rel=0.2)
 
 
 def test_the_mean_takes_every_frame() -> None:
