@@ -85,7 +85,8 @@ def cap(
     >>> print(f"{dot.mass:.0f} g/mol, {100 * dot.organic_fraction:.1f} % of it ligands")
     3938 g/mol, 22.9 % of it ligands
     """
-    core = replace(Particle.from_structure(particle).core, lattice=None, sites=None)
+    given = Particle.from_structure(particle)
+    core = replace(given.core, lattice=None, sites=None, remarks=(*given.remarks, *_replaced(given)))
     kind = ligand_of(ligand, charge=ligand_charge, anchors=anchors)
     total = core_charge(core, charge)
     if kind.name == "H" and total < 0:
@@ -328,6 +329,15 @@ def _worn(core: Particle, sites: Sequence[_Site], xyz: Array, about: Mapping[str
     meta = {key: value for key, value in core.meta.items() if not key.startswith(RELAXED)}
     meta.update(about)
     return Particle.of(symbols, xyz, ions=True, name=name, meta=meta, ligand=mine, remarks=(*core.remarks, *said))
+
+
+def _replaced(particle: Particle) -> tuple[str, ...]:
+    """Return the remark on ligands that others replace; none on a bare core."""
+    atoms = len(particle) - len(particle.core)
+    if not atoms:
+        return ()
+    worn = f"its {atoms} atoms of ligands{f' ({kind})' if (kind := particle.meta.get('ligand')) else ''}"
+    return (remark(f"{particle.name or particle.formula} has ligands already: {worn} are replaced"),)
 
 
 def _doubts(name: str, about: Mapping[str, Any]) -> Iterator[str]:

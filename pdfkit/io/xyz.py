@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,13 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pdfkit._terminal import quiet
-from pdfkit.errors import PdfkitError, ReadError, remark
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, remark
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._plausible import short_frames
 from pdfkit.io._text import read_text
 from pdfkit.io.foreign import xyz
 from pdfkit.particles.particle import IN_CELL, RELAXED, Cell, Particle, cell_of, checked
 from pdfkit.structure.convert import particle_names
+from pdfkit.structure.site import U_MISSING
 
 P = TypeVar("P", bound=Particle)
 XYZ = (".xyz", ".extxyz")
@@ -70,14 +72,18 @@ def _read_other(path: AnyPath) -> Found:
 
     if Path(path).suffix.lower() in pdb.ENDINGS:
         molecule = pdb.read_molecule(path)
-        return (*molecule, None) if molecule else (read_structure(path), None, [], None)
-    if is_for_ase(path):
+        if molecule:
+            return (*molecule, None)
+    elif is_for_ase(path):
         from pdfkit.io.foreign import read_atoms
 
         atoms, names, said = read_atoms(path)
         if not atoms.cell.any():
             return _named(atoms, names, said)
-    return read_structure(path), None, [], None
+    with warnings.catch_warnings():
+        # A particle has no U: that a file has none either says nothing.
+        warnings.filterwarnings("ignore", U_MISSING, PdfkitWarning)
+        return read_structure(path), None, [], None
 
 
 def _read_xyz(path: AnyPath) -> tuple[Found, dict[str, Any]]:

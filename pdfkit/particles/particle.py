@@ -17,7 +17,7 @@ from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
 from pdfkit._table import facts
 from pdfkit.errors import PdfkitError, StructureError, remark
-from pdfkit.structure.site import LARGEST
+from pdfkit.structure.site import LARGEST, U_MISSING
 from pdfkit.structure.species import NOBLE, VACANCY, atomic_mass, base, covalent_radius, species, vacancies
 from pdfkit.structure.structure import Structure
 
@@ -279,7 +279,9 @@ class Particle:
                 raise StructureError(f"site {site.label} has occupancy {site.occ:g}: a particle has whole atoms only")
         atoms = structure.expand()
         symbols = [structure.sites[i].symbol for i in atoms.site]
-        given = {"name": structure.title, "remarks": structure.remarks, **options}
+        # Particles have no U: models of them bring their own.
+        said = tuple(one for one in structure.remarks if not one.startswith(U_MISSING))
+        given = {"name": structure.title, "remarks": said, **options}
         found = cls.of(symbols, structure.positions() @ structure.basis(), **given)
         return whole(found, (structure.basis(), (True, True, True)))
 

@@ -17,8 +17,9 @@ from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError,
 from pdfkit.kernels.ranking import pair_bins
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.crystals import cluster_in, no_cluster
+from pdfkit.screening.isotopes import plain
 from pdfkit.screening.settings import NAN, Composition
-from pdfkit.screening.tasks import particle_key
+from pdfkit.screening.tasks import Problem, particle_key
 from pdfkit.structure.structure import Structure
 
 CELLS = (".cif", ".stru")
@@ -93,18 +94,22 @@ def items_of(source: Any) -> Iterator[Item]:
 
 
 def candidates_of(
-    items: Iterable[Item], composition: Composition, duplicates: dict[str, list[str]], names: Names
+    items: Iterable[Item],
+    composition: Composition,
+    duplicates: dict[str, list[str]],
+    names: Names,
+    problem: Problem,
 ) -> Iterator[Candidate]:
     """Yield the candidates of items, one by one, under names that differ; the same distances only once.
 
     What an item cannot be is said in its entry. duplicates : gets the names of those that are left out because they
-    have the distances between their atoms of one that came before, by its key.
+    have the distances between their atoms of one that came before, by its key. problem : whether isotopes count.
     """
     first: dict[object, str] = {}
     for item in items:
         particle, error = particle_of(item.item)
         entry = entry_of(item.place, names.of(item, particle), particle, error, composition)
-        shape: object = item.place if particle is None else shape_key(particle)
+        shape: object = item.place if particle is None else shape_key(plain(particle, problem))
         if shape in first:
             duplicates.setdefault(first[shape], []).append(entry.name)
             continue

@@ -30,6 +30,7 @@ from pdfkit.particles.counting import count_pairs
 from pdfkit.particles.particle import Particle
 from pdfkit.phases.cluster import BLUR
 from pdfkit.screening.candidates import DIRECT_ATOMS, shape_number
+from pdfkit.screening.isotopes import plain
 from pdfkit.screening.matches import Match
 from pdfkit.screening.tasks import (
     DELTA_START,
@@ -255,7 +256,7 @@ class Matcher:
         """Return the match of each particle. Raises what its model raises for one that cannot be computed."""
         out: list[Match] = []
         for low in range(0, len(particles), BATCH):
-            found = [self._sums(particle) for particle in particles[low : low + BATCH]]
+            found = [self._sums(plain(particle, self.problem)) for particle in particles[low : low + BATCH]]
             out += self._best(found)
         return out
 

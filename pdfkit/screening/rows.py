@@ -120,6 +120,7 @@ def candidate_row(
     record: Record,
     composition: Composition,
     duplicates: Sequence[str] = (),
+    scaled: Sequence[str] = (),
     kind: str = "candidate",
 ) -> RankingRow:
     """Return the row of a candidate after its last stage, before it is compared with others."""
@@ -128,11 +129,22 @@ def candidate_row(
     if entry.formula:
         known["ratio_fits"] = composition.ratio_fits(entry.ratio)
         known["mass_fits"] = composition.mass_fits(entry.mass)
-    if duplicates:
-        more = f" and {len(duplicates) - LISTED} more" if duplicates[LISTED:] else ""
-        names = f"{', '.join(duplicates[:LISTED])}{more}"
-        known["remarks"] = (f"counted once, as all distances are the same (the same atoms, or mirrored): {names}",)
+    same = "counted once, as all distances are the same"
+    known["remarks"] = tuple(
+        f"{same} ({why}): {_few(names)}"
+        for why, names in (
+            ("the same atoms, or mirrored", duplicates),
+            ("but for one factor, and expansion is free", scaled),
+        )
+        if names
+    )
     return _with_record(RankingRow(kind=kind, **known), stage, record)
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return the first names in a sentence, and how many more there are."""
+    more = f" and {len(names) - LISTED} more" if names[LISTED:] else ""
+    return f"{', '.join(names[:LISTED])}{more}"
 
 
 def mixture_row(parts: tuple[RankingRow, RankingRow], record: Record) -> RankingRow:

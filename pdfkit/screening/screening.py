@@ -20,7 +20,7 @@ how work goes out, `pdfkit.screening.run` how a killed run is taken up.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -29,11 +29,12 @@ from pdfkit.data.curves import PDF
 from pdfkit.errors import ParameterError, PdfkitError
 from pdfkit.particles.particle import Particle
 from pdfkit.screening import settings
+from pdfkit.screening.alike import at_one_size
 from pdfkit.screening.candidates import Candidate, Entry, Item, Names, candidates_of, entry_of, items_of, particle_of
 from pdfkit.screening.extras import check_null, extra_rows
 from pdfkit.screening.many import Matching, matched_record
 from pdfkit.screening.ranking import Ranking, ranked
-from pdfkit.screening.rows import Stage, candidate_row, followed
+from pdfkit.screening.rows import RankingRow, Stage, candidate_row, followed
 from pdfkit.screening.run import Run, opened
 from pdfkit.screening.settings import Composition, Limits, ScreenFit, Work, grouped, shows_options, whole
 from pdfkit.screening.study import Confusion, study_confusion
@@ -65,7 +66,8 @@ def screen(
     ----------
     candidates : any iterable, taken one by one, of particles, file names, (name, error) pairs, or whatever
         `Particle.from_structure` takes; or a folder of xyz, CIF… files. What cannot be computed is a row that says why;
-        the same atoms at the same places are one row that names the others.
+        those with all distances the same are one row that names the others: the same atoms at the same places or
+        mirrored, isotopes but for neutrons, and where expansion is free one cluster at several sizes.
     data : measured G(r); or a dict of it and of patterns, as for `pdfkit.fit`: {"pdf": G, "saxs": I, "xrd": P}. The
         match looks at G(r) alone, the fits at all.
     options : any of the options below by name, such as rmin=2, free=["scale", "Uiso"], workers=2.
@@ -103,7 +105,7 @@ def screen(
         run = Run(problem, journal, pool, work)
         found = _Funnel(run, composition)
         found.pass_through(items_of(candidates), limits.keep, _length(candidates))
-        rows = [candidate_row(*one, composition, found.twins.get(one[0].key, ())) for one in found.entries]
+        rows = found.rows()
         more, stages = extra_rows(run, rows, found.particles, limits, composition)
     return ranked([*rows, *more], [*found.stages, *stages], problem, limits, composition, found.particles)
 
@@ -218,9 +220,21 @@ class _Funnel:
         """Every candidate after its last stage, in the order in which they came."""
         return [self._latest[place] for place in sorted(self._latest)]
 
+    def rows(self) -> list[RankingRow]:
+        """Return the row of every candidate, one for those that are one cluster; the atoms of the others go."""
+        entries, scaled = at_one_size(self.entries, self.particles, self.twins, self.run.problem)
+        kept = {entry.key for entry, *_ in entries}
+        self.particles = {key: one for key, one in self.particles.items() if key in kept}
+        *before, last = self.stages
+        self.stages = [*before, replace(last, kept=len(self.particles))]
+        return [
+            candidate_row(*one, self.composition, self.twins.get(one[0].key, ()), scaled.get(one[0].key, ()))
+            for one in entries
+        ]
+
     def pass_through(self, items: Iterator[Item], keep: tuple[int, int], total: int | None) -> None:
         """Fit all candidates, or of many the best. PdfkitError where there are none."""
-        few = candidates_of(items, self.composition, self.twins, self._names)
+        few = candidates_of(items, self.composition, self.twins, self._names, self.run.problem)
         head = list(islice(few, keep[1] + 1))
         if not head:
             raise PdfkitError("there are no candidates: give particles, files or a folder of them")

@@ -25,6 +25,10 @@ POOR = 0.2
 """Rw of the best candidate from which a ranking says that the truth may not be among the candidates."""
 MISSED = 5.0
 """Reduced χ² of a pattern from which it says the same."""
+MODEST = 0.2
+"""Reduced χ² of the best below which errors are said to be too large: of 20 points by chance once in 20,000."""
+EXACT = 1e-3
+"""Rw below which data are taken for a curve without noise, of which errors say nothing."""
 FAR = 3.0
 """Standard errors from which a number of the first row is far from what EXAFS tells."""
 MARKS = {"candidate": "", "null": "null", "mixture": "mix"}
@@ -59,23 +63,56 @@ def head_of(ranking: Ranking) -> list[str]:
     ]
     for stage in ranking.stages:
         failed = f", {stage.failed} failed" if stage.failed else ""
-        lines.append(f"  {STAGES[stage.name]}: {stage.entered} entered, {stage.kept} kept{failed}")
+        again = stage.entered - stage.failed - stage.kept if stage.name == "fit" else 0
+        sizes = f", {again} the same at another size" if again else ""
+        lines.append(f"  {STAGES[stage.name]}: {stage.entered} entered, {stage.kept} kept{failed}{sizes}")
     independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.problem))
-    known = "The size of the noise is that of the errors of the data."
-    misfit = "The size of the noise is taken from the best fit: there are no errors, or no candidate fits within them."
     alike = len(ranking.indistinguishable)
-    size = known if ranking.noise == "known" else misfit
-    if ranking.noise not in ("known", "misfit"):
-        size = f"The size of the noise is that of the errors of the data, and elsewhere the {ranking.noise}."
-    said = [f"The range holds {independent:.0f} independent points.", size]
+    said = [f"The range holds {independent:.0f} independent points.", noise_said(ranking)]
     if alike:
         told = "there is no other" if alike == 1 else f"the data cannot tell these {alike} apart"
         said.append(f"* marks the best and all within {ranking.threshold:g} of it in ln Z: {told}.")
-    lines += textwrap.wrap(" ".join([*said, *poor_of(ranking), *contradicted(ranking)]), WIDTH)
+    lines += textwrap.wrap(" ".join([*said, *poor_of(ranking), *boasting(ranking), *contradicted(ranking)]), WIDTH)
     lines += [
         line for name, one in ranking.patterns.items() for line in textwrap.wrap(f"{name}: {one.assumed}.", WIDTH)
     ]
     return lines
+
+
+def noise_said(ranking: Ranking) -> str:
+    """Say what misfits are measured by."""
+    if ranking.noise == "known":
+        return "The size of the noise is that of the errors of the data."
+    if ranking.noise != "misfit":
+        return f"The size of the noise is that of the errors of the data, and elsewhere the {ranking.noise}."
+    least = _least(ranking, "")
+    why = "there are no errors, or no candidate fits within them"
+    if math.isfinite(least):
+        why = f"no candidate fits within the errors of the data, the best misses them {math.sqrt(least):.3g} times over"
+    return f"The size of the noise is taken from the best fit: {why}."
+
+
+def boasting(ranking: Ranking) -> list[str]:
+    """Say where the best candidate is much nearer to the data than their errors allow, which then hide differences."""
+    least = {name: _least(ranking, name) for name in ("", *ranking.patterns)}
+    out = [(name or "G(r)", math.sqrt(one)) for name, one in least.items() if one < MODEST]
+    return [
+        f"The errors of {name} are {1.0 / size:.3g} times what the best candidate leaves: they look too large, and "
+        "candidates that differ are then taken for equal. Check their unit, or leave them out (use_errors=False)."
+        for name, size in out
+    ]
+
+
+def _least(ranking: Ranking, name: str) -> float:
+    """Return the lowest reduced χ² of a data set ("": G(r)), NaN where its errors are not known; 0 counts as none."""
+    fitted = ranking.best(len(ranking))
+    found = [
+        _reduced(row, name) if row.beside else row.reduced_chi2 if row.errors_from in ("cov", "dG") else math.nan
+        for row in fitted
+        # What is fitted exactly is simulated without noise, whatever its errors are.
+        if row.rw > EXACT
+    ]
+    return min((one for one in found if math.isfinite(one)), default=math.nan)
 
 
 def poor_of(ranking: Ranking) -> list[str]:

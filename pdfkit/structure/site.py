@@ -78,10 +78,14 @@ def identifier(text: str) -> str:
     return out
 
 
+U_MISSING = "U is missing for"
+"""How a remark on atoms without U begins."""
+
+
 def missing_U(count: int) -> tuple[str, ...]:
     """Return the remark on atoms without U in a file or an object; none for none."""
     atoms = "1 atom" if count == 1 else f"{count} atoms"
-    return (f"U is missing for {atoms}: {DEFAULT_UISO} Å² is assumed",) if count else ()
+    return (f"{U_MISSING} {atoms}: {DEFAULT_UISO} Å² is assumed",) if count else ()
 
 
 def unique_labels(labels: Iterable[str]) -> tuple[str, ...]:

@@ -142,6 +142,14 @@ def test_a_sphere_wears_what_balances_its_charge() -> None:
     assert clearance(capped, 1) >= ENOUGH
 
 
+def test_ligands_of_before_are_replaced_and_that_is_said(small: pk.Particle) -> None:
+    formate = pk.build.cap(small, "formate")
+    with pytest.warns(PdfkitWarning, match=r"its \d+ atoms of ligands \(formate\) are replaced"):
+        again = pk.build.cap(formate, "Cl")
+    assert again.formula == pk.build.cap(small, "Cl").formula
+    assert "has ligands already" in again.remarks[0]
+
+
 def test_fewer_ligands_and_neutral_ones(small: pk.Particle) -> None:
     with pytest.warns(PdfkitWarning, match=r"has the charge \+5"):
         some = pk.build.cap(small, "formate", count=15)

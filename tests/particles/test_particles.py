@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pdfkit as pk
-from pdfkit.errors import ReadError, StructureError
+from pdfkit.errors import PdfkitWarning, ReadError, StructureError
 from pdfkit.model import serial
 from pdfkit.particles import counting
 
@@ -208,6 +208,18 @@ def test_particles_of_crystals_and_of_other_libraries() -> None:
     np.testing.assert_array_equal(pk.Particle.from_structure(molecule).to_ase().positions, molecule.positions)
     diffpy = pk.load_structure("CdS_zincblende").to_diffpy()
     assert pk.Particle.from_structure(diffpy).formula == "Cd4S4"
+
+
+@pytest.mark.parametrize("name", ["box.cif", "box.vasp"])
+def test_files_without_U_are_whole_as_clusters(tmp_path: Path, name: str) -> None:
+    from ase import Atoms
+
+    Atoms("CdS", positions=[[5, 5, 5], [5, 5, 7.5]], cell=[12, 12, 12], pbc=True).write(tmp_path / name)
+    # Warnings are errors here: none is made of what a cluster does not use.
+    assert pk.Cluster.from_file(tmp_path / name).particle.remarks == ()
+    with pytest.warns(PdfkitWarning, match="U is missing"):
+        structure = pk.load_structure(tmp_path / name)
+    assert pk.Particle.from_structure(structure).remarks == ()
 
 
 @pytest.mark.parametrize(

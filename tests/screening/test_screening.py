@@ -129,7 +129,19 @@ def test_noise_counts_as_known_only_while_something_fits_within_it() -> None:
     honest = screens.measurement(dG=True)
     assert pk.screen(screens.particles()[:3], honest, **screens.RANGE).noise == "known"
     boastful = replace(honest, dG=honest.dG / 5)
-    assert pk.screen(screens.particles()[:3], boastful, **screens.RANGE).noise == "misfit"
+    found = pk.screen(screens.particles()[:3], boastful, **screens.RANGE)
+    assert found.noise == "misfit"
+    times = math.sqrt(found[0].reduced_chi2)
+    assert f"the best misses them {times:.3g} times over" in " ".join(found.table().split())
+
+
+def test_errors_that_are_far_too_large_are_said_to_hide_differences() -> None:
+    honest = screens.measurement(dG=True)
+    found = pk.screen(screens.particles()[:3], replace(honest, dG=honest.dG * 1000), **screens.RANGE)
+    assert found.noise == "known"
+    assert len(found.indistinguishable) == 3
+    assert "they look too large, and candidates that differ are then taken for equal" in " ".join(found.table().split())
+    assert "too large" not in pk.screen(screens.particles()[:3], honest, **screens.RANGE).table()
 
 
 def test_copies_that_are_only_turned_or_mirrored_are_one_row_that_names_them(data: pk.PDF) -> None:
@@ -151,6 +163,55 @@ def test_the_same_atoms_are_one_row_that_names_the_others(data: pk.PDF) -> None:
     found = pk.screen([whole, replace(whole, name="again"), whole], data, **screens.RANGE)
     assert len(found) == 1
     assert found[0].remarks[0].endswith(f": again, {whole.name} (2)")
+
+
+def test_one_cluster_at_two_sizes_is_one_row_where_expansion_is_free(data: pk.PDF, tmp_path: Path) -> None:
+    whole = screens.true()
+    larger = replace(whole, xyz=1.03 * whole.xyz, name="larger", lattice=None, sites=None)
+    turned = replace(larger, xyz=-larger.xyz, name="turned")
+    (tmp_path / "file.xyz").write_text(
+        "\n".join(
+            [
+                str(len(whole)),
+                "",
+                *(f"{e} {x:.3f} {y:.3f} {z:.3f}" for e, (x, y, z) in zip(whole.symbols, 1.01 * whole.xyz, strict=True)),
+            ]
+        )
+    )
+    bent = replace(larger, xyz=larger.xyz + 0.02 * np.eye(len(whole), 3), name="bent")
+    given = [whole, larger, turned, tmp_path / "file.xyz", bent]
+    found = pk.screen(given, data, **screens.RANGE)
+    assert {row.name for row in found} == {whole.name, "bent"}  # level with the file, and first
+    kept = found[whole.name]
+    assert kept.remarks[0].endswith("(but for one factor, and expansion is free): larger, turned, file")
+    assert found.stages[-1].kept == 2
+    assert "4 entered, 2 kept, 2 the same at another size" in found.table()
+    assert set(found.particles) == {row.key for row in found}
+    assert kept.probability + found["bent"].probability == pytest.approx(1.0)
+    # Another order, and one size from which the data are too far: the best of them is the row.
+    far = replace(whole, xyz=1.09 * whole.xyz, name="far", lattice=None, sites=None)
+    assert [row.name for row in pk.screen([far, whole], data, **screens.RANGE)] == [whole.name]
+
+
+def test_sizes_that_expansion_cannot_bridge_stay_apart(data: pk.PDF) -> None:
+    whole = screens.true()
+    larger = replace(whole, xyz=1.03 * whole.xyz, name="larger", lattice=None, sites=None)
+    fixed = {**screens.RANGE, "free": ("scale", "Uiso", "delta2")}
+    assert len(pk.screen([whole, larger], data, **fixed)) == 2
+    narrow = {**screens.RANGE, "bounds": {"expansion": (-0.01, 0.01)}}
+    assert len(pk.screen([whole, larger], data, **narrow)) == 2
+
+
+def test_isotopes_are_the_same_candidate_but_for_neutrons(data: pk.PDF) -> None:
+    whole = screens.true()
+    labelled = replace(whole, elements=("114-Cd", *whole.elements[1:]), name="labelled")
+    found = pk.screen([whole, labelled], data, **screens.RANGE)
+    assert [row.name for row in found] == [whole.name]
+    assert found[0].remarks[0].endswith(": labelled")
+    many = pk.screen([labelled, *screens.particles()], data, **screens.RANGE, keep=(3, 2))
+    assert many[0].remarks[0].endswith(f": {whole.name}")
+    neutrons = replace(data, instrument=replace(data.instrument, probe="N"))
+    assert len(pk.screen([whole, labelled], neutrons, **screens.RANGE)) == 2
 
 
 def test_other_elements_at_the_same_places_are_another_candidate(data: pk.PDF) -> None:

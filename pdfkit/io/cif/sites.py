@@ -16,7 +16,7 @@ from pdfkit.errors import StructureError
 from pdfkit.io.cif.blocks import ATOMS, MISSING, Block, number
 from pdfkit.structure import symmetry
 from pdfkit.structure.operations import Operations
-from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, unique_labels
+from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, U_MISSING, Site, unique_labels
 from pdfkit.structure.species import Species, base, label_isotope, occupants, vacancies
 
 # An atom this close (Å) to a special position has its tensor completed by the symmetry of that position.
@@ -385,7 +385,7 @@ def _displacement(atom: Atom, rows: Array, operations: Operations) -> tuple[tupl
 
 def _isotropic_displacement(atom: Atom) -> tuple[tuple[float, ...], str]:
     if atom.U is None:
-        return (DEFAULT_UISO,), f"U is missing for {{}}: {DEFAULT_UISO:g} Å² is assumed"
+        return (DEFAULT_UISO,), f"{U_MISSING} {{}}: {DEFAULT_UISO:g} Å² is assumed"
     if atom.tensor is not None:
         return (atom.U,), "{} is declared isotropic but has a tensor: U_iso_or_equiv is taken"
     if atom.kind in _ANISOTROPIC:
