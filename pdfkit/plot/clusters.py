@@ -151,7 +151,7 @@ def ranking(found: Ranking, path: AnyPath | None = None, *, count: int = 3, widt
     width = canvas.column(float(fits[0].data.r[-1]), width)
     figure, axes = new_panels(len(rows), None, width, height=(canvas.panel_height(width) + canvas.LINE) * len(rows))
     for place, (row, one, panel) in enumerate(zip(rows, fits, axes, strict=True), start=1):
-        evidence = "" if place == 1 else f", Δ ln Z = {row.delta:.2g}" + " (as good)" * row.indistinguishable
+        evidence = "" if place == 1 else f", Δ ln Z = {row.delta:.1f}" + " (as good)" * row.indistinguishable
         _draw_fit(panel, replace(one, name=""), row.rw, name=f"{place}  {row.name}{evidence}")
         if place < len(rows):
             panel.set_xlabel("")

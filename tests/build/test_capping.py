@@ -301,6 +301,7 @@ def test_one_atom_that_takes_two_bonds_of_one_cation_is_no_chelate() -> None:
 
 def test_new_ligands_and_new_places_forget_an_old_relaxation(small: pk.Particle) -> None:
     relaxed = replace(pk.build.cap(small, "Cl"), meta={"relaxed_with": "classical", "relaxed_converged": True})
-    assert "relaxed_with" not in pk.build.cap(relaxed, "formate").meta
+    with pytest.warns(PdfkitWarning, match="are replaced"):
+        assert "relaxed_with" not in pk.build.cap(relaxed, "formate").meta
     assert "relaxed_with" not in pk.Cluster(relaxed, "c", expansion=0.01).refined_particle().meta
     assert "relaxed_with" in pk.Cluster(relaxed, "c").refined_particle().meta
