@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitWarning, ReadError, StructureError
+from pdfkit.io.structures import read_structure
 from pdfkit.model import serial
 from pdfkit.particles import counting
 
@@ -218,7 +219,7 @@ def test_files_without_U_are_whole_as_clusters(tmp_path: Path, name: str) -> Non
     # Warnings are errors here: none is made of what a cluster does not use.
     assert pk.Cluster.from_file(tmp_path / name).particle.remarks == ()
     with pytest.warns(PdfkitWarning, match="U is missing"):
-        structure = pk.load_structure(tmp_path / name)
+        structure = read_structure(tmp_path / name)
     assert pk.Particle.from_structure(structure).remarks == ()
 
 
