@@ -39,6 +39,7 @@ from pdfkit.screening.settings import Work, check_names, grouped, shows_options
 from pdfkit.series.log import JOURNAL, Key, Log
 from pdfkit.series.result import SeriesResult
 from pdfkit.series.scans import Series
+from pdfkit.series.settled import MISFITS
 from pdfkit.series.store import Setting, write_series
 from pdfkit.series.tasks import Chain, Packed, Row, SeriesProblem, run_chains, values_of, warm_up
 from pdfkit.series.ways import FILE, HOW, JOINED, NAMES, OF, Way, check_way, folder_of, joined
@@ -54,8 +55,6 @@ LEVEL = 1e-3
 a and b exchanged, neighbours then have the same."""
 JUMP, STEEP = 5.0, 4.0
 """Standard errors, and times the usual step of a block, from which on a value jumps from one scan to the next."""
-MISFITS = 0.1
-"""Share of scans, one in any case, whose residuals may seem to be more than noise by chance: spectra weigh points."""
 WAITING = "not fitted yet"
 
 

@@ -27,15 +27,14 @@ from pdfkit.results.derived import phase_fractions
 from pdfkit.series.alone import Alone, Kept
 from pdfkit.series.arrow import Eliminated
 from pdfkit.series.parametric import Journal
-from pdfkit.series.posed import Lean, Progress, Template, size_of, values
+from pdfkit.series.posed import COMMON, Lean, Progress, Template, correlation, misfits, size_of, values
+from pdfkit.series.settled import errors_of, informed, said_of_weights, settled, weighed_alike
 from pdfkit.series.smooth import Smooth, smooth
 
 Place = tuple[int, int]
 
 ROUNDS = 2
 """So many times places are looked at again where the field is."""
-FAINT = 1e-8
-"""Share of the largest curvature, columns scaled, below which a place says nothing of a combination of numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +64,7 @@ class Map:
     """Places with a fit of their own, and their numbers, own ones and those of the map."""
     strange: Mapping[Place, float] = field(default_factory=dict)
     """Places that their own fit does not describe while it does most, as where nothing of the sample is, and its Rw."""
+    remarks: tuple[str, ...] = ()
 
     @property
     def errors(self) -> Array:
@@ -109,7 +109,8 @@ class Map:
         more = [f"{whose}: neighbours tell the numbers there"]
         if self.strange:
             lines.append(f"  the model does not describe {len(self.strange)} of {self.rw.size} places by themselves")
-        return "\n".join([*lines, *(wrapped(one, "  ") for one in (more + why if why else []))])
+        more = [*self.remarks, *(more + why if why else [])]
+        return "\n".join([*lines, *(wrapped(one, "  ") for one in more)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +188,7 @@ def fit_map(
         found, failed = _each(prepared, pdfs, Template(own, led), kept, _Counted(progress, whole))
     if not found:
         raise PdfkitError(f"no place of the map could be fitted: {next(iter(failed.values()))}")
+    found, said = _alike(found)
     first = told = {place: _told(one, one.x, len(own)) for place, one in found.items()}
     made = _field(told, inside, len(led))
     for number in range(rounds):
@@ -208,6 +210,7 @@ def fit_map(
         seconds=time.perf_counter() - started,
         seen={place: (found[place].lean, one.x) for place, one in told.items()},
         strange=_strange(found),
+        remarks=(*said, *_missed(told, found)),
     )
 
 
@@ -304,6 +307,28 @@ def _voxel(template: Template, result: Alone) -> _Voxel:
     return _Voxel(replace(lean, size=size_of(lean.scan(), x)), x, result.rw, result.describes)
 
 
+def _alike(found: dict[Place, _Voxel]) -> tuple[dict[Place, _Voxel], tuple[str, ...]]:
+    """Return places whose points are all weighed in one way, and what is to be said of it."""
+    others, weighs, wrong = weighed_alike([one.lean for one in found.values()])
+    out = dict(found)
+    for (place, one), other in zip(found.items(), others, strict=True):
+        if other:
+            lean, x = settled(one.lean, one.x, weighs=weighs)
+            out[place] = replace(one, lean=lean, x=x, rw=lean.scan().rw(x))
+    return out, said_of_weights(wrong, len(found), weighs=weighs)
+
+
+def _missed(told: Mapping[Place, _Told], found: Mapping[Place, _Voxel]) -> tuple[str, ...]:
+    """Say where places miss the same: that is no noise, and grows no smaller by neighbours."""
+    common = correlation(misfits([found[place].lean for place in told], [one.x for one in told.values()]))
+    if common <= COMMON:
+        return ()
+    return (
+        f"residuals of different places have a correlation of {common:.2f}: errors of the map are those of differences "
+        "between places; values are as uncertain as those of places by themselves",
+    )
+
+
 def _strange(found: Mapping[Place, _Voxel]) -> dict[Place, float]:
     """Return Rw of places that are not described, where most are; noise may hide a model everywhere."""
     out = {place: one.rw for place, one in found.items() if not one.described}
@@ -317,23 +342,8 @@ def _told(voxel: _Voxel, x: Array, no: int) -> _Told:
     waves = scan.waves(x)
     by_led = np.linalg.solve(rest.Roo, rest.Rol) if no else np.zeros((0, x.size))
     root = waves[no:] - by_led.T @ waves[:no] if no else waves
-    step, information = _informed(rest.Rll.T @ rest.Rll, rest.Rll.T @ rest.zl, root @ root.T)
+    step, information = informed(rest.Rll.T @ rest.Rll, rest.Rll.T @ rest.zl, root @ root.T)
     return _Told(x, x[no:] - step, information, scan.rw(x), rest)
-
-
-def _informed(curvature: Array, slope: Array, meat: Array) -> tuple[Array, Array]:
-    """Return the step to the least of χ² (n,), and the inverse of its covariance N⁻¹MN⁻¹, M that of the slope.
-
-    Combinations that a place says nothing of have no step, and no information.
-    """
-    size = np.sqrt(np.diag(curvature))
-    unit = np.where(size > 0, size, 1.0)
-    power, vectors = np.linalg.eigh(curvature / np.outer(unit, unit))
-    told = vectors[:, power > FAINT * max(power[-1], 1e-300)]
-    normal, noise = (told.T @ (one / np.outer(unit, unit)) @ told for one in (curvature, meat))
-    step = told @ np.linalg.solve(normal, told.T @ (slope / unit)) / unit
-    inner = told @ normal @ np.linalg.solve(noise, normal) @ told.T
-    return step, 0.5 * (inner + inner.T) * np.outer(unit, unit)
 
 
 def _again(voxel: _Voxel, before: _Told, led: Array, count: _Counted) -> _Told:
@@ -364,16 +374,5 @@ def _tables(
     rw = np.full(inside.shape, np.nan)
     for place, one in found.items():
         alone[place], rw[place] = one.x[one.x.size - n :], told[place].rw
-        errors[place] = _errors(first[place].information)
+        errors[place] = errors_of(first[place].information)
     return alone, errors, rw
-
-
-def _errors(information: Array) -> Array:
-    """Return standard errors (n,) of an information matrix, NaN where it tells nothing."""
-    size = np.sqrt(np.diag(information))
-    if not (size > 0).all():
-        return np.full(size.size, np.nan)
-    power, vectors = np.linalg.eigh(information / np.outer(size, size))
-    if power[0] <= FAINT * power[-1]:
-        return np.full(size.size, np.nan)
-    return np.asarray(np.sqrt((vectors**2 / power).sum(axis=1)) / size)

@@ -28,6 +28,7 @@ from pdfkit.series.arrow import Arrow, Found, Place, Quadratic, minimise
 from pdfkit.series.lawfit import LawFit, place_of
 from pdfkit.series.plan import Given, Plan, check_kelvin, index_of, indices, planned
 from pdfkit.series.posed import Bounds, Lean, Measure, Progress, Template, errors, in_turn, named, posed, tables, values
+from pdfkit.series.settled import errors_at, settled, weighed_alike
 from pdfkit.series.spread import ln_evidence, spread
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ def fit_parametric(
     found = _found(arrow, alone.x, triangles, _starts(plan, alone.x[:, len(own) :], start, arrow.limits))
     least = np.array([float(R[:, -1] @ R[:, -1]) for R in triangles])
     problem = _Problem(scans_, plan, own, arrow, ranges, measure, least)
-    return _result(problem, alone, found, time.perf_counter() - started)
+    return _result(problem, _alike(alone), found, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +215,16 @@ def _described(alone: _Alone) -> _Alone:
         alone, positions=alone.positions[kept], scans=[alone.scans[k] for k in kept], x=alone.x[kept],
         errors=alone.errors[kept], failed={**alone.failed, **why},
     )  # fmt: skip
+
+
+def _alike(alone: _Alone) -> _Alone:
+    """Return what scans tell by themselves, points of all weighed in one way; laws have each in its own noise."""
+    others, weighs, _ = weighed_alike(alone.scans)
+    x, errors = alone.x.copy(), alone.errors.copy()
+    for k in np.flatnonzero(others).tolist():
+        scan, x[k] = settled(alone.scans[k], x[k], weighs=weighs)
+        errors[k] = errors_at(scan, x[k])
+    return replace(alone, x=x, errors=errors)
 
 
 def _each(

@@ -320,7 +320,7 @@ def _map(scans: Any, problem: SeriesProblem, way: Way, told: _Told) -> Made:
     alone = (found.alone.reshape(-1, n), found.alone_errors.reshape(-1, n))
     strength = dict(zip(found.names, found.strength.tolist(), strict=True))
     extra = Extra({"mapped": list(found.names), "rounds": way.rounds, "strength": strength}, alone)
-    return Made(series, Setting(problem, found.names, found.names, "map", extra), rows)
+    return Made(series, Setting(problem, found.names, found.names, "map", extra, found.remarks), rows)
 
 
 def _unseen(data: PDF, *, curves: bool) -> Row:
