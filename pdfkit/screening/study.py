@@ -134,7 +134,18 @@ def _told(record: Record, exafs: Known) -> Record:
 
 def _brief(record: Record) -> Record | None:
     """Return what the evidence needs; None for a fit that failed."""
-    wanted = ("rw", "reduced_chi2", "n_independent", "n_free", "occam", "errors_from", "parts", "moved", "shell")
+    wanted = (
+        "rw",
+        "reduced_chi2",
+        "n_independent",
+        "n_free",
+        "occam",
+        "errors_from",
+        "parts",
+        "moved",
+        "orders",
+        "shell",
+    )
     return None if "error" in record else {name: record[name] for name in wanted if name in record}
 
 
@@ -215,7 +226,9 @@ class _Truth:
 def _row(fit: Record) -> RankingRow:
     """Return what a fit of a simulation says, as a row."""
     parts = {name: (c, n, bool(known)) for name, (c, n, known) in fit.get("parts", {}).items()}
-    return RankingRow("", "", beside=parts, **{name: value for name, value in fit.items() if name != "parts"})
+    return RankingRow(
+        "", "", beside=parts, **{name: value for name, value in fit.items() if name not in ("parts", "orders")}
+    )
 
 
 def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Array]:
