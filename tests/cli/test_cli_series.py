@@ -116,7 +116,7 @@ def test_laws_of_a_recipe(folder: Path) -> None:
     done = RUNNER.invoke(app.app, ["series", "s.toml", "-o", "out", "--json"])
     assert done.exit_code == 0, done.output
     np.testing.assert_allclose(json.loads(done.stdout)["columns"]["ni.a by itself"], [3.52, 3.53, 3.54], atol=1e-3)
-    names = ["curves.png", "series.csv", "series.h5", "series.png", "series.txt"]
+    names = ["curves.png", "series.csv", "series.h5", "series.jsonl", "series.png", "series.txt"]
     assert sorted(path.name for path in Path("out").iterdir()) == names
     found = SeriesResult.load("out/series.h5").laws
     assert found is not None
