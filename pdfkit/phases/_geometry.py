@@ -323,7 +323,8 @@ def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
     """
     n = dcell.shape[0]
     g, dg, growth = np.empty((3, 3)), np.empty((n, 3, 3)), np.empty(n)
-    return g, dg, kernels_of_cells.metric(cell, dcell, g, dg, growth), growth
+    volume = kernels_of_cells.metric(cell, np.ascontiguousarray(dcell), g, dg, growth)
+    return g, dg, volume, growth
 
 
 def metrics(cells: Array) -> tuple[Array, Array]:

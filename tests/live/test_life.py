@@ -219,11 +219,10 @@ def test_signals_end_the_server_with_a_page_kept(live: Live, number: int, code: 
             live.process.send_signal(number)  # before the change is written, with a fit under way
             return str(tab.view["page"])
 
-    begun = time.monotonic()
     page = asyncio.run(moved())
+    live.process.wait(timeout=60)  # of this signal, before any other comes
     ended, _, errors = live.end()
     assert ended == code, errors
-    assert time.monotonic() - begun < 15
     assert "Traceback" not in errors
     kept = json.loads((live.folder / ".pdfkit-live" / page / "page.json").read_text())
     assert 3.6 in [one["values"].get("Ni.a") for one in kept["states"]]

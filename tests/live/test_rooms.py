@@ -169,10 +169,10 @@ def test_a_series_that_grows_renews_itself(session: Session, tmp_path: Path) -> 
     assert len(session.view()["trend"]["values"]) == 5
 
 
-def test_what_is_shown_beside_a_state_is_saved_and_undone_with_it(session: Session) -> None:
+def test_what_is_shown_beside_a_state_is_saved_and_undone_with_it(session: Session, tmp_path: Path) -> None:
     session.do({"do": "open", "files": ["series.h5"]})
     assert State.from_json(session.state.to_json()) == session.state
-    assert session.state.beside == ("series.h5",)
+    assert session.state.beside == (str(tmp_path / "series.h5"),)
     session.do({"do": "undo"})
     assert session.view()["trend"] is None
 
