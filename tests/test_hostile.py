@@ -454,7 +454,7 @@ def test_long_words_in_a_header_take_no_time(long: str, where: str, tmp_path: Pa
 
 @pytest.mark.parametrize(("G", "dG"), [(0.0, 1.0), (1e300, 1.0), (1e-300, 1.0), (1.0, 1e300), (1.0, 1e-300)])
 def test_a_fit_refuses_data_of_no_size(G: float, dG: float) -> None:
-    with pytest.raises(pk.PdfkitError, match="G of odd|reaches 1e[+]300, whose square overflows"):
+    with pytest.raises(pk.PdfkitError, match=r"G of odd|reaches 1e[+]300, whose square overflows"):
         pk.fit(nickel(), pk.PDF(R, G * np.cos(R), np.full(R.size, dG), name="odd"), free=["scale"])
 
 
