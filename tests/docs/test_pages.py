@@ -11,6 +11,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from pdfkit.cli import app
 
 TOP = Path(__file__).parent.parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -94,8 +97,9 @@ def test_code_of_a_page_runs(page: str, folder: Path) -> None:
         name = re.match(r"# (\S+\.toml)\n", block)
         assert name, "a recipe on a page starts with its name"
         Path(name[1]).write_text(block, encoding="utf-8")
-    for line in commands(text):
-        run("-m", "pdfkit", *line)
+    for line in commands(text):  # not as processes, of which each loads everything anew: README's commands are these
+        done = CliRunner().invoke(app.app, line)
+        assert done.exit_code == 0, f"{line}: {done.output[-2000:]} {done.exception!r}"
 
 
 def test_readme_is_short() -> None:
