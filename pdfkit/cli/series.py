@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 from pdfkit.cli.console import Printed, progress
 from pdfkit.cli.options import OutFolder
 from pdfkit.cli.screening import executor_of, words
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import PdfkitError, WriteError
 
 if TYPE_CHECKING:
     from pdfkit.series.result import SeriesResult
@@ -56,25 +56,33 @@ def series(
 
 def printed(result: SeriesResult, folder: Path) -> Printed:
     """Write the tables of a series beside its file, and return what is printed of it."""
-    files = _write(result, folder)
+    files, missing = _write(result, folder)
     failed = [f"{label}: {why}" for label, why in result.failed()]
     counts = {"scans": len(result), "failed": len(failed)}
-    return Printed(str(result), files, {**counts, "columns": result.columns()}, warnings=_said(failed, len(result)))
+    return Printed(
+        str(result), files, {**counts, "columns": result.columns()}, warnings=[*_said(failed, len(result)), *missing]
+    )
 
 
-def _write(result: SeriesResult, folder: Path) -> list[Path]:
-    """Write the tables and pictures beside the file of results."""
+def _write(result: SeriesResult, folder: Path) -> tuple[list[Path], list[str]]:
+    """Write the tables and pictures beside the file of results; return their paths, and why a picture is missing."""
     from pdfkit.io._atomic import write_text
     from pdfkit.plot import results_of_series
+    from pdfkit.series.store import has_curves
 
     store, columns, text, picture, curves = (folder / name for name in NAMES)
-    files = [store, result.to_csv(columns), write_text(text, f"{result}\n")]
+    files, missing = [store, result.to_csv(columns), write_text(text, f"{result}\n")], []
     for path, draw in ((picture, results_of_series.parameters), (curves, results_of_series.curves)):
         path.unlink(missing_ok=True)
-        with suppress(PdfkitError):  # nothing fitted, no curves kept, or not on one r
+        try:
             draw(result, path)
             files.append(path)
-    return files
+        except WriteError:
+            raise
+        except PdfkitError as error:
+            if path == picture or has_curves(store):
+                missing.append(f"{path.name} was not drawn: {error}")
+    return files, missing
 
 
 def _said(failed: list[str], count: int) -> list[str]:

@@ -13,9 +13,10 @@ from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError
 from pdfkit.io._atomic import AnyPath
 from pdfkit.plot import canvas
-from pdfkit.plot.canvas import DOUBLE, SINGLE, finished, format_of
+from pdfkit.plot.canvas import COLOURS, DOUBLE, SINGLE, finished, format_of
 from pdfkit.plot.series import ct_slice, heatmap, trend
 from pdfkit.series.curves import Curves
+from pdfkit.series.store import read_each
 
 if TYPE_CHECKING:
     from pdfkit.series.result import SeriesResult
@@ -85,10 +86,12 @@ def _pixel(result: SeriesResult) -> tuple[float, str]:
 
 
 def curves(result: SeriesResult, path: AnyPath | None = None, *, width: float | None = None) -> Figure:
-    """Plot data, model and difference of all scans as maps of r and index; of fits that kept their curves.
+    """Plot data, model and difference of all scans as maps of r and index; of windows of r, their fits over the data.
 
-    PdfkitError where none were kept, or scans have different r.
+    PdfkitError where the fits kept no curves, or scans have different r.
     """
+    if result.how == "windows" and result.path is not None:
+        return _windows(read_each(result.path), path, width)
     r, observed, calculated = result.curves()
     known = np.isfinite(observed).all(axis=1) & np.isfinite(calculated).all(axis=1) & np.isfinite(result.index)
     if not known.any():
@@ -98,3 +101,25 @@ def curves(result: SeriesResult, path: AnyPath | None = None, *, width: float | 
     more: dict[str, Any] = {} if width is None else {"width": width}
     calc: Array = calculated[known]
     return heatmap(seen, path, calc=calc, **more)
+
+
+def _windows(fits: Sequence[tuple[Array, Array, Array]], path: AnyPath | None, width: float | None) -> Figure:
+    """Plot one data set, the fits of its windows in two colours by turns, and below them what each leaves."""
+    kind = format_of(path)
+    if not fits:
+        raise PdfkitError("no window was fitted: there is nothing to plot")
+    figure, (panel,) = canvas.new_panels(1, None, DOUBLE if width is None else width)
+    high = max(float(np.max(one)) for _, *pair in fits for one in pair)
+    low = min(float(np.min(one)) for _, *pair in fits for one in pair)
+    most = max(float(np.abs(observed - calculated).max()) for _, observed, calculated in fits)
+    base = low - 1.3 * most - 0.05 * (high - low)
+    for k, (r, observed, calculated) in enumerate(fits):
+        panel.plot(r, observed, color="0.6", lw=1.6, label="data" if k == 0 else None)
+        colour, name = COLOURS[k % 2], "windows, every second in another colour" if k == 0 else None
+        panel.plot(r, calculated, color=colour, lw=0.8, zorder=3, label=name)
+        panel.plot(r, observed - calculated + base, color=colour, lw=0.7)
+    panel.axhline(base, color="0.6", lw=0.5)
+    canvas.set_height(panel, base - most, high)
+    canvas.add_frame(panel, float(min(r[0] for r, *_ in fits)), float(max(r[-1] for r, *_ in fits)))
+    canvas.add_legend(panel)
+    return finished(figure, path, kind)

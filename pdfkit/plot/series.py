@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from pdfkit import _checks
 from pdfkit._checks import Array
@@ -25,6 +26,8 @@ MOST_LINES = 40
 """Curves of a waterfall; of more, every n-th is drawn."""
 MARKED = 80
 """Points that have a mark each."""
+UNTOLD = "without an error"
+"""What the legend says of hollow points: numbers that a fit held, or that the data do not determine."""
 THIN = 0.15
 """Height over width of a slice below which there is no room for numbers beside it."""
 FLAT = 0.6
@@ -48,7 +51,8 @@ def trend(
 ) -> Figure:
     """Plot values against the index of a series, with bands of ± one standard error; beside a law, with bars.
 
-    index : (m,). values, errors : (m,), or several by name; NaN (a scan that failed) leaves a gap. calc : a law to
+    index : (m,). values, errors : (m,), or several by name; NaN (a scan that failed) leaves a gap. Values whose error
+    is NaN, where errors are given, were held or are not determined: they are hollow, and not joined. calc : a law to
     draw through them, by the same names. label, name : of the axes, with units, such as "T (K)" and "a (Å)".
     path : .png, .svg or .pdf to write. ax : axes to draw on. width : mm.
 
@@ -103,16 +107,32 @@ def _span(y: Array, error: Array | None) -> tuple[float, float] | None:
 
 
 def _draw_trend(ax: Any, x: Array, y: Array, error: Array | None, law: Array | None, colour: str, name: str) -> None:
-    marked = x.size <= MARKED
-    if error is not None and law is not None and marked:  # of points beside their law, each has its own
-        ax.errorbar(x, y, np.nan_to_num(error), fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.6)
-    elif error is not None:
-        ax.fill_between(x, y - error, y + error, color=colour, alpha=0.25, lw=0)
-    joined = "none" if law is not None else "-"
-    ax.plot(x, y, marker="o" if marked or law is not None else "", ls=joined, color=colour, lw=0.8,
-            ms=2.8 if marked else 1.2, mew=0, label=name or None)  # fmt: skip
+    marked, joined = x.size <= MARKED, law is None
+    known = np.isfinite(y)
+    told = known if error is None else known & np.isfinite(error)
+    size = {"ms": 2.8 if marked else 1.2, "mew": 0}
+    if error is not None:
+        # Bands have a width between points; beside a law each point has its own error, as far as there is room.
+        bars = told if law is not None and marked else _apart(told)
+        if law is None or not marked:
+            ax.fill_between(x, y - error, y + error, color=colour, alpha=0.25, lw=0)
+        if bars.any():
+            ax.errorbar(x[bars], y[bars], error[bars], fmt="none", ecolor=colour, elinewidth=0.6, alpha=0.6)
+    ax.plot(x, np.where(told, y, math.nan), marker="o" if marked or not joined else "", ls="-" if joined else "none",
+            color=colour, lw=0.8, label=name or None, **size)  # fmt: skip
+    if joined and not marked:  # a line shows no single points
+        ax.plot(x[_apart(told)], y[_apart(told)], "o", color=colour, **size)
+    if (held := known & ~told).any():
+        label = None if UNTOLD in ax.get_legend_handles_labels()[1] else UNTOLD
+        ax.plot(x[held], y[held], "o", mfc="none", color=colour, ms=size["ms"], mew=0.5, label=label)
     if law is not None:
         ax.plot(x, law, color=colour, lw=1.0)
+
+
+def _apart(told: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of the points that have a value stand between points that have none."""
+    beside = np.pad(told, 1)
+    return np.asarray(told & ~beside[:-2] & ~beside[2:])
 
 
 def waterfall(
@@ -347,7 +367,7 @@ def ct_slice(
     columns = min(len(shown), 3 if tall > FLAT else 1)
     rows = math.ceil(len(shown) / columns)
     wide = min(SINGLE * columns, DOUBLE) if width is None else _checks.number("width", width, low=20.0, high=1000.0)
-    height = rows * (min(tall, 2.0) * 0.68 * wide / columns + 16.0)
+    height = rows * ((1.0 if tall * THIN > 1.0 else min(tall, 2.0)) * 0.68 * wide / columns + 16.0)
     figure = canvas.PaperFigure(figsize=(wide / 25.4, height / 25.4), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for (name, values), ax in zip(shown.items(), axes, strict=False):
@@ -371,6 +391,9 @@ def _draw_slice(ax: Any, values: Array, name: str, pixel: float, unit: str, sign
     _free_corner(ax)
     if ny < THIN * nx:
         ax.set_yticks([])
+    if nx < THIN * ny:  # true to scale, it would be a line
+        ax.set_xticks([])
+        ax.set_aspect("auto")
     below, above = bool((known < low).any()), bool((known > high).any())
     extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
     _colour_bar(ax, image, canvas.escaped(name), extend)
@@ -382,8 +405,12 @@ def _free_corner(ax: Any) -> None:
 
     for axis in (ax.xaxis, ax.yaxis):
         low, high = axis.get_view_interval()
-        ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-        axis.set_ticks([one for one in ticks if low + 0.08 * (high - low) < one <= high])
+        for bins in (4, 6, 8):  # of few ticks, those at both ends may be all but one
+            ticks = MaxNLocator(bins, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+            shown = [one for one in ticks if low + 0.08 * (high - low) < one <= high]
+            if len(shown) > 2:
+                break
+        axis.set_ticks(shown)
 
 
 def _colour_bar(ax: Any, image: Any, label: str, extend: str = "neither") -> None:

@@ -350,11 +350,29 @@ def read_curves(path: Path) -> tuple[Array, Array, Array]:
 
 
 def _read_curves(file: Any) -> tuple[Array, Array, Array]:
+    r, observed, calculated = _read_each(file)
+    if r.ndim > 1:
+        raise PdfkitError("the scans have different r: their curves are in the file, each on its own")
+    return r, observed, calculated
+
+
+def has_curves(path: Path) -> bool:
+    """Return whether a file keeps curves."""
+    return _of_file(path, lambda file: "entry/curves/observed" in file)
+
+
+def read_each(path: Path) -> list[tuple[Array, Array, Array]]:
+    """Return r, observed and calculated G of each scan that was fitted, on r of its own. PdfkitError without curves."""
+    r, observed, calculated = _of_file(path, _read_each)
+    rows = zip(np.broadcast_to(r, observed.shape), observed, calculated, strict=True)
+    known = ((x, y, z, np.isfinite(x) & np.isfinite(y) & np.isfinite(z)) for x, y, z in rows)
+    return [(x[at], y[at], z[at]) for x, y, z, at in known if at.any()]
+
+
+def _read_each(file: Any) -> tuple[Array, Array, Array]:
     if "entry/curves/observed" not in file:
         raise PdfkitError("this result keeps no curves: fit the series with curves=True")
     r, observed, calculated = (np.asarray(file[f"entry/curves/{name}"][()]) for name in ("r", "observed", "calculated"))
-    if r.ndim > 1:
-        raise PdfkitError("the scans have different r: their curves are in the file, each on its own")
     return r, observed, calculated
 
 

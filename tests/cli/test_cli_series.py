@@ -128,6 +128,15 @@ def test_laws_of_a_recipe(folder: Path) -> None:
     assert "temperature (K), 100 to 102" in told
 
 
+def test_why_a_picture_is_missing_is_said(folder: Path) -> None:
+    pdf = pk.read_pdf("scans/ni_101K.gr")
+    pk.write_pdf("scans/ni_101K.gr", pdf.resample(np.arange(1.0, 7.9, 0.04)))
+    changed("curves = true")
+    done = RUNNER.invoke(app.app, ["series", "s.toml", "--workers", "1", "-o", "out"])
+    assert done.exit_code == 0, done.output
+    assert "curves.png was not drawn: the scans have different r" in " ".join(done.output.split())
+
+
 def test_a_map_of_a_recipe(folder: Path) -> None:
     changed('how = "map"\nmapped = ["a"]\nrounds = 1')
     done = RUNNER.invoke(app.app, ["series", "s.toml", "-o", "out"])

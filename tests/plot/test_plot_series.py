@@ -95,13 +95,32 @@ def test_failed_scans_leave_gaps_and_wild_errors_do_not_press_curves_flat():
     assert plot.trend(T, np.full(6, np.nan))._repr_png_()
 
 
-@pytest.mark.parametrize(("shape", "count"), [((64, 64), 1), ((64, 64), 3), ((8, 20), 2), ((60, 20), 3), ((9, 9), 4)])
+@pytest.mark.parametrize("count", [9, 90])
+def test_numbers_that_were_held_are_hollow_and_single_points_are_seen(count):
+    a, errors = np.full(count, 3.5), np.full(count, 0.01)
+    a[[3, 5]], errors[[3, 5, 6, 7]] = np.nan, np.nan  # 4 stands alone, 6 and 7 were held
+    figure = plot.trend(np.arange(count), a, errors, name="a (Å)")
+    assert_legible(figure)
+    (panel,) = figure.axes
+    hollow = [line for line in panel.lines if line.get_markerfacecolor() == "none"]
+    assert [line.get_xdata().tolist() for line in hollow] == [[6.0, 7.0]]
+    assert panel.get_legend_handles_labels()[1] == ["without an error"]
+    full = [line for line in panel.lines if line not in hollow and line.get_marker() == "o"]
+    assert any(np.isfinite(line.get_ydata())[line.get_xdata() == 4.0].any() for line in full)
+    assert not np.isfinite(panel.lines[0].get_ydata())[[6, 7]].any()
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"), [((1, 40), 2), ((64, 64), 1), ((64, 64), 3), ((8, 20), 2), ((60, 20), 3), ((9, 9), 4)]
+)
 def test_slices(shape, count):
     rng = np.random.default_rng(1)
     maps = {name: rng.random(shape) for name in ("phase fraction", "D (Å)", "data − model", "scale")[:count]}
     maps["phase fraction"][0, 0] = np.nan
     figure = plot.ct_slice(maps, pixel=50, unit="µm", signed=["data − model"])
     assert_legible(figure)
+    if shape[0] == 1:
+        assert not figure.axes[0].get_xticks().size
     shown = np.ma.filled(figure.axes[0].images[0].get_array().astype(float), np.nan)
     np.testing.assert_array_equal(shown, maps["phase fraction"].T)
     if count > 2:

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -143,6 +144,19 @@ def test_a_dask_address_where_nobody_answers(tmp_path: Path) -> None:
     assert time.monotonic() - started < 10
     with pytest.raises(pk.PdfkitError, match="no dask scheduler at nonsense"), dask_executor("nonsense", timeout=0.5):
         pass
+    with socketserver.TCPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(pk.PdfkitError, match="no dask scheduler at"), dask_executor(address, timeout=0.5):
+            pass
+        server.shutdown()
+
+
+class Elsewhere(socketserver.BaseRequestHandler):
+    """A server of something else: what it answers counts as a message of 10¹⁸ bytes."""
+
+    def handle(self) -> None:
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4)
 
 
 def test_confusion_is_the_same_in_threads() -> None:

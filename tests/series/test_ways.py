@@ -12,6 +12,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError, PdfkitError
+from pdfkit.plot import results_of_series
 from pdfkit.series.laws import Debye, Law
 from pdfkit.series.maps import fit_map
 from pdfkit.series.parametric import fit_parametric
@@ -155,6 +156,9 @@ def test_windows_are_a_series_over_r(tmp_path: Path) -> None:
         assert one.labels[0] == "1.5 to 6 Å"
     held = [any("not determined here" in said for said in remarks) for remarks in result.remarks]
     assert held == [bool(one) for one in under.held]
+    (panel,) = results_of_series.curves(result).axes
+    fitted = [line for line in panel.lines if line.get_zorder() == 3]
+    np.testing.assert_allclose([line.get_xdata()[[0, -1]] for line in fitted], under.ends, atol=1e-9)
 
 
 def places() -> list[pk.PDF]:
