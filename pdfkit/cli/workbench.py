@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ from pdfkit._terminal import show
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, say
 from pdfkit.errors import PdfkitError
+from pdfkit.workbench import bokeh_scripts
 
 if TYPE_CHECKING:
+    from pdfkit.workbench.door import Door
     from pdfkit.workbench.server import Server
     from pdfkit.workbench.state import State
 
@@ -50,31 +53,27 @@ def live(
     page is kept as it changes: reload it, or start the command again and continue it. Ctrl-C ends the server.
     """
     with _uncollected():
-        try:
-            import bokeh.server.server  # noqa: F401
-        except ImportError as error:
-            raise PdfkitError(
-                f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
-            ) from None
-        from pdfkit.workbench.pages import FOLDER, Pages
-        from pdfkit.workbench.server import Options, Server
+        bokeh_scripts()
+        from pdfkit.workbench.door import Door, Options
+        from pdfkit.workbench.pages import FOLDER
 
         here = Path.cwd()
         home = here / (folder or FOLDER)
         if home.exists() and not home.is_dir():
             raise PdfkitError(f"--folder {folder or FOLDER} is a file: give the name of a folder")
-        server = Server(Pages(here, home), Options(port, int(limit * 1e6), once))
         names = files or []
-        server.read(f"reading {', '.join(names)} …" if names else "…", lambda: _read(names, here, home), names)
-    show(f"pdfkit live is at {server.url} (Ctrl-C ends it)", f"pages are kept in {folder or FOLDER}")
+        door = Door(Options(port, int(limit * 1e6), once), f"reading {', '.join(names)} …" if names else None)
+    show(f"pdfkit live is at {door.url} (Ctrl-C ends it)", f"pages are kept in {folder or FOLDER}")
     sys.stdout.flush()
-    with _signals(server) as ended:
+    with _signals(door) as ended:
         if browser:
-            _open(server.url)
-        server.loop.start()
-        server.stop()
-    if server.failed is not None:
-        raise server.failed
+            _open(door.url)
+        serving = _Serving(door, names, here, home)
+        serving.start()
+        door.loop.start()
+        serving.stop()
+    if serving.failed is not None:
+        raise serving.failed
     if ended and ended[-1] != signal.SIGINT:
         signal.raise_signal(ended[-1])
     return Printed("pdfkit live has ended")
@@ -107,7 +106,6 @@ def _read(files: Sequence[str], here: Path, home: Path) -> State:
 
 def _open(url: str) -> None:
     """Open the browser, which may take its time, beside the server."""
-    import threading
     import webbrowser
 
     def ask() -> None:
@@ -121,16 +119,57 @@ def _open(url: str) -> None:
     threading.Thread(target=ask, daemon=True).start()
 
 
+class _Serving:
+    """A server behind a door, from the moment on that all it needs is loaded, which a thread does."""
+
+    def __init__(self, door: Door, names: Sequence[str], here: Path, home: Path) -> None:
+        self.door, self.names, self.here, self.home = door, names, here, home
+        self.server: Server | None = None
+        self._failed: BaseException | None = None
+
+    @property
+    def failed(self) -> BaseException | None:
+        """What ended it, if that was no signal."""
+        return self._failed or (self.server and self.server.failed)
+
+    def start(self) -> None:
+        """Begin to load."""
+        threading.Thread(target=self._load, daemon=True, name="pdfkit live loading").start()
+
+    def _load(self) -> None:
+        try:
+            from pdfkit.workbench.server import Server  # noqa: F401
+        except Exception as error:
+            self._failed = error
+            self.door.loop.add_callback(self.door.loop.stop)
+        else:
+            self.door.loop.add_callback(self._serve)
+
+    def _serve(self) -> None:
+        from pdfkit.workbench.pages import Pages
+        from pdfkit.workbench.server import Server
+
+        self.server = Server(Pages(self.here, self.home), self.door)
+        what = f"reading {', '.join(self.names)} …" if self.names else "…"
+        self.server.read(what, lambda: _read(self.names, self.here, self.home), self.names)
+
+    def stop(self) -> None:
+        """End it, or the loading of it."""
+        self.door.close()
+        if self.server is not None:
+            self.server.stop()
+
+
 @contextmanager
-def _signals(server: Server) -> Iterator[list[int]]:
-    """End the loop of a server at the first signal; the second is as everywhere. Give the signals that came."""
+def _signals(door: Door) -> Iterator[list[int]]:
+    """End the loop of a door at the first signal; the second is as everywhere. Give the signals that came."""
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def end(number: int, frame: Any) -> None:
         came.append(number)
         signal.signal(number, before[signal.Signals(number)])
-        server.loop.asyncio_loop.call_soon_threadsafe(server.loop.stop)
+        door.loop.asyncio_loop.call_soon_threadsafe(door.loop.stop)
 
     for number in before:
         signal.signal(number, end)

@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from bokeh.server.views.ws import WSHandler
 
-from pdfkit._terminal import one_line
-
-__all__ = ["CHANGES", "WireHandler", "action_of", "allowed", "fault", "number_of"]
+__all__ = ["CHANGES", "WireHandler", "action_of", "allowed", "number_of"]
 
 CHANGES: Mapping[str, frozenset[str]] = {
     "Wire": frozenset({"action"}),
@@ -46,12 +43,6 @@ def action_of(text: object) -> dict[str, Any]:
 
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is not a number")
-
-
-def fault(error: BaseException) -> None:
-    """Log a fault of our own, on one line: the page goes on."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    _LOG.error("%s in %s, line %s: %s", type(error).__name__, last.filename, last.lineno, one_line(str(error))[:300])
 
 
 def number_of(action: Mapping[str, Any], last: int) -> int:

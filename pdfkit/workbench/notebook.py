@@ -61,13 +61,10 @@ class LivePage:
     _server: Server
 
     def __init__(self, what: tuple[Any, ...], folder: str | PathLike[str] | None) -> None:
-        try:
-            import bokeh.server.server  # noqa: F401
-        except ImportError as error:
-            raise PdfkitError(
-                f"the workbench needs {error.name}: install it with pip install 'pdfkit-scattering[live]'"
-            ) from None
+        from pdfkit.workbench import bokeh_scripts
         from pdfkit.workbench.pages import Pages
+
+        bokeh_scripts()
 
         self._own = None if folder else tempfile.TemporaryDirectory(prefix="pdfkit-live-")
         here, home = Path.cwd(), Path(folder or (self._own.name if self._own else ".")).resolve()
@@ -90,11 +87,12 @@ class LivePage:
         atexit.register(self.close)
 
     def _serve(self, begun: Future[Server]) -> None:
-        from pdfkit.workbench.server import Options, Server
+        from pdfkit.workbench.door import Door, Options
+        from pdfkit.workbench.server import Server
 
         asyncio.set_event_loop(asyncio.new_event_loop())
         try:
-            server = Server(self._pages, Options(embedded=True))
+            server = Server(self._pages, Door(Options(embedded=True)))
         except BaseException as error:
             begun.set_exception(error)
             return

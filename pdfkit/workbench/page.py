@@ -10,9 +10,10 @@ from bokeh.core.properties import String
 from bokeh.model import DataModel
 
 from pdfkit.workbench.frames import frame
-from pdfkit.workbench.inbox import action_of, fault, number_of
+from pdfkit.workbench.inbox import action_of, number_of
 from pdfkit.workbench.parts import choices, of_q, shares
 from pdfkit.workbench.plot import plot, plot_of_q
+from pdfkit.workbench.rules import fault
 
 if TYPE_CHECKING:
     from bokeh.document import Document

@@ -188,7 +188,7 @@ class Pages:
         except (PdfkitError, OSError) as error:
             self._failed(kept, error)
         except Exception as error:  # a fault of ours
-            from pdfkit.workbench.inbox import fault
+            from pdfkit.workbench.rules import fault
 
             fault(error)
             self._failed(kept, error)

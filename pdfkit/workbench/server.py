@@ -1,40 +1,32 @@
-"""The server of the workbench: Bokeh's, bound to this machine, for those who know the word in the address."""
+"""The server of the workbench: Bokeh's, behind its door, for those who know the word in the address."""
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.events import ConnectionLost
 from bokeh.server.server import BaseServer
-from jinja2 import Environment, FileSystemLoader
-from tornado.httpserver import HTTPServer
-from tornado.ioloop import IOLoop
-from tornado.netutil import bind_sockets
 
 from pdfkit.errors import PdfkitError
+from pdfkit.workbench.door import Door
 from pdfkit.workbench.gate import Gate, Own
-from pdfkit.workbench.inbox import fault
 from pdfkit.workbench.page import Page
 from pdfkit.workbench.pages import Kept, Pages, folder_of
-from pdfkit.workbench.transfer import LIMIT, Alive, Download, Upload
+from pdfkit.workbench.rules import fault
+from pdfkit.workbench.transfer import Alive, Download, Upload
 
 if TYPE_CHECKING:
     from bokeh.document import Document
 
     from pdfkit.workbench.state import State
 
-__all__ = ["Options", "Server"]
+__all__ = ["Server"]
 
-STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("wire.js", "life.js", "files.js", "plot.js", "table.js", "cards.js", "rooms.js", "atoms.js", "page.js")
 DEBOUNCE = 0.3
 """Seconds from a change to its writing."""
 GRACE = 3.0
@@ -47,48 +39,26 @@ IDLE = 60.0
 """Seconds after which a page without a tab is on disk alone: a page holds its fits, some MB each."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """How pages are served.
-
-    port : 0 for any that is free. limit : bytes of a file that is dropped. once : whether the last tab ends it.
-    embedded : whether notebooks may show pages in a frame.
-    """
-
-    port: int = 0
-    limit: int = LIMIT
-    once: bool = False
-    embedded: bool = False
-
-
 class Server:
-    """Pages on 127.0.0.1, served by a loop that the caller runs (`loop.start()`)."""
+    """Pages behind a door, served by its loop, which the caller runs (`loop.start()`)."""
 
-    def __init__(self, pages: Pages, options: Options = Options()) -> None:
-        self.pages, self.options = pages, options
+    def __init__(self, pages: Pages, door: Door) -> None:
+        self.pages, self.options = pages, door.options
         self.reading = ""
         self.waiting: list[Tab] = []
         self.failed: BaseException | None = None
-        self.loop = IOLoop.current()
+        self.loop, self.url = door.loop, door.url
         pages.told = lambda kept, text: self.loop.add_callback(self._tell, kept, text)
-        self._template = Environment(loader=FileSystemLoader(STATIC), autoescape=False).get_template("page.html")
-        token = secrets.token_urlsafe(24)
-        sockets = _bound(options.port)
-        port = sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}/{token}/"
         handlers: dict[str, tuple[type[Own], Mapping[str, Any]]] = {
-            "/upload": (Upload, {"pages": pages, "limit": options.limit}),
+            "/upload": (Upload, {"pages": pages, "limit": door.options.limit}),
             "/alive": (Alive, {}),
             "/download": (Download, {"pages": pages}),
         }
-        self.gate = Gate(
-            Application(FunctionHandler(self._made)), token, port, embedded=options.embedded, handlers=handlers
-        )
-        http = HTTPServer(self.gate, max_body_size=1_000_000, max_header_size=32_768)
-        http.add_sockets(sockets)
-        self._bokeh: Any = BaseServer(self.loop, self.gate, http)
+        self.gate = Gate(Application(FunctionHandler(self._made)), door.rules, handlers=handlers)
+        self._bokeh: Any = BaseServer(self.loop, self.gate, door.http)
         self._bokeh.start()
         self._tidy = self.loop.call_later(60, self._forget)
+        door.gate.set_result(self.gate)
 
     def read(self, what: str, found: Callable[[], State], chosen: Sequence[str] = ()) -> None:
         """Serve while what new pages begin with is found in a thread; until then they say what is read.
@@ -137,9 +107,6 @@ class Server:
         """Make a document: a new page, until its browser says that it continues another."""
         doc.title = "pdfkit live"
         doc.config.reconnect_session = doc.config.notify_connection_status = False  # life.js does
-        doc.template = self._template
-        doc.template_variables["style"] = (STATIC / "page.css").read_text("utf-8")
-        doc.template_variables["script"] = "\n".join((STATIC / one).read_text("utf-8") for one in SCRIPTS)
         tab = Tab(self, doc)
         doc.on_session_destroyed(tab.gone)
         doc.on_event(ConnectionLost, tab.left)
@@ -263,12 +230,3 @@ class Tab:
             self._leave()
         elif self in self.server.waiting:
             self.server.waiting.remove(self)
-
-
-def _bound(port: int) -> Any:
-    try:
-        return bind_sockets(port, "127.0.0.1")
-    except OSError as error:
-        raise PdfkitError(
-            f"port {port} cannot be used ({error.strerror}): give --port another number, or leave it out"
-        ) from None

@@ -21,10 +21,8 @@ from pdfkit.workbench.pages import Pages, folder_of
 if TYPE_CHECKING:
     from pdfkit.workbench.pages import Kept
 
-__all__ = ["LIMIT", "Alive", "Download", "Upload"]
+__all__ = ["Alive", "Download", "Upload"]
 
-LIMIT = 64_000_000
-"""Bytes of a file that is dropped on a page."""
 MOST_FILES = 1000
 """Files that are dropped on one page."""
 

@@ -84,9 +84,9 @@ class Tab:
         """Load the page, and connect as its script does."""
         answer = await asyncio.to_thread(self.live.ask)
         assert answer.status == 200, answer.text
-        found = re.search(r'"token":"([^"]+)"', answer.text)
-        assert found
-        await self.connect(found[1])
+        answer = await asyncio.to_thread(self.live.ask, "session", "POST", Origin=self.live.origin)
+        assert answer.status == 200, answer.text
+        await self.connect(json.loads(answer.text)["token"])
         await self.pull()
         return self
 

@@ -285,7 +285,7 @@ def test_pages_are_limited(tmp_path: Path) -> None:
 
     async def crowd() -> None:
         async with Tab(server) as one, Tab(server) as two:
-            answer = server.ask()
+            answer = server.ask("session", "POST", Origin=server.origin)
             assert answer.status == 503
             assert "close one" in answer.text
             assert one.view["page"] != two.view["page"]
@@ -293,7 +293,7 @@ def test_pages_are_limited(tmp_path: Path) -> None:
     try:
         asyncio.run(crowd())
         time.sleep(5.5)
-        assert server.ask().status == 200, "pages that nobody looks at make room"
+        assert server.ask("session", "POST", Origin=server.origin).status == 200, "pages that nobody looks at make room"
     finally:
         server.end()
 

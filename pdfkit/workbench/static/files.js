@@ -7,6 +7,7 @@
     const kept = [];
     document.body.dataset.loading = "yes";
     try {
+      while (!document.body.dataset.page) await new Promise((done) => setTimeout(done, 20)); // it is being loaded
       for (const file of files) {
         const about = new URLSearchParams({ page: document.body.dataset.page, name: file.name });
         const answer = await fetch(`upload?${about}`, { method: "POST", body: file });

@@ -9,6 +9,7 @@
 
   const before = get(PAGE), left = get(LEFT) === "yes";
   let known = "";
+  workbench.before = before;
   set(LEFT, "");
   workbench.on("page", (page) => {
     if (!known) begin(page);

@@ -84,5 +84,8 @@
     else if (key === "?" && !event.target.matches?.("input:not([type=range]):not([type=checkbox]), textarea")) at("help").showModal();
   });
 
+  // A page that begins empty is used at once: what is done waits for Python.
+  if (document.body.dataset.begins === "empty" && !workbench.before) { document.body.dataset.empty = "yes"; at("empty").hidden = false; at("fit").disabled = true; }
+
   workbench.begin((doc) => workbench.plot.ready(doc));
 })();

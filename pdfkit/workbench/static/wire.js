@@ -75,6 +75,25 @@ const workbench = (() => {
     });
   }
 
+  // The papers of this page, asked for while Bokeh's script is read; Python answers when it has loaded what it needs.
+  const papers = fetch("session", { method: "POST" });
+  const is_there = (test) => new Promise((done) => { const look = () => (test() ? done() : setTimeout(look, 10)); look(); });
+
+  async function draw() {
+    let answer;
+    try { answer = await papers; } catch {
+      document.getElementById("message").textContent = "pdfkit live has ended: what it said stands where it was started.";
+      return;
+    }
+    if (!answer.ok) { document.getElementById("message").textContent = await answer.text(); return; }
+    const { token, roots } = await answer.json();
+    await is_there(() => window.Bokeh);
+    Bokeh.set_log_level("info");
+    const places = { [roots.plot]: "root-plot", [roots.fq]: "root-fq" };
+    await Bokeh.embed.embed_items({}, [{ token, roots: places, root_ids: Object.keys(places) }]);
+  }
+  draw();
+
   function begin(ready) {
     const doc = window.Bokeh?.documents[0];
     wire = doc?.get_model_by_name("wire") ?? null;
