@@ -2,8 +2,11 @@
 
 python benchmarks/live_latency.py [--moves 200] [--points 4500] [--starts 5] [--url URL]
 
-A two-phase model beside simulated data of so many points is opened by the command, so many times: from its start to
-its address, and to the first picture of the curve in a browser that runs already. Then a slider is moved with the arrow
+An empty page, and a two-phase model beside simulated data of so many points, are opened by the command, so many times:
+from its start to its address, to the first picture in a tab of a browser that runs already (it offers files and the
+example, or says what is read; what is pressed there is done as soon as Python is ready), and to the picture of what
+Python answered: that the page is empty, or the curve. Each start finds what the one before has left: kernels and
+modules compiled. Then a slider is moved with the arrow
 keys, each as soon as the curve of the last is painted, and dragged with the mouse for five seconds. A move begins with
 the time that the browser gives the key, and ends in the first task after the animation frame that drew its curve, as
 `requestAnimationFrame` gives it: what the graphics card does with it is not in it. Last, the memory of the server
@@ -41,21 +44,32 @@ shape = { kind = "sphere", spdiameter = 36.2 }
 free = ["scale", "a", "c", "Uiso", "spdiameter"]
 """
 
+# Notes when the first picture with something to use or to read had been painted, and that of what Python answered.
+STARTED = """(() => {
+  const note = (key) => { window[key] = performance.timeOrigin + performance.now(); };
+  const painted = (key) => requestAnimationFrame(() => setTimeout(note, 0, key));
+  const once = (key, test) => { if (test()) painted(key); else requestAnimationFrame(() => once(key, test)); };
+  const says = () => document.getElementById("progress")?.textContent;
+  once("seen", () => document.body?.dataset.empty === "yes" || says());
+  once("answered", () => document.body?.dataset.ready === "yes");
+})();"""
+
 # Notes, for each move, when its event was and when the picture with its curve had been painted.
 WATCH = """name => {
   const view = [...Bokeh.index.roots].find(one => one.model.name === "plot");
   const source = Bokeh.documents[0].get_model_by_name("calculated");
   const slider = document.querySelector(`input[type=range][aria-label="${name}"]`);
-  const wire = Bokeh.documents[0].get_model_by_name("wire");
   window.moves = []; window.paints = 0;
   let began = null, waits = null, came = false;
   slider.addEventListener("keydown", event => { began ??= event.timeStamp; }, true);
-  wire.properties.action.change.connect(() => {
-    const action = JSON.parse(wire.action);
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (text) {
+    send.call(this, text);
+    const action = JSON.parse(text);
     if (!action.moving || began === null || waits) return;
     waits = { n: action.n, began };
     began = null;
-  });
+  };
   source.change.connect(() => { came = true; });
   view.repainted.connect(() => {
     if (!came) return;
@@ -102,7 +116,9 @@ def served(folder: Path, *files: str) -> Iterator[str]:
 def running(folder: Path, *files: str) -> Iterator[tuple[str, int]]:
     """Run `pdfkit live`, and give its address and the number of its process."""
     command = [sys.executable, "-m", "pdfkit", "live", "--no-browser", *files]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    own.setdefault("PYTHONPYCACHEPREFIX", str(folder / "bytecode"))  # an installed package has it beside its modules
+    with subprocess.Popen(command, cwd=folder, env=own, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         found = re.search(r"http\S+", process.stdout.readline())
         assert found, "pdfkit live did not start"
@@ -135,18 +151,29 @@ def used(pid: int) -> tuple[float, float]:
     return int(resident.split()[1]) / 1024, sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
-def started(browser: Any, recipe: Path) -> tuple[float, float, float]:
-    """Return the seconds from the command to its address, to the first curve, and the processor time of the server."""
-    begun = time.perf_counter()
-    with running(recipe.parent, recipe.name) as (url, pid):
-        address = time.perf_counter() - begun
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+def started(browser: Any, folder: Path, *files: str) -> tuple[float, float, float, float]:
+    """Return seconds from the command to its address, to the first picture, to that of what Python answered; and
+    the processor time of the server."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.add_init_script(STARTED)
+    begun = time.time()
+    with running(folder, *files) as (url, pid):
+        address = time.time() - begun
         page.goto(url, wait_until="commit")
         page.wait_for_selector("body[data-ready=yes]")
-        page.evaluate("() => new Promise(ok => requestAnimationFrame(() => setTimeout(ok, 0)))")
-        out = address, time.perf_counter() - begun, used(pid)[1]
+        page.evaluate("new Promise(ok => { const look = () => window.answered ? ok() : setTimeout(look, 5); look(); })")
+        seen, answered = (page.evaluate(f"window.{key}") / 1000 - begun for key in ("seen", "answered"))
+        out = address, seen, answered, used(pid)[1]
         page.close()
     return out
+
+
+def starts(browser: Any, folder: Path, count: int, what: str, *files: str) -> None:
+    """Print medians of so many starts after a first one."""
+    found = [started(browser, folder, *files) for _ in range(count + 1)][1:]
+    address, seen, answered, processor = (statistics.median(one) for one in zip(*found, strict=True))
+    print(f"start of {what}, median of {count}: address after {address:.2f} s, first picture after {seen:.2f} s,")
+    print(f"answered after {answered:.2f} s; processor time of the server {processor:.2f} s", flush=True)
 
 
 def fitted(page: Any) -> None:
@@ -193,7 +220,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         recipe = written(Path(folder), options.points)
-        starts = [started(browser, recipe) for _ in range(0 if options.url else options.starts + 1)][1:]  # warm
+        if options.starts and not options.url:
+            starts(browser, Path(folder), options.starts, "an empty page")
+            starts(browser, Path(folder), options.starts, "a recipe", recipe.name)
         with running(Path(folder), recipe.name) as (own, pid):
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(options.url or own)
@@ -205,12 +234,6 @@ def main() -> None:
                 fitted(page)
                 page.wait_for_timeout(1000)
                 memory.append(used(pid)[0])
-    if starts:
-        address, curve, processor = (statistics.median(one) for one in zip(*starts, strict=True))
-        print(
-            f"start, median of {len(starts)}: address after {address:.2f} s, curve after {curve:.2f} s, processor time"
-        )
-        print(f"of the server {processor:.2f} s")
     times.sort()
     high = times[int(0.95 * (len(times) - 1))]
     print(f"slider to painted curve, {options.moves} moves, two phases, {options.points} points:")

@@ -130,7 +130,7 @@ class _Serving:
     @property
     def failed(self) -> BaseException | None:
         """What ended it, if that was no signal."""
-        return self._failed or (self.server and self.server.failed)
+        return self._failed if self.server is None else self.server.failed
 
     def start(self) -> None:
         """Begin to load."""
@@ -155,9 +155,7 @@ class _Serving:
 
     def stop(self) -> None:
         """End it, or the loading of it."""
-        self.door.close()
-        if self.server is not None:
-            self.server.stop()
+        self.door.close() if self.server is None else self.server.stop()
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """The door of the workbench: its address, and what a browser gets at once, while the rest is still being loaded.
 
-A page is text, styles and scripts that are the same for all: they are served by a few lines that need no Bokeh in
-Python, and the browser reads them beside the loading of Bokeh, numba and scipy here. Whatever else is asked for waits
-until the gate (`pdfkit.workbench.gate`) is there.
+A page is text, styles and scripts that are the same for all, Bokeh's script among them: they are served by a few
+lines, and the browser reads them while numpy, numba and scipy are loaded here. Whatever else is asked for waits until
+the gate (`pdfkit.workbench.gate`) is there.
 """
 
 from __future__ import annotations
@@ -16,19 +16,30 @@ from pathlib import Path
 from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate, HTTPServerRequest
+from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, StaticFileHandler
 
 from pdfkit.errors import PdfkitError
 from pdfkit.workbench import bokeh_scripts
-from pdfkit.workbench.rules import Refused, Rules, guarded
+from pdfkit.workbench.rules import Ruled, Rules
 
 __all__ = ["LIMIT", "Door", "Options"]
 
 STATIC = Path(__file__).with_name("static")
-SCRIPTS = ("wire.js", "life.js", "files.js", "plot.js", "table.js", "cards.js", "rooms.js", "atoms.js", "page.js")
+SCRIPTS = (
+    "wire.js",
+    "life.js",
+    "files.js",
+    "figures.js",
+    "plot.js",
+    "table.js",
+    "cards.js",
+    "rooms.js",
+    "atoms.js",
+    "page.js",
+)
 LIMIT = 64_000_000
 """Bytes of a file that is dropped on a page."""
 
@@ -116,25 +127,16 @@ class _Waiting(HTTPMessageDelegate):  # type: ignore[misc]
             self.inner.on_connection_close()
 
 
-class Porch(Application):  # type: ignore[misc]
-    """What is served without Bokeh in Python: the page, the same for all, and Bokeh's script for the browser."""
+class Porch(Ruled):
+    """What is served at once: the page, the same for all, and Bokeh's script."""
 
     def __init__(self, rules: Rules, scripts: Path, reading: str | None) -> None:
-        self.rules = rules
         page, script = f"/{rules.token}/", f"/{rules.token}/static/js/bokeh.min.js"
         self.paths = (page, page[:-1], script)
         version = StaticFileHandler.get_version({"static_path": str(scripts)}, "bokeh.min.js")
         self.page = written(f"static/js/bokeh.min.js?v={version}", reading)
-        super().__init__(
-            [(f"{page}?", Shell), (f"/{rules.token}/static/js/(bokeh.min.js)", Script, {"path": str(scripts)})],
-            log_function=lambda handler: None,  # the word is in every path
-        )
-
-    def get_handler_delegate(self, request: HTTPServerRequest, target_class: Any, *about: Any, **more: Any) -> Any:
-        """Return what answers a request."""
-        if status := self.rules.refusal(request):
-            return super().get_handler_delegate(request, guarded(Refused), {"status": status})
-        return super().get_handler_delegate(request, guarded(target_class), *about, **more)
+        of_bokeh = (f"/{rules.token}/static/js/(bokeh.min.js)", Script, {"path": str(scripts)})
+        super().__init__(rules, [(f"{page}?", Shell), of_bokeh])
 
 
 class Shell(RequestHandler):  # type: ignore[misc]

@@ -1,112 +1,87 @@
-"""The gate to Bokeh: its application behind the rules (`pdfkit.workbench.rules`), and the papers of each page."""
+"""The gate: what answers requests beside the page itself, and the websocket through which a page lives.
+
+What comes in through the websocket is the text of an action, what goes out are frames (`pdfkit.workbench.frames`).
+Whatever else comes is one message on the page, or ends the connection, to which a page comes back by itself.
+"""
 
 from __future__ import annotations
 
-import json
-import secrets
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Protocol
 
-from bokeh.server.tornado import BokehTornado
-from bokeh.server.views.ws import WSHandler
-from bokeh.util.token import generate_jwt_token, generate_session_id
-from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from pdfkit.workbench.inbox import WireHandler
-from pdfkit.workbench.rules import Refused, Rules, guarded
+from pdfkit.workbench.rules import Ruled, Rules
 
-__all__ = ["MOST_PAGES", "Gate", "Own"]
+__all__ = ["LONGEST", "MOST_PAGES", "Gate", "Visit", "Wire"]
 
 MOST_PAGES = 64
-"""Pages that are open at once; one that nobody looks at any more makes room."""
-MESSAGE = 1_000_000
-"""Bytes of a message of a page: an action is some hundred."""
-LINGER = 60_000
-"""Milliseconds that a page is ready for a browser that has not come (back) to it; its state is kept all the same."""
+"""Tabs that are open at once."""
+LONGEST = 1_000_000
+"""Bytes of an action: one is some hundred."""
+PING = 30.0
+"""Seconds between two questions whether a browser is still there."""
 
 
-class Own(RequestHandler):  # type: ignore[misc]
-    """Base of the handlers that belong to the workbench beside Bokeh's: they are let through the gate."""
+class Gate(Ruled):
+    """The application behind the rules.
 
-
-class Gate(BokehTornado):  # type: ignore[misc]
-    """Bokeh's application behind the rules.
-
-    handlers : pattern of a path under the word, and handler (`Own`) with its options.
+    handlers : pattern of a path under the word, and handler with its options.
     """
 
-    def __init__(
-        self,
-        application: Any,
-        rules: Rules,
-        *,
-        handlers: Mapping[str, tuple[type[Own], Mapping[str, Any]]],
-        **options: Any,
-    ) -> None:
-        self.rules = rules
-        handlers = {**handlers, "/session": (Papers, {})}
+    def __init__(self, rules: Rules, handlers: Mapping[str, tuple[type[RequestHandler], Mapping[str, Any]]]) -> None:
         super().__init__(
-            {"/": application},
-            prefix=rules.token,
-            extra_patterns=[(pattern, handler, dict(more)) for pattern, (handler, more) in handlers.items()],
-            use_index=False,
-            include_headers=[],
-            include_cookies=[],
-            ico_path="none",
-            sign_sessions=True,  # or papers of pages could be made that were never given out
-            secret_key=secrets.token_bytes(32),
-            websocket_max_message_size_bytes=MESSAGE,
-            unused_session_lifetime_milliseconds=LINGER,
-            log_function=lambda handler: None,  # the word is in every path
-            **options,
+            rules,
+            [(f"/{rules.token}{path}", handler, dict(more)) for path, (handler, more) in handlers.items()],
+            websocket_max_message_size=LONGEST,
+            websocket_ping_interval=PING,
         )
 
-    @property
-    def pages(self) -> Any:
-        """Bokeh's context of the one application: its sessions, each of them the page of a tab."""
-        return self._applications["/"]
 
-    def get_handler_delegate(
-        self, request: HTTPServerRequest, target_class: type[RequestHandler], *about: Any, **more: Any
-    ) -> Any:
-        """Return what answers a request."""
-        own = {WSHandler: WireHandler}
-        handler = own.get(target_class, target_class if issubclass(target_class, Own) else None)
-        status = self.rules.refusal(request) or (0 if handler else 404)
-        if status or handler is None:
-            return super().get_handler_delegate(request, guarded(Refused), {"status": status})
-        return super().get_handler_delegate(request, guarded(handler), *about, **more)
+class Visit(Protocol):
+    """What a connection is to the server: it takes texts of actions, and is told of the end."""
+
+    def asked(self, text: str) -> None:
+        """Do an action."""
+
+    def gone(self) -> None:
+        """Note that the browser is gone."""
 
 
-class Papers(Own):
-    """POST /session: begins a page as long as there are not too many, and gives its papers out: {"token": for the
-    websocket, "roots": {name: id} of what Bokeh draws}."""
+class Wire(WebSocketHandler):  # type: ignore[misc]
+    """The websocket of a tab. visits : called with what sends frames, and whether there is room for one more page."""
 
-    async def post(self) -> None:
-        """Answer with the papers."""
-        app = self.application
-        await self._make_room()
-        signed = {"secret_key": app.secret_key, "signed": app.sign_sessions}
-        name = generate_session_id(**signed)
-        about = {"headers": {}, "cookies": {}, "arguments": {}}
-        token = generate_jwt_token(name, **signed, expiration=app.session_token_expiration, extra_payload=about)
-        session = await app.pages.create_session_if_needed(name, self.request, token)
-        roots = {root.name: root.id for root in session.document.roots}
-        self.set_header("Content-Type", "application/json")
-        self.write(json.dumps({"token": token, "roots": roots}))
+    visit: Visit | None = None
 
-    async def _make_room(self) -> None:
-        known = self.application.pages
-        for session in list(known.sessions):
-            if len(known.sessions) < MOST_PAGES:
-                return
-            if _is_left(session):
-                await known._discard_session(session, _is_left)
-        if len(known.sessions) >= MOST_PAGES:
-            raise HTTPError(503, f"{MOST_PAGES} pages are open, which is the most: close one, and reload")
+    def initialize(self, visits: Callable[[Callable[[bytes], None]], Visit | None]) -> None:
+        """Take what makes visits; it gives None where there is no room."""
+        self.visits = visits
 
+    def check_origin(self, origin: str) -> bool:
+        """Leave the question to the rules, which have asked it."""
+        return True
 
-def _is_left(session: Any) -> bool:
-    """Return whether a page has no browser, and has had the time to get one."""
-    return bool(session.connection_count == 0 and session.milliseconds_since_last_unsubscribe > 5_000)
+    def open(self, *args: Any) -> None:
+        """Begin."""
+        self.set_nodelay(True)  # or a slider would wait 40 ms for the acknowledgement of its last curve
+        self.visit = self.visits(self._send)
+        if self.visit is None:
+            self.close(1013, f"{MOST_PAGES} pages are open, which is the most: close one, and reload")
+
+    def _send(self, message: bytes) -> None:
+        with suppress(WebSocketClosedError):  # `on_close` will say so
+            self.write_message(message, binary=True).add_done_callback(lambda sent: sent.exception())
+
+    def on_message(self, message: str | bytes) -> None:
+        """Take a message; a page of ours sends text."""
+        if isinstance(message, bytes):
+            self.close(1003, "not a message of this page")
+        elif self.visit is not None:
+            self.visit.asked(message)
+
+    def on_close(self) -> None:
+        """Tell that the browser is gone."""
+        if self.visit is not None:
+            self.visit.gone()

@@ -99,7 +99,7 @@ class LivePage:
         begun.set_result(server)
         server.loop.start()
         server.stop()
-        server.loop.close()
+        server.loop.close(all_fds=True)
 
     @property
     def _session(self) -> Session:

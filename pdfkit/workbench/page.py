@@ -1,27 +1,20 @@
-"""A page as Bokeh's models: empty plots that the page's own script fills, and one model that carries both ways."""
+"""A page: actions that it sends, and frames of what it shows."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bokeh.core.properties import Any as AnyProperty
-from bokeh.core.properties import String
-from bokeh.model import DataModel
-
 from pdfkit.workbench.frames import frame
-from pdfkit.workbench.inbox import action_of, number_of
 from pdfkit.workbench.parts import choices, of_q, shares
-from pdfkit.workbench.plot import plot, plot_of_q
 from pdfkit.workbench.rules import fault
 
 if TYPE_CHECKING:
-    from bokeh.document import Document
-
     from pdfkit.workbench.prepared import Curves
     from pdfkit.workbench.session import Session
 
-__all__ = ["Page", "Wire"]
+__all__ = ["Page"]
 
 
 LARGE = ("correlation", "history", "compared", "remarks", "peak", "atoms", "candidates", "trend")
@@ -37,22 +30,12 @@ def _said(error: Exception) -> str:
     return f"this could not be done ({name}): undo what was done before it, or reload the page"
 
 
-class Wire(DataModel):  # type: ignore[misc]
-    """What goes to and fro: actions of the page as JSON, and what the page shows as [number, frame] (`frames`).
-
-    The number tells frames apart, since in the browser Bokeh takes any two buffers for equal, and says nothing then.
-    """
-
-    action = String(default="")
-    sent = AnyProperty(default=(0, b""))
-
-
 View = Mapping[str, Any]
 Take = Callable[["Page", Mapping[str, Any]], None]
 
 
 class Page:
-    """The Bokeh document of a session; `about` is what its view tells beside what the session does.
+    """What a tab is shown of a session; `about` is what its view tells beside what the session does.
 
     Beside what the session does there are: look, with parts ("phases", "pairs" or "") and Q (true or false):
     which curves beside data and model are sent; and script: the view has the script that repeats what is shown.
@@ -60,31 +43,26 @@ class Page:
 
     session: Session
 
-    def __init__(self, doc: Document, take: Take, reading: str = "") -> None:
-        """Make the page, which says what is read until it is to show a session (`turn`).
+    def __init__(self, send: Callable[[bytes], None], take: Take, reading: str = "") -> None:
+        """Begin with what is read, until a session is to be shown (`turn`).
 
-        take : what is done with an action of the page.
+        send : what takes a frame to the browser. take : what is done with an action of the page.
         """
-        self.doc, self.take = doc, take
+        self.send, self.take = send, take
         self.about: View = {}
-        self.wire = Wire(name="wire")
-        self.done = self.told = self.count = 0
+        self.done = self.told = 0
         self.parts, self.q, self.script = "", False, ""
         self._drawn: Any = None
         self._known: View = {}
-        self._begun, self._early = False, ""
-        drawn = plot()
-        drawn.tags = [self.wire]  # a root of its own would have to be seen
-        doc.add_root(drawn)
-        doc.add_root(plot_of_q())
-        self.wire.on_change("action", self._asked)
+        self._begun, self._chosen, self._early = False, False, ""
         self._send({"reading": reading}, {})
 
-    def _asked(self, attr: str, old: str, new: str) -> None:
+    def asked(self, text: str) -> None:
+        """Do an action, and answer with at least one frame."""
         if not self._begun:  # it is done when there is something to do it with
-            self._early = new
+            self._early = text
             return
-        action = action_of(new)
+        action = action_of(text)
         self.done = number_of(action, self.done)
         try:
             own = {"look": self._look, "script": self._script}.get(str(action.get("do")))
@@ -119,7 +97,7 @@ class Page:
         self.show("all")
         if self._early:
             early, self._early = self._early, ""
-            self._asked("action", "", early)
+            self.asked(early)
 
     def close(self) -> None:
         """Show its session no more."""
@@ -145,8 +123,8 @@ class Page:
         self._send(view, arrays)
 
     def _send(self, view: View, arrays: Mapping[str, Any]) -> None:
-        self.told, self.count = self.done, self.count + 1
-        self.wire.sent = [self.count, frame({"done": self.done, **view}, arrays)]
+        self.told = self.done
+        self.send(frame({"done": self.done, **view}, arrays))
 
     def fails(self, error: str) -> None:
         """Show why there will be no session, where the server ends with that."""
@@ -170,7 +148,8 @@ class Page:
         try:
             if what == "all":
                 view |= self.session.view()
-                view |= choices() if self.count < 2 else {}
+                view |= {} if self._chosen else choices()
+                self._chosen = True
             if state.data or state.phases or state.beside:
                 found = self.session.curves()
                 arrays = self._curves(found, what)
@@ -205,3 +184,23 @@ class Page:
         if self.parts and found.calculated is not None:
             arrays |= {f"part {name}": G for name, G in shares(ready, found.name, self.parts).items()}
         return arrays | of_q(ready, found) if self.q else arrays
+
+
+def action_of(text: str) -> dict[str, Any]:
+    """Return the action in a text of the page; {} for what is none: another thing than JSON of one table."""
+    try:
+        found = json.loads(text, parse_constant=_no_number)
+        json.dumps(found, ensure_ascii=False).encode()  # half a character is no text, and no file can hold it
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("do"), str) else {}
+
+
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is not a number")
+
+
+def number_of(action: Mapping[str, Any], last: int) -> int:
+    """Return the number by which the page knows that an action was done; the next one where it has none."""
+    n = action.get("n")
+    return n if isinstance(n, int) and not isinstance(n, bool) and abs(n) < 2**31 else last + 1

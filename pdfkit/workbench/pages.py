@@ -94,7 +94,7 @@ class Pages:
         """Return what a new tab shows: a new page; the one page of a notebook, or a copy of it beside another tab."""
         if self.main is None:
             return self.new()
-        return self.copy(self.main) if any(tab.live for tab in self.main.tabs) else self.main
+        return self.copy(self.main) if self.main.tabs else self.main
 
     def new(self) -> Kept:
         """Return a new page."""
@@ -204,12 +204,9 @@ class Pages:
             kept.held = None
 
     def leave(self, kept: Kept) -> None:
-        """Note that a tab shows another page now; of a page on which nothing was done nothing is kept."""
+        """Note that a tab shows another page now, or is gone; it may come back, until the page is let go (`forget`)."""
         kept.seen = time.monotonic()
         self.save(kept)
-        if kept is not self.main and not kept.tabs and len(kept.session.states) == 1 and not kept.files.own.exists():
-            self._let_go(kept)
-            self.pages.pop(kept.id, None)
 
     def forget(self, idle: float) -> None:
         """Let pages go from memory that are on disk, have no tab, and were not seen for `idle` seconds."""

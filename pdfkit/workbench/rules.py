@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tornado.httputil import HTTPServerRequest
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
 from pdfkit._terminal import one_line
 
-__all__ = ["Guarded", "Refused", "Rules", "fault", "guarded"]
+__all__ = ["Guarded", "Refused", "Ruled", "Rules", "fault", "guarded"]
 
 _LOG = logging.getLogger("pdfkit.workbench")
 _HEADERS = {
@@ -75,6 +75,20 @@ class Rules:
     def policy(self, host: str, nonce: str) -> str:
         """Return the Content-Security-Policy of a page."""
         return _POLICY.format(nonce=nonce, host=host, frames=_NOTEBOOKS if self.embedded else "'none'")
+
+
+class Ruled(Application):  # type: ignore[misc]
+    """Handlers behind the rules."""
+
+    def __init__(self, rules: Rules, handlers: list[Any], **settings: Any) -> None:
+        self.rules = rules
+        super().__init__(handlers, log_function=lambda handler: None, **settings)  # the word is in every path
+
+    def get_handler_delegate(self, request: HTTPServerRequest, target_class: Any, *about: Any, **more: Any) -> Any:
+        """Return what answers a request."""
+        if status := self.rules.refusal(request):
+            return super().get_handler_delegate(request, guarded(Refused), {"status": status})
+        return super().get_handler_delegate(request, guarded(target_class), *about, **more)
 
 
 class Guarded(RequestHandler):  # type: ignore[misc]

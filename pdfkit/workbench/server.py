@@ -1,4 +1,4 @@
-"""The server of the workbench: Bokeh's, behind its door, for those who know the word in the address."""
+"""The server of the workbench behind its door: tabs, the pages that they show, and what ends."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bokeh.application import Application
-from bokeh.application.handlers.function import FunctionHandler
-from bokeh.events import ConnectionLost
-from bokeh.server.server import BaseServer
+from tornado.web import RequestHandler
 
 from pdfkit.errors import PdfkitError
+from pdfkit.workbench import gate
 from pdfkit.workbench.door import Door
-from pdfkit.workbench.gate import Gate, Own
+from pdfkit.workbench.gate import Gate, Wire
 from pdfkit.workbench.page import Page
 from pdfkit.workbench.pages import Kept, Pages, folder_of
 from pdfkit.workbench.rules import fault
 from pdfkit.workbench.transfer import Alive, Download, Upload
 
 if TYPE_CHECKING:
-    from bokeh.document import Document
-
     from pdfkit.workbench.state import State
 
 __all__ = ["Server"]
@@ -43,22 +39,21 @@ class Server:
     """Pages behind a door, served by its loop, which the caller runs (`loop.start()`)."""
 
     def __init__(self, pages: Pages, door: Door) -> None:
-        self.pages, self.options = pages, door.options
+        self.door, self.pages, self.options = door, pages, door.options
         self.reading = ""
         self.waiting: list[Tab] = []
         self.failed: BaseException | None = None
         self.loop, self.url = door.loop, door.url
         pages.told = lambda kept, text: self.loop.add_callback(self._tell, kept, text)
-        handlers: dict[str, tuple[type[Own], Mapping[str, Any]]] = {
+        self.tabs: set[Tab] = set()
+        handlers: dict[str, tuple[type[RequestHandler], Mapping[str, Any]]] = {
+            "/ws": (Wire, {"visits": self._visited}),
             "/upload": (Upload, {"pages": pages, "limit": door.options.limit}),
             "/alive": (Alive, {}),
             "/download": (Download, {"pages": pages}),
         }
-        self.gate = Gate(Application(FunctionHandler(self._made)), door.rules, handlers=handlers)
-        self._bokeh: Any = BaseServer(self.loop, self.gate, door.http)
-        self._bokeh.start()
         self._tidy = self.loop.call_later(60, self._forget)
-        door.gate.set_result(self.gate)
+        door.gate.set_result(Gate(door.rules, handlers))
 
     def read(self, what: str, found: Callable[[], State], chosen: Sequence[str] = ()) -> None:
         """Serve while what new pages begin with is found in a thread; until then they say what is read.
@@ -80,17 +75,18 @@ class Server:
         self.pages.begin_with(state, chosen)
         self.reading = ""
         for tab in self.waiting:
-            tab.doc.add_next_tick_callback(tab.begin)
+            tab.begin()
         self.waiting.clear()
 
     def _fail(self, error: BaseException) -> None:
         self.failed = error
         for tab in self.waiting:
-            tab.doc.add_next_tick_callback(lambda page=tab.page: page.fails(str(error)))
+            tab.page.fails(str(error))
         self.loop.call_later(0.5 if self.waiting else 0.0, self.loop.stop)
 
     def stop(self) -> None:
         """Stop fits, write what changed, close the port."""
+        self.door.close()
         self.loop.remove_timeout(self._tidy)
         jobs = [job for kept in self.pages.pages.values() for job in (kept.session.job, kept.session.opening)]
         fits = [job.thread for job in jobs if job is not None]
@@ -100,16 +96,10 @@ class Server:
         end = time.monotonic() + PATIENCE
         for thread in fits:  # one that computes while the interpreter ends would abort it
             thread.join(max(0.0, end - time.monotonic()))
-        self._bokeh.stop()
-        self._bokeh.unlisten()
 
-    def _made(self, doc: Document) -> None:
-        """Make a document: a new page, until its browser says that it continues another."""
-        doc.title = "pdfkit live"
-        doc.config.reconnect_session = doc.config.notify_connection_status = False  # life.js does
-        tab = Tab(self, doc)
-        doc.on_session_destroyed(tab.gone)
-        doc.on_event(ConnectionLost, tab.left)
+    def _visited(self, send: Callable[[bytes], None]) -> Tab | None:
+        """Return a tab for a new connection, with a new page until its browser says that it continues another."""
+        return Tab(self, send) if len(self.tabs) < gate.MOST_PAGES else None
 
     def hold(self, kept: Kept, tab: Tab) -> None:
         """Let a tab show a page; what the fits of the page find reaches the tab that shows it then, or none."""
@@ -118,24 +108,21 @@ class Server:
         kept.session.patience = BRIEFLY
 
     def _later(self, kept: Kept, call: Callable[[], None]) -> None:
-        def done() -> None:
-            try:
-                call()
-            except Exception as error:  # a fault of ours: the page goes on
-                fault(error)
-            self.pages.save(kept)
-
-        kept.tabs[-1].doc.add_next_tick_callback(done) if kept.tabs else done()
+        try:
+            call()
+        except Exception as error:  # a fault of ours: the page goes on
+            fault(error)
+        self.pages.save(kept)
 
     def _tell(self, kept: Kept, text: str) -> None:
         """Say a sentence on the tabs of a page."""
         for tab in kept.tabs:
-            tab.doc.add_next_tick_callback(lambda tab=tab: tab.page.tell(text))
+            tab.page.tell(text)
 
     def maybe_end(self) -> None:
         """End when the last tab is closed, if that was asked for."""
         if self.options.once:
-            self.loop.call_later(GRACE, lambda: None if self.gate._clients else self.loop.stop())
+            self.loop.call_later(GRACE, lambda: None if self.tabs else self.loop.stop())
 
     def _forget(self) -> None:
         self.pages.forget(IDLE)
@@ -147,11 +134,13 @@ class Tab:
 
     kept: Kept
 
-    def __init__(self, server: Server, doc: Document) -> None:
-        self.server, self.doc = server, doc
-        self.page = Page(doc, self.take, server.reading)
+    def __init__(self, server: Server, send: Callable[[bytes], None]) -> None:
+        self.server = server
         self._saving: Any = None
         self.begun = False
+        server.tabs.add(self)
+        self.page = Page(send, self.take, server.reading)
+        self.asked = self.page.asked
         if server.reading:
             server.waiting.append(self)
         else:
@@ -161,12 +150,6 @@ class Tab:
         """Show a page."""
         self.begun = True
         self._show(self.server.pages.begin())
-
-    @property
-    def live(self) -> bool:
-        """Whether its browser is connected."""
-        session = self.doc.session_context.session if self.doc.session_context else None
-        return session is not None and session.connection_count > 0
 
     def about(self) -> Mapping[str, Any]:
         """Return what the page is told: its name, and which earlier ones there are."""
@@ -202,7 +185,7 @@ class Tab:
         found = pages.find(action.get("page"))
         if found is None or found is self.kept:
             return
-        if action.get("copy") and any(tab.live for tab in found.tabs):
+        if action.get("copy") and found.tabs:
             found = pages.copy(found)
         self._leave()
         self._show(found)
@@ -217,16 +200,12 @@ class Tab:
         self.kept.tabs.remove(self)
         self.server.pages.leave(self.kept)
 
-    def left(self, event: Any) -> None:
-        """Note that the browser is gone; it may come back."""
-        if self.begun:
-            self.server.pages.save(self.kept)
-        self.server.maybe_end()
-
-    def gone(self, context: Any) -> None:
-        """Note that the tab is closed."""
+    def gone(self) -> None:
+        """Note that the tab is closed, or its connection lost: it comes back as a new one that continues the page."""
+        self.server.tabs.discard(self)
         self.page.close()
         if self.begun:
             self._leave()
         elif self in self.server.waiting:
             self.server.waiting.remove(self)
+        self.server.maybe_end()

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from tornado.web import HTTPError, stream_request_body
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from pdfkit.errors import PdfkitError
 from pdfkit.workbench.files import safe_name
-from pdfkit.workbench.gate import Own
 from pdfkit.workbench.pages import Pages, folder_of
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ MOST_FILES = 1000
 """Files that are dropped on one page."""
 
 
-class _OfPage(Own):
+class _OfPage(RequestHandler):  # type: ignore[misc]
     """A request about a page: ?page=ID."""
 
     def initialize(self, pages: Pages, limit: int = 0) -> None:
@@ -114,7 +113,7 @@ class Upload(_OfPage):
                 self._place.unlink(missing_ok=True)
 
 
-class Alive(Own):
+class Alive(RequestHandler):  # type: ignore[misc]
     """GET /alive: whether the server answers (again)."""
 
     def get(self) -> None:

@@ -1,9 +1,8 @@
-"""A running `pdfkit live`, and a tab of it without a browser: Bokeh's protocol through a websocket."""
+"""A running `pdfkit live`, and a tab of it without a browser: its websocket."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import http.client
 import json
 import re
@@ -77,17 +76,16 @@ class Tab:
     answer: Any = None
 
     def __init__(self, live: Live) -> None:
-        self.live, self.view, self.n, self.ended = live, {}, 0, False
+        self.live, self.view, self.ended = live, {}, False
         self.curves: dict[str, Any] = {}
 
     async def __aenter__(self) -> Tab:
         """Load the page, and connect as its script does."""
         answer = await asyncio.to_thread(self.live.ask)
         assert answer.status == 200, answer.text
-        answer = await asyncio.to_thread(self.live.ask, "session", "POST", Origin=self.live.origin)
-        assert answer.status == 200, answer.text
-        await self.connect(json.loads(answer.text)["token"])
-        await self.pull()
+        await self.connect()
+        while "message" not in self.view:  # it says what is read
+            await self.frame()
         return self
 
     async def __aexit__(self, *about: object) -> None:
@@ -96,114 +94,51 @@ class Tab:
         if not self.ended:
             await self.is_ended()
 
-    async def connect(self, token: str, **headers: str) -> None:
-        """Connect with the token of a page."""
-        given = {"Origin": self.live.origin, **headers}
-        request = HTTPRequest(f"ws://{self.live.host}{self.live.path}ws", headers=given)
-        self.socket = await websocket_connect(request, subprotocols=["bokeh", token])
-        assert (await self.message())["header"]["msgtype"] == "ACK"
+    async def connect(self, **headers: str) -> None:
+        """Connect."""
+        request = HTTPRequest(
+            f"ws://{self.live.host}{self.live.path}ws", headers={"Origin": self.live.origin, **headers}
+        )
+        self.socket = await websocket_connect(request)
 
-    async def pull(self) -> None:
-        """Ask for the document, and find the wire in it."""
-        await self.send("PULL-DOC-REQ", {})
-        self.document = await self.reply()
-        self.wire = _find(self.document["content"], "Wire")["id"]
-        self._take(_find(self.document["content"], "Wire")["attributes"], self.document["buffers"])
-        while "message" not in self.view:  # it says what is read
-            self._taken(await self.message())
-
-    async def send(self, kind: str, content: object) -> None:
-        """Send a message."""
-        self.n += 1
-        for part in ({"msgid": str(self.n), "msgtype": kind}, {}, content):
-            await self.socket.write_message(json.dumps(part))
-
-    async def message(self) -> dict[str, Any]:
-        """Return the next message; EOFError where the connection is closed."""
-        parts = []
-        while len(parts) < 3:
-            parts.append(json.loads(await self._fragment()))
-        found = dict(zip(("header", "metadata", "content"), parts, strict=True))
-        found["buffers"] = {}
-        for _ in range(found["header"].get("num_buffers", 0)):
-            name = json.loads(await self._fragment())["id"]
-            found["buffers"][name] = await self._fragment()
-        return found
-
-    async def _fragment(self) -> Any:
-        part = await asyncio.wait_for(self.socket.read_message(), 20)
+    async def frame(self, seconds: float = 20) -> dict[str, Any]:
+        """Take the next frame, and return what is shown then; EOFError where the connection is closed."""
+        part = await asyncio.wait_for(self.socket.read_message(), seconds)
         if part is None:
             self.ended = True
+            self.socket.close()
             raise EOFError(f"{self.socket.close_code}: {self.socket.close_reason}")
-        return part
-
-    async def reply(self) -> dict[str, Any]:
-        """Return the next message that answers one of ours; what is shown meanwhile is taken."""
-        while True:
-            found = await self.message()
-            if found["header"]["msgtype"] != "PATCH-DOC":
-                return found
-            self._taken(found)
-
-    def _taken(self, found: dict[str, Any]) -> None:
-        for event in found["content"]["events"]:
-            if event["kind"] == "ModelChanged":
-                self._take({event["attr"]: event["new"]}, found["buffers"])
-
-    def _take(self, attributes: dict[str, Any], buffers: dict[str, Any]) -> None:
-        if "sent" in attributes:
-            data = attributes["sent"][1]["data"]
-            whole = buffers[data["id"]] if isinstance(data, dict) else base64.b64decode(data)
-            view, curves = unpacked(whole)
-            self.view |= view
-            self.curves |= curves
-
-    async def patch(self, *events: dict[str, Any]) -> dict[str, Any]:
-        """Send changes of the document; return the answer."""
-        await self.send("PATCH-DOC", {"events": list(events)})
-        return await self.reply()
+        view, curves = unpacked(part)
+        self.view |= view
+        self.curves |= curves
+        return self.view
 
     async def do(self, do: str, **action: Any) -> dict[str, Any]:
         """Do an action; return what the page shows then, and after files were opened."""
-        await self.text(json.dumps({"do": do, **action, "n": self.n}))
+        await self.text(json.dumps({"do": do, **action, "n": self.view["done"] + 1}))
         while (self.view.get("busy") or {}).get("opens"):
-            self._taken(await self.message())
+            await self.frame()
         return self.view
 
     async def text(self, action: str) -> dict[str, Any]:
-        """Send a text as the action; return what the page shows then."""
-        event = {"kind": "ModelChanged", "model": {"id": self.wire}, "attr": "action", "new": action}
-        answer = await self.patch(event)
-        assert answer["header"]["msgtype"] == "OK", answer
+        """Send a text as the action; return what the page shows when it was done."""
+        before = self.view["done"]
+        await self.socket.write_message(action)
+        while self.view["done"] == before:
+            await self.frame()
         return self.view
 
     async def until(self, key: str, seconds: float = 20) -> dict[str, Any]:
         """Take what the page is shown until a key of the view is true."""
         end = time.monotonic() + seconds
         while not self.view.get(key):
-            assert time.monotonic() < end, f"no {key} in {seconds} s"
-            await self.text("")
-            await asyncio.sleep(0.05)
+            await self.frame(end - time.monotonic())
         return self.view
 
     async def is_ended(self) -> bool:
         """Return whether the server has closed the connection, after what it sent before."""
         try:
             while True:
-                await self.message()
+                await self.frame()
         except EOFError:
             return True
-
-
-def _find(value: Any, name: str) -> Any:
-    """Return the object of a class in a document."""
-    stack = [value]
-    while stack:
-        one = stack.pop()
-        if isinstance(one, dict):
-            if str(one.get("name")).rpartition(".")[2] == name and "id" in one:
-                return one
-            stack += one.values()
-        elif isinstance(one, list):
-            stack += one
-    raise KeyError(name)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bokeh.document import Document
 
 from pdfkit.workbench.frames import frame, unpacked
 from pdfkit.workbench.opening import opened
@@ -35,19 +34,19 @@ def test_curves_begin_at_multiples_of_four_bytes() -> None:
 
 
 def test_a_value_that_was_set_sends_neither_points_nor_history(two: Session) -> None:
-    document = Document()
-    page = Page(document, lambda page, action: page.session.do(action))
+    sent: list[bytes] = []
+    page = Page(sent.append, lambda page, action: page.session.do(action))
     page.turn(two)
-    first, curves = unpacked(page.wire.sent[1])
+    first, curves = unpacked(sent[-1])
     assert {"r", "measured", "calculated"} <= set(curves)
     assert {"history", "remarks", "structures"} <= set(first)
-    page.wire.action = json.dumps({"do": "value", "name": "wz.a", "value": 4.13, "n": 1})
-    then, curves = unpacked(page.wire.sent[1])
+    page.asked(json.dumps({"do": "value", "name": "wz.a", "value": 4.13, "n": 1}))
+    then, curves = unpacked(sent[-1])
     assert set(curves) == {"calculated"}
     assert not {"history", "remarks", "structures", "candidates"} & set(then)
     assert next(row for row in then["rows"] if row["name"] == "wz.a")["value"] == 4.13
-    page.wire.action = json.dumps({"do": "range", "rmax": 10, "n": 2})
-    assert unpacked(page.wire.sent[1])[0]["range"] == pytest.approx([1.8, 10])
+    page.asked(json.dumps({"do": "range", "rmax": 10, "n": 2}))
+    assert unpacked(sent[-1])[0]["range"] == pytest.approx([1.8, 10])
 
 
 def test_shares_of_many_pairs_still_add_up(tmp_path: Path) -> None:

@@ -270,6 +270,13 @@ def test_a_missing_extra_is_one_error(room: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+def test_what_gives_the_address_loads_nothing_heavy() -> None:
+    heavy = ("numpy", "numba", "scipy", "bokeh")
+    code = f"import sys, pdfkit.workbench.door; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 SLOW = "import time; from pdfkit.workbench import opening; whole = opening.opened; "
 
 

@@ -19,7 +19,6 @@
   });
 
   function begin(page) {
-    Bokeh.documents[0].on_event("connection_lost", back);
     if (before && before !== page) workbench.send({ do: "continue", page: before, copy: !left });
   }
 
@@ -37,9 +36,10 @@
   let ended = false;
   workbench.on("ended", () => { ended = true; });
 
-  async function back() {
+  workbench.lost = async function back(event) {
     if (ended) return; // the message says why
     const message = document.getElementById("message");
+    if (event.code === 1013) { message.textContent = event.reason; return; }
     message.textContent = "The connection to pdfkit live is lost. Nothing of this page is: it goes on as soon as the server answers. Was it started anew, open the address that it printed: this page is under Pages there.";
     document.body.dataset.lost = "yes";
     for (;;) {
@@ -50,5 +50,5 @@
     }
     set(LEFT, "yes");
     location.reload();
-  }
+  };
 })();

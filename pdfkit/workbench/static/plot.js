@@ -4,8 +4,8 @@
 (() => {
   const { on, curves, send } = workbench;
   const at = (id) => document.getElementById(id);
-  const PARTS = ["#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666", "#0072B2", "#B8860B", "#8B4513"];
-  let doc, pending = false, offset = 0, known = "", parts = [], below = false;
+  const { PARTS } = workbench.figures;
+  let doc, late = null, pending = false, offset = 0, known = "", parts = [], below = false;
 
   // Returns the first index whose r is not below a value.
   function first(r, value) {
@@ -90,6 +90,7 @@
   }
 
   function show(fresh) {
+    if (!doc) { late = new Set([...(late ?? []), ...fresh]); return; } // Bokeh's script is still read
     const { r } = curves, what = r?.length ? `${r.length} ${r[0]} ${r.at(-1)} ${curves.measured[r.length >> 1]}` : "";
     const before = parts.join("\n");
     parts = [...fresh].filter((name) => name.startsWith("part "));
@@ -127,6 +128,7 @@
 
   function range(limits) {
     shown = limits;
+    if (!doc) return;
     const box = named("range"), some = Boolean(limits) && (curves.measured?.length ?? 0) > 0;
     box.visible = some;
     if (some) box.setv({ left: limits[0], right: limits[1] });
@@ -158,11 +160,13 @@
     }
     at("parts").onchange = look;
     at("chosen").onchange = () => send({ do: "show", data: chosen() });
-    on("curves", show);
-    on("range", range);
     const seen = new ResizeObserver(() => { columns = Math.max(200, at("picture").clientWidth, at("picture-q").clientWidth); zoomed(); });
     for (const id of ["picture", "picture-q"]) seen.observe(at(id));
+    columns = Math.max(200, at("picture").clientWidth);
+    if (late) { show(late); range(shown); }
   }
 
+  on("curves", show);
+  on("range", range);
   workbench.plot = { ready, thinned, look, whole };
 })();

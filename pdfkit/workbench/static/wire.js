@@ -3,7 +3,7 @@
 // each other, everything else waits in line. What comes back is a frame of text and numbers (pdfkit/workbench/frames.py);
 // parts of the page say with workbench.on(key, render) what they show, and are called when a frame has that key.
 const workbench = (() => {
-  let wire = null, sent = 0, done = 0, resting = null, timer = 0;
+  let wire = null, open = false, told = false, drawn = false, sent = 0, done = 0, resting = null, timer = 0;
   const line = [], shows = new Map(), curves = {}, whole = {}, last = new Map();
 
   function send(action) {
@@ -28,9 +28,9 @@ const workbench = (() => {
   }
 
   function next() {
-    if (!wire || done < sent || line.length === 0) return;
+    if (!open || done < sent || line.length === 0) return;
     sent += 1;
-    wire.action = JSON.stringify({ ...line.shift(), n: sent });
+    wire.send(JSON.stringify({ ...line.shift(), n: sent }));
   }
 
   function on(key, render) {
@@ -39,20 +39,19 @@ const workbench = (() => {
   }
 
   function unpacked(bytes) {
-    const whole = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : bytes;
-    const size = new DataView(whole.buffer, whole.byteOffset).getUint32(0, true);
-    const view = JSON.parse(new TextDecoder().decode(whole.subarray(4, 4 + size)));
+    const size = new DataView(bytes).getUint32(0, true);
+    const view = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 4, size)));
     let at = 4 + size;
     for (const [name, count] of view.arrays) {
-      curves[name] = new Float32Array(whole.buffer.slice(whole.byteOffset + at, whole.byteOffset + at + 4 * count));
+      curves[name] = new Float32Array(bytes, at, count);
       at += 4 * count;
     }
     return view;
   }
 
-  function show() {
-    const view = unpacked(wire.sent[1]);
-    if ("message" in view) document.body.dataset.ready = "yes"; // before that it says what is read
+  function show(bytes) {
+    const view = unpacked(bytes);
+    open = true;
     done = Math.max(done, view.done ?? 0);
     next();
     const fresh = new Set(view.arrays.map(([name]) => name));
@@ -62,6 +61,7 @@ const workbench = (() => {
     for (const [key, renders] of shows) {
       if (key in view || (all && key !== "curves" && key in whole)) for (const render of renders) render(whole[key], whole);
     }
+    if ("message" in view && !told) { told = true; ripe(); } // before that it says what is read
   }
 
   // What is the same as before is not built anew, or the focus in it would be lost; but with a message all is, as what
@@ -75,33 +75,17 @@ const workbench = (() => {
     });
   }
 
-  // The papers of this page, asked for while Bokeh's script is read; Python answers when it has loaded what it needs.
-  const papers = fetch("session", { method: "POST" });
-  const is_there = (test) => new Promise((done) => { const look = () => (test() ? done() : setTimeout(look, 10)); look(); });
-
-  async function draw() {
-    let answer;
-    try { answer = await papers; } catch {
-      document.getElementById("message").textContent = "pdfkit live has ended: what it said stands where it was started.";
-      return;
-    }
-    if (!answer.ok) { document.getElementById("message").textContent = await answer.text(); return; }
-    const { token, roots } = await answer.json();
-    await is_there(() => window.Bokeh);
-    Bokeh.set_log_level("info");
-    const places = { [roots.plot]: "root-plot", [roots.fq]: "root-fq" };
-    await Bokeh.embed.embed_items({}, [{ token, roots: places, root_ids: Object.keys(places) }]);
-  }
-  draw();
-
+  // Begins when the scripts have said what they show. Plots are drawn when Bokeh's script has been read.
   function begin(ready) {
-    const doc = window.Bokeh?.documents[0];
-    wire = doc?.get_model_by_name("wire") ?? null;
-    if (!wire || !window.Bokeh.index?.roots?.length) { setTimeout(begin, 10, ready); return; }
-    ready(doc);
-    wire.properties.sent.change.connect(show);
-    show();
+    wire = new WebSocket(`ws://${location.host}${location.pathname.replace(/\/?$/, "/")}ws`);
+    wire.binaryType = "arraybuffer";
+    wire.onmessage = (event) => show(event.data);
+    wire.onclose = (event) => { open = false; workbench.lost?.(event); };
+    addEventListener("DOMContentLoaded", async () => { ready(await workbench.figures.draw({ plot: "root-plot", fq: "root-fq" })); drawn = true; ripe(); });
   }
+
+  // The page can be looked at: what it shows has come, and is drawn, or there is nothing to draw.
+  function ripe() { if (told && (drawn || document.body.dataset.empty === "yes")) document.body.dataset.ready = "yes"; }
 
   return { send, rest, on, changed, begin, curves, done: () => done, idle: () => done >= sent && line.length === 0 && !resting && !whole.busy?.opens };
 })();
