@@ -43,6 +43,11 @@ def kernel(function: F) -> F:
     return cast(F, compiled)
 
 
+def inlined(function: F) -> F:
+    """Let `function` be a part of the kernels of its file that call it: of a call by its own arrays would be counted."""
+    return cast(F, numba.njit(inline="always")(function))
+
+
 def _sharing(cache: Any, source: str) -> None:
     """Let a cache elsewhere also read, not write, what was compiled beside the source."""
     from pathlib import Path
