@@ -44,7 +44,7 @@ def kernel(function: F) -> F:
 
 
 def inlined(function: F) -> F:
-    """Let `function` be a part of the kernels of its file that call it: of a call by its own arrays would be counted."""
+    """Let `function` be a part of the kernels of its file that call it: a call of its own counts the uses of arrays."""
     return cast(F, numba.njit(inline="always")(function))
 
 

@@ -27,21 +27,24 @@ def lattice_pairs(
     centres: IntArray,
     group: IntArray,
     rmax: float,
+    place: IntArray,
     atom_i: Int32Array,
     atom_j: Int32Array,
     shift: Int32Array,
-) -> int:
-    """Enumerate pairs (i, j, n) with 0.01 Å < |c·(x_j + n − x_i)| ≤ rmax; return how many there are.
+) -> None:
+    """Enumerate pairs (i, j, n) with 0.01 Å < d = |c·(x_j + n − x_i)| ≤ rmax; count them, or put them into shells of d.
+
+    Each pair adds 1 to place[⌊d/Å⌋], or to the last. Where p > 0, what is there before is where the pair is put: so of
+    zeros and empty lists numbers come out, of whose running sums lists are filled in the order of the shells.
 
     Formula: with c upper triangular (columns are the basis in Å, c33·Δ3 = z, …) the limits of n3, then n2, then n1
     follow from what is left of rmax², so no lattice point outside the sphere is visited. Only j with
     group[j] ≥ group[i] are taken: the caller doubles the weight of unlike pairs.
-    Shapes: c (3,3); x (natoms,3) fractional; centres (k,) atom indices i; group (natoms,); outputs atom_i (p,),
-    atom_j (p,), shift (p,3), of which the first entries are filled (p = 0 just counts).
+    Shapes: c (3,3); x (natoms,3) fractional; centres (k,) atom indices i; group (natoms,); outputs place (nshells,),
+    atom_i (p,), atom_j (p,), shift (p,3).
     Units: Å. Source: Fincke & Pohst, Math. Comp. 44, 463 (1985).
     """
-    capacity = atom_i.size
-    count = 0
+    last = place.size - 1
     r2max = rmax * rmax
     for k in range(centres.size):
         i = centres[k]
@@ -73,16 +76,18 @@ def lattice_pairs(
                     n1_high = math.floor((reach1 - x0) / c[0, 0] - d1)
                     for n1 in range(n1_low, n1_high + 1):
                         u = x0 + c[0, 0] * (d1 + n1)
-                        if u * u + y * y + z * z <= 1e-4:
+                        rr = u * u + y * y + z * z
+                        if rr <= 1e-4:
                             continue
-                        if count < capacity:
-                            atom_i[count] = i
-                            atom_j[count] = j
-                            shift[count, 0] = n1
-                            shift[count, 1] = n2
-                            shift[count, 2] = n3
-                        count += 1
-    return count
+                        shell = min(int(math.sqrt(rr)), last)
+                        if atom_i.size > 0:
+                            at = place[shell]
+                            atom_i[at] = i
+                            atom_j[at] = j
+                            shift[at, 0] = n1
+                            shift[at, 1] = n2
+                            shift[at, 2] = n3
+                        place[shell] += 1
 
 
 @kernel

@@ -30,7 +30,7 @@ def many_peaks(crystal: Crystal, values: Array, broadening: Array, rmax: float, 
 
     broadening (n, 2) : qbroad and resolution; shifted : see `Broadening`.
     """
-    atoms, maps, n = crystal._atoms, crystal._maps, len(crystal._structure_quantities)
+    atoms, maps, n = crystal._atoms, crystal._maps, crystal._maps.count
     if atoms.site.size > MOST_ATOMS or crystal.molecules:
         return None
     free = np.ascontiguousarray(values[:, 1 : 1 + n])

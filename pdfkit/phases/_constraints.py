@@ -7,7 +7,7 @@ from these and the cell their positions follow.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit import _expressions
-from pdfkit._checks import Array
-from pdfkit.phases.base import U_MAX, Quantity, cell_length, displacement
+from pdfkit._checks import Array, IntArray
+from pdfkit.phases.base import U_MAX, Quantity, cell_length, displacement, sensible_limits
 from pdfkit.structure import symmetry
 from pdfkit.structure.mixing import leaders
 from pdfkit.structure.structure import NAMES_CELL, NAMES_U, NAMES_XYZ, Structure
 
 if TYPE_CHECKING:
     from pdfkit.phases._bodies import Body
+    from pdfkit.phases.crystal import Crystal
 
 # Entries up to which a dense product beats the overhead of a sparse one.
 SMALL = 10_000
@@ -60,32 +61,25 @@ class Maps:
             LinearBlock.isotropic() if s.isotropic else LinearBlock.of(NAMES_U, structure.U_constraints(i))
             for i, s in enumerate(structure.sites)
         ]
-        blocks: list[tuple[LinearBlock, int, int | None]] = [(cell, 0, None)]
         lead_of = leaders(structure)
-        for i, lead in enumerate(lead_of):
-            followed = None if lead == i else lead
-            blocks += [
-                (xyz[i], 6 + 3 * i, None if followed is None else 6 + 3 * lead),
-                (u[i], 6 + 3 * n + 6 * i, None if followed is None else 6 + 3 * n + 6 * lead),
-                (LinearBlock.identity(), 6 + 9 * n + i, None),
-            ]
-        blocks += [(body.block, 6 + 10 * n + 7 * k, None) for k, body in enumerate(bodies)]
-        from scipy import sparse
-
+        own = np.array(lead_of) == np.arange(n)
+        # Where the free numbers of each block begin: cell, then position, displacement and occupancy site by site.
+        count = np.array([[len(x.free), len(one.free), 1] for x, one in zip(xyz, u, strict=True)])
+        count[:, :2] *= own[:, None]
+        begin = len(cell.free) + np.cumsum(count).reshape(n, 3) - count
+        begin[:, :2] = begin[lead_of, :2]
+        after, sites = len(cell.free) + int(count.sum()), np.arange(n)
+        turned = [body.block for body in bodies]
+        ends = after + np.cumsum([0, *(len(block.free) for block in turned)])
         size = 6 + 10 * n + 7 * len(bodies)
-        constant = np.zeros(size)
-        rows, columns, entries = list[int](), list[int](), list[float]()
-        column, begins = 0, {}  # type: int, dict[int, int]
-        for block, row, followed in blocks:
-            begin = begins[row] = column if followed is None else begins[followed]
-            for i, j, entry in block.entries:
-                rows.append(row + i)
-                columns.append(begin + j)
-                entries.append(entry)
-            if block.shifted:
-                constant[row : row + block.constant.size] = block.constant
-            column += len(block.free) if followed is None else 0
-        matrix = sparse.csr_array((entries, (rows, columns)), (size, column))
+        placed_blocks = (
+            *_alike([cell], np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)),
+            *_alike(xyz, 6 + 3 * sites, begin[:, 0]),
+            *_alike(u, 6 + 3 * n + 6 * sites, begin[:, 1]),
+            *_alike([LinearBlock.identity()] * n, 6 + 9 * n + sites, begin[:, 2]),
+            *_alike(turned, 6 + 10 * n + 7 * np.arange(len(bodies)), ends[:-1]),
+        )
+        matrix, constant = _assembled(placed_blocks, (size, int(ends[-1])))
         return cls(
             cell.free,
             tuple(b.free if lead == i else () for i, (b, lead) in enumerate(zip(xyz, lead_of, strict=True))),
@@ -97,6 +91,22 @@ class Maps:
             structure.multiplicities().astype(float),
             bodies,
         )
+
+    @cached_property
+    def count(self) -> int:
+        """How many free numbers there are."""
+        return int(self.matrix.shape[1])
+
+    @cached_property
+    def places(self) -> IntArray:
+        """Where in the full vector each free number of the cell and of sites stands."""
+        n = len(self.xyz_free)
+        out = [NAMES_CELL.index(name) for name in self.cell_free]
+        for i, (xyz, u) in enumerate(zip(self.xyz_free, self.u_free, strict=True)):
+            out += [6 + 3 * i + NAMES_XYZ.index(name) for name in xyz]
+            out += [6 + 3 * n + 6 * i + (0 if name == "Uiso" else NAMES_U.index(name)) for name in u]
+            out.append(6 + 9 * n + i)
+        return np.array(out, dtype=np.int64)
 
     def apply(self, free: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return cell (6,), positions (nsites,3), displacements (nsites,6), occupancies (nsites,) and poses (nb,7)."""
@@ -123,6 +133,32 @@ class Maps:
             full[..., 6 + 9 * n : 6 + 10 * n],
             full[..., 6 + 10 * n :].reshape(*lead, len(self.bodies), 7),
         )
+
+
+Placed = tuple["LinearBlock", IntArray, IntArray]
+"""A block, and the rows and columns at which it begins, (k,) each."""
+
+
+def _alike(blocks: Sequence[LinearBlock], rows: IntArray, columns: IntArray) -> list[Placed]:
+    """Return each of the blocks once, with all rows and columns at which it begins."""
+    found = dict[int, list[int]]()
+    for k, block in enumerate(blocks):
+        found.setdefault(id(block), []).append(k)
+    return [(blocks[which[0]], rows[which], columns[which]) for which in found.values()]
+
+
+def _assembled(placed: Iterable[Placed], shape: tuple[int, int]) -> tuple[Any, Array]:
+    """Return the sparse matrix of the shape that blocks make, and its constant."""
+    from scipy import sparse
+
+    parts, constant = [], np.zeros(shape[0])
+    for block, rows, columns in placed:
+        i, j = np.nonzero(block.matrix)
+        many = (np.add.outer(rows, i), np.add.outer(columns, j), np.tile(block.matrix[i, j], (rows.size, 1)))
+        parts.append([one.ravel() for one in many])
+        constant[np.add.outer(rows, np.arange(block.constant.size))] = block.constant
+    row, column, entry = (np.concatenate(one) for one in zip(*parts, strict=True))
+    return sparse.csr_array((entry, (row, column)), shape), constant
 
 
 @dataclass(frozen=True)
@@ -158,17 +194,6 @@ class LinearBlock:
                 matrix[row, free.index(key)] = slope
         return cls(free, matrix, constant)
 
-    @cached_property
-    def entries(self) -> list[tuple[int, int, float]]:
-        """The entries of the matrix that are not 0: row, column and value."""
-        i, j = np.nonzero(self.matrix)
-        return list(zip(i.tolist(), j.tolist(), self.matrix[i, j].tolist(), strict=True))
-
-    @cached_property
-    def shifted(self) -> bool:
-        """Whether its constant is other than 0."""
-        return bool(self.constant.any())
-
     @classmethod
     @cache
     def isotropic(cls) -> LinearBlock:
@@ -187,23 +212,66 @@ class LinearBlock:
         return cls((), np.zeros((n, 0)), np.zeros(n))
 
 
+def free_values(structure: Structure, maps: Maps, poses: Array) -> Array:
+    """Return the values of what `structure_quantities` returns."""
+    sites = structure.sites
+    parts = (structure.cell, [site.xyz for site in sites], [site.U for site in sites], [site.occ for site in sites])
+    full = np.concatenate([np.array(part, dtype=np.float64).ravel() for part in parts])
+    return np.concatenate([full[maps.places], [q.value for q in _of_bodies(maps, poses)]])
+
+
+def limits(maps: Maps, poses: Array, before: list[Quantity], after: list[Quantity]) -> tuple[Array, Array]:
+    """Return `sensible_limits` of some quantities, what symmetry leaves free, and others: 10⁵ of a box in no time."""
+    n, cell = len(maps.xyz_free), [_cell_quantity(name, 1.0) for name in NAMES_CELL]
+    site = [_site_quantity("", name, 0.0) for name in (*NAMES_XYZ, *NAMES_U, "occ")]
+    full = [*cell, *(site[:3] * n), *(site[3:9] * n), *(site[9:] * n)]
+    first, free, last = (sensible_limits(part) for part in (before, full, [*_of_bodies(maps, poses), *after]))
+    ends = zip(first, [end[maps.places] for end in free], last, strict=True)
+    least, most = (np.concatenate(parts) for parts in ends)
+    return least, most
+
+
+def errors_of(crystal: Crystal, covariance: Array, numbers: Callable[[Structure], Array]) -> Array:
+    """Return √diag(J C Jᵀ) of numbers of the structure of a crystal: see `Crystal.errors`."""
+    here = numbers(crystal.structure)
+    moved = [k for k in range(1, 1 + crystal._maps.count) if covariance[k, k] != 0]  # after the scale
+    J = np.zeros((here.size, len(moved)))
+    for column, q in enumerate(crystal.quantities[k] for k in moved):
+        step = 1e-6 * max(abs(q.value), 1e-3)
+        step = -step if q.value + step > q.most else step
+        change = numbers(crystal.with_values({q.name: q.value + step}).structure) - here
+        J[:, column] = (change - np.round(change)) / step  # an atom may have left its cell
+    J[np.abs(J) < 1e-6] = 0.0  # what does not move at all
+    C = covariance[np.ix_(moved, moved)]
+    unknown = ~np.isfinite(np.diag(C))
+    variance = np.einsum("ij,jk,ik->i", J, np.where(np.isfinite(C), C, 0.0), J)
+    return np.where(J[:, unknown].any(axis=1), np.nan, np.sqrt(np.maximum(variance, 0.0)))
+
+
 def structure_quantities(structure: Structure, maps: Maps, poses: Array) -> tuple[Quantity, ...]:
     """Return what symmetry leaves free: the cell, position, displacement and occupancy of sites, poses of bodies."""
-    out = [_cell_quantity(name, structure.cell[NAMES_CELL.index(name)]) for name in maps.cell_free]
-    for i, site in enumerate(structure.sites):
-        for name in maps.xyz_free[i]:
-            x = site.xyz[NAMES_XYZ.index(name)]
-            out.append(Quantity(f"{site.label}.{name}", x, x - 0.1, x + 0.1, "", "fractional coordinate"))
-        if maps.u_free[i] == ("Uiso",):
-            out.append(displacement(f"{site.label}.Uiso", site.U[0]))
-        else:
-            for name in maps.u_free[i]:
-                low, least = (1e-5, 0.0) if name in NAMES_U[:3] else (-U_MAX, -math.inf)
-                U, meaning = site.U[NAMES_U.index(name)], "mean-square displacement tensor"
-                out.append(Quantity(f"{site.label}.{name}", U, low, U_MAX, "Å²", meaning, least=least))
-        out.append(Quantity(f"{site.label}.occ", site.occ, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6))
-    out += [q for body, pose in zip(maps.bodies, poses, strict=True) for q in body.quantities(pose)]
-    return tuple(out)
+    values = iter(free_values(structure, maps, poses).tolist())
+    out = [_cell_quantity(name, next(values)) for name in maps.cell_free]
+    for site, xyz, u in zip(structure.sites, maps.xyz_free, maps.u_free, strict=True):
+        out += [_site_quantity(site.label, name, next(values)) for name in (*xyz, *u, "occ")]
+    return (*out, *_of_bodies(maps, poses))
+
+
+def _of_bodies(maps: Maps, poses: Array) -> list[Quantity]:
+    return [q for body, pose in zip(maps.bodies, poses, strict=True) for q in body.quantities(pose)]
+
+
+def _site_quantity(label: str, name: str, value: float) -> Quantity:
+    """Return one free number of a site."""
+    full = f"{label}.{name}"
+    if name in NAMES_XYZ:
+        return Quantity(full, value, value - 0.1, value + 0.1, "", "fractional coordinate")
+    if name == "occ":
+        return Quantity(full, value, 0.0, 1.0, "", "occupancy", least=0.0, most=1 + 1e-6)
+    if name == "Uiso":
+        return displacement(full, value)
+    low, least = (1e-5, 0.0) if name in NAMES_U[:3] else (-U_MAX, -math.inf)
+    return Quantity(full, value, low, U_MAX, "Å²", "mean-square displacement tensor", least=least)
 
 
 def _cell_quantity(name: str, value: float) -> Quantity:

@@ -39,7 +39,7 @@ class Atoms:
 
     def pair(self, i: Any, j: Any) -> Any:
         """Return the species pair of sites i and j, arrays of indices; a table of all sites would be gigabytes."""
-        return self.lookup[self.species[i], self.species[j]]
+        return self.lookup.ravel().take(self.species.take(i) * len(self.lookup) + self.species.take(j))
 
     @classmethod
     def of(cls, structure: Structure) -> Atoms:

@@ -9,6 +9,7 @@ fewer (`_spaces`), it finds what these leave equal.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,24 +69,28 @@ class PairGroups:
     means: Means | None = None
 
 
-def enumerate_pairs(geometry: Geometry, rmax: float, centres: IntArray, site: IntArray) -> tuple[Int32Array, ...]:
-    """Return (atom_i, atom_j, shift) of all pairs within rmax from the given centre atoms to sites ≥ their own."""
+def enumerate_pairs(
+    geometry: Geometry, rmax: float, centres: IntArray, site: IntArray, shells: int = 1
+) -> tuple[Int32Array, ...]:
+    """Return (atom_i, atom_j, shift) of all pairs within rmax from the given centre atoms to sites ≥ their own.
+
+    shells: how many shells of 1 Å follow one another, the last with all that is farther.
+    """
     c = np.ascontiguousarray(np.linalg.cholesky(geometry.g).T)
     x = np.array(geometry.x)
     expected = 4.19 * rmax**3 * x.shape[0] / float(np.prod(np.diag(c)))
     parts = list(pieces(centres.size, 3e-9 * expected + 1e-7 * x.shape[0]))
     empty = np.zeros(0, dtype=np.int32)
-    none = (empty, empty, np.zeros((0, 3), dtype=np.int32))
-    counts = [kernels.lattice_pairs(c, x, centres[part], site, rmax, *none) for part in parts]
-    count = sum(counts)
-    atom_i, atom_j = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.int32)
-    shift = np.zeros((count, 3), dtype=np.int32)
-    low = 0
-    for part, more in zip(parts, counts, strict=True):
-        own = slice(low, low + more)
-        kernels.lattice_pairs(c, x, centres[part], site, rmax, atom_i[own], atom_j[own], shift[own])
-        low += more
-    return atom_i, atom_j, shift
+    place = np.zeros(shells, dtype=np.int64)
+    for part in parts:
+        kernels.lattice_pairs(c, x, centres[part], site, rmax, place, empty, empty, np.zeros((0, 3), dtype=np.int32))
+    count = int(place.sum())
+    out = (np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32), np.empty((count, 3), dtype=np.int32))
+    if count:
+        place = np.cumsum(place) - place
+        for part in parts:
+            kernels.lattice_pairs(c, x, centres[part], site, rmax, place, *out)
+    return out
 
 
 def listed(
@@ -102,19 +107,12 @@ def listed(
     centres: the first atom of each site; site (natoms,): site of each atom; mult (nsites,): atoms per site; pair:
     gives the species pairs of sites i and j.
     """
-    atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site)
-    order = _by_distance(geometry, atom_i, atom_j, shift)
-    atom_i, atom_j, shift = atom_i[order], atom_j[order], shift[order]
-    s_i, s_j = site[atom_i], site[atom_j]
-    many = np.asarray(mult[s_i] * np.where(s_i == s_j, 1.0, 2.0), dtype=np.float64)
+    # Two in a row that add to the same points of a curve wait for each other: the order is to 1 Å alone.
+    atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site, shells=max(1, math.ceil(rmax)))
+    s_i, s_j = site.take(atom_i), site.take(atom_j)
+    many = np.asarray(mult, dtype=np.float64).take(s_i)
+    many *= 2.0 - (s_i == s_j)
     return PairGroups(atom_i, atom_j, shift, many, pair(s_i, s_j))
-
-
-def _by_distance(geometry: Geometry, atom_i: Int32Array, atom_j: Int32Array, shift: Int32Array) -> IntArray:
-    """Return the order of pairs by distance, to 1 Å: two in a row that add to the same points wait for each other."""
-    delta = (geometry.x[atom_j] + shift - geometry.x[atom_i]) @ np.linalg.cholesky(geometry.g)
-    place = np.minimum(np.sqrt(np.einsum("pa,pa->p", delta, delta)), 65535.0)
-    return np.argsort(place.astype(np.uint16), kind="stable")  # which is done by counting
 
 
 def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:

@@ -24,7 +24,7 @@ from pdfkit.phases import _bodies, _bonds, _molecules, _pairs
 from pdfkit.phases._batches import many_peaks
 from pdfkit.phases._bodies import Body
 from pdfkit.phases._choice import MOST_REMEMBERED, Choice
-from pdfkit.phases._constraints import Maps, structure_quantities
+from pdfkit.phases._constraints import Maps, errors_of, free_values, limits, structure_quantities
 from pdfkit.phases._geometry import AtomCount, Atoms, Directions, Layout, Point, metric
 from pdfkit.phases._lists import Key, Table, listed_pairs, rounded, table_of
 from pdfkit.phases._molecules import Molecules
@@ -165,7 +165,7 @@ class Crystal(Phase):
     @property
     def values(self) -> tuple[float, ...]:
         """Values of the quantities, in their order: without limits, which take a search for the nearest bond."""
-        own = (q.value for q in self._structure_quantities)
+        own = free_values(self.structure, self._maps, self._poses).tolist()
         inner = (q.value for q in self._inner)
         return (self.scale, *own, self.delta1, self.delta2, self.sratio, self.rcut, *inner, *self.shape.values())
 
@@ -178,6 +178,18 @@ class Crystal(Phase):
             self._scale(),
             *self._structure_quantities,
             *self._deltas(self.nearest_bond(probe or "X")),
+            *self._others,
+        )
+
+    @cached_property
+    def sensible(self) -> tuple[Array, Array]:
+        """What the quantities can be at least and at the most, (n,) each: without a search for the nearest bond."""
+        return limits(self._maps, self._poses, [self._scale()], [*self._deltas(1.0), *self._others])
+
+    @property
+    def _others(self) -> tuple[Quantity, ...]:
+        """The quantities that follow those of correlated motion."""
+        return (
             Quantity("sratio", self.sratio, 0.01, 2.0, "", "sharpening of σ below rcut", least=0.01),
             Quantity("rcut", self.rcut, 0.0, math.inf, "Å", "range of sratio", refinable=False, least=0.0),
             *self._inner,
@@ -252,20 +264,7 @@ class Crystal(Phase):
 
     def errors(self, covariance: Array, numbers: Callable[[Structure], Array]) -> Array:
         """Return √diag(J C Jᵀ) of numbers of the structure, J by small steps: NaN where unknown ones count."""
-        here = numbers(self.structure)
-        structural = {q.name for q in self._structure_quantities}
-        moved = [k for k, q in enumerate(self.quantities) if q.name in structural and covariance[k, k] != 0]
-        J = np.zeros((here.size, len(moved)))
-        for column, q in enumerate(self.quantities[k] for k in moved):
-            step = 1e-6 * max(abs(q.value), 1e-3)
-            step = -step if q.value + step > q.most else step
-            change = numbers(self.with_values({q.name: q.value + step}).structure) - here
-            J[:, column] = (change - np.round(change)) / step  # an atom may have left its cell
-        J[np.abs(J) < 1e-6] = 0.0  # what does not move at all
-        C = covariance[np.ix_(moved, moved)]
-        unknown = ~np.isfinite(np.diag(C))
-        variance = np.einsum("ij,jk,ik->i", J, np.where(np.isfinite(C), C, 0.0), J)
-        return np.where(J[:, unknown].any(axis=1), np.nan, np.sqrt(np.maximum(variance, 0.0)))
+        return errors_of(self, covariance, numbers)
 
     def composition(self) -> dict[str, float]:
         """Return atoms per cell by element, weighted with occupancy."""
@@ -288,7 +287,7 @@ class Crystal(Phase):
         """Return these two at values (n,) of the quantities, of a small crystal without tensors and molecules."""
         if self._layout is None or self.molecules:
             return None
-        u, volume = self._layout.outlook(values[1 : 1 + len(self._structure_quantities)])
+        u, volume = self._layout.outlook(values[1 : 1 + self._maps.count])
         return max(2.0 * u, kernels.SMALLEST_VARIANCE), self._atoms.first.size * self._atoms.site.size / volume
 
     def with_values(self, values: Mapping[str, float]) -> Self:
@@ -371,7 +370,7 @@ class Crystal(Phase):
         values (n,), tangents (n, nq) in the order of `quantities`; broadening : of the instrument, along the same.
         qmin changes nothing here. See `pdfkit.kernels.pairs.finish_peaks` for the formula.
         """
-        n = len(self._structure_quantities)
+        n = self._maps.count
         point = self.located(values, tangents)
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
         width = np.array((delta1, delta2, broadening.qbroad, broadening.resolution, sratio))
@@ -423,7 +422,7 @@ class Crystal(Phase):
 
     def located(self, values: Array, tangents: Array) -> Point:
         """Return metric and atoms at values (n,) of the quantities, with derivatives along tangents (n, nq)."""
-        n = len(self._structure_quantities)
+        n = self._maps.count
         directions = self._directions(tangents[1 : 1 + n])
         return Point.at(self._maps, self._atoms, values[1 : 1 + n], directions, self._layout)
 
