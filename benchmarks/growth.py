@@ -1,14 +1,14 @@
 """How the time of a curve grows with the cell and with r: cells in P1 of 4 to 2,000 atoms, to 10 to 100 Å.
 
-    python benchmarks/growth.py [--perfect] [--different] [--atoms 4 8 48 200 2000] [--rmax 10 30 100] [--write]
+    python benchmarks/growth.py [--perfect] [--different] [--atoms 4 6 8 … 2000] [--rmax 10 30 100] [--write]
 
 Every atom is off its place, so that no two pairs are equal (`--perfect`: none is, and they are; `--different`: each has
 another U, too). Displacements isotropic and anisotropic; values, and values with eight derivatives (two edges of the
 cell, places and displacements of some atoms, delta2, scale). A row is a size of the cell, a column a range; each number
 is CPU time in ms with a new cell edge, the least of several. With it: the exponent of atoms above 48, the floor (what
-the distance of each pair and its six additions cost alone, `floors.py`), and where a larger cell, or a longer range,
-takes less time than a smaller one by more than a fifth, which is a cliff between two methods. --write puts the tables
-into docs/benchmarks.md and draws docs/pictures/growth.png.
+the distance of each pair and its six additions cost alone, `floors.py`), and where a cell that has more pairs, or a
+longer range, takes less time than one with fewer by more than a fifth, which is a cliff between two methods. --write
+puts the tables into docs/benchmarks.md and draws docs/pictures/growth.png.
 """
 
 from __future__ import annotations
@@ -92,13 +92,17 @@ def table(make: Callable[[int], Structure], atoms: list[int], ranges: list[float
     return out
 
 
-def cliffs(seconds: np.ndarray) -> list[tuple[float, tuple[int, int], tuple[int, int]]]:
-    """Return how much more time a cell (i, j) of the table takes than its larger neighbours, the worst first."""
+def cliffs(seconds: np.ndarray, pairs: np.ndarray) -> list[tuple[float, tuple[int, int], tuple[int, int]]]:
+    """Return how much more time a cell (i, j) of the table takes than neighbours with more pairs, the worst first.
+
+    Twelve atoms on a grid of 27 places have fewer pairs than eight on one of eight.
+    """
     found = []
     for i, j in np.ndindex(seconds.shape):
-        for k, m in ((i + 1, j), (i, j + 1)):
-            if k < seconds.shape[0] and m < seconds.shape[1] and seconds[i, j] > (1.0 + CLIFF) * seconds[k, m]:
-                found.append((seconds[i, j] / seconds[k, m] - 1.0, (i, j), (k, m)))
+        for k, m in ((i + 1, j), (i - 1, j), (i, j + 1)):
+            if 0 <= k < seconds.shape[0] and m < seconds.shape[1] and pairs[i, j] < pairs[k, m]:
+                more = seconds[i, j] / seconds[k, m] - 1.0
+                found += [(more, (i, j), (k, m))] if more > CLIFF else []
     return sorted(found, reverse=True)
 
 
@@ -110,7 +114,7 @@ def exponent(atoms: list[int], seconds: np.ndarray) -> str:
     return f"N^{np.polyfit(np.log(np.array(atoms)[known]), np.log(seconds[known]), 1)[0]:.2f}"
 
 
-def written(title: str, atoms: list[int], ranges: list[float], seconds: np.ndarray) -> list[str]:
+def written(title: str, atoms: list[int], ranges: list[float], seconds: np.ndarray, pairs: np.ndarray) -> list[str]:
     """Return a table as Markdown, with its exponents and cliffs."""
     lines = [
         f"| {title} | " + " | ".join(f"to {rmax:.0f} Å" for rmax in ranges) + " |",
@@ -120,7 +124,7 @@ def written(title: str, atoms: list[int], ranges: list[float], seconds: np.ndarr
         lines.append(f"| {n:,} | " + " | ".join("" if math.isnan(t) else f"{t * 1e3:.3g} ms" for t in row) + " |")
     lines.append("| growth | " + " | ".join(exponent(atoms, column) for column in seconds.T) + " |")
     lines.append("")
-    for more, (i, j), (k, m) in cliffs(seconds)[:3]:
+    for more, (i, j), (k, m) in cliffs(seconds, pairs)[:3]:
         larger = f"{100 * more:.0f} % more than {atoms[k]:,} to {ranges[m]:.0f} Å"
         lines.append(f"{atoms[i]:,} atoms to {ranges[j]:.0f} Å take {larger}.")
     return lines
@@ -148,7 +152,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--perfect", action="store_true", help="atoms in their places")
     parser.add_argument("--different", action="store_true", help="another U for each atom")
-    parser.add_argument("--atoms", type=int, nargs="+", default=[4, 8, 16, 48, 100, 200, 500, 1000, 2000])
+    parser.add_argument(
+        "--atoms", type=int, nargs="+", default=[4, 6, 8, 12, 16, 24, 32, 48, 64, 100, 200, 400, 700, 1000, 2000]
+    )
     parser.add_argument("--rmax", type=float, nargs="+", default=[10.0, 30.0, 100.0])
     parser.add_argument("--write", action="store_true", help="write the block of docs/benchmarks.md, and its picture")
     chosen = parser.parse_args()
@@ -162,11 +168,14 @@ def main() -> None:
     }
     p = floors.primitives()
     each = 1e-9 * (p["root"] + p["increment"] + 5 * p["addition"])
-    floor = each * np.array([[pairs_of(make(n), rmax) for rmax in chosen.rmax] for n in chosen.atoms])
+    pairs = np.array([[pairs_of(make(n), rmax) for rmax in chosen.rmax] for n in chosen.atoms])
+    floor = each * pairs
     about = floors.machine()
     lines = ["{processor}, {cores} cores, Python {python}, {date}".format(**about), ""]
     lines += [
-        line for title, seconds in tables.items() for line in (*written(title, chosen.atoms, chosen.rmax, seconds), "")
+        line
+        for title, seconds in tables.items()
+        for line in (*written(title, chosen.atoms, chosen.rmax, seconds, pairs), "")
     ]
     lines.append(f"Floor of a pair: {each * 1e9:.1f} ns (its root and six additions).")
     print("\n".join(lines))

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.kernels._jit import kernel
+from pdfkit.kernels._jit import inlined, kernel
 from pdfkit.kernels.pairs import SMALLEST_VARIANCE
 
 # Atoms in a block: enough of them to hide the search for its images, few enough that most blocks are wholly inside.
 BLOCK = 32
 # Pairs that are found before they are shared: work on many at a time goes as vectors.
-AT_ONCE = 256
+AT_ONCE = 512
 ONE, TWO, THREE, FOUR, FIVE = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4), np.uint64(5)
 # Nodes beyond those up to rmax that the polynomials ask for.
 SPARE = 7
@@ -191,6 +191,148 @@ def add_changes(
                     add_six(out, row[q, 2], place, change[a, k, 0] * share[a, m], b, n)
 
 
+@inlined
+def what_moves(strain: Array, moving: Array, du: Array, docc: Array, touched: Any, straining: IntArray) -> int:
+    """Fill touched (natoms,), whether a direction changes an atom, and straining (nq,) with those that change the cell.
+
+    Return how many of these there are; names as in `deposit_pairs`.
+    """
+    count = 0
+    for q in range(du.shape[0]):
+        for i in range(touched.size):
+            touched[i] |= du[q, i] != 0.0 or docc[q, i] != 0.0
+            touched[i] |= moving[q, i, 0] != 0.0 or moving[q, i, 1] != 0.0 or moving[q, i, 2] != 0.0
+        strained = False
+        for m in range(3):
+            for k in range(3):
+                strained |= strain[q, m, k] != 0.0
+        if strained:
+            straining[count] = q
+            count += 1
+    return count
+
+
+@inlined
+def changes_of(
+    i: int,
+    j: int,
+    many: float,
+    weight: float,
+    occ: Array,
+    moving: Array,
+    du: Array,
+    docc: Array,
+    active: IntArray,
+    change: Array,
+) -> int:
+    """Fill active (nq,) with the directions that change pairs of i and j, and change (nq,5) with what they do.
+
+    That is ẇ, wṡ and w(tⱼ − tᵢ); return how many there are. Names as in `deposit_pairs`; many: mᵢ, doubled.
+    """
+    count = 0
+    for q in range(du.shape[0]):
+        into = change[count]
+        into[0] = many * (docc[q, i] * occ[j] + occ[i] * docc[q, j])
+        into[1] = weight * (du[q, i] + du[q, j])
+        moved = False
+        for m in range(3):
+            into[2 + m] = weight * (moving[q, j, m] - moving[q, i, m])
+            moved |= into[2 + m] != 0.0
+        if moved or into[0] != 0.0 or into[1] != 0.0:
+            active[count] = q
+            count += 1
+    return count
+
+
+@inlined
+def share_found(
+    count: int,
+    following: bool,
+    block_of: tuple[Any, ...],
+    found: tuple[Any, ...],
+    where: tuple[Any, ...],
+    strain: Array,
+    straining: IntArray,
+    row: IntArray,
+    out: Array,
+) -> None:
+    """Share the first `count` pairs that are found; names as in `share_block`."""
+    _, first, weight, share, nactive, active, change = block_of
+    inside, near, node, b, vector, _ = found
+    parts, nnodes, inner, rcut, per_node = where
+    place_pairs(near, count, per_node, node, b)
+    add_pairs(inside, count, near, node, b, first, weight, share, parts, nnodes, rcut, inner, out)
+    if following:
+        add_changes(
+            inside, count, near, node, b, first, weight, share, parts, nnodes, rcut, inner, vector, strain, straining,
+            nactive, active, change, row, out,
+        )  # fmt: skip
+
+
+@inlined
+def share_block(
+    c: Array,
+    offset: tuple[float, float, float],
+    r2block: float,
+    rmax: float,
+    size: int,
+    slab: int,
+    slabs: int,
+    following: bool,
+    block_of: tuple[Any, ...],
+    found: tuple[Any, ...],
+    where: tuple[Any, ...],
+    strain: Array,
+    straining: IntArray,
+    row: IntArray,
+    out: Array,
+) -> None:
+    """Find the pairs of an atom with images of a block of atoms, and share them; names as in `deposit_pairs`.
+
+    offset: from the atom to the middle of the block, whose images within √r2block are looked at. block_of: from the
+    atom to those of the block delta (3, size), their first node, weight, share and what changes them, as in
+    `add_changes`. found: which atoms of the block are found, their squares of distances, and room for the rest. where:
+    parts, nnodes, inner and rcut, as in `add_pairs`, and 1/h.
+    """
+    c11, c12, c13, c22, c23, c33 = c[0, 0], c[0, 1], c[0, 2], c[1, 1], c[1, 2], c[2, 2]
+    per1, per2, per3, r2max = 1.0 / c11, 1.0 / c22, 1.0 / c33, rmax * rmax
+    delta, inside, near, vector, squares = block_of[0], found[0], found[1], found[4], found[5]
+    o1, o2, o3 = offset
+    count, before = 0, 0
+    low3, high3 = row_limits(r2block, o3, per3, 0.0)
+    for n3 in range(low3 + (slab - low3) % slabs, high3 + 1, slabs):
+        t3 = c33 * n3
+        left3 = max(r2block - (o3 + t3) ** 2, 0.0)
+        low2, high2 = row_limits(left3, o2 + c23 * n3, per2, 0.0)
+        for n2 in range(low2, high2 + 1):
+            t2 = c23 * n3 + c22 * n2
+            left2 = max(left3 - (o2 + t2) ** 2, 0.0)
+            offset1 = c13 * n3 + c12 * n2
+            low1, high1 = row_limits(left2, o1 + offset1, per1, 0.0)
+            for n1 in range(low1, high1 + 1):
+                t1 = offset1 + c11 * n1
+                for a in range(size):
+                    v, y, z = delta[0, a] + t1, delta[1, a] + t2, delta[2, a] + t3
+                    squares[a] = v * v + y * y + z * z
+                # No branch: which atoms are inside cannot be predicted.
+                for a in range(size):
+                    inside[count] = a
+                    near[count] = squares[a]
+                    count += (squares[a] <= r2max) & (squares[a] > 1e-4)
+                if following:
+                    for number in range(before, count):
+                        a = inside[number]
+                        vector[0, number] = delta[0, a] + t1
+                        vector[1, number] = delta[1, a] + t2
+                        vector[2, number] = delta[2, a] + t3
+                before = count
+                if count >= AT_ONCE:
+                    share_found(count, following, block_of, found, where, strain, straining, row, out)
+                    count = before = 0
+    if count > 0:
+        share_found(count, following, block_of, found, where, strain, straining, row, out)
+
+
 @kernel
 def deposit_pairs(
     c: Array,
@@ -233,54 +375,31 @@ def deposit_pairs(
     Output, added to: out (nrows, nclasses·nnodes), nnodes = ⌊rmax/h⌋ + SPARE; row 0 are the weights, row[q] (nq,3)
     those of wḋ, wṡ and ẇ along q, −1 for what is 0. Units: Å, Å². Source: as for `lattice_pairs`.
     """
-    natoms, nq = x.shape[0], du.shape[0]
-    c11, c12, c13, c22, c23, c33 = c[0, 0], c[0, 1], c[0, 2], c[1, 1], c[1, 2], c[2, 2]
-    per1, per2, per3 = 1.0 / c11, 1.0 / c22, 1.0 / c33
-    per_node = 1.0 / h
-    r2max = rmax * rmax
-    several = int(widths[2])
-    nnodes = math.floor(rmax * per_node) + SPARE
-    sides = 2 if rcut > 0.0 else 1
-    inner = out.shape[1] // sides if rcut > 0.0 else 0
-    nblocks = (natoms + BLOCK - 1) // BLOCK
-    spheres = np.empty((nblocks, 4))
+    natoms, nq, several = x.shape[0], du.shape[0], int(widths[2])
+    nnodes = math.floor(rmax / h) + SPARE
+    inner = out.shape[1] // 2 if rcut > 0.0 else 0
+    spheres = np.empty(((natoms + BLOCK - 1) // BLOCK, 4))
     block_spheres(x, spheres)
-    touched = np.zeros(natoms, dtype=np.bool_)
-    straining = np.empty(nq, dtype=np.int64)
-    nstraining = 0
-    for q in range(nq):
-        for i in range(natoms):
-            touched[i] |= du[q, i] != 0.0 or docc[q, i] != 0.0
-            touched[i] |= moving[q, i, 0] != 0.0 or moving[q, i, 1] != 0.0 or moving[q, i, 2] != 0.0
-        strained = False
-        for m in range(3):
-            for k in range(3):
-                strained |= strain[q, m, k] != 0.0
-        if strained:
-            straining[nstraining] = q
-            nstraining += 1
-    straining = straining[:nstraining]
-    delta = np.empty((3, BLOCK))
-    weight, share = np.empty(BLOCK), np.empty((BLOCK, 4))
-    first = np.empty(BLOCK, dtype=np.int64)
+    touched, straining = np.zeros(natoms, dtype=np.bool_), np.empty(nq, dtype=np.int64)
+    straining = straining[: what_moves(strain, moving, du, docc, touched, straining)]
+    delta, weight, share = np.empty((3, BLOCK)), np.empty(BLOCK), np.empty((BLOCK, 4))
+    first, nactive = np.empty(BLOCK, dtype=np.int64), np.zeros(BLOCK, dtype=np.int64)
+    active, change = np.zeros((BLOCK, nq), dtype=np.int64), np.zeros((BLOCK, nq, 5))
     room = AT_ONCE + BLOCK
-    squares, near, node = np.empty(BLOCK), np.empty(room), np.empty(room)
-    b, vector = np.empty((6, room)), np.empty((3, room))
-    inside = np.empty(room, dtype=np.int64)
-    nactive = np.zeros(BLOCK, dtype=np.int64)
-    active = np.zeros((BLOCK, nq), dtype=np.int64)
-    change = np.zeros((BLOCK, nq, 5))
-    parts = 4 if several > 0 else 1
+    inside, near, node = np.empty(room, dtype=np.int64), np.empty(room), np.empty(room)
+    found = (inside, near, node, np.empty((6, room)), np.empty((3, room)), np.empty(BLOCK))
+    block_of = (delta, first, weight, share, nactive, active, change)
+    where = (4 if several > 0 else 1, nnodes, inner, rcut, 1.0 / h)
     for centre in range(centres.size):
         i = centres[centre]
-        for block in range(i // BLOCK, nblocks):
-            radius = spheres[block, 3]
-            r2block = (rmax + radius + 1e-9) ** 2
+        for block in range(i // BLOCK, spheres.shape[0]):
+            r2block = (rmax + spheres[block, 3] + 1e-9) ** 2
             o1, o2, o3 = (spheres[block, 0] - x[i, 0]), (spheres[block, 1] - x[i, 1]), (spheres[block, 2] - x[i, 2])
             if not any_image(c, r2block, o1, o2, o3, slab, slabs):  # most blocks of a box much longer than rmax
                 continue
             low = max(i, block * BLOCK)
             size = min(natoms, (block + 1) * BLOCK) - low
+            following = straining.size > 0
             for a in range(size):
                 j = low + a
                 many = mult[i] * (1.0 if group[i] == group[j] else 2.0)
@@ -295,67 +414,13 @@ def deposit_pairs(
                 for m in range(3):
                     delta[m, a] = x[j, m] - x[i, m]
                 nactive[a] = 0
-                if not (touched[i] or touched[j]):
-                    continue
-                for q in range(nq):
-                    into = change[a, nactive[a]]
-                    into[0] = many * (docc[q, i] * occ[j] + occ[i] * docc[q, j])
-                    into[1] = weight[a] * (du[q, i] + du[q, j])
-                    moved = False
-                    for m in range(3):
-                        into[2 + m] = weight[a] * (moving[q, j, m] - moving[q, i, m])
-                        moved |= into[2 + m] != 0.0
-                    if moved or into[0] != 0.0 or into[1] != 0.0:
-                        active[a, nactive[a]] = q
-                        nactive[a] += 1
-            found, before = 0, 0
-            following = straining.size > 0
-            for a in range(size):
-                following |= nactive[a] > 0
-            low3, high3 = row_limits(r2block, o3, per3, 0.0)
-            for n3 in range(low3 + (slab - low3) % slabs, high3 + 1, slabs):
-                t3 = c33 * n3
-                left3 = max(r2block - (o3 + t3) ** 2, 0.0)
-                low2, high2 = row_limits(left3, o2 + c23 * n3, per2, 0.0)
-                for n2 in range(low2, high2 + 1):
-                    t2 = c23 * n3 + c22 * n2
-                    left2 = max(left3 - (o2 + t2) ** 2, 0.0)
-                    offset = c13 * n3 + c12 * n2
-                    low1, high1 = row_limits(left2, o1 + offset, per1, 0.0)
-                    for n1 in range(low1, high1 + 1):
-                        t1 = offset + c11 * n1
-                        for a in range(size):
-                            v, y, z = delta[0, a] + t1, delta[1, a] + t2, delta[2, a] + t3
-                            squares[a] = v * v + y * y + z * z
-                        # No branch: which atoms are inside cannot be predicted.
-                        for a in range(size):
-                            inside[found] = a
-                            near[found] = squares[a]
-                            found += (squares[a] <= r2max) & (squares[a] > 1e-4)
-                        if following:
-                            for number in range(before, found):
-                                a = inside[number]
-                                vector[0, number] = delta[0, a] + t1
-                                vector[1, number] = delta[1, a] + t2
-                                vector[2, number] = delta[2, a] + t3
-                        before = found
-                        if found >= AT_ONCE:
-                            place_pairs(near, found, per_node, node, b)
-                            add_pairs(
-                                inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner, out
-                            )
-                            if following:
-                                add_changes(
-                                    inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner,
-                                    vector, strain, straining, nactive, active, change, row, out
-                                )  # fmt: skip
-                            found = before = 0
-            if found > 0:
-                place_pairs(near, found, per_node, node, b)
-                add_pairs(inside, found, near, node, b, first, weight, share, parts, nnodes, rcut, inner, out)
-                if following:
-                    add_changes(inside, found, near, node, b, first, weight, share, parts, nnodes, rcut,
-                                inner, vector, strain, straining, nactive, active, change, row, out)  # fmt: skip
+                if touched[i] or touched[j]:
+                    nactive[a] = changes_of(i, j, many, weight[a], occ, moving, du, docc, active[a], change[a])
+                    following |= nactive[a] > 0
+            share_block(
+                c, (o1, o2, o3), r2block, rmax, size, slab, slabs, following, block_of, found, where, strain, straining,
+                row, out,
+            )  # fmt: skip
 
 
 @kernel
