@@ -20,7 +20,6 @@ f is complex: f_i f_j stands for Re(f_i f_j*), ⟨f²⟩ for ⟨|f|²⟩ and ⟨
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +30,7 @@ from pdfkit import _checks, _machine, transforms
 from pdfkit._checks import Array, IntArray
 from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import PROBES, SCATTERING, Instrument
-from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
+from pdfkit.errors import PdfkitError, StructureError, remark
 from pdfkit.kernels import debye as kernels
 from pdfkit.kernels.peaks import sum_peaks
 from pdfkit.particles.counting import PairTable
@@ -116,12 +115,9 @@ def peaks_of(
 def _warn_dropped(table: PairTable, mean: Array, dropped: Any) -> None:
     k = int(np.flatnonzero(dropped)[np.argmin(mean[dropped])])
     a, b = table.pairs[table.pair[k]]
-    warnings.warn(
-        PdfkitWarning(
-            f"delta1 and delta2 leave no width to {int(table.count[dropped].sum())} pairs, the first of classes "
-            f"{a} and {b} at r = {mean[k]:.3f} Å: they are left out; lower delta1 or delta2"
-        ),
-        stacklevel=3,
+    remark(
+        f"delta1 and delta2 leave no width to {int(table.count[dropped].sum())} pairs, the first of classes "
+        f"{a} and {b} at r = {mean[k]:.3f} Å: they are left out; lower delta1 or delta2"
     )
 
 
@@ -409,7 +405,7 @@ def pdf(
     """
     instrument = instrument or Instrument(probe="X", scattering="q-dependent", qmax=25.0)
     if instrument.qmax is None or not math.isfinite(instrument.qmax):
-        raise PdfkitError("G(r) from I(Q) needs a finite qmax: give Instrument(qmax=...)")
+        raise PdfkitError("G(r) from I(Q) needs a finite qmax: give qmax= to its Instrument")
     if instrument.qtail:
         raise PdfkitError("qtail is not known to Debye sums: leave it out, or make a Model of a Cluster")
     r = _checks.grid("r", r)

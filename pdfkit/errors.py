@@ -8,7 +8,9 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import islice
 from os import PathLike
 
@@ -159,9 +161,31 @@ class RecipeError(ReadError):
     """
 
 
+# Who listens to remarks, in this thread: filters of warnings are of the whole process, so that two threads would take
+# each other's remarks, or lose them where a library is silenced meanwhile.
+_HEARD: ContextVar[list[str] | None] = ContextVar("_HEARD", default=None)
+
+
+@contextmanager
+def heard() -> Iterator[list[str]]:
+    """Give the list of what is remarked in the block by this thread; none of it becomes a warning."""
+    found: list[str] = []
+    token = _HEARD.set(found)
+    try:
+        yield found
+    finally:
+        _HEARD.reset(token)
+
+
 def remark(text: str, stacklevel: int = 3) -> str:
-    """Say what was assumed or repaired, as a `PdfkitWarning`, and return the text to be kept with the value."""
-    warnings.warn(text, PdfkitWarning, stacklevel=stacklevel + 1)
+    """Say what was assumed or repaired, as a `PdfkitWarning` unless it is `heard`; return it, for the value to keep.
+
+    Every PdfkitWarning of pdfkit is made here.
+    """
+    if (said := _HEARD.get()) is not None:
+        said.append(text)
+    else:
+        warnings.warn(text, PdfkitWarning, stacklevel=stacklevel + 1)
     return text
 
 

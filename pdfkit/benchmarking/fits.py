@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from itertools import islice
 
 import numpy as np
@@ -15,7 +14,7 @@ from pdfkit.benchmarking.cases import INSTRUMENT, Prepared, Rival
 from pdfkit.data import conversion
 from pdfkit.data.curves import PDF, Intensity
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitWarning
+from pdfkit.errors import heard
 from pdfkit.fitting.least_squares import fit
 from pdfkit.model.model import Model
 from pdfkit.phases.cluster import Cluster
@@ -89,8 +88,7 @@ def reduction() -> Prepared:
     sample = Intensity(Q, I, np.sqrt(I), wavelength=0.2, name="nickel")
 
     def run() -> PDF:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PdfkitWarning)
+        with heard():
             return reduce(sample, composition="Ni").to_pdf()
 
     def check() -> tuple[str, float, float, str]:

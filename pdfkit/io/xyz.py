@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pdfkit._terminal import quiet
-from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, remark
+from pdfkit.errors import PdfkitError, ReadError, heard, remark
 from pdfkit.io._atomic import AnyPath, write_text
 from pdfkit.io._plausible import short_frames
 from pdfkit.io._text import read_text
@@ -80,10 +79,12 @@ def _read_other(path: AnyPath) -> Found:
         atoms, names, said = read_atoms(path)
         if not atoms.cell.any():
             return _named(atoms, names, said)
-    with warnings.catch_warnings():
-        # A particle has no U: that a file has none either says nothing.
-        warnings.filterwarnings("ignore", U_MISSING, PdfkitWarning)
-        return read_structure(path), None, [], None
+    with heard() as found:
+        structure = read_structure(path)
+    for text in found:
+        if not text.startswith(U_MISSING):  # a particle has no U: that a file has none either says nothing
+            remark(text)
+    return structure, None, [], None
 
 
 def _read_xyz(path: AnyPath) -> tuple[Found, dict[str, Any]]:

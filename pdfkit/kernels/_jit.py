@@ -85,10 +85,8 @@ def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _say(reason: str) -> None:
-    import warnings
-
-    from pdfkit.errors import PdfkitWarning
+    from pdfkit.errors import remark
 
     if not _said:
         _said.append(reason)
-        warnings.warn(NO_CACHE.format(reason=reason), PdfkitWarning, stacklevel=4)
+        remark(NO_CACHE.format(reason=reason), stacklevel=4)

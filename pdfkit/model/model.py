@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +18,7 @@ from pdfkit._checks import Array
 from pdfkit._table import shortlist, view
 from pdfkit.data.curves import PDF, SQ
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import ParameterError, PdfkitError, PdfkitWarning
+from pdfkit.errors import ParameterError, PdfkitError, remark
 from pdfkit.model import cut
 from pdfkit.model.convention import Convention
 from pdfkit.model.evaluate import Evaluator
@@ -106,9 +105,9 @@ class Model:
             if names.count(name) > 1 or name in INSTRUMENT_QUANTITIES:
                 raise PdfkitError(f"phase name {name!r} is taken: give every phase its own, such as {name + '_2'!r}")
         if self.instrument.probe is None:
-            raise PdfkitError("the probe is not known: give probe='X', 'N' or 'E' to the reader or the Instrument")
+            raise PdfkitError("the probe is not known: give probe= (X, N or E)")
         if self.instrument.qmax is None:
-            raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (math.inf for no termination)")
+            raise PdfkitError("qmax is not known: give qmax= in Å⁻¹ (inf for no termination)")
         if self.instrument.qmin > 0 and self.instrument.qmax == math.inf:
             raise PdfkitError("qmin needs a finite qmax: give qmax= in Å⁻¹, or qmin=0")
         self.convention.scattering_of(self.instrument)  # refuses what cannot be
@@ -234,7 +233,7 @@ class Model:
         evaluate = self._evaluator(r)
         G, _ = evaluate(self.values)
         for message in evaluate.messages:
-            warnings.warn(message, PdfkitWarning, stacklevel=2)
+            remark(message, stacklevel=2)
         return PDF(r, G, instrument=self.instrument_used.complete(), name="calculated")
 
     def curves(self, r: Array, values: Array | Sequence[Mapping[str, float]]) -> Array:
@@ -261,7 +260,7 @@ class Model:
         evaluate = self._evaluator(r).near_all(rows)
         out = evaluate.many(rows)
         for message in evaluate.messages:
-            warnings.warn(message, PdfkitWarning, stacklevel=2)
+            remark(message, stacklevel=2)
         return out
 
     def _vectors(self, values: Any) -> Array:
@@ -304,7 +303,7 @@ class Model:
             for text in self.remarks:
                 if text not in self._told:
                     self._told.add(text)
-                    warnings.warn(text, PdfkitWarning, stacklevel=3)
+                    remark(text, stacklevel=3)
         return Evaluator(self.phases, self.instrument, self.convention, self.strengths, r, begin, end)
 
     def phase_curves(self, r: Array, *, begin: float | None = None) -> dict[str, PDF]:
@@ -415,7 +414,7 @@ class Model:
         evaluate = Model(self.phases, free, self.convention, ones).evaluator(r)
         parts = evaluate.parts(np.append(self.values[:QTAIL], 0.0))
         for message in evaluate.messages:
-            warnings.warn(message, PdfkitWarning, stacklevel=3)
+            remark(message, stacklevel=3)
         phases = {phase.name: phase for phase in self.phases}
         on = dict(zip(phases, self._mixture(Q), strict=True))
         F = np.zeros(Q.size)

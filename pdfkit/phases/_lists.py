@@ -250,6 +250,6 @@ def _afford(name: str, pairs: float, curves: float, rmax: float, aniso: bool) ->
     what = f"{name}: listing its pairs within {rmax:.0f} Å"
     remedy = "lower rmax, or a U, sratio, qbroad or resolution that makes peaks too wide"
     if aniso:  # of isotropic ones nothing is listed
-        remedy = f"take isotropic displacements (Crystal.from_structure(…, anisotropic=False)), {remedy}"
+        remedy = f"take isotropic displacements (anisotropic=False), {remedy}"
     _machine.need(pairs * (PAIR_BYTES + CURVE_BYTES * curves), what, remedy)
     _machine.need_time(pairs * (PAIR_SECONDS + CURVE_SECONDS * curves), what, remedy)

@@ -24,7 +24,7 @@ from pdfkit._checks import Array
 from pdfkit._machine import cores
 from pdfkit._workers import Job, Pool
 from pdfkit.data.curves import PDF, Intensity
-from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, missing
+from pdfkit.errors import PdfkitError, PdfkitWarning, WriteError, heard, missing, remark
 from pdfkit.io._atomic import WRITTEN, AnyPath, own, write_text
 from pdfkit.io._folders import InUseError
 from pdfkit.io.intensity import read_intensity
@@ -260,8 +260,7 @@ def r_grid(rmin: float, rmax: float, rstep: float) -> Array:
 @lru_cache(maxsize=8)
 def _background(path: str, reading: tuple[tuple[str, Any], ...], digest: str) -> Intensity:
     """Return the background as it was when the file had this digest; its remarks are for every file that uses it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PdfkitWarning)
+    with heard():
         return read_intensity(path, **dict(reading))
 
 
@@ -325,7 +324,7 @@ def _renewed(
     others = {kind: name for kind, name in others.items() if kind not in names and Path(name).exists()}
     if task.picture is None and (old := others.pop("png", None)):
         Path(old).unlink()  # it would show another G(r) than the file beside it
-        warnings.warn(f"{old} of an earlier run is deleted: give picture= to have it drawn anew", PdfkitWarning, 2)
+        remark(f"{old} of an earlier run is deleted: give picture= to have it drawn anew", stacklevel=2)
     done = _reduced(path, task)
     if _digest(path, task) != digest and not digest.startswith("none"):
         raise PdfkitError(f"{path} changed while it was read: run again when it is complete")
@@ -354,7 +353,7 @@ def _reduced(path: str, task: _Task) -> Reduction:
             task.background, tuple(task.settings.reading().items()), journal.file_digest(task.background)
         )
         for text in empty.remarks:
-            warnings.warn(f"{task.background}: {text}", PdfkitWarning, stacklevel=2)
+            remark(f"{task.background}: {text}", stacklevel=2)
     return reduce(sample, task.settings, background=empty)
 
 

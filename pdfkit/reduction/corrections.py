@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 from pdfkit import _checks, scattering
 from pdfkit._checks import Array
 from pdfkit.data.curves import Intensity, gaps, sin2_theta
-from pdfkit.errors import PdfkitError, PdfkitWarning, StructureError
+from pdfkit.errors import PdfkitError, StructureError, remark
 from pdfkit.reduction.settings import ReductionSettings
 
 # --- What a reduction needs to know of the sample and the beam -------------------------------------------------------
@@ -161,7 +160,7 @@ def subtract(sample: Intensity, background: Intensity | None, scale: float) -> N
     if not same:
         _covers(sample, background)
         note = "the background is on another grid: interpolated linearly"
-        warnings.warn(f"{background.name or 'background'}: {note}", PdfkitWarning, stacklevel=3)
+        remark(f"{background.name or 'background'}: {note}", stacklevel=3)
         B = np.interp(sample.Q, background.Q, B)
         extra = None if extra is None else _lumped(sample.Q, background.Q, extra)
     if variance is not None and extra is not None:
@@ -194,7 +193,7 @@ def _checked(net: Net) -> Net:
     if negative.any():
         at = float(net.Q[int(np.argmax(negative))])
         text = f"{negative.sum()} intensities are not above the background, first at Q = {at:.4g} Å⁻¹"
-        warnings.warn(f"{text}: is bgscale right?", PdfkitWarning, stacklevel=4)
+        remark(f"{text}: is bgscale right?", stacklevel=4)
     return net
 
 

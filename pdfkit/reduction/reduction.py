@@ -19,7 +19,6 @@ Points stay where they were measured: an interpolation would correlate their err
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -34,7 +33,7 @@ from pdfkit.data import advice
 from pdfkit.data.curves import PDF, SQ, Intensity
 from pdfkit.data.filtering import Filter, low_r_filter
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.errors import PdfkitError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.intensity import read_intensity
 from pdfkit.reduction.amplitude import amplitude, made_absolute
@@ -262,7 +261,7 @@ def reduce(
         found = filtered(found, _low_r_filter(net.Q, found, asked))
     doubts += _compton_remark(net, means, fractions, asked) or _slow_remark(found, asked)
     for text in doubts:
-        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=2)
+        remark(f"{sample.name or 'pattern'}: {text}", stacklevel=2)
     doubts += () if scale == "absolute" else (f"the amplitude of G(r) is {scale}",)
     said = (*doubts, *sample.remarks, *(f"background: {text}" for text in (empty.remarks if empty is not None else ())))
     sq = replace(_sq(net, found, sample, asked), remarks=said)
@@ -287,7 +286,7 @@ def _follow(
     end = float(np.mean((found.F / net.Q)[-max(5, net.Q.size // 5) :]))
     if abs(end) > 0.3:
         text = f"S(Q) ends at {1 + end:.3g}, not 1: something else changes with Q (detector, fluorescence, absorption)"
-        warnings.warn(f"{text}; correct it, or give rpoly", PdfkitWarning, stacklevel=3)
+        remark(f"{text}; correct it, or give rpoly", stacklevel=3)
     return found, (means.f2 + other + found.facts.get("constant", 0.0)) * factor / found.scale
 
 
@@ -407,7 +406,7 @@ def _limits(sample: Intensity, asked: ReductionSettings) -> tuple[float, float, 
     end = last if asked.qmaxinst is None else asked.qmaxinst
     if end > last + tiny:
         text = f"qmaxinst = {end:g} is beyond the data, which end at {last:.5g} Å⁻¹: cut back to that"
-        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+        remark(f"{sample.name or 'pattern'}: {text}", stacklevel=3)
     end = min(end, last)
     low = first if asked.qmin is None else asked.qmin
     high = end if asked.qmax is None else asked.qmax
@@ -426,7 +425,7 @@ def _net(sample: Intensity, empty: Intensity | None, asked: ReductionSettings) -
     pattern, bridges = bridged(sample)
     if bridges:
         text = f"{bridges} points in gaps are interpolated, errors too"
-        warnings.warn(f"{sample.name or 'pattern'}: {text}", PdfkitWarning, stacklevel=3)
+        remark(f"{sample.name or 'pattern'}: {text}", stacklevel=3)
     errors = asked.errors
     pattern, words = with_errors(pattern, errors)
     if empty is not None:
@@ -460,7 +459,7 @@ def _warn_of_units(net: Net, means: Levels, asked: ReductionSettings) -> None:
         text = (
             "the intensities do not fall with Q as ⟨f²⟩ does: is Q in Å⁻¹ (not nm⁻¹ or 2θ), the background subtracted?"
         )
-        warnings.warn(text, PdfkitWarning, stacklevel=3)
+        remark(text, stacklevel=3)
 
 
 def _sq(net: Net, found: Corrected, sample: Intensity, asked: ReductionSettings) -> SQ:

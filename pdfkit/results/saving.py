@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.data.spectrum import NoiseSpectrum
-from pdfkit.errors import PdfkitError, ReadError, remark
+from pdfkit.errors import PdfkitError, ReadError, heard, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._folders import unfinished
 from pdfkit.io.hdf5 import Field, Group, check_format, nxdata, read_nexus, write_entry
@@ -131,8 +130,7 @@ def load_result(path: AnyPath) -> FitResult:
         remark(words)
     check_format(entry, FORMAT, FORMAT_VERSION, "result.save")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is to be said of the model was said when it was fitted
+        with heard():  # what is to be said of the model was said when it was fitted
             return _result(entry)
     except ReadError:
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, StructureError, missing, remark
+from pdfkit.errors import PdfkitError, ReadError, StructureError, heard, missing, remark
 from pdfkit.kernels.ranking import pair_bins
 from pdfkit.particles.particle import Particle
 from pdfkit.screening.crystals import cluster_in, no_cluster
@@ -182,8 +181,7 @@ def _read(path: str | os.PathLike[str]) -> Particle:
     from pdfkit.io.structures import read_structure
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PdfkitWarning)  # of U, which is fitted; the row has all remarks
+        with heard():  # of U, which is fitted; the row has all remarks
             structure = read_structure(path)
         return replace(cluster_in(structure, Path(path).stem), meta=meta)
     except StructureError as error:

@@ -21,7 +21,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
-from pdfkit.errors import PdfkitError, PdfkitWarning
+from pdfkit.errors import PdfkitError, heard
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.fitting.rows import FitRow
@@ -185,8 +185,7 @@ def values_of(row: Row, names: Sequence[str], free: Iterable[str]) -> dict[str, 
 def guarded(fitter: Fitter, scan: Scan, start: Start | None, search: str) -> Row:
     """Return the row of a scan, or why there is none."""
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", PdfkitWarning)  # it is in the remarks
+        with heard(), np.errstate(all="ignore"):  # it is in the remarks
             return fitted(fitter, scan.read(), start, search)
     except PdfkitError as error:
         return {"error": " ".join(str(error).split())}

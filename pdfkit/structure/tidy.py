@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import PdfkitWarning, StructureError
+from pdfkit.errors import StructureError, remark
 from pdfkit.structure import symmetry
 from pdfkit.structure.site import Site, numbers
 
@@ -346,14 +345,14 @@ def _cell_constraints(rotations: bytes) -> tuple[tuple[str, str], ...]:
 def _unusual() -> StructureError:
     return StructureError(
         "the axes of this cell are not along its symmetry directions, so lengths and angles are tied to each "
-        "other: use the conventional cell, or to_p1()"
+        "other: use the conventional cell, or one that lists all atoms (P1)"
     )
 
 
 def warn(said: Sequence[str]) -> None:
     """Issue each remark as a PdfkitWarning on behalf of the caller of the constructor."""
     for text in said:
-        warnings.warn(text, PdfkitWarning, stacklevel=5)
+        remark(text, stacklevel=5)
 
 
 def shown(values: Array) -> str:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError, nearest
+from pdfkit.errors import PdfkitError, heard, nearest
 from pdfkit.phases.base import plain_word
-from pdfkit.workbench.hearing import heard
 from pdfkit.workbench.history import Entry
 from pdfkit.workbench.prepared import Prepared
 from pdfkit.workbench.script import script_of

@@ -17,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdfkit.errors import PdfkitError
-from pdfkit.workbench.hearing import heard
+from pdfkit.errors import PdfkitError, heard
 from pdfkit.workbench.prepared import Prepared, recipe_of
 from pdfkit.workbench.starts import settled
 from pdfkit.workbench.state import State

@@ -7,14 +7,13 @@ What several statements leave open (two origins) or contradict is decided by wha
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from pdfkit.errors import PdfkitWarning, StructureError
+from pdfkit.errors import StructureError, heard
 from pdfkit.io.cif.blocks import MISSING, Block
 from pdfkit.io.cif.checks import agreement
 from pdfkit.structure import operations as structure_operations
@@ -216,8 +215,7 @@ class _Judge:
     @lru_cache(maxsize=8)  # noqa: B019 - a judge lives for one file
     def structure(self, statement: Statement) -> Structure | None:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", PdfkitWarning)
+            with heard():
                 return self.attempt(statement.operations)
         except StructureError:
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitWarning
+from pdfkit.errors import remark
 from pdfkit.io.columns import write_columns
 from pdfkit.io.pdf import write_pdf
 from pdfkit.model.model import Model
@@ -62,7 +61,7 @@ def _fitted(path: Path) -> FitResult:
 
     result = fit_recipe(load_recipe(path))
     for text in result.remarks:
-        warnings.warn(text, PdfkitWarning, stacklevel=2)
+        remark(text, stacklevel=2)
     return result
 
 
