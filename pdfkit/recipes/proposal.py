@@ -116,7 +116,7 @@ def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:
     Raises PdfkitError where what is missing cannot be told from the files, or where data and structures do not belong
     together.
     """
-    from pdfkit.recipes import silence, sizing
+    from pdfkit.recipes import budget, silence, sizing
     from pdfkit.recipes.freedom import freed
 
     wishes = wishes or Wishes()
@@ -124,7 +124,10 @@ def propose(given: Inputs, wishes: Wishes | None = None) -> Proposal:
     built = [entry.build() for entry in phases]
     data, more = _data(given, built, wishes)
     base = Proposal(_title(data, built), data, phases, doubts=_foreign(data, built), why=why)
-    data, heard = silence.heard(freed(base, built), wishes)
+    if (seconds := budget.cost(all_free := freed(base, built), built)) > budget.MOST:
+        out = budget.untried(replace(all_free, assumed=(*said, *more, *all_free.assumed)), seconds, wishes)
+        return _changed(out, wishes) if wishes.free or wishes.ties else out
+    data, heard = silence.heard(all_free, wishes)
     base = replace(base, data=data, assumed=(*said, *more, *heard))
     sized = sizing.sized(freed(base, built), wishes)
     return _changed(sized, wishes) if wishes.free or wishes.ties else sized

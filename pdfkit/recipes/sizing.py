@@ -59,7 +59,7 @@ def sized(plan: Proposal, wishes: Wishes) -> Proposal:
     """
     longest = max(plan.data, key=lambda one: one.range[1] - one.range[0])
     known = "qdamp" in longest.values
-    if not _crystals(plan):
+    if not crystals(plan):
         return lacking(plan if known else _usual(plan))
     tested = replace(plan, data=(longest,))
     if known:
@@ -71,7 +71,7 @@ def sized(plan: Proposal, wishes: Wishes) -> Proposal:
     return _doubted(out, tested, rw) if known and wishes.preset != "calibrate" else out
 
 
-def _crystals(plan: Proposal) -> list[PhaseEntry]:
+def crystals(plan: Proposal) -> list[PhaseEntry]:
     """Return the phases whose shape is open: crystals without one of their file."""
     return [entry for entry in plan.phases if not entry.is_cluster() and entry.build().shape.kind == "bulk"]
 
@@ -204,7 +204,7 @@ def _usual_spheres(plan: Proposal, tested: Proposal, bulk: Trial, wishes: Wishes
     Where a bulk sample under a strong damping is far better, it is that, unless particles were asked for.
     """
     qdamp = bulk.values.get("qdamp", 0.0)
-    found = {value: trial(with_spheres(_held(tested, value))) for value in (0.0, USUAL, 0.06)}
+    found = {value: trial(with_spheres(held(tested, value))) for value in (0.0, USUAL, 0.06)}
     best = found[USUAL]
     if wishes.preset != "nanocrystal" and bulk.rw < CLEAR * min(one.rw for one in found.values()):
         return _damped_bulk(plan, tested, bulk), bulk.rw
@@ -215,13 +215,13 @@ def _usual_spheres(plan: Proposal, tested: Proposal, bulk: Trial, wishes: Wishes
         f"{_diameters(best)}, and would be {', '.join(ends)}. Size and damping look alike: give --qdamp from a "
         "calibration"
     )
-    out = with_spheres(_held(plan, USUAL), best)
+    out = with_spheres(held(plan, USUAL), best)
     return replace(out, assumed=(*out.assumed, said), why={**out.why, "shape": said}), best.rw
 
 
 def _usual(plan: Proposal) -> Proposal:
     """Return a proposal of clusters, which end by themselves, under a usual damping where none is known."""
-    out = _held(plan, USUAL)
+    out = held(plan, USUAL)
     said = f"the header has no qdamp: {USUAL:g} Å⁻¹ is assumed, usual for X-rays (--qdamp from a calibration)"
     return replace(out, assumed=(*out.assumed, said))
 
@@ -262,7 +262,7 @@ def _without_qdamp(plan: Proposal) -> list[DataPlan]:
     return [one for one in plan.data if "qdamp" not in one.values]
 
 
-def _held(plan: Proposal, value: float) -> Proposal:
+def held(plan: Proposal, value: float) -> Proposal:
     """Return the plan with qdamp where a header has none."""
     data = [one if "qdamp" in one.values else one.with_value("qdamp", value, "assumed") for one in plan.data]
     return replace(plan, data=tuple(data))
@@ -301,7 +301,7 @@ def with_spheres(plan: Proposal, found: Trial | None = None) -> Proposal:
     reach = plan.data[0].range[1]
     leaders: dict[frozenset[str], str] = {}
     phases, ties, free = [], dict(plan.ties), list(plan.free)
-    open_ones = {entry.name for entry in _crystals(plan)}
+    open_ones = {entry.name for entry in crystals(plan)}
     for entry in plan.phases:
         value = start_diameter(plan) if found is None else found.values.get(f"{entry.name}.spdiameter")
         if entry.name not in open_ones or value is None or value > BEYOND * reach:
@@ -337,18 +337,19 @@ def trial(plan: Proposal) -> Trial:
 
     One that ends nowhere may have begun with a cell that is too far off: it is looked for then.
     """
-    result = _fitted(plan, "plain")
+    result = fitted(plan, "plain")
     if result.rw > NOTHING:
-        result = min(result, _fitted(plan, "staged"), key=lambda each: each.rw)
+        result = min(result, fitted(plan, "staged"), key=lambda each: each.rw)
     kept = [name for name, par in result.params.items() if par.vary or par.expr]
     errors = {name: result.params[name].stderr for name in kept if result.params[name].stderr}
     return Trial(result.rw, {name: float(result.params[name].value) for name in kept}, errors)
 
 
-def _fitted(plan: Proposal, search: str) -> FitResult:
+def fitted(plan: Proposal, search: str, most: int | None = None) -> FitResult:
+    """Return a quick fit of the first data set of a plan, of at most so many evaluations."""
     from pdfkit.fitting.least_squares import fit
     from pdfkit.model.model import Model
-    from pdfkit.results.problem import FitSettings
+    from pdfkit.results.problem import MAX_NFEV, FitSettings
 
     one = plan.data[0]
     pdf = one.measured()
@@ -360,7 +361,7 @@ def _fitted(plan: Proposal, search: str) -> FitResult:
         rmax=one.range[1],
         free=_few(plan.free),
         ties=plan.ties,
-        settings=FitSettings(noise="given"),
+        settings=FitSettings(noise="given", max_nfev=most or MAX_NFEV),
         search=search,
     )
 

@@ -403,3 +403,10 @@ def test_box_of_many_atoms_varies_in_size_alone(tmp_path, monkeypatch):
     assert set(plan.free) == {"scale", "a", "Uiso", "delta2"}
     assert (plan.ties["box.b"], plan.ties["box.c"]) == ("box.a", "1.25 * box.a")
     assert any("640 atoms are listed without symmetry: the cell keeps its shape" in text for text in plan.assumed)
+    monkeypatch.setattr("pdfkit.recipes.budget.MOST", 0.0)  # seconds for quick fits, of which none is begun then
+    for place in ("sizing", "silence"):
+        monkeypatch.delattr(f"pdfkit.recipes.{place}.trial")
+    with pytest.warns(PdfkitWarning, match="no symmetry"):
+        left = propose(inputs([data, tmp_path / "box.cif"]))
+    assert (left.free, left.ties, left.data[0].values) == (plan.free, plan.ties, plan.data[0].values)
+    assert "minutes for so many atoms and were left out: assumed are a bulk sample" in left.assumed[-1]
