@@ -93,7 +93,7 @@ def _uncollected() -> Iterator[None]:
 def _read(files: Sequence[str], here: Path, home: Path) -> State:
     """Return what pages begin with, and load what they need."""
     from pdfkit.workbench import session  # noqa: F401
-    from pdfkit.workbench.arrival import refuse_large
+    from pdfkit.workbench.limits import refuse_large
     from pdfkit.workbench.opening import opened
 
     try:

@@ -28,6 +28,7 @@ import keyword
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import PurePath
 from typing import Any
 
 from pdfkit.errors import ParameterError, PdfkitError, nearest
@@ -278,7 +279,7 @@ def _phase(state: State, action: Action, ready: Prepared) -> State:
         raise PdfkitError(f"{key} of a phase cannot be set here: rename it, add another, or choose a shape")
     values = {one: value for one, value in state.values.items() if one != f"{name}.{key}"}
     after = _changed(state, "phase", index, _keyed(state.phases[index], key, _plain(action.get("value"))))
-    return _pruned(after.with_values(values), ready)
+    return _pruned(after.with_values(values), ready, state)
 
 
 def _shape(state: State, action: Action, ready: Prepared) -> State:
@@ -288,7 +289,7 @@ def _shape(state: State, action: Action, ready: Prepared) -> State:
     name, kind = _text(action, "phase"), str(action.get("kind", ""))
     index = _at(state, "phase", name)
     if kind in ("", "none", "bulk"):
-        return _pruned(_changed(state, "phase", index, _keyed(state.phases[index], "shape", None)), ready)
+        return _pruned(_changed(state, "phase", index, _keyed(state.phases[index], "shape", None)), ready, state)
     if kind not in SHAPES or kind == "tabulated":
         known = [one for one in SHAPES if one != "tabulated"]
         raise PdfkitError(f"shape {kind!r} is not known here: choose one of {', '.join(known)}")
@@ -300,7 +301,7 @@ def _shape(state: State, action: Action, ready: Prepared) -> State:
     gone = {f"{name}.{one}" for one in _USUAL}
     values = {one: value for one, value in state.values.items() if one not in gone}
     free = [f"{name}.{one}" for one in needed if one in ("spdiameter", "equatorial", "thickness", "diameter")]
-    after = _pruned(after.with_values(values), ready)
+    after = _pruned(after.with_values(values), ready, state)
     fit = after.fitted["free"]
     return after.with_fit(free=[*fit, *free]) if fit and not _already(fit, free) else after
 
@@ -351,12 +352,12 @@ def _already(free: list[str], wanted: list[str]) -> bool:
     return all(any(f".{one}".endswith(f".{pattern}") for pattern in free) for one in wanted)
 
 
-def _pruned(state: State, ready: Prepared) -> State:
-    """Return a state without what is said of parameters that its phases have no more."""
+def _pruned(state: State, ready: Prepared, before: State) -> State:
+    """Return a state without what is said of parameters that its phases have no more, and had in the state before."""
     bare = replace(state, tables={key: one for key, one in state.tables.items() if key != "fit"}, values={})
     after = Prepared.of(bare, ready.folder).names
     gone = {name: name if name in after else None for name in ready.names}
-    return Renaming(gone, tuple(name for name in after if name not in gone)).of(state)
+    return Renaming(gone, tuple(name for name in after if name not in gone)).of(state, _now(before, ready))
 
 
 def _rename(state: State, action: Action, ready: Prepared) -> State:
@@ -387,15 +388,28 @@ def _renamed(name: str, kind: str, old: str, to: str, state: State) -> str:
 def _remove(state: State, action: Action, ready: Prepared) -> State:
     kind, name = str(action.get("kind", "phase")), str(action.get("name", ""))
     index = _at(state, kind, name)
-    old = str(_entries(state, kind)[index].get("name", ""))
-    after = _changed(state, kind, index, None)
+    table = _entries(state, kind)[index]
+    old = str(table.get("name", ""))
+    after = _unsaid(_changed(state, kind, index, None), old, table)
     if kind == "data":
-        return Renaming({one: _left(one, old, after) for one in ready.names}).of(after)
+        return Renaming({one: _left(one, old, after) for one in ready.names}).of(after, _now(state, ready))
     if not after.phases:
         after = after.with_tables(fit={**{k: v for k, v in after.fitted.items() if k in _OF_NO_PHASE}, "free": []})
         return after.with_values({})
     gone = {one: None if _of_phase(one, old, state) else one for one in ready.names}
-    return Renaming(gone).of(after)
+    return Renaming(gone).of(after, _now(state, ready))
+
+
+def _now(state: State, ready: Prepared) -> dict[str, float]:
+    """Return the values of all parameters."""
+    return {} if ready.params is None else {name: float(par.value) for name, par in ready.at(state.values).items()}
+
+
+def _unsaid(state: State, name: str, table: Mapping[str, Any]) -> State:
+    """Return a state without the remarks on a phase or data set that is gone: they begin with its name, or its file."""
+    file = PurePath(str(table.get("file", table.get("structure", "")))).name
+    about = tuple([f"{file}: "] * bool(file) + [f"{name}: ", f"{name}."] * bool(name))
+    return replace(state, remarks=tuple(one for one in state.remarks if not one.startswith(about)))
 
 
 _OF_NO_PHASE = ("use_errors", "noise", "search", "convention", "grid", "max_nfev")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pdfkit import _expressions
@@ -29,8 +29,11 @@ class Renaming:
         """All names afterwards."""
         return [*(name for name in self.names.values() if name), *self.new]
 
-    def of(self, state: State) -> State:
-        """Return the state with values, and all that is said of parameters under [fit], by their new names."""
+    def of(self, state: State, now: Mapping[str, float] | None = None) -> State:
+        """Return the state with values, and all that is said of parameters under [fit], by their new names.
+
+        now : values of all by their names before; what followed one that is gone keeps its own, and a remark says so.
+        """
         fit = dict(state.fitted)
         for key, change in (("ties", self._ties), ("bounds", self._keys), ("start", self._keys), ("variables", dict)):
             if key in fit:
@@ -44,13 +47,19 @@ class Renaming:
         if isinstance(fit.get("search"), Mapping):
             fit["search"] = self._search(fit["search"])
         values = {new: value for name, value in state.values.items() if (new := self.names.get(name, name))}
-        return state.with_fit(**{key: fit.get(key) for key in {*state.fitted, *fit}}).with_values(values)
+        kept = self._left_alone(state.fitted.get("ties", {}), fit.get("ties", {}), now or {})
+        said = [f"{one} keeps its value, {value:g}: what it followed is gone" for one, value in kept.items()]
+        after = state.with_fit(**{key: fit.get(key) for key in {*state.fitted, *fit}}).with_values({**values, **kept})
+        return replace(after, remarks=tuple(dict.fromkeys([*state.remarks, *said])))
+
+    def _left_alone(self, ties: Iterable[str], after: Iterable[str], now: Mapping[str, float]) -> dict[str, float]:
+        """Return the values of what was tied and is no more, by its new name."""
+        before = {name for pattern in ties for name in self._found(pattern)} & now.keys()
+        tied = {name for pattern in after for name in _matching(self.after, pattern)}
+        return {new: now[one] for one, new in self.names.items() if one in before and new and new not in tied}
 
     def _found(self, pattern: str) -> list[str]:
-        try:
-            return matching(self.names, pattern)
-        except ParameterError:
-            return []
+        return _matching(self.names, pattern)
 
     def pattern(self, pattern: str) -> list[str]:
         """Return what names the same as a pattern did: itself where it can stay, else the names in full."""
@@ -126,6 +135,14 @@ class Renaming:
         own = ("starts", "seed", "workers")
         ranges = self._keys({key: value for key, value in search.items() if key not in own})
         return {**ranges, **{key: search[key] for key in own if key in search}}
+
+
+def _matching(names: Iterable[str], pattern: str) -> list[str]:
+    """Return the names that a pattern means, none where it is of others."""
+    try:
+        return matching(names, pattern)
+    except ParameterError:
+        return []
 
 
 def _texts(value: str | Iterable[str]) -> list[str]:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.errors import PdfkitError, ReadError, heard
 from pdfkit.phases.base import plain_word
 from pdfkit.recipes.toml import Source, Table
-from pdfkit.workbench.hearing import heard
+from pdfkit.workbench.limits import refuse_many
 from pdfkit.workbench.naming import Renaming
 from pdfkit.workbench.prepared import Prepared, recipe_of
 from pdfkit.workbench.rooms import is_shown
@@ -223,6 +223,7 @@ def _with_inputs(state: State, files: Sequence[str], folder: Path) -> State:
     from pdfkit.recipes.inputs import inputs
 
     given = inputs(files, whole=False)
+    refuse_many(given.structures.values())
     known = {(folder / one["file"]).resolve() for one in state.data}
     for path in given.data:
         if path.resolve() in known:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pdfkit.workbench.frames import frame
 from pdfkit.workbench.parts import choices, of_q, shares
 from pdfkit.workbench.rules import fault
+from pdfkit.workbench.wording import in_page
 
 if TYPE_CHECKING:
     from pdfkit.workbench.prepared import Curves
@@ -19,6 +20,22 @@ __all__ = ["Page"]
 
 LARGE = ("correlation", "history", "compared", "remarks", "peak", "atoms", "candidates", "trend")
 """Parts of a view that are sent when they change: a value that was set changes none of them, as a rule."""
+
+
+def _worded(view: View) -> dict[str, Any]:
+    """Return a view whose sentences are in the words of the page."""
+    out = dict(view)
+    if out.get("message"):
+        out["message"] = in_page(out["message"])
+    if out.get("remarks"):
+        out["remarks"] = [in_page(one) for one in out["remarks"]]
+    if out.get("history"):
+        out["history"] = [{**one, "why": in_page(one["why"])} for one in out["history"]]
+    if out.get("peak") and not out["peak"]["rows"]:
+        out["peak"] = {**out["peak"], "lines": [in_page(one) for one in out["peak"]["lines"]]}
+    if out.get("compared"):
+        out["compared"] = {**out["compared"], "why": in_page(out["compared"]["why"])}
+    return out
 
 
 def _said(error: Exception) -> str:
@@ -82,6 +99,7 @@ class Page:
         from pdfkit.workbench.exports import export
 
         try:
+            self.session.refresh()
             self.script = export(self.session, "script")[1].decode()
             self.show("all")
         except PdfkitError as error:
@@ -124,7 +142,7 @@ class Page:
 
     def _send(self, view: View, arrays: Mapping[str, Any]) -> None:
         self.told = self.done
-        self.send(frame({"done": self.done, **view}, arrays))
+        self.send(frame({"done": self.done, **_worded(view)}, arrays))
 
     def fails(self, error: str) -> None:
         """Show why there will be no session, where the server ends with that."""

@@ -65,7 +65,7 @@ class Kept:
     @property
     def version(self) -> tuple[Any, ...]:
         """What changes when there is something to save."""
-        return self.session.state, self.session.at, *self.session.history
+        return self.session.state, self.session.at, _fits(self.session), *self.session.history
 
 
 class Pages:
@@ -227,6 +227,11 @@ class Pages:
         self._writer.shutdown()
 
 
+def _fits(session: Session) -> bool:
+    """Whether a fit is under way."""
+    return session.job is not None and session.job.fits
+
+
 def folder_of(home: Path, *names: str) -> Path:
     """Return a folder of pages, made where it is not there, for its owner alone; links are not followed."""
     place = _atomic.own(home)
@@ -253,6 +258,7 @@ def _packed(kept: Kept) -> str:
     places = {id(one): place for place, one in enumerate(tables)}
     rows = [{**json.loads(replace(state, tables={}).to_json()), "tables": places[id(state.tables)]} for state in states]
     about: dict[str, Any] = {"title": kept.title, "at": session.at - begin, "tables": tables, "states": rows}
+    about["fitting"] = _fits(session)
     about["fits"] = [
         {"number": one.number, "lnz": one.lnz, "group": one.group, "why": one.why} for one in session.history
     ]
@@ -281,6 +287,8 @@ def _restore(session: Session, file: Path) -> None:
     except (KeyError, TypeError, ValueError, IndexError, AttributeError):
         raise PdfkitError(f"{file}: this is not a page of pdfkit live, or a damaged one: delete its folder") from None
     session.states, session.at = states, at
+    if about.get("fitting") is True:
+        session.message = "a fit was under way when pdfkit live ended, and is not here: press Fit to run it again"
     fits = about.get("fits", ())
     session.history = [
         one for row in (fits if isinstance(fits, list) else ()) if (one := _entry(row, file.parent / "fits"))

@@ -50,20 +50,26 @@ def shares(ready: Prepared, name: str, by: str) -> dict[str, Array]:
 
 
 def of_q(ready: Prepared, curves: Curves) -> dict[str, Array]:
-    """Return Q (Å⁻¹) and F(Q) = ∫G(r) sin(Qr) dr of data and model, both over the points of the data and up to Qmax."""
-    from pdfkit.data.conversion import pdf_to_sq
-    from pdfkit.data.curves import PDF
+    """Return Q (Å⁻¹) and F(Q) = ∫G(r) sin(Qr) dr of data and model, both over the points of the data.
+
+    Q ends at Qmax, or where steps of r determine it no more. What lies below the first point is missing from both, for
+    nobody measured it; of data that begin within a step of 0 nothing is.
+    """
     from pdfkit.data.instrument import Instrument
+    from pdfkit.transforms.sine import inverse_sine_transform
 
     known = ready.models.get(curves.name)
     pdf = ready.data.get(curves.name)
     about = known.instrument if known is not None else pdf.instrument if pdf is not None else Instrument()
     most = about.qmax if about.qmax is not None and math.isfinite(about.qmax) else 25.0
-    Q = np.arange(0.5, most + 1e-9, 0.02)
+    r = curves.r
+    step = float(np.diff(r).max())
+    Q = np.arange(0.5, min(most, math.pi / step) + 1e-9, 0.02)
+    zero = [0.0] if 0 < r[0] <= 1.001 * step else []
     found = {"Q": Q}
     for label, G in (("F measured", curves.measured), ("F calculated", curves.calculated)):
         if G is not None:
-            found[label] = pdf_to_sq(PDF(curves.r, G, instrument=about), Q).F
+            found[label] = inverse_sine_transform(np.append(zero, r), np.append(zero, G), Q)
     return found
 
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pdfkit.errors import PdfkitError
-from pdfkit.workbench.hearing import heard
+from pdfkit.errors import PdfkitError, heard
 from pdfkit.workbench.state import State
 
 if TYPE_CHECKING:
@@ -61,13 +60,21 @@ class Curves:
 class Built:
     """What stays while parameters are freed, tied or limited: models and data as read, known by the text they are of.
 
-    evaluators : by data set and whether of all its points, made when first asked for.
+    files : those that were read, and when each was changed last. evaluators : by data set and whether of all its
+    points, made when first asked for.
     """
 
     key: str
+    files: tuple[tuple[str, int], ...]
     model: Model | None
     known: Any
     evaluators: dict[tuple[str, bool], Evaluator] = field(default_factory=dict)
+
+    def news(self, before: Built | None) -> str:
+        """Return what is to be said where files have changed since those before were read; else ""."""
+        then = {} if before is None else dict(before.files)
+        new = [Path(file).name for file, when in self.files if then.get(file, when) != when]
+        return f"{' and '.join(new)} changed since it was read, and was read again" if new else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,24 +248,27 @@ _OF_BUILT = ("data", "phase", "pattern")
 
 def _built(recipe: Recipe, state: State, before: Built | None) -> Built:
     """Return models and data of a state; those before where tables and files are the same."""
-    key = _key(recipe, state)
-    if before is not None and before.key == key:
+    key, files = _key(recipe, state), _files(recipe)
+    if before is not None and (before.key, before.files) == (key, files):
         return before
     if not state.phases:
-        return Built(key, None, {entry.name or "": entry.read() for entry in recipe.data})
+        return Built(key, files, None, {entry.name or "": entry.read() for entry in recipe.data})
     if not state.data:
-        return Built(key, _beamed(state, recipe), None)
-    return Built(key, *recipe.build())
+        return Built(key, files, _beamed(state, recipe), None)
+    return Built(key, files, *recipe.build())
 
 
 def _key(recipe: Recipe, state: State) -> str:
-    """Return what tells models and data from others: what tables say of them, and when their files were changed."""
+    """Return what tells models and data from others: what tables say of them."""
     tables = {kind: [dict(one) for one in state.tables.get(kind, ())] for kind in _OF_BUILT}
     for one in tables["data"]:
         one.pop("weight", None)
-    files = [(str(file), file.stat().st_mtime_ns) for file in recipe.inputs() if file.is_file()]
     beam = {} if state.data else state.measured_by
-    return json.dumps([tables, files, recipe.convention, recipe.grid, beam, os.fspath(Path.cwd())])
+    return json.dumps([tables, recipe.convention, recipe.grid, beam, os.fspath(Path.cwd())])
+
+
+def _files(recipe: Recipe) -> tuple[tuple[str, int], ...]:
+    return tuple((str(file), file.stat().st_mtime_ns) for file in recipe.inputs() if file.is_file())
 
 
 def _beamed(state: State, recipe: Recipe) -> Model:

@@ -15,9 +15,10 @@ from typing import Any
 from pdfkit.errors import PdfkitError, ReadError
 from pdfkit.workbench import view
 from pdfkit.workbench.actions import act
-from pdfkit.workbench.arrival import Arrived, arrived, refuse_large
+from pdfkit.workbench.arrival import Arrived, arrived
 from pdfkit.workbench.history import MOST, Entry, comparable, compared, of_one_group, with_evidence
 from pdfkit.workbench.jobs import PATIENCE, Job, Progress, cost, run_fit, weighed
+from pdfkit.workbench.limits import refuse_large
 from pdfkit.workbench.opening import WORK, named_in
 from pdfkit.workbench.prepared import Curves, Prepared
 from pdfkit.workbench.rooms import Rooms
@@ -36,8 +37,6 @@ EVERY = 0.1
 MOST_STATES = 1000
 """States that can be gone back to."""
 _WEIGHING = "computing the evidence"
-
-
 Later = Callable[[Callable[[], None]], None]
 
 
@@ -106,6 +105,7 @@ class Session:
         if known is not None and known[0].tables is state.tables and known[0].beam is state.beam:
             return known[1]
         found = Prepared.of(state, self.folder, known and known[1])
+        self.message = found.built.news(known and known[1].built) or self.message
         self._prepared = state, found
         return found
 
@@ -224,6 +224,7 @@ class Session:
             self.history = [*self.history, entry][-MOST:]
         before = self._prepared, self._curves
         if found.ready is not None:
+            self.message = found.ready.built.news(before[0] and before[0][1].built) or self.message
             self._prepared = state, found.ready
             self._curves = None if found.curves is None else (state, found.curves)
             self.chosen = self.chosen if found.curves is None else found.curves.name
@@ -240,21 +241,20 @@ class Session:
         self._open({"files": example(self.work)})
 
     def _show(self, action: Mapping[str, Any]) -> None:
-        name = str(action.get("data", ""))
-        if name not in self.prepared.data:
+        if (name := str(action.get("data", ""))) not in self.prepared.data:
             raise PdfkitError(f"no data set is called {name!r}: there are {', '.join(self.prepared.data)}")
         self.chosen = name
         self.rooms.leave()
 
     def _plain(self, error: PdfkitError) -> str:
-        """Return the sentence of an error; a file that was dropped is called by its name alone."""
-        return plain(error).replace(f"{self.work}{os.sep}", "")
+        """Return the sentence of an error; files of the page and of its folder are called by their names alone."""
+        return plain(error).replace(f"{self.work}{os.sep}", "").replace(f"{self.folder}{os.sep}", "")
 
     # --- fits
 
     def _fit(self, action: Mapping[str, Any]) -> None:
         self._make_room()
-        self._read_anew()
+        self.refresh()
         if action.get("search") is not None:
             self._act({"do": "set", "key": "search", "value": action["search"]})
         state, ready = self.state, self.prepared
@@ -265,7 +265,7 @@ class Session:
             raise PdfkitError("nothing varies: free a parameter first, such as the scale")
         self._start(run_fit(state, ready, self.folder), lambda found: self._fitted(state, found))
 
-    def _read_anew(self) -> None:
+    def refresh(self) -> None:
         """Prepare the present state from its files as they are now, and say if they have changed."""
         before, known = self.prepared, self._prepared
         self._prepared = State(), before
@@ -274,9 +274,9 @@ class Session:
         except (PdfkitError, OSError):
             self._prepared = known  # what was read goes on being shown
             raise
-        self._curves = None
         if after.built is not before.built:
-            self.message = "files have changed since they were read: they were read again"
+            self._curves = None
+            self.shown("all")
 
     def _make_room(self) -> None:
         """End what is under way beside fits; PdfkitError where a fit is."""

@@ -16,6 +16,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from pdfkit.errors import PdfkitError
 from pdfkit.workbench.files import safe_name
 from pdfkit.workbench.pages import Pages, folder_of
+from pdfkit.workbench.wording import in_page
 
 if TYPE_CHECKING:
     from pdfkit.workbench.pages import Kept
@@ -61,8 +62,8 @@ class Upload(_OfPage):
         if int(size) > self.limit:
             raise HTTPError(
                 413,
-                f"{safe_name(self._name)} has {int(size) / 1e6:.1f} MB, and a page takes {self.limit / 1e6:g}: name "
-                "the file on the command line, or raise --limit",
+                f"{safe_name(self._name)} has {int(size) / 1e6:.1f} MB, and a page takes {self.limit / 1e6:g}: start "
+                "pdfkit live with the name of the file, or with a higher limit",
             )
         self.request.connection.set_max_body_size(self.limit)
         try:
@@ -72,7 +73,7 @@ class Upload(_OfPage):
             self._place = kept.files.own / f".part-{secrets.token_hex(8)}"
             self._part = self._place.open("xb")
         except (PdfkitError, OSError) as error:
-            raise HTTPError(507, str(error).replace("%", "%%")) from None
+            raise HTTPError(507, in_page(str(error)).replace("%", "%%")) from None
         self._digest, self._kept = hashlib.sha256(), kept
 
     def data_received(self, chunk: bytes) -> None:
@@ -130,9 +131,10 @@ class Download(_OfPage):
 
         kept, kind = self.kept(), self.get_query_argument("kind", "")
         try:
+            kept.session.refresh()  # what is saved is what the page shows
             name, data = await asyncio.to_thread(export, kept.session, kind)
         except (PdfkitError, OSError) as error:
-            raise HTTPError(422, str(error).replace("%", "%%")) from None
+            raise HTTPError(422, in_page(str(error)).replace("%", "%%")) from None
         self.set_header("Content-Type", "application/octet-stream")
         self.set_header("Content-Disposition", f"attachment; filename*=UTF-8''{quote(safe_name(name))}")
         self.write(data)

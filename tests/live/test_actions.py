@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from two_phases import write_two
 
+import pdfkit as pk
 from pdfkit.workbench.opening import opened
+from pdfkit.workbench.parts import of_q
 from pdfkit.workbench.session import Session
 from pdfkit.workbench.state import State
 
@@ -336,3 +339,31 @@ def test_limits_that_nobody_set_do_not_stop_what_is_tied(two: Session) -> None:
     assert two.message == ""
     params = two.prepared.at(two.state.values)
     assert params["zb.delta2"].value == params["wz.delta2"].value == 7.5
+
+
+def test_what_followed_a_phase_that_is_removed_keeps_its_value(two: Session) -> None:
+    two.do({"do": "open", "files": ["Ni"]})
+    two.do({"do": "tie", "name": "Ni.scale", "to": "0.1 * zb.scale"})
+    two.do({"do": "limits", "name": "zb.a", "min": 5.9, "max": 6.0})
+    assert any(text.startswith("zb.a is 5.9 now") for text in two.state.remarks)
+    before = {row["name"]: row["value"] for row in two.rows()}
+    two.do({"do": "remove", "kind": "phase", "name": "zb"})
+    assert two.message == ""
+    after = {row["name"]: row for row in two.rows()}
+    assert {name: row["value"] for name, row in after.items()} == {n: v for n, v in before.items() if n in after}
+    assert after["Ni.scale"]["tie"] == ""
+    assert [text for text in two.state.remarks if "zb." in text] == []
+    assert f"Ni.scale keeps its value, {before['Ni.scale']:g}: what it followed is gone" in two.state.remarks
+
+
+@pytest.mark.parametrize("first", [0.01, 1.5])
+def test_f_of_q_is_the_integral_over_the_points_of_the_data(two: Session, tmp_path: Path, first: float) -> None:
+    r = np.arange(first, 20, 0.01)
+    pk.write_pdf(tmp_path / "part.gr", two.prepared.model("", {})(r))
+    session = Session(tmp_path, opened([str(tmp_path / "part.gr")], tmp_path))
+    found = of_q(session.prepared, session.curves())
+    G = np.asarray(session.curves().measured)
+    plain = trapezoid(G * np.sin(r * found["Q"][:, None]), r, axis=1)
+    # Trapezoids of steps of 0.01 Å: their error is (QΔr)²/12 of F, 0.5 % at 25 Å⁻¹.
+    assert found["F measured"] == pytest.approx(plain, abs=6e-3 * np.abs(plain).max())
+    assert found["Q"][-1] == pytest.approx(two.prepared.model("", {}).instrument.qmax, abs=0.02)

@@ -214,10 +214,18 @@ def test_files_that_changed_are_read_again(nickel: Path) -> None:
     pdf = pk.read_pdf(nickel)
     pk.write_pdf(nickel, pk.PDF(pdf.r, 3 * pdf.G, instrument=pdf.instrument))
     session.do({"do": "fit", "search": "plain"})
-    assert session.message == "files have changed since they were read: they were read again"
+    assert session.message == "ni.gr changed since it was read, and was read again"
     assert np.allclose(session.curves().measured, 3 * before)
     session.wait()
     assert session.curves().rw < 0.05
+    for k, act in enumerate(
+        (session.refresh, lambda: session.do({"do": "data", "name": "", "key": "qmax", "value": 24}))
+    ):
+        pk.write_pdf(nickel, pk.PDF(pdf.r, (4 + k) * pdf.G, instrument=pdf.instrument))
+        session.message = ""
+        act()  # what is exported, and settings for which files are read anyway
+        assert session.message == "ni.gr changed since it was read, and was read again"
+        assert np.allclose(session.curves().measured, (4 + k) * before)
 
 
 def test_rw_by_errors_is_told(nickel: Path) -> None:

@@ -12,6 +12,8 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ pytest.importorskip("bokeh", reason="the workbench needs the extra live")
 from served import Live, Tab
 
 import pdfkit as pk
+from pdfkit.workbench.pages import Pages
+from pdfkit.workbench.state import State
 
 
 @pytest.fixture
@@ -136,6 +140,23 @@ def test_fits_of_one_number_are_not_taken_for_each_other(room: Path, live: Live)
             assert asyncio.run(continued(server, page, many)) == pytest.approx([9, 5])
         finally:
             server.end()
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_fit_that_ended_with_its_server_is_told(tmp_path: Path, fits: bool) -> None:
+    pages = Pages(tmp_path, tmp_path / "pages")
+    pages.begin_with(State(values={"a": 1.0}))
+    kept = pages.new()
+    job: Any = SimpleNamespace(fits=fits)  # a fit under way, or its evidence
+    kept.session.job, kept.saved = job, ()
+    pages.save(kept)
+    pages.close()
+    again = Pages(tmp_path, tmp_path / "pages")
+    again.begin_with(State())
+    found = again.find(kept.id)
+    again.close()
+    assert found is not None
+    assert ("a fit was under way" in found.session.message) is fits
 
 
 def test_two_servers_do_not_write_one_page(room: Path, live: Live) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ import pytest
 from two_phases import write_two
 
 import pdfkit as pk
-from pdfkit.errors import PdfkitError, remark
-from pdfkit.workbench import arrival
-from pdfkit.workbench.hearing import heard
+from pdfkit.errors import PdfkitError, PdfkitWarning, heard, remark
+from pdfkit.workbench import limits
 from pdfkit.workbench.opening import added, opened
 from pdfkit.workbench.prepared import Prepared
 from pdfkit.workbench.session import Session
@@ -403,22 +403,35 @@ def test_what_no_slider_could_move_is_refused_before_it_is_read(two: Session, tm
     assert "long.gr has 200001 lines, and a page takes 200000" in two.message
     for most, words in (("PARAMETERS", "parameters, and a page takes 3"), ("ATOMS", "4 atoms, and a page takes 3")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(arrival, f"MOST_{most}", 3)
+            patch.setattr(limits, f"MOST_{most}", 3)
             two.do({"do": "open", "files": ["Ni"]})
         assert words in two.message
         assert len(two.states) == 1
 
 
 def test_remarks_are_those_of_the_thread_that_hears_them() -> None:
+    """Neither threads that overlap nor libraries that are silenced meanwhile take or lose a remark."""
+    both = threading.Barrier(2, timeout=20)
+    there: list[str] = []
+
+    def other() -> None:
+        with heard() as said, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            both.wait()  # this one begins first and ends first
+            remark("theirs")
+            both.wait()
+        there.extend(said)
+
+    thread = threading.Thread(target=other)
+    thread.start()
     with heard() as here:
-        thread = threading.Thread(target=_remark)
-        thread.start()
-        thread.join()
+        both.wait()
         remark("ours")
-    assert here == ["ours"]
-
-
-def _remark() -> None:
-    with heard() as there:
-        remark("theirs")
-    assert there == ["theirs"]
+        both.wait()
+        thread.join()
+        remark("ours, later")
+        with heard() as inner:
+            remark("of no interest")
+    assert (here, there, inner) == (["ours", "ours, later"], ["theirs"], ["of no interest"])
+    with pytest.warns(PdfkitWarning, match="to everybody"):
+        remark("to everybody")

@@ -239,14 +239,25 @@ def test_everything_is_reached_with_the_keyboard(two: Any) -> None:
     two.focus("#tab-g")
     two.keyboard.press("ArrowRight")
     assert two.is_visible("#panel-q")
+    until(two, "workbench.curves['F calculated']?.length > 0")
+    assert two.inner_text("#message") == ""
 
 
-def test_controls_have_names(two: Any) -> None:
-    nameless = two.evaluate("""[...document.querySelectorAll('main input, main select, header select, button')]
-        .filter(one => !one.closest('.bk-Figure') && !one.labels?.length)
-        .filter(one => !one.getAttribute('aria-label') && !one.textContent.trim())
-        .map(one => one.outerHTML)""")
+NAMED = {"button", "checkbox", "combobox", "figure", "group", "searchbox", "slider", "spinbutton", "tab", "tabpanel"}
+NAMED |= {"dialog", "image", "region", "table", "tablist", "textbox"}
+
+
+def test_controls_have_names_and_roles(two: Any) -> None:
+    """In what Chromium tells screen readers."""
+    session = two.context.new_cdp_session(two)
+    tree = session.send("Accessibility.getFullAXTree")["nodes"]
+    shown = [one for one in tree if not one["ignored"] and one["role"]["value"] in NAMED]
+    nameless = [one for one in shown if not one["name"]["value"].strip()]
     assert nameless == []
+    names = {(one["role"]["value"], one["name"]["value"]) for one in shown}
+    assert {("button", "Box Zoom"), ("slider", "wz.a"), ("checkbox", "wz.a, free"), ("table", "Parameters")} <= names
+    told = "[...document.querySelectorAll('[role=status], [role=alert], [aria-live=polite]')].map(one => one.id)"
+    assert {"said", "message", "rw", "remarks"} <= set(two.evaluate(told))
 
 
 @pytest.mark.parametrize(("width", "height", "zoom"), [(1280, 800, 1.0), (1920, 1080, 1.0), (1280, 800, 1.25)])

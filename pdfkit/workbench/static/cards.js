@@ -25,7 +25,7 @@
   }
 
   function card(key, title, ...inside) {
-    return node("details", { class: "card", open: open.has(key), ontoggle: (event) => { if (event.target.open) open.add(key); else open.delete(key); } },
+    return node("details", { class: "card", "aria-label": title, open: open.has(key), ontoggle: (event) => { if (event.target.open) open.add(key); else open.delete(key); } },
       node("summary", {}, title), node("div", {}, ...inside));
   }
 
@@ -95,7 +95,7 @@
       node("td", { title: one.reduced_chi2 == null ? "known where the data have errors" : "" }, one.reduced_chi2 == null ? "–" : one.reduced_chi2.toPrecision(3)),
       node("td", {}, String(one.free)), node("td", {}, one.phases.join(", ")), node("td", {}, `${one.seconds.toFixed(1)} s`)));
     const heads = ["Compare", "Fit", "", "Rw", "ln Z", "Reduced χ²", "Free", "Phases", "Time"];
-    const table = node("table", {}, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
+    const table = node("table", { "aria-label": "Fits" }, node("thead", {}, node("tr", {}, ...heads.map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...body));
     at("panel-history").replaceChildren(list.length ? node("div", { class: "wide" }, table) : node("p", { class: "note" }, "No fit was done yet: press Fit."),
       ...list.toReversed().flatMap(minima), ...side(view.compared));
   }, (view) => [view.fitted, view.compared]);
@@ -105,7 +105,7 @@
     const rows = one.minima.map((low, k) => node("tr", {}, node("th", { scope: "row" }, node("button", { type: "button", "aria-label": `Show minimum ${k + 1} of fit ${one.number}`,
       onclick: () => send({ do: "minimum", fit: one.number, which: k + 1 }) }, `Show ${k + 1}`)), node("td", {}, digits(low.rw)), node("td", {}, String(low.reached)),
       node("td", {}, [low.differs, ...low.flaws].filter(Boolean).join("; "))));
-    return [node("h2", {}, `Minima of fit ${one.number}`), node("p", { class: "note" }, one.searched), node("div", { class: "wide" }, node("table", {},
+    return [node("h2", {}, `Minima of fit ${one.number}`), node("p", { class: "note" }, one.searched), node("div", { class: "wide" }, node("table", { "aria-label": `Minima of fit ${one.number}` },
       node("thead", {}, node("tr", {}, ...["Minimum", "Rw", "Reached", "Apart from the best"].map((head) => node("th", { scope: "col" }, head)))), node("tbody", {}, ...rows)))];
   }
 
@@ -114,7 +114,7 @@
     const rows = compared.rows ?? [], say = (value) => value == null ? "" : String(value);
     const lines = rows.map((row) => node("tr", {}, ...Object.values(row).map((value, k) => node(k ? "td" : "th", k ? {} : { scope: "row" }, say(value)))));
     return [node("h2", {}, "Side by side"), compared.why ? node("p", { class: "note" }, compared.why) : null,
-      node("div", { class: "wide" }, node("table", {}, node("thead", {}, node("tr", {}, ...(compared.head ?? []).map((one) => node("th", { scope: "col" }, say(one))))), node("tbody", {}, ...lines)))].filter(Boolean);
+      node("div", { class: "wide" }, node("table", { "aria-label": "Side by side" }, node("thead", {}, node("tr", {}, ...(compared.head ?? []).map((one) => node("th", { scope: "col" }, say(one))))), node("tbody", {}, ...lines)))].filter(Boolean);
   }
 
   function shade(value) {

@@ -3,9 +3,11 @@
 // at the level "overlay", which Bokeh paints without painting axes, grid and measured points again, and in lines one pixel
 // wide, which a browser draws three times as fast as wider ones.
 workbench.figures = (() => {
-  // Colours that people who see red and green alike can tell apart (Okabe and Ito).
+  // Colours that people who see red and green alike can tell apart (Okabe and Ito). Shares have four others, unlike in
+  // lightness, too; the next four are these, dashed.
   const BLUE = "#0072B2", ORANGE = "#D55E00";
-  const PARTS = ["#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#666666", BLUE, "#B8860B", "#8B4513"];
+  const COLOURS = ["#009E73", "#56B4E9", "#882255", "#E69F00"];
+  const PARTS = [...COLOURS.map((colour) => [colour, []]), ...COLOURS.map((colour) => [colour, [6, 3]])];
   let count = 0;
   const model = (name, attributes = {}) => ({ type: "object", name, id: `m${(count += 1)}`, attributes });
   const field = (name) => ({ type: "field", field: name });
@@ -15,8 +17,8 @@ workbench.figures = (() => {
     const data = { type: "map", entries: [["x", []], ["y", []]] };
     return model("GlyphRenderer", { data_source: model("ColumnDataSource", { name: source, data }), glyph, ...more });
   }
-  const line = (source, line_color, line_width, more = {}) => renderer(source, model("Line", { ...places, line_color, line_width }), more);
-  const moving = (source, colour, width, more = {}) => line(source, colour, width, { level: "overlay", ...more });
+  const line = (source, line_color, line_width, more = {}, dash = []) => renderer(source, model("Line", { ...places, line_color, line_width, line_dash: dash }), more);
+  const moving = (source, colour, width, more = {}, dash = []) => line(source, colour, width, { level: "overlay", ...more }, dash);
 
   function axis(label) {
     const size = "13px";
@@ -45,7 +47,7 @@ workbench.figures = (() => {
   function roots() {
     const dots = model("Scatter", { ...places, size: { type: "value", value: 4 }, fill_color: { type: "value", value: null }, line_color: { type: "value", value: "black" } });
     const curves = [line("measured", "black", 1.2, { name: "line" }), renderer("points", dots, { name: "dots" }),
-      ...PARTS.map((colour, k) => moving(`part${k}`, colour, 1)), moving("calculated", ORANGE, 1, { name: "model" }), moving("difference", BLUE, 1)];
+      ...PARTS.map(([colour, dash], k) => moving(`part${k}`, colour, 1, {}, dash)), moving("calculated", ORANGE, 1, { name: "model" }), moving("difference", BLUE, 1)];
     const of_q = [line("fq-measured", "black", 1.2), moving("fq-calculated", ORANGE, 1)];
     return [figure("plot", ["x", "y"], ["r (Å)", "G (Å⁻²)"], curves, [range()]), figure("fq", ["xq", "yq"], ["Q (Å⁻¹)", "F (Å⁻¹)"], of_q)];
   }

@@ -4,7 +4,7 @@
   const at = (id) => document.getElementById(id);
   const { send, on } = workbench;
 
-  on("reading", (text) => { at("progress").textContent = text; });
+  on("reading", (text) => { at("progress").textContent = at("said").textContent = text; });
   on("message", (message) => { at("message").textContent = message; });
   on("rw", (rw) => { at("rw").textContent = rw == null ? "" : `Rw ${rw.toFixed(4)}`; });
   on("undo", (undo, view) => { at("undo").disabled = !undo; at("redo").disabled = !view.redo; });
@@ -15,8 +15,12 @@
     at("stop").hidden = !fits;
     at("fit").disabled = fits;
     const rw = busy?.rw ?? busy?.best;
+    // What is done next is told to those who do not see; each evaluation would be too much.
+    const said = busy?.what ?? (at("said").textContent ? "done" : "");
+    if (at("said").textContent !== said) at("said").textContent = said;
     at("progress").textContent = !busy ? "" : busy.evaluations === 0 ? `${busy.what}…` :
       `${busy.what}: ${busy.evaluations} evaluations${rw == null ? "" : `, Rw ${rw.toFixed(4)}`}, ${busy.seconds.toFixed(0)} s`;
+    at("progress").title = at("progress").textContent;
   });
   on("rows", (rows, view) => {
     const empty = !rows.length && !(view.data ?? []).length && !view.candidates && !view.trend;

@@ -53,7 +53,7 @@
     for (const name of names) {
       if (name in show) fill(name, curves.r, show[name] ? curves[name === "points" ? "measured" : name] : null, range);
     }
-    PARTS.forEach((colour, k) => { if (parts[k] || named(`part${k}`).data.x.length) fill(`part${k}`, curves.r, parts[k] && curves[parts[k]], range); });
+    PARTS.forEach((part, k) => { if (parts[k] || named(`part${k}`).data.x.length) fill(`part${k}`, curves.r, parts[k] && curves[parts[k]], range); });
   }
 
   function difference() {
@@ -112,7 +112,7 @@
   function keys() {
     at("part-keys").replaceChildren(...parts.slice(0, PARTS.length).map((name, k) => {
       const label = document.createElement("span"), key = document.createElement("i");
-      key.className = "key"; key.style.setProperty("--of", PARTS[k]);
+      key.className = PARTS[k][1].length ? "key dashed" : "key"; key.style.setProperty("--of", PARTS[k][0]);
       label.append(key, name.slice(5));
       return label;
     }));
@@ -150,8 +150,22 @@
 
   function look() { send({ do: "look", parts: at("parts").value, Q: !at("panel-q").hidden }); }
 
+  // Bokeh's tools are boxes without a role: those who hear the page, too, are told that they are buttons, and pressed.
+  function tools(place) {
+    for (const one of place.querySelectorAll("*")) {
+      if (one.shadowRoot) tools(one.shadowRoot);
+      if (one.matches(".bk-events[tabindex]")) { one.setAttribute("role", "group"); one.setAttribute("aria-label", "Plot"); }
+      if (!one.matches(".bk-OnOffButton, .bk-ClickButton") || one.hasAttribute("role")) continue;
+      one.setAttribute("role", "button"); one.setAttribute("aria-label", one.title);
+      if (!one.matches(".bk-OnOffButton")) continue;
+      const press = () => one.setAttribute("aria-pressed", String(one.classList.contains("bk-active")));
+      new MutationObserver(press).observe(one, { attributeFilter: ["class"] }); press();
+    }
+  }
+
   function ready(document_) {
     doc = document_;
+    for (const id of ["picture", "picture-q"]) new ResizeObserver(() => tools(at(id))).observe(at(id));
     for (const edge of ["start", "end"]) named("x").properties[edge].change.connect(zoomed);
     for (const edge of ["left", "right"]) named("range").properties[edge].change.connect(moved);
     for (const id of ["show-measured", "as-points", "show-calculated", "show-difference"]) at(id).onchange = zoomed;
