@@ -14,15 +14,16 @@ from pdfkit.recipes.tables import placed
 
 if TYPE_CHECKING:
     from pdfkit.recipes.recipe import Recipe
+    from pdfkit.series.growing import Stacks
     from pdfkit.series.result import SeriesResult
     from pdfkit.series.store import Setting
     from pdfkit.series.watching import Ends, Incoming, Tell
 
 NO_DATA = (
     *(".tmp", ".part", ".swp", ".bak", ".lock", ".png", ".jpg", ".tif", ".tiff", ".cbf", ".pdf", ".svg", ".log"),
-    *(".h5", ".hdf5", ".nxs", ".nx5", ".hdf", ".json", ".jsonl", ".toml", ".py", ".zip", ".gz"),
+    *(".json", ".jsonl", ".toml", ".py", ".zip", ".gz"),
 )
-"""Endings of files that are no text of a scan, whatever the pattern is."""
+"""Endings of files that are no scan, whatever the pattern is."""
 
 
 def watch_recipe(
@@ -71,23 +72,44 @@ def _incoming(recipe: Recipe, entry: SeriesEntry, folder: Path, mine: tuple[str,
         source = sources(reading.get("reduce"), known)
     except PdfkitError as error:
         raise placed(recipe.source, error, ("series",), "reduce") from None
+    stacks = _stacks(recipe, entry, folder, known)
     about = {key: reading[key] for key in ("index", "name", "unit", "sort") if key in reading}
-    return Incoming(folder, _wanted(entry, mine), source, **about)
+    return Incoming(folder, _wanted(entry, mine), source, **about, stacks=stacks)
+
+
+def _stacks(recipe: Recipe, entry: SeriesEntry, folder: Path, known: Mapping[str, Any]) -> Stacks | None:
+    """Return how HDF5 files are read that [series] files names, None where it names none."""
+    from pdfkit.series.growing import Stacks, is_growing
+
+    named = [one.partition("::") for one in entry.files if is_growing(one.partition("::")[0])]
+    if not named:
+        return None
+    if "reduce" in entry.reading:
+        raise recipe.source.error(
+            "intensities in an HDF5 file that grows are not reduced while they come: fit the file with pdfkit series "
+            "when it is whole, or write G(r) into it",
+            "series",
+            "reduce",
+        )
+    return Stacks(folder, named[0][2], dict(known))
 
 
 def _wanted(entry: SeriesEntry, mine: tuple[str, ...]) -> Callable[[str], bool]:
     """Return which names are those of scans: as the names in [series] files, or with one of the usual endings."""
+    from pdfkit.series.growing import is_growing
     from pdfkit.series.reading import ENDINGS, PATTERNS
 
     endings = PATTERNS if "reduce" in entry.reading else ENDINGS
-    given = [Path(one).name for one in entry.files if not Path(one).is_dir()]
+    given = [Path(one.partition("::")[0]).name for one in entry.files if not Path(one).is_dir()]
     patterns = given or [f"*{ending}" for ending in endings]
 
     def wanted(name: str) -> bool:
         low = name.lower()
         if name.startswith(".") or low.endswith((*NO_DATA, "~")) or name in mine:
             return False
-        return any(fnmatch(name, one) or (not given and fnmatch(low, one)) for one in patterns)
+        # A pattern such as run* means texts.
+        fitting = [one for one in patterns if is_growing(one) or not is_growing(name)]
+        return any(fnmatch(name, one) or (not given and fnmatch(low, one)) for one in fitting)
 
     return wanted
 

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pdfkit.errors import PdfkitError
+from pdfkit.series.growing import is_growing, is_shared
 from pdfkit.series.index import natural
 from pdfkit.series.scans import file_stamp
 
@@ -57,6 +58,7 @@ class Arrivals:
     tell: Callable[[str], None]
     _waiting: dict[str, Look] = field(default_factory=dict)
     _taken: dict[str, str] = field(default_factory=dict)
+    _waited: set[str] = field(default_factory=set)
     _there: bool = True
     _due: float = 0.0
 
@@ -74,12 +76,12 @@ class Arrivals:
         if self._before is not None:
             signal.signal(signal.SIGIO, self._before)
 
-    def skip(self) -> int:
-        """Take all files that are there now for seen; return how many they are."""
+    def skip(self) -> tuple[str, ...]:
+        """Take all files that are there now for seen; return their names."""
         self._look_through()
         self._taken |= {name: look.stamp for name, look in self._waiting.items()}
         self._waiting.clear()
-        return len(self._taken)
+        return tuple(self._taken)
 
     @property
     def unfinished(self) -> tuple[str, ...]:
@@ -150,12 +152,17 @@ class Arrivals:
 
     def _is_whole(self, name: str, look: Look) -> bool:
         stayed, path = time.monotonic() - look.since, self.folder / name
+        if is_growing(name) and is_shared(path):
+            return True
         if stayed < STAYS:
             return False
         opened = is_written(path)
+        if opened and is_growing(name) and name not in self._waited:
+            self._waited.add(name)
+            self.tell(f"{name} is being written, not in SWMR mode: its scans are read whenever it is closed")
         if opened or (opened is None and stayed < STAYS_LONGER):
             return False
-        return stayed >= PATIENCE or ends_whole(path)
+        return is_growing(name) or stayed >= PATIENCE or ends_whole(path)
 
 
 def ends_whole(path: Path) -> bool:

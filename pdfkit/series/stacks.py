@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,9 @@ CACHE = 32_000_000
 OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "wavelength")
 _SIGNALS = {"r": ("g", "gr", "g(r)", "pdf", "observed"), "Q": ("i", "iq", "i(q)", "intensity", "intensities")}
 _NAMES = {"r": ("r", "distance", "radius"), "Q": ("q",)}
+_OPEN: dict[str, tuple[str, Any]] = {}
+"""Files that stay open: path → stamp and file, those that were asked for last at the end."""
+_MOST_OPEN, _GUARD = 4, threading.Lock()
 SHORT = 5.0
 """Å; r without a unit that ends before may be in nm."""
 
@@ -63,6 +67,11 @@ class Stack:
     def scan(self, number: int) -> Scan:
         """Return one of them, unread."""
         return StackScan(self, number)
+
+    def points(self, number: int) -> int:
+        """Return how many numbers a scan has as far as its last one: 0 where it is NaN or 0 throughout."""
+        there = np.flatnonzero(np.nan_to_num(self._row(_opened(self.path, self.stamped)[self.signal], number)))
+        return int(there[-1]) + 1 if there.size else 0
 
     def curve(self, number: int) -> tuple[Array, Array, Array | None]:
         """Return x, y and errors of one scan; the points that are NaN, as beyond the end of shorter scans, left out.
@@ -242,15 +251,30 @@ def _factor(path: str, x: Any, of: str, given: str | None) -> float:
     raise ReadError(path, f'{x.name} is in {said}: {how}, or give {remedy}="{ours}" if that is not true')
 
 
-@lru_cache(maxsize=4)
 def _opened(path: str, stamp: str) -> Any:
     """Return the open file; `stamp` changes when the file does."""
-    import h5py
-
     if stamp == "missing":
         raise ReadError(path, missing(path))
+    with _GUARD:
+        known = _OPEN.pop(path, None)
+        if known is None or known[0] != stamp:
+            # HDF5 gives a file that is open already as it was then: the old one goes first.
+            known = None
+            while len(_OPEN) >= _MOST_OPEN:
+                _OPEN.pop(next(iter(_OPEN)))
+            known = stamp, _open(path)
+        _OPEN[path] = known
+        return known[1]
+
+
+def _open(path: str) -> Any:
+    import h5py
+
+    options = {"rdcc_nbytes": CACHE, "locking": False}
     try:
-        return h5py.File(path, "r", rdcc_nbytes=CACHE, locking=False)
+        with suppress(OSError):
+            return h5py.File(path, "r", **options)
+        return h5py.File(path, "r", swmr=True, **options)  # its writer has it open, and lets others read
     except OSError as error:
         raise ReadError(path, f"not a whole HDF5 file ({_words(error)}): was it written completely?") from None
 

@@ -24,8 +24,9 @@ import numpy as np
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError, WriteError
-from pdfkit.series.arrivals import Arrivals
+from pdfkit.series.arrivals import Arrivals, is_written
 from pdfkit.series.fitting import STANDS_OUT
+from pdfkit.series.growing import Stacks, is_growing, is_shared, part
 from pdfkit.series.index import index_of, natural
 from pdfkit.series.log import Key, Log
 from pdfkit.series.result import SeriesResult
@@ -47,7 +48,8 @@ AGAIN = "the file was written again after it had been fitted: this is the fit of
 class Incoming:
     """Which files of a folder are scans, how they are read, and what they run over.
 
-    source : of paths, as `read_series` makes it. index, name, unit, sort : as for `read_series`.
+    source : of paths, as `read_series` makes it. index, name, unit, sort : as for `read_series`. stacks : how scans of
+    HDF5 files are read; they are called "stack.h5[12]".
     """
 
     folder: Path
@@ -57,19 +59,53 @@ class Incoming:
     name: str | None = None
     unit: str | None = None
     sort: bool = True
+    stacks: Stacks | None = None
 
     def scan(self, name: str) -> Scan:
         """Return the scan in a file, unread."""
-        return _Stated(self.source([str(self.folder / name)]).scan(0))
+        return _Stated(self._scan(name))
+
+    def _scan(self, name: str) -> Scan:
+        if self.stacks is not None and (row := part(name)) is not None:
+            return self.stacks.scan(*row)
+        return self.source([str(self.folder / name)]).scan(0)
+
+    def known(self, names: Sequence[str]) -> Source:
+        """Return scans that were done, by their names."""
+        return _Named(tuple(names), self._scan)
 
     def axis(self, name: str, number: int) -> Axis:
-        """Return the index of one file, the `number`-th; NaN where it has none."""
+        """Return the index of one scan, the `number`-th; NaN where it has none."""
+        if self.stacks is not None and (row := part(name)) is not None:
+            return self._of_stack(self.stacks, *row)
         if self.index is None or self.index == "number":
             return Axis(self.name or "number", np.array([float(number)]), self.unit or "")
         try:
             return index_of([str(self.folder / name)], self.index, self.name, self.unit)
         except PdfkitError:
             return Axis(self.name or "index", np.array([math.nan]), self.unit or "")
+
+    def _of_stack(self, stacks: Stacks, file: str, number: int) -> Axis:
+        try:
+            axis = stacks.axis(file, number, self.index)
+        except PdfkitError:
+            axis = Axis("index", np.array([math.nan]))
+        values = axis.values if axis.values.size else np.array([math.nan])
+        return Axis(self.name or axis.name, values, axis.unit if self.unit is None else self.unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Named:
+    """Scans by their names."""
+
+    names: tuple[str, ...]
+    make: Callable[[str], Scan]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def scan(self, number: int) -> Scan:
+        return self.make(self.names[number])
 
 
 @dataclass(frozen=True)
@@ -141,7 +177,7 @@ def watch_folder(
         if kept.places:
             tell.words(f"{len(kept.places)} scans are known from before")
         if new:
-            tell.words(f"{arrivals.skip()} files are there already and are left alone")
+            tell.words(f"{watch.skip()} are there already and are left alone")
         watch.warm()
         watch.run(ends, stop or threading.Event())
         return SeriesResult.load(kept.write()) if kept.places else None
@@ -211,8 +247,7 @@ class Kept:
         if self.incoming.sort:
             names.sort(key=lambda name: (math.isnan(self.places[name].index), self.places[name].index))
         index = Axis(self.axis.name, np.array([self.places[name].index for name in names]), self.axis.unit)
-        source = self.incoming.source([str(self.incoming.folder / name) for name in names])
-        series = Series(source, (index,), np.arange(len(names)))
+        series = Series(self.incoming.known(names), (index,), np.arange(len(names)))
         rows = _Rows(self.log, [self.places[name].key for name in names])
         path = write_series(self.out / FILE, series, self.setting, rows)
         self.written = True
@@ -250,6 +285,8 @@ class Watch:
     arrivals: Arrivals
     tell: Tell
     _recent: deque[Good] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _growing: dict[str, None] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.fitter = self._made()
@@ -273,7 +310,7 @@ class Watch:
         """Take files until the end."""
         last = wrote = time.monotonic()
         while not stop.is_set() and (ends.until is None or len(self.kept) < ends.until):
-            name = self.arrivals.next(0.2 if ends.idle is None else min(0.2, ends.idle))
+            name = self._next(0.2 if ends.idle is None else min(0.2, ends.idle))
             now = time.monotonic()
             if name is not None and self.take(name):
                 last = now = time.monotonic()
@@ -287,6 +324,41 @@ class Watch:
             self.tell.words(
                 f"{len(self.arrivals.unfinished)} files are still being written and were not fitted: {names}"
             )
+
+    def _next(self, seconds: float) -> str | None:
+        """Return the next scan: a row of a stack that has more, else a file that is whole, or one of its rows."""
+        for file in list(self._growing):
+            path = self.arrivals.folder / file
+            if is_written(path) and not is_shared(path):
+                continue  # closed again, it will be looked at
+            if (row := self._row_of(file)) is not None:
+                return row
+            del self._growing[file]
+        name = self.arrivals.next(seconds)
+        if name is None or not is_growing(name):
+            return name
+        self._growing[name] = None
+        return self._row_of(name)
+
+    def _row_of(self, file: str) -> str | None:
+        """Return the next scan of a stack; None where none is there, and why that is said once."""
+        stacks = self.kept.incoming.stacks
+        try:
+            return None if stacks is None else stacks.next(file)
+        except PdfkitError as error:
+            if str(error) not in self._said:
+                self._said.add(str(error))
+                self.tell.words(f"{error} (looked at again when it changes)")
+            return None
+
+    def skip(self) -> str:
+        """Take all scans that are there for seen; return how many they are in words."""
+        names, stacks = self.arrivals.skip(), self.kept.incoming.stacks
+        grown, rows = [name for name in names if stacks is not None and is_growing(name)], 0
+        for name in grown:
+            with suppress(PdfkitError):  # it has no stack yet
+                rows += 0 if stacks is None else stacks.skip(name)
+        return f"{len(names) - len(grown)} files" + (f" and {rows} scans of stacks" if grown else "")
 
     def _write(self) -> None:
         """Write the file of results; where a scan that it needs is gone, the next time may do."""

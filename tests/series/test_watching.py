@@ -11,9 +11,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -432,3 +434,109 @@ def test_files_dropped_killed_and_ended_by_ctrl_c(folder: Path, texts: list[byte
         "series.csv", "series.h5", "series.png", "series.txt", "watch.jsonl",
     ]  # fmt: skip
     assert rows() == 6
+
+
+# --- Stacks that grow ------------------------------------------------------------------------------------------------
+
+
+WRITER = """
+import sys, h5py, numpy as np
+r = np.arange(1.0, 8.0, 0.05)
+mode, curves, k = sys.argv[1], np.load("curves.npy"), 0
+file = h5py.File("scans/run.h5", "w", libver="latest")
+file["r"] = r
+file.create_dataset("G", (20, r.size), "f8", maxshape=(None, r.size), chunks=(1, r.size), fillvalue=np.nan)
+file.create_dataset("temperature", (20,), "f8", maxshape=(None,), chunks=(8,), fillvalue=np.nan)
+file["G"].attrs.update({"probe": "X", "qmax": 20.0})
+file["temperature"].attrs["units"] = "K"
+if mode == "shared":
+    file.swmr_mode = True
+for word in sys.stdin:
+    if not file:
+        file = h5py.File("scans/run.h5", "a", libver="latest", locking=False)
+    points = 40 if word == "half\\n" else r.size
+    if word != "close\\n":
+        file["temperature"][k] = 100 + k
+        file["G"][k, :points] = curves[k][:points]
+        file.flush()
+        k += word == "add\\n"
+    if mode == "closed" or word == "close\\n":
+        file.close()
+    print("done", flush=True)
+"""
+"""Appends scans to an HDF5 file that it keeps open for others to read (SWMR), keeps open, or closes each time."""
+
+
+@contextmanager
+def writer(mode: str, texts: list[bytes]) -> Iterator[Callable[[str], None]]:
+    lines = [[row for row in one.decode().splitlines() if row.strip()[:1].isdigit()] for one in texts]
+    np.save("curves.npy", [np.loadtxt(rows)[:, 1] for rows in lines])
+    Path("r.toml").write_text(RECIPE.replace("*.gr", "run.h5").replace("{temperature}K", "temperature"))
+    command = [sys.executable, "-c", WRITER, mode]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        pipes = process.stdin, process.stdout
+
+        def ask(word: str) -> None:
+            assert pipes[0] is not None and pipes[1] is not None  # noqa: PT018
+            print(word, file=pipes[0], flush=True)
+            assert pipes[1].readline() == "done\n"
+
+        yield ask
+        process.communicate()
+
+
+@LINUX
+def test_a_stack_that_grows_is_fitted_row_by_row(folder: Path, texts: list[bytes]) -> None:
+    told = Told()
+    with writer("shared", texts) as ask:
+        rest = threading.Timer(0.3, ask, ["add"])
+
+        def more(name: str) -> None:
+            if name == "run.h5[2]":  # half a scan, which waits for the rest
+                ask("half")
+                rest.start()
+            elif name < "run.h5[2]":
+                ask("add")
+
+        told.then = more
+        ask("add")
+        result = watch(told, Ends(until=4, idle=20))
+    assert told.names == [f"run.h5[{k}]" for k in range(4)]
+    assert result is not None
+    assert (result.axes[0].title, result.index.tolist()) == ("temperature (K)", [100.0, 101.0, 102.0, 103.0])
+    assert result.labels == tuple(told.names)
+    np.testing.assert_allclose(result["a"].values, 3.52 + 0.002 * np.arange(4), atol=1e-3)
+    again = Told()
+    watch(again, Ends(idle=0.2))
+    assert (again.names, again.said[0]) == ([], "4 scans are known from before")
+
+
+@LINUX
+def test_a_stack_that_is_not_shared_is_read_when_it_is_closed(folder: Path, texts: list[bytes]) -> None:
+    told, late = Told(), Told()
+    with writer("open", texts) as ask:
+        ask("add")
+        watch(told, Ends(idle=0.2))
+        assert not told.names
+        assert any("not in SWMR mode: its scans are read whenever it is closed" in said for said in told.said)
+        ask("close")
+        watch(told, Ends(until=1, idle=20))
+        ask("add")
+        ask("close")
+        watch(told, Ends(until=2, idle=20))
+        watch(late, Ends(idle=0.2), new=True, resume=False)
+    assert (told.names, late.names) == (["run.h5[0]", "run.h5[1]"], [])
+    assert late.said[0] == "0 files and 2 scans of stacks are there already and are left alone"
+
+
+def test_what_stacks_do_not_have_is_said(folder: Path) -> None:
+    Path("r.toml").write_text(RECIPE.replace("*.gr", "run.h5"))
+    with h5py.File("scans/run.h5", "w") as file:
+        file["G"], file["r"] = np.ones((2, 3, 9)), np.arange(1.0, 10.0)
+    told = Told()
+    watch(told, Ends(idle=0.2))
+    assert any("run.h5 holds a map" in said for said in told.said)
+    more = 'index = "number"\nreduce = { composition = "Ni", qmax = 20 }'
+    Path("r.toml").write_text(RECIPE.replace("*.gr", "run.h5").replace('index = "{temperature}K"', more))
+    with pytest.raises(RecipeError, match="an HDF5 file that grows are not reduced while they come"):
+        watch(Told(), Ends(idle=0.0))
