@@ -162,7 +162,7 @@ class Crystal(Phase):
         """All symmetry-independent numbers of the phase, scale first, shape last."""
         return self.quantities_seen_by("X")
 
-    @property
+    @cached_property
     def values(self) -> tuple[float, ...]:
         """Values of the quantities, in their order: without limits, which take a search for the nearest bond."""
         own = free_values(self.structure, self._maps, self._poses).tolist()

@@ -210,6 +210,17 @@ def exact(value: float) -> Fraction:
 
 def position_solution(R: IntArray, t: Array, n: Array) -> Solution:
     """Return the dependent ones of x, y, z (0, 1, 2): (R − 1) x = n − t over the stabiliser."""
+    operations = (np.asarray(R, dtype=np.int64), np.asarray(t, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    return _position_solution(*(one.tobytes() for one in operations))
+
+
+@lru_cache(maxsize=256)
+def _position_solution(R_bytes: bytes, t_bytes: bytes, n_bytes: bytes) -> Solution:
+    """Return it for operations as bytes: fractions take milliseconds, and crystals are made again and again."""
+    R, t, n = (
+        np.frombuffer(R_bytes, dtype=np.int64).reshape(-1, 3, 3),
+        *(np.frombuffer(one).reshape(-1, 3) for one in (t_bytes, n_bytes)),
+    )
     rows: Rows = []
     for Rk, tk, nk in zip(R, t, n, strict=True):
         for i in range(3):
