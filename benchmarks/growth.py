@@ -18,6 +18,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import floors
 import numpy as np
 
 from pdfkit.benchmarking import cases
+from pdfkit.errors import PdfkitError
 from pdfkit.io.structures import load_structure
 from pdfkit.model.model import Model
 from pdfkit.structure.structure import Structure
@@ -83,12 +85,13 @@ def pairs_of(structure: Structure, rmax: float) -> float:
 
 
 def table(make: Callable[[int], Structure], atoms: list[int], ranges: list[float], what: str) -> np.ndarray:
-    """Return the seconds of each size (rows) and range (columns), NaN where there are too many pairs."""
+    """Return the seconds of each size (rows) and range (columns), NaN where there are too many pairs for it."""
     out = np.full((len(atoms), len(ranges)), np.nan)
     for (i, n), (j, rmax) in itertools.product(enumerate(atoms), enumerate(ranges)):
         structure = make(n)
         if pairs_of(structure, rmax) < MOST[what]:
-            out[i, j] = seconds_of(structure, rmax, what)
+            with suppress(PdfkitError):  # lists of anisotropic cells are refused where they would need gigabytes
+                out[i, j] = seconds_of(structure, rmax, what)
     return out
 
 
