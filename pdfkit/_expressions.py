@@ -12,11 +12,10 @@ import ast
 import copy
 import fnmatch
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
-from pdfkit.errors import ParameterError, nearest
+from pdfkit.errors import ParameterError, nearest, unwarned
 
 Dual = tuple[float, dict[str, float]]
 
@@ -55,8 +54,7 @@ def parse(text: str) -> ast.Expression:
             f"expression {_short(text)} is longer than {MOST_CHARACTERS} characters: shorten it", key=text
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python has remarks on text that is refused below
+        with unwarned():  # Python has remarks on text that is refused below
             tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ParameterError(

@@ -11,12 +11,11 @@ import json
 import re
 import sys
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from pdfkit.errors import WriteError
+from pdfkit.errors import WriteError, unwarned
 
 # --- Text that no terminal obeys -------------------------------------------------------------------------------------
 
@@ -107,7 +106,6 @@ def _alive(stream: IO[str] | _Here | None) -> IO[str] | _Here | None:
 
 @contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    """Keep what this thread prints in the block, and ignore warnings; one thread at a time, for filters are shared."""
-    with _ONE, warnings.catch_warnings(), captured() as kept:
-        warnings.simplefilter("ignore")
+    """Keep what this thread prints in the block, and ignore warnings; one thread at a time."""
+    with _ONE, unwarned(), captured() as kept:
         yield kept

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import islice
 from os import PathLike
+from typing import Any
 
 __all__ = [
     "ParameterError",
@@ -187,6 +189,32 @@ def remark(text: str, stacklevel: int = 3) -> str:
     else:
         warnings.warn(text, PdfkitWarning, stacklevel=stacklevel + 1)
     return text
+
+
+_LOCK = threading.Lock()
+_silenced: dict[str, Any] = {"inside": 0}
+
+
+@contextmanager
+def unwarned() -> Iterator[None]:
+    """Let no library warn in the block; what is `heard` is heard all the same.
+
+    Filters of warnings are of the whole process: blocks of threads that overlap would each set back what they found,
+    and leave them changed for good. Here the first sets them, and the last sets them back.
+    """
+    with _LOCK:
+        if _silenced["inside"] == 0:
+            _silenced["guard"] = warnings.catch_warnings()
+            _silenced["guard"].__enter__()
+            warnings.simplefilter("ignore")
+        _silenced["inside"] += 1
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _silenced["inside"] -= 1
+            if _silenced["inside"] == 0:
+                _silenced.pop("guard").__exit__()
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

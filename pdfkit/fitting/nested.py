@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError
+from pdfkit.errors import PdfkitError, unwarned
 from pdfkit.fitting.evidence import Evidence, Likelihood, laplace, normal
 
 POINTS = 400
@@ -105,8 +104,7 @@ def nested(likelihood: Likelihood, x: Array, seed: int = 0, points: int = POINTS
 
     # Points of ellipsoids about the live ones in few dimensions, walks from them in many.
     how = {"sample": "unif", "bootstrap": 0, "enlarge": 1.3} if k < MANY else {"sample": "rwalk"}
-    with _calm(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on its own settings
+    with _calm(), unwarned():  # on its own settings
         sampler = NestedSampler(ln_ratio, start.points, k, nlive=points, rstate=np.random.default_rng(seed), **how)
         for one in sampler.sample(dlogz=LEFT, add_live=True):
             if tell is not None and sampler.it % 100 == 0:

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from pdfkit._checks import Array
-from pdfkit.errors import PdfkitError, ReadError, missing
+from pdfkit.errors import PdfkitError, ReadError, heard, missing, unwarned
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io.foreign import of_residue, refuse_units
 
@@ -390,10 +390,10 @@ def _of_structure(path: Path) -> Iterator[Frame]:
     from pdfkit.io.pdb import ENDINGS, read_models
     from pdfkit.io.structures import read_structure
 
-    with _unwarned():  # what is assumed is in the remarks
+    with heard():  # what is assumed is in the remarks
         models = iter(read_models(path)) if path.suffix.lower() in ENDINGS else iter([read_structure(path)])
     while True:
-        with _unwarned():
+        with heard():
             try:
                 structure = next(models)
             except StopIteration:
@@ -413,15 +413,6 @@ def _box_of(path: Path, structure: Structure) -> Frame:
     return Frame(names, structure.positions() @ structure.basis(), np.array(structure.basis()), said=tuple(said))
 
 
-@contextmanager
-def _unwarned() -> Iterator[None]:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
 def _of_mdanalysis(path: Path, topology: AnyPath) -> Iterator[Frame]:
     try:
         import MDAnalysis
@@ -431,13 +422,13 @@ def _of_mdanalysis(path: Path, topology: AnyPath) -> Iterator[Frame]:
         if not one.exists():
             raise ReadError(one, missing(one))
     try:
-        with _unwarned():  # of elements that it lacks, and of its own formats
+        with unwarned():  # of elements that it lacks, and of its own formats
             # Nothing is guessed: of an atom CA it makes carbon, also where that is calcium.
             universe = MDAnalysis.Universe(str(topology), str(path), to_guess=())
             names, types = _topology_names(Path(topology), universe.atoms)
             steps = iter(universe.trajectory)
         while True:
-            with _unwarned():
+            with unwarned():
                 step = next(steps, None)
                 if step is None:
                     return

@@ -13,7 +13,6 @@ from __future__ import annotations
 import pickletools
 import re
 import struct
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pdfkit._checks import Array
+from pdfkit.errors import unwarned
 
 MOST_OPCODES = 3_000_000
 """Of one pickle: a fit of 30,000 points takes a tenth."""
@@ -113,8 +113,7 @@ def read_pickle(data: bytes, budget: Budget) -> Any:
     """
     machine = _Machine()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python has remarks on texts that are damaged
+        with unwarned():  # Python has remarks on texts that are damaged
             _follow(machine, data, budget)
         return machine.result()
     except PickleError:

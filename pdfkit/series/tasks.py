@@ -11,7 +11,6 @@ import hashlib
 import math
 import pickle
 import threading
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
-from pdfkit.errors import PdfkitError, heard
+from pdfkit.errors import PdfkitError, heard, unwarned
 from pdfkit.fitting.least_squares import fit, parameters
 from pdfkit.fitting.prepared import PreparedFit
 from pdfkit.fitting.rows import FitRow
@@ -237,7 +236,6 @@ def unpacked_array(text: str) -> Array:
 def warm_up(packed: Packed) -> bool:
     """Load kernels and tables of a fresh process, with a curve that means nothing."""
     problem = _unpacked(packed).problem
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"), unwarned():
         problem.model.evaluator(np.arange(2.0, 4.0, 0.02))(problem.model.values)
     return True

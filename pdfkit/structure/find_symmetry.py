@@ -7,9 +7,8 @@ shown to spglib as markers along its principal axes, so that no operation is fou
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array, IntArray
-from pdfkit.errors import StructureError, remark
+from pdfkit.errors import StructureError, remark, unwarned
 from pdfkit.structure import symmetry, tidy
 from pdfkit.structure.site import Site, numbered_labels
 
@@ -185,7 +184,7 @@ def _dataset(rows: Array, places: list[_Place], tolerance: float) -> Any:
         markers = [marker for place in places for marker in _markers(place, rows, away)]
         xyz, kinds = zip(*atoms, *markers, strict=True)
         cell: Any = (rows, np.array(xyz), np.array(kinds))
-        with suppress(_errors()), _quiet():
+        with suppress(_errors()), unwarned():  # of how it will report errors one day
             if (found := spglib.get_symmetry_dataset(cell, symprec=tolerance)) is not None:
                 return found
         if not markers:
@@ -228,7 +227,7 @@ def _in_given_cell(
 def _tabulated(hall_number: int) -> tuple[IntArray, Array]:
     import spglib
 
-    with _quiet():
+    with unwarned():  # of how spglib will report errors one day: both ways are understood
         table: Any = spglib.get_symmetry_from_database(hall_number)
     return np.array(table["rotations"], dtype=np.int64), np.array(table["translations"])
 
@@ -238,14 +237,6 @@ def _identified(R: IntArray, t: Array) -> tuple[str, int]:
     from pdfkit.structure.operations import identify
 
     return identify(R, np.round(t % 1.0, 9))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let spglib not warn of how it will report errors one day: both ways are understood here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
 
 
 def _errors() -> type[Exception]:

@@ -12,7 +12,7 @@ import pytest
 from two_phases import write_two
 
 import pdfkit as pk
-from pdfkit.errors import PdfkitError, PdfkitWarning, heard, remark
+from pdfkit.errors import PdfkitError, PdfkitWarning, heard, remark, unwarned
 from pdfkit.workbench import limits
 from pdfkit.workbench.opening import added, opened
 from pdfkit.workbench.prepared import Prepared
@@ -415,16 +415,16 @@ def test_remarks_are_those_of_the_thread_that_hears_them() -> None:
     there: list[str] = []
 
     def other() -> None:
-        with heard() as said, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with heard() as said, unwarned():
             both.wait()  # this one begins first and ends first
             remark("theirs")
             both.wait()
         there.extend(said)
 
     thread = threading.Thread(target=other)
+    filters = list(warnings.filters)
     thread.start()
-    with heard() as here:
+    with heard() as here, unwarned():
         both.wait()
         remark("ours")
         both.wait()
@@ -433,5 +433,6 @@ def test_remarks_are_those_of_the_thread_that_hears_them() -> None:
         with heard() as inner:
             remark("of no interest")
     assert (here, there, inner) == (["ours", "ours, later"], ["theirs"], ["of no interest"])
+    assert list(warnings.filters) == filters
     with pytest.warns(PdfkitWarning, match="to everybody"):
         remark("to everybody")
