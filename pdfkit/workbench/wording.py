@@ -17,7 +17,7 @@ __all__ = ["in_page"]
 _CONTROLS = {
     **dict.fromkeys(("probe", "window", "qmin", "qmax", "qdamp", "qbroad"), "under Data"),
     **dict.fromkeys(("rmin", "rmax"), "under the plot"),
-    **dict.fromkeys(("shape", "stepcut"), "under Phases"),
+    "shape": "under Phases",
 }
 _TABLES = ("[data]", "[phase]", "[fit]")
 _ARGUMENTS = {key for table in _TABLES for key in KEYS[table]} | {"block", "unit", "q_unit", "errors", "extrapolate"}

@@ -243,6 +243,29 @@ def test_everything_is_reached_with_the_keyboard(two: Any) -> None:
     assert two.inner_text("#message") == ""
 
 
+CARDS = {"Probe": "N", "Window": "hann", "qmin": "0.7", "qmax": "20", "qdamp": "0.02", "qbroad": "0.01"}
+CARDS |= {"Name": "other", "Shape": "sheet"}
+
+
+def test_every_control_of_a_card_does_what_it_says(two: Any) -> None:
+    for place in ("data", "phases"):
+        two.click(f"#{place} summary >> nth=0")
+        labels = two.locator(f"#{place} details").first.locator("label")
+        for k in range(labels.count()):
+            name = labels.nth(k).evaluate("one => one.firstChild.textContent.trim()")
+            control = labels.nth(k).locator("input, select")
+            if control.evaluate("one => one.tagName") == "SELECT":
+                control.select_option(CARDS[name])
+            else:
+                control.fill(CARDS[name])
+                control.press("Enter")
+            settled(two)
+            assert two.inner_text("#message") == "", name
+            assert labels.nth(k).locator("input, select").input_value() == CARDS[name]
+            if not labels.nth(k).is_visible():  # under another name the card is another
+                two.click(f"#{place} summary >> nth=0")
+
+
 NAMED = {"button", "checkbox", "combobox", "figure", "group", "searchbox", "slider", "spinbutton", "tab", "tabpanel"}
 NAMED |= {"dialog", "image", "region", "table", "tablist", "textbox"}
 

@@ -57,7 +57,6 @@
     const cards = list.map((one) => card(`phase ${one.name}`, one.heading.startsWith(one.name) ? one.heading : `${one.name}: ${one.heading}`,
       node("label", {}, "Name ", node("input", { value: one.name, size: 12, onchange: (event) => send({ do: "rename", kind: "phase", name: one.name, to: event.target.value }) })),
       choice("Shape", ["", ...shapes], one.shape, (kind) => send({ do: "shape", phase: one.name, kind: kind || "none" })),
-      number("stepcut", one.set.stepcut, (value) => send({ do: "phase", name: one.name, key: "stepcut", value })),
       node("button", { type: "button", onclick: () => send({ do: "remove", kind: "phase", name: one.name }) }, "Remove")));
     const added = node("input", { list: "structures", placeholder: "CdSe_wurtzite…", "aria-label": "Structure that comes with pdfkit" });
     const add = () => { if (added.value) send({ do: "open", files: [added.value.trim()] }); };
