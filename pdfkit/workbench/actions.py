@@ -371,6 +371,8 @@ def _rename(state: State, action: Action, ready: Prepared) -> State:
     if to != old and to in taken:
         raise PdfkitError(f"name {to!r} is used twice: give each its own")
     after = _changed(state, kind, index, {**entries[index], "name": to})
+    said = [f"{to}{one.removeprefix(old)}" if one.startswith((f"{old}: ", f"{old}.")) else one for one in state.remarks]
+    after = replace(after, remarks=tuple(said)) if old else after
     if kind == "data" and len(entries) == 1:
         return after
     return Renaming({one: _renamed(one, kind, old, to, state) for one in ready.names}).of(after)

@@ -134,10 +134,13 @@ def test_ties(two: Session) -> None:
 
 
 def test_rename_goes_everywhere(two: Session) -> None:
+    done(two, do="limits", name="wz.c", min=6.9, max=7.2)
+    done(two, do="limits", name="wz.c")
     done(two, do="limits", name="wz.a", min=4.0, max=4.2)
     done(two, do="value", name="wz.c", value=6.8)
     before = two.curves().rw
     state = done(two, do="rename", kind="phase", name="wz", to="hex")
+    assert [text.partition(" is 6.9 now")[0] for text in state.remarks if "6.9 now" in text] == ["hex.c"]
     assert state.values["hex.c"] == 6.8
     assert state.fitted["ties"]["zb.spdiameter"] == "hex.spdiameter"
     assert state.fitted["bounds"] == {"hex.a": [4.0, 4.2]}
