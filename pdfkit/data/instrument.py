@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -221,6 +221,22 @@ class Instrument:
             if value is not None
         }
         return facts("Instrument", shown)
+
+    def with_values(self, values: Mapping[str, float]) -> Instrument:
+        """Return a copy with some numbers changed, which count as given; the same copy again where they are the same.
+
+        Example
+        -------
+        >>> import pdfkit as pk
+        >>> pk.Instrument(probe="X", qmax=25).with_values({"qdamp": 0.03}).qdamp
+        0.03
+        """
+        known = self.__dict__.get("_moved")
+        if known is None or known[0] != values:
+            known = dict(values), replace(self, **dict[str, Any](values), given=(*self.given, *values))
+            self.__dict__["_moved"] = known
+        moved: Instrument = known[1]
+        return moved
 
     def complete(self) -> Instrument:
         """Return a copy in which every value counts as given: qdamp = 0 of a calculated curve is 0, not unknown."""

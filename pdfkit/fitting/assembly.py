@@ -204,6 +204,8 @@ def _rw(residuals: Residuals, fits: Sequence[DatasetFit]) -> float:
 
 def _ended(params: Parameters, names: Sequence[str], x: Array, errors: Array, rmax: float) -> tuple[str, ...]:
     """Return what is said of parameters on a bound at x (n,). errors (n,) : what they would have, all else fixed."""
+    if not names:
+        return ()
     told = errors < units(params, names)
     rows = zip(names, x.tolist(), told.tolist(), strict=True)
     return tuple(on_bound(params[name], value, rmax, told=seen) for name, value, seen in rows)

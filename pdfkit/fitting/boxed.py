@@ -70,7 +70,7 @@ class Boxed:
         if self.near == 0:
             return 0.0
         count = 1 if self.near == 1 else POINTS
-        mass = self._steps(lattice(count, self.near), self.near)[1]
+        mass = self._steps(lattice(count, self.near - 1), self.near)[1]
         return float(mass[0] if count == 1 else ln_mean(mass))
 
     def points(self, uniform: Array) -> Array:
@@ -90,17 +90,17 @@ class Boxed:
         return np.asarray(plain - np.log(np.diag(self.root)).sum() - mass)
 
     def _steps(self, uniform: Array, count: int) -> tuple[Array, Array]:
-        """Return e (n, count) and Σ ln P (n,) of the first `count` coordinates."""
+        """Return e (n, k), of as many coordinates as uniform (n, k) has, and Σ ln P (n,) of the first `count`."""
         from scipy.special import ndtri
 
-        e, mass = np.empty((uniform.shape[0], count)), np.zeros(uniform.shape[0])
+        n, known = uniform.shape
+        e, mass = np.empty((n, known)), np.zeros(n)
         for i in range(count):
-            if i < self.near:
-                limits = self._limits(e, i)
+            limits = self._limits(e, i) if i < self.near else None
+            if limits is not None:
                 mass += ln_interval(*limits)
-                e[:, i] = within(uniform[:, i], *limits)
-            else:
-                e[:, i] = ndtri(uniform[:, i])
+            if i < known:  # the mass asks for no place of the last one
+                e[:, i] = ndtri(uniform[:, i]) if limits is None else within(uniform[:, i], *limits)
         return e, mass
 
     def _limits(self, e: Array, i: int) -> tuple[Array, Array]:

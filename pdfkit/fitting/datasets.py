@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def resolved(model: Model, data: Mapping[str, PDF]) -> tuple[dict[str, Model], t
                 "has constant ones"
             )
         try:
-            used = _merged(own, known, lends=lends, resonant=lends or not belongs)
+            used = _merged(own, own.given, known, known.given, lends, lends or not belongs)
         except PdfkitError as error:
             raise PdfkitError(f"{title}: {error}") from None
         if not belongs:
@@ -180,14 +181,26 @@ def _names(own: Instrument) -> list[str]:
     return [f.name for f in fields(own) if f.name != "given"]
 
 
-def _merged(own: Instrument, known: Instrument, *, lends: bool, resonant: bool) -> Instrument:
+@lru_cache(maxsize=32)
+def _merged(
+    own: Instrument,
+    own_given: tuple[str, ...],
+    known: Instrument,
+    known_given: tuple[str, ...],
+    lends: bool,
+    resonant: bool,
+) -> Instrument:
+    """Return what data say of their instrument, completed by what a model knows.
+
+    What was given is an argument of its own: instruments compare without it.
+    """
     said = _said(own)
     always = (*ALWAYS_LENT, "anomalous") if resonant else ALWAYS_LENT
     lent = [name for name in _names(own) if name not in said and (lends or name in always)]
     if (own.probe or known.probe) != "X" and "anomalous" in lent:
         lent.remove("anomalous")
     changed: dict[str, Any] = {name: getattr(known, name) for name in lent}
-    return replace(own, **changed, given=(*own.given, *(name for name in lent if name in known.given)))
+    return replace(own, **changed, given=(*own_given, *(name for name in lent if name in known_given)))
 
 
 def _measured(model: Model, used: Instrument, title: str, remarks: list[str]) -> Model:

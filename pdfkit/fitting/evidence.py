@@ -81,10 +81,11 @@ def priors_of(result: FitResult, mapping: ParameterMap) -> tuple[Prior, ...]:
 
 def _priors(mapping: ParameterMap, x: Array, total: float) -> tuple[Prior, ...]:
     out = []
-    for name, value, low, high in zip(mapping.free_names, x, mapping.low, mapping.high, strict=True):
+    numbers = (each.tolist() for each in (x, mapping.low, mapping.high))
+    for name, value, low, high in zip(mapping.free_names, *numbers, strict=True):
         reach = 2.0 * (max(total, abs(value)) if name.endswith("scale") else abs(value) or 1.0)
-        ends = (float(low) if math.isfinite(low) else -reach, float(high) if math.isfinite(high) else reach)
-        out.append(Prior(name, *ends, given=bool(np.isfinite([low, high]).all())))
+        ends = (low if low > -math.inf else -reach, high if high < math.inf else reach)
+        out.append(Prior(name, *ends, given=ends == (low, high)))
     return tuple(out)
 
 

@@ -14,7 +14,7 @@ measured CdSe dots stood at Rw 0.1663 after 200 evaluations, with a way down to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
@@ -25,7 +25,7 @@ from pdfkit._checks import Array, IntArray
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.flaws import flaw
 from pdfkit.fitting.residuals import Residuals
-from pdfkit.fitting.steps import Secant, learnt, least, lifted, missed, upward
+from pdfkit.fitting.steps import Secants, learnt, least, lifted, missed, upward
 
 Progress = Callable[[int, float], None]
 
@@ -87,42 +87,33 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """The linearised problem at x (nfree,): rows (n + 1, m) are ∂f/∂x of n `columns` of x, then f.
+    """The linearised problem of a task at x (nfree,): rows (n + 1, m) are ∂f/∂x of its n columns of x, then f."""
 
-    span (n,): width of the range of each, ∞ where it has none.
-    """
-
+    task: Task
     x: Array
     rows: Array
-    columns: IntArray
-    span: Array
 
     @cached_property
     def _products(self) -> Array:
         """Products of all rows with each other (n + 1, n + 1)."""
         return np.asarray(self.rows @ self.rows.T)
 
-    @cached_property
+    @property
     def cost(self) -> float:
         """χ²."""
         return float(self._products[-1, -1])
 
     def predicted(self, x: Array) -> float:
         """Return χ² at x (nfree,), were residuals linear from here on."""
-        step = (x - self.x)[self.columns]
+        step = (x - self.x)[self.task.columns]
         return self.cost + float(2.0 * self.slope @ step + step @ self.normal @ step)
 
-    @cached_property
+    @property
     def slope(self) -> Array:
         """Jᵀf (n,)."""
         return np.asarray(self._products[:-1, -1])
 
-    @cached_property
-    def pull(self) -> Array:
-        """Jᵀf in units (n,)."""
-        return np.asarray(self.slope / self.unit)
-
-    @cached_property
+    @property
     def normal(self) -> Array:
         """JᵀJ (n, n)."""
         return np.asarray(self._products[:-1, :-1])
@@ -133,34 +124,37 @@ class Point:
         return np.asarray(self.unit[:, None] * self.unit)
 
     @cached_property
-    def scaled(self) -> Array:
-        """JᵀJ in units (n, n)."""
-        return np.asarray(self.normal / self.scale)
+    def in_units(self) -> tuple[Array, Array, Array, Array]:
+        """JᵀJ (n, n), Jᵀf (n,) and how far it is to the lower and upper bounds (n,), in units."""
+        task, unit = self.task, self.unit
+        low, high = task.low - self.x, task.high - self.x
+        if unit.size < self.x.size:
+            low, high = low[task.columns], high[task.columns]
+        return self.normal / self.scale, self.slope / unit, low * unit, high * unit
 
     @cached_property
     def unit(self) -> Array:
         """Sizes of the columns of J (n,), none of them nothing: without effect and range, a step is as long as x."""
-        size, least = self.sizes
+        size, least = self._sizes()
         if (size > least).all():
             return size
-        whole = 1.0 / np.maximum(np.abs(self.x[self.columns]), 1.0)
+        whole = 1.0 / np.maximum(np.abs(self.x[self.task.columns]), 1.0)
         return np.where(size > least, size, np.where(least > 0, least, whole))
 
-    @cached_property
+    @property
     def idle(self) -> NDArray[np.bool_]:
         """Which columns have next to no effect here (n,)."""
-        size, least = self.sizes
+        size, least = self._sizes()
         return np.asarray(size <= least)
 
-    @cached_property
-    def sizes(self) -> tuple[Array, Array]:
-        """Sizes of the columns of J (n,), and the least that say how far a step may go (n,)."""
-        size, ranged = np.sqrt(self.normal.diagonal()), np.isfinite(self.span)
-        if ranged.all():
-            return size, IDLE * (size * self.span).max(initial=0.0) / self.span
-        span = np.where(ranged, self.span, np.abs(self.x[self.columns]))
-        most = IDLE * float((size * span).max(initial=0.0))
-        return size, np.where(ranged, most / np.where(ranged, self.span, 1.0), 0.0)
+    def _sizes(self) -> tuple[Array, Array]:
+        """Return sizes of the columns of J (n,), and the least that say how far a step may go (n,)."""
+        size, (span, ranged) = np.sqrt(self.normal.diagonal()), self.task.ranges
+        if ranged is None:
+            return size, IDLE * (size * span).max(initial=0.0) / span
+        width = np.where(ranged, span, np.abs(self.x[self.task.columns]))
+        most = IDLE * float((size * width).max(initial=0.0))
+        return size, np.where(ranged, most / np.where(ranged, span, 1.0), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,13 +181,23 @@ class Task:
 
     def point(self, x: Array, rows: Array) -> Point:
         """Return the problem at x, where its rows are known."""
-        kept = rows if len(rows) == self.columns.size + 1 else rows[np.append(self.columns, -1)]
-        return Point(x, kept, self.columns, self.span[self.columns])
+        return Point(self, x, rows if len(rows) == self.columns.size + 1 else rows[np.append(self.columns, -1)])
+
+    def inside(self, x: Array) -> Array:
+        """Return the nearest x (nfree,) within the bounds."""
+        return np.asarray(np.minimum(np.maximum(x, self.low), self.high))
 
     @cached_property
     def span(self) -> Array:
         """Widths of the ranges (nfree,), ∞ where there is none."""
         return np.where(self.high > self.low, self.high - self.low, np.inf)
+
+    @cached_property
+    def ranges(self) -> tuple[Array, NDArray[np.bool_] | None]:
+        """Those of the columns (n,), and which there are; None if all."""
+        span = self.span[self.columns]
+        ranged = np.isfinite(span)
+        return span, None if ranged.all() else ranged
 
 
 @dataclass
@@ -220,7 +224,7 @@ class Descent:
     @classmethod
     def begin(cls, task: Task, x: Array, damping: float = FIRST_DAMPING) -> Descent:
         """Return one that stands at x, or at the bounds where x is beyond."""
-        return cls(task, task.at(np.clip(x, task.low, task.high)), damping=damping)
+        return cls(task, task.at(task.inside(x)), damping=damping)
 
     def remember(self, places: list[list[Point]]) -> Descent:
         """Go on with the curvature that places near tell, and little damping.
@@ -230,10 +234,10 @@ class Descent:
         cost = 2.0 * self.here.cost
         near, others = ([one for one in some if one.cost < cost] for some in places)
         self.past, self.beside = near, others
-        if secants := list(self._secants(self.here)):
+        if len((secants := self._secants(self.here))[0]):
             self.goes_on = self.uses_missing = True
             self.damping = SMALL_DAMPING
-            self.missing = missed(secants, self.here.slope.size) * self.here.scale
+            self.missing = missed(secants) * self.here.scale
         return self
 
     @property
@@ -275,20 +279,15 @@ class Descent:
 
     def _left(self, missing: Array | None = None) -> float:
         """Return by how much the undamped step would lower χ², by JᵀJ alone or with what it misses."""
-        curvature, slope = self.here.scaled, self.here.pull
+        curvature, slope, *limits = self.here.in_units
         if missing is not None:
             curvature = upward(curvature + missing / self.here.scale)
-        y = least(_raised(curvature, EASED), slope, *self._limits())
+        y = least(_raised(curvature, EASED), slope, *limits)
         return -_change(curvature, slope, y)
-
-    def _limits(self) -> tuple[Array, Array]:
-        task, which = self.task, self.task.columns
-        beyond = (task.low - self.here.x, task.high - self.here.x)
-        return beyond[0][which] * self.here.unit, beyond[1][which] * self.here.unit
 
     def _step(self, most: int) -> bool:
         """Take a step that lowers χ²; return whether one was found."""
-        normal, slope, limits, more = self.here.scaled, self.here.pull, self._limits(), 2.0
+        (normal, slope, *limits), more = self.here.in_units, 2.0
         whole = normal + self.missing / self.here.scale
         while self.nfev < most and self.damping < LARGEST_DAMPING:
             mend = upward if self.late else lifted
@@ -314,19 +313,22 @@ class Descent:
         """Take the last step, which is known to suffice, without another look; return whether that is wanted."""
         if self.task.slide is None:
             return False
-        used = self.here.scaled + self.missing / self.here.scale if self.uses_missing else self.here.scaled
-        y = least(_raised(lifted(used), EASED), self.here.pull, *self._limits())
-        x = self.here.x.copy()
-        x[self.task.columns] += y / self.here.unit
-        x = np.clip(x, self.task.low, self.task.high)
+        used, slope, *limits = self.here.in_units
+        if self.uses_missing:
+            used = used + self.missing / self.here.scale
+        x = self._moved(least(_raised(lifted(used), EASED), slope, *limits))
         self.here = self.task.point(x, self.task.slide(self.here.x, x))
         return True
 
     def _tried(self, y: Array) -> Point:
+        self.nfev += 1
+        return self.task.at(self._moved(y))
+
+    def _moved(self, y: Array) -> Array:
+        """Return x (nfree,) a step y (n,) in units away, within the bounds."""
         x = self.here.x.copy()
         x[self.task.columns] += y / self.here.unit
-        self.nfev += 1
-        return self.task.at(np.clip(x, self.task.low, self.task.high))
+        return self.task.inside(x)
 
     def _trust(self, gain: float, foretold: float) -> None:
         """Damp less after a step that kept its promise, more after one that did not."""
@@ -348,26 +350,28 @@ class Descent:
         if self.late or self.goes_on:
             self._curve(here)
         elif here is not self.here and here.rows.shape == other.rows.shape:  # ties beyond their limits add rows
-            step, old = (here.x - other.x)[here.columns], other.rows[:-1] @ here.rows[-1]
+            step, old = (here.x - other.x)[self.task.columns], other.rows[:-1] @ here.rows[-1]
             self.missing = learnt(self.missing, step, here.slope - other.slope, here.slope - old)
         self.here = here
 
     def _curve(self, here: Point) -> None:
         """Take from all past places what JᵀJ misses of the curvature."""
-        self.missing = missed(self._secants(here), here.slope.size) * here.scale
+        self.missing = missed(self._secants(here)) * here.scale
 
-    def _secants(self, here: Point) -> Iterator[Secant]:
-        """Yield steps between places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
-        shape, f = here.rows.shape, here.rows[-1]
+    def _secants(self, here: Point) -> Secants:
+        """Return steps between places and Σ fᵢ∇²fᵢ along them, in units, with the f of here."""
+        shape, f, out = here.rows.shape, here.rows[-1], [(np.zeros((0, here.unit.size)),) * 2]
         for one, places in ((here, self.past), (self.beside[0] if self.beside else here, self.beside[1:])):
             others = [other for other in places if other.rows.shape == one.rows.shape == shape]
             if not others:
                 continue
-            steps = (np.array([other.x for other in others]) - one.x)[:, here.columns] * here.unit
+            steps = (np.array([other.x for other in others]) - one.x)[:, self.task.columns] * here.unit
             slope = here.slope if one is here else one.rows[:-1] @ f
             changes = (np.array([other.rows[:-1] @ f for other in others]) - slope) / here.unit
             told = steps.any(axis=1) & _alike(here.unit, np.array([other.unit for other in others]))
-            yield from ((steps[k], changes[k]) for k in np.flatnonzero(told).tolist())
+            out.append((steps[told], changes[told]))
+        steps, changes = (np.concatenate(each) for each in zip(*out, strict=True))
+        return steps, changes
 
 
 def _alike(one: Array, others: Array) -> NDArray[np.bool_]:

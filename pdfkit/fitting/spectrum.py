@@ -210,7 +210,7 @@ def _stiffness(basis: Basis, information: Array, pull: Array, theta: Array, stif
         after = theta + (root @ (pull - penalty @ theta)) @ root
         bends = theta.size - 2 - float(((root @ penalty) * root).sum())
         roughness = float(after @ penalty @ after) / stiffness
-        stiffness = float(np.clip((max(bends, 1e-3) + WEAK) / (roughness + WEAK), SOFT, STIFF))
+        stiffness = min(max((max(bends, 1e-3) + WEAK) / (roughness + WEAK), SOFT), STIFF)
     return stiffness
 
 
@@ -241,7 +241,7 @@ def _further(further: float, last: Array, step: Array) -> float:
     """Return how far to go along a step, by what the last one, `further` than Fisher's, has left or gone too far."""
     size = float(last @ last)
     left = float(step @ last) * further / size if size else 0.0
-    return float(np.clip(further / (1.0 - left), 1.0, 2.0)) if left < 1.0 else 2.0
+    return min(max(further / (1.0 - left), 1.0), 2.0) if left < 1.0 else 2.0
 
 
 def _guess(basis: Basis, about: Evidence) -> Array:
@@ -292,6 +292,8 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
 
     jac (k, n): derivatives in the band; covariance (n, n): Φ.
     """
+    from scipy.linalg.blas import dtrmm
+
     Z = _white(basis, noise.at(basis.knots).tobytes())
     slopes = Z @ jac
     inner = basis.band.waves.T @ (Z.T @ slopes)
@@ -300,7 +302,8 @@ def inflation(basis: Basis, noise: NoiseSpectrum, jac: Array, covariance: Array)
     for j, (power, (some, hat, waves)) in enumerate(zip(noise.power, basis.pieces, strict=True)):
         np.matmul((power * hat * inner[some]).T, waves, out=each[:, j])
     # W = RRᵀ: the sum over i and j is one over the columns of R.
-    moved = _posterior_root(basis, noise, inner, covariance).T @ (each.reshape(n * p, k) @ Z.T).reshape(n, p, k)
+    white = dtrmm(1.0, Z.T, each.reshape(n * p, k).T, trans_a=1, overwrite_b=1).T  # half of what Z as any matrix takes
+    moved = _posterior_root(basis, noise, inner, covariance).T @ white.reshape(n, p, k)
     along = (moved.reshape(n * p, k) @ slopes).reshape(n, p, n).transpose(1, 0, 2)
     known = covariance @ along
     rows = moved.reshape(n, p * k)

@@ -12,14 +12,14 @@ lower: from x to x + d the Jacobian changes by ∇²f·d, so that each tells Σ 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdfkit._checks import Array
 
-Secant = tuple[Array, Array]
+Secants = tuple[Array, Array]
+"""Steps d (k, n) between places, and Σ fᵢ∇²fᵢ·d (k, n)."""
 
 UPHILL = 1e-12
 """Share of the steepest slope below which a limit does not hold a quantity back."""
@@ -38,12 +38,11 @@ def least(curvature: Array, slope: Array, low: Array, high: Array) -> Array:
     """
     if not slope.size:
         return np.zeros(0)
+    whole = -solved(curvature, slope)
+    if ((whole >= low) & (whole <= high)).all():
+        return whole
     y = np.zeros(slope.size)
     held = ((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0))
-    if not held.any():
-        whole = -solved(curvature, slope)
-        if (whole >= low).all() and (whole <= high).all():
-            return whole
     tiny = UPHILL * float(np.abs(slope).max(initial=0.0))
     for _ in range(4 * y.size + 4):
         step = _to_least(curvature, slope, y, held) - y
@@ -129,16 +128,19 @@ def upward(curvature: Array) -> Array:
     return np.asarray((vectors * np.maximum(np.abs(values), FLAT)) @ vectors.T)
 
 
-def missed(secants: Iterable[Secant], n: int) -> Array:
-    """Return Σ fᵢ∇²fᵢ (n, n): symmetric, as the nearest `secants` (d, Σ fᵢ∇²fᵢ·d) ask for, and least across them."""
-    known = [(float(d @ d), d, y) for d, y in secants if np.abs(d).max(initial=0.0) < LONGEST]
-    steps, changes, count = np.zeros((len(known), n)), np.zeros((len(known), n)), 0
-    for square, d, y in sorted(known, key=lambda one: one[0]):
+def missed(secants: Secants) -> Array:
+    """Return Σ fᵢ∇²fᵢ (n, n): symmetric, as the nearest `secants` ask for, and least across them."""
+    steps, changes, count = np.zeros_like(secants[0]), np.zeros_like(secants[0]), 0
+    length = np.abs(secants[0]).max(axis=1, initial=0.0)
+    known = np.flatnonzero(length < LONGEST)
+    far = np.sqrt((secants[0][known] ** 2).sum(axis=1))
+    for k in np.argsort(far, kind="stable").tolist():
+        d, y = secants[0][known[k]], secants[1][known[k]]
         before = steps[:count]
         along = before @ d
         rest = d - along @ before
         size = math.sqrt(rest @ rest)
-        if size > NEW * math.sqrt(square):
+        if size > NEW * far[k]:
             steps[count], changes[count] = rest / size, (y - along @ changes[:count]) / size
             count += 1
     steps, changes = steps[:count], changes[:count]

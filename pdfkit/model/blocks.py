@@ -39,7 +39,7 @@ class Block:
     def _faded(self) -> bool:
         """Whether what lies beyond r is faded out: but for a cluster that ends within the grid."""
         shape = self.envelope.shape
-        return not (isinstance(shape, Whole) and shape.end <= self.grid.nodes[-1])
+        return not (type(shape) is Whole and shape.end <= self.grid.nodes[-1])
 
     @property
     def taper(self) -> Array:
@@ -107,9 +107,9 @@ def add_weighted(block: Block, curves: Array, directions: IntArray, out: Array, 
 
 def alike(one: Composition, other: Composition) -> bool:
     """Whether two phases have and keep the same fractions of the same species."""
-    if one.elements != other.elements or one.tangents.any() or other.tangents.any():
+    if not (one.elements == other.elements and one.fixed and other.fixed):
         return False
-    return bool(np.abs(one.fractions - other.fractions).max() < 1e-12)
+    return one.known == other.known or bool(np.abs(one.fractions - other.fractions).max() < 1e-12)
 
 
 def slopes(found: Peaks, weights: PairWeights, *, apart: bool) -> Array:

@@ -12,12 +12,12 @@ beyond the last r asked for are included up to `ripple_range` further and faded 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.fft import rfft
 
 from pdfkit import _machine
 from pdfkit._checks import Array, IntArray
@@ -84,7 +84,7 @@ class Grid:
     def _folded(self, curves: Array, rows: IntArray) -> Any:
         folded = np.empty((rows.size, self.period))
         sines.fold(curves, rows, self.sine, folded)
-        return _rfft()(folded)
+        return rfft(folded)
 
     def add_even_transform(self, curves: Array, weights: Array, out: Array) -> None:
         """Do what `add_transform` does with the cosine transform: for curves whose continuation to r < 0 is even."""
@@ -134,14 +134,6 @@ class Transform:
             out += (weights * self.found).sum(axis=0)
         else:
             sines.add_sines(self.found, self.rows, 1, weights, out)
-
-
-@cache
-def _rfft() -> Callable[[Array], Any]:
-    """Return the real FFT; looking it up costs as much as a short one."""
-    from scipy import fft
-
-    return fft.rfft  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=16)

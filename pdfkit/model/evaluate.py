@@ -125,10 +125,8 @@ class Evaluator:
         if not self._terminated:
             return self
         self._refuse_senseless(values)
-        told = reach.told(self.instrument, values)
-        if self._reaches(values, told, exactly):
-            return self
-        return self._following(reach.moved(self.phases, values, told, self._end, whole=self._ends))
+        extra = self._asked_range(values)
+        return self if not exactly and self._fades(values, extra) else self._following(extra)
 
     def near_all(self, values: Array) -> Evaluator:
         """Return the same for all of values (m, n): ripples are followed as far as the one asks that asks for most."""
@@ -138,6 +136,7 @@ class Evaluator:
         return self._following(max(self._asked_range(one) for one in values))
 
     def _asked_range(self, values: Array) -> float:
+        """Return how far (Å) beyond the end values ask for ripples; phases that tell without a copy are asked."""
         told = reach.told(self.instrument, values)
         extra = reach.at(self._offsets, values, told, self._end, whole=self._ends)
         return reach.moved(self.phases, values, told, self._end, whole=self._ends) if extra is None else extra
@@ -148,22 +147,16 @@ class Evaluator:
             return self
         out = Evaluator(self.phases, self.instrument, self.convention, self.strengths, self.r, None, self._end)
         out._extra = extra
-        out._weights, out._asked = self._weights, self._asked.copy()
+        out._weights, out._q_weights, out._asked = self._weights, self._q_weights, self._asked.copy()
         out.__dict__ |= {name: self.__dict__[name] for name in ("_sensible", "_offsets") if name in self.__dict__}
         return out
 
-    def _reaches(self, values: Array, told: Instrument, exactly: bool) -> bool:
-        """Whether ripples are surely followed as far as values ask for: phases that tell without a copy are asked."""
-        extra = reach.at(self._offsets, values, told, self._end, whole=self._ends)
-        if extra is None:
+    def _fades(self, values: Array, extra: float) -> bool:
+        """Whether particles end before what is faded out, and that over nearly as far as `extra`."""
+        if not self._ends or abs(extra - self._extra) > SAME_FADE * extra:
             return False
-        size = (
-            max(reach.shaped(phase, values, start).extent() for phase, start in self._offsets)
-            if self._ends
-            else math.inf
-        )
-        faded = not exactly and reach.ROOM * size <= self._end + min(extra, self._extra)
-        return abs(extra - self._extra) <= (SAME_FADE if faded else 0.9 * SAME_RANGE) * extra
+        size = max(reach.shaped(phase, values, start).extent() for phase, start in self._offsets)
+        return bool(reach.ROOM * size <= self._end + min(extra, self._extra))
 
     def _use_filter(self, program: str, begin: float | None) -> None:
         """Compute without a cut on the program's own wider grid, and filter that."""
@@ -464,7 +457,7 @@ class Evaluator:
                 return QWeights(cut[None].copy(), {})  # kernels take arrays that can be written
             return QWeights.of(composition, self.instrument, self.strengths, grid, cut)
 
-        return kept(self._q_weights, composition, (grid.step, even), made)
+        return kept(self._q_weights, composition, (grid.step, grid.period, even), made)
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class ParameterMap:
         limits = [_limit(params[names[i]], i, float(values[i]), expression) for i, expression in plain.ties]
         return replace(plain, limits=tuple(one for one in limits if one is not None))
 
-    @property
+    @cached_property
     def free_names(self) -> tuple[str, ...]:
         """Names of the parameters that vary."""
         return tuple(self.names[i] for i in self.free)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,10 +58,10 @@ def factors(phases: Sequence[Mean]) -> list[Factor]:
     for one in phases:
         for q in np.flatnonzero(one.scale_tangents).tolist():
             sample.add(q, one.scale_tangents[q] * _share(one.f))
+        start = product(one.f[0], one.f[0])
         for q, change in one.tangents.items():
-            start = product(one.f[0], one.f[0])
-            slope = change - 2.0 * one.f * product(change[0], one.f[0]) / start
-            sample.add(q, one.scale * slope / start)
+            slope = change - one.f * (2.0 * product(change[0], one.f[0]) / start)
+            sample.add(q, slope * (one.scale / start))
     return [_over(_Growth(one.f, dict(one.tangents)), sample) for one in phases]
 
 
@@ -74,12 +75,17 @@ class _Growth:
     def add(self, q: int, change: Any) -> None:
         self.tangents[q] = self.tangents.get(q, 0.0) + change
 
-    def relative(self, q: int) -> Array | float:
-        """Return the derivative of ln|f|² less that at Q = 0."""
-        if q not in self.tangents:
-            return 0.0
-        out = 2.0 * product(self.tangents[q], self.f) / product(self.f, self.f)
-        return np.asarray(out - out[0])
+    @cached_property
+    def square(self) -> Array:
+        """|f|²."""
+        return np.asarray(product(self.f, self.f))
+
+    @cached_property
+    def relative(self) -> dict[int, Array]:
+        """Derivatives of ln|f|² less those at Q = 0, by direction."""
+        twice = 2.0 / self.square
+        rates = {q: product(change, self.f) * twice for q, change in self.tangents.items()}
+        return {q: rate - rate[0] for q, rate in rates.items()}
 
 
 def _share(f: Any) -> Any:
@@ -87,7 +93,8 @@ def _share(f: Any) -> Any:
 
 
 def _over(phase: _Growth, sample: _Growth) -> Factor:
-    ratio = product(phase.f, phase.f) / product(sample.f, sample.f)
+    ratio = phase.square / sample.square
     at = np.asarray(ratio / ratio[0])
-    changes = {q: at * (phase.relative(q) - sample.relative(q)) for q in {**phase.tangents, **sample.tangents}}
+    own, whole = phase.relative, sample.relative
+    changes = {q: at * (own.get(q, 0.0) - whole.get(q, 0.0)) for q in {**own, **whole}}
     return Factor(at, changes)

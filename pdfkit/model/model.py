@@ -161,9 +161,8 @@ class Model:
             lead = f"{phase.name}."
             own = {name.removeprefix(lead): value for name, value in values.items() if name.startswith(lead)}
             phases.append(phase.with_values(own) if own else phase)
-        changed: dict[str, Any] = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
-        instrument = replace(self.instrument, **changed, given=(*self.instrument.given, *changed))
-        return self._like(tuple(phases), instrument)
+        changed = {name: float(values[name]) for name in INSTRUMENT_QUANTITIES if name in values}
+        return self._like(tuple(phases), self.instrument.with_values(changed))
 
     def _by_whole_name(self, values: Mapping[str, float]) -> dict[str, float]:
         known = set(self.names)

@@ -80,5 +80,4 @@ def shaped(phase: Phase, values: Array, start: int) -> Any:
     shape, stop = phase.applied_shape, start + phase.size
     if not shape.parameters:
         return shape
-    own = zip(shape.parameters, values[stop - len(shape.parameters) : stop].tolist(), strict=True)
-    return replace(shape, **{p.name: value for p, value in own})
+    return shape.moved(values[stop - len(shape.parameters) : stop].tolist())

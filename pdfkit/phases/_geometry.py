@@ -119,6 +119,28 @@ class Directions:
 
 
 @dataclass(frozen=True)
+class Widths:
+    """What directions do to the widths of peaks: tangents (nq, 5) of δ₁, δ₂, qbroad, resolution and sratio, and the bit
+    WIDTH or 0 of each, kind (nq,).
+    """
+
+    tangents: Array
+    kind: IntArray
+
+    @classmethod
+    def of(cls, own: Array, instrument: Array) -> Widths:
+        """Return them of tangents (3, nq) of δ₁, δ₂ and sratio, and (nq, 2) of qbroad and resolution."""
+        return _widths(own.tobytes(), instrument.tobytes())
+
+
+@lru_cache(maxsize=32)
+def _widths(own: bytes, instrument: bytes) -> Widths:
+    three, two = np.frombuffer(own).reshape(3, -1), np.frombuffer(instrument).reshape(-1, 2)
+    tangents = np.column_stack([three[:2].T, two, three[2]])
+    return Widths(tangents, np.where(tangents.any(axis=1), np.int64(kernels.WIDTH), np.int64(0)))
+
+
+@dataclass(frozen=True)
 class Layout:
     """Cell (6), u (nsites) and occupancies (nsites), then x (natoms, 3), u and occupancies by atom, as matrix·free +
     constant: a small crystal without tensors or rigid molecules is at hand in one product.
@@ -210,19 +232,19 @@ class Point:
         return cls(atoms, geometry, uiso, occ, *by_atom, u_max, maps.anisotropic, volume, growth, dg, db, directions)
 
     def arguments(
-        self, width: Array, rcut: float, dwidth: Array, amount: AtomCount, *, shifted: bool = False
+        self, width: Array, rcut: float, widths: Widths, amount: AtomCount, *, shifted: bool = False
     ) -> Arguments:
-        """Return what the pair kernels need of this point; width, rcut and dwidth as in `finish_peaks`.
+        """Return what the pair kernels need of this point; width and rcut as in `finish_peaks`.
 
         shifted : whether anisotropic displacement moves peaks.
         """
         along = self.directions
-        kind = along.kind | kernels.WIDTH * dwidth.any(axis=1) if along.kind.size else along.kind
+        kind = along.kind | widths.kind
         if self.aniso:  # U in units of the reciprocal cell: its tensors change with the cell
             kind |= kernels.UANISO * ((kind & kernels.CELL) != 0)
         state = (self.geometry.g, self.geometry.x, self.u_atoms, self.geometry.b, self.occ_atoms, self.aniso)
         tangents = (self.dg, along.dx, along.du_atoms, self.db, along.docc_atoms)
-        finish = (width, rcut, dwidth, amount.atoms, amount.relative)
+        finish = (width, rcut, widths.tangents, amount.atoms, amount.relative)
         trace = self.traces() if shifted and self.aniso else None
         return Arguments(state, kind, tangents, finish, trace)
 

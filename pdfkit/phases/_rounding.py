@@ -20,7 +20,7 @@ import numpy as np
 from pdfkit._checks import Array, IntArray
 from pdfkit.kernels import merging
 from pdfkit.kernels import pairs as kernels
-from pdfkit.phases._geometry import Arguments, AtomCount, Directions, Point
+from pdfkit.phases._geometry import Arguments, AtomCount, Directions, Point, Widths
 from pdfkit.phases._orbits import PairGroups
 from pdfkit.phases.base import Composition
 
@@ -134,8 +134,9 @@ def _arguments(crystal: Crystal, values: Array, tangents: Array) -> Arguments:
     """Return what the kernels need to know of the crystal at values (n,), along tangents (n, k)."""
     along = Directions.of(crystal._maps, crystal._atoms, tangents)
     point = Point.at(crystal._maps, crystal._atoms, values, along)
+    still = np.zeros((3, tangents.shape[1])), np.zeros((tangents.shape[1], 2))
     amount = AtomCount(1.0, np.zeros(tangents.shape[1]), Composition((), np.zeros(0), np.zeros((0, 0))))
-    return point.arguments(np.zeros(5), 0.0, np.zeros((tangents.shape[1], 5)), amount, shifted=True)
+    return point.arguments(np.zeros(5), 0.0, Widths.of(*still), amount, shifted=True)
 
 
 def _numbers(groups: PairGroups, args: Arguments) -> Iterator[tuple[slice, Array, Array]]:

@@ -8,7 +8,7 @@ import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -170,9 +170,11 @@ class Peaks:
         distance = _seen(self.peak, shape, reach)
         gamma0, by, slope = shape.jet(distance) if self.dpeak.size else _value(shape, distance)
         weigh_peaks(gamma0, by, slope, tangents, self.moments, self.peak, self.dpeak)
-        return replace(self, form=shape, dform=tangents)
+        out = object.__new__(type(self))
+        out.__dict__.update(self.__dict__, form=shape, dform=tangents)
+        return out
 
-    @cached_property
+    @property
     def extremes(self) -> tuple[float, float]:
         """The least σ² (Å²) of a peak that has one, infinity where none has, and the largest."""
         return extremes(self.peak)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -25,7 +25,7 @@ from pdfkit.phases._batches import many_peaks
 from pdfkit.phases._bodies import Body
 from pdfkit.phases._choice import MOST_REMEMBERED, Choice
 from pdfkit.phases._constraints import Maps, errors_of, free_values, limits, structure_quantities
-from pdfkit.phases._geometry import AtomCount, Atoms, Directions, Layout, Point, metric
+from pdfkit.phases._geometry import AtomCount, Atoms, Directions, Layout, Point, Widths, metric
 from pdfkit.phases._lists import Key, Table, listed_pairs, rounded, table_of
 from pdfkit.phases._molecules import Molecules
 from pdfkit.phases._orbits import Geometry, PairGroups
@@ -36,9 +36,6 @@ from pdfkit.structure import symmetry
 from pdfkit.structure.find_symmetry import TOLERANCE
 from pdfkit.structure.mixing import mixed
 from pdfkit.structure.structure import NAMES_XYZ, Structure
-
-# What no directions do to widths.
-NO_WIDTHS = np.zeros((0, 5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,7 +293,7 @@ class Crystal(Phase):
         structure, poses = self.structure, self._poses
         if any(q.name in values for q in self._structure_quantities):
             structure, poses = self._moved(np.array([known[q.name] for q in self._structure_quantities]))
-        shape = replace(self.shape, **{p.name: known[p.name] for p in self.shape.parameters})
+        shape = self.shape.moved([known[p.name] for p in self.shape.parameters])
         own = {name: known[name] for name in ("scale", "delta1", "delta2", "sratio", "rcut")}
         out = type(self)(structure, self.name, shape, **own)
         object.__setattr__(out, "ions", self.ions)  # the structure has them
@@ -374,12 +371,8 @@ class Crystal(Phase):
         point = self.located(values, tangents)
         delta1, delta2, sratio, rcut = values[1 + n : 5 + n].tolist()
         width = np.array((delta1, delta2, broadening.qbroad, broadening.resolution, sratio))
-        dwidth = NO_WIDTHS
-        if tangents.shape[1]:
-            columns = (tangents[1 + n : 3 + n].T, broadening.tangents, tangents[3 + n])
-            dwidth = np.ascontiguousarray(np.column_stack(columns))
-        amount = self._counted(point)
-        args = point.arguments(width, rcut, dwidth, amount, shifted=broadening.shifted)
+        amount, widths = self._counted(point), Widths.of(tangents[1 + n : 4 + n], broadening.tangents)
+        args = point.arguments(width, rcut, widths, amount, shifted=broadening.shifted)
         own = slice(5 + n, 5 + n + len(self._inner))
         u_max = max(point.u_max, *values[own], 0.0) if self.molecules else point.u_max
         widest = max(2.0 * u_max, kernels.SMALLEST_VARIANCE) * max(1.0, sratio) ** 2

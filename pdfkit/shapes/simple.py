@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -70,6 +71,17 @@ class Shape(ABC):
     def values(self) -> tuple[float, ...]:
         """Return the parameter values in the order of `parameters`."""
         return tuple(getattr(self, p.name) for p in self.parameters)
+
+    def moved(self, values: Sequence[float]) -> Self:
+        """Return this shape with other values of its parameters, in their order: a step of a fit."""
+        named = {}
+        for p, value in zip(self.parameters, values, strict=True):
+            if not (p.low <= value <= p.high and (value < math.inf or p.may_be_infinite)):
+                return replace(self, **{p.name: value})  # which says what is wrong
+            named[p.name] = value
+        out = object.__new__(type(self))
+        out.__dict__.update(self.__dict__, **named)
+        return out
 
     @abstractmethod
     def gamma0(self, r: Array) -> Array:
@@ -186,6 +198,10 @@ class Sphere(Shape):
     def slope(self, r: Array) -> Array:
         """Return ∂γ₀/∂r = −(3/2)(1 − x²)/spdiameter."""
         return self.jet(r)[2]
+
+    def with_derivatives(self, r: Array) -> tuple[Array, Array]:
+        """Return γ₀ and its derivative to the diameter."""
+        return self.jet(r)[:2]
 
     def jet(self, r: Array) -> tuple[Array, Array, Array]:
         """Return γ₀, its derivative to the diameter and its slope."""

@@ -218,11 +218,11 @@ def _occupancy(label: str, value: Any) -> float:
 def numbers(name: str, values: Iterable[Any], count: int) -> tuple[float, ...]:
     """Return values as so many finite numbers; StructureError for anything else."""
     try:
-        out = tuple(float(value) + 0.0 for value in values)  # + 0.0 makes −0 a plain 0
+        out = (*[float(value) + 0.0 for value in values],)  # + 0.0 makes −0 a plain 0
     except (TypeError, ValueError):
         raise StructureError(f"{name} is not numeric: give {count} numbers") from None
     if len(out) != count:
         raise StructureError(f"{name} has {len(out)} numbers: give {count}")
-    if not all(abs(value) < LARGEST for value in out):
+    if [value for value in out if not -LARGEST < value < LARGEST]:
         raise StructureError(f"{name} is not finite, or far too large: give finite numbers")
     return out
