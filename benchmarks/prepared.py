@@ -98,7 +98,7 @@ def serve(data: list[pk.PDF]) -> None:
         print(least(known[line.strip()], len(data), 1)[0], flush=True)
 
 
-def beside(folder: str, scans: int, rounds: int = 5) -> None:
+def beside(folder: str, scans: int, rounds: int = 15) -> None:
     """Print ms of the processor in another state of the repository and in this one, which take turns."""
     command = [sys.executable, str(Path(__file__).resolve()), "--serve", "--scans", str(scans)]
     here = Path(__file__).resolve().parent.parent

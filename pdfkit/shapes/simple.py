@@ -74,14 +74,20 @@ class Shape(ABC):
 
     def moved(self, values: Sequence[float]) -> Self:
         """Return this shape with other values of its parameters, in their order: a step of a fit."""
-        named = {}
+        named = {p.name: value for p, value in zip(self.parameters, values, strict=True)}
+        if type(self).__post_init__ is not Shape.__post_init__ or not self._allows(values):
+            return replace(self, **named)  # which makes of them what it needs, or says what is wrong
+        out = object.__new__(type(self))
+        known = self.__dataclass_fields__
+        out.__dict__.update({name: value for name, value in self.__dict__.items() if name in known} | named)
+        return out
+
+    def _allows(self, values: Sequence[float]) -> bool:
+        """Whether values are within the limits of the parameters."""
         for p, value in zip(self.parameters, values, strict=True):
             if not (p.low <= value <= p.high and (value < math.inf or p.may_be_infinite)):
-                return replace(self, **{p.name: value})  # which says what is wrong
-            named[p.name] = value
-        out = object.__new__(type(self))
-        out.__dict__.update(self.__dict__, **named)
-        return out
+                return False
+        return True
 
     @abstractmethod
     def gamma0(self, r: Array) -> Array:

@@ -286,6 +286,19 @@ def test_values_stay_between_one_and_zero_and_end(shape: Shape) -> None:
         assert shape.gamma0(np.array([0.97 * shape.extent()]))[0] > 0
 
 
+@pytest.mark.parametrize("shape", BODIES + OTHERS, ids=named)
+def test_a_step_of_a_fit_makes_what_replace_makes_and_refuses_what_it_refuses(shape: Shape) -> None:
+    names, values = [p.name for p in shape.parameters], [0.99 * value for value in shape.values()]
+    made, r = replace(shape, **dict(zip(names, values, strict=True))), np.linspace(0, 40, 50)
+    assert type(shape.moved(values)) is type(made)
+    assert shape.moved(values).values() == made.values()
+    np.testing.assert_array_equal(shape.moved(values).gamma0(r), made.gamma0(r))
+    for k, p in enumerate(shape.parameters):
+        for wrong in (p.low - 1e-3, math.nan, *([] if p.may_be_infinite else [math.inf])):
+            with pytest.raises(PdfkitError, match=p.name):
+                shape.moved([*values[:k], wrong, *values[k + 1 :]])
+
+
 SIZES = st.floats(1, 200)
 SHAPED = st.one_of(
     st.builds(Sphere, SIZES),
