@@ -162,8 +162,8 @@ class Task:
     """What is minimised: rows of the linearised problem as a function of x, its bounds, and which of x may move.
 
     tiny: χ² that counts as nothing; creep: share of χ² that is far below its errors. flaw: 0 for an x that may be a
-    proper minimum, more where physics ends. slide: rows at another x,
-    all being linear from one to the other, where that is wanted.
+    proper minimum, more where physics ends. slide: rows at another x, all being linear from one to the other, where
+    that is wanted.
     """
 
     system: Callable[[Array], Array]
@@ -282,8 +282,7 @@ class Descent:
         curvature, slope, *limits = self.here.in_units
         if missing is not None:
             curvature = upward(curvature + missing / self.here.scale)
-        y = least(_raised(curvature, EASED), slope, *limits)
-        return -_change(curvature, slope, y)
+        return -_change(curvature, slope, least(_raised(curvature, EASED), slope, *limits))
 
     def _step(self, most: int) -> bool:
         """Take a step that lowers χ²; return whether one was found."""
@@ -295,7 +294,7 @@ class Descent:
             y = least(_raised(used, self.damping), slope, *limits)
             if float(np.abs(y).max()) <= STILL * math.sqrt(self.here.cost):
                 return False
-            there = self._tried(y)
+            self.nfev, there = self.nfev + 1, self.task.at(self._moved(y))
             gain = self.here.cost - there.cost
             if gain > 0 or self.late:
                 simple, full = (abs(gain + _change(one, slope, y)) for one in (normal, whole))
@@ -319,10 +318,6 @@ class Descent:
         x = self._moved(least(_raised(lifted(used), EASED), slope, *limits))
         self.here = self.task.point(x, self.task.slide(self.here.x, x))
         return True
-
-    def _tried(self, y: Array) -> Point:
-        self.nfev += 1
-        return self.task.at(self._moved(y))
 
     def _moved(self, y: Array) -> Array:
         """Return x (nfree,) a step y (n,) in units away, within the bounds."""
