@@ -34,6 +34,8 @@ BLOCKS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("defaults", "defaults.py", ()),
     ("sizes", "finite_size.py", ("--only", "crystals")),
     ("sizes-stacks", "finite_size.py", ("--only", "stacks")),
+    ("kinetics", "kinetics.py", ()),
+    ("map-errors", "maps.py", ("--errors",)),
     ("sizes-measured", "finite_size.py", ("--only", "measured")),
 )
 

@@ -35,6 +35,10 @@ Place = tuple[int, int]
 
 ROUNDS = 2
 """So many times places are looked at again where the field is."""
+FEW, SHARE = 80.0, 0.6
+"""Differences between neighbours, and which part of all, that the data have to tell of a map: in simulated slices
+errors are too small by a tenth at most where they tell 100, by a third where they tell 60 to 70, and two times where
+they tell 20 (`benchmarks/maps.py --errors`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,7 +214,7 @@ def fit_map(
         seconds=time.perf_counter() - started,
         seen={place: (found[place].lean, one.x) for place, one in told.items()},
         strange=_strange(found),
-        remarks=(*said, *_missed(told, found)),
+        remarks=(*said, *_missed(told, found), *_hardly(made, led)),
     )
 
 
@@ -326,6 +330,18 @@ def _missed(told: Mapping[Place, _Told], found: Mapping[Place, _Voxel]) -> tuple
     return (
         f"residuals of different places have a correlation of {common:.2f}: errors of the map are those of differences "
         "between places; values are as uncertain as those of places by themselves",
+    )
+
+
+def _hardly(made: Smooth, led: Sequence[str]) -> tuple[str, ...]:
+    """Say of which maps so little is told that nobody knows how alike neighbours are."""
+    few = {name: told for name, told in zip(led, made.told, strict=True) if told < min(FEW, SHARE * made.rank)}
+    if not few:
+        return ()
+    words = ", ".join(f"{name} {told:.0f}" for name, told in few.items())
+    return (
+        f"the data tell so many of the {made.rank} differences between neighbours: {words}. From so few it is hardly "
+        "known how alike neighbours are: maps may be too smooth, and their errors up to two times too small",
     )
 
 

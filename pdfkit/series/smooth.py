@@ -21,7 +21,7 @@ its determinant, and the blocks of A⁻¹ that the traces and the errors need co
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,18 @@ WEAKEST, STRONGEST = 1e-6, 1e10
 
 @dataclass(frozen=True, eq=False)
 class Smooth:
-    """A field: values (X, Y, n), covariance of those at each place (X, Y, n, n), strength λ (n,), ln Z."""
+    """A field: values (X, Y, n), covariance of those at each place (X, Y, n, n), strength λ (n,), ln Z.
+
+    told (n,): how many differences between neighbours the data determine, λ p̄ᵀLp̄ where the evidence is largest, of
+    `rank`. The strength is known to √(2/told) of itself at best.
+    """
 
     values: Array
     covariance: Array
     strength: Array
     lnz: float
+    told: Array
+    rank: int
 
     @property
     def errors(self) -> Array:
@@ -180,7 +186,7 @@ def smooth(values: Array, information: Array, inside: NDArray[np.bool_] | None =
     known = np.ones(values.shape[:2], dtype=bool) if inside is None else np.asarray(inside, dtype=bool)
     if values.shape[0] < values.shape[1]:  # blocks are as large as the short side
         turned = smooth(values.swapaxes(0, 1), information.swapaxes(0, 1), known.T)
-        return Smooth(turned.values.swapaxes(0, 1), turned.covariance.swapaxes(0, 1), turned.strength, turned.lnz)
+        return replace(turned, values=turned.values.swapaxes(0, 1), covariance=turned.covariance.swapaxes(0, 1))
     grid, (Y, n) = Grid(known), values.shape[1:]
     if Y * n > WIDEST:
         raise PdfkitError(f"a map of {Y} × {n} numbers in a row is too wide: map fewer numbers at once, or parts of it")
@@ -193,7 +199,7 @@ def smooth(values: Array, information: Array, inside: NDArray[np.bool_] | None =
     out = solved(grid, H, np.einsum("xyij,xyj->xyi", H, p), strength)
     found = np.where(known[:, :, None], out.values * unit, math.nan)
     spread = np.where(known[:, :, None, None], out.covariance * np.outer(unit, unit), math.nan)
-    return Smooth(found, spread, strength / unit**2, lnz)
+    return Smooth(found, spread, strength / unit**2, lnz, strength * grid.roughness(out.values), grid.rank)
 
 
 def _units(values: Array, information: Array, inside: NDArray[np.bool_]) -> Array:
