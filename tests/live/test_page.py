@@ -442,6 +442,8 @@ def test_a_series_that_grows_is_drawn_anew_while_it_is_watched(rooms: Any, folde
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (1024, 640)])  # the last is 1280 at 125 %
 def test_rooms_are_not_cut_off(rooms: Any, size: tuple[int, int]) -> None:
     rooms.set_viewport_size({"width": size[0], "height": size[1]})
+    # Tools stay where the window gets narrower, too.
+    play.expect(rooms.locator("#picture .bk-OnOffButton, #picture .bk-ClickButton")).to_have_count(6)
     for name in ("peak", "atoms", "candidates", "series"):
         if rooms.get_attribute(f"#tab-{name}", "aria-selected") != "true":
             rooms.click(f"#tab-{name}")
