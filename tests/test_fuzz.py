@@ -16,7 +16,14 @@ TOOL = Path(__file__).with_name("fuzz.py")
 
 
 @pytest.mark.parametrize(
-    "options", [("--count", "400", "--seed", "3"), ("--count", "120", "--seed", "3", "--meaning")], ids=" ".join
+    "options",
+    [
+        ("--count", "120", "--seed", "3"),
+        ("--count", "40", "--seed", "3", "--meaning"),
+        pytest.param(("--count", "2000", "--seed", "4"), marks=pytest.mark.slow),
+        pytest.param(("--count", "500", "--seed", "4", "--meaning"), marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
 )
 def test_attacks_find_nothing(options: tuple[str, ...]) -> None:
     """Two processes; `python tests/fuzz.py --first N --count 1` with the other options runs a case again."""

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -76,23 +77,35 @@ def is_module(name: str) -> bool:
     return name.startswith("pdfkit.") and (place.with_suffix(".py").is_file() or (place / "__init__.py").is_file())
 
 
-def imported(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield the full name of each import, and whether it is made when the module is imported."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    later: set[int] = set()
-    for node in ast.walk(tree):
-        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-        if typing or isinstance(node, ast.FunctionDef):
-            later |= {id(inner) for inner in ast.walk(node)}
-    for node in ast.walk(tree):
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> list[tuple[str, bool]]:
+    """Return the full name of each import, and whether it is made when the module is imported."""
+    out = []
+    for node, at_once in imports(tree_of(path), True):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, id(node) not in later) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+            out += [(alias.name, at_once) for alias in node.names]
+        else:
             assert not node.level, f"{path} has a relative import"
             module = node.module or ""
             for alias in node.names:
                 whole = f"{module}.{alias.name}"
-                yield (whole if module == "pdfkit" or is_module(whole) else module), id(node) not in later
+                out.append((whole if module == "pdfkit" or is_module(whole) else module, at_once))
+    return out
+
+
+def imports(node: ast.AST, at_once: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
+    """Yield the imports under a node; those in functions, and for types alone, are not made at once."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield node, at_once
+    elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.Module):
+        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.iter_child_nodes(node):
+            yield from imports(inner, at_once and not typing and not isinstance(node, ast.FunctionDef))
 
 
 def test_every_room_stands_on_a_floor() -> None:
@@ -298,7 +311,7 @@ def asked_kinds(path: Path) -> list[str]:
     kinds = {"Crystal", "Cluster", "Stacked", "Phase"}
     marks = {"structure", "particle", "refined_particle", "layers", "quantities_seen_by", "derived", "files"}
     out = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) > 1:
             asked = {
                 inner.id if isinstance(inner, ast.Name) else getattr(inner, "attr", "") for inner in ast.walk(node)

@@ -11,6 +11,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.model import cut
+from pdfkit.phases import _lists
 from pdfkit.phases._geometry import Layout, Point
 
 R = 0.01 * np.arange(100, 3001)
@@ -27,12 +28,7 @@ def along(one: pk.Model, *names: str) -> np.ndarray:
 
 
 def calls(run: Callable[[], Any]) -> int:
-    """Return how many functions, of Python and of C, a run calls: the fewest of three, because what other tests left
-    to the collector of garbage is finished by calls of its own in between."""
-    return min(counted(run) for _ in range(3))
-
-
-def counted(run: Callable[[], Any]) -> int:
+    """Return how many functions, of Python and of C, a run calls."""
     count = 0
 
     def seen(frame: Any, event: str, arg: Any) -> None:
@@ -66,6 +62,8 @@ def transformed(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]) -> list
 
 def test_a_value_calls_few_functions() -> None:
     """The kernels and FFTs of a small crystal take a third of the time: the rest is calls like these."""
+    for kept in vars(_lists).values():  # what another crystal of these symmetries left is found by a comparison more
+        getattr(kept, "cache_clear", int)()
     one = model(CONSTANT, "CdS_zincblende")
     evaluate, values = one.evaluator(R), one.values
     assert calls(lambda: evaluate(values)) <= 184
