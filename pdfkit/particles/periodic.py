@@ -20,6 +20,13 @@ BOND = 1.25
 MOST_ATOMS = 20_000
 """Of a cell whose bonds are looked for."""
 CUT = "cut pieces"
+EMPTY = 5.0
+"""Å of nothing that no crystal has between its molecules."""
+ROOM = 35.0
+"""Å³ an atom below which a cell has no such gaps; crystals of molecules have 8 to 25, the cage of a zeolite has less
+than twice that."""
+FEW_ATOMS = 5_000
+"""Of a cell that is looked at for such gaps: some tenths of a second."""
 ONE = "taken for one cluster in a cell, as no bond leads to the next cell"
 
 
@@ -64,7 +71,23 @@ def unfolded(
 
     periodic : along which vectors of the cell.
     """
-    around = _bonds(elements, kind, xyz, cell, periodic)
+    return _pieces(_bonds(elements, kind, xyz, cell, periodic), xyz, cell)
+
+
+def is_lone(xyz: Array, cell: Array) -> bool:
+    """Return whether what a cell (3, 3) holds, atoms (n, 3), is alone: `EMPTY` of nothing to its images on all sides.
+
+    Of more than `FEW_ATOMS` nothing is known: False.
+    """
+    if len(xyz) > FEW_ATOMS or abs(float(np.linalg.det(cell))) < ROOM * len(xyz):
+        return False
+    one = np.zeros(len(xyz), dtype=np.int64)
+    found = _pieces(_near(one, xyz, cell, (True, True, True), np.array([EMPTY / 2])), xyz, cell)
+    return found.pieces == 1 and not found.endless
+
+
+def _pieces(around: list[list[tuple[int, IntArray]]], xyz: Array, cell: Array) -> Unfolded:
+    """Return atoms put together along their bonds."""
     at: dict[int, IntArray] = {}
     pieces, endless = 0, False
     for start in range(len(xyz)):
@@ -90,10 +113,18 @@ def _bonds(
     elements: Sequence[str], kind: IntArray, xyz: Array, cell: Array, periodic: Sequence[bool]
 ) -> list[list[tuple[int, IntArray]]]:
     """Return for every atom i its bonds to j + image: (j, image), also to images of i itself."""
+    radius = BOND * np.array([covalent_radius(base(element)) for element in elements])
+    return _near(kind, xyz, cell, periodic, radius)
+
+
+def _near(
+    kind: IntArray, xyz: Array, cell: Array, periodic: Sequence[bool], radii: Array
+) -> list[list[tuple[int, IntArray]]]:
+    """Return for every atom i those nearer than the sum of their radii, by kind: (j, image)."""
     from scipy.spatial import cKDTree
 
-    radius = np.array([covalent_radius(base(element)) for element in elements])[kind]
-    reach = 2 * BOND * float(radius.max())
+    radius = radii[kind]
+    reach = 2 * float(radius.max())
     turn = np.linalg.inv(cell)
     margin = np.where(periodic, reach * np.linalg.norm(turn, axis=0), np.inf)  # as parts of the cell
     inner = np.where(periodic, np.floor(xyz @ turn), 0.0).astype(np.int64)
@@ -110,7 +141,7 @@ def _bonds(
     pairs = cKDTree(wrapped).sparse_distance_matrix(cKDTree(there), reach, output_type="ndarray")
     i, ghost, apart = pairs["i"], pairs["j"], pairs["v"]
     j = of[ghost]
-    bonded = (apart <= BOND * (radius[i] + radius[j])) & (apart > 0.1)
+    bonded = (apart <= radius[i] + radius[j]) & (apart > 0.1)
     out: list[list[tuple[int, IntArray]]] = [[] for _ in range(len(xyz))]
     for a, b, shift in zip(
         i[bonded].tolist(), j[bonded].tolist(), (image[ghost] - inner[j] + inner[i])[bonded], strict=True

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import re
+import warnings
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from pdfkit import _checks
-from pdfkit.errors import PdfkitError, ReadError, missing, nearest
+from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError, missing, nearest
 from pdfkit.io import pdb
 from pdfkit.io._text import read_text
 from pdfkit.io.structures import available_structures
 from pdfkit.io.xyz import XYZ, clusters
+from pdfkit.particles.periodic import EMPTY, is_lone
 from pdfkit.phases.base import plain_word
 from pdfkit.phases.cluster import Cluster
 from pdfkit.phases.crystal import Crystal
 from pdfkit.shapes import Bulk
 
 KINDS = ("crystal", "cluster")
+ALONE = (
+    f"its cell holds one particle with {EMPTY:g} Å or more of nothing around it, and is read as a crystal that repeats "
+    'it without end: for one particle, write kind = "cluster" in the recipe, or give it as xyz without a cell'
+)
 _APERIODIC = re.compile(r"(?i)\bpbc\s*=\s*[\"'\[{(]?\s*(?:f(?:alse)?|0)(?:[\s,]+(?:f(?:alse)?|0)){2}")
 
 
@@ -63,8 +70,19 @@ def phase_from_file(path: str | PathLike[str], *, name: str = "", kind: str | No
 
     kind : "crystal" or "cluster"; default, what the file looks like (`kind_of`). Raises ReadError, PdfkitError.
     """
-    kind = _checks.choice("kind", kind or kind_of(path), KINDS)
-    return (Cluster if kind == "cluster" else Crystal).from_file(path, name=name, **options)
+    found = _checks.choice("kind", kind or kind_of(path), KINDS)
+    phase = (Cluster if found == "cluster" else Crystal).from_file(path, name=name, **options)
+    return phase if kind or found == "cluster" else _said_alone(phase)
+
+
+def _said_alone(crystal: Crystal) -> Crystal:
+    """Return a crystal that nobody called one, with a remark where its cell holds a lone particle."""
+    structure = crystal.structure
+    if not is_lone(structure.positions() @ structure.basis(), structure.basis()):
+        return crystal
+    said = f"{crystal.name}: {ALONE}"
+    warnings.warn(said, PdfkitWarning, stacklevel=3)
+    return replace(crystal, structure=replace(structure, remarks=(*structure.remarks, said)))
 
 
 def phases_of(structures: list[str], shape: Any = None, symmetry: str = "", ions: bool = False) -> list[Any]:

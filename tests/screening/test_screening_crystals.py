@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 
 import pdfkit as pk
 from pdfkit.errors import StructureError
+from pdfkit.phases.files import phase_from_file
 from pdfkit.screening.candidates import files_in
 from pdfkit.screening.crystals import cluster_in
 
@@ -50,6 +51,20 @@ def test_files_of_every_kind_are_put_together(tmp_path: Path, name: str, options
         found = pk.Particle.from_file(given) if isinstance(given, Path) else pk.Particle.from_structure(given)
     apart, truth = (np.sort(pdist(one.xyz)) for one in (found, whole))
     np.testing.assert_allclose(apart, truth, atol=0.004)  # three digits in a PDB file
+
+
+@pytest.mark.filterwarnings("ignore:U is missing")
+def test_a_cluster_in_a_box_that_is_taken_for_a_crystal_is_told(tmp_path: Path) -> None:
+    """Where nobody said which it is; neither of crystals, nor of boxes so small that it nearly touches its images."""
+    whole = screens.true()
+    for name, side in (("wide.xyz", 30.0), ("tight.xyz", 16.0)):
+        ase.io.write(tmp_path / name, ase.Atoms(whole.symbols, positions=whole.xyz, cell=[side] * 3, pbc=True))
+    with pytest.warns(pk.PdfkitWarning, match=r"one particle with 5 Å .* kind = \"cluster\""):
+        found = phase_from_file(tmp_path / "wide.xyz")
+    assert (found.kind, len(found.remarks)) == ("crystal", 2)
+    for path, kind in (("wide.xyz", "crystal"), ("tight.xyz", None)):
+        assert len(phase_from_file(tmp_path / path, kind=kind).remarks) == 1
+    assert not phase_from_file("CdSe_wurtzite").remarks
 
 
 def test_cells_that_hold_no_cluster_are_refused_whatever_brings_them(tmp_path: Path) -> None:
