@@ -71,8 +71,10 @@ def phase_from_file(path: str | PathLike[str], *, name: str = "", kind: str | No
     kind : "crystal" or "cluster"; default, what the file looks like (`kind_of`). Raises ReadError, PdfkitError.
     """
     found = _checks.choice("kind", kind or kind_of(path), KINDS)
-    phase = (Cluster if found == "cluster" else Crystal).from_file(path, name=name, **options)
-    return phase if kind or found == "cluster" else _said_alone(phase)
+    if found == "cluster":
+        return Cluster.from_file(path, name=name, **options)
+    crystal = Crystal.from_file(path, name=name, **options)
+    return crystal if kind else _said_alone(crystal)
 
 
 def _said_alone(crystal: Crystal) -> Crystal:
