@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import stat
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ _KINDS = (
     (stat.S_ISSOCK, "this is a socket, not a file: give a file name"),
     (lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode), "this is a device, not a file: give a file name"),
 )
+_MOST_NOTED, _NOTING = 1000, threading.Lock()
 WRITTEN: dict[str, None] = {}
 """The files that this process has written, whole, in order: what a message about an interruption may say."""
 
@@ -52,8 +54,17 @@ def write_bytes(path: AnyPath, data: bytes) -> Path:
         raise WriteError(f"{path}: cannot be written ({error.strerror}): {remedy(error)}") from None
     finally:
         _remove(temporary)
-    WRITTEN[str(path)] = None
+    _note(path)
     return Path(path)
+
+
+def _note(path: AnyPath) -> None:
+    """Note a file that was written as the last one; of very many, as of a page that is used for days, the first go."""
+    with _NOTING:
+        WRITTEN.pop(str(path), None)
+        WRITTEN[str(path)] = None
+        for first in list(WRITTEN)[:-_MOST_NOTED]:
+            del WRITTEN[first]
 
 
 def write_text(path: AnyPath, text: str) -> Path:

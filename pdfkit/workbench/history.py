@@ -114,13 +114,19 @@ class Entry:
         matrix = [[_finite(float(value)) for value in row] for row in self.result.correlation]
         return {"names": list(self.result.free), "matrix": matrix}
 
+    @property
+    def files(self) -> tuple[str, str]:
+        """The names of its files: the fit as HDF5, and the state."""
+        return f"fit-{self.number}.h5", f"fit-{self.number}.json"
+
     def save(self, folder: Path) -> None:
-        """Write it into a folder: the fit as HDF5, and the state beside it."""
+        """Write it into a folder, as `files`."""
         from pdfkit.io._atomic import write_text
 
         folder.mkdir(parents=True, exist_ok=True)
-        self.result.save(folder / f"fit-{self.number}.h5")
-        write_text(folder / f"fit-{self.number}.json", self.state.to_json())
+        fit, state = self.files
+        self.result.save(folder / fit)
+        write_text(folder / state, self.state.to_json())
 
     @classmethod
     def load(cls, folder: Path, number: int) -> Self:

@@ -7,6 +7,7 @@ change, in one step), `fits` (each as HDF5, when it has ended) and `files` (what
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import time
@@ -42,7 +43,8 @@ _ID = re.compile(r"[0-9a-f]{16}")
 class Kept:
     """A page: its name, its session, the files that it may name, and what of it is on disk.
 
-    written : the results on disk by number. held : the lock of its folder, which one server has at a time.
+    written : the results on disk by number. held : the lock of its folder, which one server has at a time. origin : the
+    page that it is a copy of, until it is written.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Kept:
     saved: tuple[Any, ...] = ()
     written: dict[int, Any] = field(default_factory=dict)
     held: ExitStack | None = None
+    origin: Kept | None = None
     seen: float = field(default_factory=time.monotonic)
 
     @property
@@ -147,7 +150,7 @@ class Pages:
         other = self.new()
         other.session.states, other.session.at = list(kept.session.states), kept.session.at
         other.session.history = list(kept.session.history)
-        other.files = kept.files
+        other.files, other.origin = kept.files, kept
         other.session.allow, other.session.work = kept.files.check, kept.files.own
         self.save(other)
         return other
@@ -178,8 +181,9 @@ class Pages:
             place = folder_of(self.home, kept.id)
             for entry in history:
                 if kept.written.get(entry.number) is not entry.result:  # a file of its number may be of another fit
-                    entry.save(folder_of(self.home, kept.id, "fits"))
+                    _linked(self.home, kept, entry) or entry.save(folder_of(self.home, kept.id, "fits"))
                     kept.written[entry.number] = entry.result
+            kept.origin = None
             known = {entry.number for entry in history}
             for number in [number for number in kept.written if number not in known]:
                 del kept.written[number]  # or no fit that the history let go would leave memory
@@ -240,6 +244,20 @@ def folder_of(home: Path, *names: str) -> Path:
         place = _atomic.own(place / name)
         place.mkdir(mode=0o700, exist_ok=True)
     return place
+
+
+def _linked(home: Path, kept: Kept, entry: Entry) -> bool:
+    """Whether the files of a fit could be linked to those of the page that a page is a copy of: no file changes."""
+    origin = kept.origin
+    if origin is None or origin.written.get(entry.number) is not entry.result:
+        return False
+    there, here = (folder_of(home, one.id, "fits") for one in (origin, kept))
+    try:
+        for name in entry.files:
+            os.link(there / name, here / name, follow_symlinks=False)
+    except OSError:  # a disk without links, or a file that is there already
+        return False
+    return True
 
 
 def _when(file: Path) -> float:

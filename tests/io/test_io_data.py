@@ -653,6 +653,13 @@ def test_own_files_take_keywords_too(tmp_path):
     assert instrument == Instrument("N", qmax=15.0, window_width=0.2)
 
 
+def test_of_very_many_files_the_last_are_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr(_atomic, "_MOST_NOTED", 2)
+    for name in ("a", "b", "a", "c"):
+        _atomic.write_text(tmp_path / name, name)
+    assert list(_atomic.WRITTEN) == [str(tmp_path / "a"), str(tmp_path / "c")]
+
+
 def test_write_text_is_atomic(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     _atomic.write_text(path, "old\n")

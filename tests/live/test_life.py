@@ -23,6 +23,7 @@ pytest.importorskip("bokeh", reason="the workbench needs the extra live")
 from served import Live, Tab
 
 import pdfkit as pk
+from pdfkit.workbench.history import Entry
 from pdfkit.workbench.pages import Pages
 from pdfkit.workbench.state import State
 
@@ -96,6 +97,24 @@ def test_a_duplicated_tab_becomes_a_page_of_its_own(live: Live) -> None:
             assert (value(one), value(two)) == (3.6, 3.7)
 
     asyncio.run(both())
+
+
+def test_a_copy_of_a_page_shares_the_files_of_its_fits(room: Path) -> None:
+    model = pk.Model([pk.Crystal.from_file("Ni", name="Ni")], pk.Instrument(probe="X", qmax=25.0))
+    result = pk.fit(model.with_values({"Ni.scale": 0.9}), model(np.arange(1, 10, 0.02)), free=["scale"], search="plain")
+    pages = Pages(room, room / "kept")
+    pages.begin_with(State())
+    one = pages.new()
+    one.session.states, one.session.history = [State(fit=1)], [Entry(1, result, State(fit=1))]
+    pages.save(one)
+    two = pages.copy(one)
+    two.session.history = [*two.session.history, Entry(2, result, State(fit=2))]
+    pages.save(two)
+    pages.close()
+    first, second = (room / "kept" / page.id / "fits" for page in (one, two))
+    assert (first / "fit-1.h5").samefile(second / "fit-1.h5")
+    assert [path.name for path in sorted(second.iterdir())] == ["fit-1.h5", "fit-1.json", "fit-2.h5", "fit-2.json"]
+    assert Entry.load(second, 1).result.rw == result.rw
 
 
 async def fitted(tab: Tab, many: int, **range_: float) -> float:

@@ -183,9 +183,11 @@ def test_limits_and_ties_and_what_is_wrong_with_them(two: Any) -> None:
 def test_a_fit_gives_errors_and_a_line_in_the_history_and_outlives_a_reload(two: Any) -> None:
     drag(two, 10)
     two.select_option("#search", "plain")
+    two.focus("#fit")
     two.keyboard.press("Control+Enter")
     two.wait_for_selector("#panel-history tbody tr", state="attached", timeout=60_000)
     two.wait_for_selector("body[data-busy=no]", timeout=60_000)
+    assert two.evaluate("document.activeElement.id") == "fit", "a button that was off for a while has the focus again"
     assert two.evaluate("[...document.querySelectorAll('#parameters td:last-child')].some(one => one.textContent)")
     fitted = value(two)
     two.wait_for_timeout(1000)  # until it is written

@@ -4,16 +4,27 @@
   const at = (id) => document.getElementById(id);
   const { send, on } = workbench;
 
+  // A button that is switched off takes the focus along, and brings it back when it is on again.
+  let lost = null;
+  function off(button, yes) {
+    if (yes && document.activeElement === button) lost = button;
+    button.disabled = yes;
+    if (yes || lost !== button) return;
+    lost = null;
+    if (document.activeElement === document.body) button.focus();
+  }
+
   on("reading", (text) => { at("progress").textContent = at("said").textContent = text; });
   on("message", (message) => { at("message").textContent = message; });
   on("rw", (rw) => { at("rw").textContent = rw == null ? "" : `Rw ${rw.toFixed(4)}`; });
-  on("undo", (undo, view) => { at("undo").disabled = !undo; at("redo").disabled = !view.redo; });
+  on("undo", (undo, view) => { off(at("undo"), !undo); off(at("redo"), !view.redo); });
   on("fit", (fit) => { at("search").value = fit.search; });
   on("busy", (busy) => {
     const fits = Boolean(busy?.fits || busy?.opens);
     document.body.dataset.busy = fits ? "yes" : "no";
+    off(at("fit"), fits || document.body.dataset.empty === "yes");
+    if (!fits && document.activeElement === at("stop")) at("fit").focus();
     at("stop").hidden = !fits;
-    at("fit").disabled = fits;
     const rw = busy?.rw ?? busy?.best;
     // What is done next is told to those who do not see; each evaluation would be too much.
     const said = busy?.what ?? (at("said").textContent ? "done" : "");
@@ -28,8 +39,8 @@
     const goes = !empty && document.body.dataset.empty === "yes" && (document.activeElement === document.body || at("empty").contains(document.activeElement));
     document.body.dataset.empty = empty ? "yes" : "no";
     at("empty").hidden = !empty;
-    at("fit").disabled = empty || document.body.dataset.busy === "yes";
-    if (goes) at("fit").focus({ focusVisible: true });
+    off(at("fit"), empty || document.body.dataset.busy === "yes");
+    if (goes && at("fit").disabled) lost = at("fit"); else if (goes) at("fit").focus({ focusVisible: true });
   });
 
   function choose() { at("files").click(); }
