@@ -137,12 +137,17 @@
 
   const chosen = () => at("chosen").value;
 
-  // An edge of the box was dragged: it is told when it rests.
+  let held = false; // a button of the mouse, or a finger
+  for (const [name, now] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) addEventListener(name, () => { held = now; }, true);
+
+  // An edge of the box was dragged: it is told when it is let go, as one step.
   function moved() {
     const { left, right } = named("range");
     if (!shown || (left === shown[0] && right === shown[1])) return;
     clearTimeout(dragged);
-    dragged = setTimeout(() => {
+    dragged = setTimeout(function tell() {
+      if (held) { dragged = setTimeout(tell, 50); return; }
+      const { left, right } = named("range");
       const ends = [Math.min(left, right), Math.max(left, right)].map((one) => +one.toFixed(2));
       send({ do: "range", data: chosen(), rmin: Math.max(ends[0], 0), rmax: ends[1] });
     }, 250);
