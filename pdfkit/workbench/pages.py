@@ -181,7 +181,8 @@ class Pages:
             place = folder_of(self.home, kept.id)
             for entry in history:
                 if kept.written.get(entry.number) is not entry.result:  # a file of its number may be of another fit
-                    _linked(self.home, kept, entry) or entry.save(folder_of(self.home, kept.id, "fits"))
+                    if not _linked(self.home, kept, entry):
+                        entry.save(folder_of(self.home, kept.id, "fits"))
                     kept.written[entry.number] = entry.result
             kept.origin = None
             known = {entry.number for entry in history}
