@@ -20,7 +20,7 @@ BOND = 1.25
 MOST_ATOMS = 20_000
 """Of a cell whose bonds are looked for."""
 CUT = "cut pieces"
-EMPTY = 5.0
+EMPTY = 6.0
 """Å of nothing that no crystal has between its molecules."""
 ROOM = 35.0
 """Å³ an atom below which a cell has no such gaps; crystals of molecules have 8 to 25, the cage of a zeolite has less

@@ -284,7 +284,7 @@ def test_uploads_are_limited_before_and_while_they_come(live: Live) -> None:
     about = {"Origin": live.origin, "Content_Length": "70000000"}
     answer = live.ask(f"upload?page={page}&name=big.gr", "POST", None, **about)
     assert answer.status == 413
-    assert "name the file on the command line" in answer.text
+    assert "start pdfkit live with the name of the file" in answer.text
     for size in ("-1", "x", "1e3", ""):
         answer = live.ask(f"upload?page={page}&name=a.gr", "POST", None, Origin=live.origin, Content_Length=size)
         assert answer.status in (400, 411)

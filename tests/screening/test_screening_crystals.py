@@ -59,7 +59,7 @@ def test_a_cluster_in_a_box_that_is_taken_for_a_crystal_is_told(tmp_path: Path) 
     whole = screens.true()
     for name, side in (("wide.xyz", 30.0), ("tight.xyz", 16.0)):
         ase.io.write(tmp_path / name, ase.Atoms(whole.symbols, positions=whole.xyz, cell=[side] * 3, pbc=True))
-    with pytest.warns(pk.PdfkitWarning, match=r"one particle with 5 Å .* kind = \"cluster\""):
+    with pytest.warns(pk.PdfkitWarning, match=r"one particle with 6 Å .* kind = \"cluster\""):
         found = phase_from_file(tmp_path / "wide.xyz")
     assert (found.kind, len(found.remarks)) == ("crystal", 2)
     for path, kind in (("wide.xyz", "crystal"), ("tight.xyz", None)):
