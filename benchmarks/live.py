@@ -96,8 +96,14 @@ async def visits(live: Live, page: str, n: int, data: bytes) -> None:
                 await tab.do("continue", page=page, copy=True)
 
 
-async def rounds(live: Live, recipe: str, count: int, moves: int = MOVES, fits: int = FITS) -> list[float]:
-    """Work for so many rounds, and print each; return the resident memory after each."""
+async def rounds(
+    live: Live, recipe: str, count: int, moves: int = MOVES, fits: int = FITS, every: float = 0.0
+) -> list[float]:
+    """Work for so many rounds, and print each; return the resident memory after each.
+
+    every : seconds from one to the next, at least. A page without a tab is let go after a minute: where rounds take a
+    second or two, some hundred such pages are there at once, which no day has.
+    """
     found = []
     data = (live.folder / "ni.gr").read_bytes()
     async with Tab(live) as tab:
@@ -113,6 +119,7 @@ async def rounds(live: Live, recipe: str, count: int, moves: int = MOVES, fits: 
             found.append(resident)
             about = f"{resident:7.1f} MB {threads:4d} threads {files:4d} files {time.monotonic() - begun:6.1f} s"
             print(f"{k + 1:5d} rounds {about}", flush=True)
+            await asyncio.sleep(max(0.0, every - (time.monotonic() - begun)))
     return found
 
 
@@ -120,6 +127,7 @@ def main() -> None:
     """Print memory against rounds, and its growth."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--every", type=float, default=12.0, help="seconds from a round to the next, at least")
     parser.add_argument("--recipe", type=Path, help="what is fitted instead of simulated nickel")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -127,7 +135,7 @@ def main() -> None:
         recipe = asked.recipe.name if asked.recipe else nickel(folder)
         live = Live(folder, "--folder", str(Path(name) / "pages"), recipe)
         try:
-            found = asyncio.run(rounds(live, recipe, asked.rounds))
+            found = asyncio.run(rounds(live, recipe, asked.rounds, every=asked.every))
         finally:
             live.end()
         print(live.said.read_text(), end="")
