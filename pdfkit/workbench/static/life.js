@@ -26,7 +26,7 @@
     const choice = document.getElementById("earlier");
     choice.replaceChildren(new Option("earlier…", ""), ...list.map((one) => new Option(`${one.when} ${one.title}`, one.id)));
     choice.onchange = () => { if (choice.value) workbench.send({ do: "continue", page: choice.value, copy: true }); choice.value = ""; };
-    document.getElementById("earlier-pages").hidden = !list.length;
+    for (const id of ["earlier-pages", "earlier-note"]) document.getElementById(id).hidden = !list.length;
   });
   workbench.changed("trouble", (trouble) => { if (trouble) document.getElementById("message").textContent = trouble; });
 
