@@ -92,7 +92,7 @@ def _uncollected() -> Iterator[None]:
 
 def _read(files: Sequence[str], here: Path, home: Path) -> State:
     """Return what pages begin with, and load what they need."""
-    from pdfkit.workbench import session  # noqa: F401
+    from pdfkit.workbench import session  # noqa: F401  # loaded here, beside the loop, for the first page
     from pdfkit.workbench.limits import refuse_large
     from pdfkit.workbench.opening import opened
 
@@ -101,7 +101,7 @@ def _read(files: Sequence[str], here: Path, home: Path) -> State:
         return opened(files, here, home / "opened")
     finally:
         gc.enable()
-        gc.freeze()  # what is there by now stays: Bokeh looks through the rest whenever a tab is closed
+        gc.freeze()  # what is there by now stays: collections while somebody drags look through the rest alone
 
 
 def _open(url: str) -> None:
