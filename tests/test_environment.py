@@ -155,6 +155,9 @@ def test_kernels_of_a_fit_compile_once_each(tmp_path: Path) -> None:
     assert "sum_peaks" in names
     assert sorted(set(names)) == sorted(names), done.stdout
     assert not [line for line in lines if "readonly" in line or "'A'" in line or "Literal" in line], done.stdout
+    code += "\nimport sys; print('numba.np.arraymath' in sys.modules)"  # what numba loads before it compiles
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert again.stdout.splitlines() == [*lines, "False"]
 
 
 # --- systems that lack something -------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ def kernel(function: F) -> F:
     try:
         compiled = numba.njit(cache=True, **options)(function)
         _sharing(compiled._cache, function.__code__.co_filename)
+        _loading(compiled._cache)
         _forgiving(compiled._cache)
     except RuntimeError:  # numba found no folder for it
         _say("neither the installation nor the user's cache folder can be written")
@@ -67,18 +68,38 @@ def _sharing(cache: Any, source: str) -> None:
     cache._cache_file.load = loaded
 
 
+def _loading(cache: Any) -> None:
+    """Let what was compiled before be loaded without all that numba loads to compile, which takes a fifth of a second.
+
+    Compiling makes it ready itself. These are inner parts of numba: where another version has them elsewhere, loading
+    takes the longer time.
+    """
+    load, guard = (getattr(cache, name, None) for name in ("_load_overload", "_guard_against_spurious_io_errors"))
+    if load is None or guard is None:
+        return
+
+    def loaded(signature: Any, target: Any) -> Any:
+        from numba.core.runtime import rtsys
+
+        rtsys.initialize(target)  # the memory of arrays that kernels make
+        with guard():
+            return load(signature, target)
+
+    cache.load_overload = loaded
+
+
 def _forgiving(cache: Any) -> None:
     """Let a cache that cannot be read or written stop nothing."""
     for name in ("load_overload", "save_overload"):
-        setattr(cache, name, _guarded(getattr(cache, name)))
+        setattr(cache, name, _guarded(getattr(cache, name), cache.cache_path))
 
 
-def _guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(method: Callable[..., Any], folder: str) -> Callable[..., Any]:
     def tried(*arguments: Any) -> Any:
         try:
             return method(*arguments)
         except Exception as error:  # whatever unpickling half a file brings
-            _say(f"{getattr(error, 'strerror', None) or type(error).__name__} in {method.__self__.cache_path}")  # type: ignore[attr-defined]  # a bound method
+            _say(f"{getattr(error, 'strerror', None) or type(error).__name__} in {folder}")
             return None
 
     return tried
