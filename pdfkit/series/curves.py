@@ -19,7 +19,7 @@ GRID = 1e-6
 """Å; grids that differ by less are one."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Curves:
     """G(r) of m scans on one r.
 
@@ -106,11 +106,14 @@ class Curves:
             r, np.array([one.G for one in rows]), np.zeros(0) if index is None else index, label or "scan",
             tuple(one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)), pdfs[0].instrument,
             None if any(one.dG is None for one in rows) else np.array([one.dG for one in rows]),
-            covs if len(covs) == len(rows) else (), _remarks(pdfs, moved),
+            covs if len(covs) == len(rows) else (), _remarks(pdfs, moved, r),
         )  # fmt: skip
 
     def __len__(self) -> int:
         return int(self.G.shape[0])
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         spans = f"{self.label} {self.index.min():g} to {self.index.max():g}"
@@ -169,15 +172,28 @@ def _on(one: PDF, r: Array) -> PDF:
     return replace(one, r=r, G=one.G[at], dG=None if one.dG is None else one.dG[at])
 
 
-def _remarks(pdfs: Sequence[PDF], moved: Sequence[PDF]) -> tuple[str, ...]:
+def _remarks(pdfs: Sequence[PDF], moved: Sequence[PDF], r: Array) -> tuple[str, ...]:
+    step = float(r[1] - r[0])
+    low, high = min(one.r[0] for one in pdfs) + step, max(one.r[-1] for one in pdfs) - step
     out = []
     if moved:
         names = ", ".join(one.name or "a scan without a name" for one in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""
         out.append(f"{names}{more}: on other r than the first scan, interpolated to its points")
-    ranges = {(one.instrument.qmin, one.instrument.qmax, one.instrument.window) for one in pdfs}
-    if len(ranges) > 1:
+    shorter = [one.name or "a scan without a name" for one in pdfs if one.r[0] > low or one.r[-1] < high]
+    if shorter:
         out.append(
-            "the scans have different Q ranges or windows, and differ by that already: reduce all with the same ones"
+            f"{', '.join(shorter[:3])}{f' and {len(shorter) - 3} more' if len(shorter) > 3 else ''}: shorter in r than "
+            f"others, so that all scans count from {r[0]:g} to {r[-1]:g} Å alone"
         )
-    return tuple(out)
+    return (*out, *differing([one.instrument for one in pdfs]))
+
+
+def differing(instruments: Sequence[Instrument], what: str = "the scans") -> tuple[str, ...]:
+    """Say in what instruments differ that makes different curves of one sample."""
+    names = {"probe": "probes", "qmin": "Q ranges", "qmax": "Q ranges", "window": "windows", "qdamp": "qdamp"}
+    told = [words for name, words in names.items() if len({getattr(one, name) for one in instruments}) > 1]
+    if not told:
+        return ()
+    words = " and ".join(dict.fromkeys(told))
+    return (f"{what} have different {words}, and differ by that already: measure and reduce all alike",)

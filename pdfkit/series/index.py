@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,19 +25,22 @@ from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError, nearest
 from pdfkit.io import _header
 from pdfkit.io._text import NUMBER, read_header
+from pdfkit.series import times
 from pdfkit.series.scans import Axis
 from pdfkit.series.tables import of_table
 from pdfkit.series.units import KELVIN, TAIL, UNIT, is_kelvin, one_degree, unit_of
 
 TABLES = (".csv", ".tsv", ".txt", ".dat")
 _WORD = re.compile(r"\{(\w+)\}")
+COLDEST = -459.67
+"""A temperature below this is none, in K, °C or °F."""
 _DECIMALS = 2
 """So many digits behind a mark may be decimals: 250_25, but not those of scan 3_300."""
 _UP = 3
 """Folders above a file, and the file, whose names may hold the index."""
-_MINUS = "−", "minus"
-_NEGATIVE = rf"(?<![A-Za-z0-9])(?:[+-]|{'|'.join(_MINUS)}|m(?=[0-9.p]+°?(?:deg)?C))"
-"""A sign; the hyphen of Ni-300K is none, and m20C is −20 °C."""
+_MINUS = "−", "minus", "neg"
+_NEGATIVE = rf"(?<![A-Za-z0-9])(?:[+-]|{'|'.join(_MINUS)}|[mn](?=[0-9.p]+°?(?:deg)?C))"
+"""A sign; the hyphen of Ni-300K is none, and m20C and n20C are −20 °C."""
 _IN_NAME = r"(?:(?<==)\.[0-9]+|[0-9]+(?:[.,p][0-9]+)?(?:[eE][+-]?[0-9]+)?)"
 """A number without its sign: 0.5, 250p5, 250,5; the dot of x.300.gr begins none."""
 _MARK = r"[^A-Za-z0-9.,+]|to|pt|d"
@@ -48,7 +51,7 @@ _JOINED = re.compile(r"([0-9]+)(?:[^A-Za-z0-9.,+]|pt|d)([0-9]{1,2})")
 """What a group of an own pattern may take for one number: 250_5 is 250.5."""
 _PLAIN = ("sample", "")
 """What may stand before a key without being said."""
-_REST = re.compile(r"\s*(?:[-–,;/&]|to\b|\.\.+)?\s*[0-9]|\s*[A-Za-z°]+")
+_REST = re.compile(r"\s*(?:[-–,;/&:]|to\b|\.\.+)?\s*[0-9]|\s*[A-Za-z°]+")
 """What follows a number of a header and may make it another: a second number, a unit that none is known of."""
 
 
@@ -69,6 +72,9 @@ class _Found:
     @classmethod
     def of(cls, name: str, numbers: Sequence[_Number]) -> _Found:
         """Return what files give, and the first doubt in it."""
+        if any(one.stamp for one in numbers):
+            units = [times.STAMP if one.stamp else one.unit or "numbers" for one in numbers if one.told]
+            return cls(name, times.moments([one.stamp for one in numbers]), units)
         doubts = [one for one in numbers if one.doubt]
         more = f" ({len(doubts)} of {len(numbers)} files)" if len(numbers) > 1 else ""
         said = [f"{name} is {one.doubt}{more}: check that this is meant, else {one.instead}" for one in doubts[:1]]
@@ -82,24 +88,41 @@ class _Number(NamedTuple):
     unit: str = ""
     doubt: str = ""
     instead: str = "give the numbers, index=[…]"
+    stamp: str = ""
+    """A date or a time of day, in place of a number."""
+
+    @property
+    def told(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.stamp) or math.isfinite(self.value)
 
 
-def index_of(paths: Sequence[str], index: Any, name: str | None = None, unit: str | None = None) -> Axis:
-    """Return the index of files; a file that has none gets NaN.
+def index_of(
+    paths: Sequence[str], index: Any, name: str | None = None, unit: str | None = None, since: float | None = None
+) -> Axis:
+    """Return the index of files; a file that has none gets NaN. since : from when times count (s); None: the first.
 
     Raises PdfkitError where no file has one, or they have it in different units, for a pattern without a group, a table
     without the files.
     """
     found = _found(paths, "number" if index is None else index)
-    values = np.where(np.isfinite(found.values), found.values, math.nan)
+    # what is colder than can be stands for a number that was not measured
+    there = np.isfinite(found.values) & ~((found.values < COLDEST) & is_kelvin(found.name))
+    found = replace(found, values=np.where(there, found.values, math.nan))
+    called, own, values = name or found.name, _unit(found) if unit is None else unit, found.values
     if not np.isfinite(values).any():
         raise PdfkitError(f"no file has the index {index!r}: {_remedy(paths, index)}", key="index")
-    return Axis(name or found.name, values, _unit(found) if unit is None else unit, tuple(found.said))
+    stamped = times.STAMP in found.units
+    seconds = values if stamped else times.since_1970(called, values, own) if isinstance(index, str) else None
+    if seconds is None:
+        return Axis(called, values, own, tuple(found.said))
+    counted, first, said = times.elapsed(called, seconds, since)
+    return Axis(called, counted, unit or "s" if stamped else "s", (*found.said, said), first)
 
 
 def _unit(found: _Found) -> str:
     """Return the unit of an index; PdfkitError where files state different ones."""
-    stated = sorted({unit_of(one) for one in found.units if one})
+    stated = sorted({unit_of(one) or one for one in found.units if one})
     if len(stated) > 1:
         words = f"the files give {found.name} in {', '.join(stated)}: give the numbers, index=[…]"
         raise PdfkitError(words, key="index")
@@ -138,7 +161,10 @@ def names_table(index: str) -> bool:
 def _remedy(paths: Sequence[str], index: Any) -> str:
     """Return where else an index could be."""
     if isinstance(index, str) and index.isidentifier():
-        keys = [key for key in _header.collect(read_header(paths[0])) if not key.startswith("line ")]
+        header = _header.collect(read_header(paths[0]))
+        if index in header:
+            return f"{Path(paths[0]).name} says {str(header[index])[:40]!r}, which is no number: give them, index=[…]"
+        keys = [key for key in header if not key.startswith("line ")]
         near = f"the nearest keys of the headers are {nearest(index, keys)}; " if keys else ""
         return f'{near}or give a pattern of their names, such as "{{{index}}}K" for {Path(paths[0]).name}'
     return f"their names are like {Path(paths[0]).name}"
@@ -153,6 +179,8 @@ def _of_header(path: str, key: str) -> _Number:
         texts = [one_degree(text) for _, text in _header.Facts.of_lines(path, read_header(path)).lines]
     except PdfkitError:
         return _Number(math.nan)
+    if (stamp := _stamp(texts, key)) is not None:
+        return _Number(math.nan, stamp=stamp)
     if key != "T" and key.casefold() not in KELVIN:
         return _said(texts, re.escape(key), re.IGNORECASE)
     long, short = _said(texts, "temperature|temp", re.IGNORECASE), _said(texts, "T", re.NOFLAG)
@@ -162,6 +190,13 @@ def _of_header(path: str, key: str) -> _Number:
     if found.value < 0 and found.unit in ("", "K"):
         return _Number(math.nan)
     return found if found.unit else found._replace(unit="K")
+
+
+def _stamp(texts: Sequence[str], key: str) -> str | None:
+    """Return the date or time of day that a header gives for a key, None for none."""
+    said = re.compile(rf"[\s#%;{{\"']*{re.escape(key)}[\"']?\s*[=:]\s*[\"']?(.*?)[\s\"',}}]*", re.IGNORECASE)
+    found = (said.fullmatch(text) for text in texts)
+    return next((one[1] for one in found if one and times.is_stamp(one[1], key)), None)
 
 
 def _said(texts: Sequence[str], keys: str, flags: re.RegexFlag) -> _Number:
@@ -218,7 +253,7 @@ def _in_names(paths: Sequence[str], expression: re.Pattern[str]) -> list[_Number
     places: list[Path] = [Path(path) for path in paths]
     for _ in range(_UP):
         numbers = [_in_name(place.name, expression) for place in places]
-        if any(math.isfinite(one.value) for one in numbers):
+        if any(one.told for one in numbers):
             break
         places = [place.parent for place in places]
     return numbers
@@ -230,6 +265,8 @@ def _in_name(name: str, expression: re.Pattern[str]) -> _Number:
     if not found:
         return _Number(math.nan)
     first, values = found[0], list(dict.fromkeys(_number(one[1]) for one in found))
+    if stamp := times.in_name(first.string, *first.span(1)):
+        return _Number(math.nan, stamp=stamp)
     unit = TAIL.match(first.string, first.end(1))
     number = _Number(values[0], unit[1] if unit else "")
     other = _in_two_ways(first)
@@ -282,7 +319,7 @@ def _goes_on(found: re.Match[str]) -> bool:
 
 def _number(text: str | None) -> float:
     """Return the number that a part of a name is, NaN for none."""
-    words = re.fullmatch(rf"(?P<sign>[+-]|{'|'.join(_MINUS)}|m)?(?P<size>{_IN_NAME})", text or "")
+    words = re.fullmatch(rf"(?P<sign>[+-]|{'|'.join(_MINUS)}|[mn])?(?P<size>{_IN_NAME})", text or "")
     if words is None:
         joined = _JOINED.fullmatch(text or "")
         return float(f"{joined[1]}.{joined[2]}") if joined else math.nan

@@ -134,7 +134,7 @@ LAWS = {
 # --- The fit ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Kinetics:
     """Populations as a law of time.
 
@@ -183,6 +183,9 @@ class Kinetics:
         """Correlation of the parameters (p, p)."""
         size = np.sqrt(np.diag(self.covariance))
         return np.asarray(self.covariance / np.outer(size, size))
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         from pdfkit.results.report import uncertain

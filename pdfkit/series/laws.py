@@ -366,8 +366,8 @@ def law_of(name: str, given: Law | str, start: Mapping[str, float], known: froze
         raise ParameterError(f"no law is called {given!r}: there are {', '.join(WORDS)}, and expressions", key=name)
     if missing := [one for one in own if one not in start]:
         raise ParameterError(
-            f"{missing[0]} in the law {name} = {given} is neither the index nor another law: give start={{"
-            f"{missing[0]!r}: …}} if it is to be found",
+            f"{missing[0]} in the law {name} = {given} is neither the index nor another law "
+            f"({', '.join(sorted(known))}): give start={{{missing[0]!r}: …}} if it is to be found",
             key=missing[0],
         )
     return Expression(given, {one: float(start[one]) for one in own})

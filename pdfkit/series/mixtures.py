@@ -26,7 +26,7 @@ from pdfkit._table import frame, shortlist
 from pdfkit.data.curves import PDF
 from pdfkit.errors import PdfkitError
 from pdfkit.series import shared as of_all
-from pdfkit.series.curves import Curves
+from pdfkit.series.curves import Curves, differing
 from pdfkit.series.noise import Noise, noise_of, stands_out
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ CLEAR = 3.5
 """Size of an unexplained share in units of its error with which a scan is named."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mixture:
     """Amounts of references in the scans of a series.
 
@@ -135,6 +135,9 @@ class Mixture:
             out |= {"stretch": self.stretch, "stretch error": self.stretch_errors}
         return out | {"misfit": self.misfit}
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def __str__(self) -> str:
         from pdfkit.results.report import uncertain
 
@@ -199,7 +202,9 @@ def mixture(
     if total == "one":
         fits = [_one(curves.G[i], i, pure, smooth, known, "free", stretch) for i in range(len(curves))]
     remarks = _sums(found, _gathered(curves, pure.names, fits, "free", known, F))
-    return replace(found, remarks=(*_measured(pure.names, F, counts), *remarks, *found.remarks))
+    told = [one.instrument for one in references.values() if isinstance(one, PDF)]
+    other = differing([curves.instrument, *told], "references and scans")
+    return replace(found, remarks=(*other, *_measured(pure.names, F, counts), *remarks, *found.remarks))
 
 
 def _measured(names: Sequence[str], F: Sequence[Array], counts: Mapping[str, float]) -> tuple[str, ...]:
@@ -301,6 +306,9 @@ def _curve(name: str, one: Any, curves: Curves, wanted: Array) -> PDF:
                 f"qmax is {theirs:g} Å⁻¹ for {name} and {ours:g} for the scans, which makes different curves of one "
                 "sample: reduce or calculate both with the same value"
             )
+        probes = curves.instrument.probe, one.instrument.probe
+        if None not in probes and probes[0] != probes[1]:
+            raise PdfkitError(f"{name} is of {probes[1]} and the scans are of {probes[0]}: take one of the same probe")
         return one
     if callable(one):
         made = one(wanted)

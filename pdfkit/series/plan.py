@@ -150,7 +150,8 @@ def planned(
     twice = [name for name in own if name in given]
     if twice:
         raise ParameterError(
-            f"{twice[0]} is both free in every scan and led by a law: leave it out of free, or out of laws",
+            f"{twice[0]} is both free in every scan and led by a law or shared by all: leave it out of free, or of the "
+            "other",
             key=twice[0],
         )
     known = frozenset({*given, called, "index"})
@@ -165,6 +166,11 @@ def check_kelvin(plan: Plan, scans: Any, index: object) -> None:
     """Raise ParameterError where a law that needs kelvins follows the index of a series that is in something else."""
     unit = scans.unit if index is None and isinstance(scans, Series) else ""
     heated = [name for name, law in plan.laws.items() if isinstance(law, Debye | Einstein)]
+    if heated and isinstance(scans, Series) and index is None and scans.name == "number" and not unit:
+        raise ParameterError(
+            f"the law of {heated[0]} needs temperatures in K, and these scans are only numbered: give an index",
+            key=heated[0],
+        )
     if heated and unit not in ("", "K"):
         raise ParameterError(
             f"the law of {heated[0]} needs temperatures in K, and {plan.called} of these scans is in {unit}: "

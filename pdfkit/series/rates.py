@@ -27,7 +27,7 @@ COLD = 150.0
 """K below which temperatures of reactions are asked about."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Activation:
     """A straight line through ln k, or ln(k/T), against 1/T.
 
@@ -55,6 +55,9 @@ class Activation:
     misfit: float | None
     dof: int
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         from pdfkit.results.report import uncertain

@@ -16,7 +16,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitError, remark
+from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.errors import missing as absent
 from pdfkit.io.pdf import read_pdf
 from pdfkit.screening.settings import check_names
@@ -117,9 +117,12 @@ def _indexed(source: Source, paths: Sequence[str], index: Any) -> Series:
 def _of_stack(file: str, index: Any, reduce: Mapping[str, Any] | None, reading: Mapping[str, Any]) -> Series:
     stack, axes = open_stack(file, {"unit": reduce.get("unit")} if reduce else reading, of="Q" if reduce else "r")
     source: Source = stack if reduce is None else reduced(stack, reducing(reduce, reading))
-    series = replace(Series.numbered(source), remarks=stack.remarks)
+    if not len(stack):
+        raise ReadError(file, f"{stack.signal} has no scans: was any measured?")
+    series = replace(Series.numbered(source), remarks=(*stack.remarks, *(word for one in axes for word in one.remarks)))
     if isinstance(index, str) and index != "number" and not names_table(index):
         axes = (axis_called(stack, index),)
+        series = replace(series, remarks=(*series.remarks, *axes[0].remarks))
     elif index is not None:
         axes = (index_of([""] * len(series), index),)
         series = replace(series, remarks=(*series.remarks, *axes[0].remarks))

@@ -140,12 +140,16 @@ def named_stamp(path: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """What a series runs over: name, values (n,), unit; remarks: what is to be said of where they were found."""
+    """What a series runs over: name, values (n,), unit; remarks: what is to be said of where they were found.
+
+    since : of times that count from one, seconds from 1970 to that; else NaN.
+    """
 
     name: str
     values: Array
     unit: str = ""
     remarks: tuple[str, ...] = ()
+    since: float = math.nan
 
     @property
     def title(self) -> str:

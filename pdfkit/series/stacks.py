@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 import os
 import re
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,19 +18,32 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
-from pdfkit.errors import PdfkitError, ReadError, missing
-from pdfkit.io.hdf5 import MAX_DEPTH, SIGNATURE
+from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io.hdf5 import SIGNATURE
+from pdfkit.series import times
+from pdfkit.series.members import (
+    elsewhere,
+    facts,
+    is_axis_of,
+    is_column,
+    is_curves,
+    is_ragged,
+    member_at,
+    numbers,
+    opened,
+    plain,
+    short_words,
+    stacks_in,
+    unit_said,
+)
 from pdfkit.series.scans import Axis, Scan, file_stamp, grid_axes
 from pdfkit.series.units import LENGTHS, number_of, per, unit_of
 
-CACHE = 32_000_000
-"""Bytes of chunks that are kept unpacked: neighbouring scans lie in one chunk."""
 OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "wavelength")
 _SIGNALS = {"r": ("g", "gr", "g(r)", "pdf", "observed"), "Q": ("i", "iq", "i(q)", "intensity", "intensities")}
 _NAMES = {"r": ("r", "distance", "radius"), "Q": ("q",)}
-_OPEN: dict[str, tuple[str, Any]] = {}
-"""Files that stay open: path → stamp and file, those that were asked for last at the end."""
-_MOST_OPEN, _GUARD = 4, threading.Lock()
+LARGEST = 1e30
+"""Numbers above stand for those that were not written, such as 9.97e36 of netCDF."""
 SHORT = 5.0
 """Å; r without a unit that ends before may be in nm."""
 
@@ -70,7 +81,7 @@ class Stack:
 
     def points(self, number: int) -> int:
         """Return how many numbers a scan has as far as its last one: 0 where it is NaN or 0 throughout."""
-        there = np.flatnonzero(np.nan_to_num(self._row(_opened(self.path, self.stamped)[self.signal], number)))
+        there = np.flatnonzero(np.nan_to_num(self._row(opened(self.path, self.stamped)[self.signal], number)))
         return int(there[-1]) + 1 if there.size else 0
 
     def curve(self, number: int) -> tuple[Array, Array, Array | None]:
@@ -79,20 +90,25 @@ class Stack:
         ReadError where it cannot be read, or is NaN or 0 throughout. Errors count where all are above 0.
         """
         try:
-            file = _opened(self.path, self.stamped)
+            file = opened(self.path, self.stamped)
             y, x = self._row(file[self.signal], number), self._row(file[self.x], number)
             dy = self._row(file[self.errors], number) if self.errors else None
         except (OSError, KeyError, RuntimeError) as error:
-            raise ReadError(self.path, f"scan {number} of {self.signal} cannot be read ({_words(error)})") from None
+            raise ReadError(
+                self.path, f"scan {number} of {self.signal} cannot be read ({short_words(error)})"
+            ) from None
         if x.size != y.size:
             raise ReadError(self.path, f"scan {number} of {self.signal} has {y.size} points and {self.x} {x.size}")
         there = np.isfinite(x) & np.isfinite(y)
         if not there.any():
             raise ReadError(self.path, f"scan {number} of {self.signal} holds no numbers: was it measured?")
-        if np.isinf(y).any():
-            raise ReadError(self.path, f"scan {number} of {self.signal} has infinite values: repair them, or write NaN")
-        if not y[there].any():
-            raise ReadError(self.path, f"scan {number} of {self.signal} is 0 everywhere: was it measured?")
+        if (np.abs(y[~np.isnan(y)]) > LARGEST).any():
+            words = f"has infinite values, or of more than {LARGEST:g}"
+            raise ReadError(self.path, f"scan {number} of {self.signal} {words}: repair them, or write NaN")
+        if np.ptp(y[there]) == 0 and (there.sum() > 1 or not y[there].any()):
+            raise ReadError(
+                self.path, f"scan {number} of {self.signal} is {y[there][0]:g} everywhere: was it measured?"
+            )
         known = dy is not None and bool((dy[there] > 0).all())
         order = slice(None, None, -1 if x[there][0] > x[there][-1] else 1)
         errors = dy[there][order] * self.size if dy is not None and known else None
@@ -101,22 +117,11 @@ class Stack:
     def _row(self, one: Any, number: int) -> Array:
         """Return what a dataset has of one scan: a row of it, or all of what has one for all scans."""
         at: list[int | slice] = [int(k) for k in np.unravel_index(number, self.shape)]
-        if one.ndim == 1 and not _is_ragged(one):
-            return _numbers(one, ())
-        if not _is_ragged(one):
+        if one.ndim == 1 and not is_ragged(one):
+            return numbers(one, ())
+        if not is_ragged(one):
             at.insert(self.along % (len(at) + 1), slice(None))
-        return _numbers(one, tuple(at))
-
-
-def _numbers(one: Any, at: tuple[int | slice, ...]) -> Array:
-    """Return numbers of a dataset, scaled as its attributes say, and NaN where these say that there are none."""
-    raw, about = np.asarray(one[at]), _facts(one)
-    out = raw.astype(float)
-    for name in ("_FillValue", "missing_value"):
-        if isinstance(about.get(name), int | float):
-            out[raw == about[name]] = math.nan
-    scale, offset = (about.get(name, usual) for name, usual in (("scale_factor", 1.0), ("add_offset", 0.0)))
-    return np.asarray(out * float(scale) + float(offset))
+        return numbers(one, tuple(at))
 
 
 @dataclass(frozen=True)
@@ -164,19 +169,19 @@ def open_stack(name: str, options: Mapping[str, Any], *, of: str = "r") -> tuple
     Raises ReadError where the file cannot be read, has no such dataset, or no r (Q) for it.
     """
     path, _, where = name.partition("::")
-    file = _opened(path, file_stamp(path))
+    file = opened(path, file_stamp(path))
     options = dict(options)
     unit = options.pop("r_unit" if of == "r" else "unit", None)
     signal = _signal(path, file, where, of)
     x, axes, along = _axes(path, file, signal, of)
-    ragged, points = _is_ragged(signal), file[x]
+    ragged, points = is_ragged(signal), file[x]
     if not ragged and points.ndim == 1 and signal.shape[along] != points.shape[0]:
         # without names, a transposed one is known by its shape
         fitting = [k for k, n in enumerate(signal.shape) if n == points.shape[0]]
         if len(fitting) != 1 or axes:
             raise ReadError(path, f"{signal.name} has {signal.shape[along]} columns and {x} {points.shape[0]} values")
         along = fitting[0]
-    attrs = {**_facts(signal.parent), **_facts(signal)}
+    attrs = {**facts(signal.parent), **facts(signal)}
     known = {key: attrs[key] for key in OF_INSTRUMENT if key in attrs}
     known |= {key: value for key, value in options.items() if value is not None}
     shape = tuple(int(n) for k, n in enumerate(signal.shape) if ragged or k != along % len(signal.shape))
@@ -195,7 +200,7 @@ def open_stack(name: str, options: Mapping[str, Any], *, of: str = "r") -> tuple
 
 def _size(signal: Any, factor: float) -> tuple[float, list[str]]:
     """Return what G(r) is multiplied with for Å⁻², by its own unit, else as r; and what is to be said of it."""
-    said = str(_facts(signal).get("units", ""))
+    said = unit_said(signal)
     word = "".join(filter(str.isalpha, said.lower().replace("\\aa", "å")))
     if word and word in LENGTHS:
         return 1.0, []
@@ -208,7 +213,7 @@ def _size(signal: Any, factor: float) -> tuple[float, list[str]]:
 def _masks(signal: Any, shape: tuple[int, ...]) -> list[str]:
     """Say which masks there are, that nobody knows the sense of."""
     names = [name for name in signal.parent if "mask" in name.lower() and name != signal.name.rpartition("/")[2]]
-    found = [n for n in names if getattr(_member(signal.parent, n), "shape", None) in (shape, signal.shape)]
+    found = [n for n in names if getattr(member_at(signal.parent, n), "shape", None) in (shape, signal.shape)]
     remedy = "write NaN where nothing was measured, or take some of the scans with series.where"
     return [f"{signal.parent.name.rstrip('/')}/{name} is not looked at: {remedy}" for name in found]
 
@@ -216,10 +221,10 @@ def _masks(signal: Any, shape: tuple[int, ...]) -> list[str]:
 def _guesses(signal: Any, x: Any, of: str, unit: str | None, named: bool) -> list[str]:
     """Say what a stack does not tell, and what it is taken for."""
     out = []
-    if not named and x.ndim == 1 and not _is_ragged(signal) and signal.shape.count(x.shape[0]) > 1:
+    if not named and x.ndim == 1 and not is_ragged(signal) and signal.shape.count(x.shape[0]) > 1:
         out.append(f"{signal.name} has {x.shape[0]} points along several dimensions: {of} is taken along the last")
-    if of == "r" and unit is None and not _facts(x).get("units") and x.ndim == 1 and not _is_ragged(x):
-        last = float(np.nanmax(_numbers(x, ()))) if x.shape[0] else math.nan
+    if of == "r" and unit is None and not unit_said(x) and x.ndim == 1 and not is_ragged(x):
+        last = float(np.nanmax(numbers(x, ()))) if x.shape[0] else math.nan
         if last < SHORT:
             out.append(f'{x.name} has no unit and ends at {last:g}: taken as Å; r_unit="nm" if that is what it is')
     return out
@@ -227,8 +232,8 @@ def _guesses(signal: Any, x: Any, of: str, unit: str | None, named: bool) -> lis
 
 def _named_axes(group: Any, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], list[str]]:
     """Return x and y of a map by datasets of their lengths, in any order; () where that is not told, which is said."""
-    found = [name for name in ("x", "y") if _is_numbers(_member(group, name))]
-    sizes = [_member(group, name).shape[0] for name in found]
+    found = [name for name in ("x", "y") if is_column(member_at(group, name))]
+    sizes = [member_at(group, name).shape[0] for name in found]
     if len(found) == 2 and shape[0] != shape[1] and sorted(sizes) == sorted(shape):
         return tuple(_axis(group, found[sizes.index(n)]) for n in shape), []
     return (), [f"nothing says which axes a map of {shape[0]} × {shape[1]} has: the first is called x, the second y"]
@@ -236,7 +241,7 @@ def _named_axes(group: Any, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], l
 
 def _factor(path: str, x: Any, of: str, given: str | None) -> float:
     """Return what r or Q is multiplied with: by what is given, else what the file says. ReadError for other units."""
-    said = str(_facts(x).get("units", ""))
+    said = unit_said(x)
     word, of_nm, remedy = (said.strip().lower(), 10.0, "r_unit") if of == "r" else (per(said), 0.1, "unit")
     nm, ours = ("nm", "A") if of == "r" else ("nm-1", "A-1")
     if given is not None:
@@ -251,63 +256,43 @@ def _factor(path: str, x: Any, of: str, given: str | None) -> float:
     raise ReadError(path, f'{x.name} is in {said}: {how}, or give {remedy}="{ours}" if that is not true')
 
 
-def _opened(path: str, stamp: str) -> Any:
-    """Return the open file; `stamp` changes when the file does."""
-    if stamp == "missing":
-        raise ReadError(path, missing(path))
-    with _GUARD:
-        known = _OPEN.pop(path, None)
-        if known is None or known[0] != stamp:
-            # HDF5 gives a file that is open already as it was then: the old one goes first.
-            known = None
-            while len(_OPEN) >= _MOST_OPEN:
-                _OPEN.pop(next(iter(_OPEN)))
-            known = stamp, _open(path)
-        _OPEN[path] = known
-        return known[1]
-
-
-def _open(path: str) -> Any:
-    import h5py
-
-    options = {"rdcc_nbytes": CACHE, "locking": False}
-    try:
-        with suppress(OSError):
-            return h5py.File(path, "r", **options)
-        return h5py.File(path, "r", swmr=True, **options)  # its writer has it open, and lets others read
-    except OSError as error:
-        raise ReadError(path, f"not a whole HDF5 file ({_words(error)}): was it written completely?") from None
-
-
 def _signal(path: str, file: Any, where: str, of: str) -> Any:
     """Return the dataset that is meant: the one at `where`, the default plot, or the only one that is over r (Q)."""
     import h5py
 
     if where:
-        found = _member(file, where)
+        found = member_at(file, where)
         if found is None:
-            known = [one.name for one in _datasets(file)][:5]
+            known = [one.name for one in stacks_in(file)][:5]
             raise ReadError(path, f"it has nothing at {where}: the stacks in it are {', '.join(known) or 'none'}")
         if isinstance(found, h5py.Group):
             found = _of_group(path, found, of)
-        if isinstance(found, h5py.Dataset) and _is_curves(found):
+        if isinstance(found, h5py.Dataset) and is_curves(found):
             return found
         raise ReadError(path, f"{where} is no stack of curves: give a dataset of scan × r, or x × y × r")
     default = file
-    while isinstance(default, h5py.Group) and (inner := _member(default, _facts(default).get("default"))) is not None:
+    while isinstance(default, h5py.Group) and (inner := member_at(default, facts(default).get("default"))) is not None:
         default = inner
-    found = _member(default, _facts(default).get("signal"))
-    if not isinstance(found, h5py.Dataset) or not _is_curves(found):
-        found = _only(path, list(_datasets(file)), of)
+    found = member_at(default, facts(default).get("signal"))
+    if not isinstance(found, h5py.Dataset) or not is_curves(found):
+        found = _only(path, list(stacks_in(file)), of)
     if found is None:
-        raise ReadError(path, "it has no stack of curves: give a dataset of scan × r, as file.h5::path/of/dataset")
+        far = elsewhere(file)
+        why = (
+            f"{far} is in another file, which is not opened: copy the numbers into this one, or give that file"
+            if far
+            else ""
+        )
+        raise ReadError(
+            path, f"it has no stack of curves: {why or 'give a dataset of scan × r, as file.h5::path/of/dataset'}"
+        )
     return found
 
 
 def _only(path: str, stacks: list[Any], of: str) -> Any:
     """Return the one stack that is over r (Q), or is called as such; ReadError where several may be meant."""
     stacks = [one for one in stacks if one.name.rpartition("/")[2].lower() not in _NAMES[of]]
-    first = [one for one in stacks if str(_facts(one).get("signal", "")) == "1"]
+    first = [one for one in stacks if str(facts(one).get("signal", "")) == "1"]
     over = [one for one in first or stacks if _beside(one, of) is not None] or stacks[:1]
     called = [one for one in over if one.name.rpartition("/")[2].lower() in _SIGNALS[of]]
     if len(over) > 1 and len(called) != 1:
@@ -318,86 +303,22 @@ def _only(path: str, stacks: list[Any], of: str) -> Any:
 
 def _of_group(path: str, group: Any, of: str) -> Any:
     """Return the signal of an NXdata group, else the stack in it."""
-    found = _member(group, _facts(group).get("signal"))
-    return _only(path, list(_datasets(group)), of) if found is None else found
-
-
-def _member(group: Any, path: Any, links: int = 0) -> Any:
-    """Return what is at a path in a group, None where nothing is, or a link that leads out of the file."""
-    import h5py
-
-    found = group
-    for name in path.strip("/").split("/") if isinstance(path, str) else [""]:
-        known = isinstance(found, h5py.Group) and name not in ("", ".", "..")
-        link = found.get(name, getlink=True) if known else None
-        if isinstance(link, h5py.SoftLink) and links < MAX_DEPTH:
-            found = _member(found.file if link.path.startswith("/") else found, link.path, links + 1)
-        elif isinstance(link, h5py.HardLink):
-            found = found[name]
-        else:
-            return None
-    return found
-
-
-def _datasets(group: Any, depth: int = 0) -> Iterator[Any]:
-    """Yield the stacks of curves in a group and those below it; links are not followed."""
-    import h5py
-
-    for name in group:
-        hard = isinstance(group.get(name, getlink=True), h5py.HardLink)
-        member = group[name] if hard else None
-        if isinstance(member, h5py.Group) and depth < MAX_DEPTH:
-            yield from _datasets(member, depth + 1)
-        elif isinstance(member, h5py.Dataset) and _is_curves(member) and not name.endswith(("_errors", "dG")):
-            yield member
-
-
-def _is_curves(one: Any) -> bool:
-    if one.shape is None or one.is_virtual or one.external:
-        return False
-    if _is_ragged(one):
-        return len(one.shape) in (1, 2)
-    return one.dtype.kind in "fiu" and len(one.shape) in (2, 3) and max(one.shape) > 2
-
-
-def _is_ragged(one: Any) -> bool:
-    """Return whether a dataset has rows of variable length."""
-    import h5py
-
-    inner = h5py.check_vlen_dtype(one.dtype)
-    return inner is not None and np.dtype(inner).kind in "fiu"
-
-
-def _is_for(x: Any, signal: Any) -> bool:
-    """Return whether a dataset is an axis of a signal: one for all of its scans, or one for each."""
-    import h5py
-
-    if _is_numbers(x):
-        return not _is_ragged(signal)
-    return isinstance(x, h5py.Dataset) and x.shape == signal.shape and _is_curves(x)
-
-
-def _is_numbers(one: Any) -> bool:
-    """Return whether this is a dataset of numbers along one axis, in this file."""
-    import h5py
-
-    if not isinstance(one, h5py.Dataset) or one.shape is None or max(one.shape, default=1) != math.prod(one.shape):
-        return False
-    return one.dtype.kind in "fiu" and not one.is_virtual and not one.external
+    found = member_at(group, facts(group).get("signal"))
+    return _only(path, list(stacks_in(group)), of) if found is None else found
 
 
 def _axes(path: str, file: Any, signal: Any, of: str) -> tuple[str, tuple[Axis, ...], int]:
     """Return the path of r (or Q), the axes of the scans that the file has, and which dimension r runs along."""
     group, names = signal.parent, _axis_names(signal)
     along = next((k for k, name in enumerate(names) if name.lower() in _NAMES[of]), len(names) - 1)
-    if names and len(names) == len(signal.shape) and _is_numbers(_member(group, names[along])):
+    if names and len(names) == len(signal.shape) and is_column(member_at(group, names[along])):
         others = [name for k, name in enumerate(names) if k != along]
-        axes = [_axis(group, name) for name in others if _is_numbers(_member(group, name))]
+        axes = [_axis(group, name) for name in others if is_column(member_at(group, name))]
         other = {"r": "Q", "Q": "r"}[of]
         if names[along].lower() in _NAMES[other]:
             remedy = "give reduce={…} for intensities" if of == "r" else "leave reduce= out for G(r)"
             raise ReadError(path, f"{signal.name} is a function of {names[along]}, not of {of}: {remedy}")
-        return _member(group, names[along]).name, tuple(axes) if len(axes) == len(others) else (), along
+        return member_at(group, names[along]).name, tuple(axes) if len(axes) == len(others) else (), along
     x = _beside(signal, of)
     if x is None:
         raise ReadError(path, f"{signal.name} has no dataset {of} beside it: NXdata names it in its attribute axes")
@@ -407,10 +328,10 @@ def _axes(path: str, file: Any, signal: Any, of: str) -> tuple[str, tuple[Axis, 
 def _axis_names(signal: Any) -> list[str]:
     """Return the names of the axes of a signal: of NXdata, of itself ("y:x:r"), or by numbers that axes have."""
     group = signal.parent
-    said = _facts(group).get("axes", _facts(signal).get("axes"))
+    said = facts(group).get("axes", facts(signal).get("axes"))
     if said is not None:
         return [name for one in np.ravel(said) for name in re.split("[:,]", str(one).strip("[] "))]
-    of = {name: _facts(member).get("axis") for name in group if _is_numbers(member := _member(group, name))}
+    of = {name: facts(member).get("axis") for name in group if is_column(member := member_at(group, name))}
     numbered = {number: name for name, number in of.items() if isinstance(number, int)}
     return [numbered[k] for k in sorted(numbered)] if len(numbered) == len(signal.shape) else []
 
@@ -418,56 +339,49 @@ def _axis_names(signal: Any) -> list[str]:
 def _beside(signal: Any, of: str) -> str | None:
     """Return the path of the r (or Q) of a signal in its group, None where there is none."""
     group = signal.parent
-    found = (_member(group, n) for n in group if n.lower() in _NAMES[of])
-    return next((str(one.name) for one in found if _is_for(one, signal)), None)
+    found = (member_at(group, n) for n in group if n.lower() in _NAMES[of])
+    return next((str(one.name) for one in found if is_axis_of(one, signal)), None)
 
 
 def _axis(group: Any, name: str) -> Axis:
-    found = _member(group, name)
-    unit = str(_facts(found).get("units", ""))
+    found = member_at(group, name)
+    unit = unit_said(found)
     if found.dtype.kind in "SO":
-        pairs = [number_of(str(_plain(one))) for one in np.ravel(found[()]).tolist()]
-        units = {word for _, word in pairs if word}
+        texts = [str(plain(one)) for one in np.ravel(found[()]).tolist()]
+        if any(times.is_stamp(text, name) for text in texts):
+            return _timed(name, times.moments(texts))
+        pairs = [number_of(text) for text in texts]
+        units = {unit_of(word) or word for word in (unit, *(word for _, word in pairs)) if word}
         if len(units) > 1:
             raise PdfkitError(
                 f"{found.name} is in {', '.join(sorted(units))}: give the numbers, index=[…]", key="index"
             )
-        return Axis(name, np.array([value for value, _ in pairs]), unit_of(unit) or unit or next(iter(units), ""))
-    values = _numbers(found, ()).ravel()
-    return Axis(name, np.where(np.isfinite(values), values, math.nan), unit_of(unit) or unit)
+        values, unit = np.array([value for value, _ in pairs]), next(iter(units), "")
+    else:
+        values, unit = numbers(found, ()).ravel(), unit_of(unit) or unit
+    seconds = times.since_1970(name, values, unit)
+    if seconds is not None:
+        return _timed(name, seconds)
+    return Axis(name, np.where(np.isfinite(values), values, math.nan), unit)
+
+
+def _timed(name: str, seconds: Array) -> Axis:
+    if not np.isfinite(seconds).any():
+        return Axis(name, seconds, "s")
+    values, first, said = times.elapsed(name, seconds)
+    return Axis(name, values, "s", (said,), first)
 
 
 def _errors(signal: Any, x: Any) -> str:
     """Return the path of the errors of a signal, of each scan or the same for all; "" where there are none."""
     group, name = signal.parent, signal.name.rpartition("/")[2]
     for word in (f"{name}_errors", "errors", f"d{name}"):
-        found = _member(group, word)
-        if found is not None and getattr(found, "shape", None) == signal.shape and _is_curves(found):
+        found = member_at(group, word)
+        if found is not None and getattr(found, "shape", None) == signal.shape and is_curves(found):
             return str(found.name)
-        if _is_numbers(found) and found.shape == x.shape:
+        if is_column(found) and found.shape == x.shape:
             return str(found.name)
     return ""
-
-
-def _facts(source: Any) -> dict[str, Any]:
-    """Return the attributes of a group or dataset as plain values."""
-    out: dict[str, Any] = {}
-    for name, value in source.attrs.items():
-        if isinstance(value, np.ndarray) and value.size == 1:
-            out[name] = _plain(value.ravel().tolist()[0])
-        elif isinstance(value, np.ndarray) and value.dtype.kind in "SO":
-            out[name] = [_plain(one) for one in value.ravel().tolist()]
-        else:
-            out[name] = _plain(value.item() if isinstance(value, np.generic) else value)
-    return out
-
-
-def _plain(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _words(error: BaseException) -> str:
-    return " ".join(str(error).split())[:120]
 
 
 def axis_called(stack: Stack, name: str) -> Axis:
@@ -475,11 +389,11 @@ def axis_called(stack: Stack, name: str) -> Axis:
 
     Raises PdfkitError where there is none with a value for each scan.
     """
-    file = _opened(stack.path, stack.stamped)
+    file = opened(stack.path, stack.stamped)
     for place in (f"{stack.signal.rpartition('/')[0]}/{name}", name):
-        found = _member(file, place)
+        found = member_at(file, place)
         words = found is not None and getattr(found, "dtype", np.dtype(float)).kind in "SO"
-        if (_is_numbers(found) or words) and getattr(found, "shape", None) in (stack.shape[:1], (*stack.shape[:1], 1)):
+        if (is_column(found) or words) and getattr(found, "shape", None) in (stack.shape[:1], (*stack.shape[:1], 1)):
             axis = _axis(found.parent, found.name.rpartition("/")[2])
             if np.isfinite(axis.values).any():
                 return axis

@@ -14,32 +14,62 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.errors import ReadError, nearest
 from pdfkit.io._text import read_text
-from pdfkit.series.units import split_unit
+from pdfkit.series import times
+from pdfkit.series.units import UNIT, one_degree, split_unit, unit_of
 
-_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_SIZE = r"(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eEdD][+-]?[0-9]+)?"
+_CELL = re.compile(rf"([+-]?{_SIZE})(?:\([0-9]+\)|\s*(?:±|\+/?-)\s*{_SIZE})?\s*({UNIT})?")
+"""A number with a decimal point or comma, its error, which does not count here, and its unit."""
 _FILE = re.compile(r".*\w\.[A-Za-z]\w*")
 
 
 def of_table(paths: Sequence[str], file: str, column: str) -> tuple[str, Array, list[str], list[str]]:
-    """Return the name, the values (NaN for a file that it lacks) and the unit of a column for files; and remarks.
+    """Return the name, the values (NaN for a file that it lacks) and the units of a column for files; and remarks.
 
+    Of dates and times of day the values are seconds since 1970, and the unit is `times.STAMP`.
     Raises ReadError for a table that has no such column, names none of the files, or one with two values.
     """
     heads, rows, said = _rows(file)
+    below, rows = _units_below(heads, rows)
     wanted = _column(file, column, heads, len(rows[0])) if column else None
     named = _names_in(rows, Names(paths), wanted)
     at = _first(file, rows, named) if wanted is None else wanted
+    name, unit = split_unit(heads[at]) if heads else (column or "index", "")
     _check_commas(file, [row[at] for row in rows])
+    rows, stamped = _with_moments(name, rows, at)
     if named is not None:
         values = _by_name(file, rows, (named, at), paths)
     else:
         values = _by_order(file, rows, at, paths)
         if len(paths) > 1 and any(paths):
             said.append(f"{file} names none of the scans: its rows are taken in the order of their names")
-    name, unit = split_unit(heads[at]) if heads else (column or "index", "")
     if not np.isfinite(values).any():
         raise ReadError(file, f"{name} holds no numbers for these scans, but {rows[0][at]!r}: name another column")
-    return name or "index", values, [unit], said
+    units = [times.STAMP] if stamped else [unit, below[at], *{_unit_in(row[at]) for row in rows}]
+    return name or "index", values, units, said
+
+
+def _units_below(heads: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """Return the units that a row below the heads gives, "" for none; and the rows without it."""
+    words = [unit_of(one_degree(cell.strip("[]() "))) for cell in rows[0]]
+    if heads and len(rows) > 1 and any(words) and not any(math.isfinite(number(cell)) for cell in rows[0]):
+        return words, rows[1:]
+    return [""] * len(rows[0]), rows
+
+
+def _with_moments(name: str, rows: list[list[str]], at: int) -> tuple[list[list[str]], bool]:
+    """Return rows with seconds since 1970 in place of the time stamps of a column, and whether it has such.
+
+    Times of day are those of the dates of another column, if there is one.
+    """
+    cells = [row[at] for row in rows]
+    if not any(times.is_stamp(cell, name) for cell in cells):
+        return rows, False
+    days = [k for k in range(len(rows[0])) if any(times.is_day(row[k]) for row in rows)]
+    if len(days) == 1 and any(map(times.is_clock, cells)):
+        cells = [f"{row[days[0]]} {row[at]}" for row in rows]
+    seconds = times.moments(cells)
+    return [[*row[:at], repr(float(one)), *row[at + 1 :]] for row, one in zip(rows, seconds, strict=True)], True
 
 
 class Names:
@@ -48,14 +78,21 @@ class Names:
     def __init__(self, paths: Sequence[str]) -> None:
         self.places = [PurePosixPath(path.replace("\\", "/")) for path in paths]
         self.known: dict[str, list[int]] = {}
+        self.near: dict[str, list[int]] = {}
+        """What differs in case, or is the beginning of a name: run_10 of run_10_sub.gr."""
         for k, place in enumerate(self.places):
             for name in filter(None, dict.fromkeys((place.name, place.stem))):
                 self.known.setdefault(name, []).append(k)
+            stem = place.stem.casefold()
+            ends = [one.start() for one in re.finditer(r"[^a-z0-9]", stem)]
+            for name in filter(None, dict.fromkeys((place.name.casefold(), stem, *(stem[:end] for end in ends)))):
+                self.near.setdefault(name, []).append(k)
 
     def of(self, cell: str) -> list[int]:
         """Return the files that a cell means: more than one where it does not tell them apart."""
         said = PurePosixPath(cell.replace("\\", "/"))
         found = self.known.get(said.name) or (self.known.get(said.stem, []) if _FILE.fullmatch(said.name) else [])
+        found = found or self._near(said)
         for length in range(2, len(said.parts) + 1):
             near = [k for k in found if self.places[k].parts[-length:-1] == said.parts[-length:-1]]
             if len(found) < 2 or not near:
@@ -63,9 +100,16 @@ class Names:
             found = near
         return found
 
+    def _near(self, said: PurePosixPath) -> list[int]:
+        """Return the one file whose name begins with a word, in any case; [] where there is none, or another."""
+        names = [said.name, said.stem] if _FILE.fullmatch(said.name) else [said.name]
+        found = [self.near.get(name.casefold(), []) for name in names if re.search("[A-Za-z]", name)]
+        return next((one for one in found if len(one) == 1), [])
+
     def whole(self, cell: str) -> bool:
         """Return whether a cell is the name of a file with its ending."""
-        return any(self.places[k].name == PurePosixPath(cell.replace("\\", "/")).name for k in self.of(cell))
+        said = PurePosixPath(cell.replace("\\", "/")).name.casefold()
+        return any(self.places[k].name.casefold() == said for k in self.of(cell))
 
 
 def _names_in(rows: list[list[str]], names: Names, but: int | None) -> int | None:
@@ -160,17 +204,19 @@ def _check_commas(file: str, cells: Sequence[str]) -> None:
 def _split(line: str, cut: str | None) -> list[str]:
     if cut is None:
         line = re.sub(r"\s+(?=[(\[])", "", line)  # "T (K)" is one cell
-    cells = line.split() if cut is None else next(csv.reader([line], delimiter=cut))
-    return [cell.strip() for cell in cells]
+        return [cell.strip('"').strip() for cell in re.findall(r'"[^"]*"|\S+', line)]
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=cut))]
 
 
 def _column(file: str, column: str, heads: list[str], width: int) -> int:
     """Return which column is meant, by name or by number from 1."""
-    for known in (heads, [split_unit(head)[0] for head in heads]):
-        if known.count(column) > 1:
-            raise ReadError(file, f"it has {known.count(column)} columns {column!r}: give their number", key="index")
-        if column in known:
-            return known.index(column)
+    plain = [split_unit(head)[0] for head in heads]
+    lower = [head.casefold() for head in plain]
+    for known, word in ((heads, column), (plain, column), (lower, column.casefold())):
+        if known.count(word) > 1:
+            raise ReadError(file, f"it has {known.count(word)} columns {column!r}: give their number", key="index")
+        if word in known:
+            return known.index(word)
     if column.isdigit() and 1 <= int(column) <= width:
         return int(column) - 1
     words = f"the nearest are {nearest(column, heads)}" if heads else f"give a number from 1 to {width}"
@@ -181,14 +227,20 @@ def _first(file: str, rows: list[list[str]], named: int | None) -> int:
     """Return the first column of numbers that does not name the files."""
     columns = [k for k in range(len(rows[0])) if k != named]
     found = next((k for k in columns if any(math.isfinite(number(row[k])) for row in rows)), None)
+    stamps = [k for k in columns if any(map(times.is_stamp, (row[k] for row in rows)))]
+    if found is None and stamps:
+        return next((k for k in stamps if not times.is_day(rows[0][k])), stamps[0])
     if found is None:
         raise ReadError(file, "it has no column of numbers: name one, such as log.csv:temperature", key="index")
     return found
 
 
 def number(cell: str) -> float:
-    """Return a cell as a number, with a decimal point or comma; NaN where it is none."""
-    try:
-        return float(cell.replace(",", ".") if _COMMA.fullmatch(cell) else cell)
-    except ValueError:
-        return math.nan
+    """Return the number of a cell, which may have a decimal comma, an error and a unit; NaN where there is none."""
+    found = _CELL.fullmatch(one_degree(cell.strip()))
+    return float(found[1].replace(",", ".").lower().replace("d", "e")) if found else math.nan
+
+
+def _unit_in(cell: str) -> str:
+    found = _CELL.fullmatch(one_degree(cell.strip()))
+    return unit_of(found[2] or "") if found else ""

@@ -31,7 +31,7 @@ UNLIKELY = 1e-4
 """Probability of a χ² beyond which the best law is said to miss the values."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Transition:
     """What values along a series ask for.
 
@@ -57,6 +57,9 @@ class Transition:
     at_error: float
     width: float
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def __str__(self) -> str:
         from pdfkit.results.report import uncertain

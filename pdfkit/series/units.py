@@ -26,7 +26,9 @@ _WARM = re.compile(r"(.*[Tt]emp(?:erature)?|T)[_ ]((?i:m?K|kelvin|(?:deg|°)?[CF
 """The head of a column of temperatures, behind which one letter is a unit."""
 
 
-LENGTHS = {"": 1.0, "angstrom": 1.0, "angstroms": 1.0, "å": 1.0, "a": 1.0, "ang": 1.0}
+LENGTHS = dict.fromkeys(
+    ("", "angstrom", "angstroms", "ångström", "ångstrom", "angström", "å", "a", "ang", "aa", "\\aa"), 1.0
+)
 """Å in what files call them."""
 
 

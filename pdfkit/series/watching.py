@@ -74,14 +74,14 @@ class Incoming:
         """Return scans that were done, by their names."""
         return _Named(tuple(names), self._scan)
 
-    def axis(self, name: str, number: int) -> Axis:
-        """Return the index of one scan, the `number`-th; NaN where it has none."""
+    def axis(self, name: str, number: int, since: float | None = None) -> Axis:
+        """Return the index of one scan, the `number`-th; NaN where it has none. since : as for `index_of`."""
         if self.stacks is not None and (row := part(name)) is not None:
             return self._of_stack(self.stacks, *row)
         if self.index is None or self.index == "number":
             return Axis(self.name or "number", np.array([float(number)]), self.unit or "")
         try:
-            return index_of([str(self.folder / name)], self.index, self.name, self.unit)
+            return index_of([str(self.folder / name)], self.index, self.name, self.unit, since)
         except PdfkitError:
             return Axis(self.name or "index", np.array([math.nan]), self.unit or "")
 
@@ -201,6 +201,8 @@ class Kept:
         self.incoming, self.log, self.out = incoming, log, out
         self._setting = setting
         self.measured: tuple[str, float] | None = None
+        self.since: float | None = None
+        """From when times count: the first that came."""
         self.places: dict[str, Place] = {}
         self.axis = Axis(incoming.name or "number", np.array([]), incoming.unit or "")
         self.written = True
@@ -209,6 +211,7 @@ class Kept:
             self.places[key[0].removeprefix(STAGE)] = Place(key, float(row.get("index", math.nan)))
             self.axis = Axis(row.get("axis", self.axis.name), np.array([]), row.get("unit", self.axis.unit))
             self.measured = self.measured or tuple(row["measured"] or ()) or None
+            self.since = row.get("since") if self.since is None else self.since
 
     @property
     def setting(self) -> Setting:
@@ -230,7 +233,9 @@ class Kept:
     def add(self, name: str, stamp: str, axis: Axis, row: Row) -> None:
         """Keep a row; it is on disk when this returns."""
         index, key = float(axis.values[0]), (f"{STAGE}{name}", 0, 0)
-        about = {"index": index, "axis": axis.name, "unit": axis.unit, "measured": self.measured}
+        if self.since is None and math.isfinite(axis.since):
+            self.since = axis.since
+        about = {"index": index, "axis": axis.name, "unit": axis.unit, "measured": self.measured, "since": self.since}
         self.log.add(key[0], [(0, stamp, [{**row, **about}])])
         self.places[name] = Place(key, index)
         if math.isfinite(index) or not self.axis.values.size:
@@ -377,7 +382,7 @@ class Watch:
             return False
         known = self.kept.places.get(name)
         number = len(self.kept) if known is None else list(self.kept.places).index(name)
-        axis = self.kept.incoming.axis(name, number)
+        axis = self.kept.incoming.axis(name, number, self.kept.since)
         if self.kept.measured is None:
             self._measure(scan)
         row, said = self._row(scan), [*([] if known is None else [AGAIN]), *axis.remarks]

@@ -47,6 +47,7 @@ def read(folder: Path, names: list[str], index: str, heads: list[str] | None = N
         ("temperature = {}\n# temperature = 44", [20.0, 30.0], "K", "the first of 20, 44"),
         ("T = 5\n# temperature = {}", [20.0, 30.0], "K", "20, and T = 5"),
         ("temperature = {}(2)", [20.0, 30.0], "K", ""),
+        ("temperature = {}:40", [20.0, 30.0], "K", "the 20 of"),
     ],
 )
 def test_headers(tmp_path: Path, line: str, values: list[float], unit: str, said: str) -> None:
@@ -66,6 +67,7 @@ def test_headers(tmp_path: Path, line: str, values: list[float], unit: str, said
         ("x_m20C", "{T}C", -20.0, "°C", "-20 in"),
         ("x_minus20C", "{T}C", -20.0, "°C", "-20 in"),
         ("x_−20C", "{T}C", -20.0, "°C", "-20 in"),
+        ("x_neg20C", "{T}C", -20.0, "°C", "-20 in"),
         ("x_p10C", "{T}C", 10.0, "°C", ""),
         ("run5Kapton_300K", "{T}K", 300.0, "K", ""),
         ("x_80Kelvin", "{T}K", 80.0, "K", ""),
@@ -116,6 +118,10 @@ def test_names_that_can_be_read_in_two_ways(tmp_path: Path, name: str, pattern: 
         ("Beamtime 42\nfile,temp_C\na.gr,1\nb.gr,2\n", [1.0, 2.0], "°C", ""),
         ("file T (°C)\na.gr 1\nb.gr 2\n", [1.0, 2.0], "°C", ""),
         ("file,T\na.gr,1\na.gr,\nb.gr,inf\n", [1.0, NAN], "K", "1 of 2 scans have no T"),
+        ("file;T;P\n-;°C;GPa\na.gr;1;2\nb.gr;2;2\n", [1.0, 2.0], "°C", ""),
+        ("file,T\nA.GR,1 K\nb.GR,2(1) K\n", [1.0, 2.0], "K", ""),
+        ("file,T\na.gr,1 ± 2\nb.gr,-999\n", [1.0, NAN], "K", "1 of 2 scans have no T"),
+        ('file T\n"a.gr" 1D2\n"b.gr" 2_0\n', [100.0, NAN], "K", "1 of 2 scans have no T"),
         ("T\n1\n2\n", [1.0, 2.0], "K", "names none of the scans: its rows are taken in the order"),
         ("file,T,note\na.gr,1,hot, dry\nb.gr,2,\nc.gr,3,\n", [1.0, 2.0], "K", "1 rows have more than 3 cells"),
     ],
@@ -127,6 +133,64 @@ def test_tables(tmp_path: Path, text: str, values: list[float], unit: str, said:
     assert series.unit == unit
     assert said in remarks
     assert bool(said) == bool(remarks)
+
+
+TIMES = "2026-11-30T23:59:30", "2026-12-01 00:01"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        TIMES,
+        ("2026-11-30T23:59:30.000Z", "2026-12-01T01:01:00+01:00"),
+        ("30.11.2026 23:59:30", "1.12.2026 0:01"),
+        ("11/30/2026 11:59:30 PM", "12/01/2026 12:01 AM"),
+        ("Mon Nov 30 23:59:30 2026", "Tue Dec  1 00:01:00 2026"),
+        ("30-Nov-2026 23:59:30", "1-Dec-2026 00:01:00"),
+        ("20261130T235930", "20261201T000100"),
+        ("1796083170.0", "1796083260.0"),
+        ("1796083170000", "1796083260000"),
+    ],
+)
+def test_time_stamps_count_from_the_first_scan(tmp_path: Path, texts: tuple[str, str]) -> None:
+    def check(series: pk.Series, said: str) -> None:
+        assert (series.index.tolist(), series.unit) == ([0.0, 90.0], "s")
+        assert "in s from 2026-11-30 23:59:30" in said
+
+    names = ["a.gr", "b.gr"]
+    check(*read(tmp_path, names, "started", [f"# started = {text}" for text in texts]))
+    (tmp_path / "log.csv").write_text(f"file;started\na.gr;{texts[0]}\nb.gr;{texts[1]}\n")
+    check(*read(tmp_path, names, f"{tmp_path}/log.csv"))
+    check(*stack(tmp_path, lambda file: (plain(file, G[:2]), file.__setitem__("time", texts)), index="time"))
+
+
+def test_time_stamps_in_names_and_columns_of_their_own(tmp_path: Path) -> None:
+    for names in (
+        ["x_20261130_235930.gr", "x_20261201_000100.gr"],
+        ["2026-11-30T23-59-30.gr", "2026-12-01T00-01-00.gr"],
+    ):
+        for pattern in ("{time}", r"(?P<time>\d+)\.gr"):
+            series, said = read(tmp_path, names, pattern)
+            assert (series.index.tolist(), series.unit) == ([0.0, 90.0], "s")
+            assert "in s from 2026-11-30 23:59:30" in said
+    (tmp_path / "log.csv").write_text("file,date,time,run_10\na.gr,2026-11-30,23:59:30,1\nb.gr,2026-12-01,0:01,2\n")
+    series, _ = read(tmp_path, ["a.gr", "b.gr"], f"{tmp_path}/log.csv:TIME")
+    assert series.index.tolist() == [0.0, 90.0]
+    series, said = read(tmp_path, ["a.gr", "b.gr"], "time", ["# time = 1:20:00", "# time = 1:20:30"])
+    assert (series.index.tolist(), "from 01:20:00; without dates" in said) == ([0.0, 30.0], True)
+    for heads, words in (
+        (["# t = 11/10/2026", "# t = 11/11/2026"], "may begin with the day or the month"),
+        ([f"# t = {TIMES[0]}", f"# t = {TIMES[1]}:00Z"], "some time stamps have a time zone"),
+        ([f"# t = {TIMES[0]}", "# t = 300 s"], "in s, time stamps"),
+    ):
+        with pytest.raises(PdfkitError, match=words):
+            read(tmp_path, ["a.gr", "b.gr"], "t", heads)
+
+
+def test_tables_name_files_by_their_beginnings(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("file,T\nrun_1,1\nrun_10,10\nrun_2,2\n")
+    series, said = read(tmp_path, ["run_1_sub.gr", "run_2_sub.gr", "run_10_sub.gr"], f"{tmp_path}/log.csv")
+    assert (series.index.tolist(), said) == ([1.0, 2.0, 10.0], "")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +243,27 @@ def test_numbers_of_stacks_are_those_that_attributes_mean(tmp_path: Path) -> Non
         tmp_path, lambda file: plain(file, r=R / 10, unit="nm").attrs.__setitem__("units", "Å^-2"), r_unit="nm"
     )
     np.testing.assert_allclose(series[1].G, G[1], rtol=1e-12)
+
+
+def test_what_was_not_written_is_no_number(tmp_path: Path) -> None:
+    def begun(file: h5py.File) -> None:
+        file["r"] = R
+        file["r"].attrs["unit"] = "Ångström"
+        made = file.create_dataset("G", G.shape, "f8", chunks=(1, R.size), fillvalue=-1)
+        made[0], made[2] = G[0], 9.97e36
+
+    series, said = stack(tmp_path, begun)
+    np.testing.assert_array_equal(series[0].G, G[0])
+    assert said == ""
+    for at, words in ((1, "holds no numbers"), (2, "of more than 1e")):
+        with pytest.raises(ReadError, match=words):
+            _ = series[at]
+    with pytest.raises(ReadError, match="/G has no scans"):
+        stack(tmp_path, lambda file: plain(file, G[:0]))
+    with pytest.raises(ReadError, match="/r is in nm: give r_unit"):
+        stack(tmp_path, lambda file: (plain(file), file["r"].attrs.pop("units"), file["r"].attrs.update(unit="nm")))
+    with pytest.raises(ReadError, match="/G is in another file, which is not opened"):
+        stack(tmp_path, lambda file: file.__setitem__("G", h5py.ExternalLink("other.h5", "/G")))
 
 
 def test_rows_of_variable_length_and_r_of_each_scan(tmp_path: Path) -> None:

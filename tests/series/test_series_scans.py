@@ -266,7 +266,7 @@ def test_transposed_stacks(tmp_path: Path) -> None:
 
 
 def test_units_of_stacks(tmp_path: Path) -> None:
-    write_stack(tmp_path / "s.h5", "r", ["T", "r"], np.ones((3, R.size)), "nm")
+    write_stack(tmp_path / "s.h5", "r", ["T", "r"], np.tile(np.cos(R - R[0]), (3, 1)), "nm")
     with pytest.raises(ReadError, match="is in nm: give r_unit="):
         pk.read_series(tmp_path / "s.h5")
     pdf = pk.read_series(tmp_path / "s.h5", r_unit="nm")[0]
@@ -278,7 +278,7 @@ def test_units_of_stacks(tmp_path: Path) -> None:
 
 def test_which_of_several_stacks(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "s.h5", "w") as file:
-        file["r"], file["F"], file["G"] = R, np.zeros((3, R.size)), np.ones((3, R.size))
+        file["r"], file["F"], file["G"] = R, np.zeros((3, R.size)), np.tile(np.cos(R - R[0]), (3, 1))
         file["link"] = h5py.SoftLink("/G")
     assert pk.read_series(tmp_path / "s.h5")[0].G[0] == 1.0
     assert pk.read_series(f"{tmp_path}/s.h5::link")[0].G[0] == 1.0

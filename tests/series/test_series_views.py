@@ -21,7 +21,8 @@ def test_scans_on_one_grid_are_taken_as_they_are():
     np.testing.assert_allclose(both.r, np.arange(2, 10, 0.05), atol=1e-9)
     np.testing.assert_array_equal(both.G[0], np.sin(2 * r)[20:])
     assert both.names == ("a", "b")
-    assert both.remarks == ()
+    (said,) = both.remarks
+    assert said.startswith("a, b: shorter in r than others")
     assert both.index.tolist() == [5, 6]
 
 
