@@ -248,7 +248,9 @@ def test_every_format_of_ase_that_is_offered_is_read(tmp_path: Path, kind: str) 
     positions = [[0, 0, 0], [2, 2, 0.1], [0, 2, 2], [2.1, 0, 2]]
     atoms = ase.Atoms("NiONiO", positions=positions, cell=[4.2, 4.3, 4.4], pbc=True)
     path = tmp_path / "structure"
-    options = {"pseudopotentials": {"Ni": "a", "O": "b"}} if kind == "espresso-in" else {}
+    options = {"espresso-in": {"pseudopotentials": {"Ni": "a", "O": "b"}}, "lammps-data": {"masses": True}}.get(
+        kind, {}
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ase.io.write(path, atoms, format="extxyz" if kind == "xyz" else kind, **options)

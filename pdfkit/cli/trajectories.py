@@ -23,8 +23,8 @@ def trajectory(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="xyz, extended xyz, LAMMPS dump, XDATCAR (also .gz, .bz2, .xz), .traj, or boxes such as .rmc6f; "
-            "several follow one another.",
+            help="xyz, extended xyz, LAMMPS dump or data, XDATCAR (also .gz, .bz2, .xz), .traj, or boxes such as "
+            ".rmc6f; several follow one another.",
         ),
     ],
     probe: Annotated[str, o.PROBE] = "X",

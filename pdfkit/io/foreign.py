@@ -15,6 +15,7 @@ from typing import Any
 
 from pdfkit._terminal import quiet
 from pdfkit.errors import ReadError, StructureError
+from pdfkit.io import lammps
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._plausible import huge_counts
 from pdfkit.io._text import read_text
@@ -50,6 +51,7 @@ def plain_names(path: AnyPath, text: str, kind: str) -> Named:
         "gromacs": gro,
         "res": res,
         "xsf": xsf,
+        "lammps-data": data,
     }
     return known[kind](path, text) if kind in known else (text, None, ())
 
@@ -156,10 +158,19 @@ def _species_column(comment: str) -> int | None:
 
 # --- VASP
 
+_CONFIGURATION = re.compile(r"(?i)\s*(?:direct|cartesian)\s+configuration\s*=")
+
+
+def is_xdatcar(lines: Sequence[str]) -> bool:
+    """Return whether the first lines of a file are those of an XDATCAR, which otherwise looks like a POSCAR."""
+    return any(_CONFIGURATION.match(line) for line in lines[5:8])
+
 
 def poscar(path: AnyPath, text: str) -> Named:
     """Return a POSCAR with plain symbols (VASP 5: they stand in line 6, with the counts below), and the names."""
     lines = text.split("\n")
+    if is_xdatcar(lines):
+        raise ReadError(path, _not_read("vasp-xdatcar"))
     words = lines[5].split() if len(lines) > 6 else []
     counts = lines[6].split() if len(lines) > 6 else []
     if words and words[0].isdecimal():
@@ -251,6 +262,12 @@ def xsf(path: AnyPath, text: str) -> Named:
     return text, None, (f"the last of {many[1]} frames is read",) if many else ()
 
 
+def data(path: AnyPath, text: str) -> Named:
+    """Return a data file of LAMMPS as it is."""
+    lammps.refuse_data(path, text)
+    return text, None, ()
+
+
 # --- Structure files that ase reads ----------------------------------------------------------------------------------
 
 # Text formats of one crystal. ase knows many more, some of which run or unpickle what they read.
@@ -265,11 +282,14 @@ ASE_FORMATS = (
         "extxyz",
         "gen",
         "gromacs",
+        "lammps-data",
         "res",
         "struct",
     ),
     *("v-sim", "vasp", "xsf", "xyz"),
 )
+
+TRAJECTORIES = ("vasp-xdatcar", "lammps-dump-text")
 
 
 def read_ase(path: AnyPath, format: str | None = None) -> Structure:
@@ -291,19 +311,27 @@ def read_atoms(path: AnyPath, format: str | None = None) -> tuple[Any, list[str]
     text = read_text(path)
     try:
         with quiet():
-            kind = format or filetype(str(path))
+            kind = format or ("lammps-data" if lammps.is_data(text) else filetype(str(path)))
             if kind not in ASE_FORMATS:
-                raise ReadError(
-                    path,
-                    f"the format {kind!r} is not read: convert it to CIF, or a cluster to xyz, with ase for example",
-                )
+                raise ReadError(path, _not_read(kind))
             huge_counts(path, text, str(kind))
             plain, names, said = plain_names(path, text, kind)
-            return _atoms(plain, "extxyz" if kind == "xyz" else kind), names, said
+            atoms = _atoms(plain, "extxyz" if kind == "xyz" else kind)
+            return atoms, lammps.elements(path, text, atoms) if kind == "lammps-data" else names, said
     except ReadError:
         raise
     except Exception as error:  # ase's readers raise whatever comes along
         raise ReadError(path, f"ase cannot read it ({_reason(error)}): is it complete?") from None
+
+
+def _not_read(kind: str) -> str:
+    """Return what is said of a format that is none of a structure."""
+    if kind in TRAJECTORIES:
+        return (
+            "this is a trajectory: pdfkit.read_trajectory (pdfkit trajectory) averages its frames; of one frame, write "
+            "a CIF"
+        )
+    return f"the format {kind!r} is not read: convert it to CIF, or a cluster to xyz, with ase for example"
 
 
 def _atoms(text: str, kind: str) -> Any:

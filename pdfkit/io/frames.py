@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ import numpy as np
 from pdfkit._checks import Array
 from pdfkit.errors import PdfkitError, ReadError, heard, missing, unwarned
 from pdfkit.io._atomic import AnyPath
-from pdfkit.io.foreign import of_residue, refuse_units
+from pdfkit.io.foreign import is_xdatcar, of_residue, refuse_units
 
 if TYPE_CHECKING:
     from pdfkit.structure.structure import Structure
@@ -38,6 +38,7 @@ class Frame:
     """One frame: names of the atoms, xyz (n, 3) in Å, cell (3, 3) rows in Å or None, pbc along its vectors.
 
     types : names are types of a force field, of which CA may be carbon. said : what was assumed when it was read.
+    step : number of the step of the simulation, where the file tells.
     """
 
     names: list[str]
@@ -46,6 +47,7 @@ class Frame:
     pbc: tuple[bool, bool, bool] = (True, True, True)
     types: bool = False
     said: tuple[str, ...] = ()
+    step: int | None = None
 
 
 class CutOffError(Exception):
@@ -82,8 +84,10 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Frame]]:
     if "XDATCAR" in path.name.upper():
         return _of_xdatcar
     with _lines(path) as lines:
-        head = lines.take("")
-    return _of_lammps if head.startswith("ITEM:") else _of_structure
+        head = [lines.take("") for _ in range(8)]
+    if is_xdatcar(head):
+        return _of_xdatcar
+    return _of_lammps if head[0].startswith("ITEM:") else _of_structure
 
 
 BINARY = (".dcd", ".xtc", ".trr", ".nc", ".ncdf", ".trj", ".mdcrd")
@@ -264,16 +268,23 @@ def _of_lammps(path: Path) -> Iterator[Frame]:
                 known["count"] = lines.count(lines.take("the number of atoms"))
             elif item.startswith("ITEM: BOX BOUNDS"):
                 known["box"] = _bounds(lines, item.split()[3:])
+            elif item.startswith("ITEM: TIMESTEP"):
+                known["step"] = _whole(lines.take("the number of the step"))
             elif item.startswith("ITEM: UNITS"):
                 _refuse_units(lines, lines.take("units").strip())
             elif item.startswith("ITEM: ATOMS"):
                 if "box" not in known or "count" not in known:
                     raise lines.error("this frame has no box: is it a dump of LAMMPS in text form?")
-                yield _lammps_frame(lines, item.split()[2:], known.pop("count"), *known["box"])
+                frame = _lammps_frame(lines, item.split()[2:], known.pop("count"), *known["box"])
+                yield replace(frame, step=known.pop("step", None))
             elif item.startswith("ITEM:"):
                 lines.take("a number")
             else:
                 raise lines.error(f"{item[:30]!r} stands where ITEM: is expected: is the file damaged?")
+
+
+def _whole(text: str) -> int | None:
+    return int(text[:30]) if text.strip().isdecimal() else None
 
 
 def _refuse_units(lines: _Lines, units: str) -> None:
@@ -387,20 +398,28 @@ def _of_ase(path: Path) -> Iterator[Frame]:
 
 def _of_structure(path: Path) -> Iterator[Frame]:
     """Yield the box of a structure file, or each of the models of a PDB file."""
-    from pdfkit.io.pdb import ENDINGS, read_models
+    from pdfkit.io.pdb import ENDINGS, has_cell, read_models, read_molecules
     from pdfkit.io.structures import read_structure
 
+    models: Iterator[Any]
     with heard():  # what is assumed is in the remarks
-        models = iter(read_models(path)) if path.suffix.lower() in ENDINGS else iter([read_structure(path)])
+        if path.suffix.lower() not in ENDINGS:
+            models = iter([read_structure(path)])
+        else:
+            models = read_models(path) if has_cell(path) else read_molecules(path)
     while True:
         with heard():
             try:
-                structure = next(models)
+                found = next(models)
             except StopIteration:
                 return
-        if structure is None:
+        if found is None:
             raise CutOffError("a model")
-        yield _box_of(path, structure)
+        if isinstance(found, tuple):  # of no cell
+            names, xyz, said = found
+            yield Frame(names, xyz, None, said=tuple(f"{path.name}: {text}" for text in said))
+        else:
+            yield _box_of(path, found)
 
 
 def _box_of(path: Path, structure: Structure) -> Frame:

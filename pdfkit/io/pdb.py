@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, missing_U, numbere
 from pdfkit.structure.species import Species, occupants, symbols, vacancies
 from pdfkit.structure.structure import Structure
 
+_Made = TypeVar("_Made")
 ENDINGS = (".pdb", ".ent")
 # Å: a shorter edge is a placeholder's, 1.000 or 0.000.
 _NO_CELL = 1.5
@@ -54,15 +56,24 @@ def read_models(path: AnyPath) -> Iterator[Structure | None]:
 
     Raises ReadError as `read_pdb` does.
     """
+    return _each_model(path, _structure)
+
+
+def read_molecules(path: AnyPath) -> Iterator[tuple[list[str], Array, list[str]] | None]:
+    """Yield what `read_molecule` returns of each model of a PDB file without a cell, None for one without its end."""
+    return _each_model(path, _molecule)
+
+
+def _each_model(path: AnyPath, make: Callable[[AnyPath, Sequence[str]], _Made]) -> Iterator[_Made | None]:
     lines = read_text(path).split("\n")
-    ends = [i + 1 for i, line in enumerate(lines) if line.startswith("ENDMDL")]
+    ends = _ends(lines)
     if len(ends) < 2:
-        yield _structure(path, lines)
+        yield make(path, lines)
         return
     cell = ""
     for begin, end in pairwise([0, *ends, len(lines)]):
         part = lines[begin:end]
-        if not any(line.startswith(("ATOM  ", "HETATM")) for line in part):
+        if not _has_atoms(part):
             continue
         stated = [line for line in part if line.startswith("CRYST1")]
         cell = stated[-1] if stated else cell
@@ -70,9 +81,18 @@ def read_models(path: AnyPath) -> Iterator[Structure | None]:
             yield None
             return
         try:
-            yield _structure(path, [cell, *part])
+            yield make(path, [cell, *part])
         except ReadError:
-            yield _structure(path, [""] * (begin - 1) + [cell, *part])  # with the right number of the line
+            yield make(path, [""] * (begin - 1) + [cell, *part])  # with the right number of the line
+
+
+def _ends(lines: Sequence[str]) -> list[int]:
+    """Return where models end; some programs write END after each."""
+    return [i + 1 for i, line in enumerate(lines) if line.startswith("ENDMDL") or line.rstrip() == "END"]
+
+
+def _has_atoms(lines: Sequence[str]) -> bool:
+    return any(line.startswith(("ATOM  ", "HETATM")) for line in lines)
 
 
 def _structure(path: AnyPath, lines: Sequence[str]) -> Structure:
@@ -96,8 +116,10 @@ def _structure(path: AnyPath, lines: Sequence[str]) -> Structure:
 def read_molecule(path: AnyPath) -> tuple[list[str], Array, list[str]] | None:
     """Return names, positions (n, 3; Å) and remarks of a file without a cell; None where it has one."""
     lines = read_text(path).split("\n")
-    if _cell(path, lines) is not None:
-        return None
+    return None if _cell(path, lines) is not None else _molecule(path, lines)
+
+
+def _molecule(path: AnyPath, lines: Sequence[str]) -> tuple[list[str], Array, list[str]]:
     atoms, said = _first_model(path, lines)
     partly = next((atom for atom in atoms if atom.there and atom.there[0][1] != 1.0), None)
     if partly is not None:
@@ -136,10 +158,12 @@ def _number(path: AnyPath, text: str, i: int) -> float:
 def _first_model(path: AnyPath, lines: Sequence[str]) -> tuple[list[_Atom], list[str]]:
     """Return the atoms of the first model, and what is to be said of the others and of vacancies."""
     starts = [i for i, line in enumerate(lines) if line.startswith("MODEL ")]
-    end = starts[1] if len(starts) > 1 else len(lines)
-    said = [f"the first of {len(starts)} models is read"] if len(starts) > 1 else []
+    parts = [
+        part for part in pairwise(sorted({0, *starts, *_ends(lines), len(lines)})) if _has_atoms(lines[slice(*part)])
+    ]
+    said = [f"the first of {len(parts)} models is read"] if len(parts) > 1 else []
     atoms = []
-    for i, line in enumerate(lines[:end]):
+    for i, line in enumerate(lines[: parts[0][1] if parts else 0]):
         if line.startswith(("ATOM  ", "HETATM")):
             atoms.append(_atom(path, line, i))
         elif line.startswith("ANISOU") and atoms:

@@ -25,8 +25,8 @@ def read_structure(
 ) -> Structure:
     """Return the crystal structure of a file.
 
-    CIF, PDFfit and DISCUS .stru, RMCProfile .rmc6f, PDB, extended xyz, and the text formats of a crystal that
-    ase reads (`pdfkit.io.foreign.ASE_FORMATS`). The ending says which; for other endings the text does.
+    CIF, PDFfit and DISCUS .stru, RMCProfile .rmc6f, PDB, extended xyz, data of LAMMPS, and the text formats of a
+    crystal that ase reads (`pdfkit.io.foreign.ASE_FORMATS`). The ending says which; for other endings the text does.
 
     Parameters
     ----------

@@ -99,8 +99,8 @@ def check_apart(sums: Array, width: float = WIDTH) -> None:
     nearest = closest(sums, width)
     if nearest < CLOSEST:
         raise StructureError(
-            f"two atoms are {nearest:.2f} Å apart: give positions and cell in Å (not nm), and leave out sites without "
-            'mass, such as species={"M": ""}'
+            f"two atoms are {nearest:.2f} Å apart: give each atom once, positions and cell in Å (neither nm nor "
+            'fractions), and leave out sites without mass, such as species={"M": ""}'
         )
 
 

@@ -32,8 +32,8 @@ def read_trajectory(
     Parameters
     ----------
     path : xyz or extended xyz, a text dump of LAMMPS, XDATCAR (these also as .gz, .bz2, .xz); .traj of ase; a
-        structure file of one box (.rmc6f, CIF, POSCAR, …), or the models of a PDB file; or several of them in a list,
-        one after the other; or `ase.Atoms` in a list.
+        structure file of one box (.rmc6f, CIF, POSCAR, data of LAMMPS, …), or the models of a PDB file; or several of
+        them in a list, one after the other; or `ase.Atoms` in a list.
     start, stop, step : which frames, counted from 0, as in a slice.
     species : what names in the file stand for, {"1": "Cd", "CA": "C", "Na": "Na1+"}; "" leaves atoms out (sites without
         mass). Needed where a file has numbers of types only. Isotopes and ions are species of their own.

@@ -80,10 +80,13 @@ class Sources:
             if not is_path(file):
                 yield spoken(file), frame_of(file)
                 continue
-            count = 0
+            count, last = 0, -1
             try:
                 for frame in frames_of(file, self.topology):
                     count += 1
+                    if frame.step is not None:
+                        said += _again(file, frame.step, last, said)
+                        last = max(last, frame.step)
                     yield str(file), frame
             except CutOffError:
                 ends = f"{Path(file).name} ends within frame {count + 1}, as of a run that was stopped"
@@ -113,6 +116,14 @@ class Sources:
                 "the same, or calculate a cluster with pdfkit.Cluster"
             )
         return frame.cell
+
+
+def _again(file: Any, step: int, last: int, said: list[str]) -> list[str]:
+    """Return what is said, once for each file, of a step (number) that does not come after the last one."""
+    text = f"{Path(file).name}: steps do not only go up"
+    if step > last or any(one.startswith(text) for one in said):
+        return []
+    return [f"{text} ({step} follows {last}), as where a run was continued: frames that are there twice count twice"]
 
 
 def is_path(source: Any) -> bool:

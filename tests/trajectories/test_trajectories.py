@@ -7,6 +7,7 @@ import doctest
 import gzip
 import lzma
 import os
+import re
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -230,12 +231,15 @@ def written(folder: Path, kind: str, frames: list[ase.Atoms]) -> tuple[Any, dict
         packed = {"gz": gzip, "bz2": bz2, "xz": lzma}[kind].compress((folder / "run.xyz").read_bytes())
         (folder / f"run.xyz.{kind}").write_bytes(packed)
         return folder / f"run.xyz.{kind}", {}
-    name = {"xyz": "run.xyz", "traj": "run.traj", "xdatcar": "XDATCAR"}[kind]
-    ase.io.write(folder / name, frames, format={"xdatcar": "vasp-xdatcar", "xyz": "extxyz"}.get(kind))
+    name = {"xyz": "run.xyz", "traj": "run.traj", "xdatcar": "XDATCAR", "named": "run.vasp"}[kind]
+    formats = {"xdatcar": "vasp-xdatcar", "named": "vasp-xdatcar", "xyz": "extxyz"}
+    ase.io.write(folder / name, frames, format=formats.get(kind))
     return folder / name, {}
 
 
-@pytest.mark.parametrize("kind", ["xyz", "traj", "xdatcar", "lammps", "elements", "two files", "gz", "bz2", "xz"])
+@pytest.mark.parametrize(
+    "kind", ["xyz", "traj", "xdatcar", "named", "lammps", "elements", "two files", "gz", "bz2", "xz"]
+)
 def test_every_format_gives_the_same_curve(kind: str, frames: list[ase.Atoms], known: pk.PDF, tmp_path: Path) -> None:
     path, options = written(tmp_path, kind, frames)
     found = pk.read_trajectory(path, **options).pdf(rmax=10, qmax=20, rstep=0.05)
@@ -282,6 +286,43 @@ def test_models_of_a_pdb_file_are_frames(frames: list[ase.Atoms], tmp_path: Path
     ase.io.write(tmp_path / "two.cif", frames[:2])
     with pytest.warns(PdfkitWarning, match=r"two.cif: the file has 2 blocks with atoms"):
         pk.read_trajectory(tmp_path / "two.cif").rdf(rmax=5.0)
+
+
+def test_models_of_a_pdb_file_without_a_cell(frames: list[ase.Atoms], tmp_path: Path) -> None:
+    """Programs end models with END alone, too: atoms of one frame are not those of the next."""
+    path, cell = tmp_path / "run.pdb", frames[0].cell[:]
+    bare = [ase.Atoms(one.symbols, positions=one.positions) for one in frames[:2]]
+    ase.io.write(path, bare)
+    plain = path.read_text()
+    with pytest.raises(StructureError, match=r"frame 1, has no cell: give cell="):
+        pk.read_trajectory(path).rdf(rmax=5.0)
+    found = pk.read_trajectory(path, cell=cell).rdf(rmax=5.0)
+    assert found.density["Na"] == pytest.approx(256 / frames[0].cell.volume)
+    path.write_text("".join(row for row in plain.replace("ENDMDL", "END").splitlines(True) if row[:5] != "MODEL"))
+    again = pk.read_trajectory(path, cell=cell).rdf(rmax=5.0)
+    np.testing.assert_array_equal(again.g["Cl", "Na"], found.g["Cl", "Na"])
+
+
+def test_data_files_of_lammps(frames: list[ase.Atoms], tmp_path: Path) -> None:
+    """Numbers of types are told by masses, and a trajectory is no structure."""
+    path = tmp_path / "data.salt"
+    ase.io.write(path, frames[0], format="lammps-data", masses=True, atom_style="charge")
+    found = pk.read_trajectory(path).rdf(rmax=5.0)
+    np.testing.assert_allclose(found.g["Cl", "Na"], pk.read_trajectory(frames[:1]).rdf(rmax=5.0).g["Cl", "Na"])
+    text = path.read_text()
+    for old, new, match in (
+        ("22.98", "14.027 # N", "type 2 has the mass 14.027 u, which is not that of one element"),
+        ("Masses", "Pair Coeffs", "type 1 has no mass"),
+        ("512 atoms", "5120000 atoms", "line 3: 5120000 atoms are announced"),
+        ("\n", ", units = lj\n", "line 1: units 'lj' are not Å"),
+    ):
+        assert old in text
+        path.write_text(re.sub(rf"{old}\d*", new, text, count=1))
+        with pytest.raises(ReadError, match=match):
+            pk.read_structure(path)
+    for kind in ("named", "lammps"):
+        with pytest.raises(ReadError, match="this is a trajectory"):
+            pk.read_structure(written(tmp_path, kind, frames[:1])[0])
 
 
 @pytest.mark.parametrize(
@@ -396,6 +437,13 @@ def test_a_frame_that_was_cut_off_is_left_out(kind: str, part: float, frames: li
         found = pk.read_trajectory(path, **options).pdf(rmax=6, qmax=20)
     assert found.header["frames"] == "5"
     assert "stopped" in found.remarks[0]
+
+
+def test_steps_that_come_twice_are_said(frames: list[ase.Atoms], tmp_path: Path) -> None:
+    path = lammps(tmp_path / "run.lammpstrj", [*frames[:2], frames[1]], "id element x y z")
+    path.write_text(path.read_text().replace("TIMESTEP\n2", "TIMESTEP\n1"))
+    with pytest.warns(PdfkitWarning, match=r"run.lammpstrj: steps do not only go up \(1 follows 1\)"):
+        pk.read_trajectory(path).rdf(rmax=5.0)
 
 
 def test_nothing_but_a_cut_frame(frames: list[ase.Atoms], tmp_path: Path) -> None:
@@ -515,7 +563,7 @@ def test_what_is_not_periodic_is_refused(frames: list[ase.Atoms], tmp_path: Path
 def test_positions_in_nm_are_noticed() -> None:
     small = run(1, 2)[0]
     small.set_cell(small.cell * 0.1, scale_atoms=True)
-    with pytest.raises(StructureError, match=r"in Å \(not nm\)"):
+    with pytest.raises(StructureError, match=r"in Å \(neither nm nor fractions\)"):
         pk.read_trajectory([small]).pdf(qmax=20, rmax=2)
 
 
