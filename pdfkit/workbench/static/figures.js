@@ -31,7 +31,7 @@ workbench.figures = (() => {
     const zoom = model("BoxZoomTool", { dimensions: "both" }), wheel = model("WheelZoomTool", { dimensions: "width", renderers: "auto" });
     const hover = model("HoverTool", { renderers: "auto", tooltips: [[x_label, "@x{0.000}"], [y_label, "@y{0.0000}"]], sort_by: null, attachment: "above" });
     const toolbar = model("Toolbar", { tools: [model("PanTool"), zoom, wheel, model("ResetTool"), model("SaveTool"), hover], logo: null, active_drag: ref(zoom), active_scroll: ref(wheel),
-      stylesheets: [":host { min-width: 220px; }"] }); // or Bokeh hides tools for good that have no room while a window gets narrower
+      stylesheets: [":host { min-width: 220px; padding-right: 8px; box-sizing: border-box; }"] }); // or Bokeh hides tools for good that have no room while a window gets narrower
     return model("Figure", { name, renderers, below: [below], left: [left], toolbar, toolbar_location: "above", sizing_mode: "stretch_both", min_height: 120, min_border_right: 16,
       x_range: model("Range1d", { name: x, start: 0, end: 30 }), y_range: model("Range1d", { name: y, start: -1, end: 1 }), x_scale: model("LinearScale"), y_scale: model("LinearScale"),
       center: [model("Grid", { axis: ref(below) }), model("Grid", { dimension: 1, axis: ref(left) }), ...beside] });
