@@ -115,7 +115,7 @@ def _line(done: Done) -> str:
     """Return name, index, Rw, what is free with errors, and remarks in a word."""
     from pdfkit.series.result import shown
 
-    index = "" if math.isnan(done.axis.values[0]) else f"{done.axis.values[0]:g}"
+    index = "" if math.isnan(done.axis.values[0]) else f"{done.axis.values[0]:.9g}"
     if "error" in done.row:
         return f"{_cells((done.name, index))} failed: {one_line(done.row['error'])}"
     rw = f"{done.row['rw']:.4f}"

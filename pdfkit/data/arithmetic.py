@@ -125,7 +125,10 @@ def cropped(curve: Any, low: Any, high: Any) -> tuple[dict[str, Any], Array]:
     keep = (x >= low - tiny) & (x <= high + tiny)
     if keep.sum() < 2:
         spans = f"{curve.name or 'the data'} spans {x[0]:g} to {x[-1]:g} {unit}"
-        raise PdfkitError(f"no data between {low:g} and {high:g} {unit}: {spans}", key=f"{name}min")
+        where = f"between {low:g} and {high:g} {unit}"
+        if not math.isfinite(low) or not math.isfinite(high):
+            where = f"above {low:g} {unit}" if math.isfinite(low) else f"below {high:g} {unit}"
+        raise PdfkitError(f"no data {where}: {spans}", key=f"{name}min")
     values = {column: getattr(curve, column) for column in curve._columns}
     return {column: None if y is None else y[keep] for column, y in values.items()}, keep
 

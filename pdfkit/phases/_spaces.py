@@ -77,7 +77,8 @@ class Space:
 class Spaces:
     """The spaces in which crystals of one symmetry have been asked for lately."""
 
-    def __init__(self, scale: Array) -> None:
+    def __init__(self, reference: Array, scale: Array) -> None:
+        self.reference = reference
         self.scale = scale
         self.kept: tuple[Space, ...] = ()
         self.new = 0.0
@@ -90,14 +91,24 @@ class Spaces:
         along, spaces = self.along.get(key) or self._look(key, tangents)  # another thread may clear what is known
         for space in spaces:
             if space.holds(values):
+                self._used(space)
                 return space
         if along.shape[1] >= values.size or self.new > MOST_NEW:
             return None
         self.new += 1.0
         space = Space.around(values, self.scale, self._hull(values, along))
-        self.kept = tuple(sorted((space, *self.kept[: KEPT - 1]), key=lambda one: one.basis.shape[1]))
+        if space.holds(self.reference):
+            # where its base is does not depend on who asks first, and neither do the last digits of what comes out
+            space = replace(space, base=self.reference.copy())
+        self.kept = (space, *self.kept[: KEPT - 1])
         self.along.clear()
         return space if space.basis.shape[1] < values.size else None
+
+    def _used(self, space: Space) -> None:
+        """Put a space before the others that are kept: those that nobody has asked for are the first to go."""
+        kept = self.kept  # another thread may put another in its place
+        if kept[0] is not space:
+            self.kept = (space, *(one for one in kept if one is not space))[:KEPT]
 
     def _look(self, key: tuple[tuple[int, ...], bytes], tangents: Array) -> tuple[Array, tuple[Space, ...]]:
         """Return tangents as changes of size 1, in units of scale, and the spaces known that they do not leave."""
@@ -106,7 +117,8 @@ class Spaces:
         changes = tangents / self.scale[:, None]
         size = np.sqrt((changes * changes).sum(axis=0))
         along = changes[:, size > 0.0] / size[size > 0.0]
-        found = along, tuple(space for space in self.kept if space.spans(along))
+        spaces = [space for space in self.kept if space.spans(along)]
+        found = along, tuple(sorted(spaces, key=lambda one: one.basis.shape[1]))
         self.along[key] = found
         return found
 
@@ -121,7 +133,8 @@ class Spaces:
 @lru_cache(maxsize=16)
 def spaces_of(key: Key) -> Spaces:
     """Return the spaces of crystals of one symmetry."""
-    return Spaces(_scale(key.crystal, np.array(key.crystal._reference)))
+    reference = np.array(key.crystal._reference)
+    return Spaces(reference, _scale(key.crystal, reference))
 
 
 def still(crystal: Crystal, values: Array) -> Point:

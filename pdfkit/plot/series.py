@@ -388,6 +388,9 @@ def _draw_slice(ax: Any, values: Array, name: str, pixel: float, unit: str, sign
     image = ax.imshow(values.T, origin="lower", extent=(0, nx * pixel, 0, ny * pixel), interpolation="nearest",
                       cmap=SIGNED if signed else ORDERED, vmin=low, vmax=high if high > low else low + 1)  # fmt: skip
     canvas.set_frame(ax, f"x ({unit})", f"y ({unit})", (0.0, nx * pixel))
+    if unit == "pixels":
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.get_major_locator().set_params(integer=True)
     _free_corner(ax)
     if ny < THIN * nx:
         ax.set_yticks([])

@@ -20,6 +20,7 @@ from pdfkit.errors import PdfkitError, ReadError, remark
 from pdfkit.errors import missing as absent
 from pdfkit.io.pdf import read_pdf
 from pdfkit.screening.settings import check_names
+from pdfkit.series import times
 from pdfkit.series.index import index_of, names_table, natural
 from pdfkit.series.reducing import reduced, reducing
 from pdfkit.series.scans import Axis, Files, Held, Series, Source, grid_axes
@@ -134,7 +135,12 @@ def _called(series: Series, name: str | None, unit: str | None) -> Series:
     if len(series.axes) > 1 or (name is None and unit is None):
         return series
     axis = series.axes[0]
-    return replace(series, axes=(Axis(name or axis.name, axis.values, axis.unit if unit is None else unit),))
+    called, own = name or axis.name, axis.unit if unit is None else unit
+    seconds = times.since_1970(called, axis.values, own)
+    if seconds is None:
+        return replace(series, axes=(Axis(called, axis.values, own),))
+    values, _, said = times.elapsed(called, seconds)
+    return replace(series, axes=(Axis(called, values, "s"),), remarks=(*series.remarks, said))
 
 
 def _paths(scans: Any, endings: tuple[str, ...]) -> list[str]:
@@ -183,5 +189,8 @@ def _remarks(series: Series) -> tuple[str, ...]:
     twice = {value: n for value, n in Counter(series.index[np.isfinite(series.index)].tolist()).items() if n > 1}
     if twice:
         value, count = next(iter(twice.items()))
-        out.append(remark(f"{count} scans have {series.name} = {value:g}: they stay in the order of their names"))
+        more = sum(twice.values()) - count
+        others = f", and {more} more share theirs with others" if more else ""
+        words = f"{count} scans have {series.name} = {value:g}{others}: they stay in the order of their names"
+        out.append(remark(words))
     return tuple(out)

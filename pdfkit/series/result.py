@@ -273,7 +273,7 @@ class SeriesResult:
         return [f"{len(self)} scans over {', '.join(axis.title for axis in self.axes)}: {states}"]
 
     def _cells(self) -> list[list[str]]:
-        names = self.free[:SHOWN]
+        names, spec = self.free[:SHOWN], telling(self.index)
         table = [[self.axes[0].title if len(self.axes) == 1 else "point", *names, "Rw", "ln Z", ""]]
         for k in _some(len(self)):
             if k < 0:
@@ -282,7 +282,7 @@ class SeriesResult:
             numbers = [shown(self.values[k, self.names.index(n)], self.sigmas[k, self.names.index(n)]) for n in names]
             mark = "" if self.status[k] == "fitted" else self.status[k]
             figures = [_plain(self.rw[k], ".4f"), _plain(self.lnz[k], ".1f")]
-            table.append([_plain(self.index[k], "g"), *numbers, *figures, mark])
+            table.append([_plain(self.index[k], spec), *numbers, *figures, mark])
         return table
 
     def _tail(self) -> list[str]:
@@ -296,6 +296,13 @@ class SeriesResult:
         more = len(self.free) - SHOWN
         lines += [f"{more} more parameters are in result[name], to_dataframe() and the CSV file"] if more > 0 else []
         return ["", *(wrapped(line) for line in lines)] if lines else []
+
+
+def telling(index: Array) -> str:
+    """Return how numbers are written so that those that differ look different: "g", or with more digits."""
+    known = np.unique(index[np.isfinite(index)])
+    few = (f".{digits}g" for digits in range(6, 17) if len({f"{one:.{digits}g}" for one in known}) == known.size)
+    return next(few, ".17g")
 
 
 def columns(rows: Sequence[Row], names: Sequence[str], free: Sequence[str]) -> dict[str, Any]:

@@ -158,14 +158,14 @@ def test_a_walk_through_all_values_does_not_look_for_equal_pairs_at_each_step(mo
 
 def test_a_scan_of_one_number_is_one_space() -> None:
     """What is asked for without directions, along a line, is soon known to be a line."""
-    spaces = _spaces.Spaces(np.full(4, 0.01))
+    spaces = _spaces.Spaces(np.zeros(4), np.full(4, 0.01))
     found = [spaces.find(np.array([1.0, 2.0, 3.0, 4.0 + 0.1 * k]), np.zeros((4, 0))) for k in range(12)]
     assert found[5] is found[-1] is not None
     assert found[-1].basis.shape == (4, 1)
 
 
 def test_a_space_holds_what_its_directions_reach_and_nothing_else() -> None:
-    spaces = _spaces.Spaces(np.full(3, 0.01))
+    spaces = _spaces.Spaces(np.zeros(3), np.full(3, 0.01))
     base, along = np.array([5.0, 5.0, 0.2]), np.array([[1.0], [1.0], [0.0]])
     space = spaces.find(base, along)
     assert space is not None
@@ -174,6 +174,21 @@ def test_a_space_holds_what_its_directions_reach_and_nothing_else() -> None:
     assert not space.holds(base + np.array([0.0, 0.0, 1e-9]))
     assert spaces.find(base + np.array([0.0, 0.0, 1e-9]), along) is not space
     assert spaces.find(base, np.eye(3)) is None
+
+
+def test_what_a_space_is_does_not_depend_on_who_asked_first() -> None:
+    """Not its base, nor whether what asks for everything at the end of a fit drives it out."""
+    reference, along = np.array([5.0, 5.0, 0.2]), np.array([[1.0], [1.0], [0.0]])
+    for first in (0.0, 0.3, -0.7):
+        spaces = _spaces.Spaces(reference, np.full(3, 0.01))
+        spaces.find(reference + np.array([0.0, 0.0, first]), np.zeros((3, 0)))
+        space = spaces.find(reference + first * along[:, 0], along)
+        assert space is not None
+        np.testing.assert_array_equal(space.base, reference)
+        for k in range(2 * _spaces.KEPT):
+            other = np.array([[0.0], [0.1 * k], [1.0]])
+            spaces.find(reference, other)
+            assert spaces.find(reference + 0.1 * k * along[:, 0], along) is space
 
 
 def rounded(structure: Structure, digits: int, cartesian: bool) -> Structure:

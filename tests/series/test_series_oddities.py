@@ -12,6 +12,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError, PdfkitWarning, ReadError
+from pdfkit.series.result import telling
 
 R = np.arange(1.0, 7.0, 0.05)
 ROWS = "\n".join(f"{r:.2f} {np.sin(3 * r):.6f}" for r in R)
@@ -162,6 +163,17 @@ def test_time_stamps_count_from_the_first_scan(tmp_path: Path, texts: tuple[str,
     (tmp_path / "log.csv").write_text(f"file;started\na.gr;{texts[0]}\nb.gr;{texts[1]}\n")
     check(*read(tmp_path, names, f"{tmp_path}/log.csv"))
     check(*stack(tmp_path, lambda file: (plain(file, G[:2]), file.__setitem__("time", texts)), index="time"))
+
+
+def test_an_index_that_is_given_in_seconds_since_1970() -> None:
+    pdf = pk.PDF(R, np.sin(3 * R), instrument=pk.Instrument(probe="X", qmax=20))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PdfkitWarning)
+        series = pk.read_series([pdf] * 3, index=[1796083170.5, 1796083260.5, 1796083260.5], name="time")
+    assert (series.index.tolist(), series.unit) == ([0.0, 90.0, 90.0], "s")
+    assert "in s from 2026-11-30 23:59:30" in series.remarks[0]
+    assert telling(np.array([1796083170.0, 1796083260.0])) == ".8g"
+    assert telling(np.array([300.0, 300.5, NAN])) == ".6g"
 
 
 def test_time_stamps_in_names_and_columns_of_their_own(tmp_path: Path) -> None:
