@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pdfkit._checks import Array, Int32Array, IntArray
 from pdfkit.kernels._jit import kernel
@@ -26,6 +27,7 @@ def lattice_pairs(
     x: Array,
     centres: IntArray,
     group: IntArray,
+    some: NDArray[np.bool_],
     rmax: float,
     place: IntArray,
     atom_i: Int32Array,
@@ -39,9 +41,10 @@ def lattice_pairs(
 
     Formula: with c upper triangular (columns are the basis in Å, c33·Δ3 = z, …) the limits of n3, then n2, then n1
     follow from what is left of rmax², so no lattice point outside the sphere is visited. Only j with
-    group[j] ≥ group[i] are taken: the caller doubles the weight of unlike pairs.
-    Shapes: c (3,3); x (natoms,3) fractional; centres (k,) atom indices i; group (natoms,); outputs place (nshells,),
-    atom_i (p,), atom_j (p,), shift (p,3).
+    group[j] ≥ group[i] are taken: the caller doubles the weight of unlike pairs. Of these, `some` says which, if it is
+    not empty.
+    Shapes: c (3,3); x (natoms,3) fractional; centres (k,) atom indices i; group (natoms,); some (k,natoms) or (0,0);
+    outputs place (nshells,), atom_i (p,), atom_j (p,), shift (p,3).
     Units: Å. Source: Fincke & Pohst, Math. Comp. 44, 463 (1985).
     """
     last = place.size - 1
@@ -49,7 +52,7 @@ def lattice_pairs(
     for k in range(centres.size):
         i = centres[k]
         for j in range(x.shape[0]):
-            if group[j] < group[i]:
+            if group[j] < group[i] or (some.size > 0 and not some[k, j]):
                 continue
             d1 = x[j, 0] - x[i, 0]
             d2 = x[j, 1] - x[i, 1]

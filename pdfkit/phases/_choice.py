@@ -61,6 +61,11 @@ class Choice:
         operations = crystal.structure.rotations.shape[0]
         return cls(crystal, listed, 4.19 * listed / volume, 2.09 * atoms.site.size**2 / operations / volume)
 
+    @property
+    def alone(self) -> bool:
+        """Whether no operation makes atoms equal."""
+        return len(self.crystal.structure.rotations) == 1
+
     @cached_property
     def order(self) -> Order:
         """The order in which atoms are taken to fill bins."""
@@ -71,7 +76,7 @@ class Choice:
         many = self._many(reach) and not self.crystal._maps.anisotropic
         if self.distinct * reach**3 < FEW or many or tangents.size > MOST_REMEMBERED:
             return None, 1.0
-        return space_of(self.crystal, values, tangents, self.visited)
+        return space_of(self.crystal, values, tangents, self.visited, reach)
 
     def binned(
         self, point: Point, free: Array, args: Arguments, reach: float, where: tuple[Space | None, float]
@@ -118,7 +123,7 @@ class Choice:
     def _counts(self, reach: float, alike: float) -> bool:
         """Return whether pairs may be counted by bins: of many atoms without symmetry."""
         atoms = self.crystal._atoms
-        if len(self.crystal.structure.rotations) > 1 or atoms.site.size < _counted.MANY_ATOMS:
+        if not self.alone or atoms.site.size < _counted.MANY_ATOMS:
             return False
         counts = reach / _counted.BIN * len(atoms.pairs)  # fewer pairs that differ are better listed
         return self._many(reach) or self.distinct * reach**3 / alike > counts

@@ -30,8 +30,12 @@ CURVE_BYTES, CURVE_SECONDS = 110.0, 1e-7
 CACHED = 2**15
 # How much further than asked for a list is made at the reference values before it is made at the present ones.
 FARTHEST = 1.1
+# Pairs of a list over those that are asked for, at the most.
+LISTED_MORE = (1.02 * FARTHEST) ** 3
 # Pairs among which equal ones are looked for before all are compared, and how many of them make that pay.
 SAMPLE, PAYS = 2e4, 1.25
+# Cells that pairs of two atoms reach, from which on equal pairs of atoms are looked for before their images are listed.
+LOOKED_AT = 3.0
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,33 @@ def reference_at(key: Key, reference: tuple[float, ...]) -> Reference:
 def groups_at(key: Key, reference: tuple[float, ...], reach: float) -> PairGroups:
     """Return the pairs within reach (Å) at reference values; what symmetry makes equal is one."""
     crystal, base = key.crystal, np.array(reference)
-    atoms, multiplicity = crystal._atoms, np.array(crystal._maps.multiplicity, dtype=np.int64)
-    here = _spaces.still(crystal, base)
-    pairs = _orbits.listed(here.geometry, reach, atoms.first, atoms.site, multiplicity, atoms.pair)
+    pairs = _listed(crystal, base, reach, np.array(crystal._maps.multiplicity, dtype=np.float64))
     if crystal.structure.rotations.shape[0] == 1:
         return pairs
     return _orbits.merged(pairs, [_spaces.still(crystal, _spaces.anywhere(crystal, base, k)) for k in (1, 2)])
+
+
+def _listed(crystal: Crystal, reference: Array, reach: float, weights: Array) -> PairGroups:
+    atoms, here = crystal._atoms, _spaces.still(crystal, reference)
+    return _orbits.listed(here.geometry, reach, atoms.first, atoms.site, weights, atoms.pair)
+
+
+@lru_cache(maxsize=16)
+def alike_at(key: Key, space: Space) -> Array:
+    """Return for how many pairs of atoms that are equal in all of a space each stands, (ncentres, natoms)."""
+    crystal = key.crystal
+    return _orbits.alike_pairs(space.points(crystal), np.array(crystal._maps.multiplicity, dtype=np.float64))
+
+
+def listed_in(key: Key, space: Space, reference: tuple[float, ...], reach: float) -> PairGroups:
+    """Return pairs within reach (Å), of which each that is equal to another in all of a space may be left out.
+
+    That is looked for without symmetry alone: what operations make equal is found once, for all spaces.
+    """
+    choice = key.crystal._choice
+    if not choice.alone or choice.visited * reach**3 < LOOKED_AT * choice.listed:
+        return groups_at(key, reference, reach)
+    return _listed(key.crystal, np.array(reference), reach, alike_at(key, space))
 
 
 @lru_cache(maxsize=16)
@@ -154,27 +179,35 @@ def merged_at(key: Key, space: Space, reference: tuple[float, ...], reach: float
 
     near : in whole steps along the vectors of the space, the point where rounding is looked at.
     """
-    found = _orbits.merged(groups_at(key, reference, reach), space.points(key.crystal))
+    found = _orbits.merged(listed_in(key, space, reference, reach), space.points(key.crystal))
     return _rounding.joined(found, key.crystal, space.moved(near))
 
 
 @lru_cache(maxsize=64)
-def likeness(key: Key, space: Space, reach: float) -> float:
-    """Return how many pairs there are for each that differs in a space, of those within reach (Å)."""
+def likeness(key: Key, space: Space, reach: float) -> tuple[float, float]:
+    """Return how many pairs there are for each that differs in a space, of those within reach (Å).
+
+    Those that are equal, and how many of these there are for each that differs by more than rounding.
+    """
     pairs = groups_at(key, tuple(space.base.tolist()), reach)
     found = _orbits.merged(pairs, space.points(key.crystal))
-    return pairs.mult.size / max(1, found.mult.size) * _rounding.alike(found, key.crystal, space)
+    return pairs.mult.size / max(1, found.mult.size), _rounding.alike(found, key.crystal, space)
 
 
-def space_of(crystal: Crystal, free: Array, tangents: Array, visited: float) -> tuple[Space | None, float]:
+def space_of(
+    crystal: Crystal, free: Array, tangents: Array, visited: float, reach: float
+) -> tuple[Space | None, float]:
     """Return the space of values (n,) and tangents (n, nq), and how many pairs there are for each that differs there.
 
-    visited: pairs for each Å³ of reach. None and 1 where it would not pay to make equal pairs one.
+    visited: pairs for each Å³ of reach (Å), how far they are looked for. None and 1 where it would not pay to make
+    equal pairs one.
     """
     space = _spaces.spaces_of(crystal._key).find(free, tangents)
     if space is None:
         return None, 1.0
-    alike = likeness(crystal._key, space, float(math.ceil((SAMPLE / visited) ** (1 / 3))))
+    alike, rounded = likeness(crystal._key, space, float(math.ceil((SAMPLE / visited) ** (1 / 3))))
+    if LISTED_MORE * visited * reach**3 / alike < _rounding.MOST:  # of more, none that differ by rounding are joined
+        alike *= rounded
     return (space, alike) if alike > PAYS else (None, 1.0)
 
 

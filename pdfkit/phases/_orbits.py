@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,26 +70,28 @@ class PairGroups:
 
 
 def enumerate_pairs(
-    geometry: Geometry, rmax: float, centres: IntArray, site: IntArray, shells: int = 1
+    geometry: Geometry, rmax: float, centres: IntArray, site: IntArray, shells: int = 1, some: Any = None
 ) -> tuple[Int32Array, ...]:
     """Return (atom_i, atom_j, shift) of all pairs within rmax from the given centre atoms to sites ≥ their own.
 
-    shells: how many shells of 1 Å follow one another, the last with all that is farther.
+    shells: how many shells of 1 Å follow one another, the last with all that is farther. some: which pairs of a centre
+    and an atom, (ncentres, natoms), in place of all.
     """
     c = np.ascontiguousarray(np.linalg.cholesky(geometry.g).T)
     x = np.array(geometry.x)
     expected = 4.19 * rmax**3 * x.shape[0] / float(np.prod(np.diag(c)))
     parts = list(pieces(centres.size, 3e-9 * expected + 1e-7 * x.shape[0]))
     empty = np.zeros(0, dtype=np.int32)
-    place = np.zeros(shells, dtype=np.int64)
-    for part in parts:
-        kernels.lattice_pairs(c, x, centres[part], site, rmax, place, empty, empty, np.zeros((0, 3), dtype=np.int32))
+    place, every = np.zeros(shells, dtype=np.int64), np.zeros((0, 0), dtype=bool)
+    each = [(centres[part], site, every if some is None else some[part]) for part in parts]
+    for these in each:
+        kernels.lattice_pairs(c, x, *these, rmax, place, empty, empty, np.zeros((0, 3), dtype=np.int32))
     count = int(place.sum())
     out = (np.empty(count, dtype=np.int32), np.empty(count, dtype=np.int32), np.empty((count, 3), dtype=np.int32))
     if count:
         place = np.cumsum(place) - place
-        for part in parts:
-            kernels.lattice_pairs(c, x, centres[part], site, rmax, place, *out)
+        for these in each:
+            kernels.lattice_pairs(c, x, *these, rmax, place, *out)
     return out
 
 
@@ -98,21 +100,84 @@ def listed(
     rmax: float,
     centres: IntArray,
     site: IntArray,
-    mult: IntArray,
+    weights: Array,
     pair: Callable[[IntArray, IntArray], IntArray],
 ) -> PairGroups:
     """Return every pair of a crystal within rmax (Å), a group of its own, in the order of their distances.
 
     Neighbours in that order add to the same part of a curve.
-    centres: the first atom of each site; site (natoms,): site of each atom; mult (nsites,): atoms per site; pair:
-    gives the species pairs of sites i and j.
+    centres: the first atom of each site; site (natoms,): site of each atom; weights (ncentres, natoms): for how many
+    each pair of a centre and an atom stands (see `alike_pairs`), or (ncentres,), the atoms of each site;
+    pair: gives the species pairs of sites i and j.
     """
     # Two in a row that add to the same points of a curve wait for each other: the order is to 1 Å alone.
-    atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site, shells=max(1, math.ceil(rmax)))
+    shells, some = max(1, math.ceil(rmax)), None if weights.ndim < 2 else weights > 0.0
+    atom_i, atom_j, shift = enumerate_pairs(geometry, rmax, centres, site, shells, some)
     s_i, s_j = site.take(atom_i), site.take(atom_j)
-    many = np.asarray(mult, dtype=np.float64).take(s_i)
-    many *= 2.0 - (s_i == s_j)
+    if some is None:
+        many = weights.take(s_i)
+        many *= 2.0 - (s_i == s_j)
+    else:
+        many = weights[s_i, atom_j]
     return PairGroups(atom_i, atom_j, shift, many, pair(s_i, s_j))
+
+
+# Shares of a cell, and of the largest displacement and occupancy, that are rounding.
+SAME_PLACE = 1e-12
+
+
+def alike_pairs(points: Sequence[Point], weights: Array) -> Array:
+    """Return weights (ncentres, natoms) for `listed`: for how many pairs of atoms with the same distances one stands.
+
+    Two atoms that are as far apart as two others, but for whole cells and the sign, with equal displacements and
+    occupancies, have equal distances in every cell: of the 23,436 pairs of a cubic supercell of 216 atoms 328 differ.
+    points: where pairs have to be equal; weights (ncentres,): atoms of each site.
+    """
+    atoms = points[0].atoms
+    site = atoms.site
+    k, j = np.nonzero(site >= site[atoms.first][:, None])
+    i = atoms.first[k]
+    kind = _kinds_of_atoms(points)
+    a, b = kind[i], kind[j]
+    rows = np.array(
+        [np.minimum(a, b), np.maximum(a, b), *(row for one in points for row in _apart(one.geometry.x, i, j))]
+    )
+    factors = np.random.default_rng(7).integers(1, 2**63, size=len(rows), dtype=np.int64)
+    with np.errstate(over="ignore"):
+        marks = (rows * factors[:, None]).sum(axis=0)
+    _, first, group = np.unique(marks, return_index=True, return_inverse=True)
+    many = weights[k] * (2.0 - (site[i] == site[j]))
+    out = np.zeros((atoms.first.size, site.size))
+    if not (rows[:, first][:, group] == rows).all():  # two that differ share a mark
+        out[k, j] = many
+        return out
+    out[k[first], j[first]] = np.bincount(group, many)
+    return out
+
+
+def _kinds_of_atoms(points: Sequence[Point]) -> IntArray:
+    """Return a number for each atom, the same for those that scatter and move alike at all of the points."""
+    atoms = points[0].atoms
+    columns = [np.asarray(atoms.species, dtype=np.float64)[atoms.site, None]]
+    for point in points:
+        columns += [point.u[atoms.site, None], point.occ[atoms.site, None]]
+        columns += [point.geometry.b.reshape(len(atoms.site), 9)] if point.aniso else []
+    about = np.concatenate(columns, axis=1)
+    steps = np.rint(about / (SAME_PLACE * np.maximum(np.abs(about).max(axis=0), 1e-300)))
+    return np.asarray(np.unique(steps, axis=0, return_inverse=True)[1], dtype=np.int64).ravel()
+
+
+def _apart(x: Array, i: IntArray, j: IntArray) -> IntArray:
+    """Return the steps (3, n), each of which is rounding, from atoms i to atoms j at x; whole cells and sign aside."""
+    half = round(0.5 / SAME_PLACE)
+    delta = (x[j] - x[i]).T
+    steps = np.rint((delta - np.rint(delta)) / SAME_PLACE).astype(np.int64)
+    steps[steps == -half] = half
+    signs = np.where(steps == half, 0, np.sign(steps))
+    first = np.where(signs[0] != 0, signs[0], np.where(signs[1] != 0, signs[1], signs[2]))
+    steps[:, first < 0] *= -1
+    steps[steps == -half] = half
+    return np.asarray(steps, dtype=np.int64)
 
 
 def merged(groups: PairGroups, points: Sequence[Point]) -> PairGroups:

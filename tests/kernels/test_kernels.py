@@ -39,11 +39,13 @@ def test_lattice_pairs_visits_every_pair_once(rmax: float) -> None:
     c = np.ascontiguousarray(np.linalg.cholesky(g).T)
     x, centres = np.array(CELL.positions()), np.arange(3)
     none, place = np.zeros(0, dtype=np.int32), np.zeros(5, dtype=np.int64)
-    pairs.lattice_pairs(c, x, centres, centres, rmax, place, none, none, np.zeros((0, 3), dtype=np.int32))
+    pairs.lattice_pairs(
+        c, x, centres, centres, np.zeros((0, 0), dtype=bool), rmax, place, none, none, np.zeros((0, 3), dtype=np.int32)
+    )
     many, count = place.copy(), int(place.sum())
     i, j, shift = (np.zeros(shape, dtype=np.int32) for shape in (count, count, (count, 3)))
     place = np.cumsum(many) - many
-    pairs.lattice_pairs(c, x, centres, centres, rmax, place, i, j, shift)
+    pairs.lattice_pairs(c, x, centres, centres, np.zeros((0, 0), dtype=bool), rmax, place, i, j, shift)
     np.testing.assert_array_equal(place, np.cumsum(many))
     d = np.linalg.norm((x[j] + shift - x[i]) @ CELL.basis(), axis=1)
     np.testing.assert_array_equal(np.minimum(d.astype(int), 4), np.repeat(np.arange(5), many))

@@ -64,7 +64,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for equal pairs however few there are."""
     monkeypatch.setattr(_choice, "FEW", 0.0)
     monkeypatch.setattr(_lists, "PAYS", 0.0)
-    for known in (_spaces.spaces_of, _lists.likeness, _lists.merged_at):
+    for known in (_spaces.spaces_of, _lists.likeness, _lists.alike_at, _lists.merged_at):
         known.cache_clear()
 
 
@@ -93,6 +93,47 @@ def test_atoms_without_symmetry_cost_what_the_cubic_crystal_costs_under_its_ties
     # A fit that moves one atom pulls its pairs apart, and no others.
     loose = np.column_stack([tangents, np.eye(n)[[q.name for q in listed.quantities].index("S1.x")]])
     assert few < peaks_of(listed, values, loose) < 20 * few
+
+
+def test_pairs_of_atoms_that_are_alike_are_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a supercell those of one vector, but for whole cells and sign: the same peaks of fewer pairs."""
+    source = in_p1(load_structure("CdS_zincblende"), (2, 2, 1))
+    crystal = pk.Crystal.from_structure(source, name="p")
+    x = np.rint(np.array([site.xyz for site in source.sites]) * [8, 8, 4]).astype(int)
+    kinds = [site.element for site in source.sites]
+    different = set()
+    for i, j in zip(*np.triu_indices(len(x)), strict=True):
+        there = x[j] - x[i]
+        ways = sorted(tuple(((sign * there) % [8, 8, 4]).tolist()) for sign in (1, -1))
+        different.add((*sorted((kinds[i], kinds[j])), *ways))
+    values, tangents = np.array(crystal.values), np.zeros((len(crystal.values), 0))
+    together(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(_lists, "LOOKED_AT", math.inf)
+        every = crystal.peaks(values, tangents, Broadening.none(0), 30.0)
+    together(monkeypatch)
+    few = crystal.peaks(values, tangents, Broadening.none(0), 30.0)
+    (space,) = _spaces.spaces_of(crystal._key).kept
+    weights = _lists.alike_at(crystal._key, space)
+    assert (np.count_nonzero(weights), weights.sum()) == (len(different), len(x) ** 2)
+    mine, theirs = (one.peak[one.peak[:, 0] < 30.0] for one in (few, every))  # lists go on beyond, some farther
+    orders = [np.lexsort(np.round(one.T, 9)) for one in (mine, theirs)]
+    np.testing.assert_allclose(mine[orders[0]], theirs[orders[1]], rtol=1e-11)
+
+
+def test_pairs_too_many_to_be_compared_do_not_count_as_equal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else all were listed in the belief that few are left."""
+    source = in_p1(load_structure("CdS_zincblende"), (2, 1, 1))
+    rng = np.random.default_rng(4)
+    sites = [replace(site, xyz=tuple((site.xyz + rng.normal(scale=1e-7, size=3)).tolist())) for site in source.sites]
+    crystal = pk.Crystal.from_structure(replace(source, sites=tuple(sites)), name="p")
+    nothing = np.zeros((len(crystal._reference), 0))
+    free = np.array([q.value for q in crystal._structure_quantities])
+    together(monkeypatch)
+    monkeypatch.setattr(_lists, "PAYS", 1.25)
+    assert crystal._choice.space(free, nothing, 30.0)[1] > 10.0
+    monkeypatch.setattr("pdfkit.phases._rounding.MOST", 2e4)
+    assert crystal._choice.space(free, nothing, 30.0) == (None, 1.0)
 
 
 @given(seed=st.integers(0, 10**6), aniso=st.booleans(), repeats=st.integers(1, 2))
