@@ -3,6 +3,7 @@
     python benchmarks/series.py                     # 500 scans, two processes
     python benchmarks/series.py --scans 10000 --kills 5
     python benchmarks/series.py --dask 2            # throughput of a dask cluster of one and of two workers
+    python benchmarks/series.py --collect           # what a row costs the process that collects rows
 
 Simulated scans of CdS dots, zinc blende and wurtzite side by side: 13 parameters, 1 to 30 Å in steps of 0.01 Å, each
 with noise of its own; share and cells drift along the series. They lie in one HDF5 stack, as a beamline has them.
@@ -11,6 +12,7 @@ with noise of its own; share and cells drift along the series. They lie in one H
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import resource
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,7 @@ import h5py
 import numpy as np
 
 import pdfkit as pk
+from pdfkit.series.tasks import Chain, Fitter, SeriesProblem, guarded
 
 FREE = ["scale", "a", "w.c", "Uiso", "spdiameter", "delta2"]
 R = np.round(np.arange(1.0, 30.0, 0.01), 10)
@@ -150,22 +154,26 @@ def killed(path: Path, kills: int, workers: int, how: str, seconds: float) -> No
 
 def clusters(path: Path, count: int, workers: int, how: str) -> None:
     """Print the throughput of dask clusters of one and of several local workers."""
-    import distributed
+    from distributed import Client
+    from distributed.deploy.subprocess import SubprocessCluster  # its scheduler is a process of its own
 
     rates = {}
     for number in (1, workers):
         with (
-            distributed.LocalCluster(n_workers=number, threads_per_worker=1, dashboard_address=None) as cluster,
-            distributed.Client(cluster) as client,
+            SubprocessCluster(
+                n_workers=number, worker_kwargs={"nthreads": 1}, scheduler_kwargs={"dashboard": False}
+            ) as cluster,
+            Client(cluster) as client,
             tempfile.TemporaryDirectory() as folder,
         ):
             client.run(lambda: __import__("pdfkit").__name__)  # a module does not travel back
             fit(path, Path(folder, "warm"), executor=client.get_executor(), how=how)
-            spent = client.run(time.process_time)
+            spent, between = client.run(time.process_time), client.run_on_scheduler(time.process_time)
             begin, head = time.perf_counter(), time.process_time()
             fit(path, Path(folder, "timed"), executor=client.get_executor(), how=how)
             rates[number] = count / (time.perf_counter() - begin)
             head = (time.process_time() - head) / count
+            between = (client.run_on_scheduler(time.process_time) - between) / count
             each = (sum(client.run(time.process_time).values()) - sum(spent.values())) / count
             size = Path(folder, "timed", "series.jsonl").stat().st_size / count
             begin = time.perf_counter()
@@ -180,9 +188,48 @@ def clusters(path: Path, count: int, workers: int, how: str) -> None:
     )
     print(
         f"  of each scan: {1e3 * each:.1f} ms of processor where it is fitted, {1e3 * head:.2f} ms where rows are "
-        f"collected and written (scheduler included), {size:.0f} bytes"
+        f"collected and written, {1e3 * between:.2f} ms of the scheduler, {size:.0f} bytes"
     )
-    print(f"  {estimate(each, head, size)}")
+    print(f"  {estimate(each, max(head, between), size)}")
+
+
+class Canned(Executor):
+    """An executor that has the row of every scan at hand, as text: what is left is what collecting costs."""
+
+    def __init__(self, row: str) -> None:
+        self.row = row
+
+    def submit(self, task: Any, /, *told: Any, **options: Any) -> Future[Any]:
+        """Return what a task is, or the row for each scan of the chains that it was to fit."""
+        out: Future[Any] = Future()
+        chains = next((one for one in told if isinstance(one, tuple) and one and isinstance(one[0], Chain)), None)
+        out.set_result(
+            task(*told, **options) if chains is None else [[json.loads(self.row) for _ in c.scans] for c in chains]
+        )
+        return out
+
+
+def collecting(folder: Path, how: str) -> None:
+    """Print what a row costs the process that collects rows: what 5000 cost more than 1000."""
+    first = pk.read_series(stack(folder / "one.h5", 16), index="temperature")
+    problem = SeriesProblem(model(), tuple(FREE), 1.0, 30.0)
+    row = json.dumps(guarded(Fitter(problem, *problem.names()), first.scan(0), None, "plain"))
+    spent: dict[int, tuple[float, float]] = {}
+    for number, count in enumerate((1000, 1000, 5000)):  # the first loads what is needed
+        path = folder / f"{number}.h5"
+        with h5py.File(path, "w") as file:
+            file["G"], file["r"] = np.ones((count, 8)), R[:8]
+            file["temperature"] = np.arange(float(count))
+        begin, cpu = time.perf_counter(), time.process_time()
+        series = pk.read_series(path, index="temperature", probe="X", qmax=22.0)
+        pk.fit_series(model(), series, free=FREE, how=how, out=folder / f"out{number}", executor=Canned(row))
+        spent[count] = time.process_time() - cpu, time.perf_counter() - begin
+    begin = time.process_time()
+    for _ in range(1000):
+        json.loads(row)
+    own = (time.process_time() - begin) / 1000
+    head, wall = (1e3 * ((b - a) / 4000 - own) for a, b in zip(spent[1000], spent[5000], strict=True))
+    print(f"{how}: {head:.2f} ms of processor, {wall:.2f} ms on the clock for each row of {len(row)} bytes")
 
 
 def estimate(each: float, head: float, size: float, scans: float = 1e6, cores: int = 1000) -> str:
@@ -204,6 +251,7 @@ def main() -> None:
     parser.add_argument("--how", choices=["independent", "sequential"], default="independent")
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--dask", type=int, default=0)
+    parser.add_argument("--collect", action="store_true")
     parser.add_argument("--fit", help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -211,6 +259,9 @@ def main() -> None:
         fit(Path(asked.fit), Path(asked.out), workers=asked.workers, how=asked.how)
         return
     with tempfile.TemporaryDirectory() as folder:
+        if asked.collect:
+            collecting(Path(folder), asked.how)
+            return
         path = stack(Path(folder, "stack.h5"), asked.scans)
         if asked.dask:
             clusters(path, asked.scans, asked.dask, asked.how)

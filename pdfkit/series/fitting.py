@@ -328,7 +328,7 @@ class Run:
             for job, found in self.pool.run(run_chains, self._jobs(stage), stage.lost):
                 chains = zip(job.items, job.payloads, found, strict=True)
                 if job.results is None:
-                    self.log.add(stage.name, [(n, chain.stamp(), rows) for n, chain, rows in chains])
+                    self.log.add(stage.name, [(n, chain.stamp, rows) for n, chain, rows in chains])
                 done |= {n: len(rows) for n, rows in zip(job.items, found, strict=True)}
                 clock.add(sum(map(len, found)), fresh=job.results is None)
         finally:
@@ -347,7 +347,7 @@ class Run:
         for number, positions in stage.chains.items():
             begin, scans = stage.start(positions), tuple(self.series.scan(k) for k in positions[stage.skip :])
             chain = Chain(scans, None if begin is None else tuple(begin.items()), stage.search, stage.weighs)
-            if self.log.has(stage.name, number, chain.stamp(), len(scans)):
+            if self.log.has(stage.name, number, chain.stamp, len(scans)):
                 yield Job([number], payloads=(chain,), results=[[{}] * len(scans)])
                 continue
             chunk.append((number, chain))

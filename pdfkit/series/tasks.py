@@ -13,6 +13,7 @@ import pickle
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -114,8 +115,9 @@ class Chain:
     search: str = "plain"
     weighs: bool | None = None
 
+    @cached_property
     def stamp(self) -> str:
-        """Return a hash of what the results depend on but the problem."""
+        """A hash of what the results depend on but the problem, as it is when it is first asked for."""
         about = [self.search, self.start, self.weighs, [scan.stamp() for scan in self.scans]]
         return hashlib.sha256(repr(about).encode()).hexdigest()[:24]
 
