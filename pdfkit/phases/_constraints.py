@@ -101,12 +101,19 @@ class Maps:
     def places(self) -> IntArray:
         """Where in the full vector each free number of the cell and of sites stands."""
         n = len(self.xyz_free)
-        out = [NAMES_CELL.index(name) for name in self.cell_free]
-        for i, (xyz, u) in enumerate(zip(self.xyz_free, self.u_free, strict=True)):
-            out += [6 + 3 * i + NAMES_XYZ.index(name) for name in xyz]
-            out += [6 + 3 * n + 6 * i + (0 if name == "Uiso" else NAMES_U.index(name)) for name in u]
-            out.append(6 + 9 * n + i)
-        return np.array(out, dtype=np.int64)
+        kinds = dict[Any, list[int]]()
+        for i, kind in enumerate(zip(self.xyz_free, self.u_free, strict=True)):
+            kinds.setdefault(kind, []).append(i)
+        out = np.full((n, 10), -1, dtype=np.int64)  # sites in rows; those alike, of which a box has 10⁵, at once
+        for (xyz, u), alike in kinds.items():
+            which, k = np.array(alike, dtype=np.int64), len(xyz)
+            of_xyz = np.array([NAMES_XYZ.index(name) for name in xyz], dtype=np.int64)
+            of_u = np.array([0 if name == "Uiso" else NAMES_U.index(name) for name in u], dtype=np.int64)
+            out[which, :k] = 6 + 3 * which[:, None] + of_xyz
+            out[which, k : k + len(u)] = 6 + 3 * n + 6 * which[:, None] + of_u
+            out[which, 9] = 6 + 9 * n + which
+        cell = np.array([NAMES_CELL.index(name) for name in self.cell_free], dtype=np.int64)
+        return np.concatenate([cell, out[out >= 0]])
 
     def apply(self, free: Array) -> tuple[Array, Array, Array, Array, Array]:
         """Return cell (6,), positions (nsites,3), displacements (nsites,6), occupancies (nsites,) and poses (nb,7)."""
@@ -134,6 +141,9 @@ class Maps:
             full[..., 6 + 10 * n :].reshape(*lead, len(self.bodies), 7),
         )
 
+
+# Position, displacement and occupancy among the ten numbers of a site.
+_OF_SITE = slice(0, 3), slice(3, 9), slice(9, 10)
 
 Placed = tuple["LinearBlock", IntArray, IntArray]
 """A block, and the rows and columns at which it begins, (k,) each."""
@@ -223,10 +233,10 @@ def free_values(structure: Structure, maps: Maps, poses: Array) -> Array:
 def limits(maps: Maps, poses: Array, before: list[Quantity], after: list[Quantity]) -> tuple[Array, Array]:
     """Return `sensible_limits` of some quantities, what symmetry leaves free, and others: 10⁵ of a box in no time."""
     n, cell = len(maps.xyz_free), [_cell_quantity(name, 1.0) for name in NAMES_CELL]
-    site = [_site_quantity("", name, 0.0) for name in (*NAMES_XYZ, *NAMES_U, "occ")]
-    full = [*cell, *(site[:3] * n), *(site[3:9] * n), *(site[9:] * n)]
-    first, free, last = (sensible_limits(part) for part in (before, full, [*_of_bodies(maps, poses), *after]))
-    ends = zip(first, [end[maps.places] for end in free], last, strict=True)
+    one = [*cell, *(_site_quantity("", name, 0.0) for name in (*NAMES_XYZ, *NAMES_U, "occ"))]
+    first, free, last = (sensible_limits(part) for part in (before, one, [*_of_bodies(maps, poses), *after]))
+    full = [[end[:6], *(np.tile(end[6:][part], n) for part in _OF_SITE)] for end in free]
+    ends = zip(first, [np.concatenate(parts)[maps.places] for parts in full], last, strict=True)
     least, most = (np.concatenate(parts) for parts in ends)
     return least, most
 

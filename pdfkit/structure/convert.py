@@ -94,20 +94,19 @@ def from_arrays(
         raise StructureError(f"{len(labels)} labels for {count} atoms: give one for each")
     names = numbered_labels(symbols) if labels is None else unique_labels(labels)
     isotropic = tensors.ndim < 2
-    per_atom = np.broadcast_to(tensors, (count,) if isotropic else (count, 6))
+    per_atom = np.broadcast_to(tensors[..., None] if isotropic else tensors, (count, 1 if isotropic else 6))
+    rows_of_atoms = (points.tolist(), np.broadcast_to(occs, (count,)).tolist(), per_atom.tolist())
     sites = tuple(
         Site(
             name,
             one.element,
-            _triple(point),
-            float(o),
-            tuple(float(u) for u in np.atleast_1d(tensor)),
+            (x, y, z),
+            o,
+            tuple(tensor),
             isotropic,
             one.charge,
         )
-        for name, one, point, o, tensor in zip(
-            names, found, points, np.broadcast_to(occs, (count,)), per_atom, strict=True
-        )
+        for name, one, (x, y, z), o, tensor in zip(names, found, *rows_of_atoms, strict=True)
     )
     return Structure(tuple(float(x) for x in rows), sites, title=title, remarks=remarks)
 

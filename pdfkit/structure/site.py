@@ -72,6 +72,8 @@ def sited(text: str) -> Species:
 
 def identifier(text: str) -> str:
     """Return `text` as a Python identifier: "O2-" → "O2", "C1'" → "C1_", "1a" → "_1a"."""
+    if text.isidentifier() and text.isascii() and len(text) <= MOST_LABEL and not keyword.iskeyword(text):
+        return text
     out = re.sub(r"\W", "_", text.strip()[:MOST_LABEL].rstrip("-+"), flags=re.ASCII)
     if not out or out[0].isdigit() or keyword.iskeyword(out):
         out = "_" + out
@@ -176,7 +178,7 @@ class Site:
             set_(self, "element", Species(found.element, charge).ion if self.ionic else found.element)
         set_(self, "xyz", numbers(f"xyz of site {label}", self.xyz, 3))
         set_(self, "occ", _occupancy(label, self.occ))
-        given = (self.U,) if np.ndim(self.U) == 0 else tuple(self.U)
+        given = self.U if isinstance(self.U, tuple) else (self.U,) if np.ndim(self.U) == 0 else tuple(self.U)
         U = numbers(f"U of site {label}", given, 1 if len(given) == 1 else 6)
         if min(U[:3]) < -NEGATIVE_U:
             raise StructureError(f"U of site {label} is {min(U[:3]):g} Å²: a mean-square displacement is positive")
