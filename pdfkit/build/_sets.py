@@ -170,7 +170,8 @@ def find_sets(sequence: str, n: int, m: int, how: Search) -> tuple[Block, Int32A
             found, seen, least, walk, WORK,
         )  # fmt: skip
     sets = np.sort(found[: walk.at[2]], axis=1)
-    if sequence == "c" and m == math.comb(_edge(n) + 3, 3):
+    edge = _edge(n)
+    if sequence == "c" and edge and m == math.comb(edge + 3, 3):
         sets = np.concatenate([_tetrahedron(where, n), sets])
     sets.setflags(write=False)
     return where, sets, int(least[0])
@@ -243,8 +244,3 @@ def variants(where: Block, sets: Int32Array, k: int) -> Iterator[tuple[int, IntA
     scores, parents, left_out = np.concatenate(score), np.concatenate(parent), np.concatenate(removed)
     for i in np.argsort(scores, kind="stable"):
         yield int(scores[i]), sets[parents[i]], tuple(left_out[i].tolist())
-
-
-def gyration(score: int, atoms: int, a_h: float) -> float:
-    """Return the radius of gyration (Å) for what `variants` yields."""
-    return math.sqrt(score / 24) * a_h / atoms

@@ -32,6 +32,12 @@ LETTERS = "ABC"
 NAMES = {"zincblende": "c", "wurtzite": "h"}
 
 
+MOST_UNEQUAL = 1.4
+"""Ratio of the two kinds of bonds of a stack: wurtzites have 0.99 to 1.02."""
+SHORTEST = 1.0
+"""Å: of a bond."""
+
+
 def stacking(
     cation: str,
     anion: str,
@@ -74,6 +80,7 @@ def stacking(
     a_h = _checks.number("a_h", a_h, low=1.0, high=20.0)
     h = _checks.number("h", math.sqrt(2 / 3) * a_h if h is None else h, low=1.0, high=20.0)
     u = _checks.number("u", u, low=0.2, high=0.49)
+    check_bonds(a_h, h, u)
     letters = _random(layers, alpha, seed) if sequence == "random" else letters_of(sequence)
     return Source(
         lattice=bilayer_lattice(a_h, h, u),
@@ -83,6 +90,17 @@ def stacking(
         family=_family(letters),
         name=f"{pair[0]}{pair[1]} {sequence if len(sequence) < 20 else f'stack of {letters.size}'}",
     )
+
+
+def check_bonds(a_h: float, h: float, u: float) -> None:
+    """Refuse a stack whose bonds along its axis and across it differ so much that one of its numbers is another's."""
+    along, across = 2 * u * h, math.hypot(a_h / math.sqrt(3), (1 - 2 * u) * h)
+    short, long = sorted((along, across))
+    if short < SHORTEST or long > MOST_UNEQUAL * short:
+        raise PdfkitError(
+            f"a_h = {a_h:g} Å, h = {h:g} Å and u = {u:g} make bonds of {along:.3g} Å along the stack and {across:.3g} "
+            "Å across it: h is the height of one bilayer (half the c of wurtzite), u about 3/8"
+        )
 
 
 def bilayer_lattice(a_h: float, h: float, u: float) -> Lattice:
@@ -148,7 +166,6 @@ def bond_length(cation: str, anion: str) -> float:
 
     Raises StructureError when there is none.
     """
-    pass  # MOVED
     from pdfkit.io.structures import available_structures
     from pdfkit.particles.geometry import bond_lengths
 

@@ -87,6 +87,8 @@ def cap(
     """
     given = Particle.from_structure(particle)
     core = replace(given.core, lattice=None, sites=None, remarks=(*given.remarks, *_replaced(given)))
+    if anchors is not None and isinstance(ligand, str) and isinstance(neutral, str | None):
+        raise PdfkitError(f"anchors are of an ase.Atoms, and what binds of {ligand} is known: leave them out")
     kind = ligand_of(ligand, charge=ligand_charge, anchors=anchors)
     total = core_charge(core, charge)
     if kind.name == "H" and total < 0:

@@ -22,7 +22,7 @@ from pdfkit import _checks
 from pdfkit._checks import IntArray
 from pdfkit.build import _sets, _source, tetrahedra
 from pdfkit.build._sets import ANION_HEIGHT, Block
-from pdfkit.build._stacking import IDEAL_U, bilayer_lattice, bond_length, letters_of
+from pdfkit.build._stacking import IDEAL_U, bilayer_lattice, bond_length, check_bonds, letters_of
 from pdfkit.errors import PdfkitError
 from pdfkit.particles.particle import Particle
 from pdfkit.structure.site import element_symbol
@@ -54,7 +54,8 @@ class _Plan:
 
     @property
     def formula(self) -> str:
-        return f"{self.cation}{self.m}{self.anion}{self.n if self.n > 1 else ''}"
+        parts = ((self.cation, self.m), (self.anion, self.n))
+        return "".join(f"{one}{count if count > 1 else ''}" for one, count in parts)
 
 
 def candidates(formula: str, *, limit: int | None = 100, **options: Any) -> list[Particle]:
@@ -127,11 +128,13 @@ def iter_candidates(
             "geometry to build them in, so give relaxed coordinates as an xyz file"
         )
     names = [families] if isinstance(families, str) else list(families)
+    if not names:
+        raise PdfkitError(f"families is empty: name some of {', '.join(FAMILIES)}, or stacks of your own")
     for name in names:
         if name not in FAMILIES:
             letters_of(name)
     if limit is not None:
-        limit = int(_checks.number("limit", limit, low=1))
+        limit = _checks.whole("limit", limit, low=1, high=2**31)
     return _walk(plan, names, limit)
 
 
@@ -170,11 +173,11 @@ def _kind(plan: _Plan, name: str, k: int, seen: set[bytes], least: dict[str, int
     streams = [_stream(plan, name, stack, k, least) for stack in stacks]
     number = itertools.count(1)
     # Sorted by size, then by stack: merging keeps that, and holds one candidate of each stack.
-    for score, stack, where, members, gone in heapq.merge(*streams, key=lambda one: one[0]):
+    for _, stack, where, members, gone in heapq.merge(*streams, key=lambda one: one[0]):
         key = _sets.fingerprint(*_sets.atoms_of(where, members, gone))
         if key not in seen:
             seen.add(key)
-            facts = {"kind": KINDS[k], "stacking": stack, "radius_of_gyration": _gyration(plan, score)}
+            facts = {"kind": KINDS[k], "stacking": stack}
             label = f"{plan.formula}_{name}_{f'less{k}_' if k else ''}{next(number)}"
             yield _particle(plan, where, members, gone, facts, label)
 
@@ -189,10 +192,6 @@ def _stream(plan: _Plan, name: str, stack: str, k: int, least: dict[str, int]) -
         sets = sets[[0.0 < where.hexagonality(members) < 1.0 for members in sets]]
     for score, members, gone in _sets.variants(where, sets, k):
         yield score, stack, where, members, gone
-
-
-def _gyration(plan: _Plan, score: int) -> float:
-    return _sets.gyration(score, plan.m + plan.n, plan.cell[0])
 
 
 def _particle(
@@ -210,8 +209,11 @@ def _particle(
     kind = np.array([elements.index(plan.cation), elements.index(plan.anion)])[basis]
     share = where.hexagonality(members)
     family = "zincblende" if not share > 0.0 else "wurtzite" if share == 1.0 else "faulted"
-    meta = {"family": family, **facts, "missing": len(gone), "hexagonality": share}
-    return Particle(elements, kind, xyz - xyz.mean(axis=0), name, meta, lattice, sites)
+    xyz = xyz - xyz.mean(axis=0)
+    # Rounded, so that candidates of one size have one number.
+    size = {"radius_of_gyration": round(math.sqrt(float((xyz**2).sum(axis=1).mean())), 9)}
+    meta = {"family": family, **facts, **size, "missing": len(gone), "hexagonality": share}
+    return Particle(elements, kind, xyz, name, meta, lattice, sites)
 
 
 def _capped(plan: _Plan) -> Iterator[Particle]:
@@ -264,6 +266,7 @@ def _plan(
                 f"cell = {given.tolist()} is not understood: give three numbers above 0, a_h and h in Å, and u"
             )
         sizes = (float(given[0]), float(given[1]), float(given[2]))
+        check_bonds(*sizes)
     how = _sets.Search(_seed(seed), _checks.number("effort", effort, low=0.0, high=1e4, open_low=True))
     return _Plan(cation, anion, m, n, sizes, kinds, _stacks(stackings), how)
 
@@ -299,7 +302,10 @@ def _parsed(formula: Any) -> tuple[str, int, str, int]:
     """Return cation, m, anion, n of a formula such as "Cd37S20"; PdfkitError for anything else."""
     found = re.fullmatch(r"([A-Z][a-z]?)(\d*)([A-Z][a-z]?)(\d*)", str(formula).strip())
     if not found:
-        raise PdfkitError(f"formula {formula!r} is not understood: give two elements with numbers, such as Cd37S20")
+        raise PdfkitError(
+            f"formula {formula!r} is not understood: give the two elements of the core with numbers, such as Cd37S20 "
+            "(ligands are put on by cap)"
+        )
     one, two = ((element_symbol(found[i]), int(found[i + 1] or 1)) for i in (1, 3))
     if found[1] == found[3] or min(one[1], two[1]) < 1:
         raise PdfkitError(f"formula {formula!r} needs two different elements, at least one atom of each")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -127,11 +127,24 @@ def ligand_of(given: Any, *, charge: int | None = None, anchors: Sequence[int] |
     if isinstance(given, Ligand):
         return given
     if isinstance(given, str):
-        return _named(given)
+        return _with_charge(_named(given), charge)
     if type(given).__module__.startswith("ase."):
         return _molecule(given, charge, anchors)
     raise PdfkitError(
         f"a ligand of type {type(given).__name__} is not understood: give a name ({', '.join(NAMES)}) or an ase.Atoms"
+    )
+
+
+def _with_charge(known: Ligand, charge: int | None) -> Ligand:
+    """Return a ligand whose charge is known, H with either sign; PdfkitError where another charge is wanted of it."""
+    if charge is None or charge == known.charge:
+        return known
+    if known.name == "H" and charge == 1:
+        return replace(known, charge=1)
+    remedy = f"neutral ones are {', '.join(NEUTRAL)}" if charge == 0 else "leave ligand_charge out"
+    raise PdfkitError(
+        f"{known.name} binds with the charge {known.charge:+d}, and is wanted with {charge}: {remedy}, or give an "
+        "ase.Atoms with charge and anchors of its own"
     )
 
 
@@ -256,7 +269,7 @@ def _molecule(atoms: Any, charge: int | None, anchors: Sequence[int] | None) -> 
     oxygens, acid = found
     kept = [k for k in range(len(symbols)) if k not in acid]
     bound = tuple(kept.index(k) for k in oxygens)
-    return Ligand(name, tuple(symbols[k] for k in kept), xyz[kept], bound, -1 if charge is None else int(charge))
+    return _with_charge(Ligand(name, tuple(symbols[k] for k in kept), xyz[kept], bound, -1), charge)
 
 
 def _check_protons(ligand: Ligand, electrons: int) -> None:

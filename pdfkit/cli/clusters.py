@@ -102,17 +102,30 @@ def pattern(
     return Printed("\n".join(lines), files, values)
 
 
-def _finite_particle(source: AnyPath) -> Particle:
-    """Return the particle in a file; a crystal is refused, for one cell of it is no particle."""
-    from pdfkit.particles.particle import Particle
+def _finite_particle(source: AnyPath, remedy: str = "") -> Particle:
+    """Return the particle in a file without a cell, or the one cluster that a cell holds; all else is refused."""
+    from pdfkit.errors import heard
+    from pdfkit.particles.particle import IN_CELL, Particle
+    from pdfkit.particles.periodic import CUT, MOST_ATOMS
     from pdfkit.phases.files import kind_of
+    from pdfkit.screening.crystals import MANY
 
-    if kind_of(source) == "crystal":
-        raise PdfkitError(
-            f"{source} is a crystal without end, and a pattern is calculated for a particle: build one first, such as "
-            f"pdfkit build sphere {source} 40, and give its file (a cluster in a box: save it as xyz without a cell)"
-        )
-    return Particle.from_file(source)
+    if kind_of(source) == "cluster":
+        return Particle.from_file(source)
+    usual = f"a pattern is calculated for a particle: build one first, such as pdfkit build sphere {source} 40"
+    endless = PdfkitError(f"{source} is a crystal without end, and {remedy or usual + ', and give its file'}")
+    if not Path(source).exists():  # a structure of pdfkit
+        raise endless
+    with heard() as said:
+        found = Particle.from_file(source)
+    held = str(found.meta.get(IN_CELL, "cluster"))
+    if held == "crystal" or len(found) > MOST_ATOMS:
+        raise endless
+    if held != "cluster":
+        raise PdfkitError(f"{source}: its cell holds {held.replace(CUT, 'pieces')} {MANY}")
+    for text in dict.fromkeys(said):
+        remark(text)
+    return found
 
 
 def _guinier(pattern: Pattern) -> GuinierFit | None:
@@ -361,17 +374,13 @@ def cap_cluster(source: str, ligand: str | None, out: AnyPath | None = None, see
     """
     from pdfkit.io._atomic import check_target
     from pdfkit.io.xyz import write_xyz
-    from pdfkit.phases.files import kind_of, known_structure
+    from pdfkit.phases.files import known_structure
 
     if ligand is None:
         raise PdfkitError(f"{source} is built already: name the ligands that it is to wear, such as --cap acetate")
     path = known_structure(source)
-    if kind_of(path) == "crystal":
-        raise PdfkitError(
-            f"{source} is a crystal without end, and ligands sit on a cluster: build one of it, such as pdfkit build "
-            f"sphere {source} 20 --cap {ligand}"
-        )
-    given = _finite_particle(path)
+    remedy = f"build one of it, such as pdfkit build sphere {source} 20 --cap {ligand}"
+    given = _finite_particle(path, f"ligands sit on a cluster: {remedy}")
     if len(given.core) < len(given):
         remark(f"{source} wears ligands already: they are taken off, and {given.core.formula} gets {ligand}")
     particle = _with_ligands(given, ligand, seed)

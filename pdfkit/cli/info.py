@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pdfkit.structure.structure import Structure
 
 RESULTS = (".h5", ".hdf5", ".nxs")
+ATOMS = (".gen", ".mol", ".sdf", ".xsf")
+"""Files of atoms with a cell or without."""
 RANKED = 5
 """Candidates of a ranking that are listed."""
 # Atoms of a cell up to which a space group is looked for: it takes 50 ms at most.
@@ -128,6 +130,8 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
         return of_structure(load_structure(file), everything)
     if ending in STRUCTURES and options.as_ is None:
         return of_structure(read_structure(path), everything)
+    if ending in ATOMS and options.as_ is None:
+        return _of_atoms(path, everything)
     if ending in RESULTS:
         return _of_result(path)
     if ending == ".toml":
@@ -137,9 +141,18 @@ def _pairs(file: str, options: Options, everything: bool) -> Lines:
     return _of_data(path, options, everything)
 
 
+def _of_atoms(path: Path, everything: bool) -> Lines:
+    """Describe the atoms of a file, with a cell or without. Raises ReadError."""
+    from pdfkit.io.structures import read_structure
+    from pdfkit.particles.particle import Particle
+
+    with suppress(ReadError):
+        return of_structure(read_structure(path), everything)
+    return of_particle(Particle.from_file(path))
+
+
 def _of_data(path: Path, options: Options, everything: bool) -> Lines:
     from pdfkit.cli.info_data import read
-    from pdfkit.io.structures import read_structure
 
     try:
         data, decided = read(path, options)
@@ -147,7 +160,7 @@ def _of_data(path: Path, options: Options, everything: bool) -> Lines:
         # The text may be a structure; if it is not, what was wrong with it as data is the answer.
         if options.as_ is None:
             with suppress(ReadError):
-                return of_structure(read_structure(path), everything)
+                return _of_atoms(path, everything)
         raise error from None
     return _of_decided(data, decided.why, decided.guessed, everything)
 

@@ -52,6 +52,8 @@ def plain_names(path: AnyPath, text: str, kind: str) -> Named:
         "res": res,
         "xsf": xsf,
         "lammps-data": data,
+        "mol": molfile,
+        "sdf": molfile,
     }
     return known[kind](path, text) if kind in known else (text, None, ())
 
@@ -213,9 +215,9 @@ def _in_title(path: AnyPath, words: Sequence[str], count: int) -> list[str]:
 
 # --- GROMACS, SHELX
 
-_WATER = ("SOL", "HOH", "WAT", "H2O", "DOD", "SPC", "TIP", "T3P", "T4P", "T5P", "TP3", "TP4", "TIP3", "TIP4", "TIP5")
+WATER = ("SOL", "HOH", "WAT", "H2O", "DOD", "SPC", "TIP", "T3P", "T4P", "T5P", "TP3", "TP4", "TIP3", "TIP4", "TIP5")
 
-_ORGANIC = re.compile(
+ORGANIC = re.compile(
     "ALA|ARG|ASN|ASP|CY[SX]|GL[NUY]|HI[SDEP]|ILE|LEU|LYS|MET|PHE|PRO|SER|THR|TRP|TYR|VAL|ACE|NM[AE]|D?[ACGTU]|"
     "D[PO]PC|POP[CE]|CHOL|CHL1"
 )
@@ -234,9 +236,9 @@ def of_residue(path: AnyPath, residue: str, name: str, i: int) -> str:
     """Return the element of an atom's name ("CA" of alanine is C, of an ion Ca); X for a site without mass."""
     residue, name = residue.strip().upper(), name.strip()
     letters = re.sub(r"[\d+*'-]", "", name)
-    if residue in _WATER and letters[:1].upper() in ("M", "L", "E"):
+    if residue in WATER and letters[:1].upper() in ("M", "L", "E"):
         return "X"
-    if (residue in _WATER and letters[:1].upper() in ("O", "H", "D")) or _ORGANIC.fullmatch(residue):
+    if (residue in WATER and letters[:1].upper() in ("O", "H", "D")) or ORGANIC.fullmatch(residue):
         return letters[:1].upper()
     alone = re.sub(r"[\d+-]", "", residue) == letters.upper()
     proper = len(letters) == 2 and letters[1:].islower()
@@ -268,6 +270,35 @@ def data(path: AnyPath, text: str) -> Named:
     return text, None, ()
 
 
+# --- MDL
+
+
+def molfile(path: AnyPath, text: str) -> Named:
+    """Return a molfile, or the first molecule of an SDF, with plain symbols, and its names, isotopes among them.
+
+    ase reads fixed columns of version 2000. Drawings, whose atoms lie in the plane of the paper, are refused.
+    """
+    lines = text.split("\n")
+    counts = lines[3] if len(lines) > 3 else ""
+    count = int(counts[:3]) if counts[:3].strip().isdecimal() else 0
+    if not count or "V3000" in counts or len(lines) < 4 + count:
+        raise ReadError(path, "no atoms as version 2000 of molfiles has them: write it as xyz, with ase for example", 4)
+    if lines[1][20:22].upper() == "2D":
+        raise ReadError(path, "this is a drawing (2D), whose coordinates are no places: give a structure (3D)", 2)
+    names = []
+    for i in range(4, 4 + count):
+        name, symbol = _plain(path, lines[i][31:34].strip(), i + 1)
+        lines[i] = f"{lines[i][:31]}{symbol:3s}{lines[i][34:]}"
+        names.append(name)
+    for line in lines[4 + count : next((i for i, line in enumerate(lines) if line[:4] == "$$$$"), None)]:
+        if line.startswith("M  ISO"):
+            words = line.split()[3:]
+            for atom, mass in zip(words[::2], words[1::2], strict=False):
+                names[int(atom) - 1] = f"{mass}-{base(species(names[int(atom) - 1]).element)}"
+    molecules = sum(line.startswith("$$$$") for line in lines)
+    return "\n".join(lines), names, (f"the first of {molecules} molecules is read",) if molecules > 1 else ()
+
+
 # --- Structure files that ase reads ----------------------------------------------------------------------------------
 
 # Text formats of one crystal. ase knows many more, some of which run or unpickle what they read.
@@ -283,7 +314,9 @@ ASE_FORMATS = (
         "gen",
         "gromacs",
         "lammps-data",
+        "mol",
         "res",
+        "sdf",
         "struct",
     ),
     *("v-sim", "vasp", "xsf", "xyz"),

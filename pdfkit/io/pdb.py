@@ -20,6 +20,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import ReadError, StructureError, remark
 from pdfkit.io._atomic import AnyPath
 from pdfkit.io._text import read_text
+from pdfkit.io.foreign import ORGANIC, WATER
 from pdfkit.structure import symmetry
 from pdfkit.structure.operations import tabulated_operations
 from pdfkit.structure.site import B_TO_U, DEFAULT_UISO, Site, missing_U, numbered_labels
@@ -202,7 +203,8 @@ def _of_atom_name(path: AnyPath, field: str, residue: str, i: int) -> str:
     name, field = field.strip(), field[:2]
     if name in _EXTRA:
         return "X"
-    if (not field[:1].strip() or field[:1].isdecimal()) and field[1:].upper() in symbols():
+    aligned = not field[:1].strip() or field[:1].isdecimal()
+    if aligned and field[1:].upper() in symbols() and not _may_be_shifted(name, residue):
         return field[1:].upper()
     symbol = field.strip().capitalize()
     if symbol in symbols() and residue.upper() == name.upper() == symbol.upper():
@@ -210,6 +212,13 @@ def _of_atom_name(path: AnyPath, field: str, residue: str, i: int) -> str:
     if symbol in symbols() and len(symbol) == 2 and symbol[0] not in symbols():
         return symbol
     raise ReadError(path, f"atom {name[:8]!r} may be of two elements: give the element in columns 77 and 78", i + 1)
+
+
+def _may_be_shifted(name: str, residue: str) -> bool:
+    """Return whether " CD " may be cadmium one column too far to the right: in residues that no biomolecule has."""
+    known, letters = residue.upper(), re.sub(r"[^A-Za-z].*", "", name)
+    biological = known in WATER or ORGANIC.fullmatch(known) is not None
+    return not biological and len(letters) == 2 and letters[0] != "H" and letters.capitalize() in symbols()
 
 
 def _to_cell(path: AnyPath, lines: Sequence[str], cell: tuple[float, ...]) -> tuple[Array, Array]:

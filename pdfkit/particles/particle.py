@@ -60,7 +60,7 @@ def checked(
     """
     found = kind.of(names, xyz, **{**options, "remarks": (*map(remark, said), *options.get("remarks", ()))})
     found = found if cell is None else whole(found, cell)
-    more = tuple(map(remark, _doubts(found)))
+    more = tuple(map(remark, [*_doubts(found), *(_loose(found) if cell is None else [])]))
     return replace(found, remarks=(*found.remarks, *more)) if more else found
 
 
@@ -109,6 +109,30 @@ def _doubts(particle: Particle) -> list[str]:
     if np.nanmin(part, initial=np.inf) > _MOST and np.isfinite(part).all():
         return [f"no two atoms are closer than {distance.min():.2f} Å, too far for a bond: are the positions in Å?"]
     return []
+
+
+def _loose(particle: Particle) -> list[str]:
+    """Return what is to be said of a particle without a cell in several pieces: two clusters, or one in solvent."""
+    from pdfkit.particles.periodic import BOND, MOST_ATOMS
+
+    radii = BOND * _radii(particle)
+    if len(particle) > MOST_ATOMS or not np.isfinite(radii).all():
+        return []
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    i, j = cKDTree(particle.xyz).query_pairs(2 * float(radii.max()), output_type="ndarray").T
+    bonded = np.linalg.norm(particle.xyz[i] - particle.xyz[j], axis=1) <= radii[i] + radii[j]
+    links = coo_array((np.ones(bonded.sum()), (i[bonded], j[bonded])), shape=(len(particle),) * 2)
+    sizes = np.bincount(connected_components(links, directed=False)[1])
+    pieces = int((sizes > 1).sum())  # single ions are held by ligands that are not there: Cd at corners of Cd17S4
+    if pieces < 2:
+        return []
+    return [
+        f"its atoms are {pieces} pieces that are not bonded to each other, the largest of {sizes.max()} of "
+        f"{len(particle)} atoms: distances between pieces count as all others; if one cluster is meant, give it alone"
+    ]
 
 
 def _radii(particle: Particle) -> Array:

@@ -22,10 +22,10 @@ from pdfkit.screening.tasks import Problem, particle_key
 from pdfkit.structure.structure import Structure
 
 CELLS = (".cif", ".stru")
-SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".ent", ".stru", ".vasp", ".xsf", ".gen")
+SUFFIXES = (".xyz", ".extxyz", ".cif", ".pdb", ".ent", ".stru", ".vasp", ".xsf", ".gen", ".mol", ".sdf")
 NAMES = ("POSCAR", "CONTCAR")
 # Files of atoms that nothing here reads: that a folder has some is said.
-UNREAD = (".mol", ".sdf", ".mol2", ".cml", ".car", ".lmp", ".dump", ".traj", ".gz", ".zip")
+UNREAD = (".mol2", ".cml", ".car", ".lmp", ".dump", ".traj", ".gz", ".zip")
 # An iterator that fails again and again without an end is broken, not unlucky.
 MOST_ERRORS = 1000
 # Above, all pairs cost more than a hash of the positions is worth.

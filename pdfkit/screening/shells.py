@@ -27,6 +27,9 @@ from pdfkit.structure.species import base, symbols
 ATOMS = {"bond": 2, "coordination": 2, "angle": 3}
 """Elements that a name of each kind has."""
 
+LIMITS = {"bond": (0.7, 5.0, "Å"), "coordination": (0.01, 30.0, "a mean number"), "angle": (10.0, 180.0, "degrees")}
+"""Between what values of each kind lie, and in what they are."""
+
 Known = Mapping[str, tuple[float, float]]
 Value = tuple[float, float | None]
 
@@ -42,7 +45,11 @@ def measured_shell(given: Any) -> dict[str, tuple[float, float]]:
             raise ParameterError(f"exafs has {text!r} twice, as {known!r} too: give it once", key="exafs")
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise ParameterError(f"exafs: {name} is {_checks.short(pair)}: give a value and its error", key="exafs")
-        value, sigma = (_checks.number(name, one, low=0.0, open_low=True) for one in pair)
+        low, high, unit = LIMITS[name.partition(" ")[0]]
+        value = _checks.number(name, pair[0], low=0.0, open_low=True)
+        if not low <= value <= high:
+            raise ParameterError(f"exafs: {name} is {value:g}: give {unit}, {low:g} to {high:g}", key="exafs")
+        sigma = _checks.number(name, pair[1], low=0.0, open_low=True)
         out[name] = value, sigma
     return out
 

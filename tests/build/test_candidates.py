@@ -227,6 +227,8 @@ def test_cells_and_bonds() -> None:
     real = pk.build.candidates("Cd11S4", cell=(4.1348, 3.3745, 0.377), families=["h"], near=0, **FAST)[0]
     bonds = geometry.bond_lengths(real, "Cd", "S").values
     assert sorted(set(np.round(bonds, 4))) == pytest.approx([2.5270, 2.5444], abs=2e-3)
+    size = np.linalg.norm(real.xyz - real.xyz.mean(axis=0), axis=1)
+    assert real.meta["radius_of_gyration"] == pytest.approx(np.sqrt(np.mean(size**2)), abs=1e-9)  # of nine digits
 
 
 def test_stackings_by_number_are_all_that_differ() -> None:
@@ -276,6 +278,12 @@ def test_candidates_come_one_by_one() -> None:
         ("Cd37S20", {"limit": 0}, "limit = 0 is outside"),
         ("Cd37S20", {"bond": -1}, "bond = -1 is outside"),
         ("Cd37S20", {"cell": (4, 3)}, "a_h and h in Å, and u"),
+        ("Cd10S4", {"cell": (4.13, 6.71, 0.375)}, "h is the height of one bilayer (half the c of wurtzite)"),
+        ("Cd10S4", {"cell": (0.413, 0.337, 0.375)}, "make bonds of 0.253 Å"),
+        ("CdSe2", {}, "no CdSe2 was found: the fewest cations around 2 connected anions are 7"),
+        ("Cd10S4", {"families": []}, "families is empty"),
+        ("Cd10S4", {"limit": 1.5}, "limit = 1.5 is no whole number"),
+        ("Cd37S20Cl34", {}, "ligands are put on by cap"),
         ("Cd37S20", {"effort": 0}, "effort = 0 is outside"),
     ],
 )

@@ -285,6 +285,11 @@ def test_wrong_numbers_and_protons_are_refused(small: pk.Particle) -> None:
         ({"ligand": acid, "ligand_charge": -1, "anchors": ["a"]}, "not a number"),
         ({"ligand": acid, "ligand_charge": 0, "anchors": [1, 1]}, "one or two"),
         ({"ligand": acid}, "ligand_charge="),
+        ({"ligand": "acetate", "ligand_charge": 1}, "binds with the charge -1, and is wanted with 1"),
+        ({"ligand": molecule("HCOOH"), "ligand_charge": -2}, "wanted with -2"),
+        ({"count": 10, "neutral": "acetate"}, "neutral ones are water"),
+        ({"count": 10, "neutral": molecule("CH3COOH")}, "neutral ones are water"),
+        ({"ligand": "acetate", "anchors": [0]}, "what binds of acetate is known"),
     ):
         with pytest.raises(PdfkitError, match=words):
             pk.build.cap(small, **{"ligand": "Cl", **options})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import molecule
 
 import pdfkit as pk
 from pdfkit.cli import app
@@ -211,7 +212,19 @@ def test_build_cluster_caps_a_file_of_ones_own(tmp_path: Path) -> None:
     # A remark, which is an error where warnings are.
     said = fails("build", "cluster", "capped.xyz", "--cap", "formate", "-o", "other.xyz", folder=tmp_path)
     assert "capped.xyz wears ligands already: they are taken off, and Cd10Se4 gets formate" in said
+    boxed = pk.build.tetrahedron("CdSe_zincblende", 3).to_ase()
+    boxed.write(tmp_path / "free.mol")
+    boxed.center(vacuum=8)
+    boxed.pbc = True
+    boxed.write(tmp_path / "boxed.cif")
+    solvated = boxed + molecule("H2O")
+    solvated.write(tmp_path / "solvated.cif")
+    for name in ("boxed.cif", "free.mol"):
+        assert run("build", "cluster", name, "--cap", "Cl", "-o", "other.xyz", folder=tmp_path).returncode == 0
+        assert pk.Particle.from_file(tmp_path / "other.xyz").formula == particle.formula
+    assert "cluster (a list of atoms without a cell)" in run("info", "free.mol", folder=tmp_path).stdout
     for arguments, words in (
+        (["solvated.cif", "--cap", "Cl"], "2 pieces that are not bonded to each other"),
         (["mine.xyz"], "such as --cap acetate"),
         (["mine.xyz", "30", "--cap", "Cl"], "takes no sizes"),
         (["CdSe_zincblende", "--cap", "Cl"], "is a crystal without end, and ligands sit on a cluster"),

@@ -81,8 +81,8 @@ def test_cells_that_hold_no_cluster_are_refused_whatever_brings_them(tmp_path: P
     assert "cuts through some of 2 pieces" in words[0]
     assert all("this is a crystal" in one for one in words[1:])
     assert len(words) == 3
-    (tmp_path / "drawn.mol").write_text("")
-    with pytest.warns(pk.PdfkitWarning, match="drawn.mol"):
+    (tmp_path / "drawn.mol2").write_text("")
+    with pytest.warns(pk.PdfkitWarning, match="drawn.mol2"):
         assert [one.name for one in files_in(tmp_path)] == ["crystal.xyz"]
 
 

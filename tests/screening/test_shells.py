@@ -52,7 +52,15 @@ def test_shells_are_a_part_of_the_evidence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"bond": (2.5, 0.1)}, {"length Cd-S": (2.5, 0.1)}, {"bond Cd-S": 2.5}, {"bond Cd-S": (2.5, 0.0)}]
+    "given",
+    [
+        {"bond": (2.5, 0.1)},
+        {"length Cd-S": (2.5, 0.1)},
+        {"bond Cd-S": 2.5},
+        {"bond Cd-S": (2.5, 0.0)},
+        {"bond Cd-S": (0.25, 0.001)},
+        {"angle S-Cd-S": (1.9, 0.02)},
+    ],
 )
 def test_what_exafs_cannot_say(given: dict[str, object]) -> None:
     with pytest.raises(PdfkitError, match=r"exafs|bond Cd-S = 0"):
@@ -87,7 +95,9 @@ def test_ions_are_of_their_elements() -> None:
 
 def test_what_contradicts_is_said() -> None:
     data, some = screens.measurement(dG=True), screens.particles()[:3]
-    far = " ".join(str(pk.screen(some, data, **screens.RANGE, exafs={"bond Cd-Se": (262, 1)}, certificate=0)).split())
+    far = " ".join(
+        str(pk.screen(some, data, **screens.RANGE, exafs={"bond Cd-Se": (4.6, 0.02)}, certificate=0)).split()
+    )
     assert "standard errors from what EXAFS tells: bond Cd-Se 2.6" in far
     other = pk.screen(some, data, **screens.RANGE, exafs={"coordination Cd-Se": (1.6, 0.02)}, certificate=0)
     assert other[0].name == "Cd10Se4_tetrahedron"
