@@ -11,10 +11,10 @@
 | fit | the full fit of all free parameters | about 10 |
 
 Up to `keep[1]` candidates are all fitted. Of more, the best `keep[1]` by Rw go from match to fit, with all whose match
-is within 10 % of the best; the best `keep[0]` are rows of the ranking, and no more are fitted; the others are counted.
-Every stage is a function of the candidate alone: what comes out does not depend on the order, the chunks, the executor,
-or on how often a run was interrupted. `pdfkit.fitting.comparison` has the formulas of the evidence, `pdfkit._workers`
-how work goes out, `pdfkit.screening.run` how a killed run is taken up.
+is within 25 % of the best (10 % where displacement="none"); the best `keep[0]` are rows of the ranking, and no more are
+fitted; the others are counted. Every stage is a function of the candidate alone: what comes out does not depend on the
+order, the chunks, the executor, or on how often a run was interrupted. `pdfkit.fitting.comparison` has the formulas of
+the evidence, `pdfkit._workers` how work goes out, `pdfkit.screening.run` how a killed run is taken up.
 """
 
 from __future__ import annotations

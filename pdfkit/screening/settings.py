@@ -129,11 +129,11 @@ class Limits:
     """Which candidates go on, what is ranked beside them, and which differences count.
 
     keep : of many candidates, at most how many are rows of the ranking, and how many get the full fit at least; so do
-    all rows that match nearly as well as the best (10 % in Rw). mixtures : so many mixtures of two of the best
-    candidates are fitted (own scales and expansions, shared Uiso and delta) and ranked with the rest. certificate :
-    cases like this one that are simulated (0: none), to say how often the list held the truth; see
-    `pdfkit.screening.Certificate`. null : a crystal (name, structure, file), of which a sphere with as many atoms as
-    the best candidate is ranked with the rest; or a particle; or a function of the number of atoms. threshold :
+    all rows that match nearly as well as the best (25 % in Rw; 10 % where displacement="none"). mixtures : so many
+    mixtures of two of the best candidates are fitted (own scales and expansions, shared Uiso and delta) and ranked with
+    the rest. certificate : cases like this one that are simulated (0: none), to say how often the list held the truth;
+    see `pdfkit.screening.Certificate`. null : a crystal (name, structure, file), of which a sphere with as many atoms
+    as the best candidate is ranked with the rest; or a particle; or a function of the number of atoms. threshold :
     difference of ln Z within which two candidates cannot be told apart (3: odds of 20 to 1).
 
     Raises ParameterError or PdfkitError for any other value.

@@ -66,6 +66,7 @@ def head_of(ranking: Ranking) -> list[str]:
         again = stage.entered - stage.failed - stage.kept if stage.name == "fit" else 0
         sizes = f", {again} the same at another size" if again else ""
         lines.append(f"  {STAGES[stage.name]}: {stage.entered} entered, {stage.kept} kept{failed}{sizes}")
+    lines += textwrap.wrap(cut_of(ranking), WIDTH)
     independent = next((row.n_independent for row in rows if row.stage == "fit"), independent_points(ranking.problem))
     alike = len(ranking.indistinguishable)
     said = [f"The range holds {independent:.0f} independent points.", noise_said(ranking)]
@@ -77,6 +78,18 @@ def head_of(ranking: Ranking) -> list[str]:
         line for name, one in ranking.patterns.items() for line in textwrap.wrap(f"{name}: {one.assumed}.", WIDTH)
     ]
     return lines
+
+
+def cut_of(ranking: Ranking) -> str:
+    """Say where more candidates may match as well as the best than could be fitted; nothing where there are none."""
+    first = ranking.stages[0]
+    others = first.entered - first.failed - first.kept
+    if first.name != "match" or others <= 0 or any(row.stage == "match" for row in ranking.rows):
+        return ""
+    return (
+        f"{others:,} candidates were not fitted: keep= holds no more than {first.kept:,}, and of those that match no "
+        "better some may be as good. Give a larger keep= to fit more."
+    )
 
 
 def noise_said(ranking: Ranking) -> str:

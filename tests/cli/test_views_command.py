@@ -84,7 +84,7 @@ def test_mixtures_and_kinetics(run: Path):
         (["--law", "avrami"], "--law needs references"),
         (["--reference", "zincblende"], "is not NAME=FILE"),
         (["--reference", "a=none.gr"], "none.gr"),
-        (["--rmin", "30"], "no data between"),
+        (["--rmin", "30"], "no data above 30"),
     ],
 )
 def test_what_cannot_be_used_is_said(run: Path, words, said):

@@ -208,7 +208,7 @@ def test_a_fit_does_not_depend_on_the_unit_of_the_data(exact: pk.FitResult) -> N
         ({"free": ["spdiamter"]}, "no parameter is called 'spdiamter': nearest are spdiameter, "),
         ({"free": []}, "nothing is free"),
         ({"free": ["a"], "rmin": 20.0, "rmax": 10.0}, "rmin = 20 is not below rmax = 10"),
-        ({"free": ["a"], "rmin": 50.0}, "no data between 50"),
+        ({"free": ["a"], "rmin": 50.0}, "no data above 50"),
         ({"free": ["a"], "ties": {"wz.a": "zb.q"}}, "nearest are zb."),
         ({"free": ["a"], "ties": {"wz.a": "open('x')"}}, "uses more than numbers"),
         ({"free": ["a"], "ties": {"zb.a": "wz.a", "wz.a": "zb.a"}}, "ties form a circle"),

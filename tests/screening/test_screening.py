@@ -342,7 +342,7 @@ def test_a_fit_that_does_not_converge_is_ranked_and_marked(data: pk.PDF) -> None
         ({"free": []}, "free is empty"),
         ({"start": {"delta3": 1.0}}, "'delta3'"),
         ({"rmin": 5.0, "rmax": 5.3}, "independent points"),
-        ({"rmin": 50.0}, "no data between"),
+        ({"rmin": 50.0}, "no data above 50"),
         ({"keep": (3, 5)}, "more cannot be fitted"),
         ({"keep": 5}, "two numbers"),
         ({"chunk": 0}, "chunk = 0"),

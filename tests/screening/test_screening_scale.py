@@ -197,6 +197,7 @@ def test_few_candidates_are_under_way_at_any_time(workers: int) -> None:
         )
     # Every fiftieth is the unmoved one again; one of these is looked at first, and left out there.
     assert found.stages[0].entered == 200 - 3
+    assert "184 candidates were not fitted: keep= holds no more than 10" in " ".join(found.table().split())
     assert "shaken 50, shaken 100, shaken 150" in found["shaken 0"].remarks[0]
     # Looked at first: 11. Kept as the best so far: 12 and 64. In chunks of 8: two a worker, one being filled, and what
     # waits for an earlier one.
