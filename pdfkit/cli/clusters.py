@@ -490,8 +490,7 @@ def _told(steps: int) -> Any:
 
     from pdfkit.cli.console import EVERY, FIRST, say
 
-    begun = time.monotonic()
-    due = [begun + FIRST]
+    due = [time.monotonic() + FIRST]
 
     def told(step: Any) -> None:
         if time.monotonic() >= due[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -156,7 +157,7 @@ class Surface:
         if key not in self._kept:
             self._atoms.set_positions(xyz)
             energy = _numbers(_asked(self._atoms.get_potential_energy), 1)[0]
-            slope = -_numbers(_asked(self._atoms.get_forces), xyz.size)
+            slope = -_numbers(_asked(self._atoms.get_forces), *xyz.shape)
             if len(self._kept) >= KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = float(energy), slope
@@ -181,11 +182,12 @@ def _asked(question: Callable[[], Any]) -> Any:
         raise PdfkitError(f"the calculator of an energy restraint failed ({reason}): try it with ase alone") from None
 
 
-def _numbers(given: Any, size: int) -> Array:
-    """Return an energy or forces as an array (size,)."""
-    out = np.asarray(given, dtype=np.float64).ravel()
-    if out.size != size or not np.isfinite(out).all():
-        what = "an energy" if size == 1 else "forces"
+def _numbers(given: Any, *shape: int) -> Array:
+    """Return an energy (1,), or forces (n, 3) as an array (3n,)."""
+    found = np.asarray(given, dtype=np.float64)
+    out = found.ravel()
+    if out.size != math.prod(shape) or (found.ndim == 2 and found.shape != shape) or not np.isfinite(out).all():
+        what = "an energy" if shape == (1,) else "forces"
         raise PdfkitError(
             f"the calculator of an energy restraint gave {what} that cannot be used (not finite, or not one for each "
             "atom): try it with ase alone, or keep atoms apart by a GeometryRestraint"

@@ -31,6 +31,12 @@ STARTS_OF_SMALL_ANGLES = 0.6
 """Å⁻¹ below which powder patterns hardly begin."""
 
 
+DENSEST = 6.0
+"""Electrons/Å³, or fm/Å³, that no matter reaches: water has 0.33 electrons, which are 334 per nm³."""
+
+SMALLEST_ATOM, LARGEST_ATOM = 1.0, 1000.0
+"""Å³."""
+
 Content = tuple[Any, ...]
 
 
@@ -139,9 +145,10 @@ class SmallAngle(MeasuredPattern):
         for q in self._possible():
             q.sensible(_checks.number(q.name, q.value), q.name)
         self._refuse_numbers_of_another_packing()
-        _checks.number("solvent", self.solvent, low=0.0)
-        _checks.number("atomic_volume", self.atomic_volume, low=0.0)
-        if self.solvent and not self.atomic_volume:
+        # What is of hydrogen mostly, such as water, has a negative scattering length.
+        _checks.number("solvent", self.solvent, low=-DENSEST if self.probe == "N" else 0.0, high=DENSEST)
+        _checks.number("atomic_volume", self.atomic_volume, low=0.0, high=LARGEST_ATOM)
+        if self.solvent and self.atomic_volume < SMALLEST_ATOM:
             raise PdfkitError("a solvent needs atomic_volume, the Å³ that an atom takes in it: 24.8 for CdS, 27.7 CdSe")
         if self.data.Q[0] <= 0:
             raise PdfkitError("Q starts at 0, where Porod's Q⁻⁴ has no value: crop the data")
@@ -183,7 +190,8 @@ class SmallAngle(MeasuredPattern):
     @property
     def assumed(self) -> str:
         """What is in the model of these data and what is not."""
-        around = f"in a solvent of {self.solvent:g} e/Å³" if self.solvent else "in vacuum"
+        unit = "fm" if self.probe == "N" else "e"
+        around = f"in a solvent of {self.solvent:g} {unit}/Å³" if self.solvent else "in vacuum"
         packed = {"none": "far from each other"}.get(self.packing, f"packed as {self.packing} of one size")
         return (
             f"particles {around}, {packed}; flat and Porod background; ligands only as far as they are atoms of the "

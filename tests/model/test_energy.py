@@ -129,7 +129,13 @@ class Odd(Springs):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"energy": np.nan}, {"forces": np.full((13, 3), np.nan)}, {"forces": np.zeros((2, 3))}]
+    "odd",
+    [
+        {"energy": np.nan},
+        {"forces": np.full((13, 3), np.nan)},
+        {"forces": np.zeros((2, 3))},
+        {"forces": np.zeros((3, 13))},
+    ],
 )
 def test_numbers_that_cannot_be_used_are_named(odd: Any) -> None:
     data = model().with_values({"c.Cu1.x": 0.1})(R)

@@ -142,6 +142,8 @@ def test_columns_have_their_reflections_and_average_to_one() -> None:
         (lambda: pk.patterns.SmallAngle(flat(0.02, 0.5), packing="cubic"), "packing"),
         (lambda: pk.patterns.SmallAngle(flat(0.02, 0.5), packing="hard-spheres", fraction=0.8), "fraction"),
         (lambda: pk.patterns.SmallAngle(flat(0.02, 0.5), solvent=0.3), "atomic_volume"),
+        (lambda: pk.patterns.SmallAngle(flat(0.02, 0.5), solvent=334.0, atomic_volume=24.8), "solvent"),
+        (lambda: pk.patterns.SmallAngle(flat(0.02, 0.5), solvent=0.334, atomic_volume=0.0248), "atomic_volume"),
         (lambda: pk.patterns.Powder(flat(0.7, 6), fwhm=0.1), "wavelength"),
         (lambda: pk.patterns.Powder(flat(0.7, 9), wavelength=1.54), "out of the reach"),
         (lambda: pk.patterns.Powder(flat(0.7, 6), degree=40), "degree"),
