@@ -21,7 +21,8 @@ import pdfkit as pk
 from pdfkit import _machine
 from pdfkit._terminal import captured, quiet
 from pdfkit.cli import app
-from pdfkit.io.foreign import ASE_FORMATS, read_ase
+from pdfkit.errors import ReadError
+from pdfkit.io.foreign import ASE_FORMATS, read_ase, read_atoms
 from pdfkit.io.xyz import clusters
 from pdfkit.kernels import _jit
 from pdfkit.kernels._compiling import quick
@@ -254,6 +255,13 @@ def test_every_format_of_ase_that_is_offered_is_read(tmp_path: Path, kind: str) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ase.io.write(path, atoms, format="extxyz" if kind == "xyz" else kind, **options)
+    if kind in ("mol", "sdf"):  # files of molecules, which know no cell
+        with pytest.raises(ReadError, match="atoms without a cell"):
+            read_ase(path, kind)
+        piece, _, _ = read_atoms(path, kind)
+        assert piece.get_chemical_symbols() == atoms.get_chemical_symbols()
+        np.testing.assert_allclose(piece.get_all_distances(), atoms.get_all_distances(), atol=2e-4)
+        return
     with pytest.warns(pk.PdfkitWarning, match="U is missing for 4 atoms"):
         found = read_ase(path, kind)
     np.testing.assert_allclose(found.cell, [4.2, 4.3, 4.4, 90, 90, 90], atol=2e-4)
