@@ -39,6 +39,8 @@ FEW, SHARE = 80.0, 0.6
 """Differences between neighbours, and which part of all, that the data have to tell of a map: in simulated slices
 errors are too small by a tenth at most where they tell 100, by a third where they tell 60 to 70, and two times where
 they tell 20 (`benchmarks/maps.py --errors`)."""
+DROWNED = 0.6
+"""Rw of half of the places from which on errors are too small: 1.4 times at 0.85, not at 0.43 (benchmarks/maps.py)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +216,7 @@ def fit_map(
         seconds=time.perf_counter() - started,
         seen={place: (found[place].lean, one.x) for place, one in told.items()},
         strange=_strange(found),
-        remarks=(*said, *_missed(told, found), *_hardly(made, led)),
+        remarks=(*said, *_missed(told, found), *_hardly(made, led), *_drowned(rw)),
     )
 
 
@@ -342,6 +344,17 @@ def _hardly(made: Smooth, led: Sequence[str]) -> tuple[str, ...]:
     return (
         f"the data tell so many of the {made.rank} differences between neighbours: {words}. From so few it is hardly "
         "known how alike neighbours are: maps may be too smooth, and their errors up to two times too small",
+    )
+
+
+def _drowned(rw: Array) -> tuple[str, ...]:
+    """Say where noise is most of G(r): what a place says is then far from linear, and off by more than its error."""
+    median = float(np.median(rw[np.isfinite(rw)]))
+    if median <= DROWNED:
+        return ()
+    return (
+        f"half of the places have Rw above {median:.2f}: in that much noise fits of places run away, and errors of the "
+        "map may be too small by a half",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import pdfkit as pk
 from pdfkit.errors import ParameterError, PdfkitError
-from pdfkit.series.maps import Map, fit_map
+from pdfkit.series.maps import Map, _drowned, fit_map
 from pdfkit.series.smooth import Grid, smooth, solved
 
 INSTRUMENT = pk.Instrument(probe="X", qmax=18, qdamp=0.03)
@@ -131,6 +131,8 @@ def test_a_map_is_nearer_to_the_truth_than_its_places(noise: float) -> None:
     assert np.median(error[inside]) < np.median(found.alone_errors[:, :, k][inside])
     # Of much noise little is left of the differences between places.
     assert ("up to two times too small" in str(found.remarks)) == (noise > 0.1)
+    assert "too small by a half" not in str(found.remarks)
+    assert "have Rw above 0.70" in str(_drowned(np.array([[0.5, 0.7], [0.9, np.nan]])))
 
 
 def test_phase_fractions_of_a_map() -> None:
