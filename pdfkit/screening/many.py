@@ -32,7 +32,7 @@ FAILED_ROWS = 1000
 MARGIN, DISPLACED = 1.1, 1.25
 """Up to this many times the Rw of the best, candidates go on (`keep[0]` at most): match and fit differ by less. The
 second where atoms may sit elsewhere than candidates have them: what explains the data then may miss them by more
-(benchmarks/funnel.py: up to 1.15 times the best, of atoms displaced by 0.3 Å where noise is 1 %)."""
+(benchmarks/funnel.py: up to 1.16 times the best, of atoms displaced by 0.3 Å)."""
 LISTED = 5
 """Names of candidates with the same distances that are kept."""
 
