@@ -271,11 +271,11 @@ def test_ctrl_c_stops_workers_and_the_next_run_goes_on(prepared: Path, what: str
     print(f"\n{what}: ended {seconds:.2f} s after Ctrl-C, its processes {seconds_until_gone(process.pid):.2f} s later")
     before = journal.read_bytes()
     assert before.endswith(b"\n")
-    assert len([json.loads(line) for line in before.splitlines()]) > 3
+    assert len([json.loads(line) for line in before.splitlines() if line]) > 3
     assert not list((prepared / "out").glob(".pdfkit*"))
     run(prepared, command)
     assert journal.read_bytes().startswith(before)
-    keys = [json.loads(line) for line in journal.read_bytes().splitlines()[1:]]
+    keys = [json.loads(line) for line in journal.read_bytes().splitlines()[1:] if line]  # two may write at once
     done = [(one["stage"], one["key"]) if what == "screen" else one["file"] for one in keys]
     assert len(done) == len(set(done))
     assert what == "screen" or len(done) == 40

@@ -108,7 +108,9 @@ def record(line: bytes) -> dict[str, Any]:
 def append(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     """Write records; they are on disk when this returns. Processes may do so side by side: it is one write.
 
-    Raises WriteError when the disk refuses.
+    What another process is just writing may look like half a line, since files grow by pages: an empty line then stands
+    between the two, and whoever reads a journal of several processes leaves it out. Raises WriteError when the disk
+    refuses.
     """
     append_lines(path, [json.dumps(one) for one in records])
 

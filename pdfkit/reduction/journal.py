@@ -2,8 +2,8 @@
 
 Whoever has reduced a file appends one JSON line, after its results are whole and before the next file is begun; the
 line is on disk when `append` returns. The last line of a file counts. A run that is killed leaves half a line at most,
-which is not read: that file is reduced again. The table, `reductions.csv`, is written from the journal, so that no run
-over some files loses the rows of others.
+which is not read: that file is reduced again. Nor are empty lines, which workers that write at once may leave. The
+table, `reductions.csv`, is written from the journal, so that no run over some files loses the rows of others.
 """
 
 from __future__ import annotations

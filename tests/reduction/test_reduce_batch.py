@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,25 @@ def test_half_a_line_and_a_damaged_one_cost_their_files_only(folder: Path) -> No
     path.write_bytes(b"\n".join(lines[:4]) + b"\n" + lines[4][:70])
     assert [row.status for row in run(folder, *names)] == ["kept", "done", "kept", "done"]
     assert [row.status for row in run(folder, *names)] == ["kept"] * 4
+
+
+def write_many(folder: Path, name: str) -> None:
+    for i in range(300):
+        journal.append(folder, journal.Entry(journal.Reduced(f"{name}{i}.iq", "done", "x" * 900)))
+
+
+def test_what_two_processes_write_at_once_is_whole(tmp_path: Path) -> None:
+    journal.begin(tmp_path)
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(write_many, [tmp_path] * 2, "ab"))
+    path = tmp_path / journal.JOURNAL
+    with path.open("ab") as file:  # what one leaves that meets the other in the middle of a line
+        file.write(b"\n")
+    journal.append(tmp_path, journal.Entry(journal.Reduced("c.iq", "done")))
+    lines = path.read_bytes().split(b"\n")[1:]
+    assert len([json.loads(line) for line in lines if line]) == 601
+    expected = {f"{name}{i}" for name in "ab" for i in range(300)} | {"c"}
+    assert set(journal.read(tmp_path)) == set(journal.begin(tmp_path)) == expected
 
 
 def test_a_foreign_file_is_no_journal(folder: Path) -> None:
