@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,10 @@ from pdfkit.structure.structure import Structure
 from pdfkit.structure.symmetry import VOIGT
 
 _STILL = np.zeros((0, 6))
+_TENSOR = np.array([[VOIGT.index((min(i, j), max(i, j))) for j in range(3)] for i in range(3)])
+"""Which of the six numbers of U stands where."""
+FLAT = 1e-3
+"""Volume of a cell over abc below which it is flat; of a rhombohedron of 15° it is 0.058."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Atoms:
     pairs: tuple[tuple[str, str], ...]
     species: IntArray
     lookup: IntArray
+
+    @cached_property
+    def listed(self) -> bool:
+        """Whether every atom is a site of the structure, where it is said to be: P1."""
+        alone = self.site.size == self.first.size and not self.translation.any()
+        return bool(alone and (self.site == np.arange(self.site.size)).all() and (self.rotation == np.eye(3)).all())
 
     def pair(self, i: Any, j: Any) -> Any:
         """Return the species pair of sites i and j, arrays of indices; a table of all sites would be gigabytes."""
@@ -217,15 +227,16 @@ class Point:
         rot, site = atoms.rotation, atoms.site
         g, dg, volume, growth = metric(cell, directions.dcell)
         directions = directions.moved(maps, atoms, cell, dg, poses)
-        x = (rot @ xyz[site][:, :, None])[:, :, 0] + atoms.translation
+        x = xyz if atoms.listed else (rot @ xyz[site][:, :, None])[:, :, 0] + atoms.translation
         uiso, u_max = u[:, 0], 0.0
         b, db = _untensored(nq)
         if maps.anisotropic:
             iso = np.array(maps.isotropic)
             uiso = np.where(iso, uiso, 0.0)
             b, db, u_max = _displacements(g, dg, u, directions.full, iso)
-            turned = rot.transpose(0, 2, 1)
-            b, db = rot @ b[site] @ turned, np.ascontiguousarray(rot @ db[:, site] @ turned)
+            if not atoms.listed:
+                turned = rot.transpose(0, 2, 1)
+                b, db = rot @ b[site] @ turned, np.ascontiguousarray(rot @ db[:, site] @ turned)
         u_max = max(u_max, float(uiso.max()))
         geometry = Geometry(g, np.ascontiguousarray(x), np.ascontiguousarray(b))
         by_atom = uiso[site], occ[site]
@@ -252,6 +263,8 @@ class Point:
         """Return the traces of U of every atom (natoms,), in Å², and their tangents (nq, natoms)."""
         g, b, along = self.geometry.g, self.geometry.b, self.directions
         trace = 3.0 * self.u_atoms + np.einsum("nab,ba->n", b, g)
+        if not along.kind.size:
+            return trace, np.zeros((0, trace.size))
         change = np.einsum("qnab,ba->qn", self.db, g) + np.einsum("nab,qba->qn", b, self.dg)
         return trace, np.ascontiguousarray(3.0 * along.du_atoms + change)
 
@@ -282,7 +295,7 @@ class Points:
             iso = np.array(maps.isotropic)
             uiso = np.where(iso, uiso, 0.0)
             b = _in_lattice(u, iso) * _reciprocal(g)[:, None]
-            u_max = float(np.linalg.eigvals(b @ g[:, None]).real.max())
+            u_max = _largest(b, g)
             b = np.ascontiguousarray(atoms.rotation @ b[:, atoms.site] @ atoms.rotation.transpose(0, 2, 1))
         u_max = max(u_max, float(uiso.max()), 0.0)
         return cls(g, np.ascontiguousarray(x), uiso, b, occ, u_max, volume)
@@ -341,11 +354,14 @@ class Arguments:
 def metric(cell: Array, dcell: Array) -> tuple[Array, Array, float, Array]:
     """Return g_ab = a_a·a_b (3,3) in Å² and the volume in Å³ of a cell a b c (Å) α β γ (°), and how they change.
 
-    As (g, dg (nq,3,3), volume, tangents of ln(volume) (nq,)), along dcell (nq,6).
+    As (g, dg (nq,3,3), volume, tangents of ln(volume) (nq,)), along dcell (nq,6). Raises PdfkitError for angles of no
+    cell.
     """
     n = dcell.shape[0]
     g, dg, growth = np.empty((3, 3)), np.empty((n, 3, 3)), np.empty(n)
     volume = kernels_of_cells.metric(cell, np.ascontiguousarray(dcell), g, dg, growth)
+    if not volume > FLAT * cell[0] * cell[1] * cell[2]:
+        raise _not_closed(cell)
     return g, dg, volume, growth
 
 
@@ -353,7 +369,18 @@ def metrics(cells: Array) -> tuple[Array, Array]:
     """Return g (n,3,3) and volumes (n,) of cells (n,6), as `metric` does."""
     g, volumes = np.empty((cells.shape[0], 3, 3)), np.empty(cells.shape[0])
     kernels_of_cells.metrics(cells, g, volumes)
+    closed = volumes > FLAT * cells[:, 0] * cells[:, 1] * cells[:, 2]
+    if not closed.all():
+        raise _not_closed(cells[int(np.argmin(closed))])
     return g, volumes
+
+
+def _not_closed(cell: Array) -> PdfkitError:
+    alpha, beta, gamma = cell[3:]
+    return PdfkitError(
+        f"edges at angles of {alpha:.6g}, {beta:.6g} and {gamma:.6g}° span no cell: each has to be less than the "
+        "sum of the others, and all three less than 360°; give others, or bounds that keep them there"
+    )
 
 
 def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tuple[Array, Array, float]:
@@ -366,21 +393,31 @@ def _displacements(g: Array, dg: Array, u: Array, du: Array, iso: Array) -> tupl
     if iso.all():
         return np.zeros((n, 3, 3)), np.zeros((nq, n, 3, 3)), 0.0
     inverse = np.linalg.inv(g)
-    star = np.sqrt(np.diag(inverse))
-    dstar = -0.5 * np.einsum("ka,qab,bk->qk", inverse, dg, inverse) / star
-    full, dfull, outer = _in_lattice(u, iso), _in_lattice(du, iso), np.outer(star, star)
-    douter = dstar[:, :, None] * star + star[:, None] * dstar[:, None, :]
+    star = np.sqrt(inverse.diagonal())
+    full, outer = _in_lattice(u, iso), star[:, None] * star
     b = full * outer
-    u_max = float(np.linalg.eigvals(b @ g).real.max())
-    return b, dfull * outer + full * douter[:, None], u_max
+    u_max = _largest(b, g)
+    if not nq:
+        return b, np.zeros((0, n, 3, 3)), u_max
+    dstar = -0.5 * np.einsum("ka,qab,bk->qk", inverse, dg, inverse) / star
+    douter = dstar[:, :, None] * star + star[:, None] * dstar[:, None, :]
+    return b, _in_lattice(du, iso) * outer + full * douter[:, None], u_max
+
+
+def _largest(b: Array, g: Array) -> float:
+    """Return the largest mean-square displacement (Å²) of tensors b (…,n,3,3) in cells of the metric g (…,3,3)."""
+    root = np.linalg.cholesky(g)  # LᵀbL has the eigenvalues of bg, and is symmetric
+    if root.ndim > 2:
+        root = root[:, None]
+    return float(np.linalg.eigvalsh(root.swapaxes(-1, -2) @ b @ root)[..., -1].max())
 
 
 def _in_lattice(u: Array, iso: Array) -> Array:
     """Return the tensors (…,nsites,3,3) of U (…,nsites,6), 0 for isotropic sites."""
-    out = np.zeros((*u.shape[:-1], 3, 3))
-    for k, (i, j) in enumerate(VOIGT):
-        out[..., i, j] = out[..., j, i] = np.where(iso, 0.0, u[..., k])
-    return out
+    out = u[..., _TENSOR]
+    if iso.any():
+        out[..., iso, :, :] = 0.0
+    return np.asarray(out)
 
 
 def _reciprocal(g: Array) -> Array:

@@ -141,3 +141,34 @@ def test_sites_with_tensors_are_made_isotropic_where_that_is_asked_for(tmp_path:
     assert again.remarks == pk.Crystal.from_file("CdS_wurtzite").remarks
     one = pk.Crystal.from_file("CdS_wurtzite", anisotropic="S")
     assert [q.name for q in one.quantities if "U" in q.name] == ["Cd.Uiso", "S.U11", "S.U33"]
+
+
+@pytest.mark.parametrize("aniso", [False, True])
+def test_angles_of_no_cell_are_refused(aniso: bool) -> None:
+    cell, xyz = (4.0, 5.0, 6.0, 90.0, 90.0, 90.0), [[0.0, 0.0, 0.0], [0.4, 0.3, 0.2]]
+    structure = pk.Structure.from_arrays(cell, ["Cd", "S"], xyz, U=[0.01, 0.01])
+    structure = structure.with_anisotropic() if aniso else structure
+    model = pk.Model(pk.Crystal.from_structure(structure, name="p"), pk.Instrument(probe="X", qmax=20.0))
+    r = np.arange(1.0, 8.0, 0.05)
+    evaluate, rows = model.evaluator(r), [model.names.index(f"p.{name}") for name in ("alpha", "beta", "gamma")]
+    for angles in ((170.0, 20.0, 20.0), (120.0, 120.0, 120.0), (100.0, 60.0, 40.0)):
+        values = model.values.copy()
+        values[rows] = angles
+        with pytest.raises(PdfkitError, match=r"span no cell: each has to be less than the sum"):
+            evaluate(values)
+        with pytest.raises(PdfkitError, match="span no cell"):
+            evaluate.many(np.array([model.values, values]))
+
+
+def test_the_largest_displacement_is_that_along_the_longest_axis() -> None:
+    """In a skew cell, where tensors of lattice coordinates are not symmetric in space."""
+    cell, u = (4.0, 5.0, 6.0, 75.0, 100.0, 115.0), (0.01, 0.02, 0.015, 0.004, -0.003, 0.005)
+    structure = pk.Structure.from_arrays(cell, ["Cd"], [[0.1, 0.2, 0.3]], U=[u])
+    crystal = pk.Crystal.from_structure(structure, name="p")
+    values = np.array([q.value for q in crystal.quantities])
+    point = crystal.located(values, np.zeros((values.size, 0)))
+    inverse = np.linalg.inv(point.geometry.g)
+    star = np.sqrt(np.diag(inverse))
+    full = np.array([[u[0], u[3], u[4]], [u[3], u[1], u[5]], [u[4], u[5], u[2]]])
+    expected = np.linalg.eigvals(np.outer(star, star) * full @ point.geometry.g).real.max()
+    assert point.u_max == pytest.approx(expected, rel=1e-12)
