@@ -192,11 +192,11 @@ _TEX = {
 
 
 def tex(text: str) -> str:
-    """Return text as LaTeX sets it."""
+    """Return text as LaTeX sets it, with a ? for letters that its fonts lack."""
     for plain in ("⁻¹", "⁻²"):
         text = text.replace(plain, {"⁻¹": "\x01", "⁻²": "\x02"}[plain])
     known = {**_TEX, "\x01": _TEX["⁻¹"], "\x02": _TEX["⁻²"]}
-    return "".join(known.get(one, one) for one in text)
+    return "".join(known.get(one, one if ord(one) < 256 else "?") for one in text)
 
 
 def latex(ranking: Ranking) -> str:
@@ -222,7 +222,7 @@ def _table_tex(rows: Sequence[Sequence[str]], caption: str) -> list[str]:
     return [
         r"\begin{table}",
         rf"\caption{{{tex(caption)}}}",
-        r"\small",
+        r"\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\begin{{tabular}}{{{'l' * len(heads)}}}",
         r"\hline",
         " & ".join(map(tex, heads)) + r" \\",
