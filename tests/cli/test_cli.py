@@ -96,9 +96,8 @@ def test_fit_prints_one_json_object_and_writes_its_files(folder: Path) -> None:
     assert (folder / found["files"][1]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_simulate_info_and_plot_follow_each_other(folder: Path) -> None:
-    run = process(
-        folder,
+def test_simulate_info_and_plot_follow_each_other(folder: Path, here: Callable[..., Run]) -> None:
+    run = here(
         *("simulate", "CdS_zincblende", "CdS_wurtzite", "--rmax", "12", "--rstep", "0.05", "--qmax", "15"),
         *("--qdamp", "0.03", "--window", "lorch", "--shape", "sphere", "--spdiameter", "22"),
         *("--set", "CdS_zincblende.Cd.Uiso=0.02", "--noise", "0.02", "--seed", "4", "-o", "cds.gr", "--plot"),
@@ -113,19 +112,19 @@ def test_simulate_info_and_plot_follow_each_other(folder: Path) -> None:
     np.testing.assert_array_equal(data.G, expected.G)
     assert data.instrument == model.instrument
 
-    run = process(folder, "info", "cds.gr")
+    run = here("info", "cds.gr")
     assert (run.returncode, run.stderr) == (0, "")
     assert "π/qmax = 0.2094 Å" in run.stdout  # 3.14159/15
     assert "57 points of 240" in run.stdout  # 11.95 Å / 0.2094 Å
 
-    run = process(folder, "plot", "cds.gr", "-o", "picture.svg")
+    run = here("plot", "cds.gr", "-o", "picture.svg")
     assert (run.returncode, run.stderr, run.stdout.split()) == (0, "", ["picture.svg"])
     assert "<svg" in (folder / "picture.svg").read_text(encoding="utf-8")
 
 
 def test_partials_of_a_result_and_of_a_recipe(folder: Path, here: Callable[..., Run]) -> None:
     result, _ = run_recipe(folder / "fit.toml", folder / "out")
-    run = process(folder, "partials", "out/fit.h5", "--out", "parts")
+    run = here("partials", "out/fit.h5", "--out", "parts")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.split() == [str(Path("parts", name)) for name in ("partials.txt", "partials.png")]
     names, values, _ = pk.io.read_columns(folder / "parts" / "partials.txt")
@@ -138,7 +137,7 @@ def test_partials_of_a_result_and_of_a_recipe(folder: Path, here: Callable[..., 
 
 
 def test_recipe_structures_version_and_help(folder: Path, here: Callable[..., Run]) -> None:
-    run = process(folder, "recipe")
+    run = here("recipe")
     assert run.returncode == 0
     (folder / "printed.toml").write_text(run.stdout, encoding="utf-8")
     assert load_recipe(folder / "printed.toml").data[0].file.name == "data.gr"
@@ -225,7 +224,7 @@ def test_ctrl_c_while_python_leaves_changes_nothing(folder: Path) -> None:
 @pytest.mark.examples
 @pytest.mark.skipif(demo.measured_file() is None, reason="diffpy.cmi is not installed")
 def test_the_demo_fits_measured_data_and_its_recipe_reproduces_it(folder: Path, here: Callable[..., Run]) -> None:
-    run = process(folder, "demo", "--json")
+    run = here("demo", "--json")
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
     assert not found["simulated"]
@@ -341,12 +340,12 @@ def test_a_wrong_input_is_one_line_and_exit_code_2(folder: Path, here: Callable[
     assert set(folder.rglob("*")) == before, "something was left behind"
 
 
-def test_wrong_inputs_end_processes_the_same_way(folder: Path) -> None:
+def test_wrong_inputs_end_processes_the_same_way(folder: Path, here: Callable[..., Run]) -> None:
     (folder / "ni.gr").write_bytes(damaged("binary"))
     run = process(folder, "fit", "fit.toml")
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)
     assert run.stderr.startswith("error: ni.gr")
-    run = process(folder, "fit", "--wrong-option")
+    run = here("fit", "--wrong-option")
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
 
@@ -428,7 +427,7 @@ def test_warnings_are_one_line(folder: Path, here: Callable[..., Run]) -> None:
     # Under pytest warnings are errors; on the command line they are not.
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        run = process(folder, "simulate", "x.cif", "--rmax", "3", "-o", "x.gr")
+        run = here("simulate", "x.cif", "--rmax", "3", "-o", "x.gr")
     assert run.returncode == 0
     assert run.stderr.startswith("warning: 1 site lies on another")
     assert all(line.startswith("warning: ") for line in run.stderr.splitlines())

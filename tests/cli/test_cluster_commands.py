@@ -158,7 +158,7 @@ def test_patterns_are_written(folder: Path, options: tuple[str, ...], file: str,
         ("simulate candidates/T4.xyz --spdiameter 20", "ends by itself"),
         ("screen t4.gr", "there are no candidates"),
         ("screen t4.gr empty", "there are no candidates in this folder"),
-        ("screen t4.gr candidates --free Uisso -o bad", "Uisso"),
+        ("screen t4.gr candidates --free Uisso --workers 1 -o bad", "Uisso"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder: Path, arguments: str, words: str) -> None:

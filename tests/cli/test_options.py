@@ -124,7 +124,8 @@ WRONG = {
 NEEDED = {
     "fit": ["a.toml"], "simulate": ["Ni"], "partials": ["CdS_zincblende"], "plot": ["Ni.gr"], "info": ["Ni.gr"],
     "report": ["Ni.gr"],
-    "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"], "screen": ["Ni.gr", "t.xyz"],
+    "pattern": ["t.xyz"], "build": ["rod", "CdS_zincblende", "20", "20"],
+    "screen": ["Ni.gr", "t.xyz", "--workers", "1"],
     "reduce": ["x.iq", "-s", "Ni"], "compare": ["a.toml", "c.toml"], "recipe": ["Ni.gr", "Ni"],
     "series-view": ["Ni.gr", "Cu.gr", "--reference", "ni=Ni.gr", "--reference", "cu=Cu.gr"],
     "series": ["s.toml"], "watch": [".", "s.toml"], "convert": ["one.ddp3"], "trajectory": ["t.xyz", "--cell", "14"],

@@ -19,7 +19,7 @@ from pdfkit.screening import ScreenFit, beside
 from pdfkit.screening.tasks import Problem, fit_particle
 
 CLUSTERS = [pk.build.tetrahedron("CdS_zincblende", n) for n in (4, 5)]
-CLUSTERS += pk.build.candidates("Cd20S10", limit=2, seed=1)[::3]
+CLUSTERS += [pk.build.truncated_tetrahedron("CdS_zincblende", 5, 1), pk.build.sphere("CdS_wurtzite", 11.0)]
 
 
 def measured(*, errors: bool = True, wrong: float = 0.0, particle: pk.Particle | None = None) -> dict[str, object]:
