@@ -192,7 +192,7 @@ def test_what_one_thread_keeps_quiet_others_may_say(capsys: pytest.CaptureFixtur
     inside, said = threading.Event(), threading.Event()
 
     def other() -> None:
-        inside.wait(10)
+        inside.wait(60)
         print("from the other")
         said.set()
 
@@ -200,7 +200,7 @@ def test_what_one_thread_keeps_quiet_others_may_say(capsys: pytest.CaptureFixtur
     thread.start()
     with quiet() as kept:
         inside.set()
-        assert said.wait(10)
+        assert said.wait(60)
         print("from this one")
         warnings.warn("nobody hears this", stacklevel=1)
     thread.join()

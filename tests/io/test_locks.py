@@ -40,7 +40,7 @@ if __name__ == "__main__":
 """
 
 
-def gone(pid: int, seconds: float = 10.0) -> bool:
+def gone(pid: int, seconds: float = 60.0) -> bool:
     """Return whether a process ends in time; one that has ended and that nobody has waited for has ended."""
     due = time.monotonic() + seconds
     while time.monotonic() < due:

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from tornado.httpclient import HTTPRequest
@@ -19,13 +20,16 @@ from tornado.websocket import websocket_connect
 
 from pdfkit.workbench.frames import unpacked
 
+PATIENCE = 90.0
+"""Seconds after which what does not come is missing, however busy the machine is."""
+
 
 class Live:
     """The command in a process of its own; it is ended with Ctrl-C."""
 
     def __init__(self, folder: Path, *options: str, before: str = "") -> None:
         """Start the command. before : Python that is done first."""
-        start = ["-c", f"{before}; from pdfkit.cli.app import main; main()"] if before else ["-m", "pdfkit"]
+        start = ["-c", f"{before}\nfrom pdfkit.cli.app import main; main()"] if before else ["-m", "pdfkit"]
         self.folder, self.said = folder, folder / "stderr.txt"
         with self.said.open("w") as errors:
             self.process = subprocess.Popen(
@@ -47,7 +51,7 @@ class Live:
         self, path: str = "", method: str = "GET", body: bytes | None = None, raw: bool = False, **headers: str
     ) -> Any:
         """Return the answer to a request, with its body as `text`. raw : the path is whole."""
-        connection = http.client.HTTPConnection(self.host, timeout=20)
+        connection = http.client.HTTPConnection(self.host, timeout=PATIENCE)
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path if raw else self.path + path, body, given)
         answer: Any = connection.getresponse()
@@ -61,11 +65,19 @@ class Live:
         about = f"upload?page={page}&name={quote(name.encode('utf-8', 'surrogatepass'))}"
         return self.ask(about, "POST", body, **{"Origin": self.origin, **headers})
 
+    def kept(self, page: str, holds: Callable[[dict[str, Any]], bool] = bool) -> dict[str, Any]:
+        """Wait until a page is on disk and a condition holds for it; return what is written."""
+        file, end = self.folder / ".pdfkit-live" / page / "page.json", time.monotonic() + PATIENCE
+        while not (file.exists() and holds(json.loads(file.read_text("utf-8")))):
+            assert time.monotonic() < end, file.read_text("utf-8") if file.exists() else "nothing is written"
+            time.sleep(0.02)
+        return cast(dict[str, Any], json.loads(file.read_text("utf-8")))
+
     def end(self, number: int = signal.SIGINT) -> tuple[int, str, str]:
         """End the command; return exit code, stdout and stderr."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        out, _ = self.process.communicate(timeout=30)
+        out, _ = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, self.line + out, self.said.read_text()
 
 
@@ -81,8 +93,8 @@ class Tab:
 
     async def __aenter__(self) -> Tab:
         """Load the page, and connect as its script does."""
-        answer = await asyncio.to_thread(self.live.ask)
-        assert answer.status == 200, answer.text
+        self.answer = await asyncio.to_thread(self.live.ask)
+        assert self.answer.status == 200, self.answer.text
         await self.connect()
         while "message" not in self.view:  # it says what is read
             await self.frame()
@@ -101,7 +113,7 @@ class Tab:
         )
         self.socket = await websocket_connect(request)
 
-    async def frame(self, seconds: float = 20) -> dict[str, Any]:
+    async def frame(self, seconds: float = PATIENCE) -> dict[str, Any]:
         """Take the next frame, and return what is shown then; EOFError where the connection is closed."""
         part = await asyncio.wait_for(self.socket.read_message(), seconds)
         if part is None:
@@ -128,7 +140,7 @@ class Tab:
             await self.frame()
         return self.view
 
-    async def until(self, key: str, seconds: float = 20) -> dict[str, Any]:
+    async def until(self, key: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Take what the page is shown until a key of the view is true."""
         end = time.monotonic() + seconds
         while not self.view.get(key):

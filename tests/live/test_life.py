@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +19,7 @@ import pytest
 
 pytest.importorskip("bokeh", reason="the workbench needs the extra live")
 
-from served import Live, Tab
+from served import PATIENCE, Live, Tab
 
 import pdfkit as pk
 from pdfkit.workbench.history import Entry
@@ -134,14 +133,13 @@ def test_fits_of_one_number_are_not_taken_for_each_other(room: Path, live: Live)
     async def two() -> str:
         async with Tab(live) as tab:
             await fitted(tab, 1, rmin=2, rmax=9)
-            await asyncio.sleep(1)
             page = str(tab.view["page"])
-            before = (room / ".pdfkit-live" / page / "page.json").read_bytes()
+            before = live.kept(page, lambda now: len(now["fits"]) == 1 and not now["fitting"])
             await fitted(tab, 2, rmin=3, rmax=8)
-            await asyncio.sleep(1)
+            live.kept(page, lambda now: len(now["fits"]) == 2)
         live.process.kill()
         live.process.wait()
-        (room / ".pdfkit-live" / page / "page.json").write_bytes(before)
+        (room / ".pdfkit-live" / page / "page.json").write_text(json.dumps(before))
         return page
 
     async def continued(server: Live, page: str, many: int) -> list[float]:
@@ -184,7 +182,7 @@ def test_two_servers_do_not_write_one_page(room: Path, live: Live) -> None:
     async def both() -> None:
         async with Tab(live) as one, Tab(other) as two:
             await one.do("value", name="Ni.a", value=3.6)
-            await asyncio.sleep(1)
+            live.kept(one.view["page"], lambda now: now["states"][-1]["values"].get("Ni.a") == 3.6)
             await two.do("continue", page=one.view["page"])
             assert "open in another pdfkit live" in two.view["message"]
             assert two.view["page"] != one.view["page"]
@@ -204,8 +202,11 @@ def test_a_disk_that_is_full_or_gone_is_told(room: Path) -> None:
         async with Tab(server) as tab:
             for k in range(30):
                 await tab.do("value", name="Ni.a", value=3.5 + k / 1000)
-            await asyncio.sleep(1)
-            assert "not kept on disk" in (await tab.do("look"))["message"]
+            for _ in range(600):
+                if "not kept on disk" in (await tab.do("look"))["message"]:
+                    break
+                await asyncio.sleep(0.1)
+            assert "not kept on disk" in tab.view["message"]
             answer = server.upload(tab.view["page"], "a.gr", b"1 2\n" * 100_000)
             assert (answer.status, "the disk refuses the file" in answer.text) == (507, True)
             shutil.rmtree(room / ".pdfkit-live")
@@ -260,7 +261,7 @@ def test_signals_end_the_server_with_a_page_kept(live: Live, number: int, code: 
             return str(tab.view["page"])
 
     page = asyncio.run(moved())
-    live.process.wait(timeout=60)  # of this signal, before any other comes
+    live.process.wait(timeout=PATIENCE)  # of this signal, before any other comes
     ended, _, errors = live.end()
     assert ended == code, errors
     assert "Traceback" not in errors
@@ -280,13 +281,13 @@ def test_the_last_tab_ends_it_where_that_is_asked_for(room: Path) -> None:
             assert server.process.poll() is None
 
     asyncio.run(tabs())
-    server.process.wait(timeout=15)
+    server.process.wait(timeout=PATIENCE)
     assert server.end()[0] == 0
 
 
 def said(folder: Path, *options: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pdfkit", "live", "--no-browser", *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return done.returncode, done.stderr
 
 
@@ -317,18 +318,31 @@ def test_what_gives_the_address_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-SLOW = "import time; from pdfkit.workbench import opening; whole = opening.opened; "
+SLOW = """import os, time; from pdfkit.workbench import opening; whole = opening.opened
+def slow(*about):
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    return whole(*about)
+opening.opened = slow
+"""
+
+
+class Early(Tab):
+    """A tab that is there before files are read: they are, from when it says so."""
+
+    async def connect(self, **headers: str) -> None:
+        await super().connect(**headers)
+        while "reading" not in self.view:
+            await self.frame()
+        (self.live.folder / "go").touch()
 
 
 def test_a_page_is_there_while_its_files_are_read(room: Path) -> None:
-    server = Live(room, "ni.gr", "Ni", before=SLOW + "opening.opened = lambda *a: (time.sleep(3), whole(*a))[1]")
+    server = Live(room, "ni.gr", "Ni", before=SLOW)
 
     async def early() -> None:
-        begun = time.monotonic()
-        page = await asyncio.to_thread(server.ask)
-        assert page.status == 200
-        assert time.monotonic() - begun < 3
-        async with Tab(server) as tab:
+        async with Early(server) as tab:
+            assert tab.answer.status == 200
             assert tab.view["reading"] == "reading ni.gr, Ni …"
             assert value(tab) > 3
             assert (await tab.do("value", name="Ni.a", value=3.6))["message"] == ""
@@ -341,14 +355,14 @@ def test_a_page_is_there_while_its_files_are_read(room: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_told_by_page_and_terminal(room: Path) -> None:
     (room / "bad.gr").write_text("1 2\nthree four\n")
-    server = Live(room, "bad.gr", before=SLOW + "opening.opened = lambda *a: (time.sleep(3), whole(*a))[1]")
+    server = Live(room, "bad.gr", before=SLOW)
 
     async def told() -> str:
-        async with Tab(server) as tab:
+        async with Early(server) as tab:
             assert tab.view["ended"]
             return str(tab.view["message"])
 
     message = asyncio.run(told())
-    server.process.wait(timeout=15)
+    server.process.wait(timeout=PATIENCE)
     code, _, errors = server.end()
     assert (code, errors) == (2, f"error: {message}\n")

@@ -29,17 +29,13 @@ def result() -> pk.FitResult:
 
 def tab_of(page: Any) -> Tab:
     parts = urlsplit(page.url)
-    answer: dict[str, Any] = {}
 
     def ask() -> Any:
         with urllib.request.urlopen(page.url, timeout=20) as found:
-            answer["headers"] = found.headers
-            return SimpleNamespace(status=found.status, text=found.read().decode())
+            return SimpleNamespace(status=found.status, headers=found.headers, text=found.read().decode())
 
     origin = f"http://{parts.netloc}"
-    tab = Tab(cast(Live, SimpleNamespace(host=parts.netloc, path=parts.path, origin=origin, ask=ask)))
-    tab.answer = answer
-    return tab
+    return Tab(cast(Live, SimpleNamespace(host=parts.netloc, path=parts.path, origin=origin, ask=ask)))
 
 
 def test_a_page_of_a_result_has_its_fit_and_its_numbers(result: pk.FitResult, monkeypatch: Any, tmp_path: Path) -> None:
@@ -53,8 +49,8 @@ def test_a_page_of_a_result_has_its_fit_and_its_numbers(result: pk.FitResult, mo
         async def moved() -> None:
             tab = tab_of(page)
             async with tab:
-                assert "frame-ancestors http://127.0.0.1:*" in tab.answer["headers"]["Content-Security-Policy"]
-                assert "X-Frame-Options" not in tab.answer["headers"]
+                assert "frame-ancestors http://127.0.0.1:*" in tab.answer.headers["Content-Security-Policy"]
+                assert "X-Frame-Options" not in tab.answer.headers
                 assert len(tab.view["history"]) == 1
                 await tab.do("value", name="Ni.a", value=3.6)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from two_phases import write_two
 import pdfkit as pk
 
 play = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+play.expect.set_options(timeout=60_000)
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium: CHROMIUM names it")
 SLIDER = "input[type=range][aria-label='wz.a']"
@@ -105,20 +108,42 @@ def two(browser: Any, address: str) -> Iterator[Any]:
     page.context.close()
 
 
+def ask_in_the_middle(page: Any) -> None:
+    """Click into the picture, which asks what is there."""
+    box = page.locator("#picture canvas").first.bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_selector("#room-peak table")
+
+
 @pytest.fixture(scope="module")
 def rooms(browser: Any, address: str) -> Iterator[Any]:
-    """A page of a simulated zinc blende, for the rooms beside a model."""
+    """A page of a simulated zinc blende with something in each room beside a model, whichever test comes first."""
     page = opened(browser, address, "CdS_zincblende")
+    ask_in_the_middle(page)
+    for name, file in (("candidates", "ranking.h5"), ("series", "scans/series.h5")):
+        page.evaluate("file => workbench.send({do: 'open', files: [file]})", file)
+        page.wait_for_selector(f"#tab-{name}[aria-selected=true]")
     yield page
     assert page.wrong == []
     page.context.close()
 
 
-def until(page: Any, condition: str, seconds: float = 10.0) -> None:
+def until(page: Any, condition: str, seconds: float = 60.0) -> None:
     """Wait until a condition holds (playwright's own way needs what the policy of the page forbids)."""
     end = time.monotonic() + seconds
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
+
+
+def until_written(page: Any, folder: Path) -> None:
+    """Wait until the fit of a page is on disk."""
+    file, end = (
+        folder / ".pdfkit-live" / page.evaluate("document.body.dataset.page") / "page.json",
+        time.monotonic() + 60,
+    )
+    while not (file.exists() and (kept := json.loads(file.read_text()))["fits"] and not kept["fitting"]):
+        assert time.monotonic() < end
         page.wait_for_timeout(20)
 
 
@@ -180,7 +205,7 @@ def test_limits_and_ties_and_what_is_wrong_with_them(two: Any) -> None:
     assert float(two.input_value("input[aria-label='zb.scale, value']")) == pytest.approx(2 * scale, rel=1e-4)
 
 
-def test_a_fit_gives_errors_and_a_line_in_the_history_and_outlives_a_reload(two: Any) -> None:
+def test_a_fit_gives_errors_and_a_line_in_the_history_and_outlives_a_reload(two: Any, folder: Path) -> None:
     drag(two, 10)
     two.select_option("#search", "plain")
     two.focus("#fit")
@@ -190,7 +215,7 @@ def test_a_fit_gives_errors_and_a_line_in_the_history_and_outlives_a_reload(two:
     assert two.evaluate("document.activeElement.id") == "fit", "a button that was off for a while has the focus again"
     assert two.evaluate("[...document.querySelectorAll('#parameters td:last-child')].some(one => one.textContent)")
     fitted = value(two)
-    two.wait_for_timeout(1000)  # until it is written
+    until_written(two, folder)
     two.reload()
     two.wait_for_selector("body[data-ready=yes][data-page]")
     two.wait_for_selector("#panel-history tbody tr", state="attached")
@@ -382,9 +407,7 @@ def test_text_can_be_read_and_printed(two: Any) -> None:
 
 
 def test_a_click_on_a_peak_says_what_it_is(rooms: Any) -> None:
-    box = rooms.locator("#picture canvas").first.bounding_box()
-    rooms.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
-    rooms.wait_for_selector("#room-peak table")
+    ask_in_the_middle(rooms)
     assert "pairs from" in rooms.inner_text("#peak-words")
     rooms.fill("#peak-r", "2.5")
     rooms.press("#peak-r", "Enter")
@@ -399,20 +422,19 @@ def test_atoms_are_drawn_and_turned_by_keys(rooms: Any) -> None:
     play.expect(rooms.locator("#atoms-words")).to_contain_text("4 Cd and 4 S")
     assert rooms.get_attribute("#atoms-picture", "aria-label") == rooms.inner_text("#atoms-words")
     picture = "document.querySelector('#atoms-picture').toDataURL()"
-    rooms.wait_for_timeout(200)
+    pixels = "one.getContext('2d').getImageData(0, 0, one.width, one.height).data.some(Boolean)"
+    until(rooms, f"(one => {pixels})(document.querySelector('#atoms-picture'))")
     before = rooms.evaluate(picture)
     rooms.focus("#atoms-picture")
     for _ in range(4):
         rooms.keyboard.press("ArrowLeft")
-    rooms.wait_for_timeout(200)
-    assert rooms.evaluate(picture) != before
+    until(rooms, f"{picture} !== {json.dumps(before)}")
     assert rooms.locator("#atoms-legend span").all_inner_texts() == ["Cd", "S"]
 
 
 def test_a_candidate_takes_the_place_of_the_model_until_it_is_asked_for(rooms: Any) -> None:
-    rooms.evaluate("workbench.send({do: 'open', files: ['ranking.h5']})")
+    rooms.click("#tab-candidates")
     rooms.wait_for_selector("#candidates-table tbody tr >> nth=1")
-    assert rooms.get_attribute("#tab-candidates", "aria-selected") == "true"
     rooms.click("#candidates-table tbody button >> nth=1")
     rooms.wait_for_selector("#candidates-table tr.chosen")
     assert "Cd10Se4" in rooms.inner_text("#shown-name")
@@ -422,7 +444,7 @@ def test_a_candidate_takes_the_place_of_the_model_until_it_is_asked_for(rooms: A
 
 
 def test_a_scan_is_chosen_on_its_trend_or_from_the_list(rooms: Any) -> None:
-    rooms.evaluate("workbench.send({do: 'open', files: ['scans/series.h5']})")
+    rooms.click("#tab-series")
     rooms.wait_for_selector("#trend-picture circle")
     rooms.select_option("#trend-name", "ni.a")
     play.expect(rooms.locator("#trend-words")).to_contain_text("ni.a of 3 scans")
@@ -435,10 +457,16 @@ def test_a_scan_is_chosen_on_its_trend_or_from_the_list(rooms: Any) -> None:
     rooms.click("#show-model")
 
 
-def test_a_series_that_grows_is_drawn_anew_while_it_is_watched(rooms: Any, folder: Path) -> None:
-    series(folder / "more", 3.52, 3.525, 3.53, 3.535).replace(folder / "scans" / "series.h5")
-    play.expect(rooms.locator("#trend-picture circle")).to_have_count(4, timeout=15_000)
-    assert rooms.inner_text("#message") == ""
+def test_a_series_that_grows_is_drawn_anew_while_it_is_watched(browser: Any, address: str, folder: Path) -> None:
+    (folder / "grows").mkdir()
+    shutil.copy(folder / "scans" / "series.h5", folder / "grows" / "series.h5")
+    page = opened(browser, address, "CdS_zincblende", "grows/series.h5")
+    play.expect(page.locator("#trend-picture circle")).to_have_count(3)
+    series(folder / "more", 3.52, 3.525, 3.53, 3.535).replace(folder / "grows" / "series.h5")
+    play.expect(page.locator("#trend-picture circle")).to_have_count(4)
+    assert page.inner_text("#message") == ""
+    assert page.wrong == []
+    page.context.close()
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (1024, 640)])  # the last is 1280 at 125 %

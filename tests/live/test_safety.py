@@ -17,7 +17,7 @@ import pytest
 
 pytest.importorskip("bokeh", reason="the workbench needs the extra live")
 
-from served import Live, Tab
+from served import PATIENCE, Live, Tab
 
 import pdfkit as pk
 from pdfkit.workbench.frames import unpacked
@@ -295,13 +295,20 @@ def test_uploads_are_limited_before_and_while_they_come(live: Live) -> None:
     assert not own.exists() or not list(own.iterdir())
 
 
+def there(live: Live, page: str, count: int) -> None:
+    """Wait until a page has so many files."""
+    place, end = live.folder / ".pdfkit-live" / page / "files", time.monotonic() + PATIENCE
+    while not place.exists() or len(list(place.iterdir())) != count:
+        assert time.monotonic() < end, list(place.parent.rglob("*"))
+        time.sleep(0.02)
+
+
 def test_a_broken_upload_leaves_nothing(live: Live) -> None:
     page = page_of(live)
     with socket.create_connection(live.host.split(":")) as raw:
         raw.sendall(head(live, page, "Content-Length: 1000000") + b"x" * 1000)
-        time.sleep(0.3)
-    time.sleep(0.5)
-    assert not list((live.folder / ".pdfkit-live" / page / "files").iterdir())
+        there(live, page, 1)
+    there(live, page, 0)
 
 
 def test_an_upload_needs_a_page(live: Live) -> None:

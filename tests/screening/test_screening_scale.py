@@ -141,7 +141,7 @@ def test_a_dask_address_where_nobody_answers(tmp_path: Path) -> None:
         dask_executor(f"tcp://127.0.0.1:{port}", timeout=0.5),
     ):
         pass
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     with pytest.raises(pk.PdfkitError, match="no dask scheduler at nonsense"), dask_executor("nonsense", timeout=0.5):
         pass
     with socketserver.TCPServer(("127.0.0.1", 0), Elsewhere) as server:
@@ -208,15 +208,17 @@ def test_few_candidates_are_under_way_at_any_time(workers: int) -> None:
 # --- killed and taken up ---------------------------------------------------------------------------------------------
 
 SCRIPT = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, {here!r})
 import screens, pdfkit as pk
-def slow():
-    for one in screens.shaken(40):
-        time.sleep(0.02)
-        yield one
+def held(now):
+    with open(os.path.join({out!r}, "screen.jsonl")) as journal:
+        if len(journal.readlines()) > 6:
+            print("held", flush=True)
+            time.sleep(600)
 if __name__ == "__main__":
-    pk.screen(slow(), screens.measurement(), **screens.RANGE, keep=(30, 24), chunk=4, workers={workers}, out={out!r})
+    pk.screen(screens.shaken(40), screens.measurement(), **screens.RANGE, keep=(30, 24), chunk=4,
+              workers={workers}, out={out!r}, progress=held)
 """
 
 
@@ -226,11 +228,10 @@ def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_done_twice(
 ) -> None:
     journal = tmp_path / "run" / "screen.jsonl"
     script = SCRIPT.format(here=str(HERE), out=str(journal.parent), workers=workers)
-    with subprocess.Popen([sys.executable, "-c", script], start_new_session=True) as process:
-        due = time.monotonic() + 60
-        while not (journal.exists() and journal.read_bytes().count(b"\n") > 6) and time.monotonic() < due:
-            assert process.poll() is None
-            time.sleep(0.002)
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
         os.killpg(process.pid, signal.SIGKILL)
     before = lines(journal)
     assert 6 <= len(before) < 2 + 24

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -75,16 +76,22 @@ def put(k: int, texts: list[bytes]) -> None:
 
 
 class Told:
-    """What was done, and said; `then`: called after each scan with its name."""
+    """What was done, and said; `then`: called after each scan with its name, `heard`: with each sentence."""
 
-    def __init__(self, then: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, then: Callable[[str], object] = lambda _: None, heard: Callable[[str], object] = lambda _: None
+    ) -> None:
         self.scans: list[Done] = []
         self.said: list[str] = []
-        self.then = then
+        self.then, self.heard = then, heard
 
     def scan(self, done: Done) -> None:
         self.scans.append(done)
         self.then(done.name)
+
+    def words(self, said: str) -> None:
+        self.said.append(said)
+        self.heard(said)
 
     @property
     def names(self) -> list[str]:
@@ -94,7 +101,7 @@ class Told:
 def watch(told: Told, ends: Ends, **options: Any) -> SeriesResult | None:
     Path("out").mkdir(exist_ok=True)
     return watch_recipe(
-        load_recipe("r.toml"), Path("scans"), Path("out"), ends=ends, tell=Tell(told.scan, told.said.append), **options
+        load_recipe("r.toml"), Path("scans"), Path("out"), ends=ends, tell=Tell(told.scan, told.words), **options
     )
 
 
@@ -146,9 +153,11 @@ def test_a_file_that_is_written_again_replaces_its_row(folder: Path, texts: list
     def rewritten(name: str) -> None:
         if name == "ni_102K.gr":
             Path("scans/ni_101K.gr").write_bytes(texts[5])
+        if len(told.scans) == 4:
+            stop.set()
 
-    told = Told(rewritten)
-    result = watch(told, Ends(idle=1.5))
+    told, stop = Told(rewritten), threading.Event()
+    result = watch(told, Ends(idle=60), stop=stop)
     assert told.names[3:] == ["ni_101K.gr"]
     assert told.scans[3].again
     assert result is not None
@@ -158,8 +167,7 @@ def test_a_file_that_is_written_again_replaces_its_row(folder: Path, texts: list
 
 
 def test_new_files_alone(folder: Path, texts: list[bytes]) -> None:
-    threading.Timer(0.5, put, (5, texts)).start()
-    told = Told()
+    told = Told(heard=lambda _: put(5, texts))
     result = watch(told, Ends(until=1), new=True)
     assert told.names == ["ni_105K.gr"]
     assert told.said == ["3 files are there already and are left alone"]
@@ -190,7 +198,7 @@ def test_its_own_files_are_no_scans(folder: Path) -> None:
     Path("scans/series.csv").write_text("1,2\n")
     load, here = load_recipe("r.toml"), Path("scans")
     for idle in (0.3, 0.1):
-        watch_recipe(load, here, here, ends=Ends(idle=idle), tell=Tell(told.scan, told.said.append), **options)
+        watch_recipe(load, here, here, ends=Ends(idle=idle), tell=Tell(told.scan, told.words), **options)
     assert told.names == [f"ni_{100 + k}K.gr" for k in range(3)]
 
 
@@ -278,13 +286,10 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_lost(folder: Path, monkeypat
 
 def test_a_folder_that_comes_and_goes(folder: Path, texts: list[bytes]) -> None:
     Path("scans").rename("away")
-    steps = iter([lambda: Path("scans").rename("away"), lambda: None])
-    told = Told(lambda name: next(steps)() if name == "ni_102K.gr" else None)
-    timers = [threading.Timer(0.6, Path("away").rename, ("scans",))]
-    timers[0].start()
     stop = threading.Event()
-    threading.Timer(4.0, stop.set).start()
-    result = watch(told, Ends(idle=3.0), stop=stop)
+    steps = iter([lambda: Path("away").rename("scans"), lambda: None, stop.set])
+    told = Told(lambda name: name == "ni_102K.gr" and Path("scans").rename("away"), lambda _: next(steps)())
+    result = watch(told, Ends(idle=60), stop=stop)
     assert result is not None
     assert len(result) == 3
     words = "the folder scans does not exist: waiting until it is there"
@@ -312,7 +317,11 @@ def test_the_journal_of_another_folder_is_refused(folder: Path) -> None:
 
 
 @pytest.fixture
-def incoming(tmp_path: Path) -> Iterator[Arrivals]:
+def incoming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Arrivals]:
+    """Files of a folder by a clock of its own, which goes on while it is waited, not while the machine is busy."""
+    now = [0.0]
+    monkeypatch.setattr(arrivals, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(arrivals.News, "wait", lambda _, seconds: now.append(now.pop() + seconds))
     with Arrivals(tmp_path, lambda name: name.endswith(".gr"), lambda _: None) as found:
         yield found
 
@@ -380,8 +389,11 @@ def test_with_news_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         monkeypatch.setitem(sys.modules, "watchfiles", None)
     with Arrivals(tmp_path, lambda _: True, lambda _: None) as found:
         assert found.next(0.2) is None
-        (tmp_path / "a.gr").write_text("1 2\n3 4\n")
-        assert found.next(5.0) == "a.gr"
+        for k in range(60):  # what listens for news begins when it comes to it
+            (tmp_path / "a.gr").write_text("1 2\n3 4\n" * (k + 1))
+            if name := found.next(1.0):
+                break
+        assert name == "a.gr"
 
 
 # --- As a process ----------------------------------------------------------------------------------------------------
