@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 
@@ -360,7 +361,7 @@ def test_escape_sequences_do_not_reach_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "fit.toml").write_text(recipe)
     shown = []
     for arguments in (["info", f"a{ESCAPE}.gr"], ["info", f"b{ESCAPE}.gr"], ["info", "fit.toml"], ["fit", "fit.toml"]):
-        done = command(*arguments, cwd=tmp_path)
+        done = forked.run(*arguments, folder=tmp_path)
         shown += [done.stdout, done.stderr]
     shown.append((tmp_path / "pdfkit-out" / "fit" / "report.txt").read_text())
     for one in shown:
@@ -391,10 +392,8 @@ def test_a_screening_that_is_stopped_says_what_it_left(tmp_path: Path, number: i
     for k, particle in enumerate(screens.shaken(60)):
         if isinstance(particle, pk.Particle):
             pk.io.write_xyz(tmp_path / "all" / f"{k:02d}.xyz", particle)
-    line = [sys.executable, "-m", "pdfkit", "screen", "data.gr", "all", "--out", "run", "--workers", "2"]
-    with subprocess.Popen(
-        line, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, preexec_fn=_usual_signals
-    ) as running:
+    line = ["screen", "data.gr", "all", "--out", "run", "--workers", "1"]  # several: test_killed
+    with forked.Command(line, tmp_path) as running:
         journal = tmp_path / "run" / "screen.jsonl"
         while not (journal.exists() and journal.read_bytes().count(b"\n") > 1) and running.poll() is None:
             threading.Event().wait(0.01)
@@ -407,11 +406,6 @@ def test_a_screening_that_is_stopped_says_what_it_left(tmp_path: Path, number: i
     assert err.splitlines()[-1] == last  # lines of progress may stand before
     assert "Traceback" not in err
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["screen.jsonl"]
-
-
-def _usual_signals() -> None:
-    """Undo that a shell lets what runs in the background ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_streams_are_opened_where_they_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -764,11 +765,9 @@ def test_a_reduction_by_workers_hears_ctrl_c_and_says_what_they_wrote(tmp_path: 
     np.savetxt(tmp_path / "000.iq", np.c_[Q, intensity])
     for number in range(1, 200):
         shutil.copy(tmp_path / "000.iq", tmp_path / f"{number:03d}.iq")
-    line = [sys.executable, "-m", "pdfkit", "reduce", *sorted(one.name for one in tmp_path.glob("*.iq"))]
+    line = ["reduce", *sorted(one.name for one in tmp_path.glob("*.iq"))]
     line += ["--composition", "Ni", "--out", "out", "--workers", "2"]
-    usual = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731 - ignored in the background
-    pipe = subprocess.PIPE
-    with subprocess.Popen(line, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, preexec_fn=usual) as run:
+    with forked.Command(line, tmp_path) as run:
         while not list((tmp_path / "out").glob("*.gr")) and run.poll() is None:
             time.sleep(0.01)
         run.send_signal(signal.SIGINT)

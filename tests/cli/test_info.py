@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -45,8 +44,7 @@ def test_remarks_come_last_and_once(tmp_path: Path) -> None:
     assert [one.split(" ", 1)[0] for one in lines[-2:]] == ["remark", "remark"]
     assert "beam stop" in lines[-2]
     assert "hot pixels" in lines[-1]
-    run = subprocess.run([sys.executable, "-m", "pdfkit", "info", str(path)], capture_output=True, text=True,
-                         encoding="utf-8", timeout=120)  # fmt: skip
+    run = forked.run("info", str(path), folder=tmp_path)
     assert run.returncode == 0
     assert run.stderr == ""
     assert run.stdout.count("beam stop") == 1

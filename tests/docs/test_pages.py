@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import forked
 import pytest
 from typer.testing import CliRunner
 
@@ -81,8 +82,9 @@ def test_readme_commands_run(folder: Path) -> None:
     lines = commands(README)
     assert len(lines) == 3
     for line in lines:
-        printed = run("-m", "pdfkit", *line)
-    assert "Rw = 0.17" in printed
+        done = forked.run(*line, folder=folder)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    assert "Rw = 0.17" in done.stdout
 
 
 @pytest.mark.examples
@@ -97,7 +99,7 @@ def test_code_of_a_page_runs(page: str, folder: Path) -> None:
         name = re.match(r"# (\S+\.toml)\n", block)
         assert name, "a recipe on a page starts with its name"
         Path(name[1]).write_text(block, encoding="utf-8")
-    for line in commands(text):  # not as processes, of which each loads everything anew: README's commands are these
+    for line in commands(text):
         done = CliRunner().invoke(app.app, line)
         assert done.exit_code == 0, f"{line}: {done.output[-2000:]} {done.exception!r}"
 

@@ -7,14 +7,13 @@ import http.client
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
+from forked import Command
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
@@ -29,20 +28,10 @@ class Live:
 
     def __init__(self, folder: Path, *options: str, before: str = "") -> None:
         """Start the command. before : Python that is done first."""
-        start = ["-c", f"{before}\nfrom pdfkit.cli.app import main; main()"] if before else ["-m", "pdfkit"]
-        self.folder, self.said = folder, folder / "stderr.txt"
-        with self.said.open("w") as errors:
-            self.process = subprocess.Popen(
-                [sys.executable, *start, "live", "--no-browser", *options],
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-        found = re.search(r"http\S+", self.line)
-        assert found, self.said.read_text()
+        self.folder = folder
+        self.process = Command(["live", "--no-browser", *options], folder, before=before)
+        found = re.search(r"http\S+", self.process.line(1))
+        assert found, self.process.said(2)
         self.url = found[0]
         self.host, self.path = urlsplit(self.url).netloc, urlsplit(self.url).path
         self.origin = f"http://{self.host}"
@@ -77,8 +66,8 @@ class Live:
         """End the command; return exit code, stdout and stderr."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        out, _ = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, self.line + out, self.said.read_text()
+        code = self.process.wait(timeout=PATIENCE)
+        return code, self.process.said(1), self.process.said(2)
 
 
 class Tab:

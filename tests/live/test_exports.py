@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 
@@ -26,11 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 def run(text: bytes, folder: Path) -> str:
     """Run a script in a process of its own, and return what it prints."""
-    (folder / "page.py").write_bytes(text)
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "page.py"], cwd=folder, env=env, capture_output=True, text=True, check=False
-    )
+    done = forked.run(folder=folder, before="import warnings\nwarnings.simplefilter('error')\n" + text.decode("utf-8"))
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -312,8 +313,7 @@ def test_remains_of_killed_runs_are_cleared(folder: Path) -> None:
 
 def test_any_failure_is_an_exit_code_and_a_line(folder: Path) -> None:
     (folder / "bad.iq").write_text("1 2\n2 x\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pdfkit", "reduce", "scan_0.iq", "bad.iq", "-s", "Ni", "-o", "out"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    done = forked.run("reduce", "scan_0.iq", "bad.iq", "-s", "Ni", "-o", "out", folder=folder)
     assert done.returncode == 2
     assert done.stderr == f"error: 1 of 2 files could not be reduced: {Path('out', 'reductions.csv')} has the reasons\n"
     assert "bad.iq: failed" in done.stdout

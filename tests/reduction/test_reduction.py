@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import pickle
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -989,9 +988,9 @@ def test_fits_of_our_G_give_the_published_lattice_parameter(name: str, compositi
 
 
 def test_the_command_line_takes_every_word_of_a_reduction(folder: Path) -> None:
-    command = [sys.executable, "-m", "pdfkit", "reduce", "a.iq", "-s", "Ni", "-o", "out"]
+    command = ["reduce", "a.iq", "-s", "Ni", "-o", "out"]
     words = ["--extrapolate", "linear", "--errors", "scatter"]
-    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    done = forked.run(*command, *words, folder=folder)
     assert done.returncode == 0, done.stderr
     header = (folder / "out" / "a.gr").read_text(encoding="utf-8")
     assert "the amplitude of G(r) is relative: --rho0 has the factor estimated" in done.stdout
@@ -1010,13 +1009,11 @@ def test_the_command_line_takes_every_word_of_a_reduction(folder: Path) -> None:
         "--rho0",
         "0.09",
     ]
-    done = subprocess.run([*command, *words], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120)
+    done = forked.run(*command, *words, folder=folder)
     assert done.returncode == 0, done.stderr
     again = read_config(folder / "out" / "a.gr")
     asked = {"compton": False, "slow": 0.03, "rcut": 1.8, "filter_passes": 1, "rho0": 0.09}
     assert {name: again[name] for name in asked} == asked
-    wrong = subprocess.run(
-        [*command, "--extrapolate", "cubic"], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=120
-    )
+    wrong = forked.run(*command, "--extrapolate", "cubic", folder=folder)
     assert wrong.returncode == 2
     assert wrong.stderr.startswith("error: --extrapolate 'cubic' is not known")

@@ -19,6 +19,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from forked import Command
 
 import pdfkit as pk
 from pdfkit.errors import PdfkitError, RecipeError, WriteError
@@ -399,9 +400,8 @@ def test_with_news_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 # --- As a process ----------------------------------------------------------------------------------------------------
 
 
-def started(*more: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pdfkit", "watch", "scans", "r.toml", "-o", "out", "--json", *more]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def started(*more: str) -> Command:
+    return Command(["watch", "scans", "r.toml", "-o", "out", "--json", *more], Path.cwd())
 
 
 def rows() -> int:
@@ -436,9 +436,9 @@ def test_files_dropped_killed_and_ended_by_ctrl_c(folder: Path, texts: list[byte
         second.send_signal(signal.SIGINT)
         out, said = second.communicate(timeout=60)
     assert second.returncode == 0, said
-    assert b"4 scans are known from before" in said
-    assert said.count(b"Rw") == 1, "one head"
-    assert b"ni_105K.gr" in said
+    assert "4 scans are known from before" in said
+    assert said.count("Rw") == 1, "one head"
+    assert "ni_105K.gr" in said
     found = json.loads(out)
     assert (found["scans"], found["failed"]) == (6, 0)
     np.testing.assert_allclose(found["columns"]["ni.a"], 3.52 + 0.002 * np.arange(6), atol=1e-3)

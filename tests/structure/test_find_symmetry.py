@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 
+import forked
 import numpy as np
 import pytest
 from ase.build import bulk
@@ -188,10 +187,6 @@ def test_files_recipes_and_commands_take_it(tmp_path):
     with pytest.warns(PdfkitWarning, match="within 0.05 Å: F -4 3 m"):
         phase = pk.load_recipe(tmp_path / "fit.toml").phases[0].build()
     assert len(phase.structure.sites) == 2
-    done = subprocess.run(
-        [sys.executable, "-m", "pdfkit", "simulate", str(path), "--symmetry", "find", "-o", str(tmp_path / "x.gr")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = forked.run("simulate", str(path), "--symmetry", "find", "-o", "x.gr", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert "symmetry found within 0.01 Å: F -4 3 m" in done.stderr + done.stdout
