@@ -1,12 +1,14 @@
 """Are the errors right, whatever the noise? `python benchmarks/noise.py` prints Markdown.
 
-500 noisy sets each of four kinds of noise, on a two-phase CdS dot with G(r) from 1.5 to 25 Å and Qmax = 20 Å⁻¹. For
+500 noisy sets each of five kinds of noise, on a two-phase CdS dot with G(r) from 1.5 to 25 Å and Qmax = 20 Å⁻¹. For
 each kind and parameter: the spread of (p̂ − p)/σ, which should be 1; the share of sets within 1σ and 1.96σ, which should
 be 68 % and 95 %; how much p̂ scatters, relative to fits that know the covariance of the noise exactly; and the share of
 fits with the remark that what they leave is more than noise, which is wrong here.
 
 Rows: "estimated", what a fit does with G(r) alone; "equal at all Q", the same weights at all Q and the size from the
-misfit, as before; "counted", a point every π/Qmax instead of correlations; "known", given the covariance.
+misfit, as before; "counted", a point every π/Qmax instead of correlations; "known", given the covariance. The fifth kind
+is what simulations often have and no measurement: a random number added to each point of G, beyond Qmax, too. It has no
+covariance in Q, so that "equal at all Q" is what scatter is relative to.
 """
 
 from __future__ import annotations
@@ -72,6 +74,7 @@ KINDS: dict[str, Array] = {
     # A structure that is not quite right leaves a residual that falls off as the signal does.
     "model error": 0.25 * Q * np.exp(-0.012 * Q**2) + 0.03 * counting(),
 }
+POINTS = "points"
 
 
 def sigma(kind: str) -> Array:
@@ -87,6 +90,8 @@ BUMPS = np.exp(-(((Q[:, None] - np.arange(0.0, 21.0, 2.0)) / 3.0) ** 2)) * np.si
 def draw(kind: str, seed: int) -> Array:
     """Return noise of G on R."""
     rng = np.random.default_rng(seed)
+    if kind == POINTS:
+        return SIZE * rng.standard_normal(R.size)
     F = sigma(kind) * rng.standard_normal(Q.size)
     if kind == "detector":
         F = F + 0.3 * SIZE * BUMPS @ rng.standard_normal(BUMPS.shape[1])
@@ -157,7 +162,7 @@ def ends(values: Array, form: str = ".2f") -> str:
 
 def table(kind: str, outcomes: dict[str, Outcome]) -> list[str]:
     """Return one row for every way."""
-    best = outcomes["known"].values.std(axis=0)
+    best = outcomes.get("known", outcomes["equal at all Q"]).values.std(axis=0)
     rows = []
     for name, one in outcomes.items():
         z = one.pulls
@@ -173,19 +178,20 @@ def main() -> None:
     """Print the table, then each parameter of the estimated way."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", type=int, default=500)
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--kinds", nargs="*", default=[*KINDS, POINTS], choices=[*KINDS, POINTS])
     asked = parser.parse_args()
     print("| noise | errors | spread of (p̂ − p)/σ | within 1σ | within 1.96σ | scatter | remarked | a fit |")
     print("|---|---|---|---|---|---|---|---|")
     each = {}
     for kind in asked.kinds:
-        outcomes = {name: run(kind, way, asked.sets) for name, way in WAYS.items()}
+        ways = {name: way for name, way in WAYS.items() if not (way.told and kind == POINTS)}
+        outcomes = {name: run(kind, way, asked.sets) for name, way in ways.items()}
         print("\n".join(table(kind, outcomes)))
         sys.stdout.flush()
         each[kind] = outcomes
     print("\n| parameter | " + " | ".join(f"{kind}: before, after" for kind in each) + " |")
     print("|---" * (1 + len(each)) + "|")
-    for k, name in enumerate(next(iter(each.values()))["known"].free):
+    for k, name in enumerate(next(iter(each.values()))["estimated"].free):
         cells = [
             ", ".join(f"{one[way].pulls[:, k].std():.2f}" for way in ("equal at all Q", "estimated"))
             for one in each.values()

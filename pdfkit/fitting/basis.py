@@ -12,7 +12,7 @@ their ends is in the covariance of each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -32,6 +32,8 @@ RANGE = 1e-8
 """Smallest variance as a share of the mean one."""
 EVERY, TAPERS = 8, 4
 """Nodes of Q from one tapered transform to the next, and tapers."""
+FIRM = 0.5
+"""What is less than that leaves r or the band: two or three modes, whatever the range."""
 SMALL = 64
 """Size of triangles up to which their inverse is LAPACK's."""
 LONG = 75
@@ -153,6 +155,16 @@ class Basis:
         """Squared sizes of `lines` (q′,), every third of these and the last, and those (K, q″)."""
         some = np.append(np.arange(0, self.fine.size - 1, 3), self.fine.size - 1)
         return (self.lines**2).sum(axis=0), some, np.ascontiguousarray(self.lines[:, some])
+
+    @cached_property
+    def firm(self) -> tuple[Basis, IntArray]:
+        """The same in the modes that have at least `FIRM` of what any has of noise that is equal at all Q, and these."""
+        band, size = self.band, (self.band.waves**2).sum(axis=1)
+        some = np.flatnonzero(size >= FIRM * size.max())
+        part = Band(np.ascontiguousarray(band.modes[:, some]), band.Q, np.ascontiguousarray(band.waves[some]))
+        slow = np.linalg.qr(self.slow[some])[0]
+        whole = Stretch.of(np.eye(some.size), part.waves, self.hats, slow)
+        return replace(self, band=part, slow=slow, whole=whole, stretches=(whole,)), some
 
     @cached_property
     def mean(self) -> Array:

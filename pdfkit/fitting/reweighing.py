@@ -108,9 +108,10 @@ def _shown(residuals: Residuals, x: Array, inside: Array, shaped: list[bool]) ->
             lift = _lift(s, shaped[k])
             rows = lift(s.raw(G, dG)[columns])
             basis, rest = lift.basis, whole - others[k]
-            found = estimate(basis, Evidence.of(rows, rest[:, :-1], rest[:, -1]), s.posed.noise, shaped[k])
+            about = Evidence.of(rows, rest[:, :-1], rest[:, -1])
+            found = estimate(basis, about, s.posed.noise, shaped[k])
             held = [Fixed(*one, slope) for one, slope in zip(fixed, lift(slopes[k][1]), strict=True)]
-            out.append((found, findings(basis, found, s.evaluate.r, held)))
+            out.append((found, findings(basis, about, found, s.evaluate.r, held)))
     return out
 
 

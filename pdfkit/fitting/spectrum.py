@@ -27,7 +27,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pdfkit._checks import Array
+from pdfkit._checks import Array, IntArray
 from pdfkit._machine import one_thread
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
@@ -81,6 +81,10 @@ class Evidence:
         open_ = np.diag(prior) < SETTLED_BY
         turn = turn[:, open_]
         return cls(rows[-1], u[:, kept][:, open_], prior[np.ix_(open_, open_)], turn.T @ g[known])
+
+    def within(self, some: IntArray) -> Evidence:
+        """Return what some of the numbers have to say, with the same knowledge of parameters."""
+        return Evidence.of(np.column_stack([self.J, self.e])[some].T, self.K, self.g)
 
 
 @dataclass(frozen=True, eq=False)

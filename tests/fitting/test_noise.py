@@ -13,6 +13,7 @@ import pdfkit as pk
 from pdfkit.data.spectrum import NoiseSpectrum
 from pdfkit.fitting import basis
 from pdfkit.fitting.basis import SLOW, basis_of
+from pdfkit.fitting.diagnosis import findings
 from pdfkit.fitting.spectrum import Evidence, estimate, spectral
 
 LAB = pk.Instrument(probe="X", qmax=20.0, qdamp=0.03, scattering="constant")
@@ -185,6 +186,24 @@ def test_a_wrong_structure_is_seen_in_what_it_leaves() -> None:
     alike = fitted(data, settings=pk.FitSettings(noise="given"))
     assert result.rw == pytest.approx(alike.rw, rel=1e-6)
     np.testing.assert_allclose(result.values, alike.values, rtol=1e-4)
+
+
+def test_noise_of_single_points_is_noise_and_what_fades_along_r_is_none() -> None:
+    """Numbers added to each point of G, as simulations have them, hold more beyond Qmax than a cut leaves."""
+    r = R[::6]
+    of = basis_of(r, LAB)
+    modes, rng = of.band.modes, np.random.default_rng(5)
+    columns = modes.T @ np.array([np.sin(2.0 * r), np.cos(7.0 * r), r * np.sin(11.0 * r)]).T
+
+    def uneven(e: np.ndarray) -> bool:
+        about = Evidence.of(np.vstack([columns.T, e]), np.zeros((3, 3)), np.zeros(3))
+        said = findings(of, about, estimate(of, about, None, False), r, ())
+        return any("equally strong along r" in one for one in said)
+
+    noise = [modes.T @ rng.standard_normal(r.size) for _ in range(120)]
+    assert sum(map(uneven, noise)) <= 3  # 0.7 % are expected; with all modes 10 %
+    fading = [modes.T @ (rng.standard_normal(r.size) * np.exp(-r / 8.0)) for _ in range(20)]
+    assert sum(map(uneven, fading)) >= 18
 
 
 def test_lines_in_q_are_no_noise() -> None:
