@@ -6,9 +6,9 @@ be 68 % and 95 %; how much p̂ scatters, relative to fits that know the covarian
 fits with the remark that what they leave is more than noise, which is wrong here.
 
 Rows: "estimated", what a fit does with G(r) alone; "equal at all Q", the same weights at all Q and the size from the
-misfit, as before; "counted", a point every π/Qmax instead of correlations; "known", given the covariance. The fifth kind
-is what simulations often have and no measurement: a random number added to each point of G, beyond Qmax, too. It has no
-covariance in Q, so that "equal at all Q" is what scatter is relative to.
+misfit, as before; "counted", a point every π/Qmax instead of correlations; "known", given the covariance. The fifth
+kind is what simulations often have and no measurement: a random number added to each point of G, beyond Qmax, too. It
+has no covariance in Q, so that "equal at all Q" is what scatter is relative to.
 """
 
 from __future__ import annotations

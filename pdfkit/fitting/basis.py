@@ -158,7 +158,7 @@ class Basis:
 
     @cached_property
     def firm(self) -> tuple[Basis, IntArray]:
-        """The same in the modes that have at least `FIRM` of what any has of noise that is equal at all Q, and these."""
+        """The same in the modes that have at least `FIRM` of what one can have of noise equal at all Q, and these."""
         band, size = self.band, (self.band.waves**2).sum(axis=1)
         some = np.flatnonzero(size >= FIRM * size.max())
         part = Band(np.ascontiguousarray(band.modes[:, some]), band.Q, np.ascontiguousarray(band.waves[some]))

@@ -30,9 +30,10 @@ from pdfkit.fitting.spectrum import Estimate, Evidence
 
 DEGREES = (1, 2, 3)
 UNEVEN = 12.0
-"""χ² of the three degrees above which the residual is not equally strong along r: 0.7 % of noise. Numbers
-added to G point by point, as simulations have them, leave more in the modes at the ends of r than what is cut at Qmax
-can, in 11 % of such noise; so it has to show without them, too.
+"""χ² of the three degrees above which the residual is not equally strong along r: 0.7 % of noise.
+
+Numbers added to G point by point, as simulations have them, leave more in the modes at the ends of r than what is cut
+at Qmax can, in 11 % of such noise; so it has to show without them, too.
 """
 FIRMLY = 7.8
 """χ² from which it does: 5 % of noise."""
