@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdfkit._table import wrapped
 from pdfkit.cli import options as o
 from pdfkit.cli.console import Printed, progress
 from pdfkit.errors import PdfkitError
@@ -106,7 +107,7 @@ def series_view(
         with _folders.publish(folder) as stage:
             _write(found, stage, against)
         written = [folder / name for name in NAMES if (folder / name).exists() and _belongs(name, found)]
-    return Printed(found.text(), written, found.values(), remarks=found.remarks())
+    return Printed(found.report(), written, found.values(), remarks=found.remarks())
 
 
 DOUBT = """  what differs from scan to scan counts, sample or not: scale, background, noise that is not alike;
@@ -131,6 +132,11 @@ class _Found:
             parts.append(f"components above the noise: {count}; of the change they explain {share}\n{DOUBT}")
         parts += [str(one) for one in (self.mixture, self.kinetics) if one is not None]
         return "\n\n".join(parts)
+
+    def report(self) -> str:
+        """Return the report and what is to be known of it."""
+        shown = () if self.mixture is None else self.mixture.remarks
+        return "\n\n".join([self.text(), *(wrapped(f"Remark: {one}") for one in self.remarks() if one not in shown)])
 
     def remarks(self) -> list[str]:
         """Return remarks that the report does not have in its tables."""
@@ -205,8 +211,7 @@ def _write(found: _Found, folder: Path, against: str) -> None:
     from pdfkit.series.views import pearson
 
     curves = found.curves
-    text = "\n\n".join([found.text(), *(f"Remark: {one}" for one in found.remarks())])
-    write_text(folder / "view.txt", f"{text}\n")
+    write_text(folder / "view.txt", f"{found.report()}\n")
     draw.waterfall(curves, folder / "waterfall.png")
     draw.heatmap(curves, folder / "heatmap.png", difference=against, calc=getattr(found.mixture, "calc", None))
     draw.likeness(pearson(curves), folder / "likeness.png", index=curves.index, label=curves.label)

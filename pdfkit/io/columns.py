@@ -94,6 +94,11 @@ def check_count(table: Table) -> None:
         )
 
 
+def wide_steps(step: float, last: float) -> bool:
+    """Return whether r in such steps, up to such a last one, cannot be in Å: steps are wider than any peak."""
+    return step >= _WIDEST or (step >= 0.2 * _WIDEST and last > 250)
+
+
 def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None) -> None:
     """Refuse r that is not in Å: said by a label, or shown by a short range with a peak where no atom pair is, or by
     steps wider than any peak."""
@@ -103,7 +108,7 @@ def check_length_unit(table: Table, unit: str | None, r: Array, G: Array | None)
     if unit not in (None, "A"):
         raise table.error(f'the label says that r is in {unit}: write it in Å or nm, or give r_unit="A"')
     step = float(np.median(np.diff(r)))
-    if step >= _WIDEST or (step >= 0.2 * _WIDEST and r[-1] > 250):
+    if wide_steps(step, float(r[-1])):
         message = f"r goes to {r[-1]:g} in steps of {step:g}, too wide for Å: is it in pm, or are the rows numbered?"
         raise table.error(f'{message} Convert r to Å first, or give r_unit="A" if it is right')
     if G is not None and unit is None and 1.0 <= r[-1] < 6.0:

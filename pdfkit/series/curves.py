@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,12 @@ from pdfkit.data.covariance import Covariance
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError
+from pdfkit.series.scans import Series
 
+MOST_NAMED = 5
+"""So many scans that are left out are named."""
+SCALES = 5.0
+"""Times the usual size of G(r) from which on, and below whose inverse, a scan is said to be on another scale."""
 GRID = 1e-6
 """Å; grids that differ by less are one."""
 
@@ -79,8 +85,9 @@ class Curves:
         """Return scans on the points that the first has within the r that all have in common.
 
         index : (m,), by default that of a `Series`, or the numbers of the scans. Scans on other points are interpolated
-        (`PDF.resample`) and named in a remark. Raises PdfkitError where there is no r in common, or a scan cannot be
-        interpolated.
+        (`PDF.resample`); scans of a `Series` that cannot be read, have no index or are 0 everywhere are left out; both
+        are named in remarks. Where Q ranges differ, the instrument has the largest Qmax, up to which there is noise.
+        Raises PdfkitError where there is no r in common, no scan is left, or one cannot be interpolated.
 
         Example
         -------
@@ -94,19 +101,21 @@ class Curves:
         """
         if isinstance(scans, Curves):
             return scans if index is None else replace(scans, index=index, label=label or scans.label)
-        known = getattr(scans, "index", None)
-        if isinstance(known, np.ndarray):  # a Series knows its index
-            index, label = known if index is None else index, label or _title(scans)
-        pdfs = _pdfs(scans)
+        out: tuple[str, ...] = ()
+        if isinstance(scans, Series):
+            label = label or _title(scans)
+            pdfs, index, out = _whole(scans, scans.index if index is None else index)
+        else:
+            pdfs = _pdfs(scans)
         r = _common(pdfs)
         moved = [one for one in pdfs if not _holds(one.r, r)]
         rows = [_on(one, r) for one in pdfs]
         covs = tuple(one.cov for one in rows if one.cov is not None)
         return cls(
             r, np.array([one.G for one in rows]), np.zeros(0) if index is None else index, label or "scan",
-            tuple(one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)), pdfs[0].instrument,
+            tuple(one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)), _widest(pdfs),
             None if any(one.dG is None for one in rows) else np.array([one.dG for one in rows]),
-            covs if len(covs) == len(rows) else (), _remarks(pdfs, moved, r),
+            covs if len(covs) == len(rows) else (), (*out, *_remarks(pdfs, moved, r)),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -134,8 +143,43 @@ class Curves:
         return replace(self, r=first, G=self.G[:, keep], dG=dG)
 
 
-def _title(series: Any) -> str:
-    return f"{series.name} ({series.unit})" if series.unit else str(series.name)
+def _title(series: Series) -> str:
+    return f"{series.name} ({series.unit})" if series.unit else series.name
+
+
+def _whole(series: Series, index: Any) -> tuple[list[PDF], Array, tuple[str, ...]]:
+    """Return the scans of a series that show something, their index, and why others are left out."""
+    values = _checks.array("index", index, finite=False)
+    if values.size != len(series):
+        raise PdfkitError(f"index has {values.size} entries and there are {len(series)} scans: they must match")
+    pdfs: list[PDF] = []
+    kept: list[int] = []
+    why: list[str] = []
+    for k in range(len(series)):
+        scan = series.scan(k)
+        try:
+            pdf = scan.read()
+        except PdfkitError as error:
+            why.append(f"{scan.label} is left out: {error}")
+            continue
+        if not np.isfinite(values[k]):
+            why.append(f"{scan.label} is left out: it has no {series.name}")
+        elif not np.ptp(pdf.G) > 0:
+            why.append(f"{scan.label} is left out: G is {pdf.G[0]:g} everywhere, as of no sample")
+        else:
+            pdfs.append(pdf if pdf.name else replace(pdf, name=scan.label))
+            kept.append(k)
+    if not pdfs:
+        raise PdfkitError(f"no scan shows anything: {why[0]}" if why else "there are no scans: give at least one PDF")
+    more = (f"{len(why) - MOST_NAMED} more scans are left out",) if len(why) > MOST_NAMED else ()
+    return pdfs, values[kept], (*why[:MOST_NAMED], *more)
+
+
+def _widest(pdfs: Sequence[PDF]) -> Instrument:
+    """Return the instrument of the first scan, with the largest Qmax of all."""
+    instrument, largest = pdfs[0].instrument, [one.instrument.qmax for one in pdfs]
+    known = [one for one in largest if one is not None]
+    return replace(instrument, qmax=max(known)) if len(known) == len(largest) else instrument
 
 
 def _pdfs(scans: Iterable[PDF]) -> list[PDF]:
@@ -174,7 +218,8 @@ def _on(one: PDF, r: Array) -> PDF:
 
 def _remarks(pdfs: Sequence[PDF], moved: Sequence[PDF], r: Array) -> tuple[str, ...]:
     step = float(r[1] - r[0])
-    low, high = min(one.r[0] for one in pdfs) + step, max(one.r[-1] for one in pdfs) - step
+    low, high = (float(np.median([one.r[end] for one in pdfs])) for end in (0, -1))
+    low, high = low + step, high - step
     out = []
     if moved:
         names = ", ".join(one.name or "a scan without a name" for one in moved[:3])
@@ -186,14 +231,32 @@ def _remarks(pdfs: Sequence[PDF], moved: Sequence[PDF], r: Array) -> tuple[str, 
             f"{', '.join(shorter[:3])}{f' and {len(shorter) - 3} more' if len(shorter) > 3 else ''}: shorter in r than "
             f"others, so that all scans count from {r[0]:g} to {r[-1]:g} Å alone"
         )
-    return (*out, *differing([one.instrument for one in pdfs]))
+    names = [one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)]
+    return (*out, *_scaled(pdfs, names), *differing([one.instrument for one in pdfs], names=names))
 
 
-def differing(instruments: Sequence[Instrument], what: str = "the scans") -> tuple[str, ...]:
-    """Say in what instruments differ that makes different curves of one sample."""
-    names = {"probe": "probes", "qmin": "Q ranges", "qmax": "Q ranges", "window": "windows", "qdamp": "qdamp"}
-    told = [words for name, words in names.items() if len({getattr(one, name) for one in instruments}) > 1]
+def _scaled(pdfs: Sequence[PDF], names: Sequence[str]) -> list[str]:
+    """Say which scans are much larger or smaller than most."""
+    low, high = max(one.r[0] for one in pdfs), min(one.r[-1] for one in pdfs)
+    size = np.array([np.sqrt(np.mean(one.G[(one.r >= low - GRID) & (one.r <= high + GRID)] ** 2)) for one in pdfs])
+    ratio = size / max(float(np.median(size)), 1e-300)
+    odd = [k for k, one in enumerate(ratio) if not 1 / SCALES < one < SCALES]
+    more = f", and {len(odd) - 3} more" if len(odd) > 3 else ""
+    words = ", ".join(f"{names[k]} ({ratio[k]:.2g})" for k in odd[:3])
+    return [f"on another scale than most scans, by these factors: {words}{more}"] if odd else []
+
+
+def differing(instruments: Sequence[Instrument], what: str = "the scans", names: Sequence[str] = ()) -> tuple[str, ...]:
+    """Say in what instruments differ that makes different curves of one sample, and which, where few do."""
+    words = {"probe": "probes", "qmin": "Q ranges", "qmax": "Q ranges", "window": "windows", "qdamp": "qdamp"}
+    told, odd = [], set()
+    for name, word in words.items():
+        values = [getattr(one, name) for one in instruments]
+        usual, count = Counter(values).most_common(1)[0]
+        told += [word] * (count < len(values))
+        odd |= {k for k, value in enumerate(values) if value != usual}
     if not told:
         return ()
-    words = " and ".join(dict.fromkeys(told))
-    return (f"{what} have different {words}, and differ by that already: measure and reduce all alike",)
+    few = f" ({', '.join(names[k] for k in sorted(odd))})" if names and len(odd) <= MOST_NAMED else ""
+    differ = " and ".join(dict.fromkeys(told))
+    return (f"{what} have different {differ}{few}, and differ by that already: measure and reduce all alike",)

@@ -36,6 +36,8 @@ DECADES = math.log(1e4)
 """Prior range of ln k: two decades to either side of one over the time that was measured."""
 SPANS = {"n": (0.2, 5.0), "initial": (0.0, 1.5), "final": (-0.5, 1.0), "scale": (0.0, 10.0)}
 UNLIKELY = 1e-3
+LATE = 0.5
+"""Share of the time that was measured after which a series begins late."""
 HARDLY = 0.5
 """Error of ln k from which on k has no error that is symmetric."""
 STARTS = (0.3, 3.0, 30.0)
@@ -238,6 +240,8 @@ def fit_kinetics(
         )
     if t.min() < 0:
         raise PdfkitError(f"the time begins at {t.min():g}: count it from where the change begins")
+    if t.size > 1 and not np.ptp(t) > 0:
+        raise PdfkitError(f"the time is {t[0]:g} in all scans: give the time of each, so that a law can follow it")
     values = {**known.usual, **(fixed or {})}
     wanted = tuple(dict.fromkeys((*(name for name in known.free if name not in (fixed or {})), *free)))
     if unknown := [name for name in (*wanted, *values) if name not in known.usual]:
@@ -363,10 +367,11 @@ def _fitted(
     dof = white.count - len(wanted)
     covariance = _inverse(jac, law, wanted, dof)
     misfit = 2 * best.cost / dof
-    wider, remarks = _widened(misfit, dof)
+    wider, remarks = _widened(misfit, dof, law, wanted)
     remarks = (
         *remarks,
         *_order(t, p, bool(remarks)),
+        *_late(t, bool(remarks)),
         *_told(wanted, best.x, covariance * wider**2, _bounds(wanted, span)),
     )
     evidence = white.constant - best.cost + 0.5 * float(np.linalg.slogdet(2 * np.pi * covariance)[1])
@@ -413,6 +418,13 @@ def _order(t: Array, p: Array, misses: bool) -> tuple[str, ...]:
     return (f"at the first time most is in population {first + 1}: give them in the order of the states, or states=",)
 
 
+def _late(t: Array, misses: bool) -> tuple[str, ...]:
+    """Say that the time of a law that misses populations may count from elsewhere."""
+    if not misses or t.min() <= LATE * np.ptp(t):
+        return ()
+    return (f"the time begins at {t.min():g}, and laws count from 0: count it from where the change begins",)
+
+
 def _told(wanted: Sequence[str], x: Array, covariance: Array, ends: tuple[list[float], list[float]]) -> list[str]:
     """Say which parameters are on a bound, and which rate constants are hardly known."""
     out, errors = [], np.sqrt(np.diag(covariance))
@@ -426,12 +438,13 @@ def _told(wanted: Sequence[str], x: Array, covariance: Array, ends: tuple[list[f
     return out
 
 
-def _widened(misfit: float, dof: int) -> tuple[float, tuple[str, ...]]:
+def _widened(misfit: float, dof: int, law: str, wanted: Sequence[str]) -> tuple[float, tuple[str, ...]]:
     from scipy.stats import chi2
 
     if chi2.sf(misfit * dof, dof) >= UNLIKELY:
         return 1.0, ()
+    free = ' (free=["final"])' if "final" in LAWS[law].usual and "final" not in wanted else ""
     return math.sqrt(misfit), (
         f"the law misses the populations by more than their errors (χ²/dof = {misfit:.3g}): another law, or a share of "
-        "the sample that does not take part; errors are wider by the root of that",
+        f"the sample that does not take part{free}; errors are wider by the root of that",
     )

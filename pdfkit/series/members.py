@@ -146,6 +146,15 @@ def is_column(one: Any) -> bool:
     return one.dtype.kind in "fiu" and not one.is_virtual and not one.external
 
 
+def is_words(one: Any) -> bool:
+    """Return whether this is a dataset of texts, in this file."""
+    import h5py
+
+    if not isinstance(one, h5py.Dataset) or one.shape is None or one.is_virtual or one.external:
+        return False
+    return h5py.check_string_dtype(one.dtype) is not None
+
+
 def unit_said(source: Any) -> str:
     """Return the unit that a dataset states, "" for none."""
     about = facts(source)

@@ -409,7 +409,7 @@ def _solved(A: Array, B: Array, y: Array, total: str) -> tuple[Array, Array, Arr
     q, upper = np.linalg.qr(A @ moves)
     inverse = moves @ np.linalg.inv(upper)
     free = np.full(c, 1.0 / c) + inverse @ (q.T @ (y - A.mean(axis=1)))
-    size = max(float(np.abs(y).max()), 1e-300)
+    size = max(float(np.abs(both).max()), 1e-300)
     rows = np.vstack([(A - y[:, None]) / size, np.ones(c)])
     bounded = nnls(rows, np.append(np.zeros(y.size), 1.0))[0]
     return bounded / bounded.sum(), free, inverse @ q.T

@@ -23,6 +23,8 @@ BOLTZMANN_OVER_PLANCK = 1.380649e-23 / 6.62607015e-34
 """k_B/h in s⁻¹K⁻¹."""
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 UNLIKELY = 0.05
+SMALL = 0.05
+"""Rate constants below this, all above 0, are asked about where logarithms are expected."""
 COLD = 150.0
 """K below which temperatures of reactions are asked about."""
 
@@ -100,7 +102,7 @@ def activation(
     """
     T, y, sigma = _observed(temperature, lnk, errors)
     law = _checks.choice("law", law, ("arrhenius", "eyring"))
-    unit = _checks.choice("unit", unit, tuple(SECONDS))
+    unit, given = _checks.choice("unit", unit, tuple(SECONDS)), y
     if law == "eyring":
         y = y - math.log(SECONDS[unit]) - np.log(T)
     weight = np.ones(T.size) if sigma is None else 1.0 / sigma**2
@@ -117,6 +119,9 @@ def activation(
     line = (slope, math.sqrt(var_slope), intercept, math.sqrt(var_intercept), level, math.sqrt(var_level))
     if T.max() < COLD:
         said = f"temperatures are {T.min():g} to {T.max():g} K: add 273.15 where these are °C"
+        remarks = (*remarks, said)
+    if ((given > 0) & (given < SMALL)).all():
+        said = f"ln k are {given.min():.2g} to {given.max():.2g}: give np.log(k) where these are k"
         remarks = (*remarks, said)
     return _spoken(law, line, correlation, 1.0 / centre, misfit, T.size - 2, remarks)
 

@@ -127,6 +127,10 @@ def _of_stack(file: str, index: Any, reduce: Mapping[str, Any] | None, reading: 
     elif index is not None:
         axes = (index_of([""] * len(series), index),)
         series = replace(series, remarks=(*series.remarks, *axes[0].remarks))
+    for axis, n in zip(axes, stack.shape if len(axes) > 1 else (len(stack),) * len(axes), strict=True):
+        if axis.values.size != n:
+            words = f"{axis.name} has {axis.values.size} values for {n} scans of {stack.signal}"
+            raise ReadError(file, f"{words}: correct it, or give the numbers, index=[…]")
     return replace(series, axes=axes or series.axes)
 
 

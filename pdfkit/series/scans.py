@@ -284,7 +284,7 @@ def grid_axes(shape: tuple[int, ...], axes: Sequence[Axis]) -> tuple[Axis, ...]:
     """Return the axes of a map, numbers where none are given. PdfkitError where they do not fit the shape."""
     usual = [Axis(name, np.arange(size, dtype=np.float64)) for name, size in zip("xy", shape, strict=True)]
     out = tuple(axes) or tuple(usual)
-    if math.prod(axis.values.size for axis in out) != math.prod(shape) or len(out) != len(shape):
+    if tuple(axis.values.size for axis in out) != tuple(shape):
         found = " × ".join(str(axis.values.size) for axis in out)
         raise PdfkitError(f"the axes have {found} values for {' × '.join(map(str, shape))} scans: correct them")
     return out

@@ -19,6 +19,7 @@ from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
 from pdfkit.data.instrument import Instrument
 from pdfkit.errors import PdfkitError, ReadError
+from pdfkit.io.columns import wide_steps
 from pdfkit.io.hdf5 import SIGNATURE
 from pdfkit.series import times
 from pdfkit.series.members import (
@@ -28,6 +29,7 @@ from pdfkit.series.members import (
     is_column,
     is_curves,
     is_ragged,
+    is_words,
     member_at,
     numbers,
     opened,
@@ -37,7 +39,7 @@ from pdfkit.series.members import (
     unit_said,
 )
 from pdfkit.series.scans import Axis, Scan, file_stamp, grid_axes
-from pdfkit.series.units import LENGTHS, number_of, per, unit_of
+from pdfkit.series.units import LENGTHS, is_kelvin, number_of, per, unit_of
 
 OF_INSTRUMENT = ("probe", "qmin", "qmax", "qdamp", "qbroad", "resolution", "qtail", "window", "wavelength")
 _SIGNALS = {"r": ("g", "gr", "g(r)", "pdf", "observed"), "Q": ("i", "iq", "i(q)", "intensity", "intensities")}
@@ -188,6 +190,7 @@ def open_stack(name: str, options: Mapping[str, Any], *, of: str = "r") -> tuple
     factor = _factor(path, points, of, unit)
     size, said = _size(signal, factor) if of == "r" else (1.0, [])
     said += [*_masks(signal, shape), *_guesses(signal, points, of, unit, bool(axes))]
+    _check_steps(path, points, of, unit)
     if len(shape) > 1 and not axes:
         axes, words = _named_axes(signal.parent, shape)
         said += words
@@ -228,6 +231,17 @@ def _guesses(signal: Any, x: Any, of: str, unit: str | None, named: bool) -> lis
         if last < SHORT:
             out.append(f'{x.name} has no unit and ends at {last:g}: taken as Å; r_unit="nm" if that is what it is')
     return out
+
+
+def _check_steps(path: str, x: Any, of: str, unit: str | None) -> None:
+    """Refuse r whose steps are wider than any peak, as in pm or where it numbers the points."""
+    if of != "r" or unit is not None or x.ndim > 1 or is_ragged(x) or x.shape[0] < 2:
+        return
+    r = numbers(x, ())
+    step, last = float(np.nanmedian(np.abs(np.diff(r)))), float(np.nanmax(r))
+    if wide_steps(step, last):
+        words = f"{x.name} goes to {last:g} in steps of {step:g}, too wide for Å: is it in pm, or are points numbered?"
+        raise ReadError(path, f'{words} Write r in Å, or give r_unit="A" if it is right')
 
 
 def _named_axes(group: Any, shape: tuple[int, ...]) -> tuple[tuple[Axis, ...], list[str]]:
@@ -313,7 +327,7 @@ def _axes(path: str, file: Any, signal: Any, of: str) -> tuple[str, tuple[Axis, 
     along = next((k for k, name in enumerate(names) if name.lower() in _NAMES[of]), len(names) - 1)
     if names and len(names) == len(signal.shape) and is_column(member_at(group, names[along])):
         others = [name for k, name in enumerate(names) if k != along]
-        axes = [_axis(group, name) for name in others if is_column(member_at(group, name))]
+        axes = [_axis(group, name) for name in others if _is_index(member_at(group, name))]
         other = {"r": "Q", "Q": "r"}[of]
         if names[along].lower() in _NAMES[other]:
             remedy = "give reduce={…} for intensities" if of == "r" else "leave reduce= out for G(r)"
@@ -334,6 +348,11 @@ def _axis_names(signal: Any) -> list[str]:
     of = {name: facts(member).get("axis") for name in group if is_column(member := member_at(group, name))}
     numbered = {number: name for name, number in of.items() if isinstance(number, int)}
     return [numbered[k] for k in sorted(numbered)] if len(numbered) == len(signal.shape) else []
+
+
+def _is_index(one: Any) -> bool:
+    """Return whether a dataset is numbers or words along one axis."""
+    return is_column(one) or (is_words(one) and max(one.shape, default=1) == math.prod(one.shape))
 
 
 def _beside(signal: Any, of: str) -> str | None:
@@ -362,6 +381,8 @@ def _axis(group: Any, name: str) -> Axis:
     seconds = times.since_1970(name, values, unit)
     if seconds is not None:
         return _timed(name, seconds)
+    if not unit and is_kelvin(name) and not (values < 0).any():
+        unit = "K"
     return Axis(name, np.where(np.isfinite(values), values, math.nan), unit)
 
 
@@ -392,8 +413,7 @@ def axis_called(stack: Stack, name: str) -> Axis:
     file = opened(stack.path, stack.stamped)
     for place in (f"{stack.signal.rpartition('/')[0]}/{name}", name):
         found = member_at(file, place)
-        words = found is not None and getattr(found, "dtype", np.dtype(float)).kind in "SO"
-        if (is_column(found) or words) and getattr(found, "shape", None) in (stack.shape[:1], (*stack.shape[:1], 1)):
+        if _is_index(found) and found.shape in (stack.shape[:1], (*stack.shape[:1], 1)):
             axis = _axis(found.parent, found.name.rpartition("/")[2])
             if np.isfinite(axis.values).any():
                 return axis

@@ -15,7 +15,7 @@ from pdfkit._checks import Array
 from pdfkit.errors import ReadError, nearest
 from pdfkit.io._text import read_text
 from pdfkit.series import times
-from pdfkit.series.units import UNIT, one_degree, split_unit, unit_of
+from pdfkit.series.units import UNIT, is_kelvin, one_degree, split_unit, unit_of
 
 _SIZE = r"(?:[0-9]+[.,]?[0-9]*|[.,][0-9]+)(?:[eEdD][+-]?[0-9]+)?"
 _CELL = re.compile(rf"([+-]?{_SIZE})(?:\([0-9]+\)|\s*(?:±|\+/?-)\s*{_SIZE})?\s*({UNIT})?")
@@ -33,12 +33,20 @@ def of_table(paths: Sequence[str], file: str, column: str) -> tuple[str, Array, 
     below, rows = _units_below(heads, rows)
     wanted = _column(file, column, heads, len(rows[0])) if column else None
     named = _names_in(rows, Names(paths), wanted)
-    at = _first(file, rows, named) if wanted is None else wanted
+    numbered = None if named is not None else _numbered(heads, rows, paths)
+    at = _first(file, rows, named if numbered is None else numbered[0]) if wanted is None else wanted
     name, unit = split_unit(heads[at]) if heads else (column or "index", "")
     _check_commas(file, [row[at] for row in rows])
     rows, stamped = _with_moments(name, rows, at)
+    if wanted is None:
+        said += _others(file, heads, rows, (at, named, numbered and numbered[0]))
     if named is not None:
         values = _by_name(file, rows, (named, at), paths)
+    elif numbered is not None:
+        of = dict(zip((row[numbered[0]] for row in rows), (number(row[at]) for row in rows), strict=True))
+        values = np.array([of.get(str(one), math.nan) for one in numbered[1]])
+        last = f"{numbered[1][-1]} of {PurePosixPath(paths[-1]).name}"
+        said.append(f"{file}: {heads[numbered[0]]} is the number in the names of files, such as {last}")
     else:
         values = _by_order(file, rows, at, paths)
         if len(paths) > 1 and any(paths):
@@ -122,6 +130,42 @@ def _names_in(rows: list[list[str]], names: Names, but: int | None) -> int | Non
     return best if best is not None and score[best][1] else None
 
 
+_NUMBERS = re.compile(
+    r"(?:(?:scan|run|file|frame|image|sample|measurement|point)[\s_]*)?(?:no\.?|nr\.?|num|number|id|index|#)?", re.I
+)
+"""Heads of columns that number scans."""
+
+
+def _numbered(heads: list[str], rows: list[list[str]], paths: Sequence[str]) -> tuple[int, list[int]] | None:
+    """Return the column that has the numbers in the names of files, 10 of scan_010.gr, and these; None for none.
+
+    All names have to have one, each another, and the table at least half of them, each once.
+    """
+    parts = [[int(one) for one in re.findall("[0-9]{1,15}", PurePosixPath(path).stem)] for path in paths]
+    if len(paths) < 2 or len({len(one) for one in parts}) > 1:
+        return None
+    places = [list(one) for one in zip(*parts, strict=True) if len(set(one)) == len(one)]
+    for k in (k for k, head in enumerate(heads) if head and _NUMBERS.fullmatch(head)):
+        cells = [str(int(row[k])) if row[k].isdecimal() else row[k] for row in rows]
+        found = next((one for one in places if 2 * len({str(n) for n in one} & set(cells)) >= len(one)), None)
+        if found is not None and len(set(cells)) == len(cells):
+            for row, cell in zip(rows, cells, strict=True):
+                row[k] = cell
+            return k, found
+    return None
+
+
+def _others(file: str, heads: list[str], rows: list[list[str]], taken: Sequence[int | None]) -> list[str]:
+    """Say which column of numbers was taken, where there are several."""
+    others = [k for k in range(len(rows[0])) if k not in taken and any(math.isfinite(number(row[k])) for row in rows)]
+    if not others or taken[0] is None or not heads:
+        return []
+    name, other = heads[taken[0]], heads[others[0]]
+    if is_kelvin(split_unit(name)[0]):
+        return []
+    return [f"{file}: {name} is the first column of numbers, and taken; others are such as {file}:{other}"]
+
+
 def _by_order(file: str, rows: list[list[str]], at: int, paths: Sequence[str]) -> Array:
     """Return a column in the order of the rows. ReadError where these name other files, or number them otherwise."""
     if any(_FILE.fullmatch(cell) for cell in rows[0]):
@@ -159,8 +203,8 @@ def _rows(file: str) -> tuple[list[str], list[list[str]], list[str]]:
     rows = [_split(line, cut) for line in body]
     if not rows:
         raise ReadError(file, "it has no rows: give a table with a column of numbers")
-    while len(rows) > 2 and len(rows[0]) == 1 < min(map(len, rows[1:])):
-        rows = rows[1:]  # a title
+    while len(rows) > 2 and (len(rows[0]) == 1 < min(map(len, rows[1:])) or _is_title(rows)):
+        rows = rows[1:]
     width = Counter(map(len, rows[-max(1, len(rows) - 1) :])).most_common(1)[0][0]
     headed = not any(map(math.isfinite, map(number, rows[0]))) and not any(map(_FILE.fullmatch, rows[0]))
     said = _check_widths(file, rows, width, headed=headed)
@@ -169,6 +213,13 @@ def _rows(file: str) -> tuple[list[str], list[list[str]], list[str]]:
         return rows[0], rows[1:] or rows, said
     heads = _split(comments[-1], cut) if comments else []
     return heads if len(heads) == width else [], rows, said
+
+
+def _is_title(rows: list[list[str]]) -> bool:
+    """Return whether the first row stands above the heads of columns: it has another number of cells than all below."""
+    inner = {len(row) for row in rows[1:]}
+    words = not any(math.isfinite(number(cell)) or _FILE.fullmatch(cell) for row in rows[:2] for cell in row)
+    return words and len(inner) == 1 and len(rows[0]) not in inner
 
 
 def _check_widths(file: str, rows: list[list[str]], width: int, *, headed: bool) -> list[str]:

@@ -63,6 +63,10 @@ def is_kelvin(word: str) -> bool:
 
 
 def number_of(text: str) -> tuple[float, str]:
-    """Return the number and the unit of words such as "250 K", NaN and "" for others."""
-    found = re.fullmatch(rf"\s*([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*({UNIT})?\s*", one_degree(text))
-    return (float(found[1]), unit_of(found[2] or "")) if found else (math.nan, "")
+    """Return the number and the unit of words such as "250 K" or "250,5 K", NaN and "" for others.
+
+    A comma before three digits may be that of thousands: no number.
+    """
+    size = r"[0-9]*(?:\.|,(?![0-9]{3}(?![0-9])))?[0-9]+(?:[eE][+-]?[0-9]+)?"
+    found = re.fullmatch(rf"\s*([+-]?{size})\s*({UNIT})?\s*", one_degree(text))
+    return (float(found[1].replace(",", ".")), unit_of(found[2] or "")) if found else (math.nan, "")

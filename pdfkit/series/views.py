@@ -15,6 +15,7 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
+from pdfkit._table import wrapped
 from pdfkit.errors import PdfkitError
 from pdfkit.series.curves import Curves
 from pdfkit.series.noise import Noise, noise_of, stands_out
@@ -125,6 +126,16 @@ class Components:
     explained: Array
     count: int | None
     remarks: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def __str__(self) -> str:
+        scans, count = self.amounts.shape
+        above = "not known" if self.count is None else str(self.count)
+        share = ", ".join(f"{one:.1%}" for one in self.explained[:4])
+        head = f"{count} components of {scans} scans, {above} above the noise; of the change they explain {share}"
+        return "\n".join([head, *(wrapped(one, "  ") for one in self.remarks)])
 
     def rebuilt(self, count: int | None = None) -> Array:
         """Return the scans from their first `count` components (default: those above the noise, or all), (m, n)."""

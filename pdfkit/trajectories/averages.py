@@ -24,6 +24,8 @@ RANGE = 1.0
 """Å: distance of the middles of ranges, each of which shares its points with its neighbours."""
 FEWEST = 8
 """Least number of blocks that tell how far they depend on each other; of fewer, each is taken as independent."""
+SAME = 1e-10
+"""Errors below this share of a curve are rounding: frames are the same."""
 LIKELY = 0.7
 """Probability of a long memory from which on it is said."""
 
@@ -51,9 +53,16 @@ class Averages:
         """Whether there are blocks enough to tell how far they depend on each other."""
         return len(self.blocks) >= FEWEST
 
+    @property
+    def same(self) -> bool:
+        """Whether all frames, of several, have the same pairs."""
+        return self.frames > 1 and not self.single > 0.0 and bool(self.mean.any())
+
     @cached_property
     def independent(self) -> float:
         """Number of independent frames that would give the same errors."""
+        if self.same:
+            return 1.0
         errors = self.errors(self._shells, self._step) if self.judged else None
         dependent = 1.0 if errors is None or not self.single > 0.0 else float((errors**2).sum()) / self.single
         return self.frames / max(1.0, dependent)
@@ -70,12 +79,14 @@ class Averages:
     def errors(self, curves: Array, step: float) -> Array | None:
         """Return standard errors of the mean (…, n) from curves of the blocks, (k, …, n), with points every `step` Å.
 
-        None of one block.
+        None of one block, and of frames that are all the same.
         """
         k = len(curves)
         if k < 2:
             return None
         variance = curves.var(axis=0, ddof=1) / k
+        if not variance.max() > (SAME * np.abs(curves).max()) ** 2:
+            return None
         if self.judged:
             found, middles = self._memory(curves, step)
             growth = found.growth.reshape(-1, middles.size)

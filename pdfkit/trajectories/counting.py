@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from pdfkit._checks import IntArray
+from pdfkit._checks import Array, IntArray
 from pdfkit.errors import ReadError, StructureError, remark
-from pdfkit.particles.boxes import box_pairs, check_apart
+from pdfkit.io._plausible import IN_BOHR
+from pdfkit.particles.boxes import box_pairs, check_apart, closest
+from pdfkit.structure.species import NOBLE, covalent_radius
+from pdfkit.structure.species import species as species_of
 from pdfkit.trajectories.averages import Averages, Averaging
 from pdfkit.trajectories.sources import Sources, of_frame
 
@@ -76,6 +79,8 @@ def count_frames(
             check_apart(sums, width)
         except StructureError as error:
             raise of_frame(number, error) from None
+        if number == 1:
+            said += _in_bohr(sums, width, elements)
         averaging.add(sums, len(box.xyz) / box.volume)
         heights = min(heights, float(box.heights.min()))
         volumes = [min([box.volume, *volumes[:1]]), max([box.volume, *volumes[1:]])]
@@ -102,6 +107,24 @@ def _nothing(sources: Sources, said: Sequence[str]) -> str:
     return f"no frame from {sources.start} on: lower start" if sources.start else "there are no frames"
 
 
+def _in_bohr(sums: Array, width: float, elements: Sequence[str]) -> list[str]:
+    """Say it where the nearest atoms of a box are as far apart as bonds in Bohr are: 1.89 times what they are in Å."""
+    kinds = [species_of(one).element for one in elements]
+    if len(set(kinds)) == 1 or NOBLE & set(kinds):
+        return []
+    a, b = np.triu_indices(len(kinds))
+    radius = np.array([covalent_radius(one) for one in kinds])
+    near = np.array([closest(one[None], width) for one in sums])
+    ratio = near / (radius[a] + radius[b])
+    k = int(np.argmin(ratio))
+    if not IN_BOHR[0] < ratio[k] < IN_BOHR[1]:
+        return []
+    return [
+        f"the nearest atoms, {elements[a[k]]} and {elements[b[k]]}, are {near[k]:.3g} Å apart, {ratio[k]:.2g} times "
+        "the length of a bond: are positions and cell in Bohr (0.529 Å)?"
+    ]
+
+
 def _refuse_others(number: int, first: tuple[Any, IntArray], now: tuple[Any, IntArray]) -> None:
     if first[0] == now[0] and (first[1] == now[1]).all():
         return
@@ -117,7 +140,9 @@ def _doubts(averages: Averages) -> list[str]:
     said = []
     if averages.density > DENSEST:
         said.append(f"{averages.density:.3g} atoms/Å³ is denser than anything: are positions and cell in nm?")
-    if averages.unsettled is not None:
+    if averages.same:
+        said.append(f"all {averages.frames} frames are the same: nothing tells how large errors are")
+    elif averages.unsettled is not None:
         low, high = averages.unsettled
         said.append(
             f"around r = {low:.0f} to {high:.0f} Å frames depend on each other over a tenth of the run or more: errors "

@@ -102,6 +102,7 @@ def test_table_says_rates_and_misfit():
     [
         (lambda p: fit_kinetics(p, "two steps", time=T, errors=p * 0 + 0.01), "3 states and there are 2 populations"),
         (lambda p: fit_kinetics(p, time=T - 10, errors=p * 0 + 0.01), "begins at -10"),
+        (lambda p: fit_kinetics(p, time=T * 0 + 5, errors=p * 0 + 0.01), "time is 5 in all scans"),
         (lambda p: fit_kinetics(p, time=T[:3], errors=p * 0 + 0.01), "time has 3 entries"),
         (lambda p: fit_kinetics(p), "need their time"),
         (lambda p: fit_kinetics(p, time=T, errors=p * 0 + 0.01, free=["n"]), "'n' is no parameter of first order"),
@@ -195,3 +196,14 @@ def test_what_populations_do_not_tell_is_said():
 def test_celsius_for_kelvin_is_asked_about():
     assert any("°C" in one for one in activation([25, 35, 45, 55], [-6, -5, -4, -3], 0.1).remarks)
     assert not activation([298, 308, 318, 328], [-6, -5, -4, -3], 0.1).remarks
+    assert any("give np.log(k)" in one for one in activation([298, 308, 318], [0.001, 0.002, 0.004], 0.1).remarks)
+
+
+def test_what_a_law_misses_has_a_remedy():
+    first = 0.3 + 0.7 * np.exp(-0.02 * T)
+    covariance = 1e-4 * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    populations = np.column_stack([first, 1 - first])
+    found = fit_kinetics(populations, time=T + 1000, errors=covariance)
+    assert 'does not take part (free=["final"])' in found.remarks[0]
+    assert "the time begins at 1000" in found.remarks[1]
+    assert not fit_kinetics(populations, time=T, errors=covariance, free=["final"]).remarks

@@ -203,3 +203,5 @@ def test_a_scan_without_any_reference_is_named():
     empty = Curves(R, np.vstack([scans.G[:3], noise(9, 1, 0.02)]), instrument=LAB)
     assert any("scan 4: nothing of the references" in one for one in mixture(empty, PURE).remarks)
     assert not any("nothing of the references" in one for one in mixture(scans, PURE).remarks)
+    beam_off = Curves(R, np.vstack([scans.G[:3], 0 * R]), instrument=LAB)
+    assert any("scan 4: nothing" in one for one in mixture(beam_off, PURE, total="one").remarks)

@@ -125,6 +125,8 @@ def test_names_that_can_be_read_in_two_ways(tmp_path: Path, name: str, pattern: 
         ('file T\n"a.gr" 1D2\n"b.gr" 2_0\n', [100.0, NAN], "K", "1 of 2 scans have no T"),
         ("T\n1\n2\n", [1.0, 2.0], "K", "names none of the scans: its rows are taken in the order"),
         ("file,T,note\na.gr,1,hot, dry\nb.gr,2,\nc.gr,3,\n", [1.0, 2.0], "K", "1 rows have more than 3 cells"),
+        ("Run 42, beamtime, cooling\nfile,T\na.gr,1\nb.gr,2\n", [1.0, 2.0], "K", ""),
+        ("file,t,P\na.gr,1,7\nb.gr,2,8\n", [1.0, 2.0], "", "t is the first column of numbers, and taken; others"),
     ],
 )
 def test_tables(tmp_path: Path, text: str, values: list[float], unit: str, said: str) -> None:
@@ -134,6 +136,14 @@ def test_tables(tmp_path: Path, text: str, values: list[float], unit: str, said:
     assert series.unit == unit
     assert said in remarks
     assert bool(said) == bool(remarks)
+
+
+def test_tables_that_number_files_as_their_names_do(tmp_path: Path) -> None:
+    """Rows in another order, and of other scans, had been taken in the order of the names."""
+    (tmp_path / "log.csv").write_text("scan,T\n0012,5\n10,30\n2,20\n1,10\n0,7\n")
+    series, said = read(tmp_path, ["s1.gr", "s2.gr", "s10.gr", "s11.gr"], f"{tmp_path}/log.csv")
+    np.testing.assert_array_equal(series.index, [10.0, 20.0, 30.0, NAN])
+    assert "scan is the number in the names of files, such as 11 of s11.gr" in said
 
 
 TIMES = "2026-11-30T23:59:30", "2026-12-01 00:01"
@@ -307,6 +317,23 @@ def test_axes_of_stacks_as_older_files_say_them(tmp_path: Path) -> None:
 def test_index_of_words(tmp_path: Path) -> None:
     series, _ = stack(tmp_path, lambda f: (plain(f), f.__setitem__("T", [b"30 K", b"10 K", b"20 K"])), index="T")
     assert (series.index.tolist(), series.unit, series.labels[0]) == ([10.0, 20.0, 30.0], "K", "G[1]")
+
+
+def test_axes_that_are_words_and_those_that_do_not_fit(tmp_path: Path) -> None:
+    """Axes of words had been left for numbers of scans, and scans beyond a short one were lost without a word."""
+
+    def named(file: h5py.File, T: list[object]) -> None:
+        plain(file)
+        file["T"] = T
+        file.attrs.update({"signal": "G", "axes": ["T", "r"]})
+
+    series, _ = stack(tmp_path, lambda file: named(file, [b"30,5", b"10", b"20"]))
+    assert (series.index.tolist(), series.name, series.unit) == ([10.0, 20.0, 30.5], "T", "K")
+    for values in ([1.0, 2.0], [1.0, 2.0, 3.0, 4.0]):
+        with pytest.raises(ReadError, match=f"T has {len(values)} values for 3 scans of /G: correct it"):
+            stack(tmp_path, lambda file, values=values: named(file, values))
+    with pytest.raises(ReadError, match=r"/r goes to .* in steps of .*, too wide for Å: is it in pm"):
+        stack(tmp_path, lambda file: (plain(file, r=100 * R), file["r"].attrs.clear()))
 
 
 def test_axes_of_maps(tmp_path: Path) -> None:

@@ -37,7 +37,29 @@ def test_scans_on_other_grids_are_interpolated_and_named():
 def test_different_q_ranges_are_remarked():
     r = np.arange(1, 10, 0.05)
     other = pk.PDF(r, np.sin(r), instrument=pk.Instrument(probe="X", qmax=25))
-    assert "different Q ranges" in Curves.of([pdf(r), other]).remarks[0]
+    many = Curves.of([other, pdf(r, "a"), pdf(r, "b")])
+    assert "different Q ranges (scan 1)" in many.remarks[0]
+    assert many.instrument.qmax == 25
+
+
+def test_scans_that_show_nothing_are_left_out_and_named(tmp_path):
+    """One corrupt scan, one without an index, or one of no beam had refused a whole series."""
+    r = np.arange(1, 10, 0.05)
+    scales = {"10K": 1, "20K": 1, "30K": 0, "40K": 100, "x": 1}
+    for name, scale in scales.items():
+        one = pdf(r)
+        pk.write_pdf(tmp_path / f"{name}.gr", pk.PDF(r, scale * one.G, instrument=one.instrument))
+    text = (tmp_path / "20K.gr").read_text()
+    (tmp_path / "50K.gr").write_text(text.replace(text.splitlines()[-9], "nan nan"))
+    with pytest.warns(pk.PdfkitWarning, match="x.gr"):
+        series = pk.read_series(tmp_path, index="{T}K", probe="X", qmax=20)
+    found = Curves.of(series)
+    assert found.index.tolist() == [10, 20, 40]
+    words = ("30K.gr is left out: G is 0 everywhere", "50K.gr is left out", "x.gr is left out: it has no T")
+    assert all(one.startswith(word) for one, word in zip(found.remarks, words, strict=False))
+    assert found.remarks[-1] == "on another scale than most scans, by these factors: 40K.gr (1e+02)"
+    with pytest.raises(pk.PdfkitError, match="no scan shows anything: 30K"):
+        Curves.of(series.where(series.index == 30))
 
 
 @pytest.mark.parametrize(

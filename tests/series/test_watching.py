@@ -544,7 +544,7 @@ def test_a_stack_that_is_not_shared_is_read_when_it_is_closed(folder: Path, text
 def test_what_stacks_do_not_have_is_said(folder: Path) -> None:
     Path("r.toml").write_text(RECIPE.replace("*.gr", "run.h5"))
     with h5py.File("scans/run.h5", "w") as file:
-        file["G"], file["r"] = np.ones((2, 3, 9)), np.arange(1.0, 10.0)
+        file["G"], file["r"] = np.ones((2, 3, 9)), np.arange(1.0, 5.5, 0.5)
     told = Told()
     watch(told, Ends(idle=0.2))
     assert any("run.h5 holds a map" in said for said in told.said)

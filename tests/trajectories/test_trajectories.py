@@ -602,6 +602,18 @@ def test_memory_does_not_grow_with_the_frames(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] + 50_000
 
 
+def test_frames_that_are_the_same_have_no_errors(frames: list[ase.Atoms]) -> None:
+    with pytest.warns(pk.PdfkitWarning, match="all 3 frames are the same"):
+        assert pk.read_trajectory([frames[0]] * 3).pdf(rmax=4, qmax=20, Uiso=0.01).dG is None
+
+
+def test_positions_in_bohr_are_noticed() -> None:
+    box = pk.load_structure("NaCl").to_ase().repeat(3)
+    box.set_cell(box.cell[:] / 0.529177, scale_atoms=True)
+    with pytest.warns(pk.PdfkitWarning, match="Cl and Na, are 5.33 Å apart, 2 times the length of a bond: .* in Bohr"):
+        pk.read_trajectory([box]).pdf(rmax=6, qmax=20, Uiso=0.01)
+
+
 # --- g(r), beside other programs -------------------------------------------------------------------------------------
 
 
