@@ -111,11 +111,12 @@ class Curves:
         moved = [one for one in pdfs if not _holds(one.r, r)]
         rows = [_on(one, r) for one in pdfs]
         covs = tuple(one.cov for one in rows if one.cov is not None)
+        G, names = np.array([one.G for one in rows]), [one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)]
+        differ = differing([one.instrument for one in pdfs], names=names)
         return cls(
-            r, np.array([one.G for one in rows]), np.zeros(0) if index is None else index, label or "scan",
-            tuple(one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)), _widest(pdfs),
+            r, G, np.zeros(0) if index is None else index, label or "scan", tuple(names), _widest(pdfs),
             None if any(one.dG is None for one in rows) else np.array([one.dG for one in rows]),
-            covs if len(covs) == len(rows) else (), (*out, *_remarks(pdfs, moved, r)),
+            covs if len(covs) == len(rows) else (), (*out, *_remarks(pdfs, moved, r), *_scaled(G, names), *differ),
         )  # fmt: skip
 
     def __len__(self) -> int:
@@ -231,14 +232,12 @@ def _remarks(pdfs: Sequence[PDF], moved: Sequence[PDF], r: Array) -> tuple[str, 
             f"{', '.join(shorter[:3])}{f' and {len(shorter) - 3} more' if len(shorter) > 3 else ''}: shorter in r than "
             f"others, so that all scans count from {r[0]:g} to {r[-1]:g} Å alone"
         )
-    names = [one.name or f"scan {k}" for k, one in enumerate(pdfs, 1)]
-    return (*out, *_scaled(pdfs, names), *differing([one.instrument for one in pdfs], names=names))
+    return tuple(out)
 
 
-def _scaled(pdfs: Sequence[PDF], names: Sequence[str]) -> list[str]:
-    """Say which scans are much larger or smaller than most."""
-    low, high = max(one.r[0] for one in pdfs), min(one.r[-1] for one in pdfs)
-    size = np.array([np.sqrt(np.mean(one.G[(one.r >= low - GRID) & (one.r <= high + GRID)] ** 2)) for one in pdfs])
+def _scaled(G: Array, names: Sequence[str]) -> list[str]:
+    """Say which scans G (m, n) are much larger or smaller than most."""
+    size = np.sqrt(np.mean(G**2, axis=1))
     ratio = size / max(float(np.median(size)), 1e-300)
     odd = [k for k, one in enumerate(ratio) if not 1 / SCALES < one < SCALES]
     more = f", and {len(odd) - 3} more" if len(odd) > 3 else ""
