@@ -38,7 +38,8 @@ MOST_HEADER, MOST_DIGITS = 1000, 400
 _START = re.compile(r"\s*#+\s*start data\b", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[\s,;]+")
 _COMMA_DECIMAL = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eEdD][+-]?[0-9]+)?")
-_NUMERIC_CHARACTERS = frozenset("0123456789+-.eE \t\nnaifNAIFtyTY")
+_NUMERIC = np.zeros(256, dtype=bool)
+_NUMERIC[list(b"0123456789+-.eE \t\nnaifNAIFtyTY")] = True
 # "r / Å", "D(r) / barn Å⁻²": the unit belongs to the name.
 _UNIT_AFTER_SLASH = re.compile(
     r"[ \t]{0,8}/ ?(?:(?:barns?|[ÅA]|[np]m|bohr|\\AA|sr|atoms?)[\^\-+\d⁻¹²³]*"
@@ -155,14 +156,8 @@ def read_table(path: AnyPath) -> Table:
     most = None if "by pdfkit" in lines[0][:200] else MOST_HEADER
     head = [line.strip()[:most] for line in lines[:start]]
     header = [(i + 1, line) for i, line in enumerate(head) if line]
-    rows, numbers = [], []
-    for i in range(start, len(lines)):
-        row = lines[i].strip()
-        if row.startswith(_COMMENTS):
-            header.append((i + 1, row[:most]))
-        elif row and row != "&":  # Grace ends a set so
-            rows.append(row)
-            numbers.append(i + 1)
+    rows, numbers, remarks = _rows(lines, start)
+    header += [(number, remark[:most]) for number, remark in remarks]
     data = _parse(path, rows, numbers)
     _refuse_damaged_rows(path, lines, header, start, data.shape[1])
     return Table(
@@ -173,6 +168,21 @@ def read_table(path: AnyPath) -> Table:
         lines=np.array(numbers, dtype=np.int64),
         marked=marked,
     )
+
+
+def _rows(lines: Sequence[str], start: int) -> tuple[list[str], Sequence[int], list[tuple[int, str]]]:
+    """Return the rows from line `start` on, and their numbers, and lines between them that are comments."""
+    rows = list(map(str.strip, lines[start:]))
+    while not rows[-1]:
+        rows.pop()
+    block = "\n".join(rows)
+    if "" not in rows and not any(mark in block for mark in (*_COMMENTS, "&")):
+        return rows, range(start + 1, start + 1 + len(rows)), []
+    numbered = list(enumerate(rows, start + 1))
+    remarks = [(number, row) for number, row in numbered if row.startswith(_COMMENTS)]
+    # "&": Grace ends a set so.
+    kept = [(number, row) for number, row in numbered if row and row != "&" and not row.startswith(_COMMENTS)]
+    return [row for _, row in kept], [number for number, _ in kept], remarks
 
 
 # Characters of a line of columns; what is longer would be read for minutes.
@@ -240,12 +250,12 @@ def _refuse_damaged_rows(
 
 def _parse(path: AnyPath, rows: Sequence[str], numbers: Sequence[int]) -> Array:
     block = _plain("\n".join(rows))
-    if not _NUMERIC_CHARACTERS.issuperset(block):
+    lengths = _lengths(block)
+    if lengths is None:
         raise _bad_row(path, block, numbers)
-    lengths = [len(row.split()) for row in block.split("\n")]
-    width = lengths[0]
-    if any(length != width for length in lengths):
-        block, width = _even_rows(path, block, lengths, numbers)
+    width = int(lengths[0])
+    if (lengths != width).any():
+        block, width = _even_rows(path, block, lengths.tolist(), numbers)
     try:
         values = np.array(block.split(), dtype=np.float64)
     except ValueError:
@@ -254,6 +264,18 @@ def _parse(path: AnyPath, rows: Sequence[str], numbers: Sequence[int]) -> Array:
         except ValueError:
             raise _bad_row(path, block, numbers) from None
     return values.reshape(len(rows), width)
+
+
+def _lengths(block: str) -> IntArray | None:
+    """Return how many values each row has, none of them empty; None where a character is no part of a number."""
+    codes = np.frombuffer(block.encode("latin-1", "replace"), dtype=np.uint8)
+    if not _NUMERIC[codes].all():
+        return None
+    blank = codes <= ord(" ")
+    begins = ~blank
+    begins[1:] &= blank[:-1]
+    rows = np.append(0, np.flatnonzero(codes == ord("\n")) + 1)
+    return np.asarray(np.add.reduceat(begins, rows, dtype=np.int64))
 
 
 def _plain(block: str) -> str:
