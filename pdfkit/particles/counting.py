@@ -322,6 +322,7 @@ def in_threads(work: Any, jobs: list[Any], threads: int, halt: Event | None = No
         try:
             yield from pool.map(work, jobs)
         except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # Ctrl-C may come while they are handed in
             if halt is not None:
                 halt.set()
             raise
