@@ -309,7 +309,7 @@ def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_strange_environment_stops_nothing(tmp_path: Path) -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "LC_ALL")}
+    environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "LC_ALL", "MPLCONFIGDIR")}
     environment |= {"MPLBACKEND": "nonsense", "LANG": "C", "XDG_CACHE_HOME": "/dev/null", "TERM": "dumb"}
     done = command("simulate", "Ni", "-o", "ni.gr", "--plot", cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
