@@ -78,7 +78,7 @@ def cap(
     Example
     -------
     >>> import pdfkit as pk
-    >>> core = next(iter(pk.build.candidates("Cd20Se10", limit=1)))
+    >>> core = next(iter(pk.build.candidates("Cd20Se10", limit=1, near=0)))
     >>> dot = pk.build.cap(core, "formate")
     >>> dot.formula, dot.core.formula, dot.meta["ligands"], dot.meta["net_charge"]
     ('C20Cd20H20O40Se10', 'Cd20Se10', 20, 0)

@@ -53,13 +53,12 @@ class EnergyRestraint(Restrained):
 
     Example
     -------
-    >>> import numpy as np
     >>> import pdfkit as pk
     >>> from ase.calculators.emt import EMT
-    >>> from pdfkit.model import EnergyRestraint
+    >>> from pdfkit.model import EnergyRestraint, noise
     >>> dot = pk.Cluster(pk.build.sphere("Cu", 6.0), "dot", Uiso=0.01, moves="atoms")
     >>> model = pk.Model(dot, pk.Instrument(probe="X", qmin=0.8, qmax=20))
-    >>> data = model.with_values({"dot.Cu1.x": 0.1})(np.arange(1.5, 9, 0.02))  # simulated
+    >>> data = noise.simulate(model.with_values({"dot.Cu1.x": 0.1}), 1.5, 9, 0.02, noise=0.1, seed=1)
     >>> result = pk.fit(model, data, free=["x", "y", "z"], restraints=[EnergyRestraint("dot", EMT(), 10.0)])
     >>> print(len(result.free), result.rw < 0.2)
     39 True

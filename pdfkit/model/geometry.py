@@ -47,12 +47,12 @@ class GeometryRestraint(Restrained):
 
     Example
     -------
-    >>> import numpy as np
     >>> import pdfkit as pk
-    >>> from pdfkit.model import GeometryRestraint
+    >>> from pdfkit.model import GeometryRestraint, noise
     >>> dot = pk.Cluster(pk.build.tetrahedron("CdSe_zincblende", 2), "dot", moves="atoms")
     >>> model = pk.Model(dot, pk.Instrument(probe="X", qmin=0.8, qmax=20))
-    >>> data = model.with_values({"dot.Cd1.x": 0.1, "dot.Cd2.y": -0.1})(np.arange(1.5, 12, 0.02))  # simulated
+    >>> moved = model.with_values({"dot.Cd1.x": 0.1, "dot.Cd2.y": -0.1})
+    >>> data = noise.simulate(moved, 1.5, 12, 0.02, noise=0.01, seed=1)
     >>> kept = GeometryRestraint("dot", bonds=0.05, angles=5, displacement=0.2)
     >>> result = pk.fit(model, data, free=["x", "y", "z"], restraints=[kept])
     >>> print(len(result.free), result.rw < 0.05)  # 0.24 before

@@ -259,10 +259,10 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(two: Session, action: A
 
 
 def test_any_actions_and_undo_are_where_it_was(two: Session) -> None:
-    """Some 120 random actions, good and bad: each leaves a page that shows curves; undo goes back through all."""
+    """Some 80 random actions, good and bad: each leaves a page that shows curves; undo goes back through all."""
     rng = random.Random(19)
     first = two.state.to_json(), two.curves().rw
-    for _ in range(120):
+    for _ in range(80):
         two.do(_some(two, rng))
         assert two.prepared is not None
         json.dumps(two.view(), allow_nan=False)

@@ -81,6 +81,7 @@ def browser() -> Iterator[Any]:
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with play.sync_playwright() as started:
         running = started.chromium.launch(executable_path=str(CHROMIUM), args=root)
+        running.new_context()
         yield running
         running.close()
 
@@ -88,7 +89,9 @@ def browser() -> Iterator[Any]:
 def opened(browser: Any, address: str, *files: str, size: tuple[int, int] = (1280, 800), zoom: float = 1.0) -> Any:
     """Open a page with files; at a zoom a window of the same size holds fewer pixels of the page."""
     view = {"width": round(size[0] / zoom), "height": round(size[1] / zoom)}
-    page = browser.new_context(viewport=view, device_scale_factor=zoom).new_page()
+    # One context for pages of the usual zoom: what the browser has read for one of them serves the next.
+    page = (browser.contexts[0] if zoom == 1.0 else browser.new_context(device_scale_factor=zoom)).new_page()
+    page.set_viewport_size(view)
     page.wrong = []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.goto(address)
@@ -105,7 +108,7 @@ def two(browser: Any, address: str) -> Iterator[Any]:
     page = opened(browser, address, "two.toml")
     yield page
     assert page.wrong == []
-    page.context.close()
+    page.close()
 
 
 def ask_in_the_middle(page: Any) -> None:
@@ -125,7 +128,7 @@ def rooms(browser: Any, address: str) -> Iterator[Any]:
         page.wait_for_selector(f"#tab-{name}[aria-selected=true]")
     yield page
     assert page.wrong == []
-    page.context.close()
+    page.close()
 
 
 def until(page: Any, condition: str, seconds: float = 60.0) -> None:
@@ -248,7 +251,7 @@ def test_two_tabs_do_not_disturb_each_other(two: Any, browser: Any, address: str
     before = value(other)
     drag(two, 30)
     assert value(other) == before != value(two)
-    other.context.close()
+    other.close()
 
 
 def test_everything_is_reached_with_the_keyboard(two: Any) -> None:
@@ -323,7 +326,7 @@ def test_nothing_is_cut_off(browser: Any, address: str, width: int, height: int,
     left, right = page.locator("#left").bounding_box(), page.locator("#right").bounding_box()
     assert left["x"] + left["width"] <= right["x"] + 1
     assert page.locator("#picture").bounding_box()["height"] > 200
-    page.context.close()
+    page.close()
 
 
 def test_an_empty_page_opens_the_example(browser: Any, address: str) -> None:
@@ -334,7 +337,7 @@ def test_an_empty_page_opens_the_example(browser: Any, address: str) -> None:
     assert page.is_hidden("#empty")
     assert page.inner_text("#message") == ""
     assert page.inner_text("#rw").startswith("Rw 0.")
-    page.context.close()
+    page.close()
 
 
 DROP = """([name, text]) => {
@@ -362,7 +365,7 @@ def test_a_file_is_dropped_on_an_empty_page(browser: Any, address: str, folder: 
     until(page, "workbench.idle() && workbench.curves.calculated.length > 0")
     assert page.evaluate("Math.max(...workbench.curves.difference) < Math.min(...workbench.curves.measured)")
     assert page.wrong == []
-    page.context.close()
+    page.close()
 
 
 def test_an_edge_of_the_range_is_dragged(two: Any) -> None:
@@ -466,7 +469,7 @@ def test_a_series_that_grows_is_drawn_anew_while_it_is_watched(browser: Any, add
     play.expect(page.locator("#trend-picture circle")).to_have_count(4)
     assert page.inner_text("#message") == ""
     assert page.wrong == []
-    page.context.close()
+    page.close()
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (1024, 640)])  # the last is 1280 at 125 %

@@ -167,7 +167,8 @@ def test_a_calculator_that_cannot_be_pickled_is_left_behind() -> None:
 
 
 def test_shifts_and_turns_need_no_word() -> None:
-    data = model().with_values({"c.Cu1.x": 0.1})(R)
-    result = pk.fit(model(), data, free=["x", "y", "z"], restraints=[EnergyRestraint("c", EMT(), 10.0)], search="plain")
+    six = model(pk.build.sphere("Cu", 4.0, centre="void"))
+    data = six.with_values({"c.Cu1.x": 0.1})(R)
+    result = pk.fit(six, data, free=["x", "y", "z"], restraints=[EnergyRestraint("c", EMT(), 10.0)], search="plain")
     assert not any("do not determine" in text or "do not tell" in text for text in result.remarks)
     assert any("the same restraint" in text for text in _remarks("moved", result, Evidence(0.0, 0.0, 0.0, 0)))

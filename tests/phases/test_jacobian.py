@@ -100,8 +100,8 @@ def test_at_zero() -> None:
     # delta1, delta2, qdamp, qbroad, occupancy 0: nothing may be switched off because it starts at 0.
     empty = pk.Structure(TRICLINIC.cell, (*TRICLINIC.sites[:2], Site("Zn", "Zn", (0.4, 0.1, 0.8), occ=0.0)))
     model = pk.Model(pk.Crystal.from_structure(empty, name="p"), pk.Instrument(probe="N", qmax=20.0))
-    check(model)
-    _, jacobian = model.evaluator(R)(model.values, np.eye(model.values.size))
+    check(model, SHORT)
+    _, jacobian = model.evaluator(SHORT)(model.values, np.eye(model.values.size))
     for name in ("p.delta1", "p.delta2", "p.Zn.occ"):
         assert np.abs(jacobian[model.names.index(name)]).max() > 1e-3
 
