@@ -156,6 +156,24 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+FOLLOWS, ROUNDED = 0.2, 1e-5
+"""Part of a change of the energy that forces may miss along a short step; and of the energy, what rounding leaves."""
+
+
+def slope(energies: tuple[float, float], told: float) -> None:
+    """Refuse forces that say `told` (eV) for a short step where the energy changes by something else.
+
+    Energies (eV) are those before and after, told the work of the mean force. PdfkitError for a difference that neither
+    the curvature nor rounding explains.
+    """
+    seen = energies[1] - energies[0]
+    if abs(seen - told) > FOLLOWS * max(abs(seen), abs(told)) + ROUNDED * max(map(abs, energies)) + 1e-6:
+        raise PdfkitError(
+            f"the forces of the calculator are not the slope of its energy: along a short step the energy changes by "
+            f"{seen:.3g} eV, and they say {told:.3g} eV: has one another unit, or the other sign?"
+        )
+
+
 def renamed(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Let a function refuse the former names of its keywords in a sentence that has the present ones."""
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from pdfkit import _checks
 from pdfkit._checks import Array
-from pdfkit.build._dangling import Dangling, dangling, paired
+from pdfkit.build._dangling import Dangling, dangling
+from pdfkit.build._dangling import paired as matched
 from pdfkit.build._settling import ENOUGH, Bundle, near_in, radii
 from pdfkit.build.ligands import Ligand, ligand_of
 from pdfkit.errors import PdfkitError, StructureError, remark
@@ -36,7 +37,8 @@ JITTER = 0.1
 """Å: how far, at random, ligands begin from where geometry has them."""
 LEAST_ANGLE = 85.0
 """Degrees at an atom that binds, between the core and its own ligand: chelating carboxylates have 87 to 93."""
-TRIES = 12
+TRIES, ALONE = 12, 6
+"""How often places are looked for; and then, of what binds by one atom, places at one cation each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +98,10 @@ def cap(
     wanted = _number(total, kind, core) if count is None else _checks.whole("count", count, low=0, high=10_000)
     where = dangling(core, "anion" if kind.charge > 0 else "cation")
     reason = ""
-    for attempt in range(TRIES):
+    for attempt in range(TRIES + ALONE * (len(kind.anchors) == 1 and not _is_terminal(kind))):
         rng = np.random.default_rng([_seed(seed), attempt])
-        places = _places(core, where, kind, wanted, rng)
+        paired = attempt < TRIES
+        places = _places(core, where, kind, wanted, rng, paired=paired)
         sites = [_site(core, where, kind, place, rng) for place in places]
         if neutral is not None:
             sites += _neutral_sites(core, where, ligand_of(neutral, charge=0, anchors=anchors), places, rng)
@@ -106,7 +109,10 @@ def cap(
         xyz = bundle.settled()
         part, pair = bundle.tightest(xyz)
         if part >= ENOUGH:
-            return _worn(core, sites, xyz, _about(kind, where, places, total))
+            left = len(where) - sum(map(len, places)) if neutral is not None else 1
+            said = _fallen_back(kind, paired) + ("no bonds are left for a neutral ligand: none is put on",) * (not left)
+            core = replace(core, remarks=(*core.remarks, *map(remark, said)))
+            return _worn(core, sites, xyz, _about(kind, where, places, total, paired=paired))
         reason = _tight(core, sites, part, pair)
     raise StructureError(
         f"{wanted} {kind.name} have no room on {core.name or core.formula}: {reason}; take a smaller ligand, or fewer"
@@ -170,9 +176,11 @@ def _number(total: float, kind: Ligand, core: Particle) -> int:
 
 
 def _places(
-    core: Particle, where: Dangling, kind: Ligand, wanted: int, rng: np.random.Generator
+    core: Particle, where: Dangling, kind: Ligand, wanted: int, rng: np.random.Generator, *, paired: bool = True
 ) -> list[tuple[int, ...]]:
     """Return the dangling bonds of each ligand: pairs as far as bonds and their matching go, single ones for the rest.
+
+    paired : whether there may be pairs.
 
     With m bonds for L ligands, p pairs leave L − p single ones: 2p + (L − p) ≤ m, so that p ≤ m − L.
     """
@@ -181,7 +189,8 @@ def _places(
             f"{core.name or core.formula} lacks {len(where)} bonds, which {wanted} {kind.name} cannot share: "
             "give a smaller count="
         )
-    pairs = [] if _is_terminal(kind) else paired(core.xyz, where, rng)[: min(wanted, len(where) - wanted)]
+    alone = _is_terminal(kind) or not paired
+    pairs = [] if alone else matched(core.xyz, where, rng)[: min(wanted, len(where) - wanted)]
     taken = {k for pair in pairs for k in pair}
     free = [k for k in range(len(where)) if k not in taken]
     # Those that stand alone are spread: one on each atom before any has a second.
@@ -355,12 +364,21 @@ def _doubts(name: str, about: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _about(kind: Ligand, where: Dangling, places: Sequence[tuple[int, ...]], total: float) -> dict[str, Any]:
+def _fallen_back(kind: Ligand, paired: bool) -> tuple[str, ...]:
+    """Say that atoms which could bind to two cations do not."""
+    if paired or _is_terminal(kind):
+        return ()
+    return (f"{kind.name} has no room between two cations here: each is bound to one",)
+
+
+def _about(
+    kind: Ligand, where: Dangling, places: Sequence[tuple[int, ...]], total: float, *, paired: bool
+) -> dict[str, Any]:
     """Return what the meta of a capped particle says."""
     chelates = sum(len(place) == 2 and bool(where.atom[place[0]] == where.atom[place[1]]) for place in places)
     pairs = sum(len(place) == 2 for place in places)
     single = chelates if len(kind.anchors) == 1 else 0  # one atom takes both bonds, and is bound once
-    most = 0 if _is_terminal(kind) else min(len(places), len(where) - len(places))
+    most = 0 if _is_terminal(kind) or not paired else min(len(places), len(where) - len(places))
     binding = {
         "unpaired": max(0, most - pairs),
         "chelates": chelates - single,

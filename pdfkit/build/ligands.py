@@ -269,6 +269,11 @@ def _molecule(atoms: Any, charge: int | None, anchors: Sequence[int] | None) -> 
     oxygens, acid = found
     kept = [k for k in range(len(symbols)) if k not in acid]
     bound = tuple(kept.index(k) for k in oxygens)
+    if int(atoms.get_atomic_numbers()[kept].sum()) % 2 == 0:
+        raise PdfkitError(
+            f"{name} is no carboxylate: with the charge −1 it would have an odd number of electrons; give an acid or "
+            "its anion, such as CH3COOH, or ligand_charge= and anchors="
+        )
     return _with_charge(Ligand(name, tuple(symbols[k] for k in kept), xyz[kept], bound, -1), charge)
 
 

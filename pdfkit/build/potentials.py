@@ -100,12 +100,13 @@ class Ionic(Calculator):  # type: ignore[misc]  # ase has no types
 
 
 class Potential(NamedTuple):
-    """An ASE calculator, with what it is called, its version, and the empty margin (Å) of the box that it needs."""
+    """An ASE calculator, its name, version, and the empty margin (Å) of the box that it needs; known by name."""
 
     calculator: Any
     name: str
     version: str
     margin: float | None = None
+    known: bool = True
 
 
 def _chgnet() -> Potential:
@@ -150,7 +151,7 @@ def potential(given: Any) -> Potential:
         name = given.__name__ if isinstance(given, type) else type(given).__name__
         raise PdfkitError(f"{name} is no ASE calculator: give one, or a name ({', '.join(MAKERS)})")
     package = type(given).__module__.partition(".")[0]
-    return Potential(given, type(given).__name__, f"{package} {_version(package)}".strip())
+    return Potential(given, type(given).__name__, f"{package} {_version(package)}".strip(), known=False)
 
 
 def _version(package: str) -> str:

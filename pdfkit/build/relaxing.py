@@ -29,6 +29,8 @@ MEMORY = 60
 """Steps whose curvature is remembered."""
 FIRST = 70.0
 """eV/Å²: the curvature where nothing is known yet."""
+LOOK = 0.01
+"""Å: how far atoms move at most for a look at whether forces are the slope of an energy."""
 LONGEST = 0.2
 """Å: no atom moves further in one step."""
 OTHER = 0.02
@@ -200,9 +202,20 @@ def _walk(
         after = _look(atoms, xyz, shift, free, 0 if here is None else here.number + 1)
         if here is not None:
             learnt.learn(here, after, free)
+        elif not engine.known:
+            _check_forces(atoms, after, shift, free)
         here = after
         keep(here)
     return here
+
+
+def _check_forces(atoms: Any, first: Step, shift: Array, free: NDArray[np.bool_]) -> None:
+    """Refuse a calculator whose forces are not the slope of its energy, by one look along them (any way, if 0)."""
+    way = first.forces if first.forces.any() else np.random.default_rng(0).normal(size=first.xyz.shape)
+    way = np.where(free[:, None], way, 0.0)
+    step = way * (LOOK / np.abs(way).max(initial=1e-300))
+    after = _look(atoms, first.xyz + step, shift, free, 0)
+    _checks.slope((first.energy, after.energy), -0.5 * float(((first.forces + after.forces) * step).sum()))
 
 
 def _check_same(was: Step, now: Step) -> None:

@@ -77,6 +77,10 @@ def screen(
     packing: Annotated[
         str | None, _option(_FIT, "Their packing: none, hard-spheres or hexagonal, whose numbers are fitted.")
     ] = None,
+    neutrons: Annotated[
+        Path | None,
+        _option(_FIT, "G(r) of neutrons of the same particles, to compare with as well; its file says Qmin and Qmax."),
+    ] = None,
     xrd: Annotated[
         Path | None,
         _option(_FIT, "A powder pattern of the same particles, to compare with; its zero is fitted."),
@@ -182,7 +186,7 @@ def run_screen(
     study = None
     named: list[str | Path] = [
         data,
-        *_among(given, "saxs", "xrd").values(),
+        *_among(given, "neutrons", "saxs", "xrd").values(),
         *(one for one in candidates if not Path(one).is_dir()),
     ]
     where = executor_of(**_among(given, "dask", "workers"))
@@ -197,8 +201,9 @@ def run_screen(
 
 
 def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the patterns beside G(r), by name, and what of their own is fitted."""
+    """Return what is compared beside G(r), by name, and what of their own is fitted."""
     from pdfkit.io.intensity import read_intensity, read_small_angles
+    from pdfkit.io.pdf import read_pdf
     from pdfkit.model.measured import Powder, SmallAngle
 
     about = (("saxs_unit", "saxs"), ("packing", "saxs"), ("wavelength", "xrd"), ("polarisation", "xrd"))
@@ -208,6 +213,8 @@ def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
                 f"--{option.replace('_', '-')} is about a file that was not given: give it as --{file} FILE"
             )
     out: dict[str, Any] = {}
+    if "neutrons" in given:
+        out["n"] = read_pdf(given["neutrons"], probe="N")
     if "saxs" in given:
         told = _among(given, "packing")
         told |= {"reach": PACKED} if told.get("packing", "none") != "none" else {}
@@ -216,7 +223,8 @@ def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
     if "xrd" in given:
         data = read_intensity(given["xrd"], **_among(given, "wavelength"))
         out["xrd"] = Powder(data, **_among(given, "polarisation"))
-    return out, tuple(q.name for one in out.values() for q in one.quantities if q.name not in HELD)
+    own = [q.name for name, one in out.items() if name != "n" for q in one.quantities]
+    return out, tuple(name for name in own if name not in HELD)
 
 
 def _shells(given: Sequence[str]) -> dict[str, tuple[float, ...]]:

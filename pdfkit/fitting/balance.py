@@ -27,8 +27,8 @@ LESS = "and they weigh that much less"
 
 
 def begun(residuals: Residuals) -> Residuals:
-    """Return the residuals with sizes to start from; the same where there are no patterns."""
-    if not residuals.patterns:
+    """Return the residuals with sizes to start from; the same where data sets have no noise of their own."""
+    if not residuals.apart:
         return residuals
     return _sized(residuals, [_rough(s) for s in residuals.parts])
 
@@ -42,9 +42,9 @@ def _rough(s: Part) -> float:
 
 
 def balanced(residuals: Residuals, outcome: Outcome, progress: Progress | None) -> tuple[Residuals, Outcome]:
-    """Fit on until every data set has the weight that its misfit gives it; the same where there are no patterns."""
+    """Fit on until every data set has the weight that its misfit gives it, where each has noise of its own."""
     most = residuals.problem.settings.max_nfev
-    for _ in range(MOST if residuals.patterns else 0):
+    for _ in range(MOST if residuals.apart else 0):
         sizes = sizes_at(residuals, outcome)
         now = [s.posed.size for s in residuals.parts]
         if all(abs(new - old) <= SAME * old for new, old in zip(sizes, now, strict=True)):

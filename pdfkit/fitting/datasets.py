@@ -19,6 +19,7 @@ import numpy as np
 from pdfkit import _checks
 from pdfkit.data.curves import PDF, Intensity
 from pdfkit.data.instrument import RESOLUTION, Instrument
+from pdfkit.data.repeats import repeated
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.whitening import possible
 from pdfkit.model.measured import MeasuredPattern, taken_for
@@ -96,6 +97,22 @@ def beside(model: Model, data: Data) -> tuple[tuple[PosedPattern, ...], tuple[st
         posed.append(PosedPattern(name, PatternModel(model.phases, measured, own)))
         said += [f"{name}: {words}"] * bool(words) + [f"{name}: {text}" for text in measured.data.remarks]
     return tuple(posed), tuple(said)
+
+
+def twice(data: Data) -> tuple[tuple[str, str], ...]:
+    """Return names of data sets that are one measurement."""
+    if isinstance(data, PDF):
+        return ()
+    named = data.items() if isinstance(data, Mapping) else ((f"data{k}", one) for k, one in enumerate(data, start=1))
+    return repeated({name: one.data if isinstance(one, MeasuredPattern) else one for name, one in named})
+
+
+def said_twice(data: Data) -> tuple[str, ...]:
+    """Say which data sets are one measurement."""
+    return tuple(
+        f"data sets {a} and {b} are one measurement: it counts twice, and errors come out too small; give it once"
+        for a, b in twice(data)
+    )
 
 
 def told_of_all(given: Any, data: Data) -> Any:

@@ -72,7 +72,8 @@ class Rival:
     units of the priors; first (k, k), higher: covariance of f by displacements of 1 Å rms in first order, and in
     each from the second on. target (k,): the data, as independent numbers. names: of data sets, "" is G(r); parts:
     where each has its residuals; known: whether its errors are. taken (k, k): what scales of patterns take of
-    residuals, None without patterns; ln_scales: ln of the part of their priors that data leave them. whiten: of G(r).
+    residuals, None without patterns; ln_scales: ln of the part of their priors that data leave them. whiten: of each
+    G(r), of which there may be several.
     """
 
     f: Array
@@ -80,7 +81,7 @@ class Rival:
     first: Array
     higher: tuple[Array, ...]
     target: Array
-    whiten: Whitening
+    whiten: tuple[Whitening, ...]
     names: tuple[str, ...]
     parts: tuple[slice, ...]
     known: tuple[bool, ...]
@@ -95,7 +96,9 @@ class Rival:
             return None
         likelihood = Likelihood.of(result, "misfit")
         sets = likelihood.residuals.sets
-        if len(sets) != 1 or not isinstance(sets[0], Dataset) or sets[0].whiten is None:
+        if not all(isinstance(one, Dataset) and one.whiten is not None for one in sets):
+            return None
+        if len(sets) > 1 and not likelihood.residuals.apart:
             return None
         with one_thread():
             return cls._of(result, likelihood)
@@ -103,28 +106,30 @@ class Rival:
     @classmethod
     def _of(cls, result: FitResult, likelihood: Likelihood) -> Rival:
         own, x = likelihood.residuals, result.values
-        if own.patterns:
+        if own.apart:
             own = own.with_sets([s.resized(1.0) for s in own.sets], [s.resized(1.0) for s in own.patterns])
         values, curves = own.mapping(x)[0], own.last_curves(x)
         known = zip(own.parts, own.rows, curves, strict=True)
         parts = [Part(s, values[rows], G) for s, rows, (G, _) in known]
-        (data, *_), beside = own.sets, list(zip(own.patterns, curves[1:], strict=True))
-        assert data.whiten is not None
-        ends = np.cumsum([0, data.count, *(s.band.target.size for s in own.patterns)])
+        beside = list(zip(own.patterns, curves[len(own.sets) :], strict=True))
+        whiten = [one.whiten for one in own.sets if one.whiten is not None]
+        counts = [one.count for one in own.sets]
+        ends = np.cumsum([0, *counts, *(s.band.target.size for s in own.patterns)])
         # What ties and restraints add comes after the residuals.
         rows = own.system(x)[:, : ends[-1]]
-        first, higher = orders(result.datasets[0].model, parts)
+        first, higher = orders([one.model for one in result.datasets], parts)
+        targets = [one(s.target[None])[0] for one, s in zip(whiten, own.sets, strict=True)]
         return cls(
             rows[-1],
             rows[:-1] * likelihood.width[:, None],
             first,
             higher,
-            np.concatenate([data.whiten(data.target[None])[0], *(s.band.target for s in own.patterns)]),
-            data.whiten,
-            ("", *(s.name for s in own.patterns)),
+            np.concatenate([*targets, *(s.band.target for s in own.patterns)]),
+            tuple(whiten),
+            ("", *(s.name for s in own.parts[1:])),
             tuple(slice(int(a), int(b)) for a, b in pairwise(ends)),
-            (data.has_errors, *(True for _ in own.patterns)),
-            block_diag(np.zeros((data.count,) * 2), *(s.taken(G) for s, (G, _) in beside)) if beside else None,
+            (*(s.has_errors for s in own.sets), *(True for _ in own.patterns)),
+            block_diag(np.zeros((sum(counts),) * 2), *(s.taken(G) for s, (G, _) in beside)) if beside else None,
             sum(s.ln_scales(G) for s, (G, _) in beside),
         )
 
@@ -179,7 +184,7 @@ class Rival:
         "odds": ln of how much more the data say for a noise of any size than for the one that is known. Beside patterns
         ln Z itself, and also for noise that is not known of one of the data sets.
         """
-        if self.taken is not None:
+        if len(self.parts) > 1:
             some = [OF + (name or "G(r)") for name, known in zip(self.names, self.known, strict=True) if known]
             return {
                 noise: (self.over_noises(self.f[None], noise)[0] + self.ln_scales).tolist()

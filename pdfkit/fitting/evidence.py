@@ -251,7 +251,7 @@ def occam(result: FitResult, *, drawn: bool = False) -> float:
     what each data set has in the fit, and scales that were projected out count. drawn : by importance
     sampling, not from the quadratic alone.
     """
-    likelihood, x = Likelihood.of(result, "known" if result.patterns else "misfit"), result.values
+    likelihood, x = Likelihood.of(result, "known" if result.problem.apart else "misfit"), result.values
     quadratic = likelihood.quadratic(x)
     beside = zip(likelihood.residuals.patterns, _of_patterns(likelihood.residuals, x), strict=True)
     scales = sum(one.ln_scales(G) for one, (G, _) in beside)

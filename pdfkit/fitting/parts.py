@@ -196,13 +196,13 @@ def prepared_sets(problem: FitProblem, free: int) -> tuple[list[Dataset], str]:
             'errors="covariance" needs a finite qmax and the default convention: give both, or leave errors= out'
         )
     errors = asked if asked != "auto" else "covariance" if can else "independent"
-    if problem.patterns and errors != "covariance":
+    if problem.apart and errors != "covariance":
         raise PdfkitError(
-            "patterns beside G(r) are weighed against it by independent numbers of both: G(r) needs a finite qmax, the "
-            'default convention, and no errors="independent"'
+            "data sets with noise of their own are weighed against each other by independent numbers: G(r) needs a "
+            'finite qmax, the default convention, and no errors="independent"'
         )
     sets = [Dataset.of(one, problem.use_errors, errors) for one in problem.datasets]
-    few = sum(s.count for s in sets) <= free and not problem.patterns
+    few = sum(s.count for s in sets) <= free and not problem.apart
     if asked == "auto" and errors == "covariance" and few:
         return [Dataset.of(one, problem.use_errors, "independent") for one in problem.datasets], "independent"
     return sets, errors

@@ -113,19 +113,21 @@ class Part:
     G: Array
 
 
-def orders(model: Model, parts: Sequence[Part]) -> tuple[Array, tuple[Array, ...]]:
+def orders(models: Sequence[Model], parts: Sequence[Part]) -> tuple[Array, tuple[Array, ...]]:
     """Return the covariance (k, k) of all residuals by displacements of 1 Å rms, of first order and of all from 2 on.
 
-    model : as fitted. parts : G(r), whose points are whitened, and then patterns.
+    models : as fitted, of each G(r). parts : each G(r), whose points are whitened, and then patterns.
     """
-    phases = [moving(one) for one in model.phases]
+    phases = [[moving(one) for one in model.phases] for model in models]
+    curves, beside = parts[: len(models)], parts[len(models) :]
     first, higher = [], []
-    for k, phase in enumerate(phases):
+    for k, phase in enumerate(phases[0]):
         pairs = Pairs.of(phase.particle.xyz)
         spread = covariance(pairs)
         variance = pair_variance(pairs, spread)
-        found = [_of_curve(parts[0].data, model, phases, k, variance)]
-        found += [_of_pattern(one, phase, k, variance) for one in parts[1:]]
+        every = zip(curves, models, phases, strict=True)
+        found = [_of_curve(one.data, model, its, k, variance) for one, model, its in every]
+        found += [_of_pattern(one, phase, k, variance) for one in beside]
         columns, *curved = (np.concatenate(some, axis=1) for some in zip(*found, strict=True))
         first.append(columns.T @ spread @ columns)
         higher.append(np.array([one.T @ one for one in curved]))

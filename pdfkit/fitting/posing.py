@@ -16,6 +16,7 @@ from pdfkit.fitting.datasets import (
     ends,
     in_range,
     resolved,
+    said_twice,
     told_of_all,
     usable,
     weighed,
@@ -54,7 +55,7 @@ class Range:
             PosedData(name, models[name], *in_range(pdf, models[name], low[name], high[name], settings.grid), whole=pdf)
             for name, pdf in whole.items()
         )
-        about = (*said, *without, *unweighed, *beyond(high, whole), *of_patterns)
+        about = (*said, *said_twice(data), *without, *unweighed, *beyond(high, whole), *of_patterns)
         return FitProblem(sets, use_errors, settings, self.restraints, patterns=patterns), about
 
 

@@ -103,6 +103,11 @@ class Residuals:
         """Whether data sets have more say in the minimum than their errors give them."""
         return any(weight != 1.0 for weight in self.weights)
 
+    @property
+    def apart(self) -> bool:
+        """Whether each data set has noise of a size of its own: beside patterns, and where that is asked for."""
+        return self.problem.apart
+
     def norm2(self) -> float:
         """Return Σ(G_obs/dG)² of all data sets with their weights: what is minimised of a model that is 0."""
         return sum(weight * s.norm2() for s, weight in zip(self.parts, self.weights, strict=True))
@@ -116,8 +121,8 @@ class Residuals:
 
     @property
     def has_errors(self) -> bool:
-        """Whether the size of the errors is known without a fit, in all data sets; beside patterns it is found."""
-        return bool(self.patterns) or all(s.has_errors for s in self.sets)
+        """Whether the size of the errors is known without a fit, in all data sets; that of each by itself is found."""
+        return self.apart or all(s.has_errors for s in self.sets)
 
     @property
     def source(self) -> str:
@@ -350,7 +355,7 @@ class Residuals:
 
     def stated(self, s: Part) -> Part:
         """Return a data set with errors as the data say."""
-        known = s.given is not None and (s.given.has_errors or not self.patterns)
+        known = s.given is not None and (s.given.has_errors or not self.apart)
         return s.given or s if known else s.resized(1.0) if isinstance(s, PatternSet) else s
 
     def guess_scales(self, params: Parameters) -> None:

@@ -168,7 +168,9 @@ class Surface:
         if not step.any():
             step = np.random.default_rng(0).normal(size=slope.size)
         step *= PROBE / np.abs(step).max()
-        seen = float(step @ (self.at(xyz + step.reshape(-1, 3))[1] - slope))
+        beyond, there = self.at(xyz + step.reshape(-1, 3))
+        _checks.slope((self.first, beyond), 0.5 * float(step @ (slope + there)))
+        seen = float(step @ (there - slope))
         ratio = seen / float(step @ model @ step)
         return min(max(ratio, 1e-3), 1e3)
 

@@ -160,6 +160,7 @@ class BondRestraint(Restrained):
 
     def __post_init__(self) -> None:
         _check_limits(self, math.inf)
+        _check_unit(self, NEAREST, "is no distance of two atoms in Å: is it in nm?")
 
     def terms(self, model: Model, names: tuple[str, ...], values: Array, tangents: Array) -> list[Term]:
         """Return the shortest distance."""
@@ -220,6 +221,7 @@ class AngleRestraint(Restrained):
 
     def __post_init__(self) -> None:
         _check_limits(self, 180.0)
+        _check_unit(self, math.pi, "degrees are between no bonds: is it in radians?")
 
     def terms(self, model: Model, names: tuple[str, ...], values: Array, tangents: Array) -> list[Term]:
         """Return the angles that symmetry does not make equal."""
@@ -282,6 +284,8 @@ def _no_atoms(phase: str, what: str, key: str) -> ParameterError:
     )
 
 
+NEAREST = 0.6
+"""Å: no two nuclei are nearer than the 0.74 Å of H₂."""
 LONGEST_BOND = 4.0
 """Å: pairs farther apart are no bonds of an angle."""
 
@@ -325,6 +329,14 @@ def _limits(restraint: BondRestraint | AngleRestraint) -> tuple[float, float]:
         return restraint.target, restraint.target
     low = -math.inf if restraint.low is None else restraint.low
     return low, math.inf if restraint.high is None else restraint.high
+
+
+def _check_unit(restraint: BondRestraint | AngleRestraint, least: float, words: str) -> None:
+    """Refuse what is wanted, or the most that may be, where it is so small that it has another unit."""
+    for name in ("target", "high"):
+        value = getattr(restraint, name)
+        if value is not None and value <= least:
+            raise PdfkitError(f"{name} = {value:g} {words}", key=name)
 
 
 def _check_limits(restraint: BondRestraint | AngleRestraint, most: float) -> None:

@@ -217,7 +217,7 @@ def fit_options(table: Table) -> dict[str, Any]:
         "restraints": tuple(_restraints(table)),
         "search": _search(table),
         "use_errors": table.flag("use_errors", True),
-        "noise": table.choice("noise", ("estimated", "given"), "estimated"),
+        "noise": table.choice("noise", ("estimated", "given", "own"), "estimated"),
         "convention": table.choice("convention", tuple(CONVENTIONS), "pdfkit"),
         "grid": table.choice("grid", ("data", "nyquist"), "data"),
         "max_nfev": table.count("max_nfev", 100),

@@ -35,7 +35,8 @@ class FitSettings:
     max_nfev : evaluations before giving up.
     noise : "estimated" takes the spectrum of the noise from the residual of a first fit, and fits again with it, where
         residuals are made independent and enough of them are left; "given" takes noise as equal at all Q, of the size
-        that dG (or a covariance) of the data says, or else the misfit.
+        that dG (or a covariance) of the data says, or else the misfit; "own" is that of each data set by itself, as
+        beside patterns.
     weights : by the name of a data set, what its χ² is multiplied with in what is minimised; 1 where nothing is said.
         Errors, χ² and Rw of the result are those of the data all the same.
 
@@ -60,7 +61,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         _checks.choice("errors", self.errors, ("auto", "covariance", "independent"))
         _checks.choice("grid", self.grid, ("data", "nyquist"))
-        _checks.choice("noise", self.noise, ("estimated", "given"))
+        _checks.choice("noise", self.noise, ("estimated", "given", "own"))
         if not isinstance(self.weights, Mapping):
             raise PdfkitError('weights are a table of data sets: give {"x": 2}', key="weights")
         object.__setattr__(self, "weights", {name: checked_weight(name, one) for name, one in self.weights.items()})
@@ -85,7 +86,7 @@ class PosedData:
     begin : Å, where the data began before they were cropped to the range; the convention "pdffit2" filters from there.
     noise : spectrum of its noise that a fit found, which weighs its residuals; None where none was estimated.
     whole : the data as they were given, before the crop; None where they were not kept. size : how much larger the
-    noise is than what weighs the points says, beside patterns; 1 where it is as large.
+    noise is than what weighs the points says, where data sets have noise of their own; 1 where it is as large.
     """
 
     name: str
@@ -144,6 +145,11 @@ class FitProblem:
     restraints: tuple[Restraint, ...] | None = ()
     restraint_scale: float | None = None
     patterns: tuple[PosedPattern, ...] = ()
+
+    @property
+    def apart(self) -> bool:
+        """Whether each data set has noise of a size of its own: beside patterns, and where that is asked for."""
+        return bool(self.patterns) or (self.settings.noise == "own" and len(self.datasets) > 1)
 
     @property
     def known_restraints(self) -> tuple[Restraint, ...]:

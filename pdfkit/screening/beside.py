@@ -1,4 +1,4 @@
-"""Patterns that candidates are compared with beside G(r): what of them a fit leaves, and how much that says.
+"""What candidates are compared with beside G(r), further G(r) and patterns: what a fit leaves, and how much that says.
 
 ln L is the sum over the data sets, each with −½ χ² where the best candidate fits within its errors (reduced χ² up to
 `MISFIT`), else with −½ N ln(χ²/N), the size of its noise integrated out: a pattern that no candidate describes counts
@@ -21,27 +21,57 @@ from pdfkit._checks import Array
 from pdfkit.data.curves import PDF, Intensity
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.comparison import MISFIT
+from pdfkit.fitting.datasets import twice
 from pdfkit.fitting.discrepancy import OF, missed
+from pdfkit.fitting.parts import Dataset
 from pdfkit.model.measured import MeasuredPattern, taken_for
-from pdfkit.results.result import FitResult
+from pdfkit.results.result import DatasetFit, FitResult
 
 Parts = Mapping[str, tuple[float, float, bool]]
 """χ², independent numbers, and whether the size of the errors is known, by the name of a data set; "" is G(r)."""
 
 
-def split(data: Any) -> tuple[PDF, dict[str, MeasuredPattern]]:
-    """Return G(r) and the patterns beside it. PdfkitError for anything but one PDF."""
+def split(data: Any) -> tuple[dict[str, PDF], dict[str, MeasuredPattern]]:
+    """Return each G(r) and the patterns beside it, by name. PdfkitError for anything else, or no PDF."""
     if not isinstance(data, Mapping):
-        return _checks.instance("data", data, PDF, "a PDF, as read_pdf returns it, after the candidates"), {}
+        return {"pdf": _checks.instance("data", data, PDF, _WANTED)}, {}
     patterns = {name: one for name, one in data.items() if isinstance(one, Intensity | MeasuredPattern)}
     rest = {name: one for name, one in data.items() if name not in patterns}
-    if len(rest) != 1:
-        raise PdfkitError(
-            f"a screen compares with one G(r) and patterns beside it: {len(rest)} of these data sets are no patterns"
-        )
-    (pdf,) = rest.values()
+    if not rest:
+        raise PdfkitError("a screen compares with G(r), and patterns beside it: none of these data sets is a PDF")
+    sets = {name: _checks.instance(f"data set {name}", one, PDF, _WANTED) for name, one in rest.items()}
+    _check_several(sets)
+    if again := twice(data):
+        a, b = again[0]
+        raise PdfkitError(f"data sets {a} and {b} are one measurement, which would count twice: give it once")
     known = {name: taken_for(one)[0] if isinstance(one, Intensity) else one for name, one in patterns.items()}
-    return _checks.instance("data", pdf, PDF, "a PDF, as read_pdf returns it, after the candidates"), known
+    return sets, known
+
+
+_WANTED = "a PDF, as read_pdf returns it, after the candidates"
+
+
+def _check_several(sets: Mapping[str, PDF]) -> None:
+    """Refuse several G(r) that do not say how they were measured: what one says is nothing that others have."""
+    for name, one in sets.items() if len(sets) > 1 else ():
+        about = one.instrument
+        if about.probe is None or not about.qmax or not math.isfinite(about.qmax):
+            raise PdfkitError(f"{name} does not say its probe and a finite qmax, which each of several G(r) needs")
+
+
+def digest_of_pdf(pdf: PDF) -> bytes:
+    """Return a hash of a further G(r) and of how it was measured."""
+    out = hashlib.sha256(repr(pdf.instrument).encode())
+    for curve in curves_of(pdf):
+        out.update(b"none" if curve is None else np.ascontiguousarray(curve).tobytes())
+    return out.digest()
+
+
+def curves_of(pdf: PDF) -> list[Array | None]:
+    """Return all arrays of G(r) that a fit depends on."""
+    cov = pdf.cov
+    curves = [pdf.r, pdf.G, pdf.dG]
+    return curves if cov is None else [*curves, cov.Q, cov.weight, cov.variance, cov.modes, cov.core]
 
 
 def digest_of(patterns: Mapping[str, MeasuredPattern]) -> bytes:
@@ -56,15 +86,25 @@ def digest_of(patterns: Mapping[str, MeasuredPattern]) -> bytes:
 
 
 def parts_of(result: FitResult) -> dict[str, list[float]]:
-    """Return what a fit leaves of every data set, as a record keeps it; nothing where it has no patterns."""
-    if not result.patterns:
+    """Return what a fit leaves of every data set, as a record keeps it; nothing where G(r) is the only one."""
+    if not result.problem.apart:
         return {}
+    beside = {one.name: [one.chi2, float(one.count), 1.0] for one in result.patterns}
+    if len(result.datasets) > 1:
+        return {"" if k == 0 else one.name: _part_of(one, result) for k, one in enumerate(result.datasets)} | beside
     (pdf,) = result.datasets
     known = result.errors_from in ("cov", "dG")
-    beside = {one.name: [one.chi2, float(one.count), 1.0] for one in result.patterns}
     count = result.n_independent - sum(one.count for one in result.patterns)
     whole = result.chi2 - sum(one.chi2 for one in result.patterns)
     return {"": [whole * (1.0 if known else pdf.size**2), count, float(known)], **beside}
+
+
+def _part_of(one: DatasetFit, result: FitResult) -> list[float]:
+    """Return what a fit leaves of one of several G(r), in units of its errors, or as it is."""
+    made = Dataset.of(replace(one, size=1.0), result.problem.use_errors, "covariance")
+    assert made.whiten is not None
+    f = made.rows(one.calc.G[made.whiten.index], np.zeros((0, made.target.size)))[-1]
+    return [float(f @ f), float(made.count), float(made.has_errors)]
 
 
 def noise_of(parts: Iterable[Parts]) -> str:

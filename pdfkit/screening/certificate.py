@@ -94,12 +94,14 @@ class _Contender:
 
     def curves(self, sizes: Array, rng: np.random.Generator) -> Array:
         """Return the data (n, k), as independent numbers, of atoms displaced by `sizes` (n,): half of them by bonds."""
-        one = Displaceable.of(self.result, self.result.datasets[0].data.r[self.rival.whiten.index])
+        sets = zip(self.result.datasets, self.rival.whiten, strict=True)
+        one = Displaceable.of(self.result, [s.data.r[whiten.index] for s, whiten in sets])
         out = np.empty((sizes.size, self.rival.f.size))
         for k, size in enumerate(sizes.tolist()):
-            G, beside = one.drawn(size, k % 2, rng)
+            curves, beside = one.drawn(size, k % 2, rng)
+            white = [whiten(G[None])[0] for whiten, G in zip(self.rival.whiten, curves, strict=True)]
             patterns = [one.patterns[name].band.matrix @ I for name, I in beside.items()]
-            out[k] = np.concatenate([self.rival.whiten(G[None])[0], *patterns])
+            out[k] = np.concatenate([*white, *patterns])
         return out
 
 

@@ -105,7 +105,7 @@ def mixtures(run: Run, fitted: Sequence[tuple[RankingRow, Particle]], count: int
     few = list(fitted)[:FINALISTS]
     if len(few) < 2:
         return [], Stage("mixture", 0, 0, 0)
-    curves = np.array([fit_particle(particle, run.problem).calc.G for _, particle in few])
+    curves = np.array([fit_particle(particle, run.problem).datasets[0].calc.G for _, particle in few])
     jobs, parts = [], []
     for index, (i, j) in enumerate(best_pairs(curves, run.problem, count)):
         (first, one), (second, other) = few[i], few[j]

@@ -29,4 +29,5 @@ def plain(particle: Particle, problem: Problem) -> Particle:
 
 def isotopes_alike(problem: Problem) -> bool:
     """Whether nothing was measured with neutrons."""
-    return "N" not in {problem.data.instrument.probe, *(one.probe for one in problem.patterns.values())}
+    curves = [one.instrument.probe for one in (problem.data, *problem.more.values())]
+    return "N" not in {*curves, *(one.probe for one in problem.patterns.values())}

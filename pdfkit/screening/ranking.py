@@ -39,7 +39,8 @@ class Ranking:
     noise : what misfits are measured by, "known" (the errors of the data), "misfit" (the best misfit), or with patterns
     "misfit of" some of the data sets. threshold : difference of ln Z below which candidates cannot be told apart.
     composition : what was known of it, a `pdfkit.screening.Composition`. patterns : what was compared beside G(r), by
-    name. particles : atoms of every candidate that was fitted, by key. cases : simulated for the certificate; told :
+    name; more : further G(r), in range, by name; name : of the first. particles : atoms of every candidate that was
+    fitted, by key. cases : simulated for the certificate; told :
     the certificate, where a file has it.
 
     Example
@@ -65,6 +66,8 @@ class Ranking:
     composition: Composition = field(default_factory=Composition)
     particles: Mapping[str, Particle] = field(default_factory=dict, repr=False)
     patterns: Mapping[str, MeasuredPattern] = field(default_factory=dict, repr=False)
+    more: Mapping[str, PDF] = field(default_factory=dict, repr=False)
+    name: str = "pdf"
     cases: int = 0
     told: Certificate | None = field(default=None, repr=False)
 
@@ -77,9 +80,14 @@ class Ranking:
         return certified(self, self.cases) if self.told is None and self.cases else self.told
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """Names of what was compared beside the first G(r): further ones, then patterns."""
+        return (*self.more, *self.patterns)
+
+    @property
     def problem(self) -> Problem:
         """The data and the settings of the fits, as a worker gets them."""
-        return Problem(self.data, self.settings, self.patterns)
+        return Problem(self.data, self.settings, self.patterns, self.more, self.name)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -260,4 +268,5 @@ def ranked(
 
     about = (problem.data, problem.fit, noise, limits.threshold, composition, dict(particles))
     order_of = tuple(sorted(judged, key=order))
-    return Ranking(order_of, tuple(stages), *about, patterns=problem.patterns, cases=limits.certificate)
+    beside = (problem.patterns, problem.more, problem.name)
+    return Ranking(order_of, tuple(stages), *about, *beside, cases=limits.certificate)

@@ -90,6 +90,10 @@ def _assumed(ranking: Ranking) -> Iterator[tuple[str, str]]:
     limits = f"Q = {lab.qmin:g} to {lab.qmax:g} Å⁻¹" if lab.qmax else ""
     yield "instrument", f"probe {lab.probe}, {limits}, window {lab.window}, scattering {lab.scattering}"
     yield "resolution", ", ".join(f"{name} {getattr(lab, name):g}" for name in ("qdamp", "qbroad", "resolution"))
+    for name, one in ranking.more.items():
+        known = one.instrument
+        limits = f"Q = {known.qmin:g} to {known.qmax:g} Å⁻¹"
+        yield f"beside G(r): {name}", f"G(r) of probe {known.probe}, {limits}, with its own noise and scale"
     for name in ranking.problem.patterns:
         yield f"beside G(r): {name}", "with its own noise, scale and background"
     yield "fitted", ", ".join(fit.free) + "; one isotropic U for each element" * (not fit.surface)

@@ -68,8 +68,8 @@ def screen(
         `Particle.from_structure` takes; or a folder of xyz, CIF… files. What cannot be computed is a row that says why;
         those with all distances the same are one row that names the others: the same atoms at the same places or
         mirrored, isotopes but for neutrons, and where expansion is free one cluster at several sizes.
-    data : measured G(r); or a dict of it and of patterns, as for `pdfkit.fit`: {"pdf": G, "saxs": I, "xrd": P}. The
-        match looks at G(r) alone, the fits at all.
+    data : measured G(r); or a dict of it, further G(r) such as that of neutrons, and patterns, as for `pdfkit.fit`:
+        {"pdf": G, "n": N, "saxs": I, "xrd": P}. The match looks at the first G(r) alone, the fits at all.
     options : any of the options below by name, such as rmin=2, free=["scale", "Uiso"], workers=2.
     fit : `pdfkit.screening.ScreenFit`, how each candidate is fitted: free, rmin, rmax (Å), start, ties, bounds, …
     limits : `Limits`, which candidates go on and what is ranked beside them: keep, mixtures, null, threshold.

@@ -30,6 +30,8 @@ from pdfkit.screening.shells import measured_shell
 
 FREE = ("scale", "expansion", "Uiso", "delta2")
 NAN = float("nan")
+LIGHTEST = 50.0
+"""g/mol: below the mass of a few atoms; 5160 Da are often written as 5.16 kDa."""
 
 
 def whole(name: str, value: Any, low: int = 1) -> int:
@@ -200,6 +202,11 @@ class Composition:
             raise ParameterError(message, key="ratio_of")
         if self.mass is not None:
             _checks.number("mass", self.mass, low=0.0, open_low=True)
+            if self.mass < LIGHTEST:
+                raise ParameterError(
+                    f"mass = {self.mass:g} g/mol is that of no cluster: if it is in kDa, give {1e3 * self.mass:g}",
+                    key="mass",
+                )
         _checks.number("inorganic", self.inorganic, low=0.0, high=1.0, open_low=True)
         _checks.number("mass_tolerance", self.mass_tolerance, low=0.0)
 

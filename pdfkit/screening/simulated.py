@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
@@ -27,40 +27,51 @@ KINDS = (STIFF, 0.0)
 
 @dataclass(frozen=True, eq=False)
 class Displaceable:
-    """A fit of one cluster to G(r), and to patterns, whose atoms can be displaced. G(r) is computed at r (Å)."""
+    """A fit of one cluster to G(r), maybe several, and to patterns, whose atoms can be displaced."""
 
-    model: Model
-    evaluate: Evaluator
+    models: tuple[Model, ...]
+    evaluate: tuple[Evaluator, ...]
     patterns: Mapping[str, _Pattern]
 
     @classmethod
-    def of(cls, result: FitResult, r: Array) -> Displaceable:
-        """Return that of a fit."""
-        one = result.datasets[0]
-        phases = [moving(phase) for phase in one.model.phases]
-        model = Model(phases, one.model.instrument, one.model.convention, one.model.strengths)
-        patterns = {fit.name: _Pattern.of(fit, phases) for fit in result.patterns}
-        return cls(model, model.evaluator(r, end=float(one.data.r[-1])), patterns)
+    def of(cls, result: FitResult, r: Sequence[Array]) -> Displaceable:
+        """Return that of a fit. r : Å, where each G(r) is computed."""
+        models = tuple(_free(one.model) for one in result.datasets)
+        made = zip(models, r, result.datasets, strict=True)
+        evaluate = tuple(model.evaluator(at, end=float(one.data.r[-1])) for model, at, one in made)
+        phases = [cast(Cluster, one) for one in models[0].phases]
+        return cls(models, evaluate, {fit.name: _Pattern.of(fit, phases) for fit in result.patterns})
 
     @property
     def cluster(self) -> Cluster:
         """The cluster, as it was fitted."""
-        return cast(Cluster, self.model.phases[0])
+        return cast(Cluster, self.models[0].phases[0])
 
     @cached_property
     def _roots(self) -> list[Array]:
         return [root(self.cluster.particle.xyz, stiff) for stiff in KINDS]
 
-    def drawn(self, size: float, kind: int, rng: np.random.Generator) -> tuple[Array, dict[str, Array]]:
-        """Return G (nr,), and I where fits compute it by the name of a pattern, with atoms displaced by `size` (Å rms).
+    def drawn(self, size: float, kind: int, rng: np.random.Generator) -> tuple[list[Array], dict[str, Array]]:
+        """Return each G (nr,), and I where fits compute it by the name of a pattern, atoms displaced by `size` (Å rms).
 
         kind : 0, with bonds kept; 1, each atom by itself. What displacements broaden is taken off U.
         """
-        u = np.array([name.endswith(".Uiso") for name in self.model.names])
-        values = np.where(u, np.maximum(self.model.values - size**2 / 3.0, LEFT * self.model.values), self.model.values)
-        values[self.cluster.moving] = size * (self._roots[kind] @ rng.standard_normal(self._roots[kind].shape[0]))
-        known = dict(zip(self.model.names, values.tolist(), strict=True))
-        return self.evaluate(values)[0], {name: one.curve(known) for name, one in self.patterns.items()}
+        shift = size * (self._roots[kind] @ rng.standard_normal(self._roots[kind].shape[0]))
+        values = [self._shifted(model, size, shift) for model in self.models]
+        known = dict(zip(self.models[0].names, values[0].tolist(), strict=True))
+        curves = [evaluate(one)[0] for evaluate, one in zip(self.evaluate, values, strict=True)]
+        return curves, {name: one.curve(known) for name, one in self.patterns.items()}
+
+    def _shifted(self, model: Model, size: float, shift: Array) -> Array:
+        u = np.array([name.endswith(".Uiso") for name in model.names])
+        out = np.where(u, np.maximum(model.values - size**2 / 3.0, LEFT * model.values), model.values)
+        out[self.cluster.moving] = shift
+        return out
+
+
+def _free(model: Model) -> Model:
+    """Return a model whose atoms can be displaced."""
+    return Model([moving(one) for one in model.phases], model.instrument, model.convention, model.strengths)
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,6 +62,7 @@ def save_ranking(path: AnyPath, ranking: Ranking, curves: int) -> Path:
         "curves": _curves(ranking, curves),
         "candidates": _candidates(ranking),
         "data": _data(ranking.data),
+        **({"more": Group("NXcollection", {n: _data(one) for n, one in ranking.more.items()})} if ranking.more else {}),
         "setting": _setting(ranking),
         "displaced": _displaced(ranking.rows),
         "funnel": _funnel(ranking.stages),
@@ -110,7 +111,7 @@ def _curves(ranking: Ranking, count: int) -> Group:
     differences: dict[str, Field] = {}
     for k, row in enumerate(ranking.best(count), start=1):
         try:
-            calculated = ranking.result(row.name).calc.G
+            calculated = ranking.result(row.name).datasets[0].calc.G
         except PdfkitError:  # its atoms are not at hand
             continue
         about = {**_G, "candidate": row.name, "rw": row.rw}
@@ -174,6 +175,7 @@ def _setting(ranking: Ranking) -> Group:
         "threshold": Field(ranking.threshold),
         "problem": Field(ranking.problem.digest()),
         **({"patterns": Field(serial.dumps(ranking.patterns))} if ranking.patterns else {}),
+        **({"names": Field([ranking.name, *ranking.more])} if ranking.more else {}),
     }
     if ranking.certificate is not None:
         members["certificate"] = Field(json.dumps(asdict(ranking.certificate)))
@@ -214,13 +216,17 @@ def _ranking(entry: Group) -> Ranking:
     names = _known(funnel, "name", _texts(funnel, "name"), STAGES)
     stages = [Stage(name, *counts) for name, *counts in zip(names, *columns, strict=True)]
     patterns = _read_patterns(setting)
+    first, *others = _texts(setting, "names") if "names" in setting else ("pdf",)
+    more = {name: _read_data(entry.group("more").group(name)) for name in others}
     return Ranking(
         rows=_read_rows(entry.group("rows"), entry.group("parameters"), _read_displaced(entry)),
         stages=tuple(stages),
         data=data,
         settings=_read_settings(setting, data),
         patterns=patterns,
-        noise=_read_noise(setting, patterns),
+        more=more,
+        name=first,
+        noise=_read_noise(setting, (*more, *patterns)),
         threshold=setting.number("threshold"),
         composition=Composition(**composition),
         particles=_read_candidates(entry.group("candidates")),
@@ -236,10 +242,10 @@ def _read_patterns(setting: Group) -> dict[str, MeasuredPattern]:
     return found
 
 
-def _read_noise(setting: Group, patterns: Mapping[str, MeasuredPattern]) -> str:
+def _read_noise(setting: Group, beside: Sequence[str]) -> str:
     noise = setting.text("noise")
-    if patterns and noise.startswith(OF):
-        _known(setting, "noise", tuple(noise.removeprefix(OF).split(", ")), ("G(r)", *patterns))
+    if beside and noise.startswith(OF):
+        _known(setting, "noise", tuple(noise.removeprefix(OF).split(", ")), ("G(r)", *beside))
         return noise
     return _known(setting, "noise", (noise,), ("known", "misfit"))[0]
 

@@ -117,12 +117,14 @@ class Study:
     particles: tuple[Particle, ...]
 
 
-def refit(study: Study, curves: Sequence[tuple[Array, Mapping[str, Array], Known]]) -> list[Record]:
-    """Return the fits of all finalists to each simulated measurement: G(r), the patterns beside it, and EXAFS."""
+def refit(study: Study, curves: Sequence[tuple[Sequence[Array], Mapping[str, Array], Known]]) -> list[Record]:
+    """Return the fits of all finalists to each simulated measurement: every G(r), the patterns beside it, and EXAFS."""
     out: list[Record] = []
-    for G, patterns, exafs in curves:
-        data, beside = replace(study.problem.data, G=G), with_curves(study.problem.patterns, patterns)
-        problem = replace(study.problem, data=data, patterns=beside)
+    for (G, *others), patterns, exafs in curves:
+        own = study.problem
+        more = {name: replace(one, G=other) for (name, one), other in zip(own.more.items(), others, strict=True)}
+        data, beside = replace(own.data, G=G), with_curves(own.patterns, patterns)
+        problem = replace(own, data=data, patterns=beside, more=more)
         out.append({"fits": [_brief(_told(one, exafs)) for one in run_chunk(problem, "fit", study.particles)]})
     return out
 
@@ -161,6 +163,7 @@ def study_confusion(
     results = [ranking.result(name) for name in names]
     study = Study(ranking.problem, tuple(ranking.particle(name) for name in names))
     noise, sigma = noise_source(ranking, displaced=displacement != "none")
+    others = [noise_source(ranking, name, displaced=displacement != "none")[0] for name in ranking.more]
     truths = [_Truth.of(one, ranking, displacement) for one in results]
     shells = [ranking[name].values for name in names]
     n = len(names)
@@ -174,10 +177,11 @@ def study_confusion(
                     yield Job([key], results=[known])
                     continue
                 rng = np.random.default_rng([seed, true, repeat])
-                error = noise(rng)
-                G, patterns = truth.measured(repeat, rng)
+                errors = [one(rng) for one in (noise, *others)]
+                curves, patterns = truth.measured(repeat, rng)
                 exafs = drawn(shells[true], ranking.settings.exafs, rng)
-                yield Job([key], (study,), ((G + error, patterns, exafs),))
+                measured = [G + error for G, error in zip(curves, errors, strict=True)]
+                yield Job([key], (study,), ((measured, patterns, exafs),))
 
     first, within = np.zeros((n, n), dtype=np.int64), np.zeros((n, n), dtype=np.int64)
     clock = Clock("confusion", n * repeats, work.progress)
@@ -208,17 +212,19 @@ class _Truth:
 
     @classmethod
     def of(cls, result: FitResult, ranking: Ranking, displacement: str | float) -> _Truth:
-        one = None if displacement == "none" else Displaceable.of(result, ranking.data.r)
+        r = [one.data.r for one in result.datasets]
+        one = None if displacement == "none" else Displaceable.of(result, r)
         return cls(result, ranking, displacement, one)
 
-    def measured(self, repeat: int, rng: np.random.Generator) -> tuple[Array, dict[str, Array]]:
-        """Return G(r) without noise, and patterns measured anew. Displacements keep bonds in every other repeat."""
+    def measured(self, repeat: int, rng: np.random.Generator) -> tuple[list[Array], dict[str, Array]]:
+        """Return each G(r) without noise, patterns measured anew. Displacements keep bonds in every other repeat."""
         if self.displaceable is None:
-            return self.result.calc.G, simulated(self.result, self.ranking.patterns, rng)
+            curves = [one.calc.G for one in self.result.datasets]
+            return curves, simulated(self.result, self.ranking.patterns, rng)
         size = float(drawn_sizes(self.ranking, self.displacement, 1, rng)[0])
-        G, beside = self.displaceable.drawn(size, repeat % 2, rng)
+        curves, beside = self.displaceable.drawn(size, repeat % 2, rng)
         found = self.displaceable.patterns
-        return G, simulated(
+        return curves, simulated(
             self.result, self.ranking.patterns, rng, {name: found[name].band.spread @ I for name, I in beside.items()}
         )
 
@@ -244,21 +250,25 @@ def judged(record: Record, true: int, ranking: Ranking) -> tuple[int | None, Arr
     return winner, (lnz > lnz.max() - ranking.threshold).astype(np.int64)
 
 
-def noise_source(ranking: Ranking, *, displaced: bool = False) -> tuple[Callable[[np.random.Generator], Array], float]:
+def noise_source(
+    ranking: Ranking, name: str = "", *, displaced: bool = False
+) -> tuple[Callable[[np.random.Generator], Array], float]:
     """Return a function that draws noise like that of the data on their r, and its size (Å⁻²) far from r = 0.
+
+    name : of one of several G(r), the first of which is "".
 
     displaced : whether displaced atoms cause a part of what the best candidate misses, which then is no noise.
     noise = Σ_k a_k ε_k sin(Q_k r) with a_k² = weight²·variance of the covariance; see `pdfkit.data.covariance`.
     """
-    data, used = ranking.data, ranking.settings.use_errors
+    data, used = ranking.more[name] if name else ranking.data, ranking.settings.use_errors
     size = np.ones(len(data)) if data.dG is None or not used or data.cov is not None else data.dG
     base = data.cov if data.cov is not None and used else Covariance.white(data.instrument, float(data.r[-1]))
     best = ranking.best(1, kind="candidate")[0]
     if displaced and (rival := Rival.of(ranking.result(best.name))) is not None:
-        size = size * float(noise_sizes(ranking, rival)[0])
+        size = size * float(noise_sizes(ranking, rival)[rival.parts[rival.names.index(name)]][0])
     elif best.beside:
-        chi2, count, _ = best.beside[""]
-        size = size * (math.sqrt(chi2 / count) if missed("", ranking.noise) else 1.0)
+        chi2, count, _ = best.beside[name]
+        size = size * (math.sqrt(chi2 / count) if missed(name, ranking.noise) else 1.0)
     elif ranking.noise != "known":
         size = size * math.sqrt(best.reduced_chi2)
     root = _root(base)

@@ -58,9 +58,9 @@ def head_of(ranking: Ranking) -> list[str]:
     singles = [row for row in rows if row.kind == "candidate"]
     fitted = sum(row.stage == "fit" for row in singles)
     of = data.name or "G(r)"
-    lines = [
-        f"{len(singles)} candidates against {of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å; {fitted} were fitted."
-    ]
+    count = "1 candidate" if len(singles) == 1 else f"{len(singles)} candidates"
+    were = "1 was" if fitted == 1 else f"{fitted} were"
+    lines = [f"{count} against {of}, r = {data.r[0]:.4g} to {data.r[-1]:.4g} Å; {were} fitted."]
     for stage in ranking.stages:
         failed = f", {stage.failed} failed" if stage.failed else ""
         again = stage.entered - stage.failed - stage.kept if stage.name == "fit" else 0
@@ -73,7 +73,14 @@ def head_of(ranking: Ranking) -> list[str]:
     if alike:
         told = "there is no other" if alike == 1 else f"the data cannot tell these {alike} apart"
         said.append(f"* marks the best and all within {ranking.threshold:g} of it in ln Z: {told}.")
-    lines += textwrap.wrap(" ".join([*said, *poor_of(ranking), *boasting(ranking), *contradicted(ranking)]), WIDTH)
+    lines += textwrap.wrap(
+        " ".join([*said, *of_data(ranking), *poor_of(ranking), *boasting(ranking), *contradicted(ranking)]), WIDTH
+    )
+    for name, one in ranking.more.items():
+        about = one.instrument
+        measured = f"{WITH[str(about.probe)]}, Q = {about.qmin:g} to {about.qmax:g} Å⁻¹"
+        words = f"{name}: a further G(r), {measured}, with noise and scale of its own; Rw is that of all G(r)."
+        lines += textwrap.wrap(words, WIDTH)
     lines += [
         line for name, one in ranking.patterns.items() for line in textwrap.wrap(f"{name}: {one.assumed}.", WIDTH)
     ]
@@ -105,9 +112,34 @@ def noise_said(ranking: Ranking) -> str:
     return f"The size of the noise is taken from the best fit: {why}."
 
 
+ELSEWHERE = 0.12
+"""Of qmax: short ranges of r, as clusters have, show the end of F(Q) to 4 %."""
+
+
+def of_data(ranking: Ranking) -> list[str]:
+    """Say where G(r) was not measured as is said, or where that is not said: all candidates are compared by it."""
+    from pdfkit.data.advice import examine
+
+    out = []
+    for name, one in (("G(r)", ranking.data), *ranking.more.items()):
+        about, found = one.instrument, examine(one)
+        cut, said = found.qmax_cut, about.qmax
+        if cut is not None and said and math.isfinite(said) and abs(cut - said) > ELSEWHERE * said:
+            out.append(
+                f"F(Q) of {name} ends at {cut:.1f} Å⁻¹, and qmax is {said:g}: if that is wrong, "
+                "independent points are counted wrongly, and differences of ln Z with them."
+            )
+        if "qmin" not in about.given:
+            out.append(
+                f"{name} does not say its qmin: the broad hump of small-angle scattering is taken to be in it, which "
+                "data measured from some Q on lack; give qmin."
+            )
+    return out
+
+
 def boasting(ranking: Ranking) -> list[str]:
     """Say where the best candidate is much nearer to the data than their errors allow, which then hide differences."""
-    least = {name: _least(ranking, name) for name in ("", *ranking.patterns)}
+    least = {name: _least(ranking, name) for name in ("", *ranking.beside)}
     out = [(name or "G(r)", math.sqrt(one)) for name, one in least.items() if one < MODEST]
     return [
         f"The errors of {name} are {1.0 / size:.3g} times what the best candidate leaves: they look too large, and "
@@ -137,7 +169,7 @@ def poor_of(ranking: Ranking) -> list[str]:
     best = min(fitted, key=lambda row: row.rw)
     if best.rw > POOR and not _explained(best):
         out.append(f"even the best candidate misses G(r) by Rw = {best.rw:.2f}{_stretched(fitted[0])}")
-    for name in ranking.patterns:
+    for name in ranking.beside:
         least = min((_reduced(row, name) for row in fitted), default=math.nan)
         if least > MISSED:
             out.append(f"even the best candidate misses {name} by a reduced χ² of {least:.3g}")
@@ -227,6 +259,8 @@ def _displacements_of(ranking: Ranking) -> str:
     return f"Atoms may be displaced: the data ask for {size} rms."
 
 
+WITH = {"X": "of X-rays", "N": "of neutrons", "E": "of electrons"}
+
 STAGES = {
     "match": "match of pair distances",
     "scale": "best scale and common U",
@@ -237,8 +271,8 @@ STAGES = {
 
 
 def _cells(ranking: Ranking, rows: Sequence[RankingRow]) -> list[list[str]]:
-    composition, with_chi2 = ranking.composition, ranking.noise == "known" and not ranking.patterns
-    names = ["", *ranking.patterns] if ranking.patterns else []
+    composition, with_chi2 = ranking.composition, ranking.noise == "known" and not ranking.beside
+    names = ["", *ranking.beside] if ranking.beside else []
     head = ["", "", "candidate", "", "formula", "atoms", "Rw", *(["χ²red"] if with_chi2 else [])]
     head += ["ΔlnZ", "p %", "k", "exp. %"]
     head += [f"χ² {name}" if name else "χ² G(r)" for name in names]
@@ -363,7 +397,7 @@ def columns_of_rows(ranking: Ranking) -> dict[str, list[Any]]:
     """Return the rows as columns: what each is, then a value and an error for every parameter, then remarks."""
     rows = ranking.rows
     out: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in COLUMNS[1:]}
-    for name in ranking.patterns:
+    for name in ranking.beside:
         out[f"{name} reduced_chi2"] = [_reduced(row, name) for row in rows]
     for name in parameter_names(rows):
         pairs = [row.values.get(name, (math.nan, math.nan)) for row in rows]

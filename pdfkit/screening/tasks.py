@@ -69,18 +69,22 @@ POINTS_PER_INDEPENDENT = 3.0
 class Problem:
     """What candidates are fitted to and how; small enough to travel with every chunk of candidates.
 
-    data : the points in range. fit : the settings of every fit. patterns : beside G(r), by name.
+    data : the points in range. fit : the settings of every fit. patterns : beside G(r), by name. more : further G(r),
+    in range, by name; name : of the first.
     """
 
     data: PDF
     fit: ScreenFit
     patterns: Mapping[str, MeasuredPattern] = field(default_factory=dict)
+    more: Mapping[str, PDF] = field(default_factory=dict)
+    name: str = "pdf"
 
     @classmethod
     def of(cls, data: Any, fit: ScreenFit) -> Problem:
         """Return the problem that the range of `fit` makes of the data. PdfkitError where no data are in it."""
-        pdf, patterns = beside.split(data)
-        return cls(pdf.crop(fit.rmin, fit.rmax), fit, patterns)
+        sets, patterns = beside.split(data)
+        (name, pdf), *more = ((name, one.crop(fit.rmin, fit.rmax)) for name, one in sets.items())
+        return cls(pdf, fit, patterns, dict(more), name)
 
     @property
     def displacement(self) -> str | float:
@@ -90,7 +94,7 @@ class Problem:
     @property
     def fitted(self) -> Data:
         """What a candidate is fitted to."""
-        return {"pdf": self.data, **self.patterns} if self.patterns else self.data
+        return {self.name: self.data, **self.more, **self.patterns} if self.more or self.patterns else self.data
 
     def digest(self) -> str:
         """Return a hash of all that results depend on, in the words of the first journals."""
@@ -103,13 +107,12 @@ class Problem:
         instrument = instrument.replace("scattering=", "weights=")
         about = [VERSION, options, instrument]
         out = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-        cov = self.data.cov
-        curves = [self.data.r, self.data.G, self.data.dG]
-        curves += [] if cov is None else [cov.Q, cov.weight, cov.variance, cov.modes, cov.core]
-        for curve in curves:
+        for curve in beside.curves_of(self.data):
             out.update(b"none" if curve is None else np.ascontiguousarray(curve).tobytes())
         if self.patterns:
             out.update(beside.digest_of(self.patterns))
+        for name, one in self.more.items():
+            out.update(name.encode() + beside.digest_of_pdf(one))
         return out.hexdigest()[:32]
 
     @property
@@ -228,7 +231,9 @@ def fit_model(model: Model, problem: Problem, ties: Mapping[str, str | float]) -
         bounds=problem.fit.bounds,
         use_errors=problem.fit.use_errors,
         # Candidates are ranked by one measure of misfit, the same for all.
-        settings=FitSettings(problem.fit.errors, max_nfev=problem.fit.max_nfev, noise="given"),
+        settings=FitSettings(
+            problem.fit.errors, max_nfev=problem.fit.max_nfev, noise="own" if problem.more else "given"
+        ),
         search="plain",
     )
 

@@ -290,9 +290,13 @@ def test_wrong_numbers_and_protons_are_refused(small: pk.Particle) -> None:
         ({"count": 10, "neutral": "acetate"}, "neutral ones are water"),
         ({"count": 10, "neutral": molecule("CH3COOH")}, "neutral ones are water"),
         ({"ligand": "acetate", "anchors": [0]}, "what binds of acetate is known"),
+        ({"ligand": molecule("CO2")}, "odd number of electrons"),
     ):
         with pytest.raises(PdfkitError, match=words):
             pk.build.cap(small, **{"ligand": "Cl", **options})
+    with pytest.warns(pk.PdfkitWarning, match="no room between two cations") as said:
+        hydroxide = pk.build.cap(small, molecule("OH"), ligand_charge=-1, anchors=[0])
+    assert (hydroxide.meta["terminal"], hydroxide.meta["net_charge"], len(said)) == (hydroxide.meta["ligands"], 0, 1)
     worn = pk.Particle.from_structure(pk.build.cap(small, "formate").to_ase())
     with pytest.raises(PdfkitError, match="the core without them"):
         pk.build.cap(worn, "formate")

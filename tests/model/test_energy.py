@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,6 +127,22 @@ class Odd(Springs):
         self.asked += 1
         if self.asked > 2:
             self.results |= self.odd
+
+
+def test_forces_of_another_sign_or_unit_are_refused() -> None:
+    class Turned(Springs):
+        def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+            super().calculate(atoms, properties, system_changes)
+            self.results = {**self.results, "forces": self.factor * self.results["forces"]}
+
+    one = model()
+    for factor, there in ((-1.0, True), (27.2, True), (0.0, True), (1.0, False)):
+        calculator = Turned(1.02 * COPPER.xyz, 3.0)
+        calculator.factor = factor
+        with pytest.raises(PdfkitError, match="not the slope") if there else nullcontext():
+            EnergyRestraint("c", calculator, 1.0).residual(one, one.names, one.values, np.eye(one.values.size))
+        with pytest.raises(PdfkitError, match="not the slope") if there else nullcontext():
+            pk.build.relax(COPPER, calculator, steps=1, fmax=100)
 
 
 @pytest.mark.parametrize(

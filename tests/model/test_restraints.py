@@ -137,6 +137,8 @@ def test_wrong_numbers_are_refused() -> None:
         lambda: pk.BondRestraint("p", "Cd", "Se", 2.6, 0.1, low=2.5),
         lambda: pk.BondRestraint("p", "Cd", "Se", None, 0.1, low=2.6, high=2.5),
         lambda: AngleRestraint("p", "Se", "Cd", "Se", 190.0, 0.1),
+        lambda: pk.BondRestraint("p", "Cd", "Se", 0.262, 0.001),  # nm
+        lambda: AngleRestraint("p", "Se", "Cd", "Se", None, 0.1, high=1.911),  # radians
     ):
         with pytest.raises(PdfkitError):
             make()
@@ -160,7 +162,7 @@ def test_bonds_may_be_named_by_labels() -> None:
     everything = min(math.dist(xyz[0], xyz[j]) for j, e in enumerate(elements) if e == "O")
     assert values_of(pk.BondRestraint("p", "O", "Ti", 2.0, 0.1), model)[0].value == pytest.approx(everything)
     with pytest.raises(ParameterError, match="no such pair"):
-        values_of(pk.BondRestraint("p", "Ti", "Ti", 0.1, 0.1), model)
+        values_of(pk.BondRestraint("p", "Ti", "Ti", 0.7, 0.1), model)
 
 
 def test_limits_cost_nothing_while_they_are_kept() -> None:

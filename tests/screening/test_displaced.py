@@ -68,8 +68,8 @@ def curve_of(result: pk.FitResult, xyz: Array, rival: Rival, size: float = 0.0) 
     uiso = {name: u - size**2 / 3.0 for name, u in cluster.Uiso.items()}
     moved = replace(cluster, particle=replace(cluster.particle, xyz=xyz, lattice=None, sites=None), Uiso=uiso)
     r = result.datasets[0].data.r
-    G = pk.Model(moved, model.instrument)(r).G[rival.whiten.index]
-    return np.asarray(rival.whiten(G[None])[0])
+    G = pk.Model(moved, model.instrument)(r).G[rival.whiten[0].index]
+    return np.asarray(rival.whiten[0](G[None])[0])
 
 
 def test_first_order_is_what_differences_give(rival: tuple[pk.FitResult, Rival]) -> None:

@@ -419,6 +419,8 @@ def test_no_candidates_at_all(data: pk.PDF, tmp_path: Path) -> None:
 
 def test_composition_is_checked_against_what_was_measured(data: pk.PDF) -> None:
     whole = screens.true()
+    with pytest.raises(pk.errors.ParameterError, match="in kDa, give 5160"):
+        pk.screen(screens.particles(), data, mass=5.16)
     found = pk.screen(screens.particles(), data, **screens.RANGE, ratio=(1.7, 1.8), mass=2 * whole.mass, inorganic=0.5)
     row = found[CD35]
     assert (row.ratio, row.ratio_fits, row.mass_fits) == (35 / 20, True, True)

@@ -164,10 +164,60 @@ def test_mixtures_are_of_all_data() -> None:
     assert mixture.lnz < ranking[0].lnz
 
 
+def with_neutrons(wrong: float = 0.0) -> dict[str, pk.PDF]:
+    """Return G(r) of X-rays and of neutrons, at another scale; no errors, so that each shows its own."""
+    cluster = pk.Cluster(CLUSTERS[0], "c", Uiso=0.02, delta2=3, expansion=0.005)
+    labs = [pk.Instrument(probe="X", qmin=0.8, qmax=16), pk.Instrument(probe="N", qmin=1.0, qmax=18, qdamp=0.02)]
+    sets = [noise.simulate(pk.Model(cluster, lab), 1.5, 14.0, 0.02, 0.1, k) for k, lab in enumerate(labs)]
+    found = [pk.PDF(one.r, one.G * scale, instrument=one.instrument) for one, scale in zip(sets, (1, 7), strict=True)]
+    return dict(zip(("pdf", "n"), found, strict=True))
+
+
+def test_neutrons_and_x_rays_are_of_one_cluster(tmp_path: Path) -> None:
+    data = with_neutrons()
+    both = (data, {name: data[name] for name in ("n", "pdf")})
+    ranking, turned = (pk.screen(CLUSTERS, one, rmin=1.8, certificate=5) for one in both)
+    assert ranking[0].formula == "Cd20S10"
+    assert list(ranking[0].beside) == ["", "n"]
+    assert ranking.noise == "misfit of G(r), n"
+    assert ranking[0].values["n.c.scale"][0] == pytest.approx(7 * ranking[0].values["pdf.c.scale"][0], rel=0.1)
+    assert [row.delta for row in turned] == pytest.approx([row.delta for row in ranking], abs=0.05)  # of fits by turns
+    assert ranking[1].delta > pk.screen(CLUSTERS, data["pdf"], rmin=1.8)[1].delta
+    back = pk.Ranking.load(ranking.save(tmp_path / "ranking.h5", curves=1))
+    assert back.problem.digest() == ranking.problem.digest() != turned.problem.digest()
+    assert "a further G(r), of neutrons" in str(back)
+    assert "of probe N" in back.report(tmp_path / "r.html").read_text()
+    assert pk.confusion(2, back, repeats=1, displacement="auto").right == 1.0
+
+
+def test_displacements_move_every_g_of_r() -> None:
+    result = fit_particle(CLUSTERS[0], Problem.of(with_neutrons(), ScreenFit(rmin=1.8)))
+    found, own = Rival.of(result), Likelihood.of(result, "known").residuals
+    assert found is not None
+    model, s = result.datasets[1].model, own.sets[1].resized(1.0)
+    xyz, at = model.phases[0].particle.xyz, s.data.r[s.whiten.index]
+
+    def curve(x: np.ndarray) -> np.ndarray:
+        (cluster,) = model.phases
+        moved = replace(cluster, particle=replace(cluster.particle, xyz=x, lattice=None, sites=None))
+        return pk.Model(moved, model.instrument).evaluator(at, end=float(s.data.r[-1]))(model.values)[0]
+
+    steps = 1e-4 * np.eye(xyz.size).reshape(-1, *xyz.shape)
+    columns = s.whiten(np.array([(curve(xyz + step) - curve(xyz - step)) / 2e-4 for step in steps]))
+    expected = columns.T @ covariance(Pairs.of(xyz)) @ columns
+    there = found.parts[1]
+    np.testing.assert_allclose(found.first[there, there], expected, atol=1e-6 * np.abs(expected).max())  # of steps
+
+
 @pytest.mark.parametrize(
-    ("change", "words"), [({"n": "pdf"}, "2 of these data sets"), ({"pdf": None}, "0 of these data sets")]
+    ("change", "words"),
+    [
+        ({"n": "pdf"}, "pdf and n are one measurement"),
+        ({"low": "saxs"}, "saxs and low are one measurement"),
+        ({"pdf": None}, "none of these data sets is a PDF"),
+    ],
 )
-def test_one_pdf_is_asked_for(change: dict[str, str | None], words: str) -> None:
+def test_what_is_compared_is_g_of_r_and_given_once(change: dict[str, str | None], words: str) -> None:
     data = measured()
     for name, other in change.items():
         if other is None:
