@@ -20,6 +20,8 @@ from pdfkit.results.result import DatasetFit
 
 PART = 0.3
 """Share of the largest part in a combination from which on a parameter belongs to it."""
+SURE = 3.0
+"""Standard errors from 0 up to which the scale of a phase is not told from it."""
 SIGMAS = 3.0
 """Standard errors that 1/length of a particle must be from 0 for its end to be seen."""
 SEVERAL = 2
@@ -126,3 +128,24 @@ def _sentence(params: Parameters, names: Sequence[str], covariance: Array) -> st
         f"the data do not tell {first} and {second} apart, but only {first} {sign} {abs(slope):.3g}·{second} = "
         f"{uncertain(value, error)}: fix one of them"
     )
+
+
+def hardly_there(names: Sequence[str], x: Array, covariance: Array) -> tuple[str, ...]:
+    """Say of which phases beside others the scale, at free values x (n,), is not told from 0.
+
+    Numbers of such a phase fit noise: of many places where they could do that the best one was found, and errors are
+    those of that place alone.
+    """
+    scales = [k for k, name in enumerate(names) if name.endswith(".scale")]
+    out = []
+    for k in scales if len(scales) > 1 else []:
+        head = names[k].removesuffix("scale")
+        others = any(name.startswith(head) for name in names if name != names[k])
+        sigma = math.sqrt(covariance[k, k])
+        if others and 0.0 < x[k] < SURE * sigma:
+            said = uncertain(float(x[k]), sigma)
+            out.append(
+                f"{names[k]} = {said} may as well be 0: the data hardly show that phase, and its other parameters say "
+                "nothing, whatever their errors are: fix them, or leave it out"
+            )
+    return tuple(out)

@@ -11,7 +11,7 @@ import numpy as np
 
 from pdfkit._checks import Array
 from pdfkit.data.curves import PDF
-from pdfkit.fitting.ambiguous import not_told
+from pdfkit.fitting.ambiguous import hardly_there, not_told
 from pdfkit.fitting.bounds import at_bounds, on_bound
 from pdfkit.fitting.determined import units
 from pdfkit.fitting.minimiser import Outcome
@@ -76,6 +76,7 @@ def assembled(residuals: Residuals, params: Parameters, outcome: Outcome, said: 
             *said,
             *dict.fromkeys(par.user_data["held"] for par in params.values() if is_held(par)),
             *not_told(params, mapping.free_names, covariance, at_bound, fits),
+            *hardly_there(mapping.free_names, x, covariance),
             *_ended(params, ended.tolist(), x[on_bound], errors[on_bound], rmax),
             *_remarks(held, fits),
             *(text for one in patterns for text in one.remarks),

@@ -328,6 +328,9 @@ def likeness(
     canvas.set_frame(panel, canvas.escaped(label), canvas.escaped(label), (float(edges[0]), float(edges[-1])))
     panel.set_ylim(edges[0], edges[-1])
     panel.set_aspect("equal")
+    if label == "scan":  # there is no scan 2.5
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.get_major_locator().set_params(integer=True)
     _free_corner(panel)
     _colour_bar(panel, image, canvas.escaped(name))
     return finished(figure, path, kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +65,9 @@ class LawFit:
         k = place_of(self.names, name)
         return float(self.values[k]), math.sqrt(self.covariance[k, k])
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
     def along(self, name: str, t: Sequence[float] | Array | None = None) -> tuple[Array, Array]:
         """Return values and standard errors of a law at the scans, or at other indices t."""
         plan = self.plan if t is None else self.plan.along(np.asarray(t, dtype=float))
@@ -100,6 +103,8 @@ class LawFit:
 
 def place_of(names: Sequence[str], name: str) -> int:
     """Return where the parameter with this name or ending is. ParameterError where that is none, or several."""
+    if not isinstance(name, str):
+        raise ParameterError(f"{name!r} is no name of a parameter: these are {', '.join(names[:20])}")
     found = [name] if name in names else [one for one in names if f".{one}".endswith(f".{name}")]
     if len(found) != 1:
         words = f"is the ending of several: {', '.join(found)}" if found else f"is none: {nearest(name, names)}"

@@ -395,8 +395,11 @@ def _result(problem: _Problem, alone: _Alone, found: Found, seconds: float) -> P
     widths = _widths(own, problem.arrow.own_limits, here.own)
     led = [(law, problem.ranges[name]) for name, law in plan.laws.items() if len(law.names)]
     chi2 = np.array([float(R[:, -1] @ R[:, -1]) for R in here.triangles])
-    names = [f"scan {k + 1} ({lean.posed.data.name})" for k, lean in zip(alone.positions, problem.scans, strict=True)]
-    wider, said = _missed(chi2 - problem.least, len(plan.led), plan, names, int(on_bound.sum()))
+    scans = [
+        f"{lean.posed.data.name or f'scan {k + 1}'} ({plan.called} = {t:g})"
+        for k, lean, t in zip(alone.positions, problem.scans, plan.t, strict=True)
+    ]
+    wider, said = _missed(chi2 - problem.least, len(plan.led), plan, scans, int(on_bound.sum()))
     spread_ = wider**2 * np.where(on_bound | on_bound[:, None], 0.0, known.shared)
     told, covariance = _told(plan, here.theta, spread_, on_bound)
     untold = ", ".join(plan.shared[k] for k in np.flatnonzero(np.isnan(np.diag(covariance)) & ~on_bound))

@@ -176,6 +176,8 @@ class SeriesResult:
 
     def place(self, name: str) -> int:
         """Return where the parameter with this name or ending is; ParameterError for none or several."""
+        if not isinstance(name, str):
+            raise ParameterError(f"{name!r} is no name of a parameter: these are {', '.join(self.names[:20])}")
         found = matching(self.names, name) if name not in self.names else [name]
         if len(found) != 1:
             words = (

@@ -350,6 +350,16 @@ def test_a_phase_that_the_data_have_no_use_for() -> None:
     assert said.startswith("zb.scale ended on its lower bound 0: the data have no use for this phase")
 
 
+def test_a_phase_that_is_hardly_there() -> None:
+    """Its lattice constant, with an error of the place where it fits noise best, was 5 errors off without a word."""
+    model = pk.Model([crystal("Ni", "ni"), crystal("CdS_zincblende", "zb")], INSTRUMENT)
+    for share, hardly in ((0.001, True), (0.2, False)):
+        data = simulated(model, {"zb.scale": share}, size=0.3)
+        result = pk.fit(model, data, free=["scale", "zb.a"], search="plain")
+        words = "may as well be 0: the data hardly show that phase"
+        assert any(text.startswith("zb.scale = ") and words in text for text in result.remarks) == hardly
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

@@ -174,7 +174,7 @@ def test_a_scan_that_no_law_explains_is_named_and_widens_errors() -> None:
     noise = np.sin(np.outer(R, Q)) @ np.random.default_rng(5).normal(0.0, 0.01, Q.size)
     some[3] = pk.PDF(R, nickel().with_values({"a": 3.61, "Uiso": 0.008})(R).G + noise, instrument=INSTRUMENT, name="Cu")
     out = fit_parametric(nickel(), some, T, laws=BOTH, free=["scale"])
-    assert any("laws miss" in one and "scan 4 (Cu)" in one for one in out.remarks)
+    assert any("laws miss" in one and "Cu (T = 225)" in one for one in out.remarks)
     slope, error = out["ni.a.c1"]
     assert abs(slope - TRUTH["ni.a.c1"]) < 3.0 * error
     assert not any("laws miss" in one for one in found().remarks)

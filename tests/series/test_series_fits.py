@@ -511,3 +511,5 @@ def test_an_unknown_column_is_said() -> None:
     result = pk.fit_series(nickel(), [scan(0)], free=FREE)
     with pytest.raises(ParameterError, match=r"nearest"):
         result["b"]
+    with pytest.raises(ParameterError, match="0 is no name of a parameter"):
+        result[0]
