@@ -498,7 +498,7 @@ def test_a_fit_refuses_data_of_no_size(G: float, dG: float) -> None:
 
 
 @pytest.mark.parametrize("task", ["crystal", "cluster", "search"])
-def test_long_work_hears_ctrl_c(task: str) -> None:
+def test_long_work_hears_ctrl_c(task: str, tmp_path: Path) -> None:
     """The compiled loops run in pieces: a signal is handled between two of them, not minutes later."""
     import signal
 
@@ -524,18 +524,11 @@ try:
 except KeyboardInterrupt:
     raise SystemExit(130)
 """
-    run = subprocess.Popen(
-        [sys.executable, "-c", code, task], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with run:
-        assert run.stdout is not None
-        assert run.stdout.readline().strip() == "begins"
+    with forked.Command([], tmp_path, before=f"import sys; sys.argv[1:] = [{task!r}]{code}") as run:
+        assert run.line(1) == "begins\n"
         time.sleep(1.0)
         run.send_signal(signal.SIGINT)
-        try:  # a piece takes under a second, the whole many minutes; machines are shared
-            _, said = run.communicate(timeout=60)
-        finally:
-            run.kill()
+        _, said = run.communicate(timeout=60)  # a piece takes under a second, the whole many minutes
     assert run.returncode == 130, said
 
 
@@ -577,9 +570,9 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("task", ["1", "2", "stack"])
-def test_no_piece_follows_ctrl_c(task: str) -> None:
+def test_no_piece_follows_ctrl_c(task: str, tmp_path: Path) -> None:
     """The signal comes in the middle of counting on a lattice, here and in threads, and of the peaks of a stack."""
-    run = subprocess.run([sys.executable, "-c", PIECES, task], capture_output=True, text=True, timeout=120)
+    run = forked.run(folder=tmp_path, before=f"import sys; sys.argv[1:] = [{task!r}]{PIECES}")
     assert run.returncode == 130, run.stderr
 
 

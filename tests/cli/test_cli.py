@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import forked
 import numpy as np
 import pytest
 
@@ -177,24 +178,15 @@ def test_help_loads_nothing_heavy(folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for processes there")
 def test_ctrl_c_ends_with_130_and_no_traceback(folder: Path) -> None:
     code = (
-        "import sys, time; from pdfkit.cli import app; from pdfkit.fitting import least_squares\n"
+        "import time; from pdfkit.fitting import least_squares\n"
         "def endless(*a, **k):\n"
         "    print('fitting', flush=True); time.sleep(60)\n"
-        "least_squares.fit = endless\n"
-        "sys.argv = ['pdfkit', 'fit', 'fit.toml']; app.main()"
+        "least_squares.fit = endless"
     )
-    running = subprocess.Popen(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in the background
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline() == "fitting\n"
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
+    with forked.Command(["fit", "fit.toml"], folder, before=code) as running:
+        assert running.line(1) == "fitting\n"
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
     assert running.returncode == 130
     assert err.startswith("interrupted")
     assert err.count("\n") == 1

@@ -13,7 +13,7 @@ import pdfkit as pk
 from pdfkit.errors import PdfkitError
 from pdfkit.fitting.comparison import _remarks
 from pdfkit.fitting.evidence import Evidence
-from pdfkit.model import EnergyRestraint
+from pdfkit.model import EnergyRestraint, noise
 
 ase = pytest.importorskip("ase")
 from ase.calculators.calculator import Calculator, all_changes  # noqa: E402
@@ -184,8 +184,7 @@ def test_a_calculator_that_cannot_be_pickled_is_left_behind() -> None:
 
 
 def test_shifts_and_turns_need_no_word() -> None:
-    six = model(pk.build.sphere("Cu", 4.0, centre="void"))
-    data = six.with_values({"c.Cu1.x": 0.1})(R)
-    result = pk.fit(six, data, free=["x", "y", "z"], restraints=[EnergyRestraint("c", EMT(), 10.0)], search="plain")
+    data = noise.simulate(model().with_values({"c.Cu1.x": 0.1}), 1.5, 9.0, 0.05, noise=0.1, seed=1)
+    result = pk.fit(model(), data, free=["x", "y", "z"], restraints=[EnergyRestraint("c", EMT(), 10.0)], search="plain")
     assert not any("do not determine" in text or "do not tell" in text for text in result.remarks)
     assert any("the same restraint" in text for text in _remarks("moved", result, Evidence(0.0, 0.0, 0.0, 0)))

@@ -194,7 +194,11 @@ BALL = pk.build.sphere("CdS_zincblende", 14.0)
 def test_patterns(name):
     ball = replace(BALL, name=name)
     small = pk.saxs(ball)
-    assert_legible(clusters.pattern(pk.waxs(ball)))
     assert_legible(clusters.pattern(small, small))
     assert_legible(clusters.guinier(small, pk.patterns.guinier(small.Q, small.intensity)))
+
+
+def test_patterns_of_wide_angles():
+    ball = replace(BALL, name=LONG)
+    assert_legible(clusters.pattern(pk.waxs(ball)))
     assert_legible(clusters.pattern(pk.powder_pattern(ball, np.arange(10.0, 90, 0.5), 0.7)))

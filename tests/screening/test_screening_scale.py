@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import forked
 import numpy as np
 import pytest
 import screens
@@ -160,10 +161,10 @@ class Elsewhere(socketserver.BaseRequestHandler):
 
 
 def test_confusion_is_the_same_in_threads() -> None:
-    ranking = pk.screen(screens.particles()[1:4], screens.measurement(noise=0.3), **screens.RANGE)
-    serial = pk.confusion(3, ranking, repeats=3)
+    ranking = pk.screen(screens.particles()[1:3], screens.measurement(noise=0.3), **screens.RANGE)
+    serial = pk.confusion(2, ranking, repeats=3)
     with ThreadPoolExecutor(3) as executor:
-        threaded = pk.confusion(3, ranking, repeats=3, executor=executor)
+        threaded = pk.confusion(2, ranking, repeats=3, executor=executor)
     np.testing.assert_array_equal(serial.first, threaded.first)
     np.testing.assert_array_equal(serial.within, threaded.within)
 
@@ -217,7 +218,7 @@ def held(now):
             print("held", flush=True)
             time.sleep(600)
 if __name__ == "__main__":
-    pk.screen(screens.shaken(40), screens.measurement(), **screens.RANGE, keep=(30, 24), chunk=4,
+    pk.screen(screens.shaken(24), screens.measurement(), **screens.RANGE, keep=(16, 12), chunk=4,
               workers={workers}, out={out!r}, progress=held)
 """
 
@@ -228,30 +229,28 @@ def test_a_killed_run_goes_on_with_nothing_lost_and_nothing_done_twice(
 ) -> None:
     journal = tmp_path / "run" / "screen.jsonl"
     script = SCRIPT.format(here=str(HERE), out=str(journal.parent), workers=workers)
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+    with forked.Command([], tmp_path, before=script) as process:
+        assert process.line(1) == "held\n"
         os.killpg(process.pid, signal.SIGKILL)
     before = lines(journal)
-    assert 6 <= len(before) < 2 + 24
+    assert 6 <= len(before) < 1 + 12
     with journal.open("ab") as stream:
         stream.write(b'{"stage": "match", "key": "half a li')
-    options: dict[str, Any] = {**screens.RANGE, "keep": (30, 24), "chunk": 4}
-    whole = pk.screen(screens.shaken(40), screens.measurement(), **options)
-    assert len(fits) == 24
+    options: dict[str, Any] = {**screens.RANGE, "keep": (16, 12), "chunk": 4}
+    whole = pk.screen(screens.shaken(24), screens.measurement(), **options)
+    assert len(fits) == 12
     told: list[Progress] = []
     fits.clear()
-    again = pk.screen(screens.shaken(40), screens.measurement(), **options, out=journal.parent, progress=told.append)
+    again = pk.screen(screens.shaken(24), screens.measurement(), **options, out=journal.parent, progress=told.append)
     assert screens.numbers(again) == screens.numbers(whole)
     assert again.stages == whole.stages
     after = lines(journal)
     assert after[: len(before)] == before
     keys = [(one["stage"], one["key"]) for one in after]
-    assert len(keys) == len(set(keys)) == 2 + 24  # 32 and 8 candidates are matched together
-    assert len(fits) == 24 - sum(one["stage"] == "fit" for one in before)
+    assert len(keys) == len(set(keys)) == 1 + 12  # the candidates are matched together
+    assert len(fits) == 12 - sum(one["stage"] == "fit" for one in before)
     fits.clear()
-    pk.screen(screens.shaken(40), screens.measurement(), **options, out=journal.parent)
+    pk.screen(screens.shaken(24), screens.measurement(), **options, out=journal.parent)
     assert not fits
     assert lines(journal) == after
 
