@@ -290,9 +290,10 @@ class SeriesResult:
     def _tail(self) -> list[str]:
         lines = [f"{label}: {why}" for label, why in self.failed()][:5]
         said: dict[str, int] = {}
-        for status, remarks in zip(self.status, self.remarks, strict=True):
+        for label, status, remarks in zip(self.labels, self.status, self.remarks, strict=True):
             for text in remarks if status != "failed" else ():
-                said[text] = said.get(text, 0) + 1
+                plain = text.removeprefix(f"{Path(label).stem}: ")  # what is true of many is said once
+                said[plain] = said.get(plain, 0) + 1
         often = sorted(said.items(), key=lambda one: -one[1])[:5]
         lines += [*self.about, *(f"{text} ({count} of {len(self)} scans)" for text, count in often)]
         more = len(self.free) - SHOWN

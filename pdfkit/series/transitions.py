@@ -76,7 +76,12 @@ def transition(index: Array, values: Array, errors: Array | float) -> Transition
     """Return whether values show no change, a trend, a step or a passage between two states, by evidence.
 
     index : (m,). values : (m,), or (m, c) that change together. errors : standard errors, of the same shape or one for
-    all. The order of the scans does not matter. Raises PdfkitError for fewer than 5 values, or errors not above 0.
+    all. The order of the scans does not matter.
+
+    An order parameter, |1 − x/x₀|^β, is none of these laws, and may come out as two states with a middle far from x₀:
+    `fit_series(…, how="parametric", laws={name: "order"})` fits it.
+
+    Raises PdfkitError for fewer than 5 values, or errors not above 0.
 
     Example
     -------

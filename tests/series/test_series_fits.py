@@ -507,6 +507,12 @@ def test_what_cannot_be_is_said(options: dict[str, Any], words: str) -> None:
     assert words in str(error.value)
 
 
+def test_what_is_true_of_many_scans_is_said_once() -> None:
+    other = pk.Model(nickel().phases, pk.Instrument(probe="X", qmax=18.0, qdamp=0.04))
+    text = str(pk.fit_series(other, [scan(k) for k in range(3)], free=FREE, how="independent", search="plain"))
+    assert "of the data is used, not 18 of the model (3 of 3 scans)" in " ".join(text.split())
+
+
 def test_an_unknown_column_is_said() -> None:
     result = pk.fit_series(nickel(), [scan(0)], free=FREE)
     with pytest.raises(ParameterError, match=r"nearest"):
