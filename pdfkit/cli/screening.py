@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +17,7 @@ from pdfkit.cli.options import QBROAD, QDAMP, QTAIL, RESOLUTION, Highest, Lowest
 from pdfkit.errors import PdfkitError
 
 if TYPE_CHECKING:
+    from pdfkit.data.curves import PDF
     from pdfkit.screening import Progress
     from pdfkit.screening.ranking import Ranking
     from pdfkit.screening.study import Confusion
@@ -203,7 +205,6 @@ def run_screen(
 def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return what is compared beside G(r), by name, and what of their own is fitted."""
     from pdfkit.io.intensity import read_intensity, read_small_angles
-    from pdfkit.io.pdf import read_pdf
     from pdfkit.model.measured import Powder, SmallAngle
 
     about = (("saxs_unit", "saxs"), ("packing", "saxs"), ("wavelength", "xrd"), ("polarisation", "xrd"))
@@ -214,7 +215,7 @@ def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
             )
     out: dict[str, Any] = {}
     if "neutrons" in given:
-        out["n"] = read_pdf(given["neutrons"], probe="N")
+        out["n"] = _of_neutrons(given["neutrons"])
     if "saxs" in given:
         told = _among(given, "packing")
         told |= {"reach": PACKED} if told.get("packing", "none") != "none" else {}
@@ -225,6 +226,15 @@ def _patterns(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]
         out["xrd"] = Powder(data, **_among(given, "polarisation"))
     own = [q.name for name, one in out.items() if name != "n" for q in one.quantities]
     return out, tuple(name for name in own if name not in HELD)
+
+
+def _of_neutrons(path: Path) -> PDF:
+    """Return G(r) of neutrons; the Qmin that its file says is applied, as there is no option for it."""
+    from pdfkit.io.pdf import read_pdf
+
+    pdf = read_pdf(path, probe="N")
+    said = re.match(r"qmin = (\S+) ", pdf.header.get("note qmin", ""))
+    return read_pdf(path, probe="N", qmin=float(said[1])) if said else pdf
 
 
 def _shells(given: Sequence[str]) -> dict[str, tuple[float, ...]]:

@@ -120,6 +120,8 @@ def noise_of(parts: Iterable[Parts]) -> str:
 def unknown(parts: Parts) -> str:
     """Return the noise where all errors that data sets have hold: "known", or the misfit of those without errors."""
     without = [name or "G(r)" for name, (_, _, known) in parts.items() if not known]
+    if len(without) == len(parts):
+        return "misfit"
     return OF + ", ".join(without) if without else "known"
 
 

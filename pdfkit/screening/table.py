@@ -130,9 +130,11 @@ def of_data(ranking: Ranking) -> list[str]:
                 "independent points are counted wrongly, and differences of ln Z with them."
             )
         if "qmin" not in about.given:
+            own = one.header.get("note qmin", "").partition(" is not")[0]
+            noted = f" ({own} of its file is not applied by itself)" if own else ""
             out.append(
-                f"{name} does not say its qmin: the broad hump of small-angle scattering is taken to be in it, which "
-                "data measured from some Q on lack; give qmin."
+                f"The qmin of {name} is not given{noted}: the broad hump of small-angle scattering is taken to be in "
+                "the data, which lack it if they were measured from some Q on; give qmin."
             )
     return out
 

@@ -183,7 +183,7 @@ def test_neutrons_and_x_rays_are_of_one_cluster(tmp_path: Path) -> None:
     ranking, turned = (pk.screen(CLUSTERS, one, rmin=1.8, certificate=5) for one in both)
     assert ranking[0].formula == "Cd20S10"
     assert list(ranking[0].beside) == ["", "n"]
-    assert ranking.noise == "misfit of G(r), n"
+    assert ranking.noise == "misfit"
     assert ranking[0].values["n.c.scale"][0] == pytest.approx(7 * ranking[0].values["pdf.c.scale"][0], rel=0.1)
     assert [row.delta for row in turned] == pytest.approx([row.delta for row in ranking], abs=0.05)  # of fits by turns
     assert ranking[1].delta > pk.screen(CLUSTERS, data["pdf"], rmin=1.8)[1].delta
