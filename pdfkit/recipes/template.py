@@ -122,6 +122,7 @@ free = ["scale", "a", "c", "{anion}.z", "Uiso", "delta2", "spdiameter"]
 # stage = [{{rmax = 6, free = ["scale", "a"]}}]   # fits before this one, in order; or as tables [[fit.stage]]
 use_errors = {use_errors:<21}# weigh points with dG where the file has it; false: all points alike
 # noise = "estimated"             # its spectrum from the residual of a first fit; "given": from dG or the misfit alone
+#                                 # "own": given, but each data set without dG by its own misfit
 # search = "staged"               # the cell first, then other minima near by; "plain": one fit from the start
 #                                 # values; "thorough": many starts, all minima listed
 # convention = "pdfkit"           # "pdffit2" or "diffpy-cmi" calculate exactly as those programs do
