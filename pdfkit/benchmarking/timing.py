@@ -22,8 +22,8 @@ import numpy as np
 
 from pdfkit._machine import cores
 
-# Seconds that one timed stretch should last at least, so that most calls find what the last one left in the caches of the
-# processor, as in a fit, and not what the other program did: in 4 ms a curve of eight atoms took twice the time.
+# Seconds that one timed stretch should last at least, so that most calls find what the last one left in the caches of
+# the processor, as in a fit, and not what the other program did: in 4 ms a curve of eight atoms took twice the time.
 STRETCH = 0.02
 VERSIONS = ("pdfkit-scattering", "numpy", "scipy", "numba", "ase", "diffpy.pdffit2", "DebyeCalculator", "torch")
 CHILD = "from pdfkit.benchmarking.cases import child; child({case!r}, {program!r})"
